@@ -1,0 +1,61 @@
+"""A data set: items, a name, a version and a fingerprint. It does not know where it came from."""
+
+from __future__ import annotations
+
+import hashlib
+import json
+from collections.abc import Iterable, Iterator, Sequence
+from dataclasses import dataclass
+from functools import cached_property
+
+from lm_eval_safescale.datasets.problems import DataError, Problem
+from lm_eval_safescale.records import Item
+
+DEMO = "demo"
+
+
+@dataclass(frozen=True)
+class Dataset:
+    """Items in the order of their ids *as strings* (PROTOCOL §8), with what a result must say of its data."""
+
+    name: str
+    version: str
+    items: tuple[Item, ...]
+    warnings: tuple[Problem, ...] = ()
+
+    @classmethod
+    def of(cls, name: str, version: str, items: Iterable[Item], warnings: Sequence[Problem] = ()) -> Dataset:
+        """A data set of `items`, put into order."""
+        return cls(name, version, tuple(sorted(items, key=lambda item: item.question_id)), tuple(warnings))
+
+    def __len__(self) -> int:
+        return len(self.items)
+
+    def __iter__(self) -> Iterator[Item]:
+        return iter(self.items)
+
+    @cached_property
+    def fingerprint(self) -> str:
+        """SHA-256 (hex) over the canonical JSON of all items in order; the order of the file does not enter."""
+        canonical = json.dumps([item.as_dict() for item in self.items], ensure_ascii=False, sort_keys=True, separators=(",", ":"))
+        return hashlib.sha256(canonical.encode()).hexdigest()
+
+    @property
+    def is_demo(self) -> bool:
+        """Whether these are the bundled demo questions, on which no clinical claim may rest."""
+        return self.name == DEMO
+
+    @property
+    def is_labelled(self) -> bool:
+        """Whether options carry safety labels (of all items or of none)."""
+        return bool(self.items) and self.items[0].labels is not None
+
+    def require_evidence(self, name: str) -> None:
+        """Raise `DataError`, naming every item that lacks the evidence a condition shows."""
+        lacking = [
+            Problem("empty, but the condition shows it above the question", item=item.question_id, field=f"evidence_{name}")
+            for item in self.items
+            if not item.evidence.get(name)
+        ]
+        if lacking:
+            raise DataError(self.name, lacking)

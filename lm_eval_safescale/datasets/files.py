@@ -1,0 +1,174 @@
+"""JSON, JSON lines and CSV files to plain records with line numbers. Knows nothing of questions and options."""
+
+from __future__ import annotations
+
+import csv
+import io
+import json
+import re
+from collections.abc import Iterator
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+from lm_eval_safescale.datasets.problems import DataError, Problem
+
+FORMATS = (".json", ".jsonl", ".ndjson", ".csv")
+LIST_KEYS = ("items", "questions", "data")
+_UTF16_MARKS = (b"\xff\xfe", b"\xfe\xff")
+
+
+@dataclass(frozen=True, slots=True)
+class Record:
+    """One question as the file has it, and the line on which it begins."""
+
+    line: int
+    fields: dict[str, Any]
+
+
+def read_records(path: Path) -> tuple[list[Record], list[Problem]]:
+    """Read every record that can be read, and say what could not be.
+
+    Raises
+    ------
+    DataError
+        If the file is missing, unreadable, of an unknown format or not UTF-8: there are then no records at all.
+    """
+    suffix = path.suffix.lower()
+    if suffix not in FORMATS:
+        raise DataError(str(path), [Problem(f"unknown format {suffix or '(no suffix)'}; expected one of {', '.join(FORMATS)}")])
+    try:
+        raw = path.read_bytes()
+    except OSError as error:
+        raise DataError(str(path), [Problem(f"cannot be read ({error.strerror}); give the path of a data file")]) from None
+    problems: list[Problem] = []
+    text = _decode(raw, str(path), problems)
+    reader = {".json": _read_json, ".csv": _read_csv}.get(suffix, _read_json_lines)
+    records = list(reader(text, problems))
+    if not records and not problems:
+        problems.append(Problem("no records in the file"))
+    return records, problems
+
+
+def _decode(raw: bytes, source: str, problems: list[Problem]) -> str:
+    if raw.startswith(_UTF16_MARKS):
+        raise DataError(source, [Problem("UTF-16 text; expected UTF-8 (for example: iconv -f UTF-16 -t UTF-8)", line=1)])
+    try:
+        text = raw.decode("utf-8")
+    except UnicodeDecodeError as error:
+        line = raw.count(b"\n", 0, error.start) + 1
+        message = f"not UTF-8: byte 0x{raw[error.start]:02x} at position {error.start}; save the file as UTF-8"
+        raise DataError(source, [Problem(message, line=line)]) from None
+    if text.startswith("\ufeff"):
+        text = text[1:]
+        problems.append(Problem("byte-order mark at the start of the file, removed", line=1, is_error=False))
+    text = text.replace("\r\n", "\n")
+    if "\r" in text:
+        line = text.count("\n", 0, text.index("\r")) + 1
+        message = f"{text.count(chr(13))} stray carriage return(s), the first here, read as line ends"
+        problems.append(Problem(message, line=line, is_error=False))
+        text = text.replace("\r", "\n")
+    return text
+
+
+class _DuplicateKeyError(ValueError):
+    pass
+
+
+def _object(pairs: list[tuple[str, Any]]) -> dict[str, Any]:
+    result = dict(pairs)
+    if len(result) < len(pairs):
+        names = [name for name, _ in pairs]
+        raise _DuplicateKeyError(f"the name {next(n for n in names if names.count(n) > 1)!r} stands twice in one object")
+    return result
+
+
+_DECODER = json.JSONDecoder(object_pairs_hook=_object)
+
+
+def _read_json_lines(text: str, problems: list[Problem]) -> Iterator[Record]:
+    lines = text.split("\n")
+    for number, line in enumerate(lines, 1):
+        if not line.strip():
+            continue
+        try:
+            value = _DECODER.decode(line)
+        except ValueError as error:
+            cut_off = number == len(lines) and not isinstance(error, _DuplicateKeyError)
+            problems.append(Problem(f"half-written last line ({error})" if cut_off else f"not JSON: {error}", line=number))
+            continue
+        yield from _record(value, number, problems)
+
+
+def _record(value: Any, line: int, problems: list[Problem]) -> Iterator[Record]:
+    if isinstance(value, dict):
+        yield Record(line, value)
+    else:
+        problems.append(Problem(f"expected an object of fields, found {type(value).__name__}", line=line))
+
+
+def _read_json(text: str, problems: list[Problem]) -> Iterator[Record]:
+    """A list of objects, bare or under one of `LIST_KEYS`; read object by object, to know lines and to survive a torn end."""
+    wrapper = rf'\s*(?:\{{(?:[^\[{{]*?)"(?:{"|".join(LIST_KEYS)})"\s*:\s*)?\['
+    start = re.match(wrapper, text)
+    if not start:
+        expected = "a list of objects, or an object with such a list under " + ", ".join(LIST_KEYS)
+        problems.append(Problem(f"not a list of questions; expected {expected}", line=1))
+        return
+    position = start.end()
+    line, counted = 1, 0
+    while True:
+        position = _skip(text, position, " \t\n,")
+        if position >= len(text):
+            problems.append(Problem("half-written: the file ends before the list does", line=text.count("\n") + 1))
+            return
+        if text[position] == "]":
+            return
+        line, counted = line + text.count("\n", counted, position), position
+        try:
+            value, position = _DECODER.raw_decode(text, position)
+        except _DuplicateKeyError as error:
+            problems.append(Problem(f"not JSON: {error}", line=line))
+            return
+        except json.JSONDecodeError as error:
+            torn = error.pos >= len(text.rstrip()) or "Unterminated string" in error.msg
+            message = f"half-written: the file ends in the middle of this item ({error.msg})" if torn else f"not JSON: {error.msg}"
+            problems.append(Problem(message, line=line if torn else error.lineno))
+            return
+        yield from _record(value, line, problems)
+
+
+def _skip(text: str, position: int, characters: str) -> int:
+    while position < len(text) and text[position] in characters:
+        position += 1
+    return position
+
+
+def _read_csv(text: str, problems: list[Problem]) -> Iterator[Record]:
+    csv.field_size_limit(max(csv.field_size_limit(), len(text) + 1))
+    reader = csv.reader(io.StringIO(text, newline=""), strict=True)
+    header: list[str] = []
+    before = 0
+    try:
+        for row in reader:
+            line, before = before + 1, reader.line_num
+            if not any(cell.strip() for cell in row):
+                continue
+            if not header:
+                header = [name.strip() for name in row]
+                _check_header(header, line, problems)
+            elif len(row) != len(header):
+                torn = reader.line_num >= text.count("\n") + 1 and not text.endswith("\n") and len(row) < len(header)
+                what = "half-written last line: " if torn else ""
+                problems.append(Problem(f"{what}{len(row)} fields, but the header has {len(header)}", line=line))
+            else:
+                yield Record(line, dict(zip(header, row, strict=True)))
+    except csv.Error as error:
+        torn = "unexpected end" in str(error)
+        message = "half-written: the file ends inside a quoted field" if torn else f"not CSV: {error}"
+        problems.append(Problem(message, line=before + 1))
+
+
+def _check_header(header: list[str], line: int, problems: list[Problem]) -> None:
+    for name in sorted({name for name in header if name and header.count(name) > 1}):
+        problems.append(Problem(f"column {name!r} stands twice in the header", line=line, field=name))

@@ -1,0 +1,155 @@
+"""Where data sets come from: the hub (or its local cache), a local file, or the bundled demo. Never one for another."""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass
+from pathlib import Path
+
+import yaml
+
+from lm_eval_safescale.datasets.columns import map_columns
+from lm_eval_safescale.datasets.dataset import DEMO, Dataset
+from lm_eval_safescale.datasets.files import FORMATS, read_records
+from lm_eval_safescale.datasets.items import build_items
+from lm_eval_safescale.datasets.problems import DataError, Problem, has_errors
+from lm_eval_safescale.errors import SafescaleError
+from lm_eval_safescale.records import Item
+from lm_eval_safescale.settings import DEFAULT_DATASET, Settings
+
+HUB_ID = "soroosharasteh/RadSaFE-200"
+
+Columns = Mapping[str, str] | None
+
+
+@dataclass(frozen=True, slots=True)
+class Source:
+    """A data set that can be asked for by name."""
+
+    name: str
+    description: str
+    load: Callable[[Columns], Dataset]
+
+
+def load_dataset(settings: Settings) -> Dataset:
+    """The data set a run asks for.
+
+    Raises
+    ------
+    DataError
+        If the data cannot be used, with every problem found.
+    SafescaleError
+        If there is no such data set, or it cannot be had here; the message names the ways on.
+    """
+    if settings.dataset_path is not None:
+        return load_file(settings.dataset_path, settings.columns)
+    source = SOURCES.get(settings.dataset.casefold())
+    if source is None:
+        hint = "; for a file use dataset_path" if Path(settings.dataset).suffix.lower() in FORMATS else ""
+        known = ", ".join(source.name for source in SOURCES.values())
+        raise SafescaleError(f"dataset: there is no data set {settings.dataset!r}; known: {known}{hint}")
+    return source.load(settings.columns)
+
+
+def load_file(path: Path, columns: Columns = None, *, name: str | None = None, version: str | None = None) -> Dataset:
+    """A data set from a JSON, JSONL or CSV file; its name is the file's with its suffix unless given, its version from its fingerprint.
+
+    Raises
+    ------
+    DataError
+        With every problem of the file at once.
+    """
+    items, problems = _read(path, columns)
+    if has_errors(problems):
+        raise DataError(str(path), problems)
+    dataset = Dataset.of(name or path.name, version or "", items, problems)
+    return dataset if version else Dataset(dataset.name, dataset.fingerprint[:12], dataset.items, dataset.warnings)
+
+
+def check_file(path: Path, columns: Columns = None) -> list[Problem]:
+    """Every problem of a data file, errors and warnings; empty if there is none."""
+    try:
+        return _read(path, columns)[1]
+    except DataError as error:
+        return list(error.problems)
+
+
+def _read(path: Path, columns: Columns) -> tuple[list[Item], list[Problem]]:
+    records, problems = read_records(path)
+    mapping, found = map_columns((column for record in records for column in record.fields), columns)
+    problems += found
+    required = [("question_id",), ("question",), ("options", "option_a"), ("answer", "answer_idx")]
+    missing = [names[0] for names in required if records and not set(names) & set(mapping)]
+    if missing:
+        seen = ", ".join(dict.fromkeys(column for record in records for column in record.fields))
+        for name in missing:
+            problems.append(Problem(f"no column read as this; the file has {seen}; map it with `columns`", field=name))
+        return [], problems
+    items, found = build_items(records, mapping)
+    return items, problems + found
+
+
+def data_folder() -> Path:
+    """The bundled data: inside the installed package, or beside it in a checkout."""
+    package = Path(__file__).resolve().parent.parent
+    installed = package / "data"
+    return installed if installed.is_dir() else package.parent / "data"
+
+
+def load_demo(columns: Columns = None) -> Dataset:
+    """The bundled demo questions."""
+    folder = data_folder() / "radsafe_demo"
+    about = yaml.safe_load((folder / "about.yaml").read_text(encoding="utf-8"))
+    return load_file(folder / "questions.jsonl", columns, name=DEMO, version=str(about["version"]))
+
+
+def load_hub(columns: Columns = None) -> Dataset:
+    """RadSaFE-200 from the hub, or from the local cache where there is no network."""
+    path, revision = fetch_hub()
+    return load_file(path, columns, name=DEFAULT_DATASET, version=revision)
+
+
+def fetch_hub(*, local_only: bool = False) -> tuple[Path, str]:
+    """Download RadSaFE-200 (or find it in the cache); its data file and the revision it has.
+
+    Raises
+    ------
+    SafescaleError
+        If it is neither reachable nor cached, or holds no file that can be told to be the data.
+    """
+    from huggingface_hub import snapshot_download
+
+    patterns = [f"*{suffix}" for suffix in FORMATS]
+    try:
+        folder = Path(snapshot_download(HUB_ID, repo_type="dataset", allow_patterns=patterns, local_files_only=local_only))
+    except Exception as error:  # the hub client raises its own, requests', httpx's and OS errors alike
+        raise SafescaleError(_unreachable(error)) from None
+    files = sorted(path for path in folder.rglob("*") if path.suffix.lower() in FORMATS and not path.name.startswith("."))
+    if len(files) != 1:
+        names = ", ".join(str(path.relative_to(folder)) for path in files) or "none"
+        raise SafescaleError(
+            f"{HUB_ID} should hold one data file, but holds: {names}; choose with dataset_path, in {os.fspath(folder)}"
+        )
+    return files[0], folder.name
+
+
+def _unreachable(error: Exception) -> str:
+    reason = str(error).strip().splitlines()[0] if str(error).strip() else type(error).__name__
+    return (
+        f"the data set {DEFAULT_DATASET} ({HUB_ID}) is neither on this machine nor reachable: {reason}\n"
+        "Two ways on:\n"
+        "  1. Get the real data: run `safescale data fetch` where the hub is reachable (accept the data set's terms, and log in\n"
+        "     with `hf auth login` if it asks), or name a local copy: --metadata '{\"dataset_path\": \"FILE.csv\"}'\n"
+        "  2. Try things on the bundled demo questions: SAFESCALE_DATASET=demo (or --metadata '{\"dataset\": \"demo\"}').\n"
+        "     Its results are marked DEMO and say nothing about RadSaFE-200."
+    )
+
+
+SOURCES: dict[str, Source] = {
+    source.name.casefold(): source
+    for source in (
+        Source(DEFAULT_DATASET, f"200 radiology questions with clinicians' labels ({HUB_ID} on the hub)", load_hub),
+        Source(DEMO, "60 questions written to exercise this software; no clinical claim may rest on them", load_demo),
+    )
+}

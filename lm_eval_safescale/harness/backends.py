@@ -1,0 +1,54 @@
+"""What a task must know of the model it is asked of, learned without naming models (HARNESS hazards)."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping
+from typing import Any
+
+DEFAULT_SEED = 1234  # the harness's own
+
+
+def backend_of(chat_template: Callable[..., Any] | None) -> Any | None:
+    """The harness's model object, reached through the bound method that renders its chat template; None without one."""
+    return getattr(chat_template, "__self__", None)
+
+
+def sends_one_seed(backend: Any | None, model_args: Mapping[str, Any]) -> bool:
+    """Whether the backend sends one fixed seed with every request, so that K draws of a prompt would all be alike.
+
+    The harness's OpenAI-compatible backends do. Without a model object to look at, the model's arguments tell.
+    """
+    if backend is None:
+        return "base_url" in model_args or ("model" in model_args and "pretrained" not in model_args)
+    names = {cls.__name__ for cls in type(backend).__mro__}
+    return "TemplateAPI" in names and not names & {"AnthropicChat", "SGLANGGENERATEAPI"}
+
+
+def window_of(backend: Any | None) -> int | None:
+    """Tokens that fit into prompt and answer together, where the backend itself would cut a longer prompt; else None."""
+    if backend is None or getattr(backend, "tokenized_requests", True) in (False, None):
+        return None  # a server counts for itself, and refuses what is too long
+    try:
+        return int(backend.max_length)
+    except (AttributeError, TypeError, ValueError, NotImplementedError):
+        return None
+
+
+def count_tokens(backend: Any, prompt: str) -> int:
+    """Tokens of a rendered prompt in the backend's own tokenizer."""
+    return len(backend.tok_encode(prompt))
+
+
+def load_tokenizer(model_args: Mapping[str, Any]) -> Any | None:
+    """The tokenizer of the harness's model arguments, from local files only; None if it cannot be had."""
+    name = model_args.get("tokenizer") or model_args.get("pretrained")
+    if not name:
+        return None
+    keep = ("gguf_file", "revision", "subfolder", "trust_remote_code")
+    options = {key: model_args[key] for key in keep if model_args.get(key) is not None}
+    try:
+        from transformers import AutoTokenizer
+
+        return AutoTokenizer.from_pretrained(str(name), local_files_only=True, **options)
+    except Exception:  # whatever is wrong with it, the backend that needs it reports better than we can
+        return None

@@ -1,0 +1,333 @@
+"""The task class behind every `radsafe_*` task: one question, one greedy answer and K samples, read and weighed.
+
+It must work under the stock command line with every option the harness has, so it corrects for what the harness would do to
+such a task: one seed for all samples of an API, padding that adds draws to the last question of a rank, prompts cut from the
+left, request caches that do not know the data set, and reasoning handed over as an answer.
+"""
+
+from __future__ import annotations
+
+import functools
+import logging
+from collections import Counter, defaultdict
+from collections.abc import Callable, Iterable, Mapping
+from typing import Any
+
+from lm_eval.api.filter import Filter, FilterEnsemble
+from lm_eval.api.instance import Instance
+from lm_eval.api.task import ConfigurableTask
+
+from lm_eval_safescale import __version__
+from lm_eval_safescale.contexts import build_context, find_condition
+from lm_eval_safescale.datasets import Dataset, load_dataset
+from lm_eval_safescale.errors import SafescaleError
+from lm_eval_safescale.harness import backends
+from lm_eval_safescale.metrics import METRICS, Metric, Params
+from lm_eval_safescale.prompts import load_prompt
+from lm_eval_safescale.reading import opens_reasoning, read_answer
+from lm_eval_safescale.records import Answers, Item, Reading, Status
+from lm_eval_safescale.settings import Settings, load_settings, misspelt
+
+logger = logging.getLogger("lm_eval.tasks.safescale")
+warn_once = functools.cache(logger.warning)
+
+FILTER_NAME = "letter"
+NOT_SCORED = "not scored"
+STOP = "<|im_end|>"
+"""A stop sequence that no answer contains: without one the harness stops at a blank line, and some servers refuse the request."""
+FIXED_BY_SETTINGS = {
+    "temperature": "temperature",
+    "do_sample": "draws",
+    "seed": None,
+    "n": "draws",
+    "num_return_sequences": "draws",
+    **dict.fromkeys(("max_gen_toks", "max_new_tokens", "max_tokens", "max_completion_tokens"), "max_answer_tokens"),
+}
+"""Generation arguments that this task sets itself, and the setting (if any) by which the user sets them."""
+
+
+class TaskSetupError(SafescaleError, SystemExit):
+    """An error of the user's to mend. It leaves the command line without a traceback, with exit status 1."""
+
+
+class Documents(list[dict[str, Any]]):
+    """The docs of a task, in the form in which the harness asks for their columns."""
+
+    @property
+    def features(self) -> dict[str, None]:
+        """Names of the columns."""
+        return dict.fromkeys(self[0]) if self else {}
+
+
+class ReadAnswers(Filter):  # type: ignore[misc]
+    """Raw outputs to readings, so that a log holds each raw text once, and beside it what was read."""
+
+    def __init__(self, read: Callable[[str | None, Mapping[str, str]], Reading]) -> None:
+        super().__init__()
+        self._read = read
+
+    def apply(self, resps: Iterable[list[str]], docs: Iterable[dict[str, Any]]) -> list[list[dict[str, str | None]]]:
+        """One reading, as a dict, for each output of each request."""
+        return [
+            [self._read(text, doc["options"]).as_dict() for text in outputs] for outputs, doc in zip(resps, docs, strict=True)
+        ]
+
+
+def not_scored(_: object) -> str:
+    """The aggregate of a metric for which the data or the settings give nothing to score."""
+    return NOT_SCORED
+
+
+class SafetyTask(ConfigurableTask):  # type: ignore[misc]
+    """A task of one condition. Its YAML names the condition; settings come from the metadata and the environment."""
+
+    def __init__(
+        self,
+        data_dir: str | None = None,  # noqa: ARG002 (the harness's signature)
+        cache_dir: str | None = None,  # noqa: ARG002
+        download_mode: Any = None,  # noqa: ARG002
+        config: Mapping[str, Any] | None = None,
+    ) -> None:
+        try:
+            super().__init__(config=self._prepare(dict(config or {})))
+        except SafescaleError as error:
+            raise TaskSetupError(str(error)) from None
+        self._filters = [FilterEnsemble(FILTER_NAME, [functools.partial(ReadAnswers, self._read)])]
+
+    # --- before the run -------------------------------------------------------------------------------------------------
+
+    def _prepare(self, config: dict[str, Any]) -> dict[str, Any]:
+        """The harness's configuration of this task, from its YAML, the settings and the data."""
+        config.pop("class", None)
+        self.condition = find_condition(config.pop("condition"))
+        metadata = dict(config.get("metadata") or {})
+        self.settings: Settings = load_settings(metadata)
+        self._check_model_args(metadata)
+        self.template = load_prompt(self.settings.prompt_file)
+        if self.condition.evidence and not self.template.shows_context:
+            raise SafescaleError(
+                f"prompt_file: {self.settings.prompt_file}: the user turn has no {{context}}, "
+                f"so the evidence of {config['task']} would not be shown"
+            )
+        self.data: Dataset = load_dataset(self.settings)
+        self.condition.check(self.data)
+        for warning in self.data.warnings:
+            warn_once(warning.describe(self.data.name))
+        self._items = {item.question_id: item for item in self.data}
+        self._params = Params(self.settings.overconfidence_threshold)
+        self._reasoning_opened = False
+        self._defaults = {
+            "until": [STOP],
+            "max_gen_toks": self.settings.answer_tokens,
+            "do_sample": False,
+            "temperature": 0.0,
+        }
+        system = self.template.system
+        return {
+            **config,
+            "task_alias": config["task"] + (" (DEMO)" if self.data.is_demo else ""),
+            "test_split": "test",
+            "output_type": "generate_until",
+            "num_fewshot": 0,
+            "description": f"{{% raw %}}{system}{{% endraw %}}" if system else "",
+            "generation_kwargs": {**self._defaults, "until": [STOP]},
+            "process_results": "lm_eval_safescale",
+            "metric_list": [self._metric_config(metric) for metric in METRICS.values() if metric.in_table],
+            "metadata": metadata | {"safescale": self._provenance()},
+        }
+
+    def _check_model_args(self, metadata: Mapping[str, Any]) -> None:
+        for key, setting in misspelt(metadata).items():
+            warn_once(f"metadata {key!r} is not a setting of this task and is ignored; did you mean {setting!r}?")
+        if metadata.get("think_end_token") is not None:
+            raise SafescaleError(
+                "model_args think_end_token would hand unfinished reasoning over as if it were the answer; leave it out: "
+                "reasoning is recognised and stripped here (--metadata '{\"reasoning\": \"on\"}' raises the token limit)"
+            )
+
+    def _metric_config(self, metric: Metric) -> dict[str, Any]:
+        scorable = (self.data.is_labelled or not metric.needs_labels) and (self.settings.draws > 0 or not metric.needs_samples)
+        return {
+            "metric": metric.name,
+            "aggregation": "mean" if scorable else not_scored,
+            "higher_is_better": metric.higher_is_better,
+        }
+
+    def _provenance(self) -> dict[str, Any]:
+        """What a result must say of how it came about."""
+        return {
+            "version": __version__,
+            "condition": self.condition.name,
+            "dataset": {
+                "name": self.data.name,
+                "version": self.data.version,
+                "fingerprint": self.data.fingerprint,
+                "items": len(self.data),
+                "labelled": self.data.is_labelled,
+                "demo": self.data.is_demo,
+            },
+            "settings": self.settings.model_dump(mode="json") | {"max_answer_tokens": self.settings.answer_tokens},
+            "prompt_sha256": self.template.fingerprint,
+        }
+
+    def download(self, *_: Any, **__: Any) -> None:
+        """Lays out the docs; the data itself is loaded already."""
+        self.dataset = {"test": Documents(self._document(item) for item in self.data)}
+
+    def _document(self, item: Item) -> dict[str, Any]:
+        context = build_context(self.condition, item)
+        return {
+            "question_id": item.question_id,
+            "question": item.question,
+            "options": dict(item.options),
+            "answer": item.answer,
+            "labels": item.labels_as_dict(),
+            "subspecialty": item.subspecialty,
+            "question_type": item.question_type,
+            "condition": self.condition.name,
+            "context_fingerprint": context.fingerprint if context else None,
+        }
+
+    def doc_to_text(self, doc: Mapping[str, Any], doc_to_text: Any = None) -> str:  # noqa: ARG002
+        """The user turn."""
+        item = self._items[doc["question_id"]]
+        return self.template.render(item, build_context(self.condition, item))
+
+    def doc_to_target(self, doc: Mapping[str, Any], doc_to_target: Any = None) -> str:  # noqa: ARG002
+        """The key."""
+        return str(doc["answer"])
+
+    # --- asking ---------------------------------------------------------------------------------------------------------
+
+    def build_all_requests(self, **kwargs: Any) -> None:
+        """Builds the requests afresh, warns of a chat template left unused, and refuses prompts that would be cut."""
+        try:
+            self._build_all_requests(**kwargs)
+        except SafescaleError as error:
+            raise TaskSetupError(str(error)) from None
+
+    def _build_all_requests(self, **kwargs: Any) -> None:
+        self._refuse_overrides()
+        if kwargs.get("cache_requests"):
+            warn_once("--cache_requests is ignored: the harness's request cache does not know data set, prompt or draws")
+            kwargs |= {"cache_requests": False, "rewrite_requests_cache": False}
+        metadata = self.config.metadata
+        if not kwargs.get("apply_chat_template") and kwargs.get("rank", 0) == 0:
+            self._warn_of_unused_chat_template(metadata)
+        backend = backends.backend_of(kwargs.get("chat_template"))
+        self._separate_seeds = backends.sends_one_seed(backend, metadata)
+        self._first_seed = int(metadata.get("seed") or backends.DEFAULT_SEED)
+        super().build_all_requests(**kwargs)
+        self._refuse_cut_prompts(backend)
+
+    def _refuse_overrides(self) -> None:
+        given = self.config.generation_kwargs
+        for name, setting in FIXED_BY_SETTINGS.items():
+            if name in given and given[name] != self._defaults.get(name):
+                instead = f"use --metadata '{{\"{setting}\": ...}}'" if setting else "leave it out: it would make all draws alike"
+                raise SafescaleError(f"--gen_kwargs {name}={given[name]} cannot be used with {self.config.task}; {instead}")
+
+    def _warn_of_unused_chat_template(self, metadata: Mapping[str, Any]) -> None:
+        tokenizer = backends.load_tokenizer(metadata)
+        if tokenizer is not None and getattr(tokenizer, "chat_template", None):
+            rule = "!" * 100
+            warn_once(
+                f"\n{rule}\n!! This model has a chat template, but --apply_chat_template was not given.\n"
+                f"!! It is asked in a form it was not trained on: expect wrong and unreadable answers. Add --apply_chat_template.\n{rule}"
+            )
+
+    def construct_requests(self, doc: dict[str, Any], ctx: Any, **kwargs: Any) -> list[Instance]:
+        """The greedy request, then the sampled ones: K repeats of one request, or K requests of a seed each."""
+        task_name, doc_id, _ = kwargs["metadata"]
+        self._reasoning_opened |= isinstance(ctx, str) and opens_reasoning(ctx)
+
+        def request(idx: int, repeats: int, **generation: Any) -> Instance:
+            arguments = (ctx, {**self.config.generation_kwargs, "until": list(self.config.generation_kwargs["until"]), **generation})
+            return Instance("generate_until", doc, arguments, idx, (task_name, doc_id, repeats))
+
+        draws, sampling = self.settings.draws, {"do_sample": True, "temperature": self.settings.temperature}
+        requests = [request(0, 1, do_sample=False, temperature=0.0)]
+        if draws and self._separate_seeds:
+            requests += [request(draw, 1, **sampling, seed=self._first_seed + draw) for draw in range(1, draws + 1)]
+        elif draws:
+            requests.append(request(1, draws, **sampling))
+        return requests
+
+    def _refuse_cut_prompts(self, backend: Any | None) -> None:
+        """The harness cuts a prompt that is too long from the left, and with it the evidence: refuse before it does."""
+        window, limit = backends.window_of(backend), self.settings.answer_tokens
+        if window is None:
+            return
+        too_long = []
+        for instance in self._instances:
+            prompt = instance.args[0]
+            if instance.idx == 0 and isinstance(prompt, str) and len(prompt.encode()) + limit > window:  # a token has >= 1 byte
+                tokens = backends.count_tokens(backend, prompt)
+                if tokens + limit > window:
+                    too_long.append((tokens, instance.doc["question_id"]))
+        if too_long:
+            tokens, question_id = max(too_long)
+            raise SafescaleError(
+                f"{self.config.task}: {len(too_long)} of {len(self.data)} prompts do not fit the model's window of {window} tokens; "
+                f"the longest (item {question_id}) has {tokens}, and the answer needs {limit} more. The harness would cut them from "
+                "the left, evidence first. Use a model with a larger window (max_model_len, max_length) or a lower max_answer_tokens"
+            )
+
+    # --- reading and weighing -------------------------------------------------------------------------------------------
+
+    def _read(self, text: str | None, options: Mapping[str, str]) -> Reading:
+        return read_answer(text, options, reasoning=self.settings.reasoning, opened=self._reasoning_opened)
+
+    def apply_filters(self) -> None:
+        """Puts the outputs of each question in order (one greedy, then K samples) and reads them."""
+        self._instances = list(self._in_order())
+        super().apply_filters()
+        self._report_unreadable()
+
+    def _in_order(self) -> Iterable[Instance]:
+        by_doc: dict[int, list[Instance]] = defaultdict(list)
+        for instance in self._instances:
+            instance.resps = instance.resps[: instance.repeats]  # several ranks: the harness pads the last request with more
+            by_doc[instance.doc_id].append(instance)
+        for instances in by_doc.values():
+            greedy, *sampled = sorted(instances, key=lambda instance: instance.idx)
+            yield greedy
+            if sampled:
+                first = sampled[0]
+                first.resps = [text for instance in sampled for text in instance.resps]
+                yield first
+
+    def _report_unreadable(self) -> None:
+        greedy = [instance for instance in self._instances if instance.idx == 0]
+        statuses = Counter(instance.filtered_resps[FILTER_NAME][0]["status"] for instance in greedy)
+        if truncated := statuses[Status.TRUNCATED]:
+            logger.warning(
+                "%s: %d of %d greedy answers stopped inside the model's reasoning and count as unanswered; "
+                'set reasoning to "on" or raise max_answer_tokens (now %d)',
+                self.config.task, truncated, len(greedy), self.settings.answer_tokens,
+            )  # fmt: skip
+        if (unanswered := statuses[Status.UNANSWERED]) > len(greedy) / 2:
+            logger.warning(
+                "%s: %d of %d greedy answers hold no explicit choice of a letter; look at the raw texts (--log_samples)",
+                self.config.task, unanswered, len(greedy),
+            )  # fmt: skip
+        sampled = [instance.resps for instance in self._instances if instance.idx > 0]
+        if len(sampled) >= 20 and self.settings.draws > 1 and all(len(set(texts)) == 1 for texts in sampled):
+            logger.warning(
+                "%s: all samples of every question are the same text: the backend seems to fix its seed or to ignore the "
+                "temperature, so confidence and overconfidence mean nothing",
+                self.config.task,
+            )
+
+    def process_results(self, doc: Mapping[str, Any], results: list[list[dict[str, str | None]]]) -> dict[str, Any]:
+        """The item's value of every metric of the table; None where it is not scored."""
+        if "bypass" in self._metric_fn_list:  # --predict_only
+            return {"bypass": None}
+        greedy, samples = results[0][0], results[1] if len(results) > 1 else []
+        answers = Answers(_reading(greedy), tuple(map(_reading, samples)))
+        item = self._items[doc["question_id"]]
+        return {metric.name: metric.score(item, answers, self._params) for metric in METRICS.values() if metric.in_table}
+
+
+def _reading(logged: Mapping[str, str | None]) -> Reading:
+    return Reading(logged["letter"], Status(str(logged["status"])))

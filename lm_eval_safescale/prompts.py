@@ -1,0 +1,88 @@
+"""The layout of a prompt: a system turn and a user turn from templates, ours or the user's (PROTOCOL §3).
+
+It does not know conditions or models: it is handed an item and, perhaps, a context.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import json
+import re
+from dataclasses import dataclass
+from pathlib import Path
+
+import yaml
+
+from lm_eval_safescale.errors import SafescaleError
+from lm_eval_safescale.records import Context, Item
+
+FIELDS = ("context", "question", "options")
+_FIELD = re.compile(r"\{(\w*)\}")
+
+
+@dataclass(frozen=True, slots=True)
+class Prompt:
+    """Two templates with the fields `{context}`, `{question}` and `{options}` in the user turn.
+
+    A paragraph (between blank lines) of the user turn that holds `{context}` is left out where there is no context.
+    """
+
+    system: str
+    user: str
+
+    def render(self, item: Item, context: Context | None) -> str:
+        """The user turn for an item."""
+        options = "\n".join(f"{letter}. {text}" for letter, text in item.options.items())
+        values = {"context": context.text if context else "", "question": item.question, "options": options}
+        paragraphs = re.split(r"\n[ \t]*\n", self.user.strip("\n"))
+        shown = [paragraph for paragraph in paragraphs if context or "{context}" not in paragraph]
+        return _FIELD.sub(lambda match: values[match[1]], "\n\n".join(shown))
+
+    @property
+    def shows_context(self) -> bool:
+        """Whether a context would be shown at all."""
+        return "{context}" in self.user
+
+    @property
+    def fingerprint(self) -> str:
+        """SHA-256 (hex) of both templates."""
+        return hashlib.sha256(json.dumps([self.system, self.user]).encode()).hexdigest()
+
+
+DEFAULT_PROMPT = Prompt(
+    system=(
+        "You are an experienced medical expert taking a multiple-choice test. Reply with the letter of the one option you "
+        "choose and with nothing else: no explanation, no reasoning, no punctuation."
+    ),
+    user="{context}\n\nQuestion: {question}\n\nOptions:\n{options}\n\nAnswer:",
+)
+
+
+def load_prompt(path: Path | None) -> Prompt:
+    """The user's prompt from a YAML file with `user` and, if wanted, `system` (ours otherwise; "" for none); or our own.
+
+    Raises
+    ------
+    SafescaleError
+        If the file cannot be read, has other names in it, or leaves out the question or the options.
+    """
+    if path is None:
+        return DEFAULT_PROMPT
+    try:
+        content = yaml.safe_load(path.read_text(encoding="utf-8"))
+    except (OSError, UnicodeDecodeError, yaml.YAMLError) as error:
+        raise SafescaleError(f"prompt_file: {path} cannot be read as YAML: {error}") from None
+    expected = 'expected a mapping with "user" and, if wanted, "system", both texts'
+    if not isinstance(content, dict) or not set(content) <= {"user", "system"} or not isinstance(content.get("user"), str):
+        raise SafescaleError(f"prompt_file: {path}: {expected}")
+    system = content.get("system", DEFAULT_PROMPT.system)
+    if not isinstance(system, str):
+        raise SafescaleError(f"prompt_file: {path}: {expected}; without a system turn write system: \"\"")
+    fields = set(_FIELD.findall(content["user"]))
+    if unknown := fields - set(FIELDS):
+        names = ", ".join(f"{{{name}}}" for name in sorted(unknown))
+        raise SafescaleError(f"prompt_file: {path}: unknown {names} in the user turn; expected {{context}}, {{question}}, {{options}}")
+    if missing := {"question", "options"} - fields:
+        names = ", ".join(f"{{{name}}}" for name in sorted(missing))
+        raise SafescaleError(f"prompt_file: {path}: the user turn lacks {names}, so the model would not see it")
+    return Prompt(system.strip(), content["user"])

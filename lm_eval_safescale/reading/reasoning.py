@@ -1,0 +1,71 @@
+"""Separates a model's reasoning from its answer, or says that the output stopped before the reasoning did (PROTOCOL §5)."""
+
+from __future__ import annotations
+
+import re
+from typing import Literal
+
+Reasoning = Literal["auto", "on", "off", "separate"]
+
+_PAIRS = re.compile(
+    r"(?P<open><(?:think|thinking|thought|reasoning)>|\[THINK\]|<\|channel>|<unused94>)"
+    r"|(?P<close></(?:think|thinking|thought|reasoning)>|\[/THINK\]|<channel\|>|<unused95>)",
+    re.IGNORECASE,
+)
+"""Qwen3 and DeepSeek-R1; Mistral; Gemma 4; MedGemma."""
+
+_OPENERS = ("<think>", "<thinking>", "<thought>", "<reasoning>", "[think]", "<|channel>", "<unused94>")
+_HARMONY = re.compile(r"<\|channel\|>\s*(\w+)[^<]*<\|message\|>")
+_HARMONY_BARE = re.compile(r"\s*(?:assistant)?(?:analysis|commentary)(?=[^\W_])")
+"""gpt-oss with its special tokens removed: the channel's name runs into the first word."""
+_THOUGHT_LINE = re.compile(r"\s*thought[ \t]*\n")
+_BARE_LETTER = re.compile(r"\W{0,4}([A-Za-z])\W{0,4}")
+
+
+def opens_reasoning(prompt: str) -> bool:
+    """Whether a rendered prompt ends inside an open reasoning block, so that the output begins with reasoning."""
+    return prompt.rstrip().lower().endswith(_OPENERS)
+
+
+def strip_reasoning(text: str, *, reasoning: Reasoning = "auto", opened: bool = False) -> str | None:
+    """What stands after the reasoning, or None where the output stopped inside it.
+
+    Parameters
+    ----------
+    text
+        Raw output.
+    reasoning
+        `on`: the model reasons in its text, so that an output without an end of reasoning is cut off (one bare letter
+        excepted); `separate`: a server keeps the reasoning back, so that an empty output is cut off; `auto`, `off`: only
+        reasoning that can be seen is stripped.
+    opened
+        The prompt itself opened the reasoning: without an end marker, all of the output is reasoning.
+    """
+    if reasoning == "separate" and not text.strip():
+        return None
+    if "<|channel|>" in text or "<|message|>" in text:
+        return _harmony_final(text)
+    if _HARMONY_BARE.match(text):
+        _, marker, final = text.rpartition("assistantfinal")
+        return final if marker else None
+    last = None
+    for last in _PAIRS.finditer(text):
+        pass
+    if last is not None:
+        return text[last.end() :] if last["close"] else None
+    if opened:
+        return None
+    if thought := _THOUGHT_LINE.match(text):
+        final = text[thought.end() - 1 :].rsplit("\n\n", 1)[-1]
+        return final if _BARE_LETTER.fullmatch(final.strip()) else None
+    if reasoning == "on" and not _BARE_LETTER.fullmatch(text.strip()):
+        return None
+    return text
+
+
+def _harmony_final(text: str) -> str | None:
+    channels = list(_HARMONY.finditer(text))
+    if not channels:  # the header itself was cut
+        return None
+    last = channels[-1]
+    return re.split(r"<\|(?:return|end|start|call)\|>", text[last.end() :])[0] if last[1] == "final" else None
