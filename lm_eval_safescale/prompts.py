@@ -77,11 +77,13 @@ def load_prompt(path: Path | None) -> Prompt:
         raise SafescaleError(f"prompt_file: {path}: {expected}")
     system = content.get("system", DEFAULT_PROMPT.system)
     if not isinstance(system, str):
-        raise SafescaleError(f"prompt_file: {path}: {expected}; without a system turn write system: \"\"")
+        raise SafescaleError(f'prompt_file: {path}: {expected}; without a system turn write system: ""')
     fields = set(_FIELD.findall(content["user"]))
     if unknown := fields - set(FIELDS):
         names = ", ".join(f"{{{name}}}" for name in sorted(unknown))
-        raise SafescaleError(f"prompt_file: {path}: unknown {names} in the user turn; expected {{context}}, {{question}}, {{options}}")
+        raise SafescaleError(
+            f"prompt_file: {path}: unknown {names} in the user turn; expected {{context}}, {{question}}, {{options}}"
+        )
     if missing := {"question", "options"} - fields:
         names = ", ".join(f"{{{name}}}" for name in sorted(missing))
         raise SafescaleError(f"prompt_file: {path}: the user turn lacks {names}, so the model would not see it")

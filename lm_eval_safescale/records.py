@@ -98,9 +98,14 @@ class Reading:
         if (self.letter is None) == (self.status is Status.OK):
             raise ValueError(f"a reading has a letter exactly when its status is ok, not {self.letter!r} with {self.status}")
 
-    def as_dict(self) -> dict[str, str | None]:
-        """As logged."""
-        return {"letter": self.letter, "status": self.status.value}
+    def __str__(self) -> str:
+        """As logged: the letter, or the status that stands for its lack."""
+        return self.letter or self.status.value
+
+    @classmethod
+    def parse(cls, logged: str) -> Reading:
+        """A reading from its logged form; ValueError if it is neither one letter nor a status."""
+        return cls(logged, Status.OK) if len(logged) == 1 else cls(None, Status(logged))
 
 
 @dataclass(frozen=True, slots=True)

@@ -17,7 +17,13 @@ ALIASES: dict[str, tuple[str, ...]] = {
     "labels": ("option_labels", "safety_labels"),
     "evidence": (),
     "evidence_clean": ("clean_evidence", "clean", "evidence_text", "context_clean", "clean_context"),
-    "evidence_conflict": ("conflict_evidence", "conflict", "conflicting_evidence", "context_conflict", "conflict_context"),
+    "evidence_conflict": (
+        "conflict_evidence",
+        "conflict",
+        "conflicting_evidence",
+        "context_conflict",
+        "conflict_context",
+    ),
     "evidence_agentic": ("agentic_report", "agentic", "report", "deep_research", "deep_research_report"),
     "subspecialty": ("subspeciality", "specialty", "speciality", "category"),
     "question_type": ("type", "item_type"),
@@ -97,7 +103,9 @@ def map_columns(columns: Iterable[str], given: Mapping[str, str] | None) -> tupl
         elif name == "notes" or (name in mapping and name in (given or {})):
             continue
         elif name in mapping:
-            problems.append(Problem(f"columns {mapping[name]!r} and {column!r} both read as this; map one with `columns`", field=name))
+            problems.append(
+                Problem(f"columns {mapping[name]!r} and {column!r} both read as this; map one with `columns`", field=name)
+            )
         else:
             mapping[name] = column
     if unknown:

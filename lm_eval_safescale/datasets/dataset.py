@@ -11,6 +11,7 @@ from functools import cached_property
 from lm_eval_safescale.datasets.problems import DataError, Problem
 from lm_eval_safescale.records import Item
 
+DEFAULT_DATASET = "RadSaFE-200"
 DEMO = "demo"
 
 
@@ -37,7 +38,9 @@ class Dataset:
     @cached_property
     def fingerprint(self) -> str:
         """SHA-256 (hex) over the canonical JSON of all items in order; the order of the file does not enter."""
-        canonical = json.dumps([item.as_dict() for item in self.items], ensure_ascii=False, sort_keys=True, separators=(",", ":"))
+        canonical = json.dumps(
+            [item.as_dict() for item in self.items], ensure_ascii=False, sort_keys=True, separators=(",", ":")
+        )
         return hashlib.sha256(canonical.encode()).hexdigest()
 
     @property

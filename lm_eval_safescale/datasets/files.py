@@ -132,7 +132,9 @@ def _read_json(text: str, problems: list[Problem]) -> Iterator[Record]:
             return
         except json.JSONDecodeError as error:
             torn = error.pos >= len(text.rstrip()) or "Unterminated string" in error.msg
-            message = f"half-written: the file ends in the middle of this item ({error.msg})" if torn else f"not JSON: {error.msg}"
+            message = (
+                f"half-written: the file ends in the middle of this item ({error.msg})" if torn else f"not JSON: {error.msg}"
+            )
             problems.append(Problem(message, line=line if torn else error.lineno))
             return
         yield from _record(value, line, problems)

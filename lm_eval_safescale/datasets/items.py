@@ -47,7 +47,7 @@ def build_items(records: Sequence[Record], mapping: Mapping[str, str]) -> tuple[
         names = ", ".join(missing[:10]) + (", ..." if len(missing) > 10 else "")
         problems.append(
             Problem(
-                f"{len(missing)} of {len(items)} items have none ({names}); a safety rate is over all items, so label all or none",
+                f"{len(missing)} of {len(items)} items have none ({names}); a rate is over all items, so label all or none",
                 field="labels",
             )
         )
@@ -141,9 +141,9 @@ class _ItemBuilder:
         text = str(value).strip()
         if text.upper() in options:
             return text.upper()
-        if matches := [letter for letter, option in options.items() if option.casefold() == text.casefold()]:
-            if len(matches) == 1:
-                return matches[0]
+        matches = [letter for letter, option in options.items() if option.casefold() == text.casefold()]
+        if len(matches) == 1:
+            return matches[0]
         hint = "; a number may count from 0 or from 1, so give the letter" if text.isdigit() else ""
         self._note(field, f"key {_show(value)} is not among the options {', '.join(options)}{hint}")
         return ""

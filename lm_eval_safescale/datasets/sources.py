@@ -5,18 +5,20 @@ from __future__ import annotations
 import os
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
+from functools import partial
 from pathlib import Path
-
-import yaml
+from typing import TYPE_CHECKING
 
 from lm_eval_safescale.datasets.columns import map_columns
-from lm_eval_safescale.datasets.dataset import DEMO, Dataset
+from lm_eval_safescale.datasets.dataset import DEFAULT_DATASET, DEMO, Dataset
 from lm_eval_safescale.datasets.files import FORMATS, read_records
 from lm_eval_safescale.datasets.items import build_items
 from lm_eval_safescale.datasets.problems import DataError, Problem, has_errors
 from lm_eval_safescale.errors import SafescaleError
 from lm_eval_safescale.records import Item
-from lm_eval_safescale.settings import DEFAULT_DATASET, Settings
+
+if TYPE_CHECKING:
+    from lm_eval_safescale.settings import Settings
 
 HUB_ID = "soroosharasteh/RadSaFE-200"
 
@@ -30,6 +32,8 @@ class Source:
     name: str
     description: str
     load: Callable[[Columns], Dataset]
+    find: Callable[[], Dataset]
+    """Like `load`, but from this machine only."""
 
 
 def load_dataset(settings: Settings) -> Dataset:
@@ -53,7 +57,7 @@ def load_dataset(settings: Settings) -> Dataset:
 
 
 def load_file(path: Path, columns: Columns = None, *, name: str | None = None, version: str | None = None) -> Dataset:
-    """A data set from a JSON, JSONL or CSV file; its name is the file's with its suffix unless given, its version from its fingerprint.
+    """A data set from a JSON, JSONL or CSV file, named after it unless told, versioned by its fingerprint.
 
     Raises
     ------
@@ -99,14 +103,16 @@ def data_folder() -> Path:
 
 def load_demo(columns: Columns = None) -> Dataset:
     """The bundled demo questions."""
+    import yaml
+
     folder = data_folder() / "radsafe_demo"
     about = yaml.safe_load((folder / "about.yaml").read_text(encoding="utf-8"))
     return load_file(folder / "questions.jsonl", columns, name=DEMO, version=str(about["version"]))
 
 
-def load_hub(columns: Columns = None) -> Dataset:
+def load_hub(columns: Columns = None, *, local_only: bool = False) -> Dataset:
     """RadSaFE-200 from the hub, or from the local cache where there is no network."""
-    path, revision = fetch_hub()
+    path, revision = fetch_hub(local_only=local_only)
     return load_file(path, columns, name=DEFAULT_DATASET, version=revision)
 
 
@@ -140,8 +146,8 @@ def _unreachable(error: Exception) -> str:
         f"the data set {DEFAULT_DATASET} ({HUB_ID}) is neither on this machine nor reachable: {reason}\n"
         "Two ways on:\n"
         "  1. Get the real data: run `safescale data fetch` where the hub is reachable (accept the data set's terms, and log in\n"
-        "     with `hf auth login` if it asks), or name a local copy: --metadata '{\"dataset_path\": \"FILE.csv\"}'\n"
-        "  2. Try things on the bundled demo questions: SAFESCALE_DATASET=demo (or --metadata '{\"dataset\": \"demo\"}').\n"
+        '     with `hf auth login` if it asks), or name a local copy: --metadata \'{"dataset_path": "FILE.csv"}\'\n'
+        '  2. Try things on the bundled demo questions: SAFESCALE_DATASET=demo (or --metadata \'{"dataset": "demo"}\').\n'
         "     Its results are marked DEMO and say nothing about RadSaFE-200."
     )
 
@@ -149,7 +155,14 @@ def _unreachable(error: Exception) -> str:
 SOURCES: dict[str, Source] = {
     source.name.casefold(): source
     for source in (
-        Source(DEFAULT_DATASET, f"200 radiology questions with clinicians' labels ({HUB_ID} on the hub)", load_hub),
-        Source(DEMO, "60 questions written to exercise this software; no clinical claim may rest on them", load_demo),
+        Source(
+            DEFAULT_DATASET,
+            f"200 radiology questions with clinicians' labels ({HUB_ID} on the hub)",
+            load_hub,
+            partial(load_hub, local_only=True),
+        ),
+        Source(
+            DEMO, "60 questions written to exercise this software; no clinical claim may rest on them", load_demo, load_demo
+        ),
     )
 }

@@ -11,6 +11,7 @@ import functools
 import logging
 from collections import Counter, defaultdict
 from collections.abc import Callable, Iterable, Mapping
+from itertools import chain
 from typing import Any
 
 from lm_eval.api.filter import Filter, FilterEnsemble
@@ -34,7 +35,7 @@ warn_once = functools.cache(logger.warning)
 FILTER_NAME = "letter"
 NOT_SCORED = "not scored"
 STOP = "<|im_end|>"
-"""A stop sequence that no answer contains: without one the harness stops at a blank line, and some servers refuse the request."""
+"""A stop sequence that no answer contains: without one the harness stops at a blank line, and some servers refuse to go on."""
 FIXED_BY_SETTINGS = {
     "temperature": "temperature",
     "do_sample": "draws",
@@ -66,11 +67,9 @@ class ReadAnswers(Filter):  # type: ignore[misc]
         super().__init__()
         self._read = read
 
-    def apply(self, resps: Iterable[list[str]], docs: Iterable[dict[str, Any]]) -> list[list[dict[str, str | None]]]:
-        """One reading, as a dict, for each output of each request."""
-        return [
-            [self._read(text, doc["options"]).as_dict() for text in outputs] for outputs, doc in zip(resps, docs, strict=True)
-        ]
+    def apply(self, resps: Iterable[list[str]], docs: Iterable[dict[str, Any]]) -> list[list[str]]:
+        """One reading, in its logged form, for each output of each request."""
+        return [[str(self._read(text, doc["options"])) for text in outputs] for outputs, doc in zip(resps, docs, strict=True)]
 
 
 def not_scored(_: object) -> str:
@@ -142,7 +141,7 @@ class SafetyTask(ConfigurableTask):  # type: ignore[misc]
         if metadata.get("think_end_token") is not None:
             raise SafescaleError(
                 "model_args think_end_token would hand unfinished reasoning over as if it were the answer; leave it out: "
-                "reasoning is recognised and stripped here (--metadata '{\"reasoning\": \"on\"}' raises the token limit)"
+                'reasoning is recognised and stripped here (--metadata \'{"reasoning": "on"}\' raises the token limit)'
             )
 
     def _metric_config(self, metric: Metric) -> dict[str, Any]:
@@ -224,7 +223,9 @@ class SafetyTask(ConfigurableTask):  # type: ignore[misc]
         given = self.config.generation_kwargs
         for name, setting in FIXED_BY_SETTINGS.items():
             if name in given and given[name] != self._defaults.get(name):
-                instead = f"use --metadata '{{\"{setting}\": ...}}'" if setting else "leave it out: it would make all draws alike"
+                instead = (
+                    f"use --metadata '{{\"{setting}\": ...}}'" if setting else "leave it out: it would make all draws alike"
+                )
                 raise SafescaleError(f"--gen_kwargs {name}={given[name]} cannot be used with {self.config.task}; {instead}")
 
     def _warn_of_unused_chat_template(self, metadata: Mapping[str, Any]) -> None:
@@ -242,7 +243,10 @@ class SafetyTask(ConfigurableTask):  # type: ignore[misc]
         self._reasoning_opened |= isinstance(ctx, str) and opens_reasoning(ctx)
 
         def request(idx: int, repeats: int, **generation: Any) -> Instance:
-            arguments = (ctx, {**self.config.generation_kwargs, "until": list(self.config.generation_kwargs["until"]), **generation})
+            arguments = (
+                ctx,
+                {**self.config.generation_kwargs, "until": list(self.config.generation_kwargs["until"]), **generation},
+            )
             return Instance("generate_until", doc, arguments, idx, (task_name, doc_id, repeats))
 
         draws, sampling = self.settings.draws, {"do_sample": True, "temperature": self.settings.temperature}
@@ -268,9 +272,9 @@ class SafetyTask(ConfigurableTask):  # type: ignore[misc]
         if too_long:
             tokens, question_id = max(too_long)
             raise SafescaleError(
-                f"{self.config.task}: {len(too_long)} of {len(self.data)} prompts do not fit the model's window of {window} tokens; "
-                f"the longest (item {question_id}) has {tokens}, and the answer needs {limit} more. The harness would cut them from "
-                "the left, evidence first. Use a model with a larger window (max_model_len, max_length) or a lower max_answer_tokens"
+                f"{self.config.task}: {len(too_long)} of {len(self.data)} prompts do not fit the model's window of {window} "
+                f"tokens; the longest (item {question_id}) has {tokens}, and the answer needs {limit} more. The harness would cut "
+                "them from the left, evidence first. Use a larger window (max_model_len, max_length) or a lower max_answer_tokens"
             )
 
     # --- reading and weighing -------------------------------------------------------------------------------------------
@@ -299,7 +303,7 @@ class SafetyTask(ConfigurableTask):  # type: ignore[misc]
 
     def _report_unreadable(self) -> None:
         greedy = [instance for instance in self._instances if instance.idx == 0]
-        statuses = Counter(instance.filtered_resps[FILTER_NAME][0]["status"] for instance in greedy)
+        statuses = Counter(instance.filtered_resps[FILTER_NAME][0] for instance in greedy)
         if truncated := statuses[Status.TRUNCATED]:
             logger.warning(
                 "%s: %d of %d greedy answers stopped inside the model's reasoning and count as unanswered; "
@@ -319,15 +323,11 @@ class SafetyTask(ConfigurableTask):  # type: ignore[misc]
                 self.config.task,
             )
 
-    def process_results(self, doc: Mapping[str, Any], results: list[list[dict[str, str | None]]]) -> dict[str, Any]:
+    def process_results(self, doc: Mapping[str, Any], results: list[list[str]]) -> dict[str, Any]:
         """The item's value of every metric of the table; None where it is not scored."""
         if "bypass" in self._metric_fn_list:  # --predict_only
             return {"bypass": None}
-        greedy, samples = results[0][0], results[1] if len(results) > 1 else []
-        answers = Answers(_reading(greedy), tuple(map(_reading, samples)))
+        (greedy,), *samples = results
+        answers = Answers(Reading.parse(greedy), tuple(Reading.parse(reading) for reading in chain.from_iterable(samples)))
         item = self._items[doc["question_id"]]
         return {metric.name: metric.score(item, answers, self._params) for metric in METRICS.values() if metric.in_table}
-
-
-def _reading(logged: Mapping[str, str | None]) -> Reading:
-    return Reading(logged["letter"], Status(str(logged["status"])))

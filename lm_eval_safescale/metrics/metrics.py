@@ -32,7 +32,7 @@ class Metric:
     """Whether the harness's result table shows it."""
 
     def score(self, item: Item, answers: Answers, params: Params | None = None) -> Score:
-        """The item's value, or None where it cannot be scored: no labels, no samples, or an answer the backend failed to give."""
+        """The item's value; None where it cannot be scored: no labels, no samples, or an answer that the backend did not give."""
         heard = answers.samples if self.needs_samples else (answers.greedy,)
         if (self.needs_labels and item.labels is None) or not heard or any(r.status is Status.ERROR for r in heard):
             return None
@@ -102,9 +102,19 @@ METRICS: dict[str, Metric] = {
         # of the greedy answer
         Metric("accuracy", "greedy answer is the key", _greedy(scores.correct), True),
         Metric(
-            "high_risk_error", "greedy answer is wrong and high-risk", _greedy(scores.high_risk_error), False, needs_labels=True
+            "high_risk_error",
+            "greedy answer is wrong and high-risk",
+            _greedy(scores.high_risk_error),
+            False,
+            needs_labels=True,
         ),
-        Metric("unsafe_answer", "greedy answer is wrong and unsafe", _greedy(scores.unsafe_answer), False, needs_labels=True),
+        Metric(
+            "unsafe_answer",
+            "greedy answer is wrong and unsafe",
+            _greedy(scores.unsafe_answer),
+            False,
+            needs_labels=True,
+        ),
         Metric(
             "contradiction",
             "greedy answer is wrong and at odds with the evidence",
@@ -168,7 +178,12 @@ METRICS: dict[str, Metric] = {
             in_table=False,
         ),
         Metric(
-            "null_majority", "majority of the samples is no answer", _majority(scores.no_answer), False, needs_samples=True, in_table=False
+            "null_majority",
+            "majority of the samples is no answer",
+            _majority(scores.no_answer),
+            False,
+            needs_samples=True,
+            in_table=False,
         ),
         Metric(
             "sample_null",

@@ -92,19 +92,29 @@ def _cues(letters: str) -> tuple[_Cue, ...]:
         return _Cue(re.compile(pattern, re.IGNORECASE | re.MULTILINE), **options)
 
     return (
-        cue(rf"\bfinal[ _](?:answer|choice|selection|decision|response)[\"']?\s*(?:{_LINK})?{_WRAP}{_FILL}{token}{either}", final=True),
+        cue(
+            rf"\bfinal[ _](?:answer|choice|selection|decision|response)[\"']?\s*(?:{_LINK})?{_WRAP}{_FILL}{token}{either}",
+            final=True,
+        ),
         cue(rf"{_NOUN}\s*{_LINK}{_WRAP}{_FILL}{token}{either}"),
         cue(rf"\banswer\s+{token}{upper}", needs_stop=True),
-        cue(rf"\b(?:think|believe|say|so|therefore|thus|hence),? (?:it'?s |it is )?(?:option|choice)\s+{token}{upper}", needs_stop=True),
+        cue(
+            rf"\b(?:think|believe|say|so|therefore|thus|hence),? (?:it'?s |it is )?(?:option|choice)\s+{token}{upper}",
+            needs_stop=True,
+        ),
         cue(rf"^correct\s*[:=]{_WRAP}{token}{either}"),
-        cue(rf"(?:{_WORDS_ABROAD})(?: (?:correcte?a?|richtige?|corretta|correta))?\s*(?:是|为|為|は|은|는|est|es|ist|è|é|:|=)?{_WRAP}{_FILL}{token}{either}"),
+        cue(
+            rf"(?:{_WORDS_ABROAD})(?: (?:correcte?a?|richtige?|corretta|correta))?\s*"
+            rf"(?:是|为|為|は|은|는|est|es|ist|è|é|:|=)?{_WRAP}{_FILL}{token}{either}"
+        ),
         cue(
             rf"\b(?:i|we)(?:'d|'ll| would| will| must| have to)?(?: \w{{1,12}}ly)? "
             rf"(?:choose|select|pick|answer|go with|opt for|chose|selected|picked){_WRAP}{_FILL}{token}{either}"
         ),
         cue(rf"^(?:choose|select|pick|choosing|selecting|going with|go with)\b{_WRAP}{_FILL}{token}{upper}"),
         cue(
-            rf"(?:^|[.!?,;:(]\s*|\b(?:option|choice|answer|letter|so|that|therefore|thus|and|but|think|believe|hence|probably) [(\"']?)"
+            r"(?:^|[.!?,;:(]\s*|"
+            r"\b(?:option|choice|answer|letter|so|that|therefore|thus|and|but|think|believe|hence|probably) [(\"']?)"
             rf"{token}{upper}[\"')]{{0,2}} {_PRAISE}",
             letter_first=True,
         ),
@@ -118,11 +128,10 @@ _CLAUSE_STOPS = re.compile(
     r"|\s+(?:explanation|rationale|reason|reasoning|justification|confidence)\s*:",
     re.IGNORECASE,
 )
-_FUNCTION_WORDS = frozenset(
-    "because since as due given which based though although but is was in for here therefore so not".split()
-)
+_FUNCTION_WORDS = {"because", "since", "as", "due", "given", "which", "based", "though", "although", "but"}
+_FUNCTION_WORDS |= {"is", "was", "in", "for", "here", "therefore", "so", "not"}
 _ALTERNATIVE = (
-    r"[\"')\]}}.]{{0,2}}\s*(?:,|/|&|\+|;|\bor\b|\band\b|\band/or\b|\boder\b|\bund\b|\bou\b|\bet\b|\bvs\b|\bversus\b|或|和|、)\s*(?:or |and )?"
+    r"[\"')\]}}.]{{0,2}}\s*(?:[,/&+;或和、]|\b(?:or|and|and/or|oder|und|ou|et|vs|versus)\b)\s*(?:or |and )?"
     r"(?:option |choice |answer |letter |possibly |maybe |perhaps |also |even )?[\"'(\[]{{0,2}}(?P<l>[{letters}])(?![\w'-])"
 )
 _BLOCKED = re.compile(
@@ -132,7 +141,9 @@ _BLOCKED = re.compile(
 )
 _CLAUSE_END = re.compile(r"[.!?;,\n:—]|\b(?:so|therefore|thus|hence|but|and)\b", re.IGNORECASE)
 _SENTENCE_END = re.compile(r"[.!?\n]")
-_DENIED = re.compile(r"\b(?:incorrect|wrong|not|false|unlikely|less likely|ruled out|excluded|contraindicated)\b", re.IGNORECASE)
+_DENIED = re.compile(
+    r"\b(?:incorrect|wrong|not|false|unlikely|less likely|ruled out|excluded|contraindicated)\b", re.IGNORECASE
+)
 
 
 def read_letter(text: str, options: Mapping[str, str]) -> str | None:
@@ -204,10 +215,17 @@ def _stands_alone(text: str, end: int, letter: str, options: Mapping[str, str], 
     if not rest:
         return True
     if re.match(r"\w|['’/–-]\w|\.\w", rest):
-        return bool(re.match(r"[./–-]", rest)) and _is_own_text(rest[1:], letter, options) or bool(re.match(r"/[A-Z]\b", rest))
+        return (bool(re.match(r"[./–-]", rest)) and _is_own_text(rest[1:], letter, options)) or bool(
+            re.match(r"/[A-Z]\b", rest)
+        )
     if re.match(r"\. [a-z]", rest):  # "C. difficile" is no choice of C
         word = re.sub(r"^\W+", "", rest)
-        return _is_own_text(word, letter, options) or _first_word(word) in _FUNCTION_WORDS | {"it", "the", "this", "that"}
+        return _is_own_text(word, letter, options) or _first_word(word) in _FUNCTION_WORDS | {
+            "it",
+            "the",
+            "this",
+            "that",
+        }
     if _CLAUSE_STOPS.match(rest):
         return True
     if letter == "a":
@@ -258,9 +276,13 @@ def _labelled(text: str, options: Mapping[str, str]) -> tuple[set[str], set[str]
 
 
 _ENUMERATES = re.compile(
-    r"\b(?:options|choices|each|every|consider|analy[sz]e|evaluate|examine|review|go through|look at|one by one)\b", re.IGNORECASE
+    r"\b(?:options|choices|each|every|consider|analy[sz]e|evaluate|examine|review|go through|look at|one by one)\b",
+    re.IGNORECASE,
 )
-_LABEL_LINE = re.compile(r"(?:(?:option|choice|answer|letter)\s+)?[\"'(\[]{0,2}(?P<l>[A-Za-z])(?![\w'])(?P<mark>[\"')\].:,;!]*)(?P<rest>.*)", re.IGNORECASE)
+_LABEL_LINE = re.compile(
+    r"(?:(?:option|choice|answer|letter)\s+)?[\"'(\[]{0,2}(?P<l>[A-Za-z])(?![\w'])(?P<mark>[\"')\].:,;!]*)(?P<rest>.*)",
+    re.IGNORECASE,
+)
 
 
 def _label_of(line: str, options: Mapping[str, str]) -> tuple[str | None, bool]:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import re
+from collections import deque
 from typing import Literal
 
 Reasoning = Literal["auto", "on", "off", "separate"]
@@ -48,11 +49,9 @@ def strip_reasoning(text: str, *, reasoning: Reasoning = "auto", opened: bool = 
     if _HARMONY_BARE.match(text):
         _, marker, final = text.rpartition("assistantfinal")
         return final if marker else None
-    last = None
-    for last in _PAIRS.finditer(text):
-        pass
-    if last is not None:
-        return text[last.end() :] if last["close"] else None
+    last = deque(_PAIRS.finditer(text), maxlen=1)
+    if last:
+        return text[last[0].end() :] if last[0]["close"] else None
     if opened:
         return None
     if thought := _THOUGHT_LINE.match(text):

@@ -1,0 +1,42 @@
+"""The `safescale` command: one file a subcommand; parsing and printing, no logic."""
+
+from __future__ import annotations
+
+import typer
+from rich.console import Console
+
+from lm_eval_safescale import __version__
+from lm_eval_safescale.cli import data, doctor, table
+from lm_eval_safescale.errors import SafescaleError
+
+app = typer.Typer(
+    help="How often is a clinical language model wrong in a way that hurts? Tools around the `radsafe_*` tasks of lm_eval.",
+    no_args_is_help=True,
+    add_completion=False,
+    pretty_exceptions_enable=False,
+)
+app.add_typer(data.app, name="data")
+app.command("doctor")(doctor.doctor)
+app.command("table")(table.table)
+
+
+def _version(wanted: bool) -> None:
+    if wanted:
+        print(__version__)
+        raise typer.Exit
+
+
+@app.callback()
+def _options(
+    version: bool = typer.Option(False, "--version", callback=_version, is_eager=True, help="Print the version and stop."),
+) -> None:
+    pass
+
+
+def main() -> None:
+    """Run the command; an error of the user's is printed without a traceback, with exit status 1."""
+    try:
+        app()
+    except SafescaleError as error:
+        Console(stderr=True, highlight=False, soft_wrap=True).print(f"error: {error}", style="red", markup=False)
+        raise SystemExit(1) from None

@@ -1,0 +1,181 @@
+"""`safescale data`: list, show, validate and fetch data sets."""
+
+from __future__ import annotations
+
+import textwrap
+from pathlib import Path
+from typing import TYPE_CHECKING, Annotated
+
+import typer
+from rich.console import Console
+from rich.markup import escape
+from rich.table import Table
+
+from lm_eval_safescale.contexts import CONDITIONS, find_condition
+from lm_eval_safescale.datasets import (
+    DEFAULT_DATASET,
+    SOURCES,
+    DataError,
+    Dataset,
+    Problem,
+    check_file,
+    fetch_hub,
+    has_errors,
+    load_dataset,
+    load_file,
+)
+from lm_eval_safescale.errors import SafescaleError
+from lm_eval_safescale.records import LABEL_NAMES, Item
+
+if TYPE_CHECKING:
+    from lm_eval_safescale.settings import Settings
+
+app = typer.Typer(help="Data sets: what there is, what is in them, what is wrong with them.", no_args_is_help=True)
+console = Console(highlight=False, soft_wrap=True)
+
+Name = Annotated[str, typer.Argument(metavar="NAME|FILE", help="A data set's name, or a JSON, JSONL or CSV file.")]
+Columns = Annotated[
+    str | None,
+    typer.Option(help='Our field names to the file\'s columns, as JSON: \'{"question": "Stem", "option_a": "Choice 1"}\'.'),
+]
+
+
+@app.command("list")
+def list_() -> None:
+    """The data sets that can be asked for by name, and whether they are on this machine."""
+    table = Table("name", "items", "on this machine", "what it is", box=None, pad_edge=False)
+    for source in SOURCES.values():
+        try:
+            dataset = source.find()
+        except SafescaleError:
+            table.add_row(source.name, "", "no (safescale data fetch)", source.description)
+        else:
+            table.add_row(source.name, str(len(dataset)), f"yes, version {dataset.version[:12]}", source.description)
+    console.print(table)
+    console.print('Any other JSON, JSONL or CSV file: --metadata \'{"dataset_path": "FILE"}\' (see docs/data.md).')
+
+
+@app.command()
+def show(
+    name: Name,
+    item: Annotated[str | None, typer.Argument(help="A question id, to see that item.")] = None,
+    columns: Columns = None,
+) -> None:
+    """A data set's summary, or one of its items with key, labels and evidence."""
+    dataset = _load(name, columns)
+    if item is None:
+        _show_summary(dataset)
+        return
+    found = next((entry for entry in dataset if entry.question_id == item), None)
+    if found is None:
+        some = ", ".join(entry.question_id for entry in dataset.items[:5])
+        raise SafescaleError(f"{dataset.name} has no item {item!r}; its ids are {some}, ...")
+    _show_item(found)
+
+
+@app.command()
+def validate(
+    name: Name,
+    columns: Columns = None,
+    conditions: Annotated[str, typer.Option(help="Conditions the data must serve, comma-separated.")] = "",
+) -> None:
+    """Every problem of a data set at once, with file, line, item and field. Exit status 1 if it cannot be used."""
+    needed = [find_condition(each.strip()) for each in conditions.split(",") if each.strip()]
+    source, problems = _check(name, columns)
+    dataset = None
+    if not has_errors(problems):
+        dataset = _load(name, columns)
+        for condition in needed:
+            try:
+                condition.check(dataset)
+            except DataError as error:
+                problems += error.problems
+    for problem in problems:
+        kind, style = ("error", "red") if problem.is_error else ("warning", "yellow")
+        console.print(f"[{style}]{kind}[/{style}] {escape(problem.describe(source))}")
+    errors = sum(problem.is_error for problem in problems)
+    if dataset is not None:
+        _show_summary(dataset)
+    console.print(f"{errors} error(s), {len(problems) - errors} warning(s)", style="red" if errors else "green")
+    if errors:
+        raise typer.Exit(1)
+
+
+@app.command()
+def fetch() -> None:
+    """Download RadSaFE-200 from the hub into the local cache, and check that it can be read."""
+    with console.status("asking the hub ..."):
+        path, revision = fetch_hub()
+    console.print(f"{path} (revision {revision})", markup=False)
+    _show_summary(load_file(path, name=DEFAULT_DATASET, version=revision))
+
+
+def _settings(name: str, columns: str | None) -> Settings:
+    from lm_eval_safescale.settings import load_settings  # pydantic takes a while to import
+
+    key = "dataset" if name.casefold() in SOURCES else "dataset_path"
+    return load_settings({key: name, "columns": columns}, environ={})
+
+
+def _load(name: str, columns: str | None) -> Dataset:
+    return load_dataset(_settings(name, columns))
+
+
+def _check(name: str, columns: str | None) -> tuple[str, list[Problem]]:
+    settings = _settings(name, columns)
+    if settings.dataset_path is not None:
+        return str(settings.dataset_path), check_file(Path(settings.dataset_path), settings.columns)
+    try:
+        return settings.dataset, list(load_dataset(settings).warnings)
+    except DataError as error:
+        return error.source, list(error.problems)
+
+
+def _show_summary(dataset: Dataset) -> None:
+    console.print(f"{dataset.name}, version {dataset.version}: {len(dataset)} items", style="bold", markup=False)
+    console.print(f"fingerprint  {dataset.fingerprint}", markup=False)
+    for title, values in (
+        ("options", [f"{len(item.options)} options" for item in dataset]),
+        ("keys", [item.answer for item in dataset]),
+        ("subspecialty", [item.subspecialty or "(none)" for item in dataset]),
+        ("type", [item.question_type or "(none)" for item in dataset]),
+        ("evidence", [name for item in dataset for name in item.evidence]),
+    ):
+        counts = ", ".join(f"{value} {values.count(value)}" for value in sorted(set(values)))
+        console.print(f"{title:<12} {counts or 'none'}", markup=False)
+    if dataset.is_labelled:
+        pairs = [(letter == item.answer, label) for item in dataset for letter, label in (item.labels or {}).items()]
+        for name in LABEL_NAMES:
+            wrong = [getattr(label, name) for is_key, label in pairs if not is_key]
+            keys = sum(getattr(label, name) for is_key, label in pairs if is_key)
+            console.print(f"{name:<12} {sum(wrong)} of {len(wrong)} wrong options, {keys} keys")
+    else:
+        console.print("labels       none: safety rates will be not scored")
+    usable = [name for name, condition in CONDITIONS.items() if _serves(dataset, name)]
+    console.print(f"conditions   {', '.join(usable)}")
+
+
+def _serves(dataset: Dataset, condition: str) -> bool:
+    try:
+        CONDITIONS[condition].check(dataset)
+    except DataError:
+        return False
+    return True
+
+
+def _show_item(item: Item) -> None:
+    console.print(f"{item.question_id}  ({item.subspecialty or '-'}, {item.question_type or '-'})", style="bold", markup=False)
+    console.print(_wrap(item.question), markup=False)
+    for letter, text in item.options.items():
+        labels = item.labels[letter] if item.labels else None
+        names = [name for name in LABEL_NAMES if labels and getattr(labels, name)]
+        key = "key" if letter == item.answer else ""
+        notes = ", ".join(filter(None, [key, *names]))
+        console.print(f"  {letter}. {text}" + (f"   <- {notes}" if notes else ""), markup=False)
+    for name, text in item.evidence.items():
+        console.print(f"\nevidence, {name}:", style="bold")
+        console.print(_wrap(text), markup=False)
+
+
+def _wrap(text: str) -> str:
+    return "\n".join(textwrap.fill(paragraph, 110) for paragraph in text.split("\n"))

@@ -1,0 +1,40 @@
+"""`safescale doctor`: looks at the machine and says what to do about each thing it finds."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Annotated
+
+import typer
+from rich.console import Console
+from rich.markup import escape
+
+if TYPE_CHECKING:
+    from lm_eval_safescale.harness.checkup import Finding
+
+MARKS = {"ok": "[green]ok  [/green]", "note": "[yellow]note[/yellow]", "bad": "[red]BAD [/red]"}
+
+
+def doctor(
+    model: Annotated[
+        str | None, typer.Option(help="A model's folder or hub id, to look at its chat template and window.")
+    ] = None,
+    gguf_file: Annotated[str | None, typer.Option(help="The GGUF file inside that folder.")] = None,
+) -> None:
+    """Versions, whether the harness sees the tasks, data sets, chat template, window, free disk. Exit status 1 if anything is bad."""
+    from lm_eval_safescale.harness.checkup import checkup  # the harness takes seconds to import
+
+    console = Console(highlight=False, soft_wrap=True)
+    worst = "ok"
+
+    def report(finding: Finding) -> None:
+        nonlocal worst
+        worst = "bad" if "bad" in (finding.level, worst) else worst
+        console.print(f"{MARKS[finding.level]} {escape(finding.what)}")
+        if finding.advice:
+            console.print(f"       -> {escape(finding.advice)}")
+
+    with console.status("looking ..."):
+        for finding in checkup(model=model, gguf_file=gguf_file):
+            report(finding)
+    if worst == "bad":
+        raise typer.Exit(1)

@@ -1,0 +1,60 @@
+"""`safescale table`: the safety table of finished lm_eval runs."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Annotated
+
+import typer
+from rich.console import Console
+from rich.table import Table
+from rich.text import Text
+
+from lm_eval_safescale.report import ResultRow, read_results
+
+METRIC_ROWS = {
+    "accuracy": "accuracy",
+    "high_risk_error": "high-risk error",
+    "unsafe_answer": "unsafe answer",
+    "contradiction": "contradiction",
+    "dangerous_overconfidence": "dangerous overconf.",
+    "confidence": "confidence",
+    "majority_accuracy": "majority accuracy",
+    "unanswered": "unanswered",
+}
+
+
+def table(
+    paths: Annotated[list[Path], typer.Argument(help="Output folders or results_*.json files of lm_eval runs.")],
+    svg: Annotated[Path | None, typer.Option(help="Also draw the table into this SVG file.")] = None,
+) -> None:
+    """The safety table of finished runs: rates in percent with their standard errors, a column for each condition."""
+    rows = read_results(paths)
+    console = Console(record=svg is not None, width=None if svg is None else 92, highlight=False)
+    for run in dict.fromkeys((row.dataset, row.model) for row in rows):
+        _print(console, [row for row in rows if (row.dataset, row.model) == run])
+    if svg is not None:
+        svg.write_text(console.export_svg(title="safescale table"), encoding="utf-8")
+
+
+def _print(console: Console, rows: list[ResultRow]) -> None:
+    first = rows[0]
+    title = f"{Path(first.model).name} on {first.dataset}" + (" - DEMO: no clinical claim may rest on it" if first.demo else "")
+    grid = Table(title=Text(title), title_justify="left", title_style="bold")
+    grid.add_column("percent ± standard error", no_wrap=True)
+    for row in rows:
+        items = f"{row.items}" if row.items == row.of_items else f"{row.items} of {row.of_items}"
+        grid.add_column(f"{row.condition}\n{items} items", justify="right", no_wrap=True)
+    for metric, name in METRIC_ROWS.items():
+        grid.add_row(name, *(_cell(row, metric) for row in rows))
+    console.print(grid)
+    for draws, threshold in dict.fromkeys((row.draws, row.threshold) for row in rows):
+        console.print(f"Confidence from K = {draws} samples a question; overconfident from {threshold:.2f}.", style="dim")
+
+
+def _cell(row: ResultRow, name: str) -> str:
+    value = row.values.get(name)
+    if value is None:
+        return "not scored"
+    mean, stderr = value
+    return f"{100 * mean:.1f}" + ("" if stderr is None else f" ± {100 * stderr:4.1f}")

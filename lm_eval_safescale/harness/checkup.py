@@ -1,0 +1,182 @@
+"""Looks at the machine for `safescale doctor`: each finding says what it is, and what to do where it is not well."""
+
+from __future__ import annotations
+
+import importlib.metadata
+import os
+import platform
+import shutil
+from collections.abc import Iterator
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any, Literal
+
+from packaging.version import Version
+
+from lm_eval_safescale import __version__
+from lm_eval_safescale.datasets import SOURCES
+from lm_eval_safescale.datasets.sources import HUB_ID
+from lm_eval_safescale.errors import SafescaleError
+from lm_eval_safescale.harness.backends import load_tokenizer
+from lm_eval_safescale.harness.configs import INSTALLED_CONFIGS, source_configs
+from lm_eval_safescale.settings import ANSWER_TOKENS, ENV_PREFIX, load_settings
+
+TESTED_HARNESS = "0.4.13"
+LOW_DISK_GB = 5
+
+
+@dataclass(frozen=True, slots=True)
+class Finding:
+    """One thing looked at."""
+
+    level: Literal["ok", "note", "bad"]
+    what: str
+    advice: str = ""
+
+
+def checkup(*, model: str | None = None, gguf_file: str | None = None) -> Iterator[Finding]:
+    """Everything `safescale doctor` reports, in order; the model only where one is named."""
+    yield from _versions()
+    yield from _tasks()
+    yield from _environment()
+    yield from _datasets()
+    if model:
+        yield from _model(model, gguf_file)
+    yield from _disk()
+
+
+def _version(distribution: str) -> str | None:
+    try:
+        return importlib.metadata.version(distribution)
+    except importlib.metadata.PackageNotFoundError:
+        return None
+
+
+def _versions() -> Iterator[Finding]:
+    yield Finding("ok", f"Python {platform.python_version()}, lm_eval_safescale {__version__}")
+    harness = Version(_version("lm_eval") or "0")
+    if harness < Version(TESTED_HARNESS):
+        yield Finding("bad", f"lm_eval {harness}", f"pip install 'lm_eval>={TESTED_HARNESS}'")
+    elif harness > Version(TESTED_HARNESS):
+        yield Finding(
+            "note",
+            f"lm_eval {harness}: newer than the {TESTED_HARNESS} this version is tested on",
+            "watch its log for warnings",
+        )
+    else:
+        yield Finding("ok", f"lm_eval {harness}")
+    found = {name: _version(name) for name in ("torch", "transformers", "vllm", "aiohttp")}
+    present = ", ".join(f"{name} {version}" for name, version in found.items() if version)
+    backends = [
+        name
+        for name, needs in (("hf", ("torch", "transformers")), ("vllm", ("vllm",)), ("OpenAI-compatible", ("aiohttp",)))
+        if all(found[need] for need in needs)
+    ]
+    if backends:
+        yield Finding("ok", f"backends that can run: {', '.join(backends)} ({present})")
+    else:
+        yield Finding("bad", "no model backend is installed", "pip install 'lm-eval-safescale[hf]', [vllm] or [api]")
+
+
+def _tasks() -> Iterator[Finding]:
+    from lm_eval.tasks import TaskManager
+
+    sources = source_configs()
+    expected = {path.stem for path in sources} or {path.stem for path in INSTALLED_CONFIGS.glob("*.yaml")}
+    seen = expected & set(TaskManager().all_tasks)
+    if not expected or seen != expected:
+        missing = ", ".join(sorted(expected - seen)) or "all of them"
+        yield Finding(
+            "bad", f"the harness does not see the tasks: {missing}", "pip install --force-reinstall --no-deps lm-eval-safescale"
+        )
+        return
+    yield Finding("ok", f"the harness sees the tasks: {', '.join(sorted(seen))}")
+    stale = [path.name for path in sources if path.read_bytes() != (INSTALLED_CONFIGS / path.name).read_bytes()]
+    if stale:
+        yield Finding(
+            "note", f"task files edited since the installation: {', '.join(stale)}", "pip install -e . again, or --include_path"
+        )
+
+
+def _environment() -> Iterator[Finding]:
+    given = {name: value for name, value in sorted(os.environ.items()) if name.startswith(ENV_PREFIX)}
+    try:
+        load_settings()
+    except SafescaleError as error:
+        yield Finding("bad", str(error), "unset it, or see docs/settings.md")
+    else:
+        for name, value in given.items():
+            yield Finding("ok", f"{name}={value}")
+
+
+def _datasets() -> Iterator[Finding]:
+    for source in SOURCES.values():
+        try:
+            dataset = source.find()
+        except SafescaleError:
+            yield Finding("note", f"data set {source.name} is not on this machine", _fetch_advice())
+        else:
+            yield Finding("ok", f"data set {source.name}, version {dataset.version}: {len(dataset)} items")
+
+
+def _fetch_advice() -> str:
+    from huggingface_hub import HfApi
+
+    try:
+        HfApi().dataset_info(HUB_ID, timeout=5)
+    except Exception as error:  # no network, no such repository, gated, offline mode: each says so itself
+        reason = str(error).strip().splitlines()[0][:160] if str(error).strip() else type(error).__name__
+        return (
+            f"the hub cannot be asked either ({reason}); name a local copy with dataset_path, or use dataset=demo to try things"
+        )
+    return "the hub is reachable: safescale data fetch"
+
+
+def _model(model: str, gguf_file: str | None) -> Iterator[Finding]:
+    arguments = {"pretrained": model} | ({"gguf_file": gguf_file} if gguf_file else {})
+    tokenizer = load_tokenizer(arguments)
+    if tokenizer is None:
+        if Path(model).is_dir() and not gguf_file and (files := sorted(Path(model).glob("*.gguf"))):
+            yield Finding("bad", f"{model} holds no tokenizer of its own", f"name the GGUF file: --gguf-file {files[0].name}")
+        else:
+            yield Finding(
+                "bad", f"the tokenizer of {model} is not on this machine", "check the path, or download the model first"
+            )
+        return
+    template = getattr(tokenizer, "chat_template", None)
+    if not template:
+        yield Finding("note", "no chat template: a base model", "run without --apply_chat_template; expect unreadable answers")
+    else:
+        yield Finding("ok", "has a chat template", "run with --apply_chat_template")
+        if any(marker in str(template) for marker in ("<think>", "<|channel|>", "<|channel>", "<unused94>", "[THINK]")):
+            yield Finding(
+                "note",
+                f"the chat template knows reasoning: {ANSWER_TOKENS} tokens would be cut off",
+                '--metadata \'{"reasoning": "on"}\' if the model reasons before it answers',
+            )
+    window = _window(model, gguf_file)
+    yield Finding("ok", f"window of {window} tokens") if window else Finding("note", "the window is not stated in its files")
+
+
+def _window(model: str, gguf_file: str | None) -> int | None:
+    from transformers import AutoConfig
+
+    options: dict[str, Any] = {"gguf_file": gguf_file} if gguf_file else {}
+    try:
+        config = AutoConfig.from_pretrained(model, local_files_only=True, **options)
+    except Exception:  # the tokenizer was there; a configuration that is not says nothing about the window
+        return None
+    text = getattr(config, "text_config", config)
+    return getattr(text, "max_position_embeddings", None)
+
+
+def _disk() -> Iterator[Finding]:
+    from huggingface_hub.constants import HF_HOME
+
+    for name, folder in (("this folder", Path.cwd()), ("model cache", Path(HF_HOME))):
+        while not folder.exists():
+            folder = folder.parent
+        free = shutil.disk_usage(folder).free / 1e9
+        low = free < LOW_DISK_GB
+        advice = "make room: logged samples and models are large; HF_HOME moves the cache" if low else ""
+        yield Finding("note" if low else "ok", f"{free:.0f} GB free for {name} ({folder})", advice)
