@@ -47,8 +47,11 @@ FIXED_BY_SETTINGS = {
 """Generation arguments that this task sets itself, and the setting (if any) by which the user sets them."""
 
 
-class TaskSetupError(SafescaleError, SystemExit):
+class TaskSetupError(SystemExit, SafescaleError):
     """An error of the user's to mend. It leaves the command line without a traceback, with exit status 1."""
+
+    def __init__(self, message: str) -> None:
+        super().__init__(f"error: {message}")
 
 
 class Documents(list[dict[str, Any]]):
