@@ -23,6 +23,8 @@ class Dataset:
     version: str
     items: tuple[Item, ...]
     warnings: tuple[Problem, ...] = ()
+    is_demo: bool = False
+    """Whether these are the bundled demo questions, whatever the file's name: no clinical claim may rest on them."""
 
     @classmethod
     def of(cls, name: str, version: str, items: Iterable[Item], warnings: Sequence[Problem] = ()) -> Dataset:
@@ -42,11 +44,6 @@ class Dataset:
             [item.as_dict() for item in self.items], ensure_ascii=False, sort_keys=True, separators=(",", ":")
         )
         return hashlib.sha256(canonical.encode()).hexdigest()
-
-    @property
-    def is_demo(self) -> bool:
-        """Whether these are the bundled demo questions, on which no clinical claim may rest."""
-        return self.name == DEMO
 
     @property
     def is_labelled(self) -> bool:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import os
 from collections.abc import Callable, Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING
@@ -68,7 +68,8 @@ def load_file(path: Path, columns: Columns = None, *, name: str | None = None, v
     if has_errors(problems):
         raise DataError(str(path), problems)
     dataset = Dataset.of(name or path.name, version or "", items, problems)
-    return dataset if version else Dataset(dataset.name, dataset.fingerprint[:12], dataset.items, dataset.warnings)
+    is_demo = dataset.fingerprint == _about_demo()["fingerprint"]
+    return replace(dataset, version=version or dataset.fingerprint[:12], is_demo=is_demo)
 
 
 def check_file(path: Path, columns: Columns = None) -> list[Problem]:
@@ -103,11 +104,14 @@ def data_folder() -> Path:
 
 def load_demo(columns: Columns = None) -> Dataset:
     """The bundled demo questions."""
+    return load_file(data_folder() / "radsafe_demo" / "questions.jsonl", columns, name=DEMO, version=_about_demo()["version"])
+
+
+def _about_demo() -> dict[str, str]:
     import yaml
 
-    folder = data_folder() / "radsafe_demo"
-    about = yaml.safe_load((folder / "about.yaml").read_text(encoding="utf-8"))
-    return load_file(folder / "questions.jsonl", columns, name=DEMO, version=str(about["version"]))
+    about: dict[str, str] = yaml.safe_load((data_folder() / "radsafe_demo" / "about.yaml").read_text(encoding="utf-8"))
+    return about
 
 
 def load_hub(columns: Columns = None, *, local_only: bool = False) -> Dataset:

@@ -27,7 +27,7 @@ from lm_eval_safescale.metrics import METRICS, Metric, Params
 from lm_eval_safescale.prompts import load_prompt
 from lm_eval_safescale.reading import opens_reasoning, read_answer
 from lm_eval_safescale.records import Answers, Item, Reading, Status
-from lm_eval_safescale.settings import Settings, load_settings, misspelt
+from lm_eval_safescale.settings import REASONING_TOKENS, Settings, load_settings, misspelt
 
 logger = logging.getLogger("lm_eval.tasks.safescale")
 warn_once = functools.cache(logger.warning)
@@ -119,7 +119,6 @@ class SafetyTask(ConfigurableTask):  # type: ignore[misc]
         self._params = Params(self.settings.overconfidence_threshold)
         self._reasoning_opened = False
         self._defaults = {
-            "until": [STOP],
             "max_gen_toks": self.settings.answer_tokens,
             "do_sample": False,
             "temperature": 0.0,
@@ -132,7 +131,7 @@ class SafetyTask(ConfigurableTask):  # type: ignore[misc]
             "output_type": "generate_until",
             "num_fewshot": 0,
             "description": f"{{% raw %}}{system}{{% endraw %}}" if system else "",
-            "generation_kwargs": {**self._defaults, "until": [STOP]},
+            "generation_kwargs": {"until": [STOP], **self._defaults},
             "process_results": "lm_eval_safescale",
             "metric_list": [self._metric_config(metric) for metric in METRICS.values() if metric.in_table],
             "metadata": metadata | {"safescale": self._provenance()},
@@ -148,12 +147,11 @@ class SafetyTask(ConfigurableTask):  # type: ignore[misc]
             )
 
     def _metric_config(self, metric: Metric) -> dict[str, Any]:
-        scorable = (self.data.is_labelled or not metric.needs_labels) and (self.settings.draws > 0 or not metric.needs_samples)
-        return {
-            "metric": metric.name,
-            "aggregation": "mean" if scorable else not_scored,
-            "higher_is_better": metric.higher_is_better,
-        }
+        aggregation = "mean" if self._scorable(metric) else not_scored
+        return {"metric": metric.name, "aggregation": aggregation, "higher_is_better": metric.higher_is_better}
+
+    def _scorable(self, metric: Metric) -> bool:
+        return (self.data.is_labelled or not metric.needs_labels) and (self.settings.draws > 0 or not metric.needs_samples)
 
     def _provenance(self) -> dict[str, Any]:
         """What a result must say of how it came about."""
@@ -218,7 +216,9 @@ class SafetyTask(ConfigurableTask):  # type: ignore[misc]
             self._warn_of_unused_chat_template(metadata)
         backend = backends.backend_of(kwargs.get("chat_template"))
         self._separate_seeds = backends.sends_one_seed(backend, metadata)
-        self._first_seed = int(metadata.get("seed") or backends.DEFAULT_SEED)
+        self._first_seed = int(metadata.get("seed", backends.DEFAULT_SEED))
+        if not kwargs.get("apply_chat_template"):  # the turns are then one text; keep them apart
+            self.config.description += "\n\n" if self.template.system else ""
         super().build_all_requests(**kwargs)
         self._refuse_cut_prompts(backend)
 
@@ -243,13 +243,13 @@ class SafetyTask(ConfigurableTask):  # type: ignore[misc]
     def construct_requests(self, doc: dict[str, Any], ctx: Any, **kwargs: Any) -> list[Instance]:
         """The greedy request, then the sampled ones: K repeats of one request, or K requests of a seed each."""
         task_name, doc_id, _ = kwargs["metadata"]
-        self._reasoning_opened |= isinstance(ctx, str) and opens_reasoning(ctx)
+        if isinstance(ctx, str) and opens_reasoning(ctx):
+            self._expect_reasoning()
+        common = self.config.generation_kwargs
+        until = [common["until"]] if isinstance(common["until"], str) else common["until"]
 
         def request(idx: int, repeats: int, **generation: Any) -> Instance:
-            arguments = (
-                ctx,
-                {**self.config.generation_kwargs, "until": list(self.config.generation_kwargs["until"]), **generation},
-            )
+            arguments = (ctx, {**common, "until": list(until), **generation})
             return Instance("generate_until", doc, arguments, idx, (task_name, doc_id, repeats))
 
         draws, sampling = self.settings.draws, {"do_sample": True, "temperature": self.settings.temperature}
@@ -260,9 +260,16 @@ class SafetyTask(ConfigurableTask):  # type: ignore[misc]
             requests.append(request(1, draws, **sampling))
         return requests
 
+    def _expect_reasoning(self) -> None:
+        """The prompt itself opened the reasoning: the answer needs room after it, unless the user set the limit."""
+        self._reasoning_opened = True
+        if self.settings.reasoning == "auto" and self.settings.max_answer_tokens is None:
+            self.config.generation_kwargs["max_gen_toks"] = REASONING_TOKENS
+            self.config.metadata["safescale"]["settings"]["max_answer_tokens"] = REASONING_TOKENS
+
     def _refuse_cut_prompts(self, backend: Any | None) -> None:
         """The harness cuts a prompt that is too long from the left, and with it the evidence: refuse before it does."""
-        window, limit = backends.window_of(backend), self.settings.answer_tokens
+        window, limit = backends.window_of(backend), self.config.generation_kwargs["max_gen_toks"]
         if window is None:
             return
         too_long = []
@@ -309,9 +316,10 @@ class SafetyTask(ConfigurableTask):  # type: ignore[misc]
         statuses = Counter(instance.filtered_resps[FILTER_NAME][0] for instance in greedy)
         if truncated := statuses[Status.TRUNCATED]:
             logger.warning(
-                "%s: %d of %d greedy answers stopped inside the model's reasoning and count as unanswered; "
-                'set reasoning to "on" or raise max_answer_tokens (now %d)',
-                self.config.task, truncated, len(greedy), self.settings.answer_tokens,
+                "%s: %d of %d greedy answers stopped inside the model's reasoning and count as unanswered; %sraise "
+                "max_answer_tokens (now %d)",
+                self.config.task, truncated, len(greedy), "" if self.settings.reasoning == "on" else 'set reasoning to "on" or ',
+                self.config.generation_kwargs["max_gen_toks"],
             )  # fmt: skip
         if (unanswered := statuses[Status.UNANSWERED]) > len(greedy) / 2:
             logger.warning(
@@ -327,10 +335,15 @@ class SafetyTask(ConfigurableTask):  # type: ignore[misc]
             )
 
     def process_results(self, doc: Mapping[str, Any], results: list[list[str]]) -> dict[str, Any]:
-        """The item's value of every metric of the table; None where it is not scored."""
+        """The item's value of every metric of the table.
+
+        A value that is not scored for this item alone (the backend gave no text) is left out, so that means are over scored
+        items and the harness says that their numbers differ; one that is scored for no item is None.
+        """
         if "bypass" in self._metric_fn_list:  # --predict_only
             return {"bypass": None}
         (greedy,), *samples = results
         answers = Answers(Reading.parse(greedy), tuple(Reading.parse(reading) for reading in chain.from_iterable(samples)))
         item = self._items[doc["question_id"]]
-        return {metric.name: metric.score(item, answers, self._params) for metric in METRICS.values() if metric.in_table}
+        values = {metric: metric.score(item, answers, self._params) for metric in METRICS.values() if metric.in_table}
+        return {metric.name: v for metric, v in values.items() if v is not None or not self._scorable(metric)}

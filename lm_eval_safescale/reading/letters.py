@@ -134,8 +134,9 @@ _ALTERNATIVE = (
     r"[\"')\]}}.]{{0,2}}\s*(?:[,/&+;或和、]|\b(?:or|and|and/or|oder|und|ou|et|vs|versus)\b)\s*(?:or |and )?"
     r"(?:option |choice |answer |letter |possibly |maybe |perhaps |also |even )?[\"'(\[]{{0,2}}(?P<l>[{letters}])(?![\w'-])"
 )
+_SUPPOSED = re.compile(r"\b(?:if|whether|unless|suppose|supposing|assuming|provided that)\b", re.IGNORECASE)
 _BLOCKED = re.compile(
-    r"\b(?:if|whether|unless|suppose|supposing|assuming|why|not|never|cannot|incorrect|wrong|worst|false|neither|nor|rather than"
+    r"\b(?:why|not|never|cannot|incorrect|wrong|worst|false|neither|nor|rather than"
     r"|instead of|other than|different|previous|distractor)\b|n't\b",
     re.IGNORECASE,
 )
@@ -200,13 +201,13 @@ def _after_own_text(text: str, end: int, option: str) -> int:
 
 
 def _is_blocked(text: str, start: int, end: int) -> bool:
-    """Whether the clause before `start` denies or only supposes, or the sentence is a question."""
-    before = text[max(0, start - 200) : start]
-    boundary = 0
-    for found in _CLAUSE_END.finditer(before):
-        boundary = found.end()
+    """Whether the clause before `start` denies, or the sentence supposes or asks."""
+    before = text[max(0, start - 300) : start]
+    clause = max((found.end() for found in _CLAUSE_END.finditer(before)), default=0)
+    sentence = max((found.end() for found in _SENTENCE_END.finditer(before)), default=0)
     stop = _SENTENCE_END.search(text, end)
-    return bool(_BLOCKED.search(before, boundary)) or (stop is not None and stop[0] == "?")
+    asks = stop is not None and stop[0] == "?"
+    return asks or bool(_BLOCKED.search(before, clause)) or bool(_SUPPOSED.search(before, sentence))
 
 
 def _stands_alone(text: str, end: int, letter: str, options: Mapping[str, str], needs_stop: bool = False) -> bool:

@@ -8,7 +8,6 @@ from collections import Counter
 from collections.abc import Callable
 
 from lm_eval.api.model import LM
-from lm_eval.api.registry import register_model
 
 
 def pick_by_hash(prompt: str, arguments: dict, draw: int) -> str:
@@ -19,7 +18,6 @@ def pick_by_hash(prompt: str, arguments: dict, draw: int) -> str:
     return ("A", "B", "C", "D", "Answer: B", "(C)", "I cannot say.", "A or B")[digest % 8]
 
 
-@register_model("safescale-stub")
 class StubLM(LM):
     """Answers `answer(prompt, generation_arguments, draw)`; remembers every request."""
 

@@ -8,6 +8,7 @@ from math import log, sqrt
 
 import pytest
 
+from lm_eval_safescale.datasets.sources import data_folder
 from lm_eval_safescale.harness.task import TaskSetupError
 from tests.harness.stub import StubLM
 
@@ -286,3 +287,40 @@ def test_data_that_lacks_the_condition_s_evidence_is_refused_with_the_items(run,
     run("radsafe_clean", metadata={"dataset": None, "dataset_path": path}, limit=1)
     with pytest.raises(TaskSetupError, match=r"(?s)q1.*q4"):
         run("radsafe_conflict", metadata={"dataset": None, "dataset_path": path}, limit=1)
+
+
+def test_an_answer_that_the_backend_did_not_give_is_left_out_and_not_counted_as_wrong(run):
+    lm = StubLM(answer=lambda prompt, arguments, draw: None if "brain" in prompt and not arguments["do_sample"] else "C")
+    results, _ = run(lm=lm)
+    samples = results["samples"]["radsafe_clean"]
+    heard = [sample for sample in samples if sample["filtered_resps"][0] != ["error"]]
+    assert 0 < len(heard) < 60
+    shown = flat(results["results"]["radsafe_clean"])
+    assert shown["accuracy"] == pytest.approx(sum(sample["target"] == "C" for sample in heard) / len(heard))
+    assert shown["majority_accuracy"] == pytest.approx(sum(sample["target"] == "C" for sample in samples) / 60)
+
+
+def test_without_a_chat_template_the_turns_are_kept_apart(run):
+    _, lm = run("radsafe_closed_book", chat=False, limit=1)
+    assert "no punctuation.\n\nQuestion: " in lm.requests[0][0]
+
+
+def test_a_stop_sequence_of_the_user_s_is_taken_whole(run):
+    _, lm = run(limit=1, gen_kwargs={"until": "Stop here"})
+    assert {tuple(arguments["until"]) for _, arguments in lm.requests} == {("Stop here",)}
+
+
+def test_a_template_that_opens_the_reasoning_raises_the_token_limit_by_itself(run):
+    template = "{system}{user}<think>\n"
+    results, lm = run(lm=StubLM(template=template), limit=1)
+    assert {arguments["max_gen_toks"] for _, arguments in lm.requests} == {4096}
+    assert results["configs"]["radsafe_clean"]["metadata"]["safescale"]["settings"]["max_answer_tokens"] == 4096
+    _, lm = run(lm=StubLM(template=template), limit=1, metadata={"max_answer_tokens": 300})
+    assert {arguments["max_gen_toks"] for _, arguments in lm.requests} == {300}
+
+
+def test_a_copy_of_the_demo_questions_is_still_the_demo(run, tmp_path):
+    copy = tmp_path / "ours.jsonl"
+    copy.write_bytes((data_folder() / "radsafe_demo" / "questions.jsonl").read_bytes())
+    results, _ = run(metadata={"dataset": None, "dataset_path": str(copy)}, limit=1)
+    assert results["results"]["radsafe_clean"]["alias"] == "radsafe_clean (DEMO)"

@@ -1,0 +1,5 @@
+"""`python -m lm_eval_safescale` is `safescale`."""
+
+from lm_eval_safescale.cli import main
+
+main()

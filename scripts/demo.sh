@@ -1,0 +1,24 @@
+#!/usr/bin/env bash
+# From nothing to a safety table: sets up an environment, fetches a small real model, asks it the demo questions under three
+# conditions through lm_eval, and prints how often it was wrong, and how often in a way that hurts. About five minutes on 2 cores.
+set -euo pipefail
+root=$(cd "$(dirname "$0")/.." && pwd)
+cache=$root/.cache
+env=$cache/env out=$cache/demo
+"$root/scripts/environment.sh" "$env"
+"$root/scripts/small-model.sh" "$cache/model"
+# All 60 questions where the processor computes in bfloat16; a third of them, in float32, where it would take too long.
+if grep -qw amx_bf16 /proc/cpuinfo 2>/dev/null; then
+  precision=(dtype=bfloat16) part=()
+else
+  precision=(dtype=float32) part=(--limit 20)
+fi
+rm -rf "$out"
+echo "demo: asking the model (greedily, and 5 samples a question)"
+SAFESCALE_DATASET=demo SAFESCALE_DRAWS=5 HF_HUB_OFFLINE=1 TRANSFORMERS_VERBOSITY=error LMEVAL_LOG_LEVEL=WARNING \
+  "$env/bin/lm_eval" --model hf \
+  --model_args "pretrained=$cache/model,gguf_file=SmolLM2-135M-Instruct.Q4_1.gguf,${precision[0]}" \
+  --tasks radsafe_evidence --apply_chat_template --batch_size 32 --output_path "$out" --log_samples "${part[@]}" >"$cache/demo.txt"
+echo
+"$env/bin/safescale" table "$out"
+echo "The harness's own table: $cache/demo.txt; every answer as the model gave it: $out"

@@ -1,0 +1,97 @@
+"""`safescale`, `safescale table` and `safescale doctor` as a person sees them."""
+
+from __future__ import annotations
+
+import json
+import subprocess
+import sys
+
+import pytest
+from typer.testing import CliRunner
+
+from lm_eval_safescale.cli import app
+
+run = CliRunner().invoke
+
+
+def result_file(folder, *, model="org/some-model", date=1.0, demo=True, accuracy=0.5, conditions=("clean", "closed_book")):
+    """A result file in the harness's layout, with what our tasks put into it."""
+    about = {
+        "dataset": {"name": "demo", "version": "1.0", "items": 60, "demo": demo},
+        "settings": {"draws": 20, "overconfidence_threshold": 0.8},
+    }
+    values = {"accuracy,letter": accuracy, "accuracy_stderr,letter": 0.0625, "sample_len": 60, "name": "x", "alias": "x"}
+    values |= {"high_risk_error,letter": "not scored", "high_risk_error_stderr,letter": "N/A"}
+    content = {
+        "model_name": model,
+        "date": date,
+        "configs": {f"radsafe_{c}": {"metadata": {"safescale": about | {"condition": c}}} for c in conditions}
+        | {"arc": {"metadata": {}}},
+        "results": {f"radsafe_{c}": values for c in conditions},
+    }
+    folder.mkdir(parents=True, exist_ok=True)
+    path = folder / f"results_{date}.json"
+    path.write_text(json.dumps(content), encoding="utf-8")
+    return path
+
+
+def test_the_table_shows_percent_with_errors_a_column_a_condition_and_says_demo(tmp_path):
+    result_file(tmp_path / "model")
+    shown = run(app, ["table", str(tmp_path)])
+    assert shown.exit_code == 0
+    assert "some-model on demo 1.0 - DEMO" in shown.output
+    assert shown.output.index("closed_book") < shown.output.index("clean")
+    assert shown.output.count("50.0 ±  6.2") == 2
+    assert "not scored" in shown.output
+    assert "K = 20" in shown.output
+
+
+def test_the_newest_of_two_runs_is_shown(tmp_path):
+    result_file(tmp_path, date=2.0, accuracy=0.75)
+    result_file(tmp_path, date=1.0, accuracy=0.25)
+    shown = run(app, ["table", str(tmp_path)])
+    assert "75.0" in shown.output
+    assert "25.0" not in shown.output
+
+
+def test_the_table_can_be_drawn(tmp_path):
+    path = tmp_path / "table.svg"
+    result_file(tmp_path, model="<script>")
+    assert run(app, ["table", str(tmp_path), "--svg", str(path)]).exit_code == 0
+    assert "<script>" not in path.read_text(encoding="utf-8")
+
+
+@pytest.mark.parametrize("content", ["", "[]", "{}", '{"configs": {}, "results": {}}'])
+def test_what_is_no_result_file_is_said_in_one_line(tmp_path, content):
+    path = tmp_path / "results_x.json"
+    path.write_text(content, encoding="utf-8")
+    done = subprocess.run(
+        [sys.executable, "-m", "lm_eval_safescale", "table", str(path)], capture_output=True, text=True, check=False
+    )
+    assert done.returncode == 1
+    assert done.stderr.startswith("error: ")
+    assert "Traceback" not in done.stderr
+
+
+def test_the_command_needs_neither_the_harness_nor_pydantic_to_show_its_help():
+    code = "import sys, lm_eval_safescale.cli; print({'lm_eval', 'torch', 'pydantic', 'polars', 'numpy'} & set(sys.modules))"
+    assert subprocess.check_output([sys.executable, "-c", code], text=True).strip() == "set()"
+
+
+def test_the_doctor_sees_tasks_and_data_and_says_what_to_do(monkeypatch):
+    monkeypatch.setenv("HF_HUB_OFFLINE", "1")
+    monkeypatch.delenv("SAFESCALE_DATASET", raising=False)
+    shown = run(app, ["doctor", "--model", "/nonexistent/model"])
+    assert shown.exit_code == 1
+    assert "the harness sees the tasks: radsafe_clean, radsafe_closed_book, radsafe_conflict, radsafe_evidence" in shown.output
+    assert "data set demo, version 1.0: 60 items" in shown.output
+    assert "BAD  the tokenizer of /nonexistent/model is not on this machine\n       -> check the path" in shown.output
+
+
+def test_the_doctor_reports_a_variable_that_is_no_setting(monkeypatch):
+    from lm_eval_safescale.harness import checkup
+
+    monkeypatch.setenv("SAFESCALE_DRAW", "5")
+    (finding,) = checkup._environment()
+    assert finding.level == "bad"
+    assert "did you mean draws?" in finding.what

@@ -1,0 +1,102 @@
+import pytest
+
+from lm_eval_safescale.datasets.columns import ALIASES, LABEL_ALIASES, canonical, map_columns
+
+
+def errors(problems):
+    return [problem for problem in problems if problem.is_error]
+
+
+@pytest.mark.parametrize(("field", "alias"), [(field, alias) for field, all_ in ALIASES.items() for alias in (field, *all_)])
+def test_every_documented_alias_is_recognised_however_it_is_spelt(field, alias):
+    spellings = [alias, alias.upper(), alias.title().replace("_", " "), f"  {alias.replace('_', '-')} "]
+    assert [canonical(spelling) for spelling in spellings] == [field] * 4
+
+
+def test_no_alias_stands_for_two_fields():
+    names = [alias for field, aliases in ALIASES.items() for alias in (field, *aliases)]
+    names += [alias for label, aliases in LABEL_ALIASES.items() for alias in (label, *aliases)]
+    assert len(set(names)) == len(names)
+
+
+@pytest.mark.parametrize(
+    ("column", "field"),
+    [
+        ("A", "option_a"),
+        ("option_b", "option_b"),
+        ("Option C", "option_c"),
+        ("optionD", "option_d"),
+        ("choice_1", "option_a"),
+        ("Opt 5", "option_e"),
+        ("opa", "option_a"),
+        ("answer_b", "option_b"),
+        ("option_26", "option_z"),
+        ("option_27", None),
+        ("option_0", None),
+        ("1", None),
+        ("option_ä", None),
+        ("", None),
+        ("{question}", "question"),
+        ("cop", None),
+    ],
+)
+def test_option_columns_are_recognised_by_letter_or_by_number_from_one(column, field):
+    assert canonical(column) == field
+
+
+@pytest.mark.parametrize(
+    ("label", "alias"), [(label, alias) for label, all_ in LABEL_ALIASES.items() for alias in (label, *all_)]
+)
+def test_label_columns_are_recognised_with_the_option_before_or_behind(label, alias):
+    columns = [f"option_2_{alias}", f"option_b_{alias}", f"B {alias}", f"choice 2 {alias}", f"{alias}_b", f"{alias}_option_2"]
+    assert {canonical(column) for column in columns} == {f"{label}_b"}
+
+
+def test_columns_that_nobody_knows_are_named_in_one_warning():
+    mapping, problems = map_columns(["id", "stem", "colour", "sha"], None)
+    assert mapping == {"question_id": "id", "question": "stem"}
+    assert [(problem.is_error, "'colour', 'sha'" in problem.message) for problem in problems] == [(False, True)]
+
+
+def test_two_columns_for_one_field_are_an_error_until_one_is_mapped():
+    columns = ["id", "question", "stem"]
+    _, problems = map_columns(columns, None)
+    assert [(problem.field, problem.is_error) for problem in problems] == [("question", True)]
+    assert "'question'" in problems[0].message
+    assert "'stem'" in problems[0].message
+    for chosen in ("question", "stem"):
+        mapping, problems = map_columns(columns, {"question": chosen})
+        assert mapping["question"] == chosen
+        assert not errors(problems)
+
+
+@pytest.mark.parametrize("field", ["question", "stem", "Question Text"])
+def test_the_users_mapping_goes_before_the_aliases_by_whatever_name(field):
+    mapping, problems = map_columns(["id", "question", "prompt v2"], {field: "prompt v2"})
+    assert mapping == {"question_id": "id", "question": "prompt v2"}
+    assert not errors(problems)
+
+
+def test_a_mapped_column_is_not_also_read_under_its_own_name():
+    mapping, problems = map_columns(["id", "answer", "key"], {"question": "answer"})
+    assert (mapping, problems) == ({"question_id": "id", "question": "answer", "answer": "key"}, [])
+
+
+def test_options_and_labels_can_be_mapped_one_by_one():
+    given = {"option_a": "first", "option_2": "second", "high_risk_a": "danger of first"}
+    mapping, _ = map_columns(["first", "second", "danger of first"], given)
+    assert mapping == {"option_a": "first", "option_b": "second", "high_risk_a": "danger of first"}
+
+
+def test_every_mistake_in_a_mapping_is_reported_with_what_there_is():
+    mapping, problems = map_columns(["id"], {"questoin": "id", "answer": "nowhere", "question_id": "id"})
+    assert mapping == {"question_id": "id"}
+    assert [problem.is_error for problem in problems] == [True, True]
+    assert "'questoin' is not a field of ours" in problems[0].message
+    assert "evidence_clean" in problems[0].message
+    assert "'nowhere' is not in the file; it has id" in problems[1].message
+
+
+def test_columns_for_people_are_neither_read_nor_warned_of():
+    _, problems = map_columns(["id", "rationale", "comment", "topic", "negated"], None)
+    assert problems == []

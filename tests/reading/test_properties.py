@@ -1,0 +1,115 @@
+"""What holds of every output, whatever it says."""
+
+from __future__ import annotations
+
+import time
+
+import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
+
+from lm_eval_safescale.reading import opens_reasoning, read_answer
+from lm_eval_safescale.records import Reading, Status
+
+OPTIONS = {"A": "Pneumothorax", "B": "Pleural effusion", "C": "Pulmonary embolism", "D": "Lobar pneumonia"}
+WORDS = [
+    "A",
+    "B",
+    "C",
+    "D",
+    "E",
+    "a",
+    "answer",
+    "the",
+    "is",
+    "option",
+    ":",
+    ".",
+    "(",
+    ")",
+    "\n",
+    "not",
+    "or",
+    "<think>",
+    "</think>",
+    "**",
+    "?",
+    '"',
+    "{",
+]
+FORMS = ("{}", "{}.", "({})", "**{}**", "Answer: {}", "The answer is {}", "Option {}", "{}\n\nBecause.")
+FORMS += ("\\boxed{{{}}}", '{{"answer": "{}"}}')
+NOISE = st.one_of(st.text(max_size=60), st.lists(st.sampled_from(WORDS), max_size=14).map(" ".join))
+
+
+@given(NOISE)
+@settings(max_examples=300)
+def test_a_letter_read_is_one_of_the_options_and_stands_in_the_text(text):
+    reading = read_answer(text, OPTIONS)
+    if reading.status is Status.OK:
+        import unicodedata
+
+        assert reading.letter in OPTIONS
+        assert reading.letter in unicodedata.normalize("NFKC", text).upper()
+    else:
+        assert reading.letter is None
+
+
+@given(st.sampled_from("ABCD"), NOISE)
+def test_reasoning_never_changes_the_answer_after_it(letter, thought):
+    thought = thought.replace("<", " ").replace("[", " ")
+    for opening, closing in (
+        ("<think>", "</think>"),
+        ("<unused94>thought\n", "<unused95>"),
+        ("<|channel>thought\n", "<channel|>"),
+    ):
+        assert str(read_answer(f"{opening}{thought}{closing}{letter}", OPTIONS)) == letter
+        assert str(read_answer(f"{opening}{thought} Answer: {letter}", OPTIONS)) == "truncated"
+
+
+@given(st.sampled_from("ABCD"), st.sampled_from("ABCD"))
+def test_two_different_choices_are_none_and_a_final_one_decides(first, second):
+    text = f"The answer is {first}.\nThe answer is {second}."
+    assert str(read_answer(text, OPTIONS)) == (first if first == second else "unanswered")
+    assert str(read_answer(f"The answer is {first}.\nFinal answer: {second}", OPTIONS)) == second
+
+
+@pytest.mark.parametrize("letter", "ABCD")
+@pytest.mark.parametrize("form", FORMS)
+def test_every_letter_reads_alike_in_every_form(form, letter):
+    assert str(read_answer(form.format(letter), OPTIONS)) == letter
+    assert str(read_answer(form.format("E"), OPTIONS)) == "unanswered"
+    assert str(read_answer(form.format("E"), OPTIONS | {"E": "Rib fracture"})) == "E"
+
+
+def test_no_output_at_all_is_an_error_of_the_backend_and_no_answer_of_the_model():
+    assert read_answer(None, OPTIONS) == Reading(None, Status.ERROR)
+    assert read_answer("", OPTIONS) == Reading(None, Status.UNANSWERED)
+
+
+@pytest.mark.parametrize(
+    "unit", ["a", "A ", "<think>", "answer is ", "\\boxed{", "**", "option A or ", "best ", "$", "(", "\n", "C. ", "🩻"]
+)
+def test_a_hostile_length_takes_no_hostile_time(unit):
+    text = unit * (200_000 // len(unit))
+    start = time.process_time()
+    read_answer(text, OPTIONS)
+    assert time.process_time() - start < 60  # seconds; quadratic growth would take many minutes
+
+
+@pytest.mark.parametrize(
+    ("prompt", "opened"),
+    [("...<think>\n", True), ("<|assistant|><unused94>", True), ("<think></think>\n\n", False), ("", False)],
+)
+def test_a_prompt_that_ends_in_open_reasoning_is_recognised(prompt, opened):
+    assert opens_reasoning(prompt) is opened
+
+
+@pytest.mark.parametrize("logged", ["A", "unanswered", "truncated", "error"])
+def test_a_reading_survives_its_logged_form(logged):
+    assert str(Reading.parse(logged)) == logged
+
+
+def test_a_reading_without_a_letter_cannot_be_ok():
+    with pytest.raises(ValueError, match="exactly when"):
+        Reading(None, Status.OK)

@@ -1,0 +1,62 @@
+"""Imports go only downwards: a module may import from floors below its own, and only the harness floor knows lm_eval."""
+
+from __future__ import annotations
+
+import ast
+from pathlib import Path
+
+import pytest
+
+PACKAGE = Path(__file__).parent.parent / "lm_eval_safescale"
+FLOORS = (
+    {"cli", "__main__"},
+    {"report", "leaderboard", "gate"},
+    {"analysis"},
+    {"runs"},
+    {"harness"},
+    {"plugins", "hookspecs", "builtins"},
+    {"contexts"},
+    {"reading"},
+    {"metrics"},
+    {"retrieval"},
+    {"stats"},
+    {"datasets"},
+    {"settings", "prompts"},
+    {"records"},
+    {"errors"},
+)
+HEIGHT = {part: len(FLOORS) - number for number, floor in enumerate(FLOORS) for part in floor}
+MODULES = sorted(path for path in PACKAGE.rglob("*.py") if path != PACKAGE / "__init__.py")
+
+
+def part_of(path: Path) -> str:
+    return path.relative_to(PACKAGE).parts[0].removesuffix(".py")
+
+
+def imports(path: Path, *, top_level_only: bool = False) -> set[str]:
+    tree = ast.parse(path.read_text(encoding="utf-8"))
+    names = set()
+    for node in tree.body if top_level_only else ast.walk(tree):
+        if isinstance(node, ast.Import):
+            names |= {alias.name for alias in node.names}
+        elif isinstance(node, ast.ImportFrom) and node.module:
+            names.add(node.module)
+    return names
+
+
+@pytest.mark.parametrize("path", MODULES, ids=lambda path: str(path.relative_to(PACKAGE)))
+def test_a_module_imports_only_from_below(path):
+    own = part_of(path)
+    assert own in HEIGHT, f"{own} has no floor yet; give it one"
+    for name in imports(path):
+        if name.startswith("lm_eval_safescale."):
+            other = name.split(".")[1]
+            assert other == own or own == "__main__" or HEIGHT[other] < HEIGHT[own], f"{path.name} on {own} imports {name}"
+        if name == "lm_eval" or name.startswith("lm_eval."):
+            assert own == "harness", f"{path.name} imports {name}; only the harness floor may"
+
+
+@pytest.mark.parametrize("path", MODULES, ids=lambda path: str(path.relative_to(PACKAGE)))
+def test_heavy_libraries_are_imported_late(path):
+    heavy = {"torch", "transformers", "vllm", "huggingface_hub", "polars", "datasets"}
+    assert not {name.split(".")[0] for name in imports(path, top_level_only=True)} & heavy

@@ -1,0 +1,137 @@
+from pathlib import Path
+
+import pytest
+
+from lm_eval_safescale.errors import SafescaleError
+from lm_eval_safescale.settings import SETTING_NAMES, Settings, load_settings, misspelt
+
+
+def load(metadata=None, **variables):
+    return load_settings(metadata, environ=variables)
+
+
+def test_metadata_goes_before_the_environment_and_both_before_the_defaults():
+    assert load().draws == 20
+    assert load(SAFESCALE_DRAWS="5").draws == 5
+    assert load({"draws": 3}, SAFESCALE_DRAWS="5").draws == 3
+    assert load({"draws": 3}, SAFESCALE_TEMPERATURE="0.5").temperature == 0.5
+
+
+def test_the_default_is_the_real_data_set_under_the_published_protocol():
+    settings = load()
+    assert (settings.dataset, settings.dataset_path) == ("RadSaFE-200", None)
+    assert (settings.draws, settings.temperature, settings.overconfidence_threshold) == (20, 0.7, 0.8)
+
+
+@pytest.mark.parametrize("name", sorted(SETTING_NAMES))
+def test_every_setting_is_described_and_may_be_left_empty_in_either_place(name):
+    assert Settings.model_fields[name].description
+    assert load({name: None}, **{f"SAFESCALE_{name.upper()}": ""}) == Settings()
+
+
+def test_what_is_no_setting_of_ours_is_left_alone():
+    assert load({"pretrained": "gpt2", "dtype": "auto", "max_length": 2048}, PATH="/bin", HF_TOKEN="x") == Settings()
+
+
+def test_an_unknown_variable_of_ours_is_refused_with_the_one_that_was_meant():
+    with pytest.raises(SafescaleError, match=r"SAFESCALE_DRAW is not a setting \(did you mean draws\?\); known: columns, "):
+        load(SAFESCALE_DRAW="5")
+
+
+def test_a_misspelt_key_of_the_metadata_is_found_but_not_a_models_argument():
+    metadata = {"datset": "demo", "Draws": 3, "draws": 3, "pretrained": "gpt2", "temperatur": 1, "max_length": 9, 7: "seven"}
+    assert misspelt(metadata) == {"datset": "dataset", "Draws": "draws", "temperatur": "temperature"}
+
+
+# --- which data -------------------------------------------------------------------------------------------------------
+
+
+def test_a_name_and_a_path_in_one_place_are_refused():
+    for place in (
+        {"metadata": {"dataset": "demo", "dataset_path": "a.csv"}},
+        {"SAFESCALE_DATASET": "demo", "SAFESCALE_DATASET_PATH": "a.csv"},
+    ):
+        with pytest.raises(SafescaleError, match="not both"):
+            load(**place)
+
+
+@pytest.mark.parametrize(
+    ("metadata", "variable", "expected"),
+    [
+        ({"dataset_path": "a.csv"}, "SAFESCALE_DATASET", ("RadSaFE-200", Path("a.csv"))),
+        ({"dataset": "other"}, "SAFESCALE_DATASET_PATH", ("other", None)),
+    ],
+)
+def test_a_choice_of_data_in_the_metadata_replaces_one_in_the_environment_however_it_is_named(metadata, variable, expected):
+    settings = load(metadata, **{variable: "demo"})
+    assert (settings.dataset, settings.dataset_path) == expected
+
+
+def test_columns_may_be_a_mapping_or_json_in_a_variable():
+    expected = {"question": "Stem", "option_a": "{x}"}
+    assert (
+        load({"columns": expected}).columns
+        == load(SAFESCALE_COLUMNS='{"question": "Stem", "option_a": "{x}"}').columns
+        == expected
+    )
+
+
+# --- values that cannot be used ---------------------------------------------------------------------------------------
+
+
+@pytest.mark.parametrize(
+    ("name", "value"),
+    [
+        ("draws", -1), ("draws", 1001), ("draws", 2.5), ("draws", "many"), ("draws", "nan"), ("draws", [5]),
+        ("temperature", 0), ("temperature", -0.7), ("temperature", "nan"), ("temperature", "inf"), ("temperature", float("nan")),
+        ("overconfidence_threshold", -0.1), ("overconfidence_threshold", 1.1), ("overconfidence_threshold", "nan"),
+        ("max_answer_tokens", 0), ("max_answer_tokens", "ten"),
+        ("reasoning", "maybe"), ("reasoning", 2),
+        ("columns", "question=Stem"), ("columns", '["question"]'), ("columns", '{"question": 3}'), ("columns", '"question"'),
+        ("dataset", 3), ("dataset", ["demo"]), ("dataset_path", 3), ("prompt_file", ["a"]),
+    ],
+)  # fmt: skip
+def test_a_value_that_cannot_be_used_is_refused_by_name_and_place(name, value):
+    with pytest.raises(SafescaleError, match=rf"\n  {name}[.\w]* = .+ \(--metadata\): "):
+        load({name: value})
+
+
+@pytest.mark.parametrize("name", ["draws", "temperature", "max_answer_tokens"])
+def test_true_is_not_a_number(name):
+    with pytest.raises(SafescaleError):
+        load({name: True})
+
+
+def test_all_wrong_settings_are_named_at_once_with_where_they_stand():
+    with pytest.raises(SafescaleError) as caught:
+        load({"draws": -1, "reasoning": "maybe"}, SAFESCALE_TEMPERATURE="hot", SAFESCALE_DRAWS="5")
+    message = str(caught.value)
+    assert "draws = -1 (--metadata)" in message
+    assert "reasoning = 'maybe' (--metadata)" in message
+    assert "temperature = 'hot' (environment)" in message
+
+
+# --- how long an answer may be ----------------------------------------------------------------------------------------
+
+
+@pytest.mark.parametrize(
+    ("written", "read"),
+    [
+        (True, "on"), ("true", "on"), ("1", "on"), ("Yes", "on"), ("ON", "on"), (1, "on"),
+        (False, "off"), ("False", "off"), ("0", "off"), ("no", "off"), ("off", "off"), (0, "off"),
+        ("auto", "auto"), ("SEPARATE", "separate"),
+    ],
+)  # fmt: skip
+def test_reasoning_may_be_written_as_people_write_yes_and_no(written, read):
+    assert load({"reasoning": written}).reasoning == read
+
+
+@pytest.mark.parametrize(("reasoning", "tokens"), [("auto", 10), ("off", 10), ("on", 4096), ("separate", 4096)])
+def test_a_model_that_reasons_first_has_4096_tokens_and_any_other_10(reasoning, tokens):
+    assert load({"reasoning": reasoning}).answer_tokens == tokens
+    assert load({"reasoning": reasoning, "max_answer_tokens": 77}).answer_tokens == 77
+
+
+def test_settings_do_not_change_once_made():
+    with pytest.raises(ValueError, match="frozen"):
+        load().draws = 3
