@@ -34,9 +34,13 @@ class Prompt:
         """The user turn for an item."""
         options = "\n".join(f"{letter}. {text}" for letter, text in item.options.items())
         values = {"context": context.text if context else "", "question": item.question, "options": options}
-        paragraphs = re.split(r"\n[ \t]*\n", self.user.strip("\n"))
-        shown = [paragraph for paragraph in paragraphs if context or "{context}" not in paragraph]
+        shown = [paragraph for paragraph in self.paragraphs if context or "{context}" not in paragraph]
         return _FIELD.sub(lambda match: values[match[1]], "\n\n".join(shown))
+
+    @property
+    def paragraphs(self) -> list[str]:
+        """The user turn's paragraphs."""
+        return re.split(r"\n[ \t]*\n", self.user.strip("\n"))
 
     @property
     def shows_context(self) -> bool:
@@ -87,4 +91,10 @@ def load_prompt(path: Path | None) -> Prompt:
     if missing := {"question", "options"} - fields:
         names = ", ".join(f"{{{name}}}" for name in sorted(missing))
         raise SafescaleError(f"prompt_file: {path}: the user turn lacks {names}, so the model would not see it")
-    return Prompt(system.strip(), content["user"])
+    prompt = Prompt(system.strip(), content["user"])
+    if any("{context}" in paragraph and len(set(_FIELD.findall(paragraph))) > 1 for paragraph in prompt.paragraphs):
+        raise SafescaleError(
+            f"prompt_file: {path}: {{context}} shares a paragraph with another field, which would go with it where there is no "
+            "context; put a blank line between them"
+        )
+    return prompt

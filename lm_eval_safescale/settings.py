@@ -63,6 +63,18 @@ class Settings(BaseModel):
         except json.JSONDecodeError as error:
             raise ValueError(f'not JSON ({error}); expected for example {{"question": "Stem"}}') from None
 
+    @field_validator("draws", "temperature", "overconfidence_threshold", "max_answer_tokens", mode="before")
+    @classmethod
+    def _no_truth_value(cls, value: Any) -> Any:
+        if isinstance(value, bool):
+            raise ValueError("expected a number")
+        return value
+
+    @field_validator("dataset_path", "prompt_file", mode="after")
+    @classmethod
+    def _home(cls, value: Path | None) -> Path | None:
+        return value.expanduser() if value else value
+
     @field_validator("reasoning", mode="before")
     @classmethod
     def _reasoning_from_bool(cls, value: Any) -> Any:

@@ -9,20 +9,20 @@ from typing import TYPE_CHECKING, Annotated
 import typer
 from rich.console import Console
 from rich.markup import escape
-from rich.table import Table
 
 from lm_eval_safescale.contexts import CONDITIONS, find_condition
 from lm_eval_safescale.datasets import (
     DEFAULT_DATASET,
+    FORMATS,
     SOURCES,
     DataError,
     Dataset,
     Problem,
     check_file,
     fetch_hub,
-    has_errors,
     load_dataset,
     load_file,
+    printable,
 )
 from lm_eval_safescale.errors import SafescaleError
 from lm_eval_safescale.records import LABEL_NAMES, Item
@@ -31,7 +31,7 @@ if TYPE_CHECKING:
     from lm_eval_safescale.settings import Settings
 
 app = typer.Typer(help="Data sets: what there is, what is in them, what is wrong with them.", no_args_is_help=True)
-console = Console(highlight=False, soft_wrap=True)
+console = Console(highlight=False, soft_wrap=True, emoji=False)
 
 Name = Annotated[str, typer.Argument(metavar="NAME|FILE", help="A data set's name, or a JSON, JSONL or CSV file.")]
 Columns = Annotated[
@@ -43,15 +43,17 @@ Columns = Annotated[
 @app.command("list")
 def list_() -> None:
     """The data sets that can be asked for by name, and whether they are on this machine."""
-    table = Table("name", "items", "on this machine", "what it is", box=None, pad_edge=False)
+    console.print(f"{'name':<13}{'items':<7}{'on this machine':<29}what it is", style="bold")
     for source in SOURCES.values():
+        items, state = "", ""
         try:
             dataset = source.find()
+            items, state = str(len(dataset)), f"yes, version {dataset.version[:12]}"
+        except DataError:
+            state = f"yes, but it cannot be used (safescale data validate {source.name})"
         except SafescaleError:
-            table.add_row(source.name, "", "no (safescale data fetch)", source.description)
-        else:
-            table.add_row(source.name, str(len(dataset)), f"yes, version {dataset.version[:12]}", source.description)
-    console.print(table)
+            state = "no (safescale data fetch)"
+        console.print(f"{source.name:<13}{items:<7}{state:<29}{source.description}", markup=False)
     console.print('Any other JSON, JSONL or CSV file: --metadata \'{"dataset_path": "FILE"}\' (see docs/data.md).')
 
 
@@ -80,22 +82,14 @@ def validate(
     conditions: Annotated[str, typer.Option(help="Conditions the data must serve, comma-separated.")] = "",
 ) -> None:
     """Every problem of a data set at once, with file, line, item and field. Exit status 1 if it cannot be used."""
-    needed = [find_condition(each.strip()) for each in conditions.split(",") if each.strip()]
-    source, problems = _check(name, columns)
-    dataset = None
-    if not has_errors(problems):
-        dataset = _load(name, columns)
-        for condition in needed:
-            try:
-                condition.check(dataset)
-            except DataError as error:
-                problems += error.problems
+    wanted = [find_condition(each.strip()) for each in conditions.split(",") if each.strip()]
+    source, problems = _check(name, columns, [condition.evidence for condition in wanted if condition.evidence])
     for problem in problems:
         kind, style = ("error", "red") if problem.is_error else ("warning", "yellow")
         console.print(f"[{style}]{kind}[/{style}] {escape(problem.describe(source))}")
     errors = sum(problem.is_error for problem in problems)
-    if dataset is not None:
-        _show_summary(dataset)
+    if not errors:
+        _show_summary(_load(name, columns))
     console.print(f"{errors} error(s), {len(problems) - errors} warning(s)", style="red" if errors else "green")
     if errors:
         raise typer.Exit(1)
@@ -113,7 +107,8 @@ def fetch() -> None:
 def _settings(name: str, columns: str | None) -> Settings:
     from lm_eval_safescale.settings import load_settings  # pydantic takes a while to import
 
-    key = "dataset" if name.casefold() in SOURCES else "dataset_path"
+    is_file = name.casefold() not in SOURCES and (Path(name).suffix.lower() in FORMATS or Path(name).exists())
+    key = "dataset_path" if is_file else "dataset"
     return load_settings({key: name, "columns": columns}, environ={})
 
 
@@ -121,19 +116,19 @@ def _load(name: str, columns: str | None) -> Dataset:
     return load_dataset(_settings(name, columns))
 
 
-def _check(name: str, columns: str | None) -> tuple[str, list[Problem]]:
+def _check(name: str, columns: str | None, evidence: list[str]) -> tuple[str, list[Problem]]:
     settings = _settings(name, columns)
     if settings.dataset_path is not None:
-        return str(settings.dataset_path), check_file(Path(settings.dataset_path), settings.columns)
+        return str(settings.dataset_path), check_file(Path(settings.dataset_path), settings.columns, evidence)
     try:
-        return settings.dataset, list(load_dataset(settings).warnings)
+        return settings.dataset, list(load_dataset(settings, evidence).warnings)
     except DataError as error:
         return error.source, list(error.problems)
 
 
 def _show_summary(dataset: Dataset) -> None:
-    console.print(f"{dataset.name}, version {dataset.version}: {len(dataset)} items", style="bold", markup=False)
-    console.print(f"fingerprint  {dataset.fingerprint}", markup=False)
+    _print(f"{dataset.name}, version {dataset.version}: {len(dataset)} items", style="bold")
+    _print(f"fingerprint  {dataset.fingerprint}")
     for title, values in (
         ("options", [f"{len(item.options)} options" for item in dataset]),
         ("keys", [item.answer for item in dataset]),
@@ -142,7 +137,7 @@ def _show_summary(dataset: Dataset) -> None:
         ("evidence", [name for item in dataset for name in item.evidence]),
     ):
         counts = ", ".join(f"{value} {values.count(value)}" for value in sorted(set(values)))
-        console.print(f"{title:<12} {counts or 'none'}", markup=False)
+        _print(f"{title:<12} {counts or 'none'}")
     if dataset.is_labelled:
         pairs = [(letter == item.answer, label) for item in dataset for letter, label in (item.labels or {}).items()]
         for name in LABEL_NAMES:
@@ -151,30 +146,27 @@ def _show_summary(dataset: Dataset) -> None:
             console.print(f"{name:<12} {sum(wrong)} of {len(wrong)} wrong options, {keys} keys")
     else:
         console.print("labels       none: safety rates will be not scored")
-    usable = [name for name, condition in CONDITIONS.items() if _serves(dataset, name)]
+    usable = [name for name, condition in CONDITIONS.items() if condition.can_show(dataset)]
     console.print(f"conditions   {', '.join(usable)}")
 
 
-def _serves(dataset: Dataset, condition: str) -> bool:
-    try:
-        CONDITIONS[condition].check(dataset)
-    except DataError:
-        return False
-    return True
-
-
 def _show_item(item: Item) -> None:
-    console.print(f"{item.question_id}  ({item.subspecialty or '-'}, {item.question_type or '-'})", style="bold", markup=False)
-    console.print(_wrap(item.question), markup=False)
+    _print(f"{item.question_id}  ({item.subspecialty or '-'}, {item.question_type or '-'})", style="bold")
+    _print(_wrap(item.question))
     for letter, text in item.options.items():
         labels = item.labels[letter] if item.labels else None
         names = [name for name in LABEL_NAMES if labels and getattr(labels, name)]
         key = "key" if letter == item.answer else ""
         notes = ", ".join(filter(None, [key, *names]))
-        console.print(f"  {letter}. {text}" + (f"   <- {notes}" if notes else ""), markup=False)
+        _print(f"  {letter}. {text}" + (f"   <- {notes}" if notes else ""))
     for name, text in item.evidence.items():
         console.print(f"\nevidence, {name}:", style="bold")
-        console.print(_wrap(text), markup=False)
+        _print(_wrap(text))
+
+
+def _print(text: str, style: str | None = None) -> None:
+    """A line that may hold text of the data: neither markup nor control characters have effect."""
+    console.print(printable(text), style=style, markup=False)
 
 
 def _wrap(text: str) -> str:

@@ -19,10 +19,9 @@ class Condition:
     evidence: str | None = None
     """Which of the item's own evidence is shown; None for nothing."""
 
-    def check(self, dataset: Dataset) -> None:
-        """Raise `DataError`, naming every item for which there is nothing to show."""
-        if self.evidence is not None:
-            dataset.require_evidence(self.evidence)
+    def can_show(self, dataset: Dataset) -> bool:
+        """Whether the data set has what the condition shows, for every item."""
+        return self.evidence is None or dataset.has_evidence(self.evidence)
 
 
 CONDITIONS: dict[str, Condition] = {

@@ -1,12 +1,14 @@
 """Data sets: sources, column mapping, validation, fingerprints."""
 
 from lm_eval_safescale.datasets.dataset import DEFAULT_DATASET, DEMO, Dataset
-from lm_eval_safescale.datasets.problems import DataError, Problem, has_errors
+from lm_eval_safescale.datasets.files import FORMATS
+from lm_eval_safescale.datasets.problems import DataError, Problem, printable
 from lm_eval_safescale.datasets.sources import SOURCES, Source, check_file, fetch_hub, load_dataset, load_file
 
 __all__ = [
     "DEFAULT_DATASET",
     "DEMO",
+    "FORMATS",
     "SOURCES",
     "DataError",
     "Dataset",
@@ -14,7 +16,7 @@ __all__ = [
     "Source",
     "check_file",
     "fetch_hub",
-    "has_errors",
     "load_dataset",
     "load_file",
+    "printable",
 ]

@@ -40,10 +40,12 @@ LABEL_ALIASES: dict[str, tuple[str, ...]] = {
 }
 """Our label: other names it is recognised by, in `option_1_LABEL`, `option_a_LABEL`, `LABEL_a`, `LABEL_1`."""
 
+INFORMATIONAL = ("subspecialty", "question_type", "source")
+
 _FIELD_OF = {alias: name for name, aliases in ALIASES.items() for alias in (name, *aliases)}
 _LABEL_OF = {alias: name for name, aliases in LABEL_ALIASES.items() for alias in (name, *aliases)}
 _LABEL_WORDS = "|".join(sorted(_LABEL_OF, key=len, reverse=True))
-_OPTION = re.compile(r"(?:(?:option|opt|choice|answer)_?)?([a-z])|(?:option|opt|choice)_?([1-9]|1\d|2[0-6])|op([a-z])")
+_OPTION = re.compile(r"([a-h])|(?:option|opt|choice|answer)_?([a-z])|(?:option|opt|choice)_?([1-9]|1\d|2[0-6])|op([a-z])")
 _LABEL = re.compile(
     rf"(?:(?:option|opt|choice)_?)?([a-z]|[1-9]|1\d|2[0-6])_({_LABEL_WORDS})"
     rf"|({_LABEL_WORDS})_(?:(?:option|opt|choice)_?)?([a-z]|[1-9]|1\d|2[0-6])"
@@ -56,7 +58,7 @@ def canonical(column: str) -> str | None:
     if name in _FIELD_OF:
         return _FIELD_OF[name]
     if match := _OPTION.fullmatch(name):
-        return f"option_{_letter(match[1] or match[2] or match[3])}"
+        return f"option_{_letter(next(filter(None, match.groups())))}"
     if match := _LABEL.fullmatch(name):
         return f"{_LABEL_OF[match[2] or match[3]]}_{_letter(match[1] or match[4])}"
     return None
@@ -92,7 +94,7 @@ def map_columns(columns: Iterable[str], given: Mapping[str, str] | None) -> tupl
             problems.append(Problem(f"columns: {column!r} is not in the file; it has {', '.join(columns)}", field=name))
         else:
             mapping[name] = column
-    taken = set(mapping.values())
+    mapped, taken = set(mapping), set(mapping.values())
     unknown = []
     for column in columns:
         name = canonical(column)
@@ -100,14 +102,19 @@ def map_columns(columns: Iterable[str], given: Mapping[str, str] | None) -> tupl
             continue
         if name is None:
             unknown.append(column)
-        elif name == "notes" or (name in mapping and name in (given or {})):
+        elif name == "notes" or name in mapped:
             continue
         elif name in mapping:
-            problems.append(
-                Problem(f"columns {mapping[name]!r} and {column!r} both read as this; map one with `columns`", field=name)
-            )
+            said = f"columns {mapping[name]!r} and {column!r} both read as this"
+            if name in INFORMATIONAL:
+                problems.append(Problem(f"{said}; the first is taken", field=name, is_error=False))
+            else:
+                problems.append(Problem(f"{said}; map one with `columns`", field=name))
         else:
             mapping[name] = column
+    if {"options", "option_a"} <= set(mapping):
+        both = f"{mapping['options']!r} and {mapping['option_a']!r} both hold options; map the one to read with `columns`"
+        problems.append(Problem(both, field="options"))
     if unknown:
         names = ", ".join(repr(column) for column in unknown)
         problems.append(Problem(f"unknown columns, not read: {names}; map them with `columns` if they matter", is_error=False))

@@ -8,7 +8,7 @@ from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass
 from functools import cached_property
 
-from lm_eval_safescale.datasets.problems import DataError, Problem
+from lm_eval_safescale.datasets.problems import Problem
 from lm_eval_safescale.records import Item
 
 DEFAULT_DATASET = "RadSaFE-200"
@@ -50,12 +50,6 @@ class Dataset:
         """Whether options carry safety labels (of all items or of none)."""
         return bool(self.items) and self.items[0].labels is not None
 
-    def require_evidence(self, name: str) -> None:
-        """Raise `DataError`, naming every item that lacks the evidence a condition shows."""
-        lacking = [
-            Problem("empty, but the condition shows it above the question", item=item.question_id, field=f"evidence_{name}")
-            for item in self.items
-            if not item.evidence.get(name)
-        ]
-        if lacking:
-            raise DataError(self.name, lacking)
+    def has_evidence(self, name: str) -> bool:
+        """Whether every item has the evidence of that name."""
+        return all(item.evidence.get(name) for item in self.items)

@@ -6,16 +6,15 @@ import csv
 import io
 import json
 import re
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
+from typing import Any, TypeVar
 
-from lm_eval_safescale.datasets.problems import DataError, Problem
+from lm_eval_safescale.datasets.problems import DataError, Problem, has_errors
 
 FORMATS = (".json", ".jsonl", ".ndjson", ".csv")
 LIST_KEYS = ("items", "questions", "data")
-_UTF16_MARKS = (b"\xff\xfe", b"\xfe\xff")
 
 
 @dataclass(frozen=True, slots=True)
@@ -45,20 +44,24 @@ def read_records(path: Path) -> tuple[list[Record], list[Problem]]:
     text = _decode(raw, str(path), problems)
     reader = {".json": _read_json, ".csv": _read_csv}.get(suffix, _read_json_lines)
     records = list(reader(text, problems))
-    if not records and not problems:
+    if not records and not has_errors(problems):
         problems.append(Problem("no records in the file"))
     return records, problems
 
 
+# --- text ---------------------------------------------------------------------------------------------------------------
+
+
 def _decode(raw: bytes, source: str, problems: list[Problem]) -> str:
-    if raw.startswith(_UTF16_MARKS):
+    if raw.startswith((b"\xff\xfe", b"\xfe\xff")) or raw[:200].count(0) > len(raw[:200]) // 4:
         raise DataError(source, [Problem("UTF-16 text; expected UTF-8 (for example: iconv -f UTF-16 -t UTF-8)", line=1)])
     try:
         text = raw.decode("utf-8")
     except UnicodeDecodeError as error:
-        line = raw.count(b"\n", 0, error.start) + 1
         message = f"not UTF-8: byte 0x{raw[error.start]:02x} at position {error.start}; save the file as UTF-8"
-        raise DataError(source, [Problem(message, line=line)]) from None
+        if error.reason == "unexpected end of data":
+            message = "half-written: the file ends in the middle of a character"
+        raise DataError(source, [Problem(message, line=raw.count(b"\n", 0, error.start) + 1)]) from None
     if text.startswith("\ufeff"):
         text = text[1:]
         problems.append(Problem("byte-order mark at the start of the file, removed", line=1, is_error=False))
@@ -71,19 +74,40 @@ def _decode(raw: bytes, source: str, problems: list[Problem]) -> str:
     return text
 
 
-class _DuplicateKeyError(ValueError):
-    pass
+# --- JSON ---------------------------------------------------------------------------------------------------------------
+
+_T = TypeVar("_T")
+
+
+class RefusedJSONError(ValueError):
+    """JSON that is well-formed, but that we do not take: a name twice in an object, nested too deeply, a monstrous number."""
 
 
 def _object(pairs: list[tuple[str, Any]]) -> dict[str, Any]:
     result = dict(pairs)
     if len(result) < len(pairs):
         names = [name for name, _ in pairs]
-        raise _DuplicateKeyError(f"the name {next(n for n in names if names.count(n) > 1)!r} stands twice in one object")
+        raise RefusedJSONError(f"the name {next(n for n in names if names.count(n) > 1)!r} stands twice in one object")
     return result
 
 
 _DECODER = json.JSONDecoder(object_pairs_hook=_object)
+
+
+def decode_json(text: str) -> Any:
+    """A JSON value; json.JSONDecodeError where it is none, RefusedJSONError where we do not take it."""
+    return _refusing(lambda: _DECODER.decode(text))
+
+
+def _refusing(decode: Callable[[], _T]) -> _T:
+    try:
+        return decode()
+    except RecursionError:
+        raise RefusedJSONError("nested too deeply") from None
+    except (json.JSONDecodeError, RefusedJSONError):
+        raise
+    except ValueError as error:  # Python's limit on the digits of a number
+        raise RefusedJSONError(str(error)) from None
 
 
 def _read_json_lines(text: str, problems: list[Problem]) -> Iterator[Record]:
@@ -92,10 +116,10 @@ def _read_json_lines(text: str, problems: list[Problem]) -> Iterator[Record]:
         if not line.strip():
             continue
         try:
-            value = _DECODER.decode(line)
+            value = decode_json(line)
         except ValueError as error:
-            cut_off = number == len(lines) and not isinstance(error, _DuplicateKeyError)
-            problems.append(Problem(f"half-written last line ({error})" if cut_off else f"not JSON: {error}", line=number))
+            torn = number == len(lines) and not isinstance(error, RefusedJSONError)
+            problems.append(Problem(f"half-written last line ({error})" if torn else f"not JSON: {error}", line=number))
             continue
         yield from _record(value, number, problems)
 
@@ -109,29 +133,28 @@ def _record(value: Any, line: int, problems: list[Problem]) -> Iterator[Record]:
 
 def _read_json(text: str, problems: list[Problem]) -> Iterator[Record]:
     """A list of objects, bare or under one of `LIST_KEYS`; read object by object, to know lines and to survive a torn end."""
-    wrapper = rf'\s*(?:\{{(?:[^\[{{]*?)"(?:{"|".join(LIST_KEYS)})"\s*:\s*)?\['
-    start = re.match(wrapper, text)
+    start = re.match(rf'\s*(\{{(?:[^\[{{]*?)"(?:{"|".join(LIST_KEYS)})"\s*:\s*)?\[', text)
     if not start:
         expected = "a list of objects, or an object with such a list under " + ", ".join(LIST_KEYS)
         problems.append(Problem(f"not a list of questions; expected {expected}", line=1))
         return
-    position = start.end()
-    line, counted = 1, 0
+    position, counted, line = start.end(), 0, 1
     while True:
         position = _skip(text, position, " \t\n,")
         if position >= len(text):
             problems.append(Problem("half-written: the file ends before the list does", line=text.count("\n") + 1))
             return
-        if text[position] == "]":
-            return
         line, counted = line + text.count("\n", counted, position), position
+        if text[position] == "]":
+            _check_rest(text[position + 1 :], bool(start[1]), line, problems)
+            return
         try:
-            value, position = _DECODER.raw_decode(text, position)
-        except _DuplicateKeyError as error:
+            value, position = _refusing(lambda: _DECODER.raw_decode(text, position))  # noqa: B023 (called at once)
+        except RefusedJSONError as error:
             problems.append(Problem(f"not JSON: {error}", line=line))
             return
         except json.JSONDecodeError as error:
-            torn = error.pos >= len(text.rstrip()) or "Unterminated string" in error.msg
+            torn = _is_torn(text, error)
             message = (
                 f"half-written: the file ends in the middle of this item ({error.msg})" if torn else f"not JSON: {error.msg}"
             )
@@ -144,6 +167,27 @@ def _skip(text: str, position: int, characters: str) -> int:
     while position < len(text) and text[position] in characters:
         position += 1
     return position
+
+
+def _is_torn(text: str, error: json.JSONDecodeError) -> bool:
+    """Whether the decoder failed only because the text ends: inside a string, or within a few characters of the end."""
+    end = text.rstrip()
+    return "Unterminated string" in error.msg or (error.pos >= len(end) - 8 and not end.endswith(("]", "}")))
+
+
+def _check_rest(rest: str, in_object: bool, line: int, problems: list[Problem]) -> None:
+    """What follows the list must be nothing, or the rest of the object that holds it."""
+    try:
+        whole = isinstance(decode_json('{"": 0' + rest), dict) if in_object else not rest.strip()
+    except ValueError:
+        whole = False
+    if not whole:
+        problems.append(
+            Problem("not JSON: something stands after the end of the list, or the object around it is not closed", line=line)
+        )
+
+
+# --- CSV ----------------------------------------------------------------------------------------------------------------
 
 
 def _read_csv(text: str, problems: list[Problem]) -> Iterator[Record]:
@@ -174,3 +218,5 @@ def _read_csv(text: str, problems: list[Problem]) -> Iterator[Record]:
 def _check_header(header: list[str], line: int, problems: list[Problem]) -> None:
     for name in sorted({name for name in header if name and header.count(name) > 1}):
         problems.append(Problem(f"column {name!r} stands twice in the header", line=line, field=name))
+    if len(header) == 1 and ";" in header[0]:
+        problems.append(Problem("one column only; separate the fields by commas, not by semicolons", line=line))

@@ -5,10 +5,10 @@ from __future__ import annotations
 import json
 import re
 import string
-from collections.abc import Mapping, Sequence
+from collections.abc import Collection, Mapping, Sequence
 from typing import Any
 
-from lm_eval_safescale.datasets.files import Record
+from lm_eval_safescale.datasets.files import Record, RefusedJSONError, decode_json
 from lm_eval_safescale.datasets.problems import Problem, has_errors
 from lm_eval_safescale.records import LABEL_NAMES, Item, OptionLabels
 
@@ -16,7 +16,9 @@ EVIDENCE_NAMES = ("clean", "conflict", "agentic")
 _SWITCH = {"0": False, "1": True, "0.0": False, "1.0": True, "false": False, "true": True}
 
 
-def build_items(records: Sequence[Record], mapping: Mapping[str, str]) -> tuple[list[Item], list[Problem]]:
+def build_items(
+    records: Sequence[Record], mapping: Mapping[str, str], evidence: Collection[str] = ()
+) -> tuple[list[Item], list[Problem]]:
     """Items of all records that are whole, and the problems of all that are not.
 
     Parameters
@@ -25,12 +27,14 @@ def build_items(records: Sequence[Record], mapping: Mapping[str, str]) -> tuple[
         As read from a file.
     mapping
         Our field names to the file's columns (`columns.map_columns`).
+    evidence
+        Names of evidence that no item may lack, because a condition shows it.
     """
     items: list[Item] = []
     problems: list[Problem] = []
     first_line: dict[str, int] = {}
     for record in records:
-        builder = _ItemBuilder(record, mapping)
+        builder = _ItemBuilder(record, mapping, evidence)
         item = builder.build()
         problems += builder.problems
         if builder.question_id:
@@ -57,8 +61,8 @@ def build_items(records: Sequence[Record], mapping: Mapping[str, str]) -> tuple[
 class _ItemBuilder:
     """Reads the fields of one record; every reader notes its problems and goes on."""
 
-    def __init__(self, record: Record, mapping: Mapping[str, str]) -> None:
-        self._line = record.line
+    def __init__(self, record: Record, mapping: Mapping[str, str], evidence: Collection[str]) -> None:
+        self._line, self._needed = record.line, evidence
         self._fields = {name: record.fields.get(column) for name, column in mapping.items()}
         self.problems: list[Problem] = []
         self.question_id: str | None = None
@@ -83,11 +87,11 @@ class _ItemBuilder:
         if isinstance(value, bool) or not isinstance(value, (str, int)) or not str(value).strip():
             self._note("question_id", f"missing or not a text or whole number: {_show(value)}")
             return None
-        return str(value).strip()
+        return self._text("question_id")
 
     def _text(self, field: str, value: Any = None, *, required: bool = False) -> str:
         value = self._fields.get(field) if value is None else value
-        if value is None or (isinstance(value, str) and not value.strip()):
+        if _blank(value):
             if required:
                 self._note(field, "missing or empty")
             return ""
@@ -95,6 +99,9 @@ class _ItemBuilder:
             self._note(field, f"expected a text, found {_show(value)}")
             return ""
         text = str(value)
+        if any("\ud800" <= character <= "\udfff" for character in text):
+            self._note(field, f"half a character (a lone surrogate), which no UTF-8 file can hold: {_show(text)}")
+            return ""
         if "\r" in text:
             self._note(field, "carriage return inside the text, read as a line end", is_error=False)
             text = text.replace("\r\n", "\n").replace("\r", "\n")
@@ -113,7 +120,10 @@ class _ItemBuilder:
         if not isinstance(given, dict):
             self._note("options", f"expected {{letter: text}} or a list of texts, found {_show(given)}")
             return {}
-        options = {str(letter).strip().upper(): self._text("options", text or "") for letter, text in sorted(given.items())}
+        given = {letter: text for letter, text in sorted(given.items()) if text is not None}
+        options = {str(letter).strip().upper(): self._text("options", text) for letter, text in given.items()}
+        if len(options) < len(given):
+            self._note("options", f"a letter stands twice: {', '.join(map(str, given))}")
         expected = list(string.ascii_uppercase[: len(options)])
         if len(options) < 2:
             self._note("options", f"{len(options)} option(s); expected at least 2")
@@ -131,29 +141,38 @@ class _ItemBuilder:
         given = [name for name in ("answer_idx", "answer") if not _blank(self._fields.get(name))]
         if not given:
             self._note("answer", "missing key")
-        keys = {self._key(name, options) for name in given}
-        if len(keys) > 1 and "" not in keys:
-            self._note("answer", f"answer and answer_idx disagree: {' and '.join(sorted(keys))}")
-        return next(iter(keys), "")
+        keys = [self._keys(name, options) for name in given]
+        if not all(keys):
+            return ""
+        common = set.intersection(*keys) if keys else set()
+        if keys and not common:
+            self._note("answer", f"answer and answer_idx disagree: {' and '.join(sorted(set.union(*keys)))}")
+        elif len(common) > 1:
+            letter = str(self._fields["answer"]).strip().upper()
+            self._note("answer", f"{letter} is also the text of another option; the letter is taken", is_error=False)
+            return letter
+        return min(common, default="")
 
-    def _key(self, field: str, options: Mapping[str, str]) -> str:
+    def _keys(self, field: str, options: Mapping[str, str]) -> set[str]:
+        """The letters a key may mean: itself, or (for `answer`) the option of that text."""
         value = self._fields[field]
         text = str(value).strip()
-        if text.upper() in options:
-            return text.upper()
-        matches = [letter for letter, option in options.items() if option.casefold() == text.casefold()]
-        if len(matches) == 1:
-            return matches[0]
+        keys = {text.upper()} & set(options)
+        if field == "answer":
+            matches = [letter for letter, option in options.items() if option.casefold() == text.casefold()]
+            keys |= set(matches if len(matches) == 1 else [])
+        if keys:
+            return keys
         hint = "; a number may count from 0 or from 1, so give the letter" if text.isdigit() else ""
         self._note(field, f"key {_show(value)} is not among the options {', '.join(options)}{hint}")
-        return ""
+        return set()
 
     def _labels(self, options: Mapping[str, str]) -> dict[str, OptionLabels] | None:
         given = self._given_labels()
         if given is None:
             return None
         for letter in sorted(set(given) - set(options)):
-            if any(value not in (None, "", 0, "0", False) for value in given[letter].values()):
+            if any(not _blank(value) and _SWITCH.get(str(value).strip().lower(), True) for value in given[letter].values()):
                 self._note("labels", f"option {letter} has a label, but there is no such option")
         labels = {}
         for letter in options:
@@ -167,7 +186,10 @@ class _ItemBuilder:
             if not isinstance(nested, dict) or not all(isinstance(flags, dict) for flags in nested.values()):
                 self._note("labels", f"expected {{letter: {{high_risk, unsafe, contradicts}}}}, found {_show(nested)}")
                 return None
-            return {str(letter).strip().upper(): flags for letter, flags in nested.items()}
+            labels = {str(letter).strip().upper(): flags for letter, flags in nested.items()}
+            if len(labels) < len(nested):
+                self._note("labels", f"a letter stands twice: {', '.join(map(str, nested))}")
+            return labels
         flat: dict[str, dict[str, Any]] = {}
         for name in LABEL_NAMES:
             for letter in string.ascii_uppercase:
@@ -189,11 +211,16 @@ class _ItemBuilder:
         nested = self._structure("evidence")
         if nested is not None and not isinstance(nested, dict):
             nested = {"clean": nested}  # a single text under the plain name
+        if unknown := sorted(map(str, set(nested or {}) - set(EVIDENCE_NAMES))):
+            names = ", ".join(EVIDENCE_NAMES)
+            self._note("evidence", f"unknown names, not read: {', '.join(unknown)}; expected {names}", is_error=False)
         evidence = {}
         for name in EVIDENCE_NAMES:
             text = self._text(f"evidence_{name}", (nested or {}).get(name))
             if text:
                 evidence[name] = text
+            elif name in self._needed:
+                self._note(f"evidence_{name}", "empty, but a condition that was asked for shows it above the question")
         return evidence
 
     def _structure(self, field: str) -> Any:
@@ -203,15 +230,18 @@ class _ItemBuilder:
             return None
         if isinstance(value, str) and re.match(r"\s*[\[{]", value):
             try:
-                return json.loads(value)
-            except json.JSONDecodeError as error:
+                return decode_json(value)
+            except (json.JSONDecodeError, RefusedJSONError) as error:
+                if field == "evidence":  # a passage may begin with a bracket
+                    return value
                 self._note(field, f"looks like JSON, but is not ({error}): {_show(value)}")
                 return None
         return value
 
 
 def _blank(value: Any) -> bool:
-    return value is None or (isinstance(value, str) and not value.strip())
+    """Nothing there: None, an empty text, or the NaN by which table software writes an empty cell."""
+    return value is None or value != value or (isinstance(value, str) and not value.strip())
 
 
 def _show(value: Any) -> str:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import unicodedata
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 
@@ -24,7 +25,14 @@ class Problem:
         """`file:line: item ID: field: message`, leaving out what is unknown."""
         place = source if self.line is None else f"{source}:{self.line}"
         parts = [place, f"item {self.item}" if self.item else "", self.field or "", self.message]
-        return ": ".join(part for part in parts if part)
+        return printable(": ".join(part for part in parts if part))
+
+
+def printable(text: str) -> str:
+    """The text with control characters spelled out, so that data cannot steer the terminal it is printed on."""
+    return "".join(
+        c if c in "\n\t" or unicodedata.category(c) not in ("Cc", "Cs") else c.encode("unicode_escape").decode() for c in text
+    )
 
 
 class DataError(SafescaleError):

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import os
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Collection, Mapping
 from dataclasses import dataclass, replace
 from functools import partial
 from pathlib import Path
@@ -23,6 +23,7 @@ if TYPE_CHECKING:
 HUB_ID = "soroosharasteh/RadSaFE-200"
 
 Columns = Mapping[str, str] | None
+Names = Collection[str]
 
 
 @dataclass(frozen=True, slots=True)
@@ -31,13 +32,14 @@ class Source:
 
     name: str
     description: str
-    load: Callable[[Columns], Dataset]
+    load: Callable[[Columns, Names], Dataset]
+    """The data set, from a column mapping and the evidence that no item may lack."""
     find: Callable[[], Dataset]
-    """Like `load`, but from this machine only."""
+    """The data set from this machine only, whatever evidence it has."""
 
 
-def load_dataset(settings: Settings) -> Dataset:
-    """The data set a run asks for.
+def load_dataset(settings: Settings, evidence: Names = ()) -> Dataset:
+    """The data set a run asks for; no item may lack the evidence named.
 
     Raises
     ------
@@ -47,16 +49,18 @@ def load_dataset(settings: Settings) -> Dataset:
         If there is no such data set, or it cannot be had here; the message names the ways on.
     """
     if settings.dataset_path is not None:
-        return load_file(settings.dataset_path, settings.columns)
+        return load_file(settings.dataset_path, settings.columns, evidence)
     source = SOURCES.get(settings.dataset.casefold())
     if source is None:
         hint = "; for a file use dataset_path" if Path(settings.dataset).suffix.lower() in FORMATS else ""
         known = ", ".join(source.name for source in SOURCES.values())
         raise SafescaleError(f"dataset: there is no data set {settings.dataset!r}; known: {known}{hint}")
-    return source.load(settings.columns)
+    return source.load(settings.columns, evidence)
 
 
-def load_file(path: Path, columns: Columns = None, *, name: str | None = None, version: str | None = None) -> Dataset:
+def load_file(
+    path: Path, columns: Columns = None, evidence: Names = (), *, name: str | None = None, version: str | None = None
+) -> Dataset:
     """A data set from a JSON, JSONL or CSV file, named after it unless told, versioned by its fingerprint.
 
     Raises
@@ -64,7 +68,7 @@ def load_file(path: Path, columns: Columns = None, *, name: str | None = None, v
     DataError
         With every problem of the file at once.
     """
-    items, problems = _read(path, columns)
+    items, problems = _read(path, columns, evidence)
     if has_errors(problems):
         raise DataError(str(path), problems)
     dataset = Dataset.of(name or path.name, version or "", items, problems)
@@ -72,15 +76,15 @@ def load_file(path: Path, columns: Columns = None, *, name: str | None = None, v
     return replace(dataset, version=version or dataset.fingerprint[:12], is_demo=is_demo)
 
 
-def check_file(path: Path, columns: Columns = None) -> list[Problem]:
+def check_file(path: Path, columns: Columns = None, evidence: Names = ()) -> list[Problem]:
     """Every problem of a data file, errors and warnings; empty if there is none."""
     try:
-        return _read(path, columns)[1]
+        return _read(path, columns, evidence)[1]
     except DataError as error:
         return list(error.problems)
 
 
-def _read(path: Path, columns: Columns) -> tuple[list[Item], list[Problem]]:
+def _read(path: Path, columns: Columns, evidence: Names) -> tuple[list[Item], list[Problem]]:
     records, problems = read_records(path)
     mapping, found = map_columns((column for record in records for column in record.fields), columns)
     problems += found
@@ -91,7 +95,7 @@ def _read(path: Path, columns: Columns) -> tuple[list[Item], list[Problem]]:
         for name in missing:
             problems.append(Problem(f"no column read as this; the file has {seen}; map it with `columns`", field=name))
         return [], problems
-    items, found = build_items(records, mapping)
+    items, found = build_items(records, mapping, evidence)
     return items, problems + found
 
 
@@ -102,9 +106,10 @@ def data_folder() -> Path:
     return installed if installed.is_dir() else package.parent / "data"
 
 
-def load_demo(columns: Columns = None) -> Dataset:
+def load_demo(columns: Columns = None, evidence: Names = ()) -> Dataset:
     """The bundled demo questions."""
-    return load_file(data_folder() / "radsafe_demo" / "questions.jsonl", columns, name=DEMO, version=_about_demo()["version"])
+    path = data_folder() / "radsafe_demo" / "questions.jsonl"
+    return load_file(path, columns, evidence, name=DEMO, version=_about_demo()["version"])
 
 
 def _about_demo() -> dict[str, str]:
@@ -114,10 +119,10 @@ def _about_demo() -> dict[str, str]:
     return about
 
 
-def load_hub(columns: Columns = None, *, local_only: bool = False) -> Dataset:
+def load_hub(columns: Columns = None, evidence: Names = (), *, local_only: bool = False) -> Dataset:
     """RadSaFE-200 from the hub, or from the local cache where there is no network."""
     path, revision = fetch_hub(local_only=local_only)
-    return load_file(path, columns, name=DEFAULT_DATASET, version=revision)
+    return load_file(path, columns, evidence, name=DEFAULT_DATASET, version=revision)
 
 
 def fetch_hub(*, local_only: bool = False) -> tuple[Path, str]:

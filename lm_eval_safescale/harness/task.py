@@ -111,8 +111,7 @@ class SafetyTask(ConfigurableTask):  # type: ignore[misc]
                 f"prompt_file: {self.settings.prompt_file}: the user turn has no {{context}}, "
                 f"so the evidence of {config['task']} would not be shown"
             )
-        self.data: Dataset = load_dataset(self.settings)
-        self.condition.check(self.data)
+        self.data: Dataset = load_dataset(self.settings, [self.condition.evidence] if self.condition.evidence else [])
         for warning in self.data.warnings:
             warn_once(warning.describe(self.data.name))
         self._items = {item.question_id: item for item in self.data}

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import dataclass
+from math import fsum
 
 BINS = 10
 
@@ -54,7 +55,7 @@ def calibration_bins(confidences: Sequence[float], correct: Sequence[bool], *, b
             edges[place],
             edges[place + 1],
             len(inside),
-            sum(confidences[i] for i in inside) / len(inside) if inside else None,
+            fsum(confidences[i] for i in inside) / len(inside) if inside else None,
             sum(correct[i] for i in inside) / len(inside) if inside else None,
         )
         for place, inside in enumerate(members)

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass
-from math import sqrt
+from math import fsum, sqrt
 
 from lm_eval_safescale.metrics import reducers, scores
 from lm_eval_safescale.metrics.scores import Score
@@ -59,8 +59,8 @@ def reduce_items(values: Iterable[Score]) -> Value:
     n = len(scored)
     if not n:
         return Value(None, None, 0, len(values))
-    mean = sum(scored) / n
-    stderr = sqrt(sum((value - mean) ** 2 for value in scored) / (n - 1) / n) if n > 1 else None
+    mean = fsum(scored) / n
+    stderr = sqrt(fsum((value - mean) ** 2 for value in scored) / (n - 1) / n) if n > 1 else None
     return Value(mean, stderr, n, len(values) - n)
 
 

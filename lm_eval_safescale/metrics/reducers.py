@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections import Counter
 from collections.abc import Sequence
-from math import log
+from math import fsum, log
 
 from lm_eval_safescale.stats import wilson_interval
 
@@ -30,7 +30,7 @@ def confidence(letters: Letters, n_options: int) -> float:
     votes = _votes(letters)
     if n_options < 2 or len(votes.keys() - {None}) > n_options:
         raise ValueError(f"{n_options} options cannot have the votes {dict(votes)}")
-    entropy = -sum(count / len(letters) * log(count / len(letters)) for count in votes.values())
+    entropy = -fsum(count / len(letters) * log(count / len(letters)) for count in votes.values())
     return min(1.0, max(0.0, 1 - entropy / log(n_options + 1)))
 
 

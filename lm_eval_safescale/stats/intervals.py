@@ -36,4 +36,6 @@ def wilson_interval(successes: int, n: int, *, z: float = 1.96) -> tuple[float, 
     centre = share + z * z / (2 * n)
     half_width = z * sqrt(share * (1 - share) / n + z * z / (4 * n * n))
     scale = 1 + z * z / n
-    return max(0.0, (centre - half_width) / scale), min(1.0, (centre + half_width) / scale)
+    low = (centre - half_width) / scale if successes else 0.0
+    high = (centre + half_width) / scale if successes < n else 1.0
+    return max(0.0, low), min(1.0, high)

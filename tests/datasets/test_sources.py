@@ -262,14 +262,15 @@ def test_no_file_makes_an_empty_data_set(name, text, write):
         load_file(write(text, name))
 
 
-def test_require_evidence_names_every_item_that_lacks_it(question, write):
-    dataset = load_file(write([question("1"), question("2", evidence_clean=" "), question("3", evidence_clean=None)]))
-    dataset.require_evidence("conflict")
+def test_evidence_that_is_asked_for_is_missed_with_line_and_item(question, write):
+    path = write([question("1"), question("2", evidence_clean=" "), question("3", evidence_clean=None)])
+    assert load_file(path, evidence=["conflict"]).has_evidence("conflict")
+    assert not load_file(path).has_evidence("clean")
     with pytest.raises(DataError) as caught:
-        dataset.require_evidence("clean")
-    assert [(problem.item, problem.field) for problem in caught.value.problems] == [
-        ("2", "evidence_clean"),
-        ("3", "evidence_clean"),
+        load_file(path, evidence=["clean", "conflict"])
+    assert [(problem.line, problem.item, problem.field) for problem in caught.value.problems] == [
+        (2, "2", "evidence_clean"),
+        (3, "3", "evidence_clean"),
     ]
 
 
