@@ -5,8 +5,8 @@ root=$(cd "$(dirname "$0")/.." && pwd)
 cd "$root"
 env=$root/.cache/env
 "$root/scripts/environment.sh" "$env"
-"$root/scripts/small-model.sh" "$root/.cache/model"
+"$root/scripts/small-model.sh" "$root/.cache/SmolLM2-135M-Instruct"
 "$env/bin/ruff" check .
 "$env/bin/ruff" format --check .
 "$env/bin/mypy"
-SMALL_MODEL_DIR=$root/.cache/model "$env/bin/python" -m pytest "$@"
+SMALL_MODEL_DIR=$root/.cache/SmolLM2-135M-Instruct "$env/bin/python" -m pytest "$@"

@@ -36,6 +36,8 @@ FILTER_NAME = "letter"
 NOT_SCORED = "not scored"
 STOP = "<|im_end|>"
 """A stop sequence that no answer contains: without one the harness stops at a blank line, and some servers refuse to go on."""
+KEPT = "<|kept|>"
+"""An end-of-thinking token that no model writes: it satisfies the harness and leaves the reasoning in the text."""
 FIXED_BY_SETTINGS = {
     "temperature": "temperature",
     "do_sample": "draws",
@@ -139,10 +141,11 @@ class SafetyTask(ConfigurableTask):  # type: ignore[misc]
     def _check_model_args(self, metadata: Mapping[str, Any]) -> None:
         for key, setting in misspelt(metadata).items():
             warn_once(f"metadata {key!r} is not a setting of this task and is ignored; did you mean {setting!r}?")
-        if metadata.get("think_end_token") is not None:
+        if metadata.get("think_end_token") not in (None, KEPT):
             raise SafescaleError(
                 "model_args think_end_token would hand unfinished reasoning over as if it were the answer; leave it out: "
-                'reasoning is recognised and stripped here (--metadata \'{"reasoning": "on"}\' raises the token limit)'
+                'reasoning is recognised and stripped here (--metadata \'{"reasoning": "on"}\' raises the token limit). '
+                f"Where the harness demands one, with enable_thinking=True, give think_end_token={KEPT}, which strips nothing"
             )
 
     def _metric_config(self, metric: Metric) -> dict[str, Any]:

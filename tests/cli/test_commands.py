@@ -58,7 +58,9 @@ def test_the_table_can_be_drawn(tmp_path):
     path = tmp_path / "table.svg"
     result_file(tmp_path, model="<script>")
     assert run(app, ["table", str(tmp_path), "--svg", str(path)]).exit_code == 0
-    assert "<script>" not in path.read_text(encoding="utf-8")
+    drawn = path.read_text(encoding="utf-8")
+    assert "<script>" not in drawn
+    assert "url(" not in drawn.replace("url(#", "")  # opens without a network
 
 
 @pytest.mark.parametrize("content", ["", "[]", "{}", '{"configs": {}, "results": {}}'])

@@ -251,6 +251,7 @@ def test_reasoning_raises_the_token_limit(run):
 def test_the_harness_s_own_stripping_of_reasoning_is_refused(run):
     with pytest.raises(TaskSetupError, match="think_end_token"):
         run(limit=1, metadata={"think_end_token": "</think>"})
+    run(limit=1, metadata={"think_end_token": "<|kept|>", "enable_thinking": True})
 
 
 def test_a_misspelt_setting_is_named(run, warnings):
