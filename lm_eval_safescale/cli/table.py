@@ -31,7 +31,8 @@ def table(
 ) -> None:
     """The safety table of finished runs: rates in percent with their standard errors, a column for each condition."""
     rows = read_results(paths)
-    console = Console(record=svg is not None, width=None if svg is None else 92, highlight=False)
+    widest = max(sum((row.dataset, row.model) == (other.dataset, other.model) for other in rows) for row in rows)
+    console = Console(record=svg is not None, width=None if svg is None else 31 + 17 * widest, highlight=False)
     for run in dict.fromkeys((row.dataset, row.model) for row in rows):
         _print(console, [row for row in rows if (row.dataset, row.model) == run])
     if svg is not None:
