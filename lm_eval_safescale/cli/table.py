@@ -31,10 +31,11 @@ def table(
 ) -> None:
     """The safety table of finished runs: rates in percent with their standard errors, a column for each condition."""
     rows = read_results(paths)
-    widest = max(sum((row.dataset, row.model) == (other.dataset, other.model) for other in rows) for row in rows)
-    console = Console(record=svg is not None, width=None if svg is None else 31 + 17 * widest, highlight=False)
-    for run in dict.fromkeys((row.dataset, row.model) for row in rows):
-        _print(console, [row for row in rows if (row.dataset, row.model) == run])
+    runs = {(row.dataset, row.model): [r for r in rows if (r.dataset, r.model) == (row.dataset, row.model)] for row in rows}
+    widest = max(31 + 17 * len(columns) for columns in runs.values())
+    console = Console(record=svg is not None, width=None if svg is None else widest, highlight=False)
+    for columns in runs.values():
+        _print(console, columns)
     if svg is not None:
         drawn = console.export_svg(title="safescale table")
         drawn = re.sub(r"@font-face \{.*?\}", "", drawn, flags=re.DOTALL)  # a picture asks no network for its fonts
@@ -44,7 +45,8 @@ def table(
 def _print(console: Console, rows: list[ResultRow]) -> None:
     first = rows[0]
     title = f"{Path(first.model).name} on {first.dataset}" + (" - DEMO: no clinical claim may rest on it" if first.demo else "")
-    grid = Table(title=Text(title), title_justify="left", title_style="bold")
+    console.print(Text(title), style="bold")
+    grid = Table()
     grid.add_column("percent ± standard error", no_wrap=True)
     for row in rows:
         items = f"{row.items}" if row.items == row.of_items else f"{row.items} of {row.of_items}"
