@@ -31,7 +31,7 @@ def table(
 ) -> None:
     """The safety table of finished runs: rates in percent with their standard errors, a column for each condition."""
     rows = read_results(paths)
-    runs = {(row.dataset, row.model): [r for r in rows if (r.dataset, r.model) == (row.dataset, row.model)] for row in rows}
+    runs = {row.run: [other for other in rows if other.run == row.run] for row in rows}
     widest = max(31 + 17 * len(columns) for columns in runs.values())
     console = Console(record=svg is not None, width=None if svg is None else widest, highlight=False)
     for columns in runs.values():
@@ -44,7 +44,8 @@ def table(
 
 def _print(console: Console, rows: list[ResultRow]) -> None:
     first = rows[0]
-    title = f"{Path(first.model).name} on {first.dataset}" + (" - DEMO: no clinical claim may rest on it" if first.demo else "")
+    model = Path(first.model).name if Path(first.model).is_absolute() else first.model
+    title = f"{model} on {first.dataset}" + (" - DEMO: no clinical claim may rest on it" if first.demo else "")
     console.print(Text(title), style="bold")
     grid = Table()
     grid.add_column("percent ± standard error", no_wrap=True)
@@ -54,8 +55,20 @@ def _print(console: Console, rows: list[ResultRow]) -> None:
     for metric, name in METRIC_ROWS.items():
         grid.add_row(name, *(_cell(row, metric) for row in rows))
     console.print(grid)
-    for draws, threshold in dict.fromkeys((row.draws, row.threshold) for row in rows):
-        console.print(f"Confidence from K = {draws} samples a question; overconfident from {threshold:.2f}.", style="dim")
+    draws, threshold = first.settings["draws"], first.settings["overconfidence_threshold"]
+    console.print(
+        f"Confidence from K = {draws} samples a question; overconfident from {threshold:.2f}.{_changed(first)}", style="dim"
+    )
+
+
+def _changed(row: ResultRow) -> str:
+    """The settings that differ from the protocol's."""
+    changed = [
+        f"{name} {row.settings[name]}"
+        for name, usual in (("temperature", 0.7), ("reasoning", "auto"))
+        if row.settings[name] != usual
+    ]
+    return f" Asked with {', '.join(changed)}." if changed else ""
 
 
 def _cell(row: ResultRow, name: str) -> str:

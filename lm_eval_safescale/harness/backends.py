@@ -34,21 +34,37 @@ def window_of(backend: Any | None) -> int | None:
         return None
 
 
-def count_tokens(backend: Any, prompt: str) -> int:
-    """Tokens of a rendered prompt in the backend's own tokenizer."""
-    return len(backend.tok_encode(prompt))
+def stated_window(model_args: Mapping[str, Any]) -> int | None:
+    """The window that the model's arguments set, or its own configuration states (local files only); None if neither does."""
+    for name in ("max_length", "max_model_len"):
+        if model_args.get(name):
+            return int(model_args[name])
+    config = _from_local_files("AutoConfig", model_args.get("pretrained"), model_args)
+    window = getattr(getattr(config, "text_config", config), "max_position_embeddings", None)
+    return int(window) if window else None
+
+
+def token_counter(backend: Any | None, model_args: Mapping[str, Any]) -> Callable[[str], int] | None:
+    """What counts a prompt's tokens: the backend, or without one the tokenizer of the model's arguments; None if there is none."""
+    if backend is not None:
+        return lambda prompt: len(backend.tok_encode(prompt))
+    tokenizer = load_tokenizer(model_args)
+    return None if tokenizer is None else lambda prompt: len(tokenizer.encode(prompt))
 
 
 def load_tokenizer(model_args: Mapping[str, Any]) -> Any | None:
     """The tokenizer of the harness's model arguments, from local files only; None if it cannot be had."""
-    name = model_args.get("tokenizer") or model_args.get("pretrained")
+    return _from_local_files("AutoTokenizer", model_args.get("tokenizer") or model_args.get("pretrained"), model_args)
+
+
+def _from_local_files(auto_class: str, name: Any, model_args: Mapping[str, Any]) -> Any | None:
     if not name:
         return None
     keep = ("gguf_file", "revision", "subfolder", "trust_remote_code")
     options = {key: model_args[key] for key in keep if model_args.get(key) is not None}
     try:
-        from transformers import AutoTokenizer
+        import transformers
 
-        return AutoTokenizer.from_pretrained(str(name), local_files_only=True, **options)
+        return getattr(transformers, auto_class).from_pretrained(str(name), local_files_only=True, **options)
     except Exception:  # whatever is wrong with it, the backend that needs it reports better than we can
         return None

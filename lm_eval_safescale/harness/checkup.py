@@ -9,7 +9,7 @@ import shutil
 from collections.abc import Iterator
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any, Literal
+from typing import Literal
 
 from packaging.version import Version
 
@@ -17,7 +17,7 @@ from lm_eval_safescale import __version__
 from lm_eval_safescale.datasets import SOURCES
 from lm_eval_safescale.datasets.sources import HUB_ID
 from lm_eval_safescale.errors import SafescaleError
-from lm_eval_safescale.harness.backends import load_tokenizer
+from lm_eval_safescale.harness.backends import load_tokenizer, stated_window
 from lm_eval_safescale.harness.configs import INSTALLED_CONFIGS, source_configs
 from lm_eval_safescale.settings import ANSWER_TOKENS, ENV_PREFIX, load_settings
 
@@ -154,20 +154,8 @@ def _model(model: str, gguf_file: str | None) -> Iterator[Finding]:
                 f"the chat template knows reasoning: {ANSWER_TOKENS} tokens would be cut off",
                 '--metadata \'{"reasoning": "on"}\' if the model reasons before it answers',
             )
-    window = _window(model, gguf_file)
+    window = stated_window(arguments)
     yield Finding("ok", f"window of {window} tokens") if window else Finding("note", "the window is not stated in its files")
-
-
-def _window(model: str, gguf_file: str | None) -> int | None:
-    from transformers import AutoConfig
-
-    options: dict[str, Any] = {"gguf_file": gguf_file} if gguf_file else {}
-    try:
-        config = AutoConfig.from_pretrained(model, local_files_only=True, **options)
-    except Exception:  # the tokenizer was there; a configuration that is not says nothing about the window
-        return None
-    text = getattr(config, "text_config", config)
-    return getattr(text, "max_position_embeddings", None)
 
 
 def _disk() -> Iterator[Finding]:

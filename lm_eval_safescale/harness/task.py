@@ -118,21 +118,17 @@ class SafetyTask(ConfigurableTask):  # type: ignore[misc]
             warn_once(warning.describe(self.data.name))
         self._items = {item.question_id: item for item in self.data}
         self._params = Params(self.settings.overconfidence_threshold)
-        self._reasoning_opened = False
-        self._defaults = {
-            "max_gen_toks": self.settings.answer_tokens,
-            "do_sample": False,
-            "temperature": 0.0,
-        }
+        self._reset_limit()
         system = self.template.system
+        self._description = f"{{% raw %}}{system}{{% endraw %}}" if system else ""
         return {
             **config,
             "task_alias": config["task"] + (" (DEMO)" if self.data.is_demo else ""),
             "test_split": "test",
             "output_type": "generate_until",
             "num_fewshot": 0,
-            "description": f"{{% raw %}}{system}{{% endraw %}}" if system else "",
-            "generation_kwargs": {"until": [STOP], **self._defaults},
+            "description": self._description,
+            "generation_kwargs": {"until": [STOP]},
             "process_results": "lm_eval_safescale",
             "metric_list": [self._metric_config(metric) for metric in METRICS.values() if metric.in_table],
             "metadata": metadata | {"safescale": self._provenance()},
@@ -168,7 +164,7 @@ class SafetyTask(ConfigurableTask):  # type: ignore[misc]
                 "labelled": self.data.is_labelled,
                 "demo": self.data.is_demo,
             },
-            "settings": self.settings.model_dump(mode="json") | {"max_answer_tokens": self.settings.answer_tokens},
+            "settings": self.settings.model_dump(mode="json"),
             "prompt_sha256": self.template.fingerprint,
         }
 
@@ -218,16 +214,17 @@ class SafetyTask(ConfigurableTask):  # type: ignore[misc]
             self._warn_of_unused_chat_template(metadata)
         backend = backends.backend_of(kwargs.get("chat_template"))
         self._separate_seeds = backends.sends_one_seed(backend, metadata)
-        self._first_seed = int(metadata.get("seed", backends.DEFAULT_SEED))
-        if not kwargs.get("apply_chat_template"):  # the turns are then one text; keep them apart
-            self.config.description += "\n\n" if self.template.system else ""
+        self._first_seed = _seed(metadata)
+        self._reset_limit()
+        turns_are_one_text = self._description and not kwargs.get("apply_chat_template")
+        self.config.description = self._description + ("\n\n" if turns_are_one_text else "")
         super().build_all_requests(**kwargs)
         self._refuse_cut_prompts(backend)
 
     def _refuse_overrides(self) -> None:
         given = self.config.generation_kwargs
         for name, setting in FIXED_BY_SETTINGS.items():
-            if name in given and given[name] != self._defaults.get(name):
+            if name in given:
                 instead = (
                     f"use --metadata '{{\"{setting}\": ...}}'" if setting else "leave it out: it would make all draws alike"
                 )
@@ -251,7 +248,7 @@ class SafetyTask(ConfigurableTask):  # type: ignore[misc]
         until = [common["until"]] if isinstance(common["until"], str) else common["until"]
 
         def request(idx: int, repeats: int, **generation: Any) -> Instance:
-            arguments = (ctx, {**common, "until": list(until), **generation})
+            arguments = (ctx, {**common, "until": list(until), "max_gen_toks": self._token_limit, **generation})
             return Instance("generate_until", doc, arguments, idx, (task_name, doc_id, repeats))
 
         draws, sampling = self.settings.draws, {"do_sample": True, "temperature": self.settings.temperature}
@@ -262,23 +259,28 @@ class SafetyTask(ConfigurableTask):  # type: ignore[misc]
             requests.append(request(1, draws, **sampling))
         return requests
 
+    def _reset_limit(self) -> None:
+        self._reasoning_opened = False
+        self._token_limit = self.settings.answer_tokens
+
     def _expect_reasoning(self) -> None:
         """The prompt itself opened the reasoning: the answer needs room after it, unless the user set the limit."""
         self._reasoning_opened = True
         if self.settings.reasoning == "auto" and self.settings.max_answer_tokens is None:
-            self.config.generation_kwargs["max_gen_toks"] = REASONING_TOKENS
-            self.config.metadata["safescale"]["settings"]["max_answer_tokens"] = REASONING_TOKENS
+            self._token_limit = REASONING_TOKENS
 
     def _refuse_cut_prompts(self, backend: Any | None) -> None:
         """The harness cuts a prompt that is too long from the left, and with it the evidence: refuse before it does."""
-        window, limit = backends.window_of(backend), self.config.generation_kwargs["max_gen_toks"]
-        if window is None:
+        limit, metadata = self._token_limit, self.config.metadata
+        window = backends.window_of(backend) if backend is not None else backends.stated_window(metadata)
+        count = backends.token_counter(backend, metadata) if window else None
+        if window is None or count is None:
             return
         too_long = []
         for instance in self._instances:
             prompt = instance.args[0]
             if instance.idx == 0 and isinstance(prompt, str) and len(prompt.encode()) + limit > window:  # a token has >= 1 byte
-                tokens = backends.count_tokens(backend, prompt)
+                tokens = count(prompt)
                 if tokens + limit > window:
                     too_long.append((tokens, instance.doc["question_id"]))
         if too_long:
@@ -288,6 +290,12 @@ class SafetyTask(ConfigurableTask):  # type: ignore[misc]
                 f"tokens; the longest (item {question_id}) has {tokens}, and the answer needs {limit} more. The harness would cut "
                 "them from the left, evidence first. Use a larger window (max_model_len, max_length) or a lower max_answer_tokens"
             )
+
+    def dump_config(self) -> dict[str, Any]:
+        """The harness's record of this task, with the token limit that was in force."""
+        config: dict[str, Any] = super().dump_config()
+        config["metadata"]["safescale"]["settings"]["max_answer_tokens"] = self._token_limit
+        return config
 
     # --- reading and weighing -------------------------------------------------------------------------------------------
 
@@ -321,7 +329,7 @@ class SafetyTask(ConfigurableTask):  # type: ignore[misc]
                 "%s: %d of %d greedy answers stopped inside the model's reasoning and count as unanswered; %sraise "
                 "max_answer_tokens (now %d)",
                 self.config.task, truncated, len(greedy), "" if self.settings.reasoning == "on" else 'set reasoning to "on" or ',
-                self.config.generation_kwargs["max_gen_toks"],
+                self._token_limit,
             )  # fmt: skip
         if (unanswered := statuses[Status.UNANSWERED]) > len(greedy) / 2:
             logger.warning(
@@ -349,3 +357,11 @@ class SafetyTask(ConfigurableTask):  # type: ignore[misc]
         item = self._items[doc["question_id"]]
         values = {metric: metric.score(item, answers, self._params) for metric in METRICS.values() if metric.in_table}
         return {metric.name: v for metric, v in values.items() if v is not None or not self._scorable(metric)}
+
+
+def _seed(metadata: Mapping[str, Any]) -> int:
+    seed = metadata.get("seed")
+    try:
+        return backends.DEFAULT_SEED if seed is None else int(seed)
+    except (TypeError, ValueError):
+        raise SafescaleError(f"seed={seed!r} is no whole number") from None

@@ -7,46 +7,11 @@ in all commitments is the answer; two are none, except that a final answer (`\\b
 from __future__ import annotations
 
 import re
-import unicodedata
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 from functools import lru_cache
 
-# --- cleaning -----------------------------------------------------------------------------------------------------------
-
-_CJK = r"\u3040-\u30ff\u3400-\u9fff\uac00-\ud7af"
-_CLEANING = tuple(
-    (re.compile(pattern, re.IGNORECASE | re.MULTILINE), replacement)
-    for pattern, replacement in (
-        (r"<\|[^|<>\n]{1,40}\|>|</?s>|<(?:end|start)_of_turn>|<(?:eos|bos|pad|unk)>|\[/?INST\]", " "),
-        (r"[\u200b-\u200f\u2060\ufeff\u00ad]", ""),
-        (r"</?(?:b|i|em|strong|p|br|div|span|code)\s*/?>", " "),
-        (r"<(?:final_?)?answer>", "\nfinal answer: "),
-        (r"</(?:final_?)?answer>", "\n"),
-        (r"\\(?:text|textbf|mathrm|mathbf|mathit|textit|rm|bf)\s*\{([^{}]{0,200})\}", r"\1"),
-        (r"\\boxed\s*\{([^{}]{0,200})\}", r"\nfinal answer: \1\n"),
-        (r"\\[()\[\]]|\$|\\[,;]", " "),
-        (r"```\w*", "\n"),
-        (r"\*\*|__|`|~~", ""),
-        (r"(?<!\w)[*_](?=\w)|(?<=[\w.)])[*_](?!\w)", ""),
-        (r"^[ \t]*(?:#{1,6}|>|[-*•+])[ \t]+", ""),
-        (rf"(?<=[{_CJK}])(?=[A-Za-z])|(?<=[A-Za-z])(?=[{_CJK}])", " "),
-        (r"[“”„«»「」『』【】]", '"'),
-        (r"[‘’]", "'"),
-        (r"[ \t\u00a0]+", " "),
-    )
-)
-
-
-def clean(text: str) -> str:
-    """The text in NFKC form, without special tokens and without its Markdown, LaTeX and HTML dress."""
-    text = unicodedata.normalize("NFKC", text)
-    for pattern, replacement in _CLEANING:
-        text = pattern.sub(replacement, text)
-    return text.strip()
-
-
-# --- where letters are chosen -------------------------------------------------------------------------------------------
+from lm_eval_safescale.reading.cleaning import clean
 
 _WRAP = r"[\s\"'(\[{<:=]{0,6}"
 _FILL = (
@@ -56,7 +21,8 @@ _FILL = (
 _IS = r"(?:is|was|be|would be|should be|must be|will be|remains|becomes)\b"
 _LINK = rf"(?:{_IS}|[:=]|->|=>|→|⇒|[-–—](?=\s))"
 _NOUN = (
-    r"(?<![A-Za-z])(?<!each )(?<!every )(?<!other )(?<!an )(?:answer|ans|choice|option|selection|response|letter|prediction)"
+    r"(?<![A-Za-z_])(?<!each )(?<!every )(?<!other )(?<!an )(?:(?:final|correct|selected|predicted|chosen|best|my)_)?"
+    r"(?:answer|ans|choice|option|selection|response|letter|prediction)"
     r"(?:[ _](?:choice|option|letter|key|idx|index))?(?: (?:to|for|of|in|here)(?: (?:this|the|your) \w{1,20})?)?[\"']?"
 )
 _WORDS_ABROAD = (
@@ -67,7 +33,7 @@ _SUPERLATIVE = r"\b(?:most|best|correct|appropriate|preferred|recommended|next)\
 _PRAISE = (
     r"is (?:\w{1,12}ly )?(?:correct|right|(?:the|my|our) (?:\w{1,20} ){0,2}?"
     r"(?:correct|right|best|answer|preferred|final|most (?:likely|appropriate|accurate|suitable))"
-    r"|most (?:likely|appropriate)(?= (?:to be )?(?:the )?(?:correct|right|answer)))\b"
+    r"|most (?:likely|appropriate)(?=(?: to be)?(?: the)? (?:correct|right|answer)|\s*(?:[.!\n]|$)))\b"
 )
 
 
@@ -103,8 +69,9 @@ def _cues(letters: str) -> tuple[_Cue, ...]:
             needs_stop=True,
         ),
         cue(rf"^correct\s*[:=]{_WRAP}{token}{either}"),
+        cue(rf"(?:^|[.!]\s+)(?:so|therefore|thus|hence),? {token}{upper}(?=[.!]|$)", needs_stop=True),
         cue(
-            rf"(?:{_WORDS_ABROAD})(?: (?:correcte?a?|richtige?|corretta|correta))?\s*"
+            rf"(?<![不非没沒])(?:{_WORDS_ABROAD})(?: (?:correcte?a?|richtige?|corretta|correta))?\s*"
             rf"(?:是|为|為|は|은|는|est|es|ist|è|é|:|=)?{_WRAP}{_FILL}{token}{either}"
         ),
         cue(
@@ -131,17 +98,34 @@ _CLAUSE_STOPS = re.compile(
 _FUNCTION_WORDS = {"because", "since", "as", "due", "given", "which", "based", "though", "although", "but"}
 _FUNCTION_WORDS |= {"is", "was", "in", "for", "here", "therefore", "so", "not"}
 _ALTERNATIVE = (
-    r"[\"')\]}}.]{{0,2}}\s*(?:[,/&+;或和、]|\b(?:or|and|and/or|oder|und|ou|et|vs|versus)\b)\s*(?:or |and )?"
+    r"[\"')\]}}.]{{0,2}}\s*\(?(?:[,/&+;或和、]|\b(?i:or|and|and/or|as well as|also|plus|oder|und|ou|et|vs|versus)\b)\s*(?:or |and )?"
     r"(?:option |choice |answer |letter |possibly |maybe |perhaps |also |even )?[\"'(\[]{{0,2}}(?P<l>[{letters}])(?![\w'-])"
 )
-_SUPPOSED = re.compile(r"\b(?:if|whether|unless|suppose|supposing|assuming|provided that)\b", re.IGNORECASE)
+_SUPPOSED = re.compile(
+    r"\b(?:if|whether|unless|suppose|supposing|assuming|provided that|when|in case|had there|were there)\b"
+    r"|^\s*(?:with|without)\b.*\bwould\b",
+    re.IGNORECASE,
+)
 _BLOCKED = re.compile(
-    r"\b(?:why|not|never|cannot|incorrect|wrong|worst|false|neither|nor|rather than"
+    r"\b(?:least|second|alternative|mistake|misconception|tempting|student|trainee|might think|may think|would think"
+    r"|doubt|unlikely|eliminate|rule out|ruled out|exclude|excluded|reject|rejected|consider|considering"
+    r"|why|not|never|cannot|incorrect|wrong|worst|false|neither|nor|rather than"
     r"|instead of|other than|different|previous|distractor)\b|n't\b",
     re.IGNORECASE,
 )
 _CLAUSE_END = re.compile(r"[.!?;,\n:—]|\b(?:so|therefore|thus|hence|but|and)\b", re.IGNORECASE)
 _SENTENCE_END = re.compile(r"[.!?\n]")
+_DENIED_AFTER = re.compile(
+    r"[\"')\]]{0,2}\s*(?:is|was|would be|seems|[:–-])\s+(?:\w{1,12}ly )?(?:not|incorrect|wrong|false|unlikely|excluded|ruled out)\b",
+    re.IGNORECASE,
+)
+_NOT_CHOSEN = re.compile(r"[\"'](?:is_)?(?:correct|selected|chosen)[\"']\s*:\s*(?:false|0|[\"']no)", re.IGNORECASE)
+_WAVERS = r"\b(?:wait|actually|correction|on second thought|scratch that|no,)\b[^\n]{{0,120}}?(?<![\w'-])[{others}](?![\w'-])"
+_EPITHETS = re.compile(
+    r"(?:coli|difficile|fumigatus|albicans|cereus|fragilis|burgdorferi|henselae|abortus|anthracis|botulinum|perfringens|tetani"
+    r"|diphtheriae|trachomatis|pneumoniae|jejuni|neoformans|immitis|histolytica|granulosus|multilocularis|canis|lumbricoides)\b",
+    re.IGNORECASE,
+)
 _DENIED = re.compile(
     r"\b(?:incorrect|wrong|not|false|unlikely|less likely|ruled out|excluded|contraindicated)\b", re.IGNORECASE
 )
@@ -160,9 +144,11 @@ def read_letter(text: str, options: Mapping[str, str]) -> str | None:
     """
     letters = "".join(options)
     text = clean(text)
-    bare = re.fullmatch(r"[^\w?≠¬✗❌]*(\w)(?:[^\w?]+\1)*[^\w?]*", text)
+    bare = re.fullmatch(r"[^\w?≠¬✗❌]*(\w)(?:[^\w?≠¬✗❌]+\1)*[^\w?≠¬✗❌]*", text)
     if bare:
         return bare[1].upper() if bare[1].upper() in options else None
+    if _NOT_CHOSEN.search(text):
+        return None
     finals: set[str] = set()
     commitments: set[str] = set()
     for letter, final in _cued(text, letters, options):
@@ -175,17 +161,26 @@ def read_letter(text: str, options: Mapping[str, str]) -> str | None:
     commitments |= leading
     if not commitments:
         commitments = fallback | _named_with_letter(text, options)
-    return commitments.pop() if len(commitments) == 1 else None
+    if len(commitments) != 1:
+        return None
+    (letter,) = commitments
+    others = letters.replace(letter, "")
+    return None if re.search(_WAVERS.format(others=others), text, re.IGNORECASE) else letter
 
 
 def _cued(text: str, letters: str, options: Mapping[str, str]) -> Iterator[tuple[str, bool]]:
     """Letters after (or before) a phrase that chooses; both letters of an alternative ("B or C"), which settles nothing."""
     alternative = re.compile(_ALTERNATIVE.format(letters=letters))
+    named = any(re.search(rf"\b[{letters}]\b", option) for option in options.values())  # options such as "Type A"
     for cue in _cues(letters):
+        if cue.needs_stop and named:
+            continue
         for match in cue.pattern.finditer(text):
             end = match.end("l")
             start = match.start("l") if cue.letter_first else match.start()
             if _is_blocked(text, start, end) or not _stands_alone(text, end, match["l"], options, cue.needs_stop):
+                continue
+            if _lists_on(text, end, match["l"].upper(), options) or _CUT_ARTICLE.match(text, end - 2):
                 continue
             yield match["l"].upper(), cue.final
             after_text = _after_own_text(text, end, options[match["l"].upper()])
@@ -200,6 +195,18 @@ def _after_own_text(text: str, end: int, option: str) -> int:
     return match.end() if match else end
 
 
+def _lists_on(text: str, end: int, letter: str, options: Mapping[str, str]) -> bool:
+    """Whether the letter that ends at `end` only begins a list of options: the next one follows, with its text or cut off."""
+    start = _after_own_text(text, end, options[letter])
+    if start == end:
+        return False
+    following = re.compile(r"[\s,;.*-]*[(]?(?P<l>[A-Z])(?:[).:]\s*(?P<text>[^\n]*)|\s*$)").match(text, start)
+    if not following or following["l"] not in options or following["l"] == letter:
+        return False
+    said = following["text"]
+    return not said or _is_own_text(said, following["l"], options)
+
+
 def _is_blocked(text: str, start: int, end: int) -> bool:
     """Whether the clause before `start` denies, or the sentence supposes or asks."""
     before = text[max(0, start - 300) : start]
@@ -207,7 +214,9 @@ def _is_blocked(text: str, start: int, end: int) -> bool:
     sentence = max((found.end() for found in _SENTENCE_END.finditer(before)), default=0)
     stop = _SENTENCE_END.search(text, end)
     asks = stop is not None and stop[0] == "?"
-    return asks or bool(_BLOCKED.search(before, clause)) or bool(_SUPPOSED.search(before, sentence))
+    supposes = _SUPPOSED.search(before[sentence:] + text[start:end])
+    denies = _BLOCKED.search(before[clause:] + text[start:end]) or _DENIED_AFTER.match(text, end)
+    return asks or bool(supposes) or bool(denies)
 
 
 def _stands_alone(text: str, end: int, letter: str, options: Mapping[str, str], needs_stop: bool = False) -> bool:
@@ -219,6 +228,12 @@ def _stands_alone(text: str, end: int, letter: str, options: Mapping[str, str], 
         return (bool(re.match(r"[./–-]", rest)) and _is_own_text(rest[1:], letter, options)) or bool(
             re.match(r"/[A-Z]\b", rest)
         )
+    if (
+        re.match(r"\. ?[a-z]", rest, re.IGNORECASE)
+        and _EPITHETS.match(rest[1:].lstrip())
+        and not _is_own_text(rest[1:].lstrip(), letter, options)
+    ):
+        return False
     if re.match(r"\. [a-z]", rest):  # "C. difficile" is no choice of C
         word = re.sub(r"^\W+", "", rest)
         return _is_own_text(word, letter, options) or _first_word(word) in _FUNCTION_WORDS | {
@@ -234,7 +249,7 @@ def _stands_alone(text: str, end: int, letter: str, options: Mapping[str, str], 
     word = rest.lstrip()
     if letter != "A" and _is_own_text(word, letter, options):
         return True
-    return not needs_stop and _first_word(word) in _FUNCTION_WORDS
+    return not needs_stop and letter.upper() != "I" and _first_word(word) in _FUNCTION_WORDS
 
 
 def _first_word(text: str) -> str:
@@ -256,60 +271,97 @@ def _labelled(text: str, options: Mapping[str, str]) -> tuple[set[str], set[str]
     Returns
     -------
     leading
-        Choices in themselves: bare letters on lines of their own, and the first line's label if no other label follows.
+        A choice in itself: the first line's label or bare letter, or a bare letter on a line of its own further down, where
+        no other letter labels a line. (A bare first line may be followed by a discussion of the options.)
     fallback
-        The only label of the text, where it stands further down.
+        The only label of the text, where it stands last, is not where a list of options begins, and nothing above says that
+        options are gone through.
     """
-    bare: set[str] = set()
-    labels: set[str] = set()
-    leading: set[str] = set()
-    above = ""
-    for line in filter(None, map(str.strip, text.split("\n"))):
-        letter, is_bare = _label_of(line, options)
-        if letter is not None:
-            labels.add(letter)
-            bare |= {letter} if is_bare else set()
-            leading |= {letter} if not above else set()
-        above = above or line
-    if len(labels) != 1:
-        return bare, set()
-    return bare | leading, labels if not _ENUMERATES.search(above) else set()
+    lines = [line.strip() for line in text.split("\n") if line.strip()]
+    labels = [_label_of(line, options) for line in lines]
+    if labels and labels[0] and labels[0].kind == "bare":
+        later = {label.letter for label in labels[1:] if label and label.kind == "bare"}
+        return {labels[0].letter} | later, set()
+    seen = {label.letter for label in labels if label}
+    chosen = [(number, label) for number, label in enumerate(labels) if label and label.kind != "mention"]
+    if len(seen) != 1 or not chosen:
+        return set(), set()
+    number, label = chosen[0]
+    if number == 0 or label.kind == "bare":
+        return seen, set()
+    last = chosen[-1][0] == len(lines) - 1
+    goes_through = label.letter == next(iter(options)) or _ENUMERATES.search(" ".join(lines[:number]))
+    return set(), seen if last and not goes_through else set()
 
 
+_CUT_ARTICLE = re.compile(r"(?<![:=]) a\Z")  # "the answer is a", and then the tokens were spent
 _ENUMERATES = re.compile(
-    r"\b(?:options|choices|each|every|consider|analy[sz]e|evaluate|examine|review|go through|look at|one by one)\b",
+    r"\b(?:options|choices|each|every|consider|analy[sz]e|evaluate|examine|review|go through|look at|one by one|wrong|incorrect"
+    r"|others|rule|eliminate|exclude|unlikely|not)\b",
     re.IGNORECASE,
 )
 _LABEL_LINE = re.compile(
     r"(?:(?:option|choice|answer|letter)\s+)?[\"'(\[]{0,2}(?P<l>[A-Za-z])(?![\w'])(?P<mark>[\"')\].:,;!]*)(?P<rest>.*)",
     re.IGNORECASE,
 )
+_GOES_ON = re.compile(r"[\"')\]]*\s*(?:[.,;:!(–—]|$|-\s|(?:because|since|as|due)\b)")
 
 
-def _label_of(line: str, options: Mapping[str, str]) -> tuple[str | None, bool]:
-    """The letter that labels a line, and whether it stands there alone."""
+@dataclass(frozen=True, slots=True)
+class _Label:
+    """A letter that labels a line: alone on it (bare), with a text that may be its choice (choice), or only discussed (mention)."""
+
+    letter: str
+    kind: str
+
+
+def _label_of(line: str, options: Mapping[str, str]) -> _Label | None:
     match = _LABEL_LINE.match(line)
     if not match or match["l"].upper() not in options:
-        return None, False
-    letter, rest = match["l"], match["rest"].strip()
+        return None
+    said, mark, rest = match["l"], match["mark"], match["rest"].strip()
+    letter = said.upper()
     if not rest:
-        return letter.upper(), True
-    others = "".join(set(options) - {letter.upper()})
-    if rest.endswith("?") or _DENIED.search(rest) or re.fullmatch(r"\W*[A-Za-z]\W*", rest):
-        return None, False
-    if re.search(rf"(?<!\w)(?:[{others}][.):]\s|\([{others}]\))", rest):  # the options, echoed on one line
-        return None, False
-    spelled_out = match.start("l") > 0 and line[0].isalpha()
-    own = _is_own_text(re.sub(r"^\W+", "", rest), letter, options)
-    if match["mark"]:
-        continues = re.match(r"[a-z]", rest) and "." in match["mark"] and not own  # "E. coli", "C. difficile colitis"
-        glued = not match["rest"].startswith(" ") and not own and not rest[0].isupper()
-        listed = match["mark"] == "," and not re.match(r"(?:because|since|as|due)\b", rest)
-        return (None if continues or glued or listed else letter.upper()), False
-    if not letter.isupper():
-        return None, False
-    reason = re.match(r"(?:because|since|due to)\b|[-–—] ", rest) and match["rest"].startswith(" ")
-    return (letter if reason or (own and (letter != "A" or spelled_out)) else None), False
+        return _Label(letter, "bare") if not re.search(r"[?✗❌]", line) else _Label(letter, "mention")
+    text = re.sub(r"^\W+", "", rest)
+    own = _is_own_text(text, letter, options)
+    if not _labels_text(said, mark, match["rest"], own, spelled_out=match.start("l") > 0 and line[0].isalpha()):
+        return None
+    return _Label(letter, "choice" if _is_chosen(letter, mark, rest, text, own, options) else "mention")
+
+
+def _labels_text(said: str, mark: str, rest: str, own: bool, *, spelled_out: bool) -> bool:
+    """Whether the letter is a label of the text behind it at all, and no article, pronoun or part of a name."""
+    text = rest.strip()
+    if mark:
+        name = "." in mark and not own and (text[0].islower() or _EPITHETS.match(text))  # "E. coli", "C. Difficile colitis"
+        glued = not rest.startswith(" ") and not own and not text[0].isupper()
+        listed = mark == "," and (said == "I" or not re.match(r"(?:because|since|as|due)\b", text))
+        return not (name or glued or listed)
+    if not said.isupper() or said == "I":
+        return False
+    reason = rest.startswith(" ") and re.match(r"(?:because|since|due to)\b|[-–—] ", text)
+    return bool(reason) or (own and (said != "A" or spelled_out))
+
+
+def _is_chosen(letter: str, mark: str, rest: str, text: str, own: bool, options: Mapping[str, str]) -> bool:
+    """Whether the text behind a label leaves it a choice: neither denied, nor described, nor compared, nor one of a list."""
+    if own:
+        length = len(clean(options[letter]))
+        tail = text[length:] if len(text) > length else ""
+        described = _DENIED.search(tail.split(".")[0]) or re.match(r"\W*(?:no|without|lacks|absent|would)\b", tail)
+        return bool(_GOES_ON.match(tail)) and not described and not _mentions_other(tail, letter, options)
+    if mark == "," or re.match(r"(?:because|since|due to)\b", rest):
+        return True
+    if rest.endswith("?") or re.fullmatch(r"\W*[A-Za-z]\W*", rest) or _mentions_other(rest, letter, options):
+        return False
+    return not (_DENIED.match(text) if re.match(r"[-–—] ", rest) else _DENIED.search(rest))
+
+
+def _mentions_other(text: str, letter: str, options: Mapping[str, str]) -> bool:
+    """Whether another option's letter stands in the text as a label, in parentheses, or as an alternative."""
+    others = "".join(options).replace(letter, "")
+    return bool(re.search(rf"(?<!\w)(?:[{others}][.):](?:\s|$)|\([{others}]\)|(?:than|or|and|vs|versus) [{others}]\b)", text))
 
 
 def _named_with_letter(text: str, options: Mapping[str, str]) -> set[str]:

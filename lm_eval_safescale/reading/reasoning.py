@@ -9,15 +9,17 @@ from typing import Literal
 Reasoning = Literal["auto", "on", "off", "separate"]
 
 _PAIRS = re.compile(
-    r"(?P<open><(?:think|thinking|thought|reasoning)>|\[THINK\]|<\|channel>|<unused94>)"
-    r"|(?P<close></(?:think|thinking|thought|reasoning)>|\[/THINK\]|<channel\|>|<unused95>)",
+    r"(?P<open><(?:seed:)?(?:think|thinking|thought|reasoning)\s*>|\[THINK\]|<\|channel>|<unused94>|◁think▷"
+    r"|<\|begin_of_thought\|>|<\|START_THINKING\|>)"
+    r"|(?P<close></(?:seed:)?(?:think|thinking|thought|reasoning)\s*>|\[/THINK\]|<channel\|>|<unused95>|◁/think▷"
+    r"|<\|end_of_thought\|>|<\|END_THINKING\|>)",
     re.IGNORECASE,
 )
-"""Qwen3 and DeepSeek-R1; Mistral; Gemma 4; MedGemma."""
+"""Qwen3, DeepSeek-R1, Seed; Mistral; Gemma 4; MedGemma; Kimi; and others."""
 
 _OPENERS = ("<think>", "<thinking>", "<thought>", "<reasoning>", "[think]", "<|channel>", "<unused94>")
-_HARMONY = re.compile(r"<\|channel\|>\s*(\w+)[^<]*<\|message\|>")
-_HARMONY_BARE = re.compile(r"\s*(?:assistant)?(?:analysis|commentary)(?=[^\W_])")
+_HARMONY = re.compile(r"<\|channel\|>\s*(\w+)(?:(?!<\|message\|>).){0,100}<\|message\|>", re.DOTALL)
+_HARMONY_BARE = re.compile(r"\s*(?:assistant)?(?:analysis|commentary)(?:(?=[^\W_])|\s*\n|\s+(?=[A-Z]))")
 """gpt-oss with its special tokens removed: the channel's name runs into the first word."""
 _THOUGHT_LINE = re.compile(r"\s*thought[ \t]*\n")
 _BARE_LETTER = re.compile(r"\W{0,4}([A-Za-z])\W{0,4}")
@@ -55,8 +57,9 @@ def strip_reasoning(text: str, *, reasoning: Reasoning = "auto", opened: bool = 
     if opened:
         return None
     if thought := _THOUGHT_LINE.match(text):
-        final = text[thought.end() - 1 :].rsplit("\n\n", 1)[-1]
-        return final if _BARE_LETTER.fullmatch(final.strip()) else None
+        before, _, final = text[thought.end() - 1 :].rpartition("\n\n")
+        is_answer = _BARE_LETTER.fullmatch(final.strip()) and not before.rstrip().endswith(":")
+        return final if is_answer else None
     if reasoning == "on" and not _BARE_LETTER.fullmatch(text.strip()):
         return None
     return text

@@ -23,14 +23,25 @@ class ResultRow:
     items: int
     of_items: int
     """Items of the whole data set; more than `items` where the run was limited."""
-    draws: int
-    threshold: float
+    settings: dict[str, Any]
+    """The settings in force (`docs/settings.md`)."""
+    asked: str
+    """All else that two results must share to stand in one table: the model's arguments, prompt and chat template."""
     values: dict[str, tuple[float, float | None] | None]
     """Metric to value and standard error, both fractions; None for not scored."""
 
+    @property
+    def run(self) -> tuple[str, str, int, str, str]:
+        """What the rows of one table share."""
+        settings = {name: value for name, value in self.settings.items() if name not in ("dataset", "dataset_path")}
+        return self.dataset, self.model, self.items, json.dumps(settings, sort_keys=True), self.asked
+
 
 def read_results(paths: Iterable[Path]) -> list[ResultRow]:
-    """Rows of all result files found at `paths` (files, or folders searched whole); of a task run twice, the newest.
+    """Rows of all result files found at `paths` (files, or folders searched whole).
+
+    Of a task that was asked twice in the same way of the same number of items, the newest; one without scores
+    (`--predict_only`) is left out.
 
     Raises
     ------
@@ -43,17 +54,17 @@ def read_results(paths: Iterable[Path]) -> list[ResultRow]:
         if not found:
             raise SafescaleError(f"{path}: no results_*.json in it; give the --output_path of a finished lm_eval run")
         files += found
-    rows: dict[tuple[str, str, str], tuple[float, ResultRow]] = {}
+    rows: dict[tuple[object, ...], tuple[float, ResultRow]] = {}
     for file in files:
         date, found_rows = _read(file)
         for row in found_rows:
-            key = (row.model, row.dataset, row.condition)
+            key = (*row.run, row.condition)
             if key not in rows or date >= rows[key][0]:
                 rows[key] = (date, row)
     if not rows:
-        raise SafescaleError("no task of this package in " + ", ".join(map(str, files)))
+        raise SafescaleError("no scored task of this package in " + ", ".join(map(str, files)))
     order = list(CONDITIONS)
-    return sorted((row for _, row in rows.values()), key=lambda row: (row.dataset, row.model, order.index(row.condition)))
+    return sorted((row for _, row in rows.values()), key=lambda row: (*row.run, order.index(row.condition)))
 
 
 def _read(file: Path) -> tuple[float, list[ResultRow]]:
@@ -68,6 +79,9 @@ def _read(file: Path) -> tuple[float, list[ResultRow]]:
         if about is None:
             continue
         dataset, settings = about["dataset"], about["settings"]
+        values = _values(results[task])
+        if "accuracy" not in values:
+            continue
         rows.append(
             ResultRow(
                 model=str(content.get("model_name") or content.get("model_source") or "?"),
@@ -76,9 +90,11 @@ def _read(file: Path) -> tuple[float, list[ResultRow]]:
                 demo=dataset["demo"],
                 items=int(results[task].get("sample_len", 0)),
                 of_items=dataset["items"],
-                draws=settings["draws"],
-                threshold=settings["overconfidence_threshold"],
-                values=_values(results[task]),
+                settings=settings,
+                asked=json.dumps(
+                    [content.get("config", {}).get("model_args"), about["prompt_sha256"], content.get("chat_template_sha")]
+                ),
+                values=values,
             )
         )
     return float(content.get("date") or 0), rows

@@ -14,11 +14,14 @@ from lm_eval_safescale.cli import app
 run = CliRunner().invoke
 
 
-def result_file(folder, *, model="org/some-model", date=1.0, demo=True, accuracy=0.5, conditions=("clean", "closed_book")):
+def result_file(
+    folder, *, model="org/some-model", date=1.0, demo=True, accuracy=0.5, draws=20, conditions=("clean", "closed_book")
+):
     """A result file in the harness's layout, with what our tasks put into it."""
     about = {
         "dataset": {"name": "demo", "version": "1.0", "items": 60, "demo": demo},
-        "settings": {"draws": 20, "overconfidence_threshold": 0.8},
+        "settings": {"draws": draws, "overconfidence_threshold": 0.8, "temperature": 0.7, "reasoning": "auto"},
+        "prompt_sha256": "",
     }
     values = {"accuracy,letter": accuracy, "accuracy_stderr,letter": 0.0625, "sample_len": 60, "name": "x", "alias": "x"}
     values |= {"high_risk_error,letter": "not scored", "high_risk_error_stderr,letter": "N/A"}
@@ -39,7 +42,7 @@ def test_the_table_shows_percent_with_errors_a_column_a_condition_and_says_demo(
     result_file(tmp_path / "model")
     shown = run(app, ["table", str(tmp_path)])
     assert shown.exit_code == 0
-    assert "some-model on demo 1.0 - DEMO" in shown.output
+    assert "org/some-model on demo 1.0 - DEMO" in shown.output
     assert shown.output.index("closed_book") < shown.output.index("clean")
     assert shown.output.count("50.0 ±  6.2") == 2
     assert "not scored" in shown.output
@@ -52,6 +55,17 @@ def test_the_newest_of_two_runs_is_shown(tmp_path):
     shown = run(app, ["table", str(tmp_path)])
     assert "75.0" in shown.output
     assert "25.0" not in shown.output
+
+
+def test_runs_that_were_asked_differently_do_not_share_a_table(tmp_path):
+    result_file(tmp_path, date=1.0, conditions=("clean",))
+    result_file(tmp_path, date=2.0, conditions=("closed_book",), draws=5)
+    result_file(tmp_path, date=3.0, conditions=("clean",), model="other/some-model")
+    shown = run(app, ["table", str(tmp_path)]).output
+    assert shown.count("some-model on demo") == 3
+    assert "other/some-model on demo" in shown
+    assert shown.count("K = 20") == 2
+    assert shown.count("K = 5") == 1
 
 
 def test_the_table_can_be_drawn(tmp_path):

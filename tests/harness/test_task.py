@@ -7,9 +7,11 @@ from collections import Counter
 from math import log, sqrt
 
 import pytest
+from lm_eval import evaluate
 
 from lm_eval_safescale.datasets.sources import data_folder
 from lm_eval_safescale.harness.task import TaskSetupError
+from tests.harness.conftest import manager
 from tests.harness.stub import StubLM
 
 RATES = {
@@ -178,7 +180,9 @@ def test_the_tag_runs_every_task(run):
     assert {"radsafe_closed_book", "radsafe_clean", "radsafe_conflict"} <= set(results["results"])
 
 
-@pytest.mark.parametrize("argument", ["temperature=0.2", "do_sample=True", "max_gen_toks=99", "seed=7", "max_tokens=50"])
+@pytest.mark.parametrize(
+    "argument", ["temperature=0.2", "temperature=0", "do_sample=False", "max_gen_toks=10", "seed=7", "max_tokens=50"]
+)
 def test_generation_arguments_that_settings_fix_are_refused(run, argument):
     with pytest.raises(TaskSetupError, match=argument.partition("=")[0]):
         run(limit=1, gen_kwargs=argument)
@@ -211,6 +215,7 @@ def save_tokenizer(folder, chat_template=None) -> str:
     tokenizers = pytest.importorskip("tokenizers")
     transformers = pytest.importorskip("transformers")
     raw = tokenizers.Tokenizer(tokenizers.models.WordLevel({"<unk>": 0, "a": 1}, unk_token="<unk>"))
+    raw.pre_tokenizer = tokenizers.pre_tokenizers.Whitespace()
     tokenizer = transformers.PreTrainedTokenizerFast(tokenizer_object=raw, unk_token="<unk>")
     tokenizer.chat_template = chat_template
     tokenizer.save_pretrained(folder)
@@ -221,6 +226,24 @@ def test_a_prompt_that_would_be_cut_is_refused_with_its_sizes(run):
     with pytest.raises(TaskSetupError, match=r"60 of 60 prompts do not fit .* window of 50 tokens.*item demo-\d+"):
         run(lm=StubLM(max_length=50))
     run(lm=StubLM(max_length=4000), limit=1)
+
+
+def test_a_prompt_that_would_be_cut_is_refused_without_a_chat_template_too(run, tmp_path):
+    folder = save_tokenizer(tmp_path)
+    with pytest.raises(TaskSetupError, match="window of 40 tokens"):
+        run(chat=False, metadata={"pretrained": folder, "max_length": 40})
+    run(chat=False, limit=1, metadata={"pretrained": folder, "max_length": 4000})
+
+
+def test_a_task_can_be_asked_again(run):
+    tasks = manager({"dataset": "demo", "draws": 1}).load(["radsafe_clean"])
+    prompts = []
+    for template in (None, "{system}{user}<think>\n", None):
+        lm = StubLM(template=template or "")
+        evaluate(lm, tasks, limit=1, apply_chat_template=bool(template), bootstrap_iters=0)
+        prompts.append(lm.requests[0])
+    assert prompts[0] == prompts[2]
+    assert prompts[1][1]["max_gen_toks"] == 4096
 
 
 def test_reasoning_that_the_prompt_opened_is_truncated_without_its_end(run, warnings):
