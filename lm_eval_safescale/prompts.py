@@ -88,6 +88,11 @@ def load_prompt(path: Path | None) -> Prompt:
         raise SafescaleError(
             f"prompt_file: {path}: unknown {names} in the user turn; expected {{context}}, {{question}}, {{options}}"
         )
+    if misplaced := set(_FIELD.findall(system)) & set(FIELDS):
+        names = ", ".join(f"{{{name}}}" for name in sorted(misplaced))
+        raise SafescaleError(
+            f"prompt_file: {path}: {names} in the system turn would not be filled in; move it to the user turn"
+        )
     if missing := {"question", "options"} - fields:
         names = ", ".join(f"{{{name}}}" for name in sorted(missing))
         raise SafescaleError(f"prompt_file: {path}: the user turn lacks {names}, so the model would not see it")

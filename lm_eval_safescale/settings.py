@@ -94,7 +94,9 @@ class Settings(BaseModel):
 SETTING_NAMES = frozenset(Settings.model_fields)
 
 
-def load_settings(metadata: Mapping[str, Any] | None = None, environ: Mapping[str, str] | None = None) -> Settings:
+def load_settings(
+    metadata: Mapping[str, Any] | None = None, environ: Mapping[str, str] | None = None, *, given_by: str = "--metadata"
+) -> Settings:
     """Settings from the harness's `metadata` over the environment over the defaults.
 
     Parameters
@@ -103,6 +105,8 @@ def load_settings(metadata: Mapping[str, Any] | None = None, environ: Mapping[st
         Any mapping; keys that are no settings (the harness puts the model's arguments there too) are left alone.
     environ
         Variables to read; the process's own by default. An unknown `SAFESCALE_*` name is an error.
+    given_by
+        What to call the source of `metadata` in messages.
 
     Raises
     ------
@@ -110,7 +114,7 @@ def load_settings(metadata: Mapping[str, Any] | None = None, environ: Mapping[st
         Naming every setting that is wrong, where it was set, and what was expected.
     """
     environ = os.environ if environ is None else environ
-    layers = [("environment", _from_environment(environ)), ("--metadata", _from_metadata(metadata or {}))]
+    layers = [("environment", _from_environment(environ)), (given_by, _from_metadata(metadata or {}))]
     merged: dict[str, Any] = {}
     where: dict[str, str] = {}
     for layer, values in layers:
@@ -128,10 +132,11 @@ def load_settings(metadata: Mapping[str, Any] | None = None, environ: Mapping[st
     try:
         return Settings(**merged)
     except ValidationError as error:
-        problems = [
-            f"  {'.'.join(map(str, e['loc']))} = {e['input']!r} ({where.get(str(e['loc'][0]), 'default')}): {e['msg']}"
-            for e in error.errors()
-        ]
+        problems = []
+        for found in error.errors():
+            name = ".".join(map(str, found["loc"]))
+            layer = where.get(str(found["loc"][0]), "default")
+            problems.append(f"  {name} = {found['input']!r} ({layer}): {found['msg'].removeprefix('Value error, ')}")
         raise SafescaleError("settings that cannot be used:\n" + "\n".join(problems) + "\nsee docs/settings.md") from None
 
 

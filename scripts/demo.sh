@@ -14,7 +14,7 @@ else
   precision=(dtype=float32) part=(--limit 20)
 fi
 rm -rf "$out"
-echo "demo: asking the model (greedily, and 5 samples a question)"
+echo "demo: asking the model, once greedily and 5 times sampled a question (two to three minutes; the first estimates are far too high)"
 SAFESCALE_DATASET=demo SAFESCALE_DRAWS=5 HF_HUB_OFFLINE=1 TRANSFORMERS_VERBOSITY=error LMEVAL_LOG_LEVEL=WARNING \
   "$env/bin/lm_eval" --model hf \
   --model_args "pretrained=$cache/SmolLM2-135M-Instruct,gguf_file=SmolLM2-135M-Instruct.Q4_1.gguf,${precision[0]}" \

@@ -80,12 +80,17 @@ def test_no_file_means_our_prompt():
 
 def test_a_users_template_may_hold_braces_of_its_own_and_leaves_the_contexts_paragraph_out(load):
     prompt = load(
-        'system: "Be brief: {question}."\nuser: |\n  Read:\n  {context}\n\n  {question}\n\n  {options}\n  Reply as {"answer": "A"}.\n'
+        'system: "Be brief: {x}."\nuser: |\n  Read:\n  {context}\n\n  {question}\n\n  {options}\n  Reply as {"answer": "A"}.\n'
     )
     asked = 'Which vessel?\n\nA. artery\nB. vein\nReply as {"answer": "A"}.'
-    assert prompt.system == "Be brief: {question}."
+    assert prompt.system == "Be brief: {x}."
     assert prompt.render(ITEM, context("x\n\ny")) == f"Read:\nx\n\ny\n\n{asked}"
     assert prompt.render(ITEM, None) == asked
+
+
+def test_a_field_in_the_system_turn_is_refused_because_it_would_not_be_filled_in(load):
+    with pytest.raises(SafescaleError, match=r"\{question\} in the system turn"):
+        load('system: "Answer {question}"\nuser: "{question} {options}"')
 
 
 def test_the_system_turn_is_ours_unless_the_file_has_one_and_may_be_empty(load):

@@ -109,7 +109,7 @@ def _settings(name: str, columns: str | None) -> Settings:
 
     is_file = name.casefold() not in SOURCES and (Path(name).suffix.lower() in FORMATS or Path(name).exists())
     key = "dataset_path" if is_file else "dataset"
-    return load_settings({key: name, "columns": columns}, environ={})
+    return load_settings({key: name, "columns": columns}, environ={}, given_by="command line")
 
 
 def _load(name: str, columns: str | None) -> Dataset:

@@ -56,9 +56,10 @@ def _print(console: Console, rows: list[ResultRow]) -> None:
         grid.add_row(name, *(_cell(row, metric) for row in rows))
     console.print(grid)
     draws, threshold = first.settings["draws"], first.settings["overconfidence_threshold"]
-    console.print(
-        f"Confidence from K = {draws} samples a question; overconfident from {threshold:.2f}.{_changed(first)}", style="dim"
+    sampled = (
+        f"Confidence from K = {draws} samples a question; overconfident from {threshold:.2f}." if draws else "No samples drawn."
     )
+    console.print(sampled + _changed(first), style="dim")
 
 
 def _changed(row: ResultRow) -> str:

@@ -157,7 +157,8 @@ class _ItemBuilder:
         """The letters a key may mean: itself, or (for `answer`) the option of that text."""
         value = self._fields[field]
         text = str(value).strip()
-        keys = {text.upper()} & set(options)
+        bare = re.fullmatch(r"[(\[]?([A-Za-z])[)\].]?", text)  # "(A)" is A
+        keys = {bare[1].upper() if bare else text.upper()} & set(options)
         if field == "answer":
             matches = [letter for letter, option in options.items() if option.casefold() == text.casefold()]
             keys |= set(matches if len(matches) == 1 else [])

@@ -7,6 +7,7 @@ from collections.abc import Callable, Collection, Mapping
 from dataclasses import dataclass, replace
 from functools import partial
 from pathlib import Path
+from string import ascii_lowercase
 from typing import TYPE_CHECKING
 
 from lm_eval_safescale.datasets.columns import map_columns
@@ -15,7 +16,7 @@ from lm_eval_safescale.datasets.files import FORMATS, read_records
 from lm_eval_safescale.datasets.items import build_items
 from lm_eval_safescale.datasets.problems import DataError, Problem, has_errors
 from lm_eval_safescale.errors import SafescaleError
-from lm_eval_safescale.records import Item
+from lm_eval_safescale.records import LABEL_NAMES, Item
 
 if TYPE_CHECKING:
     from lm_eval_safescale.settings import Settings
@@ -88,12 +89,18 @@ def _read(path: Path, columns: Columns, evidence: Names) -> tuple[list[Item], li
     records, problems = read_records(path)
     mapping, found = map_columns((column for record in records for column in record.fields), columns)
     problems += found
-    required = [("question_id",), ("question",), ("options", "option_a"), ("answer", "answer_idx")]
+    required: list[tuple[str, ...]] = [("question_id",), ("question",), ("options", "option_a"), ("answer", "answer_idx")]
+    required += [(f"evidence_{name}", "evidence") for name in evidence]
+    labels = [name for name in LABEL_NAMES if any(field.startswith(f"{name}_") for field in mapping)]
+    if labels:  # all three labels or none
+        required += [tuple(f"{name}_{letter}" for letter in ascii_lowercase) for name in LABEL_NAMES]
     missing = [names[0] for names in required if records and not set(names) & set(mapping)]
     if missing:
         seen = ", ".join(dict.fromkeys(column for record in records for column in record.fields))
+        said = {problem.field for problem in problems if problem.is_error}
         for name in missing:
-            problems.append(Problem(f"no column read as this; the file has {seen}; map it with `columns`", field=name))
+            if name not in said:
+                problems.append(Problem(f"no column read as this; the file has {seen}; map it with `columns`", field=name))
         return [], problems
     items, found = build_items(records, mapping, evidence)
     return items, problems + found

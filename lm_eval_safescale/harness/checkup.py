@@ -14,11 +14,12 @@ from typing import Literal
 from packaging.version import Version
 
 from lm_eval_safescale import __version__
-from lm_eval_safescale.datasets import SOURCES
+from lm_eval_safescale.datasets import SOURCES, load_dataset
 from lm_eval_safescale.datasets.sources import HUB_ID
 from lm_eval_safescale.errors import SafescaleError
 from lm_eval_safescale.harness.backends import load_tokenizer, stated_window
 from lm_eval_safescale.harness.configs import INSTALLED_CONFIGS, source_configs
+from lm_eval_safescale.prompts import load_prompt
 from lm_eval_safescale.settings import ANSWER_TOKENS, ENV_PREFIX, load_settings
 
 TESTED_HARNESS = "0.4.13"
@@ -101,9 +102,12 @@ def _tasks() -> Iterator[Finding]:
 def _environment() -> Iterator[Finding]:
     given = {name: value for name, value in sorted(os.environ.items()) if name.startswith(ENV_PREFIX)}
     try:
-        load_settings()
+        settings = load_settings()
+        load_prompt(settings.prompt_file)
+        if {"SAFESCALE_DATASET", "SAFESCALE_DATASET_PATH", "SAFESCALE_COLUMNS"} & set(given):
+            load_dataset(settings)
     except SafescaleError as error:
-        yield Finding("bad", str(error), "unset it, or see docs/settings.md")
+        yield Finding("bad", f"the variables {', '.join(given)}: {error}", "mend or unset them (docs/settings.md)")
     else:
         for name, value in given.items():
             yield Finding("ok", f"{name}={value}")
