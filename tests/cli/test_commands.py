@@ -111,3 +111,16 @@ def test_the_doctor_reports_a_variable_that_is_no_setting(monkeypatch):
     (finding,) = checkup._environment()
     assert finding.level == "bad"
     assert "did you mean draws?" in finding.what
+
+
+@pytest.mark.parametrize(
+    ("variable", "value", "said"),
+    [("DATASET", "dmo", "no data set 'dmo'"), ("DATASET_PATH", "/none.csv", "/none.csv"), ("PROMPT_FILE", "/none.yaml", "/none.yaml")],
+)
+def test_the_doctor_tries_what_the_variables_name(monkeypatch, variable, value, said):
+    from lm_eval_safescale.harness import checkup
+
+    monkeypatch.setenv(f"SAFESCALE_{variable}", value)
+    (finding,) = checkup._environment()
+    assert finding.level == "bad"
+    assert said in finding.what

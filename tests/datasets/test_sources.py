@@ -346,3 +346,13 @@ def test_an_unknown_name_is_refused_with_the_known_ones_and_a_hint_at_files():
 def test_a_path_goes_before_a_name_and_the_hub_is_left_alone(hub, question, write):
     dataset = load_dataset(Settings(dataset_path=write([question()])))
     assert (dataset.name, hub[1]) == ("questions.jsonl", [])
+
+
+def test_a_column_that_is_missing_is_said_once_and_not_for_every_item(question, write):
+    rows = []
+    for number in range(5):
+        row = question(str(number), labels=None, evidence_conflict=None)
+        rows.append({k: v for k, v in row.items() if v is not None} | {"high_risk_a": 1, "high_risk_b": 0, "high_risk_c": 0})
+    problems = check_file(write(rows), evidence=["conflict"])
+    assert [problem.field for problem in problems] == ["evidence_conflict", "unsafe_a", "contradicts_a"]
+    assert all("no column read as this" in problem.message for problem in problems)
