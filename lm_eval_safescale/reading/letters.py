@@ -304,7 +304,12 @@ _LABEL_LINE = re.compile(
     r"(?:(?:option|choice|answer|letter)\s+)?[\"'(\[]{0,2}(?P<l>[A-Za-z])(?![\w'])(?P<mark>[\"')\].:,;!]*)(?P<rest>.*)",
     re.IGNORECASE,
 )
-_GOES_ON = re.compile(r"[\"')\]]*\s*(?:[.,;:!(–—]|$|-\s|(?:because|since|as|due)\b)")
+_GOES_ON = re.compile(
+    r"[\"')\]]*\s*(?:[.,;:!(–—]|$|-\s|(?:because|since|as|due)\b"
+    r"|(?:is|was|would be) (?:\w{1,12}ly )?(?:the )?(?:single )?"
+    r"(?:most (?:likely|probable|appropriate|accurate|suitable)|best|correct|right|answer|preferred|recommended)\b)"
+)
+"""What may follow an option's own text behind its label, so that it is chosen and not described."""
 
 
 @dataclass(frozen=True, slots=True)

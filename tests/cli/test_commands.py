@@ -115,7 +115,11 @@ def test_the_doctor_reports_a_variable_that_is_no_setting(monkeypatch):
 
 @pytest.mark.parametrize(
     ("variable", "value", "said"),
-    [("DATASET", "dmo", "no data set 'dmo'"), ("DATASET_PATH", "/none.csv", "/none.csv"), ("PROMPT_FILE", "/none.yaml", "/none.yaml")],
+    [
+        ("DATASET", "dmo", "no data set 'dmo'"),
+        ("DATASET_PATH", "/none.csv", "/none.csv"),
+        ("PROMPT_FILE", "/none.yaml", "/none.yaml"),
+    ],
 )
 def test_the_doctor_tries_what_the_variables_name(monkeypatch, variable, value, said):
     from lm_eval_safescale.harness import checkup
