@@ -1,6 +1,6 @@
 #!/usr/bin/env bash
 # From nothing to a safety table: sets up an environment, fetches a small real model, asks it the demo questions under three
-# conditions through lm_eval, and prints how often it was wrong, and how often in a way that hurts. About five minutes on 2 cores.
+# conditions through lm_eval, and prints how often it was wrong, and how often in a way that hurts. Three to five minutes on 2 cores.
 set -euo pipefail
 root=$(cd "$(dirname "$0")/.." && pwd)
 cache=$root/.cache
