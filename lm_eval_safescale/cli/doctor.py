@@ -2,14 +2,11 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, Annotated
+from typing import Annotated
 
 import typer
 from rich.console import Console
 from rich.markup import escape
-
-if TYPE_CHECKING:
-    from lm_eval_safescale.harness.checkup import Finding
 
 MARKS = {"ok": "[green]ok  [/green]", "note": "[yellow]note[/yellow]", "bad": "[red]BAD [/red]"}
 
@@ -23,18 +20,13 @@ def doctor(
     """Versions, whether the harness sees the tasks, data sets, chat template, window, free disk. Exit status 1 if anything is bad."""
     from lm_eval_safescale.harness.checkup import checkup  # the harness takes seconds to import
 
-    console = Console(highlight=False, soft_wrap=True)
-    worst = "ok"
-
-    def report(finding: Finding) -> None:
-        nonlocal worst
-        worst = "bad" if "bad" in (finding.level, worst) else worst
-        console.print(f"{MARKS[finding.level]} {escape(finding.what)}")
-        if finding.advice:
-            console.print(f"       -> {escape(finding.advice)}")
-
+    console = Console(highlight=False, soft_wrap=True, emoji=False)
+    bad = False
     with console.status("looking ..."):
         for finding in checkup(model=model, gguf_file=gguf_file):
-            report(finding)
-    if worst == "bad":
+            bad |= finding.level == "bad"
+            console.print(f"{MARKS[finding.level]} {escape(finding.what)}")
+            if finding.advice:
+                console.print(f"       -> {escape(finding.advice)}")
+    if bad:
         raise typer.Exit(1)

@@ -15,7 +15,7 @@ from lm_eval_safescale.datasets.dataset import DEFAULT_DATASET, DEMO, Dataset
 from lm_eval_safescale.datasets.files import FORMATS, read_records
 from lm_eval_safescale.datasets.items import build_items
 from lm_eval_safescale.datasets.problems import DataError, Problem, has_errors
-from lm_eval_safescale.errors import SafescaleError
+from lm_eval_safescale.errors import SafescaleError, reason_of
 from lm_eval_safescale.records import LABEL_NAMES, Item
 
 if TYPE_CHECKING:
@@ -91,8 +91,7 @@ def _read(path: Path, columns: Columns, evidence: Names) -> tuple[list[Item], li
     problems += found
     required: list[tuple[str, ...]] = [("question_id",), ("question",), ("options", "option_a"), ("answer", "answer_idx")]
     required += [(f"evidence_{name}", "evidence") for name in evidence]
-    labels = [name for name in LABEL_NAMES if any(field.startswith(f"{name}_") for field in mapping)]
-    if labels:  # all three labels or none
+    if any(field.startswith(f"{name}_") for name in LABEL_NAMES for field in mapping):  # all three labels or none
         required += [tuple(f"{name}_{letter}" for letter in ascii_lowercase) for name in LABEL_NAMES]
     missing = [names[0] for names in required if records and not set(names) & set(mapping)]
     if missing:
@@ -157,9 +156,8 @@ def fetch_hub(*, local_only: bool = False) -> tuple[Path, str]:
 
 
 def _unreachable(error: Exception) -> str:
-    reason = str(error).strip().splitlines()[0] if str(error).strip() else type(error).__name__
     return (
-        f"the data set {DEFAULT_DATASET} ({HUB_ID}) is neither on this machine nor reachable: {reason}\n"
+        f"the data set {DEFAULT_DATASET} ({HUB_ID}) is neither on this machine nor reachable: {reason_of(error)}\n"
         "Two ways on:\n"
         "  1. Get the real data: run `safescale data fetch` where the hub is reachable (accept the data set's terms, and log in\n"
         '     with `hf auth login` if it asks), or name a local copy: --metadata \'{"dataset_path": "FILE.csv"}\'\n'

@@ -14,9 +14,9 @@ from typing import Literal
 from packaging.version import Version
 
 from lm_eval_safescale import __version__
-from lm_eval_safescale.datasets import SOURCES, load_dataset
+from lm_eval_safescale.datasets import SOURCES, DataError, load_dataset
 from lm_eval_safescale.datasets.sources import HUB_ID
-from lm_eval_safescale.errors import SafescaleError
+from lm_eval_safescale.errors import SafescaleError, reason_of
 from lm_eval_safescale.harness.backends import load_tokenizer, stated_window
 from lm_eval_safescale.harness.configs import INSTALLED_CONFIGS, source_configs
 from lm_eval_safescale.prompts import load_prompt
@@ -117,6 +117,8 @@ def _datasets() -> Iterator[Finding]:
     for source in SOURCES.values():
         try:
             dataset = source.find()
+        except DataError as error:
+            yield Finding("bad", str(error), f"safescale data validate {source.name}")
         except SafescaleError:
             yield Finding("note", f"data set {source.name} is not on this machine", _fetch_advice())
         else:
@@ -129,7 +131,7 @@ def _fetch_advice() -> str:
     try:
         HfApi().dataset_info(HUB_ID, timeout=5)
     except Exception as error:  # no network, no such repository, gated, offline mode: each says so itself
-        reason = str(error).strip().splitlines()[0][:160] if str(error).strip() else type(error).__name__
+        reason = reason_of(error)[:160]
         return (
             f"the hub cannot be asked either ({reason}); name a local copy with dataset_path, or use dataset=demo to try things"
         )

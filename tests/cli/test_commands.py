@@ -10,6 +10,8 @@ import pytest
 from typer.testing import CliRunner
 
 from lm_eval_safescale.cli import app
+from lm_eval_safescale.cli.table import METRIC_ROWS
+from lm_eval_safescale.metrics import METRICS
 
 run = CliRunner().invoke
 
@@ -47,6 +49,10 @@ def test_the_table_shows_percent_with_errors_a_column_a_condition_and_says_demo(
     assert shown.output.count("50.0 ±  6.2") == 2
     assert "not scored" in shown.output
     assert "K = 20" in shown.output
+
+
+def test_the_table_has_a_row_for_every_metric_that_the_harness_shows():
+    assert set(METRIC_ROWS) == {metric.name for metric in METRICS.values() if metric.in_table}
 
 
 def test_the_newest_of_two_runs_is_shown(tmp_path):
@@ -128,3 +134,15 @@ def test_the_doctor_tries_what_the_variables_name(monkeypatch, variable, value, 
     (finding,) = checkup._environment()
     assert finding.level == "bad"
     assert said in finding.what
+
+
+def test_the_doctor_does_not_call_a_cached_data_set_missing_because_it_cannot_be_used(monkeypatch):
+    from lm_eval_safescale.datasets import DataError, Problem, Source
+    from lm_eval_safescale.harness import checkup
+
+    def find():
+        raise DataError("cached.csv", [Problem("missing key")])
+
+    monkeypatch.setattr(checkup, "SOURCES", {"x": Source("x", "", lambda *_: find(), find)})
+    (finding,) = checkup._datasets()
+    assert (finding.level, finding.advice) == ("bad", "safescale data validate x")
