@@ -7,6 +7,6 @@ class SafescaleError(ValueError):
     """Bad input or a missing piece: the message says what was wrong, where, what was expected and what to do next."""
 
 
-def reason_of(error: Exception) -> str:
+def reason_of(error: BaseException) -> str:
     """The first line of an error of somebody else's library, or its type where it says nothing."""
     return next(iter(str(error).strip().splitlines()), type(error).__name__)

@@ -1,9 +1,10 @@
-"""The nouns everyone shares: Item, OptionLabels, Context, Reading, Answer. They know nothing of files, models or metrics."""
+"""The nouns everyone shares: Item, OptionLabels, Passage, Context, Reading, Answers. They know nothing of files, models or metrics."""
 
 from __future__ import annotations
 
+import hashlib
 from collections.abc import Mapping
-from dataclasses import dataclass, field
+from dataclasses import asdict, dataclass, field
 from enum import StrEnum
 from typing import Any
 
@@ -65,13 +66,89 @@ class Item:
 
 
 @dataclass(frozen=True, slots=True)
+class PassageRef:
+    """Which passage stands in a context, and how it was ranked."""
+
+    id: str
+    article: str
+    """Id of the article it was cut from."""
+    score: float
+    """The retriever's score; comparable within one query only."""
+    rank: int
+    """The retriever's rank, from 1."""
+
+
+@dataclass(frozen=True, slots=True)
+class Passage:
+    """A passage that a retriever found."""
+
+    id: str
+    article: str
+    title: str
+    text: str
+    score: float
+    rank: int
+
+    @property
+    def ref(self) -> PassageRef:
+        """The passage without its text."""
+        return PassageRef(self.id, self.article, self.score, self.rank)
+
+
+@dataclass(frozen=True, slots=True)
+class Flag:
+    """A place in a context that imitates a prompt. The text is shown as it is; whoever reads the results should know."""
+
+    kind: str
+    excerpt: str
+    passage: str | None = None
+    """Id of the passage it stands in."""
+
+
+@dataclass(frozen=True, slots=True)
 class Context:
-    """What stands above a question: the text and who made it."""
+    """What stands above a question: the text, what it was made of, and how good it is."""
 
     text: str
     builder: str
-    fingerprint: str
-    """SHA-256 of the text."""
+    passages: tuple[PassageRef, ...] = ()
+    """In the order in which they stand in the text."""
+    tokens: int = 0
+    tokenizer: str = ""
+    """By which `tokens` were counted."""
+    truncated: bool = False
+    """Whether the builder cut a text that belongs to it short."""
+    flags: tuple[Flag, ...] = ()
+    measures: Mapping[str, float | None] = field(default_factory=dict)
+    """Retrieval quality by name; None is *not scored*."""
+    notes: Mapping[str, Any] = field(default_factory=dict)
+    """What the builder wants to be known of it, as JSON values."""
+
+    @property
+    def fingerprint(self) -> str:
+        """SHA-256 (hex) of the text."""
+        return hashlib.sha256(self.text.encode()).hexdigest()
+
+    def as_dict(self) -> dict[str, Any]:
+        """All but the text, as plain data: how it is logged."""
+        return {
+            "builder": self.builder,
+            "fingerprint": self.fingerprint,
+            "tokens": self.tokens,
+            "tokenizer": self.tokenizer,
+            "truncated": self.truncated,
+            "passages": [asdict(passage) for passage in self.passages],
+            "flags": [asdict(flag) for flag in self.flags],
+            "measures": dict(self.measures),
+            "notes": dict(self.notes),
+        }
+
+    @classmethod
+    def parse(cls, text: str, logged: Mapping[str, Any]) -> Context:
+        """A context from its text and what `as_dict` gave; KeyError or TypeError if something is missing."""
+        fields = {name: logged[name] for name in ("builder", "tokens", "tokenizer", "truncated", "measures", "notes")}
+        passages = tuple(PassageRef(**passage) for passage in logged["passages"])
+        return cls(text, passages=passages, flags=tuple(Flag(**flag) for flag in logged["flags"]), **fields)
 
 
 class Status(StrEnum):

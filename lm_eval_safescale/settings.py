@@ -20,6 +20,9 @@ ENV_PREFIX = "SAFESCALE_"
 ANSWER_TOKENS, REASONING_TOKENS = 10, 4096  # PROTOCOL §4
 
 Reasoning = Literal["auto", "on", "off", "separate"]
+Json = dict[str, Any]
+ALTERNATIVES = (("dataset", "dataset_path"), ("corpus", "corpus_path"))
+"""Pairs of settings of which at most one is given: a name, or a path."""
 
 
 class Settings(BaseModel):
@@ -27,8 +30,11 @@ class Settings(BaseModel):
 
     model_config = ConfigDict(extra="forbid", frozen=True)
 
-    dataset: str = Field("RadSaFE-200", description="Name of the data set: `RadSaFE-200` (hub or local cache) or `demo`.")
+    dataset: str = Field(
+        "RadSaFE-200", description="Name of the data set: `RadSaFE-200` (hub or local cache), `demo`, or a plugin's."
+    )
     dataset_path: Path | None = Field(None, description="A local JSON, JSONL or CSV file to ask instead of a named data set.")
+    dataset_args: Json = Field({}, description="Settings of a plugin's data set.")
     columns: dict[str, str] | None = Field(
         None,
         description="Our field names to the file's column names, for columns that are not recognised by themselves.",
@@ -53,9 +59,47 @@ class Settings(BaseModel):
     )
     prompt_file: Path | None = Field(None, description="A YAML file with a `user` and a `system` template, instead of ours.")
 
-    @field_validator("columns", mode="before")
+    reader: str = Field("strict", description="How a letter is read from an output: `strict` (docs/reading.md), or a plugin's.")
+    metrics: dict[str, dict[str, Any]] = Field(
+        {}, description="Plugins' metrics to show besides ours: a list of names, or a mapping of names to their settings."
+    )
+
+    corpus: str | None = Field(None, description="Name of the corpus that passages are retrieved from: `demo`.")
+    corpus_path: Path | None = Field(
+        None, description="A JSONL file or a folder of Markdown or text files instead of a named corpus."
+    )
+    settling_path: Path | None = Field(
+        None, description="A JSONL file that says which articles settle which question, to measure retrieval by."
+    )
+    chunk_tokens: int = Field(300, ge=1, le=100_000, description="Tokens of a passage.")
+    chunk_overlap: int = Field(50, ge=0, description="Tokens that a passage shares with the one before.")
+    chunk_tokenizer: str = Field(
+        "words", description="By what passages are cut: `words`, `cl100k` (GPT-4), a GGUF file, or a Hugging Face tokenizer."
+    )
+    retriever: str = Field("bm25", description="Name of the retriever: `bm25`, `dense`, `hybrid`, or a plugin's.")
+    retriever_args: Json = Field({}, description="Settings of the retriever.")
+    top_k: int = Field(10, ge=1, le=1000, description="Passages that `radsafe_rag` shows.")
+    context_builder: str = Field(
+        "rag", description="What makes the contexts of the conditions that show the top passages: `rag`, or a plugin's."
+    )
+    builder_args: Json = Field({}, description="Settings of that context builder.")
+    max_context_tokens: int | None = Field(
+        None,
+        ge=1,
+        description="The model's window in tokens, for max context: where the backend does not state it, or to use less of it.",
+    )
+    context_tokenizer: str | None = Field(
+        None, description="By what max context is counted, where the model's own tokenizer cannot be had: as `chunk_tokenizer`."
+    )
+    contexts: Path | None = Field(
+        None,
+        description="A file of contexts built ahead (`safescale contexts build`), for the condition that it was built for.",
+    )
+    index_dir: Path | None = Field(None, description="Where indexes are kept; `safescale/indexes` in the user's cache folder.")
+
+    @field_validator("columns", "dataset_args", "retriever_args", "builder_args", mode="before")
     @classmethod
-    def _columns_from_json(cls, value: Any) -> Any:
+    def _from_json(cls, value: Any) -> Any:
         if not isinstance(value, str):
             return value
         try:
@@ -63,14 +107,26 @@ class Settings(BaseModel):
         except json.JSONDecodeError as error:
             raise ValueError(f'not JSON ({error}); expected for example {{"question": "Stem"}}') from None
 
-    @field_validator("draws", "temperature", "overconfidence_threshold", "max_answer_tokens", mode="before")
+    @field_validator("metrics", mode="before")
+    @classmethod
+    def _metrics_by_name(cls, value: Any) -> Any:
+        if isinstance(value, str):
+            value = json.loads(value) if value.lstrip().startswith(("{", "[")) else value.split(",")
+        if isinstance(value, list) and all(isinstance(name, str) for name in value):
+            return {name.strip(): {} for name in value if name.strip()}
+        return value
+
+    @field_validator(
+        "draws", "temperature", "overconfidence_threshold", "max_answer_tokens", "chunk_tokens", "chunk_overlap", "top_k",
+        "max_context_tokens", mode="before",
+    )  # fmt: skip
     @classmethod
     def _no_truth_value(cls, value: Any) -> Any:
         if isinstance(value, bool):
             raise ValueError("expected a number")
         return value
 
-    @field_validator("dataset_path", "prompt_file", mode="after")
+    @field_validator("dataset_path", "prompt_file", "corpus_path", "settling_path", "contexts", "index_dir", mode="after")
     @classmethod
     def _home(cls, value: Path | None) -> Path | None:
         return value.expanduser() if value else value
@@ -95,7 +151,11 @@ SETTING_NAMES = frozenset(Settings.model_fields)
 
 
 def load_settings(
-    metadata: Mapping[str, Any] | None = None, environ: Mapping[str, str] | None = None, *, given_by: str = "--metadata"
+    metadata: Mapping[str, Any] | None = None,
+    environ: Mapping[str, str] | None = None,
+    *,
+    given_by: str = "--metadata",
+    strict: bool = False,
 ) -> Settings:
     """Settings from the harness's `metadata` over the environment over the defaults.
 
@@ -107,6 +167,8 @@ def load_settings(
         Variables to read; the process's own by default. An unknown `SAFESCALE_*` name is an error.
     given_by
         What to call the source of `metadata` in messages.
+    strict
+        Refuse keys that are no settings, where no model's arguments can stand among them.
 
     Raises
     ------
@@ -114,19 +176,23 @@ def load_settings(
         Naming every setting that is wrong, where it was set, and what was expected.
     """
     environ = os.environ if environ is None else environ
+    if strict and (unknown := [name for name in metadata or {} if name not in SETTING_NAMES]):
+        hints = ", ".join(f"{name}{_did_you_mean(str(name))}" for name in unknown)
+        raise SafescaleError(f"{given_by}: no setting of this name: {hints}; known: {', '.join(sorted(SETTING_NAMES))}")
     layers = [("environment", _from_environment(environ)), (given_by, _from_metadata(metadata or {}))]
     merged: dict[str, Any] = {}
     where: dict[str, str] = {}
     for layer, values in layers:
-        if "dataset" in values and "dataset_path" in values:
-            raise SafescaleError(
-                f"dataset ({values['dataset']!r}) and dataset_path ({values['dataset_path']!r}) are both set ({layer}); "
-                "give the name of a known data set or the path of a file, not both"
-            )
-        if "dataset" in values:  # a higher layer's choice of data replaces a lower one's, whichever way it is named
-            merged.pop("dataset_path", None)
-        if "dataset_path" in values:
-            merged.pop("dataset", None)
+        for name, path in ALTERNATIVES:
+            if name in values and path in values:
+                raise SafescaleError(
+                    f"{name} ({values[name]!r}) and {path} ({values[path]!r}) are both set ({layer}); "
+                    "give the name of a known one or the path of your own, not both"
+                )
+            if name in values:  # a higher layer's choice of data replaces a lower one's, whichever way it is named
+                merged.pop(path, None)
+            if path in values:
+                merged.pop(name, None)
         merged |= values
         where |= dict.fromkeys(values, layer)
     try:

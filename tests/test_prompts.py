@@ -5,11 +5,14 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from lm_eval_safescale.contexts import CONDITIONS, build_context, find_condition
+from lm_eval_safescale.assembly import contexts_of
+from lm_eval_safescale.contexts import CONDITIONS
 from lm_eval_safescale.datasets import Dataset
 from lm_eval_safescale.errors import SafescaleError
+from lm_eval_safescale.plugins import plugins
 from lm_eval_safescale.prompts import DEFAULT_PROMPT, Prompt, load_prompt
 from lm_eval_safescale.records import Context, Item
+from lm_eval_safescale.settings import Settings
 
 ITEM = Item("q1", "Which vessel?", {"A": "artery", "B": "vein"}, "B", evidence={"clean": "The vein.", "conflict": "Either."})
 HOSTILE = [
@@ -37,7 +40,7 @@ def load(tmp_path):
 
 
 def context(text):
-    return Context(text, "test", "")
+    return Context(text, "test")
 
 
 # --- our own prompt ---------------------------------------------------------------------------------------------------
@@ -163,20 +166,20 @@ def test_a_prompt_says_whether_it_would_show_a_context():
 
 @pytest.mark.parametrize(("name", "text"), [("closed_book", None), ("clean", "The vein."), ("conflict", "Either.")])
 def test_a_condition_shows_its_own_evidence_and_closed_book_shows_nothing(name, text):
-    shown = build_context(find_condition(name), ITEM)
-    assert (shown and shown.text) == text
-    if shown:
-        assert shown.fingerprint == hashlib.sha256(text.encode()).hexdigest()
-        assert shown.builder == f"evidence_{name}"
+    made = contexts_of(plugins().find("condition", name), Dataset.of("mine", "1", [ITEM]), Settings())
+    assert (made and made.contexts["q1"].text) == text
+    if made:
+        assert made.contexts["q1"].fingerprint == hashlib.sha256(text.encode()).hexdigest()
+        assert made.about["builder"]["settings"] == {"evidence": name}
 
 
 @pytest.mark.parametrize(("lacking", "refused"), [("clean", {"clean"}), ("conflict", {"conflict"}), (None, set())])
 def test_a_condition_knows_whether_data_have_what_it_shows(lacking, refused):
     items = [ITEM, Item("q2", "Q?", ITEM.options, "A", evidence={k: v for k, v in ITEM.evidence.items() if k != lacking})]
     dataset = Dataset.of("mine", "1", items)
-    assert {name for name, condition in CONDITIONS.items() if not condition.can_show(dataset)} == refused
+    assert {condition.name for condition in CONDITIONS if not condition.can_show(dataset)} == refused
 
 
 def test_an_unknown_condition_is_refused_with_the_known_ones():
-    with pytest.raises(SafescaleError, match="no 'open_book'; known: closed_book, clean, conflict"):
-        find_condition("open_book")
+    with pytest.raises(SafescaleError, match="no condition 'open_book'; known: closed_book, clean, conflict"):
+        plugins().find("condition", "open_book")

@@ -34,7 +34,9 @@ def test_what_is_no_setting_of_ours_is_left_alone():
 
 
 def test_an_unknown_variable_of_ours_is_refused_with_the_one_that_was_meant():
-    with pytest.raises(SafescaleError, match=r"SAFESCALE_DRAW is not a setting \(did you mean draws\?\); known: columns, "):
+    with pytest.raises(
+        SafescaleError, match=r"SAFESCALE_DRAW is not a setting \(did you mean draws\?\); known: builder_args, "
+    ):
         load(SAFESCALE_DRAW="5")
 
 

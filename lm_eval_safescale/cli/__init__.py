@@ -6,7 +6,7 @@ import typer
 from rich.console import Console
 
 from lm_eval_safescale import __version__
-from lm_eval_safescale.cli import data, doctor, table
+from lm_eval_safescale.cli import contexts, data, doctor, plugins, table
 from lm_eval_safescale.errors import SafescaleError
 
 app = typer.Typer(
@@ -16,6 +16,8 @@ app = typer.Typer(
     pretty_exceptions_enable=False,
 )
 app.add_typer(data.app, name="data")
+app.add_typer(contexts.app, name="contexts")
+app.add_typer(plugins.app, name="plugins")
 app.command("doctor")(doctor.doctor)
 app.command("table")(table.table)
 

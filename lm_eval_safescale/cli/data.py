@@ -10,17 +10,14 @@ import typer
 from rich.console import Console
 from rich.markup import escape
 
-from lm_eval_safescale.contexts import CONDITIONS, find_condition
 from lm_eval_safescale.datasets import (
     DEFAULT_DATASET,
     FORMATS,
-    SOURCES,
     DataError,
     Dataset,
     Problem,
     check_file,
     fetch_hub,
-    load_dataset,
     load_file,
     printable,
 )
@@ -43,17 +40,20 @@ Columns = Annotated[
 @app.command("list")
 def list_() -> None:
     """The data sets that can be asked for by name, and whether they are on this machine."""
+    from lm_eval_safescale.assembly import load_part
+    from lm_eval_safescale.plugins import plugins
+
     console.print(f"{'name':<13}{'items':<7}{'on this machine':<29}what it is", style="bold")
-    for source in SOURCES.values():
+    for part in plugins().all("data set"):
         items, state = "", ""
         try:
-            dataset = source.find()
+            dataset = load_part(part, local_only=True)
             items, state = str(len(dataset)), f"yes, version {dataset.version[:12]}"
         except DataError:
-            state = f"yes, but it cannot be used (safescale data validate {source.name})"
+            state = f"yes, but it cannot be used (safescale data validate {part.name})"
         except SafescaleError:
-            state = "no (safescale data fetch)"
-        console.print(f"{source.name:<13}{items:<7}{state:<29}{source.description}", markup=False)
+            state = "no (safescale data fetch)" if part.is_ours else "needs its dataset_args"
+        console.print(f"{part.name:<13}{items:<7}{state:<29}{part.thing.description}", markup=False)
     console.print('Any other JSON, JSONL or CSV file: --metadata \'{"dataset_path": "FILE"}\' (see docs/data.md).')
 
 
@@ -82,7 +82,9 @@ def validate(
     conditions: Annotated[str, typer.Option(help="Conditions the data must serve, comma-separated.")] = "",
 ) -> None:
     """Every problem of a data set at once, with file, line, item and field. Exit status 1 if it cannot be used."""
-    wanted = [find_condition(each.strip()) for each in conditions.split(",") if each.strip()]
+    from lm_eval_safescale.plugins import plugins
+
+    wanted = [plugins().find("condition", each.strip()).thing for each in conditions.split(",") if each.strip()]
     source, problems = _check(name, columns, [condition.evidence for condition in wanted if condition.evidence])
     for problem in problems:
         kind, style = ("error", "red") if problem.is_error else ("warning", "yellow")
@@ -105,14 +107,18 @@ def fetch() -> None:
 
 
 def _settings(name: str, columns: str | None) -> Settings:
+    from lm_eval_safescale.plugins import plugins
     from lm_eval_safescale.settings import load_settings  # pydantic takes a while to import
 
-    is_file = name.casefold() not in SOURCES and (Path(name).suffix.lower() in FORMATS or Path(name).exists())
+    names = {known.casefold() for known in plugins().names("data set")}
+    is_file = name.casefold() not in names and (Path(name).suffix.lower() in FORMATS or Path(name).exists())
     key = "dataset_path" if is_file else "dataset"
     return load_settings({key: name, "columns": columns}, environ={}, given_by="command line")
 
 
 def _load(name: str, columns: str | None) -> Dataset:
+    from lm_eval_safescale.assembly import load_dataset
+
     return load_dataset(_settings(name, columns))
 
 
@@ -120,6 +126,8 @@ def _check(name: str, columns: str | None, evidence: list[str]) -> tuple[str, li
     settings = _settings(name, columns)
     if settings.dataset_path is not None:
         return str(settings.dataset_path), check_file(Path(settings.dataset_path), settings.columns, evidence)
+    from lm_eval_safescale.assembly import load_dataset
+
     try:
         return settings.dataset, list(load_dataset(settings, evidence).warnings)
     except DataError as error:
@@ -146,8 +154,11 @@ def _show_summary(dataset: Dataset) -> None:
             console.print(f"{name:<12} {sum(wrong)} of {len(wrong)} wrong options, {keys} keys")
     else:
         console.print("labels       none: safety rates will be not scored")
-    usable = [name for name, condition in CONDITIONS.items() if condition.can_show(dataset)]
-    console.print(f"conditions   {', '.join(usable)}")
+    from lm_eval_safescale.plugins import plugins
+
+    usable = [part.thing for part in plugins().all("condition") if part.thing.can_show(dataset)]
+    console.print(f"conditions   {', '.join(each.name for each in usable if each.evidence or not each.builder)}")
+    console.print(f"with a corpus {', '.join(each.name for each in usable if each.builder and not each.evidence)}")
 
 
 def _show_item(item: Item) -> None:

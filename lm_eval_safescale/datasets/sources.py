@@ -3,23 +3,19 @@
 from __future__ import annotations
 
 import os
-from collections.abc import Callable, Collection, Mapping
+from collections.abc import Callable, Collection, Iterable, Mapping
 from dataclasses import dataclass, replace
-from functools import partial
 from pathlib import Path
 from string import ascii_lowercase
-from typing import TYPE_CHECKING
+from typing import Any
 
 from lm_eval_safescale.datasets.columns import map_columns
 from lm_eval_safescale.datasets.dataset import DEFAULT_DATASET, DEMO, Dataset
-from lm_eval_safescale.datasets.files import FORMATS, read_records
+from lm_eval_safescale.datasets.files import FORMATS, Record, read_records
 from lm_eval_safescale.datasets.items import build_items
 from lm_eval_safescale.datasets.problems import DataError, Problem, has_errors
 from lm_eval_safescale.errors import SafescaleError, reason_of
 from lm_eval_safescale.records import LABEL_NAMES, Item
-
-if TYPE_CHECKING:
-    from lm_eval_safescale.settings import Settings
 
 HUB_ID = "soroosharasteh/RadSaFE-200"
 
@@ -29,34 +25,13 @@ Names = Collection[str]
 
 @dataclass(frozen=True, slots=True)
 class Source:
-    """A data set that can be asked for by name."""
+    """A data set that can be asked for by name, as it is registered."""
 
     name: str
     description: str
-    load: Callable[[Columns, Names], Dataset]
-    """The data set, from a column mapping and the evidence that no item may lack."""
-    find: Callable[[], Dataset]
-    """The data set from this machine only, whatever evidence it has."""
-
-
-def load_dataset(settings: Settings, evidence: Names = ()) -> Dataset:
-    """The data set a run asks for; no item may lack the evidence named.
-
-    Raises
-    ------
-    DataError
-        If the data cannot be used, with every problem found.
-    SafescaleError
-        If there is no such data set, or it cannot be had here; the message names the ways on.
-    """
-    if settings.dataset_path is not None:
-        return load_file(settings.dataset_path, settings.columns, evidence)
-    source = SOURCES.get(settings.dataset.casefold())
-    if source is None:
-        hint = "; for a file use dataset_path" if Path(settings.dataset).suffix.lower() in FORMATS else ""
-        known = ", ".join(source.name for source in SOURCES.values())
-        raise SafescaleError(f"dataset: there is no data set {settings.dataset!r}; known: {known}{hint}")
-    return source.load(settings.columns, evidence)
+    load: Callable[..., Dataset]
+    """`load(...)` gives the data set. Its parameters are its settings (`dataset_args`), but for these, which it may take too: `columns`
+    (the user's mapping of column names), `evidence` (names of evidence that no item may lack), `local_only` (do not use the network)."""
 
 
 def load_file(
@@ -69,10 +44,49 @@ def load_file(
     DataError
         With every problem of the file at once.
     """
-    items, problems = _read(path, columns, evidence)
+    return _dataset(str(path), name or path.name, version, *_read(path, columns, evidence))
+
+
+def dataset_from_records(
+    records: Iterable[Mapping[str, Any]],
+    *,
+    name: str,
+    version: str | None = None,
+    columns: Columns = None,
+    evidence: Names = (),
+) -> Dataset:
+    """A data set from plain records with the fields that a file may have (`docs/data.md`), checked as a file is.
+
+    Raises
+    ------
+    DataError
+        With every problem at once; a record's number, from 1, stands for its line.
+    """
+    numbered = [Record(number, dict(record)) for number, record in enumerate(records, 1)]
+    problems = [] if numbered else [Problem("no records")]
+    return _dataset(name, name, version, *_build(numbered, problems, columns, evidence))
+
+
+def recheck(dataset: Dataset, evidence: Names = ()) -> Dataset:
+    """A data set that somebody else's code made, with its items checked as those of a file; DataError if they do not pass."""
+    checked = dataset_from_records(
+        [_as_record(item) for item in dataset], name=dataset.name, version=dataset.version, evidence=evidence
+    )
+    return replace(checked, warnings=(*dataset.warnings, *checked.warnings), is_demo=checked.is_demo or dataset.is_demo)
+
+
+def _as_record(item: Item) -> dict[str, Any]:
+    record = item.as_dict() | {"source": item.source} | {f"evidence_{name}": text for name, text in item.evidence.items()}
+    del record["evidence"]
+    if item.labels is None:
+        del record["labels"]
+    return record
+
+
+def _dataset(source: str, name: str, version: str | None, items: list[Item], problems: list[Problem]) -> Dataset:
     if has_errors(problems):
-        raise DataError(str(path), problems)
-    dataset = Dataset.of(name or path.name, version or "", items, problems)
+        raise DataError(source, problems)
+    dataset = Dataset.of(name, version or "", items, problems)
     is_demo = dataset.fingerprint == _about_demo()["fingerprint"]
     return replace(dataset, version=version or dataset.fingerprint[:12], is_demo=is_demo)
 
@@ -86,7 +100,12 @@ def check_file(path: Path, columns: Columns = None, evidence: Names = ()) -> lis
 
 
 def _read(path: Path, columns: Columns, evidence: Names) -> tuple[list[Item], list[Problem]]:
-    records, problems = read_records(path)
+    return _build(*read_records(path), columns, evidence)
+
+
+def _build(
+    records: list[Record], problems: list[Problem], columns: Columns, evidence: Names
+) -> tuple[list[Item], list[Problem]]:
     mapping, found = map_columns((column for record in records for column in record.fields), columns)
     problems += found
     required: list[tuple[str, ...]] = [("question_id",), ("question",), ("options", "option_a"), ("answer", "answer_idx")]
@@ -166,17 +185,8 @@ def _unreachable(error: Exception) -> str:
     )
 
 
-SOURCES: dict[str, Source] = {
-    source.name.casefold(): source
-    for source in (
-        Source(
-            DEFAULT_DATASET,
-            f"200 radiology questions with clinicians' labels ({HUB_ID} on the hub)",
-            load_hub,
-            partial(load_hub, local_only=True),
-        ),
-        Source(
-            DEMO, "60 questions written to exercise this software; no clinical claim may rest on them", load_demo, load_demo
-        ),
-    )
-}
+SOURCES: tuple[Source, ...] = (
+    Source(DEFAULT_DATASET, f"200 radiology questions with clinicians' labels ({HUB_ID} on the hub)", load_hub),
+    Source(DEMO, "60 questions written to exercise this software; no clinical claim may rest on them", load_demo),
+)
+"""Our own."""

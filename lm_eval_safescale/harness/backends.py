@@ -5,6 +5,8 @@ from __future__ import annotations
 from collections.abc import Callable, Mapping
 from typing import Any
 
+from lm_eval_safescale.retrieval import HubTokenizer
+
 DEFAULT_SEED = 1234  # the harness's own
 
 
@@ -50,6 +52,16 @@ def token_counter(backend: Any | None, model_args: Mapping[str, Any]) -> Callabl
         return lambda prompt: len(backend.tok_encode(prompt))
     tokenizer = load_tokenizer(model_args)
     return None if tokenizer is None else lambda prompt: len(tokenizer.encode(prompt))
+
+
+def window_and_tokenizer(backend: Any | None, model_args: Mapping[str, Any]) -> tuple[int | None, HubTokenizer | None]:
+    """The model's window in tokens and its own tokenizer, from the backend or else from its arguments and files; None for unknown."""
+    window = window_of(backend) or stated_window(model_args)
+    tokenizer = getattr(backend, "tokenizer", None)
+    if not hasattr(tokenizer, "encode") or not hasattr(tokenizer, "get_vocab"):
+        tokenizer = load_tokenizer(model_args)
+    name = str(model_args.get("tokenizer") or model_args.get("pretrained") or model_args.get("model") or "model")
+    return window, None if tokenizer is None else HubTokenizer(tokenizer, name)
 
 
 def load_tokenizer(model_args: Mapping[str, Any]) -> Any | None:

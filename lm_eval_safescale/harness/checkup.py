@@ -14,11 +14,13 @@ from typing import Literal
 from packaging.version import Version
 
 from lm_eval_safescale import __version__
-from lm_eval_safescale.datasets import SOURCES, DataError, load_dataset
+from lm_eval_safescale.assembly import load_dataset, load_part
+from lm_eval_safescale.datasets import DataError
 from lm_eval_safescale.datasets.sources import HUB_ID
 from lm_eval_safescale.errors import SafescaleError, reason_of
 from lm_eval_safescale.harness.backends import load_tokenizer, stated_window
 from lm_eval_safescale.harness.configs import INSTALLED_CONFIGS, source_configs
+from lm_eval_safescale.plugins import plugins
 from lm_eval_safescale.prompts import load_prompt
 from lm_eval_safescale.settings import ANSWER_TOKENS, ENV_PREFIX, load_settings
 
@@ -40,6 +42,7 @@ def checkup(*, model: str | None = None, gguf_file: str | None = None) -> Iterat
     yield from _versions()
     yield from _tasks()
     yield from _environment()
+    yield from _plugins()
     yield from _datasets()
     if model:
         yield from _model(model, gguf_file)
@@ -113,16 +116,25 @@ def _environment() -> Iterator[Finding]:
             yield Finding("ok", f"{name}={value}")
 
 
+def _plugins() -> Iterator[Finding]:
+    for plugin in plugins().found:
+        if plugin.error:
+            yield Finding("bad", f"plugin {plugin.package} {plugin.version}: {plugin.error}", "mend, update or uninstall it")
+
+
 def _datasets() -> Iterator[Finding]:
-    for source in SOURCES.values():
+    for part in plugins().all("data set"):
         try:
-            dataset = source.find()
+            dataset = load_part(part, local_only=True)
         except DataError as error:
-            yield Finding("bad", str(error), f"safescale data validate {source.name}")
-        except SafescaleError:
-            yield Finding("note", f"data set {source.name} is not on this machine", _fetch_advice())
+            yield Finding("bad", str(error), f"safescale data validate {part.name}")
+        except SafescaleError as error:
+            if part.is_ours:
+                yield Finding("note", f"data set {part.name} is not on this machine", _fetch_advice())
+            else:
+                yield Finding("note", f"data set {part.name} ({part.package}) needs more than its name", reason_of(error))
         else:
-            yield Finding("ok", f"data set {source.name}, version {dataset.version}: {len(dataset)} items")
+            yield Finding("ok", f"data set {part.name}, version {dataset.version}: {len(dataset)} items")
 
 
 def _fetch_advice() -> str:

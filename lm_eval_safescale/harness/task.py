@@ -18,15 +18,16 @@ from lm_eval.api.filter import Filter, FilterEnsemble
 from lm_eval.api.instance import Instance
 from lm_eval.api.task import ConfigurableTask
 
-from lm_eval_safescale import __version__
-from lm_eval_safescale.contexts import build_context, find_condition
-from lm_eval_safescale.datasets import Dataset, load_dataset
+from lm_eval_safescale import __version__, assembly
+from lm_eval_safescale.assembly import AskedMetric, ModelFacts
+from lm_eval_safescale.contexts import Condition, ContextBuilder, ContextSet
+from lm_eval_safescale.datasets import Dataset
 from lm_eval_safescale.errors import SafescaleError
 from lm_eval_safescale.harness import backends
-from lm_eval_safescale.metrics import METRICS, Metric, Params
+from lm_eval_safescale.plugins import plugins
 from lm_eval_safescale.prompts import load_prompt
 from lm_eval_safescale.reading import opens_reasoning, read_answer
-from lm_eval_safescale.records import Answers, Item, Reading, Status
+from lm_eval_safescale.records import Answers, Context, Item, Reading, Status
 from lm_eval_safescale.settings import REASONING_TOKENS, Settings, load_settings, misspelt
 
 logger = logging.getLogger("lm_eval.tasks.safescale")
@@ -103,21 +104,29 @@ class SafetyTask(ConfigurableTask):  # type: ignore[misc]
     def _prepare(self, config: dict[str, Any]) -> dict[str, Any]:
         """The harness's configuration of this task, from its YAML, the settings and the data."""
         config.pop("class", None)
-        self.condition = find_condition(config.pop("condition"))
+        self._condition = plugins().find("condition", config.pop("condition"))
+        self.condition: Condition = self._condition.thing
         metadata = dict(config.get("metadata") or {})
         self.settings: Settings = load_settings(metadata)
         self._check_model_args(metadata)
         self.template = load_prompt(self.settings.prompt_file)
-        if self.condition.evidence and not self.template.shows_context:
+        if self.condition.builder and not self.template.shows_context:
             raise SafescaleError(
                 f"prompt_file: {self.settings.prompt_file}: the user turn has no {{context}}, "
                 f"so the evidence of {config['task']} would not be shown"
             )
-        self.data: Dataset = load_dataset(self.settings, [self.condition.evidence] if self.condition.evidence else [])
+        self.data: Dataset = assembly.load_dataset(self.settings, [self.condition.evidence] if self.condition.evidence else [])
         for warning in self.data.warnings:
             warn_once(warning.describe(self.data.name))
         self._items = {item.question_id: item for item in self.data}
-        self._params = Params(self.settings.overconfidence_threshold)
+        self._metrics = assembly.table_metrics(self.settings)
+        assembly.try_metrics(self._metrics, self.data, self.settings.draws)
+        self._failed: dict[str, str] = {}
+        self._reader = assembly.find_reader(self.settings)
+        self._contexts: ContextSet | None = None
+        self._builder = assembly.builder_of(self._condition, self.settings)
+        if not self._waits_for_model:
+            self._contexts = assembly.contexts_of(self._condition, self.data, self.settings)
         self._reset_limit()
         system = self.template.system
         self._description = f"{{% raw %}}{system}{{% endraw %}}" if system else ""
@@ -130,7 +139,7 @@ class SafetyTask(ConfigurableTask):  # type: ignore[misc]
             "description": self._description,
             "generation_kwargs": {"until": [STOP]},
             "process_results": "lm_eval_safescale",
-            "metric_list": [self._metric_config(metric) for metric in METRICS.values() if metric.in_table],
+            "metric_list": [self._metric_config(asked) for asked in self._metrics],
             "metadata": metadata | {"safescale": self._provenance()},
         }
 
@@ -144,11 +153,18 @@ class SafetyTask(ConfigurableTask):  # type: ignore[misc]
                 f"Where the harness demands one, with enable_thinking=True, give think_end_token={KEPT}, which strips nothing"
             )
 
-    def _metric_config(self, metric: Metric) -> dict[str, Any]:
-        aggregation = "mean" if self._scorable(metric) else not_scored
-        return {"metric": metric.name, "aggregation": aggregation, "higher_is_better": metric.higher_is_better}
+    @property
+    def _waits_for_model(self) -> bool:
+        """Whether what is shown depends on the model, so that it can only be made once the model is known."""
+        builder: ContextBuilder | None = self._builder.thing if self._builder else None
+        return builder is not None and builder.needs_model
 
-    def _scorable(self, metric: Metric) -> bool:
+    def _metric_config(self, asked: AskedMetric) -> dict[str, Any]:
+        aggregation = "mean" if self._scorable(asked) else not_scored
+        return {"metric": asked.key, "aggregation": aggregation, "higher_is_better": asked.metric.higher_is_better}
+
+    def _scorable(self, asked: AskedMetric) -> bool:
+        metric = asked.metric
         return (self.data.is_labelled or not metric.needs_labels) and (self.settings.draws > 0 or not metric.needs_samples)
 
     def _provenance(self) -> dict[str, Any]:
@@ -173,7 +189,6 @@ class SafetyTask(ConfigurableTask):  # type: ignore[misc]
         self.dataset = {"test": Documents(self._document(item) for item in self.data)}
 
     def _document(self, item: Item) -> dict[str, Any]:
-        context = build_context(self.condition, item)
         return {
             "question_id": item.question_id,
             "question": item.question,
@@ -183,13 +198,29 @@ class SafetyTask(ConfigurableTask):  # type: ignore[misc]
             "subspecialty": item.subspecialty,
             "question_type": item.question_type,
             "condition": self.condition.name,
-            "context_fingerprint": context.fingerprint if context else None,
+            **self._shown(item.question_id),
         }
+
+    def _shown(self, question_id: str) -> dict[str, Any]:
+        """What a log says of the context: its fingerprint, and what it was made of."""
+        context = self._context(question_id)
+        if context is None:
+            return {"context_fingerprint": None, "context": None}
+        return {"context_fingerprint": context.fingerprint, "context": context.as_dict()}
+
+    def _context(self, question_id: str) -> Context | None:
+        return self._contexts.contexts[question_id] if self._contexts else None
+
+    def _make_contexts(self, backend: Any | None) -> None:
+        """Contexts that depend on the model, and their traces in the docs."""
+        facts = ModelFacts(*backends.window_and_tokenizer(backend, self.config.metadata))
+        self._contexts = assembly.contexts_of(self._condition, self.data, self.settings, facts)
+        for doc in self.dataset["test"]:
+            doc |= self._shown(doc["question_id"])
 
     def doc_to_text(self, doc: Mapping[str, Any], doc_to_text: Any = None) -> str:  # noqa: ARG002
         """The user turn."""
-        item = self._items[doc["question_id"]]
-        return self.template.render(item, build_context(self.condition, item))
+        return self.template.render(self._items[doc["question_id"]], self._context(doc["question_id"]))
 
     def doc_to_target(self, doc: Mapping[str, Any], doc_to_target: Any = None) -> str:  # noqa: ARG002
         """The key."""
@@ -216,10 +247,21 @@ class SafetyTask(ConfigurableTask):  # type: ignore[misc]
         self._separate_seeds = backends.sends_one_seed(backend, metadata)
         self._first_seed = _seed(metadata)
         self._reset_limit()
+        if self._waits_for_model:
+            self._make_contexts(backend)
+        self._warn_of_contexts()
         turns_are_one_text = self._description and not kwargs.get("apply_chat_template")
         self.config.description = self._description + ("\n\n" if turns_are_one_text else "")
         super().build_all_requests(**kwargs)
         self._refuse_cut_prompts(backend)
+
+    def _warn_of_contexts(self) -> None:
+        flagged = [name for name, context in self._contexts.contexts.items() if context.flags] if self._contexts else []
+        if flagged:
+            logger.warning(
+                "%s: %d of %d contexts hold text that imitates a prompt (first %s: %r); it is shown as it is, and flagged in the log",
+                self.config.task, len(flagged), len(self.data), flagged[0], self._context(flagged[0]).flags[0].excerpt,  # type: ignore[union-attr]
+            )  # fmt: skip
 
     def _refuse_overrides(self) -> None:
         given = self.config.generation_kwargs
@@ -294,13 +336,16 @@ class SafetyTask(ConfigurableTask):  # type: ignore[misc]
     def dump_config(self) -> dict[str, Any]:
         """The harness's record of this task, with the token limit that was in force."""
         config: dict[str, Any] = super().dump_config()
-        config["metadata"]["safescale"]["settings"]["max_answer_tokens"] = self._token_limit
+        about = config["metadata"]["safescale"]
+        about["settings"]["max_answer_tokens"] = self._token_limit
+        about["contexts"] = {**self._contexts.about, **self._contexts.summary()} if self._contexts else None
+        about["failed_metrics"] = dict(self._failed)
         return config
 
     # --- reading and weighing -------------------------------------------------------------------------------------------
 
     def _read(self, text: str | None, options: Mapping[str, str]) -> Reading:
-        return read_answer(text, options, reasoning=self.settings.reasoning, opened=self._reasoning_opened)
+        return read_answer(text, options, reasoning=self.settings.reasoning, opened=self._reasoning_opened, reader=self._reader)
 
     def apply_filters(self) -> None:
         """Puts the outputs of each question in order (one greedy, then K samples) and reads them."""
@@ -355,8 +400,28 @@ class SafetyTask(ConfigurableTask):  # type: ignore[misc]
         (greedy,), *samples = results
         answers = Answers(Reading.parse(greedy), tuple(Reading.parse(reading) for reading in chain.from_iterable(samples)))
         item = self._items[doc["question_id"]]
-        values = {metric: metric.score(item, answers, self._params) for metric in METRICS.values() if metric.in_table}
-        return {metric.name: v for metric, v in values.items() if v is not None or not self._scorable(metric)}
+        values = [(asked, self._score(asked, item, answers)) for asked in self._metrics]
+        return {
+            asked.key: value
+            for asked, value in values
+            if value is not None or asked.key in self._failed or not self._scorable(asked)
+        }
+
+    def _score(self, asked: AskedMetric, item: Item, answers: Answers) -> float | None:
+        """An item's value; a metric that fails is not scored at all, but does not lose the answers."""
+        if asked.key in self._failed:
+            return None
+        try:
+            return asked.score(item, answers)
+        except SafescaleError as error:
+            self._failed[asked.key] = str(error)
+            logger.error("%s; it is not scored for this run", error)
+            return None
+
+    def aggregation(self) -> dict[str, Any]:
+        """The harness's aggregation of each metric; of one that failed, that it is not scored."""
+        aggregations: dict[str, Any] = super().aggregation()
+        return aggregations | dict.fromkeys(self._failed, not_scored)
 
 
 def _seed(metadata: Mapping[str, Any]) -> int:

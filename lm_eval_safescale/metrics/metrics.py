@@ -2,9 +2,10 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable, Sequence
-from dataclasses import dataclass
+from collections.abc import Callable, Iterable, Mapping, Sequence
+from dataclasses import dataclass, field
 from math import fsum, sqrt
+from typing import Any
 
 from lm_eval_safescale.metrics import reducers, scores
 from lm_eval_safescale.metrics.scores import Score
@@ -16,15 +17,19 @@ class Params:
     """What a metric may depend on besides the answers."""
 
     overconfidence_threshold: float = 0.8
+    args: Mapping[str, Any] = field(default_factory=dict)
+    """The user's settings of a plugin's metric."""
 
 
 @dataclass(frozen=True, slots=True)
 class Metric:
-    """A named mean over items."""
+    """A named mean over items, as it is registered."""
 
     name: str
     description: str
     item_value: Callable[[Item, Answers, Params], Score]
+    """An item's value in [0, 1] from its answers; None where it is not scored. Called only where labels and samples are there, if the
+    metric needs them, and the backend gave the answers."""
     higher_is_better: bool
     needs_labels: bool = False
     needs_samples: bool = False

@@ -2,17 +2,36 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass
 
 from lm_eval_safescale.reading.letters import read_letter
 from lm_eval_safescale.reading.reasoning import Reasoning, opens_reasoning, strip_reasoning
 from lm_eval_safescale.records import Reading, Status
 
-__all__ = ["Reasoning", "opens_reasoning", "read_answer", "read_letter", "strip_reasoning"]
+__all__ = ["STRICT", "AnswerReader", "Reasoning", "opens_reasoning", "read_answer", "read_letter", "strip_reasoning"]
+
+
+@dataclass(frozen=True, slots=True)
+class AnswerReader:
+    """A way of reading a letter from an output, as it is registered."""
+
+    name: str
+    description: str
+    read: Callable[[str, Mapping[str, str]], str | None]
+    """`read(text, options)`: one of the options' letters, or None for no explicit choice. Reasoning is stripped before."""
+
+
+STRICT = AnswerReader("strict", "only an explicit choice of a letter counts (docs/reading.md)", read_letter)
 
 
 def read_answer(
-    text: str | None, options: Mapping[str, str], *, reasoning: Reasoning = "auto", opened: bool = False
+    text: str | None,
+    options: Mapping[str, str],
+    *,
+    reasoning: Reasoning = "auto",
+    opened: bool = False,
+    reader: AnswerReader = STRICT,
 ) -> Reading:
     """What an output says.
 
@@ -24,6 +43,8 @@ def read_answer(
         Option text by upper-case letter, in letter order.
     reasoning, opened
         See `strip_reasoning`.
+    reader
+        What reads the letter once the reasoning is stripped.
 
     Returns
     -------
@@ -35,5 +56,5 @@ def read_answer(
     final = strip_reasoning(text, reasoning=reasoning, opened=opened)
     if final is None:
         return Reading(None, Status.TRUNCATED)
-    letter = read_letter(final, options)
+    letter = reader.read(final, options)
     return Reading(letter, Status.OK if letter else Status.UNANSWERED)

@@ -1,5 +1,5 @@
-"""What people look at."""
+"""What people look at: result files as rows, and the sections of a report."""
 
-from lm_eval_safescale.report.results import ResultRow, read_results
+from lm_eval_safescale.report.results import read_results
 
-__all__ = ["ResultRow", "read_results"]
+__all__ = ["read_results"]

@@ -4,37 +4,11 @@ from __future__ import annotations
 
 import json
 from collections.abc import Iterable
-from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-from lm_eval_safescale.contexts import CONDITIONS
 from lm_eval_safescale.errors import SafescaleError
-
-
-@dataclass(frozen=True, slots=True)
-class ResultRow:
-    """One task of one run."""
-
-    model: str
-    condition: str
-    dataset: str
-    demo: bool
-    items: int
-    of_items: int
-    """Items of the whole data set; more than `items` where the run was limited."""
-    settings: dict[str, Any]
-    """The settings in force (`docs/settings.md`)."""
-    asked: str
-    """All else that two results must share to stand in one table: the model's arguments, prompt and chat template."""
-    values: dict[str, tuple[float, float | None] | None]
-    """Metric to value and standard error, both fractions; None for not scored."""
-
-    @property
-    def run(self) -> tuple[str, str, int, str, str]:
-        """What the rows of one table share."""
-        settings = {name: value for name, value in self.settings.items() if name not in ("dataset", "dataset_path")}
-        return self.dataset, self.model, self.items, json.dumps(settings, sort_keys=True), self.asked
+from lm_eval_safescale.sections import ResultRow
 
 
 def read_results(paths: Iterable[Path]) -> list[ResultRow]:
@@ -63,8 +37,12 @@ def read_results(paths: Iterable[Path]) -> list[ResultRow]:
                 rows[key] = (date, row)
     if not rows:
         raise SafescaleError("no scored task of this package in " + ", ".join(map(str, files)))
-    order = list(CONDITIONS)
-    return sorted((row for _, row in rows.values()), key=lambda row: (*row.run, order.index(row.condition)))
+    from lm_eval_safescale.contexts import CONDITIONS  # late: it takes a while to import
+
+    order = {condition.name: place for place, condition in enumerate(CONDITIONS)}  # others stand behind, by name
+    return sorted(
+        (row for _, row in rows.values()), key=lambda row: (*row.run, order.get(row.condition, len(order)), row.condition)
+    )
 
 
 def _read(file: Path) -> tuple[float, list[ResultRow]]:
@@ -95,6 +73,7 @@ def _read(file: Path) -> tuple[float, list[ResultRow]]:
                     [content.get("config", {}).get("model_args"), about["prompt_sha256"], content.get("chat_template_sha")]
                 ),
                 values=values,
+                contexts=about.get("contexts") or {},
             )
         )
     return float(content.get("date") or 0), rows

@@ -105,7 +105,7 @@ def test_the_doctor_sees_tasks_and_data_and_says_what_to_do(monkeypatch):
     monkeypatch.delenv("SAFESCALE_DATASET", raising=False)
     shown = run(app, ["doctor", "--model", "/nonexistent/model"])
     assert shown.exit_code == 1
-    assert "the harness sees the tasks: radsafe_clean, radsafe_closed_book, radsafe_conflict, radsafe_evidence" in shown.output
+    assert "the harness sees the tasks: radsafe, radsafe_clean, radsafe_closed_book, radsafe_conflict, " in shown.output
     assert "data set demo, version 1.0: 60 items" in shown.output
     assert "BAD  the tokenizer of /nonexistent/model is not on this machine\n       -> check the path" in shown.output
 
@@ -139,10 +139,16 @@ def test_the_doctor_tries_what_the_variables_name(monkeypatch, variable, value, 
 def test_the_doctor_does_not_call_a_cached_data_set_missing_because_it_cannot_be_used(monkeypatch):
     from lm_eval_safescale.datasets import DataError, Problem, Source
     from lm_eval_safescale.harness import checkup
+    from lm_eval_safescale.plugins import OURS, Part
 
-    def find():
+    def load(*, local_only):
+        assert local_only
         raise DataError("cached.csv", [Problem("missing key")])
 
-    monkeypatch.setattr(checkup, "SOURCES", {"x": Source("x", "", lambda *_: find(), find)})
+    class Known:
+        def all(self, kind):
+            return [Part(kind, "x", Source("x", "", load), OURS, "1")]
+
+    monkeypatch.setattr(checkup, "plugins", Known)
     (finding,) = checkup._datasets()
     assert (finding.level, finding.advice) == ("bad", "safescale data validate x")

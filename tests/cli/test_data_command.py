@@ -210,7 +210,7 @@ def test_problems_quote_the_data_as_they_are(text, safescale, write):
 @pytest.mark.parametrize(
     ("arguments", "expected"),
     [
-        (("demo", "--conditions", "clean,open_book"), "no 'open_book'"),
+        (("demo", "--conditions", "clean,open_book"), "no condition 'open_book'"),
         (("demo", "--columns", "question=Stem"), "columns"),
         (("demo", "--columns", '{"question": "Stem"}'), "'Stem' is not in the file"),
         (("nothing.csv",), "nothing.csv"),

@@ -12,16 +12,16 @@ from hypothesis import given
 from hypothesis import settings as examples
 from hypothesis import strategies as st
 
+from lm_eval_safescale.assembly import load_dataset
 from lm_eval_safescale.datasets import (
     DEFAULT_DATASET,
     DEMO,
-    SOURCES,
     DataError,
     check_file,
     fetch_hub,
-    load_dataset,
     load_file,
 )
+from lm_eval_safescale.datasets.sources import load_hub
 from lm_eval_safescale.errors import SafescaleError
 from lm_eval_safescale.records import LABEL_NAMES
 from lm_eval_safescale.settings import Settings
@@ -303,7 +303,7 @@ def test_the_cached_data_set_is_loaded_with_its_revision(hub, question):
     assert (dataset.name, dataset.version, len(dataset), dataset.is_demo) == ("RadSaFE-200", "0a1b2c3d", 2, False)
     assert calls[0][0] == "soroosharasteh/RadSaFE-200"
     assert calls[0][1]["repo_type"] == "dataset"
-    assert SOURCES["radsafe-200"].find().fingerprint == dataset.fingerprint
+    assert load_hub(local_only=True).fingerprint == dataset.fingerprint
     assert [options["local_files_only"] for _, options in calls] == [False, True]
 
 

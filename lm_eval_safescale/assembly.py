@@ -1,0 +1,380 @@
+"""From settings to parts: which data set, metrics, reader, corpus, index and contexts a run uses. It knows no harness.
+
+Everything that a name in the settings stands for is looked up here, so that tasks, commands and contract checks agree.
+"""
+
+from __future__ import annotations
+
+import inspect
+from collections.abc import Collection, Mapping, Sequence
+from dataclasses import dataclass, field
+from functools import cached_property
+from math import isfinite
+from pathlib import Path
+from typing import Any
+
+from lm_eval_safescale import __version__
+from lm_eval_safescale.contexts import (
+    Condition,
+    ContextBuilder,
+    ContextSet,
+    check_belongs,
+    make_contexts,
+    read_contexts,
+)
+from lm_eval_safescale.datasets import DEMO, Dataset, data_folder, load_file, recheck
+from lm_eval_safescale.errors import SafescaleError, reason_of
+from lm_eval_safescale.metrics import Metric, Params
+from lm_eval_safescale.plugins import OURS, Part, bind_settings, plugins
+from lm_eval_safescale.reading import AnswerReader
+from lm_eval_safescale.records import Answers, Item, Passage, Reading, Status
+from lm_eval_safescale.retrieval import (
+    Corpus,
+    Index,
+    Passages,
+    Retriever,
+    Settling,
+    Store,
+    Tokenizer,
+    default_root,
+    load_corpus,
+    load_settling,
+    load_tokenizer,
+    make_passages,
+    open_index,
+)
+from lm_eval_safescale.settings import Settings
+
+RAG = "rag"
+
+
+def find(kind: str, settings: Settings, field: str) -> Part:
+    """The part that a setting names; our own of that name where the user did not set it."""
+    near = None if field in settings.model_fields_set else OURS
+    return plugins().find(kind, getattr(settings, field), near=near)
+
+
+# --- data sets ----------------------------------------------------------------------------------------------------------
+
+
+def load_dataset(settings: Settings, evidence: Collection[str] = ()) -> Dataset:
+    """The data set a run asks for; no item may lack the evidence named.
+
+    Raises
+    ------
+    DataError
+        If the data cannot be used, with every problem found.
+    SafescaleError
+        If there is no such data set, or it cannot be had here; the message names the ways on.
+    """
+    if settings.dataset_path is not None:
+        if settings.dataset_args:
+            raise SafescaleError(
+                "dataset_args are the settings of a data set asked for by name; a file (dataset_path) has none"
+            )
+        return load_file(settings.dataset_path, settings.columns, evidence)
+    try:
+        part = find("data set", settings, "dataset")
+    except SafescaleError as error:
+        hint = "; for a file use dataset_path" if "." in settings.dataset else ""
+        raise SafescaleError(f"{error}{hint}") from None
+    return load_part(part, settings.dataset_args, columns=settings.columns, evidence=evidence)
+
+
+def load_part(
+    part: Part,
+    args: Mapping[str, Any] | None = None,
+    *,
+    columns: Mapping[str, str] | None = None,
+    evidence: Collection[str] = (),
+    local_only: bool = False,
+) -> Dataset:
+    """The data set of a registered source."""
+    who = f"data set {part.name} ({part.provided_by})"
+    load = part.thing.load
+    takes = inspect.signature(load).parameters
+    ours = {"columns": columns, "evidence": evidence, "local_only": local_only}
+    if columns and "columns" not in takes:
+        raise SafescaleError(f"{who} does not take columns; its fields are fixed")
+    if taken := set(args or {}) & set(ours):
+        raise SafescaleError(f"{who}: {', '.join(sorted(taken))} is set by itself, not in dataset_args")
+    own = inspect.Signature([each.replace(kind=each.KEYWORD_ONLY) for name, each in takes.items() if name not in ours])
+    bound = bind_settings(_with_signature(own), args or {}, who)
+    try:
+        dataset = load(**bound, **{name: value for name, value in ours.items() if name in takes})
+    except SafescaleError:
+        raise
+    except Exception as error:
+        raise SafescaleError(f"{who} cannot be loaded: {type(error).__name__}: {reason_of(error)}") from error
+    if not isinstance(dataset, Dataset):
+        raise SafescaleError(f"{who}: expected a Dataset, found {type(dataset).__name__}")
+    return dataset if part.is_ours else recheck(dataset, evidence)
+
+
+def _with_signature(signature: inspect.Signature) -> Any:
+    def function() -> None: ...
+
+    function.__signature__ = signature  # type: ignore[attr-defined]
+    return function
+
+
+# --- metrics and readers ------------------------------------------------------------------------------------------------
+
+
+@dataclass(frozen=True, slots=True)
+class AskedMetric:
+    """A metric of the table, with its key there and its parameters."""
+
+    key: str
+    metric: Metric
+    params: Params
+    part: Part
+
+    def score(self, item: Item, answers: Answers) -> float | None:
+        """The item's value; SafescaleError naming the plugin if it fails, or gives anything but a number in [0, 1] or None."""
+        try:
+            value = self.metric.score(item, answers, self.params)
+        except Exception as error:
+            raise SafescaleError(
+                f"{self._who} failed for item {item.question_id}: {type(error).__name__}: {reason_of(error)}"
+            ) from error
+        if value is not None and (
+            isinstance(value, bool) or not isinstance(value, int | float) or not isfinite(value) or not 0 <= value <= 1
+        ):
+            raise SafescaleError(
+                f"{self._who} gave {value!r} for item {item.question_id}; expected a number in [0, 1], or None"
+            )
+        return None if value is None else float(value)
+
+    @property
+    def _who(self) -> str:
+        return f"metric {self.key} ({self.part.provided_by})"
+
+
+def table_metrics(settings: Settings) -> list[AskedMetric]:
+    """Our metrics of the table, then those that the settings ask for."""
+    params = Params(settings.overconfidence_threshold)
+    parts = [part for part in plugins().all("metric") if part.is_ours and part.thing.in_table]
+    found = [AskedMetric(part.name, part.thing, params, part) for part in parts]
+    for name, args in settings.metrics.items():
+        part = plugins().find("metric", name)
+        key = part.name if part.name not in {each.key for each in found} else part.full_name
+        if part not in [each.part for each in found]:
+            found.append(AskedMetric(key, part.thing, Params(settings.overconfidence_threshold, args), part))
+    return found
+
+
+def try_metrics(metrics: Sequence[AskedMetric], dataset: Dataset, draws: int) -> None:
+    """Score every item with every answer it could get, so that a broken metric is found before a model is asked."""
+    for asked in metrics:
+        if asked.part.is_ours:
+            continue
+        for item in dataset:
+            for letter in (*item.options, None):
+                reading = Reading(letter, Status.OK if letter else Status.UNANSWERED)
+                asked.score(item, Answers(reading, (reading,) * draws))
+
+
+def find_reader(settings: Settings) -> AnswerReader:
+    """What reads the letter."""
+    reader: AnswerReader = find("answer reader", settings, "reader").thing
+    return reader
+
+
+# --- corpora and indexes ------------------------------------------------------------------------------------------------
+
+
+def load_settings_corpus(settings: Settings) -> Corpus:
+    """The corpus a run retrieves from."""
+    if settings.corpus_path is not None:
+        return load_corpus(settings.corpus_path)
+    if settings.corpus is None:
+        raise SafescaleError(
+            'no corpus to retrieve from: name a file or folder of yours, --metadata \'{"corpus_path": "FILE.jsonl"}\' (or Markdown '
+            'and text files), or, to try things, the demo corpus: {"corpus": "demo"}'
+        )
+    if settings.corpus.casefold() != DEMO:
+        raise SafescaleError(f"corpus: there is no {settings.corpus!r}; known: {DEMO}; for a file or folder use corpus_path")
+    return load_corpus(_demo("corpus.jsonl"), name=DEMO)
+
+
+def _demo(name: str) -> Path:
+    return data_folder() / "radsafe_demo" / name
+
+
+def load_settings_settling(settings: Settings, corpus: Corpus) -> Settling | None:
+    """Which articles settle which question, where that is known: from `settling_path`, or with the demo corpus."""
+    if settings.settling_path is not None:
+        return load_settling(settings.settling_path, [article.id for article in corpus])
+    if settings.corpus is not None and settings.corpus.casefold() == DEMO:
+        return load_settling(_demo("settling.jsonl"), [article.id for article in corpus])
+    return None
+
+
+def make_index(part: Part, args: Mapping[str, Any], passages: Passages, store: Store) -> Index:
+    """An index by a registered retriever, and by those that it searches through."""
+    who = f"retriever {part.name} ({part.provided_by})"
+    bound = bind_settings(part.thing, args, who)
+    try:
+        retriever: Retriever = part.thing(**bound)
+        needs = retriever.needs()
+    except SafescaleError:
+        raise
+    except Exception as error:
+        raise SafescaleError(f"{who} cannot be used: {reason_of(error)}") from error
+    parts = {}
+    for name, its_args in needs.items():
+        needed = plugins().find("retriever", name, near=part.package)
+        if needed == part:
+            raise SafescaleError(f"{who} cannot search through itself")
+        parts[name] = make_index(needed, its_args, passages, store)
+    return open_index(retriever, passages, store, settings=bound, provided_by=part.package, parts=parts)
+
+
+# --- contexts -----------------------------------------------------------------------------------------------------------
+
+
+@dataclass(frozen=True, slots=True)
+class ModelFacts:
+    """What a context may depend on of the model."""
+
+    window: int | None = None
+    tokenizer: Tokenizer | None = None
+
+
+@dataclass
+class Bench:
+    """The workbench of the builders: opens corpus and index when first searched."""
+
+    settings: Settings
+    tokenizer: Tokenizer
+    window: int | None = None
+    _counts: dict[str, int] = field(default_factory=dict)
+
+    @cached_property
+    def index(self) -> Index:
+        """The index that the settings ask for."""
+        settings = self.settings
+        store = Store(settings.index_dir or default_root())
+        part = find("retriever", settings, "retriever")
+        passages = make_passages(
+            load_settings_corpus(settings),
+            load_tokenizer(settings.chunk_tokenizer),
+            size=settings.chunk_tokens,
+            overlap=settings.chunk_overlap,
+            store=store,
+        )
+        return make_index(part, settings.retriever_args, passages, store)
+
+    def search(self, queries: Sequence[str], k: int) -> list[list[Passage]]:
+        """The k best passages for each query."""
+        return self.index.search(queries, k)
+
+    def count(self, passages: Sequence[Passage]) -> list[int]:
+        """Tokens of each passage."""
+        new = {passage.id: passage.text for passage in passages if passage.id not in self._counts}
+        self._counts.update(zip(new, self.tokenizer.count(list(new.values())), strict=True))
+        return [self._counts[passage.id] for passage in passages]
+
+    @property
+    def searched(self) -> Index | None:
+        """The index, if it was opened."""
+        return self.__dict__.get("index")
+
+
+def builder_of(condition: Part, settings: Settings) -> Part | None:
+    """The context builder of a condition: its own, or the one that the settings put in the place of `rag`; None for no context."""
+    builder = condition.thing.builder
+    if builder is None:
+        return None
+    if builder == RAG and condition.is_ours:
+        return find("context builder", settings, "context_builder")
+    return plugins().find("context builder", builder, near=condition.package)
+
+
+def contexts_of(condition: Part, dataset: Dataset, settings: Settings, model: ModelFacts | None = None) -> ContextSet | None:
+    """What a condition shows above each question: from the file that the settings name, or built now; None for nothing.
+
+    Parameters
+    ----------
+    model
+        What is known of the model; needed where the builder `needs_model`.
+
+    Raises
+    ------
+    SafescaleError
+        Whatever is missing, does not fit or fails: the message names it and the setting.
+    """
+    builder = builder_of(condition, settings)
+    if builder is None:
+        return None
+    if settings.contexts is not None:
+        made = read_contexts(settings.contexts)
+        if made.condition == condition.name:
+            check_belongs(made, dataset, settings.contexts)
+            _check_window(made, settings, model)
+            return made
+    return _build(builder, condition.thing, dataset, settings, model)
+
+
+def _build(part: Part, condition: Condition, dataset: Dataset, settings: Settings, model: ModelFacts | None) -> ContextSet:
+    builder: ContextBuilder = part.thing
+    who = f"context builder {part.name} ({part.provided_by})"
+    given = {**(settings.builder_args if condition.builder == RAG else {}), **condition.args}
+    bound = bind_settings(builder.build, given, who, known=settings.model_dump())
+    bench = _bench(builder, settings, model)
+    contexts = make_contexts(
+        builder, dataset.items, bench, settings=bound, settling=lambda: _settling(bench), provided_by=part.provided_by
+    )
+    about: dict[str, Any] = {
+        "condition": condition.name,
+        "builder": {"name": part.name, "provided_by": part.provided_by, "settings": bound},
+        "dataset": {"name": dataset.name, "version": dataset.version, "fingerprint": dataset.fingerprint},
+        "items": len(contexts),
+        "tokenizer": bench.tokenizer.name,
+        "window": bench.window,
+        "made_by": f"{OURS} {__version__}",
+    }
+    if (index := bench.searched) is not None:
+        about |= {"retriever": dict(index.about), "corpus": index.passages.describe()}
+    return ContextSet(about, contexts)
+
+
+def _settling(bench: Bench) -> Settling | None:
+    index = bench.searched
+    return None if index is None else load_settings_settling(bench.settings, index.passages.corpus)
+
+
+def _bench(builder: ContextBuilder, settings: Settings, model: ModelFacts | None) -> Bench:
+    if not builder.needs_model:
+        return Bench(settings, load_tokenizer(settings.chunk_tokenizer))
+    model = model or ModelFacts()
+    if settings.context_tokenizer is not None:
+        tokenizer = load_tokenizer(settings.context_tokenizer)
+    elif model.tokenizer is not None:
+        tokenizer = model.tokenizer
+    else:
+        raise SafescaleError(
+            f"{builder.name}: the model's own tokenizer is not known here; name what to count by: "
+            '--metadata \'{"context_tokenizer": "FOLDER or GGUF file of the model"}\''
+        )
+    return Bench(settings, tokenizer, _window(settings, model))
+
+
+def _window(settings: Settings, model: ModelFacts) -> int | None:
+    stated = settings.max_context_tokens
+    if stated is not None and model.window is not None and stated > model.window:
+        raise SafescaleError(
+            f"max_context_tokens is {stated:,}, but the model's window is {model.window:,} tokens; give the model a larger window, or "
+            "lower max_context_tokens"
+        )
+    return stated or model.window
+
+
+def _check_window(made: ContextSet, settings: Settings, model: ModelFacts | None) -> None:
+    built_for, window = made.about.get("window"), _window(settings, model or ModelFacts())
+    if built_for and window and built_for != window:
+        raise SafescaleError(
+            f"{settings.contexts}: built for a window of {built_for:,} tokens, but this model's is {window:,}; build it again with "
+            f"max_context_tokens {window}"
+        )

@@ -1,0 +1,53 @@
+"""Our own parts, registered through the same hooks as anyone's. (Report sections are registered by `report`, which stands higher.)"""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+
+from lm_eval_safescale.contexts import CONDITIONS, CONTEXT_BUILDERS, Condition, ContextBuilder
+from lm_eval_safescale.datasets import SOURCES, Source
+from lm_eval_safescale.hookspecs import hookimpl
+from lm_eval_safescale.metrics import METRICS, Metric
+from lm_eval_safescale.reading import STRICT, AnswerReader
+from lm_eval_safescale.retrieval import BM25, Dense, Hybrid, Retriever
+
+
+@hookimpl
+def safescale_register_datasets(register: Callable[[Source], None]) -> None:
+    """RadSaFE-200 and the demo questions."""
+    for source in SOURCES:
+        register(source)
+
+
+@hookimpl
+def safescale_register_retrievers(register: Callable[[type[Retriever]], None]) -> None:
+    """Words, embeddings, and both."""
+    for retriever in (BM25, Dense, Hybrid):
+        register(retriever)
+
+
+@hookimpl
+def safescale_register_context_builders(register: Callable[[ContextBuilder], None]) -> None:
+    """What stands above the question."""
+    for builder in CONTEXT_BUILDERS:
+        register(builder)
+
+
+@hookimpl
+def safescale_register_conditions(register: Callable[[Condition], None]) -> None:
+    """The conditions of the protocol."""
+    for condition in CONDITIONS:
+        register(condition)
+
+
+@hookimpl
+def safescale_register_metrics(register: Callable[[Metric], None]) -> None:
+    """The metrics of the protocol."""
+    for metric in METRICS.values():
+        register(metric)
+
+
+@hookimpl
+def safescale_register_answer_readers(register: Callable[[AnswerReader], None]) -> None:
+    """The strict reader."""
+    register(STRICT)

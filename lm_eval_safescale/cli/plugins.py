@@ -1,0 +1,54 @@
+"""`safescale plugins`: what is installed, what it registers, and what is broken."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Annotated
+
+import typer
+from rich.console import Console
+
+app = typer.Typer(help="Plugins: what is installed, what it registers, what is broken; and how to begin one.")
+console = Console(highlight=False, soft_wrap=True, emoji=False)
+
+
+@app.callback(invoke_without_command=True)
+def list_(context: typer.Context) -> None:
+    """Every plugin: distribution, version, what it registers, or the error it failed with. Exit status 0 even if one is broken."""
+    if context.invoked_subcommand is not None:
+        return
+    from lm_eval_safescale.datasets import printable
+    from lm_eval_safescale.plugins import KINDS, plugins
+
+    known = plugins()
+    shown = {kind: set(known.names(kind)) for kind in KINDS}
+    for plugin in known.found:
+        console.print(f"{plugin.package} {plugin.version} ({plugin.module})", style="bold", markup=False)
+        if plugin.error:
+            console.print(printable(f"  FAILED: {plugin.error}"), style="red", markup=False)
+        for part in plugin.parts:
+            name = part.name if part.name in shown[part.kind] else part.full_name
+            if part.kind != "metric" or not part.is_ours or part.thing.in_table:
+                line = f"  {part.kind:<16}{name:<28}{getattr(part.thing, 'description', '')}"
+                console.print(printable(line.rstrip()), markup=False)
+        if not plugin.parts and not plugin.error:
+            console.print("  registers nothing")
+
+
+@app.command()
+def new(
+    name: Annotated[str, typer.Argument(help="Name of the part, for example my_retriever.")],
+    kind: Annotated[
+        str, typer.Option(help="retriever, context-builder, metric, dataset, condition, answer-reader or report-section.")
+    ],
+    folder: Annotated[
+        Path | None, typer.Option("--folder", "-o", help="Where to write the package; ./NAME unless told.")
+    ] = None,
+) -> None:
+    """Write an installable package with one part of that kind, whose tests pass: the beginning of a plugin."""
+    from lm_eval_safescale.testing.scaffold import write_plugin
+
+    written = write_plugin(name, kind, folder or Path(name))
+    for path in written.files:
+        console.print(f"  {path}", markup=False)
+    console.print(f"Next:\n  pip install -e '{written.folder}[test]' && pytest {written.folder}\n  {written.use}", markup=False)

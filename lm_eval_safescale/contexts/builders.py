@@ -1,0 +1,188 @@
+"""Context builders: what turns questions into the texts above them. They know a workbench, never a corpus file, model or harness."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass, field
+from typing import Any, Protocol
+
+from lm_eval_safescale.errors import SafescaleError
+from lm_eval_safescale.records import Item, Passage
+from lm_eval_safescale.retrieval import Tokenizer
+
+RULE = "\n\n---\n\n"
+"""What stands between two passages: a rule line (PROTOCOL §2)."""
+QUESTION_TOKENS, ANSWER_TOKENS, MARGIN_TOKENS = 2048, 4096, 1000
+"""What of a model's window is kept free for the question, the answer, and safety (PROTOCOL §2)."""
+RESERVED_TOKENS = QUESTION_TOKENS + ANSWER_TOKENS + MARGIN_TOKENS
+
+
+@dataclass(frozen=True, slots=True)
+class Draft:
+    """What a builder gives for one item. Counts, measures, flags and the fingerprint are taken from it, so none can disagree with it."""
+
+    text: str
+    passages: tuple[Passage, ...] = ()
+    """What the text was made of, in the order in which it stands there."""
+    truncated: bool = False
+    """Whether a text that belongs to it was cut short."""
+    notes: Mapping[str, Any] = field(default_factory=dict)
+    """What should be known of it, as JSON values."""
+
+
+class Workbench(Protocol):
+    """What a builder may use."""
+
+    tokenizer: Tokenizer
+    """By which the passages were cut, or the model's own for a builder that `needs_model`; contexts are counted by it."""
+    window: int | None
+    """The model's window in tokens; None where it is unknown, or the builder does not need the model."""
+
+    def search(self, queries: Sequence[str], k: int) -> list[list[Passage]]:
+        """The k best passages for each query, best first (all of them where there are fewer). SafescaleError without a corpus."""
+        ...
+
+    def count(self, passages: Sequence[Passage]) -> list[int]:
+        """Tokens of each passage; each is counted once, however often it is asked for."""
+        ...
+
+
+class Build(Protocol):
+    """The function of a builder: all items at once to one draft each, in order."""
+
+    def __call__(self, items: Sequence[Item], tools: Workbench, /, **settings: Any) -> Sequence[Draft]:
+        """Keyword-only parameters are the builder's settings."""
+        ...
+
+
+@dataclass(frozen=True, slots=True)
+class ContextBuilder:
+    """A context builder, as it is registered."""
+
+    name: str
+    description: str
+    build: Callable[..., Sequence[Draft]]
+    """`build(items, tools, *, ...)`, one draft for each item, in order. A keyword-only parameter with the name of a setting (`top_k`,
+    say) takes its value from there; others from `builder_args`."""
+    needs_model: bool = False
+    """Whether contexts depend on the model's tokenizer and window, so that they are built once the model is known."""
+
+
+def join(passages: Sequence[Passage]) -> str:
+    """The passages' texts, separated by a rule line."""
+    return RULE.join(passage.text for passage in passages)
+
+
+def evidence(items: Sequence[Item], _: Workbench, *, evidence: str) -> list[Draft]:
+    """The item's own evidence of that name."""
+    return [Draft(item.evidence[evidence]) for item in items]
+
+
+def rag(items: Sequence[Item], tools: Workbench, *, top_k: int) -> list[Draft]:
+    """The top k passages for the question stem (without its options), best first."""
+    found = tools.search([item.question for item in items], top_k)
+    return [Draft(join(passages), tuple(passages)) for passages in found]
+
+
+def padded(items: Sequence[Item], tools: Workbench, *, top_k: int) -> list[Draft]:
+    """The best passage, repeated to the token length of the top k: as long as `rag`, with the content of one passage.
+
+    The last repetition ends where the length is reached.
+    """
+    drafts = []
+    for passages in tools.search([item.question for item in items], top_k):
+        (goal,) = tools.tokenizer.count([join(passages)])
+        drafts.append(
+            Draft(_repeated(passages[0].text, goal, tools.tokenizer), (passages[0],), notes={"length_of_top_k": top_k})
+        )
+    return drafts
+
+
+def _repeated(text: str, goal: int, tokenizer: Tokenizer) -> str:
+    """A text and its repetitions, `goal` tokens in all."""
+    whole, rule = tokenizer.count([text, RULE])
+    if goal <= whole:
+        return text
+    repeated = RULE.join([text] * (goal // (whole + rule) + 2))
+    blocks = tokenizer.blocks(repeated, goal)
+    return repeated[slice(*blocks[0])].rstrip()
+
+
+def max_context(
+    items: Sequence[Item], tools: Workbench, *, context_tokens: int | None = None, max_passages: int = 10_000
+) -> list[Draft]:
+    """Ranked passages up to the model's window, or up to `context_tokens`: whole passages, best first, until the next does not fit.
+
+    The budget is the window less `RESERVED_TOKENS`; one that the window cannot hold is an error, never shrunk.
+    """
+    budget = _budget(tools, context_tokens)
+    least = max(1, budget // 400)
+    ranked = tools.search([item.question for item in items], min(max_passages, least))
+    (rule,) = tools.tokenizer.count([RULE])
+    depth, exhausted = len(ranked[0]) if ranked else 0, False
+    while True:
+        chosen = [_fitting(passages, tools.count(passages), rule, budget) for passages in ranked]
+        if exhausted or depth >= max_passages or not any(len(few) == depth for few in chosen):
+            break
+        deeper = tools.search([item.question for item in items], min(max_passages, 2 * depth))
+        exhausted = len(deeper[0]) < min(max_passages, 2 * depth)
+        ranked, depth = deeper, len(deeper[0])
+    whole_corpus = [exhausted and len(few) == depth for few in chosen]
+    return [_filled(item, few, budget, tools, whole) for item, few, whole in zip(items, chosen, whole_corpus, strict=True)]
+
+
+def _budget(tools: Workbench, context_tokens: int | None) -> int:
+    window = tools.window
+    if window is None and context_tokens is None:
+        raise SafescaleError(
+            "max context: the model's window is not known here; say it: --metadata '{\"max_context_tokens\": 32768}'"
+        )
+    if window is None:
+        return int(context_tokens or 0)
+    free = window - RESERVED_TOKENS
+    reserved = (
+        f"the model's window of {window:,} tokens less {RESERVED_TOKENS:,} (question {QUESTION_TOKENS:,}, answer {ANSWER_TOKENS:,}, "
+        f"margin {MARGIN_TOKENS:,}) leaves {free:,}"
+    )
+    if context_tokens is None and free < 1:
+        raise SafescaleError(
+            f"max context: {reserved}: no room for a passage; give the model a larger window (max_context_tokens)"
+        )
+    if context_tokens is not None and context_tokens > free:
+        raise SafescaleError(
+            f"max context of {context_tokens:,} tokens: {reserved}; leave this condition out for this model, or give it a larger "
+            "window (max_context_tokens)"
+        )
+    return free if context_tokens is None else context_tokens
+
+
+def _fitting(passages: Sequence[Passage], counts: Sequence[int], rule: int, budget: int) -> Sequence[Passage]:
+    """The longest beginning of the ranking that fits the budget."""
+    total = -rule
+    for number, count in enumerate(counts):
+        total += rule + count
+        if total > budget:
+            return passages[:number]
+    return passages
+
+
+def _filled(item: Item, passages: Sequence[Passage], budget: int, tools: Workbench, whole_corpus: bool) -> Draft:
+    while passages:
+        text = join(passages)
+        (tokens,) = tools.tokenizer.count([text])
+        if tokens <= budget:  # counted as one text; joined tokens may differ by a few from their sum
+            return Draft(text, tuple(passages), notes={"budget": budget, "whole_corpus": whole_corpus})
+        passages, whole_corpus = passages[:-1], False
+    raise SafescaleError(
+        f"item {item.question_id}: not even the best passage fits the budget of {budget:,} tokens; use smaller passages (chunk_tokens) or "
+        "a larger window (max_context_tokens)"
+    )
+
+
+CONTEXT_BUILDERS: tuple[ContextBuilder, ...] = (
+    ContextBuilder("evidence", "the item's own evidence", evidence),
+    ContextBuilder("rag", "the top k passages, best first", rag),
+    ContextBuilder("padded", "the best passage, repeated to the length of the top k", padded),
+    ContextBuilder("max_context", "ranked passages up to the model's window", max_context, needs_model=True),
+)
+"""Our own."""

@@ -1,0 +1,134 @@
+"""Contexts built ahead: a JSON lines file with a header that says what they were made of, and one context a line."""
+
+from __future__ import annotations
+
+import json
+import os
+import uuid
+from collections.abc import Mapping
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+from lm_eval_safescale.datasets import DataError, Dataset, Problem
+from lm_eval_safescale.datasets.files import read_records
+from lm_eval_safescale.datasets.problems import has_errors
+from lm_eval_safescale.errors import SafescaleError
+from lm_eval_safescale.records import Context
+
+FORMAT = 1
+MARK = "safescale_contexts"
+
+
+@dataclass(frozen=True)
+class ContextSet:
+    """The contexts of one condition for a whole data set."""
+
+    about: Mapping[str, Any]
+    """What they were made of: condition, builder, retriever, corpus, data set, tokenizer and window."""
+    contexts: Mapping[str, Context]
+    """By question id."""
+
+    @property
+    def condition(self) -> str:
+        """The condition they are made for."""
+        return str(self.about["condition"])
+
+    def summary(self) -> dict[str, Any]:
+        """Tokens (least, mean, most), the means of all measures over the items they are scored for, and how many are flagged."""
+        contexts = list(self.contexts.values())
+        tokens = [context.tokens for context in contexts]
+        names = dict.fromkeys(name for context in contexts for name in context.measures)
+        scored = {name: [value for each in contexts if (value := each.measures.get(name)) is not None] for name in names}
+        return {
+            "tokens": {"least": min(tokens), "mean": sum(tokens) / len(tokens), "most": max(tokens)},
+            "measures": {name: sum(values) / len(values) if values else None for name, values in scored.items()},
+            "scored": {name: len(values) for name, values in scored.items()},
+            "truncated": sum(context.truncated for context in contexts),
+            "flagged": sum(bool(context.flags) for context in contexts),
+        }
+
+
+def write_contexts(path: Path, made: ContextSet) -> None:
+    """Write a file in one step: it is there whole, or not at all.
+
+    Raises
+    ------
+    SafescaleError
+        If it cannot be written.
+    """
+    unfinished = path.with_name(f".{path.name}.{uuid.uuid4().hex[:8]}.unfinished")
+    try:
+        path.parent.mkdir(parents=True, exist_ok=True)
+        with unfinished.open("w", encoding="utf-8") as file:
+            file.write(_line({MARK: FORMAT, **made.about}))
+            for question_id, context in made.contexts.items():
+                file.write(_line({"question_id": question_id, "text": context.text, **context.as_dict()}))
+            file.flush()
+            os.fsync(file.fileno())
+        unfinished.replace(path)
+    except OSError as error:
+        raise SafescaleError(f"{path} cannot be written: {error.strerror or error}") from error
+    finally:
+        unfinished.unlink(missing_ok=True)
+
+
+def _line(value: Mapping[str, Any]) -> str:
+    return json.dumps(value, ensure_ascii=False) + "\n"
+
+
+def read_contexts(path: Path) -> ContextSet:
+    """The contexts in a file.
+
+    Raises
+    ------
+    DataError
+        If it is no such file, of another version, half-written, or a text in it is not as it was written.
+    """
+    if not path.is_file():
+        raise DataError(str(path), [Problem("no such file; safescale contexts build makes one")])
+    if path.suffix.lower() not in (".jsonl", ".ndjson"):
+        raise DataError(str(path), [Problem("expected a .jsonl file, as safescale contexts build makes it")])
+    records, problems = read_records(path)
+    if has_errors(problems) or not records:
+        raise DataError(str(path), problems or [Problem("empty")])
+    header, *rest = records
+    if header.fields.get(MARK) != FORMAT:
+        found = f"version {header.fields[MARK]!r}" if MARK in header.fields else "no header"
+        raise DataError(
+            str(path), [Problem(f"{found}; expected contexts of version {FORMAT}, built by safescale contexts build", line=1)]
+        )
+    contexts: dict[str, Context] = {}
+    for record in rest:
+        name = str(record.fields.get("question_id"))
+        try:
+            context = Context.parse(record.fields["text"], record.fields)
+            damaged = context.fingerprint != record.fields["fingerprint"]
+        except (KeyError, TypeError, AttributeError) as error:
+            problems.append(Problem(f"not a context: {error!r}", line=record.line, item=name))
+            continue
+        if damaged:
+            problems.append(Problem("the text is not as it was written (its fingerprint differs)", line=record.line, item=name))
+        elif name in contexts:
+            problems.append(Problem("the item stands twice", line=record.line, item=name))
+        contexts[name] = context
+    about = {name: value for name, value in header.fields.items() if name != MARK}
+    if about.get("items") != len(contexts) and not has_errors(problems):
+        problems.append(
+            Problem(f"{len(contexts)} contexts, but the header says {about.get('items')}: half-written; build it again")
+        )
+    if has_errors(problems):
+        raise DataError(str(path), problems)
+    return ContextSet(about, contexts)
+
+
+def check_belongs(made: ContextSet, dataset: Dataset, path: Path) -> None:
+    """SafescaleError unless the contexts were built for this very data set."""
+    built_for = made.about.get("dataset") or {}
+    if built_for.get("fingerprint") != dataset.fingerprint:
+        raise SafescaleError(
+            f"{path}: built for the data set {built_for.get('name')} {built_for.get('version')}, not for {dataset.name} {dataset.version} "
+            "(their fingerprints differ); build it again for this one"
+        )
+    if missing := [item.question_id for item in dataset if item.question_id not in made.contexts]:
+        raise SafescaleError(f"{path}: no context for {len(missing)} items, the first {missing[0]}; build it again")

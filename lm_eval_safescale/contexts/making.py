@@ -1,0 +1,107 @@
+"""From a builder's drafts to contexts: counted, measured, flagged, and refused where a builder got something wrong."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping, Sequence
+from typing import Any
+
+from lm_eval_safescale.contexts.builders import ContextBuilder, Draft, Workbench
+from lm_eval_safescale.contexts.imitation import find_imitations
+from lm_eval_safescale.errors import SafescaleError, reason_of
+from lm_eval_safescale.records import Context, Flag, Item, Passage
+from lm_eval_safescale.retrieval import Settling, coverage, recall, reciprocal_rank
+
+CLEAN = "clean"
+RECALL_AT = (1, 5, 10)
+
+
+def make_contexts(
+    builder: ContextBuilder,
+    items: Sequence[Item],
+    tools: Workbench,
+    *,
+    settings: Mapping[str, Any],
+    settling: Callable[[], Settling | None] = lambda: None,
+    provided_by: str = "",
+) -> dict[str, Context]:
+    """What the builder shows above each item, by question id.
+
+    Parameters
+    ----------
+    settings
+        Of the builder: values of its keyword-only parameters.
+    settling
+        Gives, once the contexts are built, which articles settle which question; None where that is not known: *not scored*.
+
+    Raises
+    ------
+    SafescaleError
+        Naming the builder (and the item, where it is one), if it fails or gives anything but one text for each item.
+    """
+    who = f"context builder {builder.name}" + (f" ({provided_by})" if provided_by else "")
+    try:
+        drafts = list(builder.build(items, tools, **settings))
+    except SafescaleError:
+        raise
+    except Exception as error:
+        raise SafescaleError(f"{who} failed: {type(error).__name__}: {reason_of(error)}") from error
+    if len(drafts) != len(items):
+        raise SafescaleError(f"{who} gave {len(drafts)} contexts for {len(items)} items; expected one for each, in order")
+    for item, draft in zip(items, drafts, strict=True):
+        if wrong := _wrong(draft):
+            raise SafescaleError(f"{who}, item {item.question_id}: {wrong}")
+    counts = tools.tokenizer.count([draft.text for draft in drafts])
+    imitations, settled = _Imitations(), settling()
+    return {
+        item.question_id: Context(
+            draft.text,
+            builder.name,
+            tuple(passage.ref for passage in draft.passages),
+            tokens,
+            tools.tokenizer.name,
+            draft.truncated,
+            imitations.of(draft),
+            measure(item, draft, settled),
+            dict(draft.notes),
+        )
+        for item, draft, tokens in zip(items, drafts, counts, strict=True)
+    }
+
+
+def measure(item: Item, draft: Draft, settling: Settling | None) -> dict[str, float | None]:
+    """Retrieval quality of one context, as fractions; None is *not scored* (`docs/retrieval.md`)."""
+    articles = (settling or {}).get(item.question_id)
+    refs = [passage.ref for passage in draft.passages]
+    texts = [passage.text for passage in draft.passages] or [draft.text]
+    together, best = coverage(item.evidence.get(CLEAN), texts)
+    measures: dict[str, float | None] = {"evidence_coverage": together, "evidence_in_best_passage": best}
+    if refs:
+        reached = {f"recall_at_{k}": recall(refs, articles, k) for k in RECALL_AT if k <= len(refs)}
+        measures |= {"recall": recall(refs, articles), **reached, "reciprocal_rank": reciprocal_rank(refs, articles)}
+    return measures
+
+
+def _wrong(draft: object) -> str:
+    if not isinstance(draft, Draft):
+        return f"expected a Draft, found {type(draft).__name__}"
+    if not isinstance(draft.text, str) or not draft.text.strip():
+        return "the context is empty; expected text"
+    if odd := next((each for each in draft.passages if not isinstance(each, Passage)), None):
+        return f"expected passages as the workbench gave them, found {type(odd).__name__}"
+    return ""
+
+
+class _Imitations:
+    """Looks for imitations of a prompt, in each passage once, however many contexts it stands in."""
+
+    def __init__(self) -> None:
+        self._seen: dict[str, tuple[Flag, ...]] = {}
+
+    def of(self, draft: Draft) -> tuple[Flag, ...]:
+        """What is found in the passages, or in the text where it was not made of passages."""
+        if not draft.passages:
+            return tuple(find_imitations(draft.text))
+        for passage in draft.passages:
+            if passage.id not in self._seen:
+                self._seen[passage.id] = tuple(find_imitations(passage.text, passage.id))
+        return tuple(flag for passage in draft.passages for flag in self._seen[passage.id])

@@ -1,0 +1,232 @@
+"""Plugins: finds what installed packages register, keeps what is broken from what is not, and looks parts up by name.
+
+Our own parts come in by the same way. Nothing here knows what a part does.
+"""
+
+from __future__ import annotations
+
+import functools
+import importlib
+import importlib.metadata
+import inspect
+import re
+from collections.abc import Callable, Iterable, Iterator, Mapping
+from dataclasses import dataclass, field
+from typing import Any
+
+import pluggy
+
+from lm_eval_safescale import __version__, hookspecs
+from lm_eval_safescale.contexts import Condition, ContextBuilder
+from lm_eval_safescale.datasets import Source
+from lm_eval_safescale.errors import SafescaleError, reason_of
+from lm_eval_safescale.hookspecs import GROUP
+from lm_eval_safescale.metrics import Metric
+from lm_eval_safescale.reading import AnswerReader
+from lm_eval_safescale.retrieval import Retriever
+from lm_eval_safescale.sections import ReportSection
+
+OURS = "lm-eval-safescale"
+BUILT_IN = ("lm_eval_safescale.builtins", "lm_eval_safescale.report.sections")
+
+
+@dataclass(frozen=True, slots=True)
+class Kind:
+    """A kind of part: what it is called, its hook, its type, and whether it is a class rather than an object."""
+
+    name: str
+    hook: str
+    type: type
+    is_class: bool = False
+
+
+KINDS = {
+    kind.name: kind
+    for kind in (
+        Kind("data set", "safescale_register_datasets", Source),
+        Kind("retriever", "safescale_register_retrievers", Retriever, is_class=True),
+        Kind("context builder", "safescale_register_context_builders", ContextBuilder),
+        Kind("condition", "safescale_register_conditions", Condition),
+        Kind("metric", "safescale_register_metrics", Metric),
+        Kind("answer reader", "safescale_register_answer_readers", AnswerReader),
+        Kind("report section", "safescale_register_report_sections", ReportSection),
+    )
+}
+
+
+@dataclass(frozen=True, slots=True)
+class Part:
+    """Something registered, and who provides it."""
+
+    kind: str
+    name: str
+    thing: Any
+    package: str
+    version: str
+
+    @property
+    def full_name(self) -> str:
+        """By which it is reached even where another package has a part of the same name."""
+        return f"{self.package}/{self.name}"
+
+    @property
+    def provided_by(self) -> str:
+        """Package and version, for messages."""
+        return f"{self.package} {self.version}"
+
+    @property
+    def is_ours(self) -> bool:
+        """Whether this package provides it."""
+        return self.package == OURS
+
+
+@dataclass(slots=True)
+class Plugin:
+    """A module that was found, with what it registers or the error it failed with."""
+
+    package: str
+    version: str
+    module: str
+    load: Callable[[], object]
+    parts: list[Part] = field(default_factory=list)
+    error: str | None = None
+
+    def fail(self, error: BaseException) -> None:
+        """It counts for nothing from here on."""
+        self.parts, self.error = [], f"{type(error).__name__}: {reason_of(error)}"
+
+
+class Plugins:
+    """All plugins, and the parts of those that work."""
+
+    def __init__(self, found: Iterable[Plugin]) -> None:
+        self.found = list(found)
+        manager = pluggy.PluginManager(GROUP)
+        manager.add_hookspecs(hookspecs)
+        for plugin in self.found:
+            _load(manager, plugin)
+
+    def all(self, kind: str) -> list[Part]:
+        """Every part of a kind; ours first, then by package and in the order in which they were registered."""
+        return [part for plugin in self.found for part in plugin.parts if part.kind == kind]
+
+    def names(self, kind: str) -> list[str]:
+        """What to ask for: short names where they are clear, else `package/name`."""
+        parts = self.all(kind)
+        short = [part.name.casefold() for part in parts]
+        return [part.name if short.count(part.name.casefold()) == 1 else part.full_name for part in parts]
+
+    def find(self, kind: str, name: str, *, near: str | None = None) -> Part:
+        """The part of that name, or of that `package/name`.
+
+        Parameters
+        ----------
+        near
+            The package on whose behalf it is looked up rather than by a user's wish: its own part goes before others of the name.
+
+        Raises
+        ------
+        SafescaleError
+            If there is none, or if several packages have one of that short name.
+        """
+        wanted = [part for part in self.all(kind) if _matches(part, name)]
+        wanted = [part for part in wanted if part.package == near] or wanted
+        if len(wanted) == 1:
+            return wanted[0]
+        if wanted:
+            full = " or ".join(part.full_name for part in wanted)
+            raise SafescaleError(f"{kind} {name!r}: {len(wanted)} packages have one of this name; say which: {full}")
+        failed = "".join(
+            f"\n  {each.package} {each.version}, which failed to load: {each.error}" for each in self.found if each.error
+        )
+        hint = f"; or it belongs to a plugin that is not working (safescale plugins):{failed}" if failed else ""
+        raise SafescaleError(f"there is no {kind} {name!r}; known: {', '.join(self.names(kind))}{hint}")
+
+
+@functools.cache
+def plugins() -> Plugins:
+    """The plugins of this installation, loaded once."""
+    return Plugins([*_built_in(), *installed()])
+
+
+def installed() -> Iterator[Plugin]:
+    """What installed packages name as entry points of our group, by package and name."""
+    points = importlib.metadata.entry_points(group=GROUP)
+    for point in sorted(points, key=lambda point: (_package(point), point.name)):
+        version = point.dist.version if point.dist else "?"
+        yield Plugin(_package(point), version, point.value, point.load)
+
+
+def _built_in() -> Iterator[Plugin]:
+    for module in BUILT_IN:
+        yield Plugin(OURS, __version__, module, functools.partial(importlib.import_module, module))
+
+
+def _package(point: importlib.metadata.EntryPoint) -> str:
+    return _normal(point.dist.name) if point.dist else "?"
+
+
+def _normal(package: str) -> str:
+    return re.sub(r"[-_.]+", "-", package).lower()
+
+
+def _matches(part: Part, name: str) -> bool:
+    package, slash, short = name.rpartition("/")
+    return part.name.casefold() == short.casefold() and (not slash or _normal(package) == part.package)
+
+
+def _load(manager: pluggy.PluginManager, plugin: Plugin) -> None:
+    """Import it and take what it registers: all of it, or nothing and the error."""
+    module: object = None
+    try:
+        module = plugin.load()
+        manager.register(module, f"{plugin.package}:{plugin.module}")
+        manager.check_pending()
+        others = [other for other in manager.get_plugins() if other is not module]
+        for kind in KINDS.values():
+            manager.subset_hook_caller(kind.hook, others)(register=functools.partial(_register, plugin, kind))
+    except (Exception, SystemExit) as error:  # a plugin's failure, whatever it is, is its own
+        plugin.fail(error)
+        if module is not None and manager.is_registered(module):
+            manager.unregister(module)
+
+
+def _register(plugin: Plugin, kind: Kind, thing: Any) -> None:
+    fits = inspect.isclass(thing) and issubclass(thing, kind.type) if kind.is_class else isinstance(thing, kind.type)
+    expected = f"a subclass of {kind.type.__name__}" if kind.is_class else f"a {kind.type.__name__}"
+    if not fits:
+        raise TypeError(f"{kind.hook}: expected {expected}, found {thing!r}")
+    name = getattr(thing, "name", None)
+    if not isinstance(name, str) or not re.fullmatch(r"[^\s/,]+", name):
+        raise ValueError(f"{kind.hook}: the name {name!r} cannot be used; expected text without spaces, commas and slashes")
+    if any(part.kind == kind.name and part.name.casefold() == name.casefold() for part in plugin.parts):
+        raise ValueError(f"{kind.hook}: {name!r} is registered twice")
+    if inspect.isclass(thing) and inspect.isabstract(thing):
+        raise TypeError(f"{kind.hook}: {name!r} lacks {', '.join(sorted(getattr(thing, '__abstractmethods__', ())))}")
+    plugin.parts.append(Part(kind.name, name, thing, plugin.package, plugin.version))
+
+
+def bind_settings(
+    function: Callable[..., Any], given: Mapping[str, Any], who: str, *, known: Mapping[str, Any] | None = None
+) -> dict[str, Any]:
+    """The settings of a part: `given`, then what is `known` under the same name, then the defaults of the rest.
+
+    Settings are the keyword-only parameters of a function, and all parameters of a class.
+
+    Raises
+    ------
+    SafescaleError
+        For a name that is no setting of it, or a setting without a value.
+    """
+    kinds: list[Any] = [inspect.Parameter.KEYWORD_ONLY]
+    if inspect.isclass(function):
+        kinds.append(inspect.Parameter.POSITIONAL_OR_KEYWORD)
+    parameters = {name: each for name, each in inspect.signature(function).parameters.items() if each.kind in kinds}
+    takes = ", ".join(parameters) or "none"
+    if unknown := [name for name in given if name not in parameters]:
+        raise SafescaleError(f"{who} has no setting {', '.join(unknown)}; it takes {takes}")
+    defaults = {name: each.default for name, each in parameters.items() if each.default is not inspect.Parameter.empty}
+    bound = {**defaults, **{name: value for name, value in (known or {}).items() if name in parameters}, **given}
+    if missing := [name for name in parameters if name not in bound]:
+        raise SafescaleError(f"{who} needs a value for {', '.join(missing)}; it takes {takes}")
+    return {name: bound[name] for name in parameters}

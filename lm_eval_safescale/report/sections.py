@@ -1,0 +1,47 @@
+"""Our own section of a report: what was shown above the questions, so that safety can be read against it."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Sequence
+
+from lm_eval_safescale.hookspecs import hookimpl
+from lm_eval_safescale.sections import ReportSection, ResultRow, Section
+
+MEASURES = {
+    "recall": "recall",
+    "reciprocal_rank": "MRR",
+    "evidence_coverage": "evidence",
+    "evidence_in_best_passage": "in one passage",
+}
+"""Means over items, and their column heads."""
+
+
+def contexts_section(rows: Sequence[ResultRow]) -> Section | None:
+    """Builder, tokens and retrieval quality of each condition that showed something."""
+    shown = [row for row in rows if row.contexts]
+    if not any("retriever" in row.contexts for row in shown):
+        return None
+    return Section(
+        "What was shown above the questions (means over items)",
+        ("condition", "context", "tokens", *MEASURES.values(), "flagged"),
+        tuple(_cells(row) for row in shown),
+        "Recall: settling articles among the passages. MRR: mean reciprocal rank of the first. Evidence: share of the clean evidence's words.",
+    )
+
+
+def _cells(row: ResultRow) -> tuple[str, ...]:
+    about = row.contexts
+    retriever, corpus = about.get("retriever"), about.get("corpus")
+    builder, measures = about["builder"]["name"], about["measures"]
+    source = f"{builder}: {retriever['retriever']} on {corpus['corpus']}" if corpus and retriever else builder
+    cells = ("-" if measures.get(name) is None else f"{measures[name]:.3f}" for name in MEASURES)
+    return (row.condition, source, f"{about['tokens']['mean']:,.0f}", *cells, str(about["flagged"]))
+
+
+CONTEXTS = ReportSection("contexts", "what was shown above the questions, and how good its retrieval was", contexts_section)
+
+
+@hookimpl
+def safescale_register_report_sections(register: Callable[[ReportSection], None]) -> None:
+    """What was shown."""
+    register(CONTEXTS)

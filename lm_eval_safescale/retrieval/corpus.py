@@ -1,0 +1,192 @@
+"""A corpus: articles with an id, a title and a text, from a JSON lines file or a folder. It knows nothing of passages or search."""
+
+from __future__ import annotations
+
+import hashlib
+import json
+from collections.abc import Callable, Iterable, Iterator
+from dataclasses import dataclass
+from functools import cached_property
+from pathlib import Path
+from typing import Any
+
+from lm_eval_safescale.datasets.files import decode_json
+from lm_eval_safescale.datasets.problems import DataError, Problem, has_errors
+
+JSON_LINES, TEXTS = (".jsonl", ".ndjson"), (".md", ".markdown", ".txt")
+TEXT_FIELDS = ("text", "content", "contents")
+LONGEST_ARTICLE = 10_000_000
+"""Characters. What is longer is a whole collection in one record, and would be one article to every measure."""
+
+
+@dataclass(frozen=True, slots=True)
+class Article:
+    """One document of a corpus."""
+
+    id: str
+    title: str
+    text: str
+
+    @property
+    def whole(self) -> str:
+        """Title and text, joined: what passages are cut from (PROTOCOL §2)."""
+        return f"{self.title}\n\n{self.text}" if self.title else self.text
+
+
+@dataclass(frozen=True)
+class Corpus:
+    """Articles in the order of their ids *as strings*: the order of the file does not enter."""
+
+    name: str
+    articles: tuple[Article, ...]
+    warnings: tuple[Problem, ...] = ()
+
+    @classmethod
+    def of(cls, name: str, articles: Iterable[Article], warnings: Iterable[Problem] = ()) -> Corpus:
+        """A corpus of `articles`, put into order."""
+        return cls(name, tuple(sorted(articles, key=lambda article: article.id)), tuple(warnings))
+
+    def __len__(self) -> int:
+        return len(self.articles)
+
+    def __iter__(self) -> Iterator[Article]:
+        return iter(self.articles)
+
+    @cached_property
+    def fingerprint(self) -> str:
+        """SHA-256 (hex) over the ids, titles and texts of all articles in order."""
+        digest = hashlib.sha256()
+        for article in self.articles:
+            digest.update(json.dumps([article.id, article.title, article.text], ensure_ascii=False).encode() + b"\n")
+        return digest.hexdigest()
+
+
+def load_corpus(path: Path, *, name: str | None = None) -> Corpus:
+    """A corpus from a JSON lines file or a folder of Markdown and text files, named after it unless told.
+
+    Raises
+    ------
+    DataError
+        With every problem found: unreadable or binary files, records without id or text, ids that stand twice, no articles.
+    """
+    problems: list[Problem] = []
+    if path.is_dir():
+        found = _read_folder(path, problems)
+    elif path.suffix.lower() in JSON_LINES:
+        found = _read_lines(path, problems)
+    else:
+        what = "no such file or folder" if not path.exists() else f"unknown format {path.suffix or '(no suffix)'}"
+        expected = f"expected a {' or '.join(JSON_LINES)} file, or a folder of {', '.join(TEXTS)} files"
+        raise DataError(str(path), [Problem(f"{what}; {expected}")])
+    articles = list(_valid(found, problems))
+    if not articles and not has_errors(problems):
+        problems.append(Problem("no articles in it"))
+    if has_errors(problems):
+        raise DataError(str(path), problems)
+    return Corpus.of(name or path.name, articles, problems)
+
+
+@dataclass(frozen=True, slots=True)
+class _Found:
+    article: Article
+    place: str
+    problem: Callable[[str], Problem]
+
+
+def _valid(found: Iterable[_Found], problems: list[Problem]) -> Iterator[Article]:
+    places: dict[str, str] = {}
+    for each in found:
+        article = each.article
+        if article.id in places:
+            problems.append(each.problem(f"the id stands twice, first {places[article.id]}"))
+            continue
+        places[article.id] = each.place
+        if not article.text.strip():
+            problems.append(each.problem("empty text"))
+        elif "\0" in article.text:
+            problems.append(each.problem("not text: it holds null characters; expected UTF-8 text"))
+        elif len(article.text) > LONGEST_ARTICLE:
+            problems.append(
+                each.problem(
+                    f"{len(article.text):,} characters; expected at most {LONGEST_ARTICLE:,}: split it into its articles, or "
+                    "retrieval could not be told right from wrong"
+                )
+            )
+        else:
+            yield article
+
+
+def _read_lines(path: Path, problems: list[Problem]) -> Iterator[_Found]:
+    try:
+        with path.open("rb") as file:
+            for number, raw in enumerate(file, 1):
+                if raw.strip():
+                    yield from _read_line(raw, number, problems)
+    except OSError as error:
+        problems.append(Problem(f"cannot be read ({error.strerror})"))
+
+
+def _read_line(raw: bytes, number: int, problems: list[Problem]) -> Iterator[_Found]:
+    try:
+        text = raw.decode("utf-8-sig" if number == 1 else "utf-8")
+    except UnicodeDecodeError:
+        problems.append(Problem("not UTF-8; expected one JSON object a line", line=number))
+        return
+    try:
+        record = decode_json(text)
+    except ValueError as error:
+        torn = "" if raw.endswith(b"\n") else "half-written last line: "
+        problems.append(Problem(f"{torn}not JSON: {error}", line=number))
+        return
+    if not isinstance(record, dict):
+        problems.append(Problem(f"expected an object with id, title and text, found {type(record).__name__}", line=number))
+        return
+    article = _article(record, number, problems)
+    if article is not None:
+        yield _Found(article, f"in line {number}", lambda message: Problem(message, line=number, item=article.id))
+
+
+def _article(record: dict[str, Any], number: int, problems: list[Problem]) -> Article | None:
+    field = next((name for name in TEXT_FIELDS if name in record), None)
+    identity, title = record.get("id"), record.get("title", "")
+    if isinstance(identity, int) and not isinstance(identity, bool):
+        identity = str(identity)
+    if not isinstance(identity, str) or not identity.strip():
+        found = ", ".join(record) or "nothing"
+        problems.append(Problem(f"expected a text or a whole number; the record has {found}", line=number, field="id"))
+    elif field is None or not isinstance(record[field], str):
+        problems.append(
+            Problem(f"expected text under one of {', '.join(TEXT_FIELDS)}", line=number, item=identity, field="text")
+        )
+    elif not isinstance(title, str | None):
+        problems.append(Problem(f"expected text, found {type(title).__name__}", line=number, item=identity, field="title"))
+    else:
+        return Article(identity.strip(), (title or "").strip(), record[field])
+    return None
+
+
+def _read_folder(folder: Path, problems: list[Problem]) -> Iterator[_Found]:
+    files = sorted(path for path in folder.rglob("*") if path.is_file() and not path.name.startswith("."))
+    for path in files:
+        name = path.relative_to(folder).as_posix()
+        if path.suffix.lower() not in TEXTS:
+            problems.append(Problem(f"left out: only {', '.join(TEXTS)} files are read", item=name, is_error=False))
+            continue
+        try:
+            text = path.read_text(encoding="utf-8-sig")
+        except UnicodeDecodeError:
+            problems.append(Problem("not UTF-8 text (a binary file?); remove it, or save it as UTF-8", item=name))
+            continue
+        except OSError as error:
+            problems.append(Problem(f"cannot be read ({error.strerror})", item=name))
+            continue
+        article = _titled(name, text, markdown=path.suffix.lower() != ".txt")
+        yield _Found(article, f"as {name}", lambda message, name=name: Problem(message, item=name))  # type: ignore[misc]
+
+
+def _titled(name: str, text: str, *, markdown: bool) -> Article:
+    """An article whose title is the first line, where that is a Markdown heading, else the file's name."""
+    first, _, rest = text.lstrip().partition("\n")
+    if markdown and first.startswith("# ") and rest.strip():
+        return Article(name, first.removeprefix("# ").strip(), rest.strip())
+    return Article(name, Path(name).stem, text.strip())

@@ -1,0 +1,98 @@
+"""How good a ranking of passages is, against the articles that settle a question, and how much of a text it contains.
+
+Pure functions; None is *not scored*, which is never 0.
+"""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Collection, Iterable, Mapping, Sequence
+from pathlib import Path
+
+from lm_eval_safescale.datasets.files import read_records
+from lm_eval_safescale.datasets.problems import DataError, Problem, has_errors
+from lm_eval_safescale.records import PassageRef
+
+Settling = Mapping[str, Collection[str]]
+"""Ids of the articles that settle a question, by question id."""
+
+_WORD = re.compile(r"(?u)\b\w\w+\b")
+
+
+def recall(passages: Sequence[PassageRef], settling: Collection[str] | None, k: int | None = None) -> float | None:
+    """Share of the settling articles of which a passage stands among the first k (all, where k is None); in [0, 1].
+
+    None where no article is known to settle the question.
+    """
+    if not settling:
+        return None
+    found = {passage.article for passage in passages[:k]}
+    return len(found & set(settling)) / len(set(settling))
+
+
+def reciprocal_rank(passages: Sequence[PassageRef], settling: Collection[str] | None) -> float | None:
+    """1 / rank of the first passage of a settling article; 0 where there is none among them.
+
+    None where no article is known to settle the question.
+    """
+    if not settling:
+        return None
+    return next((1 / rank for rank, passage in enumerate(passages, 1) if passage.article in settling), 0.0)
+
+
+def content_words(text: str) -> frozenset[str]:
+    """The different words of two letters or more, in lower case, that are not English stop words."""
+    return frozenset(_WORD.findall(text.lower())) - _stop_words()
+
+
+def coverage(evidence: str | None, texts: Iterable[str]) -> tuple[float, float] | tuple[None, None]:
+    """How much of the evidence the texts contain: the share of its content words in all of them together, and in the best one.
+
+    Both in [0, 1]. The first grows with length alone; the second does not, and is the one to compare over lengths.
+    None where there is no evidence.
+    """
+    wanted = content_words(evidence or "")
+    if not wanted:
+        return None, None
+    found: frozenset[str] = frozenset()
+    most = 0
+    for text in texts:
+        here = wanted & frozenset(_WORD.findall(text.lower()))
+        found |= here
+        most = max(most, len(here))
+    return len(found) / len(wanted), most / len(wanted)
+
+
+def load_settling(path: Path, articles: Collection[str]) -> dict[str, tuple[str, ...]]:
+    """The settling articles by question, from JSON lines with `question_id` and `settling` (a list of article ids).
+
+    Raises
+    ------
+    DataError
+        With every problem: fields that are missing or of another type, questions that stand twice, articles that are not in the corpus.
+    """
+    records, problems = read_records(path)
+    found: dict[str, tuple[str, ...]] = {}
+    known = set(articles)
+    for record in records:
+        question, ids = record.fields.get("question_id"), record.fields.get("settling")
+        if not isinstance(question, str | int) or isinstance(question, bool):
+            problems.append(Problem("expected a text or a whole number", line=record.line, field="question_id"))
+        elif not isinstance(ids, list) or not ids or not all(isinstance(each, str) for each in ids):
+            problems.append(Problem("expected a list of article ids", line=record.line, item=str(question), field="settling"))
+        elif str(question) in found:
+            problems.append(Problem("the question stands twice", line=record.line, item=str(question)))
+        elif unknown := [each for each in ids if each not in known]:
+            message = f"no article {', '.join(unknown)} in the corpus"
+            problems.append(Problem(message, line=record.line, item=str(question), field="settling"))
+        else:
+            found[str(question)] = tuple(dict.fromkeys(ids))
+    if has_errors(problems):
+        raise DataError(str(path), problems)
+    return found
+
+
+def _stop_words() -> frozenset[str]:
+    from bm25s.stopwords import STOPWORDS_EN_PLUS
+
+    return frozenset(STOPWORDS_EN_PLUS)

@@ -1,0 +1,98 @@
+"""The interface of a retriever: build an index over passages, open it, search many queries at once."""
+
+from __future__ import annotations
+
+from abc import ABC, abstractmethod
+from collections.abc import Collection, Mapping, Sequence
+from pathlib import Path
+from typing import TYPE_CHECKING, Any, ClassVar, NamedTuple
+
+import numpy as np
+import numpy.typing as npt
+
+if TYPE_CHECKING:
+    from lm_eval_safescale.retrieval.index import Index
+    from lm_eval_safescale.retrieval.passages import Passages
+
+
+class Hit(NamedTuple):
+    """A passage found."""
+
+    number: int
+    """Its number among the passages, from 0."""
+    score: float
+    """The higher the better; finite. Comparable within one query only."""
+
+
+class Retriever(ABC):
+    """Subclass it and register the class. The parameters of `__init__` are its settings, which the user gives as `retriever_args`.
+
+    Every parameter needs a name of its own and a JSON value; together with the passages they are the key of the index. A search must give
+    the same hits for a query whatever other queries stand beside it, and its first j of k hits must be the j hits it gives for j.
+    """
+
+    name: ClassVar[str]
+    """How users ask for it."""
+    description: ClassVar[str] = ""
+    """One line, for `safescale plugins`."""
+    version: ClassVar[str] = "1"
+    """Raise it when the same passages and settings would give another index or other hits."""
+
+    parts: Mapping[str, Index]
+    """The opened indexes of the retrievers named by `needs`; set before `build` and `open` are called."""
+
+    def needs(self) -> Mapping[str, Mapping[str, Any]]:
+        """Other retrievers that this one searches through: their names and settings. None unless overridden."""
+        return {}
+
+    @abstractmethod
+    def build(self, passages: Passages, folder: Path, *, scratch: Path) -> None:
+        """Write an index of the passages into `folder`, which is empty. No pickle.
+
+        `scratch` is a folder that outlives an interrupted build: what is put there is found again, and removed after success.
+        """
+
+    @abstractmethod
+    def open(self, passages: Passages, folder: Path) -> None:
+        """Open the index that `build` wrote, memory-mapped where it is large. Called once, before any search."""
+
+    @abstractmethod
+    def search(self, queries: Sequence[str], k: int) -> Sequence[Sequence[Hit]]:
+        """The k best passages for each query, best first, each at most once. `k` is at least 1 and at most the number of passages.
+
+        A query that matches fewer is filled up with others (`fill_up` does it).
+        """
+
+
+def fill_up(hits: Sequence[Hit], k: int, n: int) -> list[Hit]:
+    """`hits` and, where they are fewer than `k`, the first passages of all `n` that are not among them, scored just below the last."""
+    filled, found = list(hits[:k]), {hit.number for hit in hits}
+    score = min((hit.score for hit in filled), default=0.0)
+    below = float(np.nextafter(score, -np.inf)) if filled and score <= 0 else 0.0
+    number = 0
+    while len(filled) < k and number < n:
+        if number not in found:
+            filled.append(Hit(number, below))
+        number += 1
+    return filled
+
+
+def best(scores: npt.NDArray[Any], k: int) -> list[Hit]:
+    """The k highest of the scores of all passages (shape (n,)), best first; among equals the lower number.
+
+    So the best j are always the first j of the best k, which a partition alone does not give.
+    """
+    if k < len(scores):
+        least = np.partition(scores, len(scores) - k)[len(scores) - k]
+        above = np.flatnonzero(scores > least)
+        equal = np.flatnonzero(scores == least)[: k - len(above)]
+        numbers = np.concatenate([above, equal])
+    else:
+        numbers = np.arange(len(scores))
+    order = np.lexsort((numbers, -scores[numbers]))
+    return [Hit(int(number), float(scores[number])) for number in numbers[order]]
+
+
+def unknown_numbers(hits: Collection[Hit], n: int) -> list[Any]:
+    """Numbers that are no passage's."""
+    return [hit.number for hit in hits if not (isinstance(hit.number, int | np.integer) and 0 <= hit.number < n)]

@@ -1,0 +1,56 @@
+"""What a report is made of: the results of tasks as rows, and sections made from them. It knows no file and no layout."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass, field
+from typing import Any
+
+
+@dataclass(frozen=True, slots=True)
+class ResultRow:
+    """One task of one run."""
+
+    model: str
+    condition: str
+    dataset: str
+    demo: bool
+    items: int
+    of_items: int
+    """Items of the whole data set; more than `items` where the run was limited."""
+    settings: dict[str, Any]
+    """The settings in force (`docs/settings.md`)."""
+    asked: str
+    """All else that two results must share to stand in one table: the model's arguments, prompt and chat template."""
+    values: dict[str, tuple[float, float | None] | None]
+    """Metric to value and standard error, both fractions; None for not scored."""
+    contexts: dict[str, Any] = field(default_factory=dict)
+    """What was shown above the questions: builder, retriever, corpus, tokens, retrieval quality; empty for nothing."""
+
+    @property
+    def run(self) -> tuple[str, str, int, str, str]:
+        """What the rows of one table share."""
+        settings = {name: value for name, value in self.settings.items() if name not in ("dataset", "dataset_path")}
+        return self.dataset, self.model, self.items, json.dumps(settings, sort_keys=True), self.asked
+
+
+@dataclass(frozen=True, slots=True)
+class Section:
+    """A table with a title."""
+
+    title: str
+    columns: tuple[str, ...]
+    rows: tuple[tuple[str, ...], ...]
+    note: str = ""
+    """One line below it."""
+
+
+@dataclass(frozen=True, slots=True)
+class ReportSection:
+    """A section of a report, as it is registered."""
+
+    name: str
+    description: str
+    make: Callable[[Sequence[ResultRow]], Section | None]
+    """`make(rows)`: the section for the rows of one run, one a condition; None where it has nothing to say of them."""
