@@ -6,7 +6,8 @@ cd "$root"
 env=$root/.cache/env
 "$root/scripts/environment.sh" "$env"
 "$root/scripts/small-model.sh" "$root/.cache/SmolLM2-135M-Instruct"
+"$root/scripts/small-encoder.sh" "$root/.cache/all-MiniLM-L6-v2"
 "$env/bin/ruff" check .
 "$env/bin/ruff" format --check .
 "$env/bin/mypy"
-SMALL_MODEL_DIR=$root/.cache/SmolLM2-135M-Instruct "$env/bin/python" -m pytest "$@"
+SMALL_MODEL_DIR=$root/.cache/SmolLM2-135M-Instruct ENCODER_DIR=$root/.cache/all-MiniLM-L6-v2 "$env/bin/python" -m pytest "$@"

@@ -1,5 +1,6 @@
 """What the pages say of settings, data, reading and metrics is what the code does."""
 
+import inspect
 import json
 import re
 from collections import Counter
@@ -8,14 +9,18 @@ from statistics import median
 
 import pytest
 
+from lm_eval_safescale.contexts import Draft
+from lm_eval_safescale.contexts.making import measure
 from lm_eval_safescale.datasets import check_file
 from lm_eval_safescale.datasets.columns import ALIASES, LABEL_ALIASES, canonical
 from lm_eval_safescale.datasets.sources import load_demo
 from lm_eval_safescale.metrics import METRICS
 from lm_eval_safescale.metrics.reducers import confidence
+from lm_eval_safescale.plugins import plugins
 from lm_eval_safescale.prompts import load_prompt
 from lm_eval_safescale.reading import read_answer
-from lm_eval_safescale.records import LABEL_NAMES, Context
+from lm_eval_safescale.records import LABEL_NAMES, Context, Item, Passage
+from lm_eval_safescale.retrieval import load_corpus
 from lm_eval_safescale.settings import ANSWER_TOKENS, ENV_PREFIX, REASONING_TOKENS, Settings, load_settings
 
 ROOT = Path(__file__).resolve().parent.parent
@@ -253,3 +258,35 @@ def test_no_relative_link_is_dead(path):
         target = (path.parent / name).resolve() if name else path
         assert target.exists(), link
         assert not anchor or target.suffix != ".md" or anchor in anchors(target), link
+
+
+# --- retrieval ----------------------------------------------------------------------------------------------------------
+
+
+def test_every_task_that_retrieves_is_listed_and_has_a_file():
+    listed = {code(row[0])[0] for row in table(page("retrieval.md"), "task", "above the question stands")}
+    files = {path.stem: path.read_text(encoding="utf-8") for path in (ROOT / "task_configs").glob("*.yaml")}
+    assert listed == {"radsafe"} | {name for name, text in files.items() if "safescale_retrieval" in text}
+
+
+def test_the_settings_of_our_retrievers_are_listed_with_their_defaults():
+    for row in table(page("retrieval.md"), "`retriever`"):
+        (part,) = [part for part in plugins().all("retriever") if part.name == code(row[0])[0]]
+        parameters = inspect.signature(part.thing).parameters
+        assert [name for name in code(row[2]) if name in parameters] == list(parameters)
+
+
+def test_every_measure_of_a_context_is_explained():
+    passage = Passage("a#1", "a", "", "The vein is dilated.", 1.0, 1)
+    item = Item("q", "Which?", {"A": "x", "B": "y"}, "A", evidence={"clean": "A dilated vein."})
+    measured = measure(item, Draft(passage.text, (passage,) * 10), {"q": ["a"]})
+    assert {name for row in table(page("retrieval.md"), "measure") for name in code(row[0])} == set(measured)
+
+
+def test_the_datasheet_has_the_fingerprint_of_the_articles():
+    corpus = load_corpus(ROOT / "data" / "radsafe_demo" / "corpus.jsonl")
+    assert f"`{corpus.fingerprint}`" in DATASHEET.read_text(encoding="utf-8")
+    words = [len(article.text.split()) for article in corpus]
+    assert f"{len(corpus)} articles (`id`, `title`, `text`) of {min(words)} to {max(words)} words" in DATASHEET.read_text(
+        encoding="utf-8"
+    )
