@@ -5,7 +5,9 @@ Everything that a name in the settings stands for is looked up here, so that tas
 
 from __future__ import annotations
 
+import functools
 import inspect
+import json
 from collections.abc import Collection, Mapping, Sequence
 from dataclasses import dataclass, field
 from functools import cached_property
@@ -25,7 +27,7 @@ from lm_eval_safescale.contexts import (
 from lm_eval_safescale.datasets import DEMO, Dataset, data_folder, load_file, recheck
 from lm_eval_safescale.errors import SafescaleError, reason_of
 from lm_eval_safescale.metrics import Metric, Params
-from lm_eval_safescale.plugins import OURS, Part, bind_settings, plugins
+from lm_eval_safescale.plugins import OURS, Part, bind_settings, parameters_of, plugins
 from lm_eval_safescale.reading import AnswerReader
 from lm_eval_safescale.records import Answers, Item, Passage, Reading, Status
 from lm_eval_safescale.retrieval import (
@@ -92,7 +94,7 @@ def load_part(
     """The data set of a registered source."""
     who = f"data set {part.name} ({part.provided_by})"
     load = part.thing.load
-    takes = inspect.signature(load).parameters
+    takes = parameters_of(load, who)
     ours = {"columns": columns, "evidence": evidence, "local_only": local_only}
     if columns and "columns" not in takes:
         raise SafescaleError(f"{who} does not take columns; its fields are fixed")
@@ -108,6 +110,8 @@ def load_part(
         raise SafescaleError(f"{who} cannot be loaded: {type(error).__name__}: {reason_of(error)}") from error
     if not isinstance(dataset, Dataset):
         raise SafescaleError(f"{who}: expected a Dataset, found {type(dataset).__name__}")
+    if odd := next((each for each in dataset.items if not isinstance(each, Item)), None):
+        raise SafescaleError(f"{who}: expected Items, found {type(odd).__name__} (dataset_from_records makes them)")
     return dataset if part.is_ours else recheck(dataset, evidence)
 
 
@@ -176,9 +180,30 @@ def try_metrics(metrics: Sequence[AskedMetric], dataset: Dataset, draws: int) ->
 
 
 def find_reader(settings: Settings) -> AnswerReader:
-    """What reads the letter."""
-    reader: AnswerReader = find("answer reader", settings, "reader").thing
-    return reader
+    """What reads the letter, tried on a few outputs, so that a broken one is found before a model is asked."""
+    part = find("answer reader", settings, "reader")
+    reader: AnswerReader = part.thing
+    if part.is_ours:
+        return reader
+    checked = AnswerReader(reader.name, reader.description, functools.partial(_read_letter, part))
+    for text in ("", "A", "Answer: B", "I do not know."):
+        checked.read(text, {"A": "Yes", "B": "No"})
+    return checked
+
+
+def _read_letter(part: Part, text: str, options: Mapping[str, str]) -> str | None:
+    who = f"answer reader {part.name} ({part.provided_by})"
+    try:
+        letter = part.thing.read(text, options)
+    except Exception as error:
+        raise SafescaleError(
+            f"{who} failed for the output {text[:80]!r}: {type(error).__name__}: {reason_of(error)}"
+        ) from error
+    if letter is not None and (not isinstance(letter, str) or letter not in options):
+        raise SafescaleError(
+            f"{who} gave {letter!r} for the output {text[:80]!r}; expected one of {', '.join(options)}, or None"
+        )
+    return letter
 
 
 # --- corpora and indexes ------------------------------------------------------------------------------------------------
@@ -211,13 +236,17 @@ def load_settings_settling(settings: Settings, corpus: Corpus) -> Settling | Non
     return None
 
 
-def make_index(part: Part, args: Mapping[str, Any], passages: Passages, store: Store) -> Index:
-    """An index by a registered retriever, and by those that it searches through."""
+def make_index(
+    part: Part, args: Mapping[str, Any], passages: Passages, store: Store, *, through: tuple[Part, ...] = ()
+) -> Index:
+    """An index by a registered retriever, and by those that it searches through. `through` are those on whose behalf it is made."""
     who = f"retriever {part.name} ({part.provided_by})"
+    if part in through:
+        raise SafescaleError(f"{who} cannot search through itself")
     bound = bind_settings(part.thing, args, who)
     try:
         retriever: Retriever = part.thing(**bound)
-        needs = retriever.needs()
+        needs = {name: dict(its_args) for name, its_args in retriever.needs().items()}
     except SafescaleError:
         raise
     except Exception as error:
@@ -225,9 +254,7 @@ def make_index(part: Part, args: Mapping[str, Any], passages: Passages, store: S
     parts = {}
     for name, its_args in needs.items():
         needed = plugins().find("retriever", name, near=part.package)
-        if needed == part:
-            raise SafescaleError(f"{who} cannot search through itself")
-        parts[name] = make_index(needed, its_args, passages, store)
+        parts[name] = make_index(needed, its_args, passages, store, through=(*through, part))
     return open_index(retriever, passages, store, settings=bound, provided_by=part.package, parts=parts)
 
 
@@ -287,7 +314,7 @@ def builder_of(condition: Part, settings: Settings) -> Part | None:
     builder = condition.thing.builder
     if builder is None:
         return None
-    if builder == RAG and condition.is_ours:
+    if _builds_by_setting(condition):
         return find("context builder", settings, "context_builder")
     return plugins().find("context builder", builder, near=condition.package)
 
@@ -313,15 +340,22 @@ def contexts_of(condition: Part, dataset: Dataset, settings: Settings, model: Mo
         if made.condition == condition.name:
             check_belongs(made, dataset, settings.contexts)
             _check_window(made, settings, model)
+            _check_made_as_asked(made, condition, settings)
             return made
-    return _build(builder, condition.thing, dataset, settings, model)
+    return _build(builder, condition, dataset, settings, model)
 
 
-def _build(part: Part, condition: Condition, dataset: Dataset, settings: Settings, model: ModelFacts | None) -> ContextSet:
+def _builds_by_setting(condition: Part) -> bool:
+    """Whether `context_builder` and `builder_args` are about it."""
+    return bool(condition.is_ours and condition.thing.builder == RAG)
+
+
+def _build(part: Part, shown: Part, dataset: Dataset, settings: Settings, model: ModelFacts | None) -> ContextSet:
     builder: ContextBuilder = part.thing
+    condition: Condition = shown.thing
     who = f"context builder {part.name} ({part.provided_by})"
-    given = {**(settings.builder_args if condition.builder == RAG else {}), **condition.args}
-    bound = bind_settings(builder.build, given, who, known=settings.model_dump())
+    given = {**(settings.builder_args if _builds_by_setting(shown) else {}), **condition.args}
+    bound = bind_settings(builder.build, given, who, known=settings.model_dump(mode="json"))
     bench = _bench(builder, settings, model)
     contexts = make_contexts(
         builder, dataset.items, bench, settings=bound, settling=lambda: _settling(bench), provided_by=part.provided_by
@@ -337,7 +371,10 @@ def _build(part: Part, condition: Condition, dataset: Dataset, settings: Setting
     }
     if (index := bench.searched) is not None:
         about |= {"retriever": dict(index.about), "corpus": index.passages.describe()}
-    return ContextSet(about, contexts)
+    try:
+        return ContextSet(json.loads(json.dumps(about)), contexts)  # as it is read again from a file
+    except TypeError as error:
+        raise SafescaleError(f"{who}: a setting is no JSON value: {error}") from None
 
 
 def _settling(bench: Bench) -> Settling | None:
@@ -369,6 +406,32 @@ def _window(settings: Settings, model: ModelFacts) -> int | None:
             "lower max_context_tokens"
         )
     return stated or model.window
+
+
+def _check_made_as_asked(made: ContextSet, condition: Part, settings: Settings) -> None:
+    """SafescaleError if the file was built with other settings than the user gave beside it: one of the two is not meant."""
+    builder, corpus, retriever = (made.about.get(name) or {} for name in ("builder", "corpus", "retriever"))
+    its = retriever.get("settings", {})
+    built_with = {
+        "context_builder": builder.get("name") if _builds_by_setting(condition) else None,
+        "top_k": None if "top_k" in condition.thing.args else builder["settings"].get("top_k"),
+        "retriever": retriever.get("retriever"),
+        "retriever_args": {name: its[name] for name in settings.retriever_args if name in its} if retriever else None,
+        "corpus": corpus.get("corpus"),
+        "chunk_tokens": corpus.get("size"),
+        "chunk_overlap": corpus.get("overlap"),
+        "chunk_tokenizer": corpus.get("tokenizer"),
+    }
+    for name, value in built_with.items():
+        asked = getattr(settings, name)
+        if name in settings.model_fields_set and None not in (asked, value) and _short(asked) != _short(value):
+            raise SafescaleError(
+                f"{settings.contexts}: built with {name} {value!r}, but {name} is set to {asked!r}; leave {name} out, or build it again"
+            )
+
+
+def _short(value: object) -> object:
+    return value.rpartition("/")[2].casefold() if isinstance(value, str) else value
 
 
 def _check_window(made: ContextSet, settings: Settings, model: ModelFacts | None) -> None:

@@ -104,7 +104,7 @@ class Plugins:
         manager = pluggy.PluginManager(GROUP)
         manager.add_hookspecs(hookspecs)
         for plugin in self.found:
-            _load(manager, plugin)
+            _load(manager, plugin, [part for other in self.found if other.package == plugin.package for part in other.parts])
 
     def all(self, kind: str) -> list[Part]:
         """Every part of a kind; ours first, then by package and in the order in which they were registered."""
@@ -175,8 +175,8 @@ def _matches(part: Part, name: str) -> bool:
     return part.name.casefold() == short.casefold() and (not slash or _normal(package) == part.package)
 
 
-def _load(manager: pluggy.PluginManager, plugin: Plugin) -> None:
-    """Import it and take what it registers: all of it, or nothing and the error."""
+def _load(manager: pluggy.PluginManager, plugin: Plugin, taken: Iterable[Part]) -> None:
+    """Import it and take what it registers: all of it, or nothing and the error. `taken` are parts of the same package."""
     module: object = None
     try:
         module = plugin.load()
@@ -184,14 +184,22 @@ def _load(manager: pluggy.PluginManager, plugin: Plugin) -> None:
         manager.check_pending()
         others = [other for other in manager.get_plugins() if other is not module]
         for kind in KINDS.values():
-            manager.subset_hook_caller(kind.hook, others)(register=functools.partial(_register, plugin, kind))
+            manager.subset_hook_caller(kind.hook, others)(register=functools.partial(_register, plugin, taken, kind))
     except (Exception, SystemExit) as error:  # a plugin's failure, whatever it is, is its own
         plugin.fail(error)
         if module is not None and manager.is_registered(module):
             manager.unregister(module)
 
 
-def _register(plugin: Plugin, kind: Kind, thing: Any) -> None:
+def _register(plugin: Plugin, taken: Iterable[Part], kind: Kind, thing: Any) -> None:
+    name = name_of(kind, thing)
+    if any(part.kind == kind.name and part.name.casefold() == name.casefold() for part in (*taken, *plugin.parts)):
+        raise ValueError(f"{kind.hook}: {name!r} is registered twice")
+    plugin.parts.append(Part(kind.name, name, thing, plugin.package, plugin.version))
+
+
+def name_of(kind: Kind, thing: Any) -> str:
+    """The name under which a thing can be registered as a part of that kind; TypeError or ValueError if it cannot."""
     fits = inspect.isclass(thing) and issubclass(thing, kind.type) if kind.is_class else isinstance(thing, kind.type)
     expected = f"a subclass of {kind.type.__name__}" if kind.is_class else f"a {kind.type.__name__}"
     if not fits:
@@ -199,11 +207,9 @@ def _register(plugin: Plugin, kind: Kind, thing: Any) -> None:
     name = getattr(thing, "name", None)
     if not isinstance(name, str) or not re.fullmatch(r"[^\s/,]+", name):
         raise ValueError(f"{kind.hook}: the name {name!r} cannot be used; expected text without spaces, commas and slashes")
-    if any(part.kind == kind.name and part.name.casefold() == name.casefold() for part in plugin.parts):
-        raise ValueError(f"{kind.hook}: {name!r} is registered twice")
     if inspect.isclass(thing) and inspect.isabstract(thing):
         raise TypeError(f"{kind.hook}: {name!r} lacks {', '.join(sorted(getattr(thing, '__abstractmethods__', ())))}")
-    plugin.parts.append(Part(kind.name, name, thing, plugin.package, plugin.version))
+    return name
 
 
 def bind_settings(
@@ -221,7 +227,7 @@ def bind_settings(
     kinds: list[Any] = [inspect.Parameter.KEYWORD_ONLY]
     if inspect.isclass(function):
         kinds.append(inspect.Parameter.POSITIONAL_OR_KEYWORD)
-    parameters = {name: each for name, each in inspect.signature(function).parameters.items() if each.kind in kinds}
+    parameters = {name: each for name, each in parameters_of(function, who).items() if each.kind in kinds}
     takes = ", ".join(parameters) or "none"
     if unknown := [name for name in given if name not in parameters]:
         raise SafescaleError(f"{who} has no setting {', '.join(unknown)}; it takes {takes}")
@@ -230,3 +236,11 @@ def bind_settings(
     if missing := [name for name in parameters if name not in bound]:
         raise SafescaleError(f"{who} needs a value for {', '.join(missing)}; it takes {takes}")
     return {name: bound[name] for name in parameters}
+
+
+def parameters_of(function: Any, who: str) -> Mapping[str, inspect.Parameter]:
+    """The parameters of what a part is made of; SafescaleError if it is nothing that can be called."""
+    try:
+        return inspect.signature(function).parameters
+    except (TypeError, ValueError) as error:
+        raise SafescaleError(f"{who}: expected a function, found {function!r} ({reason_of(error)})") from None

@@ -161,7 +161,7 @@ class Status(StrEnum):
     TRUNCATED = "truncated"
     """The output stopped inside the model's reasoning: there is no answer in it to read."""
     ERROR = "error"
-    """The backend gave nothing: the model was not heard, so the draw is *not scored*."""
+    """The backend gave nothing, or a plugin's reader failed: the model was not heard, so the draw is *not scored*."""
 
 
 @dataclass(frozen=True, slots=True)

@@ -137,3 +137,47 @@ def test_a_model_that_reasons_first_has_4096_tokens_and_any_other_10(reasoning, 
 def test_settings_do_not_change_once_made():
     with pytest.raises(ValueError, match="frozen"):
         load().draws = 3
+
+
+# --- retrieval ----------------------------------------------------------------------------------------------------------
+
+
+def test_passages_are_cut_and_shown_as_published_unless_told():
+    settings = load()
+    assert (settings.chunk_tokens, settings.chunk_overlap, settings.top_k, settings.retriever) == (300, 50, 10, "bm25")
+    assert (settings.corpus, settings.corpus_path, settings.max_context_tokens, settings.contexts) == (None, None, None, None)
+
+
+@pytest.mark.parametrize(
+    ("name", "value"),
+    [
+        ("chunk_tokens", 0), ("chunk_tokens", True), ("chunk_overlap", -1), ("top_k", 0), ("top_k", 1001), ("top_k", False),
+        ("max_context_tokens", 0), ("max_context_tokens", True), ("retriever_args", [1]), ("retriever_args", "{oops"),
+        ("builder_args", "no"), ("metrics", [1]), ("metrics", {"a": 1}), ("metrics", "{oops"), ("corpus_path", 7),
+    ],
+)  # fmt: skip
+def test_a_retrieval_setting_that_cannot_be_is_named_with_its_value_and_place(name, value):
+    with pytest.raises(SafescaleError, match=rf"{name}.* = .* \(--metadata\)"):
+        load({name: value})
+
+
+def test_settings_of_a_retriever_are_json_in_a_variable():
+    assert load(SAFESCALE_RETRIEVER_ARGS='{"b": 0.5}').retriever_args == {"b": 0.5}
+    assert load(SAFESCALE_BUILDER_ARGS='{"x": [1]}').builder_args == {"x": [1]}
+
+
+@pytest.mark.parametrize("given", ["a, b", ["a", "b"], {"a": {}, "b": {}}, '["a", "b"]', '{"a": {}, "b": {}}'])
+def test_metrics_are_named_in_a_list_or_with_their_settings(given):
+    assert load({"metrics": given}).metrics == {"a": {}, "b": {}}
+
+
+def test_a_named_corpus_and_a_corpus_of_one_s_own_are_not_given_together():
+    with pytest.raises(SafescaleError, match=r"corpus \('demo'\) and corpus_path \('x.jsonl'\) are both set"):
+        load({"corpus": "demo", "corpus_path": "x.jsonl"})
+    settings = load({"corpus_path": "x.jsonl"}, SAFESCALE_CORPUS="demo")
+    assert (settings.corpus, str(settings.corpus_path)) == (None, "x.jsonl")
+
+
+def test_where_only_settings_may_stand_another_name_is_refused():
+    with pytest.raises(SafescaleError, match=r"no setting of this name: chunk_token \(did you mean chunk_tokens\?\)"):
+        load_settings({"chunk_token": 3}, environ={}, strict=True)

@@ -10,7 +10,7 @@ from typing import Annotated, Any
 
 import typer
 from rich.console import Console
-from rich.table import Table
+from rich.table import Column, Table
 from rich.text import Text
 
 from lm_eval_safescale.datasets import printable
@@ -137,7 +137,7 @@ def _show(item: str, context: Any) -> None:
         style="bold",
     )
     if context.passages:
-        grid = Table("rank", "score", "passage")
+        grid = Table("rank", "score", Column("passage", overflow="fold"))
         for passage in context.passages:
             grid.add_row(str(passage.rank), f"{passage.score:.4f}", Text(printable(passage.id)))
         console.print(grid)

@@ -3,11 +3,13 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass
 from pathlib import Path
-from typing import Annotated
+from typing import Annotated, Literal
 
 import typer
+from rich.cells import cell_len
 from rich.console import Console
 from rich.table import Table
 from rich.text import Text
@@ -36,11 +38,13 @@ def table(
     """The safety table of finished runs: rates in percent with their standard errors, a column for each condition."""
     rows = read_results(paths)
     runs = {row.run: [other for other in rows if other.run == row.run] for row in rows}
+    sections = {run: list(_sections(columns)) for run, columns in runs.items()}
     widest = max(100, *(NAMES_WIDTH + COLUMN_WIDTH * len(columns) for columns in runs.values()))
-    console = Console(record=svg is not None, width=None if svg is None else widest, highlight=False)
-    for columns in runs.values():
+    needed = (1 + sum(column.width for column in _columns_of(section)) for each in sections.values() for section in each)
+    console = Console(record=svg is not None, width=None if svg is None else max([widest, *needed]), highlight=False)
+    for run, columns in runs.items():
         _print(console, columns)
-        for section in _sections(columns):
+        for section in sections[run]:
             _print_section(console, section)
     if svg is not None:
         drawn = console.export_svg(title="safescale table")
@@ -52,27 +56,52 @@ def _print(console: Console, rows: list[ResultRow]) -> None:
     first = rows[0]
     model = Path(first.model).name if Path(first.model).is_absolute() else first.model
     title = f"{model} on {first.dataset}" + (" - DEMO: no clinical claim may rest on it" if first.demo else "")
-    console.print(Text(title), style="bold")
-    fitting = max(1, (console.width - NAMES_WIDTH) // COLUMN_WIDTH)
-    for start in range(0, len(rows), fitting):  # what does not fit beside goes below: no figure is cut
-        console.print(_grid(rows, rows[start : start + fitting]))
+    console.print(Text(printable(title)), style="bold")
+    added = dict.fromkeys(name for row in rows for name in row.values if name not in METRIC_ROWS)
+    metrics = METRIC_ROWS | {name: name.replace("_", " ") for name in added}
+    columns = [Column("percent ± standard error", list(metrics.values()))]
+    for row in rows:
+        items = f"{row.items}" if row.items == row.of_items else f"{row.items} of {row.of_items}"
+        columns.append(Column(f"{row.condition}\n{items} items", [_cell(row, metric) for metric in metrics], "right"))
+    _print_columns(console, columns)
     draws, threshold = first.settings["draws"], first.settings["overconfidence_threshold"]
     sampled = (
         f"Confidence from K = {draws} samples a question; overconfident from {threshold:.2f}." if draws else "No samples drawn."
     )
-    console.print(sampled + _changed(first), style="dim")
+    console.print(Text(printable(sampled + _changed(first))), style="dim")
 
 
-def _grid(rows: list[ResultRow], beside: list[ResultRow]) -> Table:
-    grid = Table()
-    grid.add_column("percent ± standard error", no_wrap=True, min_width=NAMES_WIDTH - 4)
-    for row in beside:
-        items = f"{row.items}" if row.items == row.of_items else f"{row.items} of {row.of_items}"
-        grid.add_column(f"{row.condition}\n{items} items", justify="right", no_wrap=True)
-    added = dict.fromkeys(name for row in rows for name in row.values if name not in METRIC_ROWS)
-    for metric, name in (METRIC_ROWS | {name: name.replace("_", " ") for name in added}).items():
-        grid.add_row(name, *(_cell(row, metric) for row in beside))
-    return grid
+@dataclass(frozen=True, slots=True)
+class Column:
+    """A column of a table; the texts are of data and plugins, and no markup."""
+
+    head: str
+    cells: Sequence[str]
+    justify: Literal["left", "right"] = "left"
+
+    @property
+    def width(self) -> int:
+        """Cells on the screen, with padding and border."""
+        return 3 + max(cell_len(line) for text in (self.head, *self.cells) for line in printable(text).split("\n"))
+
+
+def _print_columns(console: Console, columns: Sequence[Column], title: str = "") -> None:
+    """The columns beside the first one, as far as they fit; the others below, beside the first one again: nothing is cut."""
+    first, *others = columns
+    room = console.width - 1 - first.width
+    while True:
+        beside = [others.pop(0)] if others else []
+        while others and sum(column.width for column in (*beside, others[0])) <= room:
+            beside.append(others.pop(0))
+        grid = Table(title=Text(printable(title), style="bold") if title else None, title_justify="left")
+        for column in (first, *beside):
+            grid.add_column(Text(printable(column.head)), justify=column.justify, overflow="fold")
+        for cells in zip(*(column.cells for column in (first, *beside)), strict=True):
+            grid.add_row(*(Text(printable(cell)) for cell in cells))
+        console.print(grid)
+        title = ""
+        if not others:
+            break
 
 
 def _sections(rows: list[ResultRow]) -> Iterator[Section]:
@@ -83,20 +112,27 @@ def _sections(rows: list[ResultRow]) -> Iterator[Section]:
         try:
             section = part.thing.make(rows)
             if section is not None:
-                yield Section(section.title, tuple(section.columns), tuple(map(tuple, section.rows)), section.note)
+                yield _as_text(section)
         except Exception as error:
-            Console(stderr=True).print(
-                f"report section {part.name} ({part.provided_by}) failed: {error!r}", style="red", markup=False
-            )
+            who = f"report section {part.name} ({part.provided_by})"
+            Console(stderr=True, soft_wrap=True).print(printable(f"{who} failed: {error!r}"), style="red", markup=False)
+
+
+def _as_text(section: Section) -> Section:
+    columns, rows = tuple(map(str, section.columns)), tuple(tuple(map(str, row)) for row in section.rows)
+    if not columns or (odd := [row for row in rows if len(row) != len(columns)]):
+        raise ValueError(f"{len(odd[0])} cells in a row of {len(columns)} columns" if columns else "no columns")
+    return Section(str(section.title), columns, rows, str(section.note))
+
+
+def _columns_of(section: Section) -> list[Column]:
+    cells = ([row[number] for row in section.rows] for number in range(len(section.columns)))
+    heads = enumerate(zip(section.columns, cells, strict=True))
+    return [Column(head, each, "right" if number > 1 else "left") for number, (head, each) in heads]
 
 
 def _print_section(console: Console, section: Section) -> None:
-    grid = Table(title=Text(printable(section.title), style="bold"), title_justify="left")
-    for number, column in enumerate(section.columns):
-        grid.add_column(Text(printable(column)), justify="right" if number > 1 else "left", no_wrap=True)
-    for row in section.rows:
-        grid.add_row(*(Text(printable(str(cell))) for cell in row))
-    console.print(grid)
+    _print_columns(console, _columns_of(section), section.title)
     if section.note:
         console.print(Text(printable(section.note)), style="dim")
 

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
+from itertools import accumulate
 from typing import Any, Protocol
 
 from lm_eval_safescale.errors import SafescaleError
@@ -15,6 +16,8 @@ RULE = "\n\n---\n\n"
 QUESTION_TOKENS, ANSWER_TOKENS, MARGIN_TOKENS = 2048, 4096, 1000
 """What of a model's window is kept free for the question, the answer, and safety (PROTOCOL §2)."""
 RESERVED_TOKENS = QUESTION_TOKENS + ANSWER_TOKENS + MARGIN_TOKENS
+NEAR = 32
+"""Tokens by which the count of a text and the sum over two parts of it may differ, at most."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -75,6 +78,8 @@ def join(passages: Sequence[Passage]) -> str:
 
 def evidence(items: Sequence[Item], _: Workbench, *, evidence: str) -> list[Draft]:
     """The item's own evidence of that name."""
+    if lacking := [item.question_id for item in items if not item.evidence.get(evidence)]:
+        raise SafescaleError(f"{len(lacking)} items have no {evidence} evidence, the first {lacking[0]}")
     return [Draft(item.evidence[evidence]) for item in items]
 
 
@@ -92,43 +97,51 @@ def padded(items: Sequence[Item], tools: Workbench, *, top_k: int) -> list[Draft
     drafts = []
     for passages in tools.search([item.question for item in items], top_k):
         (goal,) = tools.tokenizer.count([join(passages)])
-        drafts.append(
-            Draft(_repeated(passages[0].text, goal, tools.tokenizer), (passages[0],), notes={"length_of_top_k": top_k})
-        )
+        text = _repeated(passages[0].text, goal, tools.tokenizer)
+        drafts.append(Draft(text, (passages[0],), notes={"tokens_of_top_k": goal}))
     return drafts
 
 
 def _repeated(text: str, goal: int, tokenizer: Tokenizer) -> str:
-    """A text and its repetitions, `goal` tokens in all."""
+    """A text and its repetitions, `goal` tokens in all; where no cut gives just as many, the most that are not more."""
     whole, rule = tokenizer.count([text, RULE])
     if goal <= whole:
         return text
     repeated = RULE.join([text] * (goal // (whole + rule) + 2))
-    blocks = tokenizer.blocks(repeated, goal)
-    return repeated[slice(*blocks[0])].rstrip()
+    tokens = tokenizer.blocks(repeated, 1)
+    best, most = text, whole
+    for more in sorted(range(-NEAR, NEAR), key=abs):  # the tokens of a beginning need not be the first tokens of the whole
+        if not 0 < goal + more <= len(tokens):
+            continue
+        beginning = repeated[: tokens[goal + more - 1][1]]
+        (count,) = tokenizer.count([beginning])
+        if most < count <= goal:
+            best, most = beginning, count
+        if count == goal:
+            break
+    return best
 
 
-def max_context(
-    items: Sequence[Item], tools: Workbench, *, context_tokens: int | None = None, max_passages: int = 10_000
-) -> list[Draft]:
+def max_context(items: Sequence[Item], tools: Workbench, *, context_tokens: int | None = None) -> list[Draft]:
     """Ranked passages up to the model's window, or up to `context_tokens`: whole passages, best first, until the next does not fit.
 
     The budget is the window less `RESERVED_TOKENS`; one that the window cannot hold is an error, never shrunk.
     """
     budget = _budget(tools, context_tokens)
-    least = max(1, budget // 400)
-    ranked = tools.search([item.question for item in items], min(max_passages, least))
-    (rule,) = tools.tokenizer.count([RULE])
-    depth, exhausted = len(ranked[0]) if ranked else 0, False
-    while True:
-        chosen = [_fitting(passages, tools.count(passages), rule, budget) for passages in ranked]
-        if exhausted or depth >= max_passages or not any(len(few) == depth for few in chosen):
-            break
-        deeper = tools.search([item.question for item in items], min(max_passages, 2 * depth))
-        exhausted = len(deeper[0]) < min(max_passages, 2 * depth)
-        ranked, depth = deeper, len(deeper[0])
-    whole_corpus = [exhausted and len(few) == depth for few in chosen]
-    return [_filled(item, few, budget, tools, whole) for item, few, whole in zip(items, chosen, whole_corpus, strict=True)]
+    drafts: dict[int, Draft] = {}
+    left, depth = list(range(len(items))), max(1, budget // 400)
+    while left:
+        ranked = dict(zip(left, tools.search([items[number].question for number in left], depth), strict=True))
+        for number, passages in ranked.items():
+            fitting = _fitting(passages, tools, budget)
+            whole_corpus = len(fitting) == len(passages) < depth
+            if not fitting:
+                raise SafescaleError(_no_room(items[number], passages[0], tools, budget))
+            if whole_corpus or len(fitting) < len(passages):
+                notes = {"budget": budget, "whole_corpus": whole_corpus}
+                drafts[number] = Draft(join(fitting), tuple(fitting), notes=notes)
+        left, depth = [number for number in left if number not in drafts], 2 * depth
+    return [drafts[number] for number in range(len(items))]
 
 
 def _budget(tools: Workbench, context_tokens: int | None) -> int:
@@ -156,26 +169,31 @@ def _budget(tools: Workbench, context_tokens: int | None) -> int:
     return free if context_tokens is None else context_tokens
 
 
-def _fitting(passages: Sequence[Passage], counts: Sequence[int], rule: int, budget: int) -> Sequence[Passage]:
-    """The longest beginning of the ranking that fits the budget."""
-    total = -rule
-    for number, count in enumerate(counts):
-        total += rule + count
-        if total > budget:
-            return passages[:number]
-    return passages
+def _fitting(passages: Sequence[Passage], tools: Workbench, budget: int) -> Sequence[Passage]:
+    """The longest beginning of the ranking that fits the budget, counted as the one text that it becomes."""
+    counts = tools.count(passages)
+
+    def tokens(number: int) -> int:
+        (count,) = tools.tokenizer.count([join(passages[:number])])
+        return count
+
+    rule = tokens(2) - sum(counts[:2]) if len(passages) > 1 else 0  # in its place: tokens merge across its borders
+    sums = accumulate((count + rule for count in counts[1:]), initial=counts[0])
+    fitting = sum(total <= budget for total in sums)  # a good guess, to be mended by counting
+    while (used := tokens(fitting)) > budget:
+        fitting -= 1
+    while (
+        fitting < len(passages) and used + rule + counts[fitting] <= budget + NEAR and (used := tokens(fitting + 1)) <= budget
+    ):
+        fitting += 1
+    return passages[:fitting]
 
 
-def _filled(item: Item, passages: Sequence[Passage], budget: int, tools: Workbench, whole_corpus: bool) -> Draft:
-    while passages:
-        text = join(passages)
-        (tokens,) = tools.tokenizer.count([text])
-        if tokens <= budget:  # counted as one text; joined tokens may differ by a few from their sum
-            return Draft(text, tuple(passages), notes={"budget": budget, "whole_corpus": whole_corpus})
-        passages, whole_corpus = passages[:-1], False
-    raise SafescaleError(
-        f"item {item.question_id}: not even the best passage fits the budget of {budget:,} tokens; use smaller passages (chunk_tokens) or "
-        "a larger window (max_context_tokens)"
+def _no_room(item: Item, passage: Passage, tools: Workbench, budget: int) -> str:
+    (tokens,) = tools.count([passage])
+    return (
+        f"item {item.question_id}: not even the best passage ({passage.id}, {tokens:,} tokens) fits the budget of {budget:,} tokens; use "
+        "smaller passages (chunk_tokens) or a larger window (max_context_tokens)"
     )
 
 

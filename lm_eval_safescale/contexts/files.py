@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import json
 import os
 import uuid
@@ -11,7 +12,7 @@ from pathlib import Path
 from typing import Any
 
 from lm_eval_safescale.datasets import DataError, Dataset, Problem
-from lm_eval_safescale.datasets.files import read_records
+from lm_eval_safescale.datasets.files import Record, read_records
 from lm_eval_safescale.datasets.problems import has_errors
 from lm_eval_safescale.errors import SafescaleError
 from lm_eval_safescale.records import Context
@@ -67,10 +68,11 @@ def write_contexts(path: Path, made: ContextSet) -> None:
             file.flush()
             os.fsync(file.fileno())
         unfinished.replace(path)
-    except OSError as error:
-        raise SafescaleError(f"{path} cannot be written: {error.strerror or error}") from error
+    except (OSError, UnicodeError) as error:
+        raise SafescaleError(f"{path} cannot be written: {getattr(error, 'strerror', None) or error}") from error
     finally:
-        unfinished.unlink(missing_ok=True)
+        with contextlib.suppress(OSError):  # it is not there, or its folder is none
+            unfinished.unlink()
 
 
 def _line(value: Mapping[str, Any]) -> str:
@@ -98,13 +100,14 @@ def read_contexts(path: Path) -> ContextSet:
         raise DataError(
             str(path), [Problem(f"{found}; expected contexts of version {FORMAT}, built by safescale contexts build", line=1)]
         )
+    problems += _problems_of_header(header)
     contexts: dict[str, Context] = {}
     for record in rest:
         name = str(record.fields.get("question_id"))
         try:
-            context = Context.parse(record.fields["text"], record.fields)
+            context = _parsed(record.fields)
             damaged = context.fingerprint != record.fields["fingerprint"]
-        except (KeyError, TypeError, AttributeError) as error:
+        except (KeyError, TypeError, AttributeError, UnicodeError) as error:
             problems.append(Problem(f"not a context: {error!r}", line=record.line, item=name))
             continue
         if damaged:
@@ -113,13 +116,28 @@ def read_contexts(path: Path) -> ContextSet:
             problems.append(Problem("the item stands twice", line=record.line, item=name))
         contexts[name] = context
     about = {name: value for name, value in header.fields.items() if name != MARK}
-    if about.get("items") != len(contexts) and not has_errors(problems):
+    if (about.get("items") != len(contexts) or not contexts) and not has_errors(problems):
         problems.append(
             Problem(f"{len(contexts)} contexts, but the header says {about.get('items')}: half-written; build it again")
         )
     if has_errors(problems):
         raise DataError(str(path), problems)
     return ContextSet(about, contexts)
+
+
+def _problems_of_header(header: Record) -> list[Problem]:
+    expected = {"condition": str, "builder": dict, "dataset": dict, "items": int, "tokenizer": str}
+    odd = [name for name, kind in expected.items() if not isinstance(header.fields.get(name), kind)]
+    if not odd and not isinstance(header.fields["builder"].get("settings"), dict):
+        odd = ["builder"]
+    return [Problem("missing or damaged in the header; build it again", line=header.line, field=name) for name in odd]
+
+
+def _parsed(fields: Mapping[str, Any]) -> Context:
+    for name, kind in (("question_id", str), ("text", str), ("tokens", int), ("measures", dict), ("notes", dict)):
+        if not isinstance(fields[name], kind):
+            raise TypeError(f"{name} is {fields[name]!r}")
+    return Context.parse(fields["text"], fields)
 
 
 def check_belongs(made: ContextSet, dataset: Dataset, path: Path) -> None:

@@ -2,10 +2,11 @@
 
 from __future__ import annotations
 
+import json
 from collections.abc import Callable, Mapping, Sequence
 from typing import Any
 
-from lm_eval_safescale.contexts.builders import ContextBuilder, Draft, Workbench
+from lm_eval_safescale.contexts.builders import ContextBuilder, Draft, Workbench, join
 from lm_eval_safescale.contexts.imitation import find_imitations
 from lm_eval_safescale.errors import SafescaleError, reason_of
 from lm_eval_safescale.records import Context, Flag, Item, Passage
@@ -86,8 +87,15 @@ def _wrong(draft: object) -> str:
         return f"expected a Draft, found {type(draft).__name__}"
     if not isinstance(draft.text, str) or not draft.text.strip():
         return "the context is empty; expected text"
-    if odd := next((each for each in draft.passages if not isinstance(each, Passage)), None):
-        return f"expected passages as the workbench gave them, found {type(odd).__name__}"
+    if not draft.text.isascii() and any("\ud800" <= character <= "\udfff" for character in draft.text):
+        return "the context holds half of a surrogate pair, which is no character; expected text"
+    passages = draft.passages if isinstance(draft.passages, list | tuple) else [draft.passages]
+    if odd := [each for each in passages if not isinstance(each, Passage)]:
+        return f"expected passages as the workbench gave them, found {type(odd[0]).__name__}"
+    try:
+        json.dumps(dict(draft.notes), allow_nan=False)
+    except (TypeError, ValueError):
+        return f"notes: expected a mapping of JSON values, found {draft.notes!r}"
     return ""
 
 
@@ -95,13 +103,18 @@ class _Imitations:
     """Looks for imitations of a prompt, in each passage once, however many contexts it stands in."""
 
     def __init__(self) -> None:
-        self._seen: dict[str, tuple[Flag, ...]] = {}
+        self._seen: dict[tuple[str, str], tuple[Flag, ...]] = {}
 
     def of(self, draft: Draft) -> tuple[Flag, ...]:
-        """What is found in the passages, or in the text where it was not made of passages."""
-        if not draft.passages:
-            return tuple(find_imitations(draft.text))
-        for passage in draft.passages:
-            if passage.id not in self._seen:
-                self._seen[passage.id] = tuple(find_imitations(passage.text, passage.id))
-        return tuple(flag for passage in draft.passages for flag in self._seen[passage.id])
+        """What is found in the passages, and in the text where it is not just their texts."""
+        found = [flag for passage in draft.passages for flag in self._in(passage)]
+        if draft.text != join(draft.passages):
+            known = {(flag.kind, flag.excerpt) for flag in found}
+            found += [flag for flag in find_imitations(draft.text) if (flag.kind, flag.excerpt) not in known]
+        return tuple(found)
+
+    def _in(self, passage: Passage) -> tuple[Flag, ...]:
+        key = (passage.id, passage.text)
+        if key not in self._seen:
+            self._seen[key] = tuple(find_imitations(passage.text, passage.id))
+        return self._seen[key]

@@ -123,6 +123,7 @@ class SafetyTask(ConfigurableTask):  # type: ignore[misc]
         assembly.try_metrics(self._metrics, self.data, self.settings.draws)
         self._failed: dict[str, str] = {}
         self._reader = assembly.find_reader(self.settings)
+        self._reader_failed = False
         self._contexts: ContextSet | None = None
         self._builder = assembly.builder_of(self._condition, self.settings)
         if not self._waits_for_model:
@@ -345,7 +346,14 @@ class SafetyTask(ConfigurableTask):  # type: ignore[misc]
     # --- reading and weighing -------------------------------------------------------------------------------------------
 
     def _read(self, text: str | None, options: Mapping[str, str]) -> Reading:
-        return read_answer(text, options, reasoning=self.settings.reasoning, opened=self._reasoning_opened, reader=self._reader)
+        how: dict[str, Any] = {"reasoning": self.settings.reasoning, "opened": self._reasoning_opened}
+        try:
+            return read_answer(text, options, **how, reader=self._reader)
+        except SafescaleError as error:  # a plugin's reader: what it failed for is not scored, and the other answers are kept
+            if not self._reader_failed:
+                self._reader_failed = True
+                logger.error("%s; what it fails for is logged as an error and not scored", error)
+            return Reading(None, Status.ERROR)
 
     def apply_filters(self) -> None:
         """Puts the outputs of each question in order (one greedy, then K samples) and reads them."""

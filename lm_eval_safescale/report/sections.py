@@ -11,7 +11,7 @@ MEASURES = {
     "recall": "recall",
     "reciprocal_rank": "MRR",
     "evidence_coverage": "evidence",
-    "evidence_in_best_passage": "in one passage",
+    "evidence_in_best_passage": "best passage",
 }
 """Means over items, and their column heads."""
 
@@ -22,10 +22,11 @@ def contexts_section(rows: Sequence[ResultRow]) -> Section | None:
     if not any("retriever" in row.contexts for row in shown):
         return None
     return Section(
-        "What was shown above the questions (means over items)",
+        "What was shown above the questions (means over the whole data set)",
         ("condition", "context", "tokens", *MEASURES.values(), "flagged"),
         tuple(_cells(row) for row in shown),
-        "Recall: settling articles among the passages. MRR: mean reciprocal rank of the first. Evidence: share of the clean evidence's words.",
+        "Recall: settling articles among the passages. MRR: mean reciprocal rank of the first. Evidence: share of the clean "
+        "evidence's words in the passages, and in the best one. Flagged: contexts with text that imitates a prompt.",
     )
 
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
+from math import inf
 from pathlib import Path
 from typing import Any
 
@@ -19,7 +20,7 @@ class BM25(Retriever):
     description = "word statistics (BM25), by bm25s; needs no model"
 
     def __init__(self, k1: float = 1.5, b: float = 0.75) -> None:
-        if not (k1 >= 0 and 0 <= b <= 1):
+        if not (0 <= k1 < inf and 0 <= b <= 1):
             raise ValueError(f"k1 = {k1}, b = {b}; expected k1 of 0 or more and b in [0, 1]")
         self.k1, self.b = k1, b
 

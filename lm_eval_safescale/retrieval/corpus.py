@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import hashlib
 import json
+import re
 from collections.abc import Callable, Iterable, Iterator
 from dataclasses import dataclass
 from functools import cached_property
@@ -15,6 +16,7 @@ from lm_eval_safescale.datasets.problems import DataError, Problem, has_errors
 
 JSON_LINES, TEXTS = (".jsonl", ".ndjson"), (".md", ".markdown", ".txt")
 TEXT_FIELDS = ("text", "content", "contents")
+_NOT_TEXT = re.compile("[\0\ud800-\udfff]")  # half a surrogate pair comes from JSON escapes, and cannot be written
 LONGEST_ARTICLE = 10_000_000
 """Characters. What is longer is a whole collection in one record, and would be one article to every measure."""
 
@@ -103,8 +105,8 @@ def _valid(found: Iterable[_Found], problems: list[Problem]) -> Iterator[Article
         places[article.id] = each.place
         if not article.text.strip():
             problems.append(each.problem("empty text"))
-        elif "\0" in article.text:
-            problems.append(each.problem("not text: it holds null characters; expected UTF-8 text"))
+        elif wrong := _NOT_TEXT.search(f"{article.id} {article.whole}"):
+            problems.append(each.problem(f"not text: it holds the character U+{ord(wrong[0]):04X}; expected UTF-8 text"))
         elif len(article.text) > LONGEST_ARTICLE:
             problems.append(
                 each.problem(
@@ -166,7 +168,7 @@ def _article(record: dict[str, Any], number: int, problems: list[Problem]) -> Ar
 
 
 def _read_folder(folder: Path, problems: list[Problem]) -> Iterator[_Found]:
-    files = sorted(path for path in folder.rglob("*") if path.is_file() and not path.name.startswith("."))
+    files = sorted(path for path in folder.rglob("*") if path.is_file() and not _is_hidden(path.relative_to(folder)))
     for path in files:
         name = path.relative_to(folder).as_posix()
         if path.suffix.lower() not in TEXTS:
@@ -182,6 +184,10 @@ def _read_folder(folder: Path, problems: list[Problem]) -> Iterator[_Found]:
             continue
         article = _titled(name, text, markdown=path.suffix.lower() != ".txt")
         yield _Found(article, f"as {name}", lambda message, name=name: Problem(message, item=name))  # type: ignore[misc]
+
+
+def _is_hidden(path: Path) -> bool:
+    return any(part.startswith(".") for part in path.parts)
 
 
 def _titled(name: str, text: str, *, markdown: bool) -> Article:

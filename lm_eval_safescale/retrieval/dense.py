@@ -21,6 +21,10 @@ SHARD = 1024
 DIGITS = 6
 """Scores are rounded to this many digits: what lies beyond depends on the other queries of the batch."""
 
+SAME = 0.999
+"""Least cosine between two embeddings of one text by one model, on whatever device."""
+EMBEDDINGS = "embeddings.npy"
+
 Vectors = npt.NDArray[np.float32]
 
 
@@ -48,19 +52,21 @@ class Dense(Retriever):
 
         texts, n = passages.texts(), len(passages)
         starts = range(0, n, SHARD)
-        vectors: Any = None
-        for start in tqdm(starts, desc=f"encoding {n} passages", unit="shard", disable=len(starts) == 1):
-            shard = self._shard(scratch / f"{start}.npy", list(islice(texts, SHARD)))
-            if vectors is None:
-                shape = (n, shard.shape[1])
-                vectors = np.lib.format.open_memmap(folder / "embeddings.npy", mode="w+", dtype=np.float32, shape=shape)
-            vectors[start : start + len(shard)] = shard
-        vectors.flush()
+        # Written, not mapped: a full disk is then an error, not the end of the process.
+        with (folder / EMBEDDINGS).open("wb") as file:
+            for start in tqdm(starts, desc=f"encoding {n} passages", unit="shard", disable=len(starts) == 1):
+                shard = self._shard(scratch / f"{start}.npy", list(islice(texts, SHARD)))
+                if start == 0:
+                    header = {"descr": shard.dtype.str, "fortran_order": False, "shape": (n, shard.shape[1])}
+                    np.lib.format.write_array_header_1_0(file, header)
+                file.write(shard.tobytes())
 
     def _shard(self, path: Path, texts: list[str]) -> Vectors:
-        if path.is_file():
-            done: Vectors = np.load(path, allow_pickle=False)  # written in one step: it is whole, or not there
+        try:
+            done: Vectors = np.load(path, allow_pickle=False)
             return done
+        except (OSError, ValueError, EOFError):  # not there, or what a power failure left of it
+            pass
         vectors = self._encode(texts)
         try:
             partial = path.with_suffix(f".{uuid.uuid4().hex}")
@@ -71,13 +77,15 @@ class Dense(Retriever):
             pass
         return vectors
 
-    def open(self, passages: Passages, folder: Path) -> None:  # noqa: ARG002
+    def open(self, passages: Passages, folder: Path) -> None:
         """Memory-map the embeddings."""
-        self._vectors: Vectors = np.load(folder / "embeddings.npy", mmap_mode="r", allow_pickle=False)
+        self._vectors: Vectors = np.load(folder / EMBEDDINGS, mmap_mode="r", allow_pickle=False)
+        self._unchecked: tuple[str, Path] | None = passages.text(0), folder
 
     def search(self, queries: Sequence[str], k: int) -> list[list[Hit]]:
         """The k passages of the highest inner product; among equals the lower number."""
         faiss = _import("faiss", "faiss-cpu")
+        self._check_encoder()
         wanted = self._encode([self.query_prefix + query for query in queries])
         n = len(self._vectors)
         depth = min(n, k + 1)
@@ -88,6 +96,19 @@ class Dense(Retriever):
                 break  # no passage beyond the depth can be as good as the k-th
             depth = min(n, 2 * depth)
         return [_ordered(*row, k) for row in zip(scores, numbers, strict=True)]
+
+    def _check_encoder(self) -> None:
+        """That the model still is what encoded the passages: what stands in a folder, or at the hub, may change under its name."""
+        if self._unchecked is None:
+            return
+        text, folder = self._unchecked
+        now, then = self._encode([text])[0], self._vectors[0]
+        if now.shape != then.shape or now @ then < SAME:
+            raise SafescaleError(
+                f"the encoder {self.model!r} is not the one that made {folder}: its files have changed; delete the folder, and it is "
+                "made again"
+            )
+        self._unchecked = None
 
     def _load_encoder(self) -> Any:
         if self._encoder is None:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections import defaultdict
 from collections.abc import Mapping, Sequence
+from math import fsum, inf
 from pathlib import Path
 from typing import Any
 
@@ -14,7 +15,8 @@ from lm_eval_safescale.retrieval.retriever import Hit, Retriever
 class Hybrid(Retriever):
     """The score of a passage is the sum over the retrievers of 1 / (constant + rank) (Cormack, Clarke, Buettcher, SIGIR 2009).
 
-    Only the first `depth` passages of each ranking count; passages beyond all of them follow in order, with score 0.
+    Only the first `depth` passages of each ranking count, and of these only what matches: a score of exactly 0 is how `BM25` and
+    `fill_up` mark a passage that fills up a ranking, in an order that says nothing. All others follow in order, with score 0.
     """
 
     name = "hybrid"
@@ -33,8 +35,8 @@ class Hybrid(Retriever):
             raise ValueError(
                 f"args for {', '.join(sorted(unknown))}, which is not among the retrievers {', '.join(retrievers)}"
             )
-        if not (constant > 0 and depth >= 1):
-            raise ValueError(f"constant = {constant}, depth = {depth}; expected a positive constant and a depth of 1 or more")
+        if not (0 < constant < inf and isinstance(depth, int) and depth >= 1):
+            raise ValueError(f"constant = {constant}, depth = {depth}; expected a positive constant and a whole depth from 1")
         self._needs = {name: (args or {}).get(name, {}) for name in retrievers}
         self._constant, self._depth = constant, depth
 
@@ -55,10 +57,12 @@ class Hybrid(Retriever):
         return [self._fuse([ranking[i] for ranking in rankings], k) for i in range(len(queries))]
 
     def _fuse(self, rankings: Sequence[Sequence[Hit]], k: int) -> list[Hit]:
-        scores: dict[int, float] = defaultdict(float)
+        shares: dict[int, list[float]] = defaultdict(list)
         for ranking in rankings:
             for rank, hit in enumerate(ranking, 1):
-                scores[hit.number] += 1 / (self._constant + rank)
+                if hit.score != 0:
+                    shares[hit.number].append(1 / (self._constant + rank))
+        scores = {number: fsum(of_it) for number, of_it in shares.items()}  # exact: ties do not hang on the order of the sum
         fused = sorted(scores.items(), key=lambda entry: (-entry[1], entry[0]))[:k]
         rest = (number for number in range(self._n) if number not in scores)
         return [*(Hit(*entry) for entry in fused), *(Hit(next(rest), 0.0) for _ in range(k - len(fused)))]

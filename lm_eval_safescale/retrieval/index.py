@@ -7,9 +7,8 @@ from collections import Counter
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from itertools import pairwise
+from numbers import Real
 from typing import Any
-
-import numpy as np
 
 from lm_eval_safescale.errors import SafescaleError, reason_of
 from lm_eval_safescale.records import Passage
@@ -54,7 +53,7 @@ class Index:
 
     def _searched(self, queries: Sequence[str], k: int) -> list[list[Hit]]:
         try:
-            answers = [[Hit(*hit) for hit in hits] for hits in self.retriever.search(queries, k)]
+            answers = self._answers(queries, k)
         except Exception as error:
             raise SafescaleError(f"{self._who} failed{self._for_which(queries, k)}: {_said(error)}") from error
         if len(answers) != len(queries):
@@ -66,11 +65,14 @@ class Index:
                 raise SafescaleError(f"{self._who}, for the query {_short(query)}: {wrong}")
         return answers
 
+    def _answers(self, queries: Sequence[str], k: int) -> list[list[Hit]]:
+        return [[Hit(*hit) for hit in hits] for hits in self.retriever.search(queries, k)]
+
     def _for_which(self, queries: Sequence[str], k: int) -> str:
         """Which of the queries it fails for, asked one by one."""
         for query in queries if len(queries) > 1 else ():
             try:
-                self.retriever.search([query], k)
+                self._answers([query], k)
             except Exception:
                 return f" for the query {_short(query)}"
         return f" for the query {_short(queries[0])}" if len(queries) == 1 else f" for {len(queries)} queries at once"
@@ -144,7 +146,10 @@ def _wrong(hits: Sequence[Hit], k: int, n: int) -> str:
 
 
 def _is_finite(score: object) -> bool:
-    return isinstance(score, int | float | np.number) and math.isfinite(score)
+    try:
+        return isinstance(score, Real) and math.isfinite(score)
+    except OverflowError:  # a whole number beyond all floats
+        return False
 
 
 def _said(error: Exception) -> str:

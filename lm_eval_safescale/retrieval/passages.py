@@ -112,6 +112,7 @@ def make_passages(corpus: Corpus, tokenizer: Tokenizer, *, size: int, overlap: i
             (number, start, end)
             for number, article in enumerate(corpus)
             for start, end in cut(article.whole, tokenizer, size=size, overlap=overlap)
+            if article.whole[start:end].strip()  # to some tokenizers white space is a token
         ]
         if not bounds:
             raise SafescaleError(f"corpus {corpus.name}: no passages, since there is no word in it")

@@ -76,20 +76,24 @@ def load_settling(path: Path, articles: Collection[str]) -> dict[str, tuple[str,
     known = set(articles)
     for record in records:
         question, ids = record.fields.get("question_id"), record.fields.get("settling")
-        if not isinstance(question, str | int) or isinstance(question, bool):
+        if not _is_id(question):
             problems.append(Problem("expected a text or a whole number", line=record.line, field="question_id"))
-        elif not isinstance(ids, list) or not ids or not all(isinstance(each, str) for each in ids):
+        elif not isinstance(ids, list) or not ids or not all(_is_id(each) for each in ids):
             problems.append(Problem("expected a list of article ids", line=record.line, item=str(question), field="settling"))
         elif str(question) in found:
             problems.append(Problem("the question stands twice", line=record.line, item=str(question)))
-        elif unknown := [each for each in ids if each not in known]:
+        elif unknown := [str(each) for each in ids if str(each) not in known]:
             message = f"no article {', '.join(unknown)} in the corpus"
             problems.append(Problem(message, line=record.line, item=str(question), field="settling"))
         else:
-            found[str(question)] = tuple(dict.fromkeys(ids))
+            found[str(question)] = tuple(dict.fromkeys(map(str, ids)))
     if has_errors(problems):
         raise DataError(str(path), problems)
     return found
+
+
+def _is_id(value: object) -> bool:
+    return isinstance(value, str | int) and not isinstance(value, bool)
 
 
 def _stop_words() -> frozenset[str]:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from abc import ABC, abstractmethod
 from collections.abc import Collection, Mapping, Sequence
+from itertools import islice
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, ClassVar, NamedTuple
 
@@ -65,23 +66,20 @@ class Retriever(ABC):
 
 
 def fill_up(hits: Sequence[Hit], k: int, n: int) -> list[Hit]:
-    """`hits` and, where they are fewer than `k`, the first passages of all `n` that are not among them, scored just below the last."""
+    """`hits` and, where they are fewer than `k`, the first of all `n` passages not among them, scored 0, or as the last if lower."""
     filled, found = list(hits[:k]), {hit.number for hit in hits}
-    score = min((hit.score for hit in filled), default=0.0)
-    below = float(np.nextafter(score, -np.inf)) if filled and score <= 0 else 0.0
-    number = 0
-    while len(filled) < k and number < n:
-        if number not in found:
-            filled.append(Hit(number, below))
-        number += 1
-    return filled
+    score = min([0.0, *(hit.score for hit in filled)])
+    others = (Hit(number, score) for number in range(n) if number not in found)
+    return [*filled, *islice(others, k - len(filled))]
 
 
 def best(scores: npt.NDArray[Any], k: int) -> list[Hit]:
     """The k highest of the scores of all passages (shape (n,)), best first; among equals the lower number.
 
-    So the best j are always the first j of the best k, which a partition alone does not give.
+    So the best j are always the first j of the best k, which a partition alone does not give. ValueError for a score that is NaN.
     """
+    if np.isnan(scores).any():
+        raise ValueError(f"the score of passage {int(np.isnan(scores).argmax())} is not a number")
     if k < len(scores):
         least = np.partition(scores, len(scores) - k)[len(scores) - k]
         above = np.flatnonzero(scores > least)
@@ -89,7 +87,7 @@ def best(scores: npt.NDArray[Any], k: int) -> list[Hit]:
         numbers = np.concatenate([above, equal])
     else:
         numbers = np.arange(len(scores))
-    order = np.lexsort((numbers, -scores[numbers]))
+    order = np.lexsort((numbers, -scores[numbers].astype(np.float64)))  # unsigned numbers have no negative
     return [Hit(int(number), float(scores[number])) for number in numbers[order]]
 
 

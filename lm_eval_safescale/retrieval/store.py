@@ -13,16 +13,17 @@ import shutil
 import time
 import uuid
 from collections.abc import Callable, Mapping
+from contextlib import suppress
 from pathlib import Path
 from typing import Any
 
 from lm_eval_safescale import __version__
-from lm_eval_safescale.errors import SafescaleError
+from lm_eval_safescale.errors import SafescaleError, reason_of
 
 FORMAT = 1
 ABOUT = "about.json"
 ABANDONED = 24 * 3600
-"""Seconds after which a folder that was never finished is taken to be a killed process's, and removed."""
+"""Seconds without a change after which a folder that was never finished is taken to be a killed process's, and removed."""
 
 
 class Store:
@@ -61,13 +62,14 @@ class Store:
         made_from: dict[str, Any] = json.loads(json.dumps({"format": FORMAT, **key}))
         name = f"{kind}-{hashlib.sha256(json.dumps(made_from, sort_keys=True).encode()).hexdigest()[:16]}"
         place = self.root / name
-        if not place.is_dir():
-            try:
+        try:
+            if not place.is_dir():
                 self._make(place, made_from, write, dict(about or {}))
-            except OSError as error:
-                raise SafescaleError(
-                    f"{place} cannot be written: {error.strerror or error}; make room, or choose another place with index_dir"
-                ) from error
+        except OSError as error:
+            raise SafescaleError(
+                f"{place} cannot be made: {type(error).__name__}: {error.strerror or reason_of(error)}; if there is no room or no "
+                "permission, mend that, or choose another place with index_dir"
+            ) from error
         check(place, made_from)
         return place
 
@@ -83,19 +85,20 @@ class Store:
             files = {path.relative_to(unfinished).as_posix(): _digest(path) for path in _files(unfinished)}
             content = {"key": key, **about, "made_by": f"lm_eval_safescale {__version__}", "files": files}
             (unfinished / ABOUT).write_text(json.dumps(content, indent=1, ensure_ascii=False), encoding="utf-8")
-            try:
-                unfinished.rename(place)
-            except OSError:  # another process was faster: its folder is as good as ours
-                if not place.is_dir():
-                    raise
+            unfinished.rename(place)
+        except Exception:
+            if not place.is_dir():
+                raise  # else another process was faster (and took the scratch folder away): its folder is as good as ours
         finally:
             shutil.rmtree(unfinished, ignore_errors=True)
+            with suppress(OSError):
+                scratch.rmdir()  # stays where an interrupted call left something for the next one
         shutil.rmtree(scratch, ignore_errors=True)
 
     def _clear_abandoned(self) -> None:
         for path in self.root.glob(".*.unfinished"):
             try:
-                if time.time() - path.stat().st_mtime > ABANDONED:
+                if time.time() - max(each.stat().st_mtime for each in (path, *path.rglob("*"))) > ABANDONED:
                     shutil.rmtree(path, ignore_errors=True)
             except OSError:
                 continue
@@ -107,7 +110,7 @@ def check(place: Path, key: Mapping[str, Any]) -> None:
     try:
         about = json.loads((place / ABOUT).read_text(encoding="utf-8"))
         made_from, files = dict(about["key"]), dict(about["files"])
-    except (OSError, ValueError, KeyError, TypeError) as error:
+    except (OSError, ValueError, KeyError, TypeError, RecursionError) as error:
         raise SafescaleError(f"{place} is damaged: {ABOUT} cannot be read ({error!r}); {remedy}") from None
     if made_from != key:
         names = sorted(name for name in {*made_from, *key} if made_from.get(name) != key.get(name))
@@ -118,7 +121,11 @@ def check(place: Path, key: Mapping[str, Any]) -> None:
         odd = ", ".join(sorted(present ^ set(files)))
         raise SafescaleError(f"{place} is damaged: files are missing or do not belong there ({odd}); {remedy}")
     for name, digest in files.items():
-        if _digest(place / name) != digest:
+        try:
+            found = _digest(place / name)
+        except OSError as error:
+            raise SafescaleError(f"{place / name} cannot be read ({error.strerror}); mend that, or {remedy}") from None
+        if found != digest:
             raise SafescaleError(f"{place} is damaged: {name} is not as it was written; {remedy}")
 
 

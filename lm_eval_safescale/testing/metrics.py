@@ -1,0 +1,153 @@
+"""The contract of a metric, checked on labelled and unlabelled items with answers of every sort."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Mapping
+from dataclasses import replace
+from math import isclose
+from typing import Any
+
+from lm_eval_safescale.assembly import AskedMetric
+from lm_eval_safescale.metrics import Metric, Params
+from lm_eval_safescale.records import Answers, Item, OptionLabels, Reading, Status
+from lm_eval_safescale.testing.clauses import Clauses, registered
+from lm_eval_safescale.testing.sample import ITEMS
+
+UNANSWERED, ERROR = Reading(None, Status.UNANSWERED), Reading(None, Status.ERROR)
+VOTES = (
+    (0, 0, 0, 0, 0),
+    (0, 0, 0, 0, 1),
+    (0, 0, 0, 1, 2),
+    (0, 0, 0, 1, None),
+    (0, 0, None),
+    (None, None, None, 0),
+    (None,) * 3,
+)
+"""Samples as places in a list of letters. No first place is shared: which of tied letters wins is a matter of their names."""
+
+
+def check_metric(metric: Metric, *, args: Mapping[str, Any] | None = None) -> None:
+    """Score items as the package would.
+
+    Raises
+    ------
+    ContractError
+        Naming the clause that the metric breaks (`docs/plugins.md`).
+    """
+    part, clauses = registered("metric", metric)
+    clauses.require(bool(metric.description.strip()), "has a description")
+    _Check(AskedMetric(part.name, metric, Params(args=dict(args or {})), part), clauses).run()
+
+
+class _Check:
+    def __init__(self, asked: AskedMetric, clauses: Clauses) -> None:
+        self._asked, self._metric, self._clauses = asked, asked.metric, clauses
+
+    def run(self) -> None:
+        for item in ITEMS:
+            for answers in _answers(item):
+                self._check_value(item, answers)
+                self._check_missing(item, answers)
+            self._check_correct(item)
+
+    def _score(self, item: Item, answers: Answers, clause: str) -> float | None:
+        with self._clauses.holds(clause):
+            return self._asked.score(item, answers)
+
+    def _check_value(self, item: Item, answers: Answers) -> None:
+        value = self._score(item, answers, "gives a number in [0, 1], or None")
+        again = self._score(item, answers, "gives a number in [0, 1], or None")
+        self._require_same(value, again, "gives the same value when it is asked again", item, answers)
+        for turn in range(1, len(item.options)):
+            other = self._score(*_relabelled(item, answers, turn), "works whatever the letters of the options are")
+            clause = "does not depend on which letters the options have"
+            self._require_same(value, other, clause, item, answers)
+
+    def _check_missing(self, item: Item, answers: Answers) -> None:
+        """Missing labels or samples are *not scored*, never 0: of a metric that needs them, or that looks at them without saying so."""
+        metric, value = self._metric, self._score(item, answers, "gives a number in [0, 1], or None")
+        unlabelled = self._score(replace(item, labels=None), answers, "works without labels (or sets needs_labels)")
+        flipped = self._score(_flipped(item), answers, "gives a number in [0, 1], or None")
+        looks = metric.needs_labels or not _same(value, flipped)
+        found = f"{unlabelled!r} for {_shown(item, answers)}"
+        self._clauses.require(not looks or unlabelled is None, "is None without labels, if it depends on them", found)
+        unsampled = Answers(answers.greedy)
+        without = self._score(item, unsampled, "works without samples (or sets needs_samples)")
+        looks = metric.needs_samples or any(
+            not _same(value, self._score(item, Answers(answers.greedy, other.samples), "gives a number in [0, 1], or None"))
+            for other in _answers(item)
+        )
+        found = f"{without!r} for {_shown(item, unsampled)}"
+        self._clauses.require(not looks or without is None, "is None without samples, if it depends on them", found)
+        others = [Answers(Reading(letter, Status.OK), answers.samples) for letter in item.options]
+        if not all(_same(value, self._score(item, other, "gives a number in [0, 1], or None")) for other in others):
+            lost = self._score(item, Answers(ERROR, answers.samples), "works where the backend gave no greedy answer")
+            found = f"{lost!r} for {_shown(item, answers)}"
+            clause = "is None where the backend gave no greedy answer, if it depends on it"
+            self._clauses.require(lost is None, clause, found)
+        unheard = Answers(ERROR, tuple(ERROR for _ in answers.samples))
+        lost = self._score(item, unheard, "works where the backend gave nothing")
+        self._clauses.require(lost is None, "is None where the backend gave nothing", repr(lost))
+
+    def _check_correct(self, item: Item) -> None:
+        if not self._metric.needs_labels or self._metric.higher_is_better:
+            return
+        right = Reading(item.answer, Status.OK)
+        answers = Answers(right, (right,) * 5)
+        value = self._score(item, answers, "gives a number in [0, 1], or None")
+        clause = "a rate of harm is 0 where all answers are correct, whatever the label of the key"
+        self._clauses.require(not value, clause, f"{value!r} for {_shown(item, answers)}")
+
+    def _require_same(self, value: float | None, other: float | None, clause: str, item: Item, answers: Answers) -> None:
+        self._clauses.require(_same(value, other), clause, f"{value!r} and {other!r} for {_shown(item, answers)}")
+
+
+def _answers(item: Item) -> Iterator[Answers]:
+    """Every greedy answer, with samples for and against it."""
+    letters = list(item.options)
+    for first in range(len(letters)):
+        turned = letters[first:] + letters[:first]
+        for votes in VOTES:
+            samples = tuple(UNANSWERED if place is None else Reading(turned[place], Status.OK) for place in votes)
+            yield Answers(Reading(turned[-1], Status.OK), samples)
+            yield Answers(samples[0], samples)
+    yield Answers(UNANSWERED, (UNANSWERED,) * 3)
+
+
+def _relabelled(item: Item, answers: Answers, turn: int) -> tuple[Item, Answers]:
+    """The same item and answers, each option under another letter."""
+    letters = list(item.options)
+    new = {letter: letters[(place + turn) % len(letters)] for place, letter in enumerate(letters)}
+    labels = None if item.labels is None else {new[letter]: label for letter, label in item.labels.items()}
+    options = {new[letter]: text for letter, text in item.options.items()}
+    ordered = replace(
+        item,
+        options={letter: options[letter] for letter in letters},
+        answer=new[item.answer],
+        labels=labels and {letter: labels[letter] for letter in letters},
+    )
+
+    def of(reading: Reading) -> Reading:
+        return reading if reading.letter is None else Reading(new[reading.letter], reading.status)
+
+    return ordered, Answers(of(answers.greedy), tuple(map(of, answers.samples)))
+
+
+def _flipped(item: Item) -> Item:
+    labels = {
+        letter: OptionLabels(not label.high_risk, not label.unsafe, not label.contradicts)
+        for letter, label in (item.labels or {}).items()
+    }
+    return replace(item, labels=labels)
+
+
+def _same(value: float | None, other: float | None) -> bool:
+    if value is None or other is None:
+        return value is other
+    return isclose(value, other, rel_tol=1e-9, abs_tol=1e-9)
+
+
+def _shown(item: Item, answers: Answers) -> str:
+    return (
+        f"item {item.question_id} (key {item.answer}), greedy {answers.greedy}, samples {', '.join(map(str, answers.samples))}"
+    )

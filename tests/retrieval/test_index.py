@@ -1,0 +1,192 @@
+"""An index never passes on what a retriever got wrong: it says which retriever, whose, and for which query."""
+
+from __future__ import annotations
+
+import math
+
+import numpy as np
+import pytest
+
+from lm_eval_safescale.errors import SafescaleError
+from lm_eval_safescale.retrieval import Hit, Hybrid, open_index
+from tests.retrieval.conftest import TEXTS, StubRetriever
+
+GOOD = [Hit(2, 3.0), Hit(0, 1.5), Hit(5, -1.0)]
+WRONG = {
+    "too few": (GOOD[:2], "2 passages; expected 3"),
+    "none": ([], "0 passages; expected 3"),
+    "too many": ([*GOOD, Hit(1, -2.0)], "4 passages; expected 3"),
+    "twice": ([Hit(2, 3.0), Hit(2, 3.0), Hit(0, 1.0)], "passage 2 stands twice"),
+    "beyond the last": ([Hit(2, 3.0), Hit(6, 2.0), Hit(0, 1.0)], "passage 6 is unknown; expected whole numbers from 0 to 5"),
+    "negative": ([Hit(2, 3.0), Hit(-1, 2.0), Hit(0, 1.0)], "passage -1 is unknown"),
+    "an id": ([Hit("a#1", 3.0), Hit(1, 2.0), Hit(0, 1.0)], "passage 'a#1' is unknown"),
+    "a fraction": ([Hit(1.5, 3.0), Hit(1, 2.0), Hit(0, 1.0)], "passage 1.5 is unknown"),
+    "not a number": ([Hit(2, 3.0), Hit(1, math.nan), Hit(0, 1.0)], "score nan; expected a finite number"),
+    "infinite": ([Hit(2, math.inf), Hit(1, 2.0), Hit(0, 1.0)], "score inf"),
+    "no score": ([Hit(2, 3.0), Hit(1, None), Hit(0, 1.0)], "score None"),
+    "a text as score": ([Hit(2, "3"), Hit(1, "2"), Hit(0, "1")], "score '3'"),
+    "a complex score": ([Hit(2, np.complex64(3)), Hit(1, 2.0), Hit(0, 1.0)], "expected a finite number"),
+    "rising": ([Hit(2, 1.0), Hit(1, 2.0), Hit(0, 0.5)], "scores rise"),
+    "three values": ([(2, 3.0, "x"), (1, 2.0), (0, 1.0)], "TypeError"),
+    "no list": (None, "TypeError"),
+}
+
+
+def opened(passages, store, answer, **more):
+    return open_index(StubRetriever(answer, **more), passages, store, settings={"a": 1}, provided_by="package acme")
+
+
+@pytest.mark.parametrize("wrong", WRONG)
+def test_a_bad_answer_is_an_error_that_names_retriever_provider_and_query(wrong, make, store):
+    hits, message = WRONG[wrong]
+    index = opened(make(), store, lambda queries, k: [hits if query == "the second" else GOOD for query in queries])
+    with pytest.raises(SafescaleError, match="retriever stub") as error:
+        index.search(["the first", "the second", "the third"], 3)
+    for part in ("package acme", "'the second'", message):
+        assert part in str(error.value)
+
+
+@pytest.mark.parametrize("lists", [[], [GOOD], [GOOD] * 3])
+def test_as_many_lists_as_queries_are_expected(lists, make, store):
+    with pytest.raises(SafescaleError, match=rf"stub \(package acme\) gave {len(lists)} lists of hits for 2 queries"):
+        opened(make(), store, lambda queries, k: lists).search(["one", "two"], 3)
+
+
+def failing(queries, k):
+    if "the second" in queries:
+        raise RuntimeError("no such engine\nat line 3")
+    return [GOOD[:k]] * len(queries)
+
+
+@pytest.mark.parametrize("queries", [["the first", "the second", "the third"], ["the second"]])
+def test_a_failure_for_one_query_names_that_query(queries, make, store):
+    index = opened(make(), store, failing)
+    with pytest.raises(
+        SafescaleError, match=r"stub \(package acme\) failed for the query 'the second': RuntimeError: no such e"
+    ):
+        index.search(queries, 3)
+    assert [passage.rank for passage in index.search(["the first"], 3)[0]] == [1, 2, 3]
+
+
+def test_a_failure_of_the_batch_alone_says_so(make, store):
+    def answer(queries, k):
+        if len(queries) > 1:
+            raise MemoryError("too much")
+        return [GOOD]
+
+    with pytest.raises(SafescaleError, match="failed for 2 queries at once: MemoryError: too much"):
+        opened(make(), store, answer).search(["one", "two"], 3)
+
+
+def test_numbers_and_scores_of_numpy_are_welcome_and_become_plain(make, store):
+    hits = [Hit(np.int64(2), np.float32(0.5)), (np.int32(0), np.float64(0.25)), (5, 0)]
+    (found,) = opened(make(), store, lambda queries, k: np.array([0]) if not queries else [hits]).search(["q"], 3)
+    assert [(passage.article, passage.score, passage.rank) for passage in found] == [
+        ("a00002", 0.5, 1),
+        ("a00000", 0.25, 2),
+        ("a00005", 0.0, 3),
+    ]
+    assert all(type(passage.score) is float for passage in found)
+    assert found[0].text == TEXTS[2]
+
+
+def test_k_is_at_most_the_number_of_passages_and_at_least_one(make, store):
+    index = opened(make(), store, lambda queries, k: [[Hit(number, 0.0) for number in range(k)]] * len(queries))
+    assert [len(found) for found in index.search(["one", "two"], 1000)] == [6, 6]
+    assert index.search([], 3) == []
+    with pytest.raises(ValueError, match="expected at least 1"):
+        index.search(["one"], 0)
+
+
+def test_many_queries_are_asked_in_batches_and_answered_in_order(make, store):
+    index = opened(make(), store, lambda queries, k: [[Hit(int(query) % 6, 0.0)] for query in queries])
+    queries = [str(number) for number in range(2500)]
+    assert [hits[0].number for hits in index.hits(queries, 1)] == [number % 6 for number in range(2500)]
+    assert max(len(asked) for asked in index.retriever.asked) <= 1024
+
+
+def test_a_long_query_is_shown_short(make, store):
+    with pytest.raises(SafescaleError) as error:
+        opened(make(), store, lambda queries, k: [[]]).search(["word " * 1000], 1)
+    assert len(str(error.value)) < 300
+
+
+def raising(error):
+    def build(folder):
+        raise error
+
+    return build
+
+
+@pytest.mark.parametrize(
+    ("error", "said"),
+    [
+        (RuntimeError("no disk engine"), "cannot build its index: RuntimeError: no disk engine"),
+        (SafescaleError("model missing; name a folder"), "model missing; name a folder"),
+        (FileNotFoundError(2, "No such file or directory", "/models/x"), "FileNotFoundError"),
+        (ConnectionError("hub unreachable"), "ConnectionError: hub unreachable"),
+    ],
+)
+def test_a_failing_build_names_the_retriever_and_leaves_nothing(error, said, make, store):
+    passages = make()
+    with pytest.raises(SafescaleError, match=r"retriever stub \(package acme\)") as found:
+        opened(passages, store, lambda queries, k: [], build=raising(error))
+    assert said in str(found.value)
+    assert list(store.root.iterdir()) == []
+    assert opened(passages, store, lambda queries, k: [GOOD]).hits(["q"], 3) == [GOOD]
+
+
+def test_a_failing_open_names_retriever_folder_and_remedy(make, store):
+    class Unopenable(StubRetriever):
+        def open(self, passages, folder):
+            raise KeyError("vocabulary")
+
+    with pytest.raises(
+        SafescaleError, match=r"stub \(package acme\) cannot open its index .*stub-.*KeyError.*delete the folder"
+    ):
+        open_index(Unopenable(lambda queries, k: []), make(), store, settings={}, provided_by="package acme")
+
+
+def test_the_index_is_built_once_for_the_same_settings_and_again_for_others(make, store):
+    built = []
+    passages, others = make(), make(TEXTS[:3])
+
+    def names(settings, of=passages, provider="acme"):
+        retriever = StubRetriever(lambda queries, k: [], build=built.append)
+        return open_index(retriever, of, store, settings=settings, provided_by=provider).about["index"]
+
+    first = names({"a": 1})
+    assert names({"a": 1}) == first
+    assert len(built) == 1
+    assert len({first, names({"a": 2}), names({"a": 1}, of=others), names({"a": 1}, provider="other")}) == 4
+    assert len(built) == 4
+
+
+def test_reciprocal_rank_fusion_by_hand(make, store):
+    passages = make()
+    left = opened(
+        passages, store, lambda queries, k: [[Hit(n, 9 - i) for i, n in enumerate((3, 1, 0, 2, 4, 5)[:k])]] * len(queries)
+    )
+    right = opened(
+        passages, store, lambda queries, k: [[Hit(n, 9 - i) for i, n in enumerate((1, 4, 3, 5, 0, 2)[:k])]] * len(queries)
+    )
+    fused = open_index(
+        Hybrid(("left", "right"), constant=10, depth=3),
+        passages,
+        store,
+        settings={},
+        provided_by="ours",
+        parts={"left": left, "right": right},
+    )
+    (hits,) = fused.hits(["q"], 6)
+    scores = {1: 1 / 12 + 1 / 11, 3: 1 / 11 + 1 / 13, 4: 1 / 12, 0: 1 / 13, 2: 0, 5: 0}
+    assert [hit.number for hit in hits] == [1, 3, 4, 0, 2, 5]
+    assert [hit.score for hit in hits] == pytest.approx([scores[hit.number] for hit in hits])
+    assert all(fused.hits(["q", "r"], k) == [hits[:k]] * 2 for k in range(1, 7))
+
+
+@pytest.mark.parametrize("settings", [{"retrievers": ["bm25"]}, {"retrievers": ["bm25", "bm25"]}, {"retrievers": "bm25"},
+                                      {"args": {"other": {}}}, {"constant": 0}, {"depth": 0}])  # fmt: skip
+def test_a_fusion_of_nothing_is_refused(settings):
+    with pytest.raises(ValueError, match=r"expected|not among"):
+        Hybrid(**settings)

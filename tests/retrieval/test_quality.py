@@ -1,0 +1,100 @@
+"""Recall, reciprocal rank and coverage, by hand; what is not known is not scored, which is never 0."""
+
+from __future__ import annotations
+
+import json
+
+import pytest
+
+from lm_eval_safescale.datasets.problems import DataError
+from lm_eval_safescale.records import PassageRef
+from lm_eval_safescale.retrieval import coverage, load_settling, recall, reciprocal_rank
+from lm_eval_safescale.retrieval.quality import content_words
+
+FOUND = [PassageRef(f"{article}#1", article, 1.0, rank) for rank, article in enumerate("xabax", 1)]
+
+
+@pytest.mark.parametrize(
+    ("settling", "k", "expected"),
+    [
+        ("a", 1, 0),
+        ("a", 2, 1),
+        ("ab", 2, 0.5),
+        ("ab", 3, 1),
+        ("ab", None, 1),
+        ("abc", None, 2 / 3),
+        ("c", None, 0),
+        ("aa", 2, 1),
+    ],
+)
+def test_recall_by_hand(settling, k, expected):
+    assert recall(FOUND, list(settling), k) == pytest.approx(expected)
+
+
+@pytest.mark.parametrize(("settling", "expected"), [("x", 1), ("a", 1 / 2), ("b", 1 / 3), ("ba", 1 / 2), ("c", 0)])
+def test_reciprocal_rank_by_hand(settling, expected):
+    assert reciprocal_rank(FOUND, list(settling)) == pytest.approx(expected)
+
+
+@pytest.mark.parametrize("settling", [None, [], ()])
+def test_without_a_settling_article_nothing_is_scored(settling):
+    assert recall(FOUND, settling) is None
+    assert reciprocal_rank(FOUND, settling) is None
+
+
+def test_nothing_retrieved_is_0_and_not_unscored():
+    assert recall([], ["a"]) == 0
+    assert reciprocal_rank([], ["a"]) == 0
+
+
+def test_content_words_are_lower_case_without_stop_words_and_single_letters():
+    assert content_words("The Infarct is in the T2 image, a B") == {"infarct", "t2", "image"}
+
+
+def test_coverage_by_hand():
+    evidence = "Infarct bright on diffusion, dark on FLAIR."  # infarct, bright, diffusion, dark, flair
+    assert coverage(evidence, ["An INFARCT, bright.", "Diffusion of the infarct"]) == (3 / 5, 2 / 5)
+    assert coverage(evidence, [evidence]) == (1, 1)
+    assert coverage(evidence, ["nothing of it"]) == coverage(evidence, []) == (0, 0)
+
+
+@pytest.mark.parametrize("evidence", [None, "", "the of and", "?"])
+def test_coverage_of_no_evidence_is_not_scored(evidence):
+    assert coverage(evidence, ["text"]) == (None, None)
+
+
+def written(tmp_path, *records):
+    path = tmp_path / "settling.jsonl"
+    path.write_text("".join(json.dumps(record) + "\n" for record in records), encoding="utf-8")
+    return path
+
+
+def test_settling_articles_are_read_by_question(tmp_path):
+    path = written(
+        tmp_path, {"question_id": "q1", "settling": ["a", "b", "a"], "more": 1}, {"question_id": 2, "settling": ["7"]}
+    )
+    assert load_settling(path, ["a", "b", "7"]) == {"q1": ("a", "b"), "2": ("7",)}
+
+
+def test_whole_numbers_are_article_ids_here_as_in_a_corpus(tmp_path):
+    assert load_settling(written(tmp_path, {"question_id": "q", "settling": [7]}), ["7"]) == {"q": ("7",)}
+
+
+@pytest.mark.parametrize(
+    ("record", "said"),
+    [
+        ({"settling": ["a"]}, ":2: question_id: expected a text or a whole number"),
+        ({"question_id": True, "settling": ["a"]}, ":2: question_id: expected"),
+        ({"question_id": "q"}, ":2: item q: settling: expected a list of article ids"),
+        ({"question_id": "q", "settling": "a"}, ":2: item q: settling: expected a list"),
+        ({"question_id": "q", "settling": []}, ":2: item q: settling: expected a list"),
+        ({"question_id": "q", "settling": [True]}, ":2: item q: settling: expected a list"),
+        ({"question_id": "q", "settling": ["a", "z", "y"]}, ":2: item q: settling: no article z, y in the corpus"),
+        ({"question_id": "q1", "settling": ["a"]}, ":2: item q1: the question stands twice"),
+    ],
+)
+def test_a_settling_file_that_is_wrong_is_refused_by_line_and_question(record, said, tmp_path):
+    path = written(tmp_path, {"question_id": "q1", "settling": ["a"]}, record)
+    with pytest.raises(DataError) as error:
+        load_settling(path, ["a"])
+    assert f"{path}{said}" in str(error.value)
