@@ -103,7 +103,7 @@ def padded(items: Sequence[Item], tools: Workbench, *, top_k: int) -> list[Draft
 
 
 def _repeated(text: str, goal: int, tokenizer: Tokenizer) -> str:
-    """A text and its repetitions, `goal` tokens in all; where no cut gives just as many, the most that are not more."""
+    """A text and its repetitions, `goal` tokens in all; a few fewer where no cut near gives just as many (subword tokenizers)."""
     whole, rule = tokenizer.count([text, RULE])
     if goal <= whole:
         return text

@@ -183,7 +183,7 @@ def test_a_field_of_another_type_is_refused(file, name, value):
 def test_what_holds_no_contexts_is_refused(tmp_path, content):
     path = tmp_path / "x.jsonl"
     path.write_text(content, encoding="utf-8")
-    with pytest.raises(DataError, match="x.jsonl"):
+    with pytest.raises(DataError, match=r"x\.jsonl"):
         read_contexts(path)
 
 
