@@ -2,23 +2,32 @@
 
 import ast
 import inspect
+import json
+import os
 import re
+import subprocess
 import sys
+from dataclasses import replace
 from pathlib import Path
 from types import ModuleType
 
 import pytest
+from typer.testing import CliRunner
 
-from lm_eval_safescale import hookspecs
-from lm_eval_safescale.contexts import Condition, ContextBuilder, Draft
-from lm_eval_safescale.datasets import Source, dataset_from_records
+import lm_eval_safescale.plugins
+from lm_eval_safescale import assembly, hookspecs
+from lm_eval_safescale.cli import app
+from lm_eval_safescale.contexts import Condition, ContextBuilder, ContextSet, Draft
+from lm_eval_safescale.datasets import Dataset, Source, dataset_from_records
 from lm_eval_safescale.errors import SafescaleError
 from lm_eval_safescale.hookspecs import hookimpl
 from lm_eval_safescale.metrics import Metric
-from lm_eval_safescale.plugins import KINDS, OURS, Plugin, Plugins, bind_settings, plugins
-from lm_eval_safescale.reading import AnswerReader
+from lm_eval_safescale.plugins import KINDS, OURS, Plugin, Plugins, _built_in, bind_settings, plugins
+from lm_eval_safescale.reading import AnswerReader, read_answer
+from lm_eval_safescale.records import Answers, Item, Reading, Status
 from lm_eval_safescale.retrieval import Retriever, fill_up
-from lm_eval_safescale.sections import ReportSection
+from lm_eval_safescale.sections import ReportSection, Section
+from lm_eval_safescale.settings import Settings
 
 PAGE = (Path(__file__).parent.parent / "docs" / "plugins.md").read_text(encoding="utf-8")
 HOOKS = sorted(name for name in vars(hookspecs) if name.startswith("safescale_register_"))
@@ -65,41 +74,102 @@ def found_through(hook: str, thing: object) -> object:
     return part.thing
 
 
+@pytest.fixture
+def install(monkeypatch):
+    """Makes an installation of our parts and of these plugins; what a run looks up is looked up in it."""
+
+    def install(*added: Plugin) -> Plugins:
+        known = Plugins([*_built_in(), *added])
+        for module in (lm_eval_safescale.plugins, assembly):
+            monkeypatch.setattr(module, "plugins", lambda: known)
+        return known
+
+    return install
+
+
+@pytest.fixture
+def demo(tmp_path):
+    """Settings of a run on the demo."""
+    return lambda **given: Settings.model_validate({"dataset": "demo", "corpus": "demo", "index_dir": tmp_path, **given})
+
+
+def shown(known: Plugins, settings: Settings, condition: str = "rag") -> ContextSet:
+    return assembly.contexts_of(known.find("condition", condition), assembly.load_dataset(settings), settings)
+
+
 # --- every hook ---------------------------------------------------------------------------------------------------------
 
+ITEM = Item("q1", "Which?", {"A": "this", "B": "that"}, "A")
+RECORD = {"question_id": "q1", "question": "Which?", "options": {"A": "this", "B": "that"}, "answer": "A"}
+GREEDY_A = Answers(Reading("A", Status.OK))
 
-def test_a_data_set_is_found_through_safescale_register_datasets():
-    source = Source("mine", "one", lambda: dataset_from_records([], name="mine"))
+
+def test_a_data_set_is_found_through_safescale_register_datasets(install):
+    source = Source("mine", "one", lambda stem="Which?": dataset_from_records([RECORD | {"question": stem}], name="mine"))
     assert found_through("safescale_register_datasets", source) is source
+    install(plugin("someones", "safescale_register_datasets", source))
+    (item,) = assembly.load_dataset(Settings.model_validate({"dataset": "mine", "dataset_args": {"stem": "What?"}}))
+    assert item.question == "What?"
 
 
-def test_a_retriever_is_found_through_safescale_register_retrievers():
+def test_a_retriever_is_found_through_safescale_register_retrievers(install, demo):
     assert found_through("safescale_register_retrievers", Stub) is Stub
+    made = shown(install(plugin("someones", "safescale_register_retrievers", Stub)), demo(retriever="stub", top_k=2))
+    assert made.about["retriever"]["provided_by"] == "someones"
+    assert {len(context.passages) for context in made.contexts.values()} == {2}
 
 
-def test_a_context_builder_is_found_through_safescale_register_context_builders():
-    builder = ContextBuilder("mine", "the question again", lambda items, tools: [Draft(item.question) for item in items])
+def test_a_context_builder_is_found_through_safescale_register_context_builders(install, demo):
+    def again(items, tools, *, times=1):
+        return [Draft(" ".join([item.question] * times)) for item in items]
+
+    builder = ContextBuilder("mine", "the question again", again)
     assert found_through("safescale_register_context_builders", builder) is builder
+    known = install(plugin("someones", "safescale_register_context_builders", builder))
+    settings = demo(context_builder="mine", builder_args={"times": 2})
+    made = shown(known, settings)
+    assert made.about["builder"] == {"name": "mine", "provided_by": "someones 1.0", "settings": {"times": 2}}
+    for item in assembly.load_dataset(settings):
+        assert made.contexts[item.question_id].text == f"{item.question} {item.question}"
 
 
-def test_a_condition_is_found_through_safescale_register_conditions():
+def test_a_condition_is_found_through_safescale_register_conditions(install, demo):
     condition = Condition("mine", "three passages", "rag", {"top_k": 3})
     assert found_through("safescale_register_conditions", condition) is condition
+    made = shown(install(plugin("someones", "safescale_register_conditions", condition)), demo(top_k=5), "mine")
+    assert {len(context.passages) for context in made.contexts.values()} == {3}
 
 
-def test_a_metric_is_found_through_safescale_register_metrics():
-    metric = Metric("mine", "always 1", lambda item, answers, params: 1.0, higher_is_better=True)
+def test_a_metric_is_found_through_safescale_register_metrics(install):
+    metric = Metric("mine", "as it is set", lambda item, answers, params: params.args["value"], higher_is_better=True)
     assert found_through("safescale_register_metrics", metric) is metric
+    install(plugin("someones", "safescale_register_metrics", metric))
+    *ours, asked = assembly.table_metrics(Settings.model_validate({"metrics": {"mine": {"value": 0.25}}}))
+    assert all(each.part.is_ours for each in ours)
+    assert (asked.key, asked.score(ITEM, GREEDY_A)) == ("mine", 0.25)
 
 
-def test_an_answer_reader_is_found_through_safescale_register_answer_readers():
-    reader = AnswerReader("mine", "nothing is read", lambda text, options: None)
+def test_an_answer_reader_is_found_through_safescale_register_answer_readers(install):
+    reader = AnswerReader("mine", "the last option", lambda text, options: [*options][-1] if text else None)
     assert found_through("safescale_register_answer_readers", reader) is reader
+    install(plugin("someones", "safescale_register_answer_readers", reader))
+    used = assembly.find_reader(Settings.model_validate({"reader": "mine"}))
+    assert read_answer("A", ITEM.options, reader=used).letter == "B"
+    assert read_answer("", ITEM.options, reader=used).status is Status.UNANSWERED
 
 
-def test_a_report_section_is_found_through_safescale_register_report_sections():
-    section = ReportSection("mine", "nothing to say", lambda rows: None)
+def test_a_report_section_is_found_through_safescale_register_report_sections(install, tmp_path):
+    section = ReportSection(
+        "mine", "the conditions", lambda rows: Section("Asked", ("which",), tuple((row.condition,) for row in rows))
+    )
     assert found_through("safescale_register_report_sections", section) is section
+    install(plugin("someones", "safescale_register_report_sections", section))
+    about = {"condition": "someones_condition", "dataset": {"name": "d", "version": "1", "items": 1, "demo": False}}
+    about |= {"settings": {"draws": 0, "overconfidence_threshold": 0.8}, "prompt_sha256": ""}
+    result = {"configs": {"t": {"metadata": {"safescale": about}}}, "results": {"t": {"accuracy,letter": 1.0, "sample_len": 1}}}
+    (tmp_path / "results_1.json").write_text(json.dumps(result), encoding="utf-8")
+    printed = CliRunner().invoke(app, ["table", str(tmp_path)]).output
+    assert "someones_condition" in printed[printed.index("Asked") :]
 
 
 @pytest.mark.parametrize("hook", HOOKS)
@@ -168,6 +238,22 @@ def test_a_package_that_refers_to_a_part_means_its_own_first():
         known.find("retriever", "same", near="c")
 
 
+def test_a_default_of_ours_stays_ours_whatever_is_installed(install, demo):
+    known = install(plugin("a", RETRIEVERS, named("bm25")), plugin("b", RETRIEVERS, named("BM25")))
+    about = shown(known, demo(top_k=1)).about["retriever"]
+    assert (about["retriever"], about["provided_by"]) == ("bm25", OURS)
+    with pytest.raises(SafescaleError, match=f"{OURS}/bm25 or a/bm25 or b/BM25"):
+        shown(known, demo(retriever="bm25"))
+    assert shown(known, demo(retriever="a/bm25", top_k=1)).about["retriever"]["provided_by"] == "a"
+
+
+def test_a_condition_of_ours_shows_what_our_builder_makes_whatever_is_installed(install, demo):
+    other = ContextBuilder("rag", "something else", lambda items, tools: [Draft("x") for _ in items])
+    known = install(plugin("a", "safescale_register_context_builders", other))
+    assert shown(known, demo(top_k=1)).about["builder"]["provided_by"].startswith(OURS)
+    assert shown(known, demo(), "rag_top1").about["builder"]["provided_by"].startswith(OURS)
+
+
 def test_parts_of_different_kinds_may_share_a_name():
     metric = Metric("same", "always 1", lambda item, answers, params: 1.0, higher_is_better=True)
     known = Plugins([plugin("a", RETRIEVERS, named("same")), plugin("b", "safescale_register_metrics", metric)])
@@ -184,7 +270,29 @@ def raising(error: BaseException):
     return load
 
 
+def with_wrong_argument():
+    module = ModuleType("bad")
+
+    def implementation(registr): ...
+
+    module.safescale_register_metrics = hookimpl(implementation)
+    return module
+
+
+def with_failing_hook():
+    module = ModuleType("bad")
+
+    def implementation(register):
+        register(named("mine"))
+        raise RuntimeError("no licence")
+
+    module.safescale_register_retrievers = hookimpl(implementation)
+    return module
+
+
 BROKEN = {
+    "a hook with another argument": (plugin("bad", load=with_wrong_argument), "for hook 'safescale_register_metrics'"),
+    "a hook that fails": (plugin("bad", load=with_failing_hook), "RuntimeError: no licence"),
     "an import fails": (
         plugin("bad", load=raising(ImportError("no module named engine"))),
         "ImportError: no module named engine",
@@ -223,6 +331,25 @@ def test_a_broken_plugin_is_listed_with_its_error_and_harms_no_other(broken, sai
     assert said in str(raised.value)
 
 
+def test_a_package_cannot_register_a_name_twice_in_two_modules():
+    second = replace(plugin("a", RETRIEVERS, named("Same"), named("only")), module="a.more")
+    known = Plugins([plugin("a", RETRIEVERS, named("same")), second])
+    assert [each.error for each in known.found] == [
+        None,
+        "ValueError: safescale_register_retrievers: 'Same' is registered twice",
+    ]
+    assert known.find("retriever", "a/same").package == "a"
+    assert known.names("retriever") == ["same"]
+
+
+def test_a_module_that_two_packages_name_is_the_first_one_s():
+    one = plugin("a", RETRIEVERS, named("same"))
+    known = Plugins([one, plugin("b", load=one.load), plugin("c", RETRIEVERS, named("other"))])
+    assert [bool(each.error) for each in known.found] == [False, True, False]
+    assert known.find("retriever", "same").package == "a"
+    assert known.find("retriever", "other").package == "c"
+
+
 def test_an_unknown_name_is_refused_with_the_known_ones():
     known = Plugins([plugin("a", RETRIEVERS, named("one"))])
     with pytest.raises(SafescaleError, match=r"there is no retriever 'two'; known: one$"):
@@ -247,3 +374,115 @@ def test_settings_are_what_is_given_over_what_is_known_over_the_defaults():
 def test_a_setting_that_is_unknown_or_missing_is_refused_with_what_the_part_takes(given, said):
     with pytest.raises(SafescaleError, match=said):
         bind_settings(build, given, "it")
+
+
+# --- parts that are registered, and fail when they are used -------------------------------------------------------------
+
+
+def needing(name: str, *others: str) -> type[Retriever]:
+    return type(name.capitalize(), (Stub,), {"name": name, "needs": lambda self: {other: {} for other in others}})
+
+
+@pytest.mark.parametrize("chain", [["one"], ["one", "two"], ["one", "two", "three"]])
+def test_a_retriever_cannot_search_through_itself_however_far_round(chain, install, demo):
+    parts = [needing(name, chain[(place + 1) % len(chain)]) for place, name in enumerate(chain)]
+    with pytest.raises(SafescaleError, match=r"retriever one \(a 1\.0\) cannot search through itself"):
+        shown(install(plugin("a", RETRIEVERS, *parts)), demo(retriever="one"))
+
+
+def test_a_retriever_that_says_wrongly_what_it_needs_is_named(install, demo):
+    wrong = type("Wrong", (Stub,), {"name": "wrong", "needs": lambda self: ["bm25"]})
+    with pytest.raises(SafescaleError, match=r"retriever wrong \(a 1\.0\) cannot be used"):
+        shown(install(plugin("a", RETRIEVERS, wrong)), demo(retriever="wrong"))
+
+
+@pytest.mark.parametrize(
+    ("load", "said"),
+    [
+        (lambda: 1 / 0, "cannot be loaded: ZeroDivisionError"),
+        (lambda: [ITEM], "expected a Dataset, found list"),
+        (lambda: Dataset("mine", "1", (RECORD,)), "expected Items, found dict"),
+        ("questions.jsonl", "expected a function, found 'questions.jsonl'"),
+    ],
+)
+def test_a_data_set_that_cannot_be_loaded_is_named(load, said, install):
+    install(plugin("a", "safescale_register_datasets", Source("mine", "one", load)))
+    with pytest.raises(SafescaleError, match=rf"data set mine \(a 1\.0\):? .*{said}|data set mine \(a 1\.0\): {said}"):
+        assembly.load_dataset(Settings(dataset="mine"))
+
+
+def test_a_context_builder_that_is_no_function_is_named(install, demo):
+    known = install(plugin("a", "safescale_register_context_builders", ContextBuilder("mine", "none", "text")))
+    with pytest.raises(SafescaleError, match=r"context builder mine \(a 1\.0\): expected a function, found 'text'"):
+        shown(known, demo(context_builder="mine"))
+
+
+@pytest.mark.parametrize(
+    ("read", "said"),
+    [
+        (lambda text, options: text.index("A") and None, "failed for the output '': ValueError"),
+        (lambda text, options: "a" if text else None, "gave 'a' for the output 'A'; expected one of A, B, or None"),
+        (lambda text, options: text or None, "gave 'Answer: B'"),
+        (lambda text, options: 0 if text else None, "gave 0"),
+        (lambda text: None, "TypeError"),
+    ],
+)
+def test_a_reader_that_reads_no_letters_is_found_before_a_model_is_asked(read, said, install):
+    install(plugin("a", "safescale_register_answer_readers", AnswerReader("mine", "a stub", read)))
+    with pytest.raises(SafescaleError, match=rf"answer reader mine \(a 1\.0\) .*{said}"):
+        assembly.find_reader(Settings(reader="mine"))
+
+
+# --- as installed -------------------------------------------------------------------------------------------------------
+
+GOOD_MODULE = """
+from lm_eval_safescale.hookspecs import hookimpl
+from lm_eval_safescale.metrics import Metric
+
+@hookimpl
+def safescale_register_metrics(register):
+    register(Metric("mine", "always 1", lambda item, answers, params: 1.0, True))
+"""
+
+
+@pytest.fixture
+def safescale(tmp_path):
+    """The command, where two distributions are installed: Good.Package, and one whose import fails."""
+    modules = {"Good.Package": ("good_module", GOOD_MODULE), "bad-package": ("bad_module", "import no_such_engine\n")}
+    for package, (module, code) in modules.items():
+        (tmp_path / f"{module}.py").write_text(code, encoding="utf-8")
+        info = tmp_path / f"{package.replace('-', '_')}-2.5.dist-info"
+        info.mkdir()
+        (info / "METADATA").write_text(f"Metadata-Version: 2.1\nName: {package}\nVersion: 2.5\n", encoding="utf-8")
+        (info / "entry_points.txt").write_text(f"[{hookspecs.GROUP}]\nany = {module}\n", encoding="utf-8")
+
+    def run(*arguments: str) -> subprocess.CompletedProcess[str]:
+        return subprocess.run(
+            [sys.executable, "-m", "lm_eval_safescale", *arguments],
+            env={**os.environ, "PYTHONPATH": str(tmp_path), "SAFESCALE_INDEX_DIR": str(tmp_path / "index")},
+            capture_output=True,
+            text=True,
+            check=False,
+        )
+
+    return run
+
+
+def test_the_command_lists_what_every_plugin_registers_or_the_error_it_failed_with(safescale):
+    listed = safescale("plugins")
+    assert listed.returncode == 0
+    assert re.search(r"^good-package 2\.5 \(good_module\)\n +metric +mine +always 1$", listed.stdout, re.MULTILINE)
+    failed = r"^bad-package 2\.5 \(bad_module\)\n  FAILED: ModuleNotFoundError: No module named 'no_such_engine'$"
+    assert re.search(failed, listed.stdout, re.MULTILINE)
+    for kind in KINDS:
+        assert re.search(rf"^  {kind} ", listed.stdout, re.MULTILINE)
+
+
+def test_a_broken_plugin_stops_only_who_asks_for_what_is_not_there(safescale, tmp_path):
+    build = ("contexts", "build", "rag_top1", "--dataset", "demo", "--corpus", "demo", "-o", str(tmp_path / "made.jsonl"))
+    assert safescale(*build).returncode == 0
+    refused = safescale(*build, "--retriever", "engine")
+    assert refused.returncode == 1
+    assert "there is no retriever 'engine'; known: bm25, dense, hybrid" in refused.stderr
+    assert "bad-package 2.5, which failed to load: ModuleNotFoundError" in refused.stderr
+    assert "Traceback" not in refused.stderr

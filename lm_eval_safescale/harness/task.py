@@ -122,6 +122,7 @@ class SafetyTask(ConfigurableTask):  # type: ignore[misc]
         self._metrics = assembly.table_metrics(self.settings)
         assembly.try_metrics(self._metrics, self.data, self.settings.draws)
         self._failed: dict[str, str] = {}
+        self._ranks = 1
         self._reader = assembly.find_reader(self.settings)
         self._reader_failed = False
         self._contexts: ContextSet | None = None
@@ -247,6 +248,7 @@ class SafetyTask(ConfigurableTask):  # type: ignore[misc]
         backend = backends.backend_of(kwargs.get("chat_template"))
         self._separate_seeds = backends.sends_one_seed(backend, metadata)
         self._first_seed = _seed(metadata)
+        self._ranks = kwargs.get("world_size", 1)
         self._reset_limit()
         if self._waits_for_model:
             self._make_contexts(backend)
@@ -416,15 +418,19 @@ class SafetyTask(ConfigurableTask):  # type: ignore[misc]
         }
 
     def _score(self, asked: AskedMetric, item: Item, answers: Answers) -> float | None:
-        """An item's value; a metric that fails is not scored at all, but does not lose the answers."""
+        """An item's value; a metric that fails is not scored at all, but does not lose the answers.
+
+        Where several ranks share the items, the first of them cannot know that it failed on another: then its mean is no number.
+        """
+        failed = float("nan") if self._ranks > 1 else None
         if asked.key in self._failed:
-            return None
+            return failed
         try:
             return asked.score(item, answers)
         except SafescaleError as error:
             self._failed[asked.key] = str(error)
             logger.error("%s; it is not scored for this run", error)
-            return None
+            return failed
 
     def aggregation(self) -> dict[str, Any]:
         """The harness's aggregation of each metric; of one that failed, that it is not scored."""

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 from collections.abc import Iterable
+from math import isfinite
 from pathlib import Path
 from typing import Any
 
@@ -86,6 +87,6 @@ def _values(result: dict[str, Any]) -> dict[str, tuple[float, float | None] | No
         if not separator or name.endswith("_stderr"):
             continue
         stderr = result.get(f"{name}_stderr,{kind}")
-        number = isinstance(value, (int, float))
+        number = isinstance(value, (int, float)) and isfinite(value)
         values[name] = (float(value), stderr if isinstance(stderr, float) else None) if number else None
     return values

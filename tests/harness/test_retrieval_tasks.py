@@ -293,8 +293,8 @@ def test_max_context_is_counted_by_the_model_s_own_tokenizer(run):
     from lm_eval.models.huggingface import HFLM
 
     lm = HFLM(pretrained=folder, gguf_file=gguf, dtype="float32", device="cpu")
-    metadata = DEMO | {"pretrained": folder, "gguf_file": gguf, "draws": 1}
-    results, _ = run(["radsafe_rag", "radsafe_max_context"], lm, metadata=metadata, limit=2)
+    metadata = DEMO | {"pretrained": folder, "gguf_file": gguf, "draws": 0, "top_k": 2}
+    results, _ = run(["radsafe_rag", "radsafe_max_context"], lm, metadata=metadata, limit=1)
     for sample in results["samples"]["radsafe_max_context"]:
         prompt, record = sample["arguments"][0][0], sample["doc"]["context"]
         text = prompt.partition("<|im_start|>user\n")[2].partition("\n\nQuestion: ")[0]
@@ -304,4 +304,4 @@ def test_max_context_is_counted_by_the_model_s_own_tokenizer(run):
         assert len(record["passages"]) >= 1
     for sample in results["samples"]["radsafe_rag"]:
         assert sample["doc"]["context"]["tokenizer"] == "words"
-        assert len(sample["doc"]["context"]["passages"]) == 10
+        assert len(sample["doc"]["context"]["passages"]) == 2

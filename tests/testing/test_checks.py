@@ -17,7 +17,7 @@ from lm_eval_safescale.datasets import DEMO, SOURCES, Dataset, Source, dataset_f
 from lm_eval_safescale.errors import SafescaleError
 from lm_eval_safescale.metrics import METRICS, Metric
 from lm_eval_safescale.metrics.scores import high_risk_error
-from lm_eval_safescale.records import Item
+from lm_eval_safescale.records import Item, Status
 from lm_eval_safescale.retrieval import BM25, Hit, Hybrid, Retriever, best
 from lm_eval_safescale.testing import (
     ContractError,
@@ -26,7 +26,7 @@ from lm_eval_safescale.testing import (
     check_metric,
     check_retriever,
 )
-from lm_eval_safescale.testing.clauses import registered
+from lm_eval_safescale.testing.clauses import Clauses, registered
 from lm_eval_safescale.testing.sample import CORPUS, ITEMS, ONE_ARTICLE
 
 # --- retrievers ---------------------------------------------------------------------------------------------------------
@@ -230,6 +230,35 @@ class RemembersWhatWasAsked(Good):
         return hits
 
 
+class ScalesByTheFirst(Good):
+    def search(self, queries, k):
+        scale = 2 if len(queries) > 5 and len(queries[0]) > 5000 else 1
+        return [[Hit(hit.number, scale * hit.score) for hit in self.one(query, k)] for query in queries]
+
+
+class GetsTired(Good):
+    """Every second time that many queries are asked, it gives up on scores."""
+
+    def open(self, passages, folder):
+        super().open(passages, folder)
+        self.times = 0
+
+    def search(self, queries, k):
+        self.times += len(queries) > 5
+        return [[Hit(hit.number, hit.score if self.times % 2 else 0.0) for hit in self.one(query, k)] for query in queries]
+
+
+class KnowsMoreWhereItWasBuilt(Good):
+    bonus = 0
+
+    def build(self, passages, folder, *, scratch):
+        super().build(passages, folder, scratch=scratch)
+        self.bonus = 1
+
+    def one(self, query, k):
+        return [Hit(hit.number, hit.score + self.bonus) for hit in super().one(query, k)]
+
+
 class FailsForMany(Good):
     def search(self, queries, k):
         if len(queries) > 5:
@@ -271,6 +300,9 @@ BROKEN_RETRIEVERS = {
     TakesScratchForWhole: "built after an interrupted build gives the same hits",
     TripsOverScratch: "an index is built after an interrupted build",
     RemembersWhatWasAsked: "alone and beside others|the order of the queries",
+    ScalesByTheFirst: "whatever the order of the queries",
+    GetsTired: "when it is asked again",
+    KnowsMoreWhereItWasBuilt: "a new object gives the same hits",
     FailsForMany: "answers many queries at once",
     BuildsWithoutWriting: "builds and opens an index",
     NoJson: "settings can be set and are JSON values",
@@ -375,6 +407,10 @@ BROKEN_BUILDERS = {
     "no text": (shown(lambda item: " "), "one Draft with text for each item"),
     "no drafts": (built(lambda items, tools: [item.question for item in items]), "one Draft with text for each item"),
     "another order": (built(lambda items, tools: [Draft(item.question) for item in items][::-1]), "order of the items"),
+    "an order of its own": (
+        built(lambda items, tools: [Draft(item.question) for item in sorted(items, key=lambda item: item.question_id)]),
+        "drafts are in the order of the items",
+    ),
     "looks at the other items": (
         built(lambda items, tools: [Draft(f"{item.question} {len(items)}") for item in items]),
         "does not depend on the other items",
@@ -457,6 +493,18 @@ BROKEN_METRICS = {
     "fails without samples": (
         metric(lambda item, answers, _: float(answers.samples[0].letter == item.answer), better=True),
         "works without samples",
+    ),
+    "knows four letters": (
+        metric(lambda item, answers, _: {"A": 1, "B": 1, "C": 1, "D": 1}[item.answer], better=True),
+        "works whatever the letters",
+    ),
+    "does not know a lost answer": (
+        metric(
+            lambda item, answers, _: {Status.OK: 1, Status.UNANSWERED: 0}[answers.greedy.status],
+            better=True,
+            needs_samples=True,
+        ),
+        "works where the backend gave no greedy answer",
     ),
     "a lost answer is a wrong one": (
         metric(
@@ -580,6 +628,33 @@ def test_a_part_that_would_not_be_registered_is_refused():
 
 def general(clause):
     """A clause that is checked for several queries or numbers, in its general form."""
-    return re.sub(
-        r"^answers a.*query.*|^answers words.*", "answers an odd query", re.sub(r"first \d+ of \d+ hits.*", "first", clause)
-    )
+    return re.sub(r"^answers (?:a|an|words)\b.*", "answers an odd query", re.sub(r"first \d+ of \d+ hits.*", "first", clause))
+
+
+def test_every_clause_has_a_part_here_that_breaks_it(monkeypatch):
+    in_force, broken = set(), set()
+    require, holds = Clauses.require, Clauses.holds
+
+    def noted_require(self, ok, clause, *said):
+        in_force.add(clause)
+        require(self, ok, clause, *said)
+
+    def noted_holds(self, clause):
+        in_force.add(clause)
+        return holds(self, clause)
+
+    monkeypatch.setattr(Clauses, "require", noted_require)
+    monkeypatch.setattr(Clauses, "holds", noted_holds)
+    parts = {
+        check_retriever: [Good, object, *BROKEN_RETRIEVERS],
+        check_context_builder: [CONTEXT_BUILDERS[1], *(builder for builder, _ in BROKEN_BUILDERS.values())],
+        check_metric: [METRICS["high_risk_error"], *(metric for metric, _ in BROKEN_METRICS.values())],
+        check_dataset: [source(fetching_where_it_may), *(source for source, _ in BROKEN_DATASETS.values())],
+    }
+    for check, all_of_them in parts.items():
+        for part in all_of_them:
+            try:
+                check(part)
+            except ContractError as error:
+                broken.add(error.clause)
+    assert sorted({general(clause) for clause in in_force} - {general(clause) for clause in broken}) == []

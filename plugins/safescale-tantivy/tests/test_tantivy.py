@@ -8,6 +8,7 @@ from collections import Counter
 from importlib.metadata import entry_points
 from math import log
 from pathlib import Path
+from types import SimpleNamespace
 
 import pytest
 import safescale_tantivy
@@ -118,8 +119,22 @@ def test_a_query_without_a_known_word_gets_the_first_passages(make_index, query)
     assert hits(make_index(ARTICLES), query, 3) == [Hit(0, 0.0), Hit(1, 0.0), Hit(2, 0.0)]
 
 
-def test_among_equals_the_lower_number_comes_first(make_index):
+class StubSearcher:
+    """The engine's searcher, but with the last passage first among equals: it promises no order when there are several segments."""
+
+    def __init__(self, searcher):
+        self._searcher = searcher
+        self.fast_field_values = searcher.fast_field_values
+
+    def search(self, query, limit, count):
+        found = self._searcher.search(query, self._searcher.num_docs, count=count).hits
+        return SimpleNamespace(hits=sorted(found, key=lambda hit: (-hit[0], -hit[1].doc))[:limit])
+
+
+@pytest.mark.parametrize("order", [lambda searcher: searcher, StubSearcher], ids=["as it is", "backwards"])
+def test_among_equals_the_lower_number_comes_first(make_index, order):
     index = make_index(["fever and cough"] * 40 + ["fever and fever"] * 3)
+    index.retriever._searcher = order(index.retriever._searcher)
     for k in (1, 2, 3, 7, 43):
         assert [hit.number for hit in hits(index, "fever", k)] == [40, 41, 42, *range(40)][:k]
 
@@ -127,9 +142,8 @@ def test_among_equals_the_lower_number_comes_first(make_index):
 def test_an_index_in_several_segments_gives_the_hits_of_one(make_index, monkeypatch):
     random.seed(1)
     words = [f"word{number}" for number in range(60)]
-    texts = [
-        " ".join(random.choices(words, k=4)) + f" a{number} b{number} c{number}" for number in range(20_000)
-    ]  # with many ties
+    unique = [" ".join(f"{letter}{number}" for letter in "abcdefgh") for number in range(20_000)]  # to fill the memory
+    texts = [" ".join([*random.choices(words, k=4), own]) for own in unique]  # of equal length: with many ties
     whole = make_index(texts, "whole")
     monkeypatch.setattr(safescale_tantivy, "MEMORY", 15_000_000)
     parts = make_index(texts, "parts")
