@@ -8,6 +8,7 @@ from __future__ import annotations
 import functools
 import inspect
 import json
+import logging
 from collections.abc import Collection, Mapping, Sequence
 from dataclasses import dataclass, field
 from functools import cached_property
@@ -17,6 +18,7 @@ from typing import Any
 
 from lm_eval_safescale import __version__
 from lm_eval_safescale.contexts import (
+    RESERVED_TOKENS,
     Condition,
     ContextBuilder,
     ContextSet,
@@ -48,6 +50,11 @@ from lm_eval_safescale.retrieval import (
 from lm_eval_safescale.settings import Settings
 
 RAG = "rag"
+warn_once = functools.cache(logging.getLogger(__name__).warning)
+
+
+class NoCorpusError(SafescaleError):
+    """Something is to be retrieved, and no corpus is named."""
 
 
 def find(kind: str, settings: Settings, field: str) -> Part:
@@ -212,9 +219,13 @@ def _read_letter(part: Part, text: str, options: Mapping[str, str]) -> str | Non
 def load_settings_corpus(settings: Settings) -> Corpus:
     """The corpus a run retrieves from."""
     if settings.corpus_path is not None:
-        return load_corpus(settings.corpus_path)
+        corpus = load_corpus(settings.corpus_path)
+        if corpus.warnings:
+            first, more = corpus.warnings[0].describe(str(settings.corpus_path)), len(corpus.warnings) - 1
+            warn_once(first + (f" (and {more:,} more like it)" if more else ""))
+        return corpus
     if settings.corpus is None:
-        raise SafescaleError(
+        raise NoCorpusError(
             'no corpus to retrieve from: name a file or folder of yours, --metadata \'{"corpus_path": "FILE.jsonl"}\' (or Markdown '
             'and text files), or, to try things, the demo corpus: {"corpus": "demo"}'
         )
@@ -335,14 +346,20 @@ def contexts_of(condition: Part, dataset: Dataset, settings: Settings, model: Mo
     builder = builder_of(condition, settings)
     if builder is None:
         return None
-    if settings.contexts is not None:
-        made = read_contexts(settings.contexts)
-        if made.condition == condition.name:
-            check_belongs(made, dataset, settings.contexts)
-            _check_window(made, settings, model)
-            _check_made_as_asked(made, condition, settings)
-            return made
-    return _build(builder, condition, dataset, settings, model)
+    if settings.contexts is None:
+        return _build(builder, condition, dataset, settings, model)
+    made = read_contexts(settings.contexts)
+    if made.condition == condition.name:
+        check_belongs(made, dataset, settings.contexts)
+        _check_window(made, builder.thing, settings, model)
+        _check_made_as_asked(made, condition, builder.thing, settings)
+        return made
+    try:
+        return _build(builder, condition, dataset, settings, model)
+    except NoCorpusError as error:
+        raise NoCorpusError(
+            f"{settings.contexts} was built for {made.condition}, not for {condition.name}; so a corpus is needed: {error}"
+        ) from None
 
 
 def _builds_by_setting(condition: Part) -> bool:
@@ -358,7 +375,7 @@ def _build(part: Part, shown: Part, dataset: Dataset, settings: Settings, model:
     bound = bind_settings(builder.build, given, who, known=settings.model_dump(mode="json"))
     bench = _bench(builder, settings, model)
     contexts = make_contexts(
-        builder, dataset.items, bench, settings=bound, settling=lambda: _settling(bench), provided_by=part.provided_by
+        builder, dataset.items, bench, settings=bound, settling=lambda: _settling(bench, dataset), provided_by=part.provided_by
     )
     about: dict[str, Any] = {
         "condition": condition.name,
@@ -377,9 +394,16 @@ def _build(part: Part, shown: Part, dataset: Dataset, settings: Settings, model:
         raise SafescaleError(f"{who}: a setting is no JSON value: {error}") from None
 
 
-def _settling(bench: Bench) -> Settling | None:
-    index = bench.searched
-    return None if index is None else load_settings_settling(bench.settings, index.passages.corpus)
+def _settling(bench: Bench, dataset: Dataset) -> Settling | None:
+    if (index := bench.searched) is None:
+        return None
+    settling, path = load_settings_settling(bench.settings, index.passages.corpus), bench.settings.settling_path
+    if settling and path is not None and settling.keys().isdisjoint(item.question_id for item in dataset):
+        warn_once(
+            f"{path}: none of its questions is in the data set {dataset.name} (its first is {next(iter(settling))!r}, the data set's "
+            f"{dataset.items[0].question_id!r}): recall and reciprocal rank are not scored"
+        )
+    return settling
 
 
 def _bench(builder: ContextBuilder, settings: Settings, model: ModelFacts | None) -> Bench:
@@ -408,36 +432,71 @@ def _window(settings: Settings, model: ModelFacts) -> int | None:
     return stated or model.window
 
 
-def _check_made_as_asked(made: ContextSet, condition: Part, settings: Settings) -> None:
+def _check_made_as_asked(made: ContextSet, condition: Part, shown_by: ContextBuilder, settings: Settings) -> None:
     """SafescaleError if the file was built with other settings than the user gave beside it: one of the two is not meant."""
     builder, corpus, retriever = (made.about.get(name) or {} for name in ("builder", "corpus", "retriever"))
-    its = retriever.get("settings", {})
+    its, fixed = retriever.get("settings", {}), condition.thing.args
+    free = {name: value for name, value in settings.builder_args.items() if name not in fixed}
+    by_setting = _builds_by_setting(condition)
     built_with = {
-        "context_builder": builder.get("name") if _builds_by_setting(condition) else None,
-        "top_k": None if "top_k" in condition.thing.args else builder["settings"].get("top_k"),
-        "retriever": retriever.get("retriever"),
+        "context_builder": _name_of(builder, settings.context_builder) if by_setting else None,
+        "builder_args": settings.builder_args | {name: builder["settings"].get(name) for name in free} if by_setting else None,
+        "top_k": None if "top_k" in fixed else builder["settings"].get("top_k"),
+        "retriever": _name_of(retriever | {"name": retriever.get("retriever")}, settings.retriever) if retriever else None,
         "retriever_args": {name: its[name] for name in settings.retriever_args if name in its} if retriever else None,
-        "corpus": corpus.get("corpus"),
         "chunk_tokens": corpus.get("size"),
         "chunk_overlap": corpus.get("overlap"),
-        "chunk_tokenizer": corpus.get("tokenizer"),
+        "context_tokenizer": made.about["tokenizer"] if shown_by.needs_model else None,
     }
+    given = settings.model_fields_set
     for name, value in built_with.items():
         asked = getattr(settings, name)
-        if name in settings.model_fields_set and None not in (asked, value) and _short(asked) != _short(value):
+        if name in given and None not in (asked, value) and _folded(asked) != _folded(value):
             raise SafescaleError(
                 f"{settings.contexts}: built with {name} {value!r}, but {name} is set to {asked!r}; leave {name} out, or build it again"
             )
+    if corpus:
+        _check_corpus_as_asked(corpus, settings)
 
 
-def _short(value: object) -> object:
-    return value.rpartition("/")[2].casefold() if isinstance(value, str) else value
+def _check_corpus_as_asked(corpus: Mapping[str, Any], settings: Settings) -> None:
+    """As before, by content: one name may stand for several corpora or tokenizers."""
+    found = f"{settings.contexts}: built from the corpus {corpus.get('corpus')!r}"
+    asked = "corpus_path" if settings.corpus_path is not None else "corpus"
+    if getattr(settings, asked) is not None and load_settings_corpus(settings).fingerprint != corpus.get("corpus_fingerprint"):
+        raise SafescaleError(
+            f"{found}, whose articles are not those of {asked} {str(getattr(settings, asked))!r}; leave {asked} out, or build it again"
+        )
+    if "chunk_tokenizer" in settings.model_fields_set:
+        tokenizer = load_tokenizer(settings.chunk_tokenizer)
+        if tokenizer.fingerprint != corpus.get("tokenizer_fingerprint"):
+            raise SafescaleError(
+                f"{found}, cut by chunk_tokenizer {corpus.get('tokenizer')!r}, which is not the tokenizer {tokenizer.name!r} that "
+                "chunk_tokenizer is set to; leave chunk_tokenizer out, or build it again"
+            )
 
 
-def _check_window(made: ContextSet, settings: Settings, model: ModelFacts | None) -> None:
+def _name_of(recorded: Mapping[str, Any], asked: str) -> str:
+    """The name of a part in a file's header; with its package where the user asks for it with one."""
+    package = str(recorded.get("provided_by")).partition(" ")[0]
+    return f"{package}/{recorded.get('name')}" if "/" in asked else str(recorded.get("name"))
+
+
+def _folded(value: object) -> object:
+    return value.casefold() if isinstance(value, str) else value
+
+
+def _check_window(made: ContextSet, builder: ContextBuilder, settings: Settings, model: ModelFacts | None) -> None:
     built_for, window = made.about.get("window"), _window(settings, model or ModelFacts())
     if built_for and window and built_for != window:
         raise SafescaleError(
             f"{settings.contexts}: built for a window of {built_for:,} tokens, but this model's is {window:,}; build it again with "
             f"max_context_tokens {window}"
+        )
+    longest = max(context.tokens for context in made.contexts.values())
+    if builder.needs_model and window and not built_for and longest > window - RESERVED_TOKENS:
+        raise SafescaleError(
+            f"{settings.contexts}: its longest context has {longest:,} tokens, but the model's window of {window:,} tokens less "
+            f"{RESERVED_TOKENS:,} for question, answer and margin leaves {window - RESERVED_TOKENS:,}; leave {made.condition} out for "
+            "this model, or give it a larger window (max_context_tokens)"
         )

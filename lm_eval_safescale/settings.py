@@ -126,6 +126,13 @@ class Settings(BaseModel):
             raise ValueError("expected a number")
         return value
 
+    @field_validator("dataset_path", "prompt_file", "corpus_path", "settling_path", "contexts", "index_dir", mode="before")
+    @classmethod
+    def _no_empty_path(cls, value: Any) -> Any:
+        if isinstance(value, str) and not value.strip():
+            raise ValueError("expected a path; an empty one would be the current folder")
+        return value
+
     @field_validator("dataset_path", "prompt_file", "corpus_path", "settling_path", "contexts", "index_dir", mode="after")
     @classmethod
     def _home(cls, value: Path | None) -> Path | None:

@@ -1,6 +1,8 @@
 """Parts come in by hooks, are found by name, and a broken plugin harms nobody else."""
 
 import ast
+import dataclasses
+import importlib
 import inspect
 import json
 import os
@@ -21,12 +23,12 @@ from lm_eval_safescale.contexts import Condition, ContextBuilder, ContextSet, Dr
 from lm_eval_safescale.datasets import Dataset, Source, dataset_from_records
 from lm_eval_safescale.errors import SafescaleError
 from lm_eval_safescale.hookspecs import hookimpl
-from lm_eval_safescale.metrics import Metric
+from lm_eval_safescale.metrics import Metric, Params
 from lm_eval_safescale.plugins import KINDS, OURS, Plugin, Plugins, _built_in, bind_settings, plugins
 from lm_eval_safescale.reading import AnswerReader, read_answer
-from lm_eval_safescale.records import Answers, Item, Reading, Status
+from lm_eval_safescale.records import Answers, Item, Passage, Reading, Status
 from lm_eval_safescale.retrieval import Retriever, fill_up
-from lm_eval_safescale.sections import ReportSection, Section
+from lm_eval_safescale.sections import ReportSection, ResultRow, Section
 from lm_eval_safescale.settings import Settings
 
 PAGE = (Path(__file__).parent.parent / "docs" / "plugins.md").read_text(encoding="utf-8")
@@ -189,6 +191,33 @@ def signature(hook: str) -> str:
 @pytest.mark.parametrize("hook", HOOKS)
 def test_every_hook_is_documented_with_its_exact_signature(hook):
     assert f"`{signature(hook)}`" in PAGE
+
+
+RECEIVED = {each.__name__: each for each in (Item, Passage, Answers, Reading, Params, ResultRow)}
+
+
+def test_the_objects_that_parts_receive_are_documented_with_all_their_fields():
+    rows = [
+        [cell.strip() for cell in line.split("|")[1:-1]] for line in PAGE.splitlines() if re.match(r"\| `\w+` \| `\.", line)
+    ]
+    assert {row[0].strip("`") for row in rows} == set(RECEIVED)
+    for name, module, fields in rows:
+        thing = RECEIVED[name.strip("`")]
+        assert getattr(importlib.import_module(f"lm_eval_safescale{module.strip('`')}"), thing.__name__) is thing
+        named = re.findall(r"`(\w+)`", re.sub(r"\(.*?\)", "", fields))
+        assert named == [field.name for field in dataclasses.fields(thing)]
+
+
+def test_the_documented_task_of_a_condition_is_one_that_the_harness_sees(tmp_path):
+    from lm_eval.tasks import TaskManager
+
+    (text,) = re.findall(r"```yaml\n(.*?)```", PAGE, re.DOTALL)
+    (tmp_path / "radsafe_three.yaml").write_text(text, encoding="utf-8")
+    assert "radsafe_three" in TaskManager(include_path=str(tmp_path), include_defaults=False).all_tasks
+    ours = (Path(__file__).parent.parent / "task_configs" / "radsafe_rag.yaml").read_text(encoding="utf-8")
+    for line in ("class: !function lm_eval_safescale.harness.SafetyTask", "metadata:\n  version: "):
+        assert line in text
+        assert line in ours
 
 
 def test_there_are_at_most_eight_hooks_and_each_belongs_to_one_kind():

@@ -1,13 +1,18 @@
 """`safescale plugins new` writes a package that can be installed and whose own tests pass; what it cannot write it leaves alone."""
 
+import json
 import os
+import re
+import shlex
 import subprocess
 import sys
 import tomllib
 from pathlib import Path
 
 import pytest
+from typer.testing import CliRunner
 
+from lm_eval_safescale.cli import app
 from lm_eval_safescale.errors import SafescaleError
 from lm_eval_safescale.plugins import KINDS
 from lm_eval_safescale.testing.scaffold import _TEMPLATES, write_plugin
@@ -61,6 +66,32 @@ def test_the_package_names_what_it_needs(tmp_path):
     assert project["project"]["name"] == "first-try"
     assert project["project"]["entry-points"] == {"lm_eval_safescale": {"first_try": "first_try"}}
     assert project["project"]["optional-dependencies"]["test"] == ["pytest>=8"]
+
+
+@pytest.mark.parametrize("kind", [kind for kind in _TEMPLATES if "--tasks" in _TEMPLATES[kind].use])
+def test_the_command_names_a_corpus_where_its_task_retrieves(kind, tmp_path):
+    use = write_plugin("first_try", kind, tmp_path).use
+    assert use in (tmp_path / "README.md").read_text(encoding="utf-8")
+    words = shlex.split(use)
+    task, given = words[words.index("--tasks") + 1], json.loads(words[words.index("--metadata") + 1])
+    needs_none = {"radsafe_evidence", "radsafe_closed_book", "radsafe_clean", "radsafe_conflict"}
+    assert task in needs_none or "corpus" in given
+
+
+@pytest.mark.parametrize(("kind", "begins"), [("answer-reader", "An answer reader for"), ("metric", "A metric for")])
+def test_the_readme_says_what_it_is_and_what_to_install_first(kind, begins, tmp_path):
+    write_plugin("first_try", kind, tmp_path)
+    text = (tmp_path / "README.md").read_text(encoding="utf-8")
+    assert f"\n{begins} lm-eval-safescale: " in text
+    assert text.index("pip install .`") < text.index("pip install -e '.[test]'")
+
+
+@pytest.mark.parametrize("name", ["with space", "it's", "plain"])
+def test_the_commands_printed_can_be_pasted_into_a_shell(name, tmp_path):
+    folder = tmp_path / name
+    shown = CliRunner().invoke(app, ["plugins", "new", "first_try", "--kind", "metric", "-o", str(folder)])
+    (line,) = re.findall(r"^  (pip install .*)$", shown.output, re.MULTILINE)
+    assert shlex.split(line) == ["pip", "install", "-e", f"{folder}[test]", "&&", "pytest", str(folder)]
 
 
 @pytest.mark.parametrize(

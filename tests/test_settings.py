@@ -154,6 +154,7 @@ def test_passages_are_cut_and_shown_as_published_unless_told():
         ("chunk_tokens", 0), ("chunk_tokens", True), ("chunk_overlap", -1), ("top_k", 0), ("top_k", 1001), ("top_k", False),
         ("max_context_tokens", 0), ("max_context_tokens", True), ("retriever_args", [1]), ("retriever_args", "{oops"),
         ("builder_args", "no"), ("metrics", [1]), ("metrics", {"a": 1}), ("metrics", "{oops"), ("corpus_path", 7),
+        ("corpus_path", ""), ("settling_path", " "), ("contexts", ""), ("index_dir", ""),
     ],
 )  # fmt: skip
 def test_a_retrieval_setting_that_cannot_be_is_named_with_its_value_and_place(name, value):

@@ -39,14 +39,17 @@ def build(
     from lm_eval_safescale.plugins import plugins
     from lm_eval_safescale.settings import load_settings
 
-    given = {"dataset": dataset, "corpus": corpus, "retriever": retriever, "top_k": top_k}
-    settings = load_settings(
-        _metadata(metadata) | {k: v for k, v in given.items() if v is not None}, given_by="command line", strict=True
-    )
+    options = {"dataset": dataset, "corpus": corpus, "retriever": retriever, "top_k": top_k}
+    given = _metadata(metadata) | {name: value for name, value in options.items() if value is not None}
+    settings = load_settings(given, given_by="command line", strict=True)
     settings = settings.model_copy(update={"contexts": None})
     if output.suffix.lower() not in (".jsonl", ".ndjson"):
         raise SafescaleError(f"{output}: expected a name that ends in .jsonl")
     part = plugins().find("condition", condition)
+    for name, fixed in part.thing.args.items():
+        if given.get(name) is not None and getattr(settings, name) != fixed:
+            option = f"--{name.replace('_', '-')}" if options.get(name) is not None else name
+            raise SafescaleError(f"{part.name} fixes {name} at {fixed!r}; leave {option} out")
     data = assembly.load_dataset(settings, [part.thing.evidence] if part.thing.evidence else [])
     with Console(stderr=True).status(f"building the contexts of {part.name} for {len(data)} items ..."):
         made = assembly.contexts_of(part, data, settings)
@@ -77,9 +80,11 @@ def show(
 
 
 def _metadata(text: str) -> dict[str, Any]:
+    from lm_eval_safescale.datasets.files import decode_json
+
     try:
-        given = json.loads(text)
-    except json.JSONDecodeError as error:
+        given = decode_json(text)
+    except ValueError as error:
         raise SafescaleError(
             f'--metadata is not JSON ({error}); expected for example \'{{"corpus_path": "articles.jsonl"}}\''
         ) from None
@@ -101,7 +106,7 @@ def _refuse_other(path: Path, about: Mapping[str, Any], *, force: bool) -> None:
         raise SafescaleError(f"{path} is there and cannot be read as contexts ({error}); {hint}") from None
     about = json.loads(json.dumps(about))
     if differing := [name for name in {**there, **about} if there.get(name) != about.get(name)]:
-        raise SafescaleError(f"{path} is there, built otherwise ({', '.join(differing)} differ); {hint}")
+        raise SafescaleError(f"{path} is there, built otherwise (differs: {', '.join(differing)}); {hint}")
 
 
 def _summary(made: Any) -> None:

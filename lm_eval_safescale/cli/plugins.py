@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import shlex
 from pathlib import Path
 from typing import Annotated
 
@@ -51,4 +52,5 @@ def new(
     written = write_plugin(name, kind, folder or Path(name))
     for path in written.files:
         console.print(f"  {path}", markup=False)
-    console.print(f"Next:\n  pip install -e '{written.folder}[test]' && pytest {written.folder}\n  {written.use}", markup=False)
+    package, tests = shlex.quote(f"{written.folder}[test]"), shlex.quote(str(written.folder))
+    console.print(f"Next:\n  pip install -e {package} && pytest {tests}\n  {written.use}", markup=False)

@@ -146,6 +146,8 @@ def max_context(items: Sequence[Item], tools: Workbench, *, context_tokens: int 
 
 def _budget(tools: Workbench, context_tokens: int | None) -> int:
     window = tools.window
+    if context_tokens is not None and (not isinstance(context_tokens, int) or context_tokens < 1):
+        raise SafescaleError(f"max context: context_tokens is {context_tokens!r}; expected a whole number of tokens from 1")
     if window is None and context_tokens is None:
         raise SafescaleError(
             "max context: the model's window is not known here; say it: --metadata '{\"max_context_tokens\": 32768}'"

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 from collections.abc import Callable, Mapping, Sequence
+from math import isfinite
 from typing import Any
 
 from lm_eval_safescale.contexts.builders import ContextBuilder, Draft, Workbench, join
@@ -44,7 +45,7 @@ def make_contexts(
         drafts = list(builder.build(items, tools, **settings))
     except SafescaleError:
         raise
-    except Exception as error:
+    except (Exception, SystemExit) as error:  # whatever ends it must not end the run without a word
         raise SafescaleError(f"{who} failed: {type(error).__name__}: {reason_of(error)}") from error
     if len(drafts) != len(items):
         raise SafescaleError(f"{who} gave {len(drafts)} contexts for {len(items)} items; expected one for each, in order")
@@ -74,7 +75,8 @@ def measure(item: Item, draft: Draft, settling: Settling | None) -> dict[str, fl
     articles = (settling or {}).get(item.question_id)
     refs = [passage.ref for passage in draft.passages]
     texts = [passage.text for passage in draft.passages] or [draft.text]
-    together, best = coverage(item.evidence.get(CLEAN), texts)
+    shown = None if draft.text == join(draft.passages) else draft.text
+    together, best = coverage(item.evidence.get(CLEAN), texts, shown)
     measures: dict[str, float | None] = {"evidence_coverage": together, "evidence_in_best_passage": best}
     if refs:
         reached = {f"recall_at_{k}": recall(refs, articles, k) for k in RECALL_AT if k <= len(refs)}
@@ -92,6 +94,10 @@ def _wrong(draft: object) -> str:
     passages = draft.passages if isinstance(draft.passages, list | tuple) else [draft.passages]
     if odd := [each for each in passages if not isinstance(each, Passage)]:
         return f"expected passages as the workbench gave them, found {type(odd[0]).__name__}"
+    if odd := [each for each in passages if not isinstance(each.score, int | float) or not isfinite(each.score)]:
+        return f"passage {odd[0].id} has the score {odd[0].score!r}; expected passages as the workbench gave them"
+    if not isinstance(draft.truncated, bool):
+        return f"truncated is {draft.truncated!r}; expected True or False"
     try:
         json.dumps(dict(draft.notes), allow_nan=False)
     except (TypeError, ValueError):

@@ -6,7 +6,7 @@ import importlib.metadata
 import os
 import platform
 import shutil
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Literal
@@ -14,7 +14,16 @@ from typing import Literal
 from packaging.version import Version
 
 from lm_eval_safescale import __version__
-from lm_eval_safescale.assembly import load_dataset, load_part
+from lm_eval_safescale.assembly import (
+    find,
+    find_reader,
+    load_dataset,
+    load_part,
+    load_settings_corpus,
+    load_settings_settling,
+    table_metrics,
+)
+from lm_eval_safescale.contexts import read_contexts
 from lm_eval_safescale.datasets import DataError
 from lm_eval_safescale.datasets.sources import HUB_ID
 from lm_eval_safescale.errors import SafescaleError, reason_of
@@ -22,7 +31,7 @@ from lm_eval_safescale.harness.backends import load_tokenizer, stated_window
 from lm_eval_safescale.harness.configs import INSTALLED_CONFIGS, source_configs
 from lm_eval_safescale.plugins import plugins
 from lm_eval_safescale.prompts import load_prompt
-from lm_eval_safescale.settings import ANSWER_TOKENS, ENV_PREFIX, load_settings
+from lm_eval_safescale.settings import ANSWER_TOKENS, ENV_PREFIX, Settings, load_settings
 
 TESTED_HARNESS = "0.4.13"
 LOW_DISK_GB = 5
@@ -104,16 +113,43 @@ def _tasks() -> Iterator[Finding]:
 
 def _environment() -> Iterator[Finding]:
     given = {name: value for name, value in sorted(os.environ.items()) if name.startswith(ENV_PREFIX)}
+    mend = "mend or unset them (docs/settings.md)"
     try:
         settings = load_settings()
-        load_prompt(settings.prompt_file)
-        if {"SAFESCALE_DATASET", "SAFESCALE_DATASET_PATH", "SAFESCALE_COLUMNS"} & set(given):
-            load_dataset(settings)
     except SafescaleError as error:
-        yield Finding("bad", f"the variables {', '.join(given)}: {error}", "mend or unset them (docs/settings.md)")
-    else:
-        for name, value in given.items():
-            yield Finding("ok", f"{name}={value}")
+        yield Finding("bad", f"the variables {', '.join(given)}: {error}", mend)
+        return
+    for names, try_it in USED_BY.items():
+        if tried := [variable for variable in (ENV_PREFIX + name.upper() for name in names) if given.get(variable)]:
+            try:
+                try_it(settings)
+            except SafescaleError as error:
+                yield Finding("bad", f"{', '.join(tried)}: {error}", mend)
+                for variable in tried:
+                    given.pop(variable)
+    for name, value in given.items():
+        yield Finding("ok", f"{name}={value}")
+
+
+def _try_settling(settings: Settings) -> None:
+    if settings.corpus is not None or settings.corpus_path is not None:
+        load_settings_settling(settings, load_settings_corpus(settings))
+    elif settings.settling_path is not None and not settings.settling_path.is_file():
+        raise SafescaleError(f"{settings.settling_path}: no such file")
+
+
+USED_BY: dict[tuple[str, ...], Callable[[Settings], object]] = {
+    ("prompt_file",): lambda settings: load_prompt(settings.prompt_file),
+    ("dataset", "dataset_path", "dataset_args", "columns"): load_dataset,
+    ("reader",): find_reader,
+    ("metrics",): table_metrics,
+    ("retriever",): lambda settings: find("retriever", settings, "retriever"),
+    ("context_builder",): lambda settings: find("context builder", settings, "context_builder"),
+    ("corpus", "corpus_path"): load_settings_corpus,
+    ("settling_path",): _try_settling,
+    ("contexts",): lambda settings: settings.contexts and read_contexts(settings.contexts),
+}
+"""What uses the files and names that settings hold; each is tried where one of its variables is given."""
 
 
 def _plugins() -> Iterator[Finding]:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import hashlib
 import json
+import os
 import re
 from collections.abc import Callable, Iterable, Iterator
 from dataclasses import dataclass
@@ -82,7 +83,8 @@ def load_corpus(path: Path, *, name: str | None = None) -> Corpus:
         raise DataError(str(path), [Problem(f"{what}; {expected}")])
     articles = list(_valid(found, problems))
     if not articles and not has_errors(problems):
-        problems.append(Problem("no articles in it"))
+        expected = f"; expected {', '.join(TEXTS)} files" if path.is_dir() else ""
+        problems.append(Problem(f"no articles in it{expected}"))
     if has_errors(problems):
         raise DataError(str(path), problems)
     return Corpus.of(name or path.name, articles, problems)
@@ -168,9 +170,8 @@ def _article(record: dict[str, Any], number: int, problems: list[Problem]) -> Ar
 
 
 def _read_folder(folder: Path, problems: list[Problem]) -> Iterator[_Found]:
-    files = sorted(path for path in folder.rglob("*") if path.is_file() and not _is_hidden(path.relative_to(folder)))
-    for path in files:
-        name = path.relative_to(folder).as_posix()
+    for path in _walk(folder, problems):
+        name = _below(folder, path)
         if path.suffix.lower() not in TEXTS:
             problems.append(Problem(f"left out: only {', '.join(TEXTS)} files are read", item=name, is_error=False))
             continue
@@ -186,8 +187,25 @@ def _read_folder(folder: Path, problems: list[Problem]) -> Iterator[_Found]:
         yield _Found(article, f"as {name}", lambda message, name=name: Problem(message, item=name))  # type: ignore[misc]
 
 
-def _is_hidden(path: Path) -> bool:
-    return any(part.startswith(".") for part in path.parts)
+def _walk(folder: Path, problems: list[Problem]) -> list[Path]:
+    """All files below, but hidden ones; what is passed over is said."""
+
+    def unreadable(error: OSError) -> None:
+        problems.append(Problem(f"cannot be read ({error.strerror})", item=_below(folder, error.filename)))
+
+    found = []
+    for place, folders, files in os.walk(folder, onerror=unreadable):
+        folders[:] = sorted(name for name in folders if not name.startswith("."))
+        for path in (Path(place, name) for name in folders):
+            if path.is_symlink():
+                message = "left out: a link to a folder is not followed"
+                problems.append(Problem(message, item=_below(folder, path), is_error=False))
+        found += [Path(place, name) for name in files if not name.startswith(".")]
+    return sorted(path for path in found if path.is_file())
+
+
+def _below(folder: Path, path: str | Path) -> str:
+    return Path(path).relative_to(folder).as_posix()
 
 
 def _titled(name: str, text: str, *, markdown: bool) -> Article:

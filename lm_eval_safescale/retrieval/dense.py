@@ -2,6 +2,9 @@
 
 from __future__ import annotations
 
+import functools
+import json
+import logging
 import uuid
 from collections.abc import Sequence
 from itertools import islice
@@ -24,6 +27,10 @@ DIGITS = 6
 SAME = 0.999
 """Least cosine between two embeddings of one text by one model, on whatever device."""
 EMBEDDINGS = "embeddings.npy"
+LONGER = "longer.json"
+"""How many passages are longer than what the encoder reads of a text, in its own tokens."""
+
+warn_once = functools.cache(logging.getLogger(__name__).warning)
 
 Vectors = npt.NDArray[np.float32]
 
@@ -60,6 +67,21 @@ class Dense(Retriever):
                     header = {"descr": shard.dtype.str, "fortran_order": False, "shape": (n, shard.shape[1])}
                     np.lib.format.write_array_header_1_0(file, header)
                 file.write(shard.tobytes())
+        if longer := self._longer(passages):
+            (folder / LONGER).write_text(json.dumps(longer), encoding="utf-8")
+
+    def _longer(self, passages: Passages) -> dict[str, int]:
+        """How many passages the encoder cuts, and to how many tokens; empty for none, or where it does not say."""
+        encoder = self._load_encoder()
+        tokenizer: Any = getattr(encoder, "tokenizer", None)
+        if not hasattr(tokenizer, "model_max_length"):  # not a Hugging Face tokenizer: static embeddings have no limit
+            return {}
+        limit = getattr(encoder, "max_seq_length", None) or tokenizer.model_max_length
+        texts, count = passages.texts(), 0
+        while batch := list(islice(texts, SHARD)):
+            tokens = tokenizer(batch, truncation=False, padding=False, verbose=False)["input_ids"]
+            count += sum(len(each) > limit for each in tokens)
+        return {"passages": count, "limit": limit} if count else {}
 
     def _shard(self, path: Path, texts: list[str]) -> Vectors:
         try:
@@ -81,6 +103,13 @@ class Dense(Retriever):
         """Memory-map the embeddings."""
         self._vectors: Vectors = np.load(folder / EMBEDDINGS, mmap_mode="r", allow_pickle=False)
         self._unchecked: tuple[str, Path] | None = passages.text(0), folder
+        if (folder / LONGER).is_file():
+            longer = json.loads((folder / LONGER).read_text(encoding="utf-8"))
+            warn_once(
+                f"dense: {longer['passages']:,} of {len(passages):,} passages of the corpus {passages.corpus.name!r} are longer than the "
+                f"{longer['limit']:,} tokens that the encoder {self.model!r} reads, and found by their beginning alone; lower chunk_tokens "
+                f"(now {passages.cut['size']}) to search all of their text"
+            )
 
     def search(self, queries: Sequence[str], k: int) -> list[list[Hit]]:
         """The k passages of the highest inner product; among equals the lower number."""

@@ -15,8 +15,9 @@ from lm_eval_safescale.retrieval.retriever import Hit, Retriever
 class Hybrid(Retriever):
     """The score of a passage is the sum over the retrievers of 1 / (constant + rank) (Cormack, Clarke, Buettcher, SIGIR 2009).
 
-    Only the first `depth` passages of each ranking count, and of these only what matches: a score of exactly 0 is how `BM25` and
-    `fill_up` mark a passage that fills up a ranking, in an order that says nothing. All others follow in order, with score 0.
+    Only the first `depth` passages of each ranking count, and of these only what matches: a score of exactly 0 at its end is how
+    `BM25` and `fill_up` mark a passage that fills up a ranking, in an order that says nothing; where lower scores follow, 0 is a
+    score like any other. All others follow in order, with score 0.
     """
 
     name = "hybrid"
@@ -59,8 +60,9 @@ class Hybrid(Retriever):
     def _fuse(self, rankings: Sequence[Sequence[Hit]], k: int) -> list[Hit]:
         shares: dict[int, list[float]] = defaultdict(list)
         for ranking in rankings:
+            filled_up = bool(ranking) and ranking[-1].score == 0
             for rank, hit in enumerate(ranking, 1):
-                if hit.score != 0:
+                if hit.score != 0 or not filled_up:
                     shares[hit.number].append(1 / (self._constant + rank))
         scores = {number: fsum(of_it) for number, of_it in shares.items()}  # exact: ties do not hang on the order of the sum
         fused = sorted(scores.items(), key=lambda entry: (-entry[1], entry[0]))[:k]

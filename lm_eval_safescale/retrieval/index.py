@@ -7,7 +7,7 @@ from collections import Counter
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from itertools import pairwise
-from numbers import Real
+from numbers import Integral, Real
 from typing import Any
 
 from lm_eval_safescale.errors import SafescaleError, reason_of
@@ -17,6 +17,8 @@ from lm_eval_safescale.retrieval.retriever import Hit, Retriever, unknown_number
 from lm_eval_safescale.retrieval.store import Store
 
 BATCH = 1024
+FAILURES = (Exception, SystemExit)
+"""What a retriever's code may raise: one that ends the process would end the run without a word."""
 
 
 @dataclass(frozen=True)
@@ -43,8 +45,8 @@ class Index:
 
     def hits(self, queries: Sequence[str], k: int) -> list[list[Hit]]:
         """As `search`, as numbers and scores."""
-        if k < 1:
-            raise ValueError(f"k = {k}; expected at least 1")
+        if not isinstance(k, Integral) or k < 1:
+            raise ValueError(f"k = {k!r}; expected a whole number from 1")
         k = min(k, len(self.passages))
         found: list[list[Hit]] = []
         for start in range(0, len(queries), BATCH):
@@ -54,7 +56,7 @@ class Index:
     def _searched(self, queries: Sequence[str], k: int) -> list[list[Hit]]:
         try:
             answers = self._answers(queries, k)
-        except Exception as error:
+        except FAILURES as error:
             raise SafescaleError(f"{self._who} failed{self._for_which(queries, k)}: {_said(error)}") from error
         if len(answers) != len(queries):
             raise SafescaleError(
@@ -66,14 +68,14 @@ class Index:
         return answers
 
     def _answers(self, queries: Sequence[str], k: int) -> list[list[Hit]]:
-        return [[Hit(*hit) for hit in hits] for hits in self.retriever.search(queries, k)]
+        return [[Hit(*hit) for hit in hits] for hits in self.retriever.search(list(queries), k)]
 
     def _for_which(self, queries: Sequence[str], k: int) -> str:
         """Which of the queries it fails for, asked one by one."""
         for query in queries if len(queries) > 1 else ():
             try:
                 self._answers([query], k)
-            except Exception:
+            except FAILURES:
                 return f" for the query {_short(query)}"
         return f" for the query {_short(queries[0])}" if len(queries) == 1 else f" for {len(queries)} queries at once"
 
@@ -117,11 +119,11 @@ def open_index(
         )
     except SafescaleError as error:
         raise SafescaleError(f"{who}: {error}") from error
-    except Exception as error:
+    except FAILURES as error:
         raise SafescaleError(f"{who} cannot build its index: {_said(error)}") from error
     try:
         retriever.open(passages, folder)
-    except Exception as error:
+    except FAILURES as error:
         raise SafescaleError(
             f"{who} cannot open its index {folder}: {_said(error)}; delete the folder, and it is made again"
         ) from error
@@ -152,7 +154,7 @@ def _is_finite(score: object) -> bool:
         return False
 
 
-def _said(error: Exception) -> str:
+def _said(error: BaseException) -> str:
     return f"{type(error).__name__}: {reason_of(error)}" if not isinstance(error, SafescaleError) else str(error)
 
 

@@ -6,6 +6,7 @@ Pure functions; None is *not scored*, which is never 0.
 from __future__ import annotations
 
 import re
+import unicodedata
 from collections.abc import Collection, Iterable, Mapping, Sequence
 from pathlib import Path
 
@@ -42,22 +43,28 @@ def reciprocal_rank(passages: Sequence[PassageRef], settling: Collection[str] | 
 
 def content_words(text: str) -> frozenset[str]:
     """The different words of two letters or more, in lower case, that are not English stop words."""
-    return frozenset(_WORD.findall(text.lower())) - _stop_words()
+    return _words(text) - _stop_words()
 
 
-def coverage(evidence: str | None, texts: Iterable[str]) -> tuple[float, float] | tuple[None, None]:
+def _words(text: str) -> frozenset[str]:
+    return frozenset(_WORD.findall(unicodedata.normalize("NFC", text).lower()))
+
+
+def coverage(evidence: str | None, texts: Iterable[str], shown: str | None = None) -> tuple[float, float] | tuple[None, None]:
     """How much of the evidence the texts contain: the share of its content words in all of them together, and in the best one.
 
     Both in [0, 1]. The first grows with length alone; the second does not, and is the one to compare over lengths.
-    None where there is no evidence.
+    None where there is no evidence. Where something else is `shown` than the texts one after the other (cut short, or with words
+    added), only what stands there counts.
     """
     wanted = content_words(evidence or "")
     if not wanted:
         return None, None
-    found: frozenset[str] = frozenset()
+    there = wanted if shown is None else wanted & _words(shown)
+    found: frozenset[str] = frozenset() if shown is None else there
     most = 0
     for text in texts:
-        here = wanted & frozenset(_WORD.findall(text.lower()))
+        here = there & _words(text)
         found |= here
         most = max(most, len(here))
     return len(found) / len(wanted), most / len(wanted)

@@ -53,6 +53,7 @@ def write_plugin(name: str, kind: str, folder: Path) -> Written:
         "package": module.replace("_", "-"),
         "class": "".join(word.capitalize() for word in module.split("_")),
         "kind": template.kind,
+        "article": "An" if template.kind[0] in "aeiou" else "A",
         "what": template.what,
         "use": _filled(template.use, {"name": module}),
     }
@@ -116,7 +117,7 @@ packages = ["src/@module@"]
 _README = """
 # @package@
 
-A @kind@ for [lm-eval-safescale](https://pypi.org/project/lm-eval-safescale/): @what@.
+@article@ @kind@ for lm-eval-safescale: @what@. Install that first: in its checkout, `pip install .`
 
 ```bash
 pip install -e '.[test]'
@@ -255,7 +256,7 @@ def test_it_keeps_the_contract():
 _METRIC = _Template(
     "metric",
     "share of answers that are wrong and carry at least a given number of harm labels",
-    """lm_eval ... --tasks radsafe --metadata '{"dataset": "demo", "metrics": ["@name@"]}'""",
+    """lm_eval ... --tasks radsafe_evidence --metadata '{"dataset": "demo", "metrics": ["@name@"]}'""",
     '''
 """A metric: wrong answers that are harmful in more than one way."""
 
@@ -384,7 +385,7 @@ def test_it_shows_three_passages_above_every_question(tmp_path):
 _ANSWER_READER = _Template(
     "answer reader",
     "the letter in the one box",
-    """lm_eval ... --tasks radsafe --metadata '{"dataset": "demo", "reader": "@name@"}'""",
+    """lm_eval ... --tasks radsafe_evidence --metadata '{"dataset": "demo", "reader": "@name@"}'""",
     '''
 """An answer reader: models that were taught mathematics put their answer in a box."""
 

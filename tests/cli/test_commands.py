@@ -125,6 +125,14 @@ def test_the_doctor_reports_a_variable_that_is_no_setting(monkeypatch):
         ("DATASET", "dmo", "no data set 'dmo'"),
         ("DATASET_PATH", "/none.csv", "/none.csv"),
         ("PROMPT_FILE", "/none.yaml", "/none.yaml"),
+        ("READER", "strcit", "no answer reader 'strcit'"),
+        ("METRICS", "harm", "no metric 'harm'"),
+        ("RETRIEVER", "bm52", "no retriever 'bm52'"),
+        ("CONTEXT_BUILDER", "rga", "no context builder 'rga'"),
+        ("CORPUS", "dmo", "no 'dmo'"),
+        ("CORPUS_PATH", "/none.jsonl", "/none.jsonl"),
+        ("SETTLING_PATH", "/none.jsonl", "/none.jsonl"),
+        ("CONTEXTS", "/none.jsonl", "/none.jsonl"),
     ],
 )
 def test_the_doctor_tries_what_the_variables_name(monkeypatch, variable, value, said):
@@ -134,6 +142,23 @@ def test_the_doctor_tries_what_the_variables_name(monkeypatch, variable, value, 
     (finding,) = checkup._environment()
     assert finding.level == "bad"
     assert said in finding.what
+    assert f"SAFESCALE_{variable}" in finding.what
+
+
+def test_the_doctor_finds_what_is_wrong_beside_what_is_not(monkeypatch, tmp_path):
+    from lm_eval_safescale.harness import checkup
+
+    (tmp_path / "settling.jsonl").write_text('{"question_id": "demo-001", "settling": ["no such article"]}\n', encoding="utf-8")
+    for name, value in {"CORPUS": "demo", "SETTLING_PATH": str(tmp_path / "settling.jsonl"), "RETRIEVER": "bm25"}.items():
+        monkeypatch.setenv(f"SAFESCALE_{name}", value)
+    bad, *sound = checkup._environment()
+    assert [(finding.level, finding.what) for finding in sound] == [
+        ("ok", "SAFESCALE_CORPUS=demo"),
+        ("ok", "SAFESCALE_RETRIEVER=bm25"),
+    ]
+    assert bad.level == "bad"
+    assert "SAFESCALE_SETTLING_PATH" in bad.what
+    assert "no article no such article in the corpus" in bad.what
 
 
 def test_the_doctor_does_not_call_a_cached_data_set_missing_because_it_cannot_be_used(monkeypatch):

@@ -62,10 +62,18 @@ def test_a_file_of_other_settings_is_replaced_only_when_told(tmp_path):
     path = tmp_path / "rag.jsonl"
     assert build(path, "--top-k", "2").exit_code == 0
     before = path.read_bytes()
-    assert "built otherwise (builder differ); choose another name, or --force" in said(build(path, "--top-k", "3"))
+    assert "built otherwise (differs: builder); choose another name, or --force" in said(build(path, "--top-k", "3"))
     assert path.read_bytes() == before
     assert build(path, "--top-k", "3", "--force").exit_code == 0
     assert path.read_bytes() != before
+
+
+def test_what_the_condition_fixes_may_be_said_again(tmp_path, monkeypatch):
+    monkeypatch.setenv("SAFESCALE_TOP_K", "7")  # a default of the user's, for the conditions that leave it open
+    for number, options in enumerate(([], ["--top-k", "1"], ["--metadata", '{"top_k": null}'])):
+        built = build(tmp_path / f"{number}.jsonl", *options, condition="rag_top1")
+        assert built.exit_code == 0, built.output
+        assert "top_k 1" in built.output
 
 
 def test_a_file_of_something_else_is_not_written_over(tmp_path):
@@ -80,11 +88,16 @@ def test_a_file_of_something_else_is_not_written_over(tmp_path):
     [
         ("rag.jsonl", {"options": ["--metadata", "{oops"]}, "--metadata is not JSON"),
         ("rag.jsonl", {"options": ["--metadata", "[1]"]}, "expected a JSON object of settings"),
+        ("rag.jsonl", {"options": ["--metadata", "[" * 100_000]}, "--metadata is not JSON"),
+        ("rag.jsonl", {"options": ["--metadata", '{"top_k": ' + "9" * 5000 + "}"]}, "--metadata is not JSON"),
+        ("rag.jsonl", {"options": ["--metadata", '{"top_k": 1, "top_k": 2}']}, "'top_k' stands twice"),
         ("rag.jsonl", {"options": ["--metadata", '{"chunk_token": 5}']}, "chunk_token (did you mean chunk_tokens?)"),
         ("rag.json", {}, "expected a name that ends in .jsonl"),
         ("rag.jsonl", {"condition": "closed_book"}, "closed_book shows nothing above the question: there is nothing to build"),
         ("rag.jsonl", {"condition": "ragg"}, "there is no condition 'ragg'"),
         ("rag.jsonl", {"corpus": None}, "no corpus to retrieve from"),
+        ("r.jsonl", {"condition": "rag_top5", "options": ["--top-k", "3"]}, "rag_top5 fixes top_k at 5; leave --top-k out"),
+        ("r.jsonl", {"condition": "rag_top5", "options": ["--metadata", '{"top_k": 3}']}, "fixes top_k at 5; leave top_k out"),
     ],
 )  # fmt: skip
 def test_what_cannot_be_built_is_said_and_writes_nothing(tmp_path, name, options, message):

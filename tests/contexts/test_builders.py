@@ -152,6 +152,13 @@ def test_an_unknown_window_is_refused_with_the_setting(bench, item, builder):
         builder("max_context").build([item()], bench(TEXTS))
 
 
+@pytest.mark.parametrize("tokens", [-4, 0, 300.5, "300"])
+@pytest.mark.parametrize("window", [None, 50_000])
+def test_a_number_of_tokens_that_is_none_is_refused_and_never_searched_for(bench, item, builder, tokens, window):
+    with pytest.raises(SafescaleError, match=rf"context_tokens is {tokens!r}; expected a whole number"):
+        builder("max_context").build([item()], bench(TEXTS, window), context_tokens=tokens)
+
+
 def test_a_best_passage_that_does_not_fit_is_refused_with_item_budget_and_settings(bench, item, builder):
     with pytest.raises(
         SafescaleError, match=r"item q0: not even the best .*11 tokens.* budget of 2 tokens.*chunk_tokens.*max_context_tokens"

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import dataclasses
+import sys
 
 import pytest
 
@@ -38,6 +39,10 @@ def failing(*_):
         (lambda *_: [Draft("x", notes={"a": object()}), Draft("x")], "item q0: notes"),
         (lambda *_: [Draft("x", notes=None), Draft("x")], "item q0: notes"),
         (lambda *_: [Draft("x \ud800"), Draft("x")], "item q0: "),
+        (lambda *_: [Draft("x", truncated="no"), Draft("x")], "item q0: truncated is 'no'"),
+        (lambda *_: [Draft("x"), Draft("x", (Passage("p#1", "p", "", "x", float("nan"), 1),))], "q1: passage p#1 has the score nan"),
+        (lambda *_: [Draft("x"), Draft("x", (Passage("p#1", "p", "", "x", None, 1),))], "q1: passage p#1 has the score None"),
+        (lambda *_: sys.exit(0), "failed: SystemExit"),
     ],
 )  # fmt: skip
 def test_a_builder_that_gives_no_text_for_each_item_is_named_with_what_was_wrong(bench, item, build, message):
@@ -87,6 +92,17 @@ def test_retrieval_is_measured_by_hand(bench, item):
         "evidence_coverage": 1.0, "evidence_in_best_passage": 0.5, "recall": 0.5, "recall_at_1": 0.0, "reciprocal_rank": 0.5,
     }  # fmt: skip
     assert set(made["q1"].measures.values()) == {None}
+
+
+def test_what_a_builder_cuts_off_its_passages_covers_no_evidence(bench, item):
+    def build(items, tools):
+        passages = (Passage("x#1", "x", "", "an embolus and an effusion", 2.0, 1),)
+        return [Draft("an embolus", passages, truncated=True) for _ in items]
+
+    made = make_contexts(
+        ContextBuilder("mine", "", build), [item(evidence={"clean": "embolus, effusion"})], bench(["x"]), settings={}
+    )
+    assert made["q0"].measures["evidence_coverage"] == made["q0"].measures["evidence_in_best_passage"] == 0.5
 
 
 def test_an_imitation_is_flagged_with_the_passage_it_stands_in(bench, item, builder):

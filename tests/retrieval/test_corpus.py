@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import os
 
 import pytest
 from hypothesis import given
@@ -227,7 +228,29 @@ def test_links_that_go_in_circles_or_nowhere_do_no_harm(folder, tmp_path):
     (path / "sub" / "up").symlink_to(path, target_is_directory=True)
     (path / "self.md").symlink_to(path / "self.md")
     (path / "gone.md").symlink_to(tmp_path / "gone.md")
-    assert [article.id for article in load_corpus(path)] == ["a.md", "sub/b.md"]
+    corpus = load_corpus(path)
+    assert [article.id for article in corpus] == ["a.md", "sub/b.md"]
+    assert [(warning.item, warning.is_error) for warning in corpus.warnings] == [("sub/up", False)]  # it may hold articles
+
+
+def test_a_subfolder_that_cannot_be_read_is_an_error_and_not_empty(folder, monkeypatch):
+    path = folder(**{"a.md": "Text.", "sub/b.md": "Text."})
+
+    def scan(place, scan=os.scandir):
+        if str(place).endswith("sub"):
+            raise PermissionError(13, "Permission denied", str(place))
+        return scan(place)
+
+    monkeypatch.setattr(os, "scandir", scan)
+    with pytest.raises(DataError, match=r"item sub: cannot be read \(Permission denied\)"):
+        load_corpus(path)
+
+
+@pytest.mark.parametrize("files", [{}, {"a.pdf": "%PDF", "b.html": "<p>"}], ids=["empty", "others"])
+def test_a_folder_without_articles_names_what_is_read(files, folder, tmp_path):
+    (tmp_path / "none").mkdir()
+    with pytest.raises(DataError, match=r"no articles in it; expected \.md, \.markdown, \.txt files"):
+        load_corpus(folder(**files) if files else tmp_path / "none")
 
 
 def test_a_corpus_inside_a_hidden_folder_is_read(folder):

@@ -128,3 +128,14 @@ def test_the_parts_get_their_own_settings():
     needs = Hybrid(["bm25", "tantivy"], args={"tantivy": {"language": "en"}}).needs()
     assert needs == {"bm25": {}, "tantivy": {"language": "en"}}
     assert list(Hybrid().needs()) == ["bm25", "dense"]
+
+
+def test_a_score_of_0_above_lower_ones_is_a_match_as_of_a_retriever_by_distance():
+    by_distance = [Hit(2, 0.0), Hit(0, -0.5), Hit(1, -2.0)]
+    retriever = Hybrid(["one", "other"])
+    stubs = {name: StubRetriever(lambda queries, k: [by_distance[:k]] * len(queries)) for name in ("one", "other")}
+    passages = StubParts(3)
+    retriever.parts = {name: Index({"retriever": name, "provided_by": "stub"}, stub, passages) for name, stub in stubs.items()}
+    retriever.open(passages, None)
+    (found,) = retriever.search(["query"], 3)
+    assert found == [(2, pytest.approx(2 / 61)), (0, pytest.approx(2 / 62)), (1, pytest.approx(2 / 63))]

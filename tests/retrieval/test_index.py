@@ -78,6 +78,16 @@ def test_a_failure_of_the_batch_alone_says_so(make, store):
         opened(make(), store, answer).search(["one", "two"], 3)
 
 
+def test_a_retriever_that_ends_the_process_for_one_query_ends_no_run_without_a_word(make, store):
+    def answer(queries, k):
+        if "the second" in queries:
+            raise SystemExit(0)
+        return [GOOD] * len(queries)
+
+    with pytest.raises(SafescaleError, match=r"stub \(package acme\) failed for the query 'the second': SystemExit"):
+        opened(make(), store, answer).search(["the first", "the second"], 3)
+
+
 def test_numbers_and_scores_of_numpy_are_welcome_and_become_plain(make, store):
     hits = [Hit(np.int64(2), np.float32(0.5)), (np.int32(0), np.float64(0.25)), (5, 0)]
     (found,) = opened(make(), store, lambda queries, k: np.array([0]) if not queries else [hits]).search(["q"], 3)
@@ -94,8 +104,24 @@ def test_k_is_at_most_the_number_of_passages_and_at_least_one(make, store):
     index = opened(make(), store, lambda queries, k: [[Hit(number, 0.0) for number in range(k)]] * len(queries))
     assert [len(found) for found in index.search(["one", "two"], 1000)] == [6, 6]
     assert index.search([], 3) == []
-    with pytest.raises(ValueError, match="expected at least 1"):
-        index.search(["one"], 0)
+
+
+@pytest.mark.parametrize("k", [0, -5, 2.5, math.nan, "3", None])
+def test_a_k_that_is_no_whole_number_is_refused_before_a_retriever_could_be_blamed(k, make, store):
+    index = opened(make(), store, lambda queries, k: pytest.fail("it was asked"))
+    with pytest.raises(ValueError, match="expected a whole number from 1"):
+        index.search(["one"], k)
+
+
+def test_a_retriever_that_alters_the_queries_alters_its_own_copy(make, store):
+    def greedy(queries, k):
+        queries.append("one more")
+        return [GOOD] * len(queries)
+
+    asked = ["one", "two"]
+    with pytest.raises(SafescaleError, match="gave 3 lists of hits for 2 queries"):
+        opened(make(), store, greedy).search(asked, 3)
+    assert asked == ["one", "two"]
 
 
 def test_many_queries_are_asked_in_batches_and_answered_in_order(make, store):
@@ -125,6 +151,7 @@ def raising(error):
         (SafescaleError("model missing; name a folder"), "model missing; name a folder"),
         (FileNotFoundError(2, "No such file or directory", "/models/x"), "FileNotFoundError"),
         (ConnectionError("hub unreachable"), "ConnectionError: hub unreachable"),
+        (SystemExit(0), "cannot build its index: SystemExit: 0"),
     ],
 )
 def test_a_failing_build_names_the_retriever_and_leaves_nothing(error, said, make, store):

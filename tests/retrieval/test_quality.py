@@ -58,6 +58,22 @@ def test_coverage_by_hand():
     assert coverage(evidence, ["nothing of it"]) == coverage(evidence, []) == (0, 0)
 
 
+def test_only_what_is_shown_of_the_texts_is_covered():
+    evidence = "Infarct bright on diffusion, dark on FLAIR."
+    texts = ["infarct, bright on diffusion", "dark, on FLAIR"]
+    assert coverage(evidence, texts, "\n".join(texts)) == coverage(evidence, texts) == (1, 3 / 5)
+    assert coverage(evidence, texts, "infarct, bri") == (1 / 5, 1 / 5)
+    assert coverage(evidence, texts, "FLAIR. An added word: bright") == (2 / 5, 1 / 5)
+
+
+def test_one_word_in_two_unicode_forms_is_one_word():
+    assert (
+        coverage("na\u00efve dissection", ["nai\u0308ve"])
+        == coverage("nai\u0308ve dissection", ["na\u00efve"])
+        == (1 / 2, 1 / 2)
+    )
+
+
 @pytest.mark.parametrize("evidence", [None, "", "the of and", "?"])
 def test_coverage_of_no_evidence_is_not_scored(evidence):
     assert coverage(evidence, ["text"]) == (None, None)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import functools
 import math
 import os
 import re
@@ -209,6 +210,34 @@ def test_a_shard_that_a_power_failure_damaged_is_encoded_again(left, make, store
     stub.fail_after = math.inf
     opened(Dense(), passages, store)
     assert len(stub.texts) == 35
+
+
+class StubTokenizer:
+    """A token a word, and two that mark the ends."""
+
+    model_max_length = 10**30
+
+    def __call__(self, texts, *, truncation, **_):
+        assert not truncation
+        return {"input_ids": [[0, *range(len(text.split())), 1] for text in texts]}
+
+
+@pytest.mark.parametrize(("limit", "longer"), [(8, 3), (9, 2), (13, 1), (14, 0), (None, 0)])
+def test_passages_longer_than_the_encoder_reads_are_counted_in_one_warning_however_often_opened(
+    limit, longer, encoder, make, store, caplog, monkeypatch
+):
+    monkeypatch.setattr(dense_module, "SHARD", 2)
+    monkeypatch.setattr(dense_module, "warn_once", functools.cache(dense_module.logging.getLogger("dense").warning))
+    encoder.tokenizer, encoder.max_seq_length = StubTokenizer(), limit
+    passages = make(["one two"] * 4 + [" ".join("w" * n) for n in (7, 8, 12)])
+    for _ in range(2):
+        opened(Dense(model="some/encoder"), passages, store)
+    said = [record.getMessage() for record in caplog.records]
+    assert len(said) == bool(longer)
+    for text in said:
+        assert f"{longer} of 7 passages" in text
+        assert f"the {limit} tokens that the encoder 'some/encoder' reads" in text
+        assert "lower chunk_tokens (now 300)" in text
 
 
 def test_embeddings_that_are_not_finite_are_refused(make, store, monkeypatch):
