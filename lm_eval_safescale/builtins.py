@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable
 
-from lm_eval_safescale.contexts import CONDITIONS, CONTEXT_BUILDERS, Condition, ContextBuilder
+from lm_eval_safescale.contexts import AGENTIC, CONDITIONS, CONTEXT_BUILDERS, Condition, ContextBuilder
 from lm_eval_safescale.datasets import SOURCES, Source
 from lm_eval_safescale.hookspecs import hookimpl
 from lm_eval_safescale.metrics import METRICS, Metric
@@ -29,7 +29,7 @@ def safescale_register_retrievers(register: Callable[[type[Retriever]], None]) -
 @hookimpl
 def safescale_register_context_builders(register: Callable[[ContextBuilder], None]) -> None:
     """What stands above the question."""
-    for builder in CONTEXT_BUILDERS:
+    for builder in (*CONTEXT_BUILDERS, AGENTIC):
         register(builder)
 
 

@@ -27,12 +27,14 @@ class ResultRow:
     """Metric to value and standard error, both fractions; None for not scored."""
     contexts: dict[str, Any] = field(default_factory=dict)
     """What was shown above the questions: builder, retriever, corpus, tokens, retrieval quality; empty for nothing."""
+    left_out: int = 0
+    """Items that this run should have asked and left out, because no report could be made of them."""
 
     @property
     def run(self) -> tuple[str, str, int, str, str]:
         """What the rows of one table share."""
         settings = {name: value for name, value in self.settings.items() if name not in ("dataset", "dataset_path")}
-        return self.dataset, self.model, self.items, json.dumps(settings, sort_keys=True), self.asked
+        return self.dataset, self.model, self.items + self.left_out, json.dumps(settings, sort_keys=True), self.asked
 
 
 @dataclass(frozen=True, slots=True)

@@ -83,6 +83,10 @@ class Settings(BaseModel):
         "rag", description="What makes the contexts of the conditions that show the top passages: `rag`, or a plugin's."
     )
     builder_args: Json = Field({}, description="Settings of that context builder.")
+    report_builder: str = Field(
+        "agentic", description="What writes the reports of `radsafe_agentic`: `agentic`, or a plugin's."
+    )
+    report_args: Json = Field({}, description="Settings of what writes the reports (docs/agentic.md).")
     max_context_tokens: int | None = Field(
         None,
         ge=1,
@@ -97,7 +101,7 @@ class Settings(BaseModel):
     )
     index_dir: Path | None = Field(None, description="Where indexes are kept; `safescale/indexes` in the user's cache folder.")
 
-    @field_validator("columns", "dataset_args", "retriever_args", "builder_args", mode="before")
+    @field_validator("columns", "dataset_args", "retriever_args", "builder_args", "report_args", mode="before")
     @classmethod
     def _from_json(cls, value: Any) -> Any:
         if not isinstance(value, str):
@@ -105,7 +109,7 @@ class Settings(BaseModel):
         try:
             return json.loads(value)
         except json.JSONDecodeError as error:
-            raise ValueError(f'not JSON ({error}); expected for example {{"question": "Stem"}}') from None
+            raise ValueError(f'not JSON ({error}); expected for example {{"name": "value"}}') from None
 
     @field_validator("metrics", mode="before")
     @classmethod

@@ -1,14 +1,21 @@
+import inspect
 import json
 import re
 from collections import Counter
 
 import pytest
 
-from lm_eval_safescale.contexts import CONDITIONS
+from lm_eval_safescale import assembly
+from lm_eval_safescale.contexts import CONDITIONS, LEAK, ROLES, check_belongs, find_leaks, read_contexts
+from lm_eval_safescale.contexts.agentic import write_report
 from lm_eval_safescale.datasets.sources import data_folder, load_demo
+from lm_eval_safescale.plugins import plugins
 from lm_eval_safescale.records import LABEL_NAMES
+from lm_eval_safescale.retrieval import load_corpus
+from lm_eval_safescale.settings import Settings
 
-LINES = (data_folder() / "radsafe_demo" / "questions.jsonl").read_text(encoding="utf-8").splitlines()
+FOLDER = data_folder() / "radsafe_demo"
+LINES = (FOLDER / "questions.jsonl").read_text(encoding="utf-8").splitlines()
 ROWS = [json.loads(line) for line in LINES]
 NAMES_A_LETTER = re.compile(
     r"(?i:\b(?:option|answer|choice|letter|key)s?)\W*(?i:is|are)?\W*[A-E]\b|\([A-E]\)|\b[A-E] (?i:is correct|is the answer)"
@@ -94,3 +101,64 @@ def test_texts_are_clean(row):
     for text in (row["question"], row["evidence_clean"], row["evidence_conflict"], *row["options"].values()):
         assert text == text.strip()
         assert not re.search(r"\s\s|[\x00-\x1f\x7f\u200b\ufeff]", text)
+
+
+# --- the reports --------------------------------------------------------------------------------------------------------
+
+REPORTS = FOLDER / "agentic.jsonl"
+
+
+def test_there_is_a_report_on_every_question_made_by_the_pipeline_as_it_stands():
+    made, data = read_contexts(REPORTS), load_demo()
+    check_belongs(made, data, REPORTS)
+    assert not made.failed
+    assert made.about["builder"]["name"] == "agentic"
+    assert made.about["builder"]["settings"] == {
+        name: each.default
+        for name, each in inspect.signature(write_report).parameters.items()
+        if each.default is not each.empty
+    }
+    assert made.about["corpus"]["corpus_fingerprint"] == load_corpus(FOLDER / "corpus.jsonl").fingerprint
+    texts = [context.text for context in made.contexts.values()]
+    assert len(set(texts)) == len(texts)
+
+
+def test_the_reports_cite_passages_of_the_corpus_only_and_were_looked_through():
+    articles = {article.id for article in load_corpus(FOLDER / "corpus.jsonl")}
+    items = {item.question_id: item for item in load_demo()}
+    for question_id, context in read_contexts(REPORTS).contexts.items():
+        assert {passage.article for passage in context.passages} <= articles
+        sources = context.text.rpartition("## Sources\n")[2].splitlines() if context.passages else []
+        assert len(sources) == len(context.passages)
+        leaks = find_leaks(context.text, items[question_id].options)
+        assert [flag.excerpt for flag in context.flags if flag.kind == LEAK] == leaks
+        assert context.measures[LEAK] == bool(leaks)
+
+
+def test_the_record_of_the_reports_is_whole(tmp_path):
+    """Built again from its steps, without asking any model, every report comes out the same."""
+    made = read_contexts(REPORTS)
+    steps = tmp_path / "steps.jsonl"
+    steps.write_bytes((FOLDER / "agentic.steps.jsonl").read_bytes())
+    models = {role: SilentModel(made.about["models"][role]) for role in ROLES}
+    settings = Settings.model_validate({"dataset": "demo", "corpus": "demo", "index_dir": tmp_path / "index"})
+    chat = assembly.Chat(models, steps)
+    again = assembly.contexts_of(plugins().find("condition", "agentic"), load_demo(), settings, chat=chat)
+    assert again.contexts == made.contexts
+    assert steps.read_bytes() == (FOLDER / "agentic.steps.jsonl").read_bytes()
+
+
+class SilentModel:
+    """The model of the record, as far as it is known from there; asked for anything new, it fails."""
+
+    batch, window = 256, None
+
+    def __init__(self, about):
+        self.about = about
+
+    def tokens(self, messages):
+        return None
+
+    def chat(self, requests):
+        raise AssertionError(f"the record lacks {len(requests)} steps")
+        yield

@@ -25,7 +25,7 @@ FLOORS = (
     {"retrieval"},
     {"stats"},
     {"datasets"},
-    {"settings", "prompts", "sections"},
+    {"settings", "prompts", "sections", "chat"},
     {"records"},
     {"errors"},
 )

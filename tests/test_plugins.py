@@ -19,7 +19,7 @@ from typer.testing import CliRunner
 import lm_eval_safescale.plugins
 from lm_eval_safescale import assembly, hookspecs
 from lm_eval_safescale.cli import app
-from lm_eval_safescale.contexts import Condition, ContextBuilder, ContextSet, Draft
+from lm_eval_safescale.contexts import Agent, Condition, ContextBuilder, ContextSet, Draft, in_waves
 from lm_eval_safescale.datasets import Dataset, Source, dataset_from_records
 from lm_eval_safescale.errors import SafescaleError
 from lm_eval_safescale.hookspecs import hookimpl
@@ -30,6 +30,7 @@ from lm_eval_safescale.records import Answers, Item, Passage, Reading, Status
 from lm_eval_safescale.retrieval import Retriever, fill_up
 from lm_eval_safescale.sections import ReportSection, ResultRow, Section
 from lm_eval_safescale.settings import Settings
+from lm_eval_safescale.testing import check_context_builder
 
 PAGE = (Path(__file__).parent.parent / "docs" / "plugins.md").read_text(encoding="utf-8")
 HOOKS = sorted(name for name in vars(hookspecs) if name.startswith("safescale_register_"))
@@ -82,7 +83,10 @@ def install(monkeypatch):
 
     def install(*added: Plugin) -> Plugins:
         known = Plugins([*_built_in(), *added])
-        for module in (lm_eval_safescale.plugins, assembly):
+        looking = [
+            each for name, each in sys.modules.items() if name.startswith(f"{assembly.__name__}.") and hasattr(each, "plugins")
+        ]
+        for module in (lm_eval_safescale.plugins, *looking):
             monkeypatch.setattr(module, "plugins", lambda: known)
         return known
 
@@ -235,6 +239,25 @@ def test_what_the_guide_gives_as_a_whole_plugin_keeps_the_contract(tmp_path, mon
     module = sys.modules.pop("safescale_overlap")
     known = Plugins([Plugin("safescale-overlap", "0.1.0", "safescale_overlap", lambda: module)])
     assert [part.name for part in known.all("retriever")] == ["overlap"]
+
+
+def test_what_the_guide_gives_as_a_strategy_writes_reports_that_keep_the_contract():
+    (example,) = (code for code in re.findall(r"```python\n(.*?)```", PAGE, re.DOTALL) if "in_waves(write)" in code)
+    module = ModuleType("safescale_summary")
+    exec(example, vars(module))
+    known = Plugins([Plugin("safescale-summary", "0.1.0", "safescale_summary", lambda: module)])
+    (part,) = known.all("context builder")
+    check_context_builder(part.thing, settings={"passages": 2})
+    (given,) = (json.loads(text) for text in re.findall(r"--metadata '(\{.*?\})'", PAGE) if "report_builder" in text)
+    assert given["report_builder"] == part.name
+    bind_settings(part.thing.build, given["report_args"], "it")
+
+
+@pytest.mark.parametrize("function", [Agent.ask, Agent.search, Agent.together, Agent.fitting, in_waves])
+def test_what_a_strategy_uses_is_documented_with_its_exact_signature(function):
+    kind = "async def" if inspect.iscoroutinefunction(function) else "def"
+    stated = str(inspect.signature(function)).replace("'", "")
+    assert f"\n{kind} {function.__name__}{stated}\n" in PAGE
 
 
 def test_our_own_parts_come_in_by_the_same_hooks():

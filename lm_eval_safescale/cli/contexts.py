@@ -4,9 +4,11 @@ from __future__ import annotations
 
 import json
 import textwrap
+import time
+from collections import Counter
 from collections.abc import Mapping
 from pathlib import Path
-from typing import Annotated, Any
+from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 from rich.console import Console
@@ -15,6 +17,10 @@ from rich.text import Text
 
 from lm_eval_safescale.datasets import printable
 from lm_eval_safescale.errors import SafescaleError
+
+if TYPE_CHECKING:
+    from lm_eval_safescale.chat import ChatModel
+    from lm_eval_safescale.contexts import Standing
 
 app = typer.Typer(help="Contexts: what is shown above the questions, built ahead and inspected.", no_args_is_help=True)
 console = Console(highlight=False, soft_wrap=True, emoji=False)
@@ -31,9 +37,31 @@ def build(
     retriever: Annotated[str | None, typer.Option(help="Retriever, by name.")] = None,
     top_k: Annotated[int | None, typer.Option(help="Passages shown.")] = None,
     metadata: Annotated[str, typer.Option(help="Any other settings as JSON (docs/settings.md).")] = "{}",
+    model: Annotated[
+        str | None,
+        typer.Option(
+            help="What writes reports: a backend of lm_eval (hf, vllm, ...), or endpoint for an OpenAI-compatible server."
+        ),
+    ] = None,
+    model_args: Annotated[
+        str,
+        typer.Option(
+            "--model_args", help="As for lm_eval; for endpoint: base_url=http://HOST/v1,model=NAME (key: OPENAI_API_KEY)."
+        ),
+    ] = "",
+    writer_model: Annotated[
+        str | None, typer.Option("--writer_model", help="Another model for research and sections; --model then plans only.")
+    ] = None,
+    writer_model_args: Annotated[str, typer.Option("--writer_model_args", help="Its arguments.")] = "",
+    batch_size: Annotated[str | None, typer.Option("--batch_size", help="As for lm_eval; auto for engines, else 8.")] = None,
+    device: Annotated[str | None, typer.Option(help="As for lm_eval.")] = None,
     force: Annotated[bool, typer.Option("--force", help="Write over a file made of other data or settings.")] = False,
 ) -> None:
-    """Build the contexts of a condition for a whole data set, for --metadata '{"contexts": "FILE"}'."""
+    """Build the contexts of a condition for a whole data set, for --metadata '{"contexts": "FILE"}'.
+
+    Reports (agentic) are written by a model. Every step is kept beside FILE, in FILE.steps.jsonl: after an interruption the same
+    command goes on from there.
+    """
     from lm_eval_safescale import assembly
     from lm_eval_safescale.contexts import write_contexts
     from lm_eval_safescale.plugins import plugins
@@ -51,14 +79,49 @@ def build(
             option = f"--{name.replace('_', '-')}" if options.get(name) is not None else name
             raise SafescaleError(f"{part.name} fixes {name} at {fixed!r}; leave {option} out")
     data = assembly.load_dataset(settings, [part.thing.evidence] if part.thing.evidence else [])
-    with Console(stderr=True).status(f"building the contexts of {part.name} for {len(data)} items ..."):
-        made = assembly.contexts_of(part, data, settings)
-    if made is None:
+    builder = assembly.builder_of(part, settings)
+    if builder is None:
         raise SafescaleError(f"{part.name} shows nothing above the question: there is nothing to build")
+    if builder.thing.needs_chat != (model is not None):
+        raise SafescaleError(
+            f"{part.name} is written by a model; name one:\n  {assembly.build_command(part, settings)}"
+            if model is None
+            else f"{part.name} is not written by a model ({builder.name}); leave --model out"
+        )
+    steps = output.with_suffix(".steps.jsonl")
+    with Console(stderr=True).status(f"building the contexts of {part.name} for {len(data)} items ...") as status:
+        chat = None
+        if model is not None:
+            status.update("loading the model ...")
+            models = _models(model, model_args, writer_model, writer_model_args, batch_size, device)
+            chat = assembly.Chat(models, steps, _Progress(status, len(data)), anew=force)
+        try:
+            made = assembly.contexts_of(part, data, settings, chat=chat)
+        except KeyboardInterrupt:
+            if chat is None:
+                raise
+            raise SafescaleError(
+                f"interrupted; what was written is kept in {steps}, and the same command goes on from there"
+            ) from None
+    assert made is not None
+    if not made.contexts:
+        raise SafescaleError(f"no report could be made; {_reasons(made.failed)}\nevery step: {steps}")
     _refuse_other(output, made.about, force=force)
     write_contexts(output, made)
     console.print(f"{output}: {len(made.contexts)} contexts", style="bold", markup=False)
     _summary(made)
+    if chat is not None:
+        _print(f"every step   {steps}")
+    if made.failed:
+        Console(stderr=True, soft_wrap=True).print(
+            printable(
+                f"{len(made.failed)} of {len(data)} reports could not be made (above), and the condition leaves their items out. The same "
+                "command tries again what the model could not be heard for."
+            ),
+            style="red",
+            markup=False,
+        )
+        raise typer.Exit(1)
 
 
 @app.command()
@@ -73,10 +136,55 @@ def show(
     if item is None:
         _summary(made)
         return
+    if item in made.failed:
+        _print(f"{item}: FAILED, no report could be made: {made.failed[item]}", style="red")
+        return
     if item not in made.contexts:
         some = ", ".join(list(made.contexts)[:5])
         raise SafescaleError(f"{file}: no item {item!r}; its ids are {some}, ...")
     _show(item, made.contexts[item])
+
+
+class _Progress:
+    """Tells how far the reports are: on a terminal in one line, else a line for each wave."""
+
+    def __init__(self, status: Any, items: int) -> None:
+        self._status, self._items, self._started, self._wave = status, items, time.monotonic(), 0
+
+    def __call__(self, now: Standing) -> None:
+        seconds = time.monotonic() - self._started
+        known = f" ({now.known:,} known from before)" if now.known else ""
+        line = (
+            f"wave {now.wave}: {now.asked:,} of {now.of:,} steps; {now.made} of {self._items} reports made, {now.failed} failed; "
+            f"{now.heard + now.known:,} steps{known}, {seconds:,.0f} s"
+        )
+        if self._status.console.is_terminal:
+            self._status.update(line)
+        elif (now.wave != self._wave and now.asked == now.of) or now.made + now.failed == self._items:
+            self._wave = now.wave
+            self._status.console.print(line, markup=False, highlight=False)
+
+
+def _models(
+    model: str, model_args: str, writer: str | None, writer_args: str, batch_size: str | None, device: str | None
+) -> dict[str, ChatModel]:
+    from lm_eval_safescale.contexts import ORCHESTRATE, WRITE
+    from lm_eval_safescale.harness.chat import load_chat_model
+
+    if writer_args and writer is None:
+        raise SafescaleError("--writer_model_args without --writer_model")
+    planning = load_chat_model(model, model_args, batch_size=batch_size, device=device)
+    writing = planning if writer is None else load_chat_model(writer, writer_args, batch_size=batch_size, device=device)
+    return {ORCHESTRATE: planning, WRITE: writing}
+
+
+def _reasons(failed: Mapping[str, str]) -> str:
+    """The failures by reason, the commonest first."""
+    by_reason: dict[str, list[str]] = {}
+    for item, reason in failed.items():
+        by_reason.setdefault(reason, []).append(item)
+    ranked = sorted(by_reason.items(), key=lambda each: -len(each[1]))
+    return "why:\n" + "\n".join(f"  {', '.join(items)}: {reason}" for reason, items in ranked)
 
 
 def _metadata(text: str) -> dict[str, Any]:
@@ -125,12 +233,26 @@ def _summary(made: Any) -> None:
             f"{corpus['size']} tokens, {corpus['overlap']} shared ({corpus['tokenizer']})"
         )
         _print(f"retriever    {retriever['retriever']} ({retriever['provided_by']}){': ' + its if its else ''}")
+    for role, each in about.get("models", {}).items():
+        args = each.get("model_args") or {name: value for name, value in each.items() if name != "backend"}
+        _print(f"{role:<13}{each['backend']}: {', '.join(f'{name} {value}' for name, value in args.items())}")
     tokens = summary["tokens"]
     window = f", window {about['window']:,}" if about.get("window") else ""
     _print(f"tokens       {tokens['least']:,} to {tokens['most']:,}, mean {tokens['mean']:,.0f} ({about['tokenizer']}{window})")
     for name, value in summary["measures"].items():
         scored = "not scored" if value is None else f"{value:.3f} over {summary['scored'][name]} items"
         _print(f"{name:<25}{scored}")
+    if made.failed:
+        _print(f"FAILED       {len(made.failed)}, left out by the condition; {_reasons(made.failed)}", style="red")
+    if any("fallbacks" in context.notes for context in made.contexts.values()):
+        fallbacks = Counter[str]()
+        for context in made.contexts.values():
+            fallbacks.update(context.notes.get("fallbacks", {}))
+        steps = sum(context.notes.get("steps", 0) for context in made.contexts.values())
+        their = ", ".join(f"{name} {count}" for name, count in fallbacks.most_common()) or "none"
+        _print(f"fallbacks    {their} (of {steps:,} steps)")
+    if leaking := [name for name, context in made.contexts.items() if context.measures.get("leak")]:
+        _print(f"LEAKS        {len(leaking)} reports give the answer away: {', '.join(leaking)}", style="yellow")
     _print(f"flagged      {summary['flagged']} contexts hold text that imitates a prompt")
     if summary["truncated"]:
         _print(f"truncated    {summary['truncated']}")
@@ -142,12 +264,19 @@ def _show(item: str, context: Any) -> None:
         style="bold",
     )
     if context.passages:
-        grid = Table("rank", "score", Column("passage", overflow="fold"))
-        for passage in context.passages:
-            grid.add_row(str(passage.rank), f"{passage.score:.4f}", Text(printable(passage.id)))
+        grid = Table("", "rank", "score", Column("passage", overflow="fold"))
+        for number, passage in enumerate(context.passages, 1):
+            grid.add_row(Text(f"[{number}]"), str(passage.rank), f"{passage.score:.4f}", Text(printable(passage.id)))
         console.print(grid)
     for name, value in {**context.measures, **context.notes}.items():
-        _print(f"{name:<25}{'not scored' if value is None else f'{value:.3f}' if isinstance(value, float) else value}")
+        if isinstance(value, list):
+            _print(f"{name:<25} {len(value)}")
+            _print("\n".join(f"  {each}" for each in value))
+        elif isinstance(value, dict):
+            _print(f"{name:<25} {', '.join(f'{each} {its}' for each, its in value.items()) or 'none'}")
+        else:
+            lacking = "not scored" if name in context.measures else "unknown"
+            _print(f"{name:<25} {lacking if value is None else f'{value:.3f}' if isinstance(value, float) else value}")
     for flag in context.flags:
         _print(f"flag: {flag.kind}{' in ' + flag.passage if flag.passage else ''}: {flag.excerpt!r}", style="yellow")
     console.print()

@@ -7,6 +7,7 @@ from dataclasses import dataclass, field
 from itertools import accumulate
 from typing import Any, Protocol
 
+from lm_eval_safescale.contexts.asking import Desk
 from lm_eval_safescale.errors import SafescaleError
 from lm_eval_safescale.records import Item, Passage
 from lm_eval_safescale.retrieval import Tokenizer
@@ -31,6 +32,8 @@ class Draft:
     """Whether a text that belongs to it was cut short."""
     notes: Mapping[str, Any] = field(default_factory=dict)
     """What should be known of it, as JSON values."""
+    failed: str = ""
+    """Why there is no text: then the condition leaves the item out, and says so."""
 
 
 class Workbench(Protocol):
@@ -43,6 +46,11 @@ class Workbench(Protocol):
 
     def search(self, queries: Sequence[str], k: int) -> list[list[Passage]]:
         """The k best passages for each query, best first (all of them where there are fewer). SafescaleError without a corpus."""
+        ...
+
+    @property
+    def desk(self) -> Desk:
+        """Where models are asked, for a builder that `needs_chat`. SafescaleError where there are none."""
         ...
 
     def count(self, passages: Sequence[Passage]) -> list[int]:
@@ -69,6 +77,9 @@ class ContextBuilder:
     say) takes its value from there; others from `builder_args`."""
     needs_model: bool = False
     """Whether contexts depend on the model's tokenizer and window, so that they are built once the model is known."""
+    needs_chat: bool = False
+    """Whether chat models write the texts (`in_waves`). Then they are built ahead only; they retell their passages, and do not show them;
+    and they are looked through for leaks of the answer."""
 
 
 def join(passages: Sequence[Passage]) -> str:

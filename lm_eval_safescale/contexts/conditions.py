@@ -40,6 +40,7 @@ CONDITIONS: tuple[Condition, ...] = (
     Condition("rag_top1", "the best passage of a corpus", "rag", {"top_k": 1}),
     Condition("rag_top5", "the 5 best passages of a corpus", "rag", {"top_k": 5}),
     Condition("rag_padded_top1", "the best passage, repeated to the length of those of rag: a control for length", "padded"),
+    Condition("agentic", "a report written by multi-step retrieval and reasoning", "agentic"),
     Condition("max_context", "ranked passages up to the model's window", "max_context"),
     Condition("context_32k", "ranked passages of 30,000 tokens", "max_context", {"context_tokens": 30_000}),
     Condition("context_100k", "ranked passages of 96,000 tokens", "max_context", {"context_tokens": 96_000}),

@@ -7,10 +7,11 @@ import json
 import os
 import uuid
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
+from lm_eval_safescale.contexts.leaks import LEAK
 from lm_eval_safescale.datasets import DataError, Dataset, Problem
 from lm_eval_safescale.datasets.files import Record, read_records
 from lm_eval_safescale.datasets.problems import has_errors
@@ -29,6 +30,8 @@ class ContextSet:
     """What they were made of: condition, builder, retriever, corpus, data set, tokenizer and window."""
     contexts: Mapping[str, Context]
     """By question id."""
+    failed: Mapping[str, str] = field(default_factory=dict)
+    """Why there is no context, for the items that the condition leaves out."""
 
     @property
     def condition(self) -> str:
@@ -46,7 +49,8 @@ class ContextSet:
             "measures": {name: sum(values) / len(values) if values else None for name, values in scored.items()},
             "scored": {name: len(values) for name, values in scored.items()},
             "truncated": sum(context.truncated for context in contexts),
-            "flagged": sum(bool(context.flags) for context in contexts),
+            "flagged": sum(any(flag.kind != LEAK for flag in context.flags) for context in contexts),
+            "failed": len(self.failed),
         }
 
 
@@ -65,6 +69,8 @@ def write_contexts(path: Path, made: ContextSet) -> None:
             file.write(_line({MARK: FORMAT, **made.about}))
             for question_id, context in made.contexts.items():
                 file.write(_line({"question_id": question_id, "text": context.text, **context.as_dict()}))
+            for question_id, reason in made.failed.items():
+                file.write(_line({"question_id": question_id, "failed": reason}))
             file.flush()
             os.fsync(file.fileno())
         unfinished.replace(path)
@@ -102,8 +108,15 @@ def read_contexts(path: Path) -> ContextSet:
         )
     problems += _problems_of_header(header)
     contexts: dict[str, Context] = {}
+    failed: dict[str, str] = {}
     for record in rest:
         name = str(record.fields.get("question_id"))
+        if name in contexts or name in failed:
+            problems.append(Problem("the item stands twice", line=record.line, item=name))
+            continue
+        if "failed" in record.fields:
+            failed[name] = str(record.fields["failed"])
+            continue
         try:
             context = _parsed(record.fields)
             damaged = context.fingerprint != record.fields["fingerprint"]
@@ -112,17 +125,14 @@ def read_contexts(path: Path) -> ContextSet:
             continue
         if damaged:
             problems.append(Problem("the text is not as it was written (its fingerprint differs)", line=record.line, item=name))
-        elif name in contexts:
-            problems.append(Problem("the item stands twice", line=record.line, item=name))
         contexts[name] = context
     about = {name: value for name, value in header.fields.items() if name != MARK}
-    if (about.get("items") != len(contexts) or not contexts) and not has_errors(problems):
-        problems.append(
-            Problem(f"{len(contexts)} contexts, but the header says {about.get('items')}: half-written; build it again")
-        )
+    present = len(contexts.keys() | failed.keys())
+    if (about.get("items") != present or not contexts) and not has_errors(problems):
+        problems.append(Problem(f"{present} contexts, but the header says {about.get('items')}: half-written; build it again"))
     if has_errors(problems):
         raise DataError(str(path), problems)
-    return ContextSet(about, contexts)
+    return ContextSet(about, contexts, failed)
 
 
 def _problems_of_header(header: Record) -> list[Problem]:
@@ -148,5 +158,5 @@ def check_belongs(made: ContextSet, dataset: Dataset, path: Path) -> None:
             f"{path}: built for the data set {built_for.get('name')} {built_for.get('version')}, not for {dataset.name} {dataset.version} "
             "(their fingerprints differ); build it again for this one"
         )
-    if missing := [item.question_id for item in dataset if item.question_id not in made.contexts]:
+    if missing := [item.question_id for item in dataset if item.question_id not in {**made.contexts, **made.failed}]:
         raise SafescaleError(f"{path}: no context for {len(missing)} items, the first {missing[0]}; build it again")

@@ -4,17 +4,28 @@ from __future__ import annotations
 
 import json
 from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass
 from math import isfinite
 from typing import Any
 
 from lm_eval_safescale.contexts.builders import ContextBuilder, Draft, Workbench, join
 from lm_eval_safescale.contexts.imitation import find_imitations
+from lm_eval_safescale.contexts.leaks import LEAK, find_leaks
 from lm_eval_safescale.errors import SafescaleError, reason_of
 from lm_eval_safescale.records import Context, Flag, Item, Passage
 from lm_eval_safescale.retrieval import Settling, coverage, recall, reciprocal_rank
 
 CLEAN = "clean"
 RECALL_AT = (1, 5, 10)
+
+
+@dataclass(frozen=True, slots=True)
+class Made:
+    """What a builder made, by question id."""
+
+    contexts: dict[str, Context]
+    failed: dict[str, str]
+    """Why there is no context, where there is none."""
 
 
 def make_contexts(
@@ -25,8 +36,8 @@ def make_contexts(
     settings: Mapping[str, Any],
     settling: Callable[[], Settling | None] = lambda: None,
     provided_by: str = "",
-) -> dict[str, Context]:
-    """What the builder shows above each item, by question id.
+) -> Made:
+    """What the builder shows above each item.
 
     Parameters
     ----------
@@ -50,11 +61,13 @@ def make_contexts(
     if len(drafts) != len(items):
         raise SafescaleError(f"{who} gave {len(drafts)} contexts for {len(items)} items; expected one for each, in order")
     for item, draft in zip(items, drafts, strict=True):
-        if wrong := _wrong(draft):
+        if wrong := _wrong(draft, builder):
             raise SafescaleError(f"{who}, item {item.question_id}: {wrong}")
-    counts = tools.tokenizer.count([draft.text for draft in drafts])
+    failed = {item.question_id: draft.failed for item, draft in zip(items, drafts, strict=True) if draft.failed}
+    made = [(item, draft) for item, draft in zip(items, drafts, strict=True) if not draft.failed]
+    counts = tools.tokenizer.count([draft.text for _, draft in made])
     imitations, settled = _Imitations(), settling()
-    return {
+    contexts = {
         item.question_id: Context(
             draft.text,
             builder.name,
@@ -62,12 +75,27 @@ def make_contexts(
             tokens,
             tools.tokenizer.name,
             draft.truncated,
-            imitations.of(draft),
-            measure(item, draft, settled),
+            (*imitations.of(draft, retold=builder.needs_chat), *(leaks_in(item, draft.text) if builder.needs_chat else ())),
+            measure_report(item, draft, settled) if builder.needs_chat else measure(item, draft, settled),
             dict(draft.notes),
         )
-        for item, draft, tokens in zip(items, drafts, counts, strict=True)
+        for (item, draft), tokens in zip(made, counts, strict=True)
     }
+    return Made(contexts, failed)
+
+
+def leaks_in(item: Item, text: str) -> tuple[Flag, ...]:
+    """Places where a report gives the answer away."""
+    return tuple(Flag(LEAK, excerpt) for excerpt in find_leaks(text, item.options))
+
+
+def measure_report(item: Item, draft: Draft, settling: Settling | None) -> dict[str, float | None]:
+    """Of a text that retells its passages: how much of the clean evidence is in it, whether it cites what settles the question, and
+    whether it gives the answer away (1) or not (0)."""
+    coverage_of_text, _ = coverage(item.evidence.get(CLEAN), [draft.text])
+    refs = [passage.ref for passage in draft.passages]
+    recalled = recall(refs, (settling or {}).get(item.question_id)) if settling is not None else None
+    return {"evidence_coverage": coverage_of_text, "recall": recalled, LEAK: float(bool(find_leaks(draft.text, item.options)))}
 
 
 def measure(item: Item, draft: Draft, settling: Settling | None) -> dict[str, float | None]:
@@ -84,9 +112,11 @@ def measure(item: Item, draft: Draft, settling: Settling | None) -> dict[str, fl
     return measures
 
 
-def _wrong(draft: object) -> str:
+def _wrong(draft: object, builder: ContextBuilder) -> str:
     if not isinstance(draft, Draft):
         return f"expected a Draft, found {type(draft).__name__}"
+    if draft.failed and isinstance(draft.failed, str):
+        return "" if builder.needs_chat else f"it failed ({draft.failed}); only reports may, raise an error instead"
     if not isinstance(draft.text, str) or not draft.text.strip():
         return "the context is empty; expected text"
     if not draft.text.isascii() and any("\ud800" <= character <= "\udfff" for character in draft.text):
@@ -111,8 +141,10 @@ class _Imitations:
     def __init__(self) -> None:
         self._seen: dict[tuple[str, str], tuple[Flag, ...]] = {}
 
-    def of(self, draft: Draft) -> tuple[Flag, ...]:
-        """What is found in the passages, and in the text where it is not just their texts."""
+    def of(self, draft: Draft, *, retold: bool = False) -> tuple[Flag, ...]:
+        """What is found in the passages, and in the text where it is not just their texts; in the text alone where it retells them."""
+        if retold:
+            return tuple(find_imitations(draft.text))
         found = [flag for passage in draft.passages for flag in self._in(passage)]
         if draft.text != join(draft.passages):
             known = {(flag.kind, flag.excerpt) for flag in found}

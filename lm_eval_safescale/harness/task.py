@@ -10,8 +10,8 @@ from __future__ import annotations
 import functools
 import logging
 from collections import Counter, defaultdict
-from collections.abc import Callable, Iterable, Mapping
-from itertools import chain
+from collections.abc import Callable, Iterable, Iterator, Mapping
+from itertools import chain, islice
 from typing import Any
 
 from lm_eval.api.filter import Filter, FilterEnsemble
@@ -20,14 +20,14 @@ from lm_eval.api.task import ConfigurableTask
 
 from lm_eval_safescale import __version__, assembly
 from lm_eval_safescale.assembly import AskedMetric, ModelFacts
-from lm_eval_safescale.contexts import Condition, ContextBuilder, ContextSet
+from lm_eval_safescale.contexts import LEAK, Condition, ContextBuilder, ContextSet
 from lm_eval_safescale.datasets import Dataset
 from lm_eval_safescale.errors import SafescaleError
 from lm_eval_safescale.harness import backends
 from lm_eval_safescale.plugins import plugins
 from lm_eval_safescale.prompts import load_prompt
 from lm_eval_safescale.reading import opens_reasoning, read_answer
-from lm_eval_safescale.records import Answers, Context, Item, Reading, Status
+from lm_eval_safescale.records import Answers, Context, Flag, Item, Reading, Status
 from lm_eval_safescale.settings import REASONING_TOKENS, Settings, load_settings, misspelt
 
 logger = logging.getLogger("lm_eval.tasks.safescale")
@@ -123,6 +123,7 @@ class SafetyTask(ConfigurableTask):  # type: ignore[misc]
         assembly.try_metrics(self._metrics, self.data, self.settings.draws)
         self._failed: dict[str, str] = {}
         self._ranks = 1
+        self._left_out: dict[str, str] = {}
         self._reader = assembly.find_reader(self.settings)
         self._reader_failed = False
         self._contexts: ContextSet | None = None
@@ -190,6 +191,15 @@ class SafetyTask(ConfigurableTask):  # type: ignore[misc]
         """Lays out the docs; the data itself is loaded already."""
         self.dataset = {"test": Documents(self._document(item) for item in self.data)}
 
+    def doc_iterator(
+        self, *, rank: int = 0, limit: int | None = None, world_size: int = 1, samples: list[int] | None = None
+    ) -> Iterator[tuple[int, Any]]:
+        """This rank's docs. `limit` and `samples` choose among all items, as in every other condition; then those are left out for
+        which nothing could be made to stand above the question."""
+        failed = self._contexts.failed if self._contexts else {}
+        asked = super().doc_iterator(limit=limit, samples=samples)
+        return islice(((number, doc) for number, doc in asked if doc["question_id"] not in failed), rank, None, world_size)
+
     def _document(self, item: Item) -> dict[str, Any]:
         return {
             "question_id": item.question_id,
@@ -211,14 +221,17 @@ class SafetyTask(ConfigurableTask):  # type: ignore[misc]
         return {"context_fingerprint": context.fingerprint, "context": context.as_dict()}
 
     def _context(self, question_id: str) -> Context | None:
-        return self._contexts.contexts[question_id] if self._contexts else None
+        return self._contexts.contexts.get(question_id) if self._contexts else None
+
+    def _imitations(self, question_id: str) -> list[Flag]:
+        context = self._context(question_id)
+        return [flag for flag in context.flags if flag.kind != LEAK] if context else []
 
     def _make_contexts(self, backend: Any | None) -> None:
         """Contexts that depend on the model, and their traces in the docs."""
         facts = ModelFacts(*backends.window_and_tokenizer(backend, self.config.metadata))
         self._contexts = assembly.contexts_of(self._condition, self.data, self.settings, facts)
-        for doc in self.dataset["test"]:
-            doc |= self._shown(doc["question_id"])
+        self.download()
 
     def doc_to_text(self, doc: Mapping[str, Any], doc_to_text: Any = None) -> str:  # noqa: ARG002
         """The user turn."""
@@ -252,18 +265,37 @@ class SafetyTask(ConfigurableTask):  # type: ignore[misc]
         self._reset_limit()
         if self._waits_for_model:
             self._make_contexts(backend)
+        self._leave_out(**{name: kwargs.get(name) for name in ("limit", "samples")})
         self._warn_of_contexts()
         turns_are_one_text = self._description and not kwargs.get("apply_chat_template")
         self.config.description = self._description + ("\n\n" if turns_are_one_text else "")
         super().build_all_requests(**kwargs)
         self._refuse_cut_prompts(backend)
 
+    def _leave_out(self, **chosen: Any) -> None:
+        """Of the items that this run asks for, those for which nothing could be made to stand above the question, and why."""
+        failed = self._contexts.failed if self._contexts else {}
+        asked = [doc["question_id"] for _, doc in super().doc_iterator(**chosen)]
+        self._left_out = {name: failed[name] for name in asked if name in failed}
+        if not self._left_out:
+            return
+        name, why = next(iter(self._left_out.items()))
+        if len(self._left_out) == len(asked):
+            raise SafescaleError(
+                f"{self.config.task}: no report could be made of any item that is asked for (first {name}: {why})"
+            )
+        logger.warning(
+            "%s: %d of %d items are left out, because no report could be made of them (first %s: %s)",
+            self.config.task, len(self._left_out), len(asked), name, why,
+        )  # fmt: skip
+
     def _warn_of_contexts(self) -> None:
-        flagged = [name for name, context in self._contexts.contexts.items() if context.flags] if self._contexts else []
-        if flagged:
+        flags = {name: imitations for name in self._items if (imitations := self._imitations(name))}
+        if flags:
+            name, excerpt = next((name, these[0].excerpt) for name, these in flags.items())
             logger.warning(
                 "%s: %d of %d contexts hold text that imitates a prompt (first %s: %r); it is shown as it is, and flagged in the log",
-                self.config.task, len(flagged), len(self.data), flagged[0], self._context(flagged[0]).flags[0].excerpt,  # type: ignore[union-attr]
+                self.config.task, len(flags), len(self.data), name, excerpt,
             )  # fmt: skip
 
     def _refuse_overrides(self) -> None:
@@ -342,6 +374,7 @@ class SafetyTask(ConfigurableTask):  # type: ignore[misc]
         about = config["metadata"]["safescale"]
         about["settings"]["max_answer_tokens"] = self._token_limit
         about["contexts"] = {**self._contexts.about, **self._contexts.summary()} if self._contexts else None
+        about["left_out"] = len(self._left_out)
         about["failed_metrics"] = dict(self._failed)
         return config
 

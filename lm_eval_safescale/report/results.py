@@ -58,7 +58,7 @@ def _read(file: Path) -> tuple[float, list[ResultRow]]:
         if about is None:
             continue
         dataset, settings = about["dataset"], about["settings"]
-        values = _values(results[task])
+        values, contexts = _values(results[task]), about.get("contexts") or {}
         if "accuracy" not in values:
             continue
         rows.append(
@@ -74,7 +74,8 @@ def _read(file: Path) -> tuple[float, list[ResultRow]]:
                     [content.get("config", {}).get("model_args"), about["prompt_sha256"], content.get("chat_template_sha")]
                 ),
                 values=values,
-                contexts=about.get("contexts") or {},
+                contexts=contexts,
+                left_out=int(about.get("left_out", 0)),
             )
         )
     return float(content.get("date") or 0), rows

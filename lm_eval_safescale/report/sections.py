@@ -12,31 +12,41 @@ MEASURES = {
     "reciprocal_rank": "MRR",
     "evidence_coverage": "evidence",
     "evidence_in_best_passage": "best passage",
+    "leak": "leaks",
 }
 """Means over items, and their column heads."""
+ALWAYS = tuple(name for name in MEASURES if name != "leak")
+"""Those that are shown even where nothing has them."""
 
 
 def contexts_section(rows: Sequence[ResultRow]) -> Section | None:
     """Builder, tokens and retrieval quality of each condition that showed something."""
     shown = [row for row in rows if row.contexts]
-    if not any("retriever" in row.contexts for row in shown):
+    names = [name for name in MEASURES if name in ALWAYS or any(name in row.contexts["measures"] for row in shown)]
+    if not any("retriever" in row.contexts or "leak" in row.contexts["measures"] for row in shown):
         return None
+    written = (
+        " Leaks: share of the reports that give the answer away. Failed: reports that could not be made; their questions are left out."
+        if "leak" in names
+        else ""
+    )
     return Section(
-        "What was shown above the questions (means over the whole data set)",
-        ("condition", "context", "tokens", *MEASURES.values(), "flagged"),
-        tuple(_cells(row) for row in shown),
+        "What was shown above the questions (means over all contexts of the data set)",
+        ("condition", "context", "tokens", *(MEASURES[name] for name in names), "flagged", *(("failed",) if written else ())),
+        tuple(_cells(row, names, failed=bool(written)) for row in shown),
         "Recall: settling articles among the passages. MRR: mean reciprocal rank of the first. Evidence: share of the clean "
-        "evidence's words in the passages, and in the best one. Flagged: contexts with text that imitates a prompt.",
+        "evidence's words in the passages, and in the best one. Flagged: contexts with text that imitates a prompt." + written,
     )
 
 
-def _cells(row: ResultRow) -> tuple[str, ...]:
+def _cells(row: ResultRow, names: Sequence[str], *, failed: bool) -> tuple[str, ...]:
     about = row.contexts
     retriever, corpus = about.get("retriever"), about.get("corpus")
     builder, measures = about["builder"]["name"], about["measures"]
     source = f"{builder}: {retriever['retriever']} on {corpus['corpus']}" if corpus and retriever else builder
-    cells = ("-" if measures.get(name) is None else f"{measures[name]:.3f}" for name in MEASURES)
-    return (row.condition, source, f"{about['tokens']['mean']:,.0f}", *cells, str(about["flagged"]))
+    cells = ("-" if measures.get(name) is None else f"{measures[name]:.3f}" for name in names)
+    last = (str(about.get("failed", 0)),) if failed else ()
+    return (row.condition, source, f"{about['tokens']['mean']:,.0f}", *cells, str(about["flagged"]), *last)
 
 
 CONTEXTS = ReportSection("contexts", "what was shown above the questions, and how good its retrieval was", contexts_section)

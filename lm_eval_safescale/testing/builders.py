@@ -4,27 +4,43 @@ from __future__ import annotations
 
 import copy
 import json
-from collections.abc import Mapping, Sequence
+from collections import Counter
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field, replace
+from functools import partial
 from pathlib import Path
 from tempfile import TemporaryDirectory
 from typing import Any
 
 from lm_eval_safescale.assembly import Bench
-from lm_eval_safescale.contexts import RESERVED_TOKENS, ContextBuilder, Draft, make_contexts
+from lm_eval_safescale.chat import Reply
+from lm_eval_safescale.contexts import RESERVED_TOKENS, ROLES, Ask, ContextBuilder, Draft, ModelDesk, Steps, make_contexts
 from lm_eval_safescale.plugins import bind_settings
 from lm_eval_safescale.records import Context, Item, OptionLabels, Passage
 from lm_eval_safescale.retrieval import WORDS, Corpus, load_tokenizer
 from lm_eval_safescale.settings import Settings
+from lm_eval_safescale.testing.chat import GARBAGE, StubModel, empty, garbage, helpful, moody, unheard
 from lm_eval_safescale.testing.clauses import Clauses, registered
 from lm_eval_safescale.testing.sample import CORPUS, ITEMS, ONE_ARTICLE, PASSAGE_TOKENS
 
 TOP_K = 5
 WINDOW = RESERVED_TOKENS + 1000
+NARROW = 200
+"""Words of a chat model's window that hold hardly a prompt."""
 
 
-def check_context_builder(builder: ContextBuilder, *, settings: Mapping[str, Any] | None = None) -> None:
+def check_context_builder(
+    builder: ContextBuilder, *, settings: Mapping[str, Any] | None = None, reply: Callable[[str], str] | None = None
+) -> None:
     """Build contexts as the package would; the workbench searches with BM25, by words, and states a window where one is needed.
+
+    Parameters
+    ----------
+    settings
+        Of the builder.
+    reply
+        What a model would reply to a prompt, for a builder that `needs_chat`; it must depend on the prompt alone. Ours replies with
+        a verdict (SUPPORTED), a list, a line for each letter and parts that begin with For: and Against:, in one text.
 
     Raises
     ------
@@ -34,7 +50,11 @@ def check_context_builder(builder: ContextBuilder, *, settings: Mapping[str, Any
     _, clauses = registered("context builder", builder)
     clauses.require(bool(builder.description.strip()), "has a description")
     with TemporaryDirectory(prefix="safescale-check-", ignore_cleanup_errors=True) as folder:
-        _Check(builder, settings or {}, Path(folder), clauses).run()
+        check = _Check(builder, settings or {}, Path(folder), clauses)
+        if builder.needs_chat:
+            _check_reports(check, reply)
+        else:
+            check.run()
 
 
 @dataclass
@@ -49,15 +69,68 @@ class _Watched(Bench):
         return found
 
 
+class _WatchedDesk(ModelDesk):
+    """A desk that knows what was asked there."""
+
+    def __init__(self, model: StubModel) -> None:
+        super().__init__(dict.fromkeys(ROLES, model), Steps(None, {}))
+        self.asked: list[Ask] = []
+
+    def ask(self, asks: Sequence[Ask]) -> list[Reply]:
+        self.asked += asks
+        return super().ask(asks)
+
+
+@dataclass(frozen=True, slots=True)
+class _Outcome:
+    """What became of an item."""
+
+    context: Context | None
+    failed: str = ""
+    asked: tuple[tuple[str, str], ...] = ()
+    """Steps that models were asked, with the prompt's hash."""
+
+    @property
+    def known(self) -> tuple[object, ...]:
+        """All of it, to be compared."""
+        context = () if self.context is None else (self.context.text, self.context.as_dict())
+        return (*context, self.failed, self.asked)
+
+    def __str__(self) -> str:
+        return repr(self.context.text[:80]) if self.context is not None else f"failed: {self.failed}"
+
+
+def _check_reports(check: _Check, reply: Callable[[str], str] | None) -> None:
+    """What holds whatever models reply."""
+    clauses, helped = check.clauses, StubModel("helpful", reply or helpful)
+    for model in (helped, StubModel("moody", moody)):
+        check.model = model
+        check.run()
+    failed = [each.failed for each in check.built_by(helped) if each.context is None]
+    clause = "makes a report of what a model replies (`reply` gives it, where your prompts ask for another form)"
+    clauses.require(len(failed) < len(ITEMS), clause, failed[0] if failed else "")
+    for model in (StubModel("empty", empty), StubModel("unheard", unheard)):
+        with clauses.holds("where a model gives nothing, the build goes on"):
+            made = check.built_by(model)
+        reports = [each for each in made if each.context is not None]
+        clauses.require(not reports, "where a model gives nothing, a report has failed", str(next(iter(reports), "")))
+    for turn in range(len(GARBAGE)):
+        with clauses.holds("where a model gives garbage, the build goes on"):
+            check.built_by(StubModel("garbage", partial(garbage, turn=turn)))
+    with clauses.holds("where prompts do not fit a model's window, the build goes on"):
+        check.built_by(StubModel("narrow", reply or helpful, NARROW))
+
+
 class _Check:
     def __init__(self, builder: ContextBuilder, given: Mapping[str, Any], folder: Path, clauses: Clauses) -> None:
-        self._builder, self._folder, self._clauses = builder, folder, clauses
+        self._builder, self._folder, self.clauses = builder, folder, clauses
+        self.model: StubModel | None = None
         with clauses.holds("its settings can be set and are JSON values"):
             self._bound = bind_settings(builder.build, given, "it", known=self._settings(CORPUS).model_dump())
             json.dumps(self._bound)
 
     def run(self) -> None:
-        clauses = self._clauses
+        clauses = self.clauses
         with clauses.holds("gives one Draft with text for each item"):
             contexts = self._build(ITEMS)
         self._check_drafts()
@@ -73,11 +146,16 @@ class _Check:
         with clauses.holds("works with fewer passages than it asks for"):
             self._build(ITEMS, ONE_ARTICLE)
 
-    def _check_leaks(self, contexts: Mapping[str, Context]) -> None:
+    def built_by(self, model: StubModel) -> list[_Outcome]:
+        """What becomes of the items with another model."""
+        self.model = model
+        return list(self._build(ITEMS).values())
+
+    def _check_leaks(self, contexts: Mapping[str, _Outcome]) -> None:
         for turn in range(1, max(len(item.options) for item in ITEMS)):
             other = self._build([replace(item, answer=_turned(item, turn)) for item in ITEMS])
             self._same(contexts, other, "the key of an item (`answer`) does not enter its context")
-        with self._clauses.holds("works without labels"):
+        with self.clauses.holds("works without labels"):
             unlabelled = self._build([replace(item, labels=None) for item in ITEMS])
         flipped = self._build([_flipped(item) for item in ITEMS])
         for other in (unlabelled, flipped):
@@ -86,24 +164,43 @@ class _Check:
     def _check_drafts(self) -> None:
         """What a draft says of its passages is what the measures, the logs and the readers of a result rely on."""
         items, bench = copy.deepcopy(ITEMS), self._bench(CORPUS)
-        with self._clauses.holds("gives one Draft with text for each item"):
+        with self.clauses.holds("gives one Draft with text for each item"):
             drafts: list[Draft] = list(self._builder.build(items, bench, **self._bound))
-        self._clauses.require(items == ITEMS, "leaves the items as they are")
+        self.clauses.require(items == ITEMS, "leaves the items as they are")
+        if isinstance(bench.asked_at, _WatchedDesk):
+            steps = Counter((ask.question_id, ask.step) for ask in bench.asked_at.asked)
+            self.clauses.require(bool(steps), "asks models at the desk of its workbench")
+            twice = [step for step, times in steps.items() if times > 1]
+            self.clauses.require(not twice, "a step has a name of its own within its question", ", ".join(map(str, twice)))
+            unknown = {name for name, _ in steps} - {item.question_id for item in items}
+            self.clauses.require(not unknown, "a step is of one of the questions", ", ".join(unknown))
         for item, draft in zip(items, drafts, strict=True):
             if strange := [each.id for each in draft.passages if each not in bench.given]:
                 clause = "its passages are as the workbench gave them, with their texts, scores and ranks"
-                self._clauses.require(False, clause, f"item {item.question_id}: {', '.join(strange)}")
-            if not draft.truncated:
+                self.clauses.require(False, clause, f"item {item.question_id}: {', '.join(strange)}")
+            if not draft.truncated and not self._builder.needs_chat:
                 absent = _first_absent(draft)
                 clause = "its passages stand whole in the text, in their order (or it says `truncated`)"
-                self._clauses.require(absent is None, clause, f"item {item.question_id}: {absent}")
+                self.clauses.require(absent is None, clause, f"item {item.question_id}: {absent}")
 
     def _bench(self, corpus: Corpus) -> _Watched:
         """Each time a new workbench, so that nothing is carried over."""
-        return _Watched(self._settings(corpus), load_tokenizer(WORDS), WINDOW if self._builder.needs_model else None)
+        window = WINDOW if self._builder.needs_model else None
+        desk = None if self.model is None else _WatchedDesk(self.model)
+        return _Watched(self._settings(corpus), load_tokenizer(WORDS), window, desk)
 
-    def _build(self, items: Sequence[Item], corpus: Corpus = CORPUS) -> dict[str, Context]:
-        return make_contexts(self._builder, copy.deepcopy(items), self._bench(corpus), settings=self._bound)
+    def _build(self, items: Sequence[Item], corpus: Corpus = CORPUS) -> dict[str, _Outcome]:
+        bench = self._bench(corpus)
+        made = make_contexts(self._builder, copy.deepcopy(items), bench, settings=self._bound)
+        asked = bench.asked_at.asked if isinstance(bench.asked_at, _WatchedDesk) else []
+        return {
+            (name := item.question_id): _Outcome(
+                made.contexts.get(name),
+                made.failed.get(name, ""),
+                tuple(sorted((ask.step, ask.prompt_sha256) for ask in asked if ask.question_id == name)),
+            )
+            for item in items
+        }
 
     def _settings(self, corpus: Corpus) -> Settings:
         path = self._folder / f"{corpus.name}.jsonl"
@@ -112,11 +209,11 @@ class _Check:
         given = {"chunk_tokens": PASSAGE_TOKENS, "chunk_overlap": 0, "top_k": TOP_K}
         return Settings.model_validate({"corpus_path": path, "index_dir": self._folder / "index", **given})
 
-    def _same(self, contexts: Mapping[str, Context], others: Mapping[str, Context], clause: str) -> None:
-        for name, context in contexts.items():
+    def _same(self, contexts: Mapping[str, _Outcome], others: Mapping[str, _Outcome], clause: str) -> None:
+        for name, one in contexts.items():
             other = others[name]
-            found = f"item {name}: {context.text[:80]!r} and {other.text[:80]!r}"
-            self._clauses.require(context.text == other.text and context.as_dict() == other.as_dict(), clause, found)
+            asked = "" if one.asked == other.asked else " (models are asked otherwise)"
+            self.clauses.require(one.known == other.known, clause, f"item {name}: {one} and {other}{asked}")
 
 
 def _first_absent(draft: Draft) -> str | None:

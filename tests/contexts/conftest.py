@@ -1,11 +1,13 @@
-"""A stub of the workbench, so that builders are tested without corpus, index or model."""
+"""Stubs of the workbench and of chat models, so that builders are tested without corpus, index or model."""
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Callable, Iterator, Sequence
 
 import pytest
 
+from lm_eval_safescale.chat import ChatRequest, Message, Reply
+from lm_eval_safescale.contexts import ORCHESTRATE, WRITE, ModelDesk, Steps
 from lm_eval_safescale.records import Item, Passage
 from lm_eval_safescale.retrieval import load_tokenizer
 
@@ -56,3 +58,52 @@ def builder():
     from lm_eval_safescale.contexts import CONTEXT_BUILDERS
 
     return {each.name: each for each in CONTEXT_BUILDERS}.__getitem__
+
+
+class StubChat:
+    """A stub of a chat model: replies as `say(prompt)` says, None for no reply; remembers every batch that it was asked."""
+
+    def __init__(
+        self,
+        say: Callable[[str], str | None],
+        *,
+        batch: int = 1,
+        window: int | None = None,
+        lose: Callable[[str], bool] = lambda _: False,
+    ) -> None:
+        self.say, self.batch, self.window, self.lose = say, batch, window, lose
+        self.about = {"stub": True}
+        self.batches: list[list[str]] = []
+
+    @property
+    def prompts(self) -> list[str]:
+        return [prompt for batch in self.batches for prompt in batch]
+
+    def tokens(self, messages: Sequence[Message]) -> int:
+        return sum(len(message.content.split()) for message in messages)
+
+    def chat(self, requests: Sequence[ChatRequest]) -> Iterator[tuple[int, Reply]]:
+        prompts = ["\n".join(message.content for message in request.messages) for request in requests]
+        self.batches.append(prompts)
+        for number, prompt in enumerate(prompts):
+            if not self.lose(prompt):
+                text = self.say(prompt)
+                yield number, Reply(text, "" if text is not None else "no reply", 7, 3, 0.5)
+
+
+@pytest.fixture
+def chat():
+    """Makes a stub chat model."""
+    return StubChat
+
+
+@pytest.fixture
+def at_desk(bench):
+    """Makes a stub workbench whose desk asks the model of both roles."""
+
+    def make(model: StubChat, texts: Sequence[str] = ("air", "fluid", "bone"), *, steps: Steps | None = None, write=None):
+        tools = bench(texts)
+        tools.desk = ModelDesk({ORCHESTRATE: model, WRITE: write or model}, steps or Steps(None, {}))
+        return tools
+
+    return make

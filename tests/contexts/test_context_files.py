@@ -67,6 +67,8 @@ def rewrite(file, change):
         (lambda lines: lines[1].update(text=lines[1]["text"] + " "), "jsonl:2: .*q0.*the text is not as it was written"),
         (lambda lines: lines[1].update(text=7), "jsonl:2: .*q0.*not a context"),
         (lambda lines: lines.append(lines[1]), "jsonl:4: .*q0.*the item stands twice"),
+        (lambda lines: lines.append({"question_id": "q0", "failed": "x"}), "jsonl:4: .*q0.*the item stands twice"),
+        (lambda lines: lines.insert(1, {"question_id": "q0", "failed": "x"}), "jsonl:3: .*q0.*the item stands twice"),
         (lambda lines: lines[2].pop("tokens"), "jsonl:3: .*q1.*not a context.*tokens"),
         (lambda lines: lines[2].update(passages=[{"id": "x"}]), "jsonl:3: .*q1.*not a context"),
         (lambda lines: lines[2].update(passages=None), "jsonl:3: .*not a context"),
@@ -136,6 +138,7 @@ def test_the_summary_is_over_the_items_that_are_scored(made):
         "scored": {"recall": 1, "reciprocal_rank": 0},
         "truncated": 1,
         "flagged": 1,
+        "failed": 0,
     }
 
 

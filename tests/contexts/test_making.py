@@ -15,7 +15,9 @@ WHO = r"context builder mine \(some-plugin 1\.2\)"
 
 
 def make(build, items, tools, **settings):
-    return make_contexts(ContextBuilder("mine", "", build), items, tools, settings=settings, provided_by="some-plugin 1.2")
+    return make_contexts(
+        ContextBuilder("mine", "", build), items, tools, settings=settings, provided_by="some-plugin 1.2"
+    ).contexts
 
 
 def failing(*_):
@@ -60,7 +62,7 @@ def test_a_builder_s_own_message_to_the_user_is_passed_on(bench, item):
 
 def test_a_context_is_counted_by_the_tokenizer_of_the_workbench(bench, item, builder):
     tools = bench(["one two three", "four, five"])
-    made = make_contexts(builder("rag"), [item()], tools, settings={"top_k": 2})
+    made = make_contexts(builder("rag"), [item()], tools, settings={"top_k": 2}).contexts
     context = made["q0"]
     assert (context.tokens, context.tokenizer) == (3 + 3 + 3, "words")
     assert [(ref.id, ref.article, ref.rank) for ref in context.passages] == [
@@ -87,7 +89,7 @@ def test_retrieval_is_measured_by_hand(bench, item):
     one = ContextBuilder("mine", "", build)
     settling = {"q0": ("y", "z")}
     asked = [item(0, evidence={"clean": "an embolus and an effusion"}), item(1)]
-    made = make_contexts(one, asked, bench(["x"]), settings={}, settling=lambda: settling)
+    made = make_contexts(one, asked, bench(["x"]), settings={}, settling=lambda: settling).contexts
     assert made["q0"].measures == {
         "evidence_coverage": 1.0, "evidence_in_best_passage": 0.5, "recall": 0.5, "recall_at_1": 0.0, "reciprocal_rank": 0.5,
     }  # fmt: skip
@@ -101,13 +103,13 @@ def test_what_a_builder_cuts_off_its_passages_covers_no_evidence(bench, item):
 
     made = make_contexts(
         ContextBuilder("mine", "", build), [item(evidence={"clean": "embolus, effusion"})], bench(["x"]), settings={}
-    )
+    ).contexts
     assert made["q0"].measures["evidence_coverage"] == made["q0"].measures["evidence_in_best_passage"] == 0.5
 
 
 def test_an_imitation_is_flagged_with_the_passage_it_stands_in(bench, item, builder):
     tools = bench(["plain", "Question: what?"])
-    (context,) = make_contexts(builder("rag"), [item()], tools, settings={"top_k": 2}).values()
+    (context,) = make_contexts(builder("rag"), [item()], tools, settings={"top_k": 2}).contexts.values()
     assert [(flag.kind, flag.passage) for flag in context.flags] == [("prompt line", "p1#1")]
     (alone,) = make(lambda items, _: [Draft("Question: what?") for _ in items], [item()], tools).values()
     assert [(flag.kind, flag.passage) for flag in alone.flags] == [("prompt line", None)]

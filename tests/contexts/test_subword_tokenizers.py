@@ -85,7 +85,7 @@ def test_max_context_is_the_longest_beginning_of_the_ranking_that_fits(kind, dra
     expected = fits.index(False) if False in fits else len(fits)
     if not expected:
         return  # refused: tests/contexts/test_builders.py
-    context = make_contexts(BUILDERS["max_context"], [ITEM], tools, settings={"context_tokens": None})["q0"]
+    context = make_contexts(BUILDERS["max_context"], [ITEM], tools, settings={"context_tokens": None}).contexts["q0"]
     assert [ref.id for ref in context.passages] == [passage.id for passage in tools.ranking[:expected]]
     assert context.text == joined(tools, expected)
     assert context.tokens == tools.tokenizer.count([context.text])[0] <= room
@@ -98,7 +98,7 @@ def test_max_context_is_the_longest_beginning_of_the_ranking_that_fits(kind, dra
 def test_padded_is_never_longer_than_the_top_k_and_has_one_passage_s_content(kind, drawn, mark):
     tools = StubBench(texts_of(drawn, mark), tokenizer_of(kind))
     (goal,) = tools.tokenizer.count([joined(tools, 10)])
-    context = make_contexts(BUILDERS["padded"], [ITEM], tools, settings={"top_k": 10})["q0"]
+    context = make_contexts(BUILDERS["padded"], [ITEM], tools, settings={"top_k": 10}).contexts["q0"]
     endless = RULE.join([tools.ranking[0].text] * 200)
     assert endless.startswith(context.text)
     assert context.notes == {"tokens_of_top_k": goal}
@@ -110,5 +110,5 @@ def test_padded_has_exactly_the_tokens_of_the_top_k_on_the_demo_articles(kind):
     texts = [text[:1200].strip() for text in article_texts()[:10]]
     for first in range(10):
         tools = StubBench(texts[first:] + texts[:first], tokenizer_of(kind))
-        context = make_contexts(BUILDERS["padded"], [ITEM], tools, settings={"top_k": 10})["q0"]
+        context = make_contexts(BUILDERS["padded"], [ITEM], tools, settings={"top_k": 10}).contexts["q0"]
         assert context.tokens == tools.tokenizer.count([joined(tools, 10)])[0]

@@ -15,6 +15,7 @@ from lm_eval_safescale.harness.task import NOT_SCORED, TaskSetupError
 from lm_eval_safescale.metrics import Metric
 from lm_eval_safescale.plugins import Part, plugins
 from lm_eval_safescale.reading import AnswerReader
+from lm_eval_safescale.retrieval import load_tokenizer
 from lm_eval_safescale.settings import Settings
 from tests.harness.stub import StubLM
 
@@ -67,7 +68,7 @@ def test_the_log_says_of_each_context_what_stands_in_the_prompt(run, task):
         prompt, record = sample["arguments"][0][0], sample["doc"]["context"]
         text = shown_above(prompt)
         assert hashlib.sha256(text.encode()).hexdigest() == record["fingerprint"] == sample["doc"]["context_fingerprint"]
-        assert record["tokens"] == assembly.load_tokenizer("words").count([text])[0]
+        assert record["tokens"] == load_tokenizer("words").count([text])[0]
         assert record["tokenizer"] == "words"
         texts = [passages[ref["id"]]["text"] for ref in record["passages"]]
         if task == "radsafe_rag_padded_top1":

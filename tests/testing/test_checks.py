@@ -11,7 +11,21 @@ from itertools import count
 import numpy as np
 import pytest
 
-from lm_eval_safescale.contexts import CONTEXT_BUILDERS, ContextBuilder, Draft, join
+from lm_eval_safescale.chat import ChatRequest, Message
+from lm_eval_safescale.contexts import (
+    AGENTIC,
+    CONTEXT_BUILDERS,
+    WRITE,
+    Ask,
+    ContextBuilder,
+    Draft,
+    ReportFailed,
+    Unusable,
+    in_waves,
+    join,
+    lines_of,
+    prose,
+)
 from lm_eval_safescale.contexts.builders import rag
 from lm_eval_safescale.datasets import DEMO, SOURCES, Dataset, Source, dataset_from_records
 from lm_eval_safescale.errors import SafescaleError
@@ -21,11 +35,13 @@ from lm_eval_safescale.records import Item, Status
 from lm_eval_safescale.retrieval import BM25, Hit, Hybrid, Retriever, best
 from lm_eval_safescale.testing import (
     ContractError,
+    StubModel,
     check_context_builder,
     check_dataset,
     check_metric,
     check_retriever,
 )
+from lm_eval_safescale.testing.chat import garbage, helpful, moody
 from lm_eval_safescale.testing.clauses import Clauses, registered
 from lm_eval_safescale.testing.sample import CORPUS, ITEMS, ONE_ARTICLE
 
@@ -450,6 +466,168 @@ def test_a_context_builder_that_breaks_a_clause_is_caught(builder, clause):
         check_context_builder(builder)
 
 
+# --- context builders that ask chat models ------------------------------------------------------------------------------
+
+
+async def retells(agent):
+    """A strategy that keeps the contract. Those below break one clause each."""
+    (passages,) = await agent.search([agent.question.question], 2)
+    prompt = f"{join(passages)}\n\n{agent.question.question}\nWhat does it say of {agent.question.options}?"
+    return Draft(await agent.ask(WRITE, "retell", prompt, max_tokens=100, parse=prose), tuple(passages))
+
+
+def reports(build):
+    return ContextBuilder("broken", "a stub", build, needs_chat=True)
+
+
+def asks(*of_item):
+    """A builder that asks by itself what `of_item` say: functions from an item to an Ask; its reports are the last replies."""
+
+    def build(items, tools):
+        drafts = []
+        for item in items:
+            replies = tools.desk.ask([ask(item) for ask in of_item])
+            texts = [reply.text for reply in replies if reply.text and reply.text.strip()]
+            drafts.append(Draft(texts[-1]) if texts else Draft("", failed="nothing was heard"))
+        return drafts
+
+    return reports(build)
+
+
+def asking(text, step="step"):
+    return lambda item: Ask(item.question_id, step, WRITE, (Message("user", text(item)),), 100)
+
+
+async def without_a_model(agent):
+    (passages,) = await agent.search([agent.question.question], 2)
+    return Draft(join(passages), tuple(passages))
+
+
+async def quotes_if_nothing_is_said(agent):
+    try:
+        return await retells(agent)
+    except ReportFailed:
+        return await without_a_model(agent)
+
+
+async def stops_if_nothing_is_said(agent):
+    try:
+        return await retells(agent)
+    except ReportFailed as error:
+        raise SafescaleError("no reply") from error
+
+
+async def wants_json(agent):
+    def parse(text):
+        try:
+            return json.loads(text)["report"]
+        except (ValueError, TypeError, KeyError):
+            raise Unusable('Expected {"report": ...}') from None
+
+    return Draft(await agent.ask(WRITE, "json", agent.question.question, max_tokens=100, parse=parse))
+
+
+async def stops_at_an_error_message(agent):
+    def parse(text):
+        assert not text.startswith("Error"), text
+        return prose(text)
+
+    return Draft(await agent.ask(WRITE, "step", agent.question.question, max_tokens=100, parse=parse))
+
+
+async def trusts_the_window(agent):
+    passages = (await agent.search([agent.question.question], 5))[0]
+    shown = agent.fitting(WRITE, join, passages, max_tokens=100)
+    assert shown, "a window for one passage at least"
+    return await retells(agent)
+
+
+async def names_a_passage_of_its_own(agent):
+    draft = await retells(agent)
+    return replace(draft, passages=tuple(replace(each, rank=each.rank + 1) for each in draft.passages))
+
+
+def counts_the_questions(items, tools):
+    """What is asked depends on the other items."""
+    return asks(asking(lambda item: f"{item.question} (one of {len(items)})")).build(items, tools)
+
+
+def asks_of_nobody(items, tools):
+    return asks(lambda item: Ask("all", item.question_id, WRITE, (Message("user", item.question),), 100)).build(items, tools)
+
+
+def asks_of_the_key(items, tools):
+    """Its reports say nothing of the key, but the model is told it."""
+    asks(asking(lambda item: f"{item.question} Key: {item.answer}", "key")).build(items, tools)
+    return asks(asking(lambda item: item.question)).build(items, tools)
+
+
+def asks_of_the_labels(items, tools):
+    """Its reports say nothing of the labels, but the model is told them."""
+    asks(asking(lambda item: f"{item.question} {item.labels}", "labels")).build(items, tools)
+    return asks(asking(lambda item: item.question)).build(items, tools)
+
+
+def asks_otherwise_each_time(items, tools, calls=count()):  # noqa: B008 (it is to be shared)
+    return asks(asking(lambda item: f"{item.question} {next(calls)}")).build(items, tools)
+
+
+BROKEN_REPORTS = {
+    "shows the key": (
+        reports(lambda items, tools: [replace(each, text=f"{each.text} {item.answer}") if each.text else each
+                                      for item, each in zip(items, in_waves(retells)(items, tools), strict=True)]),
+        "`answer`",
+    ),
+    "tells the model the key": (reports(asks_of_the_key), "`answer`.*asked otherwise"),
+    "tells the model the labels": (reports(asks_of_the_labels), "the labels of an item.*asked otherwise"),
+    "too few": (reports(lambda items, tools: in_waves(retells)(items[1:], tools)), "one Draft with text for each item"),
+    "another order": (reports(lambda items, tools: in_waves(retells)(items, tools)[::-1]), "order of the items"),
+    "asks otherwise each time": (reports(asks_otherwise_each_time), "when it is asked again"),
+    "looks at the other items": (reports(counts_the_questions), "does not depend on the other items"),
+    "a passage of its own": (reports(in_waves(names_a_passage_of_its_own)), "as the workbench gave them"),
+    "no model": (reports(in_waves(without_a_model)), "asks models at the desk of its workbench"),
+    "a step twice": (asks(*[asking(lambda item: item.question)] * 2), "a step has a name of its own"),
+    "a step of no question": (reports(asks_of_nobody), "a step is of one of the questions: all"),
+    "another form": (reports(in_waves(wants_json)), 'makes a report of what a model replies .*Expected {"report"'),
+    "a report of nothing": (reports(in_waves(quotes_if_nothing_is_said)), "gives nothing, a report has failed"),
+    "an error for nothing": (reports(in_waves(stops_if_nothing_is_said)), "gives nothing, the build goes on: no reply"),
+    "an error for garbage": (reports(in_waves(stops_at_an_error_message)), "gives garbage, the build goes on"),
+    "an error for a small window": (reports(in_waves(trusts_the_window)), "do not fit a model's window, the build goes on"),
+}  # fmt: skip
+
+
+@pytest.mark.parametrize("settings", [{}, {"rounds": 1, "queries": 3, "passages": 1, "report_tokens": 600}], ids=str)
+def test_our_reports_keep_the_contract(settings):
+    check_context_builder(AGENTIC, settings=settings)
+
+
+def test_the_reports_that_the_broken_ones_vary_keep_the_contract():
+    check_context_builder(reports(in_waves(retells)))
+    check_context_builder(asks(asking(lambda item: item.question)))
+
+
+@pytest.mark.parametrize(("builder", "clause"), BROKEN_REPORTS.values(), ids=BROKEN_REPORTS)
+def test_a_builder_of_reports_that_breaks_a_clause_is_caught(builder, clause):
+    with pytest.raises(ContractError, match=f"(?s){clause}"):
+        check_context_builder(builder)
+
+
+def test_reports_whose_prompts_ask_for_another_form_are_checked_with_replies_of_that_form():
+    check_context_builder(reports(in_waves(wants_json)), reply=lambda prompt: json.dumps({"report": helpful(prompt)}))
+
+
+def test_a_stub_model_replies_by_the_prompt_alone():
+    prompts = [f"prompt {number}" for number in range(40)]
+    for name, reply in (("helpful", helpful), ("moody", moody), ("garbage", garbage)):
+        model = StubModel(name, reply)
+        requests = [ChatRequest((Message("user", prompt),), 9) for prompt in prompts]
+        together = {prompts[number]: reply.text for number, reply in model.chat(requests)}
+        backwards = {prompts[::-1][number]: reply.text for number, reply in model.chat(requests[::-1])}
+        assert together == backwards
+        assert len(set(together.values())) > 9, name  # prompts can be told apart by it
+    assert all(lines_of(helpful(prompt), most=9, longest=9) for prompt in prompts)
+
+
 # --- metrics ------------------------------------------------------------------------------------------------------------
 
 
@@ -647,7 +825,10 @@ def test_every_clause_has_a_part_here_that_breaks_it(monkeypatch):
     monkeypatch.setattr(Clauses, "holds", noted_holds)
     parts = {
         check_retriever: [Good, object, *BROKEN_RETRIEVERS],
-        check_context_builder: [CONTEXT_BUILDERS[1], *(builder for builder, _ in BROKEN_BUILDERS.values())],
+        check_context_builder: [
+            *(CONTEXT_BUILDERS[1], reports(in_waves(retells))),
+            *(builder for builder, _ in (*BROKEN_BUILDERS.values(), *BROKEN_REPORTS.values())),
+        ],
         check_metric: [METRICS["high_risk_error"], *(metric for metric, _ in BROKEN_METRICS.values())],
         check_dataset: [source(fetching_where_it_may), *(source for source, _ in BROKEN_DATASETS.values())],
     }

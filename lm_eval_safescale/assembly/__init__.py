@@ -1,0 +1,30 @@
+"""From settings to parts: which data set, metrics, reader, corpus, index and contexts a run uses. It knows no harness.
+
+Everything that a name in the settings stands for is looked up here, so that tasks, commands and contract checks agree.
+"""
+
+from lm_eval_safescale.assembly.answers import AskedMetric, find_reader, table_metrics, try_metrics
+from lm_eval_safescale.assembly.data import load_dataset, load_part
+from lm_eval_safescale.assembly.parts import builder_of, find
+from lm_eval_safescale.assembly.search import Bench, NoCorpusError, load_settings_corpus, load_settings_settling, make_index
+from lm_eval_safescale.assembly.shown import Chat, ModelFacts, build_command, contexts_of
+
+__all__ = [
+    "AskedMetric",
+    "Bench",
+    "Chat",
+    "ModelFacts",
+    "NoCorpusError",
+    "build_command",
+    "builder_of",
+    "contexts_of",
+    "find",
+    "find_reader",
+    "load_dataset",
+    "load_part",
+    "load_settings_corpus",
+    "load_settings_settling",
+    "make_index",
+    "table_metrics",
+    "try_metrics",
+]

@@ -1,0 +1,77 @@
+"""Which data set the settings ask for."""
+
+from __future__ import annotations
+
+import inspect
+from collections.abc import Collection, Mapping
+from typing import Any
+
+from lm_eval_safescale.assembly.parts import find
+from lm_eval_safescale.datasets import Dataset, load_file, recheck
+from lm_eval_safescale.errors import SafescaleError, reason_of
+from lm_eval_safescale.plugins import Part, bind_settings, parameters_of
+from lm_eval_safescale.records import Item
+from lm_eval_safescale.settings import Settings
+
+
+def load_dataset(settings: Settings, evidence: Collection[str] = ()) -> Dataset:
+    """The data set a run asks for; no item may lack the evidence named.
+
+    Raises
+    ------
+    DataError
+        If the data cannot be used, with every problem found.
+    SafescaleError
+        If there is no such data set, or it cannot be had here; the message names the ways on.
+    """
+    if settings.dataset_path is not None:
+        if settings.dataset_args:
+            raise SafescaleError(
+                "dataset_args are the settings of a data set asked for by name; a file (dataset_path) has none"
+            )
+        return load_file(settings.dataset_path, settings.columns, evidence)
+    try:
+        part = find("data set", settings, "dataset")
+    except SafescaleError as error:
+        hint = "; for a file use dataset_path" if "." in settings.dataset else ""
+        raise SafescaleError(f"{error}{hint}") from None
+    return load_part(part, settings.dataset_args, columns=settings.columns, evidence=evidence)
+
+
+def load_part(
+    part: Part,
+    args: Mapping[str, Any] | None = None,
+    *,
+    columns: Mapping[str, str] | None = None,
+    evidence: Collection[str] = (),
+    local_only: bool = False,
+) -> Dataset:
+    """The data set of a registered source."""
+    who = f"data set {part.name} ({part.provided_by})"
+    load = part.thing.load
+    takes = parameters_of(load, who)
+    ours = {"columns": columns, "evidence": evidence, "local_only": local_only}
+    if columns and "columns" not in takes:
+        raise SafescaleError(f"{who} does not take columns; its fields are fixed")
+    if taken := set(args or {}) & set(ours):
+        raise SafescaleError(f"{who}: {', '.join(sorted(taken))} is set by itself, not in dataset_args")
+    own = inspect.Signature([each.replace(kind=each.KEYWORD_ONLY) for name, each in takes.items() if name not in ours])
+    bound = bind_settings(_with_signature(own), args or {}, who)
+    try:
+        dataset = load(**bound, **{name: value for name, value in ours.items() if name in takes})
+    except SafescaleError:
+        raise
+    except Exception as error:
+        raise SafescaleError(f"{who} cannot be loaded: {type(error).__name__}: {reason_of(error)}") from error
+    if not isinstance(dataset, Dataset):
+        raise SafescaleError(f"{who}: expected a Dataset, found {type(dataset).__name__}")
+    if odd := next((each for each in dataset.items if not isinstance(each, Item)), None):
+        raise SafescaleError(f"{who}: expected Items, found {type(odd).__name__} (dataset_from_records makes them)")
+    return dataset if part.is_ours else recheck(dataset, evidence)
+
+
+def _with_signature(signature: inspect.Signature) -> Any:
+    def function() -> None: ...
+
+    function.__signature__ = signature  # type: ignore[attr-defined]
+    return function

@@ -1,0 +1,65 @@
+"""What a chat model is to those who ask it."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import dataclass
+from typing import Any, Literal, Protocol
+
+
+@dataclass(frozen=True, slots=True)
+class Message:
+    """One turn of a conversation."""
+
+    role: Literal["system", "user", "assistant"]
+    content: str
+
+    def as_dict(self) -> dict[str, str]:
+        """As chat templates and servers take it."""
+        return {"role": self.role, "content": self.content}
+
+
+@dataclass(frozen=True, slots=True)
+class ChatRequest:
+    """A conversation to be continued by at most `max_tokens` tokens, at temperature 0."""
+
+    messages: tuple[Message, ...]
+    max_tokens: int
+
+
+@dataclass(frozen=True, slots=True)
+class Reply:
+    """What came back."""
+
+    text: str | None
+    """The text, however bad; None where the model could not be heard."""
+    error: str = ""
+    """Why it could not be heard."""
+    prompt_tokens: int | None = None
+    completion_tokens: int | None = None
+    """None where the backend does not say."""
+    seconds: float = 0.0
+    """Wall time of the request; of one that was computed together with others, its equal share."""
+
+
+class ChatModel(Protocol):
+    """A model that continues conversations."""
+
+    about: Mapping[str, Any]
+    """What a record must say of it, as JSON values; never a secret."""
+    batch: int
+    """Conversations that are computed together, so that a reply may depend on its neighbours. After an interruption a batch is asked
+    as a whole again. 1 where each stands for itself."""
+    window: int | None
+    """Tokens of prompt and reply together; None where it is unknown."""
+
+    def tokens(self, messages: Sequence[Message]) -> int | None:
+        """Tokens of the prompt as the model gets it; None where that is unknown."""
+        ...
+
+    def chat(self, requests: Sequence[ChatRequest]) -> Iterator[tuple[int, Reply]]:
+        """Replies with the number of their request, as they come; each exactly once.
+
+        What is wrong with one request is in its reply. SafescaleError only where no reply can be had at all.
+        """
+        ...
