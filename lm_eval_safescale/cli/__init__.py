@@ -6,7 +6,7 @@ import typer
 from rich.console import Console
 
 from lm_eval_safescale import __version__
-from lm_eval_safescale.cli import contexts, data, doctor, plugins, table
+from lm_eval_safescale.cli import analyze, contexts, data, doctor, imports, judge, plugins, power, reread, table
 from lm_eval_safescale.errors import SafescaleError
 
 app = typer.Typer(
@@ -18,7 +18,13 @@ app = typer.Typer(
 app.add_typer(data.app, name="data")
 app.add_typer(contexts.app, name="contexts")
 app.add_typer(plugins.app, name="plugins")
+app.command("analyze")(analyze.analyze)
 app.command("doctor")(doctor.doctor)
+app.command("import-release")(imports.import_release)
+app.command("import-lm-eval")(imports.import_lm_eval)
+app.command("power")(power.power)
+app.command("judge")(judge.judge)
+app.command("reread")(reread.reread)
 app.command("table")(table.table)
 
 

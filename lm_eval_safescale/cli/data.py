@@ -64,7 +64,7 @@ def show(
     columns: Columns = None,
 ) -> None:
     """A data set's summary, or one of its items with key, labels and evidence."""
-    dataset = _load(name, columns)
+    dataset = load_named(name, columns)
     if item is None:
         _show_summary(dataset)
         return
@@ -91,7 +91,7 @@ def validate(
         console.print(f"[{style}]{kind}[/{style}] {escape(problem.describe(source))}")
     errors = sum(problem.is_error for problem in problems)
     if not errors:
-        _show_summary(_load(name, columns))
+        _show_summary(load_named(name, columns))
     console.print(f"{errors} error(s), {len(problems) - errors} warning(s)", style="red" if errors else "green")
     if errors:
         raise typer.Exit(1)
@@ -116,7 +116,8 @@ def _settings(name: str, columns: str | None) -> Settings:
     return load_settings({key: name, "columns": columns}, environ={}, given_by="command line")
 
 
-def _load(name: str, columns: str | None) -> Dataset:
+def load_named(name: str, columns: str | None) -> Dataset:
+    """A data set by its name or file."""
     from lm_eval_safescale.assembly import load_dataset
 
     return load_dataset(_settings(name, columns))

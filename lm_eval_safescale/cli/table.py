@@ -63,7 +63,7 @@ def _print(console: Console, rows: list[ResultRow]) -> None:
     for row in rows:
         items = f"{row.items}" if row.items == row.of_items else f"{row.items} of {row.of_items}"
         columns.append(Column(f"{row.condition}\n{items} items", [_cell(row, metric) for metric in metrics], "right"))
-    _print_columns(console, columns)
+    print_columns(console, columns)
     draws, threshold = first.settings["draws"], first.settings["overconfidence_threshold"]
     sampled = (
         f"Confidence from K = {draws} samples a question; overconfident from {threshold:.2f}." if draws else "No samples drawn."
@@ -85,7 +85,7 @@ class Column:
         return 3 + max(cell_len(line) for text in (self.head, *self.cells) for line in printable(text).split("\n"))
 
 
-def _print_columns(console: Console, columns: Sequence[Column], title: str = "") -> None:
+def print_columns(console: Console, columns: Sequence[Column], title: str = "") -> None:
     """The columns beside the first one, as far as they fit; the others below, beside the first one again: nothing is cut."""
     first, *others = columns
     room = console.width - 1 - first.width
@@ -132,7 +132,7 @@ def _columns_of(section: Section) -> list[Column]:
 
 
 def _print_section(console: Console, section: Section) -> None:
-    _print_columns(console, _columns_of(section), section.title)
+    print_columns(console, _columns_of(section), section.title)
     if section.note:
         console.print(Text(printable(section.note)), style="dim")
 

@@ -1,0 +1,141 @@
+"""Tables across models and conditions, from runs to rows. In Python: `profile(open_runs("runs"))` and its kin give Polars frames.
+
+Everything here knows runs and statistics; it knows neither the harness nor how a table is shown.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping
+from types import MappingProxyType
+from typing import TYPE_CHECKING
+
+from lm_eval_safescale.analysis import calibration as _calibration
+from lm_eval_safescale.analysis import context_axis as _context_axis
+from lm_eval_safescale.analysis import ensembles as _ensembles
+from lm_eval_safescale.analysis import paired_tests as _paired_tests
+from lm_eval_safescale.analysis import profile as _profile
+from lm_eval_safescale.analysis import scaling as _scaling
+from lm_eval_safescale.analysis import selective as _selective
+from lm_eval_safescale.analysis import self_consistency as _self_consistency
+from lm_eval_safescale.analysis import variance as _variance
+from lm_eval_safescale.analysis import worst_case as _worst_case
+from lm_eval_safescale.analysis.panel import Panel, load_panel
+from lm_eval_safescale.analysis.presets import PRESETS, Preset, preset_named
+from lm_eval_safescale.analysis.rows import Row
+from lm_eval_safescale.analysis.scores import THRESHOLD, Scored, score_all
+from lm_eval_safescale.analysis.study import Study, about, not_scored, remarks
+from lm_eval_safescale.analysis.writing import write_tables
+from lm_eval_safescale.errors import reason_of
+from lm_eval_safescale.runs.store import open_runs
+
+if TYPE_CHECKING:
+    import polars as pl
+
+    from lm_eval_safescale.runs import Runs
+
+TABLES: Mapping[str, Callable[[Study, Preset], list[Row]]] = MappingProxyType(
+    {
+        "profile": lambda of, preset: _profile.profile(of.scores, preset),
+        "paired_tests": lambda of, preset: _paired_tests.paired_tests(of.scores, preset),
+        "ensembles": lambda of, preset: _ensembles.ensembles(of.scores, of.panel, preset),
+        "worst_case": lambda of, preset: _worst_case.worst_case(of.runs, of.scores, preset),
+        "concentration": lambda of, preset: _worst_case.concentration(of.scores, preset),
+        "calibration_bins": lambda of, preset: _calibration.calibration_bins(of.scores, preset),
+        "self_consistency": lambda of, preset: _self_consistency.self_consistency(of.scores, preset),
+        "selective": lambda of, preset: _selective.selective(of.scores, preset),
+        "scaling": lambda of, preset: _scaling.scaling(of.scores, of.panel, preset),
+        "variance": lambda of, preset: _variance.variance(of.scores, of.panel, preset),
+        "context_axis": lambda of, preset: _context_axis.context_axis(of.runs, of.scores, preset),
+    }
+)
+"""Every table by its name: from a study and a preset to flat rows, None for missing."""
+
+
+def make_tables(study: Study, preset: Preset) -> tuple[dict[str, list[Row]], dict[str, str]]:
+    """Every table that can be made, and why the others cannot: one never costs the others."""
+    tables, failed = {}, {}
+    for name, make in TABLES.items():
+        try:
+            tables[name] = make(study, preset)
+        except Exception as error:
+            failed[name] = f"{type(error).__name__}: {reason_of(error)}"
+    return tables, failed
+
+
+Frames = Callable[..., "pl.DataFrame"]
+
+
+def _frame_of(name: str) -> Frames:
+    def frame(
+        runs: Runs | Study, preset: str | Preset = "default", *, threshold: float = THRESHOLD, panel: Panel | None = None
+    ) -> pl.DataFrame:
+        import polars as pl
+
+        study = runs if isinstance(runs, Study) else Study(runs, threshold, panel)
+        frame = pl.DataFrame(TABLES[name](study, preset_named(preset)), infer_schema_length=None)
+        return frame.with_columns(pl.col(pl.Null).cast(pl.Float64))
+
+    frame.__name__ = frame.__qualname__ = name
+    frame.__doc__ = f"""Table `{name}` as a frame (docs/analysis.md).
+
+    Parameters
+    ----------
+    runs
+        As `open_runs` gives them, or a `Study`, which scores them once for several tables.
+    preset
+        "default" or "radsafe-2026".
+    threshold
+        From which confidence on a harmful majority answer is overconfident; a `Study` has its own.
+    panel
+        Family and size of models; a `Study` has its own.
+
+    Raises
+    ------
+    SafescaleError
+        For an unknown preset.
+    """
+    return frame
+
+
+# the modules of these names are hidden by their tables, which is what a user means
+profile = _frame_of("profile")
+paired_tests = _frame_of("paired_tests")
+ensembles = _frame_of("ensembles")
+worst_case = _frame_of("worst_case")
+concentration = _frame_of("concentration")
+calibration_bins = _frame_of("calibration_bins")
+self_consistency = _frame_of("self_consistency")
+selective = _frame_of("selective")
+scaling = _frame_of("scaling")
+variance = _frame_of("variance")
+context_axis = _frame_of("context_axis")
+
+__all__ = [
+    "PRESETS",
+    "TABLES",
+    "THRESHOLD",
+    "Panel",
+    "Preset",
+    "Scored",
+    "Study",
+    "about",
+    "calibration_bins",
+    "concentration",
+    "context_axis",
+    "ensembles",
+    "load_panel",
+    "make_tables",
+    "not_scored",
+    "open_runs",
+    "paired_tests",
+    "preset_named",
+    "profile",
+    "remarks",
+    "scaling",
+    "score_all",
+    "selective",
+    "self_consistency",
+    "variance",
+    "worst_case",
+    "write_tables",
+]

@@ -1,0 +1,102 @@
+"""Metrics against what was shown: how long the context was, and how much of the evidence stood in it. It reads item values."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Sequence
+from typing import Any
+
+import numpy as np
+
+from lm_eval_safescale.analysis.presets import DEFAULT, Preset
+from lm_eval_safescale.analysis.rows import COLUMN, RATES, Floats, Row, as_rows, numbers, with_wilson
+from lm_eval_safescale.analysis.scores import Scored, Scores
+from lm_eval_safescale.runs.table import Runs
+
+AXES = ("context_tokens", "evidence_coverage")
+COVERAGE_EDGES = (0.0, 0.25, 0.5, 0.75, 1.0)
+
+
+def context_axis(
+    runs: Runs,
+    scores: Scores,
+    preset: Preset = DEFAULT,  # noqa: ARG001 (all tables have one form; shares within a bin have Wilson intervals)
+) -> list[Row]:
+    """Rates of the greedy answers by the length of the context, and by the measured coverage of the evidence.
+
+    For each model, condition and axis one row over all items whose value is known (lower and upper None), and one for each bin that
+    has any. Bins of context_tokens: 0, then [2^i, 2^(i+1)); of evidence_coverage: 0 and 1 themselves, and (0, 0.25), [0.25, 0.5),
+    [0.5, 0.75), [0.75, 1) between. No rows where neither was recorded.
+
+    Returns
+    -------
+    Rows of: model, condition, axis (context_tokens | evidence_coverage), lower, upper, n (items with a known value that are scored), mean
+    (of the axis over these), accuracy, high_risk_error, unsafe_answer, contradiction, unanswered, each with _lo and _hi (Wilson 95 %).
+    """
+    pairs = list(scores)
+    if not pairs:
+        return []
+    given = list(scores.values())
+    values = np.stack([[getattr(each, name) for each in given] for name in RATES])
+    rows = []
+    for axis in AXES:
+        where = np.where(np.isnan(values[0]), np.nan, _shown(runs, pairs, axis))
+        if not np.isnan(where).all():
+            rows += _table(axis, where, values, given)
+    place = {pair: number for number, pair in enumerate(pairs)}
+    return sorted(rows, key=lambda row: place[row["model"], row["condition"]])  # stable: axes and bins stay in order
+
+
+def _shown(runs: Runs, pairs: Sequence[tuple[str, str]], axis: str) -> Floats:
+    """The axis of each greedy answer, shape (pairs, items); nan where unknown or impossible."""
+    import polars as pl
+
+    n_items, models, conditions = runs.items.height, runs.models, runs.conditions
+    most = 1 if axis == "evidence_coverage" else np.inf
+    known = runs.answers.filter((pl.col("draw") == 0) & (pl.col(axis) >= 0) & (pl.col(axis) <= most))
+    model, condition, item = (known[name].to_physical().to_numpy() for name in ("model", "condition", "question_id"))
+    shown = np.full((len(models), len(conditions), n_items), np.nan)
+    shown[model, condition, item] = known[axis].to_numpy()
+    model_place, condition_place = ({name: place for place, name in enumerate(names)} for names in (models, conditions))
+    return shown[[model_place[name] for name, _ in pairs], [condition_place[name] for _, name in pairs]]
+
+
+def _bins(axis: str, where: Floats) -> tuple[np.ndarray[tuple[int, int], np.dtype[np.int64]], list[tuple[float, float]]]:
+    """Each value's bin (those of nan mean nothing), and the bins' bounds."""
+    known = np.nan_to_num(where)
+    if axis == "context_tokens":
+        exponent = np.frexp(known)[1]  # 2^(e - 1) <= tokens < 2^e, and 0 of 0
+        return exponent.astype(np.int64), [(0.0, 0.0), *((2.0**e, 2.0 ** (e + 1)) for e in range(63))]
+    inner = COVERAGE_EDGES[1:]
+    place = np.where(known == 0, 0, 1 + np.searchsorted(inner, known, side="right"))
+    return place.astype(np.int64), [(0.0, 0.0), *zip(COVERAGE_EDGES, inner, strict=False), (1.0, 1.0)]
+
+
+def _table(axis: str, where: Floats, values: Floats, given: Sequence[Scored]) -> list[Row]:
+    place, bounds = _bins(axis, where)
+    known = ~np.isnan(where)
+    width = len(bounds) + 1  # column 0: all bins together
+    cell = np.arange(len(given))[:, None] * width
+    size = len(given) * width
+
+    def count(weights: Floats) -> Floats:
+        each, own = weights[known], np.broadcast_to(cell, where.shape)[known]
+        binned = np.bincount(own + 1 + place[known], each, size)
+        return np.asarray(binned + np.bincount(own, each, size), dtype=np.float64)
+
+    n = count(np.ones(where.shape))
+    filled = np.flatnonzero(n)
+    pair, column = np.divmod(filled, width)
+    edges = [(None, None), *bounds]
+    columns: dict[str, Iterable[Any]] = {
+        "model": [given[number].model for number in pair],
+        "condition": [given[number].condition for number in pair],
+        "axis": [axis] * len(filled),
+        "lower": [edges[number][0] for number in column],
+        "upper": [edges[number][1] for number in column],
+        "n": n[filled].astype(int).tolist(),
+        "mean": numbers(count(np.nan_to_num(where))[filled] / n[filled]),
+    }
+    for name, value in zip(RATES, values, strict=True):
+        scored = count((~np.isnan(value)).astype(np.float64))[filled]
+        columns |= with_wilson(COLUMN.get(name, name), count(np.nan_to_num(value))[filled], scored)
+    return as_rows(columns)

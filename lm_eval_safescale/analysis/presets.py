@@ -1,0 +1,100 @@
+"""Which intervals and tests are reported: a preset. It knows item values in columns, and no model and no table."""
+
+from __future__ import annotations
+
+import functools
+from collections.abc import Mapping
+from dataclasses import dataclass
+from types import MappingProxyType
+from typing import Literal
+
+import numpy as np
+from numpy.typing import NDArray
+
+from lm_eval_safescale.errors import SafescaleError
+from lm_eval_safescale.stats import bootstrap
+from lm_eval_safescale.stats.bootstrap import SEED, B, protocol_indices
+from lm_eval_safescale.stats.intervals import wilson
+
+Floats = NDArray[np.float64]
+LEVEL = 0.95
+ALPHA = 0.05
+
+
+@dataclass(frozen=True, slots=True)
+class Preset:
+    """A way to report the same quantities; all intervals are of 95 %, all resamples those of one seeded index matrix."""
+
+    name: str
+    description: str
+    rates: Literal["wilson", "percentile"]
+    """Interval of a share of items."""
+    means: Literal["bca", "percentile"]
+    """Interval of any other mean over items, and of a difference."""
+    p_value: Literal["p_mid", "p_exact"]
+    """Which McNemar p is adjusted for the number of comparisons, and decides what is significant."""
+    states_detectable: bool
+    """Whether the smallest detectable difference stands beside a difference that is not significant."""
+
+    def rate_interval(self, values: Floats) -> tuple[Floats, Floats]:
+        """Bounds for the share of ones in each column of shape (N, M), values 0, 1 or nan (not scored); nan without a value."""
+        if self.rates == "percentile":
+            found = bootstrap.percentile_bootstrap(values, indices(len(values)), level=LEVEL)
+            return found.lo, found.hi
+        return wilson(np.nansum(values, axis=0), (~np.isnan(values)).sum(axis=0), level=LEVEL)
+
+    def mean_interval(self, values: Floats) -> tuple[Floats, Floats]:
+        """Bounds for the mean of each column of shape (N, M), values in [0, 1] or nan (not scored); nan without a value."""
+        drawn = indices(len(values))
+        if self.means == "percentile":
+            found = bootstrap.percentile_bootstrap(values, drawn, level=LEVEL)
+            return found.lo, found.hi
+        interval = bootstrap.bca(values, drawn, level=LEVEL, bounds=(0.0, 1.0))
+        return interval.lo, interval.hi
+
+    def difference_interval(self, left: Floats, right: Floats) -> tuple[Floats, Floats]:
+        """Bounds for left - right of the means of each column of shape (N, M), items drawn with both their values."""
+        interval = bootstrap.paired_bootstrap(left, right, indices(len(left)), method=self.means, level=LEVEL)
+        return interval.lo, interval.hi
+
+
+DEFAULT = Preset(
+    "default",
+    "Wilson intervals for rates, BCa bootstrap for other means and differences, mid-p McNemar with Holm's correction",
+    rates="wilson",
+    means="bca",
+    p_value="p_mid",
+    states_detectable=True,
+)
+RADSAFE_2026 = Preset(
+    "radsafe-2026",
+    "percentile bootstrap (1,000 resamples, seed 42) and exact McNemar, as in the published analysis",
+    rates="percentile",
+    means="percentile",
+    p_value="p_exact",
+    states_detectable=False,
+)
+PRESETS: Mapping[str, Preset] = MappingProxyType({preset.name: preset for preset in (DEFAULT, RADSAFE_2026)})
+
+
+def preset_named(preset: str | Preset) -> Preset:
+    """The preset of that name.
+
+    Raises
+    ------
+    SafescaleError
+        If there is none.
+    """
+    if isinstance(preset, Preset):
+        return preset
+    if preset not in PRESETS:
+        raise SafescaleError(f"no preset {preset!r}; expected one of {', '.join(PRESETS)}")
+    return PRESETS[preset]
+
+
+@functools.lru_cache(maxsize=4)
+def indices(n: int) -> NDArray[np.int32]:
+    """The one index matrix of all resamples of n items (PROTOCOL §8), shape (1000, n)."""
+    drawn = protocol_indices(n, B, SEED)
+    drawn.flags.writeable = False
+    return drawn

@@ -1,0 +1,68 @@
+"""Small helpers of tables: numbers as they stand in a row, rates with their interval. They know no table."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Iterable, Mapping, Sequence
+from typing import Any
+
+import numpy as np
+from numpy.typing import ArrayLike, NDArray
+
+from lm_eval_safescale.stats.intervals import wilson
+
+Row = dict[str, Any]
+Floats = NDArray[np.float64]
+RATES = ("correct", "high_risk_error", "unsafe_answer", "contradiction", "unanswered")
+"""Item values of the greedy answer (`Scored`)."""
+COLUMN = {"correct": "accuracy"}
+"""What the mean of an item value is called in tables, where it is not called like it."""
+
+
+def number(value: Any) -> float | None:
+    """A float for a row; None for nan, which is "not scored"."""
+    value = float(value)
+    return None if math.isnan(value) else value
+
+
+def mean(values: ArrayLike) -> float | None:
+    """Mean of the scored values, those not nan; None without any."""
+    known = np.asarray(values, dtype=np.float64)
+    known = known[~np.isnan(known)]
+    return float(known.mean()) if known.size else None
+
+
+def means(values: Floats) -> Floats:
+    """`mean` of each column; nan for one without a scored value."""
+    known = ~np.isnan(values)
+    with np.errstate(invalid="ignore"):
+        return np.asarray(np.where(known, values, 0.0).sum(axis=0) / known.sum(axis=0))
+
+
+def with_wilson(name: str, hits: ArrayLike, n: ArrayLike) -> dict[str, list[float | None]]:
+    """Columns `name`, `name`_lo and `name`_hi of shares: hits of n, with Wilson's 95 % interval (PROTOCOL §9); None where n is 0."""
+    count, total = np.asarray(hits, dtype=np.float64), np.asarray(n, dtype=np.float64)
+    low, high = wilson(count, total)
+    with np.errstate(invalid="ignore", divide="ignore"):
+        share = count / total
+    return {name: numbers(share), f"{name}_lo": numbers(low), f"{name}_hi": numbers(high)}
+
+
+def numbers(values: Floats) -> list[float | None]:
+    """`number` of each."""
+    return [None if value != value else value for value in values.tolist()]
+
+
+def as_rows(columns: dict[str, Iterable[Any]]) -> list[Row]:
+    """Columns of one length as rows."""
+    names = list(columns)
+    return [dict(zip(names, values, strict=True)) for values in zip(*columns.values(), strict=True)]
+
+
+def rows_of(columns: Mapping[str, Sequence[Any] | NDArray[Any]]) -> list[Row]:
+    """Lists and arrays of one length as rows; an array's numbers become Python's own, nan becomes None."""
+    return as_rows({name: _plain(column) if isinstance(column, np.ndarray) else column for name, column in columns.items()})
+
+
+def _plain(column: NDArray[Any]) -> list[Any]:
+    return numbers(column) if column.dtype.kind == "f" else list(column.tolist())

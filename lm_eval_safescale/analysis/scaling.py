@@ -1,0 +1,116 @@
+"""How a metric changes with size: lines over log10 parameters, by condition and family. It reads item values and the panel."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Mapping
+
+import numpy as np
+
+from lm_eval_safescale.analysis.panel import Panel
+from lm_eval_safescale.analysis.presets import DEFAULT, Preset
+from lm_eval_safescale.analysis.rows import COLUMN, Row, mean, means, number, numbers
+from lm_eval_safescale.analysis.scores import Scores, column
+from lm_eval_safescale.runs.table import in_order
+from lm_eval_safescale.stats.regression import least_squares
+
+ITEM_VALUES = (
+    "correct",
+    "high_risk_error",
+    "unsafe_answer",
+    "contradiction",
+    "unanswered",
+    "dangerous_overconfidence",
+    "confidence",
+    "robustness",
+)
+METRICS = (*(COLUMN.get(name, name) for name in ITEM_VALUES), "latency_s")
+ALL = "all"
+CHANGE = ("clean", "closed_book")
+"""The change whose dependence on size and family is reported too: clean less closed-book (PROTOCOL §9)."""
+
+Means = Mapping[str, float | None]
+Cells = dict[str, dict[str, Means]]
+"""By condition, model and metric."""
+
+
+def scaling(
+    scores: Scores,
+    panel: Panel,
+    preset: Preset = DEFAULT,  # noqa: ARG001 (all tables have one form; slopes have t intervals)
+) -> list[Row]:
+    """Least-squares lines of each metric over log10 of the parameters in billions, a model a point.
+
+    By condition, and for the change from closed-book to clean (condition "clean - closed_book", models asked under both); by family,
+    and over all models of known size (family "all"). A model whose size the panel does not know is in no line, one whose family it
+    does not know only in "all": `Panel.unknown` lists them.
+
+    Returns
+    -------
+    Rows of: metric, condition, family, n_models, parameters_min_b, parameters_max_b, mean (of the metric over these models), slope (change
+    of the metric when parameters grow tenfold), slope_lo, slope_hi (95 % t interval; None below three models), intercept (at one
+    billion), r_squared, p (two-sided, slope = 0). slope is None below two different sizes. The interval treats models as
+    independent; those of one family are not.
+    """
+    cells = model_means(scores)
+    known = {model: panel.find(model) for model, _ in scores}
+    size = {model: entry.parameters_b for model, entry in known.items() if entry is not None and entry.parameters_b is not None}
+    family = {model: entry.family for model, entry in known.items() if entry is not None}
+    rows = []
+    for condition, of_models in _with_change(cells):
+        models = [model for model in of_models if model in size]
+        families = sorted({name for model in models if (name := family.get(model)) is not None})
+        for metric in METRICS:
+            for name in (ALL, *families):
+                values = {
+                    model: value
+                    for model in models
+                    if (name == ALL or family.get(model) == name) and (value := of_models[model][metric]) is not None
+                }
+                rows.append({"metric": metric, "condition": condition, "family": name, **_line(values, size)})
+    return rows
+
+
+def model_means(scores: Scores) -> Cells:
+    """Mean over the scored items of each metric, by condition (in the protocol's order) and model; None where not scored."""
+    cells: Cells = {condition: {} for condition in in_order(condition for _, condition in scores)}
+    if not scores:
+        return cells
+    given = list(scores.values())
+    found = {COLUMN.get(name, name): numbers(means(column(given, name))) for name in ITEM_VALUES}
+    found["latency_s"] = numbers(means(np.stack([each.cube.latency for each in given], axis=1)))
+    for place, (model, condition) in enumerate(scores):
+        cells[condition][model] = {metric: values[place] for metric, values in found.items()}
+    return cells
+
+
+def _with_change(cells: Cells) -> Iterator[tuple[str, dict[str, Means]]]:
+    yield from cells.items()
+    after, before = (cells.get(condition, {}) for condition in CHANGE)
+    change: dict[str, Means] = {
+        model: {metric: _less(after[model][metric], before[model][metric]) for metric in METRICS}
+        for model in after
+        if model in before
+    }
+    if change:
+        yield " - ".join(CHANGE), change
+
+
+def _less(after: float | None, before: float | None) -> float | None:
+    return None if after is None or before is None else after - before
+
+
+def _line(values: Mapping[str, float], size: Mapping[str, float]) -> Row:
+    parameters = [size[model] for model in values]
+    line = least_squares(np.log10(parameters) if parameters else [], list(values.values()))
+    return {
+        "n_models": len(values),
+        "parameters_min_b": min(parameters, default=None),
+        "parameters_max_b": max(parameters, default=None),
+        "mean": mean(list(values.values())),
+        "slope": number(line.slope),
+        "slope_lo": number(line.slope_lo),
+        "slope_hi": number(line.slope_hi),
+        "intercept": number(line.intercept),
+        "r_squared": number(line.r_squared),
+        "p": number(line.p),
+    }

@@ -1,0 +1,75 @@
+"""What remains of the harm when only the more confident answers are kept: the risk-coverage curve. It reads item values."""
+
+from __future__ import annotations
+
+import numpy as np
+
+from lm_eval_safescale.analysis.presets import DEFAULT, Preset
+from lm_eval_safescale.analysis.rows import Row, rows_of, with_wilson
+from lm_eval_safescale.analysis.scores import Scores, column
+from lm_eval_safescale.stats.arrays import Bools, Floats, Ints
+from lm_eval_safescale.stats.regression import selective_risk
+
+STEPS = 20
+THRESHOLDS = np.arange(STEPS + 1) / STEPS
+"""0, 0.05, ..., 1."""
+ROUNDING = 1e-12
+
+
+def selective(
+    scores: Scores,
+    preset: Preset = DEFAULT,  # noqa: ARG001 (all tables have one form; shares of the answers kept have Wilson intervals)
+) -> list[Row]:
+    """High-risk errors among the majority answers kept, by the least confidence they need.
+
+    Kept is a majority *letter* whose confidence (PROTOCOL §7) is at least the threshold; "no answer" is never kept, so coverage may be
+    below 1 at threshold 0.
+
+    Returns
+    -------
+    Rows of: model, condition, draws (K), threshold (0, 0.05, ..., 1), n (items scored), kept (answers), coverage (kept / n),
+    high_risk_error and accuracy among those kept, each with _lo and _hi (Wilson 95 %; None where none is kept), area (under high-risk
+    error against the coverage of the answers, over each different confidence, in [0, 1]: the lower the better; the same on all rows
+    of a model and condition). high_risk_error and area are None without labels. No rows without draws.
+    """
+    given = [each for each in scores.values() if each.draws]
+    if not given:
+        return []
+    confidence = column(given, "confidence")
+    answered = ~np.isnan(confidence) & (column(given, "majority") >= 0)
+    n, steps = (~np.isnan(confidence)).sum(axis=0), len(THRESHOLDS)
+    harm, right = column(given, "majority_high_risk_error"), column(given, "majority_correct")
+    kept = _kept(confidence, answered)
+    with np.errstate(invalid="ignore", divide="ignore"):
+        coverage = np.where(n > 0, kept.T / n, np.nan).T
+    areas = [
+        selective_risk(confidence[own, place], harm[own, place]).area if (own := answered[:, place]).any() else np.nan
+        for place in range(len(given))
+    ]
+    return rows_of(
+        {
+            "model": [each.model for each in given for _ in range(steps)],
+            "condition": [each.condition for each in given for _ in range(steps)],
+            "draws": [each.draws for each in given for _ in range(steps)],
+            "threshold": np.tile(THRESHOLDS, len(given)),
+            "n": np.repeat(n, steps),
+            "kept": kept.ravel(),
+            "coverage": coverage.ravel(),
+            **_among("high_risk_error", harm, confidence, answered),
+            **_among("accuracy", right, confidence, answered),
+            "area": np.repeat(np.array(areas), steps),
+        }
+    )
+
+
+def _kept(confidence: Floats, counted: Bools) -> Ints:
+    """How many of the items counted have at least each threshold's confidence, shape (cells, thresholds)."""
+    last = np.searchsorted(THRESHOLDS - ROUNDING, confidence[counted], side="right") - 1  # the highest threshold it reaches
+    cells, steps = confidence.shape[1], len(THRESHOLDS)
+    reached = np.bincount(np.nonzero(counted)[1] * steps + last, minlength=cells * steps).reshape(cells, steps)
+    return np.asarray(reached[:, ::-1].cumsum(axis=1)[:, ::-1])
+
+
+def _among(name: str, values: Floats, confidence: Floats, answered: Bools) -> dict[str, list[float | None]]:
+    scored = answered & ~np.isnan(values)
+    return with_wilson(name, _kept(confidence, scored & (values == 1)).ravel(), _kept(confidence, scored).ravel())

@@ -1,0 +1,125 @@
+"""Runs made ready for the tables: cubes and item values, once for all of them, and what could not be scored, with the reason."""
+
+from __future__ import annotations
+
+import functools
+from collections.abc import Mapping
+from dataclasses import dataclass
+from typing import Any
+
+from lm_eval_safescale.analysis.ensembles import ensembles_left_out
+from lm_eval_safescale.analysis.panel import Panel, load_panel, panel_table
+from lm_eval_safescale.analysis.rows import Row
+from lm_eval_safescale.analysis.scores import THRESHOLD, Scored, score_all
+from lm_eval_safescale.records import Status
+from lm_eval_safescale.runs import NO_LETTER, NOT_HEARD, Cube, Runs, cubes
+
+
+@dataclass(frozen=True, eq=False)
+class Study:
+    """Runs, and everything that the tables share."""
+
+    runs: Runs
+    threshold: float = THRESHOLD
+    """From which confidence on a harmful majority answer is overconfident."""
+    given_panel: Panel | None = None
+    """Family and size of models; the bundled panel where none is given."""
+
+    @functools.cached_property
+    def cubes(self) -> dict[tuple[str, str], Cube]:
+        """Answers as arrays, by model and condition."""
+        return cubes(self.runs)
+
+    @functools.cached_property
+    def scores(self) -> dict[tuple[str, str], Scored]:
+        """Item values, by model and condition."""
+        return score_all(self.cubes, self.threshold)
+
+    @functools.cached_property
+    def panel(self) -> Panel:
+        """Family and size of models."""
+        return self.given_panel or load_panel()
+
+    @functools.cached_property
+    def draws(self) -> dict[str, int | dict[str, int]]:
+        """K of each model; by condition where it differs."""
+        by_model: dict[str, dict[str, int]] = {}
+        for (model, condition), cube in self.cubes.items():
+            by_model.setdefault(model, {})[condition] = cube.samples.shape[1]
+        return {model: next(iter(ks.values())) if len(set(ks.values())) == 1 else ks for model, ks in by_model.items()}
+
+
+def not_scored(study: Study) -> list[Row]:
+    """What is missing from the tables and why: model, condition (None: all of them), items concerned (None: all), and the reason."""
+    rows = [
+        _row(left.get("model"), left.get("condition"), None, left["reason"]) for left in study.runs.about.get("left_out", ())
+    ]
+    if not study.runs.is_labelled:
+        rows.append(_row(None, None, None, "the data set has no labels: no safety rate and no dangerous overconfidence"))
+    failed = _failures(study.runs)
+    for model in study.runs.models:
+        for condition in study.runs.conditions:
+            if (model, condition) not in study.cubes:
+                rows.append(_row(model, condition, None, "no answers under this condition"))
+    for pair, cube in study.cubes.items():
+        rows += [_row(*pair, items, reason) for items, reason in _of_cell(cube, failed.get(pair, 0))]
+    return rows
+
+
+def remarks(study: Study) -> list[Row]:
+    """What is scored and yet needs a word: outputs that are never read as a letter, and K that differs."""
+    rows = [
+        _row(*pair, None, "no output could be read as a letter, so accuracy is 0: look at the raw texts")
+        for pair, cube in study.cubes.items()
+        if (cube.greedy == NO_LETTER).any() and not (cube.greedy >= 0).any()
+    ]
+    if len({cube.samples.shape[1] for cube in study.cubes.values()} - {0}) > 1:
+        rows.append(_row(None, None, None, "K differs: compare confidence and what rests on it only at equal K"))
+    return rows
+
+
+def _of_cell(cube: Cube, failed: int) -> list[tuple[int | None, str]]:
+    silent = int((cube.greedy == NOT_HEARD).sum())
+    found: list[tuple[int | None, str]] = []
+    if failed:
+        found.append((failed, "the backend failed on the greedy answer"))
+    if silent > failed:
+        found.append((silent - failed, "no greedy answer"))
+    if not cube.samples.shape[1]:
+        found.append((None, "no samples: nothing of the majority answer or of confidence"))
+    elif short := int((cube.samples == NOT_HEARD).any(axis=1).sum()):
+        found.append(
+            (short, f"not all of the {cube.samples.shape[1]} samples were heard: nothing of the majority or of confidence")
+        )
+    return found
+
+
+def _failures(runs: Runs) -> Mapping[tuple[str, str], int]:
+    import polars as pl
+
+    failed = runs.answers.filter(runs.answers["status"] == Status.ERROR.value).filter(pl.col("draw") == 0)
+    return {(model, condition): n for model, condition, n in failed.group_by("model", "condition").len().iter_rows()}
+
+
+def _row(model: str | None, condition: str | None, items: int | None, reason: str) -> Row:
+    return {"model": model, "condition": condition, "items": items, "reason": reason}
+
+
+def about(study: Study, preset: str) -> dict[str, Any]:
+    """What a table rests on: data set, models, K, threshold, preset, version, and what could not be scored."""
+    from lm_eval_safescale import __version__
+
+    return {
+        "dataset": study.runs.about.get("dataset"),
+        "items": study.runs.items.height,
+        "models": study.runs.about.get("models") or {model: {} for model in study.runs.models},
+        "conditions": list(study.runs.conditions),
+        "draws": study.draws,
+        "overconfidence_threshold": study.threshold,
+        "preset": preset,
+        "version": __version__,
+        "panel": panel_table(study.runs.models, study.panel),
+        "not_scored": not_scored(study),
+        "ensembles_left_out": ensembles_left_out(study.scores, study.panel),
+        "remarks": remarks(study),
+    }

@@ -1,0 +1,120 @@
+"""The few items on which models do harm, and how few carry how much of it (PROTOCOL §9). It reads item values, and no files."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from typing import Any
+
+import numpy as np
+
+from lm_eval_safescale.analysis.presets import DEFAULT, Preset
+from lm_eval_safescale.analysis.rows import Floats, Row, number, rows_of
+from lm_eval_safescale.analysis.scores import Scored, Scores, column
+from lm_eval_safescale.runs.table import LETTERS, Runs, in_order
+from lm_eval_safescale.stats.concentration import gini, top_share
+
+ALL = "all"
+"""Stands for all conditions together."""
+TOPS = (1, 5, 10, 20)
+"""Percent of items."""
+COUNTED = ("unanswered", "wrong", "high_risk_error", "unsafe_answer", "contradiction")
+
+
+def worst_case(
+    runs: Runs,
+    scores: Scores,
+    preset: Preset = DEFAULT,  # noqa: ARG001 (all tables have one form; these are counts)
+) -> list[Row]:
+    """For each item and condition, how many of the models do what to it; under each condition the most harmful items first.
+
+    Returns
+    -------
+    Rows of: question_id, condition, subspecialty, question_type, key, n_models (heard on this item), and how many of them are unanswered,
+    wrong (no answer included), and commit a high_risk_error, unsafe_answer, contradiction (None: no labels; all None where no model was
+    heard); commonest_wrong (a letter, the alphabetically first of those tied; None where no model chose a wrong one).
+    """
+    about = {name: runs.items[name].to_list() for name in ("question_id", "subspecialty", "question_type", "answer")}
+    rows = []
+    for condition, answered in _by_condition(scores):
+        counts = _counts(answered)
+        columns: dict[str, Any] = {
+            "question_id": about["question_id"],
+            "condition": [condition] * len(about["question_id"]),
+            "subspecialty": about["subspecialty"],
+            "question_type": about["question_type"],
+            "key": about["answer"],
+            "n_models": counts["heard"].astype(np.int64),
+            **{name: [None if count != count else int(count) for count in counts[name].tolist()] for name in COUNTED},
+            "commonest_wrong": _commonest_wrong(answered),
+        }
+        # worst first; the items' own order decides between equals
+        order = np.lexsort([-np.nan_to_num(counts[name]) for name in ("wrong", "high_risk_error")])
+        unordered = rows_of(columns)
+        rows += [unordered[item] for item in order]
+    return rows
+
+
+def concentration(
+    scores: Scores,
+    preset: Preset = DEFAULT,  # noqa: ARG001 (all tables have one form; these describe the items there are)
+) -> list[Row]:
+    """How few items carry how much of the high-risk errors of all models' greedy answers, per condition and over all.
+
+    Items that no model was heard on are left out.
+
+    Returns
+    -------
+    Rows of: condition ("all": counts added up over conditions), n_items, n_models, high_risk_errors (how many in all), top_1, top_5,
+    top_10, top_20 (share of them carried by that many percent of the items, rounded up, those with most), gini (0: all items alike;
+    towards 1: one carries all). None without labels, and shares and Gini where there is no such error.
+    """
+    tables = [(condition, answered, _counts(answered)) for condition, answered in _by_condition(scores)]
+    rows = [
+        _concentrated(condition, len(answered), counts["heard"], counts["high_risk_error"])
+        for condition, answered, counts in tables
+    ]
+    if tables:
+        heard = np.sum([counts["heard"] for *_, counts in tables], axis=0)
+        errors = np.stack([counts["high_risk_error"] for *_, counts in tables])
+        unscored = np.isnan(errors).all(axis=0)  # never heard under any condition, or no labels
+        total = np.where(unscored, np.nan, np.nansum(errors, axis=0))
+        rows.append(_concentrated(ALL, len({model for model, _ in scores}), heard, total))
+    return rows
+
+
+def _concentrated(condition: str, n_models: int, heard: Floats, errors: Floats) -> Row:
+    known = errors[(heard > 0) & ~np.isnan(errors)]
+    return {
+        "condition": condition,
+        "n_items": int((heard > 0).sum()),
+        "n_models": n_models,
+        "high_risk_errors": int(known.sum()) if known.size else None,
+        **{f"top_{percent}": number(top_share(known, percent)) if known.size else None for percent in TOPS},
+        "gini": number(gini(known)) if known.size else None,
+    }
+
+
+def _by_condition(scores: Scores) -> list[tuple[str, list[Scored]]]:
+    conditions = in_order(condition for _, condition in scores)
+    return [(condition, [each for (_, own), each in scores.items() if own == condition]) for condition in conditions]
+
+
+def _counts(answered: Sequence[Scored]) -> dict[str, Floats]:
+    """How many models, by item; nan where no model has a value."""
+    counts = {
+        name: _total(column(answered, name)) for name in ("unanswered", "high_risk_error", "unsafe_answer", "contradiction")
+    }
+    correct = column(answered, "correct")
+    return {**counts, "wrong": _total(1 - correct), "heard": (~np.isnan(correct)).sum(axis=1).astype(np.float64)}
+
+
+def _total(values: Floats) -> Floats:
+    return np.where(np.isnan(values).all(axis=1), np.nan, np.nansum(values, axis=1))
+
+
+def _commonest_wrong(answered: Sequence[Scored]) -> list[str | None]:
+    letters = np.stack([each.cube.greedy for each in answered])
+    cube = answered[0].cube
+    votes = np.stack([(letters == letter).sum(axis=0) for letter in range(int(cube.n_options.max()))], axis=1)
+    votes[np.arange(len(votes)), cube.key] = 0
+    return [LETTERS[first] if most else None for first, most in zip(votes.argmax(axis=1), votes.max(axis=1), strict=True)]

@@ -1,0 +1,77 @@
+"""All tables of a study as files: JSON and CSV, with what they rest on. It knows neither a statistic nor a screen."""
+
+from __future__ import annotations
+
+import csv
+import io
+import json
+import os
+from collections.abc import Mapping
+from pathlib import Path
+from typing import Any
+
+from lm_eval_safescale.analysis.rows import Row
+from lm_eval_safescale.errors import SafescaleError, reason_of
+
+FOLDER, ABOUT = "tables", "about.json"
+
+
+def write_tables(tables: Mapping[str, list[Row]], about: Mapping[str, Any], folder: Path, known: Mapping[str, Any]) -> None:
+    """Write FOLDER/tables/NAME.json and NAME.csv for every table, and FOLDER/about.json last.
+
+    Parameters
+    ----------
+    tables
+        Rows by table.
+    about
+        What they rest on, as JSON values.
+    folder
+        Made where it is not there. Tables of an earlier analysis are replaced; one of `known` that could not be made now is removed.
+    known
+        All tables by name.
+
+    Raises
+    ------
+    SafescaleError
+        If it cannot be written.
+    """
+    try:
+        (folder / FOLDER).mkdir(parents=True, exist_ok=True)
+        for name in known:
+            for ending, text in _texts(tables.get(name)).items():
+                _replace(folder / FOLDER / f"{name}.{ending}", text)
+        _replace(folder / ABOUT, json.dumps(about, ensure_ascii=False, indent=1, allow_nan=False) + "\n")
+    except OSError as error:
+        raise SafescaleError(f"{folder}: cannot be written ({reason_of(error)}); choose another folder") from None
+
+
+def _texts(rows: list[Row] | None) -> dict[str, str | None]:
+    return {"json": None, "csv": None} if rows is None else {"json": as_json(rows), "csv": as_csv(rows)}
+
+
+def as_json(rows: list[Row]) -> str:
+    """A list of flat rows, one a line; None is null."""
+    import msgspec
+
+    encode = msgspec.json.Encoder().encode
+    return "[\n" + ",\n".join(encode(row).decode() for row in rows) + "\n]\n" if rows else "[]\n"
+
+
+def as_csv(rows: list[Row]) -> str:
+    """The same with a line of column names; None is an empty cell."""
+    text = io.StringIO()
+    if rows:
+        writer = csv.writer(text, lineterminator="\n")
+        writer.writerow(rows[0])
+        writer.writerows(row.values() for row in rows)
+    return text.getvalue()
+
+
+def _replace(path: Path, text: str | None) -> None:
+    """In one step: who reads the folder meanwhile sees the old file or the new one."""
+    if text is None:
+        path.unlink(missing_ok=True)
+        return
+    unfinished = path.with_name(f".{path.name}.{os.getpid()}.unfinished")
+    unfinished.write_text(text, encoding="utf-8")
+    unfinished.replace(path)

@@ -1,0 +1,154 @@
+"""`safescale analyze`: every table across models and conditions, from stored runs."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping, Sequence
+from pathlib import Path
+from typing import TYPE_CHECKING, Annotated, Any
+
+import typer
+from rich.console import Console
+from rich.text import Text
+
+from lm_eval_safescale.cli.table import Column, print_columns
+from lm_eval_safescale.datasets import printable
+from lm_eval_safescale.errors import SafescaleError
+
+if TYPE_CHECKING:
+    from lm_eval_safescale.runs import Runs
+
+HEADLINES = {"accuracy": "accuracy", "high_risk_error": "high-risk error", "dangerous_overconfidence": "dangerous overc."}
+MOST_MODELS = 6
+"""Beyond it the summary shows means over models, and leaves each to the table."""
+MOST_NAMED = 12
+
+
+def analyze(
+    runs: Annotated[
+        list[Path], typer.Argument(metavar="RUNS...", help="Folders of runs, as safescale import-... writes them.")
+    ],
+    output: Annotated[Path, typer.Option("--output", "-o", metavar="OUT", help="The folder to write.")],
+    preset: Annotated[str, typer.Option(help="default or radsafe-2026: which intervals and tests.")] = "default",
+    threshold: Annotated[
+        float, typer.Option(min=0, max=1, help="Confidence from which harm is dangerous overconfidence.")
+    ] = 0.8,
+    panel: Annotated[Path | None, typer.Option(help="YAML file with family and size of further models.")] = None,
+) -> None:
+    """Every table across models and conditions, as JSON and CSV in OUT/tables, and a summary on the screen.
+
+    Exit status 1 where a folder could not be read or a table not be made; the others are there all the same.
+    """
+    from lm_eval_safescale.analysis import TABLES, Study, about, load_panel, make_tables, preset_named, write_tables
+
+    chosen = preset_named(preset)
+    opened, unread = _open(runs)
+    study = Study(opened, threshold, None if panel is None else load_panel(panel))
+    tables, failed = make_tables(study, chosen)
+    facts = about(study, chosen.name)
+    facts |= {"tables": {name: len(rows) for name, rows in tables.items()}, "failed": failed, "unread": unread}
+    write_tables(tables, facts, output, TABLES)
+    console = Console(highlight=False, emoji=False)
+    _summarise(console, tables, facts, chosen.description)
+    _say(console, f"{len(tables)} tables in {output / 'tables'}; what they rest on in {output / 'about.json'}")
+    complaints = Console(stderr=True, highlight=False, soft_wrap=True, emoji=False)
+    for reason in (*unread, *(f"table {name} could not be made: {reason}" for name, reason in failed.items())):
+        complaints.print(Text(printable(reason)), style="red")
+    if unread or failed:
+        raise typer.Exit(1)
+
+
+def _open(folders: Sequence[Path]) -> tuple[Runs, list[str]]:
+    """What can be read, as one, and what is wrong with the rest; runs that do not belong together are refused."""
+    from lm_eval_safescale.runs.store import merge_runs, open_runs
+
+    read: dict[str, Runs] = {}
+    unread = []
+    for folder in folders:
+        try:
+            read[str(folder)] = open_runs(folder, texts=False)
+        except SafescaleError as error:
+            unread.append(f"not read: {error}")
+    if not read:
+        raise SafescaleError("\n".join(unread))
+    return merge_runs(read), unread
+
+
+def _summarise(console: Console, tables: Mapping[str, list[dict[str, Any]]], facts: Mapping[str, Any], intervals: str) -> None:
+    dataset = facts["dataset"] or {}
+    demo = " - DEMO: no clinical claim may rest on it" if dataset.get("demo") else ""
+    what = f"{len(facts['models'])} model(s) on {dataset.get('name', '?')} {str(dataset.get('version', ''))[:12]}, {facts['items']} items"
+    console.print(Text(printable(what + demo)), style="bold")
+    profile: list[Mapping[str, Any]] = [*tables.get("profile", [])]
+    models = list(dict.fromkeys(row["model"] for row in profile))
+    if len(models) > MOST_MODELS:
+        rows = {each: [row for row in profile if row["condition"] == each] for each in facts["conditions"]}
+        _print_rates(console, f"Mean over {len(models)} models (lowest to highest)", rows, _over_models)
+        _say(console, "Percent. Each model's rates with their intervals are in tables/profile.csv.")
+    else:
+        for model in models:
+            rows = {row["condition"]: [row] for row in profile if row["model"] == model}
+            _print_rates(console, model, rows, _with_interval)
+        _say(console, "Percent with 95 % intervals.")
+    _say(console, f"Preset {facts['preset']}: {intervals}.")
+    _say(console, f"{_draws(facts['draws'])} Overconfident from {facts['overconfidence_threshold']:.2f}.")
+    _say(console, _compared(tables.get("paired_tests", [])))
+    for kind in ("not_scored", "remarks"):
+        _print_reasons(console, kind.replace("_", " "), facts[kind])
+
+
+def _print_rates(
+    console: Console,
+    title: str,
+    rows: Mapping[str, list[Mapping[str, Any]]],
+    cell: Callable[[Sequence[Mapping[str, Any]], str], str],
+) -> None:
+    """The headline rates, a row for each condition."""
+    columns = [Column("condition", list(rows))]
+    columns += [Column(head, [cell(each, name) for each in rows.values()], "right") for name, head in HEADLINES.items()]
+    print_columns(console, columns, title)
+
+
+def _with_interval(rows: Sequence[Mapping[str, Any]], name: str) -> str:
+    value, low, high = (rows[0][column] for column in (name, f"{name}_lo", f"{name}_hi"))
+    if value is None:
+        return "not scored"
+    return f"{100 * value:.1f}" + ("" if low is None or high is None else f" [{100 * low:.1f}, {100 * high:.1f}]")
+
+
+def _over_models(rows: Sequence[Mapping[str, Any]], name: str) -> str:
+    values = [100 * row[name] for row in rows if row[name] is not None]
+    if not values:
+        return "not scored"
+    some = "" if len(values) == len(rows) else f", {len(values)} models"
+    return f"{sum(values) / len(values):.1f} ({min(values):.1f} to {max(values):.1f}{some})"
+
+
+def _draws(draws: Mapping[str, Any]) -> str:
+    found = {k for each in draws.values() for k in (each.values() if isinstance(each, Mapping) else (each,))}
+    return f"K = {', '.join(map(str, sorted(found)))} samples a question."
+
+
+def _compared(tests: Sequence[Mapping[str, Any]]) -> str:
+    made = [row for row in tests if row["p_holm"] is not None]
+    if not made:
+        return "No two conditions of one model to compare."
+    different = sum(row["p_holm"] < 0.05 for row in made)
+    return f"Paired tests between conditions: {different} of {len(made)} significant (p < 0.05 after Holm's correction)."
+
+
+def _print_reasons(console: Console, title: str, rows: Sequence[Mapping[str, Any]]) -> None:
+    """Reasons, the alike ones together."""
+    where: dict[str, list[str]] = {}
+    for row in rows:
+        items = "" if row["items"] is None else f" ({row['items']} items)"
+        where.setdefault(row["reason"], []).append(" ".join(filter(None, (row["model"], row["condition"]))) + items)
+    for reason, places in list(where.items())[:MOST_NAMED]:
+        named = [place for place in places if place]
+        shown = ", ".join(named[:4]) + (f" and {len(named) - 4} more" if len(named) > 4 else "")
+        _say(console, f"{title}: {reason}" + (f": {shown}" if shown else ""))
+    if len(where) > MOST_NAMED:
+        _say(console, f"{title}: {len(where) - MOST_NAMED} more reasons in about.json")
+
+
+def _say(console: Console, text: str) -> None:
+    console.print(Text(printable(text)), style="dim")

@@ -1,0 +1,88 @@
+"""`safescale import-release` and `safescale import-lm-eval`: answers that are there already, stored as runs."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from pathlib import Path
+from typing import TYPE_CHECKING, Annotated, Any
+
+import typer
+from rich.console import Console
+
+from lm_eval_safescale.datasets.problems import printable
+
+if TYPE_CHECKING:
+    from lm_eval_safescale.runs import Runs
+
+MOST_REASONS = 20
+Output = Annotated[Path, typer.Option("--output", "-o", help="The folder to write, for safescale analyze.")]
+Force = Annotated[bool, typer.Option("--force", help="Write over other runs.")]
+console = Console(highlight=False, soft_wrap=True, emoji=False)
+
+
+def import_release(
+    folder: Annotated[Path, typer.Argument(help="The folder of published answers: datasets/ and phase4_checking_results/.")],
+    output: Output,
+    force: Force = False,
+) -> None:
+    """Store published answers, as the judge confirmed them, as runs."""
+    from lm_eval_safescale.runs import import_release as read
+
+    _import(lambda progress: read(folder, progress), output, {"release": str(folder.resolve())}, force=force)
+
+
+def import_lm_eval(
+    paths: Annotated[list[Path], typer.Argument(help="Output folders of lm_eval runs with --log_samples, or files in them.")],
+    output: Output,
+    model: Annotated[str | None, typer.Option(help="Store the answers under this name of a model.")] = None,
+    force: Force = False,
+) -> None:
+    """Store the answers that lm_eval logged (--log_samples) as runs."""
+    from lm_eval_safescale.runs import import_lm_eval as read
+
+    given = {"lm_eval": sorted(str(path.resolve()) for path in paths)}
+    _import(lambda progress: read(paths, progress, model=model), output, given, force=force)
+
+
+def _import(read: Callable[[Callable[[str], object]], Runs], output: Path, given: dict[str, Any], *, force: bool) -> None:
+    from dataclasses import replace
+
+    from lm_eval_safescale.runs.store import refuse_other, write_runs
+
+    refuse_other(output, given, force=force)
+    with Console(stderr=True).status("reading ...") as status:
+        runs = read(lambda name: status.update(printable(f"reading {name} ...")))
+        status.update("writing ...")
+        write_runs(replace(runs, about={**runs.about, "imported": given}), output)
+    _summary(output, runs)
+
+
+def _summary(output: Path, runs: Runs) -> None:
+    about = runs.about["dataset"]
+    draws = sorted(set(runs.draws.values()))
+    samples = f"{draws[0]}" if len(draws) == 1 else f"{draws[0]} to {draws[-1]}, not the same for all"
+    demo = " - DEMO: no clinical claim may rest on it" if about.get("demo") else ""
+    _print(f"{output}: {runs.answers.height:,} answers", style="bold")
+    _print(f"data set     {about['name']} {about['version'][:12]}: {runs.items.height} of {about['items']} items{demo}")
+    _print(f"models       {len(runs.models)}: {_some(runs.models)}")
+    _print(f"conditions   {len(runs.conditions)}: {', '.join(runs.conditions)}")
+    _print(f"draws        one greedy answer, and samples: {samples}")
+    failed = int((runs.answers["status"] == "error").sum())
+    if failed:
+        _print(f"not heard    {failed:,} answers failed or were not judged; they are not scored", style="yellow")
+    left_out = runs.about["left_out"]
+    if left_out:
+        _print(f"left out     {len(left_out)}", style="yellow")
+        for each in left_out[:MOST_REASONS]:
+            where = f"{each['model']}, {each['condition']}" if each["condition"] else each["model"]
+            _print(f"  {where}: {each['reason']}", style="yellow")
+        if len(left_out) > MOST_REASONS:
+            _print(f"  and {len(left_out) - MOST_REASONS} more, all in {output / 'about.json'}", style="yellow")
+
+
+def _some(names: tuple[str, ...]) -> str:
+    return ", ".join(names[:8]) + (f" and {len(names) - 8} more" if len(names) > 8 else "")
+
+
+def _print(text: str, style: str | None = None) -> None:
+    console.print(printable(text), style=style, markup=False)

@@ -1,0 +1,137 @@
+"""`safescale judge`: stored raw texts are read by a second model."""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Sequence
+from pathlib import Path
+from typing import TYPE_CHECKING, Annotated, Any
+
+import typer
+from rich.console import Console
+
+from lm_eval_safescale.datasets import printable
+from lm_eval_safescale.errors import SafescaleError
+
+if TYPE_CHECKING:
+    from lm_eval_safescale.chat import ChatModel
+    from lm_eval_safescale.contexts import Standing
+    from lm_eval_safescale.runs.judging import Judged
+
+console = Console(highlight=False, soft_wrap=True, emoji=False)
+MOST_REASONS = 10
+RUNS = Annotated[Path, typer.Argument(help="A folder of runs, as the importers write it.")]
+WHAT = {
+    "letter": "the judge read a letter",
+    "none": "the judge read none (or no letter stands in the text)",
+    "bare": "a bare letter: no judge needed",
+    "refused": "refused: the judge's letter is no option, or not in the text; not scored",
+    "failed": "failed: no verdict; not scored",
+    "truncated": "stopped inside the reasoning: left as they are",
+    "error": "not heard when they were asked: left as they are",
+    "no_text": "without raw text: NOT JUDGED, their reading is the one there was",
+}
+
+
+def judge(
+    runs: RUNS,
+    base_url: Annotated[
+        str | None, typer.Option(help="An OpenAI-compatible server, http://HOST/v1 (key: OPENAI_API_KEY).")
+    ] = None,
+    model: Annotated[str | None, typer.Option(help="The name by which that server knows the judge.")] = None,
+    backend: Annotated[str | None, typer.Option(help="A backend of lm_eval instead (hf, vllm, ...).")] = None,
+    model_args: Annotated[str, typer.Option("--model_args", help="Its arguments, as for lm_eval.")] = "",
+    output: Annotated[Path | None, typer.Option("--output", "-o", help="The folder to write; RUNS.judged without it.")] = None,
+    max_tokens: Annotated[int, typer.Option(min=1, help="Tokens of a verdict; more for a judge that reasons first.")] = 1024,
+    concurrency: Annotated[int, typer.Option(min=1, help="Requests in flight at once, at a server.")] = 32,
+    timeout: Annotated[float, typer.Option(min=0.001, help="Seconds until a request counts as lost, at a server.")] = 300.0,
+    batch_size: Annotated[str | None, typer.Option("--batch_size", help="As for lm_eval; auto for engines, else 8.")] = None,
+    device: Annotated[str | None, typer.Option(help="As for lm_eval.")] = None,
+    force: Annotated[bool, typer.Option("--force", help="Write over runs that are there.")] = False,
+) -> None:
+    """Read the raw texts of runs by a second model, which sees the option letters and the text, never the key.
+
+    The evaluated models are not run. Every verdict is kept in OUTPUT/judge.steps.jsonl: after an interruption the same command goes on
+    from there. Disagreements with the rules go to OUTPUT/disagreements.jsonl, for hand checking.
+    """
+    if (base_url is None) == (backend is None) or (base_url is None) != (model is None):
+        raise SafescaleError(
+            "name the judge: --base-url http://HOST/v1 --model NAME for a server, or --backend vllm --model_args pretrained=NAME"
+        )
+    from lm_eval_safescale.runs.judging import STEPS_FILE, write_judged
+    from lm_eval_safescale.runs.judging import judge as judge_runs
+    from lm_eval_safescale.runs.store import open_runs
+
+    folder = free_folder(runs, output, "judged", force=force, resumed=[STEPS_FILE])
+    opened = open_runs(runs)
+    with Console(stderr=True).status("loading the judge ...") as status:
+        chat: ChatModel
+        if base_url is not None and model is not None:
+            from lm_eval_safescale.chat import Endpoint
+
+            chat = Endpoint(base_url=base_url, model=model, concurrency=concurrency, timeout=timeout)
+        else:
+            from lm_eval_safescale.harness.chat import load_chat_model
+
+            chat = load_chat_model(backend or "", model_args, batch_size=batch_size, device=device)
+        progress = _Progress(status)
+        judged = judge_runs(opened, chat, folder / STEPS_FILE, max_tokens=max_tokens, anew=force, on_progress=progress)
+    write_judged(judged, folder)
+    _summary(judged, folder)
+
+
+def free_folder(runs: Path, output: Path | None, suffix: str, *, force: bool, resumed: Sequence[str] = ()) -> Path:
+    """Where to write; SafescaleError where something would be lost. `resumed`: files that an interrupted command has left there."""
+    folder = output or runs.resolve().with_name(f"{runs.resolve().name}.{suffix}")
+    if folder.resolve() == runs.resolve():
+        raise SafescaleError(f"{folder}: the runs that are read stand there, and are kept; choose another folder with -o")
+    if folder.exists() and not folder.is_dir():
+        raise SafescaleError(f"{folder}: a file; choose another name with -o")
+    if folder.is_dir() and not force and {each.name for each in folder.iterdir()} - set(resumed):
+        raise SafescaleError(
+            f"{folder}: there already, and not empty; choose another folder with -o, or --force to write over it"
+        )
+    return folder
+
+
+def show(text: str, style: str | None = None) -> None:
+    """A line that may hold text of models: neither markup nor control characters have effect."""
+    console.print(printable(text), style=style, markup=False)
+
+
+class _Progress:
+    """Tells how many texts are read: on a terminal in one line, else now and then."""
+
+    def __init__(self, status: Any) -> None:
+        self._status, self._started, self._said = status, time.monotonic(), 0
+
+    def __call__(self, now: Standing, before: int) -> None:
+        done = before + now.asked
+        line = f"{done:,} texts judged, {time.monotonic() - self._started:,.0f} s"
+        if self._status.console.is_terminal:
+            self._status.update(line)
+        elif done >= self._said + 1000:
+            self._said = done
+            self._status.console.print(line, markup=False, highlight=False)
+
+
+def _summary(judged: Judged, folder: Path) -> None:
+    report = judged.report
+    show(f"{folder}: {report['answers']:,} answers", style="bold")
+    show(f"{report['texts_asked']:,} different texts were shown to the judge ({report['texts_known']:,} known from before)")
+    for name, count in judged.counts.items():
+        if count:
+            alarm = name in ("refused", "failed", "no_text")
+            show(f"{count:>9,}  {WHAT[name]}", style="red" if alarm else None)
+    show(
+        f"{report['disagreements']:>9,}  read otherwise than by the rules, or refused: disagreements.jsonl, to be checked by hand"
+    )
+    for each in report["without_verdict_by_model"]:
+        show(f"  {each['model']}: {each['rows']:,} {each['verdict']}", style="red")
+    reasons = report["reasons"]
+    for each in reasons[:MOST_REASONS]:
+        show(f"  {each['rows']:,} times: {each['reason']}", style="red")
+    if len(reasons) > MOST_REASONS:
+        show(f"  and {len(reasons) - MOST_REASONS} more reasons (verdicts.parquet)", style="red")
+    if judged.counts["failed"]:
+        show("With --force, the same command asks again where the judge could not be heard.")

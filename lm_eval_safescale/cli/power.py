@@ -1,0 +1,97 @@
+"""`safescale power`: how small a difference a number of items can show, and how many items a difference takes."""
+
+from __future__ import annotations
+
+from typing import Annotated, Literal
+
+import typer
+from rich.console import Console
+
+from lm_eval_safescale.errors import SafescaleError
+
+
+def power(
+    n: Annotated[int, typer.Option("--n", min=1, max=1_000_000, help="Number of items.")] = 200,
+    baseline: Annotated[float, typer.Option(help="The rate in one condition, as a fraction: 0.12 for 12 %.")] = 0.12,
+    detect: Annotated[float | None, typer.Option(help="The difference to find, as a fraction: 0.04 for 4 points.")] = None,
+    discordance: Annotated[
+        float | None,
+        typer.Option(
+            help="Share of items on which just one of the two conditions has the outcome. Default: as if independent."
+        ),
+    ] = None,
+    alpha: Annotated[float, typer.Option(help="Level of the two-sided test.")] = 0.05,
+    power: Annotated[float, typer.Option("--power", help="Probability of finding the difference.")] = 0.8,
+    test: Annotated[Literal["mid_p", "exact"], typer.Option(help="McNemar test: mid_p (default preset) or exact.")] = "mid_p",
+) -> None:
+    """How many items one needs: two conditions compared on the same items, and one rate by itself."""
+    _check(baseline, detect, discordance, alpha, power)
+    from lm_eval_safescale.stats import (  # NumPy takes long to import
+        detectable_difference,
+        half_width,
+        independent_discordance,
+        mcnemar_power,
+        paired_sample_size,
+        rate_sample_size,
+        wilson,
+    )
+
+    console = Console(highlight=False, soft_wrap=True)
+    console.print(f"[bold]Two conditions on the same items[/bold], {NAMES[test]} at {alpha:.3g}, power {_percent(power)}")
+    other = baseline + (detect or 0) * (1 if baseline <= 0.5 else -1)  # towards 50 %: there it takes most items
+    differ = max(detect or 0.0, independent_discordance(baseline, other)) if discordance is None else discordance
+    how = "as if the outcomes were independent" if discordance is None else "as given"
+    console.print(f"  assumed: one condition alone has the outcome on {_percent(differ)} of the items ({how})")
+    least = float(detectable_difference(n, differ, alpha=alpha, power=power, test=test))
+    found = (
+        f"{_points(least)} is the smallest difference found with that power"
+        if least == least
+        else "too few to find any difference"
+    )
+    console.print(f"  {n} items: {found}")
+    if detect is not None:
+        needed = paired_sample_size(detect, differ, alpha=alpha, power=power, test=test)
+        chance = float(mcnemar_power(n, detect, differ, alpha=alpha, test=test))
+        console.print(f"  {_points(detect)} ({_percent(baseline)} and {_percent(other)}): {_items(needed)}")
+        console.print(f"    with {n} items it is found with probability {_percent(chance)}")
+        if differ > detect:
+            fewest = paired_sample_size(detect, detect, alpha=alpha, power=power, test=test)
+            console.print(f"    at the very least {_items(fewest)}, if every item that changes changes the same way")
+    low, high = wilson(baseline * n, n, level=1 - alpha)
+    half = float(half_width(baseline, n, level=1 - alpha))
+    console.print(f"[bold]One rate[/bold], Wilson interval at {_percent(1 - alpha)}")
+    console.print(f"  {_percent(baseline)} of {n} items: {_percent(float(low))} to {_percent(float(high))}, ± {_points(half)}")
+    if detect is not None:
+        console.print(f"  ± {_points(detect)}: {_items(rate_sample_size(baseline, detect, level=1 - alpha))}")
+
+
+NAMES = {"mid_p": "mid-p McNemar test", "exact": "exact McNemar test"}
+
+
+def _check(baseline: float, detect: float | None, discordance: float | None, alpha: float, power: float) -> None:
+    if not 0 <= baseline <= 1:
+        raise SafescaleError(f"--baseline is {baseline:g}; expected a fraction from 0 to 1 (0.12 for 12 %)")
+    reach = max(baseline, 1 - baseline)
+    if detect is not None and not 0 < detect <= reach:
+        raise SafescaleError(
+            f"--detect is {detect:g}; expected a fraction above 0 and at most {reach:g}: "
+            f"from {baseline:g} a rate can move no further"
+        )
+    if discordance is not None and not (detect or 0) <= discordance <= 1:
+        raise SafescaleError(
+            f"--discordance is {discordance:g}; expected a fraction from {detect or 0:g} (the difference itself needs that many) to 1"
+        )
+    if not 0 < alpha < power < 1:
+        raise SafescaleError(f"--alpha is {alpha:g} and --power {power:g}; expected 0 < alpha < power < 1")
+
+
+def _percent(share: float) -> str:
+    return f"{round(100 * share, 2):g} %"
+
+
+def _points(difference: float) -> str:
+    return f"{round(100 * difference, 2):g} points"
+
+
+def _items(number: int | None) -> str:
+    return "more than 1,000,000 items" if number is None else f"{number:,} items"

@@ -1,0 +1,88 @@
+"""`safescale reread`: stored raw texts are read again by rules."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import TYPE_CHECKING, Annotated, Any
+
+import typer
+
+from lm_eval_safescale.cli.data import Columns
+from lm_eval_safescale.cli.judge import RUNS, free_folder, show
+from lm_eval_safescale.errors import SafescaleError
+
+if TYPE_CHECKING:
+    from lm_eval_safescale.datasets import Dataset
+    from lm_eval_safescale.runs.rereading import Reread
+    from lm_eval_safescale.runs.table import Runs
+
+MOST_LINES = 20
+
+
+def reread(
+    runs: RUNS,
+    output: Annotated[Path | None, typer.Option("--output", "-o", help="The folder to write; RUNS.reread without it.")] = None,
+    reader: Annotated[str, typer.Option(help="Answer reader, by name.")] = "strict",
+    dataset: Annotated[
+        str | None, typer.Option(help="The data set that the runs are of, by name or as a file, where they do not say it.")
+    ] = None,
+    columns: Columns = None,
+    reasoning: Annotated[
+        str | None,
+        typer.Option(help="Whether the models reason first: auto, on, off, separate. As the runs were made without it."),
+    ] = None,
+    force: Annotated[bool, typer.Option("--force", help="Write over runs that are there.")] = False,
+) -> None:
+    """Read the raw texts of runs again by rules, and say what changed. No model is run.
+
+    Every answer that reads otherwise goes to OUTPUT/changes.jsonl.
+    """
+    from lm_eval_safescale.assembly import find_reader
+    from lm_eval_safescale.runs.rereading import HOW, write_reread
+    from lm_eval_safescale.runs.rereading import reread as reread_runs
+    from lm_eval_safescale.runs.store import open_runs
+    from lm_eval_safescale.settings import load_settings
+
+    if reasoning is not None and reasoning not in HOW:
+        raise SafescaleError(f"--reasoning {reasoning}: expected one of {', '.join(HOW)}")
+    rules = find_reader(load_settings({"reader": reader}, environ={}, given_by="command line"))
+    folder = free_folder(runs, output, "reread", force=force)
+    opened = open_runs(runs)
+    how: Any = reasoning
+    found = reread_runs(opened, _dataset(opened, dataset, columns), rules, reasoning=how)
+    write_reread(found, folder)
+    _summary(found, folder)
+
+
+def _dataset(runs: Runs, name: str | None, columns: str | None) -> Dataset:
+    """The data set named, or the one that the runs say they are of."""
+    from lm_eval_safescale.cli.data import load_named
+    from lm_eval_safescale.runs.readings import imported_from
+    from lm_eval_safescale.runs.release import DATASET_FILE
+
+    about, origin = runs.about["dataset"], imported_from(runs)
+    published = Path(origin["release"]) / DATASET_FILE if "release" in origin else None
+    if name is not None:
+        return load_named(name, columns)
+    try:
+        return load_named(str(published) if published and published.is_file() else about["name"], columns)
+    except SafescaleError as error:
+        raise SafescaleError(
+            f"the rules need the options' texts, and the data set of these runs, {about['name']} {about.get('version')}, "
+            f"cannot be had: {error}\nname its file: --dataset FILE"
+        ) from None
+
+
+def _summary(found: Reread, folder: Path) -> None:
+    report = found.report
+    show(f"{folder}: {report['answers']:,} answers", style="bold")
+    show(f"{report['read']:>9,}  read again")
+    if found.without_text:
+        show(f"{found.without_text:>9,}  left as they are: their raw text was not kept, or the backend gave none", style="red")
+    if found.failed:
+        show(f"{found.failed:>9,}  the reader failed for: not scored; {found.failures[0]}", style="red")
+    show(f"{report['changed']:>9,}  read otherwise: changes.jsonl")
+    for each in report["changes"][:MOST_LINES]:
+        show(f"  {each['rows']:>7,}  {each['before']} -> {each['after']}")
+    for each in report["changed_by_model"][:MOST_LINES]:
+        show(f"  {each['rows']:>7,}  of {each['model']}")

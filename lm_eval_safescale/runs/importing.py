@@ -1,0 +1,237 @@
+"""What importers share: JSON lines read fast, rows built by condition, and what could not be used, with the reason."""
+
+from __future__ import annotations
+
+import gc
+import json
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
+from contextlib import contextmanager
+from dataclasses import dataclass, field
+from math import isfinite
+from pathlib import Path
+from typing import TYPE_CHECKING, Any, TypeVar
+
+import numpy as np
+
+from lm_eval_safescale.datasets.problems import printable
+from lm_eval_safescale.errors import SafescaleError, reason_of
+from lm_eval_safescale.records import Status
+from lm_eval_safescale.runs.table import ANSWERS, LETTERS, STATUSES, in_order
+
+if TYPE_CHECKING:
+    import polars as pl
+
+_T = TypeVar("_T")
+Numbers = np.ndarray[Any, Any]
+
+Progress = Callable[[str], object]
+"""Told the name of each file as it is read."""
+
+
+class UnusableError(Exception):
+    """A file, a model or a condition that cannot be used; the message is the reason. It costs no other."""
+
+
+UNANSWERED, FAILED, TRUNCATED = -1, -2, -3
+"""What stands for a letter where there is none, in `Part.letters`."""
+LETTER_NUMBERS: dict[str | None, int] = {letter: number for number, letter in enumerate(LETTERS)}
+_STATUS = {UNANSWERED: Status.UNANSWERED, FAILED: Status.ERROR, TRUNCATED: Status.TRUNCATED}
+
+
+@dataclass(frozen=True, eq=False)
+class Part:
+    """The answers of one model under one condition, n items and D = 1 + K draws."""
+
+    model: str
+    condition: str
+    items: Numbers
+    """Shape (n,): places of the items in the data set, ascending."""
+    letters: Numbers
+    """Shape (n, D): A is 0; or why there is no letter. Draw 0 is greedy."""
+    texts: pl.Series
+    """Raw outputs of all draws of the first item, then of the next; n x D texts."""
+    of_greedy: Mapping[str, Sequence[float | None]] = field(default_factory=dict)
+    """Columns that are known of the greedy answer alone: n values each."""
+    of_item: Mapping[str, Sequence[Any]] = field(default_factory=dict)
+    """Columns that are the same for all draws of an item: n values each."""
+
+    def check(self, n_options: Numbers) -> None:
+        """UnusableError if a letter is no option of its item; `n_options` of every item of the data set."""
+        odd = self.letters >= n_options[self.items][:, None]
+        if odd.any():
+            letter = LETTERS[int(self.letters[odd][0])]
+            raise UnusableError(f"{self.condition}: {int(odd.sum())} answers are no option of their item, the first {letter}")
+
+
+@dataclass
+class LeftOut:
+    """What an importer could not use."""
+
+    entries: list[dict[str, str | None]] = field(default_factory=list)
+
+    def add(self, reason: object, model: str, condition: str | None = None) -> None:
+        """Note a model, or one of its conditions."""
+        self.entries.append({"model": model, "condition": condition, "reason": printable(str(reason))})
+
+    def describe(self) -> list[str]:
+        """A line for each."""
+        return [
+            f"{each['model']}{', ' + each['condition'] if each['condition'] else ''}: {each['reason']}" for each in self.entries
+        ]
+
+
+def json_lines(path: Path, kind: type[_T]) -> Iterator[tuple[int, _T]]:
+    """Line numbers, from 1, and values of a file of JSON lines.
+
+    Parameters
+    ----------
+    path
+        The file; UTF-8.
+    kind
+        A msgspec type: what is not in it is skipped, not decoded.
+
+    Raises
+    ------
+    UnusableError
+        If the file cannot be read, or a line is cut off, no JSON, or not of that kind.
+    """
+    import msgspec
+
+    decoder = msgspec.json.Decoder(kind)
+    try:
+        lines = path.read_bytes().split(b"\n")
+    except OSError as error:
+        raise UnusableError(f"{path.name} cannot be read ({error.strerror})") from None
+    for number, line in enumerate(lines, 1):
+        if not line.strip():
+            continue
+        try:
+            value = decoder.decode(line)
+        except msgspec.ValidationError as error:
+            raise UnusableError(f"{path.name}:{number}: {error}") from None
+        except (msgspec.DecodeError, RecursionError, UnicodeDecodeError):
+            value = _decode_leniently(line, kind, f"{path.name}:{number}", is_last=number == len(lines))
+        yield number, value
+
+
+def _decode_leniently(line: bytes, kind: type[_T], place: str, *, is_last: bool) -> _T:
+    """Python's writer knows NaN and half characters, which are no JSON: read as Python does. What it cannot read is damaged."""
+    import msgspec
+
+    try:
+        return msgspec.convert(_mended(json.loads(line.decode())), kind)
+    except msgspec.ValidationError as error:
+        raise UnusableError(f"{place}: {error}") from None
+    except (ValueError, RecursionError) as error:
+        what = "half-written last line" if is_last else "not JSON"
+        raise UnusableError(f"{place}: {what} ({reason_of(error)})") from None
+
+
+def _mended(value: Any) -> Any:
+    """What no table can hold, replaced: a number that is none by null, half a character by the replacement character."""
+    if isinstance(value, dict):
+        return {_mended(name): _mended(each) for name, each in value.items()}
+    if isinstance(value, list):
+        return [_mended(each) for each in value]
+    if isinstance(value, str):
+        return value.encode("utf-16", "surrogatepass").decode("utf-16", "replace")
+    return None if isinstance(value, float) and not isfinite(value) else value
+
+
+@contextmanager
+def no_collection() -> Iterator[None]:
+    """No garbage collection while a file is read: its many objects hold no cycles, and looking for some takes a fifth of the time."""
+    was_on = gc.isenabled()
+    gc.disable()
+    try:
+        yield
+    finally:
+        if was_on:
+            gc.enable()
+
+
+def letter_bytes(letters: Iterable[str | None], known: Mapping[str | None, int]) -> bytes:
+    """Letters as numbers, one signed byte each; UnusableError for one that is not known."""
+    try:
+        return bytes([known[letter] & 0xFF for letter in letters])
+    except KeyError as error:
+        raise UnusableError(f"{error.args[0]!r} is given as an answer; expected a letter from A to Z, or none") from None
+
+
+def numbers_of(rows: Sequence[bytes]) -> Numbers:
+    """Rows of `letter_bytes`, all of one length, as an array."""
+    return np.frombuffer(b"".join(rows), np.int8).reshape(len(rows), -1)
+
+
+def assemble(parts: Sequence[Part], item_ids: Sequence[str]) -> pl.DataFrame:
+    """The answers of all parts, as `Runs` takes them and in its order; `item_ids` in their order."""
+    import polars as pl
+
+    models, conditions = sorted({part.model for part in parts}), in_order(part.condition for part in parts)
+    parts = sorted(parts, key=lambda part: (models.index(part.model), conditions.index(part.condition)))
+    sizes = [part.letters.size for part in parts]
+    draws = [part.letters.shape[1] for part in parts]
+    letters = np.concatenate([part.letters.ravel() for part in parts])
+    status = np.full(letters.size, STATUSES.index(Status.OK.value), np.uint32)
+    for number, meaning in _STATUS.items():
+        status[letters == number] = STATUSES.index(meaning.value)
+    numbers = {
+        "model": (models, np.repeat([models.index(part.model) for part in parts], sizes)),
+        "condition": (conditions, np.repeat([conditions.index(part.condition) for part in parts], sizes)),
+        "question_id": (item_ids, np.concatenate([np.repeat(part.items, n) for part, n in zip(parts, draws, strict=True)])),
+        "letter": (LETTERS, np.where(letters < 0, len(LETTERS), letters)),
+        "status": (STATUSES, status),
+    }
+    columns = {name: _enumeration(names, numbers) for name, (names, numbers) in numbers.items()}
+    columns["draw"] = pl.Series(
+        np.concatenate([np.tile(np.arange(n, dtype=np.int16), len(part.items)) for part, n in zip(parts, draws, strict=True)])
+    )
+    columns["text"] = pl.concat([part.texts for part in parts])
+    for name in dict.fromkeys(name for part in parts for name in (*part.of_greedy, *part.of_item)):
+        columns[name] = _known(name, parts)
+    return pl.DataFrame(columns)
+
+
+def _enumeration(names: Sequence[str], numbers: Numbers) -> pl.Series:
+    """A column of an enumeration; the number after the last stands for none."""
+    import polars as pl
+
+    return pl.Series([*names, None], dtype=pl.Enum(names)).gather(numbers.astype(np.uint32))
+
+
+def _known(name: str, parts: Sequence[Part]) -> pl.Series:
+    """A column that some parts know, null elsewhere."""
+    import polars as pl
+
+    kind = ANSWERS[name]
+    if kind == pl.String:
+        return pl.concat([_repeated(part.of_item.get(name), part) for part in parts])
+    pieces = []
+    for part in parts:
+        column = np.full(part.letters.shape, np.nan)
+        if name in part.of_item:
+            column[:] = _numbers(part.of_item[name])[:, None]
+        elif name in part.of_greedy:
+            column[:, 0] = _numbers(part.of_greedy[name])
+        pieces.append(column.ravel())
+    return pl.Series(np.concatenate(pieces), nan_to_null=True).cast(kind)
+
+
+def _numbers(values: Sequence[float | None]) -> Numbers:
+    return np.array(values, float)  # None becomes nan
+
+
+def _repeated(values: Sequence[str | None] | None, part: Part) -> pl.Series:
+    import polars as pl
+
+    n, draws = part.letters.shape
+    if values is None:
+        return pl.Series([None], dtype=pl.String).new_from_index(0, n * draws)
+    return pl.Series(values, dtype=pl.String).gather(np.repeat(np.arange(n), draws))
+
+
+def none_left(what: str, left_out: LeftOut) -> SafescaleError:
+    """The error for the case that nothing could be used."""
+    lines = left_out.describe()
+    shown = lines[:10] + ([f"and {len(lines) - 10} more"] if len(lines) > 10 else [])
+    return SafescaleError("\n  ".join([f"{what}: no answers that can be used", *shown]))

@@ -1,0 +1,320 @@
+"""Runs from what lm_eval writes with --log_samples for the tasks of this package. Reads files; needs no harness."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import dataclass
+from itertools import chain
+from pathlib import Path
+from typing import Any
+
+import msgspec
+import numpy as np
+
+from lm_eval_safescale.errors import SafescaleError
+from lm_eval_safescale.records import LABEL_NAMES, Status
+from lm_eval_safescale.runs.importing import (
+    FAILED,
+    LETTER_NUMBERS,
+    TRUNCATED,
+    UNANSWERED,
+    LeftOut,
+    Part,
+    Progress,
+    UnusableError,
+    assemble,
+    json_lines,
+    letter_bytes,
+    none_left,
+    numbers_of,
+)
+from lm_eval_safescale.runs.store import data_named, known_of_model
+from lm_eval_safescale.runs.table import ITEMS, Runs, labelled
+
+READINGS: dict[str | None, int] = {
+    **LETTER_NUMBERS,
+    Status.UNANSWERED.value: UNANSWERED,
+    Status.ERROR.value: FAILED,
+    Status.TRUNCATED.value: TRUNCATED,
+}
+"""Readings in their logged form."""
+SETTINGS = ("draws", "temperature", "overconfidence_threshold", "max_answer_tokens", "reasoning", "reader")
+"""Settings of a task that belong to a model's answers."""
+MEASURES = ("evidence_coverage", "recall")
+
+
+class _Context(msgspec.Struct):
+    tokens: int | None = None
+    measures: dict[str, float | None] = {}
+
+
+class _Doc(msgspec.Struct):
+    question_id: str
+    options: dict[str, str]
+    answer: str
+    labels: dict[str, dict[str, int]] | None = None
+    subspecialty: str | None = None
+    question_type: str | None = None
+    context_fingerprint: str | None = None
+    context: _Context | None = None
+
+    def item(self) -> tuple[Any, ...]:
+        """The row of `ITEMS`."""
+        labels = (labelled(self.labels, name) for name in LABEL_NAMES)
+        return self.question_id, self.answer, "".join(self.options), *labels, self.subspecialty, self.question_type
+
+
+class _Sample(msgspec.Struct):
+    doc: _Doc
+    resps: list[list[str | None]]
+    filtered_resps: list[list[str]]
+
+
+@dataclass(frozen=True)
+class _Log:
+    """One task of one run: where its samples are, and what the result file says of it."""
+
+    file: Path
+    date: float
+    model: str
+    condition: str
+    dataset: Mapping[str, Any]
+    settings: Mapping[str, Any]
+    n_items: int
+
+
+def import_lm_eval(paths: Iterable[Path], progress: Progress | None = None, *, model: str | None = None) -> Runs:
+    """Runs from output folders of lm_eval, or from single results_*.json or samples_*.jsonl files.
+
+    Of a condition that a model was asked under more than once, the run of most items is taken, and of those the newest. A log that
+    is damaged is left out; `about["left_out"]` says what and why.
+
+    Parameters
+    ----------
+    paths
+        As given to lm_eval by --output_path.
+    progress
+        Told the name of each file.
+    model
+        Under which name the answers are stored; by default the model's own.
+
+    Raises
+    ------
+    SafescaleError
+        If there is no log of a task of this package, none can be used, or they are of several data sets.
+    """
+    left_out = LeftOut()
+    logs = _find_logs(paths, model, left_out)
+    items: dict[str, tuple[Any, ...]] = {}
+    read: dict[tuple[str, str], tuple[_Log, list[_Sample]]] = {}
+    for log in logs:
+        other = read.get((log.model, log.condition))
+        if other is not None:
+            left_out.add(_why_second(log, other[0]), log.model, log.condition)
+            continue
+        if progress:
+            progress(log.file.name)
+        try:
+            read[log.model, log.condition] = log, _read_samples(log.file, items)
+        except UnusableError as error:
+            left_out.add(error, log.model, log.condition)
+    if not read:
+        raise none_left(", ".join(map(str, paths)), left_out)
+    rows = [items[name] for name in sorted(items)]
+    places = {row[0]: place for place, row in enumerate(rows)}
+    parts = [_part(log, samples, places) for log, samples in read.values()]
+    about = {
+        "dataset": {name: value for name, value in logs[0].dataset.items() if name != "labelled"},
+        "models": _about_models([log for log, _ in read.values()]),
+        "left_out": left_out.entries,
+    }
+    import polars as pl
+
+    return Runs(pl.DataFrame(rows, schema=ITEMS, orient="row"), assemble(parts, list(places)), about)
+
+
+# --- which files --------------------------------------------------------------------------------------------------------
+
+
+def _find_logs(paths: Iterable[Path], model: str | None, left_out: LeftOut) -> list[_Log]:
+    """All logs of tasks of this package, those of most items first, then the newest."""
+    logs = []
+    files = list(dict.fromkeys(file for path in paths for file in _result_files(path)))
+    for file, only in files:
+        try:
+            logs += _logs_of(file, only, model, left_out)
+        except UnusableError as error:
+            left_out.add(error, str(file))
+    if not logs:
+        where = ", ".join(dict.fromkeys(str(file) for file, _ in files))
+        raise (
+            none_left(where, left_out)
+            if left_out.entries
+            else SafescaleError(f"{where}: no task of this package; expected results of radsafe_* tasks")
+        )
+    first = logs[0]
+    for log in logs:
+        if log.dataset["fingerprint"] != first.dataset["fingerprint"]:
+            raise SafescaleError(
+                f"{first.file} is of the data set {data_named(first.dataset)}, {log.file} of {data_named(log.dataset)}: answers to "
+                "different questions have no common rate; import them apart"
+            )
+    return sorted(logs, key=lambda log: (-log.n_items, -log.date))
+
+
+def _result_files(path: Path) -> list[tuple[Path, Path | None]]:
+    """Result files, each with the only samples to take of it, or None for all."""
+    if path.is_dir():
+        found = sorted(path.rglob("results_*.json"))
+        if not found:
+            raise SafescaleError(f"{path}: no results_*.json in it; give the --output_path of a finished lm_eval run")
+        return [(file, None) for file in found]
+    if not path.is_file():
+        raise SafescaleError(f"{path}: no such file or folder; give the --output_path of a finished lm_eval run")
+    if path.suffix == ".jsonl" and path.name.startswith("samples_"):
+        date = path.stem.rpartition("_")[2]
+        results = path.with_name(f"results_{date}.json")
+        if not results.is_file():
+            raise SafescaleError(f"{path}: no {results.name} beside it, which says what model and data set it is of")
+        return [(results, path)]
+    return [(path, None)]
+
+
+def _logs_of(file: Path, only: Path | None, model: str | None, left_out: LeftOut) -> list[_Log]:
+    try:
+        content = json.loads(file.read_text(encoding="utf-8"))
+        asked = {
+            task: about
+            for task, config in content["configs"].items()
+            if (about := (config.get("metadata") or {}).get("safescale")) is not None
+        }
+        name = model or _model_name(content)
+        logs = []
+        for task, about in asked.items():
+            samples = file.with_name(f"samples_{task}_{file.stem.removeprefix('results_')}.jsonl")
+            if only is not None and samples != only:
+                continue
+            log = _Log(
+                samples,
+                float(content.get("date") or 0),
+                name,
+                str(about["condition"]),
+                {key: about["dataset"][key] for key in ("name", "version", "fingerprint", "demo", "items")},
+                _settings(about, content),
+                int(content["results"][task].get("sample_len", 0)),
+            )
+            if samples.is_file():
+                logs.append(log)
+            else:
+                left_out.add(f"{file.name}: no {samples.name} beside it; run lm_eval with --log_samples", name, log.condition)
+        return logs
+    except (OSError, ValueError, KeyError, TypeError, AttributeError) as error:
+        raise UnusableError(f"not a result file of lm_eval ({error!r})") from None
+
+
+def _model_name(content: Mapping[str, Any]) -> str:
+    """The model's name; the backend's where the arguments name no model: lm_eval then makes one up at random."""
+    name, backend = str(content.get("model_name") or ""), str(content.get("model_source") or "")
+    if backend and name not in str((content.get("config") or {}).get("model_args") or ""):
+        name = backend
+    return Path(name).name if Path(name).is_absolute() else name or "?"
+
+
+def _settings(about: Mapping[str, Any], content: Mapping[str, Any]) -> dict[str, Any]:
+    return {
+        **{name: about["settings"].get(name) for name in SETTINGS},
+        "prompt_sha256": about.get("prompt_sha256"),
+        "backend": content.get("model_source"),
+        "model_args": content.get("config", {}).get("model_args"),
+        "chat_template_sha": content.get("chat_template_sha"),
+        "version": about.get("version"),
+    }
+
+
+def _why_second(log: _Log, taken: _Log) -> str:
+    differing = [name for name, value in log.settings.items() if taken.settings.get(name) != value]
+    if not differing:
+        return f"{log.file.name}: {taken.file.name} is of as many items or more, and as new or newer"
+    return (
+        f"{log.file.name}: asked otherwise than {taken.file.name}, which is taken (differs: {', '.join(differing)}); "
+        "import it apart, under another model name"
+    )
+
+
+def _about_models(logs: Sequence[_Log]) -> dict[str, Any]:
+    models: dict[str, list[_Log]] = {}
+    for log in logs:
+        models.setdefault(log.model, []).append(log)
+    return {
+        model: known_of_model(
+            ", ".join(dict.fromkeys(log.file.parent.name for log in own)), {log.condition: log.settings for log in own}
+        )
+        for model, own in sorted(models.items())
+    }
+
+
+# --- what is in them ----------------------------------------------------------------------------------------------------
+
+
+def _read_samples(file: Path, items: dict[str, tuple[Any, ...]]) -> list[_Sample]:
+    """The samples of a log in the order of their items, which are added to `items` once the log is known to be whole."""
+    samples: dict[str, _Sample] = {}
+    found: dict[str, tuple[Any, ...]] = {}
+    for number, sample in json_lines(file, _Sample):
+        name = sample.doc.question_id
+        where = f"{file.name}:{number}: item {name}"
+        if name in samples:
+            raise UnusableError(f"{where} stands twice")
+        _check(sample, where)
+        row = sample.doc.item()
+        if items.get(name, row) != row:
+            raise UnusableError(
+                f"{where} is not the item of that id in the other logs, though the data set is said to be the same"
+            )
+        if samples and _sizes(sample) != (expected := _sizes(next(iter(samples.values())))):
+            raise UnusableError(f"{where} has {_sizes(sample)} answers, others {expected}; expected the same number for all")
+        samples[name], found[name] = sample, row
+    if not samples:
+        raise UnusableError(f"{file.name} is empty")
+    items |= found
+    return [samples[name] for name in sorted(samples)]
+
+
+def _check(sample: _Sample, where: str) -> None:
+    doc, readings = sample.doc, sample.filtered_resps
+    letters = "".join(doc.options)
+    if letters != "".join(list(LETTER_NUMBERS)[: len(letters)]) or doc.answer not in doc.options:  # type: ignore[arg-type]
+        raise UnusableError(f"{where} has the options {letters!r} and the key {doc.answer!r}")
+    if (
+        [len(each) for each in readings] != [len(each) for each in sample.resps]
+        or len(readings) not in (1, 2)
+        or len(readings[0]) != 1
+    ):
+        raise UnusableError(f"{where} does not hold one greedy answer, and samples, each with its reading")
+    if odd := {
+        reading for reading in chain(*readings) if reading not in READINGS or (len(reading) == 1 and reading not in doc.options)
+    }:
+        raise UnusableError(f"{where} has the reading {min(odd)!r}; expected one of {letters} or {', '.join(Status)}")
+
+
+def _sizes(sample: _Sample) -> int:
+    return sum(map(len, sample.resps))
+
+
+def _part(log: _Log, samples: Sequence[_Sample], places: Mapping[str, int]) -> Part:
+    import polars as pl
+
+    contexts = [sample.doc.context or _Context() for sample in samples]
+    return Part(
+        log.model,
+        log.condition,
+        np.array([places[sample.doc.question_id] for sample in samples]),
+        numbers_of([letter_bytes(chain(*sample.filtered_resps), READINGS) for sample in samples]),
+        pl.Series([text for sample in samples for text in chain(*sample.resps)], dtype=pl.String),
+        of_item={
+            "context_fingerprint": [sample.doc.context_fingerprint for sample in samples],
+            "context_tokens": [context.tokens for context in contexts],
+            **{name: [context.measures.get(name) for context in contexts] for name in MEASURES},
+        },
+    )

@@ -1,0 +1,98 @@
+"""What reading runs again leaves behind: who read, and rows for hand checking. It reads nothing itself."""
+
+from __future__ import annotations
+
+import json
+import os
+from collections.abc import Iterator, Mapping, Sequence
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+from lm_eval_safescale.errors import SafescaleError, reason_of
+
+if TYPE_CHECKING:
+    import polars as pl
+
+    from lm_eval_safescale.runs.table import Runs
+
+READING = "reading"
+"""Of a model's settings in `Runs.about`: who read its letters, where it was not the run itself."""
+IMPORTED, OF = "imported", "of"
+"""Of `Runs.about`: where the runs were imported from. Runs that were read again say so: an import writes over its own runs only."""
+
+
+def read_by(runs: Runs, reading: Mapping[str, Any]) -> dict[str, Any]:
+    """What is known of the runs, with who has read them now."""
+    models: dict[str, Any] = {}
+    for model, known in runs.about.get("models", {}).items():
+        own = {
+            condition: {name: value for name, value in its.items() if name != READING}
+            for condition, its in known.get("by_condition", {}).items()
+        }
+        models[model] = {**known, "settings": {**known.get("settings", {}), READING: dict(reading)}}
+        if "by_condition" in known:
+            models[model]["by_condition"] = own
+    about = {**runs.about, "models": models}
+    return about if IMPORTED not in about else about | {IMPORTED: {"read_again": reading["by"], OF: about[IMPORTED]}}
+
+
+def imported_from(runs: Runs) -> Mapping[str, Any]:
+    """Where runs were imported from, however often they were read again since."""
+    origin = runs.about.get(IMPORTED) or {}
+    while OF in origin:
+        origin = origin[OF]
+    return origin  # type: ignore[no-any-return]
+
+
+def setting_of(runs: Runs, model: str, condition: str, name: str) -> Any:
+    """A setting under which a model was asked; None where it is not known."""
+    known = runs.about.get("models", {}).get(model, {})
+    own = known.get("by_condition", {}).get(condition, {})
+    return own.get(name, known.get("settings", {}).get(name))
+
+
+def refuse_without_texts(runs: Runs) -> None:
+    """SafescaleError where there is nothing to read."""
+    if runs.answers["text"].null_count() == runs.answers.height:
+        raise SafescaleError(
+            "these runs hold no raw texts, so nothing can be read again; import them from files that hold the texts "
+            "(lm_eval writes them with --log_samples)"
+        )
+
+
+def write_lines(frame: pl.DataFrame, path: Path) -> None:
+    """A frame as JSON lines; what was there is replaced at once, or not at all."""
+    unfinished = path.with_name(f".{path.name}.unfinished")
+    try:
+        path.parent.mkdir(parents=True, exist_ok=True)
+        with unfinished.open("w", encoding="utf-8") as file:
+            for row in frame.iter_rows(named=True):
+                file.write(json.dumps(row, ensure_ascii=False) + "\n")
+            file.flush()
+            os.fsync(file.fileno())
+        unfinished.replace(path)
+    except OSError as error:
+        raise SafescaleError(f"{path}: cannot be written ({reason_of(error)}); choose another folder") from None
+
+
+def with_letters_of_items(runs: Runs) -> pl.DataFrame:
+    """The answers, their places, and the letters of their items (`letters`), with plain texts for enumerations."""
+    import polars as pl
+
+    of_items = runs.items["letters"].gather(runs.answers["question_id"].to_physical())
+    names = [name for name, kind in runs.answers.schema.items() if isinstance(kind, pl.Enum)]
+    return runs.answers.with_columns(
+        of_items.alias("letters"), *(pl.col(name).cast(pl.String) for name in names)
+    ).with_row_index("row")
+
+
+def counted(frame: pl.DataFrame, *by: str) -> list[dict[str, Any]]:
+    """How many rows there are of each kind, the most first; ties by name."""
+    import polars as pl
+
+    return frame.group_by(by).agg(pl.len().alias("rows")).sort("rows", *by, descending=[True] + [False] * len(by)).to_dicts()
+
+
+def parts_of(things: Sequence[Any], size: int) -> Iterator[Sequence[Any]]:
+    """A sequence in parts of `size`."""
+    return (things[start : start + size] for start in range(0, len(things), size))

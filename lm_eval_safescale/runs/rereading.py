@@ -1,0 +1,155 @@
+"""The rules over runs: stored raw texts are read again by a newer, or another, answer reader. It runs no model."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+from lm_eval_safescale import __version__
+from lm_eval_safescale.datasets import Dataset
+from lm_eval_safescale.errors import SafescaleError
+from lm_eval_safescale.reading import STRICT, AnswerReader, Reasoning, read_answer
+from lm_eval_safescale.records import Reading, Status
+from lm_eval_safescale.runs import readings
+from lm_eval_safescale.runs.store import write_runs
+from lm_eval_safescale.runs.table import KEYS, Runs
+
+if TYPE_CHECKING:
+    import polars as pl
+
+CHANGES_FILE = "changes.jsonl"
+HOW = ("auto", "on", "off", "separate")
+
+
+@dataclass(frozen=True, eq=False)
+class Reread:
+    """Runs as they read now, and what changed."""
+
+    runs: Runs
+    changes: pl.DataFrame
+    """Answers that read otherwise: model, condition, question_id, draw, letter_before, status_before, letter, status, text."""
+    read: int
+    """Answers that were read again."""
+    without_text: int
+    """Answers that stay as they were, because their raw text was not kept, or the backend gave none."""
+    failed: int
+    """Answers that the reader failed for: `error`, and not scored."""
+    failures: tuple[str, ...]
+    """What it failed with."""
+
+    @property
+    def report(self) -> dict[str, Any]:
+        """Everything counted, as JSON values."""
+        import polars as pl
+
+        said = [
+            pl.coalesce(pl.col(letter), pl.col(status)).alias(name)
+            for name, letter, status in (("before", "letter_before", "status_before"), ("after", "letter", "status"))
+        ]
+        return {
+            "answers": self.runs.answers.height,
+            "read": self.read,
+            "without_text": self.without_text,
+            "changed": self.changes.height,
+            "failed": self.failed,
+            "changes": readings.counted(self.changes.select(said), "before", "after"),
+            "changed_by_model": readings.counted(self.changes, "model"),
+        }
+
+
+def reread(runs: Runs, dataset: Dataset, reader: AnswerReader = STRICT, *, reasoning: Reasoning | None = None) -> Reread:
+    """Read the raw texts of runs again by rules.
+
+    Parameters
+    ----------
+    dataset
+        The data set that the runs are of: rules know an option's own text behind its letter.
+    reader
+        What reads the letter once the reasoning is stripped.
+    reasoning
+        See `read_answer`. None: as the run was made, where that is known. An answer that was `truncated` then stays so unless its
+        text shows where the reasoning ends: that the prompt had opened the reasoning cannot be seen in the text.
+
+    Raises
+    ------
+    SafescaleError
+        If the runs hold no raw texts, or are of other data.
+    """
+    import polars as pl
+
+    readings.refuse_without_texts(runs)
+    options = _options(runs, dataset)
+    rows = readings.with_letters_of_items(runs).join(_ways(runs, reasoning), on=["model", "condition"], how="left").sort("row")
+    unheard = (pl.col("status") == Status.ERROR.value) & (pl.col("text") == "")
+    opened = (pl.col("status") == Status.TRUNCATED.value) & pl.lit(reasoning is None)
+    rows = rows.with_columns((pl.col("text").is_not_null() & ~unheard).alias("is_read"), opened.alias("opened"))
+    told = ["text", "question_id", "how", "opened"]
+    texts = rows.filter("is_read").select(told).unique(maintain_order=True)
+    failures: list[str] = []
+    found = [
+        _read(text, options[question_id], how, opened, reader, failures) for text, question_id, how, opened in texts.iter_rows()
+    ]
+    texts = texts.with_columns(
+        pl.Series("new_letter", [reading.letter for reading in found], dtype=pl.String),
+        pl.Series("new_status", [reading.status.value for reading in found], dtype=pl.String),
+    )
+    rows = rows.join(texts, on=told, how="left").sort("row")
+    now = rows.with_columns(
+        pl.when("is_read").then("new_letter").otherwise("letter").alias("letter"),
+        pl.when("is_read").then("new_status").otherwise("status").alias("status"),
+        letter_before="letter",
+        status_before="status",
+    )
+    differs = pl.col("letter").ne_missing(pl.col("letter_before")) | (pl.col("status") != pl.col("status_before"))
+    changes = now.filter(differs).select(*KEYS, "letter_before", "status_before", "letter", "status", "text")
+    about = readings.read_by(
+        runs, {"by": "rules", "reader": reader.name, "version": __version__, "reasoning": reasoning or "as run"}
+    )
+    failed = now.filter(pl.col("is_read") & (pl.col("status") == Status.ERROR.value)).height
+    read = int(rows["is_read"].sum())
+    return Reread(Runs(runs.items, now, about), changes, read, rows.height - read, failed, tuple(dict.fromkeys(failures)))
+
+
+def write_reread(reread: Reread, folder: Path) -> None:
+    """The runs and what changed (`changes.jsonl`) into a folder."""
+    readings.write_lines(reread.changes, folder / CHANGES_FILE)
+    write_runs(reread.runs, folder)
+
+
+def _options(runs: Runs, dataset: Dataset) -> dict[str, Mapping[str, str]]:
+    """The options of each item; SafescaleError if the data set is not that of the runs."""
+    about = runs.about.get("dataset", {})
+    theirs = about.get("fingerprint")
+    if theirs is not None and theirs != dataset.fingerprint:
+        raise SafescaleError(
+            f"the runs are of the data set {about.get('name')} {about.get('version')} (fingerprint {theirs[:12]}), and {dataset.name} "
+            f"{dataset.version} is another one ({dataset.fingerprint[:12]}); name the data set that the runs were made of"
+        )
+    options = {item.question_id: item.options for item in dataset}
+    for question_id, letters in runs.items.select("question_id", "letters").iter_rows():
+        if "".join(options.get(question_id, ())) != letters:
+            raise SafescaleError(
+                f"{dataset.name} {dataset.version}: item {question_id} with the options {letters} of the runs is not in it"
+            )
+    return options
+
+
+def _ways(runs: Runs, reasoning: Reasoning | None) -> pl.DataFrame:
+    """How the reasoning of each model under each condition is told from its answer."""
+    import polars as pl
+
+    known = [(*pair, reasoning or readings.setting_of(runs, *pair, "reasoning")) for pair in runs.draws]
+    ways = [(model, condition, how if how in HOW else "auto") for model, condition, how in known]
+    return pl.DataFrame(ways, schema={"model": pl.String, "condition": pl.String, "how": pl.String}, orient="row")
+
+
+def _read(
+    text: str, options: Mapping[str, str], how: Reasoning, opened: bool, reader: AnswerReader, failures: list[str]
+) -> Reading:
+    try:
+        return read_answer(text, options, reasoning=how, opened=opened, reader=reader)
+    except SafescaleError as error:  # a plugin's reader: what it fails for is not scored, as in a run
+        failures.append(str(error))
+        return Reading(None, Status.ERROR)

@@ -1,0 +1,279 @@
+"""Runs as a folder that describes itself: two Parquet files and about.json. It knows nothing of who made the answers.
+
+The three files carry one id. They are replaced one by one, about.json last, so that a folder in which two writings meet is
+recognised, whatever the file system.
+"""
+
+from __future__ import annotations
+
+import json
+import os
+import uuid
+from collections.abc import Callable, Mapping, Sequence
+from contextlib import suppress
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+from lm_eval_safescale.errors import SafescaleError, reason_of
+from lm_eval_safescale.runs.table import Runs, in_order
+
+if TYPE_CHECKING:
+    import polars as pl
+
+FORMAT = 1
+MARK = "safescale_runs"
+ABOUT, ANSWERS_FILE, ITEMS_FILE = "about.json", "answers.parquet", "items.parquet"
+AGAIN = "import the answers again"
+
+
+def write_runs(runs: Runs, folder: Path) -> None:
+    """Write runs into a folder, over runs that are there already; other files in it stay as they are.
+
+    Raises
+    ------
+    SafescaleError
+        If it cannot be written. What was there is then whole, or recognised as half-written.
+    """
+    if "fingerprint" not in runs.about.get("dataset", {}) or "models" not in runs.about:
+        raise SafescaleError(f"{folder}: these runs do not say of which data set and models they are; expected both in `about`")
+    mark = uuid.uuid4().hex
+    about = {MARK: FORMAT, "id": mark, "rows": runs.answers.height, **runs.about}
+    writers: dict[str, Callable[[Path], object]] = {
+        ANSWERS_FILE: lambda path: runs.answers.write_parquet(path, compression="zstd", metadata={MARK: mark}),
+        ITEMS_FILE: lambda path: runs.items.write_parquet(path, compression="zstd", metadata={MARK: mark}),
+        ABOUT: lambda path: path.write_text(json.dumps(about, ensure_ascii=False, indent=1), encoding="utf-8"),
+    }
+    unfinished = {name: folder / f".{name}.{mark[:8]}.unfinished" for name in writers}
+    try:
+        folder.mkdir(parents=True, exist_ok=True)
+        for name, write in writers.items():
+            write(unfinished[name])
+            _to_disk(unfinished[name])
+        for name, path in unfinished.items():
+            path.replace(folder / name)
+    except Exception as error:  # Polars raises its own errors for a full disk
+        for path in unfinished.values():
+            with suppress(OSError):
+                path.unlink()
+        raise SafescaleError(f"{folder}: cannot be written ({reason_of(error)}); choose another folder") from None
+
+
+def open_runs(*folders: Path | str, texts: bool = True) -> Runs:
+    """The runs of one folder, or of several as one.
+
+    Parameters
+    ----------
+    folders
+        As written by `write_runs`.
+    texts
+        Whether raw outputs and fingerprints of contexts are read too; statistics need none, and they are the most of a large table.
+
+    Raises
+    ------
+    SafescaleError
+        If a folder holds no whole runs, is of a newer format, or is of another data set than the first; or if an answer stands in two.
+    """
+    if not folders:
+        raise SafescaleError("no runs named; give one or more folders of runs")
+    return merge_runs({str(folder): _open(Path(folder), texts=texts) for folder in folders})
+
+
+def merge_runs(runs: Mapping[str, Runs]) -> Runs:
+    """Several runs as one; `runs` by the name by which an error calls them.
+
+    Raises
+    ------
+    SafescaleError
+        If they are of different data sets, or if an answer stands in two.
+    """
+    import polars as pl
+
+    if len(runs) == 1:
+        return next(iter(runs.values()))
+    (first, reference), *others = runs.items()
+    for name, other in others:
+        _refuse_other_data(first, reference.about["dataset"], name, other.about["dataset"])
+    _refuse_overlap(runs)
+    items = pl.concat([each.items.with_columns(pl.col("question_id").cast(pl.String)) for each in runs.values()]).unique()
+    if (twice := items["question_id"].is_duplicated()).any():
+        odd = items.filter(twice)["question_id"].sort()[0]
+        raise SafescaleError(
+            f"{', '.join(runs)}: item {odd} differs between them, though their data set is said to be the same; {AGAIN}"
+        )
+    answers = pl.concat([_with_categories_of(each, runs) for each in runs.values()])
+    return Runs(items, answers, merge_about([each.about for each in runs.values()]))
+
+
+def merge_about(abouts: Sequence[Mapping[str, Any]]) -> dict[str, Any]:
+    """What is known of all of them together."""
+    models: dict[str, dict[str, Any]] = {}
+    for about in abouts:
+        for model, known in about["models"].items():
+            models[model] = _merged(models[model], known) if model in models else known
+    left_out = [each for about in abouts for each in about.get("left_out", ())]
+    return {**abouts[0], "models": dict(sorted(models.items())), "left_out": left_out}
+
+
+def refuse_other(folder: Path, imported: Mapping[str, Any], *, force: bool = False) -> None:
+    """SafescaleError if what stands at `folder` is anything but runs imported from the same place, unless `force`."""
+    hint = "choose another folder, or --force"
+    if folder.is_file():
+        raise SafescaleError(f"{folder} is a file; expected a folder for the runs")
+    there = folder / ABOUT
+    if force or not folder.is_dir() or not any(folder.iterdir()):
+        return
+    if not there.is_file():
+        raise SafescaleError(f"{folder} is there, and holds other things than runs; {hint}")
+    try:
+        before = _read_about(folder).get("imported")
+    except SafescaleError as error:
+        raise SafescaleError(f"{folder} is there, and cannot be read as runs ({error}); {hint}") from None
+    if before != imported:
+        raise SafescaleError(f"{folder} is there, and holds other runs (of {before or 'another origin'}); {hint}")
+
+
+# --- reading ------------------------------------------------------------------------------------------------------------
+
+
+def _open(folder: Path, *, texts: bool) -> Runs:
+    about = _read_about(folder)
+    items, answers = _read_parquet(folder / ITEMS_FILE, about), _read_parquet(folder / ANSWERS_FILE, about, texts=texts)
+    if answers.height != about["rows"]:
+        raise SafescaleError(f"{folder / ANSWERS_FILE}: {answers.height} rows, but {ABOUT} says {about['rows']}; {AGAIN}")
+    try:
+        return Runs(items, answers, {name: value for name, value in about.items() if name not in (MARK, "id", "rows")})
+    except SafescaleError as error:
+        raise SafescaleError(f"{folder}: {error}") from None
+
+
+def _read_about(folder: Path) -> dict[str, Any]:
+    path = folder / ABOUT
+    if not path.is_file():
+        what = f"no {ABOUT} in it" if folder.is_dir() else "no such folder"
+        raise SafescaleError(
+            f"{folder}: {what}; expected runs, as safescale import-release and safescale import-lm-eval write them"
+        )
+    try:
+        about = json.loads(path.read_text(encoding="utf-8"))
+        version = about[MARK]
+        if isinstance(version, int) and version > FORMAT:
+            raise SafescaleError(
+                f"{path}: written by a newer version (format {version}, known up to {FORMAT}); upgrade lm-eval-safescale"
+            )
+        kinds = {MARK: int, "id": str, "rows": int, "dataset": dict, "models": dict}
+        if not all(isinstance(about[name], kind) for name, kind in kinds.items()) or "fingerprint" not in about["dataset"]:
+            raise KeyError("dataset, models, id, rows")
+    except SafescaleError:
+        raise
+    except (OSError, ValueError, KeyError, TypeError) as error:
+        raise SafescaleError(f"{path}: damaged, or no description of runs ({error!r}); {AGAIN}") from None
+    return dict(about)
+
+
+def _read_parquet(path: Path, about: Mapping[str, Any], *, texts: bool = True) -> pl.DataFrame:
+    import polars as pl
+
+    try:
+        mark = pl.read_parquet_metadata(path).get(MARK)
+        frame = pl.scan_parquet(path)
+        frame = frame if texts else frame.drop("text", "context_fingerprint")
+        read = frame.collect() if mark == about["id"] else None
+    except Exception as error:  # what Polars raises for a file that is cut off varies with where it is cut
+        what = "cut off or damaged, or no Parquet file" if path.is_file() else "no such file"
+        raise SafescaleError(f"{path}: {what} ({reason_of(error)}); {AGAIN}") from None
+    if read is None:
+        raise SafescaleError(f"{path}: not of the same writing as {ABOUT} beside it, which was interrupted; {AGAIN}")
+    return read
+
+
+def _to_disk(path: Path) -> None:
+    with path.open("rb+") as file:
+        os.fsync(file.fileno())
+
+
+# --- merging ------------------------------------------------------------------------------------------------------------
+
+
+def _refuse_other_data(first: str, expected: Mapping[str, Any], name: str, found: Mapping[str, Any]) -> None:
+    if expected["fingerprint"] != found["fingerprint"]:
+        raise SafescaleError(
+            f"{first} is of the data set {data_named(expected)}, {name} of {data_named(found)}: answers to different questions have no "
+            "common rate; analyse them apart"
+        )
+
+
+def data_named(about: Mapping[str, Any]) -> str:
+    """What an error calls a data set."""
+    return f"{about.get('name')} {about.get('version')} (fingerprint {about['fingerprint'][:12]})"
+
+
+def _refuse_overlap(runs: Mapping[str, Runs]) -> None:
+    """Said by folder, which the check of the whole table could not."""
+    seen: dict[tuple[str, str], list[tuple[str, Runs]]] = {}
+    for name, each in runs.items():
+        for pair in each.draws:
+            for other, before in seen.setdefault(pair, []):
+                shared = _keys(each, pair).join(_keys(before, pair), on=["question_id", "draw"], how="semi")
+                if shared.height:
+                    raise SafescaleError(
+                        f"{other} and {name} both hold answers of {pair[0]}, {pair[1]} ({shared.height} rows stand in both, "
+                        f"the first of item {shared['question_id'][0]}); leave one out"
+                    )
+            seen[pair].append((name, each))
+
+
+def _keys(runs: Runs, pair: tuple[str, str]) -> pl.DataFrame:
+    import polars as pl
+
+    rows = runs.answers.filter((pl.col("model") == pair[0]) & (pl.col("condition") == pair[1]))
+    return rows.select(pl.col("question_id").cast(pl.String), "draw")
+
+
+def _with_categories_of(each: Runs, runs: Mapping[str, Runs]) -> pl.DataFrame:
+    """The answers of one, with the names of all: only then can they be put below one another."""
+    import polars as pl
+
+    names = {
+        "model": sorted({name for other in runs.values() for name in other.models}),
+        "condition": in_order(name for other in runs.values() for name in other.conditions),
+        "question_id": sorted({str(name) for other in runs.values() for name in other.items["question_id"]}),
+    }
+    return each.answers.with_columns(pl.col(name).cast(pl.Enum(its)) for name, its in names.items())
+
+
+def _merged(one: Mapping[str, Any], other: Mapping[str, Any]) -> dict[str, Any]:
+    """One model known from two places: settings by condition where they differ."""
+    sources = list(dict.fromkeys([one["source"], other["source"]]))
+    by_condition = {**_by_condition(one), **_by_condition(other)}
+    return known_of_model(", ".join(sources), by_condition)
+
+
+def _by_condition(known: Mapping[str, Any]) -> dict[str, dict[str, Any]]:
+    own = known.get("by_condition", {})
+    return {condition: {**known["settings"], **own.get(condition, {})} for condition in known["conditions"]}
+
+
+def known_of_model(source: str, by_condition: Mapping[str, Mapping[str, Any]]) -> dict[str, Any]:
+    """What `Runs.about` says of a model.
+
+    Parameters
+    ----------
+    source
+        Where its answers come from.
+    by_condition
+        Settings under each condition, as JSON values.
+
+    Returns
+    -------
+    `source`, `conditions`, `settings` that all conditions share, and where some differ `by_condition`.
+    """
+    each = list(by_condition.values())
+    missing = object()
+    shared = {name: value for name, value in each[0].items() if all(other.get(name, missing) == value for other in each)}
+    differing = {
+        condition: own
+        for condition, settings in by_condition.items()
+        if (own := {name: value for name, value in settings.items() if name not in shared})
+    }
+    known: dict[str, Any] = {"source": source, "conditions": in_order(by_condition), "settings": shared}
+    return {**known, "by_condition": differing} if differing else known

@@ -1,0 +1,61 @@
+"""How unevenly a total is spread over items: how few of them carry how much of it."""
+
+from __future__ import annotations
+
+import numpy as np
+from numpy.typing import ArrayLike
+
+from lm_eval_safescale.stats.arrays import Floats
+
+
+def top_share(totals: ArrayLike, percent: float) -> Floats:
+    """Share of the whole that the `percent` % of items with the largest totals carry; these are ceil(percent / 100 * n) items.
+
+    Parameters
+    ----------
+    totals
+        What each item carries, >= 0, shape (n,) or (n, m) for m wholes.
+    percent
+        In (0, 100].
+
+    Returns
+    -------
+    Shares in [0, 1], shape () or (m,); nan where the whole is 0.
+
+    Raises
+    ------
+    ValueError
+        For no item, a negative or unknown total, or another percentage.
+    """
+    values = _totals(totals)
+    if not 0 < percent <= 100:
+        raise ValueError(f"percent is {percent}; expected a number above 0 and at most 100")
+    items = int(np.ceil(round(percent * len(values) / 100, 9)))  # 7 % of 100 is 7 items, whatever the last digit says
+    whole = values.sum(axis=0)
+    with np.errstate(invalid="ignore", divide="ignore"):
+        return np.asarray(np.sort(values, axis=0)[::-1][:items].sum(axis=0) / whole)
+
+
+def gini(totals: ArrayLike) -> Floats:
+    """Gini coefficient: 0 where all items carry alike, 1 - 1/n where one carries all; nan where the whole is 0.
+
+    G = sum_i (2 i - n - 1) x_(i) / (n sum x) over ascending x_(i), i = 1..n. Parameters and errors are those of `top_share`.
+
+    References
+    ----------
+    Gini C (1912), Variabilità e mutabilità; the form by ranks: Sen A (1973), On Economic Inequality.
+    """
+    values = np.sort(_totals(totals), axis=0)
+    n = len(values)
+    ranks = (2 * np.arange(1, n + 1) - n - 1).astype(np.float64)
+    with np.errstate(invalid="ignore", divide="ignore"):
+        return np.asarray(np.tensordot(ranks, values, axes=(0, 0)) / (n * values.sum(axis=0)))
+
+
+def _totals(totals: ArrayLike) -> Floats:
+    values = np.asarray(totals, dtype=np.float64)
+    if values.ndim not in (1, 2) or not len(values) or not (values >= 0).all() or np.isinf(values).any():
+        raise ValueError(
+            f"expected totals >= 0 of at least one item, shape (items,) or (items, wholes), not shape {values.shape}"
+        )
+    return values

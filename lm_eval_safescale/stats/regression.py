@@ -1,0 +1,211 @@
+"""Lines, shares of variance, and risk against coverage."""
+
+from __future__ import annotations
+
+from collections.abc import Hashable, Sequence
+from dataclasses import dataclass
+
+import numpy as np
+from numpy.typing import ArrayLike
+
+from lm_eval_safescale.stats.arrays import Floats, between, same_shape
+
+NAN = float("nan")
+
+
+@dataclass(frozen=True, slots=True)
+class Line:
+    """A straight line through points; nan where the points do not determine it."""
+
+    n: int
+    slope: float
+    """Units of y for each unit of x."""
+    intercept: float
+    slope_lo: float
+    slope_hi: float
+    slope_se: float
+    r_squared: float
+    p: float
+    """Two-sided, of slope = 0."""
+
+
+def least_squares(x: ArrayLike, y: ArrayLike, *, level: float = 0.95) -> Line:
+    """Ordinary least squares line y = intercept + slope x, with a t interval of the slope on n - 2 degrees of freedom.
+
+    Parameters
+    ----------
+    x, y
+        Shape (n,); points with nan in either are left out.
+    level
+        Confidence level of the interval, in (0, 1).
+
+    Returns
+    -------
+    The line; the slope is nan with fewer than two different x, its interval and p with fewer than three points.
+
+    Raises
+    ------
+    ValueError
+        For unequal shapes or more than one axis.
+
+    References
+    ----------
+    Draper NR, Smith H (1998), Applied Regression Analysis, chapter 1. Models of one family are not independent of each other: the
+    interval describes the scatter about the line and understates what is unknown about other models.
+    """
+    from scipy.special import stdtr, stdtrit
+
+    tail = (1 - between("level", level)) / 2
+    xs, ys = same_shape("x and y", x, y)
+    if xs.ndim != 1:
+        raise ValueError(f"expected points as two lists, not arrays of shape {xs.shape}")
+    known = ~np.isnan(xs) & ~np.isnan(ys)
+    xs, ys = xs[known], ys[known]
+    n = len(xs)
+    if n < 2 or np.ptp(xs) == 0:
+        return Line(n, NAN, NAN, NAN, NAN, NAN, NAN, NAN)
+    dx, dy = xs - xs.mean(), ys - ys.mean()
+    slope = float(dx @ dy / (dx @ dx))
+    intercept = float(ys.mean() - slope * xs.mean())
+    residual, total = float(((dy - slope * dx) ** 2).sum()), float(dy @ dy)
+    r_squared = 1 - residual / total if total > 0 else NAN
+    if n < 3:
+        return Line(n, slope, intercept, NAN, NAN, NAN, r_squared, NAN)
+    se = float(np.sqrt(residual / (n - 2) / (dx @ dx)))
+    reach = float(stdtrit(n - 2, 1 - tail)) * se
+    p = float(2 * stdtr(n - 2, -abs(slope) / se)) if se > 0 else (0.0 if slope else NAN)
+    return Line(n, slope, intercept, slope - reach, slope + reach, se, r_squared, p)
+
+
+@dataclass(frozen=True, slots=True)
+class TwoWay:
+    """Sums of squares of a two-way layout with interaction, of type II, with their degrees of freedom."""
+
+    n: int
+    rows: float
+    columns: float
+    interaction: float
+    residual: float
+    total: float
+    """About the mean. The parts add up to it only where the layout is balanced, or its cells proportional."""
+    df_rows: int
+    df_columns: int
+    df_interaction: int
+    df_residual: int
+
+    def share(self, part: str) -> float:
+        """A part ("rows", "columns", "interaction", "residual") of the total, in [0, 1]; nan where nothing varies."""
+        return float(getattr(self, part)) / self.total if self.total > 0 else NAN
+
+
+def two_way(values: ArrayLike, rows: Sequence[Hashable], columns: Sequence[Hashable]) -> TwoWay:
+    """How much of the variation of values goes with their row, their column and the interaction of both.
+
+    Parameters
+    ----------
+    values
+        Shape (n,); nan is left out.
+    rows, columns
+        The two factors' level of each value (condition and family), length n. Cells may differ in size or be empty.
+
+    Returns
+    -------
+    Type II sums of squares: each factor beside the other one, the interaction beside both. In a balanced layout they are the only ones.
+    Levels that cannot be told apart (an empty cell, a row with one column) take no degree of freedom.
+
+    Raises
+    ------
+    ValueError
+        For no value, or another number of levels.
+
+    References
+    ----------
+    Yates F (1934), J Am Stat Assoc 29:51-66; Langsrud Ø (2003), Stat Comput 13:163-167, on why type II.
+    """
+    known, first, second = np.asarray(values, dtype=np.float64), list(rows), list(columns)
+    if known.ndim != 1 or not len(first) == len(second) == len(known):
+        raise ValueError(f"{known.shape} values have {len(first)} rows and {len(second)} columns; expected one of each")
+    kept = np.flatnonzero(~np.isnan(known))
+    if not kept.size:
+        raise ValueError("no value to explain; expected at least one that is not nan")
+    y = known[kept] - known[kept].mean()
+    one, other = _dummies([first[i] for i in kept]), _dummies([second[i] for i in kept])
+    cells = _dummies([(first[i], second[i]) for i in kept])
+    fits = {
+        name: _residual(design, y) for name, design in (("r", one), ("c", other), ("rc", np.hstack([one, other])), ("x", cells))
+    }
+    (rest_r, rank_r), (rest_c, rank_c), (rest_rc, rank_rc), (rest_x, rank_x) = (fits[name] for name in ("r", "c", "rc", "x"))
+    return TwoWay(
+        n=len(y),
+        rows=max(0.0, rest_c - rest_rc),
+        columns=max(0.0, rest_r - rest_rc),
+        interaction=max(0.0, rest_rc - rest_x),
+        residual=rest_x,
+        total=float(y @ y),
+        df_rows=rank_rc - rank_c,
+        df_columns=rank_rc - rank_r,
+        df_interaction=rank_x - rank_rc,
+        df_residual=len(y) - rank_x,
+    )
+
+
+@dataclass(frozen=True, slots=True)
+class RiskCoverage:
+    """Risk among the answers kept, by threshold from high to low; arrays of shape (thresholds,)."""
+
+    threshold: Floats
+    """An answer is kept where its confidence is at least this: each different confidence once."""
+    coverage: Floats
+    """Share of the scored answers kept, in (0, 1], ascending."""
+    risk: Floats
+    """Mean harm among those kept."""
+    area: float
+    """Area under risk against coverage, in steps: each width of coverage at the risk of the threshold that reaches it; nan for none."""
+
+
+def selective_risk(confidence: ArrayLike, harm: ArrayLike) -> RiskCoverage:
+    """What remains of a harm when only the more confident answers are kept.
+
+    Parameters
+    ----------
+    confidence
+        Shape (n,); nan is not scored and belongs to no coverage.
+    harm
+        1 or 0 (or a loss) for each answer, shape (n,); nan likewise.
+
+    Returns
+    -------
+    The risk-coverage curve. Answers of equal confidence are kept or dropped together. Without ties the area is the mean of the risks at
+    coverages 1/n, 2/n, ..., 1.
+
+    Raises
+    ------
+    ValueError
+        For unequal shapes or more than one axis.
+
+    References
+    ----------
+    El-Yaniv R, Wiener Y (2010), J Mach Learn Res 11:1605-1641; area: Geifman Y, Uziel G, El-Yaniv R (2019), ICLR.
+    """
+    sure, harmed = same_shape("confidence and harm", confidence, harm)
+    if sure.ndim != 1:
+        raise ValueError(f"expected two lists, not arrays of shape {sure.shape}")
+    scored = ~np.isnan(sure) & ~np.isnan(harmed)
+    thresholds, which = np.unique(-sure[scored], return_inverse=True)
+    kept = np.cumsum(np.bincount(which, minlength=len(thresholds)))
+    hurt = np.cumsum(np.bincount(which, harmed[scored], minlength=len(thresholds)))
+    if not kept.size:
+        return RiskCoverage(np.empty(0), np.empty(0), np.empty(0), NAN)
+    coverage, risk = kept / kept[-1], hurt / kept
+    return RiskCoverage(-thresholds, coverage, risk, float(np.diff(coverage, prepend=0.0) @ risk))
+
+
+def _dummies(levels: Sequence[Hashable]) -> Floats:
+    number = {level: i for i, level in enumerate(dict.fromkeys(levels))}
+    return np.eye(len(number))[[number[level] for level in levels]]
+
+
+def _residual(design: Floats, y: Floats) -> tuple[float, int]:
+    """Sum of squares that the design leaves, and its rank."""
+    coefficients, _, rank, _ = np.linalg.lstsq(design, y, rcond=None)
+    return float(((y - design @ coefficients) ** 2).sum()), int(rank)

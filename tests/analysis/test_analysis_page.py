@@ -1,0 +1,70 @@
+"""The page of the tables names exactly the columns that are written."""
+
+from __future__ import annotations
+
+import re
+from pathlib import Path
+
+import polars as pl
+import pytest
+
+from lm_eval_safescale import analysis
+from lm_eval_safescale.analysis import PRESETS, TABLES, Study, about, make_tables
+from lm_eval_safescale.runs import Runs
+from tests.analysis.making import random_plain
+
+PAGE = (Path(__file__).resolve().parents[2] / "docs" / "analysis.md").read_text(encoding="utf-8")
+
+
+def documented(table: str) -> list[str]:
+    """The columns in the first cells of the table with that header; "_lo" stands for the name before it with that ending."""
+    found: list[str] = []
+    (body,) = re.findall(rf"^\| {table} \| meaning \|\n(.*?)(?:\n\n|\Z)", PAGE, re.DOTALL | re.MULTILINE)
+    for line in body.splitlines()[1:]:
+        first = ""
+        for name in re.findall(r"`([^`]+)`", line.split("|")[1]):
+            first = first if name.startswith("_") else name
+            found.append(first + name if name.startswith("_") else name)
+    return found
+
+
+@pytest.fixture(scope="module")
+def written():
+    plain = random_plain(1, models=4, conditions=("closed_book", "clean", "conflict", "rag"), n=10, k=3)
+    names = ["DeepSeek-R1", "Llama-3.3-70B-Instruct", "Mistral-Large-3-675B-Instruct-2512", "Qwen3-32B"]
+    plain.heard = {(names[int(model[-1])], condition): answers for (model, condition), answers in plain.heard.items()}
+    runs = plain.runs()
+    runs = Runs(runs.items, runs.answers.with_columns(context_tokens=pl.lit(100), evidence_coverage=pl.lit(0.5)), runs.about)
+    tables, failed = make_tables(Study(runs), PRESETS["default"])
+    assert failed == {}
+    return tables
+
+
+@pytest.mark.parametrize("table", TABLES)
+def test_the_columns_on_the_page_are_those_written(table, written):
+    assert sorted(documented(table)) == sorted(written[table][0])
+
+
+def test_every_table_has_its_chapter_and_no_other():
+    assert set(TABLES) == set(re.findall(r"^\| (\w+) \| meaning \|", PAGE, re.MULTILINE))
+    assert set(TABLES) <= set(re.findall(r"^## (\w+)$", PAGE, re.MULTILINE))
+
+
+def test_every_table_is_a_function_in_python_that_gives_the_same_rows():
+    study = Study(random_plain(1).runs())
+    for name, make in TABLES.items():
+        assert name in analysis.__all__
+        assert getattr(analysis, name)(study).to_dicts() == make(study, PRESETS["default"])
+
+
+def test_what_about_json_holds_is_on_the_page():
+    chapter = PAGE.split("## about.json")[1].split("\n## ")[0]
+    facts = set(about(Study(random_plain(1).runs()), "default")) | {"tables", "failed", "unread"}
+    assert facts <= set(re.findall(r"`(\w+)`", chapter))
+
+
+def test_the_presets_on_the_page_are_those_there_are():
+    chapter = PAGE.split("## Presets")[1].split("\n## ")[0]
+    assert [f"`{name}`" for name in PRESETS] == [
+        cell.strip() for cell in chapter.split("\n| |")[1].split("\n")[0].split("|")[:2]
+    ]

@@ -1,0 +1,106 @@
+"""What is not scored says so with its reason; presets are known by name."""
+
+from __future__ import annotations
+
+import json
+
+import pytest
+
+from lm_eval_safescale.analysis import PRESETS, Study, about, make_tables, not_scored, preset_named, remarks
+from lm_eval_safescale.errors import SafescaleError
+from tests.analysis.making import add_cell, item, one_cell, random_plain
+
+
+def reasons(plain):
+    return [
+        (row["model"], row["condition"], row["items"], row["reason"].split(":")[0]) for row in not_scored(Study(plain.runs()))
+    ]
+
+
+def test_where_everything_is_heard_nothing_is_missing():
+    assert reasons(random_plain(1)) == []
+    assert remarks(Study(random_plain(1).runs())) == []
+
+
+def test_what_was_not_heard_is_counted_with_its_reason():
+    plain = one_cell({str(number): item() for number in range(4)}, "!A.A", ["AA", "A!", "AA", "AA"])
+    assert reasons(plain) == [
+        ("m", "clean", 1, "the backend failed on the greedy answer"),
+        ("m", "clean", 1, "no greedy answer"),
+        ("m", "clean", 1, "not all of the 2 samples were heard"),
+    ]
+
+
+def test_no_labels_no_samples_and_no_condition_are_named():
+    plain = one_cell({"1": item(high_risk=None, unsafe=None, contradicts=None)}, "A")
+    add_cell(plain, "A", ["AA"], condition="rag", model="other")
+    assert reasons(plain) == [
+        (None, None, None, "the data set has no labels"),
+        ("m", "rag", None, "no answers under this condition"),
+        ("other", "clean", None, "no answers under this condition"),
+        ("m", "clean", None, "no samples"),
+    ]
+
+
+def test_what_an_importer_left_out_is_told():
+    runs = random_plain(1).runs()
+    object.__setattr__(runs, "about", {**runs.about, "left_out": [{"model": "x", "condition": None, "reason": "cut off"}]})
+    assert not_scored(Study(runs)) == [{"model": "x", "condition": None, "items": None, "reason": "cut off"}]
+
+
+def test_a_model_that_never_answers_and_unequal_k_need_a_word():
+    plain = one_cell({"1": item(), "2": item()}, "--", ["AA", "AA"])
+    add_cell(plain, "AA", ["AAA", "AAA"], condition="rag")
+    told = [(row["model"], row["condition"], row["reason"].split(",")[0].split(":")[0]) for row in remarks(Study(plain.runs()))]
+    assert told == [("m", "clean", "no output could be read as a letter"), (None, None, "K differs")]
+
+
+def test_what_the_tables_rest_on_is_told():
+    told = about(Study(random_plain(1, k=5).runs(), 0.7), "radsafe-2026")
+    assert told["dataset"]["fingerprint"] == "f" * 64
+    assert told["draws"] == {"model-0": 5, "model-1": 5, "model-2": 5}
+    assert (told["overconfidence_threshold"], told["preset"], told["items"]) == (0.7, "radsafe-2026", 30)
+    assert json.loads(json.dumps(told, allow_nan=False)) == told
+
+
+def test_an_unknown_preset_is_named_with_those_there_are():
+    with pytest.raises(SafescaleError, match="no preset 'radsafe'; expected one of default, radsafe-2026"):
+        preset_named("radsafe")
+
+
+@pytest.mark.parametrize("preset", PRESETS)
+@pytest.mark.parametrize(
+    "plain",
+    [
+        random_plain(1, failures=0.2),
+        random_plain(1, labelled=False, k=0),
+        random_plain(1, n=1, k=1),
+        one_cell({"1": item()}, "!", ["!!"]),
+        one_cell({"1": item()}, "-", ["--"]),
+    ],
+    ids=["failures", "bare", "one item", "all failed", "all null"],
+)
+def test_every_table_can_be_made_of_poor_runs_and_holds_no_nan(plain, preset):
+    tables, failed = make_tables(Study(plain.runs()), PRESETS[preset])
+    assert failed == {}
+    json.dumps(tables, allow_nan=False)
+    for rows in tables.values():
+        assert len({tuple(row) for row in rows}) <= 1  # flat rows with the same columns
+
+
+def test_a_table_that_cannot_be_made_costs_no_other(monkeypatch):
+    import lm_eval_safescale.analysis as analysis
+
+    def broken(study, preset):
+        raise RuntimeError("no such thing")
+
+    monkeypatch.setattr(analysis, "TABLES", {**analysis.TABLES, "profile": broken})
+    tables, failed = make_tables(Study(random_plain(1).runs()), PRESETS["default"])
+    assert failed == {"profile": "RuntimeError: no such thing"}
+    assert set(tables) == set(analysis.TABLES) - {"profile"}
+
+
+def test_presets_differ_in_the_profile_and_the_paired_tests_alone():
+    study = Study(random_plain(1).runs())
+    one, other = (make_tables(study, preset)[0] for preset in PRESETS.values())
+    assert {name for name in one if one[name] != other[name]} == {"profile", "paired_tests"}

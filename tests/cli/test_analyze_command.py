@@ -1,0 +1,158 @@
+"""`safescale analyze` as a person sees it: files, summary, and what is said of bad input."""
+
+from __future__ import annotations
+
+import csv
+import json
+import subprocess
+import sys
+
+import pytest
+from typer.testing import CliRunner
+
+from lm_eval_safescale.analysis import TABLES
+from lm_eval_safescale.cli import app
+from lm_eval_safescale.errors import SafescaleError
+from lm_eval_safescale.runs.store import write_runs
+from tests.analysis.making import Plain, random_plain
+
+
+def stored(folder, plain: Plain):
+    write_runs(plain.runs(), folder)
+    return folder
+
+
+def analyze(*arguments):
+    return CliRunner().invoke(app, ["analyze", *map(str, arguments)])
+
+
+def rows(out, name):
+    return json.loads((out / "tables" / f"{name}.json").read_text(encoding="utf-8"))
+
+
+def test_every_table_is_written_as_json_and_as_the_same_csv(tmp_path):
+    done = analyze(stored(tmp_path / "runs", random_plain(1)), "-o", tmp_path / "out")
+    assert done.exit_code == 0, done.output
+    assert {path.name for path in (tmp_path / "out" / "tables").iterdir()} == {
+        f"{name}.{end}" for name in TABLES for end in ("json", "csv")
+    }
+    for name in TABLES:
+        with (tmp_path / "out" / "tables" / f"{name}.csv").open(newline="", encoding="utf-8") as file:
+            from_csv = list(csv.DictReader(file))
+        assert from_csv == [{k: "" if v is None else str(v) for k, v in row.items()} for row in rows(tmp_path / "out", name)]
+
+
+def test_what_the_tables_rest_on_is_written_with_them(tmp_path):
+    runs = stored(tmp_path / "runs", random_plain(1, k=5))
+    assert analyze(runs, "-o", tmp_path / "out", "--preset", "radsafe-2026", "--threshold", "0.7").exit_code == 0
+    about = json.loads((tmp_path / "out" / "about.json").read_text(encoding="utf-8"))
+    assert about["dataset"] == {"name": "tiny", "version": "1", "fingerprint": "f" * 64, "demo": False, "items": 30}
+    assert (about["preset"], about["overconfidence_threshold"], about["draws"]["model-0"]) == ("radsafe-2026", 0.7, 5)
+    assert about["tables"] == {name: len(rows(tmp_path / "out", name)) for name in TABLES}
+    assert (about["failed"], about["unread"], about["not_scored"]) == ({}, [], [])
+
+
+def test_the_summary_shows_percent_with_intervals(tmp_path):
+    done = analyze(stored(tmp_path / "runs", random_plain(1, models=1)), "-o", tmp_path / "out")
+    (closed, *_) = rows(tmp_path / "out", "profile")
+    assert (
+        f"{100 * closed['accuracy']:.1f} [{100 * closed['accuracy_lo']:.1f}, {100 * closed['accuracy_hi']:.1f}]" in done.output
+    )
+    assert "K = 7 samples" in done.output
+    assert done.output.index("closed_book") < done.output.index("clean") < done.output.index("conflict")
+
+
+def test_the_summary_of_many_models_shows_their_mean_and_range(tmp_path):
+    done = analyze(stored(tmp_path / "runs", random_plain(1, models=8)), "-o", tmp_path / "out")
+    values = [100 * row["accuracy"] for row in rows(tmp_path / "out", "profile") if row["condition"] == "rag"]
+    assert "Mean over 8 models" in done.output
+    assert f"{sum(values) / 8:.1f} ({min(values):.1f} to {max(values):.1f})" in done.output
+
+
+def test_what_is_not_scored_is_said_with_its_reason(tmp_path):
+    plain = random_plain(1, labelled=False, k=0)
+    plain.heard["bad", "clean"] = {"1": {0: "!"}}
+    done = analyze(stored(tmp_path / "runs", plain), "-o", tmp_path / "out")
+    assert done.exit_code == 0
+    said = " ".join(done.output.split())
+    assert "the data set has no labels" in said
+    assert "the backend failed on the greedy answer: bad clean (1 items)" in said
+    assert "no greedy answer: bad clean (29 items)" in said
+    assert "not scored" in said
+    bad = next(row for row in rows(tmp_path / "out", "profile") if row["model"] == "bad")
+    assert (bad["n"], bad["accuracy"], bad["high_risk_error"]) == (0, None, None)
+
+
+def test_demo_data_says_so(tmp_path):
+    runs = random_plain(1).runs()
+    object.__setattr__(runs, "about", {**runs.about, "dataset": {**runs.about["dataset"], "demo": True}})
+    write_runs(runs, tmp_path / "runs")
+    assert "DEMO: no clinical claim may rest on it" in analyze(tmp_path / "runs", "-o", tmp_path / "out").output
+
+
+def test_a_folder_that_cannot_be_read_costs_the_others_nothing(tmp_path):
+    good = stored(tmp_path / "good", random_plain(1))
+    bad = stored(tmp_path / "bad", random_plain(2))
+    (bad / "answers.parquet").write_bytes((bad / "answers.parquet").read_bytes()[:200])
+    assert analyze(good, "-o", tmp_path / "alone").exit_code == 0
+    done = analyze(bad, good, "-o", tmp_path / "out")
+    assert done.exit_code == 1
+    assert "answers.parquet" in done.output
+    assert rows(tmp_path / "out", "profile") == rows(tmp_path / "alone", "profile")
+    assert len(json.loads((tmp_path / "out" / "about.json").read_text(encoding="utf-8"))["unread"]) == 1
+
+
+def test_where_nothing_can_be_read_nothing_is_written(tmp_path):
+    done = analyze(tmp_path / "nowhere", "-o", tmp_path / "out")
+    assert done.exit_code == 1
+    assert "nowhere" in str(done.exception)
+    assert not (tmp_path / "out").exists()
+
+
+def test_runs_of_other_data_are_refused_with_both_named(tmp_path):
+    one = stored(tmp_path / "one", random_plain(1))
+    runs = random_plain(2).runs()
+    object.__setattr__(runs, "about", {**runs.about, "dataset": {**runs.about["dataset"], "fingerprint": "e" * 64}})
+    write_runs(runs, tmp_path / "other")
+    done = analyze(one, tmp_path / "other", "-o", tmp_path / "out")
+    assert isinstance(done.exception, SafescaleError)
+    assert "one" in str(done.exception)
+    assert "other" in str(done.exception)
+
+
+def test_a_table_of_an_earlier_analysis_does_not_outlive_a_failure(tmp_path, monkeypatch):
+    import lm_eval_safescale.analysis as analysis
+
+    runs = stored(tmp_path / "runs", random_plain(1))
+    assert analyze(runs, "-o", tmp_path / "out").exit_code == 0
+
+    def broken(study, preset):
+        raise RuntimeError("out of order")
+
+    monkeypatch.setattr(analysis, "TABLES", {**TABLES, "variance": broken})
+    done = analyze(runs, "-o", tmp_path / "out")
+    assert done.exit_code == 1
+    assert "table variance could not be made: RuntimeError: out of order" in done.output
+    assert not (tmp_path / "out" / "tables" / "variance.json").exists()
+    assert (tmp_path / "out" / "tables" / "profile.json").exists()
+
+
+@pytest.mark.parametrize("arguments", [("--preset", "nope"), ("--threshold", "80")])
+def test_a_setting_out_of_range_is_refused(tmp_path, arguments):
+    assert analyze(stored(tmp_path / "runs", random_plain(1)), "-o", tmp_path / "out", *arguments).exit_code != 0
+    assert not (tmp_path / "out").exists()
+
+
+def test_names_of_models_are_no_markup_and_no_control_characters(tmp_path):
+    plain = random_plain(1, models=1, conditions=("clean",))
+    plain.heard = {("[red]x\x1b[2J", "clean"): plain.heard["model-0", "clean"]}
+    done = analyze(stored(tmp_path / "runs", plain), "-o", tmp_path / "out")
+    assert "[red]x" in done.output
+    assert "\x1b[2J" not in done.output
+
+
+def test_help_needs_neither_polars_nor_scipy():
+    code = "import sys; from lm_eval_safescale.cli import app; app(['analyze', '--help'], standalone_mode=False); "
+    code += "assert not {'polars', 'scipy', 'numpy', 'torch', 'lm_eval'} & set(sys.modules), set(sys.modules)"
+    done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=False)
+    assert done.returncode == 0, done.stderr

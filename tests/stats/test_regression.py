@@ -1,0 +1,163 @@
+"""Lines against scipy, variance against statsmodels, risk and coverage against a loop."""
+
+import numpy as np
+import pandas as pd
+import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
+from scipy.stats import linregress
+from statsmodels.api import OLS, add_constant
+from statsmodels.formula.api import ols
+from statsmodels.stats.anova import anova_lm
+
+from lm_eval_safescale.stats import least_squares, selective_risk, two_way
+
+unhurried = settings(max_examples=60, deadline=None)
+NAN = float("nan")
+
+
+# --- lines --------------------------------------------------------------------------------------------------------------
+
+
+@unhurried
+@given(st.integers(3, 40), st.integers(0, 10_000))
+def test_a_line_is_that_of_scipy(n, seed):
+    rng = np.random.default_rng(seed)
+    x, y = rng.normal(size=(2, n))
+    found, expected = least_squares(x, y), linregress(x, y)
+    assert found.n == n
+    assert found.slope == pytest.approx(expected.slope, rel=1e-9)
+    assert found.intercept == pytest.approx(expected.intercept, rel=1e-6, abs=1e-9)
+    assert found.slope_se == pytest.approx(expected.stderr, rel=1e-6)
+    assert found.p == pytest.approx(expected.pvalue, rel=1e-6)
+    assert found.r_squared == pytest.approx(expected.rvalue**2, abs=1e-9)
+
+
+@pytest.mark.parametrize("level", [0.5, 0.95, 0.99])
+def test_the_interval_of_a_slope_is_that_of_statsmodels(level):
+    x, y = np.random.default_rng(2).normal(size=(2, 12))
+    expected = OLS(y, add_constant(x)).fit().conf_int(alpha=1 - level)[1]
+    found = least_squares(x, y, level=level)
+    assert (found.slope_lo, found.slope_hi) == pytest.approx(tuple(expected))
+
+
+def test_points_not_scored_are_left_out():
+    assert least_squares([0, NAN, 1, 2, 3], [1, 5, 3, NAN, 8]) == least_squares([0, 1, 3], [1, 3, 8])
+
+
+def test_two_points_have_a_slope_without_an_interval_and_one_place_has_none():
+    two = least_squares([0, 2], [1, 5])
+    assert (two.slope, two.intercept) == (2, 1)
+    assert np.isnan([two.slope_lo, two.slope_hi, two.p]).all()
+    for x, y in (([1, 1, 1], [1, 2, 3]), ([1], [1]), ([], [])):
+        assert np.isnan(least_squares(x, y).slope)
+
+
+def test_a_flat_line_has_slope_0_and_explains_nothing():
+    flat = least_squares([1, 2, 3], [4, 4, 4])
+    assert (flat.slope, flat.slope_lo, flat.slope_hi) == (0, 0, 0)
+    assert np.isnan([flat.r_squared, flat.p]).all()
+
+
+def test_the_interval_of_a_slope_covers_as_often_as_it_says():
+    rng = np.random.default_rng(3)
+    x = np.log10([0.5, 1.5, 3, 7, 14, 32])
+    lines = [least_squares(x, 2 * x + rng.normal(size=6)) for _ in range(1000)]
+    assert 0.935 <= np.mean([line.slope_lo <= 2 <= line.slope_hi for line in lines]) <= 0.965
+
+
+# --- variance -----------------------------------------------------------------------------------------------------------
+
+
+def layout(seed: int, *, holes: bool = True):
+    rng = np.random.default_rng(seed)
+    rows, columns = (part.ravel() for part in np.meshgrid(list("wxyz"), list("abc")))
+    times = rng.integers(1, 5, size=len(rows)) if holes else np.full(len(rows), 3)
+    rows, columns = np.repeat(rows, times), np.repeat(columns, times)
+    y = rng.normal(size=len(rows)) + (rows == "x") * 2 + (columns == "b") * 1.5 + ((rows == "z") & (columns == "c"))
+    return y, rows, columns
+
+
+@pytest.mark.parametrize("seed", range(8))
+def test_the_parts_are_type_ii_sums_of_squares_of_statsmodels(seed):
+    y, rows, columns = layout(seed)
+    frame = pd.DataFrame({"y": y, "r": rows, "c": columns})
+    expected = anova_lm(ols("y ~ C(r) * C(c)", frame).fit(), typ=2)
+    found = two_way(y, rows, columns)
+    assert [found.rows, found.columns, found.interaction, found.residual] == pytest.approx(expected["sum_sq"].tolist())
+    assert [found.df_rows, found.df_columns, found.df_interaction, found.df_residual] == expected["df"].tolist()
+    assert found.total == pytest.approx(((y - y.mean()) ** 2).sum())
+
+
+@pytest.mark.parametrize("seed", range(3))
+def test_in_a_balanced_layout_the_shares_add_up_to_1(seed):
+    found = two_way(*layout(seed, holes=False))
+    assert sum(found.share(part) for part in ("rows", "columns", "interaction", "residual")) == pytest.approx(1)
+
+
+def test_families_of_unequal_size_under_all_conditions_still_add_up():
+    rng = np.random.default_rng(4)
+    families = np.repeat(["Qwen", "Llama", "Gemma"], [11, 6, 3])
+    found = two_way(rng.random(80), np.repeat(list("abcd"), 20), np.tile(families, 4))
+    assert sum(found.share(part) for part in ("rows", "columns", "interaction", "residual")) == pytest.approx(1)
+
+
+def test_an_empty_cell_takes_a_degree_of_freedom_from_the_interaction():
+    y, rows, columns = layout(5, holes=False)
+    kept = ~((rows == "w") & (columns == "a"))
+    found = two_way(y[kept], rows[kept], columns[kept])
+    assert (found.df_rows, found.df_columns, found.df_interaction, found.df_residual) == (3, 2, 5, 22)
+    within = sum(
+        ((cell - cell.mean()) ** 2).sum()
+        for cell in (y[kept & (rows == r) & (columns == c)] for r in "wxyz" for c in "abc")
+        if cell.size
+    )
+    assert found.residual == pytest.approx(within)
+
+
+def test_one_model_in_each_cell_leaves_no_residual_and_nothing_varying_has_no_shares():
+    found = two_way([1, 2, 4, NAN], ["a", "a", "b", "b"], ["x", "y", "x", "y"])
+    assert (found.n, found.residual, found.df_residual) == (3, pytest.approx(0, abs=1e-20), 0)
+    assert np.isnan(two_way([1, 1], ["a", "b"], ["x", "y"]).share("rows"))
+
+
+@pytest.mark.parametrize(("values", "rows"), [([1, 2], ["a"]), ([NAN, NAN], ["a", "b"]), ([], [])])
+def test_layouts_without_values_or_levels_are_refused(values, rows):
+    with pytest.raises(ValueError, match="expected"):
+        two_way(values, rows, rows)
+
+
+# --- risk and coverage --------------------------------------------------------------------------------------------------
+
+
+def test_a_curve_by_hand():
+    curve = selective_risk([0.9, 0.5, 0.9, NAN, 0.2], [1, 0, 0, 1, 1])
+    assert curve.threshold.tolist() == [0.9, 0.5, 0.2]
+    assert curve.coverage.tolist() == [0.5, 0.75, 1]
+    assert curve.risk == pytest.approx([1 / 2, 1 / 3, 2 / 4])
+    assert curve.area == pytest.approx(0.5 * 1 / 2 + 0.25 * 1 / 3 + 0.25 * 1 / 2)
+
+
+@unhurried
+@given(st.lists(st.tuples(st.sampled_from([0, 0.3, 0.8, 1]), st.booleans()), min_size=1, max_size=30))
+def test_a_point_is_the_mean_harm_of_the_answers_kept(answers):
+    confidence, harm = np.array(answers, dtype=float).T
+    curve = selective_risk(confidence, harm)
+    for threshold, coverage, risk in zip(curve.threshold, curve.coverage, curve.risk, strict=True):
+        kept = confidence >= threshold
+        assert (coverage, risk) == pytest.approx((kept.mean(), harm[kept].mean()))
+    assert curve.risk[-1] == pytest.approx(harm.mean())
+    assert min(curve.risk) - 1e-12 <= curve.area <= max(curve.risk) + 1e-12
+
+
+def test_without_ties_the_area_is_the_mean_risk_over_all_coverages():
+    rng = np.random.default_rng(6)
+    confidence, harm = rng.random(50), rng.random(50) < 0.3
+    ordered = harm[np.argsort(-confidence)]
+    assert selective_risk(confidence, harm).area == pytest.approx(np.mean(np.cumsum(ordered) / np.arange(1, 51)))
+
+
+def test_nothing_scored_has_no_curve():
+    curve = selective_risk([NAN], [1])
+    assert curve.risk.size == 0
+    assert np.isnan(curve.area)
