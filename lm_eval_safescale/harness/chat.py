@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import logging
+import os
 import re
 import time
 from collections.abc import Iterator, Mapping, Sequence
@@ -22,6 +23,8 @@ AUTO_BATCH, FIXED_BATCH = 256, "8"
 """Conversations handed over at once where the engine itself makes the batches; and the harness's batch size where it does not."""
 DEVICE = "cuda:0"
 """The default of the harness's command line: the processor where there is no such device."""
+IN_ORDER = ("VLLM_ENABLE_V1_MULTIPROCESSING", "0")
+"""Has vLLM put its batches together in the same way each time (its guide on reproducibility); else greedy replies vary from run to run."""
 SECRETS = ("key", "secret", "password", "auth", "header")
 logger = logging.getLogger(__name__)
 
@@ -108,6 +111,8 @@ def load_chat_model(name: str, model_args: str = "", *, batch_size: str | None =
         return Endpoint(**bind_settings(Endpoint, args, "endpoint"))
     if batch_size is None:
         batch_size = "auto" if name.startswith(("vllm", "sglang")) else FIXED_BATCH
+    if name.startswith("vllm"):
+        os.environ.setdefault(*IN_ORDER)
     try:
         backend = get_model(name).create_from_arg_obj(args, {"batch_size": batch_size, "device": device or DEVICE})
     except Exception as error:

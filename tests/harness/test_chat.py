@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import os
+
 import pytest
 
 from lm_eval_safescale.chat import ChatRequest, Endpoint, Message
@@ -109,6 +111,19 @@ def test_an_endpoint_is_made_from_its_arguments():
         "model": "some/model",
         "seed": 7,
     }
+
+
+def test_vllm_is_told_to_put_its_batches_together_in_the_same_way_each_time(monkeypatch):
+    monkeypatch.setattr("lm_eval_safescale.harness.chat.get_model", lambda name: StubLM)
+    monkeypatch.setenv("VLLM_ENABLE_V1_MULTIPROCESSING", "1")
+    load_chat_model("vllm", "pretrained=x")
+    assert os.environ["VLLM_ENABLE_V1_MULTIPROCESSING"] == "1"  # whoever sets it, means it
+    monkeypatch.delenv("VLLM_ENABLE_V1_MULTIPROCESSING")
+    load_chat_model("hf", "pretrained=x")
+    assert "VLLM_ENABLE_V1_MULTIPROCESSING" not in os.environ
+    load_chat_model("vllm", "pretrained=x")
+    assert os.environ["VLLM_ENABLE_V1_MULTIPROCESSING"] == "0"
+    monkeypatch.delenv("VLLM_ENABLE_V1_MULTIPROCESSING")
 
 
 def test_a_record_says_the_model_s_arguments_but_no_secret(monkeypatch):
