@@ -9,6 +9,7 @@ questions ("whether option B is correct") and what is ruled out ("the answer is 
 
 from __future__ import annotations
 
+import functools
 import re
 from collections.abc import Iterator, Mapping
 from itertools import islice
@@ -45,11 +46,15 @@ _BEFORE = 40
 
 def find_leaks(text: str, options: Mapping[str, str]) -> list[str]:
     """Excerpts in which a text commits to an option, in order; at most `MOST`."""
-    return [excerpt.strip()[:EXCERPT] for excerpt in islice(_found(text, _patterns(options)), MOST)] if options else []
+    return (
+        [excerpt.strip()[:EXCERPT] for excerpt in islice(_found(text, _patterns(tuple(options.items()))), MOST)]
+        if options
+        else []
+    )
 
 
-def _found(text: str, patterns: tuple[str, ...]) -> Iterator[str]:
-    spans = [match.span("at") for each in patterns for match in re.finditer(each, text, re.IGNORECASE | re.MULTILINE)]
+def _found(text: str, patterns: tuple[re.Pattern[str], ...]) -> Iterator[str]:
+    spans = [match.span("at") for each in patterns for match in each.finditer(text)]
     end = 0
     for start, stop in sorted(spans):
         if start >= end and not _OPEN.search(text[max(0, start - _BEFORE) : start]):
@@ -57,10 +62,11 @@ def _found(text: str, patterns: tuple[str, ...]) -> Iterator[str]:
             end = stop
 
 
-def _patterns(options: Mapping[str, str]) -> tuple[str, ...]:
-    """Each with what it finds as the group `at`."""
-    bare = rf"[\"'(*\[“]{{0,3}}(?-i:[{''.join(map(re.escape, options))}])(?![\w-])[\"')*\]”]{{0,3}}"
-    texts = sorted(filter(None, (each.strip().rstrip(". ") for each in options.values())), key=len, reverse=True)
+@functools.lru_cache(maxsize=1024)
+def _patterns(options: tuple[tuple[str, str], ...]) -> tuple[re.Pattern[str], ...]:
+    """Each with what it finds as the group `at`. Kept: every step of a report asks for those of its question again."""
+    bare = rf"[\"'(*\[“]{{0,3}}(?-i:[{''.join(re.escape(letter) for letter, _ in options)}])(?![\w-])[\"')*\]”]{{0,3}}"
+    texts = sorted(filter(None, (each.strip().rstrip(". ") for _, each in options)), key=len, reverse=True)
     named = "|".join(r"\s+".join(map(re.escape, each.split())) for each in texts)
     quoted = rf"(?<!\w)[\"'*“]{{0,3}}(?:{named})(?!\w)[\"'*”]{{0,3}}" if named else r"(?!)"
     ending = (
@@ -71,7 +77,7 @@ def _patterns(options: Mapping[str, str]) -> tuple[str, ...]:
     """As an answer: "B." and "B because", not "E. coli" or "A chest radiograph"."""
     either = rf"(?:{letter}|(?:{_CHOICE}\s+)?(?:(?:an?|the)\s+)?{quoted})"
     explained = rf"(?:\s*\([^()\n]{{0,100}}\)|\.?\s*[:,]?\s*{quoted},?)?"
-    return (
+    forms = (
         rf"\b(?P<at>(?:{_BEST}\s+)?{_CHOICE}(?:\s+(?:here|to\s+this\s+question))?(?:,\s+\w{{1,20}},)?[*_]{{0,2}}"
         rf"(?:\s+(?:is|would\s+be|must\s+be|should\s+be)|\s*[:=])[*_]{{0,2}}(?!\s+not\b){_DEGREE}[:\s]*{either})",
         rf"\b(?P<at>{_BEST}\s+{_CHOICE}\s*,?\s*\(\s*{bare})",
@@ -87,3 +93,4 @@ def _patterns(options: Mapping[str, str]) -> tuple[str, ...]:
         rf"\b(?P<at>(?:favou?rs?|points?\s+(?:clearly\s+)?to|supports?\s+choosing)\s+(?:the\s+)?{_CHOICE}\s+{bare})",
         rf"\b(?P<at>(?:choose|select|pick|answer\s+with)\s+(?:the\s+)?{either})",
     )
+    return tuple(re.compile(form, re.IGNORECASE | re.MULTILINE) for form in forms)

@@ -67,35 +67,34 @@ def make_contexts(
     made = [(item, draft) for item, draft in zip(items, drafts, strict=True) if not draft.failed]
     counts = tools.tokenizer.count([draft.text for _, draft in made])
     imitations, settled = _Imitations(), settling()
-    contexts = {
-        item.question_id: Context(
+    contexts = {}
+    for (item, draft), tokens in zip(made, counts, strict=True):
+        flags = imitations.of(draft, retold=builder.needs_chat)
+        if builder.needs_chat:
+            leaks = find_leaks(draft.text, item.options)
+            flags += tuple(Flag(LEAK, excerpt) for excerpt in leaks)
+            measures = measure_report(item, draft, settled) | {LEAK: float(bool(leaks))}
+        else:
+            measures = measure(item, draft, settled)
+        contexts[item.question_id] = Context(
             draft.text,
             builder.name,
             tuple(passage.ref for passage in draft.passages),
             tokens,
             tools.tokenizer.name,
             draft.truncated,
-            (*imitations.of(draft, retold=builder.needs_chat), *(leaks_in(item, draft.text) if builder.needs_chat else ())),
-            measure_report(item, draft, settled) if builder.needs_chat else measure(item, draft, settled),
+            flags,
+            measures,
             dict(draft.notes),
         )
-        for (item, draft), tokens in zip(made, counts, strict=True)
-    }
     return Made(contexts, failed)
 
 
-def leaks_in(item: Item, text: str) -> tuple[Flag, ...]:
-    """Places where a report gives the answer away."""
-    return tuple(Flag(LEAK, excerpt) for excerpt in find_leaks(text, item.options))
-
-
 def measure_report(item: Item, draft: Draft, settling: Settling | None) -> dict[str, float | None]:
-    """Of a text that retells its passages: how much of the clean evidence is in it, whether it cites what settles the question, and
-    whether it gives the answer away (1) or not (0)."""
+    """Of a text that retells its passages: how much of the clean evidence is in it, and whether it cites what settles the question."""
     coverage_of_text, _ = coverage(item.evidence.get(CLEAN), [draft.text])
     refs = [passage.ref for passage in draft.passages]
-    recalled = recall(refs, (settling or {}).get(item.question_id)) if settling is not None else None
-    return {"evidence_coverage": coverage_of_text, "recall": recalled, LEAK: float(bool(find_leaks(draft.text, item.options)))}
+    return {"evidence_coverage": coverage_of_text, "recall": recall(refs, (settling or {}).get(item.question_id))}
 
 
 def measure(item: Item, draft: Draft, settling: Settling | None) -> dict[str, float | None]:
