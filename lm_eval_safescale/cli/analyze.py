@@ -10,6 +10,7 @@ import typer
 from rich.console import Console
 from rich.text import Text
 
+from lm_eval_safescale.cli.screen import complain
 from lm_eval_safescale.cli.table import Column, print_columns
 from lm_eval_safescale.datasets import printable
 from lm_eval_safescale.errors import SafescaleError
@@ -50,9 +51,8 @@ def analyze(
     console = Console(highlight=False, emoji=False)
     _summarise(console, tables, facts, chosen.description)
     _say(console, f"{len(tables)} tables in {output / 'tables'}; what they rest on in {output / 'about.json'}")
-    complaints = Console(stderr=True, highlight=False, soft_wrap=True, emoji=False)
     for reason in (*unread, *(f"table {name} could not be made: {reason}" for name, reason in failed.items())):
-        complaints.print(Text(printable(reason)), style="red")
+        complain(reason)
     if unread or failed:
         raise typer.Exit(1)
 
