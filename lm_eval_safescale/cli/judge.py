@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
-from lm_eval_safescale.cli.screen import Progress, say, working
+from lm_eval_safescale.cli.screen import Progress, complain, say, working
 from lm_eval_safescale.errors import SafescaleError
 
 if TYPE_CHECKING:
@@ -18,6 +18,10 @@ if TYPE_CHECKING:
     from lm_eval_safescale.runs.judging import Judged
 
 MOST_REASONS = 10
+MOST_FAILED = 0.05
+"""Share of answers without a verdict from which on the command says that it failed."""
+EVERY = 30.0
+"""Seconds between two lines of progress where no terminal shows it."""
 RUNS = Annotated[Path, typer.Argument(help="A folder of runs, as the importers write it.")]
 WHAT = {
     "letter": "the judge read a letter",
@@ -54,7 +58,7 @@ def judge(
     """
     if (base_url is None) == (backend is None) or (base_url is None) != (model is None):
         raise SafescaleError(
-            "name the judge: --base-url http://HOST/v1 --model NAME for a server, or --backend vllm --model_args pretrained=NAME"
+            "name one judge: --base-url http://HOST/v1 --model NAME for a server, or --backend vllm --model_args pretrained=NAME"
         )
     from lm_eval_safescale.runs.judging import STEPS_FILE, write_judged
     from lm_eval_safescale.runs.judging import judge as judge_runs
@@ -93,31 +97,30 @@ def free_folder(runs: Path, output: Path | None, suffix: str, *, force: bool, re
 
 
 class _Progress:
-    """Tells how many texts are read; marks every thousand."""
+    """Tells how many texts are read; marks every half minute."""
 
     def __init__(self, told: Progress) -> None:
-        self._told, self._started, self._said = told, time.monotonic(), 0
+        self._told, self._started, self._said = told, time.monotonic(), time.monotonic()
 
     def __call__(self, now: Standing, before: int) -> None:
         done = before + now.asked
         line = f"{done:,} texts judged, {time.monotonic() - self._started:,.0f} s"
-        mark = done >= self._said + 1000
+        mark = time.monotonic() >= self._said + EVERY
         if mark:
-            self._said = done
+            self._said = time.monotonic()
         self._told(line, mark=mark)
 
 
 def _summary(judged: Judged, folder: Path) -> None:
     report = judged.report
     say(f"{folder}: {report['answers']:,} answers", style="bold")
-    say(f"{report['texts_asked']:,} different texts were shown to the judge ({report['texts_known']:,} known from before)")
+    shown = report["texts_asked"] - report["texts_known"]
+    say(f"{shown:,} different texts were shown to the judge now, {report['texts_known']:,} before")
     for name, count in judged.counts.items():
         if count:
             alarm = name in ("refused", "failed", "no_text")
             say(f"{count:>9,}  {WHAT[name]}", style="red" if alarm else None)
-    say(
-        f"{report['disagreements']:>9,}  read otherwise than by the rules, or refused: disagreements.jsonl, to be checked by hand"
-    )
+    say(f"{report['disagreements']:>9,}  read otherwise than before, or refused: disagreements.jsonl, to be checked by hand")
     for each in report["without_verdict_by_model"]:
         say(f"  {each['model']}: {each['rows']:,} {each['verdict']}", style="red")
     reasons = report["reasons"]
@@ -125,5 +128,10 @@ def _summary(judged: Judged, folder: Path) -> None:
         say(f"  {each['rows']:,} times: {each['reason']}", style="red")
     if len(reasons) > MOST_REASONS:
         say(f"  and {len(reasons) - MOST_REASONS} more reasons (verdicts.parquet)", style="red")
-    if judged.counts["failed"]:
-        say("With --force, the same command asks again where the judge could not be heard.")
+    if report["texts_unheard"]:
+        complain(f"{report['texts_unheard']:,} texts had no reply; with --force, the same command asks for them again")
+    if judged.counts["failed"] > sum(judged.counts.values()) * MOST_FAILED:
+        complain(
+            f"more than {MOST_FAILED:.0%} of the answers have no verdict: what is left is no fair sample, do not rest rates on it"
+        )
+        raise typer.Exit(1)
