@@ -22,8 +22,9 @@ ITEM_VALUES = (
     "dangerous_overconfidence",
     "confidence",
     "robustness",
+    "latency_s",
 )
-METRICS = (*(COLUMN.get(name, name) for name in ITEM_VALUES), "latency_s")
+METRICS = tuple(COLUMN.get(name, name) for name in ITEM_VALUES)
 ALL = "all"
 CHANGE = ("clean", "closed_book")
 """The change whose dependence on size and family is reported too: clean less closed-book (PROTOCOL §9)."""
@@ -77,7 +78,6 @@ def model_means(scores: Scores) -> Cells:
         return cells
     given = list(scores.values())
     found = {COLUMN.get(name, name): numbers(means(column(given, name))) for name in ITEM_VALUES}
-    found["latency_s"] = numbers(means(np.stack([each.cube.latency for each in given], axis=1)))
     for place, (model, condition) in enumerate(scores):
         cells[condition][model] = {metric: values[place] for metric, values in found.items()}
     return cells

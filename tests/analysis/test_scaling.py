@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
+
 import numpy as np
 import pytest
 from hypothesis import given
@@ -173,3 +175,11 @@ def test_growing_all_models_tenfold_leaves_the_slope(points):
 
 def test_nothing_asked_has_no_rows():
     assert scaling({}, PANEL) == []
+
+
+def test_the_time_of_a_request_that_failed_is_in_no_line():
+    runs = runs_of({("a1", "clean"): ["A!"]}, "AA")
+    failed = runs.answers["status"] == "error"
+    runs = replace(runs, answers=runs.answers.with_columns(latency_s=failed.cast(float) * 300 + 2))
+    row = next(row for row in scaling(scores_of(runs), PANEL) if row["metric"] == "latency_s")
+    assert row["mean"] == 2
