@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import csv
-import io
 import json
 import os
 from collections.abc import Mapping
@@ -59,12 +58,19 @@ def as_json(rows: list[Row]) -> str:
 
 def as_csv(rows: list[Row]) -> str:
     """The same with a line of column names; None is an empty cell."""
-    text = io.StringIO()
+    lines = _Lines()
     if rows:
-        writer = csv.writer(text, lineterminator="\n")
+        writer = csv.writer(lines, lineterminator="\r\n")
         writer.writerow(rows[0])
         writer.writerows(row.values() for row in rows)
-    return text.getvalue()
+    return "".join(lines)
+
+
+class _Lines(list[str]):
+    """Lines of a CSV file that end in a line feed; the writer, which ends them in both, then quotes either where a name holds it."""
+
+    def write(self, line: str) -> None:
+        self.append(line.removesuffix("\r\n") + "\n")
 
 
 def _replace(path: Path, text: str | None) -> None:
