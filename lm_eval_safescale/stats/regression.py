@@ -11,6 +11,8 @@ from numpy.typing import ArrayLike
 from lm_eval_safescale.stats.arrays import Floats, between, same_shape
 
 NAN = float("nan")
+ROUNDING = 1e-12
+"""Values this near to each other (relative to the largest, above 1) differ by the order of a sum, not in what they measure."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -64,7 +66,7 @@ def least_squares(x: ArrayLike, y: ArrayLike, *, level: float = 0.95) -> Line:
     n = len(xs)
     if n < 2 or np.ptp(xs) == 0:
         return Line(n, NAN, NAN, NAN, NAN, NAN, NAN, NAN)
-    dx, dy = xs - xs.mean(), ys - ys.mean()
+    dx, dy = xs - xs.mean(), _about_mean(ys)
     slope = float(dx @ dy / (dx @ dx))
     intercept = float(ys.mean() - slope * xs.mean())
     residual, total = float(((dy - slope * dx) ** 2).sum()), float(dy @ dy)
@@ -128,7 +130,7 @@ def two_way(values: ArrayLike, rows: Sequence[Hashable], columns: Sequence[Hasha
     kept = np.flatnonzero(~np.isnan(known))
     if not kept.size:
         raise ValueError("no value to explain; expected at least one that is not nan")
-    y = known[kept] - known[kept].mean()
+    y = _about_mean(known[kept])
     one, other = _dummies([first[i] for i in kept]), _dummies([second[i] for i in kept])
     cells = _dummies([(first[i], second[i]) for i in kept])
     fits = {
@@ -198,6 +200,12 @@ def selective_risk(confidence: ArrayLike, harm: ArrayLike) -> RiskCoverage:
         return RiskCoverage(np.empty(0), np.empty(0), np.empty(0), NAN)
     coverage, risk = kept / kept[-1], hurt / kept
     return RiskCoverage(-thresholds, coverage, risk, float(np.diff(coverage, prepend=0.0) @ risk))
+
+
+def _about_mean(values: Floats) -> Floats:
+    """Values less their mean; 0 where they are all alike, which rounding would hide."""
+    alike = np.ptp(values) <= ROUNDING * max(1.0, float(np.abs(values).max()))
+    return np.zeros_like(values) if alike else values - values.mean()
 
 
 def _dummies(levels: Sequence[Hashable]) -> Floats:

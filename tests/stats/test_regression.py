@@ -59,6 +59,15 @@ def test_a_flat_line_has_slope_0_and_explains_nothing():
     assert np.isnan([flat.r_squared, flat.p]).all()
 
 
+@pytest.mark.parametrize("alike", [[0.1, 0.1, 0.1, 0.1, 0.1, 0.1], [0.1, 0.3 - 0.2, 0.7 - 0.6, 0.1, 0.4 - 0.3, 0.1]])
+def test_values_that_differ_by_rounding_alone_have_nothing_to_explain(alike):
+    line = least_squares(range(6), alike)
+    assert (line.slope, line.slope_lo, line.slope_hi) == (0, 0, 0)
+    assert np.isnan(line.r_squared)
+    assert np.isnan(line.p)
+    assert two_way(alike, list("aabbcc"), list("xyxyxy")).total == 0
+
+
 def test_the_interval_of_a_slope_covers_as_often_as_it_says():
     rng = np.random.default_rng(3)
     x = np.log10([0.5, 1.5, 3, 7, 14, 32])
