@@ -16,7 +16,7 @@ FOLDER, ABOUT = "tables", "about.json"
 
 
 def write_tables(tables: Mapping[str, list[Row]], about: Mapping[str, Any], folder: Path, known: Mapping[str, Any]) -> None:
-    """Write FOLDER/tables/NAME.json and NAME.csv for every table, and FOLDER/about.json last.
+    """Write FOLDER/tables/NAME.json and NAME.csv for every table, and FOLDER/about.json last: where it lacks, the tables are not whole.
 
     Parameters
     ----------
@@ -36,6 +36,7 @@ def write_tables(tables: Mapping[str, list[Row]], about: Mapping[str, Any], fold
     """
     try:
         (folder / FOLDER).mkdir(parents=True, exist_ok=True)
+        (folder / ABOUT).unlink(missing_ok=True)  # cut off from here on, the tables may be of two analyses, and say of none
         for name in known:
             for ending, text in _texts(tables.get(name)).items():
                 _replace(folder / FOLDER / f"{name}.{ending}", text)

@@ -146,6 +146,18 @@ def test_a_table_of_an_earlier_analysis_does_not_outlive_a_failure(tmp_path, mon
     assert (tmp_path / "out" / "tables" / "profile.json").exists()
 
 
+def test_an_analysis_that_was_cut_off_does_not_pass_for_the_one_before(tmp_path, monkeypatch):
+    runs = stored(tmp_path / "runs", random_plain(1))
+    assert analyze(runs, "-o", tmp_path / "out").exit_code == 0
+
+    def killed(*_):
+        raise KeyboardInterrupt
+
+    monkeypatch.setattr("lm_eval_safescale.analysis.writing._replace", killed)
+    assert analyze(runs, "-o", tmp_path / "out", "--preset", "radsafe-2026").exit_code != 0
+    assert not (tmp_path / "out" / "about.json").exists()
+
+
 @pytest.mark.parametrize("arguments", [("--preset", "nope"), ("--threshold", "80")])
 def test_a_setting_out_of_range_is_refused(tmp_path, arguments):
     assert analyze(stored(tmp_path / "runs", random_plain(1)), "-o", tmp_path / "out", *arguments).exit_code != 0
