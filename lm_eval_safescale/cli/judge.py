@@ -60,11 +60,11 @@ def judge(
         raise SafescaleError(
             "name one judge: --base-url http://HOST/v1 --model NAME for a server, or --backend vllm --model_args pretrained=NAME"
         )
-    from lm_eval_safescale.runs.judging import STEPS_FILE, write_judged
+    from lm_eval_safescale.runs.judging import DISAGREEMENTS_FILE, STEPS_FILE, VERDICTS_FILE, write_judged
     from lm_eval_safescale.runs.judging import judge as judge_runs
     from lm_eval_safescale.runs.store import open_runs
 
-    folder = free_folder(runs, output, "judged", force=force, resumed=[STEPS_FILE])
+    folder = free_folder(runs, output, "judged", force=force, resumed=[STEPS_FILE, VERDICTS_FILE, DISAGREEMENTS_FILE])
     opened = open_runs(runs)
     with working("loading the judge ...") as told:
         chat: ChatModel
@@ -84,12 +84,15 @@ def judge(
 
 def free_folder(runs: Path, output: Path | None, suffix: str, *, force: bool, resumed: Sequence[str] = ()) -> Path:
     """Where to write; SafescaleError where something would be lost. `resumed`: files that an interrupted command has left there."""
+    from lm_eval_safescale.runs.store import is_interrupted
+
     folder = output or runs.resolve().with_name(f"{runs.resolve().name}.{suffix}")
     if folder.resolve() == runs.resolve():
         raise SafescaleError(f"{folder}: the runs that are read stand there, and are kept; choose another folder with -o")
     if folder.exists() and not folder.is_dir():
         raise SafescaleError(f"{folder}: a file; choose another name with -o")
-    if folder.is_dir() and not force and {each.name for each in folder.iterdir()} - set(resumed):
+    is_free = not folder.is_dir() or force or {each.name for each in folder.iterdir()} <= set(resumed)
+    if not is_free and not is_interrupted(folder, resumed):
         raise SafescaleError(
             f"{folder}: there already, and not empty; choose another folder with -o, or --force to write over it"
         )

@@ -39,7 +39,7 @@ def reread(
     Every answer that reads otherwise goes to OUTPUT/changes.jsonl.
     """
     from lm_eval_safescale.assembly import find_reader
-    from lm_eval_safescale.runs.rereading import HOW, write_reread
+    from lm_eval_safescale.runs.rereading import CHANGES_FILE, HOW, write_reread
     from lm_eval_safescale.runs.rereading import reread as reread_runs
     from lm_eval_safescale.runs.store import open_runs
     from lm_eval_safescale.settings import load_settings
@@ -47,7 +47,7 @@ def reread(
     if reasoning is not None and reasoning not in HOW:
         raise SafescaleError(f"--reasoning {reasoning}: expected one of {', '.join(HOW)}")
     rules = find_reader(load_settings({"reader": reader}, environ={}, given_by="command line"))
-    folder = free_folder(runs, output, "reread", force=force)
+    folder = free_folder(runs, output, "reread", force=force, resumed=[CHANGES_FILE])
     opened = open_runs(runs)
     how: Any = reasoning
     found = reread_runs(opened, _dataset(opened, dataset, columns), rules, reasoning=how)

@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import functools
 import hashlib
+import os
 from collections import Counter
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
@@ -170,7 +171,7 @@ def write_judged(judged: Judged, folder: Path) -> None:
     """The runs, all verdicts (`verdicts.parquet`) and the disagreements (`disagreements.jsonl`) into a folder."""
     try:
         folder.mkdir(parents=True, exist_ok=True)
-        unfinished = folder / f".{VERDICTS_FILE}.unfinished"
+        unfinished = folder / f".{VERDICTS_FILE}.{os.getpid()}.unfinished"
         judged.verdicts.drop("text").write_parquet(unfinished)
         unfinished.replace(folder / VERDICTS_FILE)
     except OSError as error:

@@ -62,7 +62,7 @@ def refuse_without_texts(runs: Runs) -> None:
 
 def write_lines(frame: pl.DataFrame, path: Path) -> None:
     """A frame as JSON lines; what was there is replaced at once, or not at all."""
-    unfinished = path.with_name(f".{path.name}.unfinished")
+    unfinished = path.with_name(f".{path.name}.{os.getpid()}.unfinished")
     try:
         path.parent.mkdir(parents=True, exist_ok=True)
         with unfinished.open("w", encoding="utf-8") as file:

@@ -24,6 +24,8 @@ FORMAT = 1
 MARK = "safescale_runs"
 ABOUT, ANSWERS_FILE, ITEMS_FILE = "about.json", "answers.parquet", "items.parquet"
 AGAIN = "import the answers again"
+UNFINISHED = ".unfinished"
+"""How names of files end that are still being written; they begin with a dot."""
 
 
 def write_runs(runs: Runs, folder: Path) -> None:
@@ -43,7 +45,7 @@ def write_runs(runs: Runs, folder: Path) -> None:
         ITEMS_FILE: lambda path: runs.items.write_parquet(path, compression="zstd", metadata={MARK: mark}),
         ABOUT: lambda path: path.write_text(json.dumps(about, ensure_ascii=False, indent=1), encoding="utf-8"),
     }
-    unfinished = {name: folder / f".{name}.{mark[:8]}.unfinished" for name in writers}
+    unfinished = {name: folder / f".{name}.{mark[:8]}{UNFINISHED}" for name in writers}
     try:
         folder.mkdir(parents=True, exist_ok=True)
         for name, write in writers.items():
@@ -123,6 +125,8 @@ def refuse_other(folder: Path, imported: Mapping[str, Any], *, force: bool = Fal
     if force or not folder.is_dir() or not any(folder.iterdir()):
         return
     if not there.is_file():
+        if is_interrupted(folder):
+            return
         raise SafescaleError(f"{folder} is there, and holds other things than runs; {hint}")
     try:
         before = _read_about(folder).get("imported")
@@ -139,6 +143,16 @@ def refuse_runs(folder: Path) -> None:
         there = json.loads((folder / ABOUT).read_text(encoding="utf-8"))
     if MARK in there:
         raise SafescaleError(f"{folder}: runs stand there, and are kept; choose another folder with -o")
+
+
+def is_interrupted(folder: Path, also: Sequence[str] = ()) -> bool:
+    """Whether a folder holds nothing but what a writing left that was cut off before its end, `also` files by these names.
+
+    It may be written again: no runs stand there, and nothing of anyone else.
+    """
+    names = {each.name for each in folder.iterdir()}
+    unfinished = {name for name in names if name.startswith(".") and name.endswith(UNFINISHED)}
+    return bool(unfinished) and names - unfinished <= {ANSWERS_FILE, ITEMS_FILE, *also}
 
 
 # --- reading ------------------------------------------------------------------------------------------------------------

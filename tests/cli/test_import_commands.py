@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+from pathlib import Path
 
 import pytest
 from typer.testing import CliRunner
@@ -76,6 +77,29 @@ def test_a_folder_of_other_things_and_a_file_are_not_written_over(release, tmp_p
     assert "is a file" in fails("import-release", release, "-o", tmp_path / "photos" / "cat.jpg", "--force")
     passes("import-release", release, "-o", tmp_path / "photos", "--force")
     assert (tmp_path / "photos" / "cat.jpg").read_text() == "cat"
+
+
+@pytest.mark.parametrize("moved", [0, 1, 2])
+def test_an_import_that_was_cut_off_while_it_wrote_can_be_made_again(release, tmp_path, monkeypatch, moved):
+    steps = iter([True] * moved)
+    move = Path.replace
+
+    def killed(path, target):
+        if not next(steps, False):
+            raise KeyboardInterrupt
+        return move(path, target)
+
+    with monkeypatch.context() as patched:
+        patched.setattr(Path, "replace", killed)
+        CliRunner().invoke(cli.app, ["import-release", str(release), "-o", str(tmp_path / "runs")])
+    left = sorted(path.name for path in (tmp_path / "runs").iterdir())
+    assert len(left) == 3
+    assert "about.json" not in left
+    (tmp_path / "runs" / "notes.txt").touch()
+    assert "holds other things than runs" in fails("import-release", release, "-o", tmp_path / "runs")
+    (tmp_path / "runs" / "notes.txt").unlink()
+    passes("import-release", release, "-o", tmp_path / "runs")
+    assert open_runs(tmp_path / "runs").models == ("whole",)
 
 
 def test_damaged_runs_are_written_over_only_by_force(release, tmp_path):

@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 import threading
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
+from pathlib import Path
 from typing import ClassVar
 
 import pytest
@@ -113,6 +114,27 @@ def test_an_interrupted_judging_is_gone_on_with_but_other_things_are_not_written
     (tmp_path / "mine").mkdir()
     (tmp_path / "mine" / "thesis.txt").touch()
     assert run(app, [*command[:-1], str(tmp_path / "mine")]).exit_code == 1
+
+
+@pytest.mark.parametrize("moved", range(5))
+def test_a_judging_that_was_cut_off_while_it_wrote_goes_on_and_asks_nothing_again(server, folder, tmp_path, monkeypatch, moved):
+    command = ["judge", str(folder), "--base-url", server, "--model", "m", "-o", str(tmp_path / "out")]
+    steps = iter([True] * moved)
+    move = Path.replace
+
+    def killed(path, target):
+        if not next(steps, False):
+            raise KeyboardInterrupt
+        return move(path, target)
+
+    with monkeypatch.context() as patched:
+        patched.setattr(Path, "replace", killed)
+        assert run(app, command).exit_code != 0
+    assert not (tmp_path / "out" / "about.json").exists()
+    asked = len(StubServer.asked)
+    assert run(app, command).exit_code == 0
+    assert len(StubServer.asked) == asked > 0
+    assert open_runs(tmp_path / "out").answers.height == 3
 
 
 @pytest.mark.parametrize("command", [["judge", "--base-url", "http://x/v1", "--model", "m"], ["reread"]])
