@@ -10,7 +10,7 @@ import hashlib
 import json
 import re
 import unicodedata
-from collections.abc import Iterator, Mapping
+from collections.abc import Mapping
 from dataclasses import dataclass
 from enum import StrEnum
 from functools import lru_cache
@@ -56,6 +56,7 @@ _WORD = rf"[^\W_{_SPACED}]"
 _HYPHEN = "-\u2010\u2011'’"
 _BARE = re.compile(r"\W{0,6}([A-Za-z])\W{0,6}")
 _NULLS = {"", "null", "none", "n/a", "na", "no", "-"}
+_NAMED = re.compile(r"[\"']letter[\"']\s*:\s*[\"']([A-Za-z])[\"']", re.IGNORECASE)
 _YES, _NO = {"yes", "true", "y"}, {"no", "false", "n"}
 
 
@@ -136,11 +137,13 @@ def read_verdict(reply: Reply, text: str, letters: str) -> Verdict:
         return _failed("the judge's reply stopped inside its reasoning; give it more tokens")
     if len(final) > MOST_READ:
         return _failed(f"the judge's reply has {len(final):,} characters")
-    found = list(_objects(final)) or _cut_object(final)
+    found, rest = _objects(final)
+    found = found or _cut_object(final)
     if not found:
         return _failed(f"no verdict in the judge's reply: {_excerpt(final)}")
     verdicts = [_said(fields) for fields in found]
-    if len({(verdict.status, verdict.letter) for verdict in verdicts}) > 1:
+    others = {letter.upper() for letter in _NAMED.findall(rest)} - {verdicts[-1].letter}  # of verdicts that are no JSON
+    if others or len({(verdict.status, verdict.letter) for verdict in verdicts}) > 1:
         return _failed(f"different verdicts in the judge's reply: {_excerpt(final)}")
     verdict = verdicts[-1]
     if verdict.letter is None:
@@ -176,10 +179,12 @@ def _token(letter: str) -> re.Pattern[str]:
     return re.compile(rf"{before}[{letter}{lower}]{after}")
 
 
-def _objects(text: str) -> Iterator[dict[str, Any]]:
-    """The JSON objects in a text that look like a verdict."""
+def _objects(text: str) -> tuple[list[dict[str, Any]], str]:
+    """The JSON objects in a text that look like a verdict, and the text without them."""
     decoder = json.JSONDecoder(strict=False, object_pairs_hook=_once)
-    start, tries = text.find("{"), 0
+    start, tries, kept = text.find("{"), 0, 0
+    objects: list[dict[str, Any]] = []
+    rest: list[str] = []
     while start >= 0 and tries < 100:
         tries += 1
         end = start + 1
@@ -189,9 +194,11 @@ def _objects(text: str) -> Iterator[dict[str, Any]]:
             pass
         else:
             if isinstance(found, dict) and {"clear_selection", "letter"} & found.keys():
-                yield found
-                end = after
+                objects.append(found)
+                rest.append(text[kept:start])
+                end = kept = after
         start = text.find("{", end)
+    return objects, " ".join((*rest, text[kept:])) if objects else ""
 
 
 def _once(pairs: list[tuple[str, Any]]) -> dict[str, Any]:
