@@ -118,7 +118,7 @@ def import_lm_eval(paths: Iterable[Path], progress: Progress | None = None, *, m
         if progress:
             progress(log.file.name)
         try:
-            read[log.model, log.condition] = log, _read_samples(log.file, items)
+            read[log.model, log.condition] = log, _read_samples(log.file, items, log.n_items)
         except UnusableError as error:
             left_out.add(error, log.model, log.condition)
     if not read:
@@ -275,7 +275,7 @@ def _about_models(logs: Sequence[_Log]) -> dict[str, Any]:
 # --- what is in them ----------------------------------------------------------------------------------------------------
 
 
-def _read_samples(file: Path, items: dict[str, tuple[Any, ...]]) -> list[_Sample]:
+def _read_samples(file: Path, items: dict[str, tuple[Any, ...]], n_items: int) -> list[_Sample]:
     """The samples of a log in the order of their items, which are added to `items` once the log is known to be whole."""
     samples: dict[str, _Sample] = {}
     found: dict[str, tuple[Any, ...]] = {}
@@ -295,6 +295,10 @@ def _read_samples(file: Path, items: dict[str, tuple[Any, ...]]) -> list[_Sample
         samples[name], found[name] = sample, row
     if not samples:
         raise UnusableError(f"{file.name} is empty")
+    if len(samples) < n_items:  # cut off between two lines
+        raise UnusableError(
+            f"{file.name} holds {len(samples)} of the {n_items} items that its result file counts; it is cut off"
+        )
     items |= found
     return [samples[name] for name in sorted(samples)]
 

@@ -202,6 +202,7 @@ def changed(change):
         (lambda lines: [lines[0], lines[1][:-30], lines[0]], ":2: not JSON"),
         (lambda lines: [*lines, lines[0]], ":3: item q2 stands twice"),
         (lambda lines: [], "is empty"),
+        (lambda lines: [*lines[:1], ""], "holds 1 of the 2 items that its result file counts; it is cut off"),
         (
             changed(lambda fields: fields["filtered_resps"][0].__setitem__(0, "D")),
             ":1: item q2 has the reading 'D'; expected one of ABC or",
