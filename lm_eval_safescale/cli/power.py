@@ -90,8 +90,8 @@ def _check(baseline: float, detect: float | None, discordance: float | None, alp
         raise SafescaleError(
             f"--discordance is {discordance:g}; expected a fraction from {detect or 0:g} (the difference itself needs that many) to 1"
         )
-    if not 0 < alpha < power < 1:
-        raise SafescaleError(f"--alpha is {alpha:g} and --power {power:g}; expected 0 < alpha < power < 1")
+    if not 1e-12 <= alpha < power < 1:
+        raise SafescaleError(f"--alpha is {alpha:g} and --power {power:g}; expected 1e-12 <= alpha < power < 1")
 
 
 def _percent(share: float) -> str:

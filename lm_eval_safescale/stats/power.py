@@ -191,11 +191,10 @@ def interval_reach(rate: ArrayLike, n: ArrayLike, *, level: float = 0.95) -> Flo
 def rate_sample_size(rate: float, reach: float, *, level: float = 0.95) -> int | None:
     """Number of items from which the Wilson interval of a rate reaches no further than `reach` on either side; None beyond a million.
 
-    ValueError unless rate is in [0, 1] and 0 < reach < 1.
+    ValueError unless rate is in [0, 1] and 0 < reach <= 1.
     """
-    if not 0 <= rate <= 1:
-        raise ValueError(f"the rate is {rate}; expected a number from 0 to 1")
-    between("reach", reach)
+    if not (0 <= rate <= 1 and 0 < reach <= 1):
+        raise ValueError(f"the rate is {rate}, the reach {reach}; expected numbers from 0 to 1, and a reach above 0")
     return _least(lambda n: bool(interval_reach(rate, n, level=level) <= reach), 1)
 
 

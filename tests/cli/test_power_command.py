@@ -67,6 +67,10 @@ def test_a_rate_at_its_end_can_be_asked_for(baseline):
     assert "10 points" in ask("--baseline", baseline, "--detect", "0.1")
 
 
+def test_a_rate_may_go_from_one_end_to_the_other():
+    assert "100 points (100 % and 0 %): 5 items" in ask("--baseline", "1", "--detect", "1")
+
+
 def test_too_few_items_are_said_to_be_too_few():
     assert "4 items: too few to find any" in ask("--n", "4")
 
@@ -84,6 +88,7 @@ def test_too_many_items_are_not_counted():
         (["--detect", "0.04", "--discordance", "0.01"], "--discordance is 0.01"),
         (["--discordance", "1.5"], "--discordance is 1.5"),
         (["--alpha", "0.9"], "--alpha is 0.9"),
+        (["--alpha", "1e-300"], "--alpha is 1e-300"),
         (["--power", "80"], "--power 80"),
     ],
 )
