@@ -74,7 +74,7 @@ def _open(folders: Sequence[Path]) -> tuple[Runs, list[str]]:
         try:
             read[str(folder)] = open_runs(folder, texts=False)
         except SafescaleError as error:
-            unread.append(f"not read: {error}")
+            unread.append(printable(f"not read: {error}"))
     if not read:
         raise SafescaleError("\n".join(unread))
     return merge_runs(read), unread

@@ -8,7 +8,7 @@ from typing import Any, NamedTuple
 import msgspec
 import numpy as np
 
-from lm_eval_safescale.datasets import Dataset, load_file
+from lm_eval_safescale.datasets import Dataset, load_file, printable
 from lm_eval_safescale.errors import SafescaleError
 from lm_eval_safescale.runs.importing import (
     FAILED,
@@ -102,6 +102,9 @@ def import_release(folder: Path, progress: Progress | None = None) -> Runs:
     parts: list[Part] = []
     models: dict[str, dict[str, Any]] = {}
     for model, path in files.items():
+        if any("\ud800" <= character <= "\udfff" for character in model):  # how Python spells bytes that are no text
+            left_out.add("the name of its folder is not UTF-8", printable(model))
+            continue
         if progress:
             progress(model)
         with no_collection():

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import os
 import re
 
 import pytest
@@ -201,6 +202,16 @@ def test_a_model_without_a_file_is_left_out(release):
     release.file("bad").parent.mkdir()
     assert import_release(release.folder).about["left_out"] == [
         {"model": "bad", "condition": None, "reason": "no risk_radiorag_checked.jsonl"}
+    ]
+
+
+def test_a_model_whose_folders_name_is_no_text_is_left_out(release):
+    release.add("m")
+    release.add(os.fsdecode(b"bad\xff"))
+    runs = import_release(release.folder)
+    assert runs.models == ("m",)
+    assert [(each["model"], each["reason"]) for each in runs.about["left_out"]] == [
+        ("bad\\udcff", "the name of its folder is not UTF-8")
     ]
 
 
