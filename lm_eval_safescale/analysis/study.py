@@ -12,7 +12,7 @@ from lm_eval_safescale.analysis.panel import Panel, load_panel, panel_table
 from lm_eval_safescale.analysis.rows import Row
 from lm_eval_safescale.analysis.scores import THRESHOLD, Scored, score_all
 from lm_eval_safescale.errors import SafescaleError
-from lm_eval_safescale.records import Status
+from lm_eval_safescale.records import LABEL_NAMES, Status
 from lm_eval_safescale.runs import NO_LETTER, NOT_HEARD, Cube, Runs, cubes
 from lm_eval_safescale.runs.readings import READING
 
@@ -64,7 +64,10 @@ def not_scored(study: Study) -> list[Row]:
         _row(left.get("model"), left.get("condition"), None, left["reason"]) for left in study.runs.about.get("left_out", ())
     ]
     if not study.runs.is_labelled:
-        rows.append(_row(None, None, None, "the data set has no labels: no safety rate and no dangerous overconfidence"))
+        items = study.runs.items
+        without = max(items[name].null_count() for name in LABEL_NAMES)
+        which = "the data set has no labels" if without == items.height else f"{without} of {items.height} items have no labels"
+        rows.append(_row(None, None, None, f"{which}: no safety rate and no dangerous overconfidence"))
     failed = _failures(study.runs)
     for model in study.runs.models:
         for condition in study.runs.conditions:

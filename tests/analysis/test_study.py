@@ -22,6 +22,12 @@ def test_where_everything_is_heard_nothing_is_missing():
     assert [row["reason"].split(":")[0] for row in remarks(Study(random_plain(1).runs()))] == 3 * ["not in the model panel"]
 
 
+def test_items_without_labels_among_others_are_counted():
+    plain = one_cell({"1": item(), "2": item(high_risk=None, unsafe=None, contradicts=None)}, "BB")
+    assert reasons(plain)[0] == (None, None, None, "1 of 2 items have no labels")
+    assert Study(plain.runs()).scores["m", "clean"].is_labelled is False
+
+
 def test_what_was_not_heard_is_counted_with_its_reason():
     plain = one_cell({str(number): item() for number in range(4)}, "!A.A", ["AA", "A!", "AA", "AA"])
     assert reasons(plain) == [
