@@ -73,7 +73,8 @@ def open_runs(*folders: Path | str, texts: bool = True) -> Runs:
     Raises
     ------
     SafescaleError
-        If a folder holds no whole runs, is of a newer format, or is of another data set than the first; or if an answer stands in two.
+        If a folder holds no whole runs, is of a newer format, or is of another data set than the first; if an answer stands in two; or if a
+        model under one condition was asked or read otherwise in two.
     """
     if not folders:
         raise SafescaleError("no runs named; give one or more folders of runs")
@@ -86,7 +87,7 @@ def merge_runs(runs: Mapping[str, Runs]) -> Runs:
     Raises
     ------
     SafescaleError
-        If they are of different data sets, or if an answer stands in two.
+        If they are of different data sets, if an answer stands in two, or if a model under one condition was asked or read otherwise.
     """
     import polars as pl
 
@@ -242,7 +243,21 @@ def _refuse_overlap(runs: Mapping[str, Runs]) -> None:
                         f"{other} and {name} both hold answers of {pair[0]}, {pair[1]} ({shared.height} rows stand in both, "
                         f"the first of item {shared['question_id'][0]}); leave one out"
                     )
+                own, theirs = _settings(each, pair), _settings(before, pair)
+                if differing := sorted(setting for setting in {**own, **theirs} if own.get(setting) != theirs.get(setting)):
+                    raise SafescaleError(
+                        f"{other} and {name} both hold answers of {pair[0]}, {pair[1]}, got otherwise (differs: {', '.join(differing)}): "
+                        "they have no common rate; leave one out"
+                    )
             seen[pair].append((name, each))
+
+
+def _settings(runs: Runs, pair: tuple[str, str]) -> dict[str, Any]:
+    """How a model was asked and read under a condition; by which version does not matter."""
+    model, condition = pair
+    known = runs.about["models"].get(model)
+    settings = {} if known is None else _by_condition(known).get(condition, {})
+    return {name: value for name, value in settings.items() if name != "version"}
 
 
 def _keys(runs: Runs, pair: tuple[str, str]) -> pl.DataFrame:

@@ -126,6 +126,23 @@ def test_other_data_sets_are_refused_with_both_named(tmp_path, make_runs):
         open_runs(tmp_path / "a", tmp_path / "b")
 
 
+@pytest.mark.parametrize("other", [{"draws": 1, "temperature": 1.0}, {"draws": 2}, {"draws": 1, "reading": {"by": "judge"}}])
+def test_items_of_one_condition_that_were_asked_or_read_otherwise_are_not_mixed(tmp_path, make_runs, other):
+    def write(name, question, settings):
+        runs = make_runs([("m", "clean", question, 0, "A")])
+        about = {**runs.about, "models": {"m": {"source": "hand", "conditions": ["clean"], "settings": settings}}}
+        write_runs(Runs(runs.items, runs.answers, about), tmp_path / name)
+        return tmp_path / name
+
+    one = write("one", "1", {"draws": 1, "version": "0.1"})
+    assert open_runs(one, write("two", "2", {"draws": 1, "version": "0.2"})).answers.height == 2
+    differs = next(name for name, value in other.items() if value != {"draws": 1}.get(name))
+    with pytest.raises(
+        SafescaleError, match=rf"one and .*three both hold answers of m, clean, got otherwise \(differs: {differs}\)"
+    ):
+        open_runs(one, write("three", "2", other))
+
+
 def test_an_answer_that_stands_in_two_folders_is_refused_with_both_named(tmp_path, make_runs):
     write_runs(make_runs(ROWS), tmp_path / "a")
     write_runs(make_runs([*OTHER, ROWS[1]]), tmp_path / "b")
