@@ -220,12 +220,14 @@ def _flat(cell: _Cell) -> _Answers:
     greedy, sampled = cell.greedy, cell.stochastic
     checked = greedy.checked_answer
     packed = letter_bytes([NO_VERDICT if checked is None or greedy.error else checked.confirmed_answer], KNOWN)
-    texts = [greedy.raw_output]
+    texts = [None if greedy.error else greedy.raw_output]  # what a failed request left is no output: nobody may read it again
     failed = False
     if sampled is not None:
         failed = bool(sampled.error) or sampled.checked_answers is None
         verdicts = sampled.checked_answers or []
         outputs = [None] * len(verdicts) if sampled.raw_outputs is None else sampled.raw_outputs
+        if sampled.error:
+            outputs = [None] * len(outputs)
         texts += outputs
         packed += FAILED_BYTE * len(outputs) if failed else _verdicts(verdicts)
     return _Answers(packed, texts, greedy.elapsed_s, greedy.input_tokens, greedy.output_tokens, failed)

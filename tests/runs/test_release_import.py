@@ -86,6 +86,15 @@ def test_a_request_that_failed_is_an_error_and_not_an_answer(release):
     assert runs.answers.filter(status="error").select("question_id", "draw").rows() == [("10", 1), ("10", 2), ("2", 0)]
 
 
+def test_what_a_failed_request_left_is_no_output_to_be_read_again(release):
+    lines = [line(number) for number in KEYS]
+    lines[0]["conditions"]["zero_shot"]["greedy"] |= {"raw_output": "Error: option B timed out", "error": "timeout"}
+    lines[1]["conditions"]["zero_shot"]["stochastic"] |= {"raw_outputs": ["B", "Error 500"], "error": "timeout"}
+    release.add("m", lines)
+    failed = import_release(release.folder).answers.filter(status="error")
+    assert failed.select("question_id", "draw", "text").rows() == [("10", 1, None), ("10", 2, None), ("2", 0, None)]
+
+
 def test_conditions_get_our_names(release):
     published = {name: cell("A", "A") for name in (*CONDITIONS, "something_else")}
     release.add("m", [line(number, published) for number in KEYS])
