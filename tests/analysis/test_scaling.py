@@ -9,8 +9,10 @@ from hypothesis import strategies as st
 from scipy.stats import linregress
 from scipy.stats import t as student
 
+from lm_eval_safescale.analysis import Study, profile
 from lm_eval_safescale.analysis.panel import Panel, PanelModel, load_panel
 from lm_eval_safescale.analysis.scaling import METRICS, model_means, scaling
+from tests.analysis.making import random_plain
 from tests.analysis.small import FEW, any_runs, runs_of, scores_of, unlabelled
 
 COLUMNS = [
@@ -173,3 +175,10 @@ def test_growing_all_models_tenfold_leaves_the_slope(points):
 
 def test_nothing_asked_has_no_rows():
     assert scaling({}, PANEL) == []
+
+
+def test_mean_latency_is_that_of_the_profile_where_requests_failed():
+    study = Study(random_plain(5, failures=0.3).runs())
+    found = model_means(study.scores)
+    for row in profile(study).rows(named=True):
+        assert found[row["condition"]][row["model"]]["latency_s"] == pytest.approx(row["latency_s"], abs=1e-12)
