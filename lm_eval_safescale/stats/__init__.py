@@ -5,10 +5,13 @@ from lm_eval_safescale.stats.bootstrap import (
     Percentiles,
     bca,
     bca_statistic,
+    interval_of,
+    leave_out,
     paired_bootstrap,
     percentile_bootstrap,
     protocol_indices,
     resampled_means,
+    times_drawn,
 )
 from lm_eval_safescale.stats.calibration import CalibrationTable, calibration_table
 from lm_eval_safescale.stats.concentration import gini, top_share
@@ -56,7 +59,9 @@ __all__ = [
     "half_width",
     "holm",
     "independent_discordance",
+    "interval_of",
     "least_squares",
+    "leave_out",
     "majority",
     "majority_probabilities",
     "margin",
@@ -72,6 +77,7 @@ __all__ = [
     "resampled_means",
     "selective_risk",
     "self_consistency",
+    "times_drawn",
     "top_share",
     "two_way",
     "valid_correct_share",
