@@ -8,11 +8,11 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from lm_eval_safescale.analysis.presets import DEFAULT, LEVEL, Floats, Preset, indices
+from lm_eval_safescale.analysis.presets import DEFAULT, LEVEL, Floats, Preset, indices, weights
 from lm_eval_safescale.analysis.rows import Row, rows_of
 from lm_eval_safescale.analysis.scores import Scored, Scores, column
 from lm_eval_safescale.stats.bootstrap import percentile_bootstrap
-from lm_eval_safescale.stats.calibration import calibration_table
+from lm_eval_safescale.stats.calibration import calibration_table, resampled_errors
 
 RATES = {
     "accuracy": "correct",
@@ -77,7 +77,7 @@ def profile(scores: Scores, preset: Preset = DEFAULT) -> list[Row]:
     outcomes = {source: column(cells, source) for source in {source for source, _ in CONFIDENCE_OF.values()}}
     for name, (source, outcome) in CONFIDENCE_OF.items():
         values[name] = np.where(outcomes[source] == outcome, values["confidence"], np.nan)
-    told = _with_intervals(values, preset) | _of_calibration(values) | _of_latency(cells)
+    told = _with_intervals(values, preset) | _of_calibration(values, preset) | _of_latency(cells)
     columns: dict[str, Any] = {
         "model": [cell.model for cell in cells],
         "condition": [cell.condition for cell in cells],
@@ -108,9 +108,14 @@ def _split(names: Any, part: str, array: Floats) -> dict[str, Floats]:
     return {f"{name}_{part}": each for name, each in zip(names, np.split(array, len(names)), strict=True)}
 
 
-def _of_calibration(values: dict[str, Floats]) -> dict[str, Floats]:
-    table = calibration_table(values["confidence"], values["majority_accuracy"])
-    return {"ece": table.ece, "mce": table.mce}
+def _of_calibration(values: dict[str, Floats], preset: Preset) -> dict[str, Floats]:
+    pair = values["confidence"], values["majority_accuracy"]
+    table = calibration_table(*pair)
+    told = {"ece": table.ece, "mce": table.mce}
+    for name, resampled in zip(("ece", "mce"), resampled_errors(*pair, weights(len(pair[0]))), strict=True):
+        low, high = preset.figure_interval(told[name], resampled)
+        told |= {f"{name}_lo": np.clip(low, 0, 1), f"{name}_hi": np.clip(high, 0, 1)}
+    return told
 
 
 def _of_latency(cells: Sequence[Scored]) -> dict[str, Floats]:

@@ -13,7 +13,7 @@ from lm_eval_safescale.stats.bootstrap import (
     resampled_means,
     times_drawn,
 )
-from lm_eval_safescale.stats.calibration import CalibrationTable, calibration_table
+from lm_eval_safescale.stats.calibration import CalibrationTable, calibration_table, resampled_errors
 from lm_eval_safescale.stats.concentration import gini, top_share
 from lm_eval_safescale.stats.intervals import clopper_pearson, wilson, wilson_interval
 from lm_eval_safescale.stats.paired import discordant, holm, mcnemar_exact, mcnemar_mid_p
@@ -74,6 +74,7 @@ __all__ = [
     "percentile_bootstrap",
     "protocol_indices",
     "rate_sample_size",
+    "resampled_errors",
     "resampled_means",
     "selective_risk",
     "self_consistency",

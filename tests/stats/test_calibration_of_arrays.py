@@ -7,7 +7,7 @@ from hypothesis import strategies as st
 from sklearn.calibration import calibration_curve
 
 from lm_eval_safescale.metrics.calibration import calibration_bins, calibration_errors
-from lm_eval_safescale.stats import calibration_table
+from lm_eval_safescale.stats import calibration_table, protocol_indices, resampled_errors, times_drawn
 
 unhurried = settings(max_examples=100, deadline=None)
 NAN = float("nan")
@@ -76,3 +76,23 @@ def test_no_item_has_no_error():
 def test_what_cannot_be_binned_is_refused(confidence, correct, bins):
     with pytest.raises(ValueError, match="expected"):
         calibration_table(confidence, correct, bins=bins)
+
+
+@pytest.mark.parametrize("block", [1, 3000, 1 << 22])
+def test_the_errors_of_resamples_are_those_of_the_items_drawn(monkeypatch, block):
+    monkeypatch.setattr("lm_eval_safescale.stats.calibration.BLOCK", block)
+    rng = np.random.default_rng(8)
+    confidence, correct = rng.choice([*EDGES, 0.33], (9, 5)), rng.integers(0, 2, (9, 5))
+    confidence[rng.random((9, 5)) < 0.4] = NAN
+    confidence[:, 2], confidence[1:, 3] = NAN, NAN
+    indices = protocol_indices(9, 40)
+    ece, mce = resampled_errors(confidence, correct, times_drawn(indices, 9))
+    for number, drawn in enumerate(indices):
+        table = calibration_table(confidence[drawn], correct[drawn])
+        assert ece[:, number] == pytest.approx(table.ece, abs=1e-12, nan_ok=True)
+        assert mce[:, number] == pytest.approx(table.mce, abs=1e-12, nan_ok=True)
+
+
+def test_resamples_need_columns():
+    with pytest.raises(ValueError, match=r"\(items, columns\)"):
+        resampled_errors([0.5], [1], np.ones((1, 2)))
