@@ -25,7 +25,15 @@ from lm_eval_safescale.stats.power import (
     paired_sample_size,
     rate_sample_size,
 )
-from lm_eval_safescale.stats.regression import Line, RiskCoverage, TwoWay, least_squares, selective_risk, two_way
+from lm_eval_safescale.stats.regression import (
+    Line,
+    RiskCoverage,
+    TwoWay,
+    least_squares,
+    resampled_areas,
+    selective_risk,
+    two_way,
+)
 from lm_eval_safescale.stats.voting import (
     agreement,
     confidence,
@@ -74,6 +82,7 @@ __all__ = [
     "percentile_bootstrap",
     "protocol_indices",
     "rate_sample_size",
+    "resampled_areas",
     "resampled_errors",
     "resampled_means",
     "selective_risk",

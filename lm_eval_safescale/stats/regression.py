@@ -6,11 +6,13 @@ from collections.abc import Hashable, Sequence
 from dataclasses import dataclass
 
 import numpy as np
-from numpy.typing import ArrayLike
+from numpy.typing import ArrayLike, NDArray
 
-from lm_eval_safescale.stats.arrays import Floats, between, same_shape
+from lm_eval_safescale.stats.arrays import Floats, Ints, between, same_shape
 
 NAN = float("nan")
+TOGETHER = 32
+"""Columns resampled together: bounds the memory, and gives matrix products a size that pays."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -198,6 +200,60 @@ def selective_risk(confidence: ArrayLike, harm: ArrayLike) -> RiskCoverage:
         return RiskCoverage(np.empty(0), np.empty(0), np.empty(0), NAN)
     coverage, risk = kept / kept[-1], hurt / kept
     return RiskCoverage(-thresholds, coverage, risk, float(np.diff(coverage, prepend=0.0) @ risk))
+
+
+def resampled_areas(confidence: ArrayLike, harm: ArrayLike, weights: NDArray[np.floating]) -> Floats:
+    """The areas of `selective_risk` of many resamples, of many models.
+
+    Parameters
+    ----------
+    confidence, harm
+        As of `selective_risk`, shape (n, columns), a column a model.
+    weights
+        How often each resample has each answer, shape (n, resamples); whole numbers, for which float32 is exact and faster.
+
+    Returns
+    -------
+    Shape (columns, resamples); nan where a resample has no scored answer.
+
+    Raises
+    ------
+    ValueError
+        For other shapes.
+    """
+    sure, harmed = same_shape("confidence and harm", confidence, harm)
+    if sure.ndim != 2 or len(sure) != len(weights):
+        raise ValueError(f"expected shape (answers, columns) and weights for each answer, not {sure.shape} and {weights.shape}")
+    scored = ~np.isnan(sure) & ~np.isnan(harmed)
+    found = np.where(scored.T.astype(weights.dtype) @ weights > 0, 0.0, NAN)
+    with_harm = np.flatnonzero((scored & (harmed != 0)).any(axis=0))
+    for start in range(0, len(with_harm), TOGETHER):
+        columns = with_harm[start : start + TOGETHER]
+        items = [np.flatnonzero(scored[:, column]) for column in columns]
+        # answers of equal confidence make a row, the most confident first
+        ranks = [np.unique(-sure[own, column], return_inverse=True)[1] for column, own in zip(columns, items, strict=True)]
+        ends = np.cumsum([0, *(int(rank.max()) + 1 for rank in ranks)])
+        reached = np.zeros((int(ends[-1]), len(sure)), weights.dtype)
+        for rank, own, first in zip(ranks, items, ends, strict=False):
+            reached[first + rank, own] = 1
+        drawn = reached @ weights
+        for place, column in enumerate(columns):
+            own_drawn = drawn[ends[place] : ends[place + 1]]
+            found[column] = _weighted_area(own_drawn, ranks[place], harmed[items[place], column], weights[items[place]])
+    return found
+
+
+def _weighted_area(drawn: NDArray[np.floating], rank: Ints, harm: Floats, weights: NDArray[np.floating]) -> Floats:
+    """The area of each resample, from how often it has the answers of each confidence, (confidences, resamples)."""
+    kept = drawn.cumsum(axis=0, dtype=np.float64)
+    total = kept[-1].copy()
+    # an answer counts at its own threshold and at every lower one: what coverage gains there, over the answers kept
+    gained = np.divide(drawn, np.maximum(kept, 1, out=kept), out=kept)
+    counts = gained[::-1].cumsum(axis=0)[::-1]
+    harmful = np.flatnonzero(harm)
+    lost = (harm[harmful, None] * weights[harmful] * counts[rank[harmful]]).sum(axis=0)
+    with np.errstate(invalid="ignore"):
+        return np.asarray(lost / total)
 
 
 def _dummies(levels: Sequence[Hashable]) -> Floats:
