@@ -14,7 +14,7 @@ from lm_eval_safescale.stats.bootstrap import (
     times_drawn,
 )
 from lm_eval_safescale.stats.calibration import CalibrationTable, calibration_table, resampled_errors
-from lm_eval_safescale.stats.concentration import gini, top_share
+from lm_eval_safescale.stats.concentration import gini, resampled_concentration, top_share
 from lm_eval_safescale.stats.intervals import clopper_pearson, wilson, wilson_interval
 from lm_eval_safescale.stats.paired import discordant, holm, mcnemar_exact, mcnemar_mid_p
 from lm_eval_safescale.stats.power import (
@@ -83,6 +83,7 @@ __all__ = [
     "protocol_indices",
     "rate_sample_size",
     "resampled_areas",
+    "resampled_concentration",
     "resampled_errors",
     "resampled_means",
     "selective_risk",
