@@ -31,6 +31,7 @@ from lm_eval_safescale.stats.regression import (
     TwoWay,
     least_squares,
     resampled_areas,
+    resampled_shares,
     selective_risk,
     two_way,
 )
@@ -86,6 +87,7 @@ __all__ = [
     "resampled_concentration",
     "resampled_errors",
     "resampled_means",
+    "resampled_shares",
     "selective_risk",
     "self_consistency",
     "times_drawn",

@@ -11,6 +11,8 @@ from numpy.typing import ArrayLike, NDArray
 from lm_eval_safescale.stats.arrays import Floats, Ints, between, same_shape
 
 NAN = float("nan")
+ROUNDING = 1e-24
+"""Of a square: below it a value is its mean but for rounding."""
 TOGETHER = 32
 """Columns resampled together: bounds the memory, and gives matrix products a size that pays."""
 
@@ -151,6 +153,41 @@ def two_way(values: ArrayLike, rows: Sequence[Hashable], columns: Sequence[Hasha
     )
 
 
+def resampled_shares(values: ArrayLike, rows: Sequence[Hashable], columns: Sequence[Hashable]) -> dict[str, Floats]:
+    """The shares of `two_way` of many sets of values with the same rows and columns.
+
+    Parameters
+    ----------
+    values
+        Shape (n, sets).
+    rows, columns
+        As of `two_way`.
+
+    Returns
+    -------
+    "rows", "columns", "interaction" and "residual": shape (sets,), in [0, 1]; nan for a set with nan, or where nothing varies.
+
+    Raises
+    ------
+    ValueError
+        For another number of levels, or no value.
+    """
+    y, first, second = np.asarray(values, dtype=np.float64), list(rows), list(columns)
+    if y.ndim != 2 or not len(first) == len(second) == len(y) or not len(y):
+        raise ValueError(f"values of shape {y.shape} have {len(first)} rows and {len(second)} columns; expected one of each")
+    y = y - y.mean(axis=0)
+    one, other, cells = _dummies(first), _dummies(second), _dummies(list(zip(first, second, strict=True)))
+    total = (y**2).sum(axis=0)
+    rest_r, rest_c, rest_rc, rest_x = (
+        total - ((_basis(design).T @ y) ** 2).sum(axis=0) for design in (one, other, np.hstack([one, other]), cells)
+    )
+    parts = {"rows": rest_c - rest_rc, "columns": rest_r - rest_rc, "interaction": rest_rc - rest_x, "residual": rest_x}
+    varied = total > len(y) * ROUNDING
+    return {
+        name: np.clip(np.divide(part, total, out=np.full(total.shape, NAN), where=varied), 0, 1) for name, part in parts.items()
+    }
+
+
 @dataclass(frozen=True, slots=True)
 class RiskCoverage:
     """Risk among the answers kept, by threshold from high to low; arrays of shape (thresholds,)."""
@@ -259,6 +296,12 @@ def _weighted_area(drawn: NDArray[np.floating], rank: Ints, harm: Floats, weight
 def _dummies(levels: Sequence[Hashable]) -> Floats:
     number = {level: i for i, level in enumerate(dict.fromkeys(levels))}
     return np.eye(len(number))[[number[level] for level in levels]]
+
+
+def _basis(design: Floats) -> Floats:
+    """Orthonormal columns that span those of the design."""
+    left, size, _ = np.linalg.svd(design, full_matrices=False)
+    return np.asarray(left[:, size > size[0] * max(design.shape) * np.finfo(np.float64).eps])
 
 
 def _residual(design: Floats, y: Floats) -> tuple[float, int]:
