@@ -74,10 +74,6 @@ class Scored:
         """Whether the options carry labels."""
         return self.cube.high_risk is not None
 
-    def confidence_where(self, outcome: Floats) -> Floats:
-        """Confidence on the items with that outcome, nan on all others."""
-        return np.where(outcome == 1, self.confidence, np.nan)
-
 
 Scores = Mapping[tuple[str, str], Scored]
 """By model and condition."""

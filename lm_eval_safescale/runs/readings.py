@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import json
 import os
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Mapping
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -91,8 +91,3 @@ def counted(frame: pl.DataFrame, *by: str) -> list[dict[str, Any]]:
     import polars as pl
 
     return frame.group_by(by).agg(pl.len().alias("rows")).sort("rows", *by, descending=[True] + [False] * len(by)).to_dicts()
-
-
-def parts_of(things: Sequence[Any], size: int) -> Iterator[Sequence[Any]]:
-    """A sequence in parts of `size`."""
-    return (things[start : start + size] for start in range(0, len(things), size))
