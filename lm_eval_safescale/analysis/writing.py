@@ -5,13 +5,13 @@ from __future__ import annotations
 import csv
 import io
 import json
-import os
 from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
 from lm_eval_safescale.analysis.rows import Row
 from lm_eval_safescale.errors import SafescaleError, reason_of
+from lm_eval_safescale.files import replaced
 
 FOLDER, ABOUT = "tables", "about.json"
 
@@ -73,6 +73,5 @@ def _replace(path: Path, text: str | None) -> None:
     if text is None:
         path.unlink(missing_ok=True)
         return
-    unfinished = path.with_name(f".{path.name}.{os.getpid()}.unfinished")
-    unfinished.write_text(text, encoding="utf-8")
-    unfinished.replace(path)
+    with replaced(path, to_disk=False) as unfinished:  # tables are made again in a second
+        unfinished.write_text(text, encoding="utf-8")
