@@ -19,8 +19,8 @@ from lm_eval_safescale.stats.voting import self_consistency as expected_rates
 
 BLOCK = 500
 """Models and conditions computed together: bounds the memory for thousands of models."""
-RESAMPLED = 50
-"""Of these, resampled together."""
+RESAMPLED = 10_000
+"""Items of models and conditions resampled together, likewise."""
 
 
 def self_consistency(scores: Scores, preset: Preset = DEFAULT) -> list[Row]:
@@ -91,8 +91,9 @@ def _rates(block: Sequence[Scored], preset: Preset) -> Floats:
         n = (counts.sum(axis=2) > 0).sum(axis=1)[:, None, None]
         rates[:, heard, scored, 1], rates[:, heard, scored, 2] = wilson(found * n, n, level=LEVEL)
         return rates
-    for start in range(0, len(block), RESAMPLED):
-        cells = slice(start, start + RESAMPLED)
+    step = max(1, RESAMPLED // counts.shape[1])
+    for start in range(0, len(block), step):
+        cells = slice(start, start + step)
         for end, bound in enumerate(_percentiles(counts[cells], worth), 1):
             rates[cells, heard, scored, end] = bound[:, heard]
     return rates

@@ -103,7 +103,7 @@ def resampled_errors(confidence: ArrayLike, correct: ArrayLike, weights: Floats,
     bin_of = np.zeros(values.shape, dtype=np.int64)
     bin_of[scored] = place
     found = np.full((2, values.shape[1], weights.shape[1]), np.nan)
-    step = max(1, BLOCK // (bins * weights.shape[1]))
+    step = max(1, BLOCK // (bins * max(1, *weights.shape)))
     for start in range(0, values.shape[1], step):
         part = slice(start, start + step)
         item, column = np.nonzero(scored[:, part])

@@ -13,8 +13,8 @@ from lm_eval_safescale.stats.arrays import Floats, Ints, between, same_shape
 NAN = float("nan")
 ROUNDING = 1e-24
 """Of a square: below it a value is its mean but for rounding."""
-TOGETHER = 32
-"""Columns resampled together: bounds the memory, and gives matrix products a size that pays."""
+TOGETHER = 6_400
+"""Answers of columns resampled together: bounds the memory, and gives matrix products a size that pays."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -264,8 +264,9 @@ def resampled_areas(confidence: ArrayLike, harm: ArrayLike, weights: NDArray[np.
     scored = ~np.isnan(sure) & ~np.isnan(harmed)
     found = np.where(scored.T.astype(weights.dtype) @ weights > 0, 0.0, NAN)
     with_harm = np.flatnonzero((scored & (harmed != 0)).any(axis=0))
-    for start in range(0, len(with_harm), TOGETHER):
-        columns = with_harm[start : start + TOGETHER]
+    step = max(1, TOGETHER // max(1, len(sure)))
+    for start in range(0, len(with_harm), step):
+        columns = with_harm[start : start + step]
         items = [np.flatnonzero(scored[:, column]) for column in columns]
         # answers of equal confidence make a row, the most confident first
         ranks = [np.unique(-sure[own, column], return_inverse=True)[1] for column, own in zip(columns, items, strict=True)]

@@ -174,7 +174,7 @@ def test_the_areas_of_resamples_are_those_of_the_answers_drawn(n, columns, seed)
         for column in range(columns)
     ]
     with pytest.MonkeyPatch.context() as patch:
-        patch.setattr("lm_eval_safescale.stats.regression.TOGETHER", 1 + seed % 3)
+        patch.setattr("lm_eval_safescale.stats.regression.TOGETHER", (1 + seed % 3) * n)
         for kind in (np.float64, np.float32):
             found = resampled_areas(confidence, harm, weights.astype(kind))
             assert found == pytest.approx(np.array(expected), nan_ok=True, abs=1e-12)
