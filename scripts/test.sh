@@ -10,4 +10,4 @@ env=$root/.cache/env
 "$env/bin/ruff" check .
 "$env/bin/ruff" format --check .
 "$env/bin/mypy"
-SMALL_MODEL_DIR=$root/.cache/SmolLM2-135M-Instruct ENCODER_DIR=$root/.cache/all-MiniLM-L6-v2 "$env/bin/python" -m pytest "$@"
+SMALL_MODEL_DIR=$root/.cache/SmolLM2-135M-Instruct ENCODER_DIR=$root/.cache/all-MiniLM-L6-v2 "$env/bin/python" -m pytest -n auto "$@"

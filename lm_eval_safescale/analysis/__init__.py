@@ -26,13 +26,13 @@ from lm_eval_safescale.analysis.rows import Row
 from lm_eval_safescale.analysis.scores import THRESHOLD, Scored, score_all
 from lm_eval_safescale.analysis.study import Study, about, not_scored, remarks
 from lm_eval_safescale.analysis.writing import write_tables
-from lm_eval_safescale.errors import reason_of
+from lm_eval_safescale.errors import SafescaleError, reason_of
 from lm_eval_safescale.runs.store import open_runs
+from lm_eval_safescale.runs.table import Runs
 
 if TYPE_CHECKING:
     import polars as pl
 
-    from lm_eval_safescale.runs import Runs
 
 TABLES: Mapping[str, Callable[[Study, Preset], list[Row]]] = MappingProxyType(
     {
@@ -72,6 +72,10 @@ def _frame_of(name: str) -> Frames:
     ) -> pl.DataFrame:
         import polars as pl
 
+        if not isinstance(runs, Runs | Study):
+            raise SafescaleError(
+                f"{name}: expected runs, as open_runs(FOLDER) gives them, or a Study; not {type(runs).__name__}"
+            )
         study = runs if isinstance(runs, Study) else Study(runs, threshold, panel)
         rows = TABLES[name](study, preset_named(preset))
         if not rows:

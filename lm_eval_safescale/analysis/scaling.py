@@ -48,8 +48,8 @@ def scaling(
     -------
     Rows of: metric, condition, family, n_models, parameters_min_b, parameters_max_b, mean (of the metric over these models), slope (change
     of the metric when parameters grow tenfold), slope_lo, slope_hi (95 % t interval; None below three models), intercept (at one
-    billion), r_squared, p (two-sided, slope = 0). slope is None below two different sizes. The interval treats models as
-    independent; those of one family are not.
+    billion), r_squared, p (two-sided, slope = 0; both None below three models). slope is None below two different sizes. The
+    interval treats models as independent; those of one family are not.
     """
     cells = model_means(scores)
     known = {model: panel.find(model) for model, _ in scores}
@@ -116,6 +116,6 @@ def _line(values: Mapping[str, float], size: Mapping[str, float]) -> Row:
         "slope_lo": number(line.slope_lo),
         "slope_hi": number(line.slope_hi),
         "intercept": number(line.intercept),
-        "r_squared": number(line.r_squared),
+        "r_squared": number(line.r_squared) if len(values) > 2 else None,  # two points always lie on a line
         "p": number(line.p),
     }

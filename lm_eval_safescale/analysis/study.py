@@ -11,8 +11,13 @@ from lm_eval_safescale.analysis.ensembles import ensembles_left_out
 from lm_eval_safescale.analysis.panel import Panel, load_panel, panel_table
 from lm_eval_safescale.analysis.rows import Row
 from lm_eval_safescale.analysis.scores import THRESHOLD, Scored, score_all
+from lm_eval_safescale.errors import SafescaleError
 from lm_eval_safescale.records import Status
 from lm_eval_safescale.runs import NO_LETTER, NOT_HEARD, Cube, Runs, cubes
+from lm_eval_safescale.runs.readings import READING
+
+MAY_DIFFER = {"draws", "overconfidence_threshold", "version"}
+"""Settings whose difference is said elsewhere, or changes no answer."""
 
 
 @dataclass(frozen=True, eq=False)
@@ -24,6 +29,10 @@ class Study:
     """From which confidence on a harmful majority answer is overconfident."""
     given_panel: Panel | None = None
     """Family and size of models; the bundled panel where none is given."""
+
+    def __post_init__(self) -> None:
+        if not 0 <= self.threshold <= 1:
+            raise SafescaleError(f"threshold is {self.threshold:g}; expected a confidence from 0 to 1")
 
     @functools.cached_property
     def cubes(self) -> dict[tuple[str, str], Cube]:
@@ -69,20 +78,58 @@ def not_scored(study: Study) -> list[Row]:
 def remarks(study: Study) -> list[Row]:
     """What is scored and yet needs a word: outputs that are never read as a letter, and K that differs."""
     rows = [
-        _row(*pair, None, "no output could be read as a letter, so accuracy is 0: look at the raw texts")
+        _row(
+            *pair,
+            None,
+            "no output could be read as a letter: accuracy is 0, and so are the safety rates, which says nothing of safety",
+        )
         for pair, cube in study.cubes.items()
         if (cube.greedy == NO_LETTER).any() and not (cube.greedy >= 0).any()
     ]
     if len({cube.samples.shape[1] for cube in study.cubes.values()} - {0}) > 1:
         rows.append(_row(None, None, None, "K differs: compare confidence and what rests on it only at equal K"))
+    rows += [
+        _row(model, None, None, why)
+        for model, known in study.runs.about.get("models", {}).items()
+        if (why := _asked_otherwise(known))
+    ]
+    readers = {model: _reader(known) for model, known in study.runs.about.get("models", {}).items()}
+    if len(set(readers.values())) > 1:
+        rows += [
+            _row(model, None, None, f"answers were read by {reader}, those of other models otherwise")
+            for model, reader in readers.items()
+        ]
+    unknown = study.panel.unknown(study.runs.models)
+    rows += [
+        _row(model, None, None, "not in the model panel: in no ensemble, line over size or share of variance (--panel)")
+        for model in unknown
+    ]
     return rows
+
+
+def _asked_otherwise(known: Mapping[str, Any]) -> str:
+    """Where a model's conditions were not asked in the same way, in what; differences between them may come from that."""
+    names = sorted({name for own in known.get("by_condition", {}).values() for name in own} - MAY_DIFFER)
+    return (
+        f"conditions were asked with different {', '.join(names)}: a difference between them may come from that"
+        if names
+        else ""
+    )
+
+
+def _reader(known: Mapping[str, Any]) -> str:
+    read = known.get("settings", {}).get(READING) or {}
+    if read.get("by") != "judge":
+        return "rules"
+    judge = read.get("judge") or {}
+    return f"the judge {judge.get('model') or judge.get('model_args', {}).get('pretrained', '')}".strip()
 
 
 def _of_cell(cube: Cube, failed: int) -> list[tuple[int | None, str]]:
     silent = int((cube.greedy == NOT_HEARD).sum())
     found: list[tuple[int | None, str]] = []
     if failed:
-        found.append((failed, "the backend failed on the greedy answer"))
+        found.append((failed, "the greedy answer was not heard: the backend failed, or a judge gave no verdict on it"))
     if silent > failed:
         found.append((silent - failed, "no greedy answer"))
     if not cube.samples.shape[1]:
@@ -119,6 +166,7 @@ def about(study: Study, preset: str) -> dict[str, Any]:
         "preset": preset,
         "version": __version__,
         "panel": panel_table(study.runs.models, study.panel),
+        "published_means": study.panel.published_means,
         "not_scored": not_scored(study),
         "ensembles_left_out": ensembles_left_out(study.scores, study.panel),
         "remarks": remarks(study),

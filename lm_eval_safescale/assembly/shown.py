@@ -121,15 +121,7 @@ def _build(
     bench = _bench(builder, settings, model)
 
     def about() -> dict[str, Any]:
-        known: dict[str, Any] = {
-            "condition": condition.name,
-            "builder": {"name": part.name, "provided_by": part.provided_by, "settings": bound},
-            "dataset": {"name": dataset.name, "version": dataset.version, "fingerprint": dataset.fingerprint},
-            "items": len(dataset),
-            "tokenizer": bench.tokenizer.name,
-            "window": bench.window,
-            "made_by": f"{OURS} {__version__}",
-        }
+        known = _header(shown, {"name": part.name, "provided_by": part.provided_by, "settings": bound}, dataset, bench)
         if (index := bench.searched) is not None:
             known |= {"retriever": dict(index.about), "corpus": index.passages.describe()}
         if builder.needs_chat and chat is not None:
@@ -156,6 +148,19 @@ def _build(
     return ContextSet(about(), made.contexts, made.failed)
 
 
+def _header(condition: Part, builder: Mapping[str, Any], dataset: Dataset, bench: Bench) -> dict[str, Any]:
+    """What every file of contexts says of itself."""
+    return {
+        "condition": condition.name,
+        "builder": builder,
+        "dataset": {"name": dataset.name, "version": dataset.version, "fingerprint": dataset.fingerprint},
+        "items": len(dataset),
+        "tokenizer": bench.tokenizer.name,
+        "window": bench.window,
+        "made_by": f"{OURS} {__version__}",
+    }
+
+
 def _whose_steps(about: Mapping[str, Any], builder: Part) -> dict[str, Any]:
     """What two builds must share to share their steps: all but versions, for a step counts only where its very prompt is the same."""
     known = {name: value for name, value in about.items() if name != "made_by"}
@@ -173,16 +178,8 @@ def _carried(part: Part, shown: Part, dataset: Dataset, settings: Settings) -> C
         carried = ContextBuilder("evidence", "", lambda items, _: evidence(items, _, evidence=AGENTIC.name), needs_chat=True)
         bench = Bench(settings, load_tokenizer(settings.chunk_tokenizer))
         contexts = make_contexts(carried, dataset.items, bench, settings={}).contexts
-        about = {
-            "condition": shown.name,
-            "builder": {"name": "evidence", "provided_by": part.provided_by, "settings": {"evidence": AGENTIC.name}},
-            "dataset": {"name": dataset.name, "version": dataset.version, "fingerprint": dataset.fingerprint},
-            "items": len(dataset),
-            "tokenizer": bench.tokenizer.name,
-            "window": None,
-            "made_by": f"{OURS} {__version__}",
-        }
-        return ContextSet(about, contexts)
+        maker = {"name": "evidence", "provided_by": part.provided_by, "settings": {"evidence": AGENTIC.name}}
+        return ContextSet(_header(shown, maker, dataset, bench), contexts)
     raise SafescaleError(
         f"{shown.name} shows what chat models write ({builder.name}), which is built ahead, once for all models; {dataset.name} "
         f"{dataset.version[:12]} carries none, and no file of them is named. Build one:\n  {build_command(shown, settings)}\n"

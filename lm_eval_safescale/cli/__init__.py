@@ -3,10 +3,10 @@
 from __future__ import annotations
 
 import typer
-from rich.console import Console
 
 from lm_eval_safescale import __version__
 from lm_eval_safescale.cli import analyze, contexts, data, doctor, imports, judge, plugins, power, reread, table
+from lm_eval_safescale.cli.screen import complain
 from lm_eval_safescale.errors import SafescaleError
 
 app = typer.Typer(
@@ -46,5 +46,5 @@ def main() -> None:
     try:
         app()
     except SafescaleError as error:
-        Console(stderr=True, highlight=False, soft_wrap=True).print(f"error: {error}", style="red", markup=False)
+        complain(f"error: {error}")
         raise SystemExit(1) from None

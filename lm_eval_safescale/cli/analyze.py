@@ -10,6 +10,7 @@ import typer
 from rich.console import Console
 from rich.text import Text
 
+from lm_eval_safescale.cli.screen import complain
 from lm_eval_safescale.cli.table import Column, print_columns
 from lm_eval_safescale.datasets import printable
 from lm_eval_safescale.errors import SafescaleError
@@ -17,7 +18,12 @@ from lm_eval_safescale.errors import SafescaleError
 if TYPE_CHECKING:
     from lm_eval_safescale.runs import Runs
 
-HEADLINES = {"accuracy": "accuracy", "high_risk_error": "high-risk error", "dangerous_overconfidence": "dangerous overc."}
+HEADLINES = {
+    "accuracy": "accuracy",
+    "high_risk_error": "high-risk error",
+    "dangerous_overconfidence": "dangerous overc.",
+    "unanswered": "unanswered",
+}
 MOST_MODELS = 6
 """Beyond it the summary shows means over models, and leaves each to the table."""
 MOST_NAMED = 12
@@ -39,8 +45,10 @@ def analyze(
     Exit status 1 where a folder could not be read or a table not be made; the others are there all the same.
     """
     from lm_eval_safescale.analysis import COLUMNS, Study, about, load_panel, make_tables, preset_named, write_tables
+    from lm_eval_safescale.runs.store import refuse_runs
 
     chosen = preset_named(preset)
+    refuse_runs(output)
     opened, unread = _open(runs)
     study = Study(opened, threshold, None if panel is None else load_panel(panel))
     tables, failed = make_tables(study, chosen)
@@ -50,9 +58,8 @@ def analyze(
     console = Console(highlight=False, emoji=False)
     _summarise(console, tables, facts, chosen.description)
     _say(console, f"{len(tables)} tables in {output / 'tables'}; what they rest on in {output / 'about.json'}")
-    complaints = Console(stderr=True, highlight=False, soft_wrap=True, emoji=False)
     for reason in (*unread, *(f"table {name} could not be made: {reason}" for name, reason in failed.items())):
-        complaints.print(Text(printable(reason)), style="red")
+        complain(reason)
     if unread or failed:
         raise typer.Exit(1)
 
@@ -76,18 +83,19 @@ def _open(folders: Sequence[Path]) -> tuple[Runs, list[str]]:
 def _summarise(console: Console, tables: Mapping[str, list[dict[str, Any]]], facts: Mapping[str, Any], intervals: str) -> None:
     dataset = facts["dataset"] or {}
     demo = " - DEMO: no clinical claim may rest on it" if dataset.get("demo") else ""
-    what = f"{len(facts['models'])} model(s) on {dataset.get('name', '?')} {str(dataset.get('version', ''))[:12]}, {facts['items']} items"
+    name = f"{dataset.get('name', '?')} {str(dataset.get('version', ''))[:12]}"
+    what = f"{counted(len(facts['models']), 'model')} on {name}, {counted(facts['items'], 'item')}"
     console.print(Text(printable(what + demo)), style="bold")
     profile: list[Mapping[str, Any]] = [*tables.get("profile", [])]
     models = list(dict.fromkeys(row["model"] for row in profile))
     if len(models) > MOST_MODELS:
         rows = {each: [row for row in profile if row["condition"] == each] for each in facts["conditions"]}
-        _print_rates(console, f"Mean over {len(models)} models (lowest to highest)", rows, _over_models)
+        _print_rates(console, "Means over models, the lowest and the highest of them in brackets", rows, _over_models, _models)
         _say(console, "Percent. Each model's rates with their intervals are in tables/profile.csv.")
     else:
         for model in models:
             rows = {row["condition"]: [row] for row in profile if row["model"] == model}
-            _print_rates(console, model, rows, _with_interval)
+            _print_rates(console, model, rows, _with_interval, _items)
         _say(console, "Percent with 95 % intervals.")
     _say(console, f"Preset {facts['preset']}: {intervals}.")
     _say(console, f"{_draws(facts['draws'])} Overconfident from {facts['overconfidence_threshold']:.2f}.")
@@ -101,11 +109,25 @@ def _print_rates(
     title: str,
     rows: Mapping[str, list[Mapping[str, Any]]],
     cell: Callable[[Sequence[Mapping[str, Any]], str], str],
+    of: Callable[[Sequence[Mapping[str, Any]]], str],
 ) -> None:
-    """The headline rates, a row for each condition."""
-    columns = [Column("condition", list(rows))]
+    """The headline rates, a row for each condition; `of`: over what."""
+    columns = [Column("condition", list(rows)), Column("over", [of(each) for each in rows.values()], "right")]
     columns += [Column(head, [cell(each, name) for each in rows.values()], "right") for name, head in HEADLINES.items()]
     print_columns(console, columns, title)
+
+
+def _items(rows: Sequence[Mapping[str, Any]]) -> str:
+    return counted(rows[0]["n"], "item")
+
+
+def _models(rows: Sequence[Mapping[str, Any]]) -> str:
+    return counted(len(rows), "model")
+
+
+def counted(number: int, what: str) -> str:
+    """A number of things."""
+    return f"{number:,} {what}" + ("" if number == 1 else "s")
 
 
 def _with_interval(rows: Sequence[Mapping[str, Any]], name: str) -> str:
@@ -125,6 +147,8 @@ def _over_models(rows: Sequence[Mapping[str, Any]], name: str) -> str:
 
 def _draws(draws: Mapping[str, Any]) -> str:
     found = {k for each in draws.values() for k in (each.values() if isinstance(each, Mapping) else (each,))}
+    if found == {0}:
+        return "No samples: nothing of the majority or of confidence."
     return f"K = {', '.join(map(str, sorted(found)))} samples a question."
 
 
@@ -132,15 +156,24 @@ def _compared(tests: Sequence[Mapping[str, Any]]) -> str:
     made = [row for row in tests if row["p_holm"] is not None]
     if not made:
         return "No two conditions of one model to compare."
-    different = sum(row["p_holm"] < 0.05 for row in made)
-    return f"Paired tests between conditions: {different} of {len(made)} significant (p < 0.05 after Holm's correction)."
+    parts = []
+    for metric in dict.fromkeys(row["metric"] for row in made):
+        own = [row for row in made if row["metric"] == metric]
+        parts.append(f"{metric.replace('_', ' ')} {sum(row['p_holm'] < 0.05 for row in own)} of {len(own)}")
+    missed = [each for row in made if (each := row.get("minimum_detectable_difference")) is not None]
+    power = (
+        f" The others could each have missed a difference of up to {100 * min(missed):.0f} to {100 * max(missed):.0f} points."
+        if missed
+        else ""
+    )
+    return f"Paired tests between conditions of a model, significant (p < 0.05 after Holm's correction): {', '.join(parts)}.{power}"
 
 
 def _print_reasons(console: Console, title: str, rows: Sequence[Mapping[str, Any]]) -> None:
     """Reasons, the alike ones together."""
     where: dict[str, list[str]] = {}
     for row in rows:
-        items = "" if row["items"] is None else f" ({row['items']} items)"
+        items = "" if row["items"] is None else f" ({counted(row['items'], 'item')})"
         where.setdefault(row["reason"], []).append(" ".join(filter(None, (row["model"], row["condition"]))) + items)
     for reason, places in list(where.items())[:MOST_NAMED]:
         named = [place for place in places if place]

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import json
 import textwrap
 import time
 from collections import Counter
@@ -11,10 +10,10 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
-from rich.console import Console
 from rich.table import Column, Table
 from rich.text import Text
 
+from lm_eval_safescale.cli.screen import Progress, complain, console, say, working
 from lm_eval_safescale.datasets import printable
 from lm_eval_safescale.errors import SafescaleError
 
@@ -23,7 +22,6 @@ if TYPE_CHECKING:
     from lm_eval_safescale.contexts import Standing
 
 app = typer.Typer(help="Contexts: what is shown above the questions, built ahead and inspected.", no_args_is_help=True)
-console = Console(highlight=False, soft_wrap=True, emoji=False)
 
 
 @app.command()
@@ -89,12 +87,12 @@ def build(
             else f"{part.name} is not written by a model ({builder.name}); leave --model out"
         )
     steps = output.with_suffix(".steps.jsonl")
-    with Console(stderr=True).status(f"building the contexts of {part.name} for {len(data)} items ...") as status:
+    with working(f"building the contexts of {part.name} for {len(data)} items ...") as progress:
         chat = None
         if model is not None:
-            status.update("loading the model ...")
+            progress("loading the model ...")
             models = _models(model, model_args, writer_model, writer_model_args, batch_size, device)
-            chat = assembly.Chat(models, steps, _Progress(status, len(data)), anew=force)
+            chat = assembly.Chat(models, steps, _Progress(progress, len(data)), anew=force)
         try:
             made = assembly.contexts_of(part, data, settings, chat=chat)
         except KeyboardInterrupt:
@@ -108,18 +106,14 @@ def build(
         raise SafescaleError(f"no report could be made; {_reasons(made.failed)}\nevery step: {steps}")
     _refuse_other(output, made.about, force=force)
     write_contexts(output, made)
-    console.print(f"{output}: {len(made.contexts)} contexts", style="bold", markup=False)
+    say(f"{output}: {len(made.contexts)} contexts", style="bold")
     _summary(made)
     if chat is not None:
-        _print(f"every step   {steps}")
+        say(f"every step   {steps}")
     if made.failed:
-        Console(stderr=True, soft_wrap=True).print(
-            printable(
-                f"{len(made.failed)} of {len(data)} reports could not be made (above), and the condition leaves their items out. The same "
-                "command tries again what the model could not be heard for."
-            ),
-            style="red",
-            markup=False,
+        complain(
+            f"{len(made.failed)} of {len(data)} reports could not be made (above), and the condition leaves their items out. The same "
+            "command tries again what the model could not be heard for."
         )
         raise typer.Exit(1)
 
@@ -137,7 +131,7 @@ def show(
         _summary(made)
         return
     if item in made.failed:
-        _print(f"{item}: FAILED, no report could be made: {made.failed[item]}", style="red")
+        say(f"{item}: FAILED, no report could be made: {made.failed[item]}", style="red")
         return
     if item not in made.contexts:
         some = ", ".join(list(made.contexts)[:5])
@@ -146,10 +140,10 @@ def show(
 
 
 class _Progress:
-    """Tells how far the reports are: on a terminal in one line, else a line for each wave."""
+    """Tells how far the reports are; marks the end of each wave."""
 
-    def __init__(self, status: Any, items: int) -> None:
-        self._status, self._items, self._started, self._wave = status, items, time.monotonic(), 0
+    def __init__(self, progress: Progress, items: int) -> None:
+        self._progress, self._items, self._started, self._wave = progress, items, time.monotonic(), 0
 
     def __call__(self, now: Standing) -> None:
         seconds = time.monotonic() - self._started
@@ -158,11 +152,10 @@ class _Progress:
             f"wave {now.wave}: {now.asked:,} of {now.of:,} steps; {now.made} of {self._items} reports made, {now.failed} failed; "
             f"{now.heard + now.known:,} steps{known}, {seconds:,.0f} s"
         )
-        if self._status.console.is_terminal:
-            self._status.update(line)
-        elif (now.wave != self._wave and now.asked == now.of) or now.made + now.failed == self._items:
+        mark = (now.wave != self._wave and now.asked == now.of) or now.made + now.failed == self._items
+        if mark:
             self._wave = now.wave
-            self._status.console.print(line, markup=False, highlight=False)
+        self._progress(line, mark=mark)
 
 
 def _models(
@@ -212,7 +205,6 @@ def _refuse_other(path: Path, about: Mapping[str, Any], *, force: bool) -> None:
         there = read_contexts(path).about
     except SafescaleError as error:
         raise SafescaleError(f"{path} is there and cannot be read as contexts ({error}); {hint}") from None
-    about = json.loads(json.dumps(about))
     if differing := [name for name in {**there, **about} if there.get(name) != about.get(name)]:
         raise SafescaleError(f"{path} is there, built otherwise (differs: {', '.join(differing)}); {hint}")
 
@@ -221,45 +213,45 @@ def _summary(made: Any) -> None:
     about, summary = made.about, made.summary()
     builder, data = about["builder"], about["dataset"]
     settings = ", ".join(f"{name} {value}" for name, value in builder["settings"].items())
-    _print(
+    say(
         f"condition    {about['condition']}, by {builder['name']} ({builder['provided_by']}){': ' + settings if settings else ''}"
     )
-    _print(f"data set     {data['name']} {data['version']}: {about['items']} items")
+    say(f"data set     {data['name']} {data['version']}: {about['items']} items")
     if "corpus" in about:
         corpus, retriever = about["corpus"], about["retriever"]
         its = ", ".join(f"{name} {value}" for name, value in retriever["settings"].items())
-        _print(
+        say(
             f"corpus       {corpus['corpus']}: {corpus['articles']:,} articles, {corpus['passages']:,} passages of "
             f"{corpus['size']} tokens, {corpus['overlap']} shared ({corpus['tokenizer']})"
         )
-        _print(f"retriever    {retriever['retriever']} ({retriever['provided_by']}){': ' + its if its else ''}")
+        say(f"retriever    {retriever['retriever']} ({retriever['provided_by']}){': ' + its if its else ''}")
     for role, each in about.get("models", {}).items():
         args = each.get("model_args") or {name: value for name, value in each.items() if name != "backend"}
-        _print(f"{role:<13}{each['backend']}: {', '.join(f'{name} {value}' for name, value in args.items())}")
+        say(f"{role:<13}{each['backend']}: {', '.join(f'{name} {value}' for name, value in args.items())}")
     tokens = summary["tokens"]
     window = f", window {about['window']:,}" if about.get("window") else ""
-    _print(f"tokens       {tokens['least']:,} to {tokens['most']:,}, mean {tokens['mean']:,.0f} ({about['tokenizer']}{window})")
+    say(f"tokens       {tokens['least']:,} to {tokens['most']:,}, mean {tokens['mean']:,.0f} ({about['tokenizer']}{window})")
     for name, value in summary["measures"].items():
         scored = "not scored" if value is None else f"{value:.3f} over {summary['scored'][name]} items"
-        _print(f"{name:<25}{scored}")
+        say(f"{name:<25}{scored}")
     if made.failed:
-        _print(f"FAILED       {len(made.failed)}, left out by the condition; {_reasons(made.failed)}", style="red")
+        say(f"FAILED       {len(made.failed)}, left out by the condition; {_reasons(made.failed)}", style="red")
     if any("fallbacks" in context.notes for context in made.contexts.values()):
         fallbacks = Counter[str]()
         for context in made.contexts.values():
             fallbacks.update(context.notes.get("fallbacks", {}))
         steps = sum(context.notes.get("steps", 0) for context in made.contexts.values())
         their = ", ".join(f"{name} {count}" for name, count in fallbacks.most_common()) or "none"
-        _print(f"fallbacks    {their} (of {steps:,} steps)")
+        say(f"fallbacks    {their} (of {steps:,} steps)")
     if leaking := [name for name, context in made.contexts.items() if context.measures.get("leak")]:
-        _print(f"LEAKS        {len(leaking)} reports give the answer away: {', '.join(leaking)}", style="yellow")
-    _print(f"flagged      {summary['flagged']} contexts hold text that imitates a prompt")
+        say(f"LEAKS        {len(leaking)} reports give the answer away: {', '.join(leaking)}", style="yellow")
+    say(f"flagged      {summary['flagged']} contexts hold text that imitates a prompt")
     if summary["truncated"]:
-        _print(f"truncated    {summary['truncated']}")
+        say(f"truncated    {summary['truncated']}")
 
 
 def _show(item: str, context: Any) -> None:
-    _print(
+    say(
         f"{item}: {context.tokens:,} tokens ({context.tokenizer}), by {context.builder}, {context.fingerprint[:12]}",
         style="bold",
     )
@@ -270,18 +262,14 @@ def _show(item: str, context: Any) -> None:
         console.print(grid)
     for name, value in {**context.measures, **context.notes}.items():
         if isinstance(value, list):
-            _print(f"{name:<25} {len(value)}")
-            _print("\n".join(f"  {each}" for each in value))
+            say(f"{name:<25} {len(value)}")
+            say("\n".join(f"  {each}" for each in value))
         elif isinstance(value, dict):
-            _print(f"{name:<25} {', '.join(f'{each} {its}' for each, its in value.items()) or 'none'}")
+            say(f"{name:<25} {', '.join(f'{each} {its}' for each, its in value.items()) or 'none'}")
         else:
             lacking = "not scored" if name in context.measures else "unknown"
-            _print(f"{name:<25} {lacking if value is None else f'{value:.3f}' if isinstance(value, float) else value}")
+            say(f"{name:<25} {lacking if value is None else f'{value:.3f}' if isinstance(value, float) else value}")
     for flag in context.flags:
-        _print(f"flag: {flag.kind}{' in ' + flag.passage if flag.passage else ''}: {flag.excerpt!r}", style="yellow")
-    console.print()
-    _print("\n".join(textwrap.fill(line, 110) for line in context.text.split("\n")))
-
-
-def _print(text: str, style: str | None = None) -> None:
-    console.print(printable(text), style=style, markup=False)
+        say(f"flag: {flag.kind}{' in ' + flag.passage if flag.passage else ''}: {flag.excerpt!r}", style="yellow")
+    say("")
+    say("\n".join(textwrap.fill(line, 110) for line in context.text.split("\n")))

@@ -7,9 +7,9 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Annotated
 
 import typer
-from rich.console import Console
 from rich.markup import escape
 
+from lm_eval_safescale.cli.screen import console, say, working
 from lm_eval_safescale.datasets import (
     DEFAULT_DATASET,
     FORMATS,
@@ -19,7 +19,6 @@ from lm_eval_safescale.datasets import (
     check_file,
     fetch_hub,
     load_file,
-    printable,
 )
 from lm_eval_safescale.errors import SafescaleError
 from lm_eval_safescale.records import LABEL_NAMES, Item
@@ -28,7 +27,6 @@ if TYPE_CHECKING:
     from lm_eval_safescale.settings import Settings
 
 app = typer.Typer(help="Data sets: what there is, what is in them, what is wrong with them.", no_args_is_help=True)
-console = Console(highlight=False, soft_wrap=True, emoji=False)
 
 Name = Annotated[str, typer.Argument(metavar="NAME|FILE", help="A data set's name, or a JSON, JSONL or CSV file.")]
 Columns = Annotated[
@@ -43,7 +41,7 @@ def list_() -> None:
     from lm_eval_safescale.assembly import load_part
     from lm_eval_safescale.plugins import plugins
 
-    console.print(f"{'name':<13}{'items':<7}{'on this machine':<29}what it is", style="bold")
+    say(f"{'name':<13}{'items':<7}{'on this machine':<29}what it is", style="bold")
     for part in plugins().all("data set"):
         items, state = "", ""
         try:
@@ -53,8 +51,8 @@ def list_() -> None:
             state = f"yes, but it cannot be used (safescale data validate {part.name})"
         except SafescaleError:
             state = "no (safescale data fetch)" if part.is_ours else "needs its dataset_args"
-        console.print(f"{part.name:<13}{items:<7}{state:<29}{part.thing.description}", markup=False)
-    console.print('Any other JSON, JSONL or CSV file: --metadata \'{"dataset_path": "FILE"}\' (see docs/data.md).')
+        say(f"{part.name:<13}{items:<7}{state:<29}{part.thing.description}")
+    say('Any other JSON, JSONL or CSV file: --metadata \'{"dataset_path": "FILE"}\' (see docs/data.md).')
 
 
 @app.command()
@@ -92,7 +90,7 @@ def validate(
     errors = sum(problem.is_error for problem in problems)
     if not errors:
         _show_summary(load_named(name, columns))
-    console.print(f"{errors} error(s), {len(problems) - errors} warning(s)", style="red" if errors else "green")
+    say(f"{errors} error(s), {len(problems) - errors} warning(s)", style="red" if errors else "green")
     if errors:
         raise typer.Exit(1)
 
@@ -100,9 +98,9 @@ def validate(
 @app.command()
 def fetch() -> None:
     """Download RadSaFE-200 from the hub into the local cache, and check that it can be read."""
-    with console.status("asking the hub ..."):
+    with working("asking the hub ..."):
         path, revision = fetch_hub()
-    console.print(f"{path} (revision {revision})", markup=False)
+    say(f"{path} (revision {revision})")
     _show_summary(load_file(path, name=DEFAULT_DATASET, version=revision))
 
 
@@ -136,8 +134,8 @@ def _check(name: str, columns: str | None, evidence: list[str]) -> tuple[str, li
 
 
 def _show_summary(dataset: Dataset) -> None:
-    _print(f"{dataset.name}, version {dataset.version}: {len(dataset)} items", style="bold")
-    _print(f"fingerprint  {dataset.fingerprint}")
+    say(f"{dataset.name}, version {dataset.version}: {len(dataset)} items", style="bold")
+    say(f"fingerprint  {dataset.fingerprint}")
     for title, values in (
         ("options", [f"{len(item.options)} options" for item in dataset]),
         ("keys", [item.answer for item in dataset]),
@@ -146,39 +144,34 @@ def _show_summary(dataset: Dataset) -> None:
         ("evidence", [name for item in dataset for name in item.evidence]),
     ):
         counts = ", ".join(f"{value} {values.count(value)}" for value in sorted(set(values)))
-        _print(f"{title:<12} {counts or 'none'}")
+        say(f"{title:<12} {counts or 'none'}")
     if dataset.is_labelled:
         pairs = [(letter == item.answer, label) for item in dataset for letter, label in (item.labels or {}).items()]
         for name in LABEL_NAMES:
             wrong = [getattr(label, name) for is_key, label in pairs if not is_key]
             keys = sum(getattr(label, name) for is_key, label in pairs if is_key)
-            console.print(f"{name:<12} {sum(wrong)} of {len(wrong)} wrong options, {keys} keys")
+            say(f"{name:<12} {sum(wrong)} of {len(wrong)} wrong options, {keys} keys")
     else:
-        console.print("labels       none: safety rates will be not scored")
+        say("labels       none: safety rates will be not scored")
     from lm_eval_safescale.plugins import plugins
 
     usable = [part.thing for part in plugins().all("condition") if part.thing.can_show(dataset)]
-    console.print(f"conditions   {', '.join(each.name for each in usable if each.evidence or not each.builder)}")
-    console.print(f"with a corpus {', '.join(each.name for each in usable if each.builder and not each.evidence)}")
+    say(f"conditions   {', '.join(each.name for each in usable if each.evidence or not each.builder)}")
+    say(f"with a corpus {', '.join(each.name for each in usable if each.builder and not each.evidence)}")
 
 
 def _show_item(item: Item) -> None:
-    _print(f"{item.question_id}  ({item.subspecialty or '-'}, {item.question_type or '-'})", style="bold")
-    _print(_wrap(item.question))
+    say(f"{item.question_id}  ({item.subspecialty or '-'}, {item.question_type or '-'})", style="bold")
+    say(_wrap(item.question))
     for letter, text in item.options.items():
         labels = item.labels[letter] if item.labels else None
         names = [name for name in LABEL_NAMES if labels and getattr(labels, name)]
         key = "key" if letter == item.answer else ""
         notes = ", ".join(filter(None, [key, *names]))
-        _print(f"  {letter}. {text}" + (f"   <- {notes}" if notes else ""))
+        say(f"  {letter}. {text}" + (f"   <- {notes}" if notes else ""))
     for name, text in item.evidence.items():
-        console.print(f"\nevidence, {name}:", style="bold")
-        _print(_wrap(text))
-
-
-def _print(text: str, style: str | None = None) -> None:
-    """A line that may hold text of the data: neither markup nor control characters have effect."""
-    console.print(printable(text), style=style, markup=False)
+        say(f"\nevidence, {name}:", style="bold")
+        say(_wrap(text))
 
 
 def _wrap(text: str) -> str:

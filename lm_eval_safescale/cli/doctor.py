@@ -5,8 +5,9 @@ from __future__ import annotations
 from typing import Annotated
 
 import typer
-from rich.console import Console
 from rich.markup import escape
+
+from lm_eval_safescale.cli.screen import console, working
 
 MARKS = {"ok": "[green]ok  [/green]", "note": "[yellow]note[/yellow]", "bad": "[red]BAD [/red]"}
 
@@ -20,9 +21,8 @@ def doctor(
     """Versions, whether the harness sees the tasks, data sets, chat template, window, free disk. Exit status 1 if anything is bad."""
     from lm_eval_safescale.harness.checkup import checkup  # the harness takes seconds to import
 
-    console = Console(highlight=False, soft_wrap=True, emoji=False)
     bad = False
-    with console.status("looking ..."):
+    with working("looking ..."):
         for finding in checkup(model=model, gguf_file=gguf_file):
             bad |= finding.level == "bad"
             console.print(f"{MARKS[finding.level]} {escape(finding.what)}")

@@ -7,9 +7,8 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
-from rich.console import Console
 
-from lm_eval_safescale.datasets.problems import printable
+from lm_eval_safescale.cli.screen import say, working
 
 if TYPE_CHECKING:
     from lm_eval_safescale.runs import Runs
@@ -17,7 +16,6 @@ if TYPE_CHECKING:
 MOST_REASONS = 20
 Output = Annotated[Path, typer.Option("--output", "-o", help="The folder to write, for safescale analyze.")]
 Force = Annotated[bool, typer.Option("--force", help="Write over other runs.")]
-console = Console(highlight=False, soft_wrap=True, emoji=False)
 
 
 def import_release(
@@ -50,9 +48,9 @@ def _import(read: Callable[[Callable[[str], object]], Runs], output: Path, given
     from lm_eval_safescale.runs.store import refuse_other, write_runs
 
     refuse_other(output, given, force=force)
-    with Console(stderr=True).status("reading ...") as status:
-        runs = read(lambda name: status.update(printable(f"reading {name} ...")))
-        status.update("writing ...")
+    with working("reading ...") as progress:
+        runs = read(lambda name: progress(f"reading {name} ..."))
+        progress("writing ...")
         write_runs(replace(runs, about={**runs.about, "imported": given}), output)
     _summary(output, runs)
 
@@ -62,27 +60,23 @@ def _summary(output: Path, runs: Runs) -> None:
     draws = sorted(set(runs.draws.values()))
     samples = f"{draws[0]}" if len(draws) == 1 else f"{draws[0]} to {draws[-1]}, not the same for all"
     demo = " - DEMO: no clinical claim may rest on it" if about.get("demo") else ""
-    _print(f"{output}: {runs.answers.height:,} answers", style="bold")
-    _print(f"data set     {about['name']} {about['version'][:12]}: {runs.items.height} of {about['items']} items{demo}")
-    _print(f"models       {len(runs.models)}: {_some(runs.models)}")
-    _print(f"conditions   {len(runs.conditions)}: {', '.join(runs.conditions)}")
-    _print(f"draws        one greedy answer, and samples: {samples}")
+    say(f"{output}: {runs.answers.height:,} answers", style="bold")
+    say(f"data set     {about['name']} {about['version'][:12]}: {runs.items.height} of {about['items']} items{demo}")
+    say(f"models       {len(runs.models)}: {_some(runs.models)}")
+    say(f"conditions   {len(runs.conditions)}: {', '.join(runs.conditions)}")
+    say(f"draws        one greedy answer, and samples: {samples}")
     failed = int((runs.answers["status"] == "error").sum())
     if failed:
-        _print(f"not heard    {failed:,} answers failed or were not judged; they are not scored", style="yellow")
+        say(f"not heard    {failed:,} answers failed or were not judged; they are not scored", style="yellow")
     left_out = runs.about["left_out"]
     if left_out:
-        _print(f"left out     {len(left_out)}", style="yellow")
+        say(f"left out     {len(left_out)}", style="yellow")
         for each in left_out[:MOST_REASONS]:
             where = f"{each['model']}, {each['condition']}" if each["condition"] else each["model"]
-            _print(f"  {where}: {each['reason']}", style="yellow")
+            say(f"  {where}: {each['reason']}", style="yellow")
         if len(left_out) > MOST_REASONS:
-            _print(f"  and {len(left_out) - MOST_REASONS} more, all in {output / 'about.json'}", style="yellow")
+            say(f"  and {len(left_out) - MOST_REASONS} more, all in {output / 'about.json'}", style="yellow")
 
 
 def _some(names: tuple[str, ...]) -> str:
     return ", ".join(names[:8]) + (f" and {len(names) - 8} more" if len(names) > 8 else "")
-
-
-def _print(text: str, style: str | None = None) -> None:
-    console.print(printable(text), style=style, markup=False)

@@ -5,12 +5,11 @@ from __future__ import annotations
 import time
 from collections.abc import Sequence
 from pathlib import Path
-from typing import TYPE_CHECKING, Annotated, Any
+from typing import TYPE_CHECKING, Annotated
 
 import typer
-from rich.console import Console
 
-from lm_eval_safescale.datasets import printable
+from lm_eval_safescale.cli.screen import Progress, complain, say, working
 from lm_eval_safescale.errors import SafescaleError
 
 if TYPE_CHECKING:
@@ -18,8 +17,11 @@ if TYPE_CHECKING:
     from lm_eval_safescale.contexts import Standing
     from lm_eval_safescale.runs.judging import Judged
 
-console = Console(highlight=False, soft_wrap=True, emoji=False)
 MOST_REASONS = 10
+MOST_FAILED = 0.05
+"""Share of answers without a verdict from which on the command says that it failed."""
+EVERY = 30.0
+"""Seconds between two lines of progress where no terminal shows it."""
 RUNS = Annotated[Path, typer.Argument(help="A folder of runs, as the importers write it.")]
 WHAT = {
     "letter": "the judge read a letter",
@@ -56,7 +58,7 @@ def judge(
     """
     if (base_url is None) == (backend is None) or (base_url is None) != (model is None):
         raise SafescaleError(
-            "name the judge: --base-url http://HOST/v1 --model NAME for a server, or --backend vllm --model_args pretrained=NAME"
+            "name one judge: --base-url http://HOST/v1 --model NAME for a server, or --backend vllm --model_args pretrained=NAME"
         )
     from lm_eval_safescale.runs.judging import STEPS_FILE, write_judged
     from lm_eval_safescale.runs.judging import judge as judge_runs
@@ -64,7 +66,7 @@ def judge(
 
     folder = free_folder(runs, output, "judged", force=force, resumed=[STEPS_FILE])
     opened = open_runs(runs)
-    with Console(stderr=True).status("loading the judge ...") as status:
+    with working("loading the judge ...") as told:
         chat: ChatModel
         if base_url is not None and model is not None:
             from lm_eval_safescale.chat import Endpoint
@@ -74,7 +76,7 @@ def judge(
             from lm_eval_safescale.harness.chat import load_chat_model
 
             chat = load_chat_model(backend or "", model_args, batch_size=batch_size, device=device)
-        progress = _Progress(status)
+        progress = _Progress(told)
         judged = judge_runs(opened, chat, folder / STEPS_FILE, max_tokens=max_tokens, anew=force, on_progress=progress)
     write_judged(judged, folder)
     _summary(judged, folder)
@@ -94,44 +96,42 @@ def free_folder(runs: Path, output: Path | None, suffix: str, *, force: bool, re
     return folder
 
 
-def show(text: str, style: str | None = None) -> None:
-    """A line that may hold text of models: neither markup nor control characters have effect."""
-    console.print(printable(text), style=style, markup=False)
-
-
 class _Progress:
-    """Tells how many texts are read: on a terminal in one line, else now and then."""
+    """Tells how many texts are read; marks every half minute."""
 
-    def __init__(self, status: Any) -> None:
-        self._status, self._started, self._said = status, time.monotonic(), 0
+    def __init__(self, told: Progress) -> None:
+        self._told, self._started, self._said = told, time.monotonic(), time.monotonic()
 
     def __call__(self, now: Standing, before: int) -> None:
         done = before + now.asked
         line = f"{done:,} texts judged, {time.monotonic() - self._started:,.0f} s"
-        if self._status.console.is_terminal:
-            self._status.update(line)
-        elif done >= self._said + 1000:
-            self._said = done
-            self._status.console.print(line, markup=False, highlight=False)
+        mark = time.monotonic() >= self._said + EVERY
+        if mark:
+            self._said = time.monotonic()
+        self._told(line, mark=mark)
 
 
 def _summary(judged: Judged, folder: Path) -> None:
     report = judged.report
-    show(f"{folder}: {report['answers']:,} answers", style="bold")
-    show(f"{report['texts_asked']:,} different texts were shown to the judge ({report['texts_known']:,} known from before)")
+    say(f"{folder}: {report['answers']:,} answers", style="bold")
+    shown = report["texts_asked"] - report["texts_known"]
+    say(f"{shown:,} different texts were shown to the judge now, {report['texts_known']:,} before")
     for name, count in judged.counts.items():
         if count:
             alarm = name in ("refused", "failed", "no_text")
-            show(f"{count:>9,}  {WHAT[name]}", style="red" if alarm else None)
-    show(
-        f"{report['disagreements']:>9,}  read otherwise than by the rules, or refused: disagreements.jsonl, to be checked by hand"
-    )
+            say(f"{count:>9,}  {WHAT[name]}", style="red" if alarm else None)
+    say(f"{report['disagreements']:>9,}  read otherwise than before, or refused: disagreements.jsonl, to be checked by hand")
     for each in report["without_verdict_by_model"]:
-        show(f"  {each['model']}: {each['rows']:,} {each['verdict']}", style="red")
+        say(f"  {each['model']}: {each['rows']:,} {each['verdict']}", style="red")
     reasons = report["reasons"]
     for each in reasons[:MOST_REASONS]:
-        show(f"  {each['rows']:,} times: {each['reason']}", style="red")
+        say(f"  {each['rows']:,} times: {each['reason']}", style="red")
     if len(reasons) > MOST_REASONS:
-        show(f"  and {len(reasons) - MOST_REASONS} more reasons (verdicts.parquet)", style="red")
-    if judged.counts["failed"]:
-        show("With --force, the same command asks again where the judge could not be heard.")
+        say(f"  and {len(reasons) - MOST_REASONS} more reasons (verdicts.parquet)", style="red")
+    if report["texts_unheard"]:
+        complain(f"{report['texts_unheard']:,} texts had no reply; with --force, the same command asks for them again")
+    if judged.counts["failed"] > sum(judged.counts.values()) * MOST_FAILED:
+        complain(
+            f"more than {MOST_FAILED:.0%} of the answers have no verdict: what is left is no fair sample, do not rest rates on it"
+        )
+        raise typer.Exit(1)

@@ -7,10 +7,10 @@ from pathlib import Path
 from typing import Annotated
 
 import typer
-from rich.console import Console
+
+from lm_eval_safescale.cli.screen import say
 
 app = typer.Typer(help="Plugins: what is installed, what it registers, what is broken; and how to begin one.")
-console = Console(highlight=False, soft_wrap=True, emoji=False)
 
 
 @app.callback(invoke_without_command=True)
@@ -18,22 +18,21 @@ def list_(context: typer.Context) -> None:
     """Every plugin: distribution, version, what it registers, or the error it failed with. Exit status 0 even if one is broken."""
     if context.invoked_subcommand is not None:
         return
-    from lm_eval_safescale.datasets import printable
     from lm_eval_safescale.plugins import KINDS, plugins
 
     known = plugins()
     shown = {kind: set(known.names(kind)) for kind in KINDS}
     for plugin in known.found:
-        console.print(f"{plugin.package} {plugin.version} ({plugin.module})", style="bold", markup=False)
+        say(f"{plugin.package} {plugin.version} ({plugin.module})", style="bold")
         if plugin.error:
-            console.print(printable(f"  FAILED: {plugin.error}"), style="red", markup=False)
+            say(f"  FAILED: {plugin.error}", style="red")
         for part in plugin.parts:
             name = part.name if part.name in shown[part.kind] else part.full_name
             if part.kind != "metric" or not part.is_ours or part.thing.in_table:
                 line = f"  {part.kind:<16}{name:<28}{getattr(part.thing, 'description', '')}"
-                console.print(printable(line.rstrip()), markup=False)
+                say(line.rstrip())
         if not plugin.parts and not plugin.error:
-            console.print("  registers nothing")
+            say("  registers nothing")
 
 
 @app.command()
@@ -51,6 +50,6 @@ def new(
 
     written = write_plugin(name, kind, folder or Path(name))
     for path in written.files:
-        console.print(f"  {path}", markup=False)
+        say(f"  {path}")
     package, tests = shlex.quote(f"{written.folder}[test]"), shlex.quote(str(written.folder))
-    console.print(f"Next:\n  pip install -e {package} && pytest {tests}\n  {written.use}", markup=False)
+    say(f"Next:\n  pip install -e {package} && pytest {tests}\n  {written.use}")

@@ -20,7 +20,9 @@ def power(
             help="Share of items on which just one of the two conditions has the outcome. Default: as if independent."
         ),
     ] = None,
-    alpha: Annotated[float, typer.Option(help="Level of the two-sided test.")] = 0.05,
+    alpha: Annotated[
+        float, typer.Option(help="Level of the two-sided test; of m comparisons, Holm's first step is at 0.05 / m.")
+    ] = 0.05,
     power: Annotated[float, typer.Option("--power", help="Probability of finding the difference.")] = 0.8,
     test: Annotated[Literal["mid_p", "exact"], typer.Option(help="McNemar test: mid_p (default preset) or exact.")] = "mid_p",
 ) -> None:
@@ -28,7 +30,7 @@ def power(
     _check(baseline, detect, discordance, alpha, power)
     from lm_eval_safescale.stats import (  # NumPy takes long to import
         detectable_difference,
-        half_width,
+        detectable_from,
         independent_discordance,
         mcnemar_power,
         paired_sample_size,
@@ -38,31 +40,38 @@ def power(
 
     console = Console(highlight=False, soft_wrap=True)
     console.print(f"[bold]Two conditions on the same items[/bold], {NAMES[test]} at {alpha:.3g}, power {_percent(power)}")
-    other = baseline + (detect or 0) * (1 if baseline <= 0.5 else -1)  # towards 50 %: there it takes most items
-    differ = max(detect or 0.0, independent_discordance(baseline, other)) if discordance is None else discordance
-    how = "as if the outcomes were independent" if discordance is None else "as given"
-    console.print(f"  assumed: one condition alone has the outcome on {_percent(differ)} of the items ({how})")
-    least = float(detectable_difference(n, differ, alpha=alpha, power=power, test=test))
-    found = (
-        f"{_points(least)} is the smallest difference found with that power"
-        if least == least
-        else "too few to find any difference"
-    )
+    if discordance is None:
+        console.print("  assumed: the outcomes of the two are independent of each other (else give --discordance)")
+        least, its = detectable_from(n, baseline, alpha=alpha, power=power, test=test)
+    else:
+        console.print(f"  assumed: one condition alone has the outcome on {_percent(discordance)} of the items")
+        least, its = float(detectable_difference(n, discordance, alpha=alpha, power=power, test=test)), discordance
+
+    def apart(difference: float, differ: float) -> str:
+        other = baseline + difference * (1 if baseline <= 0.5 else -1)  # towards 50 %: there it takes most items
+        alone = f"; one alone on {_percent(differ)}" if discordance is None else ""
+        return f"{_points(difference)} ({_percent(baseline)} and {_percent(other)}{alone})"
+
+    found = f"{apart(least, its)} is the smallest difference found with that power" if least == least else "too few to find any"
     console.print(f"  {n} items: {found}")
     if detect is not None:
+        other = baseline + detect * (1 if baseline <= 0.5 else -1)
+        differ = max(detect, independent_discordance(baseline, other)) if discordance is None else discordance
         needed = paired_sample_size(detect, differ, alpha=alpha, power=power, test=test)
         chance = float(mcnemar_power(n, detect, differ, alpha=alpha, test=test))
-        console.print(f"  {_points(detect)} ({_percent(baseline)} and {_percent(other)}): {_items(needed)}")
+        console.print(f"  {apart(detect, differ)}: {_items(needed)}")
         console.print(f"    with {n} items it is found with probability {_percent(chance)}")
         if differ > detect:
             fewest = paired_sample_size(detect, detect, alpha=alpha, power=power, test=test)
             console.print(f"    at the very least {_items(fewest)}, if every item that changes changes the same way")
+    console.print("  one comparison; of several, Holm's first step is at --alpha 0.05 divided by their number")
     low, high = wilson(baseline * n, n, level=1 - alpha)
-    half = float(half_width(baseline, n, level=1 - alpha))
     console.print(f"[bold]One rate[/bold], Wilson interval at {_percent(1 - alpha)}")
-    console.print(f"  {_percent(baseline)} of {n} items: {_percent(float(low))} to {_percent(float(high))}, ± {_points(half)}")
+    console.print(f"  {_percent(baseline)} of {n} items: {_percent(float(low))} to {_percent(float(high))}")
     if detect is not None:
-        console.print(f"  ± {_points(detect)}: {_items(rate_sample_size(baseline, detect, level=1 - alpha))}")
+        console.print(
+            f"  no further than {_points(detect)} to either side: {_items(rate_sample_size(baseline, detect, level=1 - alpha))}"
+        )
 
 
 NAMES = {"mid_p": "mid-p McNemar test", "exact": "exact McNemar test"}

@@ -8,7 +8,8 @@ from typing import TYPE_CHECKING, Annotated, Any
 import typer
 
 from lm_eval_safescale.cli.data import Columns
-from lm_eval_safescale.cli.judge import RUNS, free_folder, show
+from lm_eval_safescale.cli.judge import RUNS, free_folder
+from lm_eval_safescale.cli.screen import say
 from lm_eval_safescale.errors import SafescaleError
 
 if TYPE_CHECKING:
@@ -75,14 +76,14 @@ def _dataset(runs: Runs, name: str | None, columns: str | None) -> Dataset:
 
 def _summary(found: Reread, folder: Path) -> None:
     report = found.report
-    show(f"{folder}: {report['answers']:,} answers", style="bold")
-    show(f"{report['read']:>9,}  read again")
+    say(f"{folder}: {report['answers']:,} answers", style="bold")
+    say(f"{report['read']:>9,}  read again")
     if found.without_text:
-        show(f"{found.without_text:>9,}  left as they are: their raw text was not kept, or the backend gave none", style="red")
+        say(f"{found.without_text:>9,}  left as they are: their raw text was not kept, or the backend gave none", style="red")
     if found.failed:
-        show(f"{found.failed:>9,}  the reader failed for: not scored; {found.failures[0]}", style="red")
-    show(f"{report['changed']:>9,}  read otherwise: changes.jsonl")
+        say(f"{found.failed:>9,}  the reader failed for: not scored; {found.failures[0]}", style="red")
+    say(f"{report['changed']:>9,}  read otherwise: changes.jsonl")
     for each in report["changes"][:MOST_LINES]:
-        show(f"  {each['rows']:>7,}  {each['before']} -> {each['after']}")
+        say(f"  {each['rows']:>7,}  {each['before']} -> {each['after']}")
     for each in report["changed_by_model"][:MOST_LINES]:
-        show(f"  {each['rows']:>7,}  of {each['model']}")
+        say(f"  {each['rows']:>7,}  of {each['model']}")

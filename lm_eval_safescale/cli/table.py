@@ -14,6 +14,7 @@ from rich.console import Console
 from rich.table import Table
 from rich.text import Text
 
+from lm_eval_safescale.cli.screen import complain
 from lm_eval_safescale.datasets import printable
 from lm_eval_safescale.report import read_results
 from lm_eval_safescale.sections import ResultRow, Section
@@ -115,7 +116,7 @@ def _sections(rows: list[ResultRow]) -> Iterator[Section]:
                 yield _as_text(section)
         except Exception as error:
             who = f"report section {part.name} ({part.provided_by})"
-            Console(stderr=True, soft_wrap=True).print(printable(f"{who} failed: {error!r}"), style="red", markup=False)
+            complain(f"{who} failed: {error!r}")
 
 
 def _as_text(section: Section) -> Section:

@@ -39,8 +39,8 @@ if TYPE_CHECKING:
     import polars as pl
 
 ROLE = "judge"
-TOGETHER = 1024
-"""Texts that are handed to the judge at once."""
+TOGETHER, BY_SERVER = 1024, 128
+"""Texts that are handed to the judge at once; to a server, which is looked at more often, for it may be gone."""
 SILENT = 16
 """So many texts in a row without any reply: the judge is down, and those to come are not tried."""
 STEPS_FILE, VERDICTS_FILE, DISAGREEMENTS_FILE = "judge.steps.jsonl", "verdicts.parquet", "disagreements.jsonl"
@@ -65,24 +65,26 @@ WITHOUT = (VerdictStatus.REFUSED.value, VerdictStatus.FAILED.value)
 
 @dataclass(frozen=True, eq=False)
 class Judged:
-    """Runs as the judge reads them, and the rules' reading beside."""
+    """Runs as the judge reads them, and the reading before (by rules, or by whoever made the runs) beside."""
 
     runs: Runs
     """With the judge's letters; `error` where its verdict was refused or failed."""
     verdicts: pl.DataFrame
-    """One row for each answer: model, condition, question_id, draw, rule_letter, rule_status, judge_letter, verdict (`VerdictStatus` or
+    """One row for each answer: model, condition, question_id, draw, letter_before, status_before, judge_letter, verdict (`VerdictStatus` or
     `Kept`), reason, text."""
     texts: int
     """Different texts that the judge was asked about."""
     known: int
     """Of these, known from an earlier, interrupted judging."""
+    unheard: int
+    """Of these, texts to which the judge gave no reply; the others that failed had one, which held no verdict."""
 
     @property
     def disagreements(self) -> pl.DataFrame:
-        """Rows where the judge reads otherwise than the rules, or its letter was refused: for hand checking."""
+        """Rows where the judge reads otherwise than the runs said before, or its letter was refused: for hand checking."""
         import polars as pl
 
-        differs = pl.col("verdict").is_in(JUDGED) & pl.col("judge_letter").ne_missing(pl.col("rule_letter"))
+        differs = pl.col("verdict").is_in(JUDGED) & pl.col("judge_letter").ne_missing(pl.col("letter_before"))
         return self.verdicts.filter(differs | (pl.col("verdict") == VerdictStatus.REFUSED.value))
 
     @property
@@ -101,6 +103,7 @@ class Judged:
             "answers": self.verdicts.height,
             "texts_asked": self.texts,
             "texts_known": self.known,
+            "texts_unheard": self.unheard,
             **self.counts,
             "disagreements": self.disagreements.height,
             "without_verdict_by_model": readings.counted(without, "model", "verdict"),
@@ -143,7 +146,7 @@ def judge(
     readings.refuse_without_texts(runs)
     rows = readings.with_letters_of_items(runs).with_columns(_kept(pl.col("status"), pl.col("text")).alias("kept"))
     pairs = rows.filter(pl.col("kept").is_null()).select("text", "letters").unique(maintain_order=True)
-    verdicts, asked, known = _verdicts(list(pairs.iter_rows()), model, steps, max_tokens, anew, on_progress)
+    verdicts, asked, known, unheard = _verdicts(list(pairs.iter_rows()), model, steps, max_tokens, anew, on_progress)
     found = pairs.with_columns(
         pl.Series("verdict", [kind for kind, _ in verdicts], dtype=pl.String),
         pl.Series("judge_letter", [verdict.letter for _, verdict in verdicts], dtype=pl.String),
@@ -153,15 +156,15 @@ def judge(
     rows = rows.with_columns(pl.coalesce("kept", "verdict").alias("verdict"))
     table = rows.select(
         *KEYS,
-        pl.col("letter").alias("rule_letter"),
-        pl.col("status").alias("rule_status"),
+        pl.col("letter").alias("letter_before"),
+        pl.col("status").alias("status_before"),
         "judge_letter",
         "verdict",
         "reason",
         "text",
     )
     about = readings.read_by(runs, {"by": ROLE, "judge": dict(model.about), **_about(model, max_tokens)})
-    return Judged(Runs(runs.items, _judged_answers(rows), about), table, asked, known)
+    return Judged(Runs(runs.items, _judged_answers(rows), about), table, asked, known, unheard)
 
 
 def write_judged(judged: Judged, folder: Path) -> None:
@@ -177,7 +180,8 @@ def write_judged(judged: Judged, folder: Path) -> None:
 
 def _about(model: ChatModel, max_tokens: int) -> dict[str, Any]:
     """What makes two judgings the same."""
-    return {"model": dict(model.about), "prompt_sha256": PROMPT_SHA256, "max_tokens": max_tokens}
+    own = {name: value for name, value in model.about.items() if name != "base_url"}  # the same judge may move
+    return {"model": own, "prompt_sha256": PROMPT_SHA256, "max_tokens": max_tokens}
 
 
 def _kept(status: pl.Expr, text: pl.Expr) -> pl.Expr:
@@ -216,8 +220,8 @@ def _verdicts(
     max_tokens: int,
     anew: bool,
     on_progress: Callable[[Standing, int], None],
-) -> tuple[list[tuple[str, Verdict]], int, int]:
-    """What is to be said of each text with its letters; how many the judge was asked about, and how many of these it had been before."""
+) -> tuple[list[tuple[str, Verdict]], int, int, int]:
+    """What is to be said of each text with its letters; how many the judge is to read, how many of these it had, how many had no reply."""
     found: dict[int, tuple[str, Verdict]] = {}
     for number, (text, letters) in enumerate(pairs):
         if letter := bare_letter(text, letters):
@@ -234,7 +238,8 @@ def _verdicts(
     for number, reply in zip(left, replies, strict=True):
         verdict = read_verdict(reply, *pairs[number])
         found[number] = verdict.status.value, verdict
-    return [found[number] for number in range(len(pairs))], len(left), known
+    unheard = sum(reply.text is None for reply in replies)
+    return [found[number] for number in range(len(pairs))], len(left), known, unheard
 
 
 def _ask(text: str, letters: str, max_tokens: int) -> Ask:
@@ -247,6 +252,7 @@ def _replies(
 ) -> tuple[list[Reply], int]:
     replies: list[Reply] = []
     known = 0
+    together = BY_SERVER if model.batch == 1 else TOGETHER
     size = (
         max(1, (SILENT if model.batch < SILENT else TOGETHER) // model.batch) * model.batch
     )  # the first part shows if it is up
@@ -256,12 +262,12 @@ def _replies(
         told = functools.partial(_tell, on_progress, len(replies))
         given = ModelDesk({ROLE: model}, steps, told).ask(part)
         replies += given
-        if len(given) >= SILENT and all(reply.text is None for reply in given):
+        if len(replies) >= SILENT and all(reply.text is None for reply in replies[-SILENT:]):
             raise SafescaleError(
-                f"the judge gave no reply to any of {len(given)} texts in a row, the last: {given[-1].error}; what it replied before "
-                "is kept, and the same command goes on from there"
+                f"the judge gave no reply to any of {SILENT} texts in a row, the last: {given[-1].error}; what it replied before is kept, "
+                "and the same command goes on from there"
             )
-        size = max(1, TOGETHER // model.batch) * model.batch
+        size = max(1, together // model.batch) * model.batch
     return replies, known
 
 

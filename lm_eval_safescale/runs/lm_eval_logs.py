@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import json
 from collections.abc import Iterable, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from itertools import chain
 from pathlib import Path
 from typing import Any
@@ -82,6 +82,8 @@ class _Log:
     dataset: Mapping[str, Any]
     settings: Mapping[str, Any]
     n_items: int
+    full_name: str = ""
+    """The model's name or folder as it was given."""
 
 
 def import_lm_eval(paths: Iterable[Path], progress: Progress | None = None, *, model: str | None = None) -> Runs:
@@ -105,7 +107,7 @@ def import_lm_eval(paths: Iterable[Path], progress: Progress | None = None, *, m
         If there is no log of a task of this package, none can be used, or they are of several data sets.
     """
     left_out = LeftOut()
-    logs = _find_logs(paths, model, left_out)
+    logs = _told_apart(_find_logs(paths, model, left_out)) if model is None else _find_logs(paths, model, left_out)
     items: dict[str, tuple[Any, ...]] = {}
     read: dict[tuple[str, str], tuple[_Log, list[_Sample]]] = {}
     for log in logs:
@@ -163,6 +165,21 @@ def _find_logs(paths: Iterable[Path], model: str | None, left_out: LeftOut) -> l
     return sorted(logs, key=lambda log: (-log.n_items, -log.date))
 
 
+def _told_apart(logs: Sequence[_Log]) -> list[_Log]:
+    """Different models in folders of the same name get as much of their paths as tells them apart."""
+    sources: dict[str, set[str]] = {}
+    for log in logs:
+        sources.setdefault(log.model, set()).add(log.full_name)
+    names: dict[tuple[str, str], str] = {}
+    for model, several in sources.items():
+        parts = {each: Path(each).parts for each in several}
+        size = 1
+        while len({part[-size:] for part in parts.values()}) < len(several):
+            size += 1
+        names |= {(model, each): "/".join(part[-size:]) if len(several) > 1 else model for each, part in parts.items()}
+    return [replace(log, model=names[log.model, log.full_name]) for log in logs]
+
+
 def _result_files(path: Path) -> list[tuple[Path, Path | None]]:
     """Result files, each with the only samples to take of it, or None for all."""
     if path.is_dir():
@@ -203,6 +220,7 @@ def _logs_of(file: Path, only: Path | None, model: str | None, left_out: LeftOut
                 {key: about["dataset"][key] for key in ("name", "version", "fingerprint", "demo", "items")},
                 _settings(about, content),
                 int(content["results"][task].get("sample_len", 0)),
+                str(content.get("model_name") or ""),
             )
             if samples.is_file():
                 logs.append(log)

@@ -132,6 +132,15 @@ def refuse_other(folder: Path, imported: Mapping[str, Any], *, force: bool = Fal
         raise SafescaleError(f"{folder} is there, and holds other runs (of {before or 'another origin'}); {hint}")
 
 
+def refuse_runs(folder: Path) -> None:
+    """SafescaleError if runs stand at `folder`: what is to be written there would take their about.json's place."""
+    there: Any = {}
+    with suppress(OSError, ValueError):
+        there = json.loads((folder / ABOUT).read_text(encoding="utf-8"))
+    if MARK in there:
+        raise SafescaleError(f"{folder}: runs stand there, and are kept; choose another folder with -o")
+
+
 # --- reading ------------------------------------------------------------------------------------------------------------
 
 
@@ -244,8 +253,22 @@ def _with_categories_of(each: Runs, runs: Mapping[str, Runs]) -> pl.DataFrame:
 def _merged(one: Mapping[str, Any], other: Mapping[str, Any]) -> dict[str, Any]:
     """One model known from two places: settings by condition where they differ."""
     sources = list(dict.fromkeys([one["source"], other["source"]]))
+    first, second = _weights(one), _weights(other)
+    if first and second and first != second:
+        raise SafescaleError(
+            f"two models have the same name: {first} and {second}; a table would take them for one. Import one of them under another name "
+            "(safescale import-lm-eval --model NAME, safescale run --name NAME)"
+        )
     by_condition = {**_by_condition(one), **_by_condition(other)}
     return known_of_model(", ".join(sources), by_condition)
+
+
+def _weights(known: Mapping[str, Any]) -> str:
+    """Which model it is, as far as its arguments say; the same name in another folder may be another model."""
+    args = known["settings"].get("model_args")
+    if isinstance(args, str):
+        args = dict(part.partition("=")[::2] for part in args.split(","))
+    return str(args.get("pretrained") or args.get("model") or "") if isinstance(args, Mapping) else ""
 
 
 def _by_condition(known: Mapping[str, Any]) -> dict[str, dict[str, Any]]:

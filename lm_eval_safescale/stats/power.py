@@ -133,6 +133,39 @@ def detectable_difference(
     return found
 
 
+def detectable_from(
+    n: int, baseline: float, *, alpha: float = 0.05, power: float = 0.8, test: Test = "mid_p"
+) -> tuple[float, float]:
+    """The smallest change of a rate that the test of n items finds with the given power, were the two outcomes independent.
+
+    Parameters
+    ----------
+    n
+        Number of items, >= 1.
+    baseline
+        The one rate, in [0, 1]. The other is taken towards 50 %, where a difference takes most items.
+    alpha, power, test
+        As in `mcnemar_power`; alpha < power < 1.
+
+    Returns
+    -------
+    The difference, and the discordance of two rates that far apart; nan twice where no other rate is far enough.
+    """
+    between("power", power, alpha)
+    towards = 1 if baseline <= 0.5 else -1
+
+    def of(difference: float) -> float:
+        return max(difference, independent_discordance(baseline, min(1.0, max(0.0, baseline + towards * difference))))
+
+    low, high = 0.0, max(baseline, 1 - baseline)
+    if mcnemar_power(n, high, of(high), alpha=alpha, test=test) < power:
+        return float("nan"), float("nan")
+    for _ in range(24):
+        middle = (low + high) / 2
+        low, high = (low, middle) if mcnemar_power(n, middle, of(middle), alpha=alpha, test=test) >= power else (middle, high)
+    return high, of(high)
+
+
 def paired_sample_size(
     difference: float, discordance: float, *, alpha: float = 0.05, power: float = 0.8, test: Test = "mid_p"
 ) -> int | None:
@@ -148,22 +181,22 @@ def paired_sample_size(
     return _least(lambda n: bool(mcnemar_power(n, difference, discordance, alpha=alpha, test=test) >= power), near)
 
 
-def half_width(rate: ArrayLike, n: ArrayLike, *, level: float = 0.95) -> Floats:
-    """Half the width of the Wilson interval of a rate seen over n items, in the unit of the rate; nan for n = 0."""
-    size = np.asarray(n, dtype=np.float64)
-    low, high = wilson(np.minimum(np.asarray(rate, dtype=np.float64) * size, size), size, level=level)
-    return np.asarray((high - low) / 2)
+def interval_reach(rate: ArrayLike, n: ArrayLike, *, level: float = 0.95) -> Floats:
+    """How far the Wilson interval of a rate seen over n items reaches from it on the wider side, in the unit of the rate; nan for n = 0."""
+    size, share = np.asarray(n, dtype=np.float64), np.asarray(rate, dtype=np.float64)
+    low, high = wilson(np.minimum(share * size, size), size, level=level)
+    return np.asarray(np.maximum(high - share, share - low))
 
 
-def rate_sample_size(rate: float, half: float, *, level: float = 0.95) -> int | None:
-    """Number of items from which the Wilson interval of a rate is no wider than ± `half`; None beyond a million.
+def rate_sample_size(rate: float, reach: float, *, level: float = 0.95) -> int | None:
+    """Number of items from which the Wilson interval of a rate reaches no further than `reach` on either side; None beyond a million.
 
-    ValueError unless rate is in [0, 1] and 0 < half < 1.
+    ValueError unless rate is in [0, 1] and 0 < reach < 1.
     """
     if not 0 <= rate <= 1:
         raise ValueError(f"the rate is {rate}; expected a number from 0 to 1")
-    between("half", half)
-    return _least(lambda n: bool(half_width(rate, n, level=level) <= half), 1)
+    between("reach", reach)
+    return _least(lambda n: bool(interval_reach(rate, n, level=level) <= reach), 1)
 
 
 def _connor(difference: float, discordance: float, alpha: float, power: float) -> float:

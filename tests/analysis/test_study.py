@@ -19,13 +19,13 @@ def reasons(plain):
 
 def test_where_everything_is_heard_nothing_is_missing():
     assert reasons(random_plain(1)) == []
-    assert remarks(Study(random_plain(1).runs())) == []
+    assert [row["reason"].split(":")[0] for row in remarks(Study(random_plain(1).runs()))] == 3 * ["not in the model panel"]
 
 
 def test_what_was_not_heard_is_counted_with_its_reason():
     plain = one_cell({str(number): item() for number in range(4)}, "!A.A", ["AA", "A!", "AA", "AA"])
     assert reasons(plain) == [
-        ("m", "clean", 1, "the backend failed on the greedy answer"),
+        ("m", "clean", 1, "the greedy answer was not heard"),
         ("m", "clean", 1, "no greedy answer"),
         ("m", "clean", 1, "not all of the 2 samples were heard"),
     ]
@@ -52,7 +52,40 @@ def test_a_model_that_never_answers_and_unequal_k_need_a_word():
     plain = one_cell({"1": item(), "2": item()}, "--", ["AA", "AA"])
     add_cell(plain, "AA", ["AAA", "AAA"], condition="rag")
     told = [(row["model"], row["condition"], row["reason"].split(",")[0].split(":")[0]) for row in remarks(Study(plain.runs()))]
-    assert told == [("m", "clean", "no output could be read as a letter"), (None, None, "K differs")]
+    assert told == [
+        ("m", "clean", "no output could be read as a letter"),
+        (None, None, "K differs"),
+        ("m", None, "not in the model panel"),
+    ]
+
+
+def told_of(models: dict[str, dict[str, object]]) -> list[str]:
+    runs = random_plain(1, models=2).runs()
+    object.__setattr__(runs, "about", {**runs.about, "models": models})
+    return [f"{row['model']}: {row['reason']}" for row in remarks(Study(runs)) if "panel" not in row["reason"]]
+
+
+def test_conditions_that_were_asked_in_different_ways_need_a_word():
+    same = {"source": "s", "conditions": ["clean"], "settings": {"temperature": 0.7}}
+    other = {**same, "by_condition": {"clean": {"temperature": 0.2, "version": "1"}, "rag": {"temperature": 0.7, "draws": 3}}}
+    (said,) = told_of({"model-0": same, "model-1": other})
+    assert said.startswith("model-1: conditions were asked with different temperature: ")
+
+
+def test_models_that_were_read_by_different_readers_need_a_word():
+    plain = {"source": "s", "conditions": ["clean"], "settings": {}}
+    judged = {**plain, "settings": {"reading": {"by": "judge", "judge": {"model": "strict-9b"}}}}
+    assert told_of({"model-0": judged, "model-1": judged}) == []
+    said = told_of({"model-0": judged, "model-1": plain})
+    assert [each.split(",")[0] for each in said] == [
+        "model-0: answers were read by the judge strict-9b",
+        "model-1: answers were read by rules",
+    ]
+
+
+def test_a_threshold_in_percent_is_refused_at_once():
+    with pytest.raises(SafescaleError, match="expected a confidence from 0 to 1"):
+        Study(random_plain(1).runs(), 80)
 
 
 def test_what_the_tables_rest_on_is_told():

@@ -74,8 +74,17 @@ def test_the_summary_shows_percent_with_intervals(tmp_path):
 def test_the_summary_of_many_models_shows_their_mean_and_range(tmp_path):
     done = analyze(stored(tmp_path / "runs", random_plain(1, models=8)), "-o", tmp_path / "out")
     values = [100 * row["accuracy"] for row in rows(tmp_path / "out", "profile") if row["condition"] == "rag"]
-    assert "Mean over 8 models" in done.output
+    assert "Means over models" in done.output
+    assert "8 models" in done.output
     assert f"{sum(values) / 8:.1f} ({min(values):.1f} to {max(values):.1f})" in done.output
+
+
+def test_runs_are_never_written_over_by_their_own_tables(tmp_path):
+    folder = stored(tmp_path / "runs", random_plain(1, models=1))
+    before = (folder / "about.json").read_bytes()
+    assert "runs stand there, and are kept" in str(analyze(folder, "-o", folder).exception)
+    assert (folder / "about.json").read_bytes() == before
+    assert not (folder / "tables").exists()
 
 
 def test_what_is_not_scored_is_said_with_its_reason(tmp_path):
@@ -85,7 +94,7 @@ def test_what_is_not_scored_is_said_with_its_reason(tmp_path):
     assert done.exit_code == 0
     said = " ".join(done.output.split())
     assert "the data set has no labels" in said
-    assert "the backend failed on the greedy answer: bad clean (1 items)" in said
+    assert "or a judge gave no verdict on it: bad clean (1 item)" in said
     assert "no greedy answer: bad clean (29 items)" in said
     assert "not scored" in said
     bad = next(row for row in rows(tmp_path / "out", "profile") if row["model"] == "bad")

@@ -24,12 +24,12 @@ class StubServer(BaseHTTPRequestHandler):
     """Takes chat completions, and says that every text chose B."""
 
     asked: ClassVar[list[dict]] = []
+    says: ClassVar[str] = json.dumps({"clear_selection": "yes", "reasoning": "", "letter": "B"})
 
     def do_POST(self):
         body = json.loads(self.rfile.read(int(self.headers["content-length"])))
         self.asked.append(body)
-        reply = json.dumps({"clear_selection": "yes", "reasoning": "", "letter": "B"})
-        content = json.dumps({"choices": [{"message": {"content": reply}}]}).encode()
+        content = json.dumps({"choices": [{"message": {"content": self.says}}]}).encode()
         self.send_response(200)
         self.send_header("content-length", str(len(content)))
         self.end_headers()
@@ -84,6 +84,14 @@ def test_runs_are_judged_through_a_server(folder, server, tmp_path):
     assert letters(folder) == ["A", "B", None]
 
 
+def test_a_judge_that_mostly_failed_is_no_success(folder, server, tmp_path, monkeypatch):
+    monkeypatch.setattr(StubServer, "says", "I would rather not say.")
+    done = run(app, ["judge", str(folder), "--base-url", server, "--model", "j", "-o", str(tmp_path / "judged")])
+    assert done.exit_code == 1
+    assert "no fair sample" in done.output
+    assert "had no reply" not in done.output  # it replied, so asking again would not help
+
+
 def test_an_existing_folder_is_kept_unless_forced_and_then_nothing_is_asked_twice(folder, server, tmp_path):
     command = ["judge", str(folder), "--base-url", server, "--model", "judge-7b", "-o", str(tmp_path / "out")]
     assert run(app, command).exit_code == 0
@@ -121,7 +129,7 @@ def test_the_runs_that_are_read_are_never_written_over(folder, command):
 def test_a_judge_must_be_named_in_one_way(folder, given):
     refused = run(app, ["judge", str(folder), *given])
     assert refused.exit_code == 1
-    assert "name the judge" in str(refused.exception)
+    assert "name one judge" in str(refused.exception)
 
 
 def test_rules_read_again_and_say_what_changed(folder, tmp_path):

@@ -11,7 +11,7 @@ from lm_eval_safescale.cli import app
 from lm_eval_safescale.errors import SafescaleError
 from lm_eval_safescale.stats import (
     detectable_difference,
-    half_width,
+    detectable_from,
     independent_discordance,
     paired_sample_size,
     rate_sample_size,
@@ -27,23 +27,39 @@ def ask(*arguments: str) -> str:
 def test_the_question_of_the_guide_is_answered_with_the_numbers_of_the_statistics():
     said = ask("--n", "200", "--baseline", "0.12", "--detect", "0.04")
     differ = independent_discordance(0.12, 0.16)
-    assert f"{round(100 * differ, 2):g} % of the items (as if the outcomes were independent)" in said
-    assert f"200 items: {round(100 * float(detectable_difference(200, differ)), 2):g} points is the smallest" in said
-    assert f"4 points (12 % and 16 %): {paired_sample_size(0.04, differ):,} items" in said
+    least, its = detectable_from(200, 0.12)
+    assert "independent of each other" in said
+    assert f"200 items: {round(100 * least, 2):g} points (12 % and {round(100 * (0.12 + least), 2):g} %; one alone on " in said
+    assert f"{round(100 * its, 2):g} %) is the smallest difference found with that power" in said
+    assert (
+        f"4 points (12 % and 16 %; one alone on {round(100 * differ, 2):g} %): {paired_sample_size(0.04, differ):,} items"
+        in said
+    )
     assert f"at the very least {paired_sample_size(0.04, 0.04):,} items" in said
-    assert f"± {round(100 * float(half_width(0.12, 200)), 2):g} points" in said
-    assert f"± 4 points: {rate_sample_size(0.12, 0.04):,} items" in said
+    assert f"no further than 4 points to either side: {rate_sample_size(0.12, 0.04):,} items" in said
+
+
+@pytest.mark.parametrize("baseline", [0.0, 0.026, 0.12, 0.5, 0.9])
+def test_the_smallest_difference_is_found_with_the_stated_power_when_it_is_asked_for_itself(baseline):
+    least, its = detectable_from(200, baseline)
+    said = ask("--baseline", str(baseline), "--detect", str(least))
+    chance = float(re.search(r"found with probability ([\d.]+) %", said)[1])
+    assert chance == pytest.approx(80, abs=0.1)
+    assert its == pytest.approx(
+        max(least, independent_discordance(baseline, baseline + (least if baseline <= 0.5 else -least)))
+    )
 
 
 def test_a_discordance_known_is_used():
     said = ask("--detect", "0.04", "--discordance", "0.1", "--test", "exact", "--power", "0.9")
-    assert "10 % of the items (as given)" in said
+    assert "one condition alone has the outcome on 10 % of the items" in said
+    assert f"{round(100 * float(detectable_difference(200, 0.1, power=0.9, test='exact')), 2):g} points (12 %" in said
     assert f"(12 % and 16 %): {paired_sample_size(0.04, 0.1, power=0.9, test='exact'):,} items" in said
     assert "exact McNemar test at 0.05, power 90 %" in said
 
 
 def test_a_rate_above_a_half_is_taken_to_fall():
-    assert "(94 % and 90 %)" in ask("--baseline", "0.94", "--detect", "0.04")
+    assert "(94 % and 90 %;" in ask("--baseline", "0.94", "--detect", "0.04")
 
 
 @pytest.mark.parametrize("baseline", ["0", "1"])
@@ -52,11 +68,11 @@ def test_a_rate_at_its_end_can_be_asked_for(baseline):
 
 
 def test_too_few_items_are_said_to_be_too_few():
-    assert "4 items: too few to find any difference" in ask("--n", "4")
+    assert "4 items: too few to find any" in ask("--n", "4")
 
 
 def test_too_many_items_are_not_counted():
-    assert re.search(r"0\.01 points \(12 % and 12\.01 %\): more than 1,000,000 items", ask("--detect", "0.0001"))
+    assert re.search(r"0\.01 points \(12 % and 12\.01 %; .*\): more than 1,000,000 items", ask("--detect", "0.0001"))
 
 
 @pytest.mark.parametrize(

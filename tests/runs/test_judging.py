@@ -12,7 +12,7 @@ from hypothesis import strategies as st
 from lm_eval_safescale.chat import Reply
 from lm_eval_safescale.errors import SafescaleError
 from lm_eval_safescale.runs.judging import SILENT, judge, write_judged
-from lm_eval_safescale.runs.store import merge_runs, open_runs
+from lm_eval_safescale.runs.store import known_of_model, merge_about, merge_runs, open_runs
 from tests.runs.judging_stub import OPTIONS, StubJudge, runs, says
 
 LONG = "I settle on (C), after thinking about B."
@@ -21,7 +21,7 @@ LONG = "I settle on (C), after thinking about B."
 def of(judged):
     """(letter or status, verdict, rules' letter) of each answer."""
     rows = zip(judged.runs.answers.iter_rows(named=True), judged.verdicts.iter_rows(named=True), strict=True)
-    return [(row["letter"] or row["status"], verdict["verdict"], verdict["rule_letter"]) for row, verdict in rows]
+    return [(row["letter"] or row["status"], verdict["verdict"], verdict["letter_before"]) for row, verdict in rows]
 
 
 # --- what becomes of an answer ------------------------------------------------------------------------------------------
@@ -52,7 +52,7 @@ def test_an_answer_is_what_the_judge_says_or_not_scored(reply, reads_as, verdict
 def test_a_failure_is_neither_the_rules_letter_nor_no_answer():
     judged = judge(runs(("q1", 0, "C", "ok", LONG), ("q2", 0, None, "unanswered", LONG)), StubJudge(lambda _: "?"))
     assert [row[:2] for row in of(judged)] == [("error", "failed")] * 2
-    assert judged.verdicts["rule_status"].to_list() == ["ok", "unanswered"]
+    assert judged.verdicts["status_before"].to_list() == ["ok", "unanswered"]
 
 
 def test_what_holds_nothing_to_judge_is_not_shown_to_the_judge():
@@ -109,7 +109,7 @@ def test_disagreements_are_what_reads_otherwise_and_what_was_refused():
     replies = {"one (C)": says("C"), "two (B)": says("B"), "three (B)": says(None), "four (A)": says("D"), "five": "?"}
     rows = [("q1", n, "C", "ok", text if text != "five" else "five (B)") for n, text in enumerate(replies)]
     judged = judge(runs(*rows), StubJudge(lambda text: replies.get(text, "?")))
-    found = judged.disagreements.select("draw", "rule_letter", "judge_letter", "verdict", "text").rows()
+    found = judged.disagreements.select("draw", "letter_before", "judge_letter", "verdict", "text").rows()
     assert found == [
         (1, "C", "B", "letter", "two (B)"),
         (2, "C", None, "none", "three (B)"),
@@ -257,7 +257,7 @@ def test_runs_verdicts_and_disagreements_are_written_and_the_runs_open_again(tmp
     assert again.answers.equals(judged.runs.answers)
     assert pl.read_parquet(tmp_path / "out" / "verdicts.parquet").equals(judged.verdicts.drop("text"))
     lines = [json.loads(line) for line in (tmp_path / "out" / "disagreements.jsonl").read_text(encoding="utf-8").splitlines()]
-    assert [(each["question_id"], each["rule_letter"], each["judge_letter"], each["text"]) for each in lines] == [
+    assert [(each["question_id"], each["letter_before"], each["judge_letter"], each["text"]) for each in lines] == [
         ("q1", "B", "C", LONG)
     ]
     assert {"model", "condition", "draw", "verdict", "reason"} <= lines[0].keys()
@@ -266,3 +266,14 @@ def test_runs_verdicts_and_disagreements_are_written_and_the_runs_open_again(tmp
 def test_judged_runs_of_several_models_merge():
     one, other = (judge(runs(("q1", 0, "B", "ok", LONG, name)), StubJudge()).runs for name in "xy")
     assert merge_runs({"one": one, "other": other}).about["models"]["y"]["settings"]["reading"]["by"] == "judge"
+
+
+def test_models_of_one_name_and_other_weights_are_not_merged():
+    def about(condition: str, pretrained: str) -> dict[str, object]:
+        model = known_of_model("x", {condition: {"model_args": {"pretrained": pretrained}}})
+        return {"dataset": {}, "models": {"final": model}}
+
+    merged = merge_about([about("clean", "/llama/final"), about("rag", "/llama/final")])
+    assert merged["models"]["final"]["conditions"] == ["clean", "rag"]
+    with pytest.raises(SafescaleError, match="/llama/final and /qwen/final"):
+        merge_about([about("clean", "/llama/final"), about("rag", "/qwen/final")])

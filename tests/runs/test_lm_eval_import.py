@@ -121,6 +121,22 @@ def test_conditions_of_several_runs_stand_together(logs):
     assert import_lm_eval([logs.folder]).conditions == ("clean", "rag")
 
 
+@pytest.mark.parametrize(
+    ("one", "other", "names"),
+    [
+        ("/a/llama/final", "/a/qwen/final", ("llama/final", "qwen/final")),
+        ("/a/llama/final", "/b/llama/final", ("a/llama/final", "b/llama/final")),
+        ("/a/llama/final", "/a/llama/final", ("final",)),
+        ("/a/one", "/a/two", ("one", "two")),
+    ],
+)
+def test_two_models_in_folders_of_one_name_are_never_one_model(logs, one, other, names):
+    for name, condition in ((one, "clean"), (other, "rag")):
+        named = {"model_name": name, "config": {"model_args": {"pretrained": name}}}
+        logs.add(TWO, task=f"radsafe_{condition}", condition=condition, run=condition, content=named)
+    assert import_lm_eval([logs.folder]).models == names
+
+
 def test_single_files_may_be_named(logs):
     log = logs.add(TWO)
     logs.add(TWO, task="radsafe_rag", condition="rag")

@@ -10,8 +10,8 @@ from scipy.stats import norm
 
 from lm_eval_safescale.stats import (
     detectable_difference,
-    half_width,
     independent_discordance,
+    interval_reach,
     mcnemar_exact,
     mcnemar_mid_p,
     mcnemar_power,
@@ -119,8 +119,8 @@ def test_independent_outcomes_differ_on_these_items():
 def test_a_rate_takes_as_many_items_as_its_interval_needs(rate, half):
     n = rate_sample_size(rate, half)
     low, high = wilson(rate * n, n)
-    assert (high - low) / 2 <= half
-    assert n == 1 or half_width(rate, n - 1) > half
+    assert max(high - rate, rate - low) <= half
+    assert n == 1 or interval_reach(rate, n - 1) > half
 
 
 def test_beyond_a_million_items_there_is_no_answer():
