@@ -19,6 +19,7 @@ from lm_eval_safescale.analysis import selective as _selective
 from lm_eval_safescale.analysis import self_consistency as _self_consistency
 from lm_eval_safescale.analysis import variance as _variance
 from lm_eval_safescale.analysis import worst_case as _worst_case
+from lm_eval_safescale.analysis.columns import COLUMNS
 from lm_eval_safescale.analysis.panel import Panel, load_panel
 from lm_eval_safescale.analysis.presets import PRESETS, Preset, preset_named
 from lm_eval_safescale.analysis.rows import Row
@@ -76,7 +77,10 @@ def _frame_of(name: str) -> Frames:
                 f"{name}: expected runs, as open_runs(FOLDER) gives them, or a Study; not {type(runs).__name__}"
             )
         study = runs if isinstance(runs, Study) else Study(runs, threshold, panel)
-        frame = pl.DataFrame(TABLES[name](study, preset_named(preset)), infer_schema_length=None)
+        rows = TABLES[name](study, preset_named(preset))
+        if not rows:
+            return pl.DataFrame(schema=dict.fromkeys(COLUMNS[name], pl.Null))
+        frame = pl.DataFrame(rows, infer_schema_length=None)
         return frame.with_columns(pl.col(pl.Null).cast(pl.Float64))
 
     frame.__name__ = frame.__qualname__ = name
@@ -115,6 +119,7 @@ variance = _frame_of("variance")
 context_axis = _frame_of("context_axis")
 
 __all__ = [
+    "COLUMNS",
     "PRESETS",
     "TABLES",
     "THRESHOLD",

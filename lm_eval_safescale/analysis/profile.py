@@ -8,11 +8,11 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from lm_eval_safescale.analysis.presets import DEFAULT, LEVEL, Floats, Preset, indices
-from lm_eval_safescale.analysis.rows import Row, rows_of
+from lm_eval_safescale.analysis.presets import DEFAULT, LEVEL, Floats, Preset, indices, weights
+from lm_eval_safescale.analysis.rows import Row, means, rows_of
 from lm_eval_safescale.analysis.scores import Scored, Scores, column
 from lm_eval_safescale.stats.bootstrap import percentile_bootstrap
-from lm_eval_safescale.stats.calibration import calibration_table
+from lm_eval_safescale.stats.calibration import calibration_table, resampled_errors
 
 RATES = {
     "accuracy": "correct",
@@ -77,7 +77,7 @@ def profile(scores: Scores, preset: Preset = DEFAULT) -> list[Row]:
     outcomes = {source: column(cells, source) for source in {source for source, _ in CONFIDENCE_OF.values()}}
     for name, (source, outcome) in CONFIDENCE_OF.items():
         values[name] = np.where(outcomes[source] == outcome, values["confidence"], np.nan)
-    told = _with_intervals(values, preset) | _of_calibration(values) | _of_latency(cells)
+    told = _with_intervals(values, preset) | _of_calibration(values, preset) | _of_latency(cells)
     columns: dict[str, Any] = {
         "model": [cell.model for cell in cells],
         "condition": [cell.condition for cell in cells],
@@ -91,7 +91,7 @@ def profile(scores: Scores, preset: Preset = DEFAULT) -> list[Row]:
 
 def _with_intervals(values: dict[str, Floats], preset: Preset) -> dict[str, Floats]:
     """Each mean with its bounds, and what the resamples say of accuracy; all columns of one kind are resampled together."""
-    told: dict[str, Floats] = {name: mean_of(array) for name, array in values.items()}
+    told: dict[str, Floats] = {name: means(array) for name, array in values.items()}
     for names, interval in (
         (list(RATES), preset.rate_interval),
         ([name for name in values if name not in RATES], preset.mean_interval),
@@ -108,24 +108,23 @@ def _split(names: Any, part: str, array: Floats) -> dict[str, Floats]:
     return {f"{name}_{part}": each for name, each in zip(names, np.split(array, len(names)), strict=True)}
 
 
-def _of_calibration(values: dict[str, Floats]) -> dict[str, Floats]:
-    table = calibration_table(values["confidence"], values["majority_accuracy"])
-    return {"ece": table.ece, "mce": table.mce}
+def _of_calibration(values: dict[str, Floats], preset: Preset) -> dict[str, Floats]:
+    pair = values["confidence"], values["majority_accuracy"]
+    table = calibration_table(*pair)
+    told = {"ece": table.ece, "mce": table.mce}
+    for name, resampled in zip(("ece", "mce"), resampled_errors(*pair, weights(len(pair[0]))), strict=True):
+        low, high = preset.figure_interval(told[name], resampled)
+        told |= {f"{name}_lo": np.clip(low, 0, 1), f"{name}_hi": np.clip(high, 0, 1)}
+    return told
 
 
 def _of_latency(cells: Sequence[Scored]) -> dict[str, Floats]:
-    latency = column(cells, "latency_s")
-    return {"latency_s": mean_of(latency), "latency_s_std": deviation_of(latency, 0)}
-
-
-def mean_of(values: Floats) -> Floats:
-    """Mean of each column over its scored items; nan where there is none."""
-    with np.errstate(invalid="ignore"):
-        return np.asarray(np.nansum(values, axis=0) / (~np.isnan(values)).sum(axis=0))
+    latency = np.stack([cell.cube.latency for cell in cells], axis=1)
+    return {"latency_s": means(latency), "latency_s_std": deviation_of(latency, 0)}
 
 
 def deviation_of(values: Floats, ddof: int) -> Floats:
     """Standard deviation of each column over its scored items; nan for no more than `ddof`."""
     n = (~np.isnan(values)).sum(axis=0)
-    squares: NDArray[np.float64] = np.nansum((values - mean_of(values)) ** 2, axis=0)
+    squares: NDArray[np.float64] = np.nansum((values - means(values)) ** 2, axis=0)
     return np.asarray(np.sqrt(np.divide(squares, n - ddof, out=np.full(n.shape, np.nan), where=n > ddof)))

@@ -8,7 +8,7 @@ import numpy as np
 
 from lm_eval_safescale.analysis.panel import Panel
 from lm_eval_safescale.analysis.presets import DEFAULT, Preset
-from lm_eval_safescale.analysis.rows import COLUMN, Row, mean, means, number, numbers
+from lm_eval_safescale.analysis.rows import COLUMN, Floats, Row, mean, means, number, numbers
 from lm_eval_safescale.analysis.scores import Scores, column
 from lm_eval_safescale.runs.table import in_order
 from lm_eval_safescale.stats.regression import least_squares
@@ -76,11 +76,17 @@ def model_means(scores: Scores) -> Cells:
     cells: Cells = {condition: {} for condition in in_order(condition for _, condition in scores)}
     if not scores:
         return cells
-    given = list(scores.values())
-    found = {COLUMN.get(name, name): numbers(means(column(given, name))) for name in ITEM_VALUES}
+    found = {metric: numbers(means(values)) for metric, values in item_values(scores).items()}
     for place, (model, condition) in enumerate(scores):
         cells[condition][model] = {metric: values[place] for metric, values in found.items()}
     return cells
+
+
+def item_values(scores: Scores) -> dict[str, Floats]:
+    """Values of the items by metric, shape (items, scores); nan where not scored."""
+    given = list(scores.values())
+    values = {COLUMN.get(name, name): column(given, name) for name in ITEM_VALUES}
+    return values | {"latency_s": np.stack([each.cube.latency for each in given], axis=1)}
 
 
 def _with_change(cells: Cells) -> Iterator[tuple[str, dict[str, Means]]]:

@@ -70,18 +70,9 @@ class Scored:
         return int(self.cube.samples.shape[1])
 
     @property
-    def latency_s(self) -> Floats:
-        """Seconds of the greedy request, nan where it is unknown or was not answered: one that failed took a time not the model's."""
-        return np.where(np.isnan(self.correct), np.nan, self.cube.latency)
-
-    @property
     def is_labelled(self) -> bool:
         """Whether the options carry labels."""
         return self.cube.high_risk is not None
-
-    def confidence_where(self, outcome: Floats) -> Floats:
-        """Confidence on the items with that outcome, nan on all others."""
-        return np.where(outcome == 1, self.confidence, np.nan)
 
 
 Scores = Mapping[tuple[str, str], Scored]

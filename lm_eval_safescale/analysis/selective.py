@@ -4,11 +4,12 @@ from __future__ import annotations
 
 import numpy as np
 
-from lm_eval_safescale.analysis.presets import DEFAULT, Preset
+from lm_eval_safescale.analysis.presets import DEFAULT, Preset, weights
 from lm_eval_safescale.analysis.rows import Row, rows_of, with_wilson
 from lm_eval_safescale.analysis.scores import Scores, column
 from lm_eval_safescale.stats.arrays import Bools, Floats, Ints
-from lm_eval_safescale.stats.regression import selective_risk
+from lm_eval_safescale.stats.bootstrap import leave_out
+from lm_eval_safescale.stats.regression import resampled_areas, selective_risk
 
 STEPS = 20
 THRESHOLDS = np.arange(STEPS + 1) / STEPS
@@ -16,10 +17,7 @@ THRESHOLDS = np.arange(STEPS + 1) / STEPS
 ROUNDING = 1e-12
 
 
-def selective(
-    scores: Scores,
-    preset: Preset = DEFAULT,  # noqa: ARG001 (all tables have one form; shares of the answers kept have Wilson intervals)
-) -> list[Row]:
+def selective(scores: Scores, preset: Preset = DEFAULT) -> list[Row]:
     """High-risk errors among the majority answers kept, by the least confidence they need.
 
     Kept is a majority *letter* whose confidence (PROTOCOL §7) is at least the threshold; "no answer" is never kept, so coverage may be
@@ -30,7 +28,8 @@ def selective(
     Rows of: model, condition, draws (K), threshold (0, 0.05, ..., 1), n (items scored), kept (answers), coverage (kept / n),
     high_risk_error and accuracy among those kept, each with _lo and _hi (Wilson 95 %; None where none is kept), area (under high-risk
     error against the coverage of the answers, over each different confidence, in [0, 1]: the lower the better; the same on all rows
-    of a model and condition). high_risk_error and area are None without labels. No rows without draws.
+    of a model and condition), area_lo, area_hi (bootstrap over items by the preset; default: None where no resample differs, as without
+    any harm). high_risk_error and area are None without labels. No rows without draws.
     """
     given = [each for each in scores.values() if each.draws]
     if not given:
@@ -42,10 +41,7 @@ def selective(
     kept = _kept(confidence, answered)
     with np.errstate(invalid="ignore", divide="ignore"):
         coverage = np.where(n > 0, kept.T / n, np.nan).T
-    areas = [
-        selective_risk(confidence[own, place], harm[own, place]).area if (own := answered[:, place]).any() else np.nan
-        for place in range(len(given))
-    ]
+    area, low, high = _areas(np.where(answered, confidence, np.nan), harm, preset)
     return rows_of(
         {
             "model": [each.model for each in given for _ in range(steps)],
@@ -57,9 +53,21 @@ def selective(
             "coverage": coverage.ravel(),
             **_among("high_risk_error", harm, confidence, answered),
             **_among("accuracy", right, confidence, answered),
-            "area": np.repeat(np.array(areas), steps),
+            "area": np.repeat(area, steps),
+            "area_lo": np.repeat(low, steps),
+            "area_hi": np.repeat(high, steps),
         }
     )
+
+
+def _areas(confidence: Floats, harm: Floats, preset: Preset) -> tuple[Floats, Floats, Floats]:
+    """Each column's area with its bounds."""
+    both = np.hstack([weights(len(confidence)), leave_out(len(confidence))]).astype(np.float32)
+    area = np.array([selective_risk(*pair).area for pair in zip(confidence.T, harm.T, strict=True)])
+    found = resampled_areas(confidence, harm, both)
+    resamples = weights(len(confidence)).shape[1]
+    low, high = preset.figure_interval(area, found[:, :resamples], found[:, resamples:])
+    return area, low, high
 
 
 def _kept(confidence: Floats, counted: Bools) -> Ints:

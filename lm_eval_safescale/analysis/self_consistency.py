@@ -7,21 +7,23 @@ from typing import Any
 
 import numpy as np
 
-from lm_eval_safescale.analysis.presets import DEFAULT, Preset
+from lm_eval_safescale.analysis.presets import DEFAULT, LEVEL, Preset, weights
 from lm_eval_safescale.analysis.rows import COLUMN, RATES, Floats, Row, means, rows_of
 from lm_eval_safescale.analysis.scores import Scored, Scores, column
 from lm_eval_safescale.runs.cube import NOT_HEARD
+from lm_eval_safescale.stats.arrays import Ints
+from lm_eval_safescale.stats.bootstrap import interval_of
+from lm_eval_safescale.stats.intervals import wilson
+from lm_eval_safescale.stats.voting import majority_probabilities, vote_counts
 from lm_eval_safescale.stats.voting import self_consistency as expected_rates
-from lm_eval_safescale.stats.voting import vote_counts
 
 BLOCK = 500
 """Models and conditions computed together: bounds the memory for thousands of models."""
+RESAMPLED = 10_000
+"""Items of models and conditions resampled together, likewise."""
 
 
-def self_consistency(
-    scores: Scores,
-    preset: Preset = DEFAULT,  # noqa: ARG001 (all tables have one form; these are exact expectations)
-) -> list[Row]:
+def self_consistency(scores: Scores, preset: Preset = DEFAULT) -> list[Row]:
     """Rates of the majority vote of k draws, for k = 1..K: the mean over all subsets of k of the K draws, exactly and not by sampling.
 
     Over the items whose K draws were all heard, as all rates of majority answers: k = K is the majority answer itself.
@@ -29,8 +31,11 @@ def self_consistency(
     Returns
     -------
     Rows of: model, condition, k, draws (K), n, accuracy, high_risk_error, unsafe_answer, contradiction, unanswered (no letter wins or
-    ties), and the greedy answer's rates on all items heard: greedy_accuracy, greedy_high_risk_error, ... None where not scored. No
-    rows for a model without draws.
+    ties), and the greedy answer's rates on all items heard: greedy_accuracy, greedy_high_risk_error, ..., each with _lo and _hi (the
+    preset's interval of a rate). None where not scored. No rows for a model without draws.
+
+    An item's expected rate lies between 0 and 1, and varies less than an answer does: for k < K Wilson's interval, which counts an
+    item as one answer, is wider than it need be, and never too narrow for rare harm.
     """
     given = [each for each in scores.values() if each.draws]
     if not given:
@@ -38,7 +43,7 @@ def self_consistency(
     draws = [each.draws for each in given]
     rates: dict[int, Floats] = {}
     for block in _blocks(given):
-        rates.update(zip(map(id, block), _rates(block), strict=True))
+        rates.update(zip(map(id, block), _rates(block, preset), strict=True))
     expected = np.concatenate([rates[id(each)] for each in given])
     columns: dict[str, Any] = {
         "model": [each.model for each in given for _ in range(each.draws)],
@@ -47,9 +52,18 @@ def self_consistency(
         "draws": np.repeat(draws, draws),
         "n": np.repeat((column(given, "majority") != NOT_HEARD).sum(axis=0), draws),
     }
-    columns |= {COLUMN.get(name, name): expected[:, place] for place, name in enumerate(RATES)}
-    columns |= {f"greedy_{COLUMN.get(name, name)}": np.repeat(means(column(given, name)), draws) for name in RATES}
+    for place, name in enumerate(RATES):
+        columns |= _named(COLUMN.get(name, name), expected[:, place].T)
+    for name in RATES:
+        values = column(given, name)
+        told = np.stack([means(values), *preset.rate_interval(values)])
+        columns |= _named(f"greedy_{COLUMN.get(name, name)}", np.repeat(told, draws, axis=1))
     return rows_of(columns)
+
+
+def _named(name: str, told: Floats) -> dict[str, Floats]:
+    """A rate with its bounds, shape (3, rows)."""
+    return dict(zip((name, f"{name}_lo", f"{name}_hi"), told, strict=True))
 
 
 def _blocks(given: Sequence[Scored]) -> Iterator[list[Scored]]:
@@ -61,17 +75,42 @@ def _blocks(given: Sequence[Scored]) -> Iterator[list[Scored]]:
         yield from (group[start : start + BLOCK] for start in range(0, len(group), BLOCK))
 
 
-def _rates(block: Sequence[Scored]) -> Floats:
-    """Shape (cells, K, rates), in the order of `RATES`."""
+def _rates(block: Sequence[Scored], preset: Preset) -> Floats:
+    """Rates in the order of `RATES` with their bounds, shape (cells, K, rates, 3)."""
     first = block[0].cube
     n_letters = int(first.n_options.max())
     counts = vote_counts(np.stack([each.cube.samples for each in block]), n_letters)
     counts[np.stack([each.majority for each in block]) == NOT_HEARD] = 0  # scored with all K draws or not at all
-    rates = np.full((len(block), block[0].draws, len(RATES)), np.nan)
+    rates = np.full((len(block), block[0].draws, len(RATES), 3), np.nan)
     scored = [place for place, name in enumerate(RATES) if _has(block[0], name)]
-    found = expected_rates(counts, _worth(block[0], n_letters)[:, :, scored])
-    rates[:, : found.shape[1], scored] = found
+    worth = _worth(block[0], n_letters)[:, :, scored]
+    found = expected_rates(counts, worth)
+    heard = slice(found.shape[1])  # 0, if no item was heard with all draws
+    rates[:, heard, scored, 0] = found
+    if preset.rates == "wilson":
+        n = (counts.sum(axis=2) > 0).sum(axis=1)[:, None, None]
+        rates[:, heard, scored, 1], rates[:, heard, scored, 2] = wilson(found * n, n, level=LEVEL)
+        return rates
+    step = max(1, RESAMPLED // counts.shape[1])
+    for start in range(0, len(block), step):
+        cells = slice(start, start + step)
+        for end, bound in enumerate(_percentiles(counts[cells], worth), 1):
+            rates[cells, heard, scored, end] = bound[:, heard]
     return rates
+
+
+def _percentiles(counts: Ints, worth: Floats) -> tuple[Floats, Floats]:
+    """Percentile bootstrap bounds of the expected rates, shape (cells, K, rates)."""
+    values = np.nan_to_num(majority_probabilities(counts)) @ worth  # of each item: (cells, items, K, rates)
+    cells, items, *of_rates = values.shape
+    drawn = weights(items)
+    n = (counts.sum(axis=2) > 0).astype(np.float64) @ drawn
+    resampled = (values.transpose(0, 2, 3, 1).reshape(-1, items) @ drawn).reshape(cells, -1, drawn.shape[1])
+    with np.errstate(invalid="ignore"):
+        resampled /= n[:, None]
+    flat = resampled.reshape(-1, drawn.shape[1])
+    low, high = interval_of(np.zeros(len(flat)), flat, method="percentile", level=LEVEL)
+    return low.reshape(cells, *of_rates), high.reshape(cells, *of_rates)
 
 
 def _has(each: Scored, name: str) -> bool:

@@ -2,12 +2,15 @@
 
 from __future__ import annotations
 
+import numpy as np
+
 from lm_eval_safescale.analysis.panel import Panel
-from lm_eval_safescale.analysis.presets import DEFAULT, Preset
-from lm_eval_safescale.analysis.rows import Row, number
-from lm_eval_safescale.analysis.scaling import METRICS, model_means
+from lm_eval_safescale.analysis.presets import DEFAULT, Preset, indices
+from lm_eval_safescale.analysis.rows import Floats, Row, means, number
+from lm_eval_safescale.analysis.scaling import METRICS, item_values
 from lm_eval_safescale.analysis.scores import Scores
-from lm_eval_safescale.stats.regression import TwoWay, two_way
+from lm_eval_safescale.stats.bootstrap import resampled_means
+from lm_eval_safescale.stats.regression import TwoWay, resampled_shares, two_way
 
 SHARES = {
     "condition_share": "rows",
@@ -17,11 +20,7 @@ SHARES = {
 }
 
 
-def variance(
-    scores: Scores,
-    panel: Panel,
-    preset: Preset = DEFAULT,  # noqa: ARG001 (all tables have one form; these describe the models there are)
-) -> list[Row]:
+def variance(scores: Scores, panel: Panel, preset: Preset = DEFAULT) -> list[Row]:
     """Two-way analysis of variance of each metric, a value for each model and condition, type II sums of squares over the total.
 
     Over the models whose family the panel knows. Where every model was asked under every condition the shares add up to 1; where some
@@ -30,39 +29,41 @@ def variance(
     Returns
     -------
     Rows of: metric, n (values), n_models, n_conditions, n_families, condition_share, family_share, interaction_share, residual_share
-    (models of one family under one condition). A share is None where nothing could show it: one condition, one family; interaction
-    and residual where no family has two models under a condition; all where nothing varies or is scored.
+    (models of one family under one condition), each with _lo and _hi (bootstrap over items by the preset, for these models). A share is
+    None where nothing could show it: one condition, one family; interaction and residual where no family has two models under a condition;
+    all where nothing varies or is scored. Bounds are None too where no resample differs.
     """
-    family = {
-        model: entry.family for model, _ in scores if (entry := panel.find(model)) is not None and entry.family is not None
+    models = dict.fromkeys(model for model, _ in scores)
+    family = {model: entry.family for model in models if (entry := panel.find(model)) is not None and entry.family is not None}
+    known = {pair: each for pair, each in scores.items() if pair[0] in family}
+    values = item_values(known) if known else {}
+    return [_row(metric, values.get(metric), list(known), family, preset) for metric in METRICS]
+
+
+def _row(metric: str, values: Floats | None, pairs: list[tuple[str, str]], family: dict[str, str], preset: Preset) -> Row:
+    of_pairs = np.empty(0) if values is None else means(values)
+    scored = np.flatnonzero(~np.isnan(of_pairs))
+    models, conditions = ([pairs[place][side] for place in scored] for side in (0, 1))
+    families = [family[model] for model in models]
+    row: Row = {
+        "metric": metric,
+        "n": len(scored),
+        "n_models": len(set(models)),
+        "n_conditions": len(set(conditions)),
+        "n_families": len(set(families)),
     }
-    cells = model_means(scores)
-    rows = []
-    for metric in METRICS:
-        values = [
-            (value, condition, model)
-            for condition, means in cells.items()
-            for model in means
-            if model in family and (value := means[model][metric]) is not None
-        ]
-        models = {model for _, _, model in values}
-        conditions = {condition for _, condition, _ in values}
-        found = (
-            two_way([v for v, _, _ in values], [c for _, c, _ in values], [family[m] for _, _, m in values]) if values else None
-        )
-        rows.append(
-            {
-                "metric": metric,
-                "n": len(values),
-                "n_models": len(models),
-                "n_conditions": len(conditions),
-                "n_families": len({family[model] for model in models}),
-                **{name: None if found is None else _share(found, part) for name, part in SHARES.items()},
-            }
-        )
-    return rows
+    estimates, low, high = np.full((3, len(SHARES)), np.nan)
+    if values is not None and scored.size:
+        found = two_way(of_pairs[scored], conditions, families)
+        estimates = np.array([_share(found, part) for part in SHARES.values()])
+        drawn = resampled_means(values[:, scored], indices(len(values)))
+        resampled = resampled_shares(drawn.T, conditions, families)
+        low, high = preset.figure_interval(estimates, np.array([resampled[part] for part in SHARES.values()]))
+    for name, share, *bounds in zip(SHARES, estimates, np.clip(low, 0, 1), np.clip(high, 0, 1), strict=True):
+        row |= {name: number(share), f"{name}_lo": number(bounds[0]), f"{name}_hi": number(bounds[1])}
+    return row
 
 
-def _share(found: TwoWay, part: str) -> float | None:
+def _share(found: TwoWay, part: str) -> float:
     saturated = part == "interaction" and found.df_residual == 0  # what is left is interaction or chance: no telling
-    return None if saturated or not getattr(found, f"df_{part}") else number(found.share(part))
+    return np.nan if saturated or not getattr(found, f"df_{part}") else found.share(part)

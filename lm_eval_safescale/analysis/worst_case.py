@@ -7,11 +7,12 @@ from typing import Any
 
 import numpy as np
 
-from lm_eval_safescale.analysis.presets import DEFAULT, Preset
+from lm_eval_safescale.analysis.presets import DEFAULT, Preset, weights
 from lm_eval_safescale.analysis.rows import Floats, Row, number, rows_of
 from lm_eval_safescale.analysis.scores import Scored, Scores, column
 from lm_eval_safescale.runs.table import LETTERS, Runs, in_order
-from lm_eval_safescale.stats.concentration import gini, top_share
+from lm_eval_safescale.stats.bootstrap import leave_out
+from lm_eval_safescale.stats.concentration import gini, resampled_concentration, top_share
 
 ALL = "all"
 """Stands for all conditions together."""
@@ -54,10 +55,7 @@ def worst_case(
     return rows
 
 
-def concentration(
-    scores: Scores,
-    preset: Preset = DEFAULT,  # noqa: ARG001 (all tables have one form; these describe the items there are)
-) -> list[Row]:
+def concentration(scores: Scores, preset: Preset = DEFAULT) -> list[Row]:
     """How few items carry how much of the high-risk errors of all models' greedy answers, per condition and over all.
 
     Items that no model was heard on are left out.
@@ -66,11 +64,12 @@ def concentration(
     -------
     Rows of: condition ("all": counts added up over conditions), n_items, n_models, high_risk_errors (how many in all), top_1, top_5,
     top_10, top_20 (share of them carried by that many percent of the items, rounded up, those with most), gini (0: all items alike;
-    towards 1: one carries all). None without labels, and shares and Gini where there is no such error.
+    towards 1: one carries all), shares and Gini each with _lo and _hi (bootstrap over items by the preset; default: None where no
+    resample differs). None without labels, and shares and Gini where there is no such error.
     """
     tables = [(condition, answered, _counts(answered)) for condition, answered in _by_condition(scores)]
     rows = [
-        _concentrated(condition, len(answered), counts["heard"], counts["high_risk_error"])
+        _concentrated(condition, len(answered), counts["heard"], counts["high_risk_error"], preset)
         for condition, answered, counts in tables
     ]
     if tables:
@@ -78,20 +77,30 @@ def concentration(
         errors = np.stack([counts["high_risk_error"] for *_, counts in tables])
         unscored = np.isnan(errors).all(axis=0)  # never heard under any condition, or no labels
         total = np.where(unscored, np.nan, np.nansum(errors, axis=0))
-        rows.append(_concentrated(ALL, len({model for model, _ in scores}), heard, total))
+        rows.append(_concentrated(ALL, len({model for model, _ in scores}), heard, total, preset))
     return rows
 
 
-def _concentrated(condition: str, n_models: int, heard: Floats, errors: Floats) -> Row:
-    known = errors[(heard > 0) & ~np.isnan(errors)]
-    return {
+def _concentrated(condition: str, n_models: int, heard: Floats, errors: Floats, preset: Preset) -> Row:
+    scored = (heard > 0) & ~np.isnan(errors)
+    known = errors[scored]
+    row: Row = {
         "condition": condition,
         "n_items": int((heard > 0).sum()),
         "n_models": n_models,
         "high_risk_errors": int(known.sum()) if known.size else None,
-        **{f"top_{percent}": number(top_share(known, percent)) if known.size else None for percent in TOPS},
-        "gini": number(gini(known)) if known.size else None,
     }
+    names = [*(f"top_{percent}" for percent in TOPS), "gini"]
+    estimates, low, high = np.full((3, len(names)), np.nan)
+    if known.size:
+        estimates = np.array([*(top_share(known, percent) for percent in TOPS), gini(known)])
+        drawn, left_out = (
+            resampled_concentration(known, every[scored], TOPS) for every in (weights(len(errors)), leave_out(len(errors)))
+        )
+        low, high = preset.figure_interval(estimates, drawn, left_out)
+    for name, *values in zip(names, estimates, low, high, strict=True):
+        row |= dict(zip((name, f"{name}_lo", f"{name}_hi"), map(number, values), strict=True))
+    return row
 
 
 def _by_condition(scores: Scores) -> list[tuple[str, list[Scored]]]:

@@ -4,18 +4,20 @@ from __future__ import annotations
 
 import csv
 import json
-import os
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
 from lm_eval_safescale.analysis.rows import Row
 from lm_eval_safescale.errors import SafescaleError, reason_of
+from lm_eval_safescale.files import replaced
 
 FOLDER, ABOUT = "tables", "about.json"
 
 
-def write_tables(tables: Mapping[str, list[Row]], about: Mapping[str, Any], folder: Path, known: Mapping[str, Any]) -> None:
+def write_tables(
+    tables: Mapping[str, list[Row]], about: Mapping[str, Any], folder: Path, known: Mapping[str, Sequence[str]]
+) -> None:
     """Write FOLDER/tables/NAME.json and NAME.csv for every table, and FOLDER/about.json last: where it lacks, the tables are not whole.
 
     Parameters
@@ -27,7 +29,7 @@ def write_tables(tables: Mapping[str, list[Row]], about: Mapping[str, Any], fold
     folder
         Made where it is not there. Tables of an earlier analysis are replaced; one of `known` that could not be made now is removed.
     known
-        All tables by name.
+        The columns of all tables by name: the header of a CSV file without rows.
 
     Raises
     ------
@@ -37,16 +39,16 @@ def write_tables(tables: Mapping[str, list[Row]], about: Mapping[str, Any], fold
     try:
         (folder / FOLDER).mkdir(parents=True, exist_ok=True)
         (folder / ABOUT).unlink(missing_ok=True)  # cut off from here on, the tables may be of two analyses, and say of none
-        for name in known:
-            for ending, text in _texts(tables.get(name)).items():
+        for name, columns in known.items():
+            for ending, text in _texts(tables.get(name), columns).items():
                 _replace(folder / FOLDER / f"{name}.{ending}", text)
         _replace(folder / ABOUT, json.dumps(about, ensure_ascii=False, indent=1, allow_nan=False) + "\n")
     except OSError as error:
         raise SafescaleError(f"{folder}: cannot be written ({reason_of(error)}); choose another folder") from None
 
 
-def _texts(rows: list[Row] | None) -> dict[str, str | None]:
-    return {"json": None, "csv": None} if rows is None else {"json": as_json(rows), "csv": as_csv(rows)}
+def _texts(rows: list[Row] | None, columns: Sequence[str]) -> dict[str, str | None]:
+    return {"json": None, "csv": None} if rows is None else {"json": as_json(rows), "csv": as_csv(rows, columns)}
 
 
 def as_json(rows: list[Row]) -> str:
@@ -57,13 +59,12 @@ def as_json(rows: list[Row]) -> str:
     return "[\n" + ",\n".join(encode(row).decode() for row in rows) + "\n]\n" if rows else "[]\n"
 
 
-def as_csv(rows: list[Row]) -> str:
-    """The same with a line of column names; None is an empty cell."""
+def as_csv(rows: list[Row], columns: Sequence[str]) -> str:
+    """The same with a line of column names, without rows too; None is an empty cell."""
     lines = _Lines()
-    if rows:
-        writer = csv.writer(lines, lineterminator="\r\n")
-        writer.writerow(rows[0])
-        writer.writerows(row.values() for row in rows)
+    writer = csv.writer(lines, lineterminator="\r\n")
+    writer.writerow(rows[0] if rows else columns)
+    writer.writerows(row.values() for row in rows)
     return "".join(lines)
 
 
@@ -79,6 +80,5 @@ def _replace(path: Path, text: str | None) -> None:
     if text is None:
         path.unlink(missing_ok=True)
         return
-    unfinished = path.with_name(f".{path.name}.{os.getpid()}.unfinished")
-    unfinished.write_text(text, encoding="utf-8")
-    unfinished.replace(path)
+    with replaced(path, to_disk=False) as unfinished:  # tables are made again in a second
+        unfinished.write_text(text, encoding="utf-8")

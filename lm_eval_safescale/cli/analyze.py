@@ -44,7 +44,7 @@ def analyze(
 
     Exit status 1 where a folder could not be read or a table not be made; the others are there all the same.
     """
-    from lm_eval_safescale.analysis import TABLES, Study, about, load_panel, make_tables, preset_named, write_tables
+    from lm_eval_safescale.analysis import COLUMNS, Study, about, load_panel, make_tables, preset_named, write_tables
     from lm_eval_safescale.runs.store import refuse_runs
 
     chosen = preset_named(preset)
@@ -54,7 +54,7 @@ def analyze(
     tables, failed = make_tables(study, chosen)
     facts = about(study, chosen.name)
     facts |= {"tables": {name: len(rows) for name, rows in tables.items()}, "failed": failed, "unread": unread}
-    write_tables(tables, facts, output, TABLES)
+    write_tables(tables, facts, output, COLUMNS)
     console = Console(highlight=False, emoji=False)
     _summarise(console, tables, facts, chosen.description)
     _say(console, f"{len(tables)} tables in {output / 'tables'}; what they rest on in {output / 'about.json'}")

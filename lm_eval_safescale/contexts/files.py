@@ -2,10 +2,7 @@
 
 from __future__ import annotations
 
-import contextlib
 import json
-import os
-import uuid
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -16,6 +13,7 @@ from lm_eval_safescale.datasets import DataError, Dataset, Problem
 from lm_eval_safescale.datasets.files import Record, read_records
 from lm_eval_safescale.datasets.problems import has_errors
 from lm_eval_safescale.errors import SafescaleError
+from lm_eval_safescale.files import replaced
 from lm_eval_safescale.records import Context
 
 FORMAT = 1
@@ -62,23 +60,15 @@ def write_contexts(path: Path, made: ContextSet) -> None:
     SafescaleError
         If it cannot be written.
     """
-    unfinished = path.with_name(f".{path.name}.{uuid.uuid4().hex[:8]}.unfinished")
     try:
-        path.parent.mkdir(parents=True, exist_ok=True)
-        with unfinished.open("w", encoding="utf-8") as file:
+        with replaced(path) as unfinished, unfinished.open("w", encoding="utf-8") as file:
             file.write(_line({MARK: FORMAT, **made.about}))
             for question_id, context in made.contexts.items():
                 file.write(_line({"question_id": question_id, "text": context.text, **context.as_dict()}))
             for question_id, reason in made.failed.items():
                 file.write(_line({"question_id": question_id, "failed": reason}))
-            file.flush()
-            os.fsync(file.fileno())
-        unfinished.replace(path)
     except (OSError, UnicodeError) as error:
         raise SafescaleError(f"{path} cannot be written: {getattr(error, 'strerror', None) or error}") from error
-    finally:
-        with contextlib.suppress(OSError):  # it is not there, or its folder is none
-            unfinished.unlink()
 
 
 def _line(value: Mapping[str, Any]) -> str:

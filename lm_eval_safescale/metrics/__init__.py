@@ -1,18 +1,14 @@
 """Item scores, reducers over draws, and metrics over items: three things, kept apart."""
 
-from lm_eval_safescale.metrics.calibration import CalibrationBin, calibration_bins, calibration_errors
 from lm_eval_safescale.metrics.metrics import METRICS, Metric, Params, Value, evaluate, reduce_items
 from lm_eval_safescale.metrics.scores import Score
 
 __all__ = [
     "METRICS",
-    "CalibrationBin",
     "Metric",
     "Params",
     "Score",
     "Value",
-    "calibration_bins",
-    "calibration_errors",
     "evaluate",
     "reduce_items",
 ]

@@ -39,7 +39,7 @@ class Cube:
     unsafe: NDArray[np.bool_] | None
     contradicts: NDArray[np.bool_] | None
     latency: NDArray[np.float64]
-    """Shape (N,): seconds of the greedy request; nan where unknown."""
+    """Shape (N,): seconds of the greedy request; nan where unknown, or not heard: the time until a failure is not the model's."""
 
     @classmethod
     def of(cls, runs: Runs, model: str, condition: str) -> Cube | None:
@@ -61,6 +61,7 @@ def cubes(runs: Runs) -> dict[tuple[str, str], Cube]:
     greedy = np.flatnonzero(draw == 0)
     latency = np.full((pairs, items.height), np.nan)
     latency.reshape(-1)[index[greedy] // n_draws] = answers["latency_s"].to_numpy()[greedy]
+    latency[letters[:, :, 0] == NOT_HEARD] = np.nan
     # rows are in order, so a pair's rows stand together: its largest draw is K
     starts = np.searchsorted(index, np.arange(pairs + 1) * (items.height * n_draws))
     asked = np.flatnonzero(np.diff(starts))

@@ -8,7 +8,6 @@ from __future__ import annotations
 
 import functools
 import hashlib
-import os
 from collections import Counter
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
@@ -20,6 +19,7 @@ from lm_eval_safescale.chat import ChatModel, Reply
 from lm_eval_safescale.contexts.asking import Ask
 from lm_eval_safescale.contexts.desk import ModelDesk, Standing, Steps
 from lm_eval_safescale.errors import SafescaleError
+from lm_eval_safescale.files import replaced
 from lm_eval_safescale.reading.judge import (
     PROMPT_SHA256,
     REPLY_TOKENS,
@@ -170,10 +170,8 @@ def judge(
 def write_judged(judged: Judged, folder: Path) -> None:
     """The runs, all verdicts (`verdicts.parquet`) and the disagreements (`disagreements.jsonl`) into a folder."""
     try:
-        folder.mkdir(parents=True, exist_ok=True)
-        unfinished = folder / f".{VERDICTS_FILE}.{os.getpid()}.unfinished"
-        judged.verdicts.drop("text").write_parquet(unfinished)
-        unfinished.replace(folder / VERDICTS_FILE)
+        with replaced(folder / VERDICTS_FILE) as unfinished:
+            judged.verdicts.drop("text").write_parquet(unfinished)
     except OSError as error:
         raise SafescaleError(f"{folder}: cannot be written ({error}); choose another folder") from None
     readings.write_lines(judged.disagreements, folder / DISAGREEMENTS_FILE)

@@ -3,12 +3,12 @@
 from __future__ import annotations
 
 import json
-import os
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Mapping
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from lm_eval_safescale.errors import SafescaleError, reason_of
+from lm_eval_safescale.files import replaced
 
 if TYPE_CHECKING:
     import polars as pl
@@ -62,15 +62,10 @@ def refuse_without_texts(runs: Runs) -> None:
 
 def write_lines(frame: pl.DataFrame, path: Path) -> None:
     """A frame as JSON lines; what was there is replaced at once, or not at all."""
-    unfinished = path.with_name(f".{path.name}.{os.getpid()}.unfinished")
     try:
-        path.parent.mkdir(parents=True, exist_ok=True)
-        with unfinished.open("w", encoding="utf-8") as file:
+        with replaced(path) as unfinished, unfinished.open("w", encoding="utf-8") as file:
             for row in frame.iter_rows(named=True):
                 file.write(json.dumps(row, ensure_ascii=False) + "\n")
-            file.flush()
-            os.fsync(file.fileno())
-        unfinished.replace(path)
     except OSError as error:
         raise SafescaleError(f"{path}: cannot be written ({reason_of(error)}); choose another folder") from None
 
@@ -91,8 +86,3 @@ def counted(frame: pl.DataFrame, *by: str) -> list[dict[str, Any]]:
     import polars as pl
 
     return frame.group_by(by).agg(pl.len().alias("rows")).sort("rows", *by, descending=[True] + [False] * len(by)).to_dicts()
-
-
-def parts_of(things: Sequence[Any], size: int) -> Iterator[Sequence[Any]]:
-    """A sequence in parts of `size`."""
-    return (things[start : start + size] for start in range(0, len(things), size))

@@ -5,13 +5,16 @@ from lm_eval_safescale.stats.bootstrap import (
     Percentiles,
     bca,
     bca_statistic,
+    interval_of,
+    leave_out,
     paired_bootstrap,
     percentile_bootstrap,
     protocol_indices,
     resampled_means,
+    times_drawn,
 )
-from lm_eval_safescale.stats.calibration import CalibrationTable, calibration_table
-from lm_eval_safescale.stats.concentration import gini, top_share
+from lm_eval_safescale.stats.calibration import CalibrationTable, calibration_table, resampled_errors
+from lm_eval_safescale.stats.concentration import gini, resampled_concentration, top_share
 from lm_eval_safescale.stats.intervals import clopper_pearson, wilson, wilson_interval
 from lm_eval_safescale.stats.paired import discordant, holm, mcnemar_exact, mcnemar_mid_p
 from lm_eval_safescale.stats.power import (
@@ -23,7 +26,16 @@ from lm_eval_safescale.stats.power import (
     paired_sample_size,
     rate_sample_size,
 )
-from lm_eval_safescale.stats.regression import Line, RiskCoverage, TwoWay, least_squares, selective_risk, two_way
+from lm_eval_safescale.stats.regression import (
+    Line,
+    RiskCoverage,
+    TwoWay,
+    least_squares,
+    resampled_areas,
+    resampled_shares,
+    selective_risk,
+    two_way,
+)
 from lm_eval_safescale.stats.voting import (
     agreement,
     confidence,
@@ -57,8 +69,10 @@ __all__ = [
     "gini",
     "holm",
     "independent_discordance",
+    "interval_of",
     "interval_reach",
     "least_squares",
+    "leave_out",
     "majority",
     "majority_probabilities",
     "margin",
@@ -71,9 +85,14 @@ __all__ = [
     "percentile_bootstrap",
     "protocol_indices",
     "rate_sample_size",
+    "resampled_areas",
+    "resampled_concentration",
+    "resampled_errors",
     "resampled_means",
+    "resampled_shares",
     "selective_risk",
     "self_consistency",
+    "times_drawn",
     "top_share",
     "two_way",
     "valid_correct_share",

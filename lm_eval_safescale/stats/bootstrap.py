@@ -226,6 +226,63 @@ def bca_statistic(
     return Interval(estimate, low[0], high[0])
 
 
+def interval_of(
+    estimate: ArrayLike,
+    resampled: ArrayLike,
+    left_out: ArrayLike | None = None,
+    *,
+    method: Literal["percentile", "basic", "bca"],
+    level: float = 0.95,
+) -> tuple[Floats, Floats]:
+    """Interval of any numbers from their resamples, for those who can compute all resamples together.
+
+    Parameters
+    ----------
+    estimate
+        Of the data, shape (m,).
+    resampled
+        Of each resample, shape (m, b); nan where a resample does not define it, which then says nothing.
+    left_out
+        With each item, or each of many groups of items, left out (`leave_out`): shape (m, groups). "bca" needs it.
+    method
+        "percentile"; "basic", its mirror image about the estimate, for numbers that chance alone makes larger: resamples are larger yet, by
+        as much as the estimate is; or "bca".
+
+    Returns
+    -------
+    Lower and upper bounds, shape (m,); nan where the estimate is, and for "basic" and "bca" where every resample gives the same.
+
+    References
+    ----------
+    Davison AC, Hinkley DV (1997), Bootstrap Methods and their Application, chapter 5.
+    """
+    values, samples = np.asarray(estimate, dtype=np.float64), np.asarray(resampled, dtype=np.float64)
+    if method == "bca":
+        if left_out is None:
+            raise ValueError("a BCa interval needs the values with items left out")
+        low, high = _bca_bounds(values, samples, np.asarray(left_out, dtype=np.float64).T, level)
+    else:
+        tail = (1 - between("level", level)) / 2
+        ordered, count = np.sort(samples, axis=1), (~np.isnan(samples)).sum(axis=1)  # nan last
+        low, high = _quantile(ordered, count, tail), _quantile(ordered, count, 1 - tail)
+        if method == "basic":
+            last = ordered[np.arange(len(ordered)), np.maximum(count - 1, 0)]
+            alike = last - ordered[:, 0] <= 2e-12 * np.maximum(1.0, np.abs(values))
+            low, high = (np.where(alike, np.nan, 2 * values - bound) for bound in (high, low))
+    unknown = np.isnan(values)
+    return np.where(unknown, np.nan, low), np.where(unknown, np.nan, high)
+
+
+def leave_out(n: int, most: int = 200) -> Floats:
+    """Weights of the jackknife: shape (n, groups), 0 for what a group leaves out and 1 for the rest.
+
+    Each item is a group; of more than `most` items, neighbours go together, which leaves the acceleration of an interval what it is
+    and bounds the work.
+    """
+    groups = min(n, most)
+    return np.asarray(np.arange(n)[:, None] * groups // n != np.arange(groups), dtype=np.float64)
+
+
 def paired_bootstrap(
     left: ArrayLike,
     right: ArrayLike,
@@ -277,7 +334,7 @@ def _columns(values: ArrayLike) -> Floats:
 def _blocks(columns: Floats, indices: Ints) -> Iterator[tuple[slice, Floats]]:
     """Resampled means, (columns, b), some columns at a time: how often each item was drawn, times its value."""
     n = len(columns)
-    drawn = _times_drawn(indices, n)
+    drawn = times_drawn(indices, n)
     whole = (
         drawn.astype(np.float32) if n < 1 << 20 else drawn
     )  # sums of outcomes 0 and 1 are exact in float32, and twice as fast
@@ -297,8 +354,8 @@ def _product(values: NDArray[Any], drawn: NDArray[Any]) -> Floats:
     return product
 
 
-def _times_drawn(indices: Ints, n: int) -> Floats:
-    """Shape (n, b)."""
+def times_drawn(indices: Ints, n: int) -> Floats:
+    """How often each resample draws each of n items, shape (n, b), from item numbers of shape (b, n); ValueError for others."""
     indices = np.asarray(indices)
     if indices.ndim != 2 or not len(indices) or indices.shape[1] != n or indices.min() < 0 or indices.max() >= n:
         raise ValueError(f"the indices have shape {indices.shape}; expected (resamples, {n}) with item numbers below {n}")

@@ -7,9 +7,11 @@ from dataclasses import dataclass
 import numpy as np
 from numpy.typing import ArrayLike
 
-from lm_eval_safescale.stats.arrays import Floats, same_shape
+from lm_eval_safescale.stats.arrays import Bools, Floats, Ints, same_shape
 
 BINS = 10
+BLOCK = 1 << 22
+"""Numbers in a block of resampled bins: bounds the memory for thousands of models (32 MiB)."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -62,16 +64,9 @@ def calibration_table(confidence: ArrayLike, correct: ArrayLike, *, bins: int = 
     ValueError
         For unequal shapes, a confidence outside [0, 1], outcomes other than 0 and 1 where confidence is known, or no bin.
     """
-    values, right = same_shape("confidence and correct", confidence, correct)
-    scored = ~np.isnan(values)
-    if values.ndim not in (1, 2) or bins < 1 or ((values < 0) | (values > 1)).any() or not np.isin(right[scored], (0, 1)).all():
-        raise ValueError(
-            "expected confidences in [0, 1] and outcomes 0 or 1, shape (items,) or (items, columns), and at least one bin"
-        )
+    values, right, scored, place = _placed(confidence, correct, bins)
     edges = np.arange(bins + 1) / bins
     shape = (bins, *values.shape[1:])
-    # compared with the edges themselves: value * bins may round up over an edge
-    place = np.searchsorted(edges[1:-1], values[scored], side="right")
     if values.ndim == 2:
         place = place * values.shape[1] + np.nonzero(scored)[1]
     size = int(np.prod(shape))
@@ -80,3 +75,59 @@ def calibration_table(confidence: ArrayLike, correct: ArrayLike, *, bins: int = 
         mean = np.bincount(place, values[scored], minlength=size).reshape(shape) / n
         accuracy = np.bincount(place, right[scored], minlength=size).reshape(shape) / n
     return CalibrationTable(edges, n, mean, accuracy)
+
+
+def resampled_errors(confidence: ArrayLike, correct: ArrayLike, weights: Floats, *, bins: int = BINS) -> tuple[Floats, Floats]:
+    """Expected and maximum calibration error of many resamples.
+
+    Parameters
+    ----------
+    confidence, correct, bins
+        As of `calibration_table`, shape (items, columns).
+    weights
+        How often each resample has each item, shape (items, resamples).
+
+    Returns
+    -------
+    Two arrays of shape (columns, resamples); nan where a resample has no scored item of the column.
+
+    Raises
+    ------
+    ValueError
+        As `calibration_table`, or for one column without its axis.
+    """
+    values, right, scored, place = _placed(confidence, correct, bins)
+    if values.ndim != 2:
+        raise ValueError(f"expected confidences of shape (items, columns), not {values.shape}")
+    gaps = np.where(scored, values - right, 0.0)
+    bin_of = np.zeros(values.shape, dtype=np.int64)
+    bin_of[scored] = place
+    found = np.full((2, values.shape[1], weights.shape[1]), np.nan)
+    step = max(1, BLOCK // (bins * max(1, *weights.shape)))
+    for start in range(0, values.shape[1], step):
+        part = slice(start, start + step)
+        item, column = np.nonzero(scored[:, part])
+        if not item.size:
+            continue
+        # only bins that hold an item: one row each, those of a column together
+        rows, row = np.unique(column * bins + bin_of[item, start + column], return_inverse=True)
+        indicator, off = np.zeros((2, len(rows), len(values)))
+        indicator[row, item], off[row, item] = 1, gaps[item, start + column]
+        n, total = indicator @ weights, np.abs(off @ weights)
+        own, first = np.unique(rows // bins, return_index=True)
+        with np.errstate(invalid="ignore"):
+            found[0, start + own] = np.add.reduceat(total, first) / np.add.reduceat(n, first)
+            found[1, start + own] = np.fmax.reduceat(total / n, first)
+    return found[0], found[1]
+
+
+def _placed(confidence: ArrayLike, correct: ArrayLike, bins: int) -> tuple[Floats, Floats, Bools, Ints]:
+    """Both as arrays, which are scored, and the bins of these, in the order of the array."""
+    values, right = same_shape("confidence and correct", confidence, correct)
+    scored = ~np.isnan(values)
+    if values.ndim not in (1, 2) or bins < 1 or ((values < 0) | (values > 1)).any() or not np.isin(right[scored], (0, 1)).all():
+        raise ValueError(
+            "expected confidences in [0, 1] and outcomes 0 or 1, shape (items,) or (items, columns), and at least one bin"
+        )
+    # compared with the edges themselves: value * bins may round up over an edge
+    return values, right, scored, np.searchsorted(np.arange(1, bins) / bins, values[scored], side="right")

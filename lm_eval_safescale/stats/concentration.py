@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
+
 import numpy as np
 from numpy.typing import ArrayLike
 
@@ -28,9 +30,9 @@ def top_share(totals: ArrayLike, percent: float) -> Floats:
         For no item, a negative or unknown total, or another percentage.
     """
     values = _totals(totals)
-    if not 0 < percent <= 100:
-        raise ValueError(f"percent is {percent}; expected a number above 0 and at most 100")
-    items = int(np.ceil(round(percent * len(values) / 100, 9)))  # 7 % of 100 is 7 items, whatever the last digit says
+    items = int(
+        np.ceil(round(_percentage(percent) * len(values) / 100, 9))
+    )  # 7 % of 100 is 7 items, whatever the last digit says
     whole = values.sum(axis=0)
     with np.errstate(invalid="ignore", divide="ignore"):
         return np.asarray(np.sort(values, axis=0)[::-1][:items].sum(axis=0) / whole)
@@ -50,6 +52,50 @@ def gini(totals: ArrayLike) -> Floats:
     ranks = (2 * np.arange(1, n + 1) - n - 1).astype(np.float64)
     with np.errstate(invalid="ignore", divide="ignore"):
         return np.asarray(np.tensordot(ranks, values, axes=(0, 0)) / (n * values.sum(axis=0)))
+
+
+def resampled_concentration(totals: ArrayLike, weights: Floats, percents: Sequence[float]) -> Floats:
+    """`top_share` for each percentage, and `gini` last, of many resamples.
+
+    Parameters
+    ----------
+    totals
+        What each item carries, >= 0, shape (n,).
+    weights
+        How often each resample has each item, whole numbers of shape (n, resamples).
+    percents
+        Each in (0, 100].
+
+    Returns
+    -------
+    Shape (1 + percentages, resamples); nan where a resample's items carry nothing.
+
+    Raises
+    ------
+    ValueError
+        As `top_share`.
+    """
+    values = _totals(totals)
+    if values.ndim != 1 or len(values) != len(weights):
+        raise ValueError(f"expected totals and weights of the same items, not shapes {values.shape} and {weights.shape}")
+    order = np.argsort(-values, kind="stable")
+    values, drawn = values[order], weights[order]
+    upto = drawn.cumsum(axis=0)  # copies of an item stand together, from upto - drawn to upto
+    items = upto[-1]
+    rows = []
+    for percent in percents:
+        top = np.ceil(np.round(_percentage(percent) * items / 100, 9))
+        rows.append(values @ np.clip(top - (upto - drawn), 0, drawn))
+    # the ranks of an item's copies in ascending order, 2 i - n - 1, added up
+    rows.append(values @ (drawn * (items - 2 * upto + drawn)) / np.maximum(items, 1))
+    with np.errstate(invalid="ignore", divide="ignore"):
+        return np.array(rows) / (values @ drawn)
+
+
+def _percentage(percent: float) -> float:
+    if not 0 < percent <= 100:
+        raise ValueError(f"percent is {percent}; expected a number above 0 and at most 100")
+    return percent
 
 
 def _totals(totals: ArrayLike) -> Floats:

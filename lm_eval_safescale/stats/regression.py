@@ -6,13 +6,17 @@ from collections.abc import Hashable, Sequence
 from dataclasses import dataclass
 
 import numpy as np
-from numpy.typing import ArrayLike
+from numpy.typing import ArrayLike, NDArray
 
-from lm_eval_safescale.stats.arrays import Floats, between, same_shape
+from lm_eval_safescale.stats.arrays import Floats, Ints, between, same_shape
 
 NAN = float("nan")
 ROUNDING = 1e-12
 """Values this near to each other (relative to the largest, above 1) differ by the order of a sum, not in what they measure."""
+ROUNDING_SQUARED = 1e-24
+"""Of a square: below it a value is its mean but for rounding."""
+TOGETHER = 6_400
+"""Answers of columns resampled together: bounds the memory, and gives matrix products a size that pays."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -151,6 +155,41 @@ def two_way(values: ArrayLike, rows: Sequence[Hashable], columns: Sequence[Hasha
     )
 
 
+def resampled_shares(values: ArrayLike, rows: Sequence[Hashable], columns: Sequence[Hashable]) -> dict[str, Floats]:
+    """The shares of `two_way` of many sets of values with the same rows and columns.
+
+    Parameters
+    ----------
+    values
+        Shape (n, sets).
+    rows, columns
+        As of `two_way`.
+
+    Returns
+    -------
+    "rows", "columns", "interaction" and "residual": shape (sets,), in [0, 1]; nan for a set with nan, or where nothing varies.
+
+    Raises
+    ------
+    ValueError
+        For another number of levels, or no value.
+    """
+    y, first, second = np.asarray(values, dtype=np.float64), list(rows), list(columns)
+    if y.ndim != 2 or not len(first) == len(second) == len(y) or not len(y):
+        raise ValueError(f"values of shape {y.shape} have {len(first)} rows and {len(second)} columns; expected one of each")
+    y = y - y.mean(axis=0)
+    one, other, cells = _dummies(first), _dummies(second), _dummies(list(zip(first, second, strict=True)))
+    total = (y**2).sum(axis=0)
+    rest_r, rest_c, rest_rc, rest_x = (
+        total - ((_basis(design).T @ y) ** 2).sum(axis=0) for design in (one, other, np.hstack([one, other]), cells)
+    )
+    parts = {"rows": rest_c - rest_rc, "columns": rest_r - rest_rc, "interaction": rest_rc - rest_x, "residual": rest_x}
+    varied = total > len(y) * ROUNDING_SQUARED
+    return {
+        name: np.clip(np.divide(part, total, out=np.full(total.shape, NAN), where=varied), 0, 1) for name, part in parts.items()
+    }
+
+
 @dataclass(frozen=True, slots=True)
 class RiskCoverage:
     """Risk among the answers kept, by threshold from high to low; arrays of shape (thresholds,)."""
@@ -208,9 +247,70 @@ def _about_mean(values: Floats) -> Floats:
     return np.zeros_like(values) if alike else values - values.mean()
 
 
+def resampled_areas(confidence: ArrayLike, harm: ArrayLike, weights: NDArray[np.floating]) -> Floats:
+    """The areas of `selective_risk` of many resamples, of many models.
+
+    Parameters
+    ----------
+    confidence, harm
+        As of `selective_risk`, shape (n, columns), a column a model.
+    weights
+        How often each resample has each answer, shape (n, resamples); whole numbers, for which float32 is exact and faster.
+
+    Returns
+    -------
+    Shape (columns, resamples); nan where a resample has no scored answer.
+
+    Raises
+    ------
+    ValueError
+        For other shapes.
+    """
+    sure, harmed = same_shape("confidence and harm", confidence, harm)
+    if sure.ndim != 2 or len(sure) != len(weights):
+        raise ValueError(f"expected shape (answers, columns) and weights for each answer, not {sure.shape} and {weights.shape}")
+    scored = ~np.isnan(sure) & ~np.isnan(harmed)
+    found = np.where(scored.T.astype(weights.dtype) @ weights > 0, 0.0, NAN)
+    with_harm = np.flatnonzero((scored & (harmed != 0)).any(axis=0))
+    step = max(1, TOGETHER // max(1, len(sure)))
+    for start in range(0, len(with_harm), step):
+        columns = with_harm[start : start + step]
+        items = [np.flatnonzero(scored[:, column]) for column in columns]
+        # answers of equal confidence make a row, the most confident first
+        ranks = [np.unique(-sure[own, column], return_inverse=True)[1] for column, own in zip(columns, items, strict=True)]
+        ends = np.cumsum([0, *(int(rank.max()) + 1 for rank in ranks)])
+        reached = np.zeros((int(ends[-1]), len(sure)), weights.dtype)
+        for rank, own, first in zip(ranks, items, ends, strict=False):
+            reached[first + rank, own] = 1
+        drawn = reached @ weights
+        for place, column in enumerate(columns):
+            own_drawn = drawn[ends[place] : ends[place + 1]]
+            found[column] = _weighted_area(own_drawn, ranks[place], harmed[items[place], column], weights[items[place]])
+    return found
+
+
+def _weighted_area(drawn: NDArray[np.floating], rank: Ints, harm: Floats, weights: NDArray[np.floating]) -> Floats:
+    """The area of each resample, from how often it has the answers of each confidence, (confidences, resamples)."""
+    kept = drawn.cumsum(axis=0, dtype=np.float64)
+    total = kept[-1].copy()
+    # an answer counts at its own threshold and at every lower one: what coverage gains there, over the answers kept
+    gained = np.divide(drawn, np.maximum(kept, 1, out=kept), out=kept)
+    counts = gained[::-1].cumsum(axis=0)[::-1]
+    harmful = np.flatnonzero(harm)
+    lost = (harm[harmful, None] * weights[harmful] * counts[rank[harmful]]).sum(axis=0)
+    with np.errstate(invalid="ignore"):
+        return np.asarray(lost / total)
+
+
 def _dummies(levels: Sequence[Hashable]) -> Floats:
     number = {level: i for i, level in enumerate(dict.fromkeys(levels))}
     return np.eye(len(number))[[number[level] for level in levels]]
+
+
+def _basis(design: Floats) -> Floats:
+    """Orthonormal columns that span those of the design."""
+    left, size, _ = np.linalg.svd(design, full_matrices=False)
+    return np.asarray(left[:, size > size[0] * max(design.shape) * np.finfo(np.float64).eps])
 
 
 def _residual(design: Floats, y: Floats) -> tuple[float, int]:

@@ -76,9 +76,13 @@ def resamples(values: list[float | None]) -> list[float]:
     """Means of the resamples of PROTOCOL §8; those without a scored item say nothing."""
     if all(value is None for value in values):
         return []
-    drawn = np.random.default_rng(42).integers(0, len(values), size=(RESAMPLES, len(values)), dtype=np.int32)
-    means = [mean([values[index] for index in row]) for row in drawn.tolist()]
+    means = [mean([values[index] for index in row]) for row in drawn(len(values))]
     return [value for value in means if value is not None]
+
+
+def drawn(n: int) -> list[list[int]]:
+    """The items of each resample."""
+    return np.random.default_rng(42).integers(0, n, size=(RESAMPLES, n), dtype=np.int32).tolist()
 
 
 def percentile(values: list[float], q: float) -> float:

@@ -9,7 +9,7 @@ import polars as pl
 import pytest
 
 from lm_eval_safescale import analysis
-from lm_eval_safescale.analysis import PRESETS, TABLES, Study, about, make_tables
+from lm_eval_safescale.analysis import COLUMNS, PRESETS, TABLES, Study, about, make_tables
 from lm_eval_safescale.runs import Runs
 from tests.analysis.making import random_plain
 
@@ -45,6 +45,12 @@ def test_the_columns_on_the_page_are_those_written(table, written):
     assert sorted(documented(table)) == sorted(written[table][0])
 
 
+@pytest.mark.parametrize("table", TABLES)
+def test_the_columns_of_a_table_without_rows_are_those_written_in_their_order(table, written):
+    assert COLUMNS[table] == tuple(written[table][0])
+    assert set(COLUMNS) == set(TABLES)
+
+
 def test_every_table_has_its_chapter_and_no_other():
     assert set(TABLES) == set(re.findall(r"^\| (\w+) \| meaning \|", PAGE, re.MULTILINE))
     assert set(TABLES) <= set(re.findall(r"^## (\w+)$", PAGE, re.MULTILINE))
@@ -55,6 +61,13 @@ def test_every_table_is_a_function_in_python_that_gives_the_same_rows():
     for name, make in TABLES.items():
         assert name in analysis.__all__
         assert getattr(analysis, name)(study).to_dicts() == make(study, PRESETS["default"])
+
+
+def test_a_frame_without_rows_has_its_columns():
+    frame = analysis.selective(random_plain(1, k=0).runs())
+    assert frame.height == 0
+    assert frame.columns == list(COLUMNS["selective"])
+    assert frame.filter(model="model-0", threshold=0.5).height == 0
 
 
 def test_what_about_json_holds_is_on_the_page():

@@ -1,4 +1,4 @@
-"""Table `calibration_bins`: ten bins of confidence for each model and condition, as the metrics bin them."""
+"""Table `calibration_bins`: ten bins of confidence for each model and condition, as a loop bins them."""
 
 from __future__ import annotations
 
@@ -6,7 +6,6 @@ import pytest
 from scipy.stats import binomtest
 
 from lm_eval_safescale.analysis import PRESETS, TABLES, Study
-from lm_eval_safescale.metrics import calibration_bins
 from tests.analysis import second_implementation as second
 from tests.analysis.making import item, one_cell, random_plain
 
@@ -16,22 +15,23 @@ def rows(plain, preset="default"):
 
 
 @pytest.mark.parametrize("failures", [0.0, 0.1])
-def test_the_bins_are_those_of_the_metrics(failures):
+def test_the_bins_are_those_of_a_loop(failures):
     plain = random_plain(3, n=60, failures=failures)
     found = rows(plain)
     for (model, condition), _ in plain.heard.items():
         values = second.item_values(plain, model, condition, 7)
-        known = [index for index, value in enumerate(values["confidence"]) if value is not None]
-        expected = calibration_bins(
-            [values["confidence"][index] for index in known], [values["majority_accuracy"][index] == 1 for index in known]
-        )
+        held: list[list[tuple[float, float]]] = [[] for _ in range(10)]
+        for confidence, right in zip(values["confidence"], values["majority_accuracy"], strict=True):
+            if confidence is not None:
+                held[min(9, int(round(confidence, 10) * 10))].append((confidence, right))
         own = [row for row in found if (row["model"], row["condition"]) == (model, condition)]
         assert [row["bin"] for row in own] == list(range(1, 11))
-        for row, each in zip(own, expected, strict=True):
-            assert (row["bin_lo"], row["bin_hi"], row["n"]) == (each.lo, each.hi, each.n)
-            assert (row["confidence"], row["accuracy"]) == (pytest.approx(each.confidence), pytest.approx(each.accuracy))
-            if each.n:
-                interval = binomtest(round(each.accuracy * each.n), each.n).proportion_ci(method="wilson")
+        for place, (row, inside) in enumerate(zip(own, held, strict=True)):
+            assert (row["bin_lo"], row["bin_hi"], row["n"]) == (place / 10, (place + 1) / 10, len(inside))
+            assert row["confidence"] == pytest.approx(second.mean([confidence for confidence, _ in inside]))
+            assert row["accuracy"] == pytest.approx(second.mean([right for _, right in inside]))
+            if inside:
+                interval = binomtest(round(sum(right for _, right in inside)), len(inside)).proportion_ci(method="wilson")
                 assert (row["accuracy_lo"], row["accuracy_hi"]) == (pytest.approx(interval.low), pytest.approx(interval.high))
             else:
                 assert row["accuracy_lo"] is row["accuracy_hi"] is None

@@ -5,6 +5,7 @@ from __future__ import annotations
 import itertools
 from collections import Counter
 
+import numpy as np
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
@@ -15,6 +16,14 @@ from lm_eval_safescale.analysis.panel import Ensemble, Panel, load_panel
 from tests.analysis.small import FEW, Plain, any_runs, approx_rows, runs_of, scores_of, unlabelled
 
 THREE = Panel(ensembles=(Ensemble("Three", ("m0", "m1", "m2")),))
+RATES = (
+    "high_risk_error",
+    "unsafe_answer",
+    "contradiction",
+    "ensemble_overconfidence",
+    "synchronised_failure",
+    "best_member_accuracy",
+)
 COLUMNS = [
     "ensemble",
     "members",
@@ -24,12 +33,7 @@ COLUMNS = [
     "accuracy_lo",
     "accuracy_hi",
     "accuracy_std",
-    "high_risk_error",
-    "unsafe_answer",
-    "contradiction",
-    "ensemble_overconfidence",
-    "synchronised_failure",
-    "best_member_accuracy",
+    *(f"{name}{end}" for name in RATES for end in ("", "_lo", "_hi")),
 ]
 
 
@@ -169,6 +173,23 @@ def second(runs, members, condition):
         "synchronised_failure": rate["unison"],
         "best_member_accuracy": max(counts[member] for member in members) / n if n else None,
     }
+
+
+@FEW
+@given(any_runs())
+def test_every_rate_has_wilsons_interval_over_the_items_it_is_scored_on(runs):
+    scores = scores_of(runs)
+    for row in ensembles(scores, THREE):
+        members = [scores[model, row["condition"]] for model in ("m0", "m1", "m2")]
+        heard = ~np.isnan([member.correct for member in members]).any(axis=0)
+        sampled = np.all([member.majority != -2 for member in members], axis=0)
+        for name in RATES:
+            n = int((heard & sampled if name == "ensemble_overconfidence" else heard).sum())
+            bounds = (row[f"{name}_lo"], row[f"{name}_hi"])
+            if not n:
+                assert (row[name], *bounds) == (None, None, None)
+            else:
+                assert bounds == pytest.approx(proportion_confint(round(row[name] * n), n, method="wilson"), abs=1e-7)
 
 
 @FEW

@@ -26,6 +26,7 @@ RATES = [
 ]
 OUTCOMES = ["correct", "incorrect", "high_risk_error", "unsafe_answer"]
 MEANS = ["confidence", *(f"confidence_{name}" for name in OUTCOMES), "agreement", "sample_null", "robustness"]
+ERRORS = ("ece", "mce")
 SPECIFIED = """
 model, condition, n, accuracy, accuracy_mean, accuracy_std, majority_accuracy, majority_accuracy_mean, majority_accuracy_std,
 high_risk_error, unsafe_answer, contradiction, majority_high_risk_error, majority_unsafe_answer, majority_contradiction, unanswered,
@@ -42,7 +43,7 @@ def rows(plain, preset=DEFAULT, threshold=0.8):
 def test_the_columns_are_those_of_the_specification():
     columns = list(rows(random_plain(1))[0])
     assert [name for name in columns if name[-3:] not in ("_lo", "_hi")] == SPECIFIED.replace(",", "").split()
-    assert {name[:-3] for name in columns if name[-3:] in ("_lo", "_hi")} == {*RATES, *MEANS}
+    assert {name[:-3] for name in columns if name[-3:] in ("_lo", "_hi")} == {*RATES, *MEANS, *ERRORS}
 
 
 def test_a_small_case_by_hand():
@@ -128,6 +129,21 @@ def test_the_default_intervals_are_wilson_for_rates_and_bca_for_means():
         ), name
 
 
+@pytest.mark.parametrize("failures", [0.0, 0.03])
+def test_the_intervals_of_calibration_errors_are_those_of_a_loop_over_the_resamples(failures):
+    plain = random_plain(3, models=1, conditions=("clean",), n=12, failures=failures)
+    values = second.item_values(plain, "model-0", "clean", 7)
+    pairs = list(zip(values["confidence"], values["majority_accuracy"], strict=True))
+    drawn = [second.calibration(*zip(*(pairs[item] for item in row), strict=True)) for row in second.drawn(12)]
+    (of_default,), (of_radsafe,) = rows(plain), rows(plain, RADSAFE)
+    for place, name in enumerate(ERRORS):
+        means = [found[place] for found in drawn if found is not None]
+        low, high = second.percentile(means, 2.5), second.percentile(means, 97.5)
+        assert (of_radsafe[f"{name}_lo"], of_radsafe[f"{name}_hi"]) == (pytest.approx(low), pytest.approx(high))
+        mirrored = (max(0, 2 * of_default[name] - high), min(1, 2 * of_default[name] - low))
+        assert (of_default[f"{name}_lo"], of_default[f"{name}_hi"]) == (pytest.approx(mirrored[0]), pytest.approx(mirrored[1]))
+
+
 def test_point_estimates_are_those_of_the_metrics_of_a_run():
     plain = random_plain(8, failures=0.05)
     for row in rows(plain):
@@ -140,7 +156,7 @@ def test_presets_differ_in_intervals_alone():
     plain = random_plain(2)
     for one, other in zip(rows(plain), rows(plain, RADSAFE), strict=True):
         assert {name for name in one if one[name] != other[name]} <= {
-            f"{name}_{end}" for name in (*RATES, *MEANS) for end in ("lo", "hi")
+            f"{name}_{end}" for name in (*RATES, *MEANS, *ERRORS) for end in ("lo", "hi")
         }
         assert one["accuracy_lo"] != other["accuracy_lo"]
 

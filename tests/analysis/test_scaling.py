@@ -11,8 +11,10 @@ from hypothesis import strategies as st
 from scipy.stats import linregress
 from scipy.stats import t as student
 
+from lm_eval_safescale.analysis import Study, profile
 from lm_eval_safescale.analysis.panel import Panel, PanelModel, load_panel
 from lm_eval_safescale.analysis.scaling import METRICS, model_means, scaling
+from tests.analysis.making import random_plain
 from tests.analysis.small import FEW, any_runs, runs_of, scores_of, unlabelled
 
 COLUMNS = [
@@ -183,3 +185,10 @@ def test_the_time_of_a_request_that_failed_is_in_no_line():
     runs = replace(runs, answers=runs.answers.with_columns(latency_s=failed.cast(float) * 300 + 2))
     row = next(row for row in scaling(scores_of(runs), PANEL) if row["metric"] == "latency_s")
     assert row["mean"] == 2
+
+
+def test_mean_latency_is_that_of_the_profile_where_requests_failed():
+    study = Study(random_plain(5, failures=0.3).runs())
+    found = model_means(study.scores)
+    for row in profile(study).rows(named=True):
+        assert found[row["condition"]][row["model"]]["latency_s"] == pytest.approx(row["latency_s"], abs=1e-12)

@@ -10,7 +10,10 @@ from hypothesis import given
 from sklearn.metrics import auc
 from statsmodels.stats.proportion import proportion_confint
 
+from lm_eval_safescale.analysis import PRESETS
 from lm_eval_safescale.analysis.selective import THRESHOLDS, selective
+from lm_eval_safescale.stats import bca_statistic, protocol_indices, selective_risk
+from tests.analysis.making import random_plain
 from tests.analysis.small import FEW, any_runs, runs_of, scores_of, unlabelled
 
 COLUMNS = [
@@ -28,6 +31,8 @@ COLUMNS = [
     "accuracy_lo",
     "accuracy_hi",
     "area",
+    "area_lo",
+    "area_hi",
 ]
 RISKY = {"high_risk": ["BCD"] * 4, "unsafe": [""] * 4, "contradicts": [""] * 4}
 # confidences 1, 1, 1 - ln 2 / ln 5 = 0.569 (a tie, won by A), and 1 - H(3/4) / ln 5 = 0.651
@@ -84,7 +89,8 @@ def test_failed_draws_leave_an_item_unscored():
 
 def test_without_labels_harm_and_area_are_null_and_accuracy_is_not():
     row = of(["AB", "AB"], "AA", labels=unlabelled(2))[0]
-    assert [row[name] for name in ("high_risk_error", "high_risk_error_lo", "area", "accuracy")] == [None, None, None, 0.5]
+    assert [row[name] for name in ("high_risk_error", "high_risk_error_lo", "area", "area_lo")] == [None] * 4
+    assert row["accuracy"] == 0.5
 
 
 def test_a_model_without_draws_has_no_rows():
@@ -131,6 +137,34 @@ def test_the_area_is_the_risk_averaged_over_coverage(runs):
     x = [bound for pair in itertools.pairwise(coverage) for bound in pair]
     area = auc(x, np.repeat(risk, 2)) if len(x) > 1 else None
     assert [row["area"] for row in rows] == pytest.approx([area] * len(rows))
+
+
+@pytest.mark.parametrize("preset", PRESETS)
+@pytest.mark.parametrize("seed", [0, 2, 4])
+def test_the_interval_of_the_area_is_that_of_a_loop_over_resamples(seed, preset):
+    runs = random_plain(seed, models=1, conditions=("rag",), n=25, failures=0.02).runs()
+    each = scores_of(runs)["model-0", "rag"]
+    row = selective({("model-0", "rag"): each}, PRESETS[preset])[0]
+    values = np.column_stack([np.where(each.majority >= 0, each.confidence, np.nan), each.majority_high_risk_error])
+
+    def area(items):
+        return selective_risk(*items.T).area
+
+    assert row["area"] == pytest.approx(area(values))
+    if preset == "default":
+        expected = bca_statistic(values, area)
+        bounds = float(expected.lo), float(expected.hi)
+    else:
+        bounds = np.nanpercentile([area(values[drawn]) for drawn in protocol_indices(25)], [2.5, 97.5])
+    assert (row["area_lo"], row["area_hi"]) == pytest.approx(bounds)
+    assert row["area_lo"] < row["area"] < row["area_hi"]
+
+
+def test_without_harm_no_resample_says_how_much_harm_there_may_be():
+    runs = runs_of({("m", "rag"): DRAWS}, "AAAA")
+    default, radsafe = (selective(scores_of(runs), preset)[0] for preset in PRESETS.values())
+    assert [default[name] for name in ("area", "area_lo", "area_hi")] == [0, None, None]
+    assert [radsafe[name] for name in ("area", "area_lo", "area_hi")] == [0, 0, 0]
 
 
 @FEW

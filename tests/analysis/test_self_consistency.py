@@ -5,14 +5,20 @@ from __future__ import annotations
 import itertools
 from collections import Counter
 
+import numpy as np
 import pytest
 from hypothesis import given
+from statsmodels.stats.proportion import proportion_confint
 
+from lm_eval_safescale.analysis import PRESETS, TABLES, Study
 from lm_eval_safescale.analysis.self_consistency import self_consistency
+from lm_eval_safescale.stats import protocol_indices
+from tests.analysis.making import random_plain
 from tests.analysis.small import FEW, Plain, any_runs, approx_rows, runs_of, scores_of, unlabelled
 
 RATES = ("accuracy", "high_risk_error", "unsafe_answer", "contradiction", "unanswered")
-COLUMNS = ["model", "condition", "k", "draws", "n", *RATES, *(f"greedy_{name}" for name in RATES)]
+ALL_RATES = (*RATES, *(f"greedy_{name}" for name in RATES))
+COLUMNS = ["model", "condition", "k", "draws", "n", *(f"{name}{end}" for name in ALL_RATES for end in ("", "_lo", "_hi"))]
 
 
 def of(*draws, key="A", **about):
@@ -122,7 +128,54 @@ def test_every_rate_is_the_mean_over_all_subsets_of_the_draws(runs):
             row = {"model": model, "condition": condition, "k": k, "draws": draws, "n": len(heard)}
             row |= dict(zip(RATES, rates, strict=True))
             expected.append(row | {f"greedy_{name}": rate for name, rate in zip(RATES, once, strict=True)})
-    approx_rows(self_consistency(scores_of(runs)), expected)
+    found = [{name: row[name] for name in row if name[-3:] not in ("_lo", "_hi")} for row in self_consistency(scores_of(runs))]
+    approx_rows(found, expected)
+
+
+@pytest.mark.parametrize("preset", PRESETS)
+@pytest.mark.parametrize("failures", [0.0, 0.05])
+def test_intervals_are_wilsons_and_in_the_published_preset_percentiles_of_a_loop(preset, failures):
+    runs = random_plain(2, models=2, conditions=("clean",), n=12, k=4, failures=failures).runs()
+    plain, items = Plain(runs), runs.items["question_id"].to_list()
+    for row in self_consistency(scores_of(runs), PRESETS[preset]):
+        samples = {name: plain.samples(row["model"], row["condition"], name) for name in items}
+        votes = {
+            name: average([worth(vote(subset), plain.items[name]) for subset in itertools.combinations(own, row["k"])])
+            for name, own in samples.items()
+            if "!" not in own
+        }
+        greedy = {name: plain.greedy(row["model"], row["condition"], name) for name in items}
+        once = {name: worth(letter, plain.items[name]) for name, letter in greedy.items() if letter != "!"}
+        for names, values in ((RATES, votes), (ALL_RATES[5:], once)):
+            for place, name in enumerate(names):
+                own = np.array([values[item][place] if item in values else np.nan for item in items])
+                if preset == "default":
+                    n = int((~np.isnan(own)).sum())
+                    low, high = proportion_confint(np.nansum(own), n, method="wilson")
+                else:
+                    means = [np.nanmean(own[drawn]) for drawn in protocol_indices(12) if not np.isnan(own[drawn]).all()]
+                    low, high = np.percentile(means, [2.5, 97.5])
+                assert (row[f"{name}_lo"], row[f"{name}_hi"]) == pytest.approx((low, high), abs=1e-7), name
+
+
+@pytest.mark.parametrize("preset", PRESETS)
+def test_all_draws_together_have_the_interval_of_the_profile(preset):
+    study = Study(random_plain(4, models=3, conditions=("clean",), n=14, k=5, failures=0.03).runs())
+    profiled = {row["model"]: row for row in TABLES["profile"](study, PRESETS[preset])}
+    for row in TABLES["self_consistency"](study, PRESETS[preset]):
+        for name in RATES[:4]:
+            for end in ("lo", "hi"):
+                assert row[f"greedy_{name}_{end}"] == pytest.approx(profiled[row["model"]][f"{name}_{end}"])
+                if row["k"] == row["draws"]:
+                    assert row[f"{name}_{end}"] == pytest.approx(profiled[row["model"]][f"majority_{name}_{end}"])
+
+
+def test_what_is_not_scored_has_no_interval():
+    for preset in PRESETS.values():
+        unheard = self_consistency(scores_of(runs_of({("m", "rag"): ["A", "!"]}, "A")), preset)[0]
+        harmless = self_consistency(scores_of(runs_of({("m", "rag"): ["A", "A"]}, "A", labels=unlabelled(1))), preset)[0]
+        for row, name in ((unheard, "accuracy"), (harmless, "high_risk_error"), (harmless, "greedy_high_risk_error")):
+            assert [row[name], row[f"{name}_lo"], row[f"{name}_hi"]] == [None] * 3
 
 
 @FEW

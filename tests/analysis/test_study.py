@@ -139,7 +139,12 @@ def test_a_table_that_cannot_be_made_costs_no_other(monkeypatch):
     assert set(tables) == set(analysis.TABLES) - {"profile"}
 
 
-def test_presets_differ_in_the_profile_and_the_paired_tests_alone():
+def test_presets_differ_in_intervals_and_tests_alone():
     study = Study(random_plain(1).runs())
     one, other = (make_tables(study, preset)[0] for preset in PRESETS.values())
-    assert {name for name in one if one[name] != other[name]} == {"profile", "paired_tests"}
+    differing = {name for name in one if one[name] != other[name]}
+    assert differing == {"profile", "paired_tests", "concentration", "self_consistency", "selective"}
+    for name in differing:
+        for row, its in zip(one[name], other[name], strict=True):
+            odd = {column for column in row if row[column] != its[column]}
+            assert all(column.endswith(("_lo", "_hi")) for column in odd - {"p_holm", "minimum_detectable_difference"})

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import numpy as np
 import pandas
 import pytest
 from hypothesis import given, settings
@@ -9,11 +10,15 @@ from hypothesis import strategies as st
 from statsmodels.formula.api import ols
 from statsmodels.stats.anova import anova_lm
 
+from lm_eval_safescale.analysis import PRESETS
 from lm_eval_safescale.analysis.panel import Panel, PanelModel
 from lm_eval_safescale.analysis.variance import variance
+from lm_eval_safescale.stats import protocol_indices, two_way
+from tests.analysis.making import random_plain
 from tests.analysis.small import runs_of, scores_of, unlabelled
 
 SHARES = ["condition_share", "family_share", "interaction_share", "residual_share"]
+COLUMNS = [f"{share}{end}" for share in SHARES for end in ("", "_lo", "_hi")]
 PANEL = Panel(tuple(PanelModel(f"{family}{number}", family, 1) for family in "XYZ" for number in range(4)))
 N = 20
 
@@ -31,7 +36,7 @@ def shares(row):
 
 def test_the_columns_are_those_promised():
     row = of({("X0", "rag"): 3})["accuracy"]
-    assert list(row) == ["metric", "n", "n_models", "n_conditions", "n_families", *SHARES]
+    assert list(row) == ["metric", "n", "n_models", "n_conditions", "n_families", *COLUMNS]
 
 
 def test_shares_are_worked_by_hand():
@@ -107,3 +112,42 @@ def test_what_is_not_scored_is_null():
     rows = of({("X0", "rag"): 5, ("Y0", "rag"): 7}, labels=unlabelled(N))
     assert (rows["high_risk_error"]["n"], *shares(rows["high_risk_error"])) == (0, None, None, None, None)
     assert rows["accuracy"]["n"] == 2
+
+
+@pytest.mark.parametrize("preset", PRESETS)
+def test_intervals_are_those_of_a_loop_over_resampled_items(preset):
+    plain = random_plain(5, models=5, conditions=("closed_book", "clean", "rag"), n=15, failures=0.1)
+    plain.heard = {
+        (("X0", "X1", "Y0", "Y1", "Z0")[int(model[-1])], condition): heard for (model, condition), heard in plain.heard.items()
+    }
+    del plain.heard["X1", "rag"]
+    scores = scores_of(plain.runs())
+    rows = {row["metric"]: row for row in variance(scores, PANEL, PRESETS[preset])}
+    for metric, name in (("accuracy", "correct"), ("high_risk_error", "high_risk_error"), ("confidence", "confidence")):
+        found = []
+        for drawn in protocol_indices(15):
+            values = [getattr(each, name)[drawn] for each in scores.values()]
+            if any(np.isnan(own).all() for own in values):
+                continue  # no value for one model and condition: this resample says nothing
+            means = [np.nanmean(own) for own in values]
+            layout = two_way(means, [condition for _, condition in scores], [model[0] for model, _ in scores])
+            found.append([layout.share(part) for part in ("rows", "columns", "interaction", "residual")])
+        bounds = np.percentile(found, [2.5, 97.5], axis=0)
+        for share, low, high in zip(SHARES, *bounds, strict=True):
+            value = rows[metric][share]
+            mirrored = max(0, 2 * value - high), min(1, 2 * value - low)
+            expected = mirrored if preset == "default" else (low, high)
+            assert (rows[metric][f"{share}_lo"], rows[metric][f"{share}_hi"]) == pytest.approx(expected, abs=1e-9), (
+                metric,
+                share,
+            )
+
+
+def test_a_share_that_is_null_has_no_bounds():
+    for preset in PRESETS.values():
+        answers = {("X0", "rag"): ["A" * 9 + "B" * 11], ("X1", "rag"): ["A" * 10 + "B" * 10]}
+        answers["Y0", "rag"] = ["B" * 4 + "A" * 16]
+        row = variance(scores_of(runs_of(answers, "A" * 20)), PANEL, preset)[0]
+        for share in ("condition_share", "interaction_share"):
+            assert [row[share], row[f"{share}_lo"], row[f"{share}_hi"]] == [None] * 3
+        assert row["family_share_lo"] is not None

@@ -8,7 +8,10 @@ import numpy as np
 import pytest
 from hypothesis import given
 
+from lm_eval_safescale.analysis import PRESETS
 from lm_eval_safescale.analysis.worst_case import concentration, worst_case
+from lm_eval_safescale.stats import bca_statistic, gini, protocol_indices, top_share
+from tests.analysis.making import random_plain
 from tests.analysis.small import FEW, Plain, any_runs, approx_rows, runs_of, scores_of, unlabelled
 
 COUNTS = ("unanswered", "wrong", "high_risk_error", "unsafe_answer", "contradiction")
@@ -189,6 +192,33 @@ def test_concentration_agrees_with_the_rows_of_worst_case(runs):
         shares = [row[f"top_{percent}"] for percent in (1, 5, 10, 20)]
         assert shares == sorted(shares)
         assert 1 / len(counts) - 1e-12 <= shares[0] <= shares[-1] <= 1
+
+
+@pytest.mark.parametrize("preset", PRESETS)
+def test_intervals_of_concentration_are_those_of_a_loop_over_resamples(preset):
+    scores = scores_of(random_plain(7, models=4, conditions=("closed_book", "clean"), n=25, failures=0.1).runs())
+    rows = concentration(scores, PRESETS[preset])
+    for row in rows:
+        own = [each.high_risk_error for (_, condition), each in scores.items() if row["condition"] in (condition, "all")]
+        totals = np.where(np.isnan(own).all(axis=0), np.nan, np.nansum(own, axis=0))
+        for name in ("top_1", "top_5", "top_10", "top_20", "gini"):
+
+            def figure(items, name=name):
+                known = items[~np.isnan(items)]
+                return float(gini(known) if name == "gini" else top_share(known, int(name[4:]))) if known.size else np.nan
+
+            if preset == "default":
+                interval = bca_statistic(totals, figure)
+                expected = float(interval.lo), float(interval.hi)
+            else:
+                expected = np.nanpercentile([figure(totals[drawn]) for drawn in protocol_indices(25)], [2.5, 97.5])
+            assert row[name] == pytest.approx(figure(totals))
+            assert (row[f"{name}_lo"], row[f"{name}_hi"]) == pytest.approx(expected), name
+
+
+def test_one_item_says_nothing_of_others():
+    row = concentration(scores_of(runs_of({("m", "rag"): ["B"]}, "A", labels={"high_risk": ["B"]})))[0]
+    assert (row["top_1"], row["top_1_lo"], row["top_1_hi"]) == (1, None, None)
 
 
 def test_nothing_asked_has_no_rows():

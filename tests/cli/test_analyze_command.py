@@ -10,7 +10,7 @@ import sys
 import pytest
 from typer.testing import CliRunner
 
-from lm_eval_safescale.analysis import TABLES
+from lm_eval_safescale.analysis import COLUMNS, TABLES
 from lm_eval_safescale.cli import app
 from lm_eval_safescale.errors import SafescaleError
 from lm_eval_safescale.runs.store import write_runs
@@ -40,6 +40,15 @@ def test_every_table_is_written_as_json_and_as_the_same_csv(tmp_path):
         with (tmp_path / "out" / "tables" / f"{name}.csv").open(newline="", encoding="utf-8") as file:
             from_csv = list(csv.DictReader(file))
         assert from_csv == [{k: "" if v is None else str(v) for k, v in row.items()} for row in rows(tmp_path / "out", name)]
+
+
+def test_a_table_without_rows_has_its_columns_all_the_same(tmp_path):
+    done = analyze(stored(tmp_path / "runs", random_plain(1, conditions=("clean",), k=0)), "-o", tmp_path / "out")
+    assert done.exit_code == 0, done.output
+    for name in ("paired_tests", "ensembles", "calibration_bins", "self_consistency", "selective", "context_axis"):
+        assert rows(tmp_path / "out", name) == []
+        text = (tmp_path / "out" / "tables" / f"{name}.csv").read_text(encoding="utf-8")
+        assert text == ",".join(COLUMNS[name]) + "\n"
 
 
 def test_what_the_tables_rest_on_is_written_with_them(tmp_path):

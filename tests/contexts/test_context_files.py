@@ -150,7 +150,7 @@ def test_a_write_that_is_interrupted_leaves_the_old_file_and_nothing_else(file, 
     def interrupted(_):
         raise interruption
 
-    monkeypatch.setattr("lm_eval_safescale.contexts.files.os.fsync", interrupted)
+    monkeypatch.setattr("lm_eval_safescale.files.os.fsync", interrupted)
     with pytest.raises((KeyboardInterrupt, SafescaleError)):
         write_contexts(file, other)
     assert [path.name for path in file.parent.iterdir()] == ["rag.jsonl"]

@@ -81,16 +81,6 @@ def dangerous_overconfidence(exam: Exam, threshold: float = 0.80) -> np.ndarray:
     return harmful & (np.round(confidence(exam), 12) >= threshold)  # 1 - 1e-17 has reached 1
 
 
-def calibration_gaps(confidences: np.ndarray, hits: np.ndarray) -> tuple[float, float]:
-    """ECE and MCE over the bins [0, 0.1), ..., [0.9, 1]; the edges are the decimals themselves."""
-    edges = np.array([0.1, 0.2, 0.3, 0.4, 0.5, 0.6, 0.7, 0.8, 0.9])
-    bins = np.searchsorted(edges, confidences, side="right")
-    sizes = np.bincount(bins, minlength=10)
-    gaps = np.abs(np.bincount(bins, hits, 10) - np.bincount(bins, confidences, 10))
-    used = sizes > 0
-    return float(gaps.sum() / sizes.sum()), float((gaps[used] / sizes[used]).max())
-
-
 def wilson(successes: int, n: int, z: float) -> tuple[float, float]:
     """Both roots p of (p_hat - p)^2 = z^2 p (1 - p) / n, the equation that defines the interval."""
     p_hat = successes / n

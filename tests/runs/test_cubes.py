@@ -68,3 +68,9 @@ def test_a_condition_that_was_not_asked_has_no_cube(make_runs):
     assert Cube.of(runs, "m", "rag") is None
     assert ("m", "rag") not in cubes(runs)
     assert Cube.of(runs, "nobody", "rag") is None
+
+
+def test_a_greedy_answer_that_was_not_heard_has_no_latency_though_the_request_took_time(items):
+    rows = frame([("m", "clean", "1", 0, "error"), ("m", "clean", "10", 0, "unanswered"), ("m", "clean", "2", 0, "A")])
+    runs = Runs(items, rows.with_columns(latency_s=pl.Series([600.0, 2.0, 1.0])))
+    assert np.array_equal(cubes(runs)["m", "clean"].latency, [np.nan, 2, 1], equal_nan=True)

@@ -12,10 +12,13 @@ from lm_eval_safescale.stats import (
     bca_statistic,
     clopper_pearson,
     gini,
+    interval_of,
+    leave_out,
     paired_bootstrap,
     percentile_bootstrap,
     protocol_indices,
     resampled_means,
+    times_drawn,
 )
 
 unhurried = settings(max_examples=50, deadline=None)
@@ -296,3 +299,70 @@ def test_what_two_conditions_share_does_not_widen_their_difference():
 def test_unequal_shapes_are_named():
     with pytest.raises(ValueError, match=r"left and right of one shape, not \(2,\) and \(3,\)"):
         paired_bootstrap([0, 1], [0, 1, 1])
+
+
+# --- intervals from resamples that are there --------------------------------------------------------------------------------
+
+
+def test_from_given_resamples_the_bca_interval_is_that_of_the_statistic():
+    rows, indices = rng(11).exponential(size=(25, 3)), protocol_indices(25, 400)
+    weights, without = times_drawn(indices, 25), leave_out(25)
+    spread = [lambda column, place=place: float(column[:, place].std() / column[:, place].mean()) for place in range(3)]
+
+    def weighted(given):
+        mean = rows.T @ given / given.sum(axis=0)
+        return np.sqrt(rows.T**2 @ given / given.sum(axis=0) - mean**2) / mean
+
+    low, high = interval_of(weighted(np.ones((25, 1)))[:, 0], weighted(weights), weighted(without), method="bca")
+    for place, statistic in enumerate(spread):
+        expected = bca_statistic(rows, statistic, indices)
+        assert (low[place], high[place]) == pytest.approx((float(expected.lo), float(expected.hi)), abs=1e-9)
+
+
+def test_a_basic_interval_is_the_percentile_interval_mirrored_at_the_estimate():
+    resampled = rng(1).random((2, 999))
+    resampled[1, :99] = np.nan
+    low, high = interval_of([0.4, 0.4], resampled, method="percentile")
+    for place in range(2):
+        assert (low[place], high[place]) == pytest.approx(np.nanpercentile(resampled[place], [2.5, 97.5]), abs=1e-12)
+    mirrored = interval_of([0.4, 0.4], resampled, method="basic")
+    assert np.allclose(mirrored, (0.8 - high, 0.8 - low))
+
+
+def test_resamples_that_all_say_the_same_say_nothing_of_what_other_items_would():
+    alike = np.full((1, 50), 0.3)
+    assert np.isnan(interval_of([0.3], alike, method="basic")).all()
+    assert np.isnan(interval_of([0.3], alike, alike, method="bca")).all()
+    assert np.array_equal(interval_of([0.3], alike, method="percentile"), [[0.3], [0.3]])
+    for method in ("percentile", "basic", "bca"):
+        assert np.isnan(interval_of([NAN], alike, alike, method=method)).all()
+        assert np.isnan(interval_of([0.3], alike * NAN, alike, method=method)).all()
+
+
+@given(st.integers(1, 900), st.integers(1, 300))
+def test_every_item_is_left_out_once(n, most):
+    without = leave_out(n, most)
+    assert without.shape == (n, min(n, most))
+    assert (without.sum(axis=1) == min(n, most) - 1).all()
+    assert ((n - without.sum(axis=0)) >= n // min(n, most)).all()
+
+
+def test_items_left_out_together_have_the_acceleration_of_items_left_out_one_by_one():
+    values = rng(4).exponential(size=2000)
+    indices = protocol_indices(2000)
+    weights = times_drawn(indices, 2000)
+    bounds = [
+        interval_of(
+            [values.mean()],
+            [values @ weights / weights.sum(axis=0)],
+            [values @ without / without.sum(axis=0)],
+            method="bca",
+        )
+        for without in (leave_out(2000), leave_out(2000, 2000))
+    ]
+    assert np.allclose(*bounds, rtol=1e-3)
+
+
+def test_a_bca_interval_without_its_jackknife_is_refused():
+    with pytest.raises(ValueError, match="left out"):
+        interval_of([0.5], [[0.1, 0.9]], method="bca")

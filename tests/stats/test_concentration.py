@@ -5,7 +5,7 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from lm_eval_safescale.stats import gini, top_share
+from lm_eval_safescale.stats import gini, resampled_concentration, top_share
 
 unhurried = settings(max_examples=100, deadline=None)
 TOTALS = st.lists(st.integers(0, 50), min_size=1, max_size=40)
@@ -71,3 +71,20 @@ def test_what_are_no_totals_is_refused(totals, measure):
 def test_a_percentage_is_in_percent(percent):
     with pytest.raises(ValueError, match=f"percent is {percent}"):
         top_share([1], percent)
+
+
+@unhurried
+@given(st.integers(1, 12), st.integers(0, 10_000))
+def test_resamples_are_as_concentrated_as_the_items_drawn(n, seed):
+    rng = np.random.default_rng(seed)
+    totals, weights = rng.integers(0, 4, n).astype(float), rng.integers(0, 3, (n, 6)).astype(float)
+    found = resampled_concentration(totals, weights, (1, 20, 50, 100))
+    for number, own in enumerate(weights.T):
+        drawn = np.repeat(totals, own.astype(int))
+        expected = [*(top_share(drawn, percent) for percent in (1, 20, 50, 100)), gini(drawn)] if drawn.size else [np.nan] * 5
+        assert found[:, number] == pytest.approx(np.array(expected, dtype=float), abs=1e-12, nan_ok=True)
+
+
+def test_weights_of_other_items_are_refused():
+    with pytest.raises(ValueError, match="same items"):
+        resampled_concentration([1, 2], np.ones((3, 1)), (10,))

@@ -10,7 +10,7 @@ from statsmodels.api import OLS, add_constant
 from statsmodels.formula.api import ols
 from statsmodels.stats.anova import anova_lm
 
-from lm_eval_safescale.stats import least_squares, selective_risk, two_way
+from lm_eval_safescale.stats import least_squares, resampled_areas, resampled_shares, selective_risk, two_way
 
 unhurried = settings(max_examples=60, deadline=None)
 NAN = float("nan")
@@ -170,3 +170,46 @@ def test_nothing_scored_has_no_curve():
     curve = selective_risk([NAN], [1])
     assert curve.risk.size == 0
     assert np.isnan(curve.area)
+
+
+@unhurried
+@given(st.integers(1, 12), st.integers(1, 5), st.integers(0, 10_000))
+def test_the_areas_of_resamples_are_those_of_the_answers_drawn(n, columns, seed):
+    rng = np.random.default_rng(seed)
+    confidence, harm = rng.choice([0, 0.3, 0.8, 1, NAN], (n, columns)), rng.choice([0, 1, 0.5, NAN], (n, columns))
+    weights = rng.integers(0, 3, (n, 8))
+    expected = [
+        [selective_risk(np.repeat(confidence[:, column], own), np.repeat(harm[:, column], own)).area for own in weights.T]
+        for column in range(columns)
+    ]
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr("lm_eval_safescale.stats.regression.TOGETHER", (1 + seed % 3) * n)
+        for kind in (np.float64, np.float32):
+            found = resampled_areas(confidence, harm, weights.astype(kind))
+            assert found == pytest.approx(np.array(expected), nan_ok=True, abs=1e-12)
+
+
+def test_resamples_of_one_list_are_refused():
+    with pytest.raises(ValueError, match="columns"):
+        resampled_areas([0.5], [1], np.ones((1, 3)))
+
+
+@unhurried
+@given(st.lists(st.tuples(st.sampled_from("abc"), st.sampled_from("xyz")), min_size=1, max_size=14), st.integers(0, 10_000))
+def test_the_shares_of_many_sets_are_those_of_each(cells, seed):
+    values = np.random.default_rng(seed).normal(size=(len(cells), 4))
+    values[:, 2] = 0.3
+    values[0, 3] = NAN
+    rows, columns = zip(*cells, strict=True)
+    found = resampled_shares(values, rows, columns)
+    for number in range(3):
+        expected = two_way(values[:, number], rows, columns)
+        for part, shares in found.items():
+            share = NAN if number == 2 else expected.share(part)
+            assert shares[number] == pytest.approx(share, abs=1e-9, nan_ok=True), part
+    assert all(np.isnan(shares[3]) for shares in found.values())
+
+
+def test_sets_of_values_need_a_row_and_a_column_each():
+    with pytest.raises(ValueError, match="expected one of each"):
+        resampled_shares([[1.0, 2.0]], ["a", "b"], ["x", "y"])
