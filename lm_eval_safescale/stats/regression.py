@@ -11,6 +11,8 @@ from numpy.typing import ArrayLike
 from lm_eval_safescale.stats.arrays import Floats, between, same_shape
 
 NAN = float("nan")
+ROUNDING = 1e-12
+"""Relative difference below which two means are the same mean, added up in another order."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -65,6 +67,8 @@ def least_squares(x: ArrayLike, y: ArrayLike, *, level: float = 0.95) -> Line:
     if n < 2 or np.ptp(xs) == 0:
         return Line(n, NAN, NAN, NAN, NAN, NAN, NAN, NAN)
     dx, dy = xs - xs.mean(), ys - ys.mean()
+    if np.ptp(ys) <= ROUNDING * np.abs(ys).max():
+        dy = np.zeros_like(dy)  # level but for the last digit of a mean: there is nothing to explain, and no 90 % of it explained
     slope = float(dx @ dy / (dx @ dx))
     intercept = float(ys.mean() - slope * xs.mean())
     residual, total = float(((dy - slope * dx) ** 2).sum()), float(dy @ dy)
