@@ -68,7 +68,7 @@ def least_squares(x: ArrayLike, y: ArrayLike, *, level: float = 0.95) -> Line:
         return Line(n, NAN, NAN, NAN, NAN, NAN, NAN, NAN)
     dx, dy = xs - xs.mean(), ys - ys.mean()
     if np.ptp(ys) <= ROUNDING * np.abs(ys).max():
-        dy = np.zeros_like(dy)  # level but for the last digit of a mean: there is nothing to explain, and no 90 % of it explained
+        dy = np.zeros_like(dy)  # level but for the last digit of a mean: there is nothing to explain
     slope = float(dx @ dy / (dx @ dx))
     intercept = float(ys.mean() - slope * xs.mean())
     residual, total = float(((dy - slope * dx) ** 2).sum()), float(dy @ dy)
