@@ -6,8 +6,9 @@ import csv
 import io
 import json
 import os
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from pathlib import Path
+from types import NoneType
 from typing import Any
 
 from lm_eval_safescale.analysis.rows import Row
@@ -59,12 +60,27 @@ def as_json(rows: list[Row]) -> str:
 
 def as_csv(rows: list[Row]) -> str:
     """The same with a line of column names; None is an empty cell."""
+    if not rows:
+        return ""
+    cells = [_cells(column) for column in zip(*(row.values() for row in rows), strict=True)]
+    return "\n".join([",".join(map(_cell, rows[0])), *map(",".join, zip(*cells, strict=True)), ""])
+
+
+def _cells(column: Sequence[Any]) -> list[str]:
+    """A column's cells; numbers are written all at once, with the digits they have in the JSON file."""
+    import msgspec
+
+    if {type(value) for value in column} <= {int, float, NoneType}:
+        return msgspec.json.encode(column).decode()[1:-1].replace("null", "").split(",")
+    cells = {value: _cell(value) for value in set(column)}
+    return [cells[value] for value in column]
+
+
+def _cell(value: Any) -> str:
     text = io.StringIO()
-    if rows:
-        writer = csv.writer(text, lineterminator="\n")
-        writer.writerow(rows[0])
-        writer.writerows(row.values() for row in rows)
-    return text.getvalue()
+    # an empty text alone in its row would be quoted, and a line break only if it is the line's end
+    csv.writer(text, lineterminator="\n").writerow(["" if value is None else value, ""])
+    return text.getvalue().removesuffix(",\n")
 
 
 def _replace(path: Path, text: str | None) -> None:
