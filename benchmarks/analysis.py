@@ -101,7 +101,6 @@ def cell(numbers: list[int]) -> dict:
 
 def all_in_one(release: Path, output: Path) -> None:
     """JSON lines to all tables without storing the runs, as in Python."""
-    os.environ.setdefault("OPENBLAS_NUM_THREADS", "1")  # as `safescale analyze` does
     from lm_eval_safescale.analysis import TABLES, Study, about, make_tables, preset_named, write_tables
     from lm_eval_safescale.runs import import_release
 
@@ -172,6 +171,7 @@ class Bench:
     def __init__(self, folder: Path) -> None:
         self.environment = {name: value for name, value in os.environ.items() if name != "PYTHONDONTWRITEBYTECODE"}
         self.environment |= {"PYTHONPYCACHEPREFIX": str(folder / "bytecode"), "PYTHONPATH": str(ROOT)}
+        self.environment["OPENBLAS_NUM_THREADS"] = "1"  # `safescale analyze` does so itself
 
     def once(self, *arguments: object) -> Cost:
         before = time.perf_counter()
