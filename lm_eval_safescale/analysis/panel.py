@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import functools
 import re
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
@@ -50,8 +51,11 @@ class Panel:
 
     def find(self, model: str) -> PanelModel | None:
         """The entry of a model, None if there is none: it is not guessed from a similar name."""
-        wanted = canonical(model)
-        return next((known for known in self.models if wanted in _names(known)), None)
+        return self._by_name.get(canonical(model))
+
+    @functools.cached_property
+    def _by_name(self) -> dict[str, PanelModel]:
+        return {name: model for model in reversed(self.models) for name in _names(model)}
 
     def unknown(self, models: Iterable[str]) -> tuple[str, ...]:
         """The models that have no entry, or an entry without family or size: they stand in no scaling line."""

@@ -22,9 +22,8 @@ ITEM_VALUES = (
     "dangerous_overconfidence",
     "confidence",
     "robustness",
-    "latency_s",
 )
-METRICS = tuple(COLUMN.get(name, name) for name in ITEM_VALUES)
+METRICS = (*(COLUMN.get(name, name) for name in ITEM_VALUES), "latency_s")
 ALL = "all"
 CHANGE = ("clean", "closed_book")
 """The change whose dependence on size and family is reported too: clean less closed-book (PROTOCOL §9)."""

@@ -106,7 +106,7 @@ def score_all(cubes: Mapping[tuple[str, str], Cube], threshold: float = THRESHOL
 
 def column(scores: Iterable[Scored], name: str) -> Floats:
     """One value of all: shape (N, number of scores)."""
-    return np.stack([getattr(each, name) for each in scores], axis=1)
+    return np.stack([getattr(each, name) for each in scores]).T
 
 
 Pair = tuple[tuple[str, str], Cube]

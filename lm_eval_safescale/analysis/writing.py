@@ -3,9 +3,11 @@
 from __future__ import annotations
 
 import csv
+import io
 import json
 from collections.abc import Mapping, Sequence
 from pathlib import Path
+from types import NoneType
 from typing import Any
 
 from lm_eval_safescale.analysis.rows import Row
@@ -61,18 +63,27 @@ def as_json(rows: list[Row]) -> str:
 
 def as_csv(rows: list[Row], columns: Sequence[str]) -> str:
     """The same with a line of column names, without rows too; None is an empty cell."""
-    lines = _Lines()
-    writer = csv.writer(lines, lineterminator="\r\n")
-    writer.writerow(rows[0] if rows else columns)
-    writer.writerows(row.values() for row in rows)
-    return "".join(lines)
+    if not rows:
+        return ",".join(map(_cell, columns)) + "\n"
+    cells = [_cells(column) for column in zip(*(row.values() for row in rows), strict=True)]
+    return "\n".join([",".join(map(_cell, rows[0])), *map(",".join, zip(*cells, strict=True)), ""])
 
 
-class _Lines(list[str]):
-    """Lines of a CSV file that end in a line feed; the writer, which ends them in both, then quotes either where a name holds it."""
+def _cells(column: Sequence[Any]) -> list[str]:
+    """A column's cells; numbers are written all at once, with the digits they have in the JSON file."""
+    import msgspec
 
-    def write(self, line: str) -> None:
-        self.append(line.removesuffix("\r\n") + "\n")
+    if {type(value) for value in column} <= {int, float, NoneType}:
+        return msgspec.json.encode(column).decode()[1:-1].replace("null", "").split(",")
+    cells = {value: _cell(value) for value in set(column)}
+    return [cells[value] for value in column]
+
+
+def _cell(value: Any) -> str:
+    text = io.StringIO()
+    # an empty text alone in its row would be quoted; and a writer quotes no line feed or carriage return but those that end its lines
+    csv.writer(text, lineterminator="\r\n").writerow(["" if value is None else value, ""])
+    return text.getvalue().removesuffix(",\r\n")
 
 
 def _replace(path: Path, text: str | None) -> None:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any
@@ -44,6 +45,8 @@ def analyze(
 
     Exit status 1 where a folder could not be read or a table not be made; the others are there all the same.
     """
+    # many small products: the linear algebra's own threads would spend longer waiting for each other than computing
+    os.environ.setdefault("OPENBLAS_NUM_THREADS", "1")
     from lm_eval_safescale.analysis import COLUMNS, Study, about, load_panel, make_tables, preset_named, write_tables
     from lm_eval_safescale.runs.store import refuse_runs
 

@@ -32,6 +32,8 @@ class UnusableError(Exception):
     """A file, a model or a condition that cannot be used; the message is the reason. It costs no other."""
 
 
+BUFFER = 1 << 20
+"""Bytes of a file read at once: a line has all draws of an item and is long."""
 UNANSWERED, FAILED, TRUNCATED = -1, -2, -3
 """What stands for a letter where there is none, in `Part.letters`."""
 LETTER_NUMBERS: dict[str | None, int] = {letter: number for number, letter in enumerate(LETTERS)}
@@ -98,11 +100,7 @@ def json_lines(path: Path, kind: type[_T]) -> Iterator[tuple[int, _T]]:
     import msgspec
 
     decoder = msgspec.json.Decoder(kind)
-    try:
-        lines = path.read_bytes().split(b"\n")
-    except OSError as error:
-        raise UnusableError(f"{path.name} cannot be read ({error.strerror})") from None
-    for number, line in enumerate(lines, 1):
+    for number, line in enumerate(_lines(path), 1):
         if not line.strip():
             continue
         try:
@@ -110,8 +108,16 @@ def json_lines(path: Path, kind: type[_T]) -> Iterator[tuple[int, _T]]:
         except msgspec.ValidationError as error:
             raise UnusableError(f"{path.name}:{number}: {error}") from None
         except (msgspec.DecodeError, RecursionError, UnicodeDecodeError):
-            value = _decode_leniently(line, kind, f"{path.name}:{number}", is_last=number == len(lines))
+            value = _decode_leniently(line, kind, f"{path.name}:{number}", is_last=not line.endswith(b"\n"))
         yield number, value
+
+
+def _lines(path: Path) -> Iterator[bytes]:
+    try:
+        with path.open("rb", buffering=BUFFER) as file:
+            yield from file
+    except OSError as error:
+        raise UnusableError(f"{path.name} cannot be read ({error.strerror})") from None
 
 
 def _decode_leniently(line: bytes, kind: type[_T], place: str, *, is_last: bool) -> _T:

@@ -23,6 +23,8 @@ if TYPE_CHECKING:
 FORMAT = 1
 MARK = "safescale_runs"
 ABOUT, ANSWERS_FILE, ITEMS_FILE = "about.json", "answers.parquet", "items.parquet"
+NO_STATISTIC = ("text", "prompt_tokens", "completion_tokens", "context_fingerprint", "recall")
+"""Columns of the answers that statistics do without."""
 AGAIN = "import the answers again"
 UNFINISHED = ".unfinished"
 """How names of files end that are still being written; they begin with a dot."""
@@ -68,7 +70,7 @@ def open_runs(*folders: Path | str, texts: bool = True) -> Runs:
     folders
         As written by `write_runs`.
     texts
-        Whether raw outputs and fingerprints of contexts are read too; statistics need none, and they are the most of a large table.
+        Whether raw outputs are read too, and the other columns that no statistic needs (`NO_STATISTIC`): the most of a large table.
 
     Raises
     ------
@@ -200,7 +202,7 @@ def _read_parquet(path: Path, about: Mapping[str, Any], *, texts: bool = True) -
     try:
         mark = pl.read_parquet_metadata(path).get(MARK)
         frame = pl.scan_parquet(path)
-        frame = frame if texts else frame.drop("text", "context_fingerprint")
+        frame = frame if texts else frame.drop(NO_STATISTIC)
         read = frame.collect() if mark == about["id"] else None
     except Exception as error:  # what Polars raises for a file that is cut off varies with where it is cut
         what = "cut off or damaged, or no Parquet file" if path.is_file() else "no such file"

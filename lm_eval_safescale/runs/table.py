@@ -304,13 +304,13 @@ def _in_order(answers: pl.DataFrame, items: pl.DataFrame) -> pl.DataFrame:
             f"item {question}, draw {draw}"
         )
     index, _ = flat_index(answers, items.height)
-    steps = np.diff(index)
-    if (steps <= 0).any():
-        order = np.argsort(index, kind="stable")
-        steps = np.diff(index[order])
-        answers = answers[order]
-    if twice := int((steps == 0).sum()):
-        model, condition, question, draw = answers.select(KEYS).row(int(np.argmax(steps == 0)))
+    if (index[1:] > index[:-1]).all():
+        return answers
+    order = np.argsort(index, kind="stable")
+    answers, index = answers[order], index[order]
+    again = index[1:] == index[:-1]
+    if twice := int(again.sum()):
+        model, condition, question, draw = answers.select(KEYS).row(int(np.argmax(again)))
         raise SafescaleError(
             f"answers: {twice} rows stand twice, the first of {model}, {condition}, item {question}, draw {draw}; "
             "expected one row for each draw"

@@ -17,7 +17,7 @@ def discordant(left: ArrayLike, right: ArrayLike) -> tuple[Floats, Floats, Float
     unequal shapes or other values.
     """
     one, other = same_shape("left and right", left, right)
-    if not np.isin(one[~np.isnan(one)], (0, 1)).all() or not np.isin(other[~np.isnan(other)], (0, 1)).all():
+    if not all(((side == 0) | (side == 1) | np.isnan(side)).all() for side in (one, other)):
         raise ValueError("expected outcomes 0 and 1, or nan for not scored")
     b = ((one == 1) & (other == 0)).sum(axis=0)
     c = ((one == 0) & (other == 1)).sum(axis=0)

@@ -10,16 +10,17 @@ import pytest
 
 from lm_eval_safescale.analysis.writing import as_csv
 
+COLUMNS = ("model", "n", "rate")
 NAMES = ["a\rb", "a\nb", "a\r\nb", "\r", '"', '",', "=1+1", " a ", "\t", "ünï 模型"]
 
 
 @pytest.mark.parametrize("name", NAMES)
 def test_a_name_with_line_ends_or_quotes_comes_back_from_csv(name):
-    text = as_csv([{"model": name, "n": 1, "rate": None}, {"model": "m", "n": 2, "rate": 0.5}])
+    text = as_csv([{"model": name, "n": 1, "rate": None}, {"model": "m", "n": 2, "rate": 0.5}], COLUMNS)
     assert list(csv.reader(io.StringIO(text, newline=""))) == [["model", "n", "rate"], [name, "1", ""], ["m", "2", "0.5"]]
     assert pl.read_csv(io.BytesIO(text.encode())).rows() == [(name, 1, None), ("m", 2, 0.5)]
 
 
 def test_a_line_ends_in_a_line_feed():
-    assert as_csv([{"model": "m", "n": 1}]) == "model,n\nm,1\n"
-    assert as_csv([]) == ""
+    assert as_csv([{"model": "m", "n": 1}], COLUMNS[:2]) == "model,n\nm,1\n"
+    assert as_csv([], COLUMNS) == "model,n,rate\n"

@@ -11,6 +11,7 @@ from hypothesis import strategies as st
 
 from lm_eval_safescale.errors import SafescaleError
 from lm_eval_safescale.runs import Runs, cubes, open_runs, write_runs
+from lm_eval_safescale.runs.store import NO_STATISTIC
 
 from .conftest import ABOUT, frame
 
@@ -45,13 +46,14 @@ def test_what_is_written_is_read(tmp_path, values, model):
     assert read.about == runs.about
 
 
-def test_the_raw_texts_can_be_left_on_the_disk(tmp_path, make_runs, items):
-    runs = Runs(items, frame(ROWS).with_columns(text=pl.lit("long")), make_runs(ROWS).about)
+def test_what_no_statistic_needs_can_be_left_on_the_disk(tmp_path, make_runs, items):
+    more = {"text": pl.lit("long"), "prompt_tokens": pl.lit(7), "latency_s": pl.lit(0.5)}
+    runs = Runs(items, frame(ROWS).with_columns(**more), make_runs(ROWS).about)
     write_runs(runs, tmp_path)
     assert open_runs(tmp_path).answers["text"].to_list() == ["long"] * 3
     without = open_runs(tmp_path, texts=False).answers
-    assert without.select("text", "context_fingerprint").null_count().row(0) == (3, 3)
-    others = pl.exclude("text", "context_fingerprint")
+    assert without.select(NO_STATISTIC).null_count().row(0) == (3,) * len(NO_STATISTIC)
+    others = pl.exclude(NO_STATISTIC)
     assert without.select(others).equals(runs.answers.select(others))
 
 

@@ -68,6 +68,13 @@ def test_values_that_differ_by_rounding_alone_have_nothing_to_explain(alike):
     assert two_way(alike, list("aabbcc"), list("xyxyxy")).total == 0
 
 
+def test_points_that_differ_in_their_last_digit_are_level():
+    height = 0.56975
+    found = least_squares([1, 2], [height, np.nextafter(height, 1)])
+    assert (found.slope, found.intercept) == (0, pytest.approx(height))
+    assert np.isnan(found.r_squared)
+
+
 def test_the_interval_of_a_slope_covers_as_often_as_it_says():
     rng = np.random.default_rng(3)
     x = np.log10([0.5, 1.5, 3, 7, 14, 32])
