@@ -13,7 +13,7 @@ import pytest
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
-from lm_eval_safescale.chat import ChatRequest, Endpoint, Message, Reply, endpoint
+from lm_eval_safescale.chat import ChatRequest, Endpoint, Message, Reply, endpoint, exchange
 from lm_eval_safescale.errors import SafescaleError
 from tests.chat.conftest import (
     CONNECTION_FAULTS,
@@ -61,7 +61,7 @@ def waits(monkeypatch):
         noted.append(seconds)
         await sleep(0)
 
-    monkeypatch.setattr(endpoint.asyncio, "sleep", note)
+    monkeypatch.setattr(exchange.asyncio, "sleep", note)
     return noted
 
 
@@ -340,7 +340,7 @@ def test_half_a_surrogate_pair_in_a_prompt_is_sent_and_harms_no_other(server):
 
 
 def test_a_response_that_never_ends_is_cut_off(server, monkeypatch, waits):
-    monkeypatch.setattr(endpoint, "MOST_BYTES", 100_000)
+    monkeypatch.setattr(exchange, "MOST_BYTES", 100_000)
     answered(server, says("a" * 99_000), says("a" * 100_000))
     assert len(ask(server).text) == 99_000
     reply = ask(server)
@@ -350,7 +350,7 @@ def test_a_response_that_never_ends_is_cut_off(server, monkeypatch, waits):
 
 
 def test_what_is_unpacked_counts_too(server, monkeypatch):
-    monkeypatch.setattr(endpoint, "MOST_BYTES", 100_000)
+    monkeypatch.setattr(exchange, "MOST_BYTES", 100_000)
     answered(server, sends(gzip.compress(b" " * 10_000_000), Content_Encoding="gzip"))
     assert ask(server).error == "a response of more than 100,000 bytes"
 

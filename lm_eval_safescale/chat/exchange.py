@@ -1,0 +1,199 @@
+"""Many requests to one server: some in flight, none that hangs, retries only where they can help. It knows no model and no prompt."""
+
+from __future__ import annotations
+
+import asyncio
+import json
+import logging
+import ssl
+import time
+from collections.abc import Iterable, Iterator, Mapping, Sequence
+from dataclasses import dataclass
+from itertools import islice
+from typing import TYPE_CHECKING, Any, TypeVar
+
+from lm_eval_safescale.errors import reason_of
+
+if TYPE_CHECKING:
+    import httpx
+
+_K = TypeVar("_K")
+MOST_BYTES = 16_000_000
+"""Of one response: more is no reply to anything asked here."""
+LONGEST_WAIT = 60.0
+SHOWN = 200
+LEAST_KEY = 8
+"""Characters: what is shorter is no secret (servers without keys are given `EMPTY` or the like), and may be a word of a reply."""
+
+
+class _MayPass(Exception):
+    """A failure that may be gone at the next try."""
+
+    def __init__(self, said: str, after: float | None = None) -> None:
+        super().__init__(said)
+        self.after = after
+
+
+class LastingError(Exception):
+    """A failure that another try would meet again."""
+
+
+@dataclass(frozen=True, slots=True)
+class Response:
+    """What came back for one body."""
+
+    content: bytes | None
+    """None where nothing came that could be used."""
+    error: str = ""
+    """Why."""
+    seconds: float = 0.0
+    """Wall time of the try that succeeded; of a failure, of all tries."""
+    in_flight: int = 1
+    """Requests that were under way when this one was sent, itself included."""
+
+
+@dataclass(frozen=True)
+class Server:
+    """Where bodies are posted to, and how patiently.
+
+    Parameters
+    ----------
+    url
+        Takes POST requests with a JSON body.
+    headers
+        Sent with every request.
+    secret
+        A key that a server may send back; it is not repeated in any text that comes from here.
+    concurrency
+        Requests in flight at once.
+    timeout
+        Seconds until a request without a response counts as lost.
+    retries
+        Further tries after connection errors, timeouts and the statuses 429 and 5xx; no others are tried again.
+    backoff
+        Seconds before the first of them; doubled each time, up to 60. A server's `Retry-After` goes before.
+    verify
+        As for httpx: whether certificates are checked, or how.
+    """
+
+    url: str
+    headers: Mapping[str, str]
+    secret: str = ""
+    concurrency: int = 32
+    timeout: float = 300.0
+    retries: int = 5
+    backoff: float = 1.0
+    verify: bool | ssl.SSLContext = True
+
+    def exchange(self, bodies: Iterable[tuple[_K, Mapping[str, Any]]]) -> Iterator[tuple[_K, Response]]:
+        """Responses as they come, each with the name of its body; a body is taken when there is room for it."""
+        import httpx
+
+        for chatty in ("httpx", "httpcore"):  # their lines hold addresses and headers
+            logging.getLogger(chatty).setLevel(logging.WARNING)
+        waiting: set[asyncio.Task[tuple[_K, Response]]] = set()
+        source = iter(bodies)
+        limits = httpx.Limits(max_connections=self.concurrency)
+        with asyncio.Runner() as runner:
+            client = httpx.AsyncClient(headers=dict(self.headers), timeout=self.timeout, limits=limits, verify=self.verify)
+
+            async def sent(name: _K, body: Mapping[str, Any], in_flight: int) -> tuple[_K, Response]:
+                return name, await self._response(client, body, in_flight)
+
+            async def send(some: Sequence[tuple[_K, Mapping[str, Any]]]) -> None:
+                for name, body in some:
+                    waiting.add(asyncio.create_task(sent(name, body, len(waiting) + 1)))
+
+            try:
+                while True:
+                    if some := list(islice(source, self.concurrency - len(waiting))):
+                        runner.run(send(some))
+                    if not waiting:
+                        return
+                    done, _ = runner.run(_some_done(waiting))
+                    waiting -= done
+                    for task in done:
+                        yield task.result()
+            finally:
+                runner.run(_ended(waiting, client))
+
+    async def _response(self, client: httpx.AsyncClient, body: Mapping[str, Any], in_flight: int) -> Response:
+        began, wait = time.monotonic(), self.backoff
+        for tries_left in range(self.retries, -1, -1):
+            started = time.monotonic()
+            try:
+                content = await asyncio.wait_for(self._posted(client, body), self.timeout)
+            except _MayPass as error:
+                said, after = str(error), error.after
+            except TimeoutError:
+                said, after = f"no response within {self.timeout:g} s", None
+            except LastingError as error:
+                return Response(None, self._without_secret(str(error)), time.monotonic() - began, in_flight)
+            else:
+                return Response(content, "", time.monotonic() - started, in_flight)
+            if tries_left:
+                await asyncio.sleep(min(LONGEST_WAIT, wait if after is None else after))
+                wait *= 2
+        return Response(None, f"{self._without_secret(said)} ({self.retries + 1} tries)", time.monotonic() - began, in_flight)
+
+    async def _posted(self, client: httpx.AsyncClient, body: Mapping[str, Any]) -> bytes:
+        import httpx
+
+        try:  # our own JSON is ASCII: httpx's cannot hold half a surrogate pair
+            async with client.stream("POST", self.url, content=json.dumps(body)) as response:
+                received = bytearray()
+                async for part in response.aiter_bytes():
+                    received += part
+                    if len(received) > MOST_BYTES:
+                        raise LastingError(f"a response of more than {MOST_BYTES:,} bytes")
+        except httpx.TransportError as error:
+            raise _MayPass(f"{type(error).__name__}: {reason_of(error)}") from error
+        except httpx.DecodingError as error:
+            raise LastingError(f"a response that cannot be decoded: {reason_of(error)}") from error
+        content = self._without_secret(received.decode("latin-1")).encode("latin-1")
+        if response.status_code == 429 or response.status_code >= 500:
+            raise _MayPass(f"HTTP {response.status_code}: {excerpt(content)}", _seconds(response.headers.get("retry-after")))
+        if response.status_code != 200:
+            raise LastingError(f"HTTP {response.status_code}: {excerpt(content)}")
+        return content
+
+    def _without_secret(self, said: str) -> str:
+        return said.replace(self.secret, "***") if len(self.secret) >= LEAST_KEY else said
+
+
+async def _some_done(waiting: set[asyncio.Task[_K]]) -> tuple[set[asyncio.Task[_K]], set[asyncio.Task[_K]]]:
+    return await asyncio.wait(waiting, return_when=asyncio.FIRST_COMPLETED)
+
+
+async def _ended(waiting: set[asyncio.Task[_K]], client: httpx.AsyncClient) -> None:
+    for task in waiting:
+        task.cancel()
+    await asyncio.gather(*waiting, return_exceptions=True)
+    await client.aclose()
+
+
+def excerpt(content: bytes) -> str:
+    """The beginning of a response, for an error message."""
+    text = " ".join(content[: 4 * SHOWN].decode(errors="replace").split())
+    return repr(text if len(text) <= SHOWN else text[: SHOWN - 3] + "...")
+
+
+def token_counts(response: Mapping[str, Any]) -> dict[str, int]:
+    """What an OpenAI-compatible response says of tokens, as far as it is numbers."""
+    usage = response.get("usage")
+    counts = usage if isinstance(usage, dict) else {}
+    return {name: value for name, value in counts.items() if type(value) is int and value >= 0}
+
+
+def whole(text: str) -> str:
+    """The text, in which half a surrogate pair is no character."""
+    return text.encode("utf-16", "surrogatepass").decode("utf-16", "replace")
+
+
+def _seconds(stated: str | None) -> float | None:
+    """What `Retry-After` says; None where it is no number of seconds (a date, say)."""
+    try:
+        seconds = float(stated or "")
+    except ValueError:
+        return None
+    return seconds if seconds >= 0 else None
