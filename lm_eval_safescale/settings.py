@@ -55,7 +55,7 @@ class Settings(BaseModel):
     reasoning: Reasoning = Field(
         "auto",
         description="Does the model reason before it answers? `on`: in its text; `separate`: a server keeps the reasoning "
-        "back; `off`: no; `auto`: where the chat template opens the reasoning. What is seen of it is stripped in every case.",
+        "back; `off`: no; `auto`: where its chat template or configuration says so. What is seen of it is stripped in every case.",
     )
     prompt_file: Path | None = Field(None, description="A YAML file with a `user` and a `system` template, instead of ours.")
 

@@ -2,12 +2,17 @@
 
 from __future__ import annotations
 
+import logging
 from collections.abc import Callable, Mapping
 from typing import Any
 
+from lm_eval_safescale.errors import SafescaleError, reason_of
 from lm_eval_safescale.retrieval import HubTokenizer
 
+logger = logging.getLogger(__name__)
 DEFAULT_SEED = 1234  # the harness's own
+REASONING_MARKS = ("<|channel|>analysis", "[THINK]")
+"""In chat templates of models that always reason: gpt-oss, Magistral."""
 
 
 def backend_of(chat_template: Callable[..., Any] | None) -> Any | None:
@@ -22,8 +27,16 @@ def sends_one_seed(backend: Any | None, model_args: Mapping[str, Any]) -> bool:
     """
     if backend is None:
         return "base_url" in model_args or ("model" in model_args and "pretrained" not in model_args)
-    names = {cls.__name__ for cls in type(backend).__mro__}
-    return "TemplateAPI" in names and not names & {"AnthropicChat", "SGLANGGENERATEAPI"}
+    return is_server(backend) and not _classes(type(backend)) & {"AnthropicChat", "SGLANGGENERATEAPI"}
+
+
+def is_server(backend: Any) -> bool:
+    """Whether the model is behind a server that is asked over the network; `backend` may be the class."""
+    return "TemplateAPI" in _classes(backend if isinstance(backend, type) else type(backend))
+
+
+def _classes(kind: type) -> set[str]:
+    return {each.__name__ for each in kind.__mro__}
 
 
 def window_of(backend: Any | None) -> int | None:
@@ -34,6 +47,36 @@ def window_of(backend: Any | None) -> int | None:
         return int(backend.max_length)
     except (AttributeError, TypeError, ValueError, NotImplementedError):
         return None
+
+
+def reasons(backend: Any) -> bool:
+    """Whether the model's chat template or configuration says that it reasons before it answers.
+
+    It does where the template has a channel or a marker of reasoning that no other kind of model has, or where its switch
+    `enable_thinking` changes the prompt and is on in the prompts that this backend makes. One that only strips reasoning from earlier
+    turns says nothing.
+    """
+    tokenizer = getattr(backend, "tokenizer", None)
+    template = getattr(backend, "hf_chat_template", None) or getattr(tokenizer, "chat_template", None)
+    if not isinstance(template, str):
+        return False
+    kind = getattr(
+        getattr(getattr(backend, "model", None), "config", None) or getattr(backend, "_config", None), "model_type", ""
+    )
+    if kind == "gpt_oss" or any(mark in template for mark in REASONING_MARKS):
+        return True
+    if "enable_thinking" not in template:
+        return False
+    turn = [{"role": "user", "content": "?"}]
+    off = {**(getattr(backend, "chat_template_args", None) or {}), "enable_thinking": False}
+    try:  # only the backend knows what it says of the switch where nobody set it: hf nothing, vLLM that it is None
+        now = backend.apply_chat_template(turn)
+        without = tokenizer.apply_chat_template(  # type: ignore[union-attr]
+            turn, tokenize=False, add_generation_prompt=True, chat_template=template, **off
+        )
+        return bool(now != without)
+    except Exception:  # a template may demand more than one plain turn; then its switch cannot be read
+        return False
 
 
 def stated_window(model_args: Mapping[str, Any]) -> int | None:
@@ -80,3 +123,33 @@ def _from_local_files(auto_class: str, name: Any, model_args: Mapping[str, Any])
         return getattr(transformers, auto_class).from_pretrained(str(name), local_files_only=True, **options)
     except Exception:  # whatever is wrong with it, the backend that needs it reports better than we can
         return None
+
+
+def first_seed(metadata: Mapping[str, Any]) -> int:
+    """The seed of the run, from the model's arguments; the harness's own where they have none. SafescaleError if it is no whole number."""
+    seed = metadata.get("seed")
+    try:
+        return DEFAULT_SEED if seed is None else int(seed)
+    except (TypeError, ValueError):
+        raise SafescaleError(f"seed={seed!r} is no whole number") from None
+
+
+def takes_conversations(backend: Any) -> bool:
+    """Whether conversations go through a chat template: of the model's own, or of a server's."""
+    try:
+        tokenizer = getattr(backend, "tokenizer", None)
+        template = getattr(tokenizer, "chat_template", "none known") or getattr(backend, "hf_chat_template", None)
+        if not template:
+            return False
+        backend.apply_chat_template([{"role": "user", "content": "?"}])
+    except Exception as error:
+        logger.warning("the model takes no conversations (%s): prompts are given to it as plain text", reason_of(error))
+        return False
+    return True
+
+
+def revision_of(backend: Any) -> str | None:
+    """The commit of the hub's repository that the model was loaded from; None where it comes from elsewhere."""
+    config = getattr(getattr(backend, "model", None), "config", None) or getattr(backend, "_config", None)
+    commit = getattr(config, "_commit_hash", None)
+    return str(commit) if commit else None

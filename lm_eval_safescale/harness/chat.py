@@ -2,31 +2,27 @@
 
 from __future__ import annotations
 
-import logging
-import os
-import re
 import time
 from collections.abc import Iterator, Mapping, Sequence
 from typing import Any
 
 from lm_eval.api.instance import Instance
-from lm_eval.api.registry import get_model
-from lm_eval.utils import simple_parse_args_string
 
 from lm_eval_safescale.chat import ChatModel, ChatRequest, Endpoint, Message, Reply
 from lm_eval_safescale.errors import SafescaleError, reason_of
 from lm_eval_safescale.harness import backends
+from lm_eval_safescale.harness.loading import (
+    default_batch_size,
+    is_secret,
+    load_backend,
+    parse_model_args,
+    without_secrets,
+)
 from lm_eval_safescale.plugins import bind_settings
 
 ENDPOINT = "endpoint"
-AUTO_BATCH, FIXED_BATCH = 256, "8"
-"""Conversations handed over at once where the engine itself makes the batches; and the harness's batch size where it does not."""
-DEVICE = "cuda:0"
-"""The default of the harness's command line: the processor where there is no such device."""
-IN_ORDER = ("VLLM_ENABLE_V1_MULTIPROCESSING", "0")
-"""Has vLLM put its batches together in the same way each time (its guide on reproducibility); else greedy replies vary from run to run."""
-SECRETS = ("key", "secret", "password", "auth", "header")
-logger = logging.getLogger(__name__)
+AUTO_BATCH = 256
+"""Conversations handed over at once where the engine itself makes the batches."""
 
 
 class HarnessChat:
@@ -37,7 +33,7 @@ class HarnessChat:
 
     def __init__(self, backend: Any, *, about: Mapping[str, Any], batch: int = AUTO_BATCH) -> None:
         self._backend, self.batch = backend, batch
-        self._templated = _has_template(backend)
+        self._templated = backends.takes_conversations(backend)
         self.about: Mapping[str, Any] = {**about, "chat_template": self._templated}
         self.window = backends.window_of(backend)
 
@@ -101,46 +97,14 @@ def load_chat_model(name: str, model_args: str = "", *, batch_size: str | None =
     SafescaleError
         If there is no such backend, or it cannot be loaded.
     """
-    try:
-        args = dict(simple_parse_args_string(model_args))
-    except ValueError as error:
-        raise SafescaleError(f"--model_args {model_args!r}: {reason_of(error)}; expected name=value,name=value") from None
+    args = parse_model_args(model_args)
     if name == ENDPOINT:
-        if any(_is_secret(each) for each in args):
+        if any(is_secret(each) for each in args):
             raise SafescaleError("endpoint: a key is read from the variable OPENAI_API_KEY only; leave it out of --model_args")
         return Endpoint(**bind_settings(Endpoint, args, "endpoint"))
-    if batch_size is None:
-        batch_size = "auto" if name.startswith(("vllm", "sglang")) else FIXED_BATCH
-    if name.startswith("vllm"):
-        os.environ.setdefault(*IN_ORDER)
-    try:
-        backend = get_model(name).create_from_arg_obj(args, {"batch_size": batch_size, "device": device or DEVICE})
-    except Exception as error:
-        raise SafescaleError(f"--model {name} cannot be loaded: {type(error).__name__}: {reason_of(error)}") from error
-    about = {
-        "backend": name,
-        "model_args": {each: "***" if _is_secret(each) else _without_password(value) for each, value in args.items()},
-    }
-    return HarnessChat(backend, about=about, batch=AUTO_BATCH if not str(batch_size).isdigit() else 4 * int(batch_size))
-
-
-def _is_secret(name: str) -> bool:
-    name = name.casefold()
-    return name == "token" or name.endswith("_token") or any(secret in name for secret in SECRETS)
-
-
-def _without_password(value: Any) -> Any:
-    """An address may hold one before its host."""
-    return re.sub(r"(?<=://)[^/@\s]+@", "***@", value) if isinstance(value, str) else value
-
-
-def _has_template(backend: Any) -> bool:
-    try:
-        tokenizer = getattr(backend, "tokenizer", None)
-        if tokenizer is not None and hasattr(tokenizer, "chat_template") and not tokenizer.chat_template:
-            return False
-        backend.apply_chat_template([Message("user", "?").as_dict()])
-    except Exception as error:
-        logger.warning("the model takes no conversations (%s): prompts are given to it as plain text", reason_of(error))
-        return False
-    return True
+    backend = load_backend(name, args, batch_size=batch_size, device=device)
+    about = {"backend": name, "model_args": without_secrets(args)}
+    size = batch_size or default_batch_size(name, type(backend))
+    return HarnessChat(
+        backend, about=about, batch=AUTO_BATCH if backends.is_server(backend) or not size.isdigit() else 4 * int(size)
+    )

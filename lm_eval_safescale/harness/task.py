@@ -86,6 +86,12 @@ def not_scored(_: object) -> str:
 class SafetyTask(ConfigurableTask):  # type: ignore[misc]
     """A task of one condition. Its YAML names the condition; settings come from the metadata and the environment."""
 
+    refuses_long_prompts = True
+    """Whether one prompt that does not fit the window stops the run before it begins, as it must where the harness asks; else
+    `too_long` names such items, and they have no instances."""
+    backend: Any | None = None
+    """The harness's model object, for whoever has it; else it is found by way of the chat template."""
+
     def __init__(
         self,
         data_dir: str | None = None,  # noqa: ARG002 (the harness's signature)
@@ -97,7 +103,7 @@ class SafetyTask(ConfigurableTask):  # type: ignore[misc]
             super().__init__(config=self._prepare(dict(config or {})))
         except SafescaleError as error:
             raise TaskSetupError(str(error)) from None
-        self._filters = [FilterEnsemble(FILTER_NAME, [functools.partial(ReadAnswers, self._read)])]
+        self._filters = [FilterEnsemble(FILTER_NAME, [functools.partial(ReadAnswers, self.read)])]
 
     # --- before the run -------------------------------------------------------------------------------------------------
 
@@ -123,7 +129,10 @@ class SafetyTask(ConfigurableTask):  # type: ignore[misc]
         assembly.try_metrics(self._metrics, self.data, self.settings.draws)
         self._failed: dict[str, str] = {}
         self._ranks = 1
-        self._left_out: dict[str, str] = {}
+        self.left_out: dict[str, str] = {}
+        """Items that are asked for, and for which nothing could be made to stand above the question, with the reason."""
+        self.too_long: dict[str, str] = {}
+        """Items that do not fit the window, with the sizes."""
         self._reader = assembly.find_reader(self.settings)
         self._reader_failed = False
         self._contexts: ContextSet | None = None
@@ -215,16 +224,21 @@ class SafetyTask(ConfigurableTask):  # type: ignore[misc]
 
     def _shown(self, question_id: str) -> dict[str, Any]:
         """What a log says of the context: its fingerprint, and what it was made of."""
-        context = self._context(question_id)
+        context = self.context(question_id)
         if context is None:
             return {"context_fingerprint": None, "context": None}
         return {"context_fingerprint": context.fingerprint, "context": context.as_dict()}
 
-    def _context(self, question_id: str) -> Context | None:
+    def item(self, question_id: str) -> Item:
+        """An item of the data set."""
+        return self._items[question_id]
+
+    def context(self, question_id: str) -> Context | None:
+        """What stands above the question; None for nothing."""
         return self._contexts.contexts.get(question_id) if self._contexts else None
 
     def _imitations(self, question_id: str) -> list[Flag]:
-        context = self._context(question_id)
+        context = self.context(question_id)
         return [flag for flag in context.flags if flag.kind != LEAK] if context else []
 
     def _make_contexts(self, backend: Any | None) -> None:
@@ -235,7 +249,7 @@ class SafetyTask(ConfigurableTask):  # type: ignore[misc]
 
     def doc_to_text(self, doc: Mapping[str, Any], doc_to_text: Any = None) -> str:  # noqa: ARG002
         """The user turn."""
-        return self.template.render(self._items[doc["question_id"]], self._context(doc["question_id"]))
+        return self.template.render(self._items[doc["question_id"]], self.context(doc["question_id"]))
 
     def doc_to_target(self, doc: Mapping[str, Any], doc_to_target: Any = None) -> str:  # noqa: ARG002
         """The key."""
@@ -258,11 +272,13 @@ class SafetyTask(ConfigurableTask):  # type: ignore[misc]
         metadata = self.config.metadata
         if not kwargs.get("apply_chat_template") and kwargs.get("rank", 0) == 0:
             self._warn_of_unused_chat_template(metadata)
-        backend = backends.backend_of(kwargs.get("chat_template"))
+        backend = self.backend or backends.backend_of(kwargs.get("chat_template"))
         self._separate_seeds = backends.sends_one_seed(backend, metadata)
-        self._first_seed = _seed(metadata)
+        self._first_seed = backends.first_seed(metadata)
         self._ranks = kwargs.get("world_size", 1)
         self._reset_limit()
+        if kwargs.get("apply_chat_template") and backend is not None and backends.reasons(backend):
+            self._expect_reasoning()
         if self._waits_for_model:
             self._make_contexts(backend)
         self._leave_out(**{name: kwargs.get(name) for name in ("limit", "samples")})
@@ -270,23 +286,23 @@ class SafetyTask(ConfigurableTask):  # type: ignore[misc]
         turns_are_one_text = self._description and not kwargs.get("apply_chat_template")
         self.config.description = self._description + ("\n\n" if turns_are_one_text else "")
         super().build_all_requests(**kwargs)
-        self._refuse_cut_prompts(backend)
+        self._find_too_long(backend)
 
     def _leave_out(self, **chosen: Any) -> None:
         """Of the items that this run asks for, those for which nothing could be made to stand above the question, and why."""
         failed = self._contexts.failed if self._contexts else {}
         asked = [doc["question_id"] for _, doc in super().doc_iterator(**chosen)]
-        self._left_out = {name: failed[name] for name in asked if name in failed}
-        if not self._left_out:
+        self.left_out = {name: failed[name] for name in asked if name in failed}
+        if not self.left_out:
             return
-        name, why = next(iter(self._left_out.items()))
-        if len(self._left_out) == len(asked):
+        name, why = next(iter(self.left_out.items()))
+        if len(self.left_out) == len(asked):
             raise SafescaleError(
                 f"{self.config.task}: no report could be made of any item that is asked for (first {name}: {why})"
             )
         logger.warning(
             "%s: %d of %d items are left out, because no report could be made of them (first %s: %s)",
-            self.config.task, len(self._left_out), len(asked), name, why,
+            self.config.task, len(self.left_out), len(asked), name, why,
         )  # fmt: skip
 
     def _warn_of_contexts(self) -> None:
@@ -320,12 +336,13 @@ class SafetyTask(ConfigurableTask):  # type: ignore[misc]
         """The greedy request, then the sampled ones: K repeats of one request, or K requests of a seed each."""
         task_name, doc_id, _ = kwargs["metadata"]
         if isinstance(ctx, str) and opens_reasoning(ctx):
+            self._reasoning_opened = True
             self._expect_reasoning()
         common = self.config.generation_kwargs
         until = [common["until"]] if isinstance(common["until"], str) else common["until"]
 
         def request(idx: int, repeats: int, **generation: Any) -> Instance:
-            arguments = (ctx, {**common, "until": list(until), "max_gen_toks": self._token_limit, **generation})
+            arguments = (ctx, {**common, "until": list(until), "max_gen_toks": self.token_limit, **generation})
             return Instance("generate_until", doc, arguments, idx, (task_name, doc_id, repeats))
 
         draws, sampling = self.settings.draws, {"do_sample": True, "temperature": self.settings.temperature}
@@ -338,49 +355,58 @@ class SafetyTask(ConfigurableTask):  # type: ignore[misc]
 
     def _reset_limit(self) -> None:
         self._reasoning_opened = False
-        self._token_limit = self.settings.answer_tokens
+        self.token_limit = self.settings.answer_tokens
 
     def _expect_reasoning(self) -> None:
-        """The prompt itself opened the reasoning: the answer needs room after it, unless the user set the limit."""
-        self._reasoning_opened = True
+        """The model reasons first: the answer needs room after it, unless the user set the limit."""
         if self.settings.reasoning == "auto" and self.settings.max_answer_tokens is None:
-            self._token_limit = REASONING_TOKENS
+            self.token_limit = REASONING_TOKENS
 
-    def _refuse_cut_prompts(self, backend: Any | None) -> None:
+    def _find_too_long(self, backend: Any | None) -> None:
         """The harness cuts a prompt that is too long from the left, and with it the evidence: refuse before it does."""
-        limit, metadata = self._token_limit, self.config.metadata
+        limit, metadata = self.token_limit, self.config.metadata
         window = backends.window_of(backend) if backend is not None else backends.stated_window(metadata)
         count = backends.token_counter(backend, metadata) if window else None
+        self.too_long = {}
         if window is None or count is None:
             return
-        too_long = []
+        sizes = {}
         for instance in self._instances:
             prompt = instance.args[0]
             if instance.idx == 0 and isinstance(prompt, str) and len(prompt.encode()) + limit > window:  # a token has >= 1 byte
                 tokens = count(prompt)
                 if tokens + limit > window:
-                    too_long.append((tokens, instance.doc["question_id"]))
-        if too_long:
-            tokens, question_id = max(too_long)
+                    sizes[instance.doc["question_id"]] = tokens
+        if not sizes:
+            return
+        if self.refuses_long_prompts:
+            question_id = max(sizes, key=sizes.__getitem__)
             raise SafescaleError(
-                f"{self.config.task}: {len(too_long)} of {len(self.data)} prompts do not fit the model's window of {window} "
-                f"tokens; the longest (item {question_id}) has {tokens}, and the answer needs {limit} more. The harness would cut "
-                "them from the left, evidence first. Use a larger window (max_model_len, max_length) or a lower max_answer_tokens"
+                f"{self.config.task}: {len(sizes)} of {len(self.data)} prompts do not fit the model's window of {window} "
+                f"tokens; the longest (item {question_id}) has {sizes[question_id]}, and the answer needs {limit} more. The harness "
+                "would cut them from the left, evidence first. Use a larger window (max_model_len, max_length) or a lower "
+                "max_answer_tokens"
             )
+        self.too_long = {
+            name: f"the prompt has {tokens:,} tokens and the answer needs {limit:,} more: too long for the window of {window:,}"
+            for name, tokens in sizes.items()
+        }
+        self._instances: list[Instance] = [each for each in self._instances if each.doc["question_id"] not in self.too_long]
 
     def dump_config(self) -> dict[str, Any]:
         """The harness's record of this task, with the token limit that was in force."""
         config: dict[str, Any] = super().dump_config()
         about = config["metadata"]["safescale"]
-        about["settings"]["max_answer_tokens"] = self._token_limit
+        about["settings"]["max_answer_tokens"] = self.token_limit
         about["contexts"] = {**self._contexts.about, **self._contexts.summary()} if self._contexts else None
-        about["left_out"] = len(self._left_out)
+        about["left_out"] = len(self.left_out)
         about["failed_metrics"] = dict(self._failed)
         return config
 
     # --- reading and weighing -------------------------------------------------------------------------------------------
 
-    def _read(self, text: str | None, options: Mapping[str, str]) -> Reading:
+    def read(self, text: str | None, options: Mapping[str, str]) -> Reading:
+        """What an output says, by this run's reader; an error where a plugin's reader fails."""
         how: dict[str, Any] = {"reasoning": self.settings.reasoning, "opened": self._reasoning_opened}
         try:
             return read_answer(text, options, **how, reader=self._reader)
@@ -417,7 +443,7 @@ class SafetyTask(ConfigurableTask):  # type: ignore[misc]
                 "%s: %d of %d greedy answers stopped inside the model's reasoning and count as unanswered; %sraise "
                 "max_answer_tokens (now %d)",
                 self.config.task, truncated, len(greedy), "" if self.settings.reasoning == "on" else 'set reasoning to "on" or ',
-                self._token_limit,
+                self.token_limit,
             )  # fmt: skip
         if (unanswered := statuses[Status.UNANSWERED]) > len(greedy) / 2:
             logger.warning(
@@ -469,11 +495,3 @@ class SafetyTask(ConfigurableTask):  # type: ignore[misc]
         """The harness's aggregation of each metric; of one that failed, that it is not scored."""
         aggregations: dict[str, Any] = super().aggregation()
         return aggregations | dict.fromkeys(self._failed, not_scored)
-
-
-def _seed(metadata: Mapping[str, Any]) -> int:
-    seed = metadata.get("seed")
-    try:
-        return backends.DEFAULT_SEED if seed is None else int(seed)
-    except (TypeError, ValueError):
-        raise SafescaleError(f"seed={seed!r} is no whole number") from None

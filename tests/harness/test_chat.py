@@ -114,7 +114,7 @@ def test_an_endpoint_is_made_from_its_arguments():
 
 
 def test_vllm_is_told_to_put_its_batches_together_in_the_same_way_each_time(monkeypatch):
-    monkeypatch.setattr("lm_eval_safescale.harness.chat.get_model", lambda name: StubLM)
+    monkeypatch.setattr("lm_eval_safescale.harness.loading.get_model", lambda name: StubLM)
     monkeypatch.setenv("VLLM_ENABLE_V1_MULTIPROCESSING", "1")
     load_chat_model("vllm", "pretrained=x")
     assert os.environ["VLLM_ENABLE_V1_MULTIPROCESSING"] == "1"  # whoever sets it, means it
@@ -127,7 +127,7 @@ def test_vllm_is_told_to_put_its_batches_together_in_the_same_way_each_time(monk
 
 
 def test_a_record_says_the_model_s_arguments_but_no_secret(monkeypatch):
-    monkeypatch.setattr("lm_eval_safescale.harness.chat.get_model", lambda name: StubLM)
+    monkeypatch.setattr("lm_eval_safescale.harness.loading.get_model", lambda name: StubLM)
     model = load_chat_model(
         "dummy", "token=hf_abc,my_API_KEY=123,header=Bearer,base_url=http://me:pw@host/v1,pretrained=x", batch_size="3"
     )
