@@ -15,6 +15,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from lm_eval_safescale.errors import SafescaleError, reason_of
+from lm_eval_safescale.runs.journal import is_run, size_of, sync_folder, unfinished_run
 from lm_eval_safescale.runs.table import Runs, in_order
 
 if TYPE_CHECKING:
@@ -22,8 +23,12 @@ if TYPE_CHECKING:
 
 FORMAT = 1
 MARK = "safescale_runs"
+JOURNAL = "journal_bytes"
+"""What `about` says of the journal that the tables of a run were made of."""
 ABOUT, ANSWERS_FILE, ITEMS_FILE = "about.json", "answers.parquet", "items.parquet"
-NO_STATISTIC = ("text", "prompt_tokens", "completion_tokens", "context_fingerprint", "recall")
+NO_STATISTIC = (
+    "text", "seed", "concurrency", "prompt_sha256", "prompt_tokens", "completion_tokens", "context_fingerprint", "recall",
+)  # fmt: skip
 """Columns of the answers that statistics do without."""
 AGAIN = "import the answers again"
 UNFINISHED = ".unfinished"
@@ -55,6 +60,7 @@ def write_runs(runs: Runs, folder: Path) -> None:
             _to_disk(unfinished[name])
         for name, path in unfinished.items():
             path.replace(folder / name)
+        sync_folder(folder)
     except Exception as error:  # Polars raises its own errors for a full disk
         for path in unfinished.values():
             with suppress(OSError):
@@ -165,7 +171,15 @@ def _open(folder: Path, *, texts: bool) -> Runs:
     about = _read_about(folder)
     items, answers = _read_parquet(folder / ITEMS_FILE, about), _read_parquet(folder / ANSWERS_FILE, about, texts=texts)
     if answers.height != about["rows"]:
-        raise SafescaleError(f"{folder / ANSWERS_FILE}: {answers.height} rows, but {ABOUT} says {about['rows']}; {AGAIN}")
+        raise SafescaleError(
+            f"{folder / ANSWERS_FILE}: {answers.height} rows, but {ABOUT} says {about['rows']}; {_again(folder)}"
+        )
+    if is_run(folder) and about.get(JOURNAL, size_of(folder)) != size_of(folder):
+        reason = "asked for more since, and not to the end: the tables lack these answers until the same safescale run command finishes it"
+        about["left_out"] = [
+            *about["left_out"],
+            *({"model": name, "condition": None, "reason": reason} for name in about["models"]),
+        ]
     try:
         return Runs(items, answers, {name: value for name, value in about.items() if name not in (MARK, "id", "rows")})
     except SafescaleError as error:
@@ -175,10 +189,10 @@ def _open(folder: Path, *, texts: bool) -> Runs:
 def _read_about(folder: Path) -> dict[str, Any]:
     path = folder / ABOUT
     if not path.is_file():
+        if unfinished := unfinished_run(folder):
+            raise SafescaleError(f"{folder}: {unfinished}")
         what = f"no {ABOUT} in it" if folder.is_dir() else "no such folder"
-        raise SafescaleError(
-            f"{folder}: {what}; expected runs, as safescale import-release and safescale import-lm-eval write them"
-        )
+        raise SafescaleError(f"{folder}: {what}; expected runs, as safescale run, import-release and import-lm-eval write them")
     try:
         about = json.loads(path.read_text(encoding="utf-8"))
         version = about[MARK]
@@ -192,7 +206,7 @@ def _read_about(folder: Path) -> dict[str, Any]:
     except SafescaleError:
         raise
     except (OSError, ValueError, KeyError, TypeError) as error:
-        raise SafescaleError(f"{path}: damaged, or no description of runs ({error!r}); {AGAIN}") from None
+        raise SafescaleError(f"{path}: damaged, or no description of runs ({error!r}); {_again(folder)}") from None
     return dict(about)
 
 
@@ -202,14 +216,21 @@ def _read_parquet(path: Path, about: Mapping[str, Any], *, texts: bool = True) -
     try:
         mark = pl.read_parquet_metadata(path).get(MARK)
         frame = pl.scan_parquet(path)
-        frame = frame if texts else frame.drop(NO_STATISTIC)
+        frame = frame if texts else frame.drop(NO_STATISTIC, strict=False)
         read = frame.collect() if mark == about["id"] else None
     except Exception as error:  # what Polars raises for a file that is cut off varies with where it is cut
         what = "cut off or damaged, or no Parquet file" if path.is_file() else "no such file"
-        raise SafescaleError(f"{path}: {what} ({reason_of(error)}); {AGAIN}") from None
+        raise SafescaleError(f"{path}: {what} ({reason_of(error)}); {_again(path.parent)}") from None
     if read is None:
-        raise SafescaleError(f"{path}: not of the same writing as {ABOUT} beside it, which was interrupted; {AGAIN}")
+        raise SafescaleError(
+            f"{path}: not of the same writing as {ABOUT} beside it, which was interrupted; {_again(path.parent)}"
+        )
     return read
+
+
+def _again(folder: Path) -> str:
+    """What to do about a damaged folder."""
+    return "the same safescale run command writes these files anew" if is_run(folder) else AGAIN
 
 
 def _to_disk(path: Path) -> None:

@@ -1,0 +1,77 @@
+"""Whose answers a folder holds: which model, revision, data, prompt and settings must be the same for its rows to stand in one table."""
+
+from __future__ import annotations
+
+import hashlib
+from collections.abc import Mapping
+from pathlib import Path
+from typing import Any
+
+from lm_eval_safescale.settings import Settings
+
+HOW_FAST = frozenset({
+    "api_key", "auth_token", "base_url", "ca_cert_path", "device", "device_map", "disable_log_stats", "distributed_executor_backend",
+    "download_dir", "enable_chunked_prefill", "enable_prefix_caching", "enforce_eager", "gpu_memory_utilization", "header",
+    "max_batch_size", "max_cpu_memory", "max_length", "max_memory_per_gpu", "max_model_len", "max_num_batched_tokens",
+    "max_num_seqs", "max_retries", "num_concurrent", "offload_folder", "parallelize", "pipeline_parallel_size",
+    "swap_space", "tensor_parallel_size", "timeout", "verify_certificate", "hf_token", "token", "use_auth_token",
+})  # fmt: skip
+"""Arguments of a model that say where and how fast it answers, or how much fits, and not what: they may change between two starts. A
+context that depends on the window is told apart by its fingerprint."""
+ANSWERING = ("draws", "temperature", "max_answer_tokens", "reasoning", "reader")
+"""Settings that make an answer; those that make a context show in the prompt."""
+WEIGHTS = (".safetensors", ".bin", ".gguf", ".pt", ".pth")
+SAMPLES, SAMPLE_BYTES = 64, 16_384
+"""Pieces of a file of weights that are looked at, and their size: whole files would take minutes. Training changes nearly every number."""
+
+
+def identity_of(
+    backend: str, args: Mapping[str, Any], settings: Settings, about: Mapping[str, Any], prompt: str, seed: int
+) -> dict[str, Any]:
+    """What must be the same for answers to stand in one folder.
+
+    Parameters
+    ----------
+    backend, args
+        The backend's name, and the model's arguments without secrets.
+    about
+        What runs say of their data set.
+    prompt
+        Fingerprint of the prompt's template.
+    """
+    name = args.get("pretrained") or args.get("model")
+    own = {key: value for key, value in args.items() if key not in HOW_FAST}
+    folder = Path(str(name)) if name else None
+    if folder is not None and folder.exists():
+        own = {
+            **own,
+            "pretrained" if args.get("pretrained") else "model": folder.resolve().name,
+            "files": fingerprint_of(folder),
+        }
+    return {
+        "model": {"backend": backend, **own},
+        "dataset": {key: about[key] for key in ("name", "fingerprint")},
+        "settings": settings.model_dump(mode="json", include=set(ANSWERING)),
+        "prompt_template": prompt,
+        "seed": seed,
+    }
+
+
+def fingerprint_of(folder: Path) -> str:
+    """SHA-256 (hex) over a model's files: the names, the sizes, the contents, and of weights pieces from all over them."""
+    digest = hashlib.sha256()
+    files = sorted(path for path in folder.rglob("*") if path.is_file()) if folder.is_dir() else [folder]
+    for path in files:
+        name = path.relative_to(folder).as_posix() if folder.is_dir() else path.name
+        if name.startswith(".") or "/." in name:
+            continue
+        size = path.stat().st_size
+        digest.update(f"{name}\0{size}\0".encode(errors="surrogateescape"))
+        with path.open("rb") as file:
+            if path.suffix not in WEIGHTS or size <= SAMPLES * SAMPLE_BYTES:
+                digest.update(hashlib.file_digest(file, "sha256").digest())
+                continue
+            for number in range(SAMPLES):
+                file.seek((size - SAMPLE_BYTES) * number // (SAMPLES - 1))
+                digest.update(file.read(SAMPLE_BYTES))
+    return digest.hexdigest()
