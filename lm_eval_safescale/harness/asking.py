@@ -1,0 +1,165 @@
+"""What our runner asks of a model: requests of a task, one for each item's greedy answer and one or more for its samples."""
+
+from __future__ import annotations
+
+import hashlib
+from collections.abc import Collection, Iterator, Mapping
+from dataclasses import dataclass, replace
+from itertools import groupby
+from typing import Any
+
+from lm_eval_safescale.errors import SafescaleError
+from lm_eval_safescale.harness import backends
+from lm_eval_safescale.harness.task import SafetyTask, TaskSetupError
+from lm_eval_safescale.plugins import Part
+from lm_eval_safescale.records import Context, Item, Reading
+
+LARGEST_SEED = 2**31 - 1
+"""Servers and generators take no larger one."""
+
+
+@dataclass(frozen=True, slots=True)
+class Request:
+    """A prompt, and the draws that are asked of it: the greedy one (0), or consecutive samples."""
+
+    condition: str
+    question_id: str
+    prompt: Any
+    """As the backend's chat template gives it."""
+    generation: Mapping[str, Any]
+    """The harness's generation arguments."""
+    draws: tuple[int, ...]
+    seed: int | None
+    """Of the first of the draws; each further one has one more. None for the greedy answer, which has none."""
+
+    @property
+    def is_greedy(self) -> bool:
+        """Whether it asks for the greedy answer."""
+        return self.draws == (0,)
+
+    def without(self, known: Collection[int]) -> Iterator[Request]:
+        """Requests for the draws that are not known, with the seeds that they would have had: one for each unbroken row of them."""
+        missing = [draw for draw in self.draws if draw not in known]
+        for _, row in groupby(enumerate(missing), lambda place_and_draw: place_and_draw[1] - place_and_draw[0]):
+            draws = tuple(draw for _, draw in row)
+            yield replace(self, draws=draws, seed=None if self.seed is None else self.seed + draws[0] - self.draws[0])
+
+
+@dataclass(frozen=True, slots=True)
+class Heard:
+    """What came back for a request."""
+
+    request: Request
+    texts: tuple[str, ...] | None
+    """A raw output for each draw; None where the model could not be heard."""
+    error: str = ""
+    """Why it could not be heard."""
+    refused: bool = False
+    """Whether the model is there, and found something wrong with this request (its length, say)."""
+    prompt_tokens: int | None = None
+    completion_tokens: tuple[int | None, ...] = ()
+    """For each draw; None where the backend does not say."""
+    latency_s: float | None = None
+    """Seconds that the request took: by the engine's clock from its start on it to the last token, else wall time."""
+    concurrency: int | None = None
+    """Answers that were in the making when this one was asked, itself included."""
+
+
+class Asked:
+    """One condition, ready to be asked of a model: its task, as the stock harness has it, and the requests of each item.
+
+    Parameters
+    ----------
+    condition
+        The registered condition.
+    metadata
+        The model's arguments, and over them settings; as the harness gives them to a task.
+
+    Raises
+    ------
+    SafescaleError
+        What is wrong with settings, data or contexts.
+    """
+
+    def __init__(self, condition: Part, metadata: Mapping[str, Any]) -> None:
+        self.name = condition.name
+        config = {"task": f"radsafe_{condition.name}", "condition": condition.full_name, "metadata": dict(metadata)}
+        try:
+            self.task = SafetyTask(config=config)
+        except TaskSetupError as error:
+            raise SafescaleError(str(error).removeprefix("error: ")) from None
+        self._requests: dict[str, tuple[Any, Mapping[str, Any], Mapping[str, Any] | None]] = {}
+
+    def prepare(self, backend: Any, *, chat_template: bool, limit: int | None = None) -> None:
+        """Renders the prompts of the first `limit` items for this model.
+
+        Raises
+        ------
+        SafescaleError
+            Where the condition cannot be shown to it.
+        """
+        self.task.backend = backend
+        self.task.refuses_long_prompts = False
+        try:
+            self.task.build_all_requests(
+                limit=limit,
+                apply_chat_template=chat_template,
+                chat_template=backend.apply_chat_template if chat_template else None,
+                tokenizer_name=getattr(backend, "tokenizer_name", "") if chat_template else "",
+            )
+        except TaskSetupError as error:
+            raise SafescaleError(str(error).removeprefix("error: ")) from None
+        self._requests = {}
+        for instance in self.task.instances:
+            name, (prompt, generation) = instance.doc["question_id"], instance.args
+            if instance.idx == 0:
+                self._requests[name] = (prompt, generation, None)
+            elif self._requests[name][2] is None:
+                sampling = {key: value for key, value in generation.items() if key != "seed"}
+                self._requests[name] = (*self._requests[name][:2], sampling)
+
+    @property
+    def items(self) -> tuple[str, ...]:
+        """Ids of the items that can be asked, in the data's order."""
+        return tuple(self._requests)
+
+    @property
+    def impossible(self) -> dict[str, str]:
+        """Items that are asked for and cannot be asked, with the reason."""
+        return {**{name: f"no context: {why}" for name, why in self.task.left_out.items()}, **self.task.too_long}
+
+    @property
+    def token_limit(self) -> int:
+        """Tokens that an answer may have."""
+        return self.task.token_limit
+
+    def requests(self, question_id: str, *, at_once: int | None) -> Iterator[Request]:
+        """The requests of one item: the greedy one, then its samples, `at_once` draws of a request (None: all of them)."""
+        prompt, greedy, sampling = self._requests[question_id]
+        yield Request(self.name, question_id, prompt, greedy, (0,), None)
+        draws = self.task.settings.draws
+        if sampling is None or not draws:
+            return
+        first = self._first_seed(question_id)
+        size = at_once or draws
+        for start in range(1, draws + 1, size):
+            chunk = tuple(range(start, min(start + size, draws + 1)))
+            yield Request(self.name, question_id, prompt, sampling, chunk, first + start - 1)
+
+    def _first_seed(self, question_id: str) -> int:
+        """The seed of draw 1: the same whenever and in whatever order items are asked, and another for each item."""
+        seed = backends.first_seed(self.task.config.metadata)
+        digest = hashlib.sha256(f"{seed}\n{self.name}\n{question_id}".encode()).digest()
+        return int.from_bytes(digest[:8]) % (LARGEST_SEED - self.task.settings.draws)
+
+    def item(self, question_id: str) -> Item:
+        """An item."""
+        return self.task.item(question_id)
+
+    def context(self, question_id: str) -> Context | None:
+        """What stands above its question."""
+        return self.task.context(question_id)
+
+    def read(self, question_id: str, text: str) -> Reading:
+        """What an output to that item says."""
+        return self.task.read(text, self.item(question_id).options)
