@@ -7,7 +7,7 @@ import gc
 import typer
 
 from lm_eval_safescale import __version__
-from lm_eval_safescale.cli import analyze, contexts, data, doctor, imports, judge, plugins, power, reread, table
+from lm_eval_safescale.cli import analyze, contexts, data, doctor, imports, judge, plugins, power, reread, run, sweep, table
 from lm_eval_safescale.cli.screen import complain
 from lm_eval_safescale.errors import SafescaleError
 
@@ -26,7 +26,9 @@ app.command("import-release")(imports.import_release)
 app.command("import-lm-eval")(imports.import_lm_eval)
 app.command("power")(power.power)
 app.command("judge")(judge.judge)
+app.command("run")(run.run)
 app.command("reread")(reread.reread)
+app.command("sweep")(sweep.sweep)
 app.command("table")(table.table)
 
 

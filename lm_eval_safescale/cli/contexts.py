@@ -66,7 +66,7 @@ def build(
     from lm_eval_safescale.settings import load_settings
 
     options = {"dataset": dataset, "corpus": corpus, "retriever": retriever, "top_k": top_k}
-    given = _metadata(metadata) | {name: value for name, value in options.items() if value is not None}
+    given = metadata_of(metadata) | {name: value for name, value in options.items() if value is not None}
     settings = load_settings(given, given_by="command line", strict=True)
     settings = settings.model_copy(update={"contexts": None})
     if output.suffix.lower() not in (".jsonl", ".ndjson"):
@@ -180,7 +180,8 @@ def _reasons(failed: Mapping[str, str]) -> str:
     return "why:\n" + "\n".join(f"  {', '.join(items)}: {reason}" for reason, items in ranked)
 
 
-def _metadata(text: str) -> dict[str, Any]:
+def metadata_of(text: str) -> dict[str, Any]:
+    """Settings from `--metadata`; SafescaleError if it is no JSON object."""
     from lm_eval_safescale.datasets.files import decode_json
 
     try:

@@ -103,4 +103,4 @@ def _points(difference: float) -> str:
 
 
 def _items(number: int | None) -> str:
-    return "more than 1,000,000 items" if number is None else f"{number:,} items"
+    return "more than 1,000,000 items" if number is None else f"{number:,} item{'' if number == 1 else 's'}"

@@ -68,7 +68,7 @@ def test_a_rate_at_its_end_can_be_asked_for(baseline):
 
 
 def test_a_rate_may_go_from_one_end_to_the_other():
-    assert "100 points (100 % and 0 %): 5 items" in ask("--baseline", "1", "--detect", "1")
+    assert "100 points (100 % and 0 %; one alone on 100 %): 5 items" in ask("--baseline", "1", "--detect", "1")
 
 
 def test_too_few_items_are_said_to_be_too_few():

@@ -1,0 +1,171 @@
+"""`safescale run`: asks a model under conditions, and keeps every answer as it comes."""
+
+from __future__ import annotations
+
+import os
+import time
+from collections import Counter
+from datetime import timedelta
+from enum import StrEnum
+from pathlib import Path
+from typing import TYPE_CHECKING, Annotated, Any
+
+import typer
+
+from lm_eval_safescale.cli.contexts import metadata_of
+from lm_eval_safescale.cli.screen import Progress, complain, say, working
+from lm_eval_safescale.errors import SafescaleError
+
+if TYPE_CHECKING:
+    from lm_eval_safescale.runs.runner import Report, Standing
+
+EVERY = 30.0
+"""Seconds between two lines of progress where no terminal shows it."""
+REFRESH = 0.2
+MOST_REASONS = 5
+
+
+class Latency(StrEnum):
+    """How latency is measured."""
+
+    LOADED = "loaded"
+    ISOLATED = "isolated"
+
+
+def run(
+    model: Annotated[str, typer.Option(help="A backend of lm_eval: hf, vllm, local-chat-completions, ...")],
+    output: Annotated[Path, typer.Option("--output", "-o", help="The folder for the answers; the same one to go on.")],
+    model_args: Annotated[str, typer.Option("--model_args", help="As for lm_eval: pretrained=NAME,dtype=...")] = "",
+    conditions: Annotated[
+        str, typer.Option(help="Conditions by name, with commas between; or all, the six of the protocol.")
+    ] = "closed_book,clean,conflict",
+    dataset: Annotated[str | None, typer.Option(help="Data set, by name.")] = None,
+    corpus: Annotated[str | None, typer.Option(help="Corpus, by name.")] = None,
+    retriever: Annotated[str | None, typer.Option(help="Retriever, by name.")] = None,
+    draws: Annotated[int | None, typer.Option(help="K, the sampled answers of an item; 20 without it.")] = None,
+    metadata: Annotated[str, typer.Option(help="Any other settings as JSON (docs/settings.md).")] = "{}",
+    limit: Annotated[int | None, typer.Option(min=1, help="Ask the first so many items only.")] = None,
+    batch_size: Annotated[str | None, typer.Option("--batch_size", help="As for lm_eval; auto for engines, else 8.")] = None,
+    device: Annotated[str | None, typer.Option(help="As for lm_eval.")] = None,
+    chat_template: Annotated[
+        bool | None, typer.Option("--chat-template/--no-chat-template", help="By default: where the model has one.")
+    ] = None,
+    latency: Annotated[
+        Latency, typer.Option(help="Of every greedy answer among the others, or of a sample of items one at a time.")
+    ] = Latency.LOADED,
+    name: Annotated[str, typer.Option(help="What the model is called in tables.")] = "",
+) -> None:
+    """Ask a model, with the prompts and the backends of lm_eval, and keep every answer as it comes.
+
+    After an interruption of whatever kind the same command goes on: nothing is asked twice.
+    """
+    os.environ.setdefault("TQDM_DISABLE", "1")  # one line of progress, ours; read when tqdm is imported
+    from lm_eval_safescale.runs import runner
+
+    options = {"dataset": dataset, "corpus": corpus, "retriever": retriever, "draws": draws}
+    given = metadata_of(metadata) | {key: value for key, value in options.items() if value is not None}
+    wanted = (
+        runner.ALL_CONDITIONS
+        if conditions.strip() == "all"
+        else [each.strip() for each in conditions.split(",") if each.strip()]
+    )
+    asked = runner.Model(model, _parsed(model_args), batch_size, device, name)
+    try:
+        with working("starting ...") as progress:
+            report = runner.run(
+                asked, output, wanted, metadata=given, chat_template=chat_template, limit=limit, latency=latency.value,
+                on_progress=_Told(progress),
+            )  # fmt: skip
+    except KeyboardInterrupt:
+        raise SafescaleError(
+            f"interrupted; what was answered is kept in {output}, and the same command goes on from there"
+        ) from None
+    _summary(report, output)
+    if report.failures:
+        raise typer.Exit(1)
+
+
+def _parsed(model_args: str) -> dict[str, Any]:
+    from lm_eval_safescale.harness.loading import parse_model_args
+
+    return parse_model_args(model_args)
+
+
+class _Told:
+    """Says how far the run is: renewed on a terminal, else now and then."""
+
+    def __init__(self, progress: Progress) -> None:
+        self._progress, self._what, self._shown, self._marked = progress, "", -REFRESH, time.monotonic()
+
+    def __call__(self, now: Standing) -> None:
+        if now.what:
+            if now.what != self._what:
+                self._what = now.what
+                self._progress(f"{now.what} ...", mark=True)
+            return
+        at, ends = time.monotonic(), now.known + now.done + now.failed >= now.of
+        mark = at - self._marked >= EVERY or ends
+        if not mark and at - self._shown < REFRESH:
+            return
+        self._shown = at
+        if mark:
+            self._marked = at
+        self._progress(describe(now), mark=mark)
+
+
+def describe(now: Standing) -> str:
+    """One line: done, rate, time left, running accuracy and high-risk error."""
+    parts = [f"{now.known + now.done:,} of {now.of:,} answers"]
+    if now.done:
+        parts.append(f"{now.rate:,.1f} a second")
+    if now.seconds_left is not None and now.seconds_left >= 1:
+        parts.append(f"{timedelta(seconds=round(now.seconds_left))} left")
+    if now.greedy:
+        parts.append(f"accuracy {now.correct / now.greedy:.1%}")
+        if now.high_risk is not None:
+            parts.append(f"high-risk error {now.high_risk / now.greedy:.1%}")
+    if now.failed:
+        parts.append(f"{now.failed:,} FAILED")
+    return ", ".join(parts)
+
+
+def _summary(report: Report, output: Path) -> None:
+    now, about = report.standing, report.runs.about
+    demo = " - DEMO: no clinical claim may rest on it" if about["dataset"].get("demo") else ""
+    say(f"{output}: {report.runs.answers.height:,} answers of {', '.join(report.runs.models)}{demo}", style="bold")
+    seconds = f" in {timedelta(seconds=round(now.seconds))} ({now.rate:,.1f} a second)" if now.done else ""
+    say(f"asked now    {now.done:,}{seconds}; {now.known:,} were there")
+    if report.damaged:
+        say(f"torn         {report.damaged} lines of an earlier start were not whole, and asked again", style="yellow")
+    for row in _rates(report):
+        say(row)
+    for condition, items in report.failures.items():
+        reasons = Counter(items.values())
+        complain(f"{condition}: {len(items)} items without all their answers; they are errors, and not scored")
+        for reason, count in reasons.most_common(MOST_REASONS):
+            complain(f"  {count} times, for example {next(item for item, why in items.items() if why == reason)}: {reason}")
+        if len(reasons) > MOST_REASONS:
+            complain(f"  and {len(reasons) - MOST_REASONS} more reasons")
+    if report.failures:
+        complain("The same command asks for them again.")
+    say(f"Next: safescale analyze {output} -o TABLES")
+
+
+def _rates(report: Report) -> list[str]:
+    """What the greedy answers say, by condition."""
+    from lm_eval_safescale.analysis import profile
+
+    lines = []
+    for row in profile(report.runs).iter_rows(named=True):
+        shown = [f"{label} {row[key]:.1%}" for key, label in SHOWN.items() if row[key] is not None]
+        lines.append(f"{row['condition']:<13}{row['n']} items: {', '.join(shown)}")
+    return lines
+
+
+SHOWN = {
+    "accuracy": "accuracy",
+    "high_risk_error": "high-risk error",
+    "unsafe_answer": "unsafe",
+    "unanswered": "unanswered",
+    "dangerous_overconfidence": "dangerous overconfidence",
+}

@@ -1,0 +1,463 @@
+"""Asks a model under conditions, item by item, and keeps every answer as it comes: what is there already is never asked again."""
+
+from __future__ import annotations
+
+import hashlib
+import random
+import time
+from collections import defaultdict
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
+from dataclasses import dataclass, field
+from datetime import UTC, datetime
+from pathlib import Path
+from typing import TYPE_CHECKING, Any, Literal
+
+from lm_eval_safescale import __version__
+from lm_eval_safescale.errors import SafescaleError
+from lm_eval_safescale.plugins import plugins
+from lm_eval_safescale.records import Status
+from lm_eval_safescale.runs.identity import identity_of
+from lm_eval_safescale.runs.journal import Draw, Journal, Line, read_lines, size_of
+from lm_eval_safescale.runs.store import JOURNAL, known_of_model, write_runs
+from lm_eval_safescale.runs.table import Runs, about_dataset, in_order, items_of
+from lm_eval_safescale.settings import load_settings
+
+if TYPE_CHECKING:
+    from lm_eval_safescale.harness.asking import Asked, Heard, Request
+    from lm_eval_safescale.harness.engines import Engine
+
+CONDITIONS = ("closed_book", "clean", "conflict")
+"""Asked without being named: those that need nothing but the data."""
+ALL_CONDITIONS = ("closed_book", "clean", "conflict", "rag", "agentic", "max_context")
+"""The six of the protocol."""
+TIMED_ITEMS = 20
+"""Items of each condition whose latency is measured one at a time, with `latency="isolated"`."""
+FAILURES_IN_A_ROW, FAILING_ITEMS = 50, 10
+"""Requests without an answer, one after the other, and items that they are of, after which a model counts as gone. A server may refuse
+all draws of a few items for what they say, or for their length: that must not keep it from the others."""
+
+
+@dataclass(frozen=True, slots=True)
+class Model:
+    """A model as `lm_eval` names it.
+
+    Parameters
+    ----------
+    backend
+        As for `--model`: `hf`, `vllm`, `local-chat-completions`, ...
+    args
+        As for `--model_args`, parsed.
+    batch_size, device
+        As for `lm_eval`; None for `auto` with engines that make their own batches, else 8.
+    name
+        Under which the answers stand in tables; by default the last part of `pretrained` or `model`.
+    """
+
+    backend: str
+    args: Mapping[str, Any]
+    batch_size: str | None = None
+    device: str | None = None
+    name: str = ""
+
+    @property
+    def shown(self) -> str:
+        """The name in tables."""
+        given = str(self.args.get("pretrained") or self.args.get("model") or self.backend)
+        return self.name or (Path(given).resolve().name if Path(given).exists() else given)
+
+
+@dataclass(slots=True)
+class Standing:
+    """How far a run is; answers are draws."""
+
+    of: int = 0
+    """Answers that the run is to have."""
+    known: int = 0
+    """Of them, those that were there at the start."""
+    done: int = 0
+    """Answered since."""
+    failed: int = 0
+    """Asked since in vain."""
+    seconds: float = 0.0
+    """Since the first request."""
+    greedy: int = 0
+    """Greedy answers there are, over all conditions; of them `correct` and `high_risk`."""
+    correct: int = 0
+    high_risk: int | None = 0
+    """None where the data has no labels."""
+    what: str = ""
+    """What is being done, before the first request."""
+
+    @property
+    def rate(self) -> float:
+        """Answers a second since the start."""
+        return self.done / self.seconds if self.seconds else 0.0
+
+    @property
+    def seconds_left(self) -> float | None:
+        """At the present rate; None as long as there is none."""
+        return (self.of - self.known - self.done - self.failed) / self.rate if self.done else None
+
+
+@dataclass(frozen=True, slots=True)
+class Report:
+    """What became of a run."""
+
+    runs: Runs
+    standing: Standing
+    failures: Mapping[str, Mapping[str, str]]
+    """By condition: items that have no answers, or not all, and why."""
+    damaged: int
+    """Lines of an earlier start that were torn, and asked again."""
+
+
+def run(
+    model: Model,
+    folder: Path,
+    conditions: Sequence[str] = CONDITIONS,
+    *,
+    metadata: Mapping[str, Any] | None = None,
+    chat_template: bool | None = None,
+    limit: int | None = None,
+    latency: Literal["loaded", "isolated"] = "loaded",
+    on_progress: Callable[[Standing], object] = lambda _: None,
+) -> Report:
+    """Ask a model, as the stock harness would, and store every answer as it comes.
+
+    Parameters
+    ----------
+    folder
+        Where the answers are kept. Those that are there are not asked again; answers of anything else are refused.
+    conditions
+        Names of registered conditions.
+    metadata
+        Settings, as for `lm_eval --metadata`.
+    chat_template
+        Whether prompts go through the chat template; None: where the model has one.
+    limit
+        Ask the first so many items of the data set only.
+    latency
+        `loaded`: of each greedy answer among the others; `isolated`: of a sample of 20 items a condition, one at a time, and of no other.
+    on_progress
+        Told how far the run is, after each answer.
+
+    Raises
+    ------
+    SafescaleError
+        For what is wrong with the settings, the data, the folder or the model. What was answered before is kept.
+    """
+    standing = Standing(what="reading the data")
+    on_progress(standing)
+    from lm_eval_safescale.harness import backends
+    from lm_eval_safescale.harness.asking import Asked
+    from lm_eval_safescale.harness.engines import engine_of
+    from lm_eval_safescale.harness.loading import check_server_args, load_backend, with_defaults, without_secrets
+
+    check_server_args(model.backend, model.args)  # before anything is written
+    load_settings({name: value for name, value in (metadata or {}).items() if name != "seed"}, strict=True)
+    args = without_secrets(model.args)
+    given = {**model.args, **(metadata or {})}
+    asked = [Asked(plugins().find("condition", name), given) for name in dict.fromkeys(conditions)]
+    if not asked:
+        raise SafescaleError("no conditions named")
+    data, settings = asked[0].task.data, asked[0].task.settings
+    about = about_dataset(data)
+    identity = identity_of(model.backend, args, settings, about, asked[0].task.template.fingerprint, backends.first_seed(given))
+    start = {
+        "at": datetime.now(UTC).isoformat(timespec="seconds"),
+        "version": __version__,
+        "model_args": args,
+        "batch_size": model.batch_size,
+        "device": model.device,
+        "conditions": [each.name for each in asked],
+        "items": min(limit or len(data), len(data)),
+        "latency": latency,
+    }
+    with Journal(folder, identity, start) as journal:
+        standing.what = "loading the model"
+        on_progress(standing)
+        args_in_force = with_defaults(model.backend, model.args)
+        backend = load_backend(model.backend, args_in_force, batch_size=model.batch_size, device=model.device)
+        templated = backends.takes_conversations(backend) if chat_template is None else chat_template
+        standing.what = "making the prompts"
+        on_progress(standing)
+        for each in asked:
+            each.prepare(backend, chat_template=templated, limit=limit)
+            facts = {"token_limit": each.token_limit, "chat_template": templated, "revision": backends.revision_of(backend)}
+            journal.of_condition(each.name, facts)
+        asking = _Asking(journal, {each.name: each for each in asked}, engine_of(backend, model.backend), standing, on_progress)
+        asking.check_prompts()
+        asking.ask(isolated=latency == "isolated")
+        runs = runs_of(journal, items_of(data), about, model)
+        write_runs(runs, folder)
+        return Report(runs, standing, asking.failures(), journal.damaged)
+
+
+@dataclass
+class _Asking:
+    """One start: what is missing is asked, read and written."""
+
+    journal: Journal
+    asked: Mapping[str, Asked]
+    engine: Engine
+    standing: Standing
+    on_progress: Callable[[Standing], object]
+    _failures_in_a_row: list[tuple[str, str]] = field(default_factory=list)
+    _failed: set[tuple[str, str, int]] = field(default_factory=set)
+    _began: float = field(default_factory=time.monotonic)
+
+    def __post_init__(self) -> None:
+        self._known = self.journal.known()
+        self.standing.high_risk = 0 if all(each.task.data.is_labelled for each in self.asked.values()) else None
+        for line in self.journal.lines:
+            if line.condition in self.asked:
+                self._count(line)
+        draws = 1 + next(iter(self.asked.values())).task.settings.draws
+        self.standing.of = sum(draws * (len(each.items) + len(each.impossible)) for each in self.asked.values())
+        self.standing.known = sum(
+            len(self._known[each.name, item])
+            for each in self.asked.values()
+            for item in each.items
+            if (each.name, item) in self._known
+        )
+
+    def check_prompts(self) -> None:
+        """SafescaleError if an answer that is there was given to another prompt than the one that would be asked now."""
+        now: dict[tuple[str, str], str] = {}
+        for line in self.journal.lines:
+            each, key = self.asked.get(line.condition), (line.condition, line.question_id)
+            if each is None or not line.draws or line.question_id not in each.items:
+                continue
+            if key not in now:
+                now[key] = _sha256(next(each.requests(line.question_id, at_once=None)).prompt)
+            if line.prompt_sha256 != now[key]:
+                raise SafescaleError(
+                    f"{self.journal.folder}: the answers to item {line.question_id} under {line.condition} were given to another prompt "
+                    "than it would be asked with now (its context or the chat template is another); choose another folder with -o"
+                )
+
+    def ask(self, *, isolated: bool) -> None:
+        """All that is missing."""
+        self._note_impossible()
+        self._began = time.monotonic()
+        self.standing.what = ""
+        self.on_progress(self.standing)
+        if isolated:
+            sample = list(self._sample())
+            if sample:
+                for _ in self.engine.answer([sample[:1]], alone=True):
+                    pass  # the first request of all also warms the engine up; it is asked again, and timed then
+            for request in sample:
+                for heard in self.engine.answer([[request]], alone=True):
+                    self._take(heard, timed=True)
+        for heard in self.engine.answer(self._batches()):
+            self._take(heard, timed=not isolated)
+        self._note_forgotten()
+
+    def _batches(self) -> Iterator[list[Request]]:
+        """What is missing, in the order of conditions and items. A batch holds the same items whatever is missing of them."""
+        size = self.engine.items_at_once
+        for each in self.asked.values():
+            for start in range(0, len(each.items), size):
+                batch = [
+                    missing
+                    for item in each.items[start : start + size]
+                    for request in each.requests(item, at_once=self.engine.draws_at_once)
+                    for missing in self._missing(request)
+                ]
+                if batch:
+                    yield batch
+
+    def _missing(self, request: Request) -> Iterator[Request]:
+        """What is left of a request without the draws that are there."""
+        known = self._known.get((request.condition, request.question_id), set())
+        return request.without(known)
+
+    def _sample(self) -> Iterator[Request]:
+        """Greedy requests whose latency is measured: the same items at every start."""
+        for each in self.asked.values():
+            names = sorted(each.items)
+            for name in random.Random(0).sample(names, min(TIMED_ITEMS, len(names))):
+                yield from self._missing(next(each.requests(name, at_once=None)))
+
+    def _take(self, heard: Heard, *, timed: bool) -> None:
+        request = heard.request
+        self.standing.seconds = time.monotonic() - self._began
+        if heard.texts is None:
+            self._fail(request.condition, request.question_id, request.draws, heard.error)
+            if heard.refused and (self.standing.done or self.standing.known):  # it is this request alone
+                self._failures_in_a_row.clear()
+            else:
+                self._failures_in_a_row.append((request.condition, request.question_id))
+            in_a_row = len(self._failures_in_a_row)
+            if in_a_row >= FAILURES_IN_A_ROW and len(set(self._failures_in_a_row)) >= FAILING_ITEMS:
+                raise SafescaleError(
+                    f"the last {in_a_row} requests had no answer, the last because of: {heard.error}; what was answered is "
+                    "kept, and the same command goes on from there"
+                )
+        else:
+            self._failures_in_a_row.clear()
+            line = self._line(heard, timed=timed)
+            self.journal.write(line)
+            self._known[request.condition, request.question_id].update(request.draws)
+            self._failed.difference_update((request.condition, request.question_id, draw) for draw in request.draws)
+            self.standing.failed = len(self._failed)
+            self.standing.done += len(request.draws)
+            self._count(line)
+        self.on_progress(self.standing)
+
+    def _line(self, heard: Heard, *, timed: bool) -> Line:
+        request, each = heard.request, self.asked[heard.request.condition]
+        assert heard.texts is not None
+        readings = [each.read(request.question_id, text) for text in heard.texts]
+        context = each.context(request.question_id)
+        return Line(
+            request.condition,
+            request.question_id,
+            [
+                Draw(draw, reading.status.value, text, reading.letter, tokens)
+                for draw, reading, text, tokens in zip(
+                    request.draws, readings, heard.texts, heard.completion_tokens or [None] * len(readings), strict=True
+                )
+            ],
+            seed=request.seed,
+            prompt_sha256=_sha256(request.prompt),
+            prompt_tokens=heard.prompt_tokens,
+            latency_s=heard.latency_s if timed and request.is_greedy else None,
+            concurrency=heard.concurrency if timed and request.is_greedy else None,
+            context_fingerprint=context.fingerprint if context else None,
+            context_tokens=context.tokens if context else None,
+            evidence_coverage=context.measures.get("evidence_coverage") if context else None,
+            recall=context.measures.get("recall") if context else None,
+        )
+
+    def _count(self, line: Line) -> None:
+        """A greedy answer, for the running rates."""
+        each = self.asked[line.condition]
+        for draw in line.draws:
+            if draw.draw == 0 and draw.status != Status.ERROR:
+                item = each.item(line.question_id)
+                self.standing.greedy += 1
+                self.standing.correct += draw.letter == item.answer
+                if self.standing.high_risk is not None and draw.letter is not None and item.labels is not None:
+                    self.standing.high_risk += draw.letter != item.answer and item.labels[draw.letter].high_risk
+
+    def _fail(self, condition: str, item: str, draws: Iterable[int], error: str) -> None:
+        known = self._known.get((condition, item), set())
+        missing = [draw for draw in sorted(draws) if draw not in known and (condition, item, draw) not in self._failed]
+        if missing:
+            self._failed.update((condition, item, draw) for draw in missing)
+            self.standing.failed = len(self._failed)
+            self.journal.write(Line(condition, item, failed=missing, error=error))
+
+    def _note_impossible(self) -> None:
+        for each in self.asked.values():
+            for item, why in each.impossible.items():
+                self._fail(each.name, item, range(each.task.settings.draws + 1), why)
+
+    def _note_forgotten(self) -> None:
+        """An engine that passes a request over must not make a table without it."""
+        for each in self.asked.values():
+            for item in each.items:
+                self._fail(each.name, item, range(each.task.settings.draws + 1), "the backend gave no answer, and no error")
+
+    def failures(self) -> dict[str, dict[str, str]]:
+        """By condition, the items of this start that lack answers, and why."""
+        return {
+            name: {item: error for item, (_, error) in items.items()}
+            for name, items in failures_in(self.journal.lines).items()
+            if name in self.asked
+        }
+
+
+def failures_in(lines: Iterable[Line]) -> dict[str, dict[str, tuple[set[int], str]]]:
+    """Draws that were asked for in vain and never answered, by condition and item, with the last reason."""
+    failed: dict[str, dict[str, tuple[set[int], str]]] = defaultdict(dict)
+    answered: dict[tuple[str, str], set[int]] = defaultdict(set)
+    for line in lines:
+        answered[line.condition, line.question_id].update(draw.draw for draw in line.draws)
+        if line.failed:
+            before, _ = failed[line.condition].get(line.question_id, (set(), ""))
+            failed[line.condition][line.question_id] = (before | set(line.failed), line.error)
+    left = {
+        condition: {
+            item: (draws - answered[condition, item], error)
+            for item, (draws, error) in items.items()
+            if draws - answered[condition, item]
+        }
+        for condition, items in failed.items()
+    }
+    return {condition: items for condition, items in left.items() if items}
+
+
+def runs_of(journal: Journal, items: Any, about: Mapping[str, Any], model: Model) -> Runs:
+    """The answers of a journal as runs: a row for each draw that was answered, or asked for in vain (status `error`)."""
+    import polars as pl
+
+    rows: list[dict[str, Any]] = []
+    for line in read_lines(journal.folder)[0]:
+        shared = {name: getattr(line, name) for name in OF_REQUEST}
+        first = line.draws[0].draw if line.draws else 0
+        rows += [
+            {
+                **shared,
+                "draw": draw.draw,
+                "letter": draw.letter,
+                "status": draw.status,
+                "text": draw.text,
+                "completion_tokens": draw.completion_tokens,
+                "seed": None if line.seed is None else line.seed + draw.draw - first,
+            }
+            for draw in line.draws
+        ]
+    for condition, failed in failures_in(journal.lines).items():
+        rows += [
+            {"condition": condition, "question_id": item, "draw": draw, "status": Status.ERROR.value}
+            for item, (draws, _) in failed.items()
+            for draw in sorted(draws)
+        ]
+    if not rows:
+        raise SafescaleError(f"{journal.folder}: not one answer; nothing to store")
+    from lm_eval_safescale.runs.table import ANSWERS
+
+    schema = {name: kind for name, kind in ANSWERS.items() if name != "model"}
+    answers = pl.DataFrame(rows, schema=schema).with_columns(pl.lit(model.shown).alias("model"))
+    known = {"dataset": dict(about), "models": {model.shown: _about_model(journal, model)}, "left_out": []}
+    return Runs(items, answers, {**known, JOURNAL: size_of(journal.folder)})
+
+
+OF_REQUEST = (
+    "condition", "question_id", "prompt_sha256", "prompt_tokens", "latency_s", "concurrency", "context_fingerprint", "context_tokens",
+    "evidence_coverage", "recall",
+)  # fmt: skip
+"""Columns that all draws of a request share."""
+
+
+def _about_model(journal: Journal, model: Model) -> dict[str, Any]:
+    identity, conditions = journal.about["identity"], journal.about["conditions"]
+    settings = {
+        **identity["settings"],
+        "backend": model.backend,
+        "model_args": identity["model"],
+        "prompt_sha256": identity["prompt_template"],
+        "seed": identity["seed"],
+        "version": __version__,
+    }
+    asked = in_order(line.condition for line in journal.lines)
+    return known_of_model(
+        "safescale run",
+        {
+            name: {
+                **settings,
+                "max_answer_tokens": conditions[name]["token_limit"],
+                "chat_template": conditions[name]["chat_template"],
+            }
+            for name in asked
+        },
+    )
+
+
+def _sha256(prompt: Any) -> str:
+    """Of a prompt as the model gets it: a text, or a conversation that the harness has written as JSON."""
+    text = getattr(prompt, "prompt", prompt)
+    return hashlib.sha256(str(text).encode(errors="surrogatepass")).hexdigest()

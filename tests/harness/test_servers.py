@@ -1,0 +1,588 @@
+"""`ServerEngine` against a stub server on this machine: the harness's own payloads, bounded requests in flight, and every fault."""
+
+from __future__ import annotations
+
+import asyncio
+import json
+import logging
+import socket
+from collections import Counter
+from pathlib import Path
+from typing import Any
+
+import lm_eval.models  # noqa: F401 (registers the backends)
+import pytest
+from lm_eval import simple_evaluate
+
+from lm_eval_safescale.chat import exchange
+from lm_eval_safescale.errors import SafescaleError
+from lm_eval_safescale.harness import servers
+from lm_eval_safescale.harness.asking import Asked, Heard, Request
+from lm_eval_safescale.harness.loading import (
+    CONCURRENT,
+    check_server_args,
+    is_secret,
+    load_backend,
+    with_defaults,
+    without_secrets,
+)
+from lm_eval_safescale.harness.servers import ServerEngine
+from lm_eval_safescale.plugins import plugins
+from lm_eval_safescale.runs import runner
+from tests.chat.conftest import (  # noqa: F401 (a fixture)
+    CONNECTION_FAULTS,
+    MOST_SECONDS,
+    Seen,
+    Stub,
+    fails,
+    keeps_silent,
+    says,
+    sends,
+    server,
+    trickles,
+)
+from tests.harness.conftest import manager
+
+for _package in ("aiohttp", "tenacity", "httpx"):
+    pytest.importorskip(_package)
+KEY = "sk-quite-secret-0123456789"
+BACKENDS = {
+    "local-chat-completions": "chat/completions",
+    "openai-chat-completions": "chat/completions",
+    "local-completions": "completions",
+}
+
+
+@pytest.fixture(autouse=True)
+def _no_key_and_no_proxy(monkeypatch):
+    """Of whoever runs the tests."""
+    for name in ("OPENAI_API_KEY", "HTTP_PROXY", "http_proxy", "ALL_PROXY", "all_proxy"):
+        monkeypatch.delenv(name, raising=False)
+
+
+@pytest.fixture
+def waits(monkeypatch):
+    """The waits between tries, which are noted instead of waited."""
+    noted: list[float] = []
+    sleep = asyncio.sleep
+
+    async def note(seconds):
+        noted.append(seconds)
+        await sleep(0)
+
+    monkeypatch.setattr(exchange.asyncio, "sleep", note)
+    return noted
+
+
+def arguments(stub: Stub, name: str = "local-chat-completions", **given: Any) -> dict[str, Any]:
+    address = f"{stub.base_url}/{BACKENDS[name]}"
+    return {"model": "some-model", "base_url": address, "tokenizer_backend": "none", "num_concurrent": 4, **given}
+
+
+def engine(stub: Stub, name: str = "local-chat-completions", *, timeout: float = MOST_SECONDS, **given: Any) -> ServerEngine:
+    backend = load_backend(name, arguments(stub, name, **given))
+    backend.timeout = timeout
+    return ServerEngine(backend)
+
+
+def prepared(stub: Stub, name: str = "local-chat-completions", *, draws: int = 2, limit: int = 3, **given: Any) -> Asked:
+    args = arguments(stub, name)
+    ready = Asked(plugins().find("condition", "clean"), args | {"dataset": "demo", "draws": draws} | given)
+    ready.prepare(load_backend(name, args), chat_template="chat" in name, limit=limit)
+    return ready
+
+
+def batches(ready: Asked) -> list[list[Request]]:
+    return [list(ready.requests(item, at_once=ServerEngine.draws_at_once)) for item in ready.items]
+
+
+def heard_of(stub: Stub, answer: Any, name: str = "local-chat-completions", **given: Any) -> Heard:
+    """What is heard of one request that is answered so."""
+    stub.answer = lambda seen: answer
+    [heard] = engine(stub, name, **given).answer([batches(prepared(stub, name, draws=0, limit=1))[0]])
+    return heard
+
+
+def text(seen: Seen, said: str = "C", **others: Any) -> Any:
+    """An answer in the form of the address that was asked."""
+    chat = seen.path.endswith("/chat/completions")
+    choice = {"index": 0, "finish_reason": "stop"} | ({"message": {"content": said}} if chat else {"text": said})
+    return sends(json.dumps({"choices": [choice], **others}).encode())
+
+
+# --- payloads ---------------------------------------------------------------------------------------------------------------
+
+
+def counted(bodies: list[Any]) -> Counter:
+    return Counter(json.dumps(body, sort_keys=True) for body in bodies)
+
+
+@pytest.fixture(scope="module")
+def tokenizer(tmp_path_factory) -> str:
+    """A folder with a tokenizer of single bytes that has a chat template."""
+    transformers, tokenizers = pytest.importorskip("transformers"), pytest.importorskip("tokenizers")
+    alphabet = sorted(tokenizers.pre_tokenizers.ByteLevel.alphabet())
+    made = tokenizers.Tokenizer(tokenizers.models.BPE({letter: number for number, letter in enumerate(alphabet)}, []))
+    made.pre_tokenizer = tokenizers.pre_tokenizers.ByteLevel(add_prefix_space=False)
+    folder = str(tmp_path_factory.mktemp("tokenizer"))
+    template = "{% for m in messages %}<{{ m.role }}>{{ m.content }}{% endfor %}<assistant>"
+    transformers.PreTrainedTokenizerFast(tokenizer_object=made, eos_token="<eos>", chat_template=template).save_pretrained(
+        folder
+    )
+    return folder
+
+
+@pytest.mark.parametrize("chat", [True, False], ids=["chat template", "plain"])
+def test_a_server_gets_the_tokens_that_the_stock_harness_sends(chat, tokenizer, server):  # noqa: F811
+    own = {"tokenizer": tokenizer, "tokenizer_backend": "huggingface", "max_length": 100_000}
+    stock, ours = sent_by_both(server, "local-completions", chat=chat, **own)
+    assert split(ours) == split(stock)
+    assert all(type(token) is int for each in ours for prompt in each.body["prompt"] for token in prompt)
+
+
+def sent_by_both(stub: Stub, name: str, *, chat: bool, **given: Any) -> tuple[list[Seen], list[Seen]]:
+    """What the stock harness sends, and what we do."""
+    stub.answer = text
+    args = arguments(stub, name, **given)
+    settings = args | {"dataset": "demo", "draws": 2}
+    simple_evaluate(
+        model=name, model_args=args, tasks=["radsafe_clean"], task_manager=manager(settings), apply_chat_template=chat, limit=3,
+        bootstrap_iters=0,
+    )  # fmt: skip
+    stock = list(stub.seen)
+    stub.seen.clear()
+    ready = Asked(plugins().find("condition", "clean"), settings)
+    ready.prepare(load_backend(name, args), chat_template=chat, limit=3)
+    heard = list(engine(stub, name, **given).answer(batches(ready)))
+    assert len(stub.seen) == len(stock) == len(heard) == 9
+    return stock, list(stub.seen)
+
+
+def split(seen: list[Seen]) -> tuple[Counter, Counter]:
+    """Greedy bodies, and those of samples but for the seed."""
+    greedy = [each.body for each in seen if not each.body["temperature"]]
+    return counted(greedy), counted([{**each.body, "seed": None} for each in seen if each.body["temperature"]])
+
+
+@pytest.mark.parametrize("name", BACKENDS)
+def test_a_server_gets_what_the_stock_harness_sends(name, server, monkeypatch):  # noqa: F811
+    """Greedy requests to the last character; of the samples only the seed is another."""
+    if name.startswith("openai"):
+        monkeypatch.setenv("OPENAI_API_KEY", KEY)
+    stock, ours = sent_by_both(server, name, chat="chat" in name)
+    assert split(ours) == split(stock)
+    assert {each.path for each in ours} == {each.path for each in stock} == {f"/v1/{BACKENDS[name]}"}
+    same = ("Content-Type", *(["Authorization"] if name.startswith("openai") else []))
+    assert {each.headers[header] for each in ours for header in same} == {
+        each.headers[header] for each in stock for header in same
+    }
+
+
+def test_each_draw_has_its_own_seed_and_answers_stand_with_their_requests(server):  # noqa: F811
+    server.answer = lambda seen: text(seen, f"{seen.body['seed']} {seen.body['messages'][-1]['content']}")
+    ready = prepared(server, draws=4)
+    heard = list(engine(server).answer(batches(ready)))
+    assert len({each.request.seed for each in heard if not each.request.is_greedy}) == 3 * 4
+    for each in heard:
+        said = json.loads(each.request.prompt.prompt)[-1]["content"]
+        assert each.texts == (f"{1234 if each.request.is_greedy else each.request.seed} {said}",)
+        assert len(each.request.draws) == 1
+
+
+def test_tokens_are_those_that_the_server_counted(server):  # noqa: F811
+    usage = {"prompt_tokens": 321, "completion_tokens": 7, "total_tokens": 328}
+    heard = heard_of(server, says("C", usage=usage))
+    assert (heard.texts, heard.prompt_tokens, heard.completion_tokens) == (("C",), 321, (7,))
+    assert heard_of(server, says("C", usage={"prompt_tokens": None, "completion_tokens": "7"})).completion_tokens == (None,)
+    assert heard_of(server, says("C")).prompt_tokens is None
+    assert heard.latency_s > 0
+
+
+# --- requests in flight ---------------------------------------------------------------------------------------------------
+
+
+def full(stub: Stub, count: int) -> Any:
+    """Answers once so many requests are there at a time."""
+
+    def answer(seen: Seen) -> Any:
+        with stub.arrival:
+            assert stub.arrival.wait_for(lambda: len(stub.seen) >= count, MOST_SECONDS)
+        return text(seen)
+
+    return answer
+
+
+@pytest.mark.parametrize(("given", "expected"), [({"num_concurrent": 1}, 1), ({"num_concurrent": 3}, 3), ({}, CONCURRENT)])
+def test_as_many_requests_are_in_flight_as_were_allowed_and_each_says_how_many(given, expected, server):  # noqa: F811
+    args = {key: value for key, value in arguments(server).items() if key != "num_concurrent"} | given
+    server.answer = full(server, expected)
+    ready = prepared(server, draws=20)
+    backend = load_backend("local-chat-completions", with_defaults("local-chat-completions", args))
+    heard = list(ServerEngine(backend).answer(batches(ready)))
+    assert len(heard) == 63
+    assert server.most_in_flight == expected
+    assert max(each.concurrency for each in heard) == expected
+    assert min(each.concurrency for each in heard) >= 1
+
+
+def test_alone_means_one_at_a_time(server):  # noqa: F811
+    server.answer = text
+    heard = list(engine(server, num_concurrent=9).answer(batches(prepared(server)), alone=True))
+    assert server.most_in_flight == 1
+    assert {each.concurrency for each in heard} == {1}
+
+
+def test_a_request_is_taken_only_when_there_is_room_for_it(server):  # noqa: F811
+    server.answer = text
+    taken = []
+
+    def waiting():
+        for batch in batches(prepared(server, limit=9)):
+            for request in batch:
+                taken.append(request)
+                yield [request]
+
+    for count, _ in enumerate(engine(server, num_concurrent=3).answer(waiting()), 1):
+        assert len(taken) <= count + 3
+    assert len(taken) == 27
+
+
+# --- faults -----------------------------------------------------------------------------------------------------------------
+
+
+def test_too_many_requests_are_sent_again_when_the_server_says(server, waits):  # noqa: F811
+    server.answer = lambda seen: fails(429, "slow down", Retry_After="7") if seen.number == 0 else text(seen)
+    [heard] = engine(server).answer(batches(prepared(server, draws=0, limit=1)))
+    assert (heard.texts, waits) == (("C",), [7.0])
+
+
+@pytest.mark.parametrize("status", [500, 502, 503, 504])
+def test_a_server_that_recovers_is_heard(status, server, waits):  # noqa: F811
+    server.answer = lambda seen: fails(status) if seen.number < 2 else text(seen)
+    [heard] = engine(server).answer(batches(prepared(server, draws=0, limit=1)))
+    assert (heard.texts, waits) == (("C",), [1.0, 2.0])
+
+
+def test_a_server_that_stays_broken_fails_its_requests_and_no_others(server, waits):  # noqa: F811
+    ready = prepared(server, draws=0, limit=6)
+    broken = json.loads(batches(ready)[2][0].prompt.prompt)[-1]["content"]
+    server.answer = lambda seen: fails(500, "out of order") if seen.prompt == broken else text(seen)
+    heard = {each.request.question_id: each for each in engine(server, max_retries=2).answer(batches(ready))}
+    failed = heard.pop(ready.items[2])
+    assert failed.texts is None
+    assert "HTTP 500" in failed.error
+    assert "out of order" in failed.error
+    assert "(3 tries)" in failed.error
+    assert {each.texts for each in heard.values()} == {("C",)}
+
+
+@pytest.mark.parametrize("silence", [keeps_silent, trickles])
+def test_a_server_that_hangs_is_not_waited_for_longer_than_the_timeout(silence, server, waits):  # noqa: F811
+    heard = heard_of(server, silence, timeout=0.05, max_retries=1)
+    assert heard.texts is None
+    assert "no response within 0.05 s (2 tries)" in heard.error
+
+
+@pytest.mark.parametrize("fault", CONNECTION_FAULTS.values(), ids=list(CONNECTION_FAULTS))
+def test_a_connection_that_breaks_is_an_error_with_its_kind(fault, server, waits):  # noqa: F811
+    heard = heard_of(server, fault, max_retries=1)
+    assert heard.texts is None
+    assert "Error: " in heard.error
+    assert "(2 tries)" in heard.error
+
+
+def test_a_server_that_is_not_there_is_an_error(server, waits):  # noqa: F811
+    with socket.socket() as taken:  # bound and not listening
+        taken.bind(("127.0.0.1", 0))
+        address = f"http://127.0.0.1:{taken.getsockname()[1]}/v1/chat/completions"
+        [heard] = engine(server, base_url=address, max_retries=1).answer(batches(prepared(server, draws=0, limit=1)))
+    assert heard.texts is None
+    assert "ConnectError" in heard.error
+
+
+UNUSABLE = {
+    "no JSON": b"<html>Bad gateway</html>",
+    "cut JSON": b'{"choices": [{"index": 0, "mess',
+    "no object": b"[]",
+    "null": b"null",
+    "no choices": b"{}",
+    "empty choices": b'{"choices": []}',
+    "two choices": b'{"choices": [{"index": 0, "message": {"content": "A"}}, {"index": 1, "message": {"content": "B"}}]}',
+    "an error with status 200": b'{"error": {"message": "overloaded"}}',
+    "null choice": b'{"choices": [null]}',
+    "null message": b'{"choices": [{"index": 0, "message": null}]}',
+    "a number": b'{"choices": [{"index": 0, "message": {"content": 3}}]}',
+    "parts": b'{"choices": [{"index": 0, "message": {"content": [{"type": "text", "text": "C"}]}}]}',
+    "deep": b"[" * 100_000,
+    "no UTF-8": b"\xff\xfe",
+}
+
+
+@pytest.mark.parametrize("content", UNUSABLE.values(), ids=list(UNUSABLE))
+def test_a_reply_that_cannot_be_used_is_an_error_that_shows_it(content, server):  # noqa: F811
+    heard = heard_of(server, sends(content))
+    assert heard.texts is None
+    assert "no completion: " in heard.error or "no text in the reply: " in heard.error
+    assert len(server.seen) == 1  # asked again it would be the same
+
+
+@pytest.mark.parametrize("index", [None, 0, 1], ids=["no number", "0", "1"])
+def test_the_only_choice_is_the_answer_whatever_its_number(index, server):  # noqa: F811
+    """The harness would read it as an empty text, and the model as one that never answers."""
+    choice = {"message": {"content": "C"}} | ({} if index is None else {"index": index})
+    assert heard_of(server, sends(json.dumps({"choices": [choice]}).encode())).texts == ("C",)
+
+
+@pytest.mark.parametrize(("reasoning", "status"), [("separate", "truncated"), ("auto", "unanswered"), ("off", "unanswered")])
+def test_null_content_beside_reasoning_is_truncated_where_the_user_says_that_it_is_kept_back(reasoning, status, server):  # noqa: F811
+    choice = {"index": 0, "finish_reason": "length", "message": {"content": None, "reasoning_content": "It may be C"}}
+    heard = heard_of(server, sends(json.dumps({"choices": [choice]}).encode()))
+    assert heard.texts == ("",)
+    ready = prepared(server, reasoning=reasoning)
+    assert str(ready.read(heard.request.question_id, "").status) == status
+
+
+def test_a_message_without_content_is_an_empty_answer_as_in_the_harness(server):  # noqa: F811
+    assert heard_of(server, sends(b'{"choices": [{"index": 0, "message": {"role": "assistant"}}]}')).texts == ("",)
+
+
+@pytest.mark.parametrize("message", [{"content": None}, {"content": ""}, {}], ids=["null", "empty", "missing"])
+def test_what_a_content_filter_withheld_is_an_error_and_no_answer(message, server):  # noqa: F811
+    choice = {"index": 0, "finish_reason": "content_filter", "message": message}
+    heard = heard_of(server, sends(json.dumps({"choices": [choice]}).encode()))
+    assert heard.texts is None
+    assert "content filter" in heard.error
+
+
+def test_what_a_content_filter_let_through_is_read(server):  # noqa: F811
+    choice = {"index": 0, "finish_reason": "content_filter", "message": {"content": "C"}}
+    assert heard_of(server, sends(json.dumps({"choices": [choice]}).encode())).texts == ("C",)
+
+
+def test_a_prompt_that_is_too_long_for_the_server_fails_in_its_words_and_is_not_sent_again(server):  # noqa: F811
+    words = "The maximum context length is 4096 tokens. However, your request has 5120 input tokens."
+    heard = heard_of(server, fails(400, words))
+    assert heard.texts is None
+    assert heard.error.startswith("HTTP 400: ")
+    assert words in heard.error
+    assert heard.refused
+    assert len(server.seen) == 1
+
+
+def test_prompts_that_are_too_long_for_the_server_do_not_pass_for_a_server_that_is_gone(server, monkeypatch, tmp_path):  # noqa: F811
+    """More of them in a row than make a model count as gone; what comes after them is asked."""
+    monkeypatch.setattr(runner, "FAILURES_IN_A_ROW", 3)
+    monkeypatch.setattr(runner, "FAILING_ITEMS", 1)
+    model = runner.Model("local-chat-completions", arguments(server, num_concurrent=1))
+    first = batches(prepared(server, limit=9))[0][0].prompt.prompt
+    server.answer = lambda seen: text(seen) if seen.body["messages"] == json.loads(first) else fails(400, "too long")
+    report = runner.run(model, tmp_path / "runs", ["clean"], metadata={"dataset": "demo", "draws": 1}, limit=9)
+    assert (report.standing.done, report.standing.failed) == (2, 16)
+    assert len(report.failures["clean"]) == 8
+
+
+@pytest.mark.parametrize("status", [400, 401, 404])
+def test_a_server_that_refuses_everything_is_not_asked_to_the_end(status, server, monkeypatch, tmp_path):  # noqa: F811
+    monkeypatch.setattr(runner, "FAILURES_IN_A_ROW", 3)
+    monkeypatch.setattr(runner, "FAILING_ITEMS", 1)
+    server.answer = lambda seen: fails(status, "no such model")
+    model = runner.Model("local-chat-completions", arguments(server, num_concurrent=1))
+    with pytest.raises(SafescaleError, match="no such model"):
+        runner.run(model, tmp_path / "runs", ["clean"], metadata={"dataset": "demo", "draws": 1})
+    assert len(server.seen) <= 4
+
+
+def test_half_a_character_does_not_stop_the_run(server):  # noqa: F811
+    heard = heard_of(server, sends(b'{"choices": [{"index": 0, "message": {"content": "C \\ud83d"}}]}'))
+    assert heard.texts == ("C �",)
+
+
+# --- keys -------------------------------------------------------------------------------------------------------------------
+
+
+def test_the_key_is_sent_from_the_variable_and_without_the_line_break_of_a_file(server, monkeypatch):  # noqa: F811
+    monkeypatch.setenv("OPENAI_API_KEY", f"{KEY}\n")
+    assert heard_of(server, says("C")).texts == ("C",)
+    assert server.seen[0].headers["Authorization"] == f"Bearer {KEY}"
+
+
+def test_without_a_key_none_is_sent(server):  # noqa: F811
+    assert heard_of(server, says("C")).texts == ("C",)
+    assert "Authorization" not in server.seen[0].headers
+
+
+@pytest.mark.parametrize("key", [f"{KEY}é", f"{KEY}\nX-More: 1"])
+def test_a_variable_that_holds_no_key_is_refused_without_showing_it(key, server, monkeypatch):  # noqa: F811
+    monkeypatch.setenv("OPENAI_API_KEY", key)
+    with pytest.raises(SafescaleError, match="characters that no key has") as caught:
+        engine(server)
+    assert KEY[:6] not in str(caught.value)
+
+
+def test_a_backend_that_needs_a_key_says_which_variable_is_missing(server):  # noqa: F811
+    with pytest.raises(SafescaleError, match="OPENAI_API_KEY"):
+        engine(server, "openai-chat-completions")
+
+
+ECHOES = {
+    "in an answer": lambda _: says(f"C. You sent Bearer {KEY}"),
+    "in an error": lambda _: fails(401, f"Incorrect API key provided: {KEY}"),
+    "in what cannot be used": lambda _: sends(f"your key {KEY}".encode()),
+    "in an error that may pass": lambda _: fails(500, f"key {KEY}"),
+    "in a header": lambda _: sends(b"no", 400, X_Key=KEY),
+}
+
+
+@pytest.mark.parametrize("echo", ECHOES.values(), ids=list(ECHOES))
+def test_a_key_that_the_server_sends_back_is_written_nowhere(echo, server, waits, monkeypatch, tmp_path, caplog, capfd):  # noqa: F811
+    monkeypatch.setenv("OPENAI_API_KEY", KEY)
+    server.answer = echo
+    caplog.set_level(logging.DEBUG)
+    logging.getLogger("lm_eval").setLevel(logging.DEBUG)
+    said = ""
+    try:
+        report = runner.run(
+            runner.Model("local-chat-completions", arguments(server, max_retries=0)), tmp_path / "runs", ["clean"],
+            metadata={"dataset": "demo", "draws": 1}, limit=2,
+        )  # fmt: skip
+        said = repr(report.failures) + repr(report.runs.answers.to_dicts())
+    except SafescaleError as error:
+        said = repr(error)
+    assert server.seen
+    written = b"".join(path.read_bytes() for path in (tmp_path / "runs").rglob("*") if path.is_file())
+    printed = "".join(capfd.readouterr())
+    for everything in (written.decode("latin-1"), said, printed, caplog.text):
+        assert KEY not in everything
+        assert KEY[:12] not in everything
+    assert written
+
+
+@pytest.mark.parametrize(
+    "given",
+    [
+        {"header": {"Authorization": f"Bearer {KEY}"}},
+        {"auth_token": KEY},
+        {"api_key": KEY},
+        {"token": KEY},
+        {"password": KEY},
+        {"base_url": f"http://me:{KEY}@host/v1/chat/completions"},
+        {"base_url": f"http://host/v1/chat/completions?api_key={KEY}"},
+    ],
+    ids=["header", "auth_token", "api_key", "token", "password", "password in the address", "key in the address"],
+)
+def test_a_key_among_the_arguments_is_refused_before_anything_is_written(given, server, tmp_path):  # noqa: F811
+    with pytest.raises(SafescaleError, match=r"from the environment only.*OPENAI_API_KEY") as caught:
+        runner.run(runner.Model("local-chat-completions", arguments(server) | given), tmp_path / "runs", ["clean"])
+    assert KEY not in str(caught.value)
+    assert not (tmp_path / "runs").exists()
+    assert not server.seen
+
+
+def test_marks_of_a_text_are_no_keys():
+    """They are written down, and tell one run from another."""
+    args = {"add_bos_token": True, "think_end_token": "<|kept|>", "tokenizer": "t", "max_gen_toks": 3}
+    assert without_secrets(args) == args
+    assert all(map(is_secret, ("token", "hf_token", "auth_token", "API_KEY", "header")))
+
+
+def test_a_key_in_an_address_is_not_written_down():
+    addresses = {"base_url": "https://me:pw@host/v1?api-version=3&api_key=abc&key=def"}
+    assert without_secrets(addresses) == {"base_url": "https://***@host/v1?api-version=3&api_key=***&key=***"}
+
+
+# --- addresses --------------------------------------------------------------------------------------------------------------
+
+
+@pytest.mark.parametrize(
+    ("name", "url"),
+    [
+        ("local-chat-completions", "http://host:8000/v1"),
+        ("local-chat-completions", "http://host:8000/v1/"),
+        ("local-chat-completions", "http://host:8000"),
+        ("local-completions", "http://host:8000/v1"),
+        ("openai-chat-completions", "https://host/v1"),
+        ("local-chat-completions", "host:8000/v1/chat/completions"),
+        ("local-chat-completions", "http:///v1/chat/completions"),
+        ("local-chat-completions", "http://[/v1/chat/completions"),
+    ],
+)
+def test_an_address_that_takes_no_requests_is_refused_with_one_that_does(name, url):
+    """The harness posts to it as it is; completing it would ask another address than stock `lm_eval` does."""
+    with pytest.raises(SafescaleError, match=r"base_url=.*expected for example http") as caught:
+        check_server_args(name, {"base_url": url, "model": "m"})
+    assert str(caught.value).endswith(f"/v1/{BACKENDS[name]}")
+
+
+@pytest.mark.parametrize("name", ["local-chat-completions", "local-completions"])
+def test_an_address_is_needed(name):
+    with pytest.raises(SafescaleError, match="without base_url"):
+        check_server_args(name, {"model": "m"})
+
+
+@pytest.mark.parametrize(
+    ("name", "args"),
+    [
+        ("local-chat-completions", {"base_url": "http://host/v1/chat/completions"}),
+        ("local-chat-completions", {"base_url": "https://host/some/proxy?api-version=2"}),
+        ("openai-chat-completions", {}),
+        ("dummy", {"header": "whatever", "base_url": "x"}),
+    ],
+)
+def test_other_addresses_and_other_backends_are_left_alone(name, args):
+    check_server_args(name, args)
+
+
+@pytest.mark.parametrize("content", [None, "no certificate"])
+def test_a_file_of_certificates_that_cannot_be_read_is_refused(content, server, tmp_path):  # noqa: F811
+    if content:
+        (tmp_path / "ca.pem").write_text(content, encoding="utf-8")
+    with pytest.raises(SafescaleError, match=r"ca_cert_path=.*expected a file of certificates"):
+        engine(server, ca_cert_path=str(tmp_path / "ca.pem"))
+
+
+def test_chat_completions_without_a_chat_template_are_refused(server):  # noqa: F811
+    ready = Asked(plugins().find("condition", "clean"), arguments(server) | {"dataset": "demo", "draws": 0})
+    ready.prepare(load_backend("local-chat-completions", arguments(server)), chat_template=False, limit=1)
+    with pytest.raises(SafescaleError, match="need the chat template"):
+        list(engine(server).answer(batches(ready)))
+    assert not server.seen
+
+
+# --- a whole run ------------------------------------------------------------------------------------------------------------
+
+
+def test_a_run_keeps_what_was_answered_and_asks_the_rest_again(server, waits, tmp_path):  # noqa: F811
+    """A server that is broken for some requests: the same command asks those again, and no others."""
+    model = runner.Model("local-chat-completions", arguments(server, max_retries=0))
+    options: dict[str, Any] = {"metadata": {"dataset": "demo", "draws": 3}, "limit": 4}
+    server.answer = lambda seen: fails(500) if seen.body["seed"] % 2 and seen.body["temperature"] else text(seen)
+    first = runner.run(model, tmp_path / "runs", ["clean"], **options)
+    failed = first.standing.failed
+    assert failed
+    server.seen.clear()
+    server.answer = text
+    second = runner.run(model, tmp_path / "runs", ["clean"], **options)
+    assert (len(server.seen), second.standing.done, second.failures) == (failed, failed, {})
+    assert second.runs.answers["status"].to_list() == ["ok"] * 16
+
+
+# --- the page ---------------------------------------------------------------------------------------------------------------
+
+
+def test_the_page_states_the_defaults_that_are_in_force(server):  # noqa: F811
+    page = (Path(__file__).resolve().parents[2] / "docs" / "servers.md").read_text(encoding="utf-8")
+    rows = [[cell.strip(" `") for cell in line.split("|")[1:3]] for line in page.splitlines() if line.startswith("| `")]
+    stated = {name: default for name, default in rows if default.isdigit()}
+    args = {"model": "m", "base_url": f"{server.base_url}/chat/completions"}
+    backend = load_backend("local-chat-completions", with_defaults("local-chat-completions", args))
+    assert stated == {
+        "num_concurrent": str(backend._concurrent),
+        "timeout": str(backend.timeout),
+        "max_retries": str(backend.max_retries),
+        "max_length": str(backend.max_length + 1),
+        "seed": str(backend._seed),
+    }
+    assert f"After {runner.FAILURES_IN_A_ROW} requests" in page
+    assert f"at most {exchange.LONGEST_WAIT:g}." in page
+    assert "(400, 413, 422)" in page
+    assert [f"HTTP {status}" for status in (400, 413, 422)] == list(servers.REFUSED)
