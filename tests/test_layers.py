@@ -73,5 +73,6 @@ def test_heavy_libraries_are_imported_late(path):
         "faiss",
         "sentence_transformers",
         "tiktoken",
+        "ray",
     }
     assert not {name.split(".")[0] for name in imports(path, top_level_only=True)} & heavy
