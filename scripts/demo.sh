@@ -1,6 +1,7 @@
 #!/usr/bin/env bash
 # From nothing to a safety table: sets up an environment, fetches a small real model, asks it the demo questions under three
 # conditions through lm_eval, and prints how often it was wrong, and how often in a way that hurts. Three to five minutes on 2 cores.
+#   scripts/demo.sh [QUESTIONS]    # the first so many of the 60 only
 set -euo pipefail
 root=$(cd "$(dirname "$0")/.." && pwd)
 cache=$root/.cache
@@ -13,6 +14,7 @@ if grep -qw amx_bf16 /proc/cpuinfo 2>/dev/null; then
 else
   precision=(dtype=float32) part=(--limit 20)
 fi
+[[ $# -eq 0 ]] || part=(--limit "$1")
 rm -rf "$out"
 echo "demo: asking the model, once greedily and 5 times sampled a question (two to three minutes; the first estimates are far too high)"
 SAFESCALE_DATASET=demo SAFESCALE_DRAWS=5 HF_HUB_OFFLINE=1 TRANSFORMERS_VERBOSITY=error LMEVAL_LOG_LEVEL=WARNING \
