@@ -214,8 +214,8 @@ def main() -> None:
     with tempfile.TemporaryDirectory() as temporary:
         folder = Path(temporary)
         path = long_questions(folder, args.items, args.context_tokens, lambda text: len(backend.tok_encode(text)))
-        metadata = {**model_args, "dataset_path": str(path), "draws": args.draws}
-        asked = Asked(plugins().find("condition", "clean"), metadata)
+        metadata = {"dataset_path": str(path), "draws": args.draws}
+        asked = Asked(plugins().find("condition", "clean"), {**model_args, **metadata})
         asked.prepare(backend, chat_template=True)
         requests = [request for item in asked.items for request in asked.requests(item, at_once=None)]
         tokens = len(backend.tok_encode(requests[0].prompt))
@@ -225,7 +225,7 @@ def main() -> None:
             for name, measure in {
                 "bare engine, one call": lambda: bare(backend, requests),
                 "safescale run": lambda: ours(backend, Model("vllm", model_args), metadata, folder / "runs")[0],
-                "stock lm_eval": lambda: stock(backend, metadata, folder),
+                "stock lm_eval": lambda: stock(backend, {**model_args, **metadata}, folder),
             }.items():
                 backend.model.reset_prefix_cache()
                 rows.setdefault(name, []).append(measure())

@@ -29,7 +29,7 @@ def main() -> None:
     folder, items = sys.argv[1], int(sys.argv[2]) if len(sys.argv) > 2 else 6
     args = {"pretrained": folder, "dtype": "float32", "max_model_len": 4096, "enforce_eager": True}
     backend = loading.load_backend("vllm", loading.with_defaults("vllm", args))
-    metadata = {**args, "dataset": "demo", "draws": DRAWS}
+    metadata = {"dataset": "demo", "draws": DRAWS}
 
     def ours(path: Path, stop_at: int = 0) -> Report:
         def watch(standing: Any) -> None:
@@ -63,7 +63,10 @@ def main() -> None:
         for condition, question, draw, text in whole.runs.answers.select("condition", "question_id", "draw", "text").iter_rows()
         if draw == 0
     }
-    tasks = [SafetyTask(config={"task": f"radsafe_{each}", "condition": each, "metadata": metadata}) for each in CONDITIONS]
+    tasks = [
+        SafetyTask(config={"task": f"radsafe_{each}", "condition": each, "metadata": {**args, **metadata}})
+        for each in CONDITIONS
+    ]
     stock = lm_eval.simple_evaluate(model=backend, tasks=tasks, limit=items, apply_chat_template=True, bootstrap_iters=0)
     texts = {
         (sample["doc"]["condition"], sample["doc"]["question_id"]): sample["resps"][0][0]
