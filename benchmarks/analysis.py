@@ -101,14 +101,14 @@ def cell(numbers: list[int]) -> dict:
 
 def all_in_one(release: Path, output: Path) -> None:
     """JSON lines to all tables without storing the runs, as in Python."""
-    from lm_eval_safescale.analysis import TABLES, Study, about, make_tables, preset_named, write_tables
+    from lm_eval_safescale.analysis import COLUMNS, Study, about, make_tables, preset_named, write_tables
     from lm_eval_safescale.runs import import_release
 
     study = Study(import_release(release))
     preset = preset_named("default")
     tables, failed = make_tables(study, preset)
     assert not failed, failed
-    write_tables(tables, about(study, preset.name), output, TABLES)
+    write_tables(tables, about(study, preset.name), output, COLUMNS)
 
 
 def plain_json(release: Path, _: Path) -> None:
