@@ -20,6 +20,8 @@ if TYPE_CHECKING:
 _K = TypeVar("_K")
 MOST_BYTES = 16_000_000
 """Of one response: more is no reply to anything asked here."""
+MOST_TOKENS = 2**31
+"""Of one response: what a server says beyond that is no count, and would fit no table."""
 LONGEST_WAIT = 60.0
 SHOWN = 200
 LEAST_KEY = 8
@@ -182,7 +184,7 @@ def token_counts(response: Mapping[str, Any]) -> dict[str, int]:
     """What an OpenAI-compatible response says of tokens, as far as it is numbers."""
     usage = response.get("usage")
     counts = usage if isinstance(usage, dict) else {}
-    return {name: value for name, value in counts.items() if type(value) is int and value >= 0}
+    return {name: value for name, value in counts.items() if type(value) is int and 0 <= value < MOST_TOKENS}
 
 
 def whole(text: str) -> str:

@@ -13,6 +13,8 @@ from functools import lru_cache
 
 from lm_eval_safescale.reading.cleaning import clean
 
+LONGEST_SENTENCE = 2000
+"""Characters up to which the end of a sentence is looked for: a reply that repeats itself to its limit has none."""
 _WRAP = r"[\s\"'(\[{<:=]{0,6}"
 _FILL = (
     r"(?:(?:most likely|likely|probably|clearly|definitely|therefore|thus|still|indeed|the|la|der|die|das|il|le|"
@@ -212,7 +214,7 @@ def _is_blocked(text: str, start: int, end: int) -> bool:
     before = text[max(0, start - 300) : start]
     clause = max((found.end() for found in _CLAUSE_END.finditer(before)), default=0)
     sentence = max((found.end() for found in _SENTENCE_END.finditer(before)), default=0)
-    stop = _SENTENCE_END.search(text, end)
+    stop = _SENTENCE_END.search(text, end, end + LONGEST_SENTENCE)
     asks = stop is not None and stop[0] == "?"
     supposes = _SUPPOSED.search(before[sentence:] + text[start:end])
     denies = _BLOCKED.search(before[clause:] + text[start:end]) or _DENIED_AFTER.match(text, end)

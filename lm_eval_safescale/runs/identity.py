@@ -18,6 +18,8 @@ HOW_FAST = frozenset({
 })  # fmt: skip
 """Arguments of a model that say where and how fast it answers, or how much fits, and not what: they may change between two starts. A
 context that depends on the window is told apart by its fingerprint."""
+HOLD_FILES = ("model", "pretrained", "peft", "delta", "lora_local_path", "tokenizer")
+"""Arguments that may name files whose contents make an answer."""
 ANSWERING = ("draws", "temperature", "max_answer_tokens", "reasoning", "reader")
 """Settings that make an answer; those that make a context show in the prompt."""
 WEIGHTS = (".safetensors", ".bin", ".gguf", ".pt", ".pth")
@@ -39,15 +41,11 @@ def identity_of(
     prompt
         Fingerprint of the prompt's template.
     """
-    name = args.get("pretrained") or args.get("model")
     own = {key: value for key, value in args.items() if key not in HOW_FAST}
-    folder = Path(str(name)) if name else None
-    if folder is not None and folder.exists():
-        own = {
-            **own,
-            "pretrained" if args.get("pretrained") else "model": folder.resolve().name,
-            "files": fingerprint_of(folder),
-        }
+    for key in HOLD_FILES:
+        if args.get(key) and (path := path_of(str(args[key]))) is not None:
+            own[key] = path.resolve().name
+            own["files" if key in ("pretrained", "model") else f"{key}_files"] = fingerprint_of(path)
     return {
         "model": {"backend": backend, **own},
         "dataset": {key: about[key] for key in ("name", "fingerprint")},
@@ -55,6 +53,14 @@ def identity_of(
         "prompt_template": prompt,
         "seed": seed,
     }
+
+
+def path_of(name: str) -> Path | None:
+    """The file or folder of that name; None where there is none, or the name can be none (a model's on a hub or a server)."""
+    try:
+        return Path(name) if Path(name).exists() else None
+    except OSError:  # too long, or behind a folder that cannot be read
+        return None
 
 
 def fingerprint_of(folder: Path) -> str:

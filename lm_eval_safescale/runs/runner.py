@@ -5,18 +5,18 @@ from __future__ import annotations
 import hashlib
 import random
 import time
-from collections import defaultdict
+from collections import Counter, defaultdict
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from datetime import UTC, datetime
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Literal
 
 from lm_eval_safescale import __version__
 from lm_eval_safescale.errors import SafescaleError
-from lm_eval_safescale.plugins import plugins
+from lm_eval_safescale.plugins import Part, plugins
 from lm_eval_safescale.records import Status
-from lm_eval_safescale.runs.identity import identity_of
+from lm_eval_safescale.runs.identity import identity_of, path_of
 from lm_eval_safescale.runs.journal import Draw, Journal, Line, read_lines, size_of
 from lm_eval_safescale.runs.store import JOURNAL, known_of_model, write_runs
 from lm_eval_safescale.runs.table import Runs, about_dataset, in_order, items_of
@@ -63,7 +63,8 @@ class Model:
     def shown(self) -> str:
         """The name in tables."""
         given = str(self.args.get("pretrained") or self.args.get("model") or self.backend)
-        return self.name or (Path(given).resolve().name if Path(given).exists() else given)
+        path = None if self.name else path_of(given)
+        return self.name or (path.resolve().name if path is not None else given)
 
 
 @dataclass(slots=True)
@@ -157,9 +158,7 @@ def run(
     load_settings({name: value for name, value in (metadata or {}).items() if name != "seed"}, strict=True)
     args = without_secrets(model.args)
     given = {**model.args, **(metadata or {})}
-    asked = [Asked(plugins().find("condition", name), given) for name in dict.fromkeys(conditions)]
-    if not asked:
-        raise SafescaleError("no conditions named")
+    asked = [Asked(part, given) for part in conditions_named(conditions)]
     data, settings = asked[0].task.data, asked[0].task.settings
     about = about_dataset(data)
     identity = identity_of(model.backend, args, settings, about, asked[0].task.template.fingerprint, backends.first_seed(given))
@@ -191,6 +190,20 @@ def run(
         runs = runs_of(journal, items_of(data), about, model)
         write_runs(runs, folder)
         return Report(runs, standing, asking.failures(), journal.damaged)
+
+
+def conditions_named(names: Iterable[str]) -> list[Part]:
+    """Registered conditions, each once; SafescaleError for none, or for two whose answers would stand under one name."""
+    parts = {part.full_name: part for part in (plugins().find("condition", name) for name in names)}
+    if not parts:
+        raise SafescaleError("no conditions named")
+    for name, number in Counter(part.name for part in parts.values()).items():
+        if number > 1:
+            twins = " and ".join(full for full, part in parts.items() if part.name == name)
+            raise SafescaleError(
+                f"{twins}: answers would stand under the one name {name}; ask each in a folder of its own (-o)"
+            )
+    return list(parts.values())
 
 
 @dataclass
@@ -283,6 +296,10 @@ class _Asking:
     def _take(self, heard: Heard, *, timed: bool) -> None:
         request = heard.request
         self.standing.seconds = time.monotonic() - self._began
+        if heard.texts is not None and len(heard.texts) != len(request.draws):
+            heard = replace(
+                heard, texts=None, error=f"the backend gave {len(heard.texts)} texts for {len(request.draws)} draws"
+            )
         if heard.texts is None:
             self._fail(request.condition, request.question_id, request.draws, heard.error)
             if heard.refused and (self.standing.done or self.standing.known):  # it is this request alone
@@ -296,6 +313,11 @@ class _Asking:
                     "kept, and the same command goes on from there"
                 )
         else:
+            if not self._known[request.condition, request.question_id].isdisjoint(request.draws):
+                raise SafescaleError(
+                    f"the backend answered item {request.question_id} under {request.condition} twice; which answer is whose "
+                    "cannot be known"
+                )
             self._failures_in_a_row.clear()
             line = self._line(heard, timed=timed)
             self.journal.write(line)
@@ -395,7 +417,13 @@ def runs_of(journal: Journal, items: Any, about: Mapping[str, Any], model: Model
     import polars as pl
 
     rows: list[dict[str, Any]] = []
-    for line in read_lines(journal.folder)[0]:
+    lines, _ = read_lines(journal.folder)
+    if sum(len(line.draws) for line in lines) < sum(len(line.draws) for line in journal.lines):
+        raise SafescaleError(
+            f"{journal.folder}: answers that were there are gone: it was moved, or files of it were removed, while the run was under way. "
+            "Put it back, and the same command goes on from there"
+        )
+    for line in lines:
         shared = {name: getattr(line, name) for name in OF_REQUEST}
         first = line.draws[0].draw if line.draws else 0
         rows += [

@@ -194,6 +194,7 @@ def test_tokens_are_those_that_the_server_counted(server):  # noqa: F811
     heard = heard_of(server, says("C", usage=usage))
     assert (heard.texts, heard.prompt_tokens, heard.completion_tokens) == (("C",), 321, (7,))
     assert heard_of(server, says("C", usage={"prompt_tokens": None, "completion_tokens": "7"})).completion_tokens == (None,)
+    assert heard_of(server, says("C", usage={"prompt_tokens": 10**30})).prompt_tokens is None
     assert heard_of(server, says("C")).prompt_tokens is None
     assert heard.latency_s > 0
 

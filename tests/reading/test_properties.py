@@ -97,6 +97,17 @@ def test_a_hostile_length_takes_no_hostile_time(unit):
     assert time.process_time() - start < 60  # seconds; quadratic growth would take many minutes
 
 
+@pytest.mark.parametrize("unit", ["answer is ", '{"answer":"A"},', "Answer: ("])
+def test_the_time_of_reading_grows_with_the_length_and_not_with_its_square(unit):
+    def seconds(length):
+        start = time.process_time()
+        read_answer(unit * (length // len(unit)), OPTIONS)
+        return time.process_time() - start
+
+    seconds(1000)
+    assert seconds(240_000) < 20 * min(seconds(30_000), seconds(30_000))  # 8 times is linear, 64 times the square
+
+
 @pytest.mark.parametrize(
     ("prompt", "opened"),
     [("...<think>\n", True), ("<|assistant|><unused94>", True), ("<think></think>\n\n", False), ("", False)],

@@ -179,6 +179,15 @@ def test_a_model_of_other_files_is_another(model, change):
     assert fingerprint_of(model) != before
 
 
+@pytest.mark.parametrize("name", ["peft", "delta", "lora_local_path", "tokenizer"])
+def test_an_adapter_or_tokenizer_of_other_files_is_another_model(model, tmp_path, name):
+    before = identified({"pretrained": "m", name: str(model)})
+    moved = model.rename(tmp_path / "model")
+    assert identified({"pretrained": "m", name: str(moved)}) == before
+    (moved / "config.json").write_text('{"a": 2}')
+    assert identified({"pretrained": "m", name: str(moved)}) != before
+
+
 def test_a_retraining_of_one_part_of_the_weights_is_seen(model):
     weights = model / "sub" / "weights.safetensors"
     before, content = fingerprint_of(model), bytearray(weights.read_bytes())

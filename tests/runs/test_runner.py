@@ -4,12 +4,14 @@ from __future__ import annotations
 
 import json
 import time
+from dataclasses import replace
 
 import polars as pl
 import pytest
 
 from lm_eval_safescale.errors import SafescaleError
 from lm_eval_safescale.harness import engines
+from lm_eval_safescale.plugins import Plugin, plugins
 from lm_eval_safescale.runs import open_runs, runner
 from lm_eval_safescale.runs.journal import Journal, read_lines, read_run
 
@@ -167,6 +169,19 @@ def test_the_running_rates_are_those_of_the_table(go):
     assert [getattr(again.standing, name) for name in rates] == [getattr(report.standing, name) for name in rates]
 
 
+def test_two_conditions_of_one_name_never_share_a_folder(go, folder, monkeypatch):
+    known = plugins()
+    twin = replace(known.find("condition", "conflict"), name="clean", package="another")
+    monkeypatch.setattr(known, "found", [*known.found, Plugin("another", "1", "", lambda: None, [twin])])
+    fails(go, "lm-eval-safescale/clean and another/clean", conditions=("lm-eval-safescale/clean", "another/clean"))
+    assert not folder.exists()
+    assert go(conditions=("another/clean", "Another/Clean")).standing.of == 20
+
+
+def test_a_name_of_a_model_may_be_longer_than_that_of_a_file(go):
+    assert go(args={"pretrained": "x" * 5000}, name="").runs.models == ("x" * 5000,)
+
+
 def test_unlabelled_data_has_no_high_risk_in_its_progress(go):
     assert go(labelled=False).standing.high_risk is None
 
@@ -321,6 +336,39 @@ def test_an_engine_that_forgets_a_request_is_found_out(go, monkeypatch):
     assert report.runs.answers.height == 40
 
 
+@pytest.mark.parametrize("change", [lambda texts: texts[:-1], lambda texts: (*texts, "C")], ids=["fewer", "more"])
+def test_texts_that_are_not_one_for_each_draw_are_given_to_none(go, folder, tmp_path, monkeypatch, change):
+    go(tmp_path / "whole")
+    answer = engines.BatchEngine.answer
+
+    def mixed(self, batches, *, alone=False):
+        for heard in answer(self, batches, alone=alone):
+            odd = heard.request.question_id == "q2" and not heard.request.is_greedy
+            yield replace(heard, texts=change(heard.texts)) if odd else heard
+
+    with monkeypatch.context() as broken:
+        broken.setattr(engines.BatchEngine, "answer", mixed)
+        report = go()
+    assert {name: list(items) for name, items in report.failures.items()} == {"closed_book": ["q2"], "clean": ["q2"]}
+    assert "texts for 3 draws" in report.failures["clean"]["q2"]
+    assert go().standing.done == 2 * DRAWS
+    assert table(folder).equals(table(tmp_path / "whole"))
+
+
+def test_an_engine_that_answers_twice_is_found_out(go, monkeypatch):
+    answer = engines.BatchEngine.answer
+    monkeypatch.setattr(
+        engines.BatchEngine,
+        "answer",
+        lambda self, batches, *, alone=False: (one for heard in answer(self, batches, alone=alone) for one in (heard, heard)),
+    )
+    fails(go, "answered item q0 under closed_book twice")
+    monkeypatch.undo()
+    monkeypatch.setattr(engines, "sys", seeded)
+    report = go()
+    assert report.standing.greedy == 2 * ITEMS
+
+
 # --- the folder -------------------------------------------------------------------------------------------------------------
 
 
@@ -335,6 +383,22 @@ def test_an_unfinished_folder_says_that_it_is_one_and_how_far(go, folder):
     (folder / "run.json").write_text(json.dumps(run))
     with pytest.raises(SafescaleError, match=f"an unfinished run, {stored} answers so far"):
         open_runs(folder)
+
+
+@pytest.mark.parametrize("what", ["the folder", "a file"])
+def test_answers_that_vanish_under_way_are_missed_and_not_left_out(go, folder, tmp_path, monkeypatch, what):
+    go(limit=2)
+    monkeypatch.setattr(runner._Asking, "_note_forgotten", lambda _: vanish())
+    there = folder if what == "the folder" else min((folder / "answers").iterdir())
+
+    def vanish():
+        there.rename(tmp_path / "elsewhere")
+
+    fails(go, "answers that were there are gone")
+    monkeypatch.undo()
+    monkeypatch.setattr(engines, "sys", seeded)
+    (tmp_path / "elsewhere").rename(there)
+    assert go().standing.done == 0
 
 
 def test_tables_that_a_later_start_went_beyond_say_so(go, folder):

@@ -14,6 +14,7 @@ from pydantic import BaseModel, ConfigDict, Field, JsonValue, ValidationError
 from lm_eval_safescale.datasets.problems import printable
 from lm_eval_safescale.errors import SafescaleError, reason_of
 from lm_eval_safescale.plugins import plugins
+from lm_eval_safescale.runs.identity import path_of
 from lm_eval_safescale.runs.runner import ALL_CONDITIONS, CONDITIONS
 from lm_eval_safescale.runs.sweep.jobs import Job
 from lm_eval_safescale.settings import load_settings
@@ -264,8 +265,8 @@ def _job(file: _File, entry: _Model, name: str, folder: Path, limit: int | None)
     args = {**file.defaults.model_args, **entry.model_args}
     if named := sorted({"pretrained", "model"} & set(args)):
         raise SafescaleError(f"model_args: {', '.join(named)} is the model's name, which stands under model")
-    here = Path(entry.model).expanduser()
-    args = {own: str(here.absolute()) if here.exists() else entry.model, **args}
+    here = path_of(str(Path(entry.model).expanduser()))
+    args = {own: str(here.absolute()) if here is not None else entry.model, **args}
     if backend == "vllm" and gpus > 1 and not PARALLEL & set(args):
         args["tensor_parallel_size"] = gpus
     metadata = {**file.metadata, **entry.metadata}
