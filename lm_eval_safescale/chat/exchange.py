@@ -8,7 +8,7 @@ import logging
 import ssl
 import time
 from collections.abc import Iterable, Iterator, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from itertools import islice
 from typing import TYPE_CHECKING, Any, TypeVar
 
@@ -51,7 +51,7 @@ class Response:
     seconds: float = 0.0
     """Wall time of the try that succeeded; of a failure, of all tries."""
     in_flight: int = 1
-    """Requests that were under way when this one was sent, itself included."""
+    """The most requests that were under way at a time while this one was, itself included."""
 
 
 @dataclass(frozen=True)
@@ -93,18 +93,19 @@ class Server:
 
         for chatty in ("httpx", "httpcore"):  # their lines hold addresses and headers
             logging.getLogger(chatty).setLevel(logging.WARNING)
-        waiting: set[asyncio.Task[tuple[_K, Response]]] = set()
+        waiting: dict[asyncio.Task[tuple[_K, Response]], int] = {}  # and the most that were under way beside it
         source = iter(bodies)
         limits = httpx.Limits(max_connections=self.concurrency)
         with asyncio.Runner() as runner:
             client = httpx.AsyncClient(headers=dict(self.headers), timeout=self.timeout, limits=limits, verify=self.verify)
 
-            async def sent(name: _K, body: Mapping[str, Any], in_flight: int) -> tuple[_K, Response]:
-                return name, await self._response(client, body, in_flight)
+            async def sent(name: _K, body: Mapping[str, Any]) -> tuple[_K, Response]:
+                return name, await self._response(client, body)
 
             async def send(some: Sequence[tuple[_K, Mapping[str, Any]]]) -> None:
                 for name, body in some:
-                    waiting.add(asyncio.create_task(sent(name, body, len(waiting) + 1)))
+                    waiting[asyncio.create_task(sent(name, body))] = 0
+                waiting.update({task: max(most, len(waiting)) for task, most in waiting.items()})
 
             try:
                 while True:
@@ -112,14 +113,15 @@ class Server:
                         runner.run(send(some))
                     if not waiting:
                         return
-                    done, _ = runner.run(_some_done(waiting))
-                    waiting -= done
+                    done, _ = runner.run(_some_done(set(waiting)))
+                    most = {task: waiting.pop(task) for task in done}
                     for task in done:
-                        yield task.result()
+                        name, response = task.result()
+                        yield name, replace(response, in_flight=most[task])
             finally:
-                runner.run(_ended(waiting, client))
+                runner.run(_ended(set(waiting), client))
 
-    async def _response(self, client: httpx.AsyncClient, body: Mapping[str, Any], in_flight: int) -> Response:
+    async def _response(self, client: httpx.AsyncClient, body: Mapping[str, Any]) -> Response:
         began, wait = time.monotonic(), self.backoff
         for tries_left in range(self.retries, -1, -1):
             started = time.monotonic()
@@ -130,13 +132,13 @@ class Server:
             except TimeoutError:
                 said, after = f"no response within {self.timeout:g} s", None
             except LastingError as error:
-                return Response(None, self._without_secret(str(error)), time.monotonic() - began, in_flight)
+                return Response(None, self._without_secret(str(error)), time.monotonic() - began)
             else:
-                return Response(content, "", time.monotonic() - started, in_flight)
+                return Response(content, "", time.monotonic() - started)
             if tries_left:
                 await asyncio.sleep(min(LONGEST_WAIT, wait if after is None else after))
                 wait *= 2
-        return Response(None, f"{self._without_secret(said)} ({self.retries + 1} tries)", time.monotonic() - began, in_flight)
+        return Response(None, f"{self._without_secret(said)} ({self.retries + 1} tries)", time.monotonic() - began)
 
     async def _posted(self, client: httpx.AsyncClient, body: Mapping[str, Any]) -> bytes:
         import httpx

@@ -11,7 +11,7 @@ import typer
 from rich.console import Console
 from rich.text import Text
 
-from lm_eval_safescale.cli.screen import complain
+from lm_eval_safescale.cli.screen import complain, counted
 from lm_eval_safescale.cli.table import Column, print_columns
 from lm_eval_safescale.datasets import printable
 from lm_eval_safescale.errors import SafescaleError
@@ -126,11 +126,6 @@ def _items(rows: Sequence[Mapping[str, Any]]) -> str:
 
 def _models(rows: Sequence[Mapping[str, Any]]) -> str:
     return counted(len(rows), "model")
-
-
-def counted(number: int, what: str) -> str:
-    """A number of things."""
-    return f"{number:,} {what}" + ("" if number == 1 else "s")
 
 
 def _with_interval(rows: Sequence[Mapping[str, Any]], name: str) -> str:

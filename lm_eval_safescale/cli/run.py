@@ -3,8 +3,10 @@
 from __future__ import annotations
 
 import os
+import re
+import shlex
 import time
-from collections import Counter
+from collections.abc import Mapping
 from datetime import timedelta
 from enum import StrEnum
 from pathlib import Path
@@ -13,7 +15,7 @@ from typing import TYPE_CHECKING, Annotated, Any
 import typer
 
 from lm_eval_safescale.cli.contexts import metadata_of
-from lm_eval_safescale.cli.screen import Progress, complain, say, working
+from lm_eval_safescale.cli.screen import Progress, complain, counted, say, working
 from lm_eval_safescale.errors import SafescaleError
 
 if TYPE_CHECKING:
@@ -23,6 +25,8 @@ EVERY = 30.0
 """Seconds between two lines of progress where no terminal shows it."""
 REFRESH = 0.2
 MOST_REASONS = 5
+TOO_LONG = "the prompt has"
+"""How reasons begin that a larger window would mend."""
 
 
 class Latency(StrEnum):
@@ -69,9 +73,10 @@ def run(
         if conditions.strip() == "all"
         else [each.strip() for each in conditions.split(",") if each.strip()]
     )
-    asked = runner.Model(model, _parsed(model_args), batch_size, device, name)
     try:
         with working("starting ...") as progress:
+            progress("starting ...", mark=True)  # the harness takes a second or more to import
+            asked = runner.Model(model, _parsed(model_args), batch_size, device, name)
             report = runner.run(
                 asked, output, wanted, metadata=given, chat_template=chat_template, limit=limit, latency=latency.value,
                 on_progress=_Told(progress),
@@ -80,7 +85,7 @@ def run(
         raise SafescaleError(
             f"interrupted; what was answered is kept in {output}, and the same command goes on from there"
         ) from None
-    _summary(report, output)
+    _summary(report, output, isolated=latency is Latency.ISOLATED)
     if report.failures:
         raise typer.Exit(1)
 
@@ -129,26 +134,45 @@ def describe(now: Standing) -> str:
     return ", ".join(parts)
 
 
-def _summary(report: Report, output: Path) -> None:
-    now, about = report.standing, report.runs.about
+def _summary(report: Report, output: Path, *, isolated: bool) -> None:
+    now, about, answers = report.standing, report.runs.about, report.runs.answers
     demo = " - DEMO: no clinical claim may rest on it" if about["dataset"].get("demo") else ""
-    say(f"{output}: {report.runs.answers.height:,} answers of {', '.join(report.runs.models)}{demo}", style="bold")
+    heard = int((answers["status"] != "error").sum())
+    lacking = f", {answers.height - heard:,} lacking" if heard < answers.height else ""
+    say(f"{output}: {counted(heard, 'answer')} of {', '.join(report.runs.models)}{lacking}{demo}", style="bold")
     seconds = f" in {timedelta(seconds=round(now.seconds))} ({now.rate:,.1f} a second)" if now.done else ""
     say(f"asked now    {now.done:,}{seconds}; {now.known:,} were there")
+    if isolated:
+        none = "none: the greedy answers of the sample were there before, with or without a latency"
+        say(f"latency      {counted(now.timed, 'answer') + ' timed one at a time' if now.timed else none}")
     if report.damaged:
-        say(f"torn         {report.damaged} lines of an earlier start were not whole, and asked again", style="yellow")
-    for row in _rates(report):
-        say(row)
+        say(
+            f"torn         {counted(report.damaged, 'line')} of an earlier start: what stood there counts as not asked",
+            style="yellow",
+        )
+    if heard:
+        for row in _rates(report):
+            say(row)
     for condition, items in report.failures.items():
-        reasons = Counter(items.values())
-        complain(f"{condition}: {len(items)} items without all their answers; they are errors, and not scored")
-        for reason, count in reasons.most_common(MOST_REASONS):
-            complain(f"  {count} times, for example {next(item for item, why in items.items() if why == reason)}: {reason}")
-        if len(reasons) > MOST_REASONS:
-            complain(f"  and {len(reasons) - MOST_REASONS} more reasons")
+        _say_failures(condition, items)
     if report.failures:
-        complain("The same command asks for them again.")
-    say(f"Next: safescale analyze {output} -o TABLES")
+        complain("The same command asks for them again, and for nothing else.")
+    if heard:
+        say(f"Next: safescale analyze {shlex.quote(str(output))} -o TABLES")
+
+
+def _say_failures(condition: str, items: Mapping[str, str]) -> None:
+    """Items that lack answers, those for the same reason together, whatever the numbers in it."""
+    complain(f"{condition}: {counted(len(items), 'item')} without all answers; they are errors, and not scored")
+    alike: dict[str, list[str]] = {}
+    for item, reason in items.items():
+        alike.setdefault(re.sub(r"\d[\d,.]*", "#", reason), []).append(item)
+    for names in sorted(alike.values(), key=len, reverse=True)[:MOST_REASONS]:
+        complain(f"  {counted(len(names), 'item')}, for example {names[0]}: {items[names[0]]}")
+        if items[names[0]].startswith(TOO_LONG):
+            complain("    a larger window would hold them: max_model_len (vllm) or max_length (hf) in --model_args")
+    if len(alike) > MOST_REASONS:
+        complain(f"  and {counted(len(alike) - MOST_REASONS, 'more reason')}")
 
 
 def _rates(report: Report) -> list[str]:
@@ -158,7 +182,8 @@ def _rates(report: Report) -> list[str]:
     lines = []
     for row in profile(report.runs).iter_rows(named=True):
         shown = [f"{label} {row[key]:.1%}" for key, label in SHOWN.items() if row[key] is not None]
-        lines.append(f"{row['condition']:<13}{row['n']} items: {', '.join(shown)}")
+        if shown:
+            lines.append(f"{row['condition']:<13}{counted(row['n'], 'item')}: {', '.join(shown)}")
     return lines
 
 

@@ -14,8 +14,8 @@ from lm_eval_safescale.harness.task import SafetyTask, TaskSetupError
 from lm_eval_safescale.plugins import Part
 from lm_eval_safescale.records import Context, Item, Reading
 
-LARGEST_SEED = 2**31 - 1
-"""Servers and generators take no larger one."""
+LARGEST_SEED, MOST_DRAWS = 2**31 - 1, 1000
+"""Servers and generators take no larger seed; settings take no more draws."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -62,7 +62,7 @@ class Heard:
     latency_s: float | None = None
     """Seconds that the request took: by the engine's clock from its start on it to the last token, else wall time."""
     concurrency: int | None = None
-    """Answers that were in the making when this one was asked, itself included."""
+    """The most answers that were in the making at a time while this one was, itself included."""
 
 
 class Asked:
@@ -150,7 +150,7 @@ class Asked:
         """The seed of draw 1: the same whenever and in whatever order items are asked, and another for each item."""
         seed = backends.first_seed(self.task.config.metadata)
         digest = hashlib.sha256(f"{seed}\n{self.name}\n{question_id}".encode()).digest()
-        return int.from_bytes(digest[:8]) % (LARGEST_SEED - self.task.settings.draws)
+        return int.from_bytes(digest[:8]) % (LARGEST_SEED - MOST_DRAWS)
 
     def item(self, question_id: str) -> Item:
         """An item."""

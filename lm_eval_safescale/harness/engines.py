@@ -170,9 +170,11 @@ class VllmEngine:
                 while sequences < room and (request := next(waiting, None)) is not None:
                     sequences += len(request.draws)
                     self._asked += 1
-                    one = _Flying(request, time.monotonic(), min(sequences, self._places), *self._generation(request))
+                    one = _Flying(request, time.monotonic(), *self._generation(request))
                     flying[str(self._asked)] = one
                     self._add(str(self._asked), one)
+                for one in flying.values():
+                    one.concurrency = max(one.concurrency, min(sequences, self._places))
                 if not flying:
                     return
                 for output in self._step():
@@ -218,16 +220,17 @@ class VllmEngine:
             raise model_failed(error) from error
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(slots=True)
 class _Flying:
     """A request that vLLM is at."""
 
     request: Request
     started: float
-    concurrency: int
     arguments: Mapping[str, Any]
     until: list[str]
     limit: int
+    concurrency: int = 0
+    """The most answers that were in the making at a time while it was."""
 
     def heard(self, output: Any, think_end_token: str | None) -> Heard:
         """vLLM's output, with texts as the harness gives them."""

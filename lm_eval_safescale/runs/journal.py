@@ -110,8 +110,8 @@ class Journal:
         self._lock = WriterLock(folder, self._on_beat)
         try:
             self.about: dict[str, Any] = {}
-            self._open(dict(_plain(identity)), dict(_plain(start)))
             self.lines, self.damaged = read_lines(folder, texts=False)
+            self._open(dict(_plain(identity)), dict(_plain(start)))
             self._shard = self._new_shard()
         except BaseException:
             self._lock.release()
@@ -240,9 +240,16 @@ class Journal:
         for leftover in (*self.folder.glob(f".{RUN}.*"), *self.folder.glob(".*.unfinished")):  # of starts that were killed
             leftover.unlink(missing_ok=True)
         there = read_run(self.folder) if (self.folder / RUN).exists() else None
-        if there is not None:
+        about: dict[str, Any] = {MARK: FORMAT, "identity": identity, "conditions": {}, "starts": []}
+        if there is not None and (self.damaged or any(line.draws for line in self.lines)):
             self._refuse_other(there["identity"], identity)
-        about = there or {MARK: FORMAT, "identity": identity, "conditions": {}, "starts": []}
+            about = there
+        elif there is not None:  # nothing was answered, so nothing binds: a typo in a model's name costs no folder
+            about["starts"] = there["starts"]
+            if there["identity"] != identity:
+                self.lines = []
+                for shard in _shards(self.folder):
+                    shard.unlink()
         about["starts"].append(start)
         self.about = about
         self._write_about()

@@ -86,6 +86,8 @@ class Standing:
     correct: int = 0
     high_risk: int | None = 0
     """None where the data has no labels."""
+    timed: int = 0
+    """Greedy answers since that were asked one at a time, for their latency."""
     what: str = ""
     """What is being done, before the first request."""
 
@@ -263,6 +265,7 @@ class _Asking:
             for request in sample:
                 for heard in self.engine.answer([[request]], alone=True):
                     self._take(heard, timed=True)
+                    self.standing.timed += heard.texts is not None
         for heard in self.engine.answer(self._batches()):
             self._take(heard, timed=not isolated)
         self._note_forgotten()

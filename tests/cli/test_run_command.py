@@ -53,9 +53,11 @@ def test_items_without_answers_are_listed_with_the_reason_and_the_exit_code_says
     said, code = run(faults={"silent": "image 3"})
     assert code == 1
     assert "6 FAILED" in said
-    assert "clean: 1 items without all their answers; they are errors, and not scored" in said
-    assert "1 times, for example q3: the backend gave nothing" in said
-    assert "The same command asks for them again." in said
+    assert "clean: 1 item without all answers; they are errors, and not scored" in said
+    assert "1 item, for example q3: the backend gave nothing" in said
+    assert "The same command asks for them again, and for nothing else." in said
+    assert ": 18 answers of " in said
+    assert ", 6 lacking" in said
     said, code = run()
     assert code == 0
     assert "asked now 6" in said
@@ -64,8 +66,13 @@ def test_items_without_answers_are_listed_with_the_reason_and_the_exit_code_says
 def test_prompts_that_are_too_long_are_said_with_their_sizes(run):
     said, code = run("--model_args", "max_length=20")
     assert code == 1
-    assert "closed_book: 4 items without all their answers" in said
+    assert "closed_book: 4 items without all answers" in said
     assert "tokens and the answer needs 10 more: too long for the window of 20" in said
+    assert "a larger window would hold them" in said
+    assert said.count("for example") == 2  # however the sizes differ, once for each condition
+    assert ": 0 answers of " in said
+    assert ", 24 lacking" in said
+    assert "Next" not in said
 
 
 def test_torn_lines_are_said(run, folder):
@@ -73,7 +80,7 @@ def test_torn_lines_are_said(run, folder):
     (shard,) = (folder / "answers").iterdir()
     shard.write_bytes(shard.read_bytes()[:-30])
     said, _ = run()
-    assert "torn 1 lines of an earlier start were not whole, and asked again" in said
+    assert "torn 1 line of an earlier start: what stood there counts as not asked" in said
 
 
 def test_an_interruption_is_a_sentence(run, folder):
@@ -108,6 +115,9 @@ def test_unlabelled_data_has_no_rates_of_harm(run):
 def test_options_reach_the_run(run, folder):
     said, code = run("--draws", "0", "--limit", "3", "--name", "mine", "--no-chat-template", "--latency", "isolated")
     assert code == 0, said
+    assert "latency 6 answers timed one at a time" in said
+    again, _ = run("--draws", "0", "--limit", "3", "--name", "mine", "--no-chat-template", "--latency", "isolated")
+    assert "latency none: the greedy answers of the sample were there before" in again
     answers = open_runs(folder).answers
     assert answers.height == 6
     assert answers["model"].unique().to_list() == ["mine"]

@@ -200,8 +200,15 @@ def test_vllm_counts_the_answers_that_are_made_at_a_time(places, draws, order):
     engine, _, _ = vllm_engine(order=order, places=places)
     heard = list(engine.answer([requests_of(item, draws) for item in range(3)]))
     assert all(1 <= each.concurrency <= places for each in heard)
+    together = min(places, 1 + draws) if int(places * (1 + QUEUED)) > 1 else 1
     first = next(each for each in heard if each.request == requests_of(0, draws)[0])
-    assert first.concurrency == 1
+    assert first.concurrency >= together  # its samples are asked with it
+
+
+def test_an_answer_asked_alone_has_no_other_beside_it():
+    engine, _, _ = vllm_engine()
+    alone = engine.answer([[requests_of(item, 0)[0]] for item in range(4)], alone=True)
+    assert [each.concurrency for each in alone] == [1, 1, 1, 1]
 
 
 def test_a_prompt_is_tokenised_once_for_its_greedy_answer_and_its_samples():

@@ -411,3 +411,16 @@ def test_a_start_that_is_refused_lets_go_of_the_lock(tmp_path):
             opened(tmp_path, seed=2)
     opened(tmp_path).close()
     assert len(json.loads((tmp_path / "run.json").read_text())["starts"]) == 2
+
+
+def test_a_folder_without_an_answer_is_bound_to_nothing(tmp_path):
+    with opened(tmp_path, model="typo") as journal:
+        journal.of_condition("clean", {"token_limit": 1})
+        journal.write(Line("clean", "q1", failed=[0], error="no such model"))
+    with opened(tmp_path, model="right") as journal:
+        assert journal.lines == []
+        assert len(journal.about["starts"]) == 2
+        journal.of_condition("clean", {"token_limit": 2})
+        journal.write(line("q1", 0))
+    with pytest.raises(SafescaleError, match=r'model: there "right", now "typo"'):
+        opened(tmp_path, model="typo")
