@@ -45,6 +45,12 @@ def test_the_sweep_of_a_killed_worker_is_complete(swept):
     assert "done, 2 tries" in ended.stdout
 
 
+def test_ray_puts_no_words_of_its_own_between_ours(swept):
+    _, ended, _, _ = swept
+    assert "raylet" not in ended.stdout + ended.stderr
+    assert "\x1b" not in ended.stdout + ended.stderr
+
+
 def test_what_failed_is_listed_and_costs_no_other_one(swept):
     folder, ended, _, _ = swept
     shown = " ".join(ended.stderr.split())

@@ -13,6 +13,10 @@ from lm_eval_safescale.runs.sweep.jobs import Job, Outcome, failed, lost, run_jo
 from lm_eval_safescale.runs.sweep.running import Stopwatch
 from lm_eval_safescale.settings import ENV_PREFIX
 
+QUIET = ("RAY_DEDUP_LOGS_SKIP_REGEX", "^A worker died or was killed while executing a task")
+"""Lines of Ray's that are left out; read when ray is imported. Whatever the level of logging, it would put a paragraph on each lost worker
+between our lines of progress, which say that too; the reason is kept in the outcome."""
+
 
 class RayExecutor:
     """A Ray cluster, or a Ray of its own on this machine.
@@ -29,6 +33,7 @@ class RayExecutor:
     """
 
     def __init__(self, address: str | None = None) -> None:
+        os.environ.setdefault(*QUIET)
         try:
             import ray
         except ImportError as error:
