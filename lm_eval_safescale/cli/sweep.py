@@ -14,6 +14,7 @@ import typer
 from lm_eval_safescale.cli.screen import Progress, complain, console, say, working
 from lm_eval_safescale.cli.table import Column, print_columns
 from lm_eval_safescale.errors import SafescaleError
+from lm_eval_safescale.words import counted
 
 if TYPE_CHECKING:
     from lm_eval_safescale.runs.sweep import Executor, Plan, Size, Standing, Sweep
@@ -109,21 +110,21 @@ class _Told:
 
 def describe(standings: Sequence[Standing]) -> str:
     """One line: how many models are done, which are running and how far, how many wait and have failed."""
-    counted = {
+    by_state = {
         state: [each for each in standings if each.state == state] for state in ("running", "waiting", "incomplete", "failed")
     }
-    running = [f"{each.job.name} {each.answers:,}" for each in counted["running"][:MOST_NAMED]]
-    if len(counted["running"]) > MOST_NAMED:
-        running.append(f"{len(counted['running']) - MOST_NAMED} more")
-    parts = [f"{sum(each.state == 'done' for each in standings)} of {len(standings)} models done"]
+    running = [f"{each.job.name} {each.answers:,}" for each in by_state["running"][:MOST_NAMED]]
+    if len(by_state["running"]) > MOST_NAMED:
+        running.append(f"{len(by_state['running']) - MOST_NAMED} more")
+    parts = [f"{sum(each.state == 'done' for each in standings)} of {counted(len(standings), 'model')} done"]
     if running:
         parts.append(f"running {', '.join(running)}")
-    if counted["waiting"]:
-        parts.append(f"{len(counted['waiting'])} waiting")
+    if by_state["waiting"]:
+        parts.append(f"{len(by_state['waiting'])} waiting")
     for state in ("incomplete", "failed"):
-        if counted[state]:
-            parts.append(f"{len(counted[state])} {state.upper()}")
-    return f"{'; '.join(parts)}; {sum(each.answers for each in standings):,} answers"
+        if by_state[state]:
+            parts.append(f"{len(by_state[state])} {state.upper()}")
+    return f"{'; '.join(parts)}; {counted(sum(each.answers for each in standings), 'answer')}"
 
 
 # --- at the end ---------------------------------------------------------------------------------------------------------

@@ -12,9 +12,11 @@ from hypothesis import strategies as st
 pytest.importorskip("polars")
 
 from lm_eval_safescale.analysis import load_panel
+from lm_eval_safescale.cli.sweep import describe
 from lm_eval_safescale.errors import SafescaleError
 from lm_eval_safescale.runs.journal import Journal
 from lm_eval_safescale.runs.sweep import Gpu, Load, Outcome, Size, plan_sweep, read_sweep, run_jobs, sweep_named
+from lm_eval_safescale.runs.sweep.jobs import lacking
 from lm_eval_safescale.runs.sweep.local import LocalExecutor
 from lm_eval_safescale.runs.sweep.plan import gpu_hours
 from lm_eval_safescale.runs.sweep.running import Standing
@@ -96,7 +98,8 @@ def test_all_conditions_are_the_six_of_the_protocol(tmp_path):
         ({"output": "o", "models": [{"model": "m", "gpus": -1}]}, "models, number 1 (m): gpus: -1; expected greater than or equal to 0"),
         ({"output": "o", "models": ["m"]}, "models, number 1: 'm'; expected"),
         ({"output": "o", "defaults": {"model_args": "a=b"}, "models": [{"model": "m"}]}, "defaults: model_args: 'a=b'; expected a mapping"),
-        ({"output": "o", "models": [{"model": "m"}, {"model": "other/M"}]}, "numbers 1 and 2, are both called m"),
+        ({"output": "o", "models": [{"model": "a/M"}, {"model": "b/M"}]}, "numbers 1 and 2, are both called M; give one of"),
+        ({"output": "o", "models": [{"model": "m"}, {"model": "other/M"}]}, "numbers 1 and 2, are called m and M, one folder on many"),
         ({"output": "o", "models": [{"model": "m", "name": "../m"}]}, "the name '../m' is also a folder's"),
         ({"output": "o", "models": [{"model": "m", "conditions": ["closed"]}]}, "models, number 1 (m): there is no condition"),
         ({"output": "o", "models": [{"model": "m", "conditions": "closed_book"}]}, "conditions: 'closed_book'; expected a list of"),
@@ -346,6 +349,17 @@ def test_jobs_wait_for_gpus_and_what_never_fits_waits_for_nothing(tmp_path):
     ((job, outcome),) = executor.wait(0)
     assert (job.name, outcome.state, outcome.again) == ("b", "failed", False)
     assert "needs 3 GPUs, and this machine has 2" in outcome.reason
+
+
+def test_one_is_not_said_in_the_plural(tmp_path):
+    (job,) = jobs_of(tmp_path, {"model": "a", "gpus": 1})
+    executor = LocalExecutor(1, gpus=[])
+    executor.start(job)
+    ((_, outcome),) = executor.wait(0)
+    assert "it needs 1 GPU, and" in outcome.reason
+    assert lacking({"clean": {"q1": "no text"}}) == "clean: 1 item without all answers, for example q1: no text"
+    assert lacking({"rag": {"q1": "no text", "q2": "no"}}).startswith("rag: 2 items without")
+    assert describe([Standing(job, answers=1)]) == "0 of 1 model done; 1 waiting; 1 answer"
 
 
 def test_a_folder_in_which_a_first_start_was_killed_at_once_is_no_foreign_one(tmp_path):

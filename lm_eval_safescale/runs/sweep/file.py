@@ -236,7 +236,7 @@ def _name(path: Path, number: int, entry: _Model) -> str:
     if not NAME.fullmatch(name):
         raise SafescaleError(
             f"{path}: models, number {number}: the name {_shown(name)} is also a folder's; expected letters, digits and . _ + - (give one "
-            "with name: ...)"
+            "with name: NAME)"
         )
     return name
 
@@ -244,12 +244,15 @@ def _name(path: Path, number: int, entry: _Model) -> str:
 def _refuse_twins(path: Path, file: _File) -> None:
     seen: dict[str, int] = {}
     for number, entry in enumerate(file.models, 1):
-        name = _name(path, number, entry).casefold()
-        if name in seen:
-            raise SafescaleError(
-                f"{path}: models, numbers {seen[name]} and {number}, are both called {name}; give one of them another name: ..."
+        name = _name(path, number, entry)
+        if (twin := seen.setdefault(name.casefold(), number)) != number:
+            before = _name(path, twin, file.models[twin - 1])
+            called = (
+                f"are both called {name}" if name == before else f"are called {before} and {name}, one folder on many a system"
             )
-        seen[name] = number
+            raise SafescaleError(
+                f"{path}: models, numbers {twin} and {number}, {called}; give one of them another name, with name: NAME"
+            )
 
 
 def _refuse_unknown(path: Path, only: Sequence[str], known: Mapping[str, object]) -> None:

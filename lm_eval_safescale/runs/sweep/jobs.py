@@ -18,6 +18,7 @@ import msgspec
 
 from lm_eval_safescale.errors import SafescaleError, reason_of
 from lm_eval_safescale.runs.journal import LOG
+from lm_eval_safescale.words import counted
 
 MOST_REASON = 2000
 """Characters of a reason; the log has all of it."""
@@ -118,7 +119,7 @@ def _run(job: Job, told: _Told) -> Outcome:
 
     finished = Finished(job)
     if answers := finished.answers:
-        print(f"all {answers:,} answers are there: the model is not loaded", flush=True)
+        print(f"nothing is left to ask ({counted(answers, 'answer')}): the model is not loaded", flush=True)
         return Outcome(state="done", answers=answers, of=answers)
     model = runner.Model(job.backend, job.model_args, job.batch_size, job.device, job.name)
     report = runner.run(
@@ -126,18 +127,19 @@ def _run(job: Job, told: _Told) -> Outcome:
         latency=job.latency, on_progress=told,
     )  # fmt: skip
     now = report.standing
-    reason = _lacking(report.failures)
+    reason = lacking(report.failures)
     if not reason:
         finished.note()
-    print(reason or f"{now.done:,} answers in {now.seconds:.0f} s; {now.known:,} were there", flush=True)
+    print(reason or f"{counted(now.done, 'answer')} in {now.seconds:.0f} s; {now.known:,} were there", flush=True)
     return Outcome(state="incomplete" if reason else "done", reason=reason, answers=now.known + now.done, of=now.of)
 
 
-def _lacking(failures: Mapping[str, Mapping[str, str]]) -> str:
+def lacking(failures: Mapping[str, Mapping[str, str]]) -> str:
+    """What lacks answers, by condition, with a reason each; empty if nothing does."""
     parts = []
     for condition, items in failures.items():
         item, why = next(iter(items.items()))
-        parts.append(f"{condition}: {len(items)} items without all their answers, for example {item}: {why}")
+        parts.append(f"{condition}: {counted(len(items), 'item')} without all answers, for example {item}: {why}")
     return "; ".join(parts)[:MOST_REASON]
 
 

@@ -16,6 +16,7 @@ import msgspec
 
 from lm_eval_safescale.runs.sweep.jobs import Job, Outcome, failed, lost
 from lm_eval_safescale.runs.sweep.running import Stopwatch
+from lm_eval_safescale.words import counted
 
 PATIENCE = 10.0
 """Seconds that a job has to end by itself when the sweep is interrupted."""
@@ -167,8 +168,8 @@ def gpus_here() -> list[str] | None:
 
 def _too_few(job: Job, there: int) -> str:
     return (
-        f"it needs {job.gpus} GPUs, and this machine has {there} to use; run it where there are enough, or set gpus (0 for a model "
-        "that runs on the processor)"
+        f"it needs {counted(job.gpus, 'GPU')}, and this machine has {there} to use; run it where there are enough, or set gpus (0 for a "
+        "model that runs on the processor)"
     )
 
 

@@ -12,6 +12,7 @@ from lm_eval_safescale.errors import SafescaleError, reason_of
 from lm_eval_safescale.runs.sweep.jobs import Job, Outcome, failed, lost, run_job
 from lm_eval_safescale.runs.sweep.running import Stopwatch
 from lm_eval_safescale.settings import ENV_PREFIX
+from lm_eval_safescale.words import counted
 
 QUIET = ("RAY_DEDUP_LOGS_SKIP_REGEX", "^A worker died or was killed while executing a task")
 """Lines of Ray's that are left out; read when ray is imported. Whatever the level of logging, it would put a paragraph on each lost worker
@@ -113,7 +114,7 @@ class RayExecutor:
             if wanted > most:
                 hint = " (0 for a model that runs on the processor)" if kind == "GPU" else ""
                 return (
-                    f"it needs {wanted} {kind}s on one machine, and the largest of the cluster has {most}; add a larger one, or set "
+                    f"it needs {counted(wanted, kind)} on one machine, and the largest of the cluster has {most}; add a larger one, or set "
                     f"{kind.lower()}s{hint}"
                 )
         return ""
