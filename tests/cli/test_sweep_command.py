@@ -179,7 +179,7 @@ def test_a_dry_run_loads_nothing_and_writes_nothing(environment, tmp_path):
     planned = sweep(environment, file, "--dry-run")
     assert planned.returncode == 0, planned.stderr
     cells = next(line for line in planned.stdout.splitlines() if "plain" in line).replace("│", " ").split()
-    assert cells[:4] == ["plain", "0", "8", "24"]  # GPUs, requests, answers
+    assert cells[:4] == ["plain", "0", "16", "24"]  # GPUs, requests, answers
     assert lines_of(tmp_path / "plain.loads") == []
     assert not (tmp_path / "out").exists()
 

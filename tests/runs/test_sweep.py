@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from pathlib import Path
+from types import SimpleNamespace
 
 import pytest
 import yaml
@@ -16,9 +17,10 @@ from lm_eval_safescale.cli.sweep import describe
 from lm_eval_safescale.errors import SafescaleError
 from lm_eval_safescale.runs.journal import Journal
 from lm_eval_safescale.runs.sweep import Gpu, Load, Outcome, Size, plan_sweep, read_sweep, run_jobs, sweep_named
+from lm_eval_safescale.runs.sweep.file import is_server
 from lm_eval_safescale.runs.sweep.jobs import lacking
 from lm_eval_safescale.runs.sweep.local import LocalExecutor
-from lm_eval_safescale.runs.sweep.plan import gpu_hours
+from lm_eval_safescale.runs.sweep.plan import gpu_hours, requests_of_item
 from lm_eval_safescale.runs.sweep.running import Standing
 
 BUNDLED = Path(__file__).resolve().parents[2] / "sweeps" / "radsafe-34.yaml"
@@ -188,11 +190,54 @@ def plan_of(tmp_path, model=None, size=Size(None, None), **over):  # noqa: B008
     return plan
 
 
-def test_a_plan_counts_items_times_conditions_and_one_and_k_answers_each(tmp_path):
+def test_a_plan_counts_one_and_k_answers_for_each_item_under_each_condition(tmp_path):
     plan = plan_of(tmp_path, conditions=["closed_book", "clean", "rag"])
-    assert (plan.requests, plan.answers) == (60 * 3, 60 * 3 * 21)
+    assert (plan.requests, plan.answers) == (60 * 3 * 2, 60 * 3 * 21)
     assert plan.answer_tokens == 60 * 3 * 21 * 10
     assert plan_of(tmp_path, {"model": "m", "metadata": {"reasoning": True}}).answer_limit == 4096
+
+
+@pytest.mark.parametrize("draws", [0, 1, 8, 20])
+@pytest.mark.parametrize("batch", [None, "1", "3", "auto"])
+@pytest.mark.parametrize(
+    "backend", ["vllm", "hf", "vllm-vlm", "local-completions", "openai-chat-completions", "sglang-generate"]
+)
+def test_a_plan_counts_the_requests_that_the_runner_makes(backend, batch, draws):
+    pytest.importorskip("lm_eval")
+    from lm_eval_safescale.harness.asking import Asked
+    from lm_eval_safescale.harness.engines import BatchEngine, VllmEngine
+    from lm_eval_safescale.harness.loading import default_batch_size
+    from lm_eval_safescale.harness.servers import ServerEngine
+    from lm_eval_safescale.plugins import plugins
+    from tests.harness.stub import StubLM
+
+    if backend.endswith(("completions", "generate")):
+        at_once = ServerEngine.draws_at_once
+    elif backend == "vllm":
+        at_once = VllmEngine.draws_at_once
+    else:
+        model = SimpleNamespace(batch_size=batch or default_batch_size(backend, object))
+        at_once = BatchEngine(model).draws_at_once
+    asked = Asked(plugins().find("condition", "closed_book"), {"dataset": "demo", "draws": draws})
+    asked.prepare(StubLM(), chat_template=False, limit=1)
+    made = list(asked.requests(asked.items[0], at_once=at_once))
+    assert requests_of_item(backend, batch, draws) == len(made)
+
+
+@pytest.mark.parametrize(
+    "backend", ["hf", "sglang", "sglang-generate", "local-completions", "anthropic-chat", "openai-completions", "litellm"]
+)
+def test_servers_are_told_by_their_names_as_by_their_classes(backend):
+    pytest.importorskip("lm_eval")
+    from lm_eval.api.registry import get_model
+
+    from lm_eval_safescale.harness import backends
+
+    try:
+        kind = get_model(backend)
+    except ImportError:
+        pytest.skip("not installed")
+    assert is_server(backend) == backends.is_server(kind)
 
 
 def test_prompt_tokens_are_a_quarter_of_the_bytes_of_the_prompts_themselves(tmp_path):
@@ -226,7 +271,7 @@ def test_gpu_hours_are_those_of_the_formula_by_hand():
     gpu = Gpu(flops=1e15, bytes_per_s=1e12, utilisation=0.5, at_once=100)
     reading = 2 * 8e9 * 1e6 / 5e14  # 32 s
     writing = 1000 * 100 / 100 * max(16e9 / 1e12, 2 * 8e9 * 100 / 5e14)  # 1,000 steps of 16 ms
-    hours = gpu_hours((Load("c", 50, 1000, 1_000_000),), 100, Size(8, None), gpu)
+    hours = gpu_hours((Load("c", 50, 100, 1000, 1_000_000),), 100, Size(8, None), gpu)
     assert hours == pytest.approx((reading + writing) / 3600)
     assert reading == pytest.approx(32)
     assert writing == pytest.approx(16)
@@ -235,7 +280,7 @@ def test_gpu_hours_are_those_of_the_formula_by_hand():
 @given(st.floats(0.1, 1000), st.integers(1, 10**9), st.integers(1, 10**4), st.integers(1, 30))
 def test_gpu_hours_grow_with_size_and_tokens_and_shrink_with_shared_prompts(billions, tokens, items, draws):
     def hours(size, prompt_tokens=tokens, shared=True):
-        return gpu_hours((Load("c", items, items * (1 + draws), prompt_tokens),), 10, size, Gpu(), shared=shared)
+        return gpu_hours((Load("c", items, 2 * items, items * (1 + draws), prompt_tokens),), 10, size, Gpu(), shared=shared)
 
     assert hours(Size(2 * billions, None)) > hours(Size(billions, None)) > 0
     assert hours(Size(billions, None), 2 * tokens) > hours(Size(billions, None))

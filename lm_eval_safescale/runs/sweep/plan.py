@@ -8,6 +8,7 @@ each token of all answers that are written at once (Kaplan et al. 2020, arXiv 20
 from __future__ import annotations
 
 import json
+import math
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from typing import Any
@@ -17,7 +18,7 @@ from lm_eval_safescale.datasets import Dataset
 from lm_eval_safescale.errors import SafescaleError
 from lm_eval_safescale.plugins import Part, plugins
 from lm_eval_safescale.prompts import load_prompt
-from lm_eval_safescale.runs.sweep.file import Gpu, Size, Sweep
+from lm_eval_safescale.runs.sweep.file import Gpu, Size, Sweep, is_server
 from lm_eval_safescale.runs.sweep.jobs import Job
 from lm_eval_safescale.settings import Settings, load_settings
 
@@ -33,6 +34,8 @@ class Load:
 
     condition: str
     items: int
+    requests: int
+    """`requests_of_item` for each."""
     answers: int
     prompt_tokens: int | None
     """Of all items' prompts, each once; None where it cannot be told."""
@@ -54,12 +57,12 @@ class Plan:
 
     @property
     def requests(self) -> int:
-        """Items x conditions."""
-        return sum(load.items for load in self.loads)
+        """Over all conditions."""
+        return sum(load.requests for load in self.loads)
 
     @property
     def answers(self) -> int:
-        """(1 + K) for each request."""
+        """1 + K for each item under each condition."""
         return sum(load.answers for load in self.loads)
 
     @property
@@ -101,6 +104,23 @@ def plan_sweep(sweep: Sweep, size_of: Callable[[str], Size]) -> list[Plan]:
         hours = gpu_hours(loads, settings.answer_tokens, size, sweep.gpu, shared=job.backend in SHARES_PREFILL)
         plans.append(Plan(job, loads, settings.answer_tokens, hours if job.gpus else None, tuple(_remarks(job, loads, size))))
     return plans
+
+
+def requests_of_item(backend: str, batch_size: str | None, draws: int) -> int:
+    """Requests by which an item gets its answers under one condition: one for the greedy one, and those for `draws` samples.
+
+    All samples are one request where the engine makes its own batches, one each where a server is asked, else as many as fit a batch.
+    """
+    if not draws:
+        return 1
+    if is_server(backend):
+        return 1 + draws
+    if backend.startswith(("vllm", "sglang")) and (backend == "vllm" or batch_size is None):
+        return 2
+    from lm_eval_safescale.harness.loading import FIXED_BATCH
+
+    size = batch_size or FIXED_BATCH
+    return 1 + math.ceil(draws / max(1, int(size))) if size.isdigit() else 2
 
 
 def gpu_hours(loads: tuple[Load, ...], answer_limit: int, size: Size, gpu: Gpu, *, shared: bool = True) -> float | None:
@@ -148,16 +168,17 @@ def _load(job: Job, name: str, settings: Settings, prompts: _Prompts) -> Load:
     data = prompts.data(settings)
     items = len(data) if job.limit is None else min(job.limit, len(data))
     answers = items * (1 + settings.draws)
+    requests = items * requests_of_item(job.backend, job.batch_size, settings.draws)
     try:
         if part.thing.evidence:
             prompts.data(settings, part.thing.evidence)  # it says which items lack it
         builder = assembly.builder_of(part, settings)
         if builder is not None and builder.thing.needs_model:
             each = part.thing.args.get("context_tokens") or settings.max_context_tokens or _window(job.model_args)
-            return Load(name, items, answers, None if each is None else items * each)
-        return Load(name, items, answers, prompts.tokens(part, data, settings, items))
+            return Load(name, items, requests, answers, None if each is None else items * each)
+        return Load(name, items, requests, answers, prompts.tokens(part, data, settings, items))
     except SafescaleError as error:
-        return Load(name, items, answers, None, f"{name}: {error}")
+        return Load(name, items, requests, answers, None, f"{name}: {error}")
 
 
 def _window(args: Mapping[str, Any]) -> int | None:
