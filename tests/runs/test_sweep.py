@@ -165,6 +165,17 @@ def test_the_bundled_sweep_asks_the_six_conditions_with_20_samples():
     assert {job.metadata["draws"] for job in sweep.jobs} == {20}
 
 
+def test_the_bundled_sweep_can_be_tried_on_the_demo_as_its_comment_says(monkeypatch):
+    (line,) = [line for line in BUNDLED.read_text(encoding="utf-8").splitlines() if "=demo" in line]
+    assigned = [word.split("=") for word in line.split() if word.endswith("=demo")]
+    assert {name for name, _ in assigned} == {"SAFESCALE_DATASET", "SAFESCALE_CORPUS"}
+    for name, value in assigned:
+        monkeypatch.setenv(name, value)
+    (plan,) = plan_sweep(read_sweep(BUNDLED, only=["Qwen3-4B"]), lambda _: Size(None, None))
+    assert {load.items for load in plan.loads} == {60}
+    assert plan.problems == ()
+
+
 def test_the_models_that_reason_in_the_paper_have_its_token_limit():
     reasoning = {job.name for job in read_sweep(BUNDLED).jobs if job.metadata.get("reasoning") == "on"}
     first = ("gpt-oss-", "Qwen3-4B", "Qwen3-8B", "Qwen3-14B", "Qwen3-32B", "gemma-4-", "DeepSeek-R1", "medgemma-27b")
