@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import hashlib
+import os
 from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
@@ -61,6 +62,17 @@ def path_of(name: str) -> Path | None:
         return Path(name) if Path(name).exists() else None
     except OSError:  # too long, or behind a folder that cannot be read
         return None
+
+
+def is_missing_path(name: str) -> bool:
+    """Whether a model's name can be nothing but a path, and there is nothing: /..., ./..., ../..., ~... or more than two parts.
+
+    ORG/NAME may be one on a hub, ORG/NAME/FILE.gguf a file there, and SCHEME://... elsewhere.
+    """
+    separators = name.count("/") + name.count("\\")
+    elsewhere = "://" in name or (separators == 2 and name.endswith(".gguf"))
+    is_path = name.startswith(("/", "\\", "./", ".\\", "../", "..\\", "~")) or (separators > 1 and not elsewhere)
+    return is_path and path_of(os.path.expanduser(name)) is None  # noqa: PTH111 - Path's raises for a user that there is not
 
 
 def fingerprint_of(folder: Path) -> str:

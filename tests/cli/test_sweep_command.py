@@ -55,6 +55,7 @@ def swept(environment, tmp_path_factory):
         {"model": "broken", "model_args": {"fails": "loading"}},
         {"model": "mortal", "gpus": 1, "model_args": {"dies_after": 9}},
         {"model": "huge", "gpus": 3},
+        {"model": "weights/of/none", "name": "gone"},
     ]
     file = write_sweep(folder / "sweep.yaml", models)
     return folder, file, sweep(environment, file, "--jobs", "2", "--retries", "1")
@@ -81,6 +82,13 @@ def test_a_failed_model_is_tried_as_often_as_told_and_one_that_cannot_be_run_not
     folder, _, _ = swept
     assert len(lines_of(folder / "broken.loads")) == 2
     assert lines_of(folder / "huge.loads") == []
+
+
+def test_a_folder_that_is_not_there_is_said_at_once_and_not_tried_again(swept):
+    _, _, ended = swept
+    assert "gone: failed: model weights/of/none: no such folder; expected" in " ".join(ended.stderr.split())
+    (row,) = [line for line in ended.stdout.splitlines() if "gone" in line]
+    assert row.replace("│", " ").split()[-1] == "failed"  # and no number of tries
 
 
 def test_a_killed_process_is_tried_again_and_nothing_is_lost_or_asked_twice(swept):

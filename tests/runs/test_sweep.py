@@ -277,6 +277,27 @@ def test_what_cannot_be_asked_is_said_and_the_rest_is_planned(tmp_path):
     assert plan.loads[0].prompt_tokens
 
 
+@pytest.mark.parametrize("model", ["/no/such", "./none", "../none", "~/none-such", "~no-such-user/m", "weights/ours/none"])
+def test_a_folder_that_is_not_there_is_a_problem_of_the_plan(tmp_path, model):
+    plan = plan_of(tmp_path, {"model": model, "name": "m"}, conditions=["closed_book"])
+    assert plan.problems == (
+        f"model {model}: no such folder; expected one with a model's files, or a name on the hub (ORG/NAME)",
+    )
+
+
+@pytest.mark.parametrize(
+    "model", ["gpt2", "org/name", "weights/ours", "org/name-GGUF/file.gguf", "org/name-GGUF:Q4_K_M", "s3://bucket/a/b"]
+)
+def test_a_name_that_may_be_one_on_a_hub_is_none(tmp_path, model):
+    assert plan_of(tmp_path, {"model": model, "name": "m"}, conditions=["closed_book"]).problems == ()
+
+
+def test_a_folder_that_is_there_and_a_server_s_own_names_are_none(tmp_path):
+    server = {"backend": "local-completions", "model_args": {"base_url": "http://h/v1/completions"}}
+    for model in ({"model": str(tmp_path)}, {"model": "/weights/of/the/server"} | server):
+        assert plan_of(tmp_path, {"name": "m"} | model, conditions=["closed_book"]).problems == ()
+
+
 def test_gpu_hours_are_those_of_the_formula_by_hand():
     # 8e9 parameters, 1e6 prompt tokens, 1,000 answers of at most 100 tokens, on a GPU of 1e15 operations/s (half used) and 1e12 bytes/s
     gpu = Gpu(flops=1e15, bytes_per_s=1e12, utilisation=0.5, at_once=100)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 import re
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
@@ -273,7 +274,7 @@ def _job(file: _File, entry: _Model, name: str, folder: Path, limit: int | None)
     args = {**file.defaults.model_args, **entry.model_args}
     if named := sorted({"pretrained", "model"} & set(args)):
         raise SafescaleError(f"model_args: {', '.join(named)} is the model's name, which stands under model")
-    here = path_of(str(Path(entry.model).expanduser()))
+    here = path_of(os.path.expanduser(entry.model))  # noqa: PTH111 - Path's raises for a user that there is not
     args = {own: str(here.absolute()) if here is not None else entry.model, **args}
     if backend == "vllm" and gpus > 1 and not PARALLEL & set(args):
         args["tensor_parallel_size"] = gpus

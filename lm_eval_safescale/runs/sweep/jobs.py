@@ -17,6 +17,7 @@ from typing import Any, Literal
 import msgspec
 
 from lm_eval_safescale.errors import SafescaleError, reason_of
+from lm_eval_safescale.runs.identity import is_missing_path
 from lm_eval_safescale.runs.journal import LOG
 from lm_eval_safescale.words import counted
 
@@ -113,10 +114,20 @@ def run_job(job: Job) -> Outcome:
     return outcome
 
 
+def refuse_missing_model(job: Job) -> None:
+    """SafescaleError if the model is a folder, and there is none: the hub's error for such a name is no help, nor is another try."""
+    name = str(job.model_args.get("pretrained", ""))
+    if is_missing_path(name):
+        raise SafescaleError(
+            f"model {name}: no such folder; expected one with a model's files, or a name on the hub (ORG/NAME)"
+        )
+
+
 def _run(job: Job, told: _Told) -> Outcome:
     from lm_eval_safescale.runs import runner
     from lm_eval_safescale.runs.sweep.finished import Finished
 
+    refuse_missing_model(job)
     finished = Finished(job)
     if answers := finished.answers:
         print(f"nothing is left to ask ({counted(answers, 'answer')}): the model is not loaded", flush=True)

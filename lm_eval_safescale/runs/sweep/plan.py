@@ -19,7 +19,7 @@ from lm_eval_safescale.errors import SafescaleError
 from lm_eval_safescale.plugins import Part, plugins
 from lm_eval_safescale.prompts import load_prompt
 from lm_eval_safescale.runs.sweep.file import Gpu, Size, Sweep, is_server
-from lm_eval_safescale.runs.sweep.jobs import Job
+from lm_eval_safescale.runs.sweep.jobs import Job, refuse_missing_model
 from lm_eval_safescale.settings import Settings, load_settings
 
 BYTES_OF_A_TOKEN = 4
@@ -54,6 +54,8 @@ class Plan:
     gpu_hours: float | None
     """None without a size or without GPUs."""
     remarks: tuple[str, ...] = ()
+    problem: str = ""
+    """Why nothing could be asked."""
 
     @property
     def requests(self) -> int:
@@ -77,8 +79,8 @@ class Plan:
 
     @property
     def problems(self) -> tuple[str, ...]:
-        """Why conditions could not be asked."""
-        return tuple(load.problem for load in self.loads if load.problem)
+        """Why the model, or conditions, could not be asked."""
+        return tuple(filter(None, (self.problem, *(load.problem for load in self.loads))))
 
 
 def plan_sweep(sweep: Sweep, size_of: Callable[[str], Size]) -> list[Plan]:
@@ -102,8 +104,17 @@ def plan_sweep(sweep: Sweep, size_of: Callable[[str], Size]) -> list[Plan]:
         said, known = sweep.sizes[job.name], size_of(job.name)
         size = Size(said.total or known.total, said.active or known.active)
         hours = gpu_hours(loads, settings.answer_tokens, size, sweep.gpu, shared=job.backend in SHARES_PREFILL)
-        plans.append(Plan(job, loads, settings.answer_tokens, hours if job.gpus else None, tuple(_remarks(job, loads, size))))
+        hours = hours if job.gpus else None
+        plans.append(Plan(job, loads, settings.answer_tokens, hours, tuple(_remarks(job, loads, size)), _missing(job)))
     return plans
+
+
+def _missing(job: Job) -> str:
+    try:
+        refuse_missing_model(job)
+    except SafescaleError as error:
+        return str(error)
+    return ""
 
 
 def requests_of_item(backend: str, batch_size: str | None, draws: int) -> int:
