@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import shlex
 import time
 from collections.abc import Callable, Sequence
 from datetime import timedelta
@@ -69,7 +70,7 @@ def sweep(
             raise SafescaleError(
                 f"interrupted; what was answered is kept in {asked.output}, and the same command goes on from there"
             ) from None
-    _print_results(standings)
+    _print_results(standings, asked.output)
     if any(standing.state != "done" for standing in standings):
         raise typer.Exit(1)
 
@@ -130,7 +131,7 @@ def describe(standings: Sequence[Standing]) -> str:
 # --- at the end ---------------------------------------------------------------------------------------------------------
 
 
-def _print_results(standings: Sequence[Standing]) -> None:
+def _print_results(standings: Sequence[Standing], output: Path) -> None:
     columns = [
         Column("model", [each.job.name for each in standings]),
         Column("conditions", [str(len(each.job.conditions)) for each in standings], "right"),
@@ -144,9 +145,8 @@ def _print_results(standings: Sequence[Standing]) -> None:
             complain(f"{each.job.name}: {each.state}: {each.reason}\n  log: {each.job.log}")
     if any(each.state != "done" for each in standings):
         complain("The same command tries them again; what was answered is kept.")
-    there = [each.job.folder for each in standings if each.state in ("done", "incomplete")]
-    if there:
-        say(f"Next: safescale analyze {' '.join(there[:2])}{' ...' if len(there) > 2 else ''} -o TABLES")
+    if any(each.state in ("done", "incomplete") for each in standings):
+        say(f"Next: safescale analyze {shlex.quote(str(output))}/* -o TABLES")
 
 
 # --- beforehand ---------------------------------------------------------------------------------------------------------

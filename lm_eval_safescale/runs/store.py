@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import json
 import os
+import shlex
 import uuid
 from collections.abc import Callable, Mapping, Sequence
 from contextlib import suppress
@@ -17,6 +18,7 @@ from typing import TYPE_CHECKING, Any
 from lm_eval_safescale.errors import SafescaleError, reason_of
 from lm_eval_safescale.runs.journal import is_run, size_of, sync_folder, unfinished_run
 from lm_eval_safescale.runs.table import Runs, in_order
+from lm_eval_safescale.words import counted
 
 if TYPE_CHECKING:
     import polars as pl
@@ -147,11 +149,22 @@ def refuse_other(folder: Path, imported: Mapping[str, Any], *, force: bool = Fal
 
 def refuse_runs(folder: Path) -> None:
     """SafescaleError if runs stand at `folder`: what is to be written there would take their about.json's place."""
+    if _holds_runs(folder):
+        raise SafescaleError(f"{folder}: runs stand there, and are kept; choose another folder with -o")
+
+
+def _holds_runs(folder: Path) -> bool:
     there: Any = {}
     with suppress(OSError, ValueError):
         there = json.loads((folder / ABOUT).read_text(encoding="utf-8"))
-    if MARK in there:
-        raise SafescaleError(f"{folder}: runs stand there, and are kept; choose another folder with -o")
+    return isinstance(there, dict) and MARK in there
+
+
+def _inside(folder: Path) -> list[Path]:
+    try:
+        return sorted(folder.iterdir())
+    except OSError:  # no folder, or none that may be read
+        return []
 
 
 def is_interrupted(folder: Path, also: Sequence[str] = ()) -> bool:
@@ -191,6 +204,11 @@ def _read_about(folder: Path) -> dict[str, Any]:
     if not path.is_file():
         if unfinished := unfinished_run(folder):
             raise SafescaleError(f"{folder}: {unfinished}")
+        if within := sum(_holds_runs(each) or is_run(each) for each in _inside(folder)):
+            raise SafescaleError(
+                f"{folder} itself holds no answers, but {counted(within, 'run')}, each in a folder of its own; name those: "
+                f"safescale analyze {shlex.quote(str(folder))}/* -o TABLES"
+            )
         what = f"no {ABOUT} in it" if folder.is_dir() else "no such folder"
         raise SafescaleError(f"{folder}: {what}; expected runs, as safescale run, import-release and import-lm-eval write them")
     try:

@@ -91,6 +91,11 @@ def test_a_folder_that_is_not_there_is_said_at_once_and_not_tried_again(swept):
     assert row.replace("│", " ").split()[-1] == "failed"  # and no number of tries
 
 
+def test_the_next_step_names_the_answers_of_all_models(swept):
+    folder, _, ended = swept
+    assert ended.stdout.splitlines()[-1] == f"Next: safescale analyze {folder / 'out'}/* -o TABLES"
+
+
 def test_a_killed_process_is_tried_again_and_nothing_is_lost_or_asked_twice(swept):
     folder, _, ended = swept
     assert len(lines_of(folder / "mortal.deaths")) == 1

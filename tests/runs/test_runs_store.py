@@ -121,6 +121,21 @@ def test_an_item_that_differs_between_folders_is_refused(tmp_path, make_runs, it
         open_runs(tmp_path / "a", tmp_path / "b")
 
 
+def test_a_folder_of_folders_of_runs_says_how_to_name_them(tmp_path, make_runs):
+    folder = tmp_path / "our runs"
+    write_runs(make_runs(ROWS), folder / "a")
+    (folder / "tables").mkdir()
+    (folder / "tables" / "about.json").write_text("[]")
+    with pytest.raises(SafescaleError) as refused:
+        open_runs(folder)
+    assert "our runs itself holds no answers, but 1 run, each in a folder of its own" in str(refused.value)
+    assert f"safescale analyze '{folder}'/* -o TABLES" in str(refused.value)
+    (folder / "b").mkdir()
+    (folder / "b" / "run.json").write_text("{}")  # one that is under way
+    with pytest.raises(SafescaleError, match="but 2 runs, each"):
+        open_runs(folder)
+
+
 def test_other_data_sets_are_refused_with_both_named(tmp_path, make_runs):
     write_runs(make_runs(ROWS), tmp_path / "a")
     write_runs(make_runs(OTHER, fingerprint="e" * 64), tmp_path / "b")
