@@ -2,15 +2,18 @@
 
 from __future__ import annotations
 
+import inspect
 import os
 import re
 import sys
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterable, Iterator, Mapping
 from contextlib import contextmanager
+from difflib import get_close_matches
+from pathlib import Path
 from typing import Any
 from urllib.parse import parse_qsl, urlsplit
 
-from lm_eval.api.registry import get_model
+from lm_eval.api.registry import get_model, model_registry
 from lm_eval.utils import simple_parse_args_string
 
 from lm_eval_safescale.errors import SafescaleError, reason_of
@@ -30,6 +33,11 @@ CONCURRENT = 32
 SECRETS = ("key", "secret", "password", "auth", "header")
 TEXT_TOKENS = frozenset({"add_bos_token", "think_end_token", "prefix_token", "image_token"})
 """Arguments that are named like a key and hold none."""
+LEAST = {"num_concurrent": 1, "timeout": 1, "max_retries": 0, "max_length": 2, "max_gen_toks": 1}
+"""Arguments of a server that are whole numbers, and the least that each can be."""
+OF_FILES = ("pretrained", "tokenizer", "peft", "delta", "lora_local_path")
+"""Arguments that may name a folder on this machine."""
+NO_SUCH_ARGUMENT = re.compile(r"unexpected keyword argument '(\w+)'")
 NO_MEMORY = re.compile(
     r"out of memory|outofmemory|not enough memory|cannot allocate memory|no available memory|kv cache", re.IGNORECASE
 )
@@ -60,11 +68,10 @@ def load_backend(name: str, args: Mapping[str, Any], *, batch_size: str | None =
     SafescaleError
         If there is no such backend, or it cannot be loaded.
     """
+    check_model_args(name, args)
     kind = _kind_of(name)
     if name.startswith("vllm"):
         os.environ.setdefault(*IN_ORDER)
-    if backends.is_server(kind):
-        check_server_args(name, args)
     try:
         with _hidden(UNSEARCHABLE):
             return kind.create_from_arg_obj(
@@ -72,7 +79,7 @@ def load_backend(name: str, args: Mapping[str, Any], *, batch_size: str | None =
             )
     except Exception as error:
         raise SafescaleError(
-            f"--model {name} cannot be loaded: {type(error).__name__}: {reason_of(error)}{memory_hint(error)}"
+            f"--model {name} cannot be loaded: {_entry_in(error, kind, args)}{type(error).__name__}: {reason_of(error)}{memory_hint(error)}"
         ) from error
 
 
@@ -105,18 +112,95 @@ def _kind_of(name: str) -> Any:
     try:
         return get_model(name)
     except Exception as error:
-        raise SafescaleError(f"--model {name}: {reason_of(error)}") from None
+        known = sorted(model_registry.keys())
+        if name in known:
+            raise SafescaleError(f"--model {name}: {reason_of(error)}") from None
+        hint = _did_you_mean(name, known) or "; expected for example hf, vllm, local-chat-completions or local-completions"
+        raise SafescaleError(f"--model {name}: lm_eval has no backend of that name{hint}") from None
 
 
-def check_server_args(name: str, args: Mapping[str, Any]) -> None:
-    """SafescaleError where a backend is unknown, or the arguments of a server hold a key or an address that takes no requests."""
-    if not backends.is_server(_kind_of(name)):
+def check_model_args(name: str, args: Mapping[str, Any]) -> None:
+    """Look at a model's arguments before anything is loaded or written.
+
+    Raises
+    ------
+    SafescaleError
+        If there is no such backend, if it has no model, or if a folder is named that is not there. Of a server, which would take any
+        argument without a word, also if it knows no such argument, if a number cannot be one, and where a key is given, or an address
+        that takes no requests.
+    """
+    kind = _kind_of(name)
+    known = _parameters(kind)
+    if backends.is_server(kind):
+        _check_server(name, args, known)
+        _check_folders({each: args[each] for each in ("tokenizer",) if each in args})  # the model lies with the server
         return
+    needed = known.get("pretrained")
+    if needed is not None and needed.default is needed.empty and not args.get("pretrained"):
+        raise SafescaleError(
+            f"--model_args without pretrained; expected pretrained=NAME_OR_FOLDER{_meant_by(args, known, 'pretrained')}"
+        )
+    _check_folders({each: args[each] for each in OF_FILES if each in args})
+
+
+def _parameters(kind: type) -> dict[str, inspect.Parameter]:
+    """What a backend can be given, by name: each class hands on to the next above it what it does not know itself."""
+    found: dict[str, inspect.Parameter] = {}
+    for each in kind.__mro__:
+        if "__init__" in vars(each):
+            for name, parameter in list(inspect.signature(each.__dict__["__init__"]).parameters.items())[1:]:
+                if parameter.kind not in (parameter.VAR_POSITIONAL, parameter.VAR_KEYWORD):
+                    found.setdefault(name, parameter)
+    return found
+
+
+def _meant_by(args: Mapping[str, Any], known: Iterable[str], name: str) -> str:
+    """The argument that was probably meant to be this one."""
+    near = get_close_matches(name, [each for each in args if each not in known], n=1, cutoff=0.7)
+    return f" (did you mean {name} for {near[0]}?)" if near else ""
+
+
+def _did_you_mean(name: str, known: Iterable[str]) -> str:
+    near = get_close_matches(name.casefold(), list(known), n=1, cutoff=0.6)
+    return f"; did you mean {near[0]}?" if near else ""
+
+
+def _check_folders(args: Mapping[str, Any]) -> None:
+    for name, value in args.items():
+        if not isinstance(value, str) or not value.startswith(("/", "./", "../", "~")):
+            continue  # a name on the hub, or a folder that cannot be told from one
+        if value.startswith("~"):
+            raise SafescaleError(f"--model_args {name}={value}: the backend does not know ~; write the whole path")
+        if not Path(value).exists():
+            raise SafescaleError(f"--model_args {name}={value}: no such folder or file")
+
+
+def _entry_in(error: BaseException, kind: type, args: Mapping[str, Any]) -> str:
+    """Which of the arguments an error is about, as far as its words tell; empty where they do not."""
+    said = str(error)
+    odd = NO_SUCH_ARGUMENT.search(said)
+    if odd is not None and odd[1] in args:
+        known = [each for each in _parameters(kind) if each != odd[1]]
+        return f"--model_args {odd[1]}: the backend knows no such argument{_did_you_mean(odd[1], known)}: "
+    quoted = set(re.findall(r"[`'\"]([^`'\"\s]+)[`'\"]", said))
+    named = [name for name, value in args.items() if name in quoted or (isinstance(value, str) and value in quoted)]
+    return f"--model_args {', '.join(named)}: " if named else ""
+
+
+def _check_server(name: str, args: Mapping[str, Any], known: Mapping[str, inspect.Parameter]) -> None:
     if secrets := [each for each in args if is_secret(each)]:
         raise SafescaleError(
             f"--model_args {', '.join(secrets)}: a key is read from the environment only (OPENAI_API_KEY), so that it is written nowhere; "
             "leave it out. A server that wants other headers can be asked through a proxy that adds them"
         )
+    for each in args:
+        if each not in known:
+            raise SafescaleError(f"--model_args {each}: --model {name} knows no such argument{_did_you_mean(each, known)}")
+    for each, least in LEAST.items():
+        if each in args and (type(args[each]) is not int or args[each] < least):
+            raise SafescaleError(f"--model_args {each}={args[each]}: expected a whole number from {least}")
+    if not args.get("model") and not args.get("pretrained") and not ("model" in known and known["model"].default):
+        raise SafescaleError("--model_args without model; expected model=NAME, by which the server knows the model")
     expected = f"http://HOST:8000/v1/{'chat/' if 'chat' in name else ''}completions"
     url = str(args.get("base_url") or "")
     if not url:

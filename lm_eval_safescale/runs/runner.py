@@ -155,9 +155,9 @@ def run(
     from lm_eval_safescale.harness import backends
     from lm_eval_safescale.harness.asking import Asked
     from lm_eval_safescale.harness.engines import engine_of
-    from lm_eval_safescale.harness.loading import check_server_args, load_backend, with_defaults, without_secrets
+    from lm_eval_safescale.harness.loading import check_model_args, load_backend, with_defaults, without_secrets
 
-    check_server_args(model.backend, model.args)  # before anything is written
+    check_model_args(model.backend, model.args)  # before anything is written
     load_settings({name: value for name, value in (metadata or {}).items() if name != "seed"}, strict=True)
     args = without_secrets(model.args)
     given = {**model.args, **(metadata or {})}

@@ -20,7 +20,7 @@ from lm_eval_safescale.harness import servers
 from lm_eval_safescale.harness.asking import Asked, Heard, Request
 from lm_eval_safescale.harness.loading import (
     CONCURRENT,
-    check_server_args,
+    check_model_args,
     is_secret,
     load_backend,
     with_defaults,
@@ -510,27 +510,63 @@ def test_a_key_in_an_address_is_not_written_down():
 def test_an_address_that_takes_no_requests_is_refused_with_one_that_does(name, url):
     """The harness posts to it as it is; completing it would ask another address than stock `lm_eval` does."""
     with pytest.raises(SafescaleError, match=r"base_url=.*expected for example http") as caught:
-        check_server_args(name, {"base_url": url, "model": "m"})
+        check_model_args(name, {"base_url": url, "model": "m"})
     assert str(caught.value).endswith(f"/v1/{BACKENDS[name]}")
 
 
 @pytest.mark.parametrize("name", ["local-chat-completions", "local-completions"])
 def test_an_address_is_needed(name):
     with pytest.raises(SafescaleError, match="without base_url"):
-        check_server_args(name, {"model": "m"})
+        check_model_args(name, {"model": "m"})
 
 
 @pytest.mark.parametrize(
     ("name", "args"),
     [
-        ("local-chat-completions", {"base_url": "http://host/v1/chat/completions"}),
-        ("local-chat-completions", {"base_url": "https://host/some/proxy?api-version=2"}),
-        ("openai-chat-completions", {}),
+        ("local-chat-completions", {"model": "m", "base_url": "http://host/v1/chat/completions"}),
+        ("local-chat-completions", {"pretrained": "/on/the/server", "base_url": "https://host/some/proxy?api-version=2"}),
+        ("openai-chat-completions", {"model": "m"}),
         ("dummy", {"header": "whatever", "base_url": "x"}),
     ],
 )
 def test_other_addresses_and_other_backends_are_left_alone(name, args):
-    check_server_args(name, args)
+    check_model_args(name, args)
+
+
+# --- other arguments --------------------------------------------------------------------------------------------------------
+
+
+@pytest.mark.parametrize(
+    ("given", "said"),
+    [
+        ({"num_concurent": 4}, "num_concurent: --model local-chat-completions knows no such argument; did you mean num_concurrent?"),
+        ({"max_retires": 4}, "did you mean max_retries?"),
+        ({"dataset": "demo"}, "dataset: --model local-chat-completions knows no such argument"),
+        ({"num_concurrent": 0}, "num_concurrent=0: expected a whole number from 1"),
+        ({"num_concurrent": "many"}, "num_concurrent=many: expected a whole number from 1"),
+        ({"num_concurrent": True}, "num_concurrent=True: expected"),
+        ({"timeout": 0.5}, "timeout=0.5: expected a whole number from 1"),
+        ({"timeout": 0}, "timeout=0: expected"),
+        ({"max_retries": -1}, "max_retries=-1: expected a whole number from 0"),
+        ({"max_length": "4k"}, "max_length=4k: expected"),
+        ({"model": ""}, "without model; expected model=NAME"),
+        ({"tokenizer": "./not/there"}, "tokenizer=./not/there: no such folder"),
+    ],
+)  # fmt: skip
+def test_an_argument_of_a_server_that_means_nothing_is_refused_before_anything_is_written(given, said, server, tmp_path):  # noqa: F811
+    """The harness takes any argument of a server without a word, and so it would become a part of what the answers are filed under."""
+    with pytest.raises(SafescaleError) as caught:
+        runner.run(runner.Model("local-chat-completions", arguments(server) | given), tmp_path / "runs", ["clean"])
+    assert said in str(caught.value)
+    assert not (tmp_path / "runs").exists()
+
+
+def test_every_argument_that_the_page_names_is_known(server):  # noqa: F811
+    given = {"num_concurrent": 1, "timeout": 1, "max_retries": 0, "max_length": 4096, "verify_certificate": False, "seed": 7}
+    for name in BACKENDS:
+        check_model_args(
+            name, arguments(server, name) | given | {"ca_cert_path": "x", "tokenized_requests": False, "eos_string": ""}
+        )
 
 
 @pytest.mark.parametrize("content", [None, "no certificate"])
