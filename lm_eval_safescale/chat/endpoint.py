@@ -30,7 +30,8 @@ class Endpoint:
     timeout
         Seconds until a request without a response counts as lost.
     retries
-        Further tries after connection errors, timeouts and the statuses 429 and 5xx; no others are tried again.
+        Further tries after connection errors, timeouts and the status 5xx. A rate limit (429) has a patience of its own: 15 minutes of
+        waits. Nothing else is tried again.
     backoff
         Seconds before the first of them; doubled each time, up to 60. A server's `Retry-After` goes before.
     seed

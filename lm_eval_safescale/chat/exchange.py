@@ -23,6 +23,12 @@ MOST_BYTES = 16_000_000
 MOST_TOKENS = 2**31
 """Of one response: what a server says beyond that is no count, and would fit no table."""
 LONGEST_WAIT = 60.0
+LIMIT_PATIENCE = 900.0
+"""Seconds of waiting for a rate limit (429) to pass, of one request; no fault of the server, so it is not counted as a retry."""
+LEAST_WAIT = 1.0
+"""What each of these waits counts for at least, so that there are not more than 900 tries where the server asks for none."""
+NO_CREDIT = b"insufficient_quota"
+"""OpenAI's word, sent with 429 though no waiting helps."""
 SHOWN = 200
 LEAST_KEY = 8
 """Characters: what is shorter is no secret (servers without keys are given `EMPTY` or the like), and may be a word of a reply."""
@@ -31,9 +37,9 @@ LEAST_KEY = 8
 class _MayPass(Exception):
     """A failure that may be gone at the next try."""
 
-    def __init__(self, said: str, after: float | None = None) -> None:
+    def __init__(self, said: str, after: float | None = None, *, limited: bool = False) -> None:
         super().__init__(said)
-        self.after = after
+        self.after, self.limited = after, limited
 
 
 class LastingError(Exception):
@@ -71,7 +77,8 @@ class Server:
     timeout
         Seconds until a request without a response counts as lost.
     retries
-        Further tries after connection errors, timeouts and the statuses 429 and 5xx; no others are tried again.
+        Further tries after connection errors, timeouts and the status 5xx. A rate limit (429) has a patience of its own: 15 minutes of
+        waits. Nothing else is tried again.
     backoff
         Seconds before the first of them; doubled each time, up to 60. A server's `Retry-After` goes before.
     verify
@@ -123,22 +130,29 @@ class Server:
 
     async def _response(self, client: httpx.AsyncClient, body: Mapping[str, Any]) -> Response:
         began, wait = time.monotonic(), self.backoff
-        for tries_left in range(self.retries, -1, -1):
-            started = time.monotonic()
+        tries, tries_left, patience = 0, self.retries, LIMIT_PATIENCE
+        while True:
+            started, limited = time.monotonic(), False
+            tries += 1
             try:
                 content = await asyncio.wait_for(self._posted(client, body), self.timeout)
             except _MayPass as error:
-                said, after = str(error), error.after
+                said, after, limited = str(error), error.after, error.limited
             except TimeoutError:
                 said, after = f"no response within {self.timeout:g} s", None
             except LastingError as error:
                 return Response(None, self._without_secret(str(error)), time.monotonic() - began)
             else:
                 return Response(content, "", time.monotonic() - started)
-            if tries_left:
-                await asyncio.sleep(min(LONGEST_WAIT, wait if after is None else after))
-                wait *= 2
-        return Response(None, f"{self._without_secret(said)} ({self.retries + 1} tries)", time.monotonic() - began)
+            pause = min(LONGEST_WAIT, wait if after is None else after)
+            if limited:
+                patience -= max(LEAST_WAIT, pause)
+            else:
+                tries_left -= 1
+            if tries_left < 0 or patience < 0:
+                return Response(None, f"{self._without_secret(said)} ({tries} tries)", time.monotonic() - began)
+            await asyncio.sleep(pause)
+            wait = min(LONGEST_WAIT, 2 * wait)
 
     async def _posted(self, client: httpx.AsyncClient, body: Mapping[str, Any]) -> bytes:
         import httpx
@@ -155,8 +169,10 @@ class Server:
         except httpx.DecodingError as error:
             raise LastingError(f"a response that cannot be decoded: {reason_of(error)}") from error
         content = self._without_secret(received.decode("latin-1")).encode("latin-1")
-        if response.status_code == 429 or response.status_code >= 500:
-            raise _MayPass(f"HTTP {response.status_code}: {excerpt(content)}", _seconds(response.headers.get("retry-after")))
+        limited = response.status_code == 429 and NO_CREDIT not in content
+        if limited or response.status_code >= 500:
+            said, after = f"HTTP {response.status_code}: {excerpt(content)}", _seconds(response.headers.get("retry-after"))
+            raise _MayPass(said, after, limited=limited)
         if response.status_code != 200:
             raise LastingError(f"HTTP {response.status_code}: {excerpt(content)}")
         return content

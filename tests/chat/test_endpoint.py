@@ -176,7 +176,8 @@ def test_exactly_as_many_requests_as_allowed_are_in_flight(server, concurrency):
     st.lists(st.lists(st.sampled_from(["dropped", "500", "429", "junk", "400"]), max_size=4), max_size=12), st.integers(1, 8)
 )
 def test_whatever_fails_each_request_has_one_reply_of_its_own(server, faults, concurrency):
-    """Each request meets its own faults in order, then is answered. Three retries get it past three that may pass, and past no other."""
+    """Each request meets its own faults in order, then is answered. Three retries get it past three that may pass, and past no other; a
+    rate limit takes none of them."""
     met = [0] * len(faults)
     answers = {"dropped": drops, "500": fails(500), "429": fails(429), "junk": sends(b"junk"), "400": fails(400)}
 
@@ -191,11 +192,12 @@ def test_whatever_fails_each_request_has_one_reply_of_its_own(server, faults, co
     assert sorted(number for number, _ in replies) == list(range(len(faults)))
     for number, reply in replies:
         its = faults[number]
-        lasting = next((place for place, fault in enumerate(its[:4]) if fault in ("junk", "400")), None)
-        heard = lasting is None and len(its) <= 3
-        assert reply.text == (f"reply to {number}" if heard else None)
-        assert bool(reply.error) != heard
-        assert met[number] == (lasting + 1 if lasting is not None else min(len(its) + 1, 4))
+        lasting = [fault in ("junk", "400") for fault in its]
+        faulty = [its[: place + 1].count("dropped") + its[: place + 1].count("500") == 4 for place in range(len(its))]
+        end = next((place for place in range(len(its)) if lasting[place] or faulty[place]), None)
+        assert reply.text == (f"reply to {number}" if end is None else None)
+        assert bool(reply.error) == (end is not None)
+        assert met[number] == (len(its) if end is None else end) + 1
 
 
 # --- retries ------------------------------------------------------------------------------------------------------------
@@ -263,6 +265,28 @@ def test_waits_double_up_to_a_minute(server, waits):
     assert waits == [1.5, 3, 6, 12, 24, 48, 60, 60, 60]
     assert len(server.seen) == 10
     assert reply.error.endswith("(10 tries)")
+
+
+def test_a_rate_limit_outlasts_the_retries(server, waits):
+    answered(server, *[fails(429)] * 15, fails(500), says("there"))
+    assert ask(server, retries=1, backoff=1).text == "there"
+    assert waits == [1, 2, 4, 8, 16, 32, *[60] * 10]
+
+
+@pytest.mark.parametrize(("stated", "tries"), [("60", 16), ("30", 31), ("0", 901)])
+def test_a_rate_limit_that_never_passes_is_waited_for_a_quarter_of_an_hour(server, waits, stated, tries):
+    answered(server, fails(429, "slow down", Retry_After=stated))
+    reply = ask(server, retries=0)
+    assert "slow down" in reply.error
+    assert reply.error.endswith(f"({tries} tries)")
+    assert sum(waits) <= 900
+    assert len(server.seen) == tries
+
+
+def test_credit_that_is_used_up_does_not_come_back_by_waiting(server, waits):
+    answered(server, fails(429, "insufficient_quota"))
+    assert "insufficient_quota" in ask(server).error
+    assert len(server.seen) == 1
 
 
 @pytest.mark.parametrize(
