@@ -27,12 +27,13 @@ UNHEARD = {
     "500": (fails(500), 'HTTP 500: \'{"error": {"message": "status 500"}}\' (2 tries)'),
     "429": (fails(429, "slow down", Retry_After="0.01"), "slow down"),
     "400": (fails(400, "the prompt is too long"), "the prompt is too long"),
-    "key sent back": (fails(401, f"no such key: {KEY}"), "no such key: ***"),
+    "key sent back": (fails(400, f"no such key: {KEY}"), "no such key: ***"),
     "dropped": (drops, "RemoteProtocolError: Server disconnected"),
     "reset": (resets, "ReadError"),
     "cut": (cut, "RemoteProtocolError: peer closed connection"),
     "never answers": (keeps_silent, "no response within 1 s (2 tries)"),
-    "junk": (sends(b"<html>"), "no chat completion: '<html>'"),
+    "junk": (sends(b"junk"), "no chat completion: 'junk'"),
+    "a page for people": (sends(b"<html>"), "an HTML page, not a completion"),
     "content of parts": (says([{"type": "text", "text": "x"}]), "no text in the reply"),
 }
 """What is answered, for good, when the section on the first option is asked for; and what is said of it."""
@@ -194,14 +195,30 @@ def test_a_text_is_a_reply_however_bad_and_is_not_asked_for_again(server, tmp_pa
     assert read_contexts(tmp_path / "agentic.jsonl") == made
 
 
+def test_a_key_that_is_refused_midway_ends_the_build_and_its_steps_are_not_asked_again(server, tmp_path, items):  # noqa: F811
+    items = items("one", "two")
+    server.answer = lambda seen: fails(401, "who are you?") if FORMS["section"] in seen.prompt else reply(seen.prompt)
+    result = build(server, tmp_path)
+    assert result.exit_code == 1
+    assert "OPENAI_API_KEY" in str(result.exception)
+    assert "who are you?" in str(result.exception)
+    assert not (tmp_path / "agentic.jsonl").exists()
+    before = {seen.prompt for seen in server.seen if FORMS["section"] not in seen.prompt}
+    server.seen.clear()
+    server.answer = lambda seen: reply(seen.prompt)
+    assert build(server, tmp_path).exit_code == 0
+    assert before.isdisjoint(seen.prompt for seen in server.seen)
+    assert len(read_contexts(tmp_path / "agentic.jsonl").contexts) == len(items)
+
+
 def test_where_nothing_can_be_heard_no_file_is_written_and_the_reason_is_said(server, tmp_path, items):  # noqa: F811
     items = items("one", "two", "three")
-    server.answer = lambda seen: fails(401, "who are you?")
+    server.answer = lambda seen: fails(404, "who is that?")
     result = build(server, tmp_path)
     assert result.exit_code == 1
     assert "no report could be made" in str(result.exception)
-    assert "concepts: HTTP 401" in str(result.exception)
-    assert "who are you?" in str(result.exception)
+    assert "concepts: HTTP 404" in str(result.exception)
+    assert "who is that?" in str(result.exception)
     assert not (tmp_path / "agentic.jsonl").exists()
     server.answer = lambda seen: reply(seen.prompt)
     assert build(server, tmp_path).exit_code == 0

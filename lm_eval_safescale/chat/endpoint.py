@@ -9,7 +9,7 @@ from importlib.util import find_spec
 from math import inf
 from typing import Any
 
-from lm_eval_safescale.chat.exchange import LastingError, Response, Server, excerpt, token_counts, whole
+from lm_eval_safescale.chat.exchange import LastingError, Response, Server, check_let_in, excerpt, token_counts, unusable, whole
 from lm_eval_safescale.chat.model import ChatRequest, Message, Reply
 from lm_eval_safescale.errors import SafescaleError
 
@@ -37,7 +37,8 @@ class Endpoint:
     seed
         Sent with every request.
 
-    The key is read from the variable `OPENAI_API_KEY`, and never written anywhere.
+    The key is read from the variable `OPENAI_API_KEY`, and never written anywhere. Where the server refuses it, asking ends with a
+    SafescaleError.
     """
 
     batch = 1
@@ -68,6 +69,7 @@ class Endpoint:
         self._url = url if url.endswith("/chat/completions") else f"{url}/chat/completions"
         self._model, self._concurrency, self._timeout = str(model), int(concurrency), float(timeout)
         self._retries, self._backoff, self._seed = int(retries), float(backoff), seed
+        self._answered = False
         self.about: Mapping[str, Any] = {
             "backend": "endpoint",
             "base_url": _without_password(url),
@@ -87,6 +89,8 @@ class Endpoint:
         headers = {"Content-Type": "application/json"} | ({"Authorization": f"Bearer {key}"} if key else {})
         server = Server(self._url, headers, key, self._concurrency, self._timeout, self._retries, self._backoff)
         for number, response in server.exchange((number, self._body(request)) for number, request in enumerate(requests)):
+            check_let_in(response, answered=self._answered, keyed=bool(key))
+            self._answered |= response.content is not None
             yield number, _reply(response)
 
     def _body(self, request: ChatRequest) -> dict[str, Any]:
@@ -115,7 +119,7 @@ def _parsed(content: bytes) -> tuple[str, dict[str, int]]:
         message = response["choices"][0]["message"]
         text = message["content"] if message.get("content") is not None else ""
     except (ValueError, KeyError, IndexError, TypeError, AttributeError, RecursionError):
-        raise LastingError(f"no chat completion: {excerpt(content)}") from None
+        raise LastingError(unusable(content, "chat completion")) from None
     if not isinstance(text, str):
         raise LastingError(f"no text in the reply: {excerpt(content)}")
     return whole(text), token_counts(response)

@@ -12,7 +12,7 @@ from dataclasses import dataclass, replace
 from itertools import islice
 from typing import TYPE_CHECKING, Any, TypeVar
 
-from lm_eval_safescale.errors import reason_of
+from lm_eval_safescale.errors import SafescaleError, reason_of
 
 if TYPE_CHECKING:
     import httpx
@@ -29,6 +29,7 @@ LEAST_WAIT = 1.0
 """What each of these waits counts for at least, so that there are not more than 900 tries where the server asks for none."""
 NO_CREDIT = b"insufficient_quota"
 """OpenAI's word, sent with 429 though no waiting helps."""
+SPENT = "HTTP 429, and no credit left"
 SHOWN = 200
 LEAST_KEY = 8
 """Characters: what is shorter is no secret (servers without keys are given `EMPTY` or the like), and may be a word of a reply."""
@@ -169,7 +170,9 @@ class Server:
         except httpx.DecodingError as error:
             raise LastingError(f"a response that cannot be decoded: {reason_of(error)}") from error
         content = self._without_secret(received.decode("latin-1")).encode("latin-1")
-        limited = response.status_code == 429 and NO_CREDIT not in content
+        limited = response.status_code == 429
+        if limited and NO_CREDIT in content:
+            raise LastingError(f"{SPENT}: {excerpt(content)}")
         if limited or response.status_code >= 500:
             said, after = f"HTTP {response.status_code}: {excerpt(content)}", _seconds(response.headers.get("retry-after"))
             raise _MayPass(said, after, limited=limited)
@@ -196,6 +199,32 @@ def excerpt(content: bytes) -> str:
     """The beginning of a response, for an error message."""
     text = " ".join(content[: 4 * SHOWN].decode(errors="replace").split())
     return repr(text if len(text) <= SHOWN else text[: SHOWN - 3] + "...")
+
+
+def unusable(content: bytes, wanted: str) -> str:
+    """What is said of a response in which nothing was found that was wanted."""
+    if content[:SHOWN].lstrip().lower().startswith((b"<!doctype html", b"<html")):
+        return f"an HTML page, not a completion: is base_url right? It begins {excerpt(content)}"
+    return f"no {wanted}: {excerpt(content)}"
+
+
+def check_let_in(response: Response, *, answered: bool, keyed: bool) -> None:
+    """SafescaleError where a server lets nobody in with this key (401, or 403 before it has answered anything), or its credit is used up.
+
+    Parameters
+    ----------
+    answered
+        Whether the server has answered before: then 403 is of one request alone, say of a prompt that a filter in between holds back.
+    keyed
+        Whether a key was sent.
+    """
+    spent = response.error.startswith(SPENT)
+    if spent or response.error.startswith("HTTP 401") or (response.error.startswith("HTTP 403") and not answered):
+        why = "its credit is used up" if spent else "it refused the key" if keyed else "no key was sent"
+        raise SafescaleError(
+            f"the server answers nothing: {why}. A key is read from the variable OPENAI_API_KEY (of other providers, from theirs); set it, "
+            f"and give the same command again. The server said: {response.error}"
+        )
 
 
 def token_counts(response: Mapping[str, Any]) -> dict[str, int]:

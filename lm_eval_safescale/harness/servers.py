@@ -8,7 +8,7 @@ from collections.abc import Iterable, Iterator, Sequence
 from itertools import chain
 from typing import Any
 
-from lm_eval_safescale.chat.exchange import Response, Server, excerpt, token_counts, whole
+from lm_eval_safescale.chat.exchange import Response, Server, check_let_in, excerpt, token_counts, unusable, whole
 from lm_eval_safescale.errors import SafescaleError, reason_of
 from lm_eval_safescale.harness.asking import Heard, Request
 
@@ -34,9 +34,10 @@ class ServerEngine:
         self._backend = backend
         self._header, self._key = _header_of(backend)
         self._verify = _verify_of(backend)
+        self._answered = False
 
     def answer(self, batches: Iterable[Sequence[Request]], *, alone: bool = False) -> Iterator[Heard]:
-        """Answers as they come."""
+        """Answers as they come; SafescaleError where the server refuses the key."""
         backend = self._backend
         server = Server(
             backend.base_url,
@@ -50,6 +51,8 @@ class ServerEngine:
         )
         requests = chain.from_iterable(batches)
         for request, response in server.exchange((request, self._payload(request)) for request in requests):
+            check_let_in(response, answered=self._answered, keyed=bool(self._key))
+            self._answered |= response.content is not None
             yield self._heard(request, response)
 
     def _payload(self, request: Request) -> dict[str, Any]:
@@ -76,7 +79,7 @@ class ServerEngine:
         except _Withheld:
             return Heard(request, None, f"the server's content filter withheld the reply: {excerpt(response.content)}")
         except (ValueError, KeyError, TypeError, AttributeError, RecursionError):
-            return Heard(request, None, f"no completion: {excerpt(response.content)}")
+            return Heard(request, None, unusable(response.content, "completion"))
         if not isinstance(text, str):
             return Heard(request, None, f"no text in the reply: {excerpt(response.content)}")
         usage = token_counts(parsed)

@@ -229,7 +229,7 @@ def test_a_server_that_takes_for_ever_is_given_up_and_tried_again(server, fault,
     assert 1 <= reply.seconds < MOST_SECONDS
 
 
-@pytest.mark.parametrize("status", [201, 204, 301, 307, 400, 401, 403, 404, 409, 422])
+@pytest.mark.parametrize("status", [201, 204, 301, 307, 400, 404, 409, 422])
 def test_a_status_that_will_not_pass_is_not_tried_again(server, status, waits):
     body = b"" if status == 204 else b'{"error": {"message": "it is so"}}'
     answered(server, sends(body, status, Location="/elsewhere"))
@@ -284,8 +284,46 @@ def test_a_rate_limit_that_never_passes_is_waited_for_a_quarter_of_an_hour(serve
 
 
 def test_credit_that_is_used_up_does_not_come_back_by_waiting(server, waits):
-    answered(server, fails(429, "insufficient_quota"))
-    assert "insufficient_quota" in ask(server).error
+    answered(server, fails(429, f"You used it up. {300 * '.'} insufficient_quota"))
+    with pytest.raises(SafescaleError, match=r"credit is used up.*You used it up"):
+        ask(server)
+    assert len(server.seen) == 1
+
+
+# --- keys that are refused ----------------------------------------------------------------------------------------------
+
+
+@pytest.mark.parametrize("status", [401, 403])
+@pytest.mark.parametrize(("key", "why"), [(KEY, "it refused the key"), ("", "no key was sent")])
+def test_a_key_that_is_refused_ends_all_asking_in_the_words_of_the_server(server, status, key, why, monkeypatch):
+    monkeypatch.setenv("OPENAI_API_KEY", key)
+    answered(server, fails(status, f"not with {KEY}" if key else "who are you?"))
+    with pytest.raises(SafescaleError, match=rf"{why}.*OPENAI_API_KEY.*HTTP {status}.*(not with|who are you)") as caught:
+        list(model(server, concurrency=1).chat(requests(*"abcdefgh")))
+    assert KEY not in str(caught.value)
+    assert len(server.seen) <= 2
+
+
+def test_what_is_forbidden_among_answers_is_forbidden_to_one_request_alone(server):
+    server.answer = lambda seen: fails(403, "not this") if seen.prompt == "b" else says("x")
+    replies = dict(model(server, concurrency=1).chat(requests("a", "b", "c")))
+    assert [replies[0].text, replies[1].text, replies[2].text] == ["x", None, "x"]
+    assert "not this" in replies[1].error
+
+
+def test_a_key_that_ends_midway_leaves_the_replies_before_it(server):
+    server.answer = lambda seen: fails(401) if seen.prompt == "c" else says("x")
+    heard: list[str | None] = []
+    replies = model(server, concurrency=1).chat(requests("a", "b", "c"))
+    with pytest.raises(SafescaleError, match="OPENAI_API_KEY"):
+        heard.extend(reply.text for _, reply in replies)
+    assert heard == ["x", "x"]
+
+
+@pytest.mark.parametrize("page", [b"<html>Log in</html>", b"  \n<!DOCTYPE html><title>x</title>", b"<!doctype HTML>"])
+def test_a_page_for_people_asks_after_the_address(server, page):
+    answered(server, sends(page))
+    assert ask(server).error.startswith("an HTML page, not a completion: is base_url right? It begins '<")
     assert len(server.seen) == 1
 
 
@@ -308,7 +346,7 @@ def test_retry_after_goes_before_where_it_can_be_used_and_never_above_a_minute(s
 @pytest.mark.parametrize(
     "body",
     [
-        b"", b"null", b"[]", b"[[[", b"{}", b"0", b'"text"', b"<html>Bad gateway</html>", b"\xff\xfe\x00", b'{"choices": [',
+        b"", b"null", b"[]", b"[[[", b"{}", b"0", b'"text"', b"<p>Bad gateway", b"\xff\xfe\x00", b'{"choices": [',
         b"[" * 200_000, b'{"n": ' + b"9" * 5000 + b"}",
         b'{"error": {"message": "overloaded"}}', b'{"choices": null}', b'{"choices": []}', b'{"choices": {}}', b'{"choices": "text"}',
         b'{"choices": [null]}', b'{"choices": ["text"]}', b'{"choices": [{}]}', b'{"choices": [{"text": "x"}]}',
@@ -427,10 +465,15 @@ def test_the_key_is_nowhere_else_even_if_a_server_sends_it_back(server, monkeypa
     body = b" " * padding + b"x" * (padding % 200) + f"wrong key: {KEY}".encode()
     answered(server, sends(body, status))
     chat = model(server, retries=0)
-    [(_, reply)] = list(chat.chat(requests("x")))
-    assert reply.error
-    for said in (repr(reply), repr(chat.about), repr(vars(chat))):
-        assert KEY[:6] not in said
+    try:
+        [(_, reply)] = list(chat.chat(requests("x")))
+        assert reply.error
+        said = repr(reply)
+    except SafescaleError as error:
+        assert status == 401
+        said = repr(error)
+    for each in (said, repr(chat.about), repr(vars(chat))):
+        assert KEY[:6] not in each
 
 
 def test_the_key_is_in_no_text(server, monkeypatch):
@@ -469,7 +512,7 @@ def test_a_base_url_may_be_written_in_any_of_the_usual_ways(server, ending):
 def test_a_password_in_the_address_is_used_and_not_recorded(server):
     host = server.base_url.removeprefix("http://")
     chat = model(server, base_url=f"http://someone:hidden%40word@{host}")
-    answered(server, fails(401))
+    answered(server, fails(400))
     [(_, reply)] = list(chat.chat(requests("x")))
     assert server.seen[0].headers["Authorization"].startswith("Basic ")
     assert chat.about == {"backend": "endpoint", "base_url": server.base_url, "model": "m", "seed": 1234}
