@@ -216,9 +216,11 @@ def _bench(builder: ContextBuilder, settings: Settings, model: ModelFacts | None
     elif model.tokenizer is not None:
         tokenizer = model.tokenizer
     else:
+        window = model.window or settings.max_context_tokens  # both at once, where neither is known, as behind a server
+        missing = {"context_tokenizer": "FOLDER or GGUF file of the model"} | ({} if window else {"max_context_tokens": 32768})
         raise SafescaleError(
-            f"{builder.name}: the model's own tokenizer is not known here; name what to count by: "
-            '--metadata \'{"context_tokenizer": "FOLDER or GGUF file of the model"}\''
+            f"{builder.name}: the model's own tokenizer{'' if window else ' and window'} cannot be known here; name what to count by"
+            f"{'' if window else ', and the window in tokens'}: --metadata '{json.dumps(missing)}'"
         )
     return Bench(settings, tokenizer, _window(settings, model))
 
