@@ -181,7 +181,7 @@ def _entry_in(error: BaseException, kind: type, args: Mapping[str, Any]) -> str:
     odd = NO_SUCH_ARGUMENT.search(said)
     if odd is not None and odd[1] in args:
         known = [each for each in _parameters(kind) if each != odd[1]]
-        return f"--model_args {odd[1]}: the backend knows no such argument{_did_you_mean(odd[1], known)}: "
+        return f"--model_args {odd[1]}: the backend knows no such argument{_did_you_mean(odd[1], known)} - "
     quoted = set(re.findall(r"[`'\"]([^`'\"\s]+)[`'\"]", said))
     named = [name for name, value in args.items() if name in quoted or (isinstance(value, str) and value in quoted)]
     return f"--model_args {', '.join(named)}: " if named else ""

@@ -88,7 +88,7 @@ def test_a_reply_that_the_backend_does_not_give_is_an_error_of_its_own():
     ("name", "args", "said"),
     [
         ("no_such", "", "no_such"),
-        ("hf", "pretrained=/no/such/model", "--model hf cannot be loaded"),
+        ("hf", "pretrained=/no/such/model", "pretrained=/no/such/model: no such folder"),
         ("endpoint", "base_url=http://localhost/v1", "needs a value for model"),
         ("endpoint", "base_url=http://localhost/v1,model=m,api_key=123", "OPENAI_API_KEY"),
         ("endpoint", "base_url=http://localhost/v1,model=m,API_KEY=123", "OPENAI_API_KEY"),

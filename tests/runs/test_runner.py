@@ -493,7 +493,7 @@ def test_lines_of_failures_do_not_pile_up_in_the_table(go, folder):
         ({"conditions": ("cleen",)}, "there is no condition 'cleen'"),
         ({"conditions": ()}, "no conditions named"),
         ({"backend": "vlm"}, "--model vlm:"),
-        ({"args": {"gpu_memory": 1}}, "--model safescale-stub cannot be loaded: TypeError: .*gpu_memory"),
+        ({"args": {"gpu_memory": 1}}, "--model_args gpu_memory: the backend knows no such argument.*TypeError"),
         ({"metadata": {"drawz": 3, "temperature": -1}}, "temperature"),
         ({"metadata": {"dataset_path": "/nowhere.jsonl"}}, "nowhere.jsonl"),
         ({"conditions": ("rag",)}, "no corpus to retrieve from"),
