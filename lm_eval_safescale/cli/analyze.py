@@ -11,10 +11,11 @@ import typer
 from rich.console import Console
 from rich.text import Text
 
-from lm_eval_safescale.cli.screen import complain, counted
+from lm_eval_safescale.cli.screen import complain
 from lm_eval_safescale.cli.table import Column, print_columns
 from lm_eval_safescale.datasets import printable
 from lm_eval_safescale.errors import SafescaleError
+from lm_eval_safescale.words import counted
 
 if TYPE_CHECKING:
     from lm_eval_safescale.runs import Runs

@@ -15,8 +15,9 @@ from typing import TYPE_CHECKING, Annotated, Any
 import typer
 
 from lm_eval_safescale.cli.contexts import metadata_of
-from lm_eval_safescale.cli.screen import Progress, complain, counted, say, working
+from lm_eval_safescale.cli.screen import Progress, complain, say, working
 from lm_eval_safescale.errors import SafescaleError
+from lm_eval_safescale.words import counted
 
 if TYPE_CHECKING:
     from lm_eval_safescale.runs.runner import Report, Standing

@@ -27,11 +27,6 @@ def complain(text: str) -> None:
     complaints.print(printable(text), style="red", markup=False)
 
 
-def counted(number: int, what: str) -> str:
-    """A number of things: "1 item", "2,000 items"."""
-    return f"{number:,} {what}" + ("" if number == 1 else "s")
-
-
 class Progress:
     """One line that says how far a command is: renewed in place on a terminal, else printed when it matters (`mark`)."""
 
