@@ -23,6 +23,7 @@ import msgspec
 
 from lm_eval_safescale.datasets.problems import printable
 from lm_eval_safescale.errors import SafescaleError
+from lm_eval_safescale.files import replaced
 from lm_eval_safescale.runs.writer_lock import LOCK, WRITER, WriterLock
 
 FORMAT = 1
@@ -265,17 +266,11 @@ class Journal:
 
     def _write_about(self) -> None:
         path = self.folder / RUN
-        unfinished = path.with_name(f".{RUN}.{uuid.uuid4().hex[:8]}")
         try:
-            with unfinished.open("w", encoding="utf-8") as file:
+            with replaced(path) as unfinished, unfinished.open("w", encoding="utf-8") as file:
                 json.dump(self.about, file, ensure_ascii=True, indent=1)
-                file.flush()
-                os.fsync(file.fileno())
-            unfinished.replace(path)
             sync_folder(self.folder)
         except OSError as error:
-            with suppress(OSError):
-                unfinished.unlink()
             raise SafescaleError(
                 f"{path}: cannot be written ({error.strerror}); what was written before is kept. Make room, and the same command "
                 "goes on from there"
