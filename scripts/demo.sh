@@ -8,18 +8,14 @@ cache=$root/.cache
 env=$cache/env out=$cache/demo
 "$root/scripts/environment.sh" "$env"
 "$root/scripts/small-model.sh" "$cache/SmolLM2-135M-Instruct"
-# All 60 questions where the processor computes in bfloat16; a third of them, in float32, where it would take too long.
-if grep -qw amx_bf16 /proc/cpuinfo 2>/dev/null; then
-  precision=(dtype=bfloat16) part=()
-else
-  precision=(dtype=float32) part=(--limit 20)
-fi
+dtype=$("$root/scripts/cpu-dtype.sh") part=()
+[[ $dtype == bfloat16 ]] || part=(--limit 20) # a third of the 60 questions: in float32 all of them would take too long
 [[ $# -eq 0 ]] || part=(--limit "$1")
 rm -rf "$out"
 echo "demo: asking the model, once greedily and 5 times sampled a question (two to three minutes; the first estimates are far too high)"
 SAFESCALE_DATASET=demo SAFESCALE_DRAWS=5 HF_HUB_OFFLINE=1 TRANSFORMERS_VERBOSITY=error LMEVAL_LOG_LEVEL=WARNING \
   "$env/bin/lm_eval" --model hf \
-  --model_args "pretrained=$cache/SmolLM2-135M-Instruct,gguf_file=SmolLM2-135M-Instruct.Q4_1.gguf,${precision[0]}" \
+  --model_args "pretrained=$cache/SmolLM2-135M-Instruct,gguf_file=SmolLM2-135M-Instruct.Q4_1.gguf,dtype=$dtype" \
   --tasks radsafe_evidence --apply_chat_template --batch_size 32 --output_path "$out" --log_samples "${part[@]}" >"$cache/demo.txt"
 echo
 "$env/bin/safescale" table "$out"
