@@ -170,6 +170,8 @@ class Reading:
 
     letter: str | None
     status: Status
+    rule: str | None = field(default=None, compare=False)
+    """Which rule of which reader read it so (docs/reading.md); None where that is unknown, and where nothing was read."""
 
     def __post_init__(self) -> None:
         if (self.letter is None) == (self.status is Status.OK):
@@ -181,7 +183,7 @@ class Reading:
 
     @classmethod
     def parse(cls, logged: str) -> Reading:
-        """A reading from its logged form; ValueError if it is neither one letter nor a status."""
+        """A reading, without its rule, from its logged form; ValueError if it is neither one letter nor a status."""
         return cls(logged, Status.OK) if len(logged) == 1 else cls(None, Status(logged))
 
 

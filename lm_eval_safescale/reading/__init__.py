@@ -57,4 +57,4 @@ def read_answer(
     if final is None:
         return Reading(None, Status.TRUNCATED)
     letter = reader.read(final, options)
-    return Reading(letter, Status.OK if letter else Status.UNANSWERED)
+    return Reading(letter, Status.OK if letter else Status.UNANSWERED, reader.name)

@@ -63,6 +63,7 @@ def runs_of(journal: Journal, items: pl.DataFrame, about: Mapping[str, Any], nam
                 "draw": draw.draw,
                 "letter": draw.letter,
                 "status": draw.status,
+                "rule": draw.rule,
                 "text": draw.text,
                 "completion_tokens": draw.completion_tokens,
                 "seed": None if line.seed is None else line.seed + draw.draw - first,

@@ -47,6 +47,8 @@ class Draw(msgspec.Struct, omit_defaults=True):
     text: str
     letter: str | None = None
     completion_tokens: int | None = None
+    rule: str | None = None
+    """See `Reading.rule`."""
 
 
 class Line(msgspec.Struct, omit_defaults=True):

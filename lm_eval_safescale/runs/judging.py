@@ -43,6 +43,8 @@ TOGETHER, BY_SERVER = 1024, 128
 """Texts that are handed to the judge at once; to a server, which is looked at more often, for it may be gone."""
 SILENT = 16
 """So many texts in a row without any reply: the judge is down, and those to come are not tried."""
+BARE_LETTER = "bare letter"
+"""The rule (docs/reading.md) that reads what is not shown to the judge."""
 STEPS_FILE, VERDICTS_FILE, DISAGREEMENTS_FILE = "judge.steps.jsonl", "verdicts.parquet", "disagreements.jsonl"
 
 
@@ -207,7 +209,12 @@ def _judged_answers(rows: pl.DataFrame) -> pl.DataFrame:
         .otherwise(pl.lit(Status.OK.value))
     )  # fmt: skip
     kept = pl.when(verdict.is_in((*JUDGED, *WITHOUT))).then(letter).otherwise(pl.col("letter"))
-    return rows.with_columns(kept.alias("letter"), status.alias("status"))
+    rule = (
+        pl.when(verdict == Kept.BARE.value).then(pl.lit(BARE_LETTER))
+        .when(verdict.is_in(JUDGED)).then(pl.lit(ROLE))
+        .when(~verdict.is_in(WITHOUT)).then(pl.col("rule"))
+    )  # fmt: skip
+    return rows.with_columns(kept.alias("letter"), status.alias("status"), rule.alias("rule"))
 
 
 # --- asking -------------------------------------------------------------------------------------------------------------

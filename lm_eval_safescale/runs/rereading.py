@@ -20,6 +20,8 @@ if TYPE_CHECKING:
     import polars as pl
 
 CHANGES_FILE = "changes.jsonl"
+OF_READING = ("letter", "status", "rule")
+"""Columns of the answers that a reading fills."""
 HOW = ("auto", "on", "off", "separate")
 
 
@@ -29,7 +31,8 @@ class Reread:
 
     runs: Runs
     changes: pl.DataFrame
-    """Answers that read otherwise: model, condition, question_id, draw, letter_before, status_before, letter, status, text."""
+    """Answers that read otherwise: model, condition, question_id, draw; letter, status and rule, each before (`letter_before`, ...) and
+    after; text."""
     read: int
     """Answers that were read again."""
     without_text: int
@@ -94,16 +97,15 @@ def reread(runs: Runs, dataset: Dataset, reader: AnswerReader = STRICT, *, reaso
     texts = texts.with_columns(
         pl.Series("new_letter", [reading.letter for reading in found], dtype=pl.String),
         pl.Series("new_status", [reading.status.value for reading in found], dtype=pl.String),
+        pl.Series("new_rule", [reading.rule for reading in found], dtype=pl.String),
     )
     rows = rows.join(texts, on=told, how="left").sort("row")
     now = rows.with_columns(
-        pl.when("is_read").then("new_letter").otherwise("letter").alias("letter"),
-        pl.when("is_read").then("new_status").otherwise("status").alias("status"),
-        letter_before="letter",
-        status_before="status",
+        *(pl.when("is_read").then(f"new_{name}").otherwise(name).alias(name) for name in OF_READING),
+        *(pl.col(name).alias(f"{name}_before") for name in OF_READING),
     )
     differs = pl.col("letter").ne_missing(pl.col("letter_before")) | (pl.col("status") != pl.col("status_before"))
-    changes = now.filter(differs).select(*KEYS, "letter_before", "status_before", "letter", "status", "text")
+    changes = now.filter(differs).select(*KEYS, *(f"{name}_before" for name in OF_READING), *OF_READING, "text")
     about = readings.read_by(
         runs, {"by": "rules", "reader": reader.name, "version": __version__, "reasoning": reasoning or "as run"}
     )

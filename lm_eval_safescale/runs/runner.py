@@ -341,7 +341,7 @@ class _Asking:
             request.condition,
             request.question_id,
             [
-                Draw(draw, reading.status.value, text, reading.letter, tokens)
+                Draw(draw, reading.status.value, text, reading.letter, tokens, reading.rule)
                 for draw, reading, text, tokens in zip(
                     request.draws, readings, heard.texts, heard.completion_tokens or [None] * len(readings), strict=True
                 )

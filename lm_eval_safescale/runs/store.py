@@ -29,7 +29,7 @@ JOURNAL = "journal_bytes"
 """What `about` says of the journal that the tables of a run were made of."""
 ABOUT, ANSWERS_FILE, ITEMS_FILE = "about.json", "answers.parquet", "items.parquet"
 NO_STATISTIC = (
-    "text", "seed", "concurrency", "prompt_sha256", "prompt_tokens", "completion_tokens", "context_fingerprint", "recall",
+    "rule", "text", "seed", "concurrency", "prompt_sha256", "prompt_tokens", "completion_tokens", "context_fingerprint", "recall",
 )  # fmt: skip
 """Columns of the answers that statistics do without."""
 AGAIN = "import the answers again"

@@ -54,6 +54,7 @@ _ANSWERS = {
     "draw": "Int16",
     "letter": "String",
     "status": "String",
+    "rule": "String",
     "text": "String",
     "seed": "Int64",
     "latency_s": "Float64",

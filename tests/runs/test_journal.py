@@ -102,6 +102,16 @@ def test_a_torn_line_never_swallows_the_first_line_of_the_next_start(tmp_path):
     assert known(tmp_path) == [("q0", 0)]
 
 
+def test_lines_that_were_written_before_rules_had_names_are_read(tmp_path):
+    with opened(tmp_path) as journal:
+        journal.write(Line("clean", "q0", [Draw(0, "ok", "A", "A")]))
+        journal.write(Line("clean", "q1", [Draw(0, "ok", "A", "A", rule="bare letter")]))
+    (shard,) = (tmp_path / "answers").iterdir()
+    assert [b"rule" in raw for raw in shard.read_bytes().splitlines()] == [False, True]
+    lines, damaged = read_lines(tmp_path)
+    assert ([line.draws[0].rule for line in lines], damaged) == ([None, "bare letter"], 0)
+
+
 def test_an_answer_that_stands_twice_counts_once_and_keeps_its_seed(tmp_path):
     """Two runners, each of which did not know of the other."""
     with opened(tmp_path) as journal:

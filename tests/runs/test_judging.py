@@ -117,6 +117,16 @@ def test_disagreements_are_what_reads_otherwise_and_what_was_refused():
     ]
 
 
+def test_each_answer_names_the_judge_or_the_rule_that_read_it():
+    rows = [(LONG, "C"), ("C", "C"), (LONG + " ?", "none"), (LONG + " !", "failed"), ("<think>", "truncated")]
+    before = runs(
+        *(("q1", n, None, "truncated" if text == "<think>" else "unanswered", text) for n, (text, _) in enumerate(rows))
+    )
+    replies = {LONG: says("C"), LONG + " ?": says(None), LONG + " !": "no JSON"}
+    judged = judge(before, StubJudge(replies.__getitem__))
+    assert judged.runs.answers["rule"].to_list() == ["judge", "bare letter", "judge", None, None]
+
+
 def test_the_report_counts_failures_by_model_and_reason():
     rows = [("q1", 0, "C", "ok", LONG, "good"), *(("q1", n, "C", "ok", f"{LONG} {n}", "bad") for n in range(3))]
     judged = judge(runs(*rows), StubJudge(lambda text: says("C") if text == LONG else "no JSON"))

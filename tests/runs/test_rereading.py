@@ -31,7 +31,7 @@ def test_the_same_rules_change_nothing():
     before = as_run()
     found = reread(before, dataset())
     assert found.changes.height == 0
-    assert found.runs.answers.equals(before.answers)
+    assert found.runs.answers.drop("rule").equals(before.answers.drop("rule"))
     assert (found.read, found.without_text, found.failed) == (len(TEXTS), 0, 0)
 
 
@@ -79,7 +79,14 @@ def test_answers_without_a_text_stay_and_are_counted():
     before = runs(("q1", 0, "B", "ok", None), ("q2", 0, None, "error", ""), ("q3", 0, "C", "ok", "C"))
     found = reread(before, dataset())
     assert found.without_text == 2
-    assert found.runs.answers.equals(before.answers)
+    assert found.runs.answers.drop("rule").equals(before.answers.drop("rule"))
+
+
+def test_runs_that_were_stored_before_rules_had_names_get_them_for_what_is_read():
+    before = runs(("q1", 0, "B", "ok", None), ("q2", 0, None, "error", ""), ("q3", 0, "C", "ok", "C"))
+    assert before.answers["rule"].null_count() == 3
+    assert reread(before, dataset()).runs.answers["rule"].is_null().to_list() == [True, True, False]
+    assert reread(before, dataset(), LAST).runs.answers["rule"].to_list() == [None, None, "last"]
 
 
 def test_runs_without_any_text_are_refused():

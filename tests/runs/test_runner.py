@@ -70,6 +70,7 @@ def test_every_answer_is_asked_once_and_stored_with_what_it_was_asked(go, folder
     assert answers["latency_s"].is_not_null().to_list() == (answers["draw"] == 0).to_list()
     assert answers["prompt_sha256"].n_unique() == 2 * ITEMS
     assert answers["prompt_tokens"].min() > 5
+    assert answers["rule"].null_count() == 0
 
 
 @pytest.mark.parametrize("batch_size", [1, 2, 64])

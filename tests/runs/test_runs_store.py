@@ -57,6 +57,15 @@ def test_what_no_statistic_needs_can_be_left_on_the_disk(tmp_path, make_runs, it
     assert without.select(others).equals(runs.answers.select(others))
 
 
+def test_a_folder_that_was_written_before_there_was_a_column_opens_with_nulls_there(tmp_path, make_runs):
+    runs = make_runs(ROWS)
+    write_runs(runs, tmp_path)
+    path = tmp_path / "answers.parquet"
+    before = pl.read_parquet(path).drop("rule")
+    before.write_parquet(path, metadata=pl.read_parquet_metadata(path))
+    assert same(open_runs(tmp_path), runs)
+
+
 def test_writing_again_replaces_the_runs_and_nothing_else(tmp_path, make_runs):
     (tmp_path / "notes.txt").write_text("mine")
     write_runs(make_runs(ROWS), tmp_path)
