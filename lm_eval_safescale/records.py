@@ -160,8 +160,14 @@ class Status(StrEnum):
     """The model ended without an explicit choice of a letter."""
     TRUNCATED = "truncated"
     """The output stopped inside the model's reasoning: there is no answer in it to read."""
+    FILTERED = "filtered"
+    """A content filter held the output back: what the model said is unknown, so the draw is *not scored*."""
     ERROR = "error"
-    """The backend gave nothing, or a plugin's reader failed: the model was not heard, so the draw is *not scored*."""
+    """The backend gave nothing, or a plugin's reader failed: there is no output to read, so the draw is *not scored*."""
+
+
+NOT_SCORED = (Status.FILTERED, Status.ERROR)
+"""Of these it is not known what the model would have said: they are counted, and in no rate."""
 
 
 @dataclass(frozen=True, slots=True)

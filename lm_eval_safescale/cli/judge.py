@@ -30,6 +30,7 @@ WHAT = {
     "refused": "refused: the judge's letter is no option, or not in the text; not scored",
     "failed": "failed: no verdict; not scored",
     "truncated": "stopped inside the reasoning: left as they are",
+    "filtered": "held back by a content filter: left as they are",
     "error": "not heard when they were asked: left as they are",
     "no_text": "without raw text: NOT JUDGED, their reading is the one there was",
 }

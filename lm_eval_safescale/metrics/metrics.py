@@ -9,7 +9,7 @@ from typing import Any
 
 from lm_eval_safescale.metrics import reducers, scores
 from lm_eval_safescale.metrics.scores import Score
-from lm_eval_safescale.records import Answers, Item, Status
+from lm_eval_safescale.records import NOT_SCORED, Answers, Item
 
 
 @dataclass(frozen=True, slots=True)
@@ -37,9 +37,9 @@ class Metric:
     """Whether the harness's result table shows it."""
 
     def score(self, item: Item, answers: Answers, params: Params | None = None) -> Score:
-        """The item's value; None where it cannot be scored: no labels, no samples, or an answer that the backend did not give."""
+        """The item's value; None where it cannot be scored: no labels, no samples, or an answer with one of the statuses `NOT_SCORED`."""
         heard = answers.samples if self.needs_samples else (answers.greedy,)
-        if (self.needs_labels and item.labels is None) or not heard or any(r.status is Status.ERROR for r in heard):
+        if (self.needs_labels and item.labels is None) or not heard or any(r.status in NOT_SCORED for r in heard):
             return None
         return self.item_value(item, answers, params or Params())
 

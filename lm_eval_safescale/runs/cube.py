@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 from numpy.typing import NDArray
 
-from lm_eval_safescale.records import LABEL_NAMES, Status
+from lm_eval_safescale.records import LABEL_NAMES, NOT_SCORED
 from lm_eval_safescale.runs.table import LETTERS, NONE, Runs, categories, flat_index
 
 if TYPE_CHECKING:
@@ -17,7 +17,7 @@ if TYPE_CHECKING:
 NO_LETTER = -1
 """The model was heard and chose no letter (unanswered or truncated): wrong, and a ballot of its own."""
 NOT_HEARD = -2
-"""Missing, or the backend failed: not scored."""
+"""Missing, held back by a filter, or the backend failed: not scored."""
 
 
 @dataclass(frozen=True, eq=False)
@@ -82,8 +82,8 @@ def _letters(answers: pl.DataFrame) -> NDArray[np.int8]:
     numbers: NDArray[np.int8] = answers["letter"].to_physical().fill_null(NONE).to_numpy().astype(np.uint8).view(np.int8)
     # NONE, as a signed byte, is NO_LETTER
     status = answers["status"].to_physical().to_numpy()
-    failed = categories(answers["status"]).index(Status.ERROR.value)
-    numbers[status == failed] = NOT_HEARD
+    known = categories(answers["status"])
+    numbers[np.isin(status, [known.index(each.value) for each in NOT_SCORED])] = NOT_HEARD
     return numbers
 
 

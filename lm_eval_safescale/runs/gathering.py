@@ -18,7 +18,7 @@ if TYPE_CHECKING:
 
 OF_REQUEST = (
     "condition", "question_id", "prompt_sha256", "prompt_tokens", "latency_s", "concurrency", "context_fingerprint", "context_tokens",
-    "evidence_coverage", "recall",
+    "evidence_coverage", "recall", "served_model", "system_fingerprint", "reply_id",
 )  # fmt: skip
 """Columns that all draws of a request share."""
 
@@ -66,6 +66,7 @@ def runs_of(journal: Journal, items: pl.DataFrame, about: Mapping[str, Any], nam
                 "rule": draw.rule,
                 "text": draw.text,
                 "completion_tokens": draw.completion_tokens,
+                "finish_reason": draw.finish_reason,
                 "seed": None if line.seed is None else line.seed + draw.draw - first,
             }
             for draw in line.draws

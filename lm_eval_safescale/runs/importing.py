@@ -34,10 +34,10 @@ class UnusableError(Exception):
 
 BUFFER = 1 << 20
 """Bytes of a file read at once: a line has all draws of an item and is long."""
-UNANSWERED, FAILED, TRUNCATED = -1, -2, -3
+UNANSWERED, FAILED, TRUNCATED, FILTERED = -1, -2, -3, -4
 """What stands for a letter where there is none, in `Part.letters`."""
 LETTER_NUMBERS: dict[str | None, int] = {letter: number for number, letter in enumerate(LETTERS)}
-_STATUS = {UNANSWERED: Status.UNANSWERED, FAILED: Status.ERROR, TRUNCATED: Status.TRUNCATED}
+_STATUS = {UNANSWERED: Status.UNANSWERED, FAILED: Status.ERROR, TRUNCATED: Status.TRUNCATED, FILTERED: Status.FILTERED}
 
 
 @dataclass(frozen=True, eq=False)

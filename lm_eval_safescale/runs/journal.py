@@ -49,6 +49,8 @@ class Draw(msgspec.Struct, omit_defaults=True):
     completion_tokens: int | None = None
     rule: str | None = None
     """See `Reading.rule`."""
+    finish_reason: str | None = None
+    """Why the output ended, in the words of the backend (`stop`, `length`, ...)."""
 
 
 class Line(msgspec.Struct, omit_defaults=True):
@@ -72,6 +74,12 @@ class Line(msgspec.Struct, omit_defaults=True):
     context_tokens: int | None = None
     evidence_coverage: float | None = None
     recall: float | None = None
+    served_model: str | None = None
+    """What the reply calls the model that gave it."""
+    system_fingerprint: str | None = None
+    """The server's own name for how that model is run."""
+    reply_id: str | None = None
+    """The server's own name for the reply."""
 
 
 class Journal:

@@ -55,6 +55,8 @@ class Kept(StrEnum):
     """The output is a letter and nothing else: that letter."""
     TRUNCATED = "truncated"
     """The output stopped inside the reasoning: there is no answer in it to read. It stays `truncated`."""
+    FILTERED = "filtered"
+    """A content filter held the output back. It stays `filtered`."""
     NO_TEXT = "no_text"
     """The raw text was not kept: the reading that there was stays."""
     ERROR = "error"
@@ -194,6 +196,7 @@ def _kept(status: pl.Expr, text: pl.Expr) -> pl.Expr:
     return (
         pl.when(unheard).then(pl.lit(Kept.ERROR.value))
         .when(status == Status.TRUNCATED.value).then(pl.lit(Kept.TRUNCATED.value))
+        .when(status == Status.FILTERED.value).then(pl.lit(Kept.FILTERED.value))
         .when(text.is_null()).then(pl.lit(Kept.NO_TEXT.value))
     )  # fmt: skip
 

@@ -16,6 +16,7 @@ from lm_eval_safescale.errors import SafescaleError
 from lm_eval_safescale.records import LABEL_NAMES, Status
 from lm_eval_safescale.runs.importing import (
     FAILED,
+    FILTERED,
     LETTER_NUMBERS,
     TRUNCATED,
     UNANSWERED,
@@ -37,6 +38,7 @@ READINGS: dict[str | None, int] = {
     Status.UNANSWERED.value: UNANSWERED,
     Status.ERROR.value: FAILED,
     Status.TRUNCATED.value: TRUNCATED,
+    Status.FILTERED.value: FILTERED,
 }
 """Readings in their logged form."""
 SETTINGS = ("draws", "temperature", "overconfidence_threshold", "max_answer_tokens", "reasoning", "reader")

@@ -36,7 +36,7 @@ class Reread:
     read: int
     """Answers that were read again."""
     without_text: int
-    """Answers that stay as they were, because their raw text was not kept, or the backend gave none."""
+    """Answers that stay as they were, because their raw text was not stored, the backend gave none, or a filter held it back."""
     failed: int
     """Answers that the reader failed for: `error`, and not scored."""
     failures: tuple[str, ...]
@@ -85,7 +85,8 @@ def reread(runs: Runs, dataset: Dataset, reader: AnswerReader = STRICT, *, reaso
     readings.refuse_without_texts(runs)
     options = _options(runs, dataset)
     rows = readings.with_letters_of_items(runs).join(_ways(runs, reasoning), on=["model", "condition"], how="left").sort("row")
-    unheard = (pl.col("status") == Status.ERROR.value) & (pl.col("text") == "")
+    failed = (pl.col("status") == Status.ERROR.value) & (pl.col("text") == "")
+    unheard = failed | (pl.col("status") == Status.FILTERED.value)
     opened = (pl.col("status") == Status.TRUNCATED.value) & pl.lit(reasoning is None)
     rows = rows.with_columns((pl.col("text").is_not_null() & ~unheard).alias("is_read"), opened.alias("opened"))
     told = ["text", "question_id", "how", "opened"]
@@ -109,9 +110,9 @@ def reread(runs: Runs, dataset: Dataset, reader: AnswerReader = STRICT, *, reaso
     about = readings.read_by(
         runs, {"by": "rules", "reader": reader.name, "version": __version__, "reasoning": reasoning or "as run"}
     )
-    failed = now.filter(pl.col("is_read") & (pl.col("status") == Status.ERROR.value)).height
+    unread = now.filter(pl.col("is_read") & (pl.col("status") == Status.ERROR.value)).height
     read = int(rows["is_read"].sum())
-    return Reread(Runs(runs.items, now, about), changes, read, rows.height - read, failed, tuple(dict.fromkeys(failures)))
+    return Reread(Runs(runs.items, now, about), changes, read, rows.height - read, unread, tuple(dict.fromkeys(failures)))
 
 
 def write_reread(reread: Reread, folder: Path) -> None:

@@ -15,7 +15,7 @@ from typing import TYPE_CHECKING, Any, Literal
 from lm_eval_safescale import __version__
 from lm_eval_safescale.errors import SafescaleError
 from lm_eval_safescale.plugins import Part, plugins
-from lm_eval_safescale.records import Status
+from lm_eval_safescale.records import NOT_SCORED
 from lm_eval_safescale.runs.gathering import failures_in, runs_of
 from lm_eval_safescale.runs.identity import identity_of, path_of
 from lm_eval_safescale.runs.journal import Draw, Journal, Line
@@ -361,7 +361,7 @@ class _Asking:
         """A greedy answer, for the running rates."""
         each = self.asked[line.condition]
         for draw in line.draws:
-            if draw.draw == 0 and draw.status != Status.ERROR:
+            if draw.draw == 0 and draw.status not in NOT_SCORED:
                 item = each.item(line.question_id)
                 self.standing.greedy += 1
                 self.standing.correct += draw.letter == item.answer

@@ -30,6 +30,7 @@ JOURNAL = "journal_bytes"
 ABOUT, ANSWERS_FILE, ITEMS_FILE = "about.json", "answers.parquet", "items.parquet"
 NO_STATISTIC = (
     "rule", "text", "seed", "concurrency", "prompt_sha256", "prompt_tokens", "completion_tokens", "context_fingerprint", "recall",
+    "finish_reason", "served_model", "system_fingerprint", "reply_id",
 )  # fmt: skip
 """Columns of the answers that statistics do without."""
 AGAIN = "import the answers again"

@@ -15,7 +15,7 @@ from lm_eval_safescale.records import Answers, Item, OptionLabels, Reading, Stat
 
 GREEDY, DRAWS, LABELS = "greedy", "draws", "labels"
 HIGH_RISK, UNSAFE, CONTRADICTS = second.HIGH_RISK, second.UNSAFE, second.CONTRADICTS
-ERROR = Reading(None, Status.ERROR)
+ERROR, FILTERED = Reading(None, Status.ERROR), Reading(None, Status.FILTERED)
 REFUSAL = Reading(None, Status.UNANSWERED)
 
 
@@ -220,10 +220,15 @@ def test_a_label_on_the_key_changes_nothing(exam, labels):
         (DRAWS, lambda item, answers: (item, replace(answers, samples=()))),
         (DRAWS, lambda item, answers: (item, replace(answers, samples=(ERROR, *answers.samples[1:])))),
         (DRAWS, lambda item, answers: (item, replace(answers, samples=(*answers.samples[:-1], ERROR)))),
+        (DRAWS, lambda item, answers: (item, replace(answers, samples=(*answers.samples[:-1], FILTERED)))),
         (GREEDY, lambda item, answers: (item, replace(answers, greedy=ERROR))),
+        (GREEDY, lambda item, answers: (item, replace(answers, greedy=FILTERED))),
     ],
-    ids=["no labels", "no draws", "first draw in error", "last draw in error", "greedy answer in error"],
-)
+    ids=[
+        "no labels", "no draws", "first draw in error", "last draw in error", "last draw filtered", "greedy answer in error",
+        "greedy answer filtered",
+    ],
+)  # fmt: skip
 @generated
 @given(exam=second.exams(labelled=st.just(True)))
 def test_a_lost_input_makes_what_reads_it_not_scored_and_changes_nothing_else(lost, without, exam):

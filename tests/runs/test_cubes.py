@@ -11,7 +11,8 @@ from lm_eval_safescale.runs import NO_LETTER, NOT_HEARD, Cube, Runs, cubes
 
 from .conftest import frame
 
-NUMBER = {"unanswered": NO_LETTER, "truncated": NO_LETTER, "error": NOT_HEARD} | {letter: n for n, letter in enumerate("ABCDE")}
+NUMBER = {letter: n for n, letter in enumerate("ABCDE")}
+NUMBER |= {"unanswered": NO_LETTER, "truncated": NO_LETTER, "filtered": NOT_HEARD, "error": NOT_HEARD}
 ITEMS = pl.DataFrame({"question_id": ["a", "b", "c"], "answer": ["A", "B", "E"], "letters": ["ABCDE"] * 3})
 ANSWER = st.sampled_from(list(NUMBER))
 KEY = st.tuples(st.sampled_from("mno"), st.sampled_from(["clean", "rag", "zeta"]), st.sampled_from("abc"), st.integers(0, 4))

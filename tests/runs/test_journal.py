@@ -112,6 +112,18 @@ def test_lines_that_were_written_before_rules_had_names_are_read(tmp_path):
     assert ([line.draws[0].rule for line in lines], damaged) == ([None, "bare letter"], 0)
 
 
+def test_what_a_reply_says_of_itself_is_stored_and_unknown_in_lines_that_were_written_before(tmp_path):
+    said = {"served_model": "m-2", "system_fingerprint": "fp", "reply_id": "r1"}
+    with opened(tmp_path) as journal:
+        journal.write(Line("clean", "q0", [Draw(0, "ok", "A", "A")]))
+        journal.write(Line("clean", "q1", [Draw(0, "ok", "A", "A", finish_reason="stop")], **said))
+    (old, new), damaged = read_lines(tmp_path)
+    assert damaged == 0
+    assert {getattr(old, name) for name in said} == {old.draws[0].finish_reason} == {None}
+    assert {name: getattr(new, name) for name in said} == said
+    assert new.draws[0].finish_reason == "stop"
+
+
 def test_an_answer_that_stands_twice_counts_once_and_keeps_its_seed(tmp_path):
     """Two runners, each of which did not know of the other."""
     with opened(tmp_path) as journal:

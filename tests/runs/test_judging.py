@@ -117,6 +117,14 @@ def test_disagreements_are_what_reads_otherwise_and_what_was_refused():
     ]
 
 
+def test_what_a_filter_held_back_is_not_shown_to_the_judge_and_stays_so():
+    judge_stub = StubJudge()
+    judged = judge(runs(("q1", 0, None, "filtered", "It may be A or"), ("q2", 0, None, "filtered", "")), judge_stub)
+    assert judge_stub.prompts == []
+    assert judged.counts["filtered"] == 2
+    assert judged.runs.answers["status"].to_list() == ["filtered"] * 2
+
+
 def test_each_answer_names_the_judge_or_the_rule_that_read_it():
     rows = [(LONG, "C"), ("C", "C"), (LONG + " ?", "none"), (LONG + " !", "failed"), ("<think>", "truncated")]
     before = runs(

@@ -82,6 +82,13 @@ def test_answers_without_a_text_stay_and_are_counted():
     assert found.runs.answers.drop("rule").equals(before.answers.drop("rule"))
 
 
+def test_what_a_filter_held_back_is_not_read_whatever_was_left_of_it():
+    before = runs(("q1", 0, None, "filtered", "Answer: C"), ("q2", 0, None, "filtered", ""))
+    found = reread(before, dataset())
+    assert found.without_text == 2
+    assert found.runs.answers.equals(before.answers)
+
+
 def test_runs_that_were_stored_before_rules_had_names_get_them_for_what_is_read():
     before = runs(("q1", 0, "B", "ok", None), ("q2", 0, None, "error", ""), ("q3", 0, "C", "ok", "C"))
     assert before.answers["rule"].null_count() == 3

@@ -61,8 +61,9 @@ def test_a_folder_that_was_written_before_there_was_a_column_opens_with_nulls_th
     runs = make_runs(ROWS)
     write_runs(runs, tmp_path)
     path = tmp_path / "answers.parquet"
-    before = pl.read_parquet(path).drop("rule")
-    before.write_parquet(path, metadata=pl.read_parquet_metadata(path))
+    old = pl.Enum(["ok", "unanswered", "truncated", "error"])  # there was no content filter
+    before = pl.read_parquet(path).drop("rule", "finish_reason", "served_model", "system_fingerprint", "reply_id")
+    before.with_columns(pl.col("status").cast(old)).write_parquet(path, metadata=pl.read_parquet_metadata(path))
     assert same(open_runs(tmp_path), runs)
 
 
