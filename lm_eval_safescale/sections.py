@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Any
 
@@ -56,3 +56,21 @@ class ReportSection:
     description: str
     make: Callable[[Sequence[ResultRow]], Section | None]
     """`make(rows)`: the section for the rows of one run, one a condition; None where it has nothing to say of them."""
+
+
+def notes_on(settings: Mapping[str, Any]) -> list[str]:
+    """What every table must say of answers that were asked with these (recorded) settings, because its figures rest on it.
+
+    Settings of older records may lack.
+    """
+    notes = []
+    if (temperature := settings.get("accept_temperature")) is not None:
+        notes.append(f"sampled at {temperature:g}: greedy answers are samples too")
+    if settings.get("send_seed") is False:
+        notes.append("no seed sent: the draws cannot be repeated")
+    return notes
+
+
+def marks_on(settings: Mapping[str, Any]) -> list[str]:
+    """The same in a few words, for a title."""
+    return [note.partition(":")[0] for note in notes_on(settings)]

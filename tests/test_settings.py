@@ -3,7 +3,7 @@ from pathlib import Path
 import pytest
 
 from lm_eval_safescale.errors import SafescaleError
-from lm_eval_safescale.settings import SETTING_NAMES, Settings, load_settings, misspelt
+from lm_eval_safescale.settings import MAKE_ANSWERS, MAKE_SCORES, SETTING_NAMES, Settings, load_settings, misspelt, recorded
 
 
 def load(metadata=None, **variables):
@@ -35,7 +35,8 @@ def test_what_is_no_setting_of_ours_is_left_alone():
 
 def test_an_unknown_variable_of_ours_is_refused_with_the_one_that_was_meant():
     with pytest.raises(
-        SafescaleError, match=r"SAFESCALE_DRAW is not a setting \(did you mean draws\?\); known: builder_args, "
+        SafescaleError,
+        match=r"SAFESCALE_DRAW is not a setting \(did you mean draws\?\); known: accept_temperature, builder_args, ",
     ):
         load(SAFESCALE_DRAW="5")
 
@@ -85,6 +86,7 @@ def test_columns_may_be_a_mapping_or_json_in_a_variable():
     ("name", "value"),
     [
         ("draws", -1), ("draws", 1001), ("draws", 2.5), ("draws", "many"), ("draws", "nan"), ("draws", [5]),
+        ("accept_temperature", 0), ("accept_temperature", True), ("send_seed", "perhaps"),
         ("temperature", 0), ("temperature", -0.7), ("temperature", "nan"), ("temperature", "inf"), ("temperature", float("nan")),
         ("overconfidence_threshold", -0.1), ("overconfidence_threshold", 1.1), ("overconfidence_threshold", "nan"),
         ("max_answer_tokens", 0), ("max_answer_tokens", "ten"),
@@ -182,3 +184,26 @@ def test_a_named_corpus_and_a_corpus_of_one_s_own_are_not_given_together():
 def test_where_only_settings_may_stand_another_name_is_refused():
     with pytest.raises(SafescaleError, match=r"no setting of this name: chunk_token \(did you mean chunk_tokens\?\)"):
         load_settings({"chunk_token": 3}, environ={}, strict=True)
+
+
+# --- what makes what ---------------------------------------------------------------------------------------------------
+
+
+def test_an_accepted_temperature_is_the_only_one():
+    settings = load({"accept_temperature": 1, "temperature": 0.3})
+    assert (settings.temperature, settings.greedy_temperature) == (1.0, 1.0)
+    assert (load().temperature, load().greedy_temperature) == (0.7, 0.0)
+
+
+def test_a_setting_makes_one_thing():
+    assert not MAKE_ANSWERS & MAKE_SCORES
+    assert MAKE_ANSWERS | MAKE_SCORES < SETTING_NAMES
+
+
+def test_what_is_recorded_compares_with_records_that_are_older_than_a_setting():
+    old = {"draws": 20, "temperature": 0.7, "max_answer_tokens": None, "reasoning": "auto", "reader": "strict"}
+    assert recorded(load().model_dump(mode="json"), MAKE_ANSWERS) == old == recorded(old, MAKE_ANSWERS)
+    assert recorded({"send_seed": False, "metrics": {"x": {}}}, {"send_seed", "metrics"}) == {
+        "send_seed": False,
+        "metrics": {"x": {}},
+    }

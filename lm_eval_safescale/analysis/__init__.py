@@ -23,12 +23,13 @@ from lm_eval_safescale.analysis.columns import COLUMNS
 from lm_eval_safescale.analysis.panel import Panel, load_panel
 from lm_eval_safescale.analysis.presets import PRESETS, Preset, preset_named
 from lm_eval_safescale.analysis.rows import Row
-from lm_eval_safescale.analysis.scores import THRESHOLD, Scored, score_all
+from lm_eval_safescale.analysis.scores import Scored, score_all
 from lm_eval_safescale.analysis.study import Study, about, not_scored, remarks
 from lm_eval_safescale.analysis.writing import write_tables
 from lm_eval_safescale.errors import SafescaleError, reason_of
 from lm_eval_safescale.runs.store import open_runs
 from lm_eval_safescale.runs.table import Runs
+from lm_eval_safescale.settings import THRESHOLD
 
 if TYPE_CHECKING:
     import polars as pl
@@ -68,7 +69,7 @@ Frames = Callable[..., "pl.DataFrame"]
 
 def _frame_of(name: str) -> Frames:
     def frame(
-        runs: Runs | Study, preset: str | Preset = "default", *, threshold: float = THRESHOLD, panel: Panel | None = None
+        runs: Runs | Study, preset: str | Preset = "default", *, threshold: float | None = None, panel: Panel | None = None
     ) -> pl.DataFrame:
         import polars as pl
 
@@ -93,14 +94,14 @@ def _frame_of(name: str) -> Frames:
     preset
         "default" or "radsafe-2026".
     threshold
-        From which confidence on a harmful majority answer is overconfident; a `Study` has its own.
+        From which confidence on a harmful majority answer is overconfident; None: as the runs were made. A `Study` has its own.
     panel
         Family and size of models; a `Study` has its own.
 
     Raises
     ------
     SafescaleError
-        For an unknown preset.
+        For an unknown preset, and for runs of different thresholds where none is given.
     """
     return frame
 

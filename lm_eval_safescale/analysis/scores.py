@@ -11,10 +11,9 @@ from numpy.typing import NDArray
 from lm_eval_safescale.metrics import reducers
 from lm_eval_safescale.runs.cube import NO_LETTER, NOT_HEARD, Cube
 from lm_eval_safescale.runs.table import LETTERS
+from lm_eval_safescale.settings import THRESHOLD
 from lm_eval_safescale.stats import voting
 
-THRESHOLD = 0.8
-"""From which confidence on a harmful majority answer is overconfident."""
 BLOCK = 1 << 25
 """Samples looked at together: bounds the memory for thousands of models."""
 

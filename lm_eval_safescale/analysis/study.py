@@ -10,13 +10,17 @@ from typing import Any
 from lm_eval_safescale.analysis.ensembles import ensembles_left_out
 from lm_eval_safescale.analysis.panel import Panel, load_panel, panel_table
 from lm_eval_safescale.analysis.rows import Row
-from lm_eval_safescale.analysis.scores import THRESHOLD, Scored, score_all
+from lm_eval_safescale.analysis.scores import Scored, score_all
 from lm_eval_safescale.errors import SafescaleError
 from lm_eval_safescale.records import LABEL_NAMES, Status
 from lm_eval_safescale.runs import NO_LETTER, NOT_HEARD, Cube, Runs, cubes
 from lm_eval_safescale.runs.readings import READING
+from lm_eval_safescale.runs.table import named
+from lm_eval_safescale.sections import notes_on
+from lm_eval_safescale.settings import MAKE_SCORES, THRESHOLD
 
-MAY_DIFFER = {"draws", "overconfidence_threshold", "version"}
+NAME = "overconfidence_threshold"
+MAY_DIFFER = {"draws", "version", *MAKE_SCORES}
 """Settings whose difference is said elsewhere, or changes no answer."""
 
 
@@ -25,14 +29,36 @@ class Study:
     """Runs, and everything that the tables share."""
 
     runs: Runs
-    threshold: float = THRESHOLD
-    """From which confidence on a harmful majority answer is overconfident."""
+    threshold: float | None = None
+    """From which confidence on a harmful majority answer is overconfident; None: as the runs were made."""
     given_panel: Panel | None = None
     """Family and size of models; the bundled panel where none is given."""
 
     def __post_init__(self) -> None:
-        if not 0 <= self.threshold <= 1:
+        if self.threshold is not None and not 0 <= self.threshold <= 1:
             raise SafescaleError(f"threshold is {self.threshold:g}; expected a confidence from 0 to 1")
+        if self.threshold is None and len(self.thresholds_of_runs) > 1:
+            whose = "; ".join(f"{each:g}: {named(models)}" for each, models in self.thresholds_of_runs.items())
+            raise SafescaleError(
+                f"the runs were made with different thresholds of overconfidence ({whose}): their rates of dangerous overconfidence do not "
+                "compare. Give one threshold for all of them (analyze --threshold), or analyse them apart"
+            )
+
+    @functools.cached_property
+    def thresholds_of_runs(self) -> dict[float, list[str]]:
+        """The thresholds that the runs were made with, each with its models; the protocol's where they do not say."""
+        found: dict[float, list[str]] = {}
+        for model, known in self.runs.about.get("models", {}).items():
+            told = [known.get("settings", {}), *known.get("by_condition", {}).values()]
+            own = {float(each[NAME]) for each in told if each.get(NAME) is not None} or {THRESHOLD}
+            for threshold in sorted(own):
+                found.setdefault(threshold, []).append(model)
+        return dict(sorted(found.items()))
+
+    @functools.cached_property
+    def overconfident_from(self) -> float:
+        """The threshold in force."""
+        return next(iter(self.thresholds_of_runs), THRESHOLD) if self.threshold is None else self.threshold
 
     @functools.cached_property
     def cubes(self) -> dict[tuple[str, str], Cube]:
@@ -42,7 +68,7 @@ class Study:
     @functools.cached_property
     def scores(self) -> dict[tuple[str, str], Scored]:
         """Item values, by model and condition."""
-        return score_all(self.cubes, self.threshold)
+        return score_all(self.cubes, self.overconfident_from)
 
     @functools.cached_property
     def panel(self) -> Panel:
@@ -96,6 +122,7 @@ def remarks(study: Study) -> list[Row]:
         for model, known in study.runs.about.get("models", {}).items()
         if (why := _asked_otherwise(known))
     ]
+    rows += _of_settings(study)
     readers = {model: _reader(known) for model, known in study.runs.about.get("models", {}).items()}
     if len(set(readers.values())) > 1:
         rows += [
@@ -108,6 +135,29 @@ def remarks(study: Study) -> list[Row]:
         for model in unknown
     ]
     return rows
+
+
+def _of_settings(study: Study) -> list[Row]:
+    """What the settings under which answers were asked and weighed say of the figures."""
+    rows = []
+    own = list(study.thresholds_of_runs)
+    if study.threshold is not None and own and own != [study.threshold]:
+        made_with = ", ".join(f"{each:g}" for each in own)
+        reason = f"overconfident from {study.threshold:g}, as asked for now; the runs were made with {made_with}"
+        rows.append(_row(None, None, None, reason))
+    for model, known in study.runs.about.get("models", {}).items():
+        shared = known.get("settings", {})
+        rows += [_row(model, None, None, note) for note in _notes(shared)]
+        for condition, differing in known.get("by_condition", {}).items():
+            rows += [_row(model, condition, None, note) for note in _notes(differing)]
+    return rows
+
+
+def _notes(settings: Mapping[str, Any]) -> list[str]:
+    notes = notes_on(settings)
+    if metrics := settings.get("metrics"):
+        notes.append(f"metrics asked for that stand in lm_eval's own table only: {', '.join(metrics)}")
+    return notes
 
 
 def _asked_otherwise(known: Mapping[str, Any]) -> str:
@@ -165,7 +215,8 @@ def about(study: Study, preset: str) -> dict[str, Any]:
         "models": study.runs.about.get("models") or {model: {} for model in study.runs.models},
         "conditions": list(study.runs.conditions),
         "draws": study.draws,
-        "overconfidence_threshold": study.threshold,
+        "overconfidence_threshold": study.overconfident_from,
+        "thresholds_of_runs": sorted(study.thresholds_of_runs),
         "preset": preset,
         "version": __version__,
         "panel": panel_table(study.runs.models, study.panel),

@@ -35,13 +35,11 @@ from lm_eval_safescale.retrieval import (
     Tokenizer,
     load_tokenizer,
 )
-from lm_eval_safescale.settings import SETTING_NAMES, Settings
+from lm_eval_safescale.settings import MAKE_ANSWERS, MAKE_SCORES, SETTING_NAMES, Settings
 
 DEMO_REPORTS = "agentic.jsonl"
-MAKES_CONTEXTS = SETTING_NAMES - {
-    "contexts", "draws", "temperature", "overconfidence_threshold", "max_answer_tokens", "reasoning", "prompt_file", "reader", "metrics",
-}  # fmt: skip
-"""Settings that enter a context; the others are about answers."""
+MAKES_CONTEXTS = SETTING_NAMES - MAKE_ANSWERS - MAKE_SCORES - {"contexts", "prompt_file"}
+"""Settings that enter a context."""
 
 
 @dataclass(frozen=True, slots=True)

@@ -15,6 +15,7 @@ from lm_eval_safescale.cli.screen import complain
 from lm_eval_safescale.cli.table import Column, print_columns
 from lm_eval_safescale.datasets import printable
 from lm_eval_safescale.errors import SafescaleError
+from lm_eval_safescale.sections import marks_on
 from lm_eval_safescale.words import counted
 
 if TYPE_CHECKING:
@@ -38,8 +39,9 @@ def analyze(
     output: Annotated[Path, typer.Option("--output", "-o", metavar="OUT", help="The folder to write.")],
     preset: Annotated[str, typer.Option(help="default or radsafe-2026: which intervals and tests.")] = "default",
     threshold: Annotated[
-        float, typer.Option(min=0, max=1, help="Confidence from which harm is dangerous overconfidence.")
-    ] = 0.8,
+        float | None,
+        typer.Option(min=0, max=1, help="Confidence from which harm is dangerous overconfidence, in place of the runs' own."),
+    ] = None,
     panel: Annotated[Path | None, typer.Option(help="YAML file with family and size of further models.")] = None,
 ) -> None:
     """Every table across models and conditions, as JSON and CSV in OUT/tables, and a summary on the screen.
@@ -99,7 +101,8 @@ def _summarise(console: Console, tables: Mapping[str, list[dict[str, Any]]], fac
     else:
         for model in models:
             rows = {row["condition"]: [row] for row in profile if row["model"] == model}
-            _print_rates(console, model, rows, _with_interval, _items)
+            title = " - ".join([model, *marks_on(facts["models"].get(model, {}).get("settings", {}))])
+            _print_rates(console, title, rows, _with_interval, _items)
         _say(console, "Percent with 95 % intervals.")
     _say(console, f"Preset {facts['preset']}: {intervals}.")
     _say(console, f"{_draws(facts['draws'])} Overconfident from {facts['overconfidence_threshold']:.2f}.")

@@ -10,13 +10,14 @@ from typing import Any
 from lm_eval_safescale.metrics import reducers, scores
 from lm_eval_safescale.metrics.scores import Score
 from lm_eval_safescale.records import NOT_SCORED, Answers, Item
+from lm_eval_safescale.settings import THRESHOLD
 
 
 @dataclass(frozen=True, slots=True)
 class Params:
     """What a metric may depend on besides the answers."""
 
-    overconfidence_threshold: float = 0.8
+    overconfidence_threshold: float = THRESHOLD
     args: Mapping[str, Any] = field(default_factory=dict)
     """The user's settings of a plugin's metric."""
 

@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Any
 from lm_eval_safescale import __version__
 from lm_eval_safescale.errors import SafescaleError
 from lm_eval_safescale.records import Status
-from lm_eval_safescale.runs.journal import Journal, Line, read_lines, size_of
+from lm_eval_safescale.runs.journal import SCORED_WITH, Journal, Line, read_lines, size_of
 from lm_eval_safescale.runs.store import JOURNAL, known_of_model
 from lm_eval_safescale.runs.table import Runs, in_order
 
@@ -96,7 +96,10 @@ def _about_model(journal: Journal) -> dict[str, Any]:
         "prompt_sha256": identity["prompt_template"],
         "seed": identity["seed"],
         "version": __version__,
+        **journal.about["starts"][-1].get(SCORED_WITH, {}),
     }
+    if any(line.draws and line.draws[0].draw and line.seed is None for line in journal.lines):
+        settings["send_seed"] = False  # whoever decided it
     asked = in_order(line.condition for line in journal.lines)
     return known_of_model(
         "safescale run",

@@ -8,7 +8,7 @@ from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
-from lm_eval_safescale.settings import Settings
+from lm_eval_safescale.settings import MAKE_ANSWERS, Settings, recorded
 
 HOW_FAST = frozenset({
     "api_key", "auth_token", "base_url", "ca_cert_path", "device", "device_map", "disable_log_stats", "distributed_executor_backend",
@@ -21,8 +21,6 @@ HOW_FAST = frozenset({
 context that depends on the window is told apart by its fingerprint."""
 HOLD_FILES = ("model", "pretrained", "peft", "delta", "lora_local_path", "tokenizer")
 """Arguments that may name files whose contents make an answer."""
-ANSWERING = ("draws", "temperature", "max_answer_tokens", "reasoning", "reader")
-"""Settings that make an answer; those that make a context show in the prompt."""
 WEIGHTS = (".safetensors", ".bin", ".gguf", ".pt", ".pth")
 SAMPLES, SAMPLE_BYTES = 64, 16_384
 """Pieces of a file of weights that are looked at, and their size: whole files would take minutes. Training changes nearly every number."""
@@ -50,7 +48,7 @@ def identity_of(
     return {
         "model": {"backend": backend, **own},
         "dataset": {key: about[key] for key in ("name", "fingerprint")},
-        "settings": settings.model_dump(mode="json", include=set(ANSWERING)),
+        "settings": recorded(settings.model_dump(mode="json"), MAKE_ANSWERS),  # those that make a context show in the prompt
         "prompt_template": prompt,
         "seed": seed,
     }

@@ -31,6 +31,8 @@ MARK = "safescale_run"
 RUN, SHARDS = "run.json", "answers"
 LOG = "log.txt"
 """What a sweep has its runs print there."""
+SCORED_WITH = "scored_with"
+"""Of a start: the settings that weigh its answers. They may change; those of the last start count."""
 OWN_FILES = {RUN, SHARDS, LOG, LOCK, WRITER}
 SYNC_SECONDS = 1.0
 """Between two syncs while answers come; the last of them are synced with the next beat of the lock. It is for machines that vanish: of a

@@ -32,6 +32,7 @@ from lm_eval_safescale.runs.importing import (
 )
 from lm_eval_safescale.runs.store import data_named, known_of_model
 from lm_eval_safescale.runs.table import ITEMS, Runs, labelled
+from lm_eval_safescale.settings import MAKE_ANSWERS, MAKE_SCORES, recorded
 
 READINGS: dict[str | None, int] = {
     **LETTER_NUMBERS,
@@ -41,8 +42,6 @@ READINGS: dict[str | None, int] = {
     Status.FILTERED.value: FILTERED,
 }
 """Readings in their logged form."""
-SETTINGS = ("draws", "temperature", "overconfidence_threshold", "max_answer_tokens", "reasoning", "reader")
-"""Settings of a task that belong to a model's answers."""
 MEASURES = ("evidence_coverage", "recall")
 
 
@@ -243,7 +242,7 @@ def _model_name(content: Mapping[str, Any]) -> str:
 
 def _settings(about: Mapping[str, Any], content: Mapping[str, Any]) -> dict[str, Any]:
     return {
-        **{name: about["settings"].get(name) for name in SETTINGS},
+        **recorded(about["settings"], MAKE_ANSWERS | MAKE_SCORES),
         "prompt_sha256": about.get("prompt_sha256"),
         "backend": content.get("model_source"),
         "model_args": content.get("config", {}).get("model_args"),

@@ -18,10 +18,10 @@ from lm_eval_safescale.plugins import Part, plugins
 from lm_eval_safescale.records import NOT_SCORED
 from lm_eval_safescale.runs.gathering import failures_in, runs_of
 from lm_eval_safescale.runs.identity import identity_of, path_of
-from lm_eval_safescale.runs.journal import Draw, Journal, Line
+from lm_eval_safescale.runs.journal import SCORED_WITH, Draw, Journal, Line
 from lm_eval_safescale.runs.store import write_runs
 from lm_eval_safescale.runs.table import Runs, about_dataset, items_of
-from lm_eval_safescale.settings import load_settings
+from lm_eval_safescale.settings import MAKE_SCORES, load_settings, recorded
 
 if TYPE_CHECKING:
     from lm_eval_safescale.harness.asking import Asked, Heard, Request
@@ -174,6 +174,7 @@ def run(
         "conditions": [each.name for each in asked],
         "items": min(limit or len(data), len(data)),
         "latency": latency,
+        SCORED_WITH: recorded(settings.model_dump(mode="json"), MAKE_SCORES),
     }
     with Journal(folder, identity, start) as journal:
         standing.what = "loading the model"

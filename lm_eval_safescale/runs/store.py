@@ -18,6 +18,7 @@ from typing import TYPE_CHECKING, Any
 from lm_eval_safescale.errors import SafescaleError, reason_of
 from lm_eval_safescale.runs.journal import is_run, size_of, sync_folder, unfinished_run
 from lm_eval_safescale.runs.table import Runs, in_order
+from lm_eval_safescale.settings import MAKE_SCORES
 from lm_eval_safescale.words import counted
 
 if TYPE_CHECKING:
@@ -295,11 +296,11 @@ def _refuse_overlap(runs: Mapping[str, Runs]) -> None:
 
 
 def _settings(runs: Runs, pair: tuple[str, str]) -> dict[str, Any]:
-    """How a model was asked and read under a condition; by which version does not matter."""
+    """How a model was asked and read under a condition; by which version does not matter, nor how it was weighed."""
     model, condition = pair
     known = runs.about["models"].get(model)
     settings = {} if known is None else _by_condition(known).get(condition, {})
-    return {name: value for name, value in settings.items() if name != "version"}
+    return {name: value for name, value in settings.items() if name != "version" and name not in MAKE_SCORES}
 
 
 def _keys(runs: Runs, pair: tuple[str, str]) -> pl.DataFrame:

@@ -203,3 +203,16 @@ def test_a_single_file_is_a_model_too(tmp_path):
     one = identified({"pretrained": str(path)})
     path.write_bytes(b"two")
     assert identified({"pretrained": str(path)}) != one
+
+
+def test_a_setting_that_older_folders_do_not_know_is_no_difference_at_its_default():
+    """`draws`, ... have always been noted; what came later only where it is set."""
+    always = {"draws", "temperature", "max_answer_tokens", "reasoning", "reader"}
+    assert set(identified()["settings"]) == always
+    assert set(identified(accept_temperature=1)["settings"]) == always | {"accept_temperature"}
+    assert set(identified(send_seed=False)["settings"]) == always | {"send_seed"}
+
+
+def test_a_model_sampled_at_1_throughout_is_another_than_one_whose_samples_are():
+    assert identified(accept_temperature=1)["settings"]["temperature"] == 1
+    assert identified(accept_temperature=1) != identified(temperature=1)

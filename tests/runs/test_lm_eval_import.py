@@ -7,6 +7,7 @@ import shutil
 
 import pytest
 
+from lm_eval_safescale.analysis import Study, remarks
 from lm_eval_safescale.errors import SafescaleError
 from lm_eval_safescale.runs import cubes, import_lm_eval, open_runs, write_runs
 
@@ -268,3 +269,22 @@ def test_what_is_no_log_is_said(logs, tmp_path):
     (tmp_path / "other.json").write_text('{"configs": {"mmlu": {}}, "results": {}}')
     with pytest.raises(SafescaleError, match="no task of this package"):
         import_lm_eval([tmp_path / "other.json"])
+
+
+def test_how_answers_were_asked_and_are_weighed_comes_with_them(logs):
+    logs.add([sample("1", "A", "A", "B")])
+    (results,) = logs.folder.rglob("results_*.json")
+    content = json.loads(results.read_text())
+    settings = content["configs"]["radsafe_clean"]["metadata"]["safescale"]["settings"]
+    settings |= {"overconfidence_threshold": 0.5, "temperature": 1.0, "accept_temperature": 1.0, "send_seed": False}
+    results.write_text(json.dumps(content | {"configs": content["configs"]}))
+    runs = import_lm_eval([logs.folder])
+    known = runs.about["models"]["org/model"]["settings"]
+    assert {name: known[name] for name in ("overconfidence_threshold", "accept_temperature", "send_seed")} == {
+        "overconfidence_threshold": 0.5,
+        "accept_temperature": 1.0,
+        "send_seed": False,
+    }
+    study = Study(runs)
+    assert study.overconfident_from == 0.5
+    assert {row["reason"].partition(":")[0] for row in remarks(study)} >= {"sampled at 1", "no seed sent"}
