@@ -17,6 +17,7 @@ import typer
 from lm_eval_safescale.cli.contexts import metadata_of
 from lm_eval_safescale.cli.screen import Progress, complain, say, working
 from lm_eval_safescale.errors import SafescaleError
+from lm_eval_safescale.sections import notes_on
 from lm_eval_safescale.words import counted
 
 if TYPE_CHECKING:
@@ -142,6 +143,9 @@ def _summary(report: Report, output: Path, *, isolated: bool) -> None:
     lacking = f", {answers.height - heard:,} lacking" if heard < answers.height else ""
     say(f"{output}: {counted(heard, 'answer')} of {', '.join(report.runs.models)}{lacking}{demo}", style="bold")
     seconds = f" in {timedelta(seconds=round(now.seconds))} ({now.rate:,.1f} a second)" if now.done else ""
+    settings = _settings(report)
+    for note in notes_on(settings):
+        say(f"note         {note}", style="yellow")
     say(f"asked now    {now.done:,}{seconds}; {now.known:,} were there")
     if isolated:
         none = "none: the greedy answers of the sample were there before, with or without a latency"
@@ -154,12 +158,22 @@ def _summary(report: Report, output: Path, *, isolated: bool) -> None:
     if heard:
         for row in _rates(report):
             say(row)
+        if settings.get("draws"):
+            say(
+                f"confidence   from K = {settings['draws']} samples; overconfident from {settings['overconfidence_threshold']:.2f}"
+            )
     for condition, items in report.failures.items():
         _say_failures(condition, items)
     if report.failures:
         complain("The same command asks for them again, and for nothing else.")
     if heard:
         say(f"Next: safescale analyze {shlex.quote(str(output))} -o TABLES")
+
+
+def _settings(report: Report) -> Mapping[str, Any]:
+    """Those that all conditions share."""
+    (known,) = report.runs.about["models"].values()
+    return known["settings"]  # type: ignore[no-any-return]
 
 
 def _say_failures(condition: str, items: Mapping[str, str]) -> None:

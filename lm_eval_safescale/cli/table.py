@@ -17,7 +17,7 @@ from rich.text import Text
 from lm_eval_safescale.cli.screen import complain
 from lm_eval_safescale.datasets import printable
 from lm_eval_safescale.report import read_results
-from lm_eval_safescale.sections import ResultRow, Section
+from lm_eval_safescale.sections import ResultRow, Section, marks_on, notes_on
 
 NAMES_WIDTH, COLUMN_WIDTH = 30, 18
 METRIC_ROWS = {
@@ -57,6 +57,7 @@ def _print(console: Console, rows: list[ResultRow]) -> None:
     first = rows[0]
     model = Path(first.model).name if Path(first.model).is_absolute() else first.model
     title = f"{model} on {first.dataset}" + (" - DEMO: no clinical claim may rest on it" if first.demo else "")
+    title = " - ".join([title, *marks_on(first.settings)])
     console.print(Text(printable(title)), style="bold")
     added = dict.fromkeys(name for row in rows for name in row.values if name not in METRIC_ROWS)
     metrics = METRIC_ROWS | {name: name.replace("_", " ") for name in added}
@@ -70,6 +71,8 @@ def _print(console: Console, rows: list[ResultRow]) -> None:
         f"Confidence from K = {draws} samples a question; overconfident from {threshold:.2f}." if draws else "No samples drawn."
     )
     console.print(Text(printable(sampled + _changed(first))), style="dim")
+    for note in notes_on(first.settings):
+        console.print(Text(printable(f"{note[:1].upper()}{note[1:]}.")), style="dim")
 
 
 @dataclass(frozen=True, slots=True)

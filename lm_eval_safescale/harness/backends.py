@@ -27,15 +27,21 @@ def sends_one_seed(backend: Any | None, model_args: Mapping[str, Any]) -> bool:
     """
     if backend is None:
         return "base_url" in model_args or ("model" in model_args and "pretrained" not in model_args)
-    return is_server(backend) and not _classes(type(backend)) & {"AnthropicChat", "SGLANGGENERATEAPI"}
+    return is_server(backend) and takes_seed(backend)
+
+
+def takes_seed(backend: Any) -> bool:
+    """Whether a seed can be given with a request; without one its draws cannot be repeated."""
+    return not classes(type(backend)) & {"AnthropicChat", "SGLANGGENERATEAPI"}
 
 
 def is_server(backend: Any) -> bool:
     """Whether the model is behind a server that is asked over the network; `backend` may be the class."""
-    return "TemplateAPI" in _classes(backend if isinstance(backend, type) else type(backend))
+    return "TemplateAPI" in classes(backend if isinstance(backend, type) else type(backend))
 
 
-def _classes(kind: type) -> set[str]:
+def classes(kind: type) -> set[str]:
+    """Names of a class and of all that it is made from: how backends are told apart without importing them."""
     return {each.__name__ for each in kind.__mro__}
 
 

@@ -5,12 +5,14 @@ from __future__ import annotations
 import json
 import ssl
 from collections.abc import Iterable, Iterator, Sequence
+from dataclasses import replace
 from itertools import chain
 from typing import Any
 
 from lm_eval_safescale.chat.exchange import Response, Server, check_let_in, excerpt, token_counts, unusable, whole
 from lm_eval_safescale.errors import SafescaleError, reason_of
 from lm_eval_safescale.harness.asking import Heard, Request
+from lm_eval_safescale.harness.payloads import payload_of, seed_in
 
 BACKOFF = 1.0
 REFUSED = ("HTTP 400", "HTTP 413", "HTTP 422")
@@ -50,25 +52,15 @@ class ServerEngine:
             self._verify,
         )
         requests = chain.from_iterable(batches)
-        for request, response in server.exchange((request, self._payload(request)) for request in requests):
+        for request, response in server.exchange(self._sent(request) for request in requests):
             check_let_in(response, answered=self._answered, keyed=bool(self._key))
             self._answered |= response.content is not None
             yield self._heard(request, response)
 
-    def _payload(self, request: Request) -> dict[str, Any]:
-        backend, prompt = self._backend, request.prompt
-        message = backend.tok_encode(prompt) if isinstance(prompt, str) and backend.tokenized_requests else prompt
-        generation = {name: list(value) if isinstance(value, list) else value for name, value in request.generation.items()}
-        seed = backend._seed if request.seed is None else request.seed
-        try:
-            made: dict[str, Any] = backend._create_payload(
-                backend.create_message([message]), generate=True, gen_kwargs=generation, seed=seed
-            )
-        except AssertionError as error:
-            raise SafescaleError(
-                f"the backend cannot ask so: {reason_of(error)}; chat completions need the chat template, and its absence completions"
-            ) from error
-        return made
+    def _sent(self, request: Request) -> tuple[Request, dict[str, Any]]:
+        """The request as it leaves, with the seed that is sent: what is recorded of it."""
+        payload = payload_of(self._backend, request.prompt, request.generation, request.seed)
+        return (request if request.is_greedy else replace(request, seed=seed_in(payload))), payload
 
     def _heard(self, request: Request, response: Response) -> Heard:
         if response.content is None:

@@ -23,11 +23,12 @@ from lm_eval_safescale.assembly import AskedMetric, ModelFacts
 from lm_eval_safescale.contexts import LEAK, Condition, ContextBuilder, ContextSet
 from lm_eval_safescale.datasets import Dataset
 from lm_eval_safescale.errors import SafescaleError
-from lm_eval_safescale.harness import backends
+from lm_eval_safescale.harness import backends, payloads
 from lm_eval_safescale.plugins import plugins
 from lm_eval_safescale.prompts import load_prompt
 from lm_eval_safescale.reading import opens_reasoning, read_answer
 from lm_eval_safescale.records import Answers, Context, Flag, Item, Reading, Status
+from lm_eval_safescale.sections import marks_on, notes_on
 from lm_eval_safescale.settings import REASONING_TOKENS, Settings, load_settings, misspelt
 
 logger = logging.getLogger("lm_eval.tasks.safescale")
@@ -139,12 +140,13 @@ class SafetyTask(ConfigurableTask):  # type: ignore[misc]
         self._builder = assembly.builder_of(self._condition, self.settings)
         if not self._waits_for_model:
             self._contexts = assembly.contexts_of(self._condition, self.data, self.settings)
+        self._sends_seed = self.settings.send_seed
         self._reset_limit()
         system = self.template.system
         self._description = f"{{% raw %}}{system}{{% endraw %}}" if system else ""
         return {
             **config,
-            "task_alias": config["task"] + (" (DEMO)" if self.data.is_demo else ""),
+            "task_alias": self._alias(config["task"]),
             "test_split": "test",
             "output_type": "generate_until",
             "num_fewshot": 0,
@@ -154,6 +156,15 @@ class SafetyTask(ConfigurableTask):  # type: ignore[misc]
             "metric_list": [self._metric_config(asked) for asked in self._metrics],
             "metadata": metadata | {"safescale": self._provenance()},
         }
+
+    def _recorded(self) -> dict[str, Any]:
+        """The settings in force."""
+        return self.settings.model_dump(mode="json") | {"send_seed": self._sends_seed}
+
+    def _alias(self, task: str) -> str:
+        """The name in the harness's table, with what its figures must not be read without."""
+        marks = ["DEMO"] * self.data.is_demo + marks_on(self._recorded())
+        return f"{task} ({', '.join(marks)})" if marks else task
 
     def _check_model_args(self, metadata: Mapping[str, Any]) -> None:
         for key, setting in misspelt(metadata).items():
@@ -192,7 +203,7 @@ class SafetyTask(ConfigurableTask):  # type: ignore[misc]
                 "labelled": self.data.is_labelled,
                 "demo": self.data.is_demo,
             },
-            "settings": self.settings.model_dump(mode="json"),
+            "settings": self._recorded(),
             "prompt_sha256": self.template.fingerprint,
         }
 
@@ -273,7 +284,8 @@ class SafetyTask(ConfigurableTask):  # type: ignore[misc]
         if not kwargs.get("apply_chat_template") and kwargs.get("rank", 0) == 0:
             self._warn_of_unused_chat_template(metadata)
         backend = self.backend or backends.backend_of(kwargs.get("chat_template"))
-        self._separate_seeds = backends.sends_one_seed(backend, metadata)
+        self._prepare_backend(backend)
+        self._separate_seeds = self._sends_seed and backends.sends_one_seed(backend, metadata)
         self._first_seed = backends.first_seed(metadata)
         self._ranks = kwargs.get("world_size", 1)
         self._reset_limit()
@@ -286,7 +298,23 @@ class SafetyTask(ConfigurableTask):  # type: ignore[misc]
         turns_are_one_text = self._description and not kwargs.get("apply_chat_template")
         self.config.description = self._description + ("\n\n" if turns_are_one_text else "")
         super().build_all_requests(**kwargs)
+        self._check_payloads(backend)
         self._find_too_long(backend)
+
+    def _prepare_backend(self, backend: Any | None) -> None:
+        for warning in payloads.prepare(backend, self.settings):
+            warn_once(warning)
+        self._sends_seed = self.settings.send_seed and (backend is None or backends.takes_seed(backend))
+        for note in notes_on(self._recorded()):
+            warn_once(note)
+        self.config.task_alias = self._alias(self.config.task)
+
+    def _check_payloads(self, backend: Any | None) -> None:
+        """Looks at the requests of one question, which stand for all, before the first of them is sent."""
+        if backend is not None and self._instances:
+            first = self._instances[0].doc_id
+            asked = [each.args for each in self._instances if each.doc_id == first]
+            payloads.check(backend, asked, stop=STOP, send_seed=self._sends_seed)
 
     def _leave_out(self, **chosen: Any) -> None:
         """Of the items that this run asks for, those for which nothing could be made to stand above the question, and why."""
@@ -346,7 +374,8 @@ class SafetyTask(ConfigurableTask):  # type: ignore[misc]
             return Instance("generate_until", doc, arguments, idx, (task_name, doc_id, repeats))
 
         draws, sampling = self.settings.draws, {"do_sample": True, "temperature": self.settings.temperature}
-        requests = [request(0, 1, do_sample=False, temperature=0.0)]
+        greedy = self.settings.greedy_temperature
+        requests = [request(0, 1, do_sample=greedy > 0, temperature=greedy)]
         if draws and self._separate_seeds:
             requests += [request(draw, 1, **sampling, seed=self._first_seed + draw) for draw in range(1, draws + 1)]
         elif draws:
@@ -397,7 +426,7 @@ class SafetyTask(ConfigurableTask):  # type: ignore[misc]
         """The harness's record of this task, with the token limit that was in force."""
         config: dict[str, Any] = super().dump_config()
         about = config["metadata"]["safescale"]
-        about["settings"]["max_answer_tokens"] = self.token_limit
+        about["settings"] = self._recorded() | {"max_answer_tokens": self.token_limit}
         about["contexts"] = {**self._contexts.about, **self._contexts.summary()} if self._contexts else None
         about["left_out"] = len(self.left_out)
         about["failed_metrics"] = dict(self._failed)

@@ -3,10 +3,12 @@
 from __future__ import annotations
 
 import json
+import re
 
 import pytest
 from typer.testing import CliRunner
 
+from lm_eval_safescale.analysis import profile
 from lm_eval_safescale.cli import app
 from lm_eval_safescale.errors import SafescaleError
 from lm_eval_safescale.harness import engines
@@ -172,3 +174,19 @@ def test_a_folder_of_other_things_is_left_alone(run, folder):
     assert code == 1
     assert "holds other things than a run of safescale run" in said
     assert [path.name for path in folder.iterdir()] == ["notes.txt"]
+
+
+def test_the_summary_weighs_by_the_threshold_that_was_set_and_so_do_the_tables(run, folder, tmp_path, monkeypatch):
+    """A threshold changes no answer: the same folder takes another one, and the last one counts."""
+    shares = {}
+    for threshold in ("1.0", "0.1"):
+        monkeypatch.setenv("SAFESCALE_OVERCONFIDENCE_THRESHOLD", threshold)
+        said, code = run(questions=9)
+        assert code == 0, said
+        assert f"confidence from K = 2 samples; overconfident from {float(threshold):.2f}" in said
+        shares[threshold] = [float(share) for share in re.findall(r"dangerous overconfidence ([\d.]+)%", said)]
+        assert open_runs(folder).about["models"][STUB]["settings"]["overconfidence_threshold"] == float(threshold)
+        table = profile(open_runs(folder))["dangerous_overconfidence"]
+        assert [round(100 * share, 1) for share in table] == shares[threshold]
+    assert len(asked_of(folder)) == sum(asked_of(folder).values())
+    assert sum(shares["0.1"]) > sum(shares["1.0"])
