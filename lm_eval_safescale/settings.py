@@ -15,6 +15,7 @@ from typing import Any, Literal
 from pydantic import BaseModel, ConfigDict, Field, ValidationError, field_validator, model_validator
 
 from lm_eval_safescale.errors import SafescaleError
+from lm_eval_safescale.secrets import masked_pairs, without_secrets
 
 ENV_PREFIX = "SAFESCALE_"
 ANSWER_TOKENS, REASONING_TOKENS = 10, 4096  # PROTOCOL §4
@@ -255,7 +256,8 @@ def load_settings(
         for found in error.errors():
             name = ".".join(map(str, found["loc"]))
             layer = where.get(str(found["loc"][0]), "default")
-            problems.append(f"  {name} = {found['input']!r} ({layer}): {found['msg'].removeprefix('Value error, ')}")
+            given = masked_pairs(repr(without_secrets(found["input"])))
+            problems.append(f"  {name} = {given} ({layer}): {found['msg'].removeprefix('Value error, ')}")
         raise SafescaleError("settings that cannot be used:\n" + "\n".join(problems) + "\nsee docs/settings.md") from None
 
 

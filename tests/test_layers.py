@@ -27,7 +27,7 @@ FLOORS = (
     {"datasets"},
     {"settings", "prompts", "sections", "chat"},
     {"records"},
-    {"errors", "words", "files"},
+    {"errors", "words", "files", "secrets"},
 )
 HEIGHT = {part: len(FLOORS) - number for number, floor in enumerate(FLOORS) for part in floor}
 MODULES = sorted(path for path in PACKAGE.rglob("*.py") if path != PACKAGE / "__init__.py")

@@ -17,6 +17,7 @@ from lm_eval_safescale.plugins import Part
 from lm_eval_safescale.retrieval import (
     load_tokenizer,
 )
+from lm_eval_safescale.secrets import without_secrets
 from lm_eval_safescale.settings import Settings
 
 
@@ -35,7 +36,7 @@ def check_made_as_asked(made: ContextSet, condition: Part, shown_by: ContextBuil
     }
     given = settings.model_fields_set
     for name, value in built_with.items():
-        asked = getattr(settings, name)
+        asked = without_secrets(getattr(settings, name))
         if name in given and None not in (asked, value) and _folded(asked) != _folded(value):
             raise SafescaleError(
                 f"{settings.contexts}: built with {name} {value!r}, but {name} is set to {asked!r}; leave {name} out, or build it again"
@@ -51,7 +52,7 @@ def _built_by(
     if by_setting is None:
         return {}
     name, args = by_setting
-    asked = getattr(settings, args)
+    asked = without_secrets(getattr(settings, args))
     free = {each: builder["settings"].get(each) for each in asked if each not in fixed}
     return {name: _name_of(builder, getattr(settings, name)), args: asked | free}
 

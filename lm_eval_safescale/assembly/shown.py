@@ -35,6 +35,7 @@ from lm_eval_safescale.retrieval import (
     Tokenizer,
     load_tokenizer,
 )
+from lm_eval_safescale.secrets import without_secrets
 from lm_eval_safescale.settings import MAKE_ANSWERS, MAKE_SCORES, SETTING_NAMES, Settings
 
 DEMO_REPORTS = "agentic.jsonl"
@@ -125,7 +126,7 @@ def _build(
         if builder.needs_chat and chat is not None:
             known["models"] = {role: dict(each.about) for role, each in chat.models.items()}
         try:
-            return dict(json.loads(json.dumps(known)))  # as it is read again from a file
+            return dict(json.loads(json.dumps(without_secrets(known))))  # as it is read again from a file
         except TypeError as error:
             raise SafescaleError(f"{who}: a setting is no JSON value: {error}") from None
 
@@ -186,14 +187,13 @@ def _carried(part: Part, shown: Part, dataset: Dataset, settings: Settings) -> C
 
 
 def _data_of(settings: Settings) -> dict[str, Any]:
-    return settings.model_dump(
-        mode="json", include=settings.model_fields_set & {"dataset", "dataset_path", "dataset_args", "columns"}
-    )
+    given = settings.model_fields_set & {"dataset", "dataset_path", "dataset_args", "columns"}
+    return dict(without_secrets(settings.model_dump(mode="json", include=given)))
 
 
 def build_command(condition: Part, settings: Settings) -> str:
     """The command that builds the contexts of a condition with these settings."""
-    given = settings.model_dump(mode="json", include=settings.model_fields_set & MAKES_CONTEXTS)
+    given = without_secrets(settings.model_dump(mode="json", include=settings.model_fields_set & MAKES_CONTEXTS))
     if settings.corpus is None and settings.corpus_path is None:
         given |= {"corpus": DEMO} if settings.dataset.casefold() == DEMO else {"corpus_path": "YOUR_ARTICLES"}
     command = ["safescale", "contexts", "build", condition.name, "--model", "vllm", "--model_args", "pretrained=YOUR_MODEL"]

@@ -2,16 +2,26 @@
 
 from __future__ import annotations
 
-import json
 import os
 from collections.abc import Iterator, Mapping, Sequence
 from importlib.util import find_spec
 from math import inf
 from typing import Any
 
-from lm_eval_safescale.chat.exchange import LastingError, Response, Server, check_let_in, excerpt, token_counts, unusable, whole
+from lm_eval_safescale.chat.exchange import (
+    LastingError,
+    Response,
+    Server,
+    check_let_in,
+    excerpt,
+    is_address,
+    token_counts,
+    unusable,
+    whole,
+)
 from lm_eval_safescale.chat.model import ChatRequest, Message, Reply
 from lm_eval_safescale.errors import SafescaleError
+from lm_eval_safescale.secrets import MASK, masked_address, shown_address
 
 KEY = "OPENAI_API_KEY"
 
@@ -64,15 +74,16 @@ class Endpoint:
             raise SafescaleError("an endpoint needs the package httpx: pip install 'lm-eval-safescale[api]'")
         url = str(base_url).rstrip("/")
         if not _is_base(url):
-            shown = url.rpartition("@")[2].partition("?")[0]  # what stands before or behind may be a secret
-            raise SafescaleError(f"endpoint: base_url = {shown!r}; expected for example http://localhost:8000/v1")
+            raise SafescaleError(
+                f"endpoint: base_url = {shown_address(url)!r}; expected for example http://localhost:8000/v1, without ? and #"
+            )
         self._url = url if url.endswith("/chat/completions") else f"{url}/chat/completions"
         self._model, self._concurrency, self._timeout = str(model), int(concurrency), float(timeout)
         self._retries, self._backoff, self._seed = int(retries), float(backoff), seed
         self._answered = False
         self.about: Mapping[str, Any] = {
             "backend": "endpoint",
-            "base_url": _without_password(url),
+            "base_url": masked_address(url).replace(f"{MASK}@", ""),
             "model": self._model,
             "seed": seed,
         }
@@ -107,22 +118,23 @@ def _reply(response: Response) -> Reply:
     if response.content is None:
         return Reply(None, response.error, seconds=response.seconds)
     try:
-        text, usage = _parsed(response.content)
+        text, usage = _parsed(response)
     except LastingError as error:
         return Reply(None, str(error), seconds=response.seconds)
     return Reply(text, "", usage.get("prompt_tokens"), usage.get("completion_tokens"), response.seconds)
 
 
-def _parsed(content: bytes) -> tuple[str, dict[str, int]]:
+def _parsed(response: Response) -> tuple[str, dict[str, int]]:
+    content = response.content or b""
     try:
-        response = json.loads(content)
-        message = response["choices"][0]["message"]
+        parsed = response.parsed()
+        message = parsed["choices"][0]["message"]
         text = message["content"] if message.get("content") is not None else ""
     except (ValueError, KeyError, IndexError, TypeError, AttributeError, RecursionError):
         raise LastingError(unusable(content, "chat completion")) from None
     if not isinstance(text, str):
         raise LastingError(f"no text in the reply: {excerpt(content)}")
-    return whole(text), token_counts(response)
+    return whole(text), token_counts(parsed)
 
 
 def _key() -> str:
@@ -133,16 +145,4 @@ def _key() -> str:
 
 
 def _is_base(url: str) -> bool:
-    import httpx
-
-    try:
-        parsed = httpx.URL(url)
-    except (httpx.InvalidURL, UnicodeError):
-        return False
-    return parsed.scheme in ("http", "https") and bool(parsed.host) and (parsed.port or 0) < 2**16 and not parsed.query
-
-
-def _without_password(url: str) -> str:
-    scheme, _, rest = url.partition("://")
-    host, slash, path = rest.partition("/")
-    return f"{scheme}://{host.rpartition('@')[2]}{slash}{path.partition('?')[0]}"
+    return is_address(url) and "?" not in url and "#" not in url

@@ -5,14 +5,17 @@ from __future__ import annotations
 import asyncio
 import json
 import logging
+import re
 import ssl
 import time
 from collections.abc import Iterable, Iterator, Mapping, Sequence
-from dataclasses import dataclass, replace
+from dataclasses import dataclass, field, replace
+from functools import cached_property
 from itertools import islice
 from typing import TYPE_CHECKING, Any, TypeVar
 
 from lm_eval_safescale.errors import SafescaleError, reason_of
+from lm_eval_safescale.secrets import Mask, masked, secrets_in
 
 if TYPE_CHECKING:
     import httpx
@@ -31,8 +34,6 @@ NO_CREDIT = b"insufficient_quota"
 """OpenAI's word, sent with 429 though no waiting helps."""
 SPENT = "HTTP 429, and no credit left"
 SHOWN = 200
-LEAST_KEY = 8
-"""Characters: what is shorter is no secret (servers without keys are given `EMPTY` or the like), and may be a word of a reply."""
 
 
 class _MayPass(Exception):
@@ -59,6 +60,12 @@ class Response:
     """Wall time of the try that succeeded; of a failure, of all tries."""
     in_flight: int = 1
     """The most requests that were under way at a time while this one was, itself included."""
+    mask: Mask = field(default=Mask(()), repr=False)
+    """Hides what was sent in secret."""
+
+    def parsed(self) -> Any:
+        """The content as JSON, in whose texts no secret stands, however it was escaped; ValueError or RecursionError where it is none."""
+        return self.mask.hide_in(json.loads(self.content or b""))
 
 
 @dataclass(frozen=True)
@@ -72,7 +79,8 @@ class Server:
     headers
         Sent with every request.
     secret
-        A key that a server may send back; it is not repeated in any text that comes from here.
+        A key that a server may send back. It, and what else is sent in secret (in `headers`, or in the address), is in no text that comes
+        from here.
     concurrency
         Requests in flight at once.
     timeout
@@ -86,9 +94,9 @@ class Server:
         As for httpx: whether certificates are checked, or how.
     """
 
-    url: str
-    headers: Mapping[str, str]
-    secret: str = ""
+    url: str = field(repr=False)
+    headers: Mapping[str, str] = field(repr=False)
+    secret: str = field(default="", repr=False)
     concurrency: int = 32
     timeout: float = 300.0
     retries: int = 5
@@ -96,9 +104,17 @@ class Server:
     verify: bool | ssl.SSLContext = True
 
     def exchange(self, bodies: Iterable[tuple[_K, Mapping[str, Any]]]) -> Iterator[tuple[_K, Response]]:
-        """Responses as they come, each with the name of its body; a body is taken when there is room for it."""
+        """Responses as they come, each with the name of its body; a body is taken when there is room for it.
+
+        SafescaleError, which does not show it, if the address is none.
+        """
         import httpx
 
+        if not is_address(self.url):
+            raise SafescaleError(
+                "the server's address cannot be used (it is not shown, for it may hold a key); expected for example "
+                "http://localhost:8000/v1/chat/completions"
+            )
         for chatty in ("httpx", "httpcore"):  # their lines hold addresses and headers
             logging.getLogger(chatty).setLevel(logging.WARNING)
         waiting: dict[asyncio.Task[tuple[_K, Response]], int] = {}  # and the most that were under way beside it
@@ -129,6 +145,10 @@ class Server:
             finally:
                 runner.run(_ended(set(waiting), client))
 
+    @cached_property
+    def _mask(self) -> Mask:
+        return Mask([self.secret, *secrets_in(dict(self.headers)), *secrets_in(self.url)])
+
     async def _response(self, client: httpx.AsyncClient, body: Mapping[str, Any]) -> Response:
         began, wait = time.monotonic(), self.backoff
         tries, tries_left, patience = 0, self.retries, LIMIT_PATIENCE
@@ -142,16 +162,16 @@ class Server:
             except TimeoutError:
                 said, after = f"no response within {self.timeout:g} s", None
             except LastingError as error:
-                return Response(None, self._without_secret(str(error)), time.monotonic() - began)
+                return Response(None, str(error), time.monotonic() - began)
             else:
-                return Response(content, "", time.monotonic() - started)
+                return Response(content, "", time.monotonic() - started, mask=self._mask)
             pause = min(LONGEST_WAIT, wait if after is None else after)
             if limited:
                 patience -= max(LEAST_WAIT, pause)
             else:
                 tries_left -= 1
             if tries_left < 0 or patience < 0:
-                return Response(None, f"{self._without_secret(said)} ({tries} tries)", time.monotonic() - began)
+                return Response(None, f"{said} ({tries} tries)", time.monotonic() - began)
             await asyncio.sleep(pause)
             wait = min(LONGEST_WAIT, 2 * wait)
 
@@ -166,10 +186,10 @@ class Server:
                     if len(received) > MOST_BYTES:
                         raise LastingError(f"a response of more than {MOST_BYTES:,} bytes")
         except httpx.TransportError as error:
-            raise _MayPass(f"{type(error).__name__}: {reason_of(error)}") from error
+            raise _MayPass(f"{type(error).__name__}: {self._shown(reason_of(error))}") from error
         except httpx.DecodingError as error:
-            raise LastingError(f"a response that cannot be decoded: {reason_of(error)}") from error
-        content = self._without_secret(received.decode("latin-1")).encode("latin-1")
+            raise LastingError(f"a response that cannot be decoded: {self._shown(reason_of(error))}") from error
+        content = self._without_secrets(bytes(received))
         limited = response.status_code == 429
         if limited and NO_CREDIT in content:
             raise LastingError(f"{SPENT}: {excerpt(content)}")
@@ -180,8 +200,26 @@ class Server:
             raise LastingError(f"HTTP {response.status_code}: {excerpt(content)}")
         return content
 
-    def _without_secret(self, said: str) -> str:
-        return said.replace(self.secret, "***") if len(self.secret) >= LEAST_KEY else said
+    def _without_secrets(self, content: bytes) -> bytes:
+        """In UTF-8, whatever JSON may be written in: bytes that are no text stay as they are."""
+        encoding = json.detect_encoding(content)
+        text = content.decode(encoding, "surrogateescape" if encoding.startswith("utf-8") else "replace")
+        return self._mask.hide(text).encode(errors="surrogateescape")
+
+    def _shown(self, said: str) -> str:
+        return masked(self._mask.hide(said))
+
+
+def is_address(url: str) -> bool:
+    """Whether requests can be sent to an address: http or https, a host, and a port that is one."""
+    import httpx
+
+    try:
+        parsed = httpx.URL(url)
+    except (httpx.InvalidURL, UnicodeError):
+        return False
+    is_host = re.fullmatch(r"[\w.:-]+", parsed.host) is not None
+    return parsed.scheme in ("http", "https") and is_host and (parsed.port or 0) < 2**16
 
 
 async def _some_done(waiting: set[asyncio.Task[_K]]) -> tuple[set[asyncio.Task[_K]], set[asyncio.Task[_K]]]:

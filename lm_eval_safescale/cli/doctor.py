@@ -7,7 +7,7 @@ from typing import Annotated
 import typer
 from rich.markup import escape
 
-from lm_eval_safescale.cli.screen import console, working
+from lm_eval_safescale.cli.screen import console, shown, working
 
 MARKS = {"ok": "[green]ok  [/green]", "note": "[yellow]note[/yellow]", "bad": "[red]BAD [/red]"}
 
@@ -25,8 +25,8 @@ def doctor(
     with working("looking ..."):
         for finding in checkup(model=model, gguf_file=gguf_file):
             bad |= finding.level == "bad"
-            console.print(f"{MARKS[finding.level]} {escape(finding.what)}")
+            console.print(f"{MARKS[finding.level]} {escape(shown(finding.what))}")
             if finding.advice:
-                console.print(f"       -> {escape(finding.advice)}")
+                console.print(f"       -> {escape(shown(finding.advice))}")
     if bad:
         raise typer.Exit(1)

@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING
 from rich.console import Console
 
 from lm_eval_safescale.datasets.problems import printable
+from lm_eval_safescale.secrets import mask_of
 
 if TYPE_CHECKING:
     from rich.status import Status
@@ -19,12 +20,17 @@ complaints = Console(stderr=True, highlight=False, soft_wrap=True, emoji=False)
 
 def say(text: str, style: str | None = None) -> None:
     """Print lines of the result."""
-    console.print(printable(text), style=style, markup=False)
+    console.print(shown(text), style=style, markup=False)
 
 
 def complain(text: str) -> None:
     """Print, in red and to standard error, what went wrong."""
-    complaints.print(printable(text), style="red", markup=False)
+    complaints.print(shown(text), style="red", markup=False)
+
+
+def shown(text: str) -> str:
+    """A text as it may be printed: without control characters, and without the keys of the environment, whatever a library says."""
+    return printable(mask_of().hide(text))
 
 
 class Progress:

@@ -11,14 +11,9 @@ from lm_eval.api.instance import Instance
 from lm_eval_safescale.chat import ChatModel, ChatRequest, Endpoint, Message, Reply
 from lm_eval_safescale.errors import SafescaleError, reason_of
 from lm_eval_safescale.harness import backends
-from lm_eval_safescale.harness.loading import (
-    default_batch_size,
-    is_secret,
-    load_backend,
-    parse_model_args,
-    without_secrets,
-)
+from lm_eval_safescale.harness.loading import default_batch_size, load_backend, parse_model_args
 from lm_eval_safescale.plugins import bind_settings
+from lm_eval_safescale.secrets import Mask, is_secret, mask_of, shown_text, without_secrets
 
 ENDPOINT = "endpoint"
 AUTO_BATCH = 256
@@ -33,6 +28,7 @@ class HarnessChat:
 
     def __init__(self, backend: Any, *, about: Mapping[str, Any], batch: int = AUTO_BATCH) -> None:
         self._backend, self.batch = backend, batch
+        self._mask = mask_of() if backends.is_server(backend) else Mask(())  # a server may send a key back
         self._templated = backends.takes_conversations(backend)
         self.about: Mapping[str, Any] = {**about, "chat_template": self._templated}
         self.window = backends.window_of(backend)
@@ -58,11 +54,11 @@ class HarnessChat:
         ]
         started = time.monotonic()
         try:
-            texts = self._backend.generate_until(instances, disable_tqdm=True)
+            texts = self._mask.hide_in(self._backend.generate_until(instances, disable_tqdm=True))
         except Exception as error:
             raise SafescaleError(
-                f"the model failed: {type(error).__name__}: {reason_of(error)}; what was written before is kept, and the same command goes "
-                "on from there. Where memory is short, lower --batch_size or the model's window"
+                f"the model failed: {type(error).__name__}: {shown_text(reason_of(error))}; what was written before is kept, and the "
+                "same command goes on from there. Where memory is short, lower --batch_size or the model's window"
             ) from error
         seconds = (time.monotonic() - started) / len(requests)
         return [

@@ -3,10 +3,12 @@
 from __future__ import annotations
 
 import importlib.metadata
+import json
 import os
 import platform
 import shutil
 from collections.abc import Callable, Iterator
+from contextlib import suppress
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Literal
@@ -31,6 +33,7 @@ from lm_eval_safescale.harness.backends import load_tokenizer, stated_window
 from lm_eval_safescale.harness.configs import INSTALLED_CONFIGS, source_configs
 from lm_eval_safescale.plugins import plugins
 from lm_eval_safescale.prompts import load_prompt
+from lm_eval_safescale.secrets import masked_pairs, without_secrets
 from lm_eval_safescale.settings import ANSWER_TOKENS, ENV_PREFIX, Settings, load_settings
 
 TESTED_HARNESS = "0.4.13"
@@ -128,7 +131,14 @@ def _environment() -> Iterator[Finding]:
                 for variable in tried:
                     given.pop(variable)
     for name, value in given.items():
-        yield Finding("ok", f"{name}={value}")
+        yield Finding("ok", f"{name}={_shown(value)}")
+
+
+def _shown(value: str) -> str:
+    """Settings as JSON may hold a key."""
+    with suppress(ValueError, RecursionError):  # no JSON
+        value = json.dumps(without_secrets(json.loads(value)), ensure_ascii=False)
+    return masked_pairs(value)
 
 
 def _try_settling(settings: Settings) -> None:

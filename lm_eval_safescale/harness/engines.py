@@ -20,6 +20,7 @@ from lm_eval_safescale.errors import SafescaleError, reason_of
 from lm_eval_safescale.harness import backends
 from lm_eval_safescale.harness.asking import Heard, Request
 from lm_eval_safescale.harness.loading import memory_hint
+from lm_eval_safescale.secrets import shown_text
 
 AUTO_BATCH = 32
 """Items handed over at once where the engine itself makes the batches."""
@@ -72,8 +73,8 @@ def engine_of(backend: Any, name: str) -> Engine:
 def model_failed(error: BaseException) -> SafescaleError:
     """The error for a model that cannot go on."""
     return SafescaleError(
-        f"the model failed: {type(error).__name__}: {reason_of(error)}{memory_hint(error)}; what was answered is kept, and the same "
-        "command goes on from there"
+        f"the model failed: {type(error).__name__}: {shown_text(reason_of(error))}{memory_hint(error)}; what was answered is "
+        "kept, and the same command goes on from there"
     )
 
 

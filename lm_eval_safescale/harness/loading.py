@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import inspect
+import logging
 import os
 import re
 import sys
@@ -18,6 +19,7 @@ from lm_eval.utils import simple_parse_args_string
 
 from lm_eval_safescale.errors import SafescaleError, reason_of
 from lm_eval_safescale.harness import backends
+from lm_eval_safescale.secrets import Mask, is_secret, mask_of, masked, masked_model_args, shown_address, shown_text
 
 FIXED_BATCH = "8"
 """The batch size where the engine does not make its own batches, and none is given."""
@@ -30,9 +32,6 @@ UNSEARCHABLE = "llvmlite.binding.ffi"
 claims to have every attribute (seen with vLLM 0.32, llvmlite 0.47)."""
 CONCURRENT = 32
 """Requests in flight to a server where `num_concurrent` does not say; the harness's own default of 1 leaves a server idle."""
-SECRETS = ("key", "secret", "password", "auth", "header")
-TEXT_TOKENS = frozenset({"add_bos_token", "think_end_token", "prefix_token", "image_token"})
-"""Arguments that are named like a key and hold none."""
 LEAST = {"num_concurrent": 1, "timeout": 1, "max_retries": 0, "max_length": 2, "max_gen_toks": 1}
 """Arguments of a server that are whole numbers, and the least that each can be."""
 OF_FILES = ("pretrained", "tokenizer", "peft", "delta", "lora_local_path")
@@ -45,12 +44,19 @@ NO_MEMORY = re.compile(
 
 def parse_model_args(model_args: str) -> dict[str, Any]:
     """Arguments of a model, from `name=value,name=value`; SafescaleError if it is none."""
-    if odd := [part for part in model_args.split(",") if part.strip() and not part.partition("=")[1]]:
-        raise SafescaleError(f"--model_args: {odd[0]!r} has no value; expected name=value,name=value")
+    parts = [part for part in model_args.split(",") if part.strip()]
+    for number, part in enumerate(parts, 1):
+        if "=" not in part:  # it may be the rest of a key with a comma in it
+            shown = repr(part) if number == 1 and part.isidentifier() else "it"
+            raise SafescaleError(
+                f"--model_args: part {number} of {len(parts)} has no = in it, so {shown} has no value; expected name=value,name=value"
+            )
     try:
         return dict(simple_parse_args_string(model_args))
     except ValueError as error:
-        raise SafescaleError(f"--model_args {model_args!r}: {reason_of(error)}; expected name=value,name=value") from None
+        raise SafescaleError(
+            f"--model_args {masked_model_args(model_args)!r}: {reason_of(error)}; expected name=value,name=value"
+        ) from None
 
 
 def load_backend(name: str, args: Mapping[str, Any], *, batch_size: str | None = None, device: str | None = None) -> Any:
@@ -72,6 +78,7 @@ def load_backend(name: str, args: Mapping[str, Any], *, batch_size: str | None =
     kind = _kind_of(name)
     if name.startswith("vllm"):
         os.environ.setdefault(*IN_ORDER)
+    _keep_from_logs(mask_of(args))
     try:
         with _hidden(UNSEARCHABLE):
             return kind.create_from_arg_obj(
@@ -79,7 +86,8 @@ def load_backend(name: str, args: Mapping[str, Any], *, batch_size: str | None =
             )
     except Exception as error:
         raise SafescaleError(
-            f"--model {name} cannot be loaded: {_entry_in(error, kind, args)}{type(error).__name__}: {reason_of(error)}{memory_hint(error)}"
+            f"--model {name} cannot be loaded: {_entry_in(error, kind, args)}{type(error).__name__}: "
+            f"{shown_text(reason_of(error), args)}{memory_hint(error)}"
         ) from error
 
 
@@ -95,6 +103,25 @@ def with_defaults(name: str, args: Mapping[str, Any]) -> dict[str, Any]:
     if current_platform.is_cpu():
         needed["enable_chunked_prefill"] = False  # a seeded request whose prompt is computed in parts stops the engine there
     return {**needed, **args}
+
+
+class _Hiding(logging.Filter):
+    """Backends log addresses, and what servers say."""
+
+    def __init__(self, mask: Mask) -> None:
+        super().__init__()
+        self._mask = mask
+
+    def filter(self, record: logging.LogRecord) -> bool:
+        record.msg, record.args = masked(self._mask.hide(record.getMessage())), ()
+        return True
+
+
+def _keep_from_logs(mask: Mask) -> None:
+    for name in [each for each in logging.root.manager.loggerDict if each.startswith(("lm_eval.models.", "lm_eval.utils"))]:
+        logger = logging.getLogger(name)
+        logger.filters = [each for each in logger.filters if not isinstance(each, _Hiding)]
+        logger.addFilter(_Hiding(mask))
 
 
 @contextmanager
@@ -209,10 +236,10 @@ def _check_server(name: str, args: Mapping[str, Any], known: Mapping[str, inspec
         return
     try:
         address = urlsplit(url)
-        holds_key = address.password or any(is_secret(each) for each, _ in parse_qsl(address.query, keep_blank_values=True))
+        _ = address.port  # ValueError where it is none
     except ValueError:
-        address, holds_key = urlsplit(""), False
-    if holds_key:
+        address = urlsplit("")
+    if "@" in address.netloc or address.fragment or any(is_secret(each) for each, _ in parse_qsl(address.query)):
         raise SafescaleError(
             "--model_args base_url holds a key or password; a key is read from the environment only (OPENAI_API_KEY), so that it is "
             "written nowhere"
@@ -220,7 +247,7 @@ def _check_server(name: str, args: Mapping[str, Any], known: Mapping[str, inspec
     takes_none = name.startswith(("local-", "openai-")) and address.path.rstrip("/") in ("", "/v1")
     if takes_none or address.scheme not in ("http", "https") or not address.hostname:
         raise SafescaleError(
-            f"--model_args base_url={url}: the harness posts to this very address; expected for example {expected}"
+            f"--model_args base_url={shown_address(url)}: the harness posts to this very address; expected for example {expected}"
         )
 
 
@@ -243,27 +270,4 @@ def memory_hint(error: BaseException) -> str:
         "max_num_seqs in --model_args"
         if found
         else ""
-    )
-
-
-def without_secrets(args: Mapping[str, Any]) -> dict[str, Any]:
-    """A model's arguments as they may be written down."""
-    return {name: "***" if is_secret(name) else _without_password(value) for name, value in args.items()}
-
-
-def is_secret(name: str) -> bool:
-    """Whether an argument of that name may hold a key."""
-    name = name.casefold()
-    if name in TEXT_TOKENS:
-        return False
-    return name == "token" or name.endswith("_token") or any(secret in name for secret in SECRETS)
-
-
-def _without_password(value: Any) -> Any:
-    """An address may hold one before its host, or behind it."""
-    if not isinstance(value, str):
-        return value
-    value = re.sub(r"(?<=://)[^/@\s]+@", "***@", value)
-    return re.sub(
-        r"([?&])([^=&\s]+)=[^&\s]*", lambda found: f"{found[1]}{found[2]}=***" if is_secret(found[2]) else found[0], value
     )

@@ -13,6 +13,7 @@ from typing import Any, NamedTuple
 
 from lm_eval_safescale.errors import SafescaleError, reason_of
 from lm_eval_safescale.harness import backends
+from lm_eval_safescale.secrets import masked
 from lm_eval_safescale.settings import Settings
 
 LIMITS = ("max_tokens", "max_completion_tokens", "max_new_tokens")
@@ -243,10 +244,10 @@ def _way_on(backend: Any, found: Difference) -> str:
         return "this backend sends that whatever is asked; ask an OpenAI-compatible address, with --model local-completions"
     if found.parameter == "temperature" and "OpenAIChatCompletion" in kinds:
         return (
-            f"it takes every model whose name holds o1, o3, o4 or 5 for one that allows no other temperature. Where the name misled it: "
-            f"--model local-chat-completions --model_args model={backend.model},base_url={backend.base_url}. Where the model does allow "
-            f"no other: --metadata '{{\"accept_temperature\": {_shown(found.sent)}}}'; greedy answers are then samples too, and every "
-            "table says so"
+            "it takes every model whose name holds o1, o3, o4 or 5 for one that allows no other temperature. Where the name misled it: "
+            f"--model local-chat-completions --model_args model={backend.model},base_url={masked(backend.base_url)}. "
+            f"Where the model does allow no other: --metadata '{{\"accept_temperature\": {_shown(found.sent)}}}'; greedy answers are then "
+            "samples too, and every table says so"
         )
     if found.parameter == "temperature":
         return "where the model allows no other temperature: --metadata '{\"accept_temperature\": ...}'; else another backend"

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import json
 import ssl
 from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import replace
@@ -66,7 +65,7 @@ class ServerEngine:
         if response.content is None:
             return Heard(request, None, response.error, refused=response.error.startswith(REFUSED))
         try:
-            parsed = json.loads(response.content)
+            parsed = response.parsed()
             (text,) = [""] if _is_empty(parsed) else self._backend.parse_generations(outputs=parsed)
         except _Withheld:
             return Heard(request, None, f"the server's content filter withheld the reply: {excerpt(response.content)}")

@@ -28,6 +28,7 @@ from lm_eval_safescale.plugins import plugins
 from lm_eval_safescale.prompts import load_prompt
 from lm_eval_safescale.reading import opens_reasoning, read_answer
 from lm_eval_safescale.records import Answers, Context, Flag, Item, Reading, Status
+from lm_eval_safescale.secrets import without_secrets
 from lm_eval_safescale.sections import marks_on, notes_on
 from lm_eval_safescale.settings import REASONING_TOKENS, Settings, load_settings, misspelt
 
@@ -430,6 +431,7 @@ class SafetyTask(ConfigurableTask):  # type: ignore[misc]
         about["contexts"] = {**self._contexts.about, **self._contexts.summary()} if self._contexts else None
         about["left_out"] = len(self.left_out)
         about["failed_metrics"] = dict(self._failed)
+        config["metadata"] = without_secrets(config["metadata"])
         return config
 
     # --- reading and weighing -------------------------------------------------------------------------------------------

@@ -15,6 +15,7 @@ from lm_eval_safescale.records import Passage
 from lm_eval_safescale.retrieval.passages import Passages
 from lm_eval_safescale.retrieval.retriever import Hit, Retriever, unknown_numbers
 from lm_eval_safescale.retrieval.store import Store
+from lm_eval_safescale.secrets import without_secrets
 
 BATCH = 1024
 FAILURES = (Exception, SystemExit)
@@ -106,7 +107,7 @@ def open_index(
         "retriever": retriever.name,
         "provided_by": provided_by,
         "version": retriever.version,
-        "settings": dict(settings),
+        "settings": without_secrets(settings),
         "passages": passages.fingerprint,
         "parts": {name: index.about for name, index in retriever.parts.items()},
     }

@@ -32,6 +32,7 @@ from lm_eval_safescale.runs.importing import (
 )
 from lm_eval_safescale.runs.store import data_named, known_of_model
 from lm_eval_safescale.runs.table import ITEMS, Runs, labelled
+from lm_eval_safescale.secrets import masked_model_args, without_secrets
 from lm_eval_safescale.settings import MAKE_ANSWERS, MAKE_SCORES, recorded
 
 READINGS: dict[str | None, int] = {
@@ -245,10 +246,16 @@ def _settings(about: Mapping[str, Any], content: Mapping[str, Any]) -> dict[str,
         **recorded(about["settings"], MAKE_ANSWERS | MAKE_SCORES),
         "prompt_sha256": about.get("prompt_sha256"),
         "backend": content.get("model_source"),
-        "model_args": content.get("config", {}).get("model_args"),
+        "model_args": _model_args(content),
         "chat_template_sha": content.get("chat_template_sha"),
         "version": about.get("version"),
     }
+
+
+def _model_args(content: Mapping[str, Any]) -> Any:
+    """As they may be written down: the harness keeps them as they were given."""
+    given = content.get("config", {}).get("model_args")
+    return masked_model_args(given) if isinstance(given, str) else without_secrets(given)
 
 
 def _why_second(log: _Log, taken: _Log) -> str:

@@ -21,6 +21,7 @@ from lm_eval_safescale.runs.identity import identity_of, path_of
 from lm_eval_safescale.runs.journal import SCORED_WITH, Draw, Journal, Line
 from lm_eval_safescale.runs.store import write_runs
 from lm_eval_safescale.runs.table import Runs, about_dataset, items_of
+from lm_eval_safescale.secrets import without_secrets
 from lm_eval_safescale.settings import MAKE_SCORES, load_settings, recorded
 
 if TYPE_CHECKING:
@@ -155,7 +156,7 @@ def run(
     from lm_eval_safescale.harness import backends
     from lm_eval_safescale.harness.asking import Asked
     from lm_eval_safescale.harness.engines import engine_of
-    from lm_eval_safescale.harness.loading import check_model_args, load_backend, with_defaults, without_secrets
+    from lm_eval_safescale.harness.loading import check_model_args, load_backend, with_defaults
 
     check_model_args(model.backend, model.args)  # before anything is written
     load_settings({name: value for name, value in (metadata or {}).items() if name != "seed"}, strict=True)

@@ -18,6 +18,7 @@ from lm_eval_safescale.plugins import plugins
 from lm_eval_safescale.runs.identity import path_of
 from lm_eval_safescale.runs.runner import ALL_CONDITIONS, CONDITIONS
 from lm_eval_safescale.runs.sweep.jobs import Job
+from lm_eval_safescale.secrets import masked_pairs, without_secrets
 from lm_eval_safescale.settings import load_settings
 
 NAME = re.compile(r"[A-Za-z0-9][A-Za-z0-9._+-]{0,99}")
@@ -231,7 +232,7 @@ def _expected(found: Any) -> str:
 
 
 def _shown(value: Any) -> str:
-    text = repr(value)
+    text = masked_pairs(repr(without_secrets(value)))
     return text if len(text) <= 60 else f"{text[:57]}..."
 
 

@@ -19,6 +19,7 @@ from lm_eval_safescale.runs.identity import identity_of
 from lm_eval_safescale.runs.journal import RUN, Line, read_lines, read_run
 from lm_eval_safescale.runs.store import open_runs
 from lm_eval_safescale.runs.table import about_dataset
+from lm_eval_safescale.secrets import without_secrets
 
 if TYPE_CHECKING:
     from lm_eval_safescale.harness.asking import Asked
@@ -41,7 +42,6 @@ class Finished:
     def __init__(self, job: Job) -> None:
         from lm_eval_safescale.harness import backends
         from lm_eval_safescale.harness.asking import Asked
-        from lm_eval_safescale.harness.loading import without_secrets
 
         self._job, self._folder = job, Path(job.folder)
         given = {**job.model_args, **job.metadata}
@@ -51,7 +51,8 @@ class Finished:
         seed = backends.first_seed(given)
         identity = identity_of(job.backend, args, task.settings, about, task.template.fingerprint, seed)
         self._identity = json.loads(json.dumps(identity))
-        asked_with = [identity, args, task.settings.model_dump(mode="json"), job.limit, job.latency, job.conditions]
+        settings = without_secrets(task.settings.model_dump(mode="json"))
+        asked_with = [identity, args, settings, job.limit, job.latency, job.conditions]
         self._note = hashlib.sha256(json.dumps([asked_with, _sources(job, task.settings)], sort_keys=True).encode()).hexdigest()
 
     @property

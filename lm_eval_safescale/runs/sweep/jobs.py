@@ -19,6 +19,7 @@ import msgspec
 from lm_eval_safescale.errors import SafescaleError, reason_of
 from lm_eval_safescale.runs.identity import is_missing_path
 from lm_eval_safescale.runs.journal import LOG
+from lm_eval_safescale.secrets import shown_text
 from lm_eval_safescale.words import counted
 
 MOST_REASON = 2000
@@ -103,15 +104,19 @@ def run_job(job: Job) -> Outcome:
         outcome = _run(job, told)
     except SafescaleError as error:
         if error.__cause__ is not None:
-            traceback.print_exception(error.__cause__)  # somebody else's: the log is where it can be looked into
+            _print_traceback(error.__cause__, job)  # somebody else's: the log is where it can be looked into
         print(f"error: {error}", flush=True)
         outcome = failed(str(error), again=told.what != BEFORE_THE_MODEL)
     except Exception as error:
-        traceback.print_exc()
-        outcome = failed(f"{type(error).__name__}: {reason_of(error)}", again=True)
+        _print_traceback(error, job)
+        outcome = failed(f"{type(error).__name__}: {shown_text(reason_of(error), job.model_args, job.metadata)}", again=True)
     outcome = msgspec.structs.replace(outcome, seconds=time.monotonic() - started)
     print(f"--- {outcome.state} after {outcome.seconds:.0f} s", flush=True)
     return outcome
+
+
+def _print_traceback(error: BaseException, job: Job) -> None:
+    print(shown_text("".join(traceback.format_exception(error)), job.model_args, job.metadata), flush=True)
 
 
 def refuse_missing_model(job: Job) -> None:
