@@ -287,15 +287,12 @@ def test_a_reader_that_gives_no_option_s_letter_gives_an_output_that_is_not_scor
 
 
 @pytest.mark.model
-def test_max_context_is_counted_by_the_model_s_own_tokenizer(run):
-    folder = os.environ.get("SMALL_MODEL_DIR")
-    gguf = "SmolLM2-135M-Instruct.Q4_1.gguf"
-    if not folder or not (Path(folder) / gguf).exists():
-        pytest.skip("SMALL_MODEL_DIR does not hold the small model; scripts/small-model.sh DIR puts it there")
+def test_max_context_is_counted_by_the_model_s_own_tokenizer(run, small_model, small_model_gguf):
     from lm_eval.models.huggingface import HFLM
 
-    lm = HFLM(pretrained=folder, gguf_file=gguf, dtype="float32", device="cpu")
-    metadata = DEMO | {"pretrained": folder, "gguf_file": gguf, "draws": 0, "top_k": 2}
+    lm = HFLM(pretrained=str(small_model), dtype="float32", device="cpu")
+    counted_by = {"pretrained": str(small_model_gguf.parent), "gguf_file": small_model_gguf.name}  # the same model's
+    metadata = DEMO | counted_by | {"draws": 0, "top_k": 2}
     results, _ = run(["radsafe_rag", "radsafe_max_context"], lm, metadata=metadata, limit=1)
     for sample in results["samples"]["radsafe_max_context"]:
         prompt, record = sample["arguments"][0][0], sample["doc"]["context"]

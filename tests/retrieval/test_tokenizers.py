@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import importlib.util
-import os
 import re
 import sys
 from math import ceil
@@ -18,7 +17,6 @@ from lm_eval_safescale.retrieval import WORDS, HubTokenizer, WordTokenizer, load
 from lm_eval_safescale.retrieval.tokenizers import CL100K, Cl100kTokenizer
 
 words = WordTokenizer()
-GGUF = "SmolLM2-135M-Instruct.Q4_1.gguf"
 TEXT = st.text(st.sampled_from("ab é\u0301界🙂.,-_ \n\t0") | st.characters(exclude_categories=["Cs"]), max_size=80)
 SAMPLE = "A 54-year-old man; naïve T2-FLAIR 🙂🙂 mismatch.\n\n界面活性剤 — 3.5 mm\t(axial)."
 
@@ -173,14 +171,11 @@ def test_a_tokenizer_that_does_not_say_where_its_tokens_stand_counts_but_cannot_
 
 
 @pytest.mark.model
-def test_the_tokenizer_inside_a_gguf_file_counts_and_cuts_as_the_models_own():
-    folder = os.environ.get("SMALL_MODEL_DIR")
-    if not folder or not (Path(folder) / GGUF).exists():
-        pytest.skip("SMALL_MODEL_DIR does not hold the small model; scripts/small-model.sh DIR puts it there")
+def test_the_tokenizer_inside_a_gguf_file_counts_and_cuts_as_the_models_own(small_model_gguf):
     import transformers
 
-    tokenizer = load_tokenizer(str(Path(folder) / GGUF))
-    own = transformers.AutoTokenizer.from_pretrained(folder, gguf_file=GGUF)
+    tokenizer = load_tokenizer(str(small_model_gguf))
+    own = transformers.AutoTokenizer.from_pretrained(small_model_gguf.parent, gguf_file=small_model_gguf.name)
     for text in ("", "Answer: B", SAMPLE, SAMPLE * 50):
         assert tokenizer.count([text]) == [len(own(text, add_special_tokens=False)["input_ids"])]
         for size in (1, 7, 300):

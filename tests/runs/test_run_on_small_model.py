@@ -14,8 +14,6 @@ import pytest
 from lm_eval_safescale.runs import open_runs
 
 pytestmark = pytest.mark.model
-ROOT = Path(__file__).resolve().parents[2]
-GGUF = "SmolLM2-135M-Instruct.Q4_1.gguf"
 CONDITION, ITEMS, DRAWS = "closed_book", 3, 2
 KILLED_AFTER = 4
 """Answers: the greedy ones, and some of the samples."""
@@ -35,16 +33,8 @@ runner.run(runner.Model("hf", parse_model_args(sys.argv[1])), Path(sys.argv[2]),
 
 
 @pytest.fixture(scope="module")
-def model_args(tmp_path_factory) -> str:
-    """The small model as float32, which loads much faster than GGUF: it is loaded four times."""
-    folder = Path(os.environ.get("SMALL_MODEL_DIR", "none"))
-    if not (folder / GGUF).exists():
-        pytest.skip("SMALL_MODEL_DIR does not hold the small model; scripts/small-model.sh DIR puts it there")
-    if not (folder / "hf" / "model.safetensors").exists():
-        source, folder = folder.resolve() / GGUF, tmp_path_factory.mktemp("model")
-        (folder / GGUF).symlink_to(source)
-        subprocess.run(["bash", ROOT / "scripts" / "small-model.sh", folder, sys.executable], check=True)
-    return f"pretrained={folder / 'hf'},dtype=float32"
+def model_args(small_model) -> str:
+    return f"pretrained={small_model},dtype=float32"
 
 
 def command(*words: object) -> int:
