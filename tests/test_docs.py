@@ -18,7 +18,9 @@ from lm_eval_safescale.metrics import METRICS
 from lm_eval_safescale.metrics.reducers import confidence
 from lm_eval_safescale.plugins import plugins
 from lm_eval_safescale.prompts import load_prompt
-from lm_eval_safescale.reading import read_answer
+from lm_eval_safescale.reading import CUT, read_answer
+from lm_eval_safescale.reading.languages import LANGUAGES
+from lm_eval_safescale.reading.letters import OTHER_RULES, SHAPE_RULES, VETO_RULES
 from lm_eval_safescale.records import LABEL_NAMES, Context, Item, Passage
 from lm_eval_safescale.retrieval import load_corpus
 from lm_eval_safescale.settings import ANSWER_TOKENS, ENV_PREFIX, REASONING_TOKENS, Settings, load_settings
@@ -157,6 +159,37 @@ READING_ROWS += [(code(row[0])[0], *row[1:]) for row in table(page("reading.md")
 def test_an_example_reads_as_stated(reasoning, output, reads):
     text = "" if output == "(empty)" else code(output)[0].replace("\\n", "\n")
     assert str(read_answer(text, OPTIONS, reasoning=reasoning)) == reads
+
+
+RULE_ROWS = [
+    row for what in ("what counts", "what is no choice", "why there is none") for row in table(page("reading.md"), "rule", what)
+]
+
+
+@pytest.mark.parametrize(("rule", "_", "output"), RULE_ROWS)
+def test_an_example_of_a_rule_is_read_by_it(rule, _, output):
+    reading = read_answer(code(output)[0].replace("\\n", "\n"), OPTIONS)
+    assert (reading.rule, reading.letter) == (rule, "C" if rule in SHAPE_RULES else None)
+
+
+def test_every_rule_of_a_reading_is_listed():
+    assert [row[0] for row in RULE_ROWS] == [*SHAPE_RULES, *VETO_RULES, *OTHER_RULES]
+    assert f"rule `{CUT}`" in page("reading.md")
+
+
+def test_every_language_of_the_reading_is_listed():
+    listed = set(
+        re.search(r"denials: ((?:[A-Z]\w+(?:, |,\n +|\.))+)", page("reading.md"))[1].rstrip(".").replace("\n", " ").split(", ")
+    )
+    assert {name.strip() for name in listed} == {
+        *LANGUAGES,
+        "Danish",
+        "Norwegian",
+        "Swedish",
+        "Chinese",
+        "Japanese",
+        "Korean",
+    } - {"Scandinavian"}
 
 
 # --- metrics ------------------------------------------------------------------------------------------------------------

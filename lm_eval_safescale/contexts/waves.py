@@ -150,7 +150,7 @@ class Agent:
             if tokens is None:
                 self._uncounted.add(name)
         too_long = len(reply.text) > LONGEST_TOKEN * max_tokens  # and slow to look through
-        return reply.text if too_long else strip_reasoning(reply.text)
+        return reply.text if too_long else strip_reasoning(reply.text, headings=False)
 
 
 class WriteReport(Protocol):

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 
-from lm_eval_safescale.reading.letters import read_letter
+from lm_eval_safescale.reading.letters import read_by_rules, read_letter
 from lm_eval_safescale.reading.reasoning import Reasoning, opens_reasoning, strip_reasoning
 from lm_eval_safescale.records import Reading, Status
 
@@ -22,6 +22,8 @@ class AnswerReader:
     """`read(text, options)`: one of the options' letters, or None for no explicit choice. Reasoning is stripped before."""
 
 
+CUT = "open reasoning"
+"""The rule of an output that stopped inside its reasoning."""
 STRICT = AnswerReader("strict", "only an explicit choice of a letter counts (docs/reading.md)", read_letter)
 
 
@@ -51,10 +53,10 @@ def read_answer(
     A reading with status `ok` and a letter; or without one, `unanswered`, `truncated` (cut off inside the reasoning, and
     then never parsed) or `error`.
     """
-    if text is None:
+    if not isinstance(text, str):
         return Reading(None, Status.ERROR)
     final = strip_reasoning(text, reasoning=reasoning, opened=opened)
     if final is None:
-        return Reading(None, Status.TRUNCATED)
-    letter = reader.read(final, options)
-    return Reading(letter, Status.OK if letter else Status.UNANSWERED, reader.name)
+        return Reading(None, Status.TRUNCATED, CUT)
+    letter, rule = read_by_rules(final, options) if reader is STRICT else (reader.read(final, options), reader.name)
+    return Reading(letter, Status.OK if letter else Status.UNANSWERED, rule)

@@ -55,6 +55,13 @@ _SPACED = "\u3040-\u30ff\u3400-\u9fff\uac00-\ud7af"  # written without spaces: t
 _WORD = rf"[^\W_{_SPACED}]"
 _HYPHEN = "-\u2010\u2011'’"
 _BARE = re.compile(r"\W{0,6}([A-Za-z])\W{0,6}")
+_ONE_LETTER = re.compile(r"\W*(?:option\s+|answer\s+)?\W*([A-Za-z])\W*", re.IGNORECASE)
+_LABEL = re.compile(r"\W*(?:option\s+)?\W{0,2}([A-Z])(?:[.):]\)?|\s[–-])\s+[A-Z\u00c0-\uffff][^;\n]*", re.IGNORECASE)
+_OTHER_LABEL = re.compile(
+    r"(?<![\w-])[A-Z](?:[.):](?=\s|$)|(?=\W*$))|\b(?i:or|and|vs|not) \(?[A-Z]\b|\b(?i:no[,;:.]|not (?:sure|certain|clear)|unsure|unclear)"
+    r"|[?]"
+)
+"""In what follows a label: another one, or a word that takes it back."""
 _NULLS = {"", "null", "none", "n/a", "na", "no", "-"}
 _NAMED = re.compile(r"[\"']letter[\"']\s*:\s*[\"']([A-Za-z])[\"']", re.IGNORECASE)
 _YES, _NO = {"yes", "true", "y"}, {"no", "false", "n"}
@@ -233,14 +240,23 @@ def _said(fields: Mapping[str, Any]) -> Verdict:
         return Verdict(VerdictStatus.NONE, reason=reason)
     if word not in _YES:
         return _failed(f"clear_selection is {_excerpt(repr(clear))}; expected yes or no")
-    if letter is not None and not isinstance(letter, str):
-        return _failed(f"letter is {_excerpt(repr(letter))}; expected one letter or null")
-    named = re.fullmatch(r"\W*(?:option\s+|answer\s+)?\W*([A-Za-z])\W*", letter or "", re.IGNORECASE)
+    named = _named_letter(letter)
     if named is not None:
-        return Verdict(VerdictStatus.LETTER, named[1].upper(), reason)
-    if (letter or "").strip().lower() in _NULLS:
+        return Verdict(VerdictStatus.LETTER, named, reason)
+    if letter is None or (isinstance(letter, str) and letter.strip().lower() in _NULLS):
         return _failed("a clear selection, but of no letter")
     return _failed(f"letter is {_excerpt(repr(letter))}; expected one letter or null")
+
+
+def _named_letter(letter: Any) -> str | None:
+    """The one letter that a verdict names: alone, in a list of one, or as the label of its option's text ("C. Pulmonary embolism")."""
+    if isinstance(letter, list) and len(letter) == 1:
+        letter = letter[0]
+    if not isinstance(letter, str):
+        return None
+    said = unicodedata.normalize("NFKC", letter)
+    found = _ONE_LETTER.fullmatch(said) or (_LABEL.fullmatch(said) if not _OTHER_LABEL.search(said, 2) else None)
+    return found[1].upper() if found else None
 
 
 def _failed(reason: str) -> Verdict:

@@ -1,36 +1,96 @@
-"""Separates a model's reasoning from its answer, or says that the output stopped before the reasoning did (PROTOCOL §5)."""
+"""Separates a model's reasoning from its answer, or says that the output stopped before the reasoning did (PROTOCOL §5).
+
+Marks are recognised by their shape, a pair that opens and closes, with a name from one table of words for reasoning. It does not
+know what a letter or an answer is, but for one bare letter at the end.
+"""
 
 from __future__ import annotations
 
 import re
-from collections import deque
-from typing import Literal
+from typing import Literal, NamedTuple
 
 Reasoning = Literal["auto", "on", "off", "separate"]
 
-_PAIRS = re.compile(
-    r"(?P<open><(?:seed:)?(?:think|thinking|thought|reasoning)\s*>|\[THINK\]|<\|channel>|<unused94>|◁think▷"
-    r"|<\|begin_of_thought\|>|<\|START_THINKING\|>)"
-    r"|(?P<close></(?:seed:)?(?:think|thinking|thought|reasoning)\s*>|\[/THINK\]|<channel\|>|<unused95>|◁/think▷"
-    r"|<\|end_of_thought\|>|<\|END_THINKING\|>)",
+_SPACE = r"[ _▁-]"
+_WORD = (
+    r"(?:think(?:ing)?|thoughts?|reason(?:ing)?|analy(?:sis|[sz]e)|reflections?|reflect|scratch_?pad"
+    r"|deliberations?|rationales?"
+    rf"|monologue|cot|chain{_SPACE}of{_SPACE}thoughts?)"
+)
+NAME = rf"(?:(?:inner|internal|hidden|private|my){_SPACE})?{_WORD}(?:{_SPACE}(?:process|steps?|content|trace|block|section))?"
+"""What a mark of reasoning is called, in a regular expression that ignores case."""
+_HEADED = (
+    r"(?:(?:inner|internal|my|our|the|step[- ]by[- ]step) ){0,2}"
+    r"(?:think(?:ing)?|thoughts?|reasoning|chain[ -]of[ -]thoughts?|scratch ?pad|(?:inner"
+    r"|internal) monologue)(?: (?:process|steps?))?"
+)
+"""The same of a heading. "Analysis" is none: what stands below it is meant to be read."""
+_LEFT, _RIGHT = rf"(?:(?:begin|start){_SPACE}(?:of{_SPACE})?)?", rf"(?:{_SPACE}(?:start|begin))?"
+
+_FAMILIES = {
+    # name: (opens, closes); a family's own end closes it alone
+    "tag": (
+        rf"<(?:[\w.-]{{1,20}}:)?{_LEFT}{NAME}{_RIGHT}(?:\s[^<>]{{0,200}})?>",
+        rf"</\s?(?:[\w.-]{{1,20}}:)?{NAME}\s*>|<(?:[\w.-]{{1,20}}:)?{NAME}\s*/>"
+        rf"|<(?:[\w.-]{{1,20}}:)?(?:end{_SPACE}(?:of{_SPACE})?{NAME}|{NAME}{_SPACE}end)>",
+    ),
+    "piped": (
+        rf"<\|{_LEFT}{NAME}{_RIGHT}\|>|<\|open\|>\s*{NAME}\s*<\|sep\|>|<\|inner_prefix\|>|<\|channel>|<unused94>|\[unused16\]",
+        rf"<\|(?:/|end{_SPACE}(?:of{_SPACE})?){NAME}\|>|<\|{NAME}{_SPACE}end\|>|<\|close\|>\s*{NAME}\s*<\|sep\|>"
+        r"|<\|inner_suffix\|>|<channel\|>|<unused95>|\[unused17\]",
+    ),
+    "bracketed": (rf"\[(?:BEGIN )?{NAME}\]|◁{NAME}▷", rf"\[(?:/|END ){NAME}\]|◁/{NAME}▷"),
+    "turn": (rf"<\|im_start\|>\s*{NAME}\b", r"<\|im_start\|>\s*(?:assistant|answer|response|final)?"),
+    "fence": (rf"^```\s?{NAME}[ \t]*$", r"^```[ \t]*$"),
+    "details": (r"<details\b[^<>]{0,200}\breasoning\b[^<>]{0,200}>", r"</details>"),
+}
+_OWN_END = {"turn", "fence", "details"}
+_OPENS = "|".join(f"(?P<open_{family}>{opens})" for family, (opens, _) in _FAMILIES.items())
+_CLOSES = "|".join(f"(?P<close_{family}>{closes})" for family, (_, closes) in _FAMILIES.items())
+_MARKS = re.compile(rf"(?=[<\[◁`])(?:{_OPENS}|{_CLOSES})", re.IGNORECASE | re.MULTILINE)
+_OPENED = re.compile(rf"(?:{'|'.join(opens for opens, _ in _FAMILIES.values())})\Z", re.IGNORECASE | re.MULTILINE)
+LONGEST_MARK = 500
+"""Characters of a prompt's end in which an opening mark is looked for."""
+
+_DRESS = r"[#>*_\s`\[]{0,12}"
+_HEADING = re.compile(
+    rf"\A{_DRESS}(?:(?:okay|sure|certainly)[,.!] )?(?:here(?:['’]s| is"
+    rf"| are) )?{_HEADED}(?:[*_`\]]{{0,3}}(?::|\.{{3}})|[*_`\]]{{0,3}}[ \t]*(?:\n|\Z))",
     re.IGNORECASE,
 )
-"""Qwen3, DeepSeek-R1, Seed; Mistral; Gemma 4; MedGemma; Kimi; and others."""
-
-_OPENERS = ("<think>", "<thinking>", "<thought>", "<reasoning>", "[think]", "<|channel>", "<unused94>")
+_ANSWER_HEADING = re.compile(
+    rf"^{_DRESS}(?:(?:\.{{3}} ?)?done thinking\.?[ \t]*$"
+    r"|(?:here(?:['’]s| is) )?(?:(?:so|therefore|thus|my|our|the)[ ,]{1,2}){0,2}(?:(?:final|best"
+    r"|correct) )?"
+    r"(?:answer|response|conclusion|output|verdict|decision|choice|solution|reply)"
+    r"(?: (?:letter|choice|option|is)\b)?[*_`\]]{0,3}[ \t]*(?::|$)"
+    r"|(?:(?:so|therefore|thus|my|our|the)[ ,]{1,2}){0,2}final answer\b|\\boxed|<answer>)",
+    re.IGNORECASE | re.MULTILINE,
+)
+_THOUGHT_SO = re.compile(
+    r"^[>*_\s]{0,8}(?:so|therefore|thus|hence),? (?:the|my) (?:\w{1,12} ){0,2}(?:answer|option"
+    r"|choice) is\b",
+    re.IGNORECASE | re.MULTILINE,
+)
 _HARMONY = re.compile(r"<\|channel\|>\s*(\w+)(?:(?!<\|message\|>).){0,100}<\|message\|>", re.DOTALL)
 _HARMONY_BARE = re.compile(r"\s*(?:assistant)?(?:analysis|commentary)(?:(?=[^\W_])|\s*\n|\s+(?=[A-Z]))")
 """gpt-oss with its special tokens removed: the channel's name runs into the first word."""
-_THOUGHT_LINE = re.compile(r"\s*thought[ \t]*\n")
 _BARE_LETTER = re.compile(r"\W{0,4}([A-Za-z])\W{0,4}")
+
+
+class _Mark(NamedTuple):
+    opens: bool
+    start: int
+    end: int
 
 
 def opens_reasoning(prompt: str) -> bool:
     """Whether a rendered prompt ends inside an open reasoning block, so that the output begins with reasoning."""
-    return prompt.rstrip().lower().endswith(_OPENERS)
+    end = prompt[-LONGEST_MARK:].rstrip()
+    return bool(_OPENED.search(end) or _HEADING.fullmatch(end[end.rfind("\n") + 1 :]))
 
 
-def strip_reasoning(text: str, *, reasoning: Reasoning = "auto", opened: bool = False) -> str | None:
+def strip_reasoning(text: str, *, reasoning: Reasoning = "auto", opened: bool = False, headings: bool = True) -> str | None:
     """What stands after the reasoning, or None where the output stopped inside it.
 
     Parameters
@@ -43,6 +103,8 @@ def strip_reasoning(text: str, *, reasoning: Reasoning = "auto", opened: bool = 
         reasoning that can be seen is stripped.
     opened
         The prompt itself opened the reasoning: without an end marker, all of the output is reasoning.
+    headings
+        Whether reasoning is recognised by a heading at the very beginning too ("## Thinking").
     """
     if reasoning == "separate" and not text.strip():
         return None
@@ -51,18 +113,48 @@ def strip_reasoning(text: str, *, reasoning: Reasoning = "auto", opened: bool = 
     if _HARMONY_BARE.match(text):
         _, marker, final = text.rpartition("assistantfinal")
         return final if marker else None
-    last = deque(_PAIRS.finditer(text), maxlen=1)
-    if last:
-        return text[last[0].end() :] if last[0]["close"] else None
+    if found := _marks(text):
+        return _after_marks(text, *found)
     if opened:
         return None
-    if thought := _THOUGHT_LINE.match(text):
-        before, _, final = text[thought.end() - 1 :].rpartition("\n\n")
-        is_answer = _BARE_LETTER.fullmatch(final.strip()) and not before.rstrip().endswith(":")
-        return final if is_answer else None
+    if headings and (heading := _HEADING.match(text)):
+        return _after_heading(text, heading.end())
     if reasoning == "on" and not _BARE_LETTER.fullmatch(text.strip()):
         return None
     return text
+
+
+def _marks(text: str) -> tuple[_Mark, _Mark] | None:
+    """The first and the last mark; a family with an end of its own ends nothing else."""
+    first: _Mark | None = None
+    last: re.Match[str] | None = None
+    inside = ""
+    for match in _MARKS.finditer(text):
+        kind, _, family = (match.lastgroup or "").partition("_")
+        if kind == "close" and family in _OWN_END and family != inside:
+            continue
+        inside, last = (family if kind == "open" else ""), match
+        first = first or _Mark(kind == "open", match.start(), match.end())
+    if first is None or last is None:
+        return None
+    return first, _Mark(bool(inside), last.start(), last.end())
+
+
+def _after_marks(text: str, first: _Mark, last: _Mark) -> str | None:
+    if last.opens:
+        return None
+    after = text[last.end :]
+    return after if after.strip() or not first.opens else text[: first.start]  # an answer that is given before its reasons
+
+
+def _after_heading(text: str, start: int) -> str | None:
+    """From the last heading of an answer on; or a bare letter in a paragraph of its own at the end."""
+    answers = [match.start() for match in _ANSWER_HEADING.finditer(text, start)]
+    answers += [match.start() for match in _THOUGHT_SO.finditer(text, start) if "reasoning" in text[:start].lower()]
+    if answers:
+        return text[max(answers) :]
+    before, _, final = text[start - 1 :].rpartition("\n\n")
+    return final if _BARE_LETTER.fullmatch(final.strip()) and not before.rstrip().endswith(":") else None
 
 
 def _harmony_final(text: str) -> str | None:
