@@ -1,12 +1,96 @@
-"""The one exception type that means "you, the user, can mend this"; it knows nothing of who raises it."""
+"""The one exception type that means "you, the user, can mend this", and what errors of other libraries say."""
 
 from __future__ import annotations
+
+import errno
+import os
+import re
+from collections.abc import Iterator
+from contextlib import contextmanager
+from pathlib import Path
 
 
 class SafescaleError(ValueError):
     """Bad input or a missing piece: the message says what was wrong, where, what was expected and what to do next."""
 
 
+class PanicError(Exception):
+    """A library written in Rust has panicked. Its own exception is no `Exception`, so that nobody would catch it."""
+
+
+FULL = (errno.ENOSPC, errno.EDQUOT, errno.EFBIG)
+_FULL_IN_TEXT = re.compile("|".join([*(rf"{re.escape(os.strerror(number))}|os error {number}\b" for number in FULL)]))
+
+
 def reason_of(error: BaseException) -> str:
     """The first line of an error of somebody else's library, or its type where it says nothing."""
     return next(iter(str(error).strip().splitlines()), type(error).__name__)
+
+
+def unwritten(path: Path, error: BaseException, otherwise: str = "choose another folder") -> SafescaleError:
+    """The error for something that cannot be written. A full disk is named as the cause, however deep in the chain of errors it stands.
+
+    Parameters
+    ----------
+    otherwise
+        What to do next, but for making room.
+    """
+    for each in _chain(error):
+        number = getattr(each, "errno", None)
+        found = _FULL_IN_TEXT.search(str(each))
+        if number in FULL or found:
+            why = os.strerror(number) if number in FULL else found[0] if found else ""
+            return SafescaleError(f"{path}: cannot be written ({why}); make room, or {otherwise}")
+    why = getattr(error, "strerror", None) or reason_of(error)
+    return SafescaleError(f"{path}: cannot be written ({why}); {otherwise}")
+
+
+def _chain(error: BaseException | None) -> Iterator[BaseException]:
+    """An error and all that it came of."""
+    seen: set[int] = set()
+    left = [error]
+    while left:
+        each = left.pop(0)
+        if each is not None and id(each) not in seen:
+            seen.add(id(each))
+            yield each
+            left += [each.__cause__, each.__context__]
+
+
+def is_panic(error: BaseException) -> bool:
+    """Whether an error is a Rust library's panic."""
+    return type(error).__name__ == "PanicException"
+
+
+@contextmanager
+def panics_as_errors(*, quiet: bool = False) -> Iterator[None]:
+    """A Rust library's panic becomes a `PanicError`.
+
+    Parameters
+    ----------
+    quiet
+        Keep what the library prints of it from standard error; and all that others print there meanwhile.
+    """
+    try:
+        if quiet:
+            with _no_standard_error():
+                yield
+        else:
+            yield
+    except BaseException as error:
+        if not is_panic(error):
+            raise
+        raise PanicError(reason_of(error)) from None
+
+
+@contextmanager
+def _no_standard_error() -> Iterator[None]:
+    """The library prints past Python's `sys.stderr`."""
+    kept = os.dup(2)
+    try:
+        with open(os.devnull, "wb") as nothing:  # noqa: PTH123
+            os.dup2(nothing.fileno(), 2)
+        yield
+    finally:
+        os.dup2(kept, 2)
+        os.close(kept)

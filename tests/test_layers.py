@@ -27,7 +27,8 @@ FLOORS = (
     {"datasets"},
     {"settings", "prompts", "sections", "chat"},
     {"records"},
-    {"errors", "words", "files", "secrets"},
+    {"jsonlog"},
+    {"errors", "words", "files", "secrets", "checksums"},
 )
 HEIGHT = {part: len(FLOORS) - number for number, floor in enumerate(FLOORS) for part in floor}
 MODULES = sorted(path for path in PACKAGE.rglob("*.py") if path != PACKAGE / "__init__.py")

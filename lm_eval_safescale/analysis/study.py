@@ -14,10 +14,12 @@ from lm_eval_safescale.analysis.scores import Scored, score_all
 from lm_eval_safescale.errors import SafescaleError
 from lm_eval_safescale.records import LABEL_NAMES, Status
 from lm_eval_safescale.runs import NO_LETTER, NOT_HEARD, Cube, Runs, cubes
+from lm_eval_safescale.runs.about import UNCHECKED
 from lm_eval_safescale.runs.readings import READING
 from lm_eval_safescale.runs.table import named
 from lm_eval_safescale.sections import notes_on
 from lm_eval_safescale.settings import MAKE_SCORES, THRESHOLD
+from lm_eval_safescale.words import counted
 
 NAME = "overconfidence_threshold"
 MAY_DIFFER = {"draws", "version", *MAKE_SCORES}
@@ -129,6 +131,9 @@ def remarks(study: Study) -> list[Row]:
             _row(model, None, None, f"answers were read by {reader}, those of other models otherwise")
             for model, reader in readers.items()
         ]
+    if unchecked := study.runs.about.get(UNCHECKED):
+        which = f"{counted(len(unchecked), 'folder')} of an earlier format"
+        rows.append(_row(None, None, None, f"{which} without checksums: damage there would not show (safescale runs verify)"))
     unknown = study.panel.unknown(study.runs.models)
     rows += [
         _row(model, None, None, "not in the model panel: in no ensemble, line over size or share of variance (--panel)")

@@ -9,7 +9,8 @@ from typing import TYPE_CHECKING, Any
 from lm_eval_safescale import __version__
 from lm_eval_safescale.errors import SafescaleError
 from lm_eval_safescale.records import Status
-from lm_eval_safescale.runs.journal import SCORED_WITH, Journal, Line, read_lines, size_of
+from lm_eval_safescale.runs.journal import SCORED_WITH, Journal, size_of
+from lm_eval_safescale.runs.lines import Line, read_lines
 from lm_eval_safescale.runs.store import JOURNAL, known_of_model
 from lm_eval_safescale.runs.table import Runs, in_order
 

@@ -1,34 +1,37 @@
 """The store of a run under way: a folder of one model's answers, appended as they come, that knows what is still to be asked.
 
-    run.json            whose answers these are, and each start
-    answers/*.jsonl     a file for each start, a line for each request that was answered or failed
+    run.json            whose answers these are, and each start (runs.description)
+    answers/*.jsonl     a file for each start, a line for each request that was answered or failed (runs.lines)
     about.json, ...     the finished runs (runs.store), made of them
 
-A line is whole or it does not count: one that was torn by a kill or a full disk is asked again.
+A line is whole or it does not count: one that was torn by a kill or a full disk, or damaged since, is asked again.
 """
 
 from __future__ import annotations
 
-import json
-import os
 import time
 import uuid
 from collections import defaultdict
-from collections.abc import Iterable, Iterator, Mapping
+from collections.abc import Mapping
 from contextlib import suppress
 from pathlib import Path
 from typing import Any
 
-import msgspec
-
-from lm_eval_safescale.datasets.problems import printable
 from lm_eval_safescale.errors import SafescaleError
-from lm_eval_safescale.files import replaced
-from lm_eval_safescale.runs.writer_lock import LOCK, WRITER, WriterLock
+from lm_eval_safescale.jsonlog import LogFile
+from lm_eval_safescale.runs.description import RUN, new_description, plain, read_run, refuse_other, sync_folder, write_run
+from lm_eval_safescale.runs.lines import (
+    SHARDS,
+    Known,
+    Line,
+    encoded,
+    header_of,
+    read_lines,
+    shards_of,
+    without_texts,
+)
+from lm_eval_safescale.runs.writer_lock import LOCK, WRITER, WriterLock, moved
 
-FORMAT = 1
-MARK = "safescale_run"
-RUN, SHARDS = "run.json", "answers"
 LOG = "log.txt"
 """What a sweep has its runs print there."""
 SCORED_WITH = "scored_with"
@@ -37,51 +40,6 @@ OWN_FILES = {RUN, SHARDS, LOG, LOCK, WRITER}
 SYNC_SECONDS = 1.0
 """Between two syncs while answers come; the last of them are synced with the next beat of the lock. It is for machines that vanish: of a
 killed process the system has everything."""
-MOST_DIFFERENCES = 12
-
-
-class Draw(msgspec.Struct, omit_defaults=True):
-    """One answer."""
-
-    draw: int
-    """0 is greedy."""
-    status: str
-    text: str
-    letter: str | None = None
-    completion_tokens: int | None = None
-    rule: str | None = None
-    """See `Reading.rule`."""
-    finish_reason: str | None = None
-    """Why the output ended, in the words of the backend (`stop`, `length`, ...)."""
-
-
-class Line(msgspec.Struct, omit_defaults=True):
-    """What became of one request."""
-
-    condition: str
-    question_id: str
-    draws: list[Draw] = []
-    failed: list[int] = []
-    """Draws that were asked for in vain."""
-    error: str = ""
-    """Why."""
-    seed: int | None = None
-    """Of the first of `draws`; each further draw has one more. None for a greedy answer."""
-    prompt_sha256: str | None = None
-    """Of the prompt as the model got it, UTF-8."""
-    prompt_tokens: int | None = None
-    latency_s: float | None = None
-    concurrency: int | None = None
-    context_fingerprint: str | None = None
-    context_tokens: int | None = None
-    evidence_coverage: float | None = None
-    recall: float | None = None
-    served_model: str | None = None
-    """What the reply calls the model that gave it."""
-    system_fingerprint: str | None = None
-    """The server's own name for how that model is run."""
-    reply_id: str | None = None
-    """The server's own name for the reply."""
 
 
 class Journal:
@@ -95,6 +53,8 @@ class Journal:
         Whose answers these are, as JSON values: what must be the same for answers to stand in one table.
     start
         What may differ from start to start, to be noted.
+    letters
+        Of the options of each item, by its id: lines of anything else are damaged. None: not looked at.
 
     Attributes
     ----------
@@ -103,7 +63,7 @@ class Journal:
     lines
         All lines, those of this start too, without raw texts (`read_lines` has them).
     damaged
-        Lines that could not be read, and are asked again.
+        Lines that do not count, and are asked again.
 
     Raises
     ------
@@ -111,20 +71,24 @@ class Journal:
         If the folder is another run's (with the differences), holds other things, cannot be written, or another runner is at work in it.
     """
 
-    def __init__(self, folder: Path, identity: Mapping[str, Any], start: Mapping[str, Any]) -> None:
+    def __init__(
+        self, folder: Path, identity: Mapping[str, Any], start: Mapping[str, Any], letters: Mapping[str, str] | None = None
+    ) -> None:
         self.folder = folder
         self._refuse_foreign()
         try:
             (folder / SHARDS).mkdir(parents=True, exist_ok=True)
         except OSError as error:
             raise SafescaleError(f"{folder}: cannot be written ({error.strerror}); choose another folder with -o") from None
-        self._shard, self._end, self._is_synced, self._synced_at = -1, 0, True, time.monotonic()
-        self._failure: OSError | None = None
+        self._shard: LogFile | None = None
+        self._is_synced, self._synced_at = True, time.monotonic()
+        self._failure: OSError | SafescaleError | None = None
+        self._header, self._is_described = b"", False
         self._lock = WriterLock(folder, self._on_beat)
         try:
-            self.about: dict[str, Any] = {}
-            self.lines, self.damaged = read_lines(folder, texts=False)
-            self._open(dict(_plain(identity)), dict(_plain(start)))
+            self._start = plain(start)
+            self._open(plain(identity), letters)
+            self._before = {path.name for path in shards_of(folder)}
             self._shard = self._new_shard()
         except BaseException:
             self._lock.release()
@@ -138,16 +102,17 @@ class Journal:
 
     def close(self) -> None:
         """Bring everything to the disk, and let others write; SafescaleError if the disk does not take it."""
+        shard = self._open_shard()
         try:
             self._sync()
         except OSError as error:
             raise self._unwritten(error) from None
         finally:
             self._lock.release()  # first of all: it also ends the other thread
-            os.close(self._shard)
-            if not self._end:
+            shard.close()
+            if not shard.size:
                 with suppress(OSError):
-                    self._shard_path.unlink()
+                    shard.path.unlink()
 
     def known(self) -> dict[tuple[str, str], set[int]]:
         """Draws that were answered, by condition and item."""
@@ -156,20 +121,33 @@ class Journal:
             known[line.condition, line.question_id].update(draw.draw for draw in line.draws)
         return known
 
-    def of_condition(self, name: str, facts: Mapping[str, Any]) -> None:
+    def files(self) -> list[str]:
+        """Names in the folder of all files of answers."""
+        return [f"{SHARDS}/{path.name}" for path in shards_of(self.folder)]
+
+    def of_condition(self, name: str, facts: Mapping[str, Any], noted: Mapping[str, Any] | None = None) -> None:
         """Note under what a condition is asked, or check that it is what it was asked under before.
+
+        Parameters
+        ----------
+        facts
+            What must be the same for all answers of the folder, and for all conditions. What an older version did not note is noted now.
+        noted
+            What else is to be known of it.
 
         Raises
         ------
         SafescaleError
             If it is not, with the differences.
         """
-        facts = _plain(facts)
+        facts, noted = plain(facts), plain(noted or {})
         conditions = self.about["conditions"]
         for other, before in conditions.items():  # all of them: they are compared with one another
-            self._refuse_other({other: before}, {other: facts})
-        if name not in conditions:
-            conditions[name] = facts
+            there = {fact: before.get(fact, facts[fact]) for fact in facts}
+            refuse_other(self.folder, {other: there}, {other: facts})
+        now = {**conditions.get(name, {}), **facts, **noted}
+        if conditions.get(name) != now:
+            conditions[name] = now
             self._write_about()
 
     def write(self, line: Line) -> None:
@@ -178,57 +156,70 @@ class Journal:
         Raises
         ------
         SafescaleError
-            If it cannot be written (a full disk), or another runner has taken over. What was written before stays valid.
+            If it cannot be written (a full disk), if the folder or answers in it are gone, or if another runner has taken over. What was
+            written before stays valid.
         """
         self._lock.check()
-        data = memoryview(_encoded(line) + b"\n")
+        shard, data = self._open_shard(), encoded(line)
         try:
-            written = 0
-            while written < len(data):
-                written += os.write(self._shard, data[written:])
-            self._end += len(data)
-            self._is_synced = False
+            shard.append(*([] if self._is_described else [self._header]), data)
+            self._is_described, self._is_synced = True, False
             if time.monotonic() - self._synced_at > SYNC_SECONDS:
                 self._sync()
         except OSError as error:
-            self._cut_back()
             raise self._unwritten(error) from None
-        self.lines.append(_without_texts(line))
+        self.lines.append(without_texts(line))
+
+    def _open_shard(self) -> LogFile:
+        assert self._shard is not None  # but while it is made
+        return self._shard
 
     def _unwritten(self, error: OSError) -> SafescaleError:
         return SafescaleError(
-            f"{self._shard_path}: cannot be written ({error.strerror}); what was written before is kept. Make room, and the same "
+            f"{self._open_shard().path}: cannot be written ({error.strerror}); what was written before stays. Make room, and the same "
             "command goes on from there"
         )
 
-    def _cut_back(self) -> None:
-        with suppress(OSError):  # else a torn line stays, which the next start passes over
-            os.ftruncate(self._shard, self._end)
-
     def _sync(self) -> None:
+        """To the disk; OSError if it does not take it, SafescaleError if what was written there is gone."""
         if self._failure is not None:  # the system tells it once, and then no more
             raise self._failure
         self._is_synced, self._synced_at = True, time.monotonic()
-        os.fsync(self._shard)
+        self._open_shard().sync()
+        self._look_for_files()
+
+    def _look_for_files(self) -> None:
+        """A removed file takes all that is written and keeps nothing; the end of a long run is too late to see it."""
+        folder, shard = self.folder, self._open_shard()
+        if not self._lock.is_in_place():
+            raise SafescaleError(moved(folder))
+        gone = sorted(self._before - {path.name for path in shards_of(folder)})
+        if not shard.is_in_place():
+            gone.append(shard.path.name)
+        if gone:
+            raise SafescaleError(
+                f"{folder / SHARDS / gone[0]}: was removed while the run was under way, and the answers in it with it"
+                + (f", as were {len(gone) - 1} more" if len(gone) > 1 else "")
+                + ". Put it back, or let the same command ask for them again"
+            )
 
     def _on_beat(self) -> None:
         """The last answers before a long batch, in the lock's thread."""
         if not self._is_synced:
             try:
                 self._sync()
-            except OSError as error:
+            except (OSError, SafescaleError) as error:
                 self._failure = error
 
-    def _new_shard(self) -> int:
-        taken = [int(number) for path in _shards(self.folder) if (number := path.name.partition("-")[0]).isdecimal()]
-        self._shard_path = self.folder / SHARDS / f"{max(taken, default=0) + 1:06d}-{uuid.uuid4().hex[:8]}.jsonl"
+    def _new_shard(self) -> LogFile:
+        taken = [int(number) for name in self._before if (number := name.partition("-")[0]).isdecimal()]
+        path = self.folder / SHARDS / f"{max(taken, default=0) + 1:06d}-{uuid.uuid4().hex[:8]}.jsonl"
         try:
-            flags = os.O_WRONLY | os.O_CREAT | os.O_EXCL | os.O_APPEND | getattr(os, "O_BINARY", 0)
-            shard = os.open(self._shard_path, flags, 0o644)
-            sync_folder(self._shard_path.parent)
+            shard = LogFile(path, new=True)
+            sync_folder(path.parent)
             return shard
         except OSError as error:
-            raise SafescaleError(f"{self._shard_path}: cannot be written ({error.strerror})") from None
+            raise SafescaleError(f"{path}: cannot be written ({error.strerror})") from None
 
     # --- whose answers these are ----------------------------------------------------------------------------------------
 
@@ -244,121 +235,47 @@ class Journal:
             return
         if there - OWN_FILES:
             raise SafescaleError(f"{folder}: holds other things than a run of safescale run; choose another folder with -o")
-        if _shards(folder):  # the description is on the disk before the first answer
+        if shards_of(folder):  # the description is on the disk before the first answer
             raise SafescaleError(
-                f"{folder}: holds answers, but not {RUN}, which says whose they are; put it back, or choose another folder with -o"
+                f"{folder}: holds answers, but not {RUN}, which says whose they are; put it back, make a good folder of the answers "
+                f"(safescale runs salvage {folder} -o NEW), or choose another folder with -o"
             )
 
-    def _open(self, identity: dict[str, Any], start: dict[str, Any]) -> None:
+    def _open(self, identity: dict[str, Any], letters: Mapping[str, str] | None) -> None:
         for leftover in (*self.folder.glob(f".{RUN}.*"), *self.folder.glob(".*.unfinished")):  # of starts that were killed
             leftover.unlink(missing_ok=True)
-        there = read_run(self.folder) if (self.folder / RUN).exists() else None
-        about: dict[str, Any] = {MARK: FORMAT, "identity": identity, "conditions": {}, "starts": []}
+        about, there = new_description(identity), read_run(self.folder) if (self.folder / RUN).exists() else None
+        self.lines, self.damaged = read_lines(self.folder, texts=False, known=known_of(there, letters))
         if there is not None and (self.damaged or any(line.draws for line in self.lines)):
-            self._refuse_other(there["identity"], identity)
+            refuse_other(self.folder, there["identity"], identity)
             about = there
         elif there is not None:  # nothing was answered, so nothing binds: a typo in a model's name costs no folder
             about["starts"] = there["starts"]
             if there["identity"] != identity:
                 self.lines = []
-                for shard in _shards(self.folder):
+                for shard in shards_of(self.folder):
                     shard.unlink()
-        about["starts"].append(start)
+        about["starts"].append(self._start)
         self.about = about
         self._write_about()
 
-    def _refuse_other(self, there: Mapping[str, Any], now: Mapping[str, Any]) -> None:
-        found = list(_differences(there, now))
-        if found:
-            more = [f"and {len(found) - MOST_DIFFERENCES} more"] if len(found) > MOST_DIFFERENCES else []
-            raise SafescaleError(
-                "\n  ".join([f"{self.folder}: holds answers that were asked for otherwise:", *found[:MOST_DIFFERENCES], *more])
-                + "\ntheir rows do not belong into one table; choose another folder with -o"
-            )
-
     def _write_about(self) -> None:
-        path = self.folder / RUN
+        self._header, self._is_described = header_of(self.about["identity"], self.about["conditions"], self._start), False
         try:
-            with replaced(path) as unfinished, unfinished.open("w", encoding="utf-8") as file:
-                json.dump(self.about, file, ensure_ascii=True, indent=1)
-            sync_folder(self.folder)
+            write_run(self.folder, self.about)
         except OSError as error:
             raise SafescaleError(
-                f"{path}: cannot be written ({error.strerror}); what was written before is kept. Make room, and the same command "
-                "goes on from there"
+                f"{self.folder / RUN}: cannot be written ({error.strerror}); what was written before stays. Make room, and the same "
+                "command goes on from there"
             ) from None
 
 
-def read_run(folder: Path) -> dict[str, Any]:
-    """What a folder says of its run: `identity`, `conditions`, `starts`; SafescaleError if it is damaged or of a newer format."""
-    path = folder / RUN
-    try:
-        about = json.loads(path.read_text(encoding="utf-8"))
-        kinds = {MARK: int, "identity": dict, "conditions": dict, "starts": list}
-        if isinstance(about[MARK], int) and about[MARK] > FORMAT:
-            raise SafescaleError(f"{path}: written by a newer version (format {about[MARK]}); upgrade lm-eval-safescale")
-        if not all(isinstance(about[name], kind) for name, kind in kinds.items()):
-            raise KeyError(", ".join(kinds))
-    except SafescaleError:
-        raise
-    except (OSError, ValueError, KeyError, TypeError) as error:
-        raise SafescaleError(
-            f"{path}: damaged ({error!r}); the answers beside it are kept, choose another folder with -o"
-        ) from None
-    return dict(about)
-
-
-def read_lines(folder: Path, *, texts: bool = True) -> tuple[list[Line], int]:
-    """All whole lines of a run, in the order in which they were written, each draw once; and how many lines are damaged.
-
-    Where two runners were at work, the first line counts.
-
-    Raises
-    ------
-    SafescaleError
-        If a file cannot be read.
-    """
-    decoder = msgspec.json.Decoder(Line)
-    lines: list[Line] = []
-    seen: set[tuple[str, str, int]] = set()
-    damaged = 0
-    for path in _shards(folder):
-        try:
-            content = path.read_bytes()
-        except OSError as error:
-            raise SafescaleError(f"{path}: cannot be read ({error.strerror})") from None
-        for raw in content.split(b"\n"):
-            if not raw:
-                continue
-            try:
-                line = decoder.decode(raw)
-            except (msgspec.DecodeError, UnicodeDecodeError):
-                damaged += 1
-                continue
-            first = line.draws[0].draw if line.draws else 0
-            line.draws = [draw for draw in line.draws if _first(seen, (line.condition, line.question_id, draw.draw))]
-            if line.draws and line.seed is not None:
-                line.seed += line.draws[0].draw - first
-            if line.draws or line.failed:
-                lines.append(line if texts else _without_texts(line))
-    return lines, damaged
-
-
-def _without_texts(line: Line) -> Line:
-    """A line for the memory: raw texts of a large study would fill it."""
-    draws = [Draw(draw.draw, draw.status, "", draw.letter, draw.completion_tokens) for draw in line.draws]
-    return msgspec.structs.replace(line, draws=draws)
-
-
-def _shards(folder: Path) -> list[Path]:
-    """In the order of the starts. (A glob would find none in a folder that cannot be read.)"""
-    path = folder / SHARDS
-    try:
-        return sorted(each for each in path.iterdir() if each.suffix == ".jsonl")
-    except FileNotFoundError:
-        return []
-    except OSError as error:
-        raise SafescaleError(f"{path}: cannot be read ({error.strerror})") from None
+def known_of(description: Mapping[str, Any] | None, letters: Mapping[str, str] | None) -> Known | None:
+    """What lines of a run may speak of, where that is known: `letters` of each item's options, and what `run.json` says."""
+    draws = ((description or {}).get("identity", {}).get("settings") or {}).get("draws")
+    if description is None or letters is None or not isinstance(draws, int):
+        return None
+    return Known(letters, frozenset(description["conditions"]), draws)
 
 
 def is_run(folder: Path) -> bool:
@@ -368,7 +285,7 @@ def is_run(folder: Path) -> bool:
 
 def size_of(folder: Path) -> int:
     """Bytes of all answers that were written so far: a table that was made of as many is of today."""
-    return sum(path.stat().st_size for path in _shards(folder))
+    return sum(path.stat().st_size for path in shards_of(folder))
 
 
 def unfinished_run(folder: Path) -> str:
@@ -385,52 +302,3 @@ def unfinished_run(folder: Path) -> str:
     except (KeyError, TypeError, AttributeError):
         of = ""
     return f"an unfinished run, {known:,}{of} answers so far; the same safescale run command goes on with it and finishes it"
-
-
-def sync_folder(folder: Path) -> None:
-    """Bring the names in a folder to the disk, where the system has such a call."""
-    with suppress(OSError):
-        descriptor = os.open(folder, os.O_RDONLY | getattr(os, "O_DIRECTORY", 0))
-        try:
-            os.fsync(descriptor)
-        finally:
-            os.close(descriptor)
-
-
-def _first(seen: set[tuple[str, str, int]], key: tuple[str, str, int]) -> bool:
-    if key in seen:
-        return False
-    seen.add(key)
-    return True
-
-
-def _encoded(line: Line) -> bytes:
-    try:
-        return msgspec.json.encode(line)
-    except UnicodeEncodeError:  # half a surrogate pair is no character
-        for draw in line.draws:
-            draw.text = draw.text.encode("utf-16", "surrogatepass").decode("utf-16", "replace")
-        line.error = line.error.encode("utf-16", "surrogatepass").decode("utf-16", "replace")
-        return msgspec.json.encode(line)
-
-
-def _plain(values: Mapping[str, Any]) -> dict[str, Any]:
-    """As it is read again from a file."""
-    return dict(json.loads(json.dumps(values)))
-
-
-def _differences(there: Any, now: Any, where: str = "") -> Iterator[str]:
-    if isinstance(there, Mapping) and isinstance(now, Mapping):
-        for name in _all_names(there, now):
-            yield from _differences(there.get(name), now.get(name), f"{where}.{name}" if where else str(name))
-    elif there != now:
-        yield printable(f"{where}: there {_shown(there)}, now {_shown(now)}")
-
-
-def _all_names(*mappings: Mapping[str, Any]) -> Iterable[str]:
-    return dict.fromkeys(name for mapping in mappings for name in mapping)
-
-
-def _shown(value: Any) -> str:
-    text = json.dumps(value, ensure_ascii=False)
-    return text if len(text) <= 80 else f"{text[:77]}..."

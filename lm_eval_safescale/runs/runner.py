@@ -18,7 +18,8 @@ from lm_eval_safescale.plugins import Part, plugins
 from lm_eval_safescale.records import NOT_SCORED
 from lm_eval_safescale.runs.gathering import failures_in, runs_of
 from lm_eval_safescale.runs.identity import identity_of, path_of
-from lm_eval_safescale.runs.journal import SCORED_WITH, Draw, Journal, Line
+from lm_eval_safescale.runs.journal import SCORED_WITH, Journal
+from lm_eval_safescale.runs.lines import Draw, Line
 from lm_eval_safescale.runs.store import write_runs
 from lm_eval_safescale.runs.table import Runs, about_dataset, items_of
 from lm_eval_safescale.secrets import without_secrets
@@ -177,7 +178,7 @@ def run(
         "latency": latency,
         SCORED_WITH: recorded(settings.model_dump(mode="json"), MAKE_SCORES),
     }
-    with Journal(folder, identity, start) as journal:
+    with Journal(folder, identity, start, {item.question_id: "".join(item.options) for item in data}) as journal:
         standing.what = "loading the model"
         on_progress(standing)
         args_in_force = with_defaults(model.backend, model.args)
@@ -193,7 +194,7 @@ def run(
         asking.check_prompts()
         asking.ask(isolated=latency == "isolated")
         runs = runs_of(journal, items_of(data), about, model.shown)
-        write_runs(runs, folder)
+        write_runs(runs, folder, journal.files())
         return Report(runs, standing, asking.failures(), journal.damaged)
 
 

@@ -6,41 +6,58 @@ recognised, whatever the file system.
 
 from __future__ import annotations
 
-import json
 import os
-import shlex
 import uuid
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from contextlib import suppress
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from lm_eval_safescale.errors import SafescaleError, reason_of
-from lm_eval_safescale.runs.journal import is_run, size_of, sync_folder, unfinished_run
+from lm_eval_safescale.checksums import sha256_of
+from lm_eval_safescale.errors import SafescaleError, is_panic, panics_as_errors, reason_of, unwritten
+from lm_eval_safescale.runs.about import (
+    ABOUT,
+    ANSWERS_FILE,
+    FILES,
+    ITEMS_FILE,
+    MARK,
+    OF_FOLDER,
+    UNCHECKED,
+    about_document,
+    again,
+    holds_runs,
+    other_writing,
+    read_about,
+    refuse_damaged,
+    sums_of,
+)
+from lm_eval_safescale.runs.description import sync_folder
+from lm_eval_safescale.runs.journal import is_run, size_of
 from lm_eval_safescale.runs.table import Runs, in_order
 from lm_eval_safescale.settings import MAKE_SCORES
-from lm_eval_safescale.words import counted
 
 if TYPE_CHECKING:
     import polars as pl
 
-FORMAT = 1
-MARK = "safescale_runs"
 JOURNAL = "journal_bytes"
 """What `about` says of the journal that the tables of a run were made of."""
-ABOUT, ANSWERS_FILE, ITEMS_FILE = "about.json", "answers.parquet", "items.parquet"
 NO_STATISTIC = (
     "rule", "text", "seed", "concurrency", "prompt_sha256", "prompt_tokens", "completion_tokens", "context_fingerprint", "recall",
     "finish_reason", "served_model", "system_fingerprint", "reply_id",
 )  # fmt: skip
 """Columns of the answers that statistics do without."""
-AGAIN = "import the answers again"
 UNFINISHED = ".unfinished"
 """How names of files end that are still being written; they begin with a dot."""
 
 
-def write_runs(runs: Runs, folder: Path) -> None:
+def write_runs(runs: Runs, folder: Path, others: Sequence[str] = ()) -> None:
     """Write runs into a folder, over runs that are there already; other files in it stay as they are.
+
+    Parameters
+    ----------
+    others
+        Files of the folder, with `/` between the parts of their names, that belong to these runs and are written to the end: about.json
+        has their SHA-256, too.
 
     Raises
     ------
@@ -50,26 +67,26 @@ def write_runs(runs: Runs, folder: Path) -> None:
     if "fingerprint" not in runs.about.get("dataset", {}) or "models" not in runs.about:
         raise SafescaleError(f"{folder}: these runs do not say of which data set and models they are; expected both in `about`")
     mark = uuid.uuid4().hex
-    about = {MARK: FORMAT, "id": mark, "rows": runs.answers.height, **runs.about}
-    writers: dict[str, Callable[[Path], object]] = {
-        ANSWERS_FILE: lambda path: runs.answers.write_parquet(path, compression="zstd", metadata={MARK: mark}),
-        ITEMS_FILE: lambda path: runs.items.write_parquet(path, compression="zstd", metadata={MARK: mark}),
-        ABOUT: lambda path: path.write_text(json.dumps(about, ensure_ascii=False, indent=1), encoding="utf-8"),
-    }
-    unfinished = {name: folder / f".{name}.{mark[:8]}{UNFINISHED}" for name in writers}
+    unfinished = {name: folder / f".{name}.{mark[:8]}{UNFINISHED}" for name in (ANSWERS_FILE, ITEMS_FILE, ABOUT)}
     try:
         folder.mkdir(parents=True, exist_ok=True)
-        for name, write in writers.items():
-            write(unfinished[name])
+        sums = sums_of(folder, others)
+        for name, frame in ((ANSWERS_FILE, runs.answers), (ITEMS_FILE, runs.items)):
+            frame.write_parquet(unfinished[name], compression="zstd", metadata={MARK: mark})
             _to_disk(unfinished[name])
+            sums[name] = sha256_of(unfinished[name])
+        unfinished[ABOUT].write_bytes(about_document(runs.about, mark, runs.answers.height, sums))
+        _to_disk(unfinished[ABOUT])
         for name, path in unfinished.items():
             path.replace(folder / name)
         sync_folder(folder)
-    except Exception as error:  # Polars raises its own errors for a full disk
+    except BaseException as error:  # Polars raises its own errors for a full disk
+        if not isinstance(error, Exception) and not is_panic(error):
+            raise  # by what is left, the next start knows that this one was cut off
         for path in unfinished.values():
             with suppress(OSError):
                 path.unlink()
-        raise SafescaleError(f"{folder}: cannot be written ({reason_of(error)}); choose another folder") from None
+        raise unwritten(folder, error) from None
 
 
 def open_runs(*folders: Path | str, texts: bool = True) -> Runs:
@@ -113,7 +130,7 @@ def merge_runs(runs: Mapping[str, Runs]) -> Runs:
     if (twice := items["question_id"].is_duplicated()).any():
         odd = items.filter(twice)["question_id"].sort()[0]
         raise SafescaleError(
-            f"{', '.join(runs)}: item {odd} differs between them, though their data set is said to be the same; {AGAIN}"
+            f"{', '.join(runs)}: item {odd} differs between them, though their data set is said to be the same; import the answers again"
         )
     answers = pl.concat([_with_categories_of(each, runs) for each in runs.values()])
     return Runs(items, answers, merge_about([each.about for each in runs.values()]))
@@ -125,8 +142,11 @@ def merge_about(abouts: Sequence[Mapping[str, Any]]) -> dict[str, Any]:
     for about in abouts:
         for model, known in about["models"].items():
             models[model] = _merged(models[model], known) if model in models else known
-    left_out = [each for about in abouts for each in about.get("left_out", ())]
-    return {**abouts[0], "models": dict(sorted(models.items())), "left_out": left_out}
+    merged = {**abouts[0], "models": dict(sorted(models.items()))}
+    for name in ("left_out", UNCHECKED):
+        if name == "left_out" or any(name in about for about in abouts):
+            merged[name] = [each for about in abouts for each in about.get(name, ())]
+    return merged
 
 
 def refuse_other(folder: Path, imported: Mapping[str, Any], *, force: bool = False) -> None:
@@ -142,7 +162,7 @@ def refuse_other(folder: Path, imported: Mapping[str, Any], *, force: bool = Fal
             return
         raise SafescaleError(f"{folder} is there, and holds other things than runs; {hint}")
     try:
-        before = _read_about(folder).get("imported")
+        before = read_about(folder).get("imported")
     except SafescaleError as error:
         raise SafescaleError(f"{folder} is there, and cannot be read as runs ({error}); {hint}") from None
     if before != imported:
@@ -151,22 +171,8 @@ def refuse_other(folder: Path, imported: Mapping[str, Any], *, force: bool = Fal
 
 def refuse_runs(folder: Path) -> None:
     """SafescaleError if runs stand at `folder`: what is to be written there would take their about.json's place."""
-    if _holds_runs(folder):
+    if holds_runs(folder):
         raise SafescaleError(f"{folder}: runs stand there, and are kept; choose another folder with -o")
-
-
-def _holds_runs(folder: Path) -> bool:
-    there: Any = {}
-    with suppress(OSError, ValueError):
-        there = json.loads((folder / ABOUT).read_text(encoding="utf-8"))
-    return isinstance(there, dict) and MARK in there
-
-
-def _inside(folder: Path) -> list[Path]:
-    try:
-        return sorted(folder.iterdir())
-    except OSError:  # no folder, or none that may be read
-        return []
 
 
 def is_interrupted(folder: Path, also: Sequence[str] = ()) -> bool:
@@ -183,11 +189,11 @@ def is_interrupted(folder: Path, also: Sequence[str] = ()) -> bool:
 
 
 def _open(folder: Path, *, texts: bool) -> Runs:
-    about = _read_about(folder)
+    about = read_about(folder)
     items, answers = _read_parquet(folder / ITEMS_FILE, about), _read_parquet(folder / ANSWERS_FILE, about, texts=texts)
     if answers.height != about["rows"]:
         raise SafescaleError(
-            f"{folder / ANSWERS_FILE}: {answers.height} rows, but {ABOUT} says {about['rows']}; {_again(folder)}"
+            f"{folder / ANSWERS_FILE}: {answers.height} rows, but {ABOUT} says {about['rows']}; {again(folder)}"
         )
     if is_run(folder) and about.get(JOURNAL, size_of(folder)) != size_of(folder):
         reason = "asked for more since, and not to the end: the tables lack these answers until the same safescale run command finishes it"
@@ -195,62 +201,30 @@ def _open(folder: Path, *, texts: bool) -> Runs:
             *about["left_out"],
             *({"model": name, "condition": None, "reason": reason} for name in about["models"]),
         ]
+    if FILES not in about:
+        about[UNCHECKED] = [str(folder)]
     try:
-        return Runs(items, answers, {name: value for name, value in about.items() if name not in (MARK, "id", "rows")})
+        return Runs(items, answers, {name: value for name, value in about.items() if name not in OF_FOLDER})
     except SafescaleError as error:
         raise SafescaleError(f"{folder}: {error}") from None
-
-
-def _read_about(folder: Path) -> dict[str, Any]:
-    path = folder / ABOUT
-    if not path.is_file():
-        if unfinished := unfinished_run(folder):
-            raise SafescaleError(f"{folder}: {unfinished}")
-        if within := sum(_holds_runs(each) or is_run(each) for each in _inside(folder)):
-            raise SafescaleError(
-                f"{folder} itself holds no answers, but {counted(within, 'run')}, each in a folder of its own; name those: "
-                f"safescale analyze {shlex.quote(str(folder))}/* -o TABLES"
-            )
-        what = f"no {ABOUT} in it" if folder.is_dir() else "no such folder"
-        raise SafescaleError(f"{folder}: {what}; expected runs, as safescale run, import-release and import-lm-eval write them")
-    try:
-        about = json.loads(path.read_text(encoding="utf-8"))
-        version = about[MARK]
-        if isinstance(version, int) and version > FORMAT:
-            raise SafescaleError(
-                f"{path}: written by a newer version (format {version}, known up to {FORMAT}); upgrade lm-eval-safescale"
-            )
-        kinds = {MARK: int, "id": str, "rows": int, "dataset": dict, "models": dict}
-        if not all(isinstance(about[name], kind) for name, kind in kinds.items()) or "fingerprint" not in about["dataset"]:
-            raise KeyError("dataset, models, id, rows")
-    except SafescaleError:
-        raise
-    except (OSError, ValueError, KeyError, TypeError) as error:
-        raise SafescaleError(f"{path}: damaged, or no description of runs ({error!r}); {_again(folder)}") from None
-    return dict(about)
 
 
 def _read_parquet(path: Path, about: Mapping[str, Any], *, texts: bool = True) -> pl.DataFrame:
     import polars as pl
 
+    refuse_damaged(path, about)
     try:
-        mark = pl.read_parquet_metadata(path).get(MARK)
-        frame = pl.scan_parquet(path)
-        frame = frame if texts else frame.drop(NO_STATISTIC, strict=False)
-        read = frame.collect() if mark == about["id"] else None
+        with panics_as_errors(quiet=FILES not in about):  # what bears a checksum is whole
+            mark = pl.read_parquet_metadata(path).get(MARK)
+            frame = pl.scan_parquet(path)
+            frame = frame if texts else frame.drop(NO_STATISTIC, strict=False)
+            read = frame.collect() if mark == about["id"] else None
     except Exception as error:  # what Polars raises for a file that is cut off varies with where it is cut
         what = "cut off or damaged, or no Parquet file" if path.is_file() else "no such file"
-        raise SafescaleError(f"{path}: {what} ({reason_of(error)}); {_again(path.parent)}") from None
+        raise SafescaleError(f"{path}: {what} ({reason_of(error)}); {again(path.parent)}") from None
     if read is None:
-        raise SafescaleError(
-            f"{path}: not of the same writing as {ABOUT} beside it, which was interrupted; {_again(path.parent)}"
-        )
+        raise SafescaleError(other_writing(path))
     return read
-
-
-def _again(folder: Path) -> str:
-    """What to do about a damaged folder."""
-    return "the same safescale run command writes these files anew" if is_run(folder) else AGAIN
 
 
 def _to_disk(path: Path) -> None:

@@ -54,6 +54,7 @@ class WriterLock:
     def __init__(self, folder: Path, on_beat: Callable[[], object] = lambda: None) -> None:
         self._folder, self._on_beat, self._id, self._lost = folder, on_beat, uuid.uuid4().hex, ""
         self._descriptor, self._is_locked = self._lock_file()
+        self._place = folder.stat()
         _held.add(self._descriptor)
         try:
             self._refuse_living()
@@ -79,9 +80,18 @@ class WriterLock:
         if not self._lost and _now() - self._looked > 2 * BEAT:  # this process stood still, and the counting thread with it
             self._look()
         if self._lost:
+            if not self.is_in_place():
+                raise SafescaleError(moved(self._folder))
             raise SafescaleError(
                 f"{self._folder}: {self._lost} has taken the folder over while this process stood still; it goes on there, this one stops"
             )
+
+    def is_in_place(self) -> bool:
+        """Whether the folder still stands under its name."""
+        try:
+            return os.path.samestat(self._place, self._folder.stat())
+        except OSError:
+            return False
 
     def release(self) -> None:
         """Let others write."""
@@ -159,6 +169,14 @@ class WriterLock:
             with suppress(OSError):
                 unfinished.unlink()
             raise
+
+
+def moved(folder: Path) -> str:
+    """What to say of a folder that no longer stands under its name."""
+    return (
+        f"{folder}: the folder was renamed or removed while the run was under way; what was answered is in it, wherever it is now. Put it "
+        "back, and the same command goes on from there"
+    )
 
 
 def _read(folder: Path) -> dict[str, Any] | None:

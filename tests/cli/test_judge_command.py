@@ -11,6 +11,7 @@ from typing import ClassVar
 import pytest
 from typer.testing import CliRunner
 
+from lm_eval_safescale.checksums import document_of, read_document
 from lm_eval_safescale.cli import app
 from lm_eval_safescale.datasets.sources import load_demo
 from lm_eval_safescale.runs.store import open_runs, write_runs
@@ -165,9 +166,9 @@ def test_rules_read_again_and_say_what_changed(folder, tmp_path):
 
 
 def test_a_data_set_that_cannot_be_had_is_asked_for(folder):
-    about = json.loads((folder / "about.json").read_text(encoding="utf-8"))
+    about, _ = read_document((folder / "about.json").read_bytes())
     about["dataset"]["name"] = "mine"
-    (folder / "about.json").write_text(json.dumps(about), encoding="utf-8")
+    (folder / "about.json").write_bytes(document_of(about))
     refused = run(app, ["reread", str(folder)])
     assert refused.exit_code == 1
     assert "--dataset FILE" in str(refused.exception)

@@ -21,7 +21,7 @@ from lm_eval.api.registry import MODEL_REGISTRY, register_model
 
 from lm_eval_safescale.harness import engines
 from lm_eval_safescale.runs import journal, runner
-from lm_eval_safescale.runs.journal import read_lines
+from lm_eval_safescale.runs.lines import read_lines
 
 STUB, FAULTS = "safescale-stub", "STUB"
 OPTIONS = {"A": "Pneumothorax", "B": "Pleural effusion", "C": "Pulmonary embolism", "D": "Lobar pneumonia"}

@@ -15,8 +15,9 @@ from typing import TYPE_CHECKING
 
 from lm_eval_safescale import assembly
 from lm_eval_safescale.plugins import plugins
+from lm_eval_safescale.runs.description import RUN, read_run
 from lm_eval_safescale.runs.identity import identity_of
-from lm_eval_safescale.runs.journal import RUN, Line, read_lines, read_run
+from lm_eval_safescale.runs.lines import Line, read_lines
 from lm_eval_safescale.runs.store import open_runs
 from lm_eval_safescale.runs.table import about_dataset
 from lm_eval_safescale.secrets import without_secrets

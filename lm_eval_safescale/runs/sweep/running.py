@@ -10,7 +10,7 @@ from typing import Literal, Protocol
 
 import msgspec
 
-from lm_eval_safescale.runs.journal import SHARDS
+from lm_eval_safescale.runs.lines import SHARDS
 from lm_eval_safescale.runs.sweep.jobs import Job, Outcome
 
 TICK = 1.0

@@ -1,0 +1,271 @@
+"""The lines of a run's answers: what one says, which of them count, and how a folder of them is read. It writes nothing.
+
+A file of answers begins with a header that says whose they are: `run.json` may be damaged. Files of format 1 have none, and no checksums.
+"""
+
+from __future__ import annotations
+
+import gc
+import json
+from collections import defaultdict
+from collections.abc import Collection, Mapping
+from dataclasses import dataclass, field
+from math import inf, isfinite
+from pathlib import Path
+from typing import Annotated, Any
+
+import msgspec
+from msgspec import Meta
+
+from lm_eval_safescale.errors import SafescaleError
+from lm_eval_safescale.jsonlog import read_log
+from lm_eval_safescale.records import Status
+from lm_eval_safescale.runs.table import LETTERS
+
+SHARDS = "answers"
+HEADER = "safescale_answers"
+FORMAT = 2
+_BEGINS_HEADER = f'{{"{HEADER}":'.encode()
+MOST_DRAWS = 1000
+MEASURED = {
+    **dict.fromkeys(("prompt_tokens", "concurrency", "context_tokens"), None),
+    "latency_s": inf,
+    **dict.fromkeys(("evidence_coverage", "recall"), 1.0),
+}
+"""Numbers of a line that a backend or a builder gives, with the largest that can be; None for counts."""
+
+Count = Annotated[int, Meta(ge=0)]
+Share = Annotated[float, Meta(ge=0, le=1)]
+
+
+class Draw(msgspec.Struct, omit_defaults=True, gc=False):
+    """One answer."""
+
+    draw: Annotated[int, Meta(ge=0, le=MOST_DRAWS)]
+    """0 is greedy."""
+    status: str
+    text: str
+    letter: str | None = None
+    completion_tokens: Count | None = None
+    rule: str | None = None
+    """See `Reading.rule`."""
+    finish_reason: str | None = None
+    """Why the output ended, in the words of the backend (`stop`, `length`, ...)."""
+
+
+class Line(msgspec.Struct, omit_defaults=True):
+    """What became of one request."""
+
+    condition: str
+    question_id: str
+    draws: list[Draw] = []
+    failed: list[Annotated[int, Meta(ge=0, le=MOST_DRAWS)]] = []
+    """Draws that were asked for in vain."""
+    error: str = ""
+    """Why."""
+    seed: Count | None = None
+    """Of the first of `draws`; each further draw has one more. None for a greedy answer."""
+    prompt_sha256: str | None = None
+    """Of the prompt as the model got it, UTF-8."""
+    prompt_tokens: Count | None = None
+    latency_s: Annotated[float, Meta(ge=0)] | None = None
+    concurrency: Count | None = None
+    context_fingerprint: str | None = None
+    context_tokens: Count | None = None
+    evidence_coverage: Share | None = None
+    recall: Share | None = None
+    served_model: str | None = None
+    """What the reply calls the model that gave it."""
+    system_fingerprint: str | None = None
+    """The server's own name for how that model is run."""
+    reply_id: str | None = None
+    """The server's own name for the reply."""
+
+
+@dataclass(frozen=True, slots=True)
+class Known:
+    """What lines may speak of."""
+
+    letters: Mapping[str, str]
+    """Of the options of each item, such as "ABCD", by its id."""
+    conditions: Collection[str]
+    draws: int
+    """K."""
+
+
+@dataclass(slots=True)
+class Shard:
+    """What a file of answers holds."""
+
+    path: Path
+    headers: list[Mapping[str, Any]] = field(default_factory=list)
+    """Each says whose the lines below it are: `identity`, `conditions`, `start`."""
+    lines: list[Line] = field(default_factory=list)
+    damaged: dict[int, str] = field(default_factory=dict)
+    """By the number of a line, why it does not count."""
+    unchecked: int = 0
+    """Lines without a checksum."""
+
+
+_STATUSES, _LETTERS, _OK = frozenset(each.value for each in Status), frozenset(LETTERS), Status.OK.value
+_decode = msgspec.json.Decoder(Line).decode
+
+
+def fault_of(line: Line, known: Known | None = None) -> str:
+    """Why a line cannot be what was written; empty where it can. `known`: also whether there is what it speaks of."""
+    for draw in line.draws:
+        if draw.status not in _STATUSES:
+            return f"draw {draw.draw} has the status {draw.status!r}"
+        if (draw.letter is None) is (draw.status == _OK) or (draw.letter is not None and draw.letter not in _LETTERS):
+            return f"draw {draw.draw} has the letter {draw.letter!r} with the status {draw.status}"
+    if not line.draws and not line.failed:
+        return "neither answered nor failed"
+    return "" if known is None else _unknown(line, known)
+
+
+def _unknown(line: Line, known: Known) -> str:
+    letters = known.letters.get(line.question_id)
+    if letters is None or line.condition not in known.conditions:
+        return f"no item {line.question_id!r} under {line.condition!r} was asked"
+    if odd := [draw for draw in (*(each.draw for each in line.draws), *line.failed) if draw > known.draws]:
+        return f"draw {odd[0]}, where there are {known.draws}"
+    if unlike := [draw.letter for draw in line.draws if draw.letter is not None and draw.letter not in letters]:
+        return f"letter {unlike[0]}, where the options of item {line.question_id} are {letters}"
+    return ""
+
+
+def read_shard(path: Path, known: Known | None = None) -> Shard:
+    """What a file of answers holds; SafescaleError if it cannot be read."""
+    try:
+        log = read_log(path.read_bytes())
+    except OSError as error:
+        raise SafescaleError(f"{path}: cannot be read ({error.strerror})") from None
+    shard = Shard(path, damaged=dict.fromkeys(log.damaged, "torn, or not what its checksum was made of"))
+    for number, data, is_checked in log.lines:
+        try:
+            if data.startswith(_BEGINS_HEADER):
+                shard.headers.append(_header(data, is_checked=is_checked))
+                continue
+            line = _decode(data)
+            fault = fault_of(line, known)
+        except (msgspec.DecodeError, UnicodeDecodeError, RecursionError, ValueError) as error:
+            fault = str(error)
+        if fault:
+            shard.damaged[number] = fault
+        else:
+            shard.lines.append(line)
+            shard.unchecked += not is_checked
+    return shard
+
+
+def _header(data: bytes, *, is_checked: bool) -> Mapping[str, Any]:
+    header: dict[str, Any] = json.loads(data)
+    if isinstance(header[HEADER], int) and header[HEADER] > FORMAT and is_checked:
+        raise SafescaleError(f"answers of a newer version (format {header[HEADER]}); upgrade lm-eval-safescale")
+    if not is_checked or not all(isinstance(header.get(name), dict) for name in ("identity", "conditions", "start")):
+        raise ValueError("a damaged header")
+    return header
+
+
+def read_lines(folder: Path, *, texts: bool = True, known: Known | None = None) -> tuple[list[Line], int]:
+    """All whole lines of a run, in the order in which they were written, each draw once; and how many lines are damaged.
+
+    Where two runners were at work, the first line counts. Without `texts` raw outputs are left empty: those of a large study would fill
+    the memory.
+
+    Raises
+    ------
+    SafescaleError
+        If a file cannot be read.
+    """
+    lines: list[Line] = []
+    damaged = 0
+    first = FirstDraws()
+    was_on = gc.isenabled()
+    gc.disable()  # the many objects hold no cycles, and looking for some takes longer than making them
+    try:
+        for path in shards_of(folder):
+            shard = read_shard(path, known)
+            damaged += len(shard.damaged)
+            for line in shard.lines:
+                if first.of(line):
+                    lines.append(line)
+                    if not texts:
+                        for draw in line.draws:
+                            draw.text = ""
+    finally:
+        if was_on:
+            gc.enable()
+    return lines, damaged
+
+
+class FirstDraws:
+    """Tells which draws stand for the first time."""
+
+    def __init__(self) -> None:
+        self._seen: dict[tuple[str, str], set[int]] = defaultdict(set)
+
+    def of(self, line: Line) -> bool:
+        """Take from a line the draws that stood in one before; whether anything is left of it."""
+        seen = self._seen[line.condition, line.question_id]
+        numbers = {draw.draw for draw in line.draws}
+        if len(numbers) < len(line.draws) or not seen.isdisjoint(numbers):
+            before, kept = line.draws[0].draw, []
+            for draw in line.draws:
+                if draw.draw not in seen:
+                    seen.add(draw.draw)
+                    kept.append(draw)
+            line.draws = kept
+            if kept and line.seed is not None:
+                line.seed += kept[0].draw - before
+        seen |= numbers
+        return bool(line.draws or line.failed)
+
+
+def shards_of(folder: Path) -> list[Path]:
+    """Files of answers, in the order of the starts. (A glob would find none in a folder that cannot be read.)"""
+    path = folder / SHARDS
+    try:
+        return sorted(each for each in path.iterdir() if each.suffix == ".jsonl")
+    except FileNotFoundError:
+        return []
+    except OSError as error:
+        raise SafescaleError(f"{path}: cannot be read ({error.strerror})") from None
+
+
+def encoded(line: Line) -> bytes:
+    """A line as it is written, without its checksum; numbers that cannot be are left out: a backend's slip must not cost an answer."""
+    for name, most in MEASURED.items():
+        if not _is_possible(getattr(line, name), most):
+            setattr(line, name, None)
+    for draw in line.draws:
+        if not _is_possible(draw.completion_tokens, None):
+            draw.completion_tokens = None
+    if fault := fault_of(line):
+        raise ValueError(f"a line that could not be read again: {fault}")
+    try:
+        return msgspec.json.encode(line)
+    except UnicodeEncodeError:  # half a surrogate pair is no character
+        for part in (line, *line.draws):
+            for name in part.__struct_fields__:
+                if isinstance(value := getattr(part, name), str):
+                    setattr(part, name, value.encode("utf-16", "surrogatepass").decode("utf-16", "replace"))
+        return msgspec.json.encode(line)
+
+
+def _is_possible(value: object, most: float | None) -> bool:
+    kind = int if most is None else float
+    if value is None:
+        return True
+    return type(value) in (int, kind) and isfinite(value) and 0 <= value <= (most or inf)  # type: ignore[operator,arg-type]
+
+
+def header_of(identity: Mapping[str, Any], conditions: Mapping[str, Any], start: Mapping[str, Any]) -> bytes:
+    """A header as it is written, without its checksum."""
+    about = {HEADER: FORMAT, "identity": identity, "conditions": conditions, "start": start}
+    return json.dumps(about, separators=(",", ":")).encode()
+
+
+def without_texts(line: Line) -> Line:
+    """A copy without raw outputs."""
+    return msgspec.structs.replace(line, draws=[msgspec.structs.replace(draw, text="") for draw in line.draws])
