@@ -27,22 +27,46 @@ def reason_of(error: BaseException) -> str:
     return next(iter(str(error).strip().splitlines()), type(error).__name__)
 
 
-def unwritten(path: Path, error: BaseException, otherwise: str = "choose another folder") -> SafescaleError:
+def unwritten(path: Path, error: BaseException, *, goes_on: bool = False) -> SafescaleError:
     """The error for something that cannot be written. A full disk is named as the cause, however deep in the chain of errors it stands.
 
     Parameters
     ----------
-    otherwise
-        What to do next, but for making room.
+    goes_on
+        What was written before stays, and the same command adds to it; else all must be written again, here or elsewhere.
     """
-    for each in _chain(error):
-        number = getattr(each, "errno", None)
-        found = _FULL_IN_TEXT.search(str(each))
-        if number in FULL or found:
-            why = os.strerror(number) if number in FULL else found[0] if found else ""
-            return SafescaleError(f"{path}: cannot be written ({why}); make room, or {otherwise}")
-    why = getattr(error, "strerror", None) or reason_of(error)
-    return SafescaleError(f"{path}: cannot be written ({why}); {otherwise}")
+    full = next(filter(None, map(_full, _chain(error))), "")
+    why = full or getattr(error, "strerror", None) or reason_of(error)
+    if goes_on:
+        then = f"what was written before stays{'. Make room' if full else ''}, and the same command goes on from there"
+    else:
+        then = "make room, or choose another folder" if full else "choose another folder"
+    return SafescaleError(f"{path}: cannot be written ({why}); {then}")
+
+
+@contextmanager
+def writing(path: Path) -> Iterator[None]:
+    """Whatever keeps from writing at `path`, a panic too, is told as `unwritten` tells it."""
+    try:
+        yield
+    except SafescaleError:
+        raise
+    except BaseException as error:
+        if isinstance(error, OSError | UnicodeError) or _is_of_polars(error) or any(map(_full, _chain(error))):
+            raise unwritten(path, error) from None
+        raise
+
+
+def _is_of_polars(error: BaseException) -> bool:
+    """It raises errors of its own for what the system says, and panics."""
+    return is_panic(error) or type(error).__module__.partition(".")[0] == "polars"
+
+
+def _full(error: BaseException) -> str:
+    """How an error says that there is no room; empty where it does not."""
+    number = getattr(error, "errno", None)
+    found = _FULL_IN_TEXT.search(str(error))
+    return os.strerror(number) if number in FULL else found[0] if found else ""
 
 
 def _chain(error: BaseException | None) -> Iterator[BaseException]:

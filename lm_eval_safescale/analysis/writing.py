@@ -11,7 +11,7 @@ from types import NoneType
 from typing import Any
 
 from lm_eval_safescale.analysis.rows import Row
-from lm_eval_safescale.errors import SafescaleError, reason_of
+from lm_eval_safescale.errors import writing
 from lm_eval_safescale.files import replaced
 
 FOLDER, ABOUT = "tables", "about.json"
@@ -38,15 +38,13 @@ def write_tables(
     SafescaleError
         If it cannot be written.
     """
-    try:
+    with writing(folder):
         (folder / FOLDER).mkdir(parents=True, exist_ok=True)
         (folder / ABOUT).unlink(missing_ok=True)  # cut off from here on, the tables may be of two analyses, and say of none
         for name, columns in known.items():
             for ending, text in _texts(tables.get(name), columns).items():
                 _replace(folder / FOLDER / f"{name}.{ending}", text)
         _replace(folder / ABOUT, json.dumps(about, ensure_ascii=False, indent=1, allow_nan=False) + "\n")
-    except OSError as error:
-        raise SafescaleError(f"{folder}: cannot be written ({reason_of(error)}); choose another folder") from None
 
 
 def _texts(rows: list[Row] | None, columns: Sequence[str]) -> dict[str, str | None]:

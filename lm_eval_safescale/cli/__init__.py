@@ -9,7 +9,7 @@ import typer
 from lm_eval_safescale import __version__
 from lm_eval_safescale.cli import analyze, contexts, data, doctor, imports, judge, plugins, power, reread, run, sweep, table
 from lm_eval_safescale.cli.screen import complain
-from lm_eval_safescale.errors import SafescaleError
+from lm_eval_safescale.errors import SafescaleError, is_panic, reason_of
 
 app = typer.Typer(
     help="How often is a clinical language model wrong in a way that hurts? Tools around the `radsafe_*` tasks of lm_eval.",
@@ -51,6 +51,11 @@ def main() -> None:
         app()
     except SafescaleError as error:
         complain(f"error: {error}")
+        raise SystemExit(1) from None
+    except BaseException as error:
+        if not is_panic(error):
+            raise
+        complain(f"error: a library that this command rests on has failed in itself (panic): {reason_of(error)}")
         raise SystemExit(1) from None
     finally:
         gc.freeze()  # the process ends: Python's last search for cycles among all it holds would take a tenth of a second

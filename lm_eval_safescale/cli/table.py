@@ -16,6 +16,7 @@ from rich.text import Text
 
 from lm_eval_safescale.cli.screen import complain
 from lm_eval_safescale.datasets import printable
+from lm_eval_safescale.errors import writing
 from lm_eval_safescale.report import read_results
 from lm_eval_safescale.sections import ResultRow, Section, marks_on, notes_on
 
@@ -50,7 +51,8 @@ def table(
     if svg is not None:
         drawn = console.export_svg(title="safescale table")
         drawn = re.sub(r"@font-face \{.*?\}", "", drawn, flags=re.DOTALL)  # a picture asks no network for its fonts
-        svg.write_text(drawn.replace("Fira Code, monospace", "monospace"), encoding="utf-8")
+        with writing(svg):
+            svg.write_text(drawn.replace("Fira Code, monospace", "monospace"), encoding="utf-8")
 
 
 def _print(console: Console, rows: list[ResultRow]) -> None:

@@ -13,12 +13,13 @@ from lm_eval_safescale.contexts.builders import (
     join,
 )
 from lm_eval_safescale.contexts.conditions import CONDITIONS, Condition
-from lm_eval_safescale.contexts.desk import ModelDesk, Standing, Steps
+from lm_eval_safescale.contexts.desk import ModelDesk, Standing
 from lm_eval_safescale.contexts.files import ContextSet, check_belongs, read_contexts, write_contexts
 from lm_eval_safescale.contexts.imitation import find_imitations
 from lm_eval_safescale.contexts.leaks import LEAK, find_leaks
 from lm_eval_safescale.contexts.making import make_contexts
 from lm_eval_safescale.contexts.replies import by_letter, cite, lines_of, prose, whole_sentences
+from lm_eval_safescale.contexts.steps import Steps
 from lm_eval_safescale.contexts.waves import Agent, Question, ReportFailed, Unusable, in_waves
 
 __all__ = [

@@ -12,7 +12,7 @@ from lm_eval_safescale.contexts.leaks import LEAK
 from lm_eval_safescale.datasets import DataError, Dataset, Problem
 from lm_eval_safescale.datasets.files import Record, read_records
 from lm_eval_safescale.datasets.problems import has_errors
-from lm_eval_safescale.errors import SafescaleError
+from lm_eval_safescale.errors import SafescaleError, writing
 from lm_eval_safescale.files import replaced
 from lm_eval_safescale.records import Context
 
@@ -60,15 +60,12 @@ def write_contexts(path: Path, made: ContextSet) -> None:
     SafescaleError
         If it cannot be written.
     """
-    try:
-        with replaced(path) as unfinished, unfinished.open("w", encoding="utf-8") as file:
-            file.write(_line({MARK: FORMAT, **made.about}))
-            for question_id, context in made.contexts.items():
-                file.write(_line({"question_id": question_id, "text": context.text, **context.as_dict()}))
-            for question_id, reason in made.failed.items():
-                file.write(_line({"question_id": question_id, "failed": reason}))
-    except (OSError, UnicodeError) as error:
-        raise SafescaleError(f"{path} cannot be written: {getattr(error, 'strerror', None) or error}") from error
+    with writing(path), replaced(path) as unfinished, unfinished.open("w", encoding="utf-8") as file:
+        file.write(_line({MARK: FORMAT, **made.about}))
+        for question_id, context in made.contexts.items():
+            file.write(_line({"question_id": question_id, "text": context.text, **context.as_dict()}))
+        for question_id, reason in made.failed.items():
+            file.write(_line({"question_id": question_id, "failed": reason}))
 
 
 def _line(value: Mapping[str, Any]) -> str:

@@ -18,6 +18,7 @@ from pathlib import Path
 from typing import Any
 
 from lm_eval_safescale import __version__
+from lm_eval_safescale.checksums import sha256_of
 from lm_eval_safescale.errors import SafescaleError, reason_of
 
 FORMAT = 1
@@ -82,7 +83,7 @@ class Store:
         scratch.mkdir(exist_ok=True)
         try:
             write(unfinished, scratch)
-            files = {path.relative_to(unfinished).as_posix(): _digest(path) for path in _files(unfinished)}
+            files = {path.relative_to(unfinished).as_posix(): sha256_of(path) for path in _files(unfinished)}
             content = {"key": key, **about, "made_by": f"lm_eval_safescale {__version__}", "files": files}
             (unfinished / ABOUT).write_text(json.dumps(content, indent=1, ensure_ascii=False), encoding="utf-8")
             unfinished.rename(place)
@@ -122,7 +123,7 @@ def check(place: Path, key: Mapping[str, Any]) -> None:
         raise SafescaleError(f"{place} is damaged: files are missing or do not belong there ({odd}); {remedy}")
     for name, digest in files.items():
         try:
-            found = _digest(place / name)
+            found = sha256_of(place / name)
         except OSError as error:
             raise SafescaleError(f"{place / name} cannot be read ({error.strerror}); mend that, or {remedy}") from None
         if found != digest:
@@ -131,11 +132,6 @@ def check(place: Path, key: Mapping[str, Any]) -> None:
 
 def _files(folder: Path) -> list[Path]:
     return sorted(path for path in folder.rglob("*") if path.is_file())
-
-
-def _digest(path: Path) -> str:
-    with path.open("rb") as file:
-        return hashlib.file_digest(file, "sha256").hexdigest()
 
 
 def default_root() -> Path:

@@ -17,7 +17,7 @@ from contextlib import suppress
 from pathlib import Path
 from typing import Any
 
-from lm_eval_safescale.errors import SafescaleError
+from lm_eval_safescale.errors import SafescaleError, unwritten
 from lm_eval_safescale.jsonlog import LogFile
 from lm_eval_safescale.runs.description import RUN, new_description, plain, read_run, refuse_other, sync_folder, write_run
 from lm_eval_safescale.runs.lines import (
@@ -106,7 +106,7 @@ class Journal:
         try:
             self._sync()
         except OSError as error:
-            raise self._unwritten(error) from None
+            raise unwritten(shard.path, error, goes_on=True) from None
         finally:
             self._lock.release()  # first of all: it also ends the other thread
             shard.close()
@@ -167,18 +167,12 @@ class Journal:
             if time.monotonic() - self._synced_at > SYNC_SECONDS:
                 self._sync()
         except OSError as error:
-            raise self._unwritten(error) from None
+            raise unwritten(shard.path, error, goes_on=True) from None
         self.lines.append(without_texts(line))
 
     def _open_shard(self) -> LogFile:
         assert self._shard is not None  # but while it is made
         return self._shard
-
-    def _unwritten(self, error: OSError) -> SafescaleError:
-        return SafescaleError(
-            f"{self._open_shard().path}: cannot be written ({error.strerror}); what was written before stays. Make room, and the same "
-            "command goes on from there"
-        )
 
     def _sync(self) -> None:
         """To the disk; OSError if it does not take it, SafescaleError if what was written there is gone."""
@@ -264,10 +258,7 @@ class Journal:
         try:
             write_run(self.folder, self.about)
         except OSError as error:
-            raise SafescaleError(
-                f"{self.folder / RUN}: cannot be written ({error.strerror}); what was written before stays. Make room, and the same "
-                "command goes on from there"
-            ) from None
+            raise unwritten(self.folder / RUN, error, goes_on=True) from None
 
 
 def known_of(description: Mapping[str, Any] | None, letters: Mapping[str, str] | None) -> Known | None:

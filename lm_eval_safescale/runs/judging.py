@@ -17,8 +17,9 @@ from typing import TYPE_CHECKING, Any
 
 from lm_eval_safescale.chat import ChatModel, Reply
 from lm_eval_safescale.contexts.asking import Ask
-from lm_eval_safescale.contexts.desk import ModelDesk, Standing, Steps
-from lm_eval_safescale.errors import SafescaleError
+from lm_eval_safescale.contexts.desk import ModelDesk, Standing
+from lm_eval_safescale.contexts.steps import Steps
+from lm_eval_safescale.errors import SafescaleError, writing
 from lm_eval_safescale.files import replaced
 from lm_eval_safescale.reading.judge import (
     PROMPT_SHA256,
@@ -173,13 +174,11 @@ def judge(
 
 def write_judged(judged: Judged, folder: Path) -> None:
     """The runs, all verdicts (`verdicts.parquet`) and the disagreements (`disagreements.jsonl`) into a folder."""
-    try:
-        with replaced(folder / VERDICTS_FILE) as unfinished:
-            judged.verdicts.drop("text").write_parquet(unfinished)
-    except OSError as error:
-        raise SafescaleError(f"{folder}: cannot be written ({error}); choose another folder") from None
+    with writing(folder), replaced(folder / VERDICTS_FILE) as unfinished:
+        judged.verdicts.drop("text").write_parquet(unfinished)
     readings.write_lines(judged.disagreements, folder / DISAGREEMENTS_FILE)
-    write_runs(judged.runs, folder)
+    steps = [STEPS_FILE] if (folder / STEPS_FILE).is_file() else []
+    write_runs(judged.runs, folder, [VERDICTS_FILE, DISAGREEMENTS_FILE, *steps])
 
 
 def _about(model: ChatModel, max_tokens: int) -> dict[str, Any]:

@@ -144,11 +144,13 @@ def read_shard(path: Path, known: Known | None = None) -> Shard:
     for number, data, is_checked in log.lines:
         try:
             if data.startswith(_BEGINS_HEADER):
-                shard.headers.append(_header(data, is_checked=is_checked))
+                shard.headers.append(_header(data, path, is_checked=is_checked))
                 continue
             line = _decode(data)
             fault = fault_of(line, known)
-        except (msgspec.DecodeError, UnicodeDecodeError, RecursionError, ValueError) as error:
+        except SafescaleError:
+            raise
+        except (msgspec.DecodeError, ValueError, RecursionError) as error:
             fault = str(error)
         if fault:
             shard.damaged[number] = fault
@@ -158,10 +160,10 @@ def read_shard(path: Path, known: Known | None = None) -> Shard:
     return shard
 
 
-def _header(data: bytes, *, is_checked: bool) -> Mapping[str, Any]:
+def _header(data: bytes, path: Path, *, is_checked: bool) -> Mapping[str, Any]:
     header: dict[str, Any] = json.loads(data)
     if isinstance(header[HEADER], int) and header[HEADER] > FORMAT and is_checked:
-        raise SafescaleError(f"answers of a newer version (format {header[HEADER]}); upgrade lm-eval-safescale")
+        raise SafescaleError(f"{path}: written by a newer version (format {header[HEADER]}); upgrade lm-eval-safescale")
     if not is_checked or not all(isinstance(header.get(name), dict) for name in ("identity", "conditions", "start")):
         raise ValueError("a damaged header")
     return header

@@ -7,7 +7,7 @@ from collections.abc import Mapping
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from lm_eval_safescale.errors import SafescaleError, reason_of
+from lm_eval_safescale.errors import SafescaleError, writing
 from lm_eval_safescale.files import replaced
 
 if TYPE_CHECKING:
@@ -62,12 +62,9 @@ def refuse_without_texts(runs: Runs) -> None:
 
 def write_lines(frame: pl.DataFrame, path: Path) -> None:
     """A frame as JSON lines; what was there is replaced at once, or not at all."""
-    try:
-        with replaced(path) as unfinished, unfinished.open("w", encoding="utf-8") as file:
-            for row in frame.iter_rows(named=True):
-                file.write(json.dumps(row, ensure_ascii=False) + "\n")
-    except OSError as error:
-        raise SafescaleError(f"{path}: cannot be written ({reason_of(error)}); choose another folder") from None
+    with writing(path), replaced(path) as unfinished, unfinished.open("w", encoding="utf-8") as file:
+        for row in frame.iter_rows(named=True):
+            file.write(json.dumps(row, ensure_ascii=False) + "\n")
 
 
 def with_letters_of_items(runs: Runs) -> pl.DataFrame:

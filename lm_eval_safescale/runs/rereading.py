@@ -118,7 +118,7 @@ def reread(runs: Runs, dataset: Dataset, reader: AnswerReader = STRICT, *, reaso
 def write_reread(reread: Reread, folder: Path) -> None:
     """The runs and what changed (`changes.jsonl`) into a folder."""
     readings.write_lines(reread.changes, folder / CHANGES_FILE)
-    write_runs(reread.runs, folder)
+    write_runs(reread.runs, folder, [CHANGES_FILE])
 
 
 def _options(runs: Runs, dataset: Dataset) -> dict[str, Mapping[str, str]]:

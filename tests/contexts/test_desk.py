@@ -14,6 +14,7 @@ from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
 from lm_eval_safescale.chat import Message, Reply
+from lm_eval_safescale.checksums import with_checksum
 from lm_eval_safescale.contexts import ORCHESTRATE, WRITE, Ask, Draft, ModelDesk, ReportFailed, Steps, Unusable, in_waves
 from lm_eval_safescale.errors import SafescaleError
 
@@ -38,7 +39,10 @@ def opened(path, **how):
 
 
 def lines(path):
-    return [json.loads(line) for line in path.read_bytes().split(b"\n")[:-1]]
+    """What a file says, without checksums and the header's copy."""
+    header, copy, *rest = [json.loads(line) for line in path.read_bytes().split(b"\n")[:-1]]
+    assert header == copy
+    return [{name: value for name, value in record.items() if name != "crc32"} for record in (header, *rest)]
 
 
 # --- asking -------------------------------------------------------------------------------------------------------------
@@ -156,7 +160,7 @@ def test_a_line_says_what_was_asked_and_heard(chat, tmp_path):
     desk.searched("q0", ["air"], [[]])
     desk.ended("q0", "why")
     header, step, search, end = lines(path)
-    assert header == {"safescale_steps": 1, **ABOUT}
+    assert header == {"safescale_steps": 2, **ABOUT}
     assert step == {
         "question_id": "q0", "step": "step", "role": "write", "wave": 1, "prompt_sha256": an_ask(0).prompt_sha256, "prompt_tokens": 7,
         "completion_tokens": 3, "seconds": 0.5, "text": "prompt 0",
@@ -181,7 +185,7 @@ def test_a_build_s_file_is_refused_for_another_build_and_says_what_differs(tmp_p
     opened(path).close()
     before = path.read_bytes()
     with pytest.raises(
-        SafescaleError, match=r"that were taken otherwise \(data, settings, new differ\); choose another name, or --force"
+        SafescaleError, match=r"that were taken otherwise \(data, settings, new differ\); choose another name, or write over"
     ) as refused:
         Steps(path, {"data": "d2", "settings": {}, "models": ["m"], "new": 1})
     assert path.read_bytes() == before
@@ -199,7 +203,7 @@ def test_anew_writes_another_build_s_file_over_and_keeps_this_build_s(chat, tmp_
     steps.close()
     assert len(model.batches) == 1
     Steps(path, {"data": "d2"}, anew=True).close()
-    assert lines(path) == [{"safescale_steps": 1, "data": "d2"}]
+    assert lines(path) == [{"safescale_steps": 2, "data": "d2"}]
 
 
 @pytest.mark.parametrize(
@@ -208,7 +212,7 @@ def test_anew_writes_another_build_s_file_over_and_keeps_this_build_s(chat, tmp_
 def test_a_file_that_holds_no_steps_is_refused_and_left_as_it_is(tmp_path, content):
     path = tmp_path / "s.jsonl"
     path.write_bytes(content)
-    with pytest.raises(SafescaleError, match="choose another name, or --force to write it anew"):
+    with pytest.raises(SafescaleError, match="choose another name, or write over it with --force"):
         opened(path)
     assert path.read_bytes() == content
 
@@ -231,20 +235,88 @@ DAMAGED = [
 """Steps that an editor spoilt: each once, of another type than it was written."""
 
 
-@pytest.mark.parametrize("damage", [b"{half\n", b"\n", b"[1]\n", b"\x00\xff\n", b'{"step": "x"}\n', b'"text"\n', *DAMAGED])
-def test_a_damaged_line_is_named(chat, tmp_path, damage):
+@pytest.mark.parametrize("damage", [b"{half\n", b"[1]\n", b"\x00\xff\n", b'{"step": "x"}\n', b'"text"\n', *DAMAGED])
+@pytest.mark.parametrize("bears", [False, True])
+def test_a_damaged_line_does_not_count_and_costs_no_other(chat, tmp_path, damage, bears):
     path = tmp_path / "s.jsonl"
     steps = opened(path)
     desk_of(chat(str), steps).ask([an_ask(0), an_ask(1)])
     steps.close()
-    header, first, second = path.read_bytes().splitlines(keepends=True)
-    path.write_bytes(header + first + damage + second)
-    with pytest.raises(SafescaleError, match=r"s\.jsonl, line 3: not a step; delete the line, and it is asked again"):
-        opened(path)
-    path.write_bytes(header + second)
+    *header, first, second = path.read_bytes().splitlines(keepends=True)
+    line = with_checksum(damage[:-1]) + b"\n" if bears else damage
+    path.write_bytes(b"".join([*header, first, line, second]))
+    for _ in range(2):
+        again = opened(path)
+        assert again.damaged == 1
+        model = chat(str)
+        desk_of(model, again).ask([an_ask(0), an_ask(1)])
+        assert model.prompts == []
+        again.close()
+    path.write_bytes(b"".join([*header, line, second]))
     model = chat(str)
     desk_of(model, opened(path)).ask([an_ask(0), an_ask(1)])
     assert model.prompts == ["prompt 0"]
+
+
+def test_each_flipped_bit_of_a_step_is_found_and_its_step_alone_is_asked_again(chat, tmp_path):
+    path = tmp_path / "s.jsonl"
+    steps = opened(path)
+    desk_of(chat(str), steps).ask([an_ask(0), an_ask(1), an_ask(2)])
+    steps.close()
+    content = path.read_bytes()
+    start = content.index(b'{"question_id": "q1"')
+    end = content.index(b"\n", start)
+    for bit in range(start * 8, end * 8, 11):
+        flipped = bytearray(content)
+        flipped[bit // 8] ^= 1 << bit % 8
+        path.write_bytes(flipped)
+        again, model = opened(path), chat(str)
+        assert again.damaged >= 1
+        assert [reply.text for reply in desk_of(model, again).ask([an_ask(0), an_ask(1), an_ask(2)])] == [
+            f"prompt {n}" for n in range(3)
+        ]
+        assert model.prompts == ["prompt 1"]
+        again.close()
+
+
+@pytest.mark.parametrize("copy", [0, 1])
+def test_a_damaged_header_costs_nothing_for_it_stands_twice(chat, tmp_path, copy):
+    path = tmp_path / "s.jsonl"
+    steps = opened(path)
+    desk_of(chat(str), steps).ask([an_ask(0)])
+    steps.close()
+    content = path.read_bytes()
+    length = content.index(b"\n") + 1
+    for bit in range(copy * length * 8, (copy + 1) * length * 8 - 8, 5):
+        flipped = bytearray(content)
+        flipped[bit // 8] ^= 1 << bit % 8
+        path.write_bytes(flipped)
+        again, model = opened(path), chat(str)
+        desk_of(model, again).ask([an_ask(0)])
+        again.close()
+        assert model.prompts == []
+        with pytest.raises(SafescaleError, match=r"data differ"):
+            Steps(path, ABOUT | {"data": "d2"})
+
+
+def test_a_file_that_is_moved_away_under_a_build_is_missed_with_the_next_wave(chat, tmp_path):
+    path = tmp_path / "s.jsonl"
+    steps = opened(path)
+    desk = desk_of(chat(str), steps)
+    desk.ask([an_ask(0)])
+    path.rename(tmp_path / "elsewhere.jsonl")
+    with pytest.raises(
+        SafescaleError, match="was renamed or removed while it was written to; put it back, and the same command"
+    ):
+        desk.ask([an_ask(1)])
+
+
+def test_numbers_that_cannot_be_are_not_taken_down(chat, tmp_path):
+    path = tmp_path / "s.jsonl"
+    steps = opened(path)
+    steps.replied(an_ask(0), Reply("text", "", -3, 2.5, 0.1), 1)
+    steps.close()
+    assert opened(path).known(an_ask(0)) == Reply("text", "", None, None, 0.1)
 
 
 def test_a_file_in_use_is_refused_to_others_until_it_is_closed(tmp_path):
@@ -269,34 +341,27 @@ def test_a_path_that_cannot_be_written_is_named(tmp_path):
         opened(tmp_path)
 
 
-class FullDisk:
-    """A stub of a file on a disk with room for so many bytes more."""
+@pytest.mark.parametrize("room", [0, 1, 100, 300, 301, 302, 400, 550])
+def test_a_full_disk_is_said_and_the_same_build_goes_on_when_there_is_room(chat, tmp_path, monkeypatch, room):
+    path, model, left, write = tmp_path / "s.jsonl", chat(str), [room], os.write
 
-    def __init__(self, file, room):
-        self._file, self._room = file, room
-
-    def write(self, data):
-        if not self._room:
+    def limited(file, data):
+        if not left[0]:
             raise OSError(errno.ENOSPC, "No space left on device")
-        written = self._file.write(bytes(data)[: self._room])
-        self._room -= written
+        written = write(file, bytes(data)[: left[0]])
+        left[0] -= written
         return written
 
-    def __getattr__(self, name):
-        return getattr(self._file, name)
-
-
-@pytest.mark.parametrize("room", [0, 1, 100, 250, 251, 252, 300, 450])
-def test_a_full_disk_is_said_and_the_same_build_goes_on_when_there_is_room(chat, tmp_path, room):
-    path, model = tmp_path / "s.jsonl", chat(str)
     steps = opened(path)
-    steps._file = FullDisk(steps._file, room)
-    with pytest.raises(
-        SafescaleError, match=r"cannot be written: No space left on device; what is in it is kept, and the same command goes on"
-    ):
-        desk_of(model, steps).ask([an_ask(number) for number in range(9)])
+    with monkeypatch.context() as full:
+        full.setattr(os, "write", limited)
+        with pytest.raises(
+            SafescaleError,
+            match=r"cannot be written \(No space left on device\); what was written before stays. Make room, and the",
+        ):
+            desk_of(model, steps).ask([an_ask(number) for number in range(9)])
     steps.close()
-    written = path.read_bytes().count(b"\n") - 1
+    written = path.read_bytes().count(b"\n") - 2
     again = chat(str)
     replies = desk_of(again, opened(path)).ask([an_ask(number) for number in range(9)])
     assert [reply.text for reply in replies] == [f"prompt {number}" for number in range(9)]

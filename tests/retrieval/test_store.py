@@ -83,7 +83,7 @@ def test_a_file_that_cannot_be_read_is_named(store, made, monkeypatch):
     def fail(*_, **__):
         raise OSError(errno.EIO, os.strerror(errno.EIO))
 
-    monkeypatch.setattr(store_module, "_digest", fail)
+    monkeypatch.setattr(store_module, "sha256_of", fail)
     with pytest.raises(SafescaleError, match=r"stub-.*/deep/numbers\.bin cannot be read .*delete the folder"):
         store.folder("stub", KEY, never)
 

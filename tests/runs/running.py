@@ -193,7 +193,7 @@ def watch_writing(at: int) -> list[str]:
         instant("after write")
         return written
 
-    journal.os.write = write
+    os.write = write
     return _instants
 
 

@@ -168,7 +168,7 @@ def disk(monkeypatch):
         Disk.room -= written
         return written
 
-    monkeypatch.setattr(module.os, "write", limited)
+    monkeypatch.setattr(os, "write", limited)
     return Disk
 
 
@@ -224,13 +224,13 @@ def test_a_disk_that_gives_up_at_the_sync_is_said(tmp_path, monkeypatch):
     def quota(_):
         raise OSError(errno.EDQUOT, "Disk quota exceeded")
 
-    monkeypatch.setattr(module.os, "fsync", quota)
+    monkeypatch.setattr(os, "fsync", quota)
     monkeypatch.setattr(module, "SYNC_SECONDS", 0.0)
     with pytest.raises(SafescaleError, match="Disk quota exceeded"):
         journal.write(line("q1", 0))
     with pytest.raises(SafescaleError, match="Disk quota exceeded"):
         journal.close()
-    monkeypatch.setattr(module.os, "fsync", fsync)
+    monkeypatch.setattr(os, "fsync", fsync)
     assert {name for name, _ in known(tmp_path)} >= {"q0"}
     opened(tmp_path).close()
 
@@ -245,12 +245,12 @@ def test_answers_before_a_long_pause_are_synced_and_a_failure_in_the_pause_is_no
 
     journal = opened(tmp_path)
     monkeypatch.setattr(module, "SYNC_SECONDS", 3600.0)
-    monkeypatch.setattr(module.os, "fsync", failing)
+    monkeypatch.setattr(os, "fsync", failing)
     journal.write(line("q0", 0))
     while journal._failure is None:
         journal._lock._done.wait(0.001)
     assert synced == [journal._shard.descriptor]
-    monkeypatch.setattr(module.os, "fsync", fsync)
+    monkeypatch.setattr(os, "fsync", fsync)
     monkeypatch.setattr(module, "SYNC_SECONDS", 0.0)
     with pytest.raises(SafescaleError, match="Input/output error"):
         journal.write(line("q1", 0))
@@ -270,7 +270,7 @@ def test_the_description_is_on_the_disk_before_the_first_answer_and_the_names_ar
         done.append(f"to {target.name}")
         return replace(path, target)
 
-    monkeypatch.setattr(module.os, "fsync", noted)
+    monkeypatch.setattr(os, "fsync", noted)
     monkeypatch.setattr(Path, "replace", replacing)
     opened(tmp_path).close()
     assert done[done.index("to run.json") - 1 :][:4] == ["/.run", "to run.json", "", "/answers"]

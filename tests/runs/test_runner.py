@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import os
 import time
 from dataclasses import replace
 
@@ -453,9 +454,6 @@ def test_a_second_runner_is_refused_before_it_loads_a_model(go, folder, monkeypa
 
 
 def test_a_disk_that_fills_stops_the_run_and_the_same_command_goes_on(go, folder, tmp_path, monkeypatch):
-    import os
-
-    from lm_eval_safescale.runs import journal
 
     go(tmp_path / "whole")
     room, write = [2000], os.write
@@ -468,7 +466,7 @@ def test_a_disk_that_fills_stops_the_run_and_the_same_command_goes_on(go, folder
         return written
 
     with monkeypatch.context() as full:
-        full.setattr(journal.os, "write", limited)
+        full.setattr(os, "write", limited)
         fails(go, "No space left on device", faults={"log": ""})
     stored = len(answers_of(folder))
     assert 0 < stored < 40
