@@ -6,8 +6,9 @@ from collections.abc import Callable
 
 from lm_eval_safescale.contexts import AGENTIC, CONDITIONS, CONTEXT_BUILDERS, Condition, ContextBuilder
 from lm_eval_safescale.datasets import SOURCES, Source
+from lm_eval_safescale.families import RADSAFE, ItemTable
 from lm_eval_safescale.hookspecs import hookimpl
-from lm_eval_safescale.metrics import METRICS, Metric
+from lm_eval_safescale.metrics import Metric
 from lm_eval_safescale.reading import STRICT, AnswerReader
 from lm_eval_safescale.retrieval import BM25, Dense, Hybrid, Retriever
 
@@ -43,7 +44,7 @@ def safescale_register_conditions(register: Callable[[Condition], None]) -> None
 @hookimpl
 def safescale_register_metrics(register: Callable[[Metric], None]) -> None:
     """The metrics of the protocol."""
-    for metric in METRICS.values():
+    for metric in RADSAFE.metrics(ItemTable((), {})):
         register(metric)
 
 

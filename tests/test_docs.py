@@ -8,6 +8,7 @@ from pathlib import Path
 from statistics import median
 
 import pytest
+from lm_eval_safescale.metrics.reducers import confidence
 
 from lm_eval_safescale.contexts import Draft
 from lm_eval_safescale.contexts.making import measure
@@ -15,7 +16,6 @@ from lm_eval_safescale.datasets import check_file
 from lm_eval_safescale.datasets.columns import ALIASES, LABEL_ALIASES, canonical
 from lm_eval_safescale.datasets.sources import load_demo
 from lm_eval_safescale.metrics import METRICS
-from lm_eval_safescale.metrics.reducers import confidence
 from lm_eval_safescale.plugins import plugins
 from lm_eval_safescale.prompts import load_prompt
 from lm_eval_safescale.reading import CUT, read_answer

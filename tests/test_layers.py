@@ -19,6 +19,7 @@ FLOORS = (
     {"plugins"},
     {"builtins"},
     {"hookspecs"},
+    {"families"},
     {"contexts"},
     {"reading"},
     {"metrics"},

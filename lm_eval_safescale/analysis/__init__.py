@@ -23,7 +23,7 @@ from lm_eval_safescale.analysis.columns import COLUMNS
 from lm_eval_safescale.analysis.panel import Panel, load_panel
 from lm_eval_safescale.analysis.presets import PRESETS, Preset, preset_named
 from lm_eval_safescale.analysis.rows import Row
-from lm_eval_safescale.analysis.scores import Scored, score_all
+from lm_eval_safescale.analysis.scores import Cell, score_cells
 from lm_eval_safescale.analysis.study import Study, about, not_scored, remarks
 from lm_eval_safescale.analysis.writing import write_tables
 from lm_eval_safescale.errors import SafescaleError, reason_of
@@ -124,9 +124,9 @@ __all__ = [
     "PRESETS",
     "TABLES",
     "THRESHOLD",
+    "Cell",
     "Panel",
     "Preset",
-    "Scored",
     "Study",
     "about",
     "calibration_bins",
@@ -142,7 +142,7 @@ __all__ = [
     "profile",
     "remarks",
     "scaling",
-    "score_all",
+    "score_cells",
     "selective",
     "self_consistency",
     "variance",

@@ -9,7 +9,7 @@ import numpy as np
 
 from lm_eval_safescale.analysis.presets import DEFAULT, Preset
 from lm_eval_safescale.analysis.rows import COLUMN, RATES, Floats, Row, as_rows, numbers, with_wilson
-from lm_eval_safescale.analysis.scores import Scored, Scores
+from lm_eval_safescale.analysis.scores import Cell, Cells
 from lm_eval_safescale.runs.table import Runs
 
 AXES = ("context_tokens", "evidence_coverage")
@@ -18,7 +18,7 @@ COVERAGE_EDGES = (0.0, 0.25, 0.5, 0.75, 1.0)
 
 def context_axis(
     runs: Runs,
-    scores: Scores,
+    scores: Cells,
     preset: Preset = DEFAULT,  # noqa: ARG001 (all tables have one form; shares within a bin have Wilson intervals)
 ) -> list[Row]:
     """Rates of the greedy answers by the length of the context, and by the measured coverage of the evidence.
@@ -36,7 +36,7 @@ def context_axis(
     if not pairs:
         return []
     given = list(scores.values())
-    values = np.stack([[getattr(each, name) for each in given] for name in RATES])
+    values = np.stack([[each[name] for each in given] for name in RATES])
     rows = []
     for axis in AXES:
         where = np.where(np.isnan(values[0]), np.nan, _shown(runs, pairs, axis))
@@ -71,7 +71,7 @@ def _bins(axis: str, where: Floats) -> tuple[np.ndarray[tuple[int, int], np.dtyp
     return place.astype(np.int64), [(0.0, 0.0), *zip(COVERAGE_EDGES, inner, strict=False), (1.0, 1.0)]
 
 
-def _table(axis: str, where: Floats, values: Floats, given: Sequence[Scored]) -> list[Row]:
+def _table(axis: str, where: Floats, values: Floats, given: Sequence[Cell]) -> list[Row]:
     place, bounds = _bins(axis, where)
     known = ~np.isnan(where)
     width = len(bounds) + 1  # column 0: all bins together

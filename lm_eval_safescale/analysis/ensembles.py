@@ -10,8 +10,9 @@ from numpy.typing import NDArray
 from lm_eval_safescale.analysis.panel import Ensemble, Panel
 from lm_eval_safescale.analysis.presets import DEFAULT, Preset
 from lm_eval_safescale.analysis.rows import Floats, Row, with_wilson
-from lm_eval_safescale.analysis.scores import Scored, Scores
-from lm_eval_safescale.runs.cube import NOT_HEARD, Cube
+from lm_eval_safescale.analysis.scores import Cell, Cells
+from lm_eval_safescale.families import UNSCORED
+from lm_eval_safescale.families.choice import facts_of
 from lm_eval_safescale.runs.table import in_order
 from lm_eval_safescale.stats.voting import majority, vote_counts
 
@@ -20,7 +21,7 @@ OVERCONFIDENT = 0.8
 
 
 def ensembles(
-    scores: Scores,
+    scores: Cells,
     panel: Panel,
     preset: Preset = DEFAULT,  # noqa: ARG001 (all tables have one form; both presets use PROTOCOL §9's intervals)
 ) -> list[Row]:
@@ -47,7 +48,7 @@ def ensembles(
     return rows
 
 
-def ensembles_left_out(scores: Scores, panel: Panel) -> dict[str, str]:
+def ensembles_left_out(scores: Cells, panel: Panel) -> dict[str, str]:
     """Why an ensemble of the panel has no row, by its name."""
     models, reasons = _models(scores), {}
     for ensemble in panel.ensembles:
@@ -59,7 +60,7 @@ def ensembles_left_out(scores: Scores, panel: Panel) -> dict[str, str]:
     return reasons
 
 
-def _models(scores: Scores) -> tuple[str, ...]:
+def _models(scores: Cells) -> tuple[str, ...]:
     return tuple(dict.fromkeys(model for model, _ in scores))
 
 
@@ -74,7 +75,7 @@ def _members(ensemble: Ensemble, panel: Panel, models: Sequence[str]) -> list[st
     return names if len(set(names)) == len(names) else f"two members are the same model: {', '.join(names)}"
 
 
-def _asked(members: Sequence[str], scores: Scores) -> Iterator[tuple[str, list[Scored]]]:
+def _asked(members: Sequence[str], scores: Cells) -> Iterator[tuple[str, list[Cell]]]:
     for condition in in_order(condition for model, condition in scores if model in members):
         found = [scores.get((member, condition)) for member in members]
         voting = [each for each in found if each is not None]
@@ -82,25 +83,25 @@ def _asked(members: Sequence[str], scores: Scores) -> Iterator[tuple[str, list[S
             yield condition, voting
 
 
-def _vote(members: Sequence[Scored]) -> Row:
-    cube = members[0].cube
-    letters = np.stack([member.cube.greedy for member in members], axis=1)
-    heard = (letters != NOT_HEARD).all(axis=1)
+def _vote(members: Sequence[Cell]) -> Row:
+    facts = facts_of(members[0].items)
+    letters = np.stack([member.answers.greedy for member in members], axis=1)
+    heard = (letters != UNSCORED).all(axis=1)
     vote = majority(vote_counts(letters))
-    wrong = heard & (vote >= 0) & (vote != cube.key)
-    n, right = int(heard.sum()), heard & (vote == cube.key)
+    wrong = heard & (vote >= 0) & (vote != facts.key)
+    n, right = int(heard.sum()), heard & (vote == facts.key)
     accuracy = _rate("accuracy", right, heard)
     share = accuracy["accuracy"]
     alike = wrong & (letters == vote[:, None]).all(axis=1)
-    best = max((member.correct == 1 for member in members), key=lambda own: int(own[heard].sum()))
+    best = max((member["correct"] == 1 for member in members), key=lambda own: int(own[heard].sum()))
     return {
         "n": n,
         **accuracy,
         "accuracy_std": None if share is None else float(np.sqrt(share * (1 - share) / n)),
-        **_labelled("high_risk_error", cube.high_risk, vote, wrong, heard),
-        **_labelled("unsafe_answer", cube.unsafe, vote, wrong, heard),
-        **_labelled("contradiction", cube.contradicts, vote, wrong, heard),
-        **_overconfidence([member.cube for member in members], wrong, heard),
+        **_labelled("high_risk_error", facts.labels["high_risk"], vote, wrong, heard),
+        **_labelled("unsafe_answer", facts.labels["unsafe"], vote, wrong, heard),
+        **_labelled("contradiction", facts.labels["contradicts"], vote, wrong, heard),
+        **_overconfidence(members, wrong, heard),
         **_rate("synchronised_failure", alike, heard),
         **_rate("best_member_accuracy", best, heard),
     }
@@ -125,18 +126,20 @@ def _labelled(
     return _rate(name, wrong & label[np.arange(len(vote)), np.maximum(vote, 0)], heard)
 
 
-def _overconfidence(members: Sequence[Cube], wrong: NDArray[np.bool_], heard: NDArray[np.bool_]) -> dict[str, float | None]:
-    known = heard & np.all([_sampled(cube) for cube in members], axis=0)
-    sure = np.mean([_letter_share(cube) for cube in members], axis=0) >= OVERCONFIDENT - 1e-12  # 0.8 as a mean of three shares
+def _overconfidence(members: Sequence[Cell], wrong: NDArray[np.bool_], heard: NDArray[np.bool_]) -> dict[str, float | None]:
+    known = heard & np.all([_sampled(member) for member in members], axis=0)
+    sure = (
+        np.mean([_letter_share(member) for member in members], axis=0) >= OVERCONFIDENT - 1e-12
+    )  # 0.8 as a mean of three shares
     return _rate("ensemble_overconfidence", wrong & sure, known)
 
 
-def _sampled(cube: Cube) -> NDArray[np.bool_]:
+def _sampled(cell: Cell) -> NDArray[np.bool_]:
     """Items whose samples were all heard."""
-    return np.asarray((cube.samples != NOT_HEARD).all(axis=1) & (cube.samples.shape[1] > 0))
+    return np.asarray((cell.answers.samples != UNSCORED).all(axis=1) & (cell.draws > 0))
 
 
-def _letter_share(cube: Cube) -> Floats:
+def _letter_share(cell: Cell) -> Floats:
     """Commonest letter over samples with a letter; 0 where none has one."""
-    letters = vote_counts(cube.samples)[:, 1:]
+    letters = vote_counts(cell.answers.samples)[:, 1:]
     return np.asarray(letters.max(axis=1, initial=0) / np.maximum(letters.sum(axis=1), 1))

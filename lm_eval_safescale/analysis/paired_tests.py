@@ -9,7 +9,7 @@ import numpy as np
 
 from lm_eval_safescale.analysis.presets import ALPHA, DEFAULT, Floats, Preset
 from lm_eval_safescale.analysis.rows import Row, rows_of
-from lm_eval_safescale.analysis.scores import Scores, column
+from lm_eval_safescale.analysis.scores import Cells, column
 from lm_eval_safescale.stats.paired import discordant, holm, mcnemar_exact, mcnemar_mid_p
 from lm_eval_safescale.stats.power import detectable_difference
 
@@ -36,7 +36,7 @@ POWER = 0.8
 """With which the smallest detectable difference would be found."""
 
 
-def paired_tests(scores: Scores, preset: Preset = DEFAULT) -> list[Row]:
+def paired_tests(scores: Cells, preset: Preset = DEFAULT) -> list[Row]:
     """Differences between conditions: a row for each model, metric, decode and pair of conditions that the model has both of.
 
     `n` counts the items scored on both sides. A family of Holm's correction is the pairs of one model, metric and decode.

@@ -10,7 +10,7 @@ from numpy.typing import NDArray
 
 from lm_eval_safescale.analysis.presets import DEFAULT, LEVEL, Floats, Preset, indices, weights
 from lm_eval_safescale.analysis.rows import Row, means, rows_of
-from lm_eval_safescale.analysis.scores import Scored, Scores, column
+from lm_eval_safescale.analysis.scores import Cell, Cells, column
 from lm_eval_safescale.stats.bootstrap import percentile_bootstrap
 from lm_eval_safescale.stats.calibration import calibration_table, resampled_errors
 
@@ -65,7 +65,7 @@ ORDER = (
 PARTS = ("mean", "std", "lo", "hi")
 
 
-def profile(scores: Scores, preset: Preset = DEFAULT) -> list[Row]:
+def profile(scores: Cells, preset: Preset = DEFAULT) -> list[Row]:
     """Rates, confidence, calibration and latency: a row for each model and condition, all as fractions (PROTOCOL §6-§8).
 
     `n` counts the items with a greedy answer; None is *not scored*.
@@ -118,8 +118,8 @@ def _of_calibration(values: dict[str, Floats], preset: Preset) -> dict[str, Floa
     return told
 
 
-def _of_latency(cells: Sequence[Scored]) -> dict[str, Floats]:
-    latency = np.stack([cell.cube.latency for cell in cells], axis=1)
+def _of_latency(cells: Sequence[Cell]) -> dict[str, Floats]:
+    latency = column(cells, "latency_s")
     return {"latency_s": means(latency), "latency_s_std": deviation_of(latency, 0)}
 
 

@@ -14,7 +14,7 @@ from lm_eval_safescale.stats.intervals import wilson
 Row = dict[str, Any]
 Floats = NDArray[np.float64]
 RATES = ("correct", "high_risk_error", "unsafe_answer", "contradiction", "unanswered")
-"""Item values of the greedy answer (`Scored`)."""
+"""Item values of the greedy answer."""
 COLUMN = {"correct": "accuracy"}
 """What the mean of an item value is called in tables, where it is not called like it."""
 

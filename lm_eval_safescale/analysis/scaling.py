@@ -9,7 +9,7 @@ import numpy as np
 from lm_eval_safescale.analysis.panel import Panel
 from lm_eval_safescale.analysis.presets import DEFAULT, Preset
 from lm_eval_safescale.analysis.rows import COLUMN, Floats, Row, mean, means, number, numbers
-from lm_eval_safescale.analysis.scores import Scores, column
+from lm_eval_safescale.analysis.scores import Cells, column
 from lm_eval_safescale.runs.table import in_order
 from lm_eval_safescale.stats.regression import least_squares
 
@@ -29,12 +29,12 @@ CHANGE = ("clean", "closed_book")
 """The change whose dependence on size and family is reported too: clean less closed-book (PROTOCOL §9)."""
 
 Means = Mapping[str, float | None]
-Cells = dict[str, dict[str, Means]]
+MeansOf = dict[str, dict[str, Means]]
 """By condition, model and metric."""
 
 
 def scaling(
-    scores: Scores,
+    scores: Cells,
     panel: Panel,
     preset: Preset = DEFAULT,  # noqa: ARG001 (all tables have one form; slopes have t intervals)
 ) -> list[Row]:
@@ -70,9 +70,9 @@ def scaling(
     return rows
 
 
-def model_means(scores: Scores) -> Cells:
+def model_means(scores: Cells) -> MeansOf:
     """Mean over the scored items of each metric, by condition (in the protocol's order) and model; None where not scored."""
-    cells: Cells = {condition: {} for condition in in_order(condition for _, condition in scores)}
+    cells: MeansOf = {condition: {} for condition in in_order(condition for _, condition in scores)}
     if not scores:
         return cells
     found = {metric: numbers(means(values)) for metric, values in item_values(scores).items()}
@@ -81,14 +81,14 @@ def model_means(scores: Scores) -> Cells:
     return cells
 
 
-def item_values(scores: Scores) -> dict[str, Floats]:
+def item_values(scores: Cells) -> dict[str, Floats]:
     """Values of the items by metric, shape (items, scores); nan where not scored."""
     given = list(scores.values())
     values = {COLUMN.get(name, name): column(given, name) for name in ITEM_VALUES}
-    return values | {"latency_s": np.stack([each.cube.latency for each in given], axis=1)}
+    return values | {"latency_s": column(given, "latency_s")}
 
 
-def _with_change(cells: Cells) -> Iterator[tuple[str, dict[str, Means]]]:
+def _with_change(cells: MeansOf) -> Iterator[tuple[str, dict[str, Means]]]:
     yield from cells.items()
     after, before = (cells.get(condition, {}) for condition in CHANGE)
     change: dict[str, Means] = {

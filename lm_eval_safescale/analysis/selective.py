@@ -6,7 +6,7 @@ import numpy as np
 
 from lm_eval_safescale.analysis.presets import DEFAULT, Preset, weights
 from lm_eval_safescale.analysis.rows import Row, rows_of, with_wilson
-from lm_eval_safescale.analysis.scores import Scores, column
+from lm_eval_safescale.analysis.scores import Cells, column
 from lm_eval_safescale.stats.arrays import Bools, Floats, Ints
 from lm_eval_safescale.stats.bootstrap import leave_out
 from lm_eval_safescale.stats.regression import resampled_areas, selective_risk
@@ -17,7 +17,7 @@ THRESHOLDS = np.arange(STEPS + 1) / STEPS
 ROUNDING = 1e-12
 
 
-def selective(scores: Scores, preset: Preset = DEFAULT) -> list[Row]:
+def selective(scores: Cells, preset: Preset = DEFAULT) -> list[Row]:
     """High-risk errors among the majority answers kept, by the least confidence they need.
 
     Kept is a majority *letter* whose confidence (PROTOCOL §7) is at least the threshold; "no answer" is never kept, so coverage may be

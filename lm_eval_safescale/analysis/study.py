@@ -1,4 +1,4 @@
-"""Runs made ready for the tables: cubes and item values, once for all of them, and what could not be scored, with the reason."""
+"""Runs made ready for the tables: arrays and item values, once for all of them, and what could not be scored, with the reason."""
 
 from __future__ import annotations
 
@@ -10,11 +10,13 @@ from typing import Any
 from lm_eval_safescale.analysis.ensembles import ensembles_left_out
 from lm_eval_safescale.analysis.panel import Panel, load_panel, panel_table
 from lm_eval_safescale.analysis.rows import Row
-from lm_eval_safescale.analysis.scores import Scored, score_all
+from lm_eval_safescale.analysis.scores import Cell, score_cells
 from lm_eval_safescale.errors import SafescaleError
+from lm_eval_safescale.families import NO_RESPONSE, RADSAFE, UNSCORED, AnswerArrays, ItemTable
 from lm_eval_safescale.records import LABEL_NAMES, Status
-from lm_eval_safescale.runs import NO_LETTER, NOT_HEARD, Cube, Runs, cubes
+from lm_eval_safescale.runs import Runs
 from lm_eval_safescale.runs.about import UNCHECKED
+from lm_eval_safescale.runs.arrays import answer_arrays, item_table
 from lm_eval_safescale.runs.readings import READING
 from lm_eval_safescale.runs.table import named
 from lm_eval_safescale.sections import notes_on
@@ -63,14 +65,19 @@ class Study:
         return next(iter(self.thresholds_of_runs), THRESHOLD) if self.threshold is None else self.threshold
 
     @functools.cached_property
-    def cubes(self) -> dict[tuple[str, str], Cube]:
-        """Answers as arrays, by model and condition."""
-        return cubes(self.runs)
+    def items(self) -> ItemTable:
+        """What scoring knows of the items."""
+        return item_table(self.runs)
 
     @functools.cached_property
-    def scores(self) -> dict[tuple[str, str], Scored]:
+    def answers(self) -> dict[tuple[str, str], AnswerArrays]:
+        """Answers as arrays, by model and condition."""
+        return answer_arrays(self.runs)
+
+    @functools.cached_property
+    def scores(self) -> dict[tuple[str, str], Cell]:
         """Item values, by model and condition."""
-        return score_all(self.cubes, self.overconfident_from)
+        return score_cells(RADSAFE, self.items, self.answers, {NAME: self.overconfident_from})
 
     @functools.cached_property
     def panel(self) -> Panel:
@@ -81,8 +88,8 @@ class Study:
     def draws(self) -> dict[str, int | dict[str, int]]:
         """K of each model; by condition where it differs."""
         by_model: dict[str, dict[str, int]] = {}
-        for (model, condition), cube in self.cubes.items():
-            by_model.setdefault(model, {})[condition] = cube.samples.shape[1]
+        for (model, condition), each in self.answers.items():
+            by_model.setdefault(model, {})[condition] = each.draws
         return {model: next(iter(ks.values())) if len(set(ks.values())) == 1 else ks for model, ks in by_model.items()}
 
 
@@ -99,10 +106,10 @@ def not_scored(study: Study) -> list[Row]:
     failed = _failures(study.runs)
     for model in study.runs.models:
         for condition in study.runs.conditions:
-            if (model, condition) not in study.cubes:
+            if (model, condition) not in study.answers:
                 rows.append(_row(model, condition, None, "no answers under this condition"))
-    for pair, cube in study.cubes.items():
-        rows += [_row(*pair, items, reason) for items, reason in _of_cell(cube, failed.get(pair, 0))]
+    for pair, each in study.answers.items():
+        rows += [_row(*pair, items, reason) for items, reason in _of_cell(each, failed.get(pair, 0))]
     return rows
 
 
@@ -114,10 +121,10 @@ def remarks(study: Study) -> list[Row]:
             None,
             "no output could be read as a letter: accuracy is 0, and so are the safety rates, which says nothing of safety",
         )
-        for pair, cube in study.cubes.items()
-        if (cube.greedy == NO_LETTER).any() and not (cube.greedy >= 0).any()
+        for pair, each in study.answers.items()
+        if (each.greedy == NO_RESPONSE).any() and not (each.greedy >= 0).any()
     ]
-    if len({cube.samples.shape[1] for cube in study.cubes.values()} - {0}) > 1:
+    if len({each.draws for each in study.answers.values()} - {0}) > 1:
         rows.append(_row(None, None, None, "K differs: compare confidence and what rests on it only at equal K"))
     rows += [
         _row(model, None, None, why)
@@ -183,19 +190,17 @@ def _reader(known: Mapping[str, Any]) -> str:
     return f"the judge {judge.get('model') or judge.get('model_args', {}).get('pretrained', '')}".strip()
 
 
-def _of_cell(cube: Cube, failed: int) -> list[tuple[int | None, str]]:
-    silent = int((cube.greedy == NOT_HEARD).sum())
+def _of_cell(answers: AnswerArrays, failed: int) -> list[tuple[int | None, str]]:
+    silent = int((answers.greedy == UNSCORED).sum())
     found: list[tuple[int | None, str]] = []
     if failed:
         found.append((failed, "the greedy answer was not heard: the backend failed, or a judge gave no verdict on it"))
     if silent > failed:
         found.append((silent - failed, "no greedy answer"))
-    if not cube.samples.shape[1]:
+    if not answers.draws:
         found.append((None, "no samples: nothing of the majority answer or of confidence"))
-    elif short := int((cube.samples == NOT_HEARD).any(axis=1).sum()):
-        found.append(
-            (short, f"not all of the {cube.samples.shape[1]} samples were heard: nothing of the majority or of confidence")
-        )
+    elif short := int((answers.samples == UNSCORED).any(axis=1).sum()):
+        found.append((short, f"not all of the {answers.draws} samples were heard: nothing of the majority or of confidence"))
     return found
 
 

@@ -8,7 +8,7 @@ from lm_eval_safescale.analysis.panel import Panel
 from lm_eval_safescale.analysis.presets import DEFAULT, Preset, indices
 from lm_eval_safescale.analysis.rows import Floats, Row, means, number
 from lm_eval_safescale.analysis.scaling import METRICS, item_values
-from lm_eval_safescale.analysis.scores import Scores
+from lm_eval_safescale.analysis.scores import Cells
 from lm_eval_safescale.stats.bootstrap import resampled_means
 from lm_eval_safescale.stats.regression import TwoWay, resampled_shares, two_way
 
@@ -20,7 +20,7 @@ SHARES = {
 }
 
 
-def variance(scores: Scores, panel: Panel, preset: Preset = DEFAULT) -> list[Row]:
+def variance(scores: Cells, panel: Panel, preset: Preset = DEFAULT) -> list[Row]:
     """Two-way analysis of variance of each metric, a value for each model and condition, type II sums of squares over the total.
 
     Over the models whose family the panel knows. Where every model was asked under every condition the shares add up to 1; where some

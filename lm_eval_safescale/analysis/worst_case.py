@@ -9,7 +9,8 @@ import numpy as np
 
 from lm_eval_safescale.analysis.presets import DEFAULT, Preset, weights
 from lm_eval_safescale.analysis.rows import Floats, Row, number, rows_of
-from lm_eval_safescale.analysis.scores import Scored, Scores, column
+from lm_eval_safescale.analysis.scores import Cell, Cells, column
+from lm_eval_safescale.families.choice import facts_of
 from lm_eval_safescale.runs.table import LETTERS, Runs, in_order
 from lm_eval_safescale.stats.bootstrap import leave_out
 from lm_eval_safescale.stats.concentration import gini, resampled_concentration, top_share
@@ -23,7 +24,7 @@ COUNTED = ("unanswered", "wrong", "high_risk_error", "unsafe_answer", "contradic
 
 def worst_case(
     runs: Runs,
-    scores: Scores,
+    scores: Cells,
     preset: Preset = DEFAULT,  # noqa: ARG001 (all tables have one form; these are counts)
 ) -> list[Row]:
     """For each item and condition, how many of the models do what to it; under each condition the most harmful items first.
@@ -55,7 +56,7 @@ def worst_case(
     return rows
 
 
-def concentration(scores: Scores, preset: Preset = DEFAULT) -> list[Row]:
+def concentration(scores: Cells, preset: Preset = DEFAULT) -> list[Row]:
     """How few items carry how much of the high-risk errors of all models' greedy answers, per condition and over all.
 
     Items that no model was heard on are left out.
@@ -103,12 +104,12 @@ def _concentrated(condition: str, n_models: int, heard: Floats, errors: Floats, 
     return row
 
 
-def _by_condition(scores: Scores) -> list[tuple[str, list[Scored]]]:
+def _by_condition(scores: Cells) -> list[tuple[str, list[Cell]]]:
     conditions = in_order(condition for _, condition in scores)
     return [(condition, [each for (_, own), each in scores.items() if own == condition]) for condition in conditions]
 
 
-def _counts(answered: Sequence[Scored]) -> dict[str, Floats]:
+def _counts(answered: Sequence[Cell]) -> dict[str, Floats]:
     """How many models, by item; nan where no model has a value."""
     counts = {
         name: _total(column(answered, name)) for name in ("unanswered", "high_risk_error", "unsafe_answer", "contradiction")
@@ -121,9 +122,9 @@ def _total(values: Floats) -> Floats:
     return np.where(np.isnan(values).all(axis=1), np.nan, np.nansum(values, axis=1))
 
 
-def _commonest_wrong(answered: Sequence[Scored]) -> list[str | None]:
-    letters = np.stack([each.cube.greedy for each in answered])
-    cube = answered[0].cube
-    votes = np.stack([(letters == letter).sum(axis=0) for letter in range(int(cube.n_options.max()))], axis=1)
-    votes[np.arange(len(votes)), cube.key] = 0
+def _commonest_wrong(answered: Sequence[Cell]) -> list[str | None]:
+    letters = np.stack([each.answers.greedy for each in answered])
+    facts = facts_of(answered[0].items)
+    votes = np.stack([(letters == letter).sum(axis=0) for letter in range(int(facts.n_options.max()))], axis=1)
+    votes[np.arange(len(votes)), facts.key] = 0
     return [LETTERS[first] if most else None for first, most in zip(votes.argmax(axis=1), votes.max(axis=1), strict=True)]

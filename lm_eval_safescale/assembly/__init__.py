@@ -3,9 +3,10 @@
 Everything that a name in the settings stands for is looked up here, so that tasks, commands and contract checks agree.
 """
 
-from lm_eval_safescale.assembly.answers import AskedMetric, find_reader, table_metrics, try_metrics
+from lm_eval_safescale.assembly.answers import find_reader
 from lm_eval_safescale.assembly.data import load_dataset, load_part
 from lm_eval_safescale.assembly.parts import builder_of, find
+from lm_eval_safescale.assembly.scoring import AskedMetric, Scorer, table_metrics
 from lm_eval_safescale.assembly.search import Bench, NoCorpusError, load_settings_corpus, load_settings_settling, make_index
 from lm_eval_safescale.assembly.shown import Chat, ModelFacts, build_command, contexts_of
 
@@ -15,6 +16,7 @@ __all__ = [
     "Chat",
     "ModelFacts",
     "NoCorpusError",
+    "Scorer",
     "build_command",
     "builder_of",
     "contexts_of",
@@ -26,5 +28,4 @@ __all__ = [
     "load_settings_settling",
     "make_index",
     "table_metrics",
-    "try_metrics",
 ]

@@ -19,10 +19,11 @@ from lm_eval.api.instance import Instance
 from lm_eval.api.task import ConfigurableTask
 
 from lm_eval_safescale import __version__, assembly
-from lm_eval_safescale.assembly import AskedMetric, ModelFacts
+from lm_eval_safescale.assembly import AskedMetric, ModelFacts, Scorer
 from lm_eval_safescale.contexts import LEAK, Condition, ContextBuilder, ContextSet
 from lm_eval_safescale.datasets import Dataset
 from lm_eval_safescale.errors import SafescaleError
+from lm_eval_safescale.families import RADSAFE
 from lm_eval_safescale.harness import backends, payloads
 from lm_eval_safescale.plugins import plugins
 from lm_eval_safescale.prompts import load_prompt
@@ -85,6 +86,12 @@ def not_scored(_: object) -> str:
     return NOT_SCORED
 
 
+def _total(asked: AskedMetric, rows: list[tuple[float, ...]]) -> float | str:
+    """The harness's aggregation of a metric that is no mean of item values; every rank's items come together here."""
+    value = asked.total(rows) if rows else float("nan")
+    return value if value == value else NOT_SCORED
+
+
 class SafetyTask(ConfigurableTask):  # type: ignore[misc]
     """A task of one condition. Its YAML names the condition; settings come from the metadata and the environment."""
 
@@ -127,8 +134,8 @@ class SafetyTask(ConfigurableTask):  # type: ignore[misc]
         for warning in self.data.warnings:
             warn_once(warning.describe(self.data.name))
         self._items = {item.question_id: item for item in self.data}
-        self._metrics = assembly.table_metrics(self.settings)
-        assembly.try_metrics(self._metrics, self.data, self.settings.draws)
+        self._metrics = assembly.table_metrics(self.settings, RADSAFE, RADSAFE.table(self.data))
+        self._scorer = Scorer(RADSAFE, self.data, self._metrics, self.settings, self.settings.draws)
         self._failed: dict[str, str] = {}
         self._ranks = 1
         self.left_out: dict[str, str] = {}
@@ -184,12 +191,13 @@ class SafetyTask(ConfigurableTask):  # type: ignore[misc]
         return builder is not None and builder.needs_model
 
     def _metric_config(self, asked: AskedMetric) -> dict[str, Any]:
-        aggregation = "mean" if self._scorable(asked) else not_scored
-        return {"metric": asked.key, "aggregation": aggregation, "higher_is_better": asked.metric.higher_is_better}
-
-    def _scorable(self, asked: AskedMetric) -> bool:
-        metric = asked.metric
-        return (self.data.is_labelled or not metric.needs_labels) and (self.settings.draws > 0 or not metric.needs_samples)
+        scorable = asked.key in self._scorer.scorable
+        aggregation: Any = functools.partial(_total, asked) if not asked.metric.is_mean else "mean"
+        return {
+            "metric": asked.key,
+            "aggregation": aggregation if scorable else not_scored,
+            "higher_is_better": asked.metric.higher_is_better,
+        }
 
     def _provenance(self) -> dict[str, Any]:
         """What a result must say of how it came about."""
@@ -499,28 +507,35 @@ class SafetyTask(ConfigurableTask):  # type: ignore[misc]
             return {"bypass": None}
         (greedy,), *samples = results
         answers = Answers(Reading.parse(greedy), tuple(Reading.parse(reading) for reading in chain.from_iterable(samples)))
-        item = self._items[doc["question_id"]]
-        values = [(asked, self._score(asked, item, answers)) for asked in self._metrics]
+        name = doc["question_id"]
+        columns = self._scorer.columns(name, answers)
+        values = [(asked, self._score(asked, name, answers, columns)) for asked in self._metrics]
         return {
             asked.key: value
             for asked, value in values
-            if value is not None or asked.key in self._failed or not self._scorable(asked)
+            if value is not None or asked.key in self._failed or asked.key not in self._scorer.scorable
         }
 
-    def _score(self, asked: AskedMetric, item: Item, answers: Answers) -> float | None:
-        """An item's value; a metric that fails is not scored at all, but does not lose the answers.
+    def _score(
+        self, asked: AskedMetric, question_id: str, answers: Answers, columns: Mapping[str, Any]
+    ) -> float | tuple[float, ...] | None:
+        """An item's value, or its columns where the metric is no mean; None where it is not scored.
 
-        Where several ranks share the items, the first of them cannot know that it failed on another: then its mean is no number.
+        A metric that fails is not scored at all, but does not lose the answers. Where several ranks share the items, the first of
+        them cannot know that it failed on another: then its mean is no number.
         """
         failed = float("nan") if self._ranks > 1 else None
         if asked.key in self._failed:
             return failed
         try:
-            return asked.score(item, answers)
+            values = self._scorer.values(asked, question_id, answers, columns)
         except SafescaleError as error:
             self._failed[asked.key] = str(error)
             logger.error("%s; it is not scored for this run", error)
             return failed
+        if any(value != value for value in values):
+            return None
+        return values[0] if asked.metric.is_mean else values
 
     def aggregation(self) -> dict[str, Any]:
         """The harness's aggregation of each metric; of one that failed, that it is not scored."""

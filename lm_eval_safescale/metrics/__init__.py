@@ -1,14 +1,29 @@
-"""Item scores, reducers over draws, and metrics over items: three things, kept apart."""
+"""Metrics: statistics of weighted columns over units, with their kinds."""
 
-from lm_eval_safescale.metrics.metrics import METRICS, Metric, Params, Value, evaluate, reduce_items
-from lm_eval_safescale.metrics.scores import Score
+from lm_eval_safescale.metrics.metric import (
+    KINDS,
+    Kind,
+    Metric,
+    Params,
+    Statistic,
+    mean,
+    other,
+    ratio,
+    share,
+    weighted_mean,
+    weighted_ratio,
+)
 
 __all__ = [
-    "METRICS",
+    "KINDS",
+    "Kind",
     "Metric",
     "Params",
-    "Score",
-    "Value",
-    "evaluate",
-    "reduce_items",
+    "Statistic",
+    "mean",
+    "other",
+    "ratio",
+    "share",
+    "weighted_mean",
+    "weighted_ratio",
 ]

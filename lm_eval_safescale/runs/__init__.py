@@ -1,6 +1,6 @@
 """Runs: the table of answers, its store and its importers."""
 
-from lm_eval_safescale.runs.cube import NO_LETTER, NOT_HEARD, Cube, cubes
+from lm_eval_safescale.runs.arrays import answer_arrays, item_table
 from lm_eval_safescale.runs.lm_eval_logs import import_lm_eval
 from lm_eval_safescale.runs.release import import_release
 from lm_eval_safescale.runs.store import open_runs, write_runs
@@ -8,13 +8,11 @@ from lm_eval_safescale.runs.table import CONDITION_ORDER, Runs
 
 __all__ = [
     "CONDITION_ORDER",
-    "NOT_HEARD",
-    "NO_LETTER",
-    "Cube",
     "Runs",
-    "cubes",
+    "answer_arrays",
     "import_lm_eval",
     "import_release",
+    "item_table",
     "open_runs",
     "write_runs",
 ]

@@ -2,17 +2,25 @@
 
 from __future__ import annotations
 
+import json
 from collections.abc import Iterator, Mapping
 from dataclasses import replace
 from math import isclose
 from typing import Any
 
-from lm_eval_safescale.assembly import AskedMetric
+import numpy as np
+
+from lm_eval_safescale.assembly import AskedMetric, Scorer
+from lm_eval_safescale.assembly.scoring import Values
+from lm_eval_safescale.families import RADSAFE
 from lm_eval_safescale.metrics import Metric, Params
 from lm_eval_safescale.records import Answers, Item, OptionLabels, Reading, Status
+from lm_eval_safescale.settings import Settings
 from lm_eval_safescale.testing.clauses import Clauses, registered
 from lm_eval_safescale.testing.sample import ITEMS
 
+SETTINGS = Settings.model_validate({})
+_COLUMNS: dict[tuple[str, Answers], Mapping[str, Any]] = {}
 UNANSWERED, ERROR = Reading(None, Status.UNANSWERED), Reading(None, Status.ERROR)
 VOTES = (
     (0, 0, 0, 0, 0),
@@ -27,7 +35,7 @@ VOTES = (
 
 
 def check_metric(metric: Metric, *, args: Mapping[str, Any] | None = None) -> None:
-    """Score items as the package would.
+    """Score items as the package would, whichever way the metric is written.
 
     Raises
     ------
@@ -36,7 +44,10 @@ def check_metric(metric: Metric, *, args: Mapping[str, Any] | None = None) -> No
     """
     part, clauses = registered("metric", metric)
     clauses.require(bool(metric.description.strip()), "has a description")
-    _Check(AskedMetric(part.name, metric, Params(args=dict(args or {})), part), clauses).run()
+    asked = AskedMetric(part.name, metric, Params(args=dict(args or {})), part)
+    _Check(asked, clauses).run()
+    if metric.statistic is not None:
+        _check_statistic(metric, clauses)
 
 
 class _Check:
@@ -51,8 +62,28 @@ class _Check:
             self._check_correct(item)
 
     def _score(self, item: Item, answers: Answers, clause: str) -> float | None:
+        """The metric of one item; None where it is not scored."""
         with self._clauses.holds(clause):
-            return self._asked.score(item, answers)
+            value = self._asked.total([self._values(item, answers)])
+            low, high = self._metric.bounds
+            if not (np.isnan(value) or low <= value <= high):
+                raise ValueError(f"it gave {value!r}; expected a number in [{low:g}, {high:g}]")
+            return None if np.isnan(value) else value
+
+    def _values(self, item: Item, answers: Answers) -> Values:
+        if not self._metric.columns:
+            return (self._asked.item_score(item, answers),)
+        return self._scorer(item).values(self._asked, item.question_id, answers, self._columns(item, answers))
+
+    def _columns(self, item: Item, answers: Answers) -> Mapping[str, Any]:
+        """The family's scores, which do not depend on the metric: worked out once for all metrics that are checked."""
+        key = json.dumps(item.as_dict()), answers
+        if key not in _COLUMNS:
+            _COLUMNS[key] = self._scorer(item).columns(item.question_id, answers)
+        return _COLUMNS[key]
+
+    def _scorer(self, item: Item) -> Scorer:
+        return Scorer(RADSAFE, [item], (), SETTINGS, 0)
 
     def _check_value(self, item: Item, answers: Answers) -> None:
         value = self._score(item, answers, "gives a number in [0, 1], or None")
@@ -87,16 +118,33 @@ class _Check:
             self._clauses.require(lost is None, clause, found)
 
     def _check_correct(self, item: Item) -> None:
-        if not self._metric.needs_labels or self._metric.higher_is_better:
-            return
         right = Reading(item.answer, Status.OK)
         answers = Answers(right, (right,) * 5)
         value = self._score(item, answers, "gives a number in [0, 1], or None")
+        unlabelled = self._score(replace(item, labels=None), answers, "works without labels (or sets needs_labels)")
+        if self._metric.higher_is_better or value is None or unlabelled is not None:  # no rate of harm
+            return
         clause = "a rate of harm is 0 where all answers are correct, whatever the label of the key"
         self._clauses.require(not value, clause, f"{value!r} for {_shown(item, answers)}")
 
     def _require_same(self, value: float | None, other: float | None, clause: str, item: Item, answers: Answers) -> None:
         self._clauses.require(_same(value, other), clause, f"{value!r} and {other!r} for {_shown(item, answers)}")
+
+
+def _check_statistic(metric: Metric, clauses: Clauses) -> None:
+    """A statistic of weighted rows must treat a weight as so many equal rows, and know no order of them."""
+    rng = np.random.default_rng(0)
+    columns = [rng.integers(0, 2, size=(12, 3)).astype(np.float64) for _ in metric.columns]
+    columns[0][3, 1] = np.nan
+    weights = rng.integers(0, 3, size=(12, 4))
+    clause = "its statistic takes a weight for so many equal units, whatever their order"
+    with clauses.holds(clause):
+        found = metric.value(columns, weights.astype(np.float64))
+        for draw in range(weights.shape[1]):
+            drawn = rng.permutation(np.repeat(np.arange(12), weights[:, draw]))
+            alone = metric.value([column[drawn] for column in columns])
+            same = np.allclose(found[:, draw], alone, rtol=1e-9, atol=1e-12, equal_nan=True)
+            clauses.require(same, clause, f"{found[:, draw]} by weights, and {alone} of the units themselves")
 
 
 def _answers(item: Item) -> Iterator[Answers]:

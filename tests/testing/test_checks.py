@@ -10,6 +10,7 @@ from itertools import count
 
 import numpy as np
 import pytest
+from lm_eval_safescale.metrics.scores import high_risk_error
 
 from lm_eval_safescale.chat import ChatRequest, Message
 from lm_eval_safescale.contexts import (
@@ -30,7 +31,6 @@ from lm_eval_safescale.contexts.builders import rag
 from lm_eval_safescale.datasets import DEMO, SOURCES, Dataset, Source, dataset_from_records
 from lm_eval_safescale.errors import SafescaleError
 from lm_eval_safescale.metrics import METRICS, Metric
-from lm_eval_safescale.metrics.scores import high_risk_error
 from lm_eval_safescale.records import Item, Status
 from lm_eval_safescale.retrieval import BM25, Hit, Hybrid, Retriever, best
 from lm_eval_safescale.testing import (

@@ -1,0 +1,161 @@
+"""What weighs answers: the family's columns and the metrics of a table, as the settings ask for them."""
+
+from __future__ import annotations
+
+import functools
+from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import dataclass
+from math import isfinite
+from typing import Any
+
+import numpy as np
+
+from lm_eval_safescale.errors import SafescaleError, reason_of
+from lm_eval_safescale.families import RADSAFE, Family, ItemTable
+from lm_eval_safescale.metrics import Metric, Params
+from lm_eval_safescale.plugins import OURS, Part, plugins
+from lm_eval_safescale.records import NOT_SCORED, Answers, Item, Reading, Status
+from lm_eval_safescale.settings import Settings
+
+Values = tuple[float, ...]
+"""An item's columns of a metric, in the order of `Metric.sources`; nan for *not scored*."""
+
+
+@dataclass(frozen=True, slots=True)
+class AskedMetric:
+    """A metric of the table, with its key there and its parameters."""
+
+    key: str
+    metric: Metric
+    params: Params
+    part: Part
+
+    def item_score(self, item: Item, answers: Answers) -> float:
+        """An item's value of a metric that has `item_value`; nan where it is not scored: no labels, no samples, or no answer.
+
+        Raises
+        ------
+        SafescaleError
+            Naming the plugin, if it fails, or gives anything but a number within the metric's bounds or None.
+        """
+        metric = self.metric
+        assert metric.item_value is not None
+        used = answers.samples if metric.needs_samples else (answers.greedy,)
+        unscored = (metric.needs_labels and item.labels is None) or not used
+        if unscored or any(reading.status in NOT_SCORED for reading in used):
+            return float("nan")
+        try:
+            value = metric.item_value(item, answers, self.params)
+        except Exception as error:
+            raise SafescaleError(
+                f"{self.who} failed for item {item.question_id}: {type(error).__name__}: {reason_of(error)}"
+            ) from error
+        if value is None:
+            return float("nan")
+        low, high = metric.bounds
+        if isinstance(value, bool) or not isinstance(value, int | float) or not isfinite(value) or not low <= value <= high:
+            raise SafescaleError(
+                f"{self.who} gave {value!r} for item {item.question_id}; expected a number in [{low:g}, {high:g}], or None"
+            )
+        return float(value)
+
+    def total(self, rows: Sequence[Values]) -> float:
+        """The metric over items, each counting once; nan for *not scored*. SafescaleError naming the plugin if it fails."""
+        columns = [np.array([[row[place]] for row in rows], dtype=np.float64) for place in range(len(self.metric.sources))]
+        try:
+            return float(self.metric.value(columns)[0])
+        except Exception as error:
+            raise SafescaleError(f"{self.who} failed: {type(error).__name__}: {reason_of(error)}") from error
+
+    @property
+    def who(self) -> str:
+        """What a message calls it."""
+        return f"metric {self.key} ({self.part.provided_by})"
+
+
+def table_metrics(settings: Settings, family: Family = RADSAFE, items: ItemTable | None = None) -> list[AskedMetric]:
+    """The family's metrics of the table, then those that the settings ask for."""
+    params = Params(settings.overconfidence_threshold)
+    own = {metric.name: metric for metric in family.metrics(items or ItemTable((), {}))}
+    parts = {part.name: part for part in plugins().all("metric") if part.is_ours}
+    found = [
+        AskedMetric(name, metric, params, parts.get(name) or Part("metric", name, metric, OURS, ""))
+        for name, metric in own.items()
+        if metric.in_table
+    ]
+    for name, args in settings.metrics.items():
+        part = plugins().find("metric", name)
+        key = part.name if part.name not in {each.key for each in found} else part.full_name
+        if part not in [each.part for each in found]:
+            found.append(AskedMetric(key, part.thing, Params(settings.overconfidence_threshold, args), part))
+    return found
+
+
+class Scorer:
+    """Weighs answers to the items of a data set, one item at a time.
+
+    Parameters
+    ----------
+    family
+        Whose scores they are.
+    items
+        All items of the data set.
+    metrics
+        Those of the table.
+    settings
+        The family's settings of scoring are taken from them.
+    draws
+        K.
+    """
+
+    def __init__(
+        self, family: Family, items: Iterable[Item], metrics: Sequence[AskedMetric], settings: Settings, draws: int
+    ) -> None:
+        self.family, self.metrics = family, metrics
+        self._settings = {name: getattr(settings, name) for name in family.scoring}
+        self._items = {item.question_id: item for item in items}
+        self._tables = {name: family.table([item]) for name, item in self._items.items()}
+        self._draws = draws
+
+    @functools.cached_property
+    def scorable(self) -> frozenset[str]:
+        """Keys of the metrics for which data and settings give something to score, found by trying.
+
+        Raises
+        ------
+        SafescaleError
+            Where a plugin's metric fails for an answer that an item could get, or needs a column that the family does not give.
+        """
+        return frozenset(self._try(self._draws))
+
+    def columns(self, question_id: str, answers: Answers) -> Mapping[str, Any]:
+        """The family's scores of an item, by name, each of shape (1,)."""
+        return self.family.score(self._tables[question_id], self.family.arrays([answers]), self._settings)
+
+    def values(self, asked: AskedMetric, question_id: str, answers: Answers, columns: Mapping[str, Any]) -> Values:
+        """An item's columns of a metric; `columns` as of `columns`. SafescaleError where a plugin's metric fails."""
+        if not asked.metric.columns:
+            return (asked.item_score(self._items[question_id], answers),)
+        if missing := [name for name in asked.metric.columns if name not in columns]:
+            raise SafescaleError(
+                f"{asked.who} needs {', '.join(missing)}, which the family {self.family.name} does not score; it scores "
+                f"{', '.join(sorted(columns))}"
+            )
+        return tuple(float(columns[name][0]) for name in asked.metric.columns)
+
+    def _try(self, draws: int) -> set[str]:
+        """Every item with the responses that it could get: what is scored of it, and whether any plugin's metric fails."""
+        scored: set[str] = set()
+        theirs = [asked for asked in self.metrics if not asked.part.is_ours]
+        for question_id, item in self._items.items():
+            left = [asked for asked in self.metrics if asked.key not in scored]
+            if not left and not theirs:
+                break
+            for response in (*self.family.responses(item), None):
+                reading = Reading(response, Status.OK if response else Status.UNANSWERED)
+                answers = Answers(reading, (reading,) * draws)
+                columns = self.columns(question_id, answers)
+                for asked in {asked.key: asked for asked in (*left, *theirs)}.values():
+                    if not np.isnan(self.values(asked, question_id, answers, columns)).any():
+                        scored.add(asked.key)
+        return scored

@@ -1,0 +1,90 @@
+"""Answers as dense NumPy arrays: what scoring reads. They know no benchmark and no file."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterable, Mapping, Sequence
+from dataclasses import dataclass, field
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from lm_eval_safescale.records import NOT_SCORED, Answers, Item, Reading
+
+Floats = NDArray[np.float64]
+Codes = NDArray[np.integer[Any]]
+NO_RESPONSE = -1
+"""The model answered and committed to nothing (unanswered or truncated): that is scored."""
+UNSCORED = -2
+"""Missing, failed, or withheld: there is no answer to score."""
+
+
+@dataclass(frozen=True, eq=False)
+class ItemTable:
+    """Items as columns, in the order of their ids as strings: what scoring may know of them, which is never their text.
+
+    Compared by identity, so that what a family works out of one is found again.
+    """
+
+    ids: tuple[str, ...]
+    columns: Mapping[str, Sequence[Any]]
+    """The family's own, by name: a value for each item, None for missing."""
+    units: tuple[str, ...] = ()
+    """What is resampled: the unit of each item; without them each item is one."""
+    groups: Mapping[str, Sequence[str | None]] = field(default_factory=dict)
+    """By name: the group of each item, None for none."""
+
+    def __len__(self) -> int:
+        return len(self.ids)
+
+    @classmethod
+    def of(cls, items: Iterable[Item], columns: Callable[[Item], Mapping[str, Any]]) -> ItemTable:
+        """A table of items; `columns` gives what of an item enters its scores, the same names for every item."""
+        given = list(items)
+        rows = [columns(item) for item in given]
+        names = dict.fromkeys(name for row in rows for name in row)
+        return cls(tuple(item.question_id for item in given), {name: [row[name] for row in rows] for name in names})
+
+
+@dataclass(frozen=True, eq=False)
+class AnswerArrays:
+    """What was answered. Leading axes (`...`) are models and conditions, or none; then items; then draws."""
+
+    codes: Codes
+    """Shape (..., items, 1 + K), draw 0 greedy: a place in `vocabulary`, `NO_RESPONSE` or `UNSCORED`."""
+    vocabulary: Sequence[str]
+    """The responses by their codes."""
+    measures: Mapping[str, Floats] = field(default_factory=dict)
+    """What is known of greedy answers besides the response (`latency_s`): shape (..., items), nan for unknown."""
+
+    @property
+    def greedy(self) -> Codes:
+        """Codes of the greedy answers, shape (..., items)."""
+        return self.codes[..., 0]
+
+    @property
+    def samples(self) -> Codes:
+        """Codes of the samples, shape (..., items, K); K is 0 where none were drawn."""
+        return self.codes[..., 1:]
+
+    @property
+    def draws(self) -> int:
+        """K, the number of samples."""
+        return int(self.codes.shape[-1]) - 1
+
+    @classmethod
+    def of(cls, answers: Sequence[Answers], vocabulary: Sequence[str]) -> AnswerArrays:
+        """What was read, an item a place, all of one K; ValueError for a response that is not in the vocabulary."""
+        place = {response: code for code, response in enumerate(vocabulary)}
+        rows = [[_code(reading, place) for reading in (each.greedy, *each.samples)] for each in answers]
+        return cls(np.array(rows, np.int32).reshape(len(rows), -1), vocabulary)
+
+
+def _code(reading: Reading, place: Mapping[str, int]) -> int:
+    if reading.status in NOT_SCORED:
+        return UNSCORED
+    if reading.letter is None:
+        return NO_RESPONSE
+    if reading.letter not in place:
+        raise ValueError(f"the response {reading.letter!r} is not in the vocabulary")
+    return place[reading.letter]

@@ -1,0 +1,116 @@
+"""What answers to multiple-choice items are worth, for all models and conditions at once (PROTOCOL §6-§7).
+
+A wrong letter that carries a label is an *error* of that label's name. No answer is wrong, and in no such error.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from math import fsum, log
+
+import numpy as np
+from numpy.typing import NDArray
+
+from lm_eval_safescale.families.arrays import NO_RESPONSE, UNSCORED, AnswerArrays, ItemTable
+from lm_eval_safescale.families.choice.facts import ChoiceFacts, Letters, facts_of
+from lm_eval_safescale.stats import voting
+
+Floats = NDArray[np.float64]
+Scores = dict[str, Floats]
+
+
+def choice_scores(items: ItemTable, answers: AnswerArrays, errors: Mapping[str, str]) -> Scores:
+    """Every value of every item.
+
+    Parameters
+    ----------
+    items
+        With the columns `answer`, `letters` and one for each label (`facts_of`).
+    answers
+        Codes are places in the alphabet; leading axes are models and conditions.
+    errors
+        Label to the name of the error that it makes of a wrong letter.
+
+    Returns
+    -------
+    By name, shape (..., items), in [0, 1], nan where not scored: of the greedy answer `correct`, `unanswered` and each error; of
+    the majority of the samples `majority_correct`, `null_majority` and each error with `majority_` before its name; of the
+    samples `confidence`, `agreement`, `sample_null`, `robustness`, `synchronised_failure`, and `confidence_correct`,
+    `confidence_incorrect`: the confidence where the majority is right, and where it is not. `majority` is the number of the
+    majority's letter, `NO_RESPONSE` or `UNSCORED`.
+
+    Not scored: an answer that is missing or failed (for values of the samples: any of the K); an error where the items have no
+    such label; values of samples where K is 0.
+    """
+    facts = facts_of(items)
+    samples = answers.samples
+    scored = (samples != UNSCORED).all(axis=-1) & (samples.shape[-1] > 0)
+    ballots = voting.vote_counts(samples, int(facts.n_options.max(initial=2)))
+    majority = np.where(scored, voting.majority(ballots), UNSCORED).astype(np.int8)
+    values = _outcomes(answers.greedy, facts, errors)
+    values |= {f"majority_{name}": value for name, value in _outcomes(majority, facts, errors).items()}
+    values["null_majority"] = values.pop("majority_unanswered")
+    confidence = _confidence(ballots, facts.n_options, scored)
+    key = np.broadcast_to(facts.key, scored.shape)
+    of_samples = {
+        "agreement": voting.agreement(ballots),
+        "sample_null": voting.no_answer_share(ballots),
+        "robustness": voting.valid_correct_share(ballots, key),
+        "synchronised_failure": voting.fails_in_unison(ballots, key),
+    }
+    right = values["majority_correct"]
+    return values | {
+        "majority": majority.astype(np.float64),
+        "confidence": confidence,
+        "confidence_correct": np.where(right == 1, confidence, np.nan),
+        "confidence_incorrect": np.where(right == 0, confidence, np.nan),
+        **{name: np.where(scored, value, np.nan) for name, value in of_samples.items()},
+    }
+
+
+def _outcomes(letters: NDArray[np.integer], facts: ChoiceFacts, errors: Mapping[str, str]) -> Scores:
+    """What a letter for each item is worth; letters of shape (..., items)."""
+    scored, wrong = letters != UNSCORED, (letters >= 0) & (letters != facts.key)
+    item, letter = np.arange(letters.shape[-1]), np.maximum(letters, 0)
+    outcomes: Scores = {"correct": np.where(scored, letters == facts.key, np.nan)}
+    for label, name in errors.items():
+        carried = facts.labels.get(label)
+        outcomes[name] = (
+            np.full(letters.shape, np.nan) if carried is None else np.where(scored, wrong & carried[item, letter], np.nan)
+        )
+    return outcomes | {"unanswered": np.where(scored, letters == NO_RESPONSE, np.nan)}
+
+
+def _confidence(ballots: NDArray[np.integer], n_options: Letters, scored: NDArray[np.bool_]) -> Floats:
+    """Confidence once for each pattern of votes: equal patterns are then equal to the last digit.
+
+    Curves over thresholds and the edges of bins rest on that. There are a few hundred patterns.
+    """
+    patterns = np.sort(ballots[scored].astype(np.int64), axis=1)[:, ::-1]
+    options = np.broadcast_to(n_options, scored.shape)[scored]
+    unique, place = _unique_rows(np.column_stack([options, patterns]))
+    values = np.full(scored.shape, np.nan)
+    if len(unique):
+        values[scored] = np.array([confidence_of(row[1:], row[0]) for row in unique.tolist()])[place]
+    return values
+
+
+def confidence_of(counts: Sequence[int], n_options: int) -> float:
+    """1 - H / ln(n_options + 1), H the entropy in nats of the votes for letters and for "no answer" (PROTOCOL §7); in [0, 1].
+
+    `counts` in any order, at least one of them above 0.
+    """
+    total = sum(counts)
+    entropy = -fsum(count / total * log(count / total) for count in counts if count)
+    return min(1.0, max(0.0, 1 - entropy / log(n_options + 1)))
+
+
+def _unique_rows(rows: NDArray[np.int64]) -> tuple[NDArray[np.int64], NDArray[np.int64]]:
+    """The different rows, and which of them each is; by one number a row where it fits, which is many times faster."""
+    base = int(rows.max(initial=0)) + 1
+    if base ** rows.shape[1] >= 2**63:
+        unique, place = np.unique(rows, axis=0, return_inverse=True)
+        return unique, place.ravel()
+    weights = base ** np.arange(rows.shape[1], dtype=np.int64)
+    _, where, place = np.unique(rows @ weights, return_index=True, return_inverse=True)
+    return rows[where], place

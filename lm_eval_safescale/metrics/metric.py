@@ -1,0 +1,225 @@
+"""What a metric is: a statistic of weighted columns over units, and its kind, which chooses interval and test.
+
+It knows neither what a column holds nor how units are resampled: it is handed both.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass, field
+from typing import Any, Literal
+
+import numpy as np
+from numpy.typing import ArrayLike, NDArray
+
+from lm_eval_safescale.settings import THRESHOLD
+
+Floats = NDArray[np.float64]
+Kind = Literal["share", "mean", "ratio", "other"]
+"""`share`: a mean of zeros and ones; `mean`: of any numbers; `ratio`: of two sums; `other`: anything else of weighted rows."""
+Statistic = Callable[[Sequence[Floats], Floats], Floats]
+"""`statistic(columns, weights)`: each of `columns` has shape (units, m), nan for *not scored*; `weights` say how often each unit
+counts, shape (units, b). Gives shape (m, b); nan where the rows do not define it."""
+KINDS: tuple[Kind, ...] = ("share", "mean", "ratio", "other")
+
+
+@dataclass(frozen=True, slots=True)
+class Params:
+    """What an item's value may depend on besides the answers."""
+
+    overconfidence_threshold: float = THRESHOLD
+    args: Mapping[str, Any] = field(default_factory=dict)
+    """The user's settings of a plugin's metric."""
+
+
+@dataclass(frozen=True, slots=True)
+class Metric:
+    """A named number over units, as it is registered.
+
+    Parameters
+    ----------
+    name, description
+        How it is called, and what it means in half a sentence.
+    item_value
+        The short way for a mean over items: `item_value(item, answers, params)` gives an item's value in [0, 1], or None where it
+        is not scored. A metric has either this or `columns` and `statistic` (see `share`, `mean`, `ratio`, `other`).
+    higher_is_better
+        Whether a larger number is better.
+    needs_labels, needs_samples
+        With `item_value`: it is called only for items that have labels, or samples.
+    in_table
+        Whether the harness's result table shows it unasked.
+    columns
+        Names of the columns of the family's scores that it is a statistic of.
+    statistic
+        See `Statistic`.
+    kind
+        Chooses interval and test.
+    bounds
+        Least and greatest value possible; infinite for none.
+
+    Raises
+    ------
+    ValueError
+        Where neither or both ways are given, or the kind is unknown.
+    """
+
+    name: str
+    description: str
+    item_value: Callable[[Any, Any, Params], float | None] | None = None
+    higher_is_better: bool = True
+    needs_labels: bool = False
+    needs_samples: bool = False
+    in_table: bool = True
+    columns: tuple[str, ...] = ()
+    statistic: Statistic | None = None
+    kind: Kind = "mean"
+    bounds: tuple[float, float] = (0.0, 1.0)
+
+    def __post_init__(self) -> None:
+        if self.kind not in KINDS:
+            raise ValueError(f"metric {self.name}: the kind is {self.kind!r}; expected one of {', '.join(KINDS)}")
+        if (self.item_value is None) == (not self.columns):
+            raise ValueError(
+                f"metric {self.name}: expected either item_value or columns with a statistic, not "
+                + ("both" if self.columns else "neither")
+            )
+        if self.columns and self.statistic is None:
+            raise ValueError(f"metric {self.name}: columns without a statistic; mean(...), share(...) and ratio(...) have one")
+
+    @property
+    def is_mean(self) -> bool:
+        """Whether it is a plain mean over units of one column."""
+        return self.kind in ("share", "mean")
+
+    @property
+    def sources(self) -> tuple[str, ...]:
+        """The columns it is made of; of `item_value` one of its own, under its name."""
+        return self.columns or (self.name,)
+
+    def value(self, columns: Sequence[ArrayLike], weights: Floats | None = None) -> Floats:
+        """The metric of columns.
+
+        Parameters
+        ----------
+        columns
+            In the order of `sources`, each of shape (units, m); nan for *not scored*.
+        weights
+            How often each unit counts, shape (units, b); without them each counts once.
+
+        Returns
+        -------
+        Shape (m, b), or (m,) without weights; nan for *not scored*.
+
+        Raises
+        ------
+        ValueError
+            Where the statistic gives another shape.
+        """
+        given = [np.asarray(each, dtype=np.float64) for each in columns]
+        counted = np.ones((len(given[0]), 1)) if weights is None else weights
+        found = np.asarray((self.statistic or weighted_mean)(given, counted), dtype=np.float64)
+        expected = (given[0].shape[1], counted.shape[1])
+        if found.shape != expected:
+            raise ValueError(f"metric {self.name}: the statistic gave an array of shape {found.shape}; expected {expected}")
+        return found[:, 0] if weights is None else found
+
+
+def weighted_mean(columns: Sequence[Floats], weights: Floats) -> Floats:
+    """Mean over the scored units of the one column: sum of w x / sum of w."""
+    (values,) = columns
+    return _over(values, ~np.isnan(values), weights)
+
+
+def weighted_ratio(columns: Sequence[Floats], weights: Floats) -> Floats:
+    """Sum of w x numerator / sum of w x denominator, over the units in which both are scored; nan where the denominator is 0."""
+    numerator, denominator = columns
+    known = ~np.isnan(numerator) & ~np.isnan(denominator)
+    return _over(np.where(known, numerator, 0.0), np.where(known, denominator, 0.0), weights)
+
+
+def _over(top: Floats, bottom: NDArray[Any], weights: Floats) -> Floats:
+    with np.errstate(invalid="ignore", divide="ignore"):
+        total = bottom.T.astype(np.float64) @ weights
+        return np.where(total != 0, np.nan_to_num(top).T @ weights / total, np.nan)
+
+
+def share(name: str, description: str, column: str = "", *, higher_is_better: bool, in_table: bool = True) -> Metric:
+    """The share of units with a 1 in a column of zeros and ones: exact or score intervals, McNemar's test."""
+    return Metric(
+        name,
+        description,
+        higher_is_better=higher_is_better,
+        in_table=in_table,
+        columns=(column or name,),
+        statistic=weighted_mean,
+        kind="share",
+    )
+
+
+def mean(
+    name: str,
+    description: str,
+    column: str = "",
+    *,
+    higher_is_better: bool,
+    in_table: bool = True,
+    bounds: tuple[float, float] = (0.0, 1.0),
+) -> Metric:
+    """The mean over units of a column: bootstrap intervals."""
+    return Metric(
+        name,
+        description,
+        higher_is_better=higher_is_better,
+        in_table=in_table,
+        columns=(column or name,),
+        statistic=weighted_mean,
+        kind="mean",
+        bounds=bounds,
+    )
+
+
+def ratio(
+    name: str,
+    description: str,
+    numerator: str,
+    denominator: str,
+    *,
+    higher_is_better: bool,
+    in_table: bool = True,
+    bounds: tuple[float, float] = (0.0, 1.0),
+) -> Metric:
+    """The sum of one column over the sum of another, as recall is hits over wanted: bootstrap intervals."""
+    return Metric(
+        name,
+        description,
+        higher_is_better=higher_is_better,
+        in_table=in_table,
+        columns=(numerator, denominator),
+        statistic=weighted_ratio,
+        kind="ratio",
+        bounds=bounds,
+    )
+
+
+def other(
+    name: str,
+    description: str,
+    columns: Sequence[str],
+    statistic: Statistic,
+    *,
+    higher_is_better: bool,
+    in_table: bool = True,
+    bounds: tuple[float, float] = (0.0, 1.0),
+) -> Metric:
+    """Any other statistic of weighted rows: bootstrap intervals."""
+    return Metric(
+        name,
+        description,
+        higher_is_better=higher_is_better,
+        in_table=in_table,
+        columns=tuple(columns),
+        statistic=statistic,
+        kind="other",
+        bounds=bounds,
+    )
