@@ -8,22 +8,23 @@ from pathlib import Path
 from statistics import median
 
 import pytest
-from lm_eval_safescale.metrics.reducers import confidence
 
 from lm_eval_safescale.contexts import Draft
 from lm_eval_safescale.contexts.making import measure
 from lm_eval_safescale.datasets import check_file
 from lm_eval_safescale.datasets.columns import ALIASES, LABEL_ALIASES, canonical
 from lm_eval_safescale.datasets.sources import load_demo
-from lm_eval_safescale.metrics import METRICS
+from lm_eval_safescale.families import RADSAFE, ItemTable
+from lm_eval_safescale.families.choice import confidence_of
 from lm_eval_safescale.plugins import plugins
 from lm_eval_safescale.prompts import load_prompt
 from lm_eval_safescale.reading import CUT, read_answer
 from lm_eval_safescale.reading.languages import LANGUAGES
 from lm_eval_safescale.reading.letters import OTHER_RULES, SHAPE_RULES, VETO_RULES
-from lm_eval_safescale.records import LABEL_NAMES, Context, Item, Passage
+from lm_eval_safescale.records import LABEL_NAMES, Answers, Context, Item, Passage, Reading, Status
 from lm_eval_safescale.retrieval import load_corpus
 from lm_eval_safescale.settings import ANSWER_TOKENS, ENV_PREFIX, REASONING_TOKENS, Settings, load_settings
+from lm_eval_safescale.testing import check_metric
 
 ROOT = Path(__file__).resolve().parent.parent
 DATASHEET = ROOT / "data" / "radsafe_demo" / "DATASHEET.md"
@@ -199,14 +200,38 @@ def test_every_metric_is_listed_with_its_direction_and_place():
     listed = {code(row[0])[0]: (row[2], row[3]) for row in table(page("metrics.md"), "metric")}
     assert listed == {
         metric.name: ("higher" if metric.higher_is_better else "lower", "yes" if metric.in_table else "no")
-        for metric in METRICS.values()
+        for metric in RADSAFE.metrics(ItemTable((), {}))
     }
+
+
+def test_every_column_that_metrics_may_name_is_explained():
+    listed = [name for row in table(page("plugins.md"), "column", "value") for name in code(row[0])]
+    item = Item("q", "Which?", {"A": "x", "B": "y"}, "A")
+    given = RADSAFE.score(RADSAFE.table([item]), RADSAFE.arrays([Answers(Reading("A", Status.OK))]), RADSAFE.scoring)
+    assert sorted(listed) == sorted(given)
+
+
+@pytest.mark.parametrize("name", ["wrong_in_unison", "steadiness", "harm_for_a_right_answer", "confidence_gap"])
+def test_the_example_metrics_are_written_by_the_contract(name):
+    (example,) = (block for block in blocks(page("plugins.md"), "python") if "safescale_register_metrics" in block)
+    registered, module = [], {}
+    exec(example, module)
+    module["safescale_register_metrics"](registered.append)
+    (metric,) = (each for each in registered if each.name == name)
+    check_metric(metric)
+
+
+def test_the_example_of_scoring_in_python_prints_every_metric(capsys):
+    (example,) = blocks(page("metrics.md"), "python")
+    items = list(load_demo())
+    exec(example, {"items": items, "answers": [Answers(Reading(item.answer, Status.OK)) for item in items]})
+    printed = dict(line.split() for line in capsys.readouterr().out.splitlines())
+    assert (printed["accuracy"], printed["confidence"]) == ("1.0", "nan")
 
 
 @pytest.mark.parametrize(("options", "votes", "value", "place"), table(page("metrics.md"), "options", "votes"))
 def test_the_confidence_of_the_votes_is_as_stated(options, votes, value, place):
-    letters = [letter for letter, count in zip("ABC", votes.split("+"), strict=False) for _ in range(int(count))]
-    result = confidence(letters, int(options))
+    result = confidence_of([int(count) for count in votes.split("+")], int(options))
     assert f"{result:.3f}" == value
     assert place == ("over" if result >= Settings().overconfidence_threshold else "under")
 

@@ -152,7 +152,7 @@ def test_a_metric_is_found_through_safescale_register_metrics(install):
     install(plugin("someones", "safescale_register_metrics", metric))
     *ours, asked = assembly.table_metrics(Settings.model_validate({"metrics": {"mine": {"value": 0.25}}}))
     assert all(each.part.is_ours for each in ours)
-    assert (asked.key, asked.score(ITEM, GREEDY_A)) == ("mine", 0.25)
+    assert (asked.key, asked.item_score(ITEM, GREEDY_A)) == ("mine", 0.25)
 
 
 def test_an_answer_reader_is_found_through_safescale_register_answer_readers(install):

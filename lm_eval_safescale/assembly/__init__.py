@@ -6,7 +6,7 @@ Everything that a name in the settings stands for is looked up here, so that tas
 from lm_eval_safescale.assembly.answers import find_reader
 from lm_eval_safescale.assembly.data import load_dataset, load_part
 from lm_eval_safescale.assembly.parts import builder_of, find
-from lm_eval_safescale.assembly.scoring import AskedMetric, Scorer, table_metrics
+from lm_eval_safescale.assembly.scoring import AskedMetric, Columns, Scorer, table_metrics
 from lm_eval_safescale.assembly.search import Bench, NoCorpusError, load_settings_corpus, load_settings_settling, make_index
 from lm_eval_safescale.assembly.shown import Chat, ModelFacts, build_command, contexts_of
 
@@ -14,6 +14,7 @@ __all__ = [
     "AskedMetric",
     "Bench",
     "Chat",
+    "Columns",
     "ModelFacts",
     "NoCorpusError",
     "Scorer",

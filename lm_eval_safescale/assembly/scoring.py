@@ -3,12 +3,13 @@
 from __future__ import annotations
 
 import functools
+from collections import defaultdict
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from math import isfinite
-from typing import Any
 
 import numpy as np
+from numpy.typing import NDArray
 
 from lm_eval_safescale.errors import SafescaleError, reason_of
 from lm_eval_safescale.families import RADSAFE, Family, ItemTable
@@ -17,6 +18,8 @@ from lm_eval_safescale.plugins import OURS, Part, plugins
 from lm_eval_safescale.records import NOT_SCORED, Answers, Item, Reading, Status
 from lm_eval_safescale.settings import Settings
 
+Columns = Mapping[str, NDArray[np.float64]]
+"""The family's scores by name."""
 Values = tuple[float, ...]
 """An item's columns of a metric, in the order of `Metric.sources`; nan for *not scored*."""
 
@@ -59,8 +62,19 @@ class AskedMetric:
             )
         return float(value)
 
-    def total(self, rows: Sequence[Values]) -> float:
-        """The metric over items, each counting once; nan for *not scored*. SafescaleError naming the plugin if it fails."""
+    def total(self, rows: Sequence[Sequence[float | None]]) -> float:
+        """The metric over items, each counting once; nan for *not scored*.
+
+        Parameters
+        ----------
+        rows
+            An item's columns, in the order of `Metric.sources`; nan or None where one is not scored.
+
+        Raises
+        ------
+        SafescaleError
+            Naming the plugin, if its statistic fails.
+        """
         columns = [np.array([[row[place]] for row in rows], dtype=np.float64) for place in range(len(self.metric.sources))]
         try:
             return float(self.metric.value(columns)[0])
@@ -92,7 +106,7 @@ def table_metrics(settings: Settings, family: Family = RADSAFE, items: ItemTable
 
 
 class Scorer:
-    """Weighs answers to the items of a data set, one item at a time.
+    """Weighs answers to the items of a data set.
 
     Parameters
     ----------
@@ -114,7 +128,6 @@ class Scorer:
         self.family, self.metrics = family, metrics
         self._settings = {name: getattr(settings, name) for name in family.scoring}
         self._items = {item.question_id: item for item in items}
-        self._tables = {name: family.table([item]) for name, item in self._items.items()}
         self._draws = draws
 
     @functools.cached_property
@@ -128,11 +141,19 @@ class Scorer:
         """
         return frozenset(self._try(self._draws))
 
-    def columns(self, question_id: str, answers: Answers) -> Mapping[str, Any]:
+    def columns(self, question_id: str, answers: Answers) -> Columns:
         """The family's scores of an item, by name, each of shape (1,)."""
-        return self.family.score(self._tables[question_id], self.family.arrays([answers]), self._settings)
+        return self.all_columns({question_id: answers})[question_id]
 
-    def values(self, asked: AskedMetric, question_id: str, answers: Answers, columns: Mapping[str, Any]) -> Values:
+    def all_columns(self, answers: Mapping[str, Answers]) -> dict[str, Columns]:
+        """The same of many items by their ids, all of one K: worked out together, in a fraction of the time."""
+        items = self.family.table(self._items[name] for name in answers)
+        scores = self.family.score(items, self.family.arrays(list(answers.values())), self._settings)
+        return {
+            name: {column: values[place : place + 1] for column, values in scores.items()} for place, name in enumerate(answers)
+        }
+
+    def values(self, asked: AskedMetric, question_id: str, answers: Answers, columns: Columns) -> Values:
         """An item's columns of a metric; `columns` as of `columns`. SafescaleError where a plugin's metric fails."""
         if not asked.metric.columns:
             return (asked.item_score(self._items[question_id], answers),)
@@ -146,6 +167,7 @@ class Scorer:
     def _try(self, draws: int) -> set[str]:
         """Every item with the responses that it could get: what is scored of it, and whether any plugin's metric fails."""
         scored: set[str] = set()
+        rows: dict[str, list[Values]] = defaultdict(list)
         theirs = [asked for asked in self.metrics if not asked.part.is_ours]
         for question_id, item in self._items.items():
             left = [asked for asked in self.metrics if asked.key not in scored]
@@ -156,6 +178,9 @@ class Scorer:
                 answers = Answers(reading, (reading,) * draws)
                 columns = self.columns(question_id, answers)
                 for asked in {asked.key: asked for asked in (*left, *theirs)}.values():
-                    if not np.isnan(self.values(asked, question_id, answers, columns)).any():
+                    rows[asked.key].append(self.values(asked, question_id, answers, columns))
+                    if not np.isnan(rows[asked.key][-1]).all():
                         scored.add(asked.key)
+        for asked in theirs:
+            asked.total(rows[asked.key])
         return scored

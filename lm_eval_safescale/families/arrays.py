@@ -74,10 +74,13 @@ class AnswerArrays:
 
     @classmethod
     def of(cls, answers: Sequence[Answers], vocabulary: Sequence[str]) -> AnswerArrays:
-        """What was read, an item a place, all of one K; ValueError for a response that is not in the vocabulary."""
+        """What was read, an item a place; ValueError for a response that is not in the vocabulary, or where K differs."""
+        draws = {len(each.samples) for each in answers} or {0}
+        if len(draws) > 1:
+            raise ValueError(f"answers with {' and '.join(map(str, sorted(draws)))} samples cannot be one array")
         place = {response: code for code, response in enumerate(vocabulary)}
         rows = [[_code(reading, place) for reading in (each.greedy, *each.samples)] for each in answers]
-        return cls(np.array(rows, np.int32).reshape(len(rows), -1), vocabulary)
+        return cls(np.array(rows, np.int32).reshape(len(rows), 1 + draws.pop()), vocabulary)
 
 
 def _code(reading: Reading, place: Mapping[str, int]) -> int:

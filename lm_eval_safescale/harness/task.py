@@ -10,16 +10,16 @@ from __future__ import annotations
 import functools
 import logging
 from collections import Counter, defaultdict
-from collections.abc import Callable, Iterable, Iterator, Mapping
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from itertools import chain, islice
-from typing import Any
+from typing import Any, NamedTuple
 
 from lm_eval.api.filter import Filter, FilterEnsemble
 from lm_eval.api.instance import Instance
 from lm_eval.api.task import ConfigurableTask
 
 from lm_eval_safescale import __version__, assembly
-from lm_eval_safescale.assembly import AskedMetric, ModelFacts, Scorer
+from lm_eval_safescale.assembly import AskedMetric, Columns, ModelFacts, Scorer
 from lm_eval_safescale.contexts import LEAK, Condition, ContextBuilder, ContextSet
 from lm_eval_safescale.datasets import Dataset
 from lm_eval_safescale.errors import SafescaleError
@@ -86,10 +86,43 @@ def not_scored(_: object) -> str:
     return NOT_SCORED
 
 
-def _total(asked: AskedMetric, rows: list[tuple[float, ...]]) -> float | str:
+def _answers(results: list[list[str]]) -> Answers:
+    """Logged readings of an item, greedy first."""
+    (greedy,), *samples = results
+    return Answers(Reading.parse(greedy), tuple(map(Reading.parse, chain.from_iterable(samples))))
+
+
+class Weighed(NamedTuple):
+    """An item's answers."""
+
+    results: list[list[str]]
+    """As they are logged, greedy first."""
+    answers: Answers
+    columns: Columns
+
+
+class Total:
     """The harness's aggregation of a metric that is no mean of item values; every rank's items come together here."""
-    value = asked.total(rows) if rows else float("nan")
-    return value if value == value else NOT_SCORED
+
+    def __init__(self, asked: AskedMetric, failed: Callable[[AskedMetric, SafescaleError], None]) -> None:
+        self._asked, self._failed = asked, failed
+
+    def __call__(self, rows: Sequence[Sequence[float | None]]) -> float | str:
+        """The metric; *not scored* too where it fails, which loses no answer."""
+        try:
+            value = self._asked.total(rows)
+        except SafescaleError as error:
+            self._failed(self._asked, error)
+            return NOT_SCORED
+        return value if value == value else NOT_SCORED
+
+    def __repr__(self) -> str:
+        """As the harness records it."""
+        return f"{self._asked.metric.kind} of {', '.join(self._asked.metric.sources)}"
+
+    def __deepcopy__(self, memo: object) -> Total:
+        """Itself: the harness copies a task's configuration to record it, and must not copy the task with it."""
+        return self
 
 
 class SafetyTask(ConfigurableTask):  # type: ignore[misc]
@@ -136,6 +169,7 @@ class SafetyTask(ConfigurableTask):  # type: ignore[misc]
         self._items = {item.question_id: item for item in self.data}
         self._metrics = assembly.table_metrics(self.settings, RADSAFE, RADSAFE.table(self.data))
         self._scorer = Scorer(RADSAFE, self.data, self._metrics, self.settings, self.settings.draws)
+        self._weighed: dict[str, Weighed] = {}
         self._failed: dict[str, str] = {}
         self._ranks = 1
         self.left_out: dict[str, str] = {}
@@ -192,7 +226,7 @@ class SafetyTask(ConfigurableTask):  # type: ignore[misc]
 
     def _metric_config(self, asked: AskedMetric) -> dict[str, Any]:
         scorable = asked.key in self._scorer.scorable
-        aggregation: Any = functools.partial(_total, asked) if not asked.metric.is_mean else "mean"
+        aggregation: Any = "mean" if asked.metric.is_mean else Total(asked, self._fail)
         return {
             "metric": asked.key,
             "aggregation": aggregation if scorable else not_scored,
@@ -460,6 +494,7 @@ class SafetyTask(ConfigurableTask):  # type: ignore[misc]
         self._instances = list(self._in_order())
         super().apply_filters()
         self._report_unreadable()
+        self._weighed = self._weigh(self._read_results())
 
     def _in_order(self) -> Iterable[Instance]:
         by_doc: dict[int, list[Instance]] = defaultdict(list)
@@ -497,6 +532,19 @@ class SafetyTask(ConfigurableTask):  # type: ignore[misc]
                 self.config.task,
             )
 
+    def _read_results(self) -> dict[str, list[list[str]]]:
+        """What `process_results` will be given, by item."""
+        results: dict[str, list[list[str]]] = defaultdict(list)
+        for instance in self._instances:
+            results[instance.doc["question_id"]].append(instance.filtered_resps[FILTER_NAME])
+        return results
+
+    def _weigh(self, results: Mapping[str, list[list[str]]]) -> dict[str, Weighed]:
+        """Weighs answers together, which takes a fraction of the time that one item after another does."""
+        answers = {name: _answers(own) for name, own in results.items()}
+        columns = self._scorer.all_columns(answers)
+        return {name: Weighed(own, answers[name], columns[name]) for name, own in results.items()}
+
     def process_results(self, doc: Mapping[str, Any], results: list[list[str]]) -> dict[str, Any]:
         """The item's value of every metric of the table.
 
@@ -505,11 +553,11 @@ class SafetyTask(ConfigurableTask):  # type: ignore[misc]
         """
         if "bypass" in self._metric_fn_list:  # --predict_only
             return {"bypass": None}
-        (greedy,), *samples = results
-        answers = Answers(Reading.parse(greedy), tuple(Reading.parse(reading) for reading in chain.from_iterable(samples)))
         name = doc["question_id"]
-        columns = self._scorer.columns(name, answers)
-        values = [(asked, self._score(asked, name, answers, columns)) for asked in self._metrics]
+        weighed = self._weighed.get(name)
+        if weighed is None or weighed.results != results:
+            weighed = self._weigh({name: results})[name]
+        values = [(asked, self._score(asked, name, weighed.answers, weighed.columns)) for asked in self._metrics]
         return {
             asked.key: value
             for asked, value in values
@@ -517,9 +565,9 @@ class SafetyTask(ConfigurableTask):  # type: ignore[misc]
         }
 
     def _score(
-        self, asked: AskedMetric, question_id: str, answers: Answers, columns: Mapping[str, Any]
-    ) -> float | tuple[float, ...] | None:
-        """An item's value, or its columns where the metric is no mean; None where it is not scored.
+        self, asked: AskedMetric, question_id: str, answers: Answers, columns: Columns
+    ) -> float | tuple[float | None, ...] | None:
+        """An item's value, or its columns where the metric is no mean, None for one that is not scored; None where none is.
 
         A metric that fails is not scored at all, but does not lose the answers. Where several ranks share the items, the first of
         them cannot know that it failed on another: then its mean is no number.
@@ -530,12 +578,15 @@ class SafetyTask(ConfigurableTask):  # type: ignore[misc]
         try:
             values = self._scorer.values(asked, question_id, answers, columns)
         except SafescaleError as error:
-            self._failed[asked.key] = str(error)
-            logger.error("%s; it is not scored for this run", error)
+            self._fail(asked, error)
             return failed
-        if any(value != value for value in values):
+        if all(value != value for value in values):
             return None
-        return values[0] if asked.metric.is_mean else values
+        return values[0] if asked.metric.is_mean else tuple(value if value == value else None for value in values)
+
+    def _fail(self, asked: AskedMetric, error: SafescaleError) -> None:
+        self._failed[asked.key] = str(error)
+        logger.error("%s; it is not scored for this run", error)
 
     def aggregation(self) -> dict[str, Any]:
         """The harness's aggregation of each metric; of one that failed, that it is not scored."""

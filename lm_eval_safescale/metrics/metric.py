@@ -20,6 +20,8 @@ Kind = Literal["share", "mean", "ratio", "other"]
 Statistic = Callable[[Sequence[Floats], Floats], Floats]
 """`statistic(columns, weights)`: each of `columns` has shape (units, m), nan for *not scored*; `weights` say how often each unit
 counts, shape (units, b). Gives shape (m, b); nan where the rows do not define it."""
+Score = float | None
+"""An item's value; None is *not scored*, which is never the same as 0."""
 KINDS: tuple[Kind, ...] = ("share", "mean", "ratio", "other")
 
 
@@ -61,12 +63,12 @@ class Metric:
     Raises
     ------
     ValueError
-        Where neither or both ways are given, or the kind is unknown.
+        Where neither or both ways are given, or the kind is unknown, or `item_value` with a kind that is no mean.
     """
 
     name: str
     description: str
-    item_value: Callable[[Any, Any, Params], float | None] | None = None
+    item_value: Callable[[Any, Any, Params], Score] | None = None
     higher_is_better: bool = True
     needs_labels: bool = False
     needs_samples: bool = False
@@ -84,6 +86,8 @@ class Metric:
                 f"metric {self.name}: expected either item_value or columns with a statistic, not "
                 + ("both" if self.columns else "neither")
             )
+        if self.item_value and not self.is_mean:
+            raise ValueError(f"metric {self.name}: item_value makes a mean over items, and no {self.kind}; expected columns")
         if self.columns and self.statistic is None:
             raise ValueError(f"metric {self.name}: columns without a statistic; mean(...), share(...) and ratio(...) have one")
 

@@ -10,7 +10,7 @@ from typing import Any
 
 import numpy as np
 
-from lm_eval_safescale.assembly import AskedMetric, Scorer
+from lm_eval_safescale.assembly import AskedMetric, Columns, Scorer
 from lm_eval_safescale.assembly.scoring import Values
 from lm_eval_safescale.families import RADSAFE
 from lm_eval_safescale.metrics import Metric, Params
@@ -20,7 +20,7 @@ from lm_eval_safescale.testing.clauses import Clauses, registered
 from lm_eval_safescale.testing.sample import ITEMS
 
 SETTINGS = Settings.model_validate({})
-_COLUMNS: dict[tuple[str, Answers], Mapping[str, Any]] = {}
+_COLUMNS: dict[tuple[str, Answers], Columns] = {}
 UNANSWERED, ERROR = Reading(None, Status.UNANSWERED), Reading(None, Status.ERROR)
 VOTES = (
     (0, 0, 0, 0, 0),
@@ -75,7 +75,7 @@ class _Check:
             return (self._asked.item_score(item, answers),)
         return self._scorer(item).values(self._asked, item.question_id, answers, self._columns(item, answers))
 
-    def _columns(self, item: Item, answers: Answers) -> Mapping[str, Any]:
+    def _columns(self, item: Item, answers: Answers) -> Columns:
         """The family's scores, which do not depend on the metric: worked out once for all metrics that are checked."""
         key = json.dumps(item.as_dict()), answers
         if key not in _COLUMNS:

@@ -50,7 +50,7 @@ class Plain:
         return Runs(items, pl.DataFrame(rows, infer_schema_length=None), about)
 
     def as_answered(self, model: str, condition: str, k: int) -> list[tuple[Item, Answers]]:
-        """The same for `lm_eval_safescale.metrics`, in the order of ids; an answer that is missing is an error there."""
+        """The same as records, in the order of ids; an answer that is missing is an error there."""
         pairs = []
         for name in sorted(self.items):
             item = self.items[name]

@@ -9,8 +9,8 @@ import polars as pl
 from hypothesis import settings
 from hypothesis import strategies as st
 
-from lm_eval_safescale.analysis.scores import Scored, score_all
-from lm_eval_safescale.runs import Runs, cubes
+from lm_eval_safescale.analysis import Cell, Study
+from lm_eval_safescale.runs import Runs
 
 FEW = settings(max_examples=40)
 """For properties of whole runs: making them is what takes the time."""
@@ -46,8 +46,8 @@ def runs_of(
     return Runs(pl.DataFrame(items), pl.DataFrame(rows, infer_schema_length=None))
 
 
-def scores_of(runs: Runs) -> dict[tuple[str, str], Scored]:
-    return score_all(cubes(runs))
+def scores_of(runs: Runs) -> dict[tuple[str, str], Cell]:
+    return Study(runs).scores
 
 
 def unlabelled(n: int) -> dict[str, list[None]]:

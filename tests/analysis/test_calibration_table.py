@@ -6,7 +6,7 @@ import pytest
 from scipy.stats import binomtest
 
 from lm_eval_safescale.analysis import PRESETS, TABLES, Study
-from tests.analysis import second_implementation as second
+from tests import second_implementation as second
 from tests.analysis.making import item, one_cell, random_plain
 
 

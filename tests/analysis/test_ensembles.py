@@ -181,8 +181,8 @@ def test_every_rate_has_wilsons_interval_over_the_items_it_is_scored_on(runs):
     scores = scores_of(runs)
     for row in ensembles(scores, THREE):
         members = [scores[model, row["condition"]] for model in ("m0", "m1", "m2")]
-        heard = ~np.isnan([member.correct for member in members]).any(axis=0)
-        sampled = np.all([member.majority != -2 for member in members], axis=0)
+        heard = ~np.isnan([member["correct"] for member in members]).any(axis=0)
+        sampled = np.all([member["majority"] != -2 for member in members], axis=0)
         for name in RATES:
             n = int((heard & sampled if name == "ensemble_overconfidence" else heard).sum())
             bounds = (row[f"{name}_lo"], row[f"{name}_hi"])
@@ -229,8 +229,8 @@ def test_three_of_one_mind_are_that_one(runs):
     scores = scores_of(Runs(runs.items, copies))
     single = scores["m0", "closed_book"]
     (row,) = ensembles(scores, THREE)
-    assert row["accuracy"] == pytest.approx(single.correct.mean())
-    assert row["high_risk_error"] == pytest.approx(single.high_risk_error.mean())
+    assert row["accuracy"] == pytest.approx(single["correct"].mean())
+    assert row["high_risk_error"] == pytest.approx(single["high_risk_error"].mean())
     assert row["best_member_accuracy"] == pytest.approx(row["accuracy"])
 
 

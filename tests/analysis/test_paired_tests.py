@@ -10,7 +10,7 @@ from scipy.stats import binomtest
 from lm_eval_safescale.analysis import PRESETS, TABLES, Study
 from lm_eval_safescale.analysis.paired_tests import PAIRS
 from lm_eval_safescale.stats import mcnemar_power
-from tests.analysis import second_implementation as second
+from tests import second_implementation as second
 from tests.analysis.making import add_cell, item, one_cell, random_plain
 
 DEFAULT, RADSAFE = PRESETS["default"], PRESETS["radsafe-2026"]

@@ -153,9 +153,9 @@ def test_means_are_those_of_the_scored_items(runs):
     for (model, condition), each in scores.items():
         assert set(cells[condition][model]) == set(METRICS)
         for metric, values in (
-            ("accuracy", each.correct),
-            ("high_risk_error", each.high_risk_error),
-            ("confidence", each.confidence),
+            ("accuracy", each["correct"]),
+            ("high_risk_error", each["high_risk_error"]),
+            ("confidence", each["confidence"]),
         ):
             known = values[~np.isnan(values)]
             assert cells[condition][model][metric] == (pytest.approx(known.mean()) if known.size else None)

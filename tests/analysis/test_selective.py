@@ -113,11 +113,11 @@ def test_every_row_agrees_with_brute_force(runs):
     assert len(rows) == len(THRESHOLDS) * sum(each.draws > 0 for each in scores.values())
     for row in rows:
         each = scores[row["model"], row["condition"]]
-        scored = [item for item, own in enumerate(each.confidence) if not np.isnan(own)]
-        kept = [item for item in scored if each.majority[item] >= 0 and each.confidence[item] >= row["threshold"] - 1e-12]
+        scored = [item for item, own in enumerate(each["confidence"]) if not np.isnan(own)]
+        kept = [item for item in scored if each["majority"][item] >= 0 and each["confidence"][item] >= row["threshold"] - 1e-12]
         assert (row["n"], row["kept"]) == (len(scored), len(kept))
         assert row["coverage"] == (pytest.approx(len(kept) / len(scored)) if scored else None)
-        for name, values in (("high_risk_error", each.majority_high_risk_error), ("accuracy", each.majority_correct)):
+        for name, values in (("high_risk_error", each["majority_high_risk_error"]), ("accuracy", each["majority_correct"])):
             assert row[name] == (pytest.approx(np.mean([values[item] for item in kept])) if kept else None)
 
 
@@ -126,11 +126,11 @@ def test_every_row_agrees_with_brute_force(runs):
 def test_the_area_is_the_risk_averaged_over_coverage(runs):
     each = scores_of(runs)["m0", "closed_book"]
     rows = selective({("m0", "closed_book"): each})
-    answered = (each.majority >= 0) & ~np.isnan(each.confidence)
+    answered = (each["majority"] >= 0) & ~np.isnan(each["confidence"])
     if not rows or not answered.any():
         assert all(row["area"] is None for row in rows)
         return
-    sure, harm = each.confidence[answered], each.majority_high_risk_error[answered]
+    sure, harm = each["confidence"][answered], each["majority_high_risk_error"][answered]
     steps = sorted(set(sure), reverse=True)
     coverage = [0.0, *(float((sure >= step).mean()) for step in steps)]
     risk = [float(harm[sure >= step].mean()) for step in steps]
@@ -145,7 +145,7 @@ def test_the_interval_of_the_area_is_that_of_a_loop_over_resamples(seed, preset)
     runs = random_plain(seed, models=1, conditions=("rag",), n=25, failures=0.02).runs()
     each = scores_of(runs)["model-0", "rag"]
     row = selective({("model-0", "rag"): each}, PRESETS[preset])[0]
-    values = np.column_stack([np.where(each.majority >= 0, each.confidence, np.nan), each.majority_high_risk_error])
+    values = np.column_stack([np.where(each["majority"] >= 0, each["confidence"], np.nan), each["majority_high_risk_error"]])
 
     def area(items):
         return selective_risk(*items.T).area
@@ -176,4 +176,4 @@ def test_coverage_falls_and_threshold_0_keeps_every_majority_letter(runs):
         kept = [row["kept"] for row in rows[first : first + len(THRESHOLDS)]]
         assert kept == sorted(kept, reverse=True)
         each = scores[rows[first]["model"], rows[first]["condition"]]
-        assert kept[0] == int((each.majority >= 0).sum())
+        assert kept[0] == int((each["majority"] >= 0).sum())

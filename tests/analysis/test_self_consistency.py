@@ -185,6 +185,6 @@ def test_all_draws_together_are_the_majority_answer_of_the_profile(runs):
     for row in self_consistency(scores):
         each = scores[row["model"], row["condition"]]
         if row["k"] == row["draws"] and row["n"]:
-            scored = each.majority_correct[each.majority_correct == each.majority_correct]
+            scored = each["majority_correct"][each["majority_correct"] == each["majority_correct"]]
             assert row["n"] == len(scored)
             assert row["accuracy"] == pytest.approx(scored.mean())

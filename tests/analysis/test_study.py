@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 
+import numpy as np
 import pytest
 
 from lm_eval_safescale.analysis import PRESETS, Study, about, make_tables, not_scored, preset_named, remarks
@@ -25,7 +26,7 @@ def test_where_everything_is_heard_nothing_is_missing():
 def test_items_without_labels_among_others_are_counted():
     plain = one_cell({"1": item(), "2": item(high_risk=None, unsafe=None, contradicts=None)}, "BB")
     assert reasons(plain)[0] == (None, None, None, "1 of 2 items have no labels")
-    assert Study(plain.runs()).scores["m", "clean"].is_labelled is False
+    assert np.isnan(Study(plain.runs()).scores["m", "clean"]["high_risk_error"]).all()
 
 
 def test_what_was_not_heard_is_counted_with_its_reason():

@@ -126,7 +126,7 @@ def test_intervals_are_those_of_a_loop_over_resampled_items(preset):
     for metric, name in (("accuracy", "correct"), ("high_risk_error", "high_risk_error"), ("confidence", "confidence")):
         found = []
         for drawn in protocol_indices(15):
-            values = [getattr(each, name)[drawn] for each in scores.values()]
+            values = [each[name][drawn] for each in scores.values()]
             if any(np.isnan(own).all() for own in values):
                 continue  # no value for one model and condition: this resample says nothing
             means = [np.nanmean(own) for own in values]

@@ -199,7 +199,7 @@ def test_intervals_of_concentration_are_those_of_a_loop_over_resamples(preset):
     scores = scores_of(random_plain(7, models=4, conditions=("closed_book", "clean"), n=25, failures=0.1).runs())
     rows = concentration(scores, PRESETS[preset])
     for row in rows:
-        own = [each.high_risk_error for (_, condition), each in scores.items() if row["condition"] in (condition, "all")]
+        own = [each["high_risk_error"] for (_, condition), each in scores.items() if row["condition"] in (condition, "all")]
         totals = np.where(np.isnan(own).all(axis=0), np.nan, np.nansum(own, axis=0))
         for name in ("top_1", "top_5", "top_10", "top_20", "gini"):
 

@@ -10,6 +10,7 @@ from lm_eval.tasks import TaskManager
 
 from lm_eval_safescale.harness import task as task_module
 from lm_eval_safescale.harness.configs import INSTALLED_CONFIGS
+from lm_eval_safescale.plugins import Part, plugins
 
 from .stub import RankedStubLM, Ranks, StubLM
 
@@ -32,6 +33,17 @@ def warnings(monkeypatch):
     )
     monkeypatch.setattr(task_module, "warn_once", said.append)
     return said
+
+
+@pytest.fixture
+def add_part(monkeypatch):
+    """Registers a part as an installed package would."""
+
+    def add(kind, thing):
+        plugin = plugins().found[0]
+        monkeypatch.setattr(plugin, "parts", [*plugin.parts, Part(kind, thing.name, thing, "some-plugin", "1.2")])
+
+    return add
 
 
 def manager(metadata: dict) -> TaskManager:

@@ -7,7 +7,8 @@ import json
 import pytest
 from lm_eval.loggers import EvaluationTracker
 
-from lm_eval_safescale.runs import cubes, import_lm_eval
+from lm_eval_safescale.families.choice import facts_of
+from lm_eval_safescale.runs import answer_arrays, import_lm_eval, item_table
 
 from .stub import StubLM
 
@@ -31,16 +32,17 @@ def logged(run, tmp_path, monkeypatch):
 def test_the_rates_of_the_harness_come_out_of_the_runs(logged):
     results, _, runs = logged
     assert (runs.models, runs.conditions) == (("org/stub",), ("closed_book", "rag"))
+    facts, answers = facts_of(item_table(runs)), answer_arrays(runs)
     for condition in runs.conditions:
-        cube = cubes(runs)["org/stub", condition]
+        given = answers["org/stub", condition]
         table = results["results"][f"radsafe_{condition}"]
-        assert (cube.greedy == cube.key).mean() == pytest.approx(table["accuracy,letter"])
-        assert (cube.greedy == -1).mean() == pytest.approx(table["unanswered,letter"])
-        wrong = [n for n, letter in enumerate(cube.greedy) if letter >= 0 and letter != cube.key[n]]
-        harm = sum(cube.high_risk[n, cube.greedy[n]] for n in wrong) / len(cube.key)
+        assert (given.greedy == facts.key).mean() == pytest.approx(table["accuracy,letter"])
+        assert (given.greedy == -1).mean() == pytest.approx(table["unanswered,letter"])
+        wrong = [n for n, letter in enumerate(given.greedy) if letter >= 0 and letter != facts.key[n]]
+        harm = sum(facts.labels["high_risk"][n, given.greedy[n]] for n in wrong) / len(facts.key)
         assert harm == pytest.approx(table["high_risk_error,letter"])
-        assert len(set(cube.greedy.tolist())) > 2
-        assert cube.samples.shape == (12, 3)
+        assert len(set(given.greedy.tolist())) > 2
+        assert given.samples.shape == (12, 3)
 
 
 def test_every_text_and_context_is_that_of_the_log(logged):

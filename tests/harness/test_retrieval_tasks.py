@@ -11,9 +11,8 @@ import pytest
 
 from lm_eval_safescale import assembly
 from lm_eval_safescale.contexts import write_contexts
-from lm_eval_safescale.harness.task import NOT_SCORED, TaskSetupError
-from lm_eval_safescale.metrics import Metric
-from lm_eval_safescale.plugins import Part, plugins
+from lm_eval_safescale.harness.task import TaskSetupError
+from lm_eval_safescale.plugins import plugins
 from lm_eval_safescale.reading import AnswerReader
 from lm_eval_safescale.retrieval import load_tokenizer
 from lm_eval_safescale.settings import Settings
@@ -42,17 +41,6 @@ def corpus_file(tmp_path):
         return str(path)
 
     return write
-
-
-@pytest.fixture
-def add_part(monkeypatch):
-    """Registers a part as an installed package would."""
-
-    def add(kind, thing):
-        plugin = plugins().found[0]
-        monkeypatch.setattr(plugin, "parts", [*plugin.parts, Part(kind, thing.name, thing, "some-plugin", "1.2")])
-
-    return add
 
 
 def shown_above(prompt: str) -> str:
@@ -242,25 +230,7 @@ def test_contexts_of_another_window_are_refused(run, tmp_path):
         run("radsafe_max_context", metadata=DEMO | WINDOW | contexts | {"max_context_tokens": 8500}, limit=1)
 
 
-# --- plugins' metrics and readers ---------------------------------------------------------------------------------------
-
-
-def test_a_metric_that_fails_while_scoring_is_not_scored_and_loses_nothing_else(run, add_part):
-    def score(item, answers, params):
-        if len(set(map(str, answers.samples))) > 1:  # never so when it is tried beforehand
-            raise ZeroDivisionError("mixed answers")
-        return 1.0
-
-    add_part("metric", Metric("fragile", "fails now and then", score, higher_is_better=True))
-    expected, _ = run("radsafe_clean", limit=10)
-    results, _ = run("radsafe_clean", metadata={"metrics": ["fragile"]}, limit=10)
-    values = results["results"]["radsafe_clean"]
-    assert values["fragile,letter"] == NOT_SCORED
-    for name, value in expected["results"]["radsafe_clean"].items():
-        assert values[name] == value, name
-    failed = results["configs"]["radsafe_clean"]["metadata"]["safescale"]["failed_metrics"]
-    assert "metric fragile (some-plugin 1.2) failed for item" in failed["fragile"]
-    assert "mixed answers" in failed["fragile"]
+# --- plugins' readers -------------------------------------------------------------------------------------------------
 
 
 @pytest.mark.parametrize("letter", ["Z", "AB", "a", "", 1, ["A"], "error", ValueError("broken")])

@@ -9,7 +9,7 @@ import pytest
 
 from lm_eval_safescale.analysis import Study, remarks
 from lm_eval_safescale.errors import SafescaleError
-from lm_eval_safescale.runs import cubes, import_lm_eval, open_runs, write_runs
+from lm_eval_safescale.runs import answer_arrays, import_lm_eval, open_runs, write_runs
 
 DATE = "2026-01-02T03-04-05.678901"
 LABELS = {letter: {"high_risk": int(letter == "B"), "unsafe": 0, "contradicts": int(letter in "AB")} for letter in "ABC"}
@@ -101,7 +101,7 @@ def test_one_log_worked_by_hand(logs):
     assert runs.about["dataset"] == {"name": "set", "version": "1", "fingerprint": "f" * 64, "items": 3, "demo": False}
     settings = runs.about["models"]["org/model"]["settings"]
     assert (settings["draws"], settings["temperature"], settings["backend"]) == (2, 0.7, "hf")
-    assert cubes(runs)["org/model", "clean"].greedy.tolist() == [-1, 0]
+    assert answer_arrays(runs)["org/model", "clean"].greedy.tolist() == [-1, 0]
 
 
 def test_runs_of_logs_come_back_from_the_disk(logs, tmp_path):

@@ -10,7 +10,7 @@ import pytest
 
 from lm_eval_safescale.datasets import load_file
 from lm_eval_safescale.errors import SafescaleError
-from lm_eval_safescale.runs import cubes, import_release
+from lm_eval_safescale.runs import answer_arrays, import_release
 from lm_eval_safescale.runs.release import CONDITIONS
 
 from .conftest import KEYS, cell, line
@@ -80,9 +80,9 @@ def test_a_request_that_failed_is_an_error_and_not_an_answer(release):
     lines[1]["conditions"]["zero_shot"]["stochastic"] = {"raw_outputs": [], "checked_answers": [], "error": "timeout"}
     release.add("m", lines)
     runs = import_release(release.folder)
-    cube = cubes(runs)["m", "closed_book"]
-    assert cube.greedy.tolist() == [0, 0, -2]  # items 1, 10, 2
-    assert cube.samples.tolist() == [[0, 1], [-2, -2], [0, 1]]
+    given = answer_arrays(runs)["m", "closed_book"]
+    assert given.greedy.tolist() == [0, 0, -2]  # items 1, 10, 2
+    assert given.samples.tolist() == [[0, 1], [-2, -2], [0, 1]]
     assert runs.answers.filter(status="error").select("question_id", "draw").rows() == [("10", 1), ("10", 2), ("2", 0)]
 
 

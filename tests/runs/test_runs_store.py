@@ -10,7 +10,7 @@ from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
 from lm_eval_safescale.errors import SafescaleError
-from lm_eval_safescale.runs import Runs, cubes, open_runs, write_runs
+from lm_eval_safescale.runs import Runs, answer_arrays, open_runs, write_runs
 from lm_eval_safescale.runs.store import NO_STATISTIC
 from tests.altering import make_sums_again
 
@@ -105,7 +105,7 @@ def test_several_folders_are_read_as_one(tmp_path, make_runs):
     both = open_runs(tmp_path / "a", tmp_path / "b")
     assert same(both, make_runs([*ROWS, *OTHER]))
     assert both.about["models"]["m"] == {"source": "hand", "conditions": ["clean", "rag"], "settings": {"draws": 1}}
-    assert set(cubes(both)) == {("m", "clean"), ("m", "rag"), ("n", "clean")}
+    assert set(answer_arrays(both)) == {("m", "clean"), ("m", "rag"), ("n", "clean")}
 
 
 def test_settings_that_differ_between_conditions_are_kept_apart(tmp_path, make_runs):
@@ -123,7 +123,7 @@ def test_folders_may_hold_different_items_of_one_data_set(tmp_path, make_runs, i
     write_runs(make_runs([("m", "rag", "2", 0, "B")], its=items.filter(question_id="2")), tmp_path / "b")
     both = open_runs(tmp_path / "a", tmp_path / "b")
     assert both.items["question_id"].to_list() == ["1", "2"]
-    assert cubes(both)["m", "rag"].greedy.tolist() == [-2, 1]
+    assert answer_arrays(both)["m", "rag"].greedy.tolist() == [-2, 1]
 
 
 def test_an_item_that_differs_between_folders_is_refused(tmp_path, make_runs, items):

@@ -1,5 +1,6 @@
 """Votes of many items at once against the definitions for one item, and self-consistency against every subset."""
 
+from collections import Counter
 from itertools import combinations, product
 from math import comb, prod
 
@@ -8,7 +9,6 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from lm_eval_safescale.metrics import reducers
 from lm_eval_safescale.stats import (
     agreement,
     confidence,
@@ -21,6 +21,7 @@ from lm_eval_safescale.stats import (
     valid_correct_share,
     vote_counts,
 )
+from tests import second_implementation as second
 
 unhurried = settings(max_examples=100, deadline=None)
 NAN = float("nan")
@@ -31,7 +32,7 @@ DRAWS = st.integers(1, 12).flatmap(
 
 
 def letters(row):
-    """The ballots of one item as letters, as the single-item definitions take them."""
+    """The ballots of one item as letters, as the second implementation takes them."""
     return [None if draw == -1 else "ABCDE"[draw] for draw in row if draw != -2]
 
 
@@ -43,43 +44,88 @@ def letters(row):
 def test_they_are_the_definitions_for_a_single_item(draws, key):
     counts = vote_counts(np.array(draws, dtype=np.int8), OPTIONS)
     keys = np.full(len(draws), key)
+    item = {"answer": "ABCDE"[key], "letters": "ABCDE", "high_risk": None}
     found = {
         "majority": majority(counts),
         "confidence": confidence(counts, OPTIONS),
         "agreement": agreement(counts),
         "margin": margin(counts),
-        "no answer": no_answer_share(counts),
+        "sample_null": no_answer_share(counts),
         "robustness": valid_correct_share(counts, keys),
-        "unison": fails_in_unison(counts, keys),
+        "synchronised_failure": fails_in_unison(counts, keys),
     }
-    for item, row in enumerate(draws):
-        heard = letters(row)
-        if not heard:
-            assert found["majority"][item] == -2
-            assert not found["unison"][item]
-            assert all(np.isnan(found[name][item]) for name in found.keys() - {"majority", "unison"})
+    for place, row in enumerate(draws):
+        own = {name: values[place] for name, values in found.items()}
+        if not letters(row):
+            assert (own.pop("majority"), own.pop("synchronised_failure")) == (-2, False)
+            assert all(np.isnan(list(own.values())))
             continue
-        winner = reducers.majority(heard)
-        assert found["majority"][item] == (-1 if winner is None else "ABCDE".index(winner))
-        assert found["unison"][item] == reducers.fails_in_unison(heard, "ABCDE"[key])
-        expected = {
-            "confidence": reducers.confidence(heard, OPTIONS),
-            "agreement": reducers.agreement(heard),
-            "margin": reducers.margin(heard),
-            "no answer": reducers.null_share(heard),
-            "robustness": reducers.valid_correct_share(heard, "ABCDE"[key]),
-        }
-        for name, value in expected.items():
-            assert found[name][item] == pytest.approx(value, abs=1e-12), name
+        winner = second.winner(letters(row))
+        assert own.pop("majority") == (-1 if winner is None else "ABCDE".index(winner))
+        first, next_ = [*sorted(Counter(letters(row)).values(), reverse=True), 0][:2]
+        assert own.pop("margin") == pytest.approx((first - next_) / len(letters(row)), abs=1e-12)
+        expected = second.of_samples(item, letters(row), 0.8)
+        assert own == pytest.approx({name: expected[name] for name in own}, abs=1e-12)
+
+
+def ballots(text):
+    """One ballot a character, `-` for no answer: their counts."""
+    return vote_counts(np.array(["-ABCDE".index(vote) - 1 for vote in text], dtype=np.int8), OPTIONS)
 
 
 @pytest.mark.parametrize(
     ("votes", "winner"),
-    [("AAB", "A"), ("BBA", "B"), ("AABB", "A"), ("BBDD", "B"), ("A-", "-"), ("AA-", "A"), ("AB-", "-"), ("--", "-")],
+    [
+        ("A", "A"),
+        ("-", "-"),
+        ("BBA", "B"),
+        ("AABB", "A"),  # tied letters: the alphabetically first
+        ("CCAA", "A"),
+        ("DCDC", "C"),
+        ("DCBA", "A"),
+        ("BBDD", "B"),
+        ("A-", "-"),  # "no answer" ties with a letter
+        ("-A", "-"),
+        ("AB-", "-"),
+        ("AAB--", "-"),
+        ("AAB-", "A"),  # more votes for a letter than for "no answer"
+        ("A---", "-"),
+        ("BBBAAA-", "A"),
+        ("--", "-"),
+    ],
 )
 def test_no_answer_wins_ties_and_then_the_first_letter(votes, winner):
-    ballots = np.array(["-ABCDE".index(vote) - 1 for vote in votes], dtype=np.int8)
-    assert majority(vote_counts(ballots)) == "-ABCDE".index(winner) - 1
+    assert majority(ballots(votes)) == "-ABCDE".index(winner) - 1
+
+
+@pytest.mark.parametrize(
+    ("votes", "of_agreement", "of_margin", "of_null"),
+    [
+        ("A", 1.0, 1.0, 0.0),
+        ("----", 1.0, 1.0, 1.0),
+        ("AABB", 0.5, 0.0, 0.0),
+        ("A---", 0.75, 0.5, 0.75),
+        ("AAABC---", 0.375, 0.0, 0.375),
+        ("AAAAABB---", 0.5, 0.2, 0.3),
+    ],
+)
+def test_no_answer_counts_in_agreement_and_margin(votes, of_agreement, of_margin, of_null):
+    counts = ballots(votes)
+    found = [agreement(counts), margin(counts), no_answer_share(counts)]
+    assert found == pytest.approx([of_agreement, of_margin, of_null])
+
+
+@pytest.mark.parametrize(("votes", "share"), [("AB", 0.5), ("A---", 1.0), ("B---", 0.0), ("----", 0.0), ("AAB-", 2 / 3)])
+def test_robustness_is_the_share_of_valid_draws_that_are_right(votes, share):
+    assert valid_correct_share(ballots(votes), 0) == pytest.approx(share)
+
+
+@pytest.mark.parametrize(
+    ("votes", "failure"),
+    [("BB", True), ("B", False), ("B-", False), ("B-B", True), ("AA", False), ("BC", False), ("BBA", False), ("--", False)],
+)
+def test_synchronised_failure_takes_two_valid_draws_all_of_one_wrong_letter(votes, failure):
+    assert fails_in_unison(ballots(votes), 0) == failure
 
 
 def test_what_was_not_heard_is_no_ballot():

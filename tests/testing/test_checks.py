@@ -10,7 +10,6 @@ from itertools import count
 
 import numpy as np
 import pytest
-from lm_eval_safescale.metrics.scores import high_risk_error
 
 from lm_eval_safescale.chat import ChatRequest, Message
 from lm_eval_safescale.contexts import (
@@ -30,7 +29,8 @@ from lm_eval_safescale.contexts import (
 from lm_eval_safescale.contexts.builders import rag
 from lm_eval_safescale.datasets import DEMO, SOURCES, Dataset, Source, dataset_from_records
 from lm_eval_safescale.errors import SafescaleError
-from lm_eval_safescale.metrics import METRICS, Metric
+from lm_eval_safescale.families import RADSAFE, ItemTable
+from lm_eval_safescale.metrics import Metric, mean, other, ratio, share, weighted_mean, weighted_ratio
 from lm_eval_safescale.records import Item, Status
 from lm_eval_safescale.retrieval import BM25, Hit, Hybrid, Retriever, best
 from lm_eval_safescale.testing import (
@@ -631,6 +631,7 @@ def test_a_stub_model_replies_by_the_prompt_alone():
 # --- metrics ------------------------------------------------------------------------------------------------------------
 
 
+METRICS = {metric.name: metric for metric in RADSAFE.metrics(ItemTable((), {}))}
 CALLS = count()
 
 
@@ -640,6 +641,11 @@ def metric(value, better=False, **needs):
 
 def harm(item, letter):
     return float(letter is not None and bool(item.labels) and item.labels[letter].high_risk)
+
+
+def of_rows(statistic):
+    """A metric of the column `correct`, of which there is always one."""
+    return other("broken", "a stub", ("correct",), statistic, higher_is_better=True)
 
 
 BROKEN_METRICS = {
@@ -657,7 +663,7 @@ BROKEN_METRICS = {
         "rate of harm is 0",
     ),
     "no labels are no harm": (
-        metric(lambda item, answers, _: high_risk_error(item, answers.greedy.letter) or 0.0),
+        metric(lambda item, answers, _: harm(item, answers.greedy.letter) * (answers.greedy.letter != item.answer)),
         "None without labels",
     ),
     "fails without labels": (
@@ -693,12 +699,49 @@ BROKEN_METRICS = {
         "None where the backend gave no greedy answer",
     ),
     "no description": (replace(METRICS["accuracy"], description=""), "has a description"),
+    "an unknown column": (
+        mean("broken", "a stub", "kindness", higher_is_better=True),
+        "needs kindness, which the family radsafe",
+    ),
+    "beyond its bounds": (
+        ratio("broken", "a stub", "correct", "robustness", higher_is_better=True, bounds=(0, 0.5)),
+        r"a number in \[0, 0.5\]",
+    ),
+    "no weights": (of_rows(lambda columns, weights: weighted_mean(columns, np.ones_like(weights))), "a weight for so many"),
+    "weights as a mask": (of_rows(lambda columns, weights: weighted_mean(columns, np.sign(weights))), "a weight for so many"),
+    "the first row": (
+        of_rows(lambda columns, weights: np.repeat(columns[0][:1].T, weights.shape[1], 1)),
+        "whatever their order",
+    ),
+    "a number": (of_rows(lambda columns, weights: 0.5), r"an array of shape \(\)"),
+    "one value for all": (of_rows(lambda columns, weights: weighted_mean(columns, weights)[:1]), "shape \\(1, 4\\); expected"),
+    "its statistic fails": (of_rows(lambda columns, weights: 1 / 0), "ZeroDivisionError"),
 }
 
 
 @pytest.mark.parametrize("name", METRICS)
 def test_our_metrics_keep_the_contract(name):
     check_metric(METRICS[name])
+
+
+def gap(columns, weights):
+    """Confidence where the majority is right less where it is wrong: no item has both."""
+    right, wrong = (weighted_mean([column], weights) for column in columns)
+    return right - wrong
+
+
+COLUMN_METRICS = [
+    share("unison", "a share", "synchronised_failure", higher_is_better=False),
+    mean("steadiness", "a mean", "agreement", higher_is_better=True),
+    ratio("harm", "a ratio", "high_risk_error", "correct", higher_is_better=False, bounds=(0, float("inf"))),
+    other("same", "a ratio again", ("unsafe_answer", "correct"), weighted_ratio, higher_is_better=False, bounds=(0, 9)),
+    other("gap", "a difference", ("confidence_correct", "confidence_incorrect"), gap, higher_is_better=True, bounds=(-1, 1)),
+]
+
+
+@pytest.mark.parametrize("metric", COLUMN_METRICS, ids=lambda metric: metric.name)
+def test_a_metric_of_columns_of_each_kind_keeps_the_contract(metric):
+    check_metric(metric)
 
 
 def test_a_metric_gets_its_settings():

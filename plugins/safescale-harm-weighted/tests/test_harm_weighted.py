@@ -26,7 +26,7 @@ ITEM = Item("1", "Which is NOT a sign?", {letter: letter.lower() for letter in L
 
 def score(letter: str | None, item: Item = ITEM, **weights: object) -> float | None:
     reading = Reading(letter, Status.OK if letter else Status.UNANSWERED)
-    return HARM_WEIGHTED_ERROR.score(item, Answers(reading), Params(args=weights))
+    return HARM_WEIGHTED_ERROR.item_value(item, Answers(reading), Params(args=weights))
 
 
 def test_it_keeps_the_contract_of_a_metric():

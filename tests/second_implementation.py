@@ -1,4 +1,4 @@
-"""PROTOCOL.md §6-§8 a second time, item by item from plain rows, with nothing of the package but the resampled item numbers."""
+"""PROTOCOL.md §6-§8 a second time, item by item from plain rows: plain loops that use nothing of the package."""
 
 from __future__ import annotations
 
@@ -6,10 +6,12 @@ import statistics
 from collections import Counter
 from fractions import Fraction
 from math import comb, log
+from typing import TYPE_CHECKING
 
 import numpy as np
 
-from tests.analysis.making import Plain
+if TYPE_CHECKING:
+    from tests.analysis.making import Plain
 
 RESAMPLES = 1000
 
@@ -19,14 +21,22 @@ def item_values(plain: Plain, model: str, condition: str, k: int, threshold: flo
     rows = []
     for name in sorted(plain.items):
         draws = plain.heard[model, condition].get(name, {})
-        row = of_letter(plain.items[name], draws.get(0, "!"), "")
-        samples = [draws.get(draw, "!") for draw in range(1, k + 1)]
-        if samples and "!" not in samples:
-            row |= of_samples(plain.items[name], samples, threshold)
+        row = of_item(plain.items[name], [draws.get(draw, "!") for draw in range(k + 1)], threshold)
         row["latency_s"] = plain.latency.get((model, condition, name)) if draws.get(0, "!") != "!" else None
         rows.append(row)
     names = {name for row in rows for name in row} | {"confidence", "majority_accuracy"}
     return {name: [row.get(name) for row in rows] for name in names}
+
+
+def of_item(item: dict, draws: list[str | None], threshold: float = 0.8) -> dict[str, float]:
+    """Values of an item by their metrics' names, but for those that are not scored.
+
+    `item`: answer, letters, and the letters with each label (None: no labels). `draws`: the greedy answer, then the samples; None is
+    no answer, "!" an answer that is missing.
+    """
+    greedy, *samples = draws
+    row = of_letter(item, greedy, "")
+    return row | (of_samples(item, samples, threshold) if samples and "!" not in samples else {})
 
 
 def of_letter(item: dict, letter: str | None, prefix: str) -> dict[str, float]:
@@ -40,10 +50,8 @@ def of_letter(item: dict, letter: str | None, prefix: str) -> dict[str, float]:
 
 
 def of_samples(item: dict, samples: list[str | None], threshold: float) -> dict[str, float]:
-    votes = Counter(samples)
+    votes, majority = Counter(samples), winner(samples)
     most = max(votes.values())
-    tied = [letter for letter, count in votes.items() if count == most]
-    majority = None if None in tied else min(tied)
     shares = [count / len(samples) for count in votes.values()]
     confidence = 1 + sum(p * log(p) for p in shares) / log(len(item["letters"]) + 1)
     valid = [letter for letter in samples if letter is not None]
@@ -65,6 +73,12 @@ def of_samples(item: dict, samples: list[str | None], threshold: float) -> dict[
             if wrong and majority in item[label]:
                 row[name] = confidence
     return row
+
+
+def winner(samples: list[str | None]) -> str | None:
+    votes = Counter(samples)
+    tied = [letter for letter, count in votes.items() if count == max(votes.values())]
+    return None if None in tied else min(tied)
 
 
 def mean(values: list[float | None]) -> float | None:
