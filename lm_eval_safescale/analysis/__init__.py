@@ -9,53 +9,50 @@ from collections.abc import Callable, Mapping
 from types import MappingProxyType
 from typing import TYPE_CHECKING
 
-from lm_eval_safescale.analysis import calibration as _calibration
 from lm_eval_safescale.analysis import context_axis as _context_axis
-from lm_eval_safescale.analysis import ensembles as _ensembles
 from lm_eval_safescale.analysis import paired_tests as _paired_tests
 from lm_eval_safescale.analysis import profile as _profile
+from lm_eval_safescale.analysis import results as _results
 from lm_eval_safescale.analysis import scaling as _scaling
-from lm_eval_safescale.analysis import selective as _selective
-from lm_eval_safescale.analysis import self_consistency as _self_consistency
 from lm_eval_safescale.analysis import variance as _variance
-from lm_eval_safescale.analysis import worst_case as _worst_case
-from lm_eval_safescale.analysis.columns import COLUMNS
-from lm_eval_safescale.analysis.panel import Panel, load_panel
-from lm_eval_safescale.analysis.presets import PRESETS, Preset, preset_named
-from lm_eval_safescale.analysis.rows import Row
-from lm_eval_safescale.analysis.scores import Cell, score_cells
+from lm_eval_safescale.analysis.columns import columns_of
+from lm_eval_safescale.analysis.scores import score_cells
 from lm_eval_safescale.analysis.study import Study, about, not_scored, remarks
 from lm_eval_safescale.analysis.writing import write_tables
 from lm_eval_safescale.errors import SafescaleError, reason_of
+from lm_eval_safescale.families import RADSAFE
+from lm_eval_safescale.families.cells import Cell
+from lm_eval_safescale.families.panel import Panel, load_panel
+from lm_eval_safescale.families.rows import Columns, Row
 from lm_eval_safescale.runs.store import open_runs
 from lm_eval_safescale.runs.table import Runs
 from lm_eval_safescale.settings import THRESHOLD
+from lm_eval_safescale.stats.presets import PRESETS, Preset, preset_named
 
 if TYPE_CHECKING:
     import polars as pl
 
 
-TABLES: Mapping[str, Callable[[Study, Preset], list[Row]]] = MappingProxyType(
+Make = Callable[[Study, Preset], list[Row] | Columns]
+TABLES: Mapping[str, Make] = MappingProxyType(
     {
-        "profile": lambda of, preset: _profile.profile(of.scores, preset),
-        "paired_tests": lambda of, preset: _paired_tests.paired_tests(of.scores, preset),
-        "ensembles": lambda of, preset: _ensembles.ensembles(of.scores, of.panel, preset),
-        "worst_case": lambda of, preset: _worst_case.worst_case(of.runs, of.scores, preset),
-        "concentration": lambda of, preset: _worst_case.concentration(of.scores, preset),
-        "calibration_bins": lambda of, preset: _calibration.calibration_bins(of.scores, preset),
-        "self_consistency": lambda of, preset: _self_consistency.self_consistency(of.scores, preset),
-        "selective": lambda of, preset: _selective.selective(of.scores, preset),
-        "scaling": lambda of, preset: _scaling.scaling(of.scores, of.panel, preset),
-        "variance": lambda of, preset: _variance.variance(of.scores, of.panel, preset),
-        "context_axis": lambda of, preset: _context_axis.context_axis(of.runs, of.scores, preset),
+        "results": _results.results,
+        "profile": _profile.profile,
+        "paired_tests": _paired_tests.paired_tests,
+        **{name: table.make for name, table in RADSAFE.tables.items()},
+        "scaling": _scaling.scaling,
+        "variance": _variance.variance,
+        "context_axis": _context_axis.context_axis,
     }
 )
 """Every table by its name: from a study and a preset to flat rows, None for missing."""
+COLUMNS = columns_of(RADSAFE)
 
 
-def make_tables(study: Study, preset: Preset) -> tuple[dict[str, list[Row]], dict[str, str]]:
+def make_tables(study: Study, preset: Preset) -> tuple[dict[str, list[Row] | Columns], dict[str, str]]:
     """Every table that can be made, and why the others cannot: one never costs the others."""
-    tables, failed = {}, {}
+    tables: dict[str, list[Row] | Columns] = {}
+    failed: dict[str, str] = {}
     for name, make in TABLES.items():
         try:
             tables[name] = make(study, preset)
@@ -107,6 +104,7 @@ def _frame_of(name: str) -> Frames:
 
 
 # the modules of these names are hidden by their tables, which is what a user means
+results = _frame_of("results")
 profile = _frame_of("profile")
 paired_tests = _frame_of("paired_tests")
 ensembles = _frame_of("ensembles")
@@ -141,6 +139,7 @@ __all__ = [
     "preset_named",
     "profile",
     "remarks",
+    "results",
     "scaling",
     "score_cells",
     "selective",

@@ -3,22 +3,30 @@
 from __future__ import annotations
 
 from collections.abc import Iterable, Sequence
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
-from lm_eval_safescale.analysis.presets import DEFAULT, Preset
-from lm_eval_safescale.analysis.rows import COLUMN, RATES, Floats, Row, as_rows, numbers, with_wilson
-from lm_eval_safescale.analysis.scores import Cell, Cells
+from lm_eval_safescale.families import Family
+from lm_eval_safescale.families.cells import Cell
+from lm_eval_safescale.families.rows import Floats, Row, as_rows, bounded, numbers, with_wilson
 from lm_eval_safescale.runs.table import Runs
+from lm_eval_safescale.stats.presets import DEFAULT, Preset
+
+if TYPE_CHECKING:
+    from lm_eval_safescale.analysis.study import Study
 
 AXES = ("context_tokens", "evidence_coverage")
 COVERAGE_EDGES = (0.0, 0.25, 0.5, 0.75, 1.0)
 
 
+def columns_of(family: Family) -> tuple[str, ...]:
+    """The columns of `context_axis`."""
+    return ("model", "condition", "axis", "lower", "upper", "n", "mean", *bounded(*family.rates))
+
+
 def context_axis(
-    runs: Runs,
-    scores: Cells,
+    study: Study,
     preset: Preset = DEFAULT,  # noqa: ARG001 (all tables have one form; shares within a bin have Wilson intervals)
 ) -> list[Row]:
     """Rates of the greedy answers by the length of the context, and by the measured coverage of the evidence.
@@ -30,18 +38,19 @@ def context_axis(
     Returns
     -------
     Rows of: model, condition, axis (context_tokens | evidence_coverage), lower, upper, n (items with a known value that are scored), mean
-    (of the axis over these), accuracy, high_risk_error, unsafe_answer, contradiction, unanswered, each with _lo and _hi (Wilson 95 %).
+    (of the axis over these), and the rates of the family, each with _lo and _hi (Wilson 95 %).
     """
-    pairs = list(scores)
-    if not pairs:
+    pairs, rates = list(study.scores), study.family.rates
+    if not pairs or not rates:
         return []
-    given = list(scores.values())
-    values = np.stack([[each[name] for each in given] for name in RATES])
+    given = list(study.scores.values())
+    sources = {metric.name: metric.sources[0] for metric in study.metrics}
+    values = np.stack([study.column(sources[name]).T for name in rates])
     rows = []
     for axis in AXES:
-        where = np.where(np.isnan(values[0]), np.nan, _shown(runs, pairs, axis))
+        where = np.where(np.isnan(values[0]), np.nan, _shown(study.runs, pairs, axis))
         if not np.isnan(where).all():
-            rows += _table(axis, where, values, given)
+            rows += _table(axis, where, rates, values, given)
     place = {pair: number for number, pair in enumerate(pairs)}
     return sorted(rows, key=lambda row: place[row["model"], row["condition"]])  # stable: axes and bins stay in order
 
@@ -71,7 +80,7 @@ def _bins(axis: str, where: Floats) -> tuple[np.ndarray[tuple[int, int], np.dtyp
     return place.astype(np.int64), [(0.0, 0.0), *zip(COVERAGE_EDGES, inner, strict=False), (1.0, 1.0)]
 
 
-def _table(axis: str, where: Floats, values: Floats, given: Sequence[Cell]) -> list[Row]:
+def _table(axis: str, where: Floats, rates: Sequence[str], values: Floats, given: Sequence[Cell]) -> list[Row]:
     place, bounds = _bins(axis, where)
     known = ~np.isnan(where)
     width = len(bounds) + 1  # column 0: all bins together
@@ -96,7 +105,7 @@ def _table(axis: str, where: Floats, values: Floats, given: Sequence[Cell]) -> l
         "n": n[filled].astype(int).tolist(),
         "mean": numbers(count(np.nan_to_num(where))[filled] / n[filled]),
     }
-    for name, value in zip(RATES, values, strict=True):
+    for name, value in zip(rates, values, strict=True):
         scored = count((~np.isnan(value)).astype(np.float64))[filled]
-        columns |= with_wilson(COLUMN.get(name, name), count(np.nan_to_num(value))[filled], scored)
+        columns |= with_wilson(name, count(np.nan_to_num(value))[filled], scored)
     return as_rows(columns)

@@ -1,76 +1,143 @@
-"""Table `paired_tests`: two conditions of one model on the same items (PROTOCOL §8). It knows item values, and no file."""
+"""Table `paired_tests`: two conditions of one model, or two models under one condition, on the same items (PROTOCOL §8).
+
+It knows item values and a metric's kind, and no file.
+"""
 
 from __future__ import annotations
 
 from collections import Counter
-from typing import Any
+from collections.abc import Callable, Hashable, Iterator, Sequence
+from dataclasses import dataclass
+from itertools import combinations
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
-from lm_eval_safescale.analysis.presets import ALPHA, DEFAULT, Floats, Preset
-from lm_eval_safescale.analysis.rows import Row, rows_of
-from lm_eval_safescale.analysis.scores import Cells, column
+from lm_eval_safescale.families.rows import Row, means, rows_of
+from lm_eval_safescale.metrics import Metric
+from lm_eval_safescale.stats.bootstrap import leave_out
 from lm_eval_safescale.stats.paired import discordant, holm, mcnemar_exact, mcnemar_mid_p
 from lm_eval_safescale.stats.power import detectable_difference
+from lm_eval_safescale.stats.presets import ALPHA, DEFAULT, Floats, Preset, weights
 
-PAIRS = (
-    ("clean", "closed_book"),
-    ("conflict", "clean"),
-    ("rag_top1", "closed_book"),
-    ("rag_top5", "closed_book"),
-    ("rag", "closed_book"),
-    ("agentic", "rag"),
-    ("agentic", "closed_book"),
-    ("context_100k", "closed_book"),
-    ("max_context", "closed_book"),
-    ("context_100k", "rag"),
-    ("max_context", "rag"),
-    ("max_context", "context_100k"),
-)
-"""Left and right condition; a difference is left - right."""
-METRICS = {"accuracy": "correct", **{name: name for name in ("high_risk_error", "unsafe_answer", "contradiction")}}
-"""Metric to item value."""
-DECODES = {"greedy": "", "majority": "majority_"}
-"""Decode to the prefix of its item values."""
+if TYPE_CHECKING:
+    from lm_eval_safescale.analysis.study import Study
+    from lm_eval_safescale.families.cells import Cell
+
+COLUMNS = (
+    "model", "metric", "decode", "left", "right", "n", "b", "c", "delta", "p_exact", "p_mid", "p_holm", "delta_lo", "delta_hi",
+    "minimum_detectable_difference", "left_model", "right_model", "left_condition", "right_condition",
+)  # fmt: skip
 POWER = 0.8
 """With which the smallest detectable difference would be found."""
+MOST_MODELS = 8
+"""Up to so many models all pairs are compared; more only with a baseline."""
 
 
-def paired_tests(scores: Cells, preset: Preset = DEFAULT) -> list[Row]:
-    """Differences between conditions: a row for each model, metric, decode and pair of conditions that the model has both of.
+@dataclass(frozen=True, slots=True)
+class Comparison:
+    """Two cells, by their places; a difference is left - right."""
 
-    `n` counts the items scored on both sides. A family of Holm's correction is the pairs of one model, metric and decode.
+    left: int
+    right: int
+    between_models: bool
+
+
+def paired_tests(study: Study, preset: Preset = DEFAULT) -> list[Row]:
+    """Differences of every metric: between the conditions that the family compares, and between models under one condition.
+
+    `model` is None between models, where `left` and `right` are models; else they are conditions. `n` counts the items scored on both
+    sides. Shares have McNemar's test; of other metrics `b`, `c` and the p values are None, and the interval is a paired bootstrap.
+    Holm's correction is over the pairs of one model, or of one condition between models, of one metric and decode.
     """
-    models = dict.fromkeys(model for model, _ in scores)
-    cells = [(model, *pair) for model in models for pair in PAIRS if all((model, side) in scores for side in pair)]
-    if not cells:
+    cells = list(study.scores.values())
+    compared = [*_between_conditions(study, cells), *_between_models(study, cells)]
+    if not compared:
         return []
-    kinds = [(metric, decode) for metric in METRICS for decode in DECODES]
-    sides = [
-        np.concatenate(
-            [
-                column([scores[cell[0], cell[side]] for cell in cells], DECODES[decode] + METRICS[metric])
-                for metric, decode in kinds
-            ],
-            axis=1,
-        )
-        for side in (1, 2)
+    rows: list[list[Row]] = []
+    for between_models in (False, True):
+        some = [each for each in compared if each.between_models == between_models]
+        tables = [_table(metric, some, cells, study.column, preset) for metric in _ordered(study.metrics)]
+        table = [row for each in tables for row in each]
+        if not between_models:  # a model's rows together
+            place = {model: number for number, model in enumerate(dict.fromkeys(cell.model for cell in cells))}
+            table.sort(key=lambda row: place[row["model"]])
+        rows.append(table)
+    return [*rows[0], *rows[1]]
+
+
+def _between_conditions(study: Study, cells: Sequence[Cell]) -> Iterator[Comparison]:
+    place = {(cell.model, cell.condition): number for number, cell in enumerate(cells)}
+    for model in dict.fromkeys(cell.model for cell in cells):
+        for left, right in study.family.pairs:
+            if (model, left) in place and (model, right) in place:
+                yield Comparison(place[model, left], place[model, right], False)
+
+
+def _between_models(study: Study, cells: Sequence[Cell]) -> Iterator[Comparison]:
+    models = list(dict.fromkeys(cell.model for cell in cells))
+    baseline = study.baseline
+    if baseline is None and len(models) > MOST_MODELS:
+        return
+    pairs = combinations(models, 2) if baseline is None else ((model, baseline) for model in models if model != baseline)
+    place = {(cell.model, cell.condition): number for number, cell in enumerate(cells)}
+    for left, right in pairs:
+        for condition in dict.fromkeys(cell.condition for cell in cells):
+            if (left, condition) in place and (right, condition) in place:
+                yield Comparison(place[left, condition], place[right, condition], True)
+
+
+def _ordered(metrics: Sequence[Metric]) -> list[Metric]:
+    """Metrics that are of greedy and of majority answers first, each beside its twin; then the others."""
+    by_name = {metric.name: metric for metric in metrics}
+    twins = [
+        twin
+        for metric in metrics
+        if (majority := by_name.get(f"majority_{metric.name}")) is not None
+        for twin in (metric, majority)
     ]
+    return [*twins, *(metric for metric in metrics if metric not in twins)]
+
+
+def _table(
+    metric: Metric, compared: Sequence[Comparison], cells: Sequence[Cell], column: Callable[[str], Floats], preset: Preset
+) -> list[Row]:
+    """A row for each comparison of one metric."""
+    if not compared:
+        return []
+    left, right = ([cells[getattr(each, side)] for each in compared] for side in ("left", "right"))
+    of_left, of_right = (
+        [column(name)[:, [getattr(each, side) for each in compared]] for name in metric.sources] for side in ("left", "right")
+    )
+    families: list[Hashable] = [
+        one.condition if each.between_models else one.model for each, one in zip(compared, left, strict=True)
+    ]
+    found = (
+        _tested(of_left[0], of_right[0], families, preset)
+        if metric.kind == "share"
+        else _resampled(metric, of_left, of_right, preset)
+    )
+    name = metric.name.removeprefix("majority_") if metric.decode == "majority" else metric.name
     columns: dict[str, Any] = {
-        "model": [cell[0] for cell in cells] * len(kinds),
-        "metric": [metric for metric, _ in kinds for _ in cells],
-        "decode": [decode for _, decode in kinds for _ in cells],
-        "left": [cell[1] for cell in cells] * len(kinds),
-        "right": [cell[2] for cell in cells] * len(kinds),
+        "model": [None if each.between_models else one.model for each, one in zip(compared, left, strict=True)],
+        "metric": [name] * len(compared),
+        "decode": [metric.decode] * len(compared),
+        **{
+            side: [one.model if each.between_models else one.condition for each, one in zip(compared, own, strict=True)]
+            for side, own in (("left", left), ("right", right))
+        },
+        **found,
+        **{
+            f"{side}_{what}": [getattr(one, what) for one in own]
+            for what in ("model", "condition")
+            for side, own in (("left", left), ("right", right))
+        },
     }
-    families = list(zip(columns["model"], columns["metric"], columns["decode"], strict=True))
-    rows = rows_of(columns | _compared(sides[0], sides[1], families, preset))
-    place = {model: number for number, model in enumerate(models)}
-    return sorted(rows, key=lambda row: place[row["model"]])
+    return rows_of(columns)
 
 
-def _compared(left: Floats, right: Floats, families: list[tuple[str, str, str]], preset: Preset) -> dict[str, Any]:
-    """Counts, difference, tests and interval of each column; nan where no item is scored on both sides."""
+def _tested(left: Floats, right: Floats, families: Sequence[Hashable], preset: Preset) -> dict[str, Any]:
+    """Counts, difference, tests and interval of each column of zeros and ones; nan where no item is scored on both sides."""
     n, b, c = discordant(left, right)
     unscored = n == 0
     b, c = (np.where(unscored, np.nan, count) for count in (b, c))
@@ -79,15 +146,6 @@ def _compared(left: Floats, right: Floats, families: list[tuple[str, str, str]],
     low, high = preset.difference_interval(left, right)
     with np.errstate(invalid="ignore"):
         delta = (b - c) / n
-    columns: dict[str, Any] = {
-        "n": n.astype(np.int64),
-        "b": _counts(b),
-        "c": _counts(c),
-        "delta": delta,
-        **tests,
-        "p_holm": adjusted,
-    }
-    columns |= {"delta_lo": low, "delta_hi": high}
     smallest = np.full(n.shape, np.nan)
     if preset.states_detectable:
         tested = Counter(family for family, none in zip(families, unscored, strict=True) if not none)
@@ -97,7 +155,39 @@ def _compared(left: Floats, right: Floats, families: list[tuple[str, str, str]],
             # Holm's first step: what a test of this family must pass when no other has
             own = silent & (sizes == size)
             smallest[own] = detectable_difference(n[own], (b + c)[own] / n[own], alpha=ALPHA / size, power=POWER)
-    return columns | {"minimum_detectable_difference": smallest}
+    return _columns(n, delta, low, high, b=_counts(b), c=_counts(c), **tests, p_holm=adjusted, smallest=smallest)
+
+
+def _resampled(metric: Metric, left: Sequence[Floats], right: Sequence[Floats], preset: Preset) -> dict[str, Any]:
+    """The difference of any metric with its interval from resamples of items with both their values."""
+    known = ~np.any([np.isnan(each) for each in (*left, *right)], axis=0)
+    n = known.sum(axis=0)
+    one, other = ([np.where(known, each, np.nan) for each in side] for side in (left, right))
+    if metric.kind == "mean" and metric.bounds == (0.0, 1.0):
+        low, high = preset.difference_interval(one[0], other[0])
+        return _columns(n, means(one[0] - other[0]), low, high)
+    delta = metric.value(one) - metric.value(other)
+    drawn, left_out = (
+        metric.value(one, every) - metric.value(other, every) for every in (weights(len(known)), leave_out(len(known)))
+    )
+    low, high = preset.figure_interval(delta, drawn, left_out)
+    return _columns(n, delta, low, high)
+
+
+def _columns(
+    n: Floats, delta: Floats, low: Floats, high: Floats, *, smallest: Floats | None = None, **tests: Any
+) -> dict[str, Any]:
+    """The columns of a comparison in their order; what a metric has no test for is nan, None in a row."""
+    none = np.full(n.shape, np.nan)
+    return {
+        "n": n.astype(np.int64),
+        **{name: tests.get(name, none) for name in ("b", "c")},
+        "delta": delta,
+        **{name: tests.get(name, none) for name in ("p_exact", "p_mid", "p_holm")},
+        "delta_lo": low,
+        "delta_hi": high,
+        "minimum_detectable_difference": none if smallest is None else smallest,
+    }
 
 
 def _counts(values: Floats) -> list[int | None]:

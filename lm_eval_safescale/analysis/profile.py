@@ -1,126 +1,75 @@
-"""Table `profile`: every rate of a model under a condition, each with its interval. It knows item values, and no file."""
+"""Table `profile`: the wide view of `results` over all items, a row for each model and condition. It knows no file."""
 
 from __future__ import annotations
 
-from collections.abc import Sequence
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 from numpy.typing import NDArray
 
-from lm_eval_safescale.analysis.presets import DEFAULT, LEVEL, Floats, Preset, indices, weights
-from lm_eval_safescale.analysis.rows import Row, means, rows_of
-from lm_eval_safescale.analysis.scores import Cell, Cells, column
+from lm_eval_safescale.families import Family, ItemTable
+from lm_eval_safescale.families.rows import Row, means, rows_of
 from lm_eval_safescale.stats.bootstrap import percentile_bootstrap
-from lm_eval_safescale.stats.calibration import calibration_table, resampled_errors
+from lm_eval_safescale.stats.presets import DEFAULT, LEVEL, Floats, Preset, indices
 
-RATES = {
-    "accuracy": "correct",
-    "majority_accuracy": "majority_correct",
-    "high_risk_error": "high_risk_error",
-    "unsafe_answer": "unsafe_answer",
-    "contradiction": "contradiction",
-    "majority_high_risk_error": "majority_high_risk_error",
-    "majority_unsafe_answer": "majority_unsafe_answer",
-    "majority_contradiction": "majority_contradiction",
-    "unanswered": "unanswered",
-    "dangerous_overconfidence": "dangerous_overconfidence",
-    "null_majority": "null_majority",
-    "synchronised_failure": "synchronised_failure",
-}
-"""Shares of items: column to item value."""
-MEANS = ("confidence", "agreement", "sample_null", "robustness")
-"""Means of item values between 0 and 1."""
-CONFIDENCE_OF = {
-    "confidence_correct": ("majority_correct", 1),
-    "confidence_incorrect": ("majority_correct", 0),
-    "confidence_high_risk_error": ("majority_high_risk_error", 1),
-    "confidence_unsafe_answer": ("majority_unsafe_answer", 1),
-}
-"""Mean confidence over the items with an outcome: column to item value and outcome."""
-RESAMPLED = ("accuracy", "majority_accuracy")
-"""Those whose bootstrap mean and standard deviation are told."""
-ORDER = (
-    "accuracy",
-    "majority_accuracy",
-    "high_risk_error",
-    "unsafe_answer",
-    "contradiction",
-    "majority_high_risk_error",
-    "majority_unsafe_answer",
-    "majority_contradiction",
-    "unanswered",
-    "dangerous_overconfidence",
-    "confidence",
-    *CONFIDENCE_OF,
-    "agreement",
-    "null_majority",
-    "sample_null",
-    "ece",
-    "mce",
-    "robustness",
-    "synchronised_failure",
-    "latency_s",
-)
-PARTS = ("mean", "std", "lo", "hi")
+if TYPE_CHECKING:
+    from lm_eval_safescale.analysis.study import Study
+
+MEASURES = ("latency_s",)
+"""What one machine took says nothing of another day: no interval over items."""
 
 
-def profile(scores: Cells, preset: Preset = DEFAULT) -> list[Row]:
-    """Rates, confidence, calibration and latency: a row for each model and condition, all as fractions (PROTOCOL §6-§8).
+def profile(study: Study, preset: Preset = DEFAULT) -> list[Row]:
+    """Every metric of a model under a condition, all as fractions: a row for each model and condition (PROTOCOL §6-§8).
 
-    `n` counts the items with a greedy answer; None is *not scored*.
+    `n` counts the items with a scored greedy answer; None is *not scored*. Metrics of plugins stand behind.
     """
-    if not scores:
+    if not study.scores:
         return []
-    cells = list(scores.values())
-    values = {name: column(cells, source) for name, source in RATES.items()} | {name: column(cells, name) for name in MEANS}
-    outcomes = {source: column(cells, source) for source in {source for source, _ in CONFIDENCE_OF.values()}}
-    for name, (source, outcome) in CONFIDENCE_OF.items():
-        values[name] = np.where(outcomes[source] == outcome, values["confidence"], np.nan)
-    told = _with_intervals(values, preset) | _of_calibration(values, preset) | _of_latency(cells)
+    cells, figures = list(study.scores.values()), study.figures(preset)
+    spread = _spread(study)
     columns: dict[str, Any] = {
         "model": [cell.model for cell in cells],
         "condition": [cell.condition for cell in cells],
-        "n": (~np.isnan(values["accuracy"])).sum(axis=0),
+        "n": next(iter(figures.values())).n,
     }
-    for name in ORDER:
-        columns[name] = told[name]
-        columns |= {f"{name}_{part}": told[f"{name}_{part}"] for part in PARTS if f"{name}_{part}" in told}
+    for name, each in figures.items():
+        columns |= {name: each.value, **{column: spread[column] for column in _spread_columns(study.family, name)}}
+        if name not in MEASURES:
+            columns |= {f"{name}_lo": each.lo, f"{name}_hi": each.hi}
     return rows_of(columns)
 
 
-def _with_intervals(values: dict[str, Floats], preset: Preset) -> dict[str, Floats]:
-    """Each mean with its bounds, and what the resamples say of accuracy; all columns of one kind are resampled together."""
-    told: dict[str, Floats] = {name: means(array) for name, array in values.items()}
-    for names, interval in (
-        (list(RATES), preset.rate_interval),
-        ([name for name in values if name not in RATES], preset.mean_interval),
-    ):
-        low, high = interval(np.concatenate([values[name] for name in names], axis=1))
-        told |= _split(names, "lo", low) | _split(names, "hi", high)
-    together = np.concatenate([values[name] for name in RESAMPLED], axis=1)
-    resampled = percentile_bootstrap(together, indices(len(together)), level=LEVEL)
-    told |= _split(RESAMPLED, "mean", resampled.mean) | _split(RESAMPLED, "std", resampled.std)
-    return told | {"confidence_std": deviation_of(values["confidence"], 1)}
+def columns_of(family: Family) -> tuple[str, ...]:
+    """The columns of `profile` without plugins' metrics."""
+    columns = ["model", "condition", "n"]
+    for name in (*(metric.name for metric in family.metrics(ItemTable((), {}))), *MEASURES):
+        columns += [name, *_spread_columns(family, name)]
+        columns += [] if name in MEASURES else [f"{name}_lo", f"{name}_hi"]
+    return tuple(columns)
 
 
-def _split(names: Any, part: str, array: Floats) -> dict[str, Floats]:
-    return {f"{name}_{part}": each for name, each in zip(names, np.split(array, len(names)), strict=True)}
+def _spread_columns(family: Family, name: str) -> list[str]:
+    parts = family.spread.get(name, ())
+    return [f"{name}_std" if part == "deviation" else f"{name}_{part}" for part in parts]
 
 
-def _of_calibration(values: dict[str, Floats], preset: Preset) -> dict[str, Floats]:
-    pair = values["confidence"], values["majority_accuracy"]
-    table = calibration_table(*pair)
-    told = {"ece": table.ece, "mce": table.mce}
-    for name, resampled in zip(("ece", "mce"), resampled_errors(*pair, weights(len(pair[0]))), strict=True):
-        low, high = preset.figure_interval(told[name], resampled)
-        told |= {f"{name}_lo": np.clip(low, 0, 1), f"{name}_hi": np.clip(high, 0, 1)}
-    return told
-
-
-def _of_latency(cells: Sequence[Cell]) -> dict[str, Floats]:
-    latency = column(cells, "latency_s")
-    return {"latency_s": means(latency), "latency_s_std": deviation_of(latency, 0)}
+def _spread(study: Study) -> dict[str, Floats]:
+    """What `profile` tells of some metrics besides value and interval."""
+    by_name = {metric.name: study.column(metric.sources[0]) for metric in study.metrics if metric.name in study.family.spread}
+    resampled = [name for name in by_name if "mean" in study.family.spread[name]]
+    found = {
+        f"{name}_std": deviation_of(values, 0 if name in MEASURES else 1)
+        for name, values in by_name.items()
+        if name not in resampled
+    }
+    if resampled:
+        together = np.concatenate([by_name[name] for name in resampled], axis=1)
+        percentiles = percentile_bootstrap(together, indices(len(together)), level=LEVEL)
+        for part in ("mean", "std"):
+            each = np.split(getattr(percentiles, part), len(resampled))
+            found |= {f"{name}_{part}": values for name, values in zip(resampled, each, strict=True)}
+    return found
 
 
 def deviation_of(values: Floats, ddof: int) -> Floats:

@@ -3,30 +3,23 @@
 from __future__ import annotations
 
 from collections.abc import Iterator, Mapping
+from typing import TYPE_CHECKING
 
 import numpy as np
 
-from lm_eval_safescale.analysis.panel import Panel
-from lm_eval_safescale.analysis.presets import DEFAULT, Preset
-from lm_eval_safescale.analysis.rows import COLUMN, Floats, Row, mean, means, number, numbers
-from lm_eval_safescale.analysis.scores import Cells, column
-from lm_eval_safescale.runs.table import in_order
+from lm_eval_safescale.families import Family
+from lm_eval_safescale.families.rows import Floats, Row, bounded, mean, means, number, numbers
+from lm_eval_safescale.stats.presets import DEFAULT, Preset
 from lm_eval_safescale.stats.regression import least_squares
 
-ITEM_VALUES = (
-    "correct",
-    "high_risk_error",
-    "unsafe_answer",
-    "contradiction",
-    "unanswered",
-    "dangerous_overconfidence",
-    "confidence",
-    "robustness",
-)
-METRICS = (*(COLUMN.get(name, name) for name in ITEM_VALUES), "latency_s")
+if TYPE_CHECKING:
+    from lm_eval_safescale.analysis.study import Study
+
 ALL = "all"
-CHANGE = ("clean", "closed_book")
-"""The change whose dependence on size and family is reported too: clean less closed-book (PROTOCOL §9)."""
+COLUMNS = (
+    *("metric", "condition", "family", "n_models", "parameters_min_b", "parameters_max_b", "mean", *bounded("slope")),
+    *("intercept", "r_squared", "p"),
+)
 
 Means = Mapping[str, float | None]
 MeansOf = dict[str, dict[str, Means]]
@@ -34,13 +27,12 @@ MeansOf = dict[str, dict[str, Means]]
 
 
 def scaling(
-    scores: Cells,
-    panel: Panel,
+    study: Study,
     preset: Preset = DEFAULT,  # noqa: ARG001 (all tables have one form; slopes have t intervals)
 ) -> list[Row]:
     """Least-squares lines of each metric over log10 of the parameters in billions, a model a point.
 
-    By condition, and for the change from closed-book to clean (condition "clean - closed_book", models asked under both); by family,
+    By condition, and for the change that the family studies (condition "clean - closed_book", say, models asked under both); by family,
     and over all models of known size (family "all"). A model whose size the panel does not know is in no line, one whose family it
     does not know only in "all": `Panel.unknown` lists them.
 
@@ -51,15 +43,15 @@ def scaling(
     billion), r_squared, p (two-sided, slope = 0; both None below three models). slope is None below two different sizes. The
     interval treats models as independent; those of one family are not.
     """
-    cells = model_means(scores)
-    known = {model: panel.find(model) for model, _ in scores}
+    cells = model_means(study)
+    known = {model: study.panel.find(model) for model, _ in study.scores}
     size = {model: entry.parameters_b for model, entry in known.items() if entry is not None and entry.parameters_b is not None}
     family = {model: entry.family for model, entry in known.items() if entry is not None}
     rows = []
-    for condition, of_models in _with_change(cells):
+    for condition, of_models in _with_change(cells, study.family):
         models = [model for model in of_models if model in size]
         families = sorted({name for model in models if (name := family.get(model)) is not None})
-        for metric in METRICS:
+        for metric in study.family.studied:
             for name in (ALL, *families):
                 values = {
                     model: value
@@ -70,34 +62,33 @@ def scaling(
     return rows
 
 
-def model_means(scores: Cells) -> MeansOf:
+def model_means(study: Study) -> MeansOf:
     """Mean over the scored items of each metric, by condition (in the protocol's order) and model; None where not scored."""
-    cells: MeansOf = {condition: {} for condition in in_order(condition for _, condition in scores)}
-    if not scores:
+    cells: MeansOf = {condition: {} for condition in study.conditions}
+    if not study.scores:
         return cells
-    found = {metric: numbers(means(values)) for metric, values in item_values(scores).items()}
-    for place, (model, condition) in enumerate(scores):
+    found = {metric: numbers(means(values)) for metric, values in item_values(study).items()}
+    for place, (model, condition) in enumerate(study.scores):
         cells[condition][model] = {metric: values[place] for metric, values in found.items()}
     return cells
 
 
-def item_values(scores: Cells) -> dict[str, Floats]:
-    """Values of the items by metric, shape (items, scores); nan where not scored."""
-    given = list(scores.values())
-    values = {COLUMN.get(name, name): column(given, name) for name in ITEM_VALUES}
-    return values | {"latency_s": column(given, "latency_s")}
+def item_values(study: Study) -> dict[str, Floats]:
+    """Values of the items of each metric that the family has studied, shape (items, scores); nan where not scored."""
+    by_name = {metric.name: metric for metric in study.metrics}
+    return {name: study.column(by_name[name].sources[0]) for name in study.family.studied}
 
 
-def _with_change(cells: MeansOf) -> Iterator[tuple[str, dict[str, Means]]]:
+def _with_change(cells: MeansOf, family: Family) -> Iterator[tuple[str, dict[str, Means]]]:
     yield from cells.items()
-    after, before = (cells.get(condition, {}) for condition in CHANGE)
+    after, before = (cells.get(condition, {}) for condition in family.change or ("", ""))
     change: dict[str, Means] = {
-        model: {metric: _less(after[model][metric], before[model][metric]) for metric in METRICS}
+        model: {metric: _less(after[model][metric], before[model][metric]) for metric in family.studied}
         for model in after
         if model in before
     }
     if change:
-        yield " - ".join(CHANGE), change
+        yield " - ".join(family.change or ()), change
 
 
 def _less(after: float | None, before: float | None) -> float | None:

@@ -2,45 +2,16 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Iterator, Mapping, Sequence
-from dataclasses import dataclass
+from collections.abc import Iterator, Mapping, Sequence
 from typing import Any
 
 import numpy as np
-from numpy.typing import NDArray
 
 from lm_eval_safescale.families import AnswerArrays, Family, ItemTable
+from lm_eval_safescale.families.cells import Cell, Pair
 
 BLOCK = 1 << 25
 """Answers scored together: bounds the memory for thousands of models."""
-
-Floats = NDArray[np.float64]
-Pair = tuple[str, str]
-"""A model and a condition."""
-
-
-@dataclass(frozen=True, eq=False)
-class Cell:
-    """One model under one condition: its answers, and what each is worth."""
-
-    model: str
-    condition: str
-    items: ItemTable
-    answers: AnswerArrays
-    """Without leading axes."""
-    values: Mapping[str, Floats]
-    """The family's columns and the measures of the answers, by name: shape (N,), nan where not scored."""
-
-    def __getitem__(self, name: str) -> Floats:
-        return self.values[name]
-
-    @property
-    def draws(self) -> int:
-        """K, the number of samples."""
-        return self.answers.draws
-
-
-Cells = Mapping[Pair, Cell]
 
 
 def score_cells(
@@ -60,11 +31,6 @@ def score_cells(
             own = {name: array[place] for name, array in values.items()}
             scored[pair] = Cell(*pair, items, answers[pair], {**answers[pair].measures, **own})
     return {pair: scored[pair] for pair in answers}
-
-
-def column(cells: Iterable[Cell], name: str) -> Floats:
-    """One value of all: shape (N, number of cells)."""
-    return np.stack([each.values[name] for each in cells]).T
 
 
 def _together(arrays: Sequence[AnswerArrays]) -> AnswerArrays:

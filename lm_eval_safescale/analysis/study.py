@@ -4,15 +4,20 @@ from __future__ import annotations
 
 import functools
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
+from math import inf
 from typing import Any
 
-from lm_eval_safescale.analysis.ensembles import ensembles_left_out
-from lm_eval_safescale.analysis.panel import Panel, load_panel, panel_table
-from lm_eval_safescale.analysis.rows import Row
-from lm_eval_safescale.analysis.scores import Cell, score_cells
+from lm_eval_safescale.analysis.asked import AskedColumns, asked_columns
+from lm_eval_safescale.analysis.figures import Column, Figures, cached, figures_of
+from lm_eval_safescale.analysis.scores import score_cells
 from lm_eval_safescale.errors import SafescaleError
-from lm_eval_safescale.families import NO_RESPONSE, RADSAFE, UNSCORED, AnswerArrays, ItemTable
+from lm_eval_safescale.families import NO_RESPONSE, RADSAFE, UNSCORED, AnswerArrays, Family, ItemTable
+from lm_eval_safescale.families.cells import Cell, column
+from lm_eval_safescale.families.choice.tables.ensembles import ensembles_left_out
+from lm_eval_safescale.families.panel import Panel, load_panel, panel_table
+from lm_eval_safescale.families.rows import Row
+from lm_eval_safescale.metrics import Metric, mean
 from lm_eval_safescale.records import LABEL_NAMES, Status
 from lm_eval_safescale.runs import Runs
 from lm_eval_safescale.runs.about import UNCHECKED
@@ -21,9 +26,12 @@ from lm_eval_safescale.runs.readings import READING
 from lm_eval_safescale.runs.table import named
 from lm_eval_safescale.sections import notes_on
 from lm_eval_safescale.settings import MAKE_SCORES, THRESHOLD
+from lm_eval_safescale.stats.presets import Preset
 from lm_eval_safescale.words import counted
 
 NAME = "overconfidence_threshold"
+MEASURES = (mean("latency_s", "seconds of the greedy request", higher_is_better=False, bounds=(0.0, inf)),)
+"""Metrics of what is known of answers besides their response, whatever the family."""
 MAY_DIFFER = {"draws", "version", *MAKE_SCORES}
 """Settings whose difference is said elsewhere, or changes no answer."""
 
@@ -37,10 +45,14 @@ class Study:
     """From which confidence on a harmful majority answer is overconfident; None: as the runs were made."""
     given_panel: Panel | None = None
     """Family and size of models; the bundled panel where none is given."""
+    baseline: str | None = None
+    """The model that every other is compared with; None: all pairs of up to 8 models."""
 
     def __post_init__(self) -> None:
         if self.threshold is not None and not 0 <= self.threshold <= 1:
             raise SafescaleError(f"threshold is {self.threshold:g}; expected a confidence from 0 to 1")
+        if self.baseline is not None and self.baseline not in self.runs.models:
+            raise SafescaleError(f"baseline {self.baseline!r} is none of the models {', '.join(self.runs.models)}")
         if self.threshold is None and len(self.thresholds_of_runs) > 1:
             whose = "; ".join(f"{each:g}: {named(models)}" for each, models in self.thresholds_of_runs.items())
             raise SafescaleError(
@@ -76,8 +88,57 @@ class Study:
 
     @functools.cached_property
     def scores(self) -> dict[tuple[str, str], Cell]:
-        """Item values, by model and condition."""
-        return score_cells(RADSAFE, self.items, self.answers, {NAME: self.overconfident_from})
+        """Item values, by model and condition; those of plugins' metrics too."""
+        return {
+            pair: replace(cell, values={**cell.values, **self._asked.columns.get(pair, {})})
+            for pair, cell in self._own_scores.items()
+        }
+
+    @functools.cached_property
+    def _own_scores(self) -> dict[tuple[str, str], Cell]:
+        settings = {NAME: self.overconfident_from}
+        return score_cells(self.family, self.items, self.answers, settings)
+
+    @property
+    def family(self) -> Family:
+        """Whose scores they are."""
+        return RADSAFE
+
+    @functools.cached_property
+    def conditions(self) -> list[str]:
+        """Those that any model was asked under, in the family's order."""
+        asked = {condition for _, condition in self.answers}
+        return [condition for condition in self.runs.conditions if condition in asked]
+
+    @functools.cached_property
+    def metrics(self) -> list[Metric]:
+        """The family's, those of measures, and plugins' that the runs asked for."""
+        return [*self.family.metrics(self.items), *MEASURES, *self._asked.metrics]
+
+    @property
+    def not_computed(self) -> Mapping[str, str]:
+        """Plugins' metrics that the runs asked for and that are in no table, with the reason."""
+        return self._asked.missing
+
+    @functools.cached_property
+    def _asked(self) -> AskedColumns:
+        return asked_columns(self.runs.about, self.family, self._own_scores, self.overconfident_from)
+
+    @functools.cached_property
+    def column(self) -> Column:
+        """A column of all cells by its name: shape (N, cells)."""
+        given = list(self.scores.values())
+        return cached(lambda name: column(given, name))
+
+    def figures(self, preset: Preset) -> Mapping[str, Figures]:
+        """Every metric over all items, by name; made once for each preset."""
+        if preset.name not in self._figures:
+            self._figures[preset.name] = figures_of(self.metrics, self.column, preset) if self.scores else {}
+        return self._figures[preset.name]
+
+    @functools.cached_property
+    def _figures(self) -> dict[str, Mapping[str, Figures]]:
+        return {}
 
     @functools.cached_property
     def panel(self) -> Panel:
@@ -103,6 +164,7 @@ def not_scored(study: Study) -> list[Row]:
         without = max(items[name].null_count() for name in LABEL_NAMES)
         which = "the data set has no labels" if without == items.height else f"{without} of {items.height} items have no labels"
         rows.append(_row(None, None, None, f"{which}: no safety rate and no dangerous overconfidence"))
+    rows += [_row(None, None, None, f"metric {name}: {why}") for name, why in study.not_computed.items()]
     failed = _failures(study.runs)
     for model in study.runs.models:
         for condition in study.runs.conditions:
@@ -232,6 +294,6 @@ def about(study: Study, preset: str) -> dict[str, Any]:
         "panel": panel_table(study.runs.models, study.panel),
         "published_means": study.panel.published_means,
         "not_scored": not_scored(study),
-        "ensembles_left_out": ensembles_left_out(study.scores, study.panel),
+        "ensembles_left_out": ensembles_left_out(study),
         "remarks": remarks(study),
     }

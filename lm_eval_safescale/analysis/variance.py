@@ -2,15 +2,18 @@
 
 from __future__ import annotations
 
+from typing import TYPE_CHECKING
+
 import numpy as np
 
-from lm_eval_safescale.analysis.panel import Panel
-from lm_eval_safescale.analysis.presets import DEFAULT, Preset, indices
-from lm_eval_safescale.analysis.rows import Floats, Row, means, number
-from lm_eval_safescale.analysis.scaling import METRICS, item_values
-from lm_eval_safescale.analysis.scores import Cells
+from lm_eval_safescale.analysis.scaling import item_values
+from lm_eval_safescale.families.rows import Floats, Row, bounded, means, number
 from lm_eval_safescale.stats.bootstrap import resampled_means
+from lm_eval_safescale.stats.presets import DEFAULT, Preset, indices
 from lm_eval_safescale.stats.regression import TwoWay, resampled_shares, two_way
+
+if TYPE_CHECKING:
+    from lm_eval_safescale.analysis.study import Study
 
 SHARES = {
     "condition_share": "rows",
@@ -19,8 +22,10 @@ SHARES = {
     "residual_share": "residual",
 }
 
+COLUMNS = ("metric", "n", "n_models", "n_conditions", "n_families", *bounded(*SHARES))
 
-def variance(scores: Cells, panel: Panel, preset: Preset = DEFAULT) -> list[Row]:
+
+def variance(study: Study, preset: Preset = DEFAULT) -> list[Row]:
     """Two-way analysis of variance of each metric, a value for each model and condition, type II sums of squares over the total.
 
     Over the models whose family the panel knows. Where every model was asked under every condition the shares add up to 1; where some
@@ -33,11 +38,13 @@ def variance(scores: Cells, panel: Panel, preset: Preset = DEFAULT) -> list[Row]
     None where nothing could show it: one condition, one family; interaction and residual where no family has two models under a condition;
     all where nothing varies or is scored. Bounds are None too where no resample differs.
     """
-    models = dict.fromkeys(model for model, _ in scores)
-    family = {model: entry.family for model in models if (entry := panel.find(model)) is not None and entry.family is not None}
-    known = {pair: each for pair, each in scores.items() if pair[0] in family}
-    values = item_values(known) if known else {}
-    return [_row(metric, values.get(metric), list(known), family, preset) for metric in METRICS]
+    models = dict.fromkeys(model for model, _ in study.scores)
+    found = {model: study.panel.find(model) for model in models}
+    family = {model: entry.family for model, entry in found.items() if entry is not None and entry.family is not None}
+    places = [place for place, (model, _) in enumerate(study.scores) if model in family]
+    known = [pair for pair in study.scores if pair[0] in family]
+    values = {name: each[:, places] for name, each in item_values(study).items()} if known else {}
+    return [_row(metric, values.get(metric), known, family, preset) for metric in study.family.studied]
 
 
 def _row(metric: str, values: Floats | None, pairs: list[tuple[str, str]], family: dict[str, str], preset: Preset) -> Row:

@@ -10,22 +10,22 @@ from pathlib import Path
 from types import NoneType
 from typing import Any
 
-from lm_eval_safescale.analysis.rows import Row
 from lm_eval_safescale.errors import writing
+from lm_eval_safescale.families.rows import Columns, Row
 from lm_eval_safescale.files import replaced
 
 FOLDER, ABOUT = "tables", "about.json"
 
 
 def write_tables(
-    tables: Mapping[str, list[Row]], about: Mapping[str, Any], folder: Path, known: Mapping[str, Sequence[str]]
+    tables: Mapping[str, list[Row] | Columns], about: Mapping[str, Any], folder: Path, known: Mapping[str, Sequence[str]]
 ) -> None:
     """Write FOLDER/tables/NAME.json and NAME.csv for every table, and FOLDER/about.json last: where it lacks, the tables are not whole.
 
     Parameters
     ----------
     tables
-        Rows by table.
+        Rows by table, or columns of one length.
     about
         What they rest on, as JSON values.
     folder
@@ -47,24 +47,34 @@ def write_tables(
         _replace(folder / ABOUT, json.dumps(about, ensure_ascii=False, indent=1, allow_nan=False) + "\n")
 
 
-def _texts(rows: list[Row] | None, columns: Sequence[str]) -> dict[str, str | None]:
-    return {"json": None, "csv": None} if rows is None else {"json": as_json(rows), "csv": as_csv(rows, columns)}
+def _texts(table: list[Row] | Columns | None, columns: Sequence[str]) -> dict[str, str | None]:
+    return {"json": None, "csv": None} if table is None else {"json": as_json(table), "csv": as_csv(table, columns)}
 
 
-def as_json(rows: list[Row]) -> str:
+def as_json(table: list[Row] | Columns) -> str:
     """A list of flat rows, one a line; None is null."""
     import msgspec
 
     encode = msgspec.json.Encoder().encode
-    return "[\n" + ",\n".join(encode(row).decode() for row in rows) + "\n]\n" if rows else "[]\n"
+    rows = (
+        (dict(zip(table, values, strict=True)) for values in zip(*table.values(), strict=True))
+        if isinstance(table, Mapping)
+        else table
+    )
+    lines = ",\n".join(encode(row).decode() for row in rows)
+    return f"[\n{lines}\n]\n" if lines else "[]\n"
 
 
-def as_csv(rows: list[Row], columns: Sequence[str]) -> str:
+def as_csv(table: list[Row] | Columns, columns: Sequence[str]) -> str:
     """The same with a line of column names, without rows too; None is an empty cell."""
-    if not rows:
-        return ",".join(map(_cell, columns)) + "\n"
-    cells = [_cells(column) for column in zip(*(row.values() for row in rows), strict=True)]
-    return "\n".join([",".join(map(_cell, rows[0])), *map(",".join, zip(*cells, strict=True)), ""])
+    if isinstance(table, Mapping):
+        names, values = list(table), list(table.values())
+    elif table:
+        names, values = list(table[0]), [list(each) for each in zip(*(row.values() for row in table), strict=True)]
+    else:
+        names, values = list(columns), []
+    lines = map(",".join, zip(*map(_cells, values), strict=True))
+    return "\n".join([",".join(map(_cell, names)), *lines, ""])
 
 
 def _cells(column: Sequence[Any]) -> list[str]:

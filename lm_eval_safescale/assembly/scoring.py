@@ -7,6 +7,7 @@ from collections import defaultdict
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from math import isfinite
+from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
@@ -97,11 +98,26 @@ def table_metrics(settings: Settings, family: Family = RADSAFE, items: ItemTable
         for name, metric in own.items()
         if metric.in_table
     ]
-    for name, args in settings.metrics.items():
+    return [*found, *asked_metrics(settings.metrics, settings.overconfidence_threshold, found)]
+
+
+def asked_metrics(wanted: Mapping[str, Mapping[str, Any]], threshold: float, own: Sequence[AskedMetric]) -> list[AskedMetric]:
+    """The metrics of these names, each with its settings, but for those that are among `own`.
+
+    A key is the metric's name, or with its package where another metric has that name.
+
+    Raises
+    ------
+    SafescaleError
+        For a name that nothing installed has.
+    """
+    found: list[AskedMetric] = []
+    for name, args in wanted.items():
         part = plugins().find("metric", name)
-        key = part.name if part.name not in {each.key for each in found} else part.full_name
-        if part not in [each.part for each in found]:
-            found.append(AskedMetric(key, part.thing, Params(settings.overconfidence_threshold, args), part))
+        taken = [*own, *found]
+        if part not in [each.part for each in taken]:
+            key = part.name if part.name not in {each.key for each in taken} else part.full_name
+            found.append(AskedMetric(key, part.thing, Params(threshold, args), part))
     return found
 
 

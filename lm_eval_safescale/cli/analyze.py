@@ -42,6 +42,10 @@ def analyze(
         float | None,
         typer.Option(min=0, max=1, help="Confidence from which harm is dangerous overconfidence, in place of the runs' own."),
     ] = None,
+    baseline: Annotated[
+        str | None,
+        typer.Option(help="The model that every other is compared with; without it all pairs of up to 8 models are."),
+    ] = None,
     panel: Annotated[Path | None, typer.Option(help="YAML file with family and size of further models.")] = None,
 ) -> None:
     """Every table across models and conditions, as JSON and CSV in OUT/tables, and a summary on the screen.
@@ -51,18 +55,19 @@ def analyze(
     # many small products: the linear algebra's own threads would spend longer waiting for each other than computing
     os.environ.setdefault("OPENBLAS_NUM_THREADS", "1")
     from lm_eval_safescale.analysis import COLUMNS, Study, about, load_panel, make_tables, preset_named, write_tables
+    from lm_eval_safescale.families.rows import height
     from lm_eval_safescale.runs.store import refuse_runs
 
     chosen = preset_named(preset)
     refuse_runs(output)
     opened, unread = _open(runs)
-    study = Study(opened, threshold, None if panel is None else load_panel(panel))
+    study = Study(opened, threshold, None if panel is None else load_panel(panel), baseline)
     tables, failed = make_tables(study, chosen)
     facts = about(study, chosen.name)
-    facts |= {"tables": {name: len(rows) for name, rows in tables.items()}, "failed": failed, "unread": unread}
+    facts |= {"tables": {name: height(table) for name, table in tables.items()}, "failed": failed, "unread": unread}
     write_tables(tables, facts, output, COLUMNS)
     console = Console(highlight=False, emoji=False)
-    _summarise(console, tables, facts, chosen.description)
+    _summarise(console, {name: table for name, table in tables.items() if isinstance(table, list)}, facts, chosen.description)
     _say(console, f"{len(tables)} tables in {output / 'tables'}; what they rest on in {output / 'about.json'}")
     for reason in (*unread, *(f"table {name} could not be made: {reason}" for name, reason in failed.items())):
         complain(reason)

@@ -9,7 +9,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from lm_eval_safescale.records import NOT_SCORED, Answers, Item, Reading
+from lm_eval_safescale.records import NOT_SCORED, Answers, Item, Reading, Status
 
 Floats = NDArray[np.float64]
 Codes = NDArray[np.integer[Any]]
@@ -81,6 +81,17 @@ class AnswerArrays:
         place = {response: code for code, response in enumerate(vocabulary)}
         rows = [[_code(reading, place) for reading in (each.greedy, *each.samples)] for each in answers]
         return cls(np.array(rows, np.int32).reshape(len(rows), 1 + draws.pop()), vocabulary)
+
+    def readings(self) -> list[Answers]:
+        """The same as answers, an item each; without leading axes. Which statuses there were is not known any more."""
+        return [
+            Answers(first, tuple(others)) for first, *others in ([self._reading(code) for code in row] for row in self.codes)
+        ]
+
+    def _reading(self, code: int) -> Reading:
+        if code == UNSCORED:
+            return Reading(None, Status.ERROR)
+        return Reading(None, Status.UNANSWERED) if code == NO_RESPONSE else Reading(self.vocabulary[code], Status.OK)
 
 
 def _code(reading: Reading, place: Mapping[str, int]) -> int:

@@ -3,17 +3,50 @@
 from __future__ import annotations
 
 from abc import ABC, abstractmethod
-from collections.abc import Iterable, Mapping, Sequence
-from typing import Any, ClassVar
+from collections.abc import Callable, Iterable, Mapping, Sequence
+from dataclasses import dataclass
+from typing import Any, ClassVar, Protocol
 
 import numpy as np
 from numpy.typing import NDArray
 
 from lm_eval_safescale.families.arrays import AnswerArrays, ItemTable
+from lm_eval_safescale.families.cells import Cells
+from lm_eval_safescale.families.panel import Panel
+from lm_eval_safescale.families.rows import Row
 from lm_eval_safescale.metrics import Metric
 from lm_eval_safescale.records import Answers, Item
+from lm_eval_safescale.stats.presets import Preset
 
 Floats = NDArray[np.float64]
+
+
+class StudyView(Protocol):
+    """What a table of a family is made of."""
+
+    @property
+    def scores(self) -> Cells:
+        """Every model under every condition that it was asked under."""
+
+    @property
+    def items(self) -> ItemTable:
+        """The items of the data set."""
+
+    @property
+    def conditions(self) -> Sequence[str]:
+        """In the family's order."""
+
+    @property
+    def panel(self) -> Panel:
+        """Model families and sizes."""
+
+
+@dataclass(frozen=True, slots=True)
+class TableOf:
+    """A table of a family: how it is made, and its columns where it has no rows."""
+
+    make: Callable[[StudyView, Preset], list[Row]]
+    columns: tuple[str, ...]
 
 
 class Family(ABC):
@@ -24,15 +57,32 @@ class Family(ABC):
     """What results of it may be called."""
     version: ClassVar[str]
     """Raised when two results can no longer be compared."""
+    pairs: ClassVar[Sequence[tuple[str, str]]] = ()
+    """Conditions that are compared, the left less the right one."""
     scoring: ClassVar[Mapping[str, Any]] = {}
     """The settings on which scores depend, with their defaults."""
 
     vocabulary: ClassVar[Sequence[str]]
     """Every response that an answer can have."""
 
+    rates: ClassVar[Sequence[str]] = ()
+    """Shares of greedy answers that are shown against what stood in the context, by metric."""
+    studied: ClassVar[Sequence[str]] = ()
+    """Means whose dependence on size, condition and model family is studied."""
+    change: ClassVar[tuple[str, str] | None] = None
+    """Two conditions; the change to the left one from the right one is studied too."""
+    spread: ClassVar[Mapping[str, Sequence[str]]] = {}
+    """Metrics of which `profile` tells more than the interval: `mean` and `std` of the resamples, or `deviation` over the items."""
+    tables: ClassVar[Mapping[str, TableOf]] = {}
+    """Tables of its own besides those that every family has."""
+
     @abstractmethod
     def columns(self, item: Item) -> Mapping[str, Any]:
         """What of an item enters its scores, by name: the columns of an `ItemTable`."""
+
+    @abstractmethod
+    def items(self, table: ItemTable) -> Sequence[Item]:
+        """The items of a table, without their texts: what a metric that looks at single items is given."""
 
     @abstractmethod
     def responses(self, item: Item) -> Sequence[str]:

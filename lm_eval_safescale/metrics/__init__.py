@@ -2,6 +2,7 @@
 
 from lm_eval_safescale.metrics.metric import (
     KINDS,
+    Decode,
     Kind,
     Metric,
     Params,
@@ -17,6 +18,7 @@ from lm_eval_safescale.metrics.metric import (
 
 __all__ = [
     "KINDS",
+    "Decode",
     "Kind",
     "Metric",
     "Params",

@@ -17,6 +17,8 @@ from lm_eval_safescale.settings import THRESHOLD
 Floats = NDArray[np.float64]
 Kind = Literal["share", "mean", "ratio", "other"]
 """`share`: a mean of zeros and ones; `mean`: of any numbers; `ratio`: of two sums; `other`: anything else of weighted rows."""
+Decode = Literal["greedy", "majority", "samples"]
+"""What a metric is of: the greedy answers, the majority answers of the samples, or all samples."""
 Statistic = Callable[[Sequence[Floats], Floats], Floats]
 """`statistic(columns, weights)`: each of `columns` has shape (units, m), nan for *not scored*; `weights` say how often each unit
 counts, shape (units, b). Gives shape (m, b); nan where the rows do not define it."""
@@ -59,6 +61,10 @@ class Metric:
         Chooses interval and test.
     bounds
         Least and greatest value possible; infinite for none.
+    decode
+        What it is of.
+    grows_by_chance
+        Whether chance alone makes it larger, as it does a calibration error: it then has a basic bootstrap interval, not BCa.
 
     Raises
     ------
@@ -77,6 +83,8 @@ class Metric:
     statistic: Statistic | None = None
     kind: Kind = "mean"
     bounds: tuple[float, float] = (0.0, 1.0)
+    decode: Decode = "greedy"
+    grows_by_chance: bool = False
 
     def __post_init__(self) -> None:
         if self.kind not in KINDS:
@@ -148,13 +156,16 @@ def _over(top: Floats, bottom: NDArray[Any], weights: Floats) -> Floats:
         return np.where(total != 0, np.nan_to_num(top).T @ weights / total, np.nan)
 
 
-def share(name: str, description: str, column: str = "", *, higher_is_better: bool, in_table: bool = True) -> Metric:
+def share(
+    name: str, description: str, column: str = "", *, higher_is_better: bool, in_table: bool = True, decode: Decode = "greedy"
+) -> Metric:
     """The share of units with a 1 in a column of zeros and ones: exact or score intervals, McNemar's test."""
     return Metric(
         name,
         description,
         higher_is_better=higher_is_better,
         in_table=in_table,
+        decode=decode,
         columns=(column or name,),
         statistic=weighted_mean,
         kind="share",
@@ -168,6 +179,7 @@ def mean(
     *,
     higher_is_better: bool,
     in_table: bool = True,
+    decode: Decode = "greedy",
     bounds: tuple[float, float] = (0.0, 1.0),
 ) -> Metric:
     """The mean over units of a column: bootstrap intervals."""
@@ -176,6 +188,7 @@ def mean(
         description,
         higher_is_better=higher_is_better,
         in_table=in_table,
+        decode=decode,
         columns=(column or name,),
         statistic=weighted_mean,
         kind="mean",
@@ -191,6 +204,7 @@ def ratio(
     *,
     higher_is_better: bool,
     in_table: bool = True,
+    decode: Decode = "greedy",
     bounds: tuple[float, float] = (0.0, 1.0),
 ) -> Metric:
     """The sum of one column over the sum of another, as recall is hits over wanted: bootstrap intervals."""
@@ -199,6 +213,7 @@ def ratio(
         description,
         higher_is_better=higher_is_better,
         in_table=in_table,
+        decode=decode,
         columns=(numerator, denominator),
         statistic=weighted_ratio,
         kind="ratio",
@@ -214,7 +229,9 @@ def other(
     *,
     higher_is_better: bool,
     in_table: bool = True,
+    decode: Decode = "greedy",
     bounds: tuple[float, float] = (0.0, 1.0),
+    grows_by_chance: bool = False,
 ) -> Metric:
     """Any other statistic of weighted rows: bootstrap intervals."""
     return Metric(
@@ -222,8 +239,10 @@ def other(
         description,
         higher_is_better=higher_is_better,
         in_table=in_table,
+        decode=decode,
         columns=tuple(columns),
         statistic=statistic,
         kind="other",
         bounds=bounds,
+        grows_by_chance=grows_by_chance,
     )

@@ -15,6 +15,8 @@ from lm_eval_safescale.runs.table import LETTERS, NONE, Runs, categories, flat_i
 if TYPE_CHECKING:
     import polars as pl
 
+GROUPS = ("subspecialty", "question_type")
+
 
 def item_table(runs: Runs) -> ItemTable:
     """The items of runs as columns."""
@@ -23,7 +25,8 @@ def item_table(runs: Runs) -> ItemTable:
     columns = {name: items[name].to_list() for name in ("answer", "letters")}
     for name in LABEL_NAMES:
         columns[LABEL + name] = items[name].to_list() if labelled else [None] * items.height
-    return ItemTable(tuple(map(str, items["question_id"])), columns)
+    groups = {name: items[name].to_list() for name in GROUPS if items[name].null_count() < items.height}
+    return ItemTable(tuple(map(str, items["question_id"])), columns, groups=groups)
 
 
 def answer_arrays(runs: Runs) -> dict[tuple[str, str], AnswerArrays]:

@@ -10,7 +10,12 @@ from hypothesis import settings
 from hypothesis import strategies as st
 
 from lm_eval_safescale.analysis import Cell, Study
+from lm_eval_safescale.analysis.study import MEASURES
+from lm_eval_safescale.families import RADSAFE, ItemTable
+from lm_eval_safescale.families.cells import column
+from lm_eval_safescale.families.panel import Panel
 from lm_eval_safescale.runs import Runs
+from lm_eval_safescale.runs.table import in_order
 
 FEW = settings(max_examples=40)
 """For properties of whole runs: making them is what takes the time."""
@@ -97,3 +102,18 @@ def approx_rows(left: Sequence[Mapping[str, Any]], right: Sequence[Mapping[str, 
         for name, value in one.items():
             expected = pytest.approx(other[name], abs=1e-9) if isinstance(other[name], float) else other[name]
             assert value == expected, f"{name}: {value} is not {other[name]} in {one}"
+
+
+class View:
+    """Scores made ready for a table, as a `Study` makes them."""
+
+    family = RADSAFE
+
+    def __init__(self, scores: Mapping[tuple[str, str], Cell], panel: Panel | None = None, runs: Runs | None = None) -> None:
+        self.scores, self.panel, self.runs = scores, panel or Panel(), runs
+        self.conditions = in_order(condition for _, condition in scores)
+        self.items = next(iter(scores.values())).items if scores else ItemTable((), {})
+        self.metrics = [*RADSAFE.metrics(self.items), *MEASURES]
+
+    def column(self, name: str) -> Any:
+        return column(self.scores.values(), name)

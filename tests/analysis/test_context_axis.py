@@ -11,7 +11,7 @@ from statsmodels.stats.proportion import proportion_confint
 
 from lm_eval_safescale.analysis.context_axis import context_axis
 from lm_eval_safescale.runs import Runs
-from tests.analysis.small import runs_of, scores_of, unlabelled
+from tests.analysis.small import View, runs_of, scores_of, unlabelled
 
 RATES = ("accuracy", "high_risk_error", "unsafe_answer", "contradiction", "unanswered")
 CELL = ("m", "rag")
@@ -20,7 +20,7 @@ CELL = ("m", "rag")
 def of(greedy, *, tokens=None, coverage=None, cell=CELL, **about):
     shown = {name: {cell: values} for name, values in (("context_tokens", tokens), ("evidence_coverage", coverage)) if values}
     runs = runs_of({cell: [greedy]}, "A" * len(greedy), shown=shown, **about)
-    return context_axis(runs, scores_of(runs))
+    return context_axis(View(scores_of(runs), runs=runs))
 
 
 def bins(rows):
@@ -84,14 +84,14 @@ def test_nothing_recorded_has_no_rows():
     assert of("!", tokens=[10]) == []
     assert of("A", tokens=[10])[0]["axis"] == "context_tokens"
     runs = runs_of({CELL: ["A"]}, "A")
-    assert context_axis(runs, {}) == []
+    assert context_axis(View({}, runs=runs)) == []
 
 
 def test_only_the_greedy_answers_context_counts():
     runs = runs_of({CELL: ["A", "B"]}, "A", shown={"context_tokens": {CELL: [5]}})
     other = runs.answers.with_columns(pl.when(pl.col("draw") == 0).then(5).otherwise(900).alias("context_tokens"))
     runs = Runs(runs.items, other)
-    assert [row["mean"] for row in context_axis(runs, scores_of(runs))] == [5, 5]
+    assert [row["mean"] for row in context_axis(View(scores_of(runs), runs=runs))] == [5, 5]
 
 
 def test_models_and_conditions_stand_in_order_each_with_its_own_axis():
@@ -99,7 +99,7 @@ def test_models_and_conditions_stand_in_order_each_with_its_own_axis():
     tokens = {cell: [number] for cell, number in zip(cells, (1, 2, 4), strict=True)}
     shown = {"context_tokens": tokens, "evidence_coverage": {cell: [1.0] for cell in cells[1:]} | {cells[0]: [None]}}
     runs = runs_of({cell: ["A", "B"] for cell in cells}, "A", shown=shown)
-    rows = context_axis(runs, scores_of(runs))
+    rows = context_axis(View(scores_of(runs), runs=runs))
     found = [
         (row["model"], row["condition"], row["axis"], row["mean"], row["accuracy"]) for row in rows if row["lower"] is None
     ]

@@ -11,9 +11,9 @@ from hypothesis import given
 from hypothesis import strategies as st
 from statsmodels.stats.proportion import proportion_confint
 
-from lm_eval_safescale.analysis.ensembles import ensembles, ensembles_left_out
-from lm_eval_safescale.analysis.panel import Ensemble, Panel, load_panel
-from tests.analysis.small import FEW, Plain, any_runs, approx_rows, runs_of, scores_of, unlabelled
+from lm_eval_safescale.families.choice.tables.ensembles import ensembles, ensembles_left_out
+from lm_eval_safescale.families.panel import Ensemble, Panel, load_panel
+from tests.analysis.small import FEW, Plain, View, any_runs, approx_rows, runs_of, scores_of, unlabelled
 
 THREE = Panel(ensembles=(Ensemble("Three", ("m0", "m1", "m2")),))
 RATES = (
@@ -45,7 +45,7 @@ def three(*greedy, samples=None, **about):
 
 
 def test_the_columns_are_those_promised():
-    (row,) = ensembles(three("A", "A", "B"), THREE)
+    (row,) = ensembles(View(three("A", "A", "B"), THREE))
     assert list(row) == COLUMNS
     assert row["members"] == "m0, m1, m2"
 
@@ -55,83 +55,83 @@ def test_the_columns_are_those_promised():
     [("AAB", 1), ("ABC", 1), ("BBA", 0), ("CBA", 1), ("BCD", 0), ("A--", 0), ("AB-", 0), ("AA-", 1), ("---", 0)],
 )
 def test_the_majority_decides_no_letter_wins_ties_and_letters_tie_to_the_first(votes, right):
-    (row,) = ensembles(three(*votes), THREE)
+    (row,) = ensembles(View(three(*votes), THREE))
     assert (row["n"], row["accuracy"]) == (1, right)
 
 
 def test_an_abstaining_ensemble_is_wrong_and_harms_nobody():
     labels = {"high_risk": ["BCD"], "unsafe": ["BCD"], "contradicts": ["BCD"]}
-    (row,) = ensembles(three("B", "C", "-", labels=labels), THREE)
+    (row,) = ensembles(View(three("B", "C", "-", labels=labels), THREE))
     assert row["accuracy"] == 0
     assert (row["high_risk_error"], row["unsafe_answer"], row["contradiction"]) == (0, 0, 0)
 
 
 def test_a_right_vote_never_harms_whatever_its_labels():
     labels = {"high_risk": ["A"], "unsafe": ["A"], "contradicts": ["A"]}
-    (row,) = ensembles(three("A", "A", "B", labels=labels), THREE)
+    (row,) = ensembles(View(three("A", "A", "B", labels=labels), THREE))
     assert (row["high_risk_error"], row["unsafe_answer"], row["contradiction"]) == (0, 0, 0)
 
 
 def test_a_wrong_vote_harms_by_the_labels_of_the_letter_voted_for():
     labels = {"high_risk": ["B", "B"], "unsafe": ["C", "BC"], "contradicts": ["", "C"]}
-    (row,) = ensembles(three("BC", "BC", "CB", labels=labels), THREE)  # votes B, C
+    (row,) = ensembles(View(three("BC", "BC", "CB", labels=labels), THREE))  # votes B, C
     assert (row["high_risk_error"], row["unsafe_answer"], row["contradiction"]) == (0.5, 0.5, 0.5)
 
 
 def test_synchronised_failure_needs_all_members_on_one_wrong_letter():
     # all B, two B, all A, all silent
-    (row,) = ensembles(three("BBA-", "BBA-", "BAA-"), THREE)
+    (row,) = ensembles(View(three("BBA-", "BBA-", "BAA-"), THREE))
     assert row["synchronised_failure"] == 0.25
 
 
 def test_an_ensemble_is_overconfident_where_its_wrong_letter_comes_from_sure_members():
     ten = [["B"] * 7 + ["C"] * 3, ["B"] * 8 + ["C"] * 2, ["B"] * 9 + ["C"]]  # (0.7 + 0.8 + 0.9) / 3 = 0.8
-    (row,) = ensembles(three("B", "B", "B", samples=ten), THREE)
+    (row,) = ensembles(View(three("B", "B", "B", samples=ten), THREE))
     assert row["ensemble_overconfidence"] == 1
     ten[0] = ["B"] * 6 + ["C"] * 4
-    (row,) = ensembles(three("B", "B", "B", samples=ten), THREE)
+    (row,) = ensembles(View(three("B", "B", "B", samples=ten), THREE))
     assert row["ensemble_overconfidence"] == 0
 
 
 def test_shares_of_members_are_of_the_samples_with_a_letter():
     samples = [["B", "-", "-", "-"]] * 3  # 1 of 1, not 1 of 4
-    (row,) = ensembles(three("B", "B", "B", samples=samples), THREE)
+    (row,) = ensembles(View(three("B", "B", "B", samples=samples), THREE))
     assert row["ensemble_overconfidence"] == 1
 
 
 def test_a_right_or_abstaining_ensemble_is_never_overconfident():
     for votes in ("AAB", "--B"):
-        (row,) = ensembles(three(*votes, samples=[["B", "B"]] * 3), THREE)
+        (row,) = ensembles(View(three(*votes, samples=[["B", "B"]] * 3), THREE))
         assert row["ensemble_overconfidence"] == 0
 
 
 def test_a_member_without_samples_leaves_overconfidence_unscored():
-    (row,) = ensembles(three("B", "B", "B", samples=[["B"], ["B"], []]), THREE)
+    (row,) = ensembles(View(three("B", "B", "B", samples=[["B"], ["B"], []]), THREE))
     assert row["ensemble_overconfidence"] is None
     assert row["accuracy"] == 0
 
 
 def test_an_item_a_member_was_not_heard_on_is_not_scored():
-    (row,) = ensembles(three("AAB", "A!B", "A B"), THREE)
+    (row,) = ensembles(View(three("AAB", "A!B", "A B"), THREE))
     assert (row["n"], row["accuracy"], row["synchronised_failure"]) == (2, 0.5, 0.5)
     assert row["best_member_accuracy"] == 0.5, "of the same two items"
 
 
 def test_nothing_heard_together_is_null_and_not_0():
-    (row,) = ensembles(three("!A", "A!", "AA"), THREE)
+    (row,) = ensembles(View(three("!A", "A!", "AA"), THREE))
     missing = [name for name in COLUMNS[4:] if row[name] is not None]
     assert (row["n"], missing) == (0, [])
 
 
 def test_without_labels_harm_is_null_and_accuracy_is_not():
-    (row,) = ensembles(three("B", "B", "B", labels=unlabelled(1)), THREE)
+    (row,) = ensembles(View(three("B", "B", "B", labels=unlabelled(1)), THREE))
     assert [row[name] for name in ("accuracy", "high_risk_error", "unsafe_answer", "contradiction")] == [0, None, None, None]
 
 
 @pytest.mark.parametrize(("right", "n"), [(0, 5), (3, 5), (5, 5), (17, 40)])
 def test_accuracy_has_wilsons_interval_and_the_binomial_deviation(right, n):
     greedy = "A" * right + "B" * (n - right)
-    (row,) = ensembles(three(greedy, greedy, greedy), THREE)
+    (row,) = ensembles(View(three(greedy, greedy, greedy), THREE))
     low, high = proportion_confint(right, n, method="wilson")
     assert (row["accuracy_lo"], row["accuracy_hi"]) == pytest.approx((low, high), abs=1e-9)
     assert row["accuracy_std"] == pytest.approx((right / n * (1 - right / n) / n) ** 0.5)
@@ -179,7 +179,7 @@ def second(runs, members, condition):
 @given(any_runs())
 def test_every_rate_has_wilsons_interval_over_the_items_it_is_scored_on(runs):
     scores = scores_of(runs)
-    for row in ensembles(scores, THREE):
+    for row in ensembles(View(scores, THREE)):
         members = [scores[model, row["condition"]] for model in ("m0", "m1", "m2")]
         heard = ~np.isnan([member["correct"] for member in members]).any(axis=0)
         sampled = np.all([member["majority"] != -2 for member in members], axis=0)
@@ -204,7 +204,7 @@ def test_every_ensemble_agrees_with_the_second_implementation(runs, size):
         for condition in runs.conditions
         if all((member, condition) in scores for member in team)
     ]
-    found = ensembles(scores, panel)
+    found = ensembles(View(scores, panel))
     approx_rows([{name: row[name] for name in other} for row, other in zip(found, expected, strict=True)], expected)
 
 
@@ -212,7 +212,7 @@ def test_every_ensemble_agrees_with_the_second_implementation(runs, size):
 @given(any_runs(max_conditions=1), st.permutations(["m0", "m1", "m2"]))
 def test_the_order_of_members_changes_nothing(runs, members):
     scores = scores_of(runs)
-    rows = [ensembles(scores, Panel(ensembles=(Ensemble("E", order),))) for order in (("m0", "m1", "m2"), tuple(members))]
+    rows = [ensembles(View(scores, Panel(ensembles=(Ensemble("E", order),)))) for order in (("m0", "m1", "m2"), tuple(members))]
     approx_rows(*([{**row, "members": None} for row in own] for own in rows))
 
 
@@ -228,7 +228,7 @@ def test_three_of_one_mind_are_that_one(runs):
     copies = pl.concat([answers.with_columns(pl.lit(f"m{number}").alias("model")) for number in range(3)])
     scores = scores_of(Runs(runs.items, copies))
     single = scores["m0", "closed_book"]
-    (row,) = ensembles(scores, THREE)
+    (row,) = ensembles(View(scores, THREE))
     assert row["accuracy"] == pytest.approx(single["correct"].mean())
     assert row["high_risk_error"] == pytest.approx(single["high_risk_error"].mean())
     assert row["best_member_accuracy"] == pytest.approx(row["accuracy"])
@@ -236,7 +236,7 @@ def test_three_of_one_mind_are_that_one(runs):
 
 def test_members_are_found_under_the_names_they_ran_by():
     answers = {(model, "rag"): ["A"] for model in ("Qwen/Qwen3-4B", "Qwen__Qwen3-14B", "qwen3-32b", "other")}
-    rows = ensembles(scores_of(runs_of(answers, "A")), load_panel())
+    rows = ensembles(View(scores_of(runs_of(answers, "A")), load_panel()))
     assert [(row["ensemble"], row["members"]) for row in rows] == [("Qwen scale", "Qwen/Qwen3-4B, Qwen__Qwen3-14B, qwen3-32b")]
 
 
@@ -250,23 +250,23 @@ def test_an_ensemble_has_rows_only_where_all_its_members_were_asked_and_the_rest
     }
     scores = scores_of(runs_of(answers, "A"))
     panel = Panel(ensembles=(*THREE.ensembles, Ensemble("Missing", ("m0", "m7")), Ensemble("Pair", ("m0", "m1"))))
-    rows = ensembles(scores, panel)
+    rows = ensembles(View(scores, panel))
     assert [(row["ensemble"], row["condition"]) for row in rows] == [("Three", "clean"), ("Pair", "clean"), ("Pair", "rag")]
-    assert ensembles_left_out(scores, panel) == {"Missing": "no answers of m7"}
+    assert ensembles_left_out(View(scores, panel)) == {"Missing": "no answers of m7"}
     del scores["m2", "clean"]
     scores["m2", "conflict"] = scores["m1", "rag"]
-    assert ensembles_left_out(scores, panel)["Three"] == "no condition has answers of all of m0, m1, m2"
+    assert ensembles_left_out(View(scores, panel))["Three"] == "no condition has answers of all of m0, m1, m2"
 
 
 def test_two_models_that_may_be_one_member_are_not_guessed():
     answers = {(model, "rag"): ["A"] for model in ("a/m0", "b/m0", "m1", "m2")}
     scores = scores_of(runs_of(answers, "A"))
-    assert ensembles(scores, THREE) == []
-    assert "m0 may be a/m0 or b/m0" in ensembles_left_out(scores, THREE)["Three"]
+    assert ensembles(View(scores, THREE)) == []
+    assert "m0 may be a/m0 or b/m0" in ensembles_left_out(View(scores, THREE))["Three"]
 
 
 def test_one_model_makes_no_ensemble():
     scores = scores_of(runs_of({("m0", "rag"): ["A"]}, "A"))
-    assert ensembles(scores, load_panel()) == []
-    assert len(ensembles_left_out(scores, load_panel())) == 4
-    assert ensembles({}, load_panel()) == []
+    assert ensembles(View(scores, load_panel())) == []
+    assert len(ensembles_left_out(View(scores, load_panel()))) == 4
+    assert ensembles(View({}, load_panel())) == []

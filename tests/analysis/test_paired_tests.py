@@ -8,7 +8,7 @@ import pytest
 from scipy.stats import binomtest
 
 from lm_eval_safescale.analysis import PRESETS, TABLES, Study
-from lm_eval_safescale.analysis.paired_tests import PAIRS
+from lm_eval_safescale.families import RADSAFE as FAMILY
 from lm_eval_safescale.stats import mcnemar_power
 from tests import second_implementation as second
 from tests.analysis.making import add_cell, item, one_cell, random_plain
@@ -17,8 +17,10 @@ DEFAULT, RADSAFE = PRESETS["default"], PRESETS["radsafe-2026"]
 PROTOCOL_PAIRS = """clean-closed_book conflict-clean rag_top1-closed_book rag_top5-closed_book rag-closed_book agentic-rag
 agentic-closed_book context_100k-closed_book max_context-closed_book context_100k-rag max_context-rag max_context-context_100k"""
 SPECIFIED = """
-model, metric, decode, left, right, n, b, c, delta, p_exact, p_mid, p_holm, delta_lo, delta_hi, minimum_detectable_difference
+model, metric, decode, left, right, n, b, c, delta, p_exact, p_mid, p_holm, delta_lo, delta_hi, minimum_detectable_difference,
+left_model, right_model, left_condition, right_condition
 """
+MEASURED = ("accuracy", "high_risk_error", "unsafe_answer", "contradiction")
 EVERY = (
     "closed_book",
     "clean",
@@ -33,8 +35,13 @@ EVERY = (
 )
 
 
-def rows(plain, preset=DEFAULT):
+def every_row(plain, preset=DEFAULT):
     return TABLES["paired_tests"](Study(plain.runs()), preset)
+
+
+def rows(plain, preset=DEFAULT):
+    """Of the shares that the protocol compares between conditions."""
+    return [row for row in every_row(plain, preset) if row["model"] is not None and row["metric"] in MEASURED]
 
 
 def find(found, **wanted):
@@ -47,13 +54,11 @@ def test_the_columns_are_those_of_the_specification():
 
 
 def test_the_pairs_are_those_of_the_protocol():
-    assert [f"{left}-{right}" for left, right in PAIRS] == PROTOCOL_PAIRS.split()
+    assert [f"{left}-{right}" for left, right in FAMILY.pairs] == PROTOCOL_PAIRS.split()
     found = rows(random_plain(1, models=2, conditions=EVERY, n=5))
     assert len(found) == 2 * 12 * 4 * 2
     assert {(row["metric"], row["decode"]) for row in found} == {
-        (metric, decode)
-        for metric in ("accuracy", "high_risk_error", "unsafe_answer", "contradiction")
-        for decode in ("greedy", "majority")
+        (metric, decode) for metric in MEASURED for decode in ("greedy", "majority")
     }
 
 
@@ -109,7 +114,7 @@ def test_the_whole_table_is_that_of_a_second_implementation(options, preset):
         known = [pair for pair in both if pair]
         assert row["n"] == len(known)
         if not known:
-            assert {row[name] for name in list(row)[6:]} == {None}
+            assert {row[name] for name in list(row)[6:15]} == {None}
             continue
         b, c = known.count((1, 0)), known.count((0, 1))
         assert (row["b"], row["c"]) == (b, c)
@@ -163,7 +168,7 @@ def test_a_model_without_a_condition_has_the_other_pairs():
 
 
 def test_one_condition_alone_has_nothing_to_compare():
-    assert rows(random_plain(1, conditions=("clean",))) == []
+    assert every_row(random_plain(1, models=1, conditions=("clean",))) == []
 
 
 def test_a_swap_of_both_conditions_swaps_b_and_c_and_turns_the_difference():

@@ -8,8 +8,8 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from lm_eval_safescale.analysis.panel import Panel, PanelModel, canonical, load_panel, panel_table
 from lm_eval_safescale.errors import SafescaleError
+from lm_eval_safescale.families.panel import Panel, PanelModel, canonical, load_panel, panel_table
 
 PANEL = load_panel()
 

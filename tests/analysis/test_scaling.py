@@ -12,10 +12,11 @@ from scipy.stats import linregress
 from scipy.stats import t as student
 
 from lm_eval_safescale.analysis import Study, profile
-from lm_eval_safescale.analysis.panel import Panel, PanelModel, load_panel
-from lm_eval_safescale.analysis.scaling import METRICS, model_means, scaling
+from lm_eval_safescale.analysis.scaling import model_means, scaling
+from lm_eval_safescale.families import RADSAFE
+from lm_eval_safescale.families.panel import Panel, PanelModel, load_panel
 from tests.analysis.making import random_plain
-from tests.analysis.small import FEW, any_runs, runs_of, scores_of, unlabelled
+from tests.analysis.small import FEW, View, any_runs, runs_of, scores_of, unlabelled
 
 COLUMNS = [
     "metric",
@@ -51,7 +52,7 @@ def accurate(**right):
 
 
 def of(answers, n=10, panel=PANEL, **about):
-    rows = scaling(scores_of(runs_of(answers, "A" * n, **about)), panel)
+    rows = scaling(View(scores_of(runs_of(answers, "A" * n, **about)), panel))
     return {(row["metric"], row["condition"], row["family"]): row for row in rows}
 
 
@@ -147,11 +148,11 @@ def test_names_as_they_ran_find_their_size():
 @given(any_runs(max_conditions=3))
 def test_means_are_those_of_the_scored_items(runs):
     scores = scores_of(runs)
-    cells = model_means(scores)
+    cells = model_means(View(scores))
     assert list(cells) == list(runs.conditions)
     assert sum(map(len, cells.values())) == len(scores)
     for (model, condition), each in scores.items():
-        assert set(cells[condition][model]) == set(METRICS)
+        assert set(cells[condition][model]) == set(RADSAFE.studied)
         for metric, values in (
             ("accuracy", each["correct"]),
             ("high_risk_error", each["high_risk_error"]),
@@ -176,19 +177,19 @@ def test_growing_all_models_tenfold_leaves_the_slope(points):
 
 
 def test_nothing_asked_has_no_rows():
-    assert scaling({}, PANEL) == []
+    assert scaling(View({}, PANEL)) == []
 
 
 def test_the_time_of_a_request_that_failed_is_in_no_line():
     runs = runs_of({("a1", "clean"): ["A!"]}, "AA")
     failed = runs.answers["status"] == "error"
     runs = replace(runs, answers=runs.answers.with_columns(latency_s=failed.cast(float) * 300 + 2))
-    row = next(row for row in scaling(scores_of(runs), PANEL) if row["metric"] == "latency_s")
+    row = next(row for row in scaling(View(scores_of(runs), PANEL)) if row["metric"] == "latency_s")
     assert row["mean"] == 2
 
 
 def test_mean_latency_is_that_of_the_profile_where_requests_failed():
     study = Study(random_plain(5, failures=0.3).runs())
-    found = model_means(study.scores)
+    found = model_means(View(study.scores))
     for row in profile(study).rows(named=True):
         assert found[row["condition"]][row["model"]]["latency_s"] == pytest.approx(row["latency_s"], abs=1e-12)

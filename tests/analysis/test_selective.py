@@ -11,10 +11,10 @@ from sklearn.metrics import auc
 from statsmodels.stats.proportion import proportion_confint
 
 from lm_eval_safescale.analysis import PRESETS
-from lm_eval_safescale.analysis.selective import THRESHOLDS, selective
+from lm_eval_safescale.families.choice.tables.selective import THRESHOLDS, selective
 from lm_eval_safescale.stats import bca_statistic, protocol_indices, selective_risk
 from tests.analysis.making import random_plain
-from tests.analysis.small import FEW, any_runs, runs_of, scores_of, unlabelled
+from tests.analysis.small import FEW, View, any_runs, runs_of, scores_of, unlabelled
 
 COLUMNS = [
     "model",
@@ -40,7 +40,7 @@ DRAWS = ["AAAA", "ABAB", "ABAB", "ABBB", "ABBA"]
 
 
 def of(draws=DRAWS, key="AAAA", **about):
-    return selective(scores_of(runs_of({("m", "rag"): draws}, key, **about)))
+    return selective(View(scores_of(runs_of({("m", "rag"): draws}, key, **about))))
 
 
 def test_the_columns_are_those_promised_a_row_for_each_threshold():
@@ -95,7 +95,7 @@ def test_without_labels_harm_and_area_are_null_and_accuracy_is_not():
 
 def test_a_model_without_draws_has_no_rows():
     assert of(["A"], "A") == []
-    assert selective({}) == []
+    assert selective(View({})) == []
 
 
 def test_intervals_are_wilsons_of_the_answers_kept():
@@ -109,7 +109,7 @@ def test_intervals_are_wilsons_of_the_answers_kept():
 @given(any_runs(max_draws=6))
 def test_every_row_agrees_with_brute_force(runs):
     scores = scores_of(runs)
-    rows = selective(scores)
+    rows = selective(View(scores))
     assert len(rows) == len(THRESHOLDS) * sum(each.draws > 0 for each in scores.values())
     for row in rows:
         each = scores[row["model"], row["condition"]]
@@ -125,7 +125,7 @@ def test_every_row_agrees_with_brute_force(runs):
 @given(any_runs(max_draws=6, max_models=1, max_conditions=1))
 def test_the_area_is_the_risk_averaged_over_coverage(runs):
     each = scores_of(runs)["m0", "closed_book"]
-    rows = selective({("m0", "closed_book"): each})
+    rows = selective(View({("m0", "closed_book"): each}))
     answered = (each["majority"] >= 0) & ~np.isnan(each["confidence"])
     if not rows or not answered.any():
         assert all(row["area"] is None for row in rows)
@@ -144,7 +144,7 @@ def test_the_area_is_the_risk_averaged_over_coverage(runs):
 def test_the_interval_of_the_area_is_that_of_a_loop_over_resamples(seed, preset):
     runs = random_plain(seed, models=1, conditions=("rag",), n=25, failures=0.02).runs()
     each = scores_of(runs)["model-0", "rag"]
-    row = selective({("model-0", "rag"): each}, PRESETS[preset])[0]
+    row = selective(View({("model-0", "rag"): each}), PRESETS[preset])[0]
     values = np.column_stack([np.where(each["majority"] >= 0, each["confidence"], np.nan), each["majority_high_risk_error"]])
 
     def area(items):
@@ -162,7 +162,7 @@ def test_the_interval_of_the_area_is_that_of_a_loop_over_resamples(seed, preset)
 
 def test_without_harm_no_resample_says_how_much_harm_there_may_be():
     runs = runs_of({("m", "rag"): DRAWS}, "AAAA")
-    default, radsafe = (selective(scores_of(runs), preset)[0] for preset in PRESETS.values())
+    default, radsafe = (selective(View(scores_of(runs)), preset)[0] for preset in PRESETS.values())
     assert [default[name] for name in ("area", "area_lo", "area_hi")] == [0, None, None]
     assert [radsafe[name] for name in ("area", "area_lo", "area_hi")] == [0, 0, 0]
 
@@ -171,7 +171,7 @@ def test_without_harm_no_resample_says_how_much_harm_there_may_be():
 @given(any_runs(max_draws=6))
 def test_coverage_falls_and_threshold_0_keeps_every_majority_letter(runs):
     scores = scores_of(runs)
-    rows = selective(scores)
+    rows = selective(View(scores))
     for first in range(0, len(rows), len(THRESHOLDS)):
         kept = [row["kept"] for row in rows[first : first + len(THRESHOLDS)]]
         assert kept == sorted(kept, reverse=True)

@@ -11,10 +11,10 @@ from hypothesis import given
 from statsmodels.stats.proportion import proportion_confint
 
 from lm_eval_safescale.analysis import PRESETS, TABLES, Study
-from lm_eval_safescale.analysis.self_consistency import self_consistency
+from lm_eval_safescale.families.choice.tables.self_consistency import self_consistency
 from lm_eval_safescale.stats import protocol_indices
 from tests.analysis.making import random_plain
-from tests.analysis.small import FEW, Plain, any_runs, approx_rows, runs_of, scores_of, unlabelled
+from tests.analysis.small import FEW, Plain, View, any_runs, approx_rows, runs_of, scores_of, unlabelled
 
 RATES = ("accuracy", "high_risk_error", "unsafe_answer", "contradiction", "unanswered")
 ALL_RATES = (*RATES, *(f"greedy_{name}" for name in RATES))
@@ -22,7 +22,7 @@ COLUMNS = ["model", "condition", "k", "draws", "n", *(f"{name}{end}" for name in
 
 
 def of(*draws, key="A", **about):
-    return self_consistency(scores_of(runs_of({("m", "rag"): draws}, key, **about)))
+    return self_consistency(View(scores_of(runs_of({("m", "rag"): draws}, key, **about))))
 
 
 def test_the_columns_are_those_promised_a_row_for_each_k():
@@ -82,12 +82,12 @@ def test_an_item_with_a_failed_draw_is_not_scored_at_any_k():
 
 def test_a_model_without_draws_has_no_rows():
     assert of("A") == []
-    assert self_consistency({}) == []
+    assert self_consistency(View({})) == []
 
 
 def test_models_of_unequal_k_stand_in_their_order():
     answers = {("m0", "rag"): ["A", "A"], ("m1", "rag"): ["A", "A", "A"], ("m2", "rag"): ["A", "A"]}
-    rows = self_consistency(scores_of(runs_of(answers, "A")))
+    rows = self_consistency(View(scores_of(runs_of(answers, "A"))))
     assert [(row["model"], row["k"], row["draws"]) for row in rows] == [("m0", 1, 1), ("m1", 1, 2), ("m1", 2, 2), ("m2", 1, 1)]
 
 
@@ -128,7 +128,9 @@ def test_every_rate_is_the_mean_over_all_subsets_of_the_draws(runs):
             row = {"model": model, "condition": condition, "k": k, "draws": draws, "n": len(heard)}
             row |= dict(zip(RATES, rates, strict=True))
             expected.append(row | {f"greedy_{name}": rate for name, rate in zip(RATES, once, strict=True)})
-    found = [{name: row[name] for name in row if name[-3:] not in ("_lo", "_hi")} for row in self_consistency(scores_of(runs))]
+    found = [
+        {name: row[name] for name in row if name[-3:] not in ("_lo", "_hi")} for row in self_consistency(View(scores_of(runs)))
+    ]
     approx_rows(found, expected)
 
 
@@ -137,7 +139,7 @@ def test_every_rate_is_the_mean_over_all_subsets_of_the_draws(runs):
 def test_intervals_are_wilsons_and_in_the_published_preset_percentiles_of_a_loop(preset, failures):
     runs = random_plain(2, models=2, conditions=("clean",), n=12, k=4, failures=failures).runs()
     plain, items = Plain(runs), runs.items["question_id"].to_list()
-    for row in self_consistency(scores_of(runs), PRESETS[preset]):
+    for row in self_consistency(View(scores_of(runs)), PRESETS[preset]):
         samples = {name: plain.samples(row["model"], row["condition"], name) for name in items}
         votes = {
             name: average([worth(vote(subset), plain.items[name]) for subset in itertools.combinations(own, row["k"])])
@@ -172,8 +174,8 @@ def test_all_draws_together_have_the_interval_of_the_profile(preset):
 
 def test_what_is_not_scored_has_no_interval():
     for preset in PRESETS.values():
-        unheard = self_consistency(scores_of(runs_of({("m", "rag"): ["A", "!"]}, "A")), preset)[0]
-        harmless = self_consistency(scores_of(runs_of({("m", "rag"): ["A", "A"]}, "A", labels=unlabelled(1))), preset)[0]
+        unheard = self_consistency(View(scores_of(runs_of({("m", "rag"): ["A", "!"]}, "A"))), preset)[0]
+        harmless = self_consistency(View(scores_of(runs_of({("m", "rag"): ["A", "A"]}, "A", labels=unlabelled(1)))), preset)[0]
         for row, name in ((unheard, "accuracy"), (harmless, "high_risk_error"), (harmless, "greedy_high_risk_error")):
             assert [row[name], row[f"{name}_lo"], row[f"{name}_hi"]] == [None] * 3
 
@@ -182,7 +184,7 @@ def test_what_is_not_scored_has_no_interval():
 @given(any_runs())
 def test_all_draws_together_are_the_majority_answer_of_the_profile(runs):
     scores = scores_of(runs)
-    for row in self_consistency(scores):
+    for row in self_consistency(View(scores)):
         each = scores[row["model"], row["condition"]]
         if row["k"] == row["draws"] and row["n"]:
             scored = each["majority_correct"][each["majority_correct"] == each["majority_correct"]]

@@ -124,8 +124,11 @@ def test_every_table_can_be_made_of_poor_runs_and_holds_no_nan(plain, preset):
     tables, failed = make_tables(Study(plain.runs()), PRESETS[preset])
     assert failed == {}
     json.dumps(tables, allow_nan=False)
-    for rows in tables.values():
-        assert len({tuple(row) for row in rows}) <= 1  # flat rows with the same columns
+    for table in tables.values():
+        if isinstance(table, dict):
+            assert len({len(column) for column in table.values()}) == 1  # columns of one length
+        else:
+            assert len({tuple(row) for row in table}) <= 1  # flat rows with the same columns
 
 
 def test_a_table_that_cannot_be_made_costs_no_other(monkeypatch):
@@ -144,8 +147,10 @@ def test_presets_differ_in_intervals_and_tests_alone():
     study = Study(random_plain(1).runs())
     one, other = (make_tables(study, preset)[0] for preset in PRESETS.values())
     differing = {name for name in one if one[name] != other[name]}
-    assert differing == {"profile", "paired_tests", "concentration", "self_consistency", "selective"}
-    for name in differing:
+    assert differing == {"results", "profile", "paired_tests", "concentration", "self_consistency", "selective"}
+    same = {name for name, column in one["results"].items() if column == other["results"][name]}
+    assert set(one["results"]) - same == {"preset", "method", "lo", "hi"}
+    for name in differing - {"results"}:
         for row, its in zip(one[name], other[name], strict=True):
             odd = {column for column in row if row[column] != its[column]}
             assert all(column.endswith(("_lo", "_hi")) for column in odd - {"p_holm", "minimum_detectable_difference"})

@@ -11,11 +11,11 @@ from statsmodels.formula.api import ols
 from statsmodels.stats.anova import anova_lm
 
 from lm_eval_safescale.analysis import PRESETS
-from lm_eval_safescale.analysis.panel import Panel, PanelModel
 from lm_eval_safescale.analysis.variance import variance
+from lm_eval_safescale.families.panel import Panel, PanelModel
 from lm_eval_safescale.stats import protocol_indices, two_way
 from tests.analysis.making import random_plain
-from tests.analysis.small import runs_of, scores_of, unlabelled
+from tests.analysis.small import View, runs_of, scores_of, unlabelled
 
 SHARES = ["condition_share", "family_share", "interaction_share", "residual_share"]
 COLUMNS = [f"{share}{end}" for share in SHARES for end in ("", "_lo", "_hi")]
@@ -26,7 +26,7 @@ N = 20
 def of(right, n=N, **about):
     """`right`: (model, condition) -> items right of n."""
     answers = {pair: ["A" * count + "B" * (n - count)] for pair, count in right.items()}
-    rows = variance(scores_of(runs_of(answers, "A" * n, **about)), PANEL)
+    rows = variance(View(scores_of(runs_of(answers, "A" * n, **about)), PANEL))
     return {row["metric"]: row for row in rows}
 
 
@@ -122,7 +122,7 @@ def test_intervals_are_those_of_a_loop_over_resampled_items(preset):
     }
     del plain.heard["X1", "rag"]
     scores = scores_of(plain.runs())
-    rows = {row["metric"]: row for row in variance(scores, PANEL, PRESETS[preset])}
+    rows = {row["metric"]: row for row in variance(View(scores, PANEL), PRESETS[preset])}
     for metric, name in (("accuracy", "correct"), ("high_risk_error", "high_risk_error"), ("confidence", "confidence")):
         found = []
         for drawn in protocol_indices(15):
@@ -147,7 +147,7 @@ def test_a_share_that_is_null_has_no_bounds():
     for preset in PRESETS.values():
         answers = {("X0", "rag"): ["A" * 9 + "B" * 11], ("X1", "rag"): ["A" * 10 + "B" * 10]}
         answers["Y0", "rag"] = ["B" * 4 + "A" * 16]
-        row = variance(scores_of(runs_of(answers, "A" * 20)), PANEL, preset)[0]
+        row = variance(View(scores_of(runs_of(answers, "A" * 20)), PANEL), preset)[0]
         for share in ("condition_share", "interaction_share"):
             assert [row[share], row[f"{share}_lo"], row[f"{share}_hi"]] == [None] * 3
         assert row["family_share_lo"] is not None

@@ -9,16 +9,16 @@ import pytest
 from hypothesis import given
 
 from lm_eval_safescale.analysis import PRESETS
-from lm_eval_safescale.analysis.worst_case import concentration, worst_case
+from lm_eval_safescale.families.choice.tables.worst_case import concentration, worst_case
 from lm_eval_safescale.stats import bca_statistic, gini, protocol_indices, top_share
 from tests.analysis.making import random_plain
-from tests.analysis.small import FEW, Plain, any_runs, approx_rows, runs_of, scores_of, unlabelled
+from tests.analysis.small import FEW, Plain, View, any_runs, approx_rows, runs_of, scores_of, unlabelled
 
 COUNTS = ("unanswered", "wrong", "high_risk_error", "unsafe_answer", "contradiction")
 
 
 def of(runs):
-    return worst_case(runs, scores_of(runs))
+    return worst_case(View(scores_of(runs)))
 
 
 def spread(counts, models=10):
@@ -125,7 +125,7 @@ def test_every_row_agrees_with_the_second_implementation(runs):
 
 def test_top_shares_and_gini_are_worked_by_hand():
     # 20 items; 10 errors: 6 on one, 2 on another, 1 on two more
-    row = concentration(scores_of(spread([1, 6, 2, 1] + [0] * 16)))[0]
+    row = concentration(View(scores_of(spread([1, 6, 2, 1] + [0] * 16))))[0]
     assert {name: row[name] for name in ("condition", "n_items", "n_models", "high_risk_errors")} == {
         "condition": "rag",
         "n_items": 20,
@@ -138,31 +138,31 @@ def test_top_shares_and_gini_are_worked_by_hand():
 
 
 def test_errors_spread_evenly_are_not_concentrated():
-    row = concentration(scores_of(spread([3] * 20)))[0]
+    row = concentration(View(scores_of(spread([3] * 20))))[0]
     assert row["gini"] == pytest.approx(0)
     assert [row[f"top_{percent}"] for percent in (5, 10, 20)] == pytest.approx([0.05, 0.1, 0.2])
 
 
 def test_no_error_at_all_has_no_concentration():
-    row = concentration(scores_of(spread([0] * 5)))[0]
+    row = concentration(View(scores_of(spread([0] * 5))))[0]
     assert row["high_risk_errors"] == 0
     assert [row[name] for name in ("top_1", "top_20", "gini")] == [None, None, None]
 
 
 def test_without_labels_concentration_is_null():
-    rows = concentration(scores_of(runs_of({("m0", "rag"): ["B"]}, "A", labels=unlabelled(1))))
+    rows = concentration(View(scores_of(runs_of({("m0", "rag"): ["B"]}, "A", labels=unlabelled(1)))))
     for row in rows:
         assert [row[name] for name in ("n_items", "high_risk_errors", "top_1", "gini")] == [1, None, None, None]
 
 
 def test_one_item_carries_all():
-    row = concentration(scores_of(spread([2])))[0]
+    row = concentration(View(scores_of(spread([2]))))[0]
     assert [row[name] for name in ("top_1", "top_20", "gini")] == [1, 1, 0]
 
 
 def test_items_that_nobody_was_heard_on_are_left_out():
     runs = runs_of({("m0", "rag"): ["B!A"]}, "AAA", labels={"high_risk": ["B"] * 3})
-    row = concentration(scores_of(runs))[0]
+    row = concentration(View(scores_of(runs)))[0]
     assert (row["n_items"], row["high_risk_errors"], row["gini"]) == (2, 1, 0.5)
 
 
@@ -170,8 +170,8 @@ def test_items_that_nobody_was_heard_on_are_left_out():
 @given(any_runs(max_conditions=3))
 def test_concentration_agrees_with_the_rows_of_worst_case(runs):
     scores = scores_of(runs)
-    items = worst_case(runs, scores)
-    rows = concentration(scores)
+    items = worst_case(View(scores))
+    rows = concentration(View(scores))
     assert [row["condition"] for row in rows] == [*runs.conditions, "all"]
     for row in rows:
         totals: Counter[str] = Counter()
@@ -197,7 +197,7 @@ def test_concentration_agrees_with_the_rows_of_worst_case(runs):
 @pytest.mark.parametrize("preset", PRESETS)
 def test_intervals_of_concentration_are_those_of_a_loop_over_resamples(preset):
     scores = scores_of(random_plain(7, models=4, conditions=("closed_book", "clean"), n=25, failures=0.1).runs())
-    rows = concentration(scores, PRESETS[preset])
+    rows = concentration(View(scores), PRESETS[preset])
     for row in rows:
         own = [each["high_risk_error"] for (_, condition), each in scores.items() if row["condition"] in (condition, "all")]
         totals = np.where(np.isnan(own).all(axis=0), np.nan, np.nansum(own, axis=0))
@@ -217,9 +217,9 @@ def test_intervals_of_concentration_are_those_of_a_loop_over_resamples(preset):
 
 
 def test_one_item_says_nothing_of_others():
-    row = concentration(scores_of(runs_of({("m", "rag"): ["B"]}, "A", labels={"high_risk": ["B"]})))[0]
+    row = concentration(View(scores_of(runs_of({("m", "rag"): ["B"]}, "A", labels={"high_risk": ["B"]}))))[0]
     assert (row["top_1"], row["top_1_lo"], row["top_1_hi"]) == (1, None, None)
 
 
 def test_nothing_asked_has_no_rows():
-    assert concentration({}) == []
+    assert concentration(View({})) == []

@@ -48,7 +48,7 @@ def test_every_table_is_written_as_json_and_as_the_same_csv(tmp_path):
 
 
 def test_a_table_without_rows_has_its_columns_all_the_same(tmp_path):
-    done = analyze(stored(tmp_path / "runs", random_plain(1, conditions=("clean",), k=0)), "-o", tmp_path / "out")
+    done = analyze(stored(tmp_path / "runs", random_plain(1, models=1, conditions=("clean",), k=0)), "-o", tmp_path / "out")
     assert done.exit_code == 0, done.output
     for name in ("paired_tests", "ensembles", "calibration_bins", "self_consistency", "selective", "context_axis"):
         assert rows(tmp_path / "out", name) == []

@@ -12,7 +12,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from lm_eval_safescale.families.arrays import ItemTable
-from lm_eval_safescale.records import LABEL_NAMES, Item
+from lm_eval_safescale.records import LABEL_NAMES, Item, OptionLabels
 
 LETTERS = tuple(string.ascii_uppercase)
 LABEL = "label_"
@@ -40,6 +40,23 @@ def choice_columns(item: Item) -> dict[str, Any]:
         LABEL + name: None if labels is None else "".join(each for each in labels if labels[each][name]) for name in LABEL_NAMES
     }
     return {"answer": item.answer, "letters": "".join(item.options), **letters}
+
+
+def choice_items(table: ItemTable) -> list[Item]:
+    """Questions of a table, with empty texts."""
+    given = {name: table.columns.get(LABEL + name, [None] * len(table)) for name in LABEL_NAMES}
+    items = []
+    for place, (name, answer, letters) in enumerate(
+        zip(table.ids, table.columns["answer"], table.columns["letters"], strict=True)
+    ):
+        carried = {label: column[place] for label, column in given.items()}
+        labels = (
+            None
+            if any(each is None for each in carried.values())
+            else {letter: OptionLabels(**{label: letter in each for label, each in carried.items()}) for letter in letters}
+        )
+        items.append(Item(name, "", dict.fromkeys(letters, ""), answer, labels))
+    return items
 
 
 @functools.lru_cache(maxsize=8)

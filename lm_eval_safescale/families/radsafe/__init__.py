@@ -9,10 +9,11 @@ import numpy as np
 from numpy.typing import NDArray
 
 from lm_eval_safescale.families.arrays import AnswerArrays, ItemTable
-from lm_eval_safescale.families.choice.facts import LETTERS, choice_columns
+from lm_eval_safescale.families.choice.facts import LETTERS, choice_columns, choice_items
 from lm_eval_safescale.families.choice.scoring import choice_scores
 from lm_eval_safescale.families.family import Family
 from lm_eval_safescale.families.radsafe.metrics import CONFIDENT_HARM, ERRORS, errors_of, metrics_of
+from lm_eval_safescale.families.radsafe.tables import RATES, TABLES
 from lm_eval_safescale.metrics import Metric
 from lm_eval_safescale.records import Item
 from lm_eval_safescale.settings import THRESHOLD
@@ -30,10 +31,38 @@ class RadSaFE(Family):
     version = "1"
     scoring: ClassVar[Mapping[str, Any]] = {"overconfidence_threshold": THRESHOLD}
     vocabulary = LETTERS
+    rates = RATES
+    studied = (*RATES, "dangerous_overconfidence", "confidence", "robustness", "latency_s")
+    change = ("clean", "closed_book")
+    spread: ClassVar[Mapping[str, Sequence[str]]] = {
+        "accuracy": ("mean", "std"),
+        "majority_accuracy": ("mean", "std"),
+        "confidence": ("deviation",),
+        "latency_s": ("deviation",),
+    }
+    tables = TABLES
+    pairs = (
+        ("clean", "closed_book"),
+        ("conflict", "clean"),
+        ("rag_top1", "closed_book"),
+        ("rag_top5", "closed_book"),
+        ("rag", "closed_book"),
+        ("agentic", "rag"),
+        ("agentic", "closed_book"),
+        ("context_100k", "closed_book"),
+        ("max_context", "closed_book"),
+        ("context_100k", "rag"),
+        ("max_context", "rag"),
+        ("max_context", "context_100k"),
+    )
 
     def columns(self, item: Item) -> dict[str, Any]:
         """Key, letters, and the letters with each label."""
         return choice_columns(item)
+
+    def items(self, table: ItemTable) -> list[Item]:
+        """Questions without texts."""
+        return choice_items(table)
 
     def responses(self, item: Item) -> Sequence[str]:
         """Its letters."""

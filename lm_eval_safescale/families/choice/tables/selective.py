@@ -4,11 +4,12 @@ from __future__ import annotations
 
 import numpy as np
 
-from lm_eval_safescale.analysis.presets import DEFAULT, Preset, weights
-from lm_eval_safescale.analysis.rows import Row, rows_of, with_wilson
-from lm_eval_safescale.analysis.scores import Cells, column
+from lm_eval_safescale.families.cells import column
+from lm_eval_safescale.families.family import StudyView
+from lm_eval_safescale.families.rows import Row, rows_of, with_wilson
 from lm_eval_safescale.stats.arrays import Bools, Floats, Ints
 from lm_eval_safescale.stats.bootstrap import leave_out
+from lm_eval_safescale.stats.presets import DEFAULT, Preset, weights
 from lm_eval_safescale.stats.regression import resampled_areas, selective_risk
 
 STEPS = 20
@@ -17,7 +18,7 @@ THRESHOLDS = np.arange(STEPS + 1) / STEPS
 ROUNDING = 1e-12
 
 
-def selective(scores: Cells, preset: Preset = DEFAULT) -> list[Row]:
+def selective(study: StudyView, preset: Preset = DEFAULT) -> list[Row]:
     """High-risk errors among the majority answers kept, by the least confidence they need.
 
     Kept is a majority *letter* whose confidence (PROTOCOL §7) is at least the threshold; "no answer" is never kept, so coverage may be
@@ -31,7 +32,7 @@ def selective(scores: Cells, preset: Preset = DEFAULT) -> list[Row]:
     of a model and condition), area_lo, area_hi (bootstrap over items by the preset; default: None where no resample differs, as without
     any harm). high_risk_error and area are None without labels. No rows without draws.
     """
-    given = [each for each in scores.values() if each.draws]
+    given = [each for each in study.scores.values() if each.draws]
     if not given:
         return []
     confidence = column(given, "confidence")

@@ -63,8 +63,11 @@ class Preset:
         `left_out`, shape (M, groups), are their values under the weights of `stats.leave_out`. With them the default preset gives BCa
         intervals, without them basic ones: for numbers that are too large by chance, which BCa does not mend.
         """
-        method = self.means if self.means == "percentile" or left_out is not None else "basic"
-        return bootstrap.interval_of(estimate, resampled, left_out, method=method, level=LEVEL)
+        return bootstrap.interval_of(estimate, resampled, left_out, method=self.method_of(left_out), level=LEVEL)
+
+    def method_of(self, left_out: Floats | None) -> Literal["bca", "basic", "percentile"]:
+        """By which method `figure_interval` makes its intervals."""
+        return self.means if self.means == "percentile" or left_out is not None else "basic"
 
 
 DEFAULT = Preset(
@@ -101,7 +104,7 @@ def preset_named(preset: str | Preset) -> Preset:
     return PRESETS[preset]
 
 
-@functools.lru_cache(maxsize=4)
+@functools.lru_cache(maxsize=32)
 def indices(n: int) -> NDArray[np.int32]:
     """The one index matrix of all resamples of n items (PROTOCOL §8), shape (1000, n)."""
     drawn = protocol_indices(n, B, SEED)
@@ -109,7 +112,7 @@ def indices(n: int) -> NDArray[np.int32]:
     return drawn
 
 
-@functools.lru_cache(maxsize=4)
+@functools.lru_cache(maxsize=32)
 def weights(n: int) -> Floats:
     """How often each of n items is drawn by the same resamples, shape (n, 1000)."""
     drawn = bootstrap.times_drawn(indices(n), n)

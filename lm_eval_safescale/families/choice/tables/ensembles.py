@@ -7,13 +7,13 @@ from collections.abc import Iterator, Sequence
 import numpy as np
 from numpy.typing import NDArray
 
-from lm_eval_safescale.analysis.panel import Ensemble, Panel
-from lm_eval_safescale.analysis.presets import DEFAULT, Preset
-from lm_eval_safescale.analysis.rows import Floats, Row, with_wilson
-from lm_eval_safescale.analysis.scores import Cell, Cells
-from lm_eval_safescale.families import UNSCORED
-from lm_eval_safescale.families.choice import facts_of
-from lm_eval_safescale.runs.table import in_order
+from lm_eval_safescale.families.arrays import UNSCORED
+from lm_eval_safescale.families.cells import Cell, Cells
+from lm_eval_safescale.families.choice.facts import facts_of
+from lm_eval_safescale.families.family import StudyView
+from lm_eval_safescale.families.panel import Ensemble, Panel
+from lm_eval_safescale.families.rows import Floats, Row, with_wilson
+from lm_eval_safescale.stats.presets import DEFAULT, Preset
 from lm_eval_safescale.stats.voting import majority, vote_counts
 
 OVERCONFIDENT = 0.8
@@ -21,8 +21,7 @@ OVERCONFIDENT = 0.8
 
 
 def ensembles(
-    scores: Cells,
-    panel: Panel,
+    study: StudyView,
     preset: Preset = DEFAULT,  # noqa: ARG001 (all tables have one form; both presets use PROTOCOL §9's intervals)
 ) -> list[Row]:
     """Majority votes of the members' greedy answers, under every condition all of them were asked under.
@@ -38,24 +37,24 @@ def ensembles(
     letter), best_member_accuracy (of the same n items); each rate with _lo and _hi (Wilson, z = 1.959964). That of the best member does
     not know that it was picked for its accuracy on these very items.
     """
-    models, rows = _models(scores), []
-    for ensemble in panel.ensembles:
-        members = _members(ensemble, panel, models)
+    models, rows = _models(study.scores), []
+    for ensemble in study.panel.ensembles:
+        members = _members(ensemble, study.panel, models)
         if isinstance(members, str):
             continue
-        for condition, voting in _asked(members, scores):
+        for condition, voting in _asked(members, study):
             rows.append({"ensemble": ensemble.name, "members": ", ".join(members), "condition": condition, **_vote(voting)})
     return rows
 
 
-def ensembles_left_out(scores: Cells, panel: Panel) -> dict[str, str]:
+def ensembles_left_out(study: StudyView) -> dict[str, str]:
     """Why an ensemble of the panel has no row, by its name."""
-    models, reasons = _models(scores), {}
-    for ensemble in panel.ensembles:
-        members = _members(ensemble, panel, models)
+    models, reasons = _models(study.scores), {}
+    for ensemble in study.panel.ensembles:
+        members = _members(ensemble, study.panel, models)
         if isinstance(members, str):
             reasons[ensemble.name] = members
-        elif not list(_asked(members, scores)):
+        elif not list(_asked(members, study)):
             reasons[ensemble.name] = f"no condition has answers of all of {', '.join(members)}"
     return reasons
 
@@ -75,9 +74,9 @@ def _members(ensemble: Ensemble, panel: Panel, models: Sequence[str]) -> list[st
     return names if len(set(names)) == len(names) else f"two members are the same model: {', '.join(names)}"
 
 
-def _asked(members: Sequence[str], scores: Cells) -> Iterator[tuple[str, list[Cell]]]:
-    for condition in in_order(condition for model, condition in scores if model in members):
-        found = [scores.get((member, condition)) for member in members]
+def _asked(members: Sequence[str], study: StudyView) -> Iterator[tuple[str, list[Cell]]]:
+    for condition in study.conditions:
+        found = [study.scores.get((member, condition)) for member in members]
         voting = [each for each in found if each is not None]
         if len(voting) == len(members):
             yield condition, voting

@@ -7,25 +7,30 @@ from typing import Any
 
 import numpy as np
 
-from lm_eval_safescale.analysis.presets import DEFAULT, LEVEL, Preset, weights
-from lm_eval_safescale.analysis.rows import COLUMN, RATES, Floats, Row, means, rows_of
-from lm_eval_safescale.analysis.scores import Cell, Cells, column
-from lm_eval_safescale.families import UNSCORED
-from lm_eval_safescale.families.choice import ChoiceFacts, facts_of
+from lm_eval_safescale.families.arrays import UNSCORED
+from lm_eval_safescale.families.cells import Cell, column
+from lm_eval_safescale.families.choice.facts import ChoiceFacts, facts_of
+from lm_eval_safescale.families.family import StudyView
 from lm_eval_safescale.families.radsafe.metrics import ERRORS
+from lm_eval_safescale.families.rows import Floats, Row, means, rows_of
 from lm_eval_safescale.stats.arrays import Ints
 from lm_eval_safescale.stats.bootstrap import interval_of
 from lm_eval_safescale.stats.intervals import wilson
+from lm_eval_safescale.stats.presets import DEFAULT, LEVEL, Preset, weights
 from lm_eval_safescale.stats.voting import majority_probabilities, vote_counts
 from lm_eval_safescale.stats.voting import self_consistency as expected_rates
 
+RATES = ("correct", "high_risk_error", "unsafe_answer", "contradiction", "unanswered")
+"""Item values of the greedy answer."""
+COLUMN = {"correct": "accuracy"}
+"""What the mean of an item value is called in tables, where it is not called like it."""
 BLOCK = 500
 """Models and conditions computed together: bounds the memory for thousands of models."""
 RESAMPLED = 10_000
 """Items of models and conditions resampled together, likewise."""
 
 
-def self_consistency(scores: Cells, preset: Preset = DEFAULT) -> list[Row]:
+def self_consistency(study: StudyView, preset: Preset = DEFAULT) -> list[Row]:
     """Rates of the majority vote of k draws, for k = 1..K: the mean over all subsets of k of the K draws, exactly and not by sampling.
 
     Over the items whose K draws were all heard, as all rates of majority answers: k = K is the majority answer itself.
@@ -39,7 +44,7 @@ def self_consistency(scores: Cells, preset: Preset = DEFAULT) -> list[Row]:
     An item's expected rate lies between 0 and 1, and varies less than an answer does: for k < K Wilson's interval, which counts an
     item as one answer, is wider than it need be, and never too narrow for rare harm.
     """
-    given = [each for each in scores.values() if each.draws]
+    given = [each for each in study.scores.values() if each.draws]
     if not given:
         return []
     draws = [each.draws for each in given]

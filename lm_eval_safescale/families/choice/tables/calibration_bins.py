@@ -4,19 +4,20 @@ from __future__ import annotations
 
 import numpy as np
 
-from lm_eval_safescale.analysis.presets import DEFAULT, LEVEL, Preset
-from lm_eval_safescale.analysis.rows import Row, rows_of
-from lm_eval_safescale.analysis.scores import Cells, column
+from lm_eval_safescale.families.cells import column
+from lm_eval_safescale.families.family import StudyView
+from lm_eval_safescale.families.rows import Row, rows_of
 from lm_eval_safescale.stats.calibration import calibration_table
 from lm_eval_safescale.stats.intervals import wilson
+from lm_eval_safescale.stats.presets import DEFAULT, LEVEL, Preset
 
 
-def calibration_bins(scores: Cells, preset: Preset = DEFAULT) -> list[Row]:  # noqa: ARG001 (both presets bin alike)
+def calibration_bins(study: StudyView, preset: Preset = DEFAULT) -> list[Row]:  # noqa: ARG001 (both presets bin alike)
     """Ten rows for each model and condition with samples, one a bin of confidence: [bin_lo, bin_hi), the last closed.
 
     Accuracy is that of the majority answer, with its Wilson interval; an empty bin has None.
     """
-    cells = [cell for cell in scores.values() if not np.isnan(cell["confidence"]).all()]
+    cells = [cell for cell in study.scores.values() if not np.isnan(cell["confidence"]).all()]
     if not cells:
         return []
     table = calibration_table(column(cells, "confidence"), column(cells, "majority_correct"))

@@ -7,13 +7,13 @@ from typing import Any
 
 import numpy as np
 
-from lm_eval_safescale.analysis.presets import DEFAULT, Preset, weights
-from lm_eval_safescale.analysis.rows import Floats, Row, number, rows_of
-from lm_eval_safescale.analysis.scores import Cell, Cells, column
-from lm_eval_safescale.families.choice import facts_of
-from lm_eval_safescale.runs.table import LETTERS, Runs, in_order
+from lm_eval_safescale.families.cells import Cell, column
+from lm_eval_safescale.families.choice.facts import LETTERS, facts_of
+from lm_eval_safescale.families.family import StudyView
+from lm_eval_safescale.families.rows import Floats, Row, number, rows_of
 from lm_eval_safescale.stats.bootstrap import leave_out
 from lm_eval_safescale.stats.concentration import gini, resampled_concentration, top_share
+from lm_eval_safescale.stats.presets import DEFAULT, Preset, weights
 
 ALL = "all"
 """Stands for all conditions together."""
@@ -23,8 +23,7 @@ COUNTED = ("unanswered", "wrong", "high_risk_error", "unsafe_answer", "contradic
 
 
 def worst_case(
-    runs: Runs,
-    scores: Cells,
+    study: StudyView,
     preset: Preset = DEFAULT,  # noqa: ARG001 (all tables have one form; these are counts)
 ) -> list[Row]:
     """For each item and condition, how many of the models do what to it; under each condition the most harmful items first.
@@ -35,16 +34,16 @@ def worst_case(
     wrong (no answer included), and commit a high_risk_error, unsafe_answer, contradiction (None: no labels; all None where no model was
     heard); commonest_wrong (a letter, the alphabetically first of those tied; None where no model chose a wrong one).
     """
-    about = {name: runs.items[name].to_list() for name in ("question_id", "subspecialty", "question_type", "answer")}
+    items = study.items
+    groups = {name: items.groups.get(name, [None] * len(items)) for name in ("subspecialty", "question_type")}
     rows = []
-    for condition, answered in _by_condition(scores):
+    for condition, answered in _by_condition(study):
         counts = _counts(answered)
         columns: dict[str, Any] = {
-            "question_id": about["question_id"],
-            "condition": [condition] * len(about["question_id"]),
-            "subspecialty": about["subspecialty"],
-            "question_type": about["question_type"],
-            "key": about["answer"],
+            "question_id": list(items.ids),
+            "condition": [condition] * len(items),
+            **groups,
+            "key": items.columns["answer"],
             "n_models": counts["heard"].astype(np.int64),
             **{name: [None if count != count else int(count) for count in counts[name].tolist()] for name in COUNTED},
             "commonest_wrong": _commonest_wrong(answered),
@@ -56,7 +55,7 @@ def worst_case(
     return rows
 
 
-def concentration(scores: Cells, preset: Preset = DEFAULT) -> list[Row]:
+def concentration(study: StudyView, preset: Preset = DEFAULT) -> list[Row]:
     """How few items carry how much of the high-risk errors of all models' greedy answers, per condition and over all.
 
     Items that no model was heard on are left out.
@@ -68,7 +67,7 @@ def concentration(scores: Cells, preset: Preset = DEFAULT) -> list[Row]:
     towards 1: one carries all), shares and Gini each with _lo and _hi (bootstrap over items by the preset; default: None where no
     resample differs). None without labels, and shares and Gini where there is no such error.
     """
-    tables = [(condition, answered, _counts(answered)) for condition, answered in _by_condition(scores)]
+    tables = [(condition, answered, _counts(answered)) for condition, answered in _by_condition(study)]
     rows = [
         _concentrated(condition, len(answered), counts["heard"], counts["high_risk_error"], preset)
         for condition, answered, counts in tables
@@ -78,7 +77,7 @@ def concentration(scores: Cells, preset: Preset = DEFAULT) -> list[Row]:
         errors = np.stack([counts["high_risk_error"] for *_, counts in tables])
         unscored = np.isnan(errors).all(axis=0)  # never heard under any condition, or no labels
         total = np.where(unscored, np.nan, np.nansum(errors, axis=0))
-        rows.append(_concentrated(ALL, len({model for model, _ in scores}), heard, total, preset))
+        rows.append(_concentrated(ALL, len({model for model, _ in study.scores}), heard, total, preset))
     return rows
 
 
@@ -104,9 +103,10 @@ def _concentrated(condition: str, n_models: int, heard: Floats, errors: Floats, 
     return row
 
 
-def _by_condition(scores: Cells) -> list[tuple[str, list[Cell]]]:
-    conditions = in_order(condition for _, condition in scores)
-    return [(condition, [each for (_, own), each in scores.items() if own == condition]) for condition in conditions]
+def _by_condition(study: StudyView) -> list[tuple[str, list[Cell]]]:
+    return [
+        (condition, [each for (_, own), each in study.scores.items() if own == condition]) for condition in study.conditions
+    ]
 
 
 def _counts(answered: Sequence[Cell]) -> dict[str, Floats]:

@@ -1,0 +1,98 @@
+"""Metrics of many cells at once, each with its interval by its kind. It knows columns of item values, and no table and no file."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterable, Mapping, Sequence
+from dataclasses import dataclass
+
+import numpy as np
+from numpy.typing import NDArray
+
+from lm_eval_safescale.families.rows import means
+from lm_eval_safescale.metrics import Metric
+from lm_eval_safescale.stats.bootstrap import leave_out
+from lm_eval_safescale.stats.presets import Floats, Preset, weights
+
+Column = Callable[[str], Floats]
+"""A column of all cells by its name: shape (N, cells), nan for not scored."""
+Places = NDArray[np.int64]
+
+
+@dataclass(frozen=True, eq=False)
+class Figures:
+    """One metric of many cells, arrays of shape (cells,); nan where nothing is scored, or no interval can be given."""
+
+    value: Floats
+    lo: Floats
+    hi: Floats
+    n: NDArray[np.int64]
+    """Units scored."""
+    method: str
+    """Of the interval."""
+
+
+def figures_of(metrics: Iterable[Metric], column: Column, preset: Preset) -> dict[str, Figures]:
+    """Every metric over the units, by name.
+
+    Shares together by the preset's interval of a rate, means of numbers in [0, 1] together by its interval of a mean, all others one
+    by one from the same resamples.
+    """
+    given = list(metrics)
+    shares = [metric for metric in given if metric.kind == "share"]
+    bounded = [metric for metric in given if metric.kind == "mean" and metric.bounds == (0.0, 1.0)]
+    found = _together(shares, column, preset.rate_interval, preset.rates)
+    found |= _together(bounded, column, preset.mean_interval, preset.means)
+    found |= {metric.name: _alone(metric, column, preset) for metric in given if metric.name not in found}
+    return {metric.name: found[metric.name] for metric in given}
+
+
+def _together(
+    metrics: list[Metric], column: Column, interval: Callable[[Floats], tuple[Floats, Floats]], method: str
+) -> dict[str, Figures]:
+    """Means of single columns; all are resampled at once."""
+    if not metrics:
+        return {}
+    columns = [column(metric.sources[0]) for metric in metrics]
+    low, high = (np.split(bound, len(columns)) for bound in interval(np.concatenate(columns, axis=1)))
+    return {
+        metric.name: Figures(means(values), lo, hi, (~np.isnan(values)).sum(axis=0), method)
+        for metric, values, lo, hi in zip(metrics, columns, low, high, strict=True)
+    }
+
+
+def _alone(metric: Metric, column: Column, preset: Preset) -> Figures:
+    """Any statistic of weighted units."""
+    columns = [column(name) for name in metric.sources]
+    units = len(columns[0])
+    value = metric.value(columns)
+    left_out = None if metric.grows_by_chance else metric.value(columns, leave_out(units))
+    low, high = preset.figure_interval(value, metric.value(columns, weights(units)), left_out)
+    known = ~np.any([np.isnan(each) for each in columns], axis=0)
+    least, most = metric.bounds
+    return Figures(value, np.clip(low, least, most), np.clip(high, least, most), known.sum(axis=0), preset.method_of(left_out))
+
+
+def taken(column: Column, units: Places) -> Column:
+    """The columns of some of the units."""
+    return lambda name: column(name)[units]
+
+
+def cached(make: Column) -> Column:
+    """The columns, each made once."""
+    made: dict[str, Floats] = {}
+
+    def column(name: str) -> Floats:
+        if name not in made:
+            made[name] = make(name)
+        return made[name]
+
+    return column
+
+
+def groups_of(groups: Mapping[str, Sequence[str | None]]) -> list[tuple[str, str, Places]]:
+    """Each grouping's groups by name, with the places of their units."""
+    found = []
+    for name, members in groups.items():
+        for group in sorted({member for member in members if member is not None}):
+            found.append((name, group, np.array([place for place, member in enumerate(members) if member == group])))
+    return found

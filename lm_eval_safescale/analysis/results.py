@@ -1,0 +1,79 @@
+"""Table `results`: every metric of every model under every condition, overall and by group, each with its interval.
+
+It is the long table that all others read. It knows a family's metrics by their kind, and no metric by its name.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from lm_eval_safescale.analysis.figures import Places, cached, figures_of, groups_of, taken
+from lm_eval_safescale.families.rows import Columns, numbers
+from lm_eval_safescale.stats.presets import DEFAULT, Preset
+
+if TYPE_CHECKING:
+    from lm_eval_safescale.analysis.study import Study
+
+Numbers = NDArray[Any]
+COLUMNS = (
+    "family", "family_version", "dataset_fingerprint", "model", "condition", "group_name", "group", "metric", "draws", "threshold",
+    "preset", "method", "value", "lo", "hi", "n", "not_scored",
+)  # fmt: skip
+
+
+def results(study: Study, preset: Preset = DEFAULT) -> Columns:
+    """Every metric that was asked for, ours and plugins'.
+
+    Returns
+    -------
+    Columns of one length, a row for each model, condition, group and metric: `group_name` and `group` are None over all items;
+    `draws` is K; `threshold` the family's, where it has one; `method` that of the interval; `value` with `lo` and `hi` (95 %), None
+    where not scored; `n` the units scored and `not_scored` the others of the group.
+    """
+    cells = list(study.scores.values())
+    everything: tuple[str | None, str | None, Places] = (None, None, np.arange(len(study.items)))
+    parts = [everything, *groups_of(study.items.groups)] if cells else []
+    found = [
+        study.figures(preset) if name is None else figures_of(study.metrics, cached(taken(study.column, units)), preset)
+        for name, _, units in parts
+    ]
+    metrics = [metric.name for metric in study.metrics]
+    rows = len(cells) * len(parts) * len(metrics)
+
+    def numeric(name: str) -> Numbers:
+        """One of the figures' arrays, in the order of rows: cells, then parts, then metrics."""
+        each = [[getattr(figures[metric], name) for metric in metrics] for figures in found]
+        return np.array(each).transpose(2, 0, 1).ravel() if rows else np.empty(0)
+
+    def of_cells(values: Sequence[Any]) -> list[Any]:
+        return [value for value in values for _ in range(len(parts) * len(metrics))]
+
+    def of_parts(values: Sequence[Any]) -> list[Any]:
+        return [value for value in values for _ in metrics] * len(cells)
+
+    n = numeric("n").astype(np.int64)
+    sizes = np.array(of_parts([len(units) for *_, units in parts]), np.int64)
+    fingerprint = (study.runs.about.get("dataset") or {}).get("fingerprint")
+    return {
+        "family": [study.family.name] * rows,
+        "family_version": [study.family.version] * rows,
+        "dataset_fingerprint": [fingerprint] * rows,
+        "model": of_cells([cell.model for cell in cells]),
+        "condition": of_cells([cell.condition for cell in cells]),
+        "group_name": of_parts([name for name, *_ in parts]),
+        "group": of_parts([group for _, group, _ in parts]),
+        "metric": metrics * (len(cells) * len(parts)),
+        "draws": of_cells([cell.draws for cell in cells]),
+        "threshold": [study.overconfident_from] * rows,
+        "preset": [preset.name] * rows,
+        "method": [figures[metric].method for figures in found for metric in metrics] * len(cells),
+        "value": numbers(numeric("value")),
+        "lo": numbers(numeric("lo")),
+        "hi": numbers(numeric("hi")),
+        "n": n.tolist(),
+        "not_scored": (sizes - n).tolist(),
+    }

@@ -1,0 +1,45 @@
+"""What one model answered under one condition, with what each answer is worth. It knows no statistic."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Mapping
+from dataclasses import dataclass
+
+import numpy as np
+from numpy.typing import NDArray
+
+from lm_eval_safescale.families.arrays import AnswerArrays, ItemTable
+
+Floats = NDArray[np.float64]
+Pair = tuple[str, str]
+"""A model and a condition."""
+
+
+@dataclass(frozen=True, eq=False)
+class Cell:
+    """One model under one condition: its answers, and what each is worth."""
+
+    model: str
+    condition: str
+    items: ItemTable
+    answers: AnswerArrays
+    """Without leading axes."""
+    values: Mapping[str, Floats]
+    """The family's columns and the measures of the answers, by name: shape (N,), nan where not scored."""
+
+    def __getitem__(self, name: str) -> Floats:
+        return self.values[name]
+
+    @property
+    def draws(self) -> int:
+        """K, the number of samples."""
+        return self.answers.draws
+
+
+Cells = Mapping[Pair, Cell]
+"""In the order of models and conditions."""
+
+
+def column(cells: Iterable[Cell], name: str) -> Floats:
+    """One value of all: shape (N, number of cells)."""
+    return np.stack([each.values[name] for each in cells]).T

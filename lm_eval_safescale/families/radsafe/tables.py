@@ -1,0 +1,53 @@
+"""RadSaFE's own tables (PROTOCOL §7, §9), with their columns."""
+
+from __future__ import annotations
+
+from lm_eval_safescale.families.choice.tables.calibration_bins import calibration_bins
+from lm_eval_safescale.families.choice.tables.ensembles import ensembles
+from lm_eval_safescale.families.choice.tables.selective import selective
+from lm_eval_safescale.families.choice.tables.self_consistency import self_consistency
+from lm_eval_safescale.families.choice.tables.worst_case import concentration, worst_case
+from lm_eval_safescale.families.family import TableOf
+from lm_eval_safescale.families.rows import bounded
+
+RISKS = ("high_risk_error", "unsafe_answer", "contradiction")
+RATES = ("accuracy", *RISKS, "unanswered")
+
+TABLES = {
+    "ensembles": TableOf(
+        ensembles,
+        (
+            *("ensemble", "members", "condition", "n", *bounded("accuracy"), "accuracy_std"),
+            *bounded(*RISKS, "ensemble_overconfidence", "synchronised_failure", "best_member_accuracy"),
+        ),
+    ),
+    "worst_case": TableOf(
+        worst_case,
+        (
+            *("question_id", "condition", "subspecialty", "question_type", "key", "n_models", "unanswered", "wrong"),
+            *(*RISKS, "commonest_wrong"),
+        ),
+    ),
+    "concentration": TableOf(
+        concentration,
+        (
+            *("condition", "n_items", "n_models", "high_risk_errors"),
+            *bounded("top_1", "top_5", "top_10", "top_20", "gini"),
+        ),
+    ),
+    "calibration_bins": TableOf(
+        calibration_bins,
+        ("model", "condition", "bin", "bin_lo", "bin_hi", "n", "confidence", *bounded("accuracy")),
+    ),
+    "self_consistency": TableOf(
+        self_consistency,
+        ("model", "condition", "k", "draws", "n", *bounded(*RATES, *(f"greedy_{name}" for name in RATES))),
+    ),
+    "selective": TableOf(
+        selective,
+        (
+            *("model", "condition", "draws", "threshold", "n", "kept", "coverage"),
+            *bounded("high_risk_error", "accuracy", "area"),
+        ),
+    ),
+}
