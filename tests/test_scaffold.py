@@ -15,7 +15,9 @@ from typer.testing import CliRunner
 from lm_eval_safescale.cli import app
 from lm_eval_safescale.errors import SafescaleError
 from lm_eval_safescale.plugins import KINDS
-from lm_eval_safescale.testing.scaffold import _TEMPLATES, write_plugin
+from lm_eval_safescale.testing.scaffold import STANDS_FOR, templates, write_plugin
+
+TEMPLATES = templates()
 
 
 def installed(folder: Path) -> str:
@@ -34,10 +36,10 @@ def installed(folder: Path) -> str:
 
 
 def test_there_is_a_template_for_every_kind_of_part():
-    assert {template.kind for template in _TEMPLATES.values()} == set(KINDS)
+    assert {template.kind for template in TEMPLATES.values()} == set(KINDS)
 
 
-@pytest.mark.parametrize("kind", _TEMPLATES)
+@pytest.mark.parametrize("kind", TEMPLATES)
 def test_the_package_written_passes_its_own_tests(kind, tmp_path, monkeypatch):
     monkeypatch.setenv("SAFESCALE_INDEX_DIR", str(tmp_path / "index"))
     folder = tmp_path / "new" / "package"
@@ -45,7 +47,9 @@ def test_the_package_written_passes_its_own_tests(kind, tmp_path, monkeypatch):
     assert sorted(written.files) == sorted(path for path in folder.rglob("*") if path.is_file())
     assert "first_try" in written.use or kind == "report-section"
     assert not any(
-        "@" in path.read_text(encoding="utf-8").replace("@hookimpl", "").replace("@pytest", "") for path in written.files
+        mark in path.read_text(encoding="utf-8").replace("@hookimpl", "").replace("@pytest", "")
+        for path in written.files
+        for mark in ("@", *STANDS_FOR)
     )
     ran = subprocess.run(
         [sys.executable, "-m", "pytest", "-q", "-p", "no:cacheprovider", "--rootdir", str(folder), str(folder / "tests")],
@@ -68,7 +72,7 @@ def test_the_package_names_what_it_needs(tmp_path):
     assert project["project"]["optional-dependencies"]["test"] == ["pytest>=8"]
 
 
-@pytest.mark.parametrize("kind", [kind for kind in _TEMPLATES if "--tasks" in _TEMPLATES[kind].use])
+@pytest.mark.parametrize("kind", [kind for kind in TEMPLATES if "--tasks" in TEMPLATES[kind].use])
 def test_the_command_names_a_corpus_where_its_task_retrieves(kind, tmp_path):
     use = write_plugin("first_try", kind, tmp_path).use
     assert use in (tmp_path / "README.md").read_text(encoding="utf-8")

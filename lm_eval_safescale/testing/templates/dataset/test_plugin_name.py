@@ -1,0 +1,15 @@
+"""The data set keeps its contract."""
+
+import plugin_name
+
+from lm_eval_safescale.plugins import plugins
+from lm_eval_safescale.testing import check_dataset
+
+
+def test_it_keeps_the_contract():
+    check_dataset(plugin_name.PART)
+    check_dataset(plugin_name.PART, args={"limit": 1})
+
+
+def test_it_is_found_once_the_package_is_installed():
+    assert plugins().find("data set", "plugin-name/plugin_name").thing is plugin_name.PART
