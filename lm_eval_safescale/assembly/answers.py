@@ -8,7 +8,7 @@ from collections.abc import Mapping
 from lm_eval_safescale.assembly.parts import find
 from lm_eval_safescale.errors import SafescaleError, reason_of
 from lm_eval_safescale.plugins import Part
-from lm_eval_safescale.reading import AnswerReader
+from lm_eval_safescale.reading import READER_VERSION, AnswerReader
 from lm_eval_safescale.settings import Settings
 
 
@@ -18,7 +18,8 @@ def find_reader(settings: Settings) -> AnswerReader:
     reader: AnswerReader = part.thing
     if part.is_ours:
         return reader
-    checked = AnswerReader(reader.name, reader.description, functools.partial(_read_letter, part))
+    version = f"{READER_VERSION}, {part.provided_by}"
+    checked = AnswerReader(reader.name, reader.description, functools.partial(_read_letter, part), version)
     for text in ("", "A", "Answer: B", "I do not know."):
         checked.read(text, {"A": "Yes", "B": "No"})
     return checked

@@ -4,14 +4,20 @@ from __future__ import annotations
 
 import inspect
 from collections.abc import Collection, Mapping
+from pathlib import Path
 from typing import Any
 
 from lm_eval_safescale.assembly.parts import find
 from lm_eval_safescale.datasets import Dataset, load_file, recheck
+from lm_eval_safescale.datasets.files import FORMATS
 from lm_eval_safescale.errors import SafescaleError, reason_of
-from lm_eval_safescale.plugins import Part, bind_settings, parameters_of
+from lm_eval_safescale.plugins import Part, bind_settings, parameters_of, plugins
 from lm_eval_safescale.records import Item
-from lm_eval_safescale.settings import Settings
+from lm_eval_safescale.secrets import without_secrets
+from lm_eval_safescale.settings import Settings, load_settings
+
+CHOOSE_DATA = frozenset({"dataset", "dataset_path", "dataset_args", "columns"})
+"""Settings that say where the data set is."""
 
 
 def load_dataset(settings: Settings, evidence: Collection[str] = ()) -> Dataset:
@@ -36,6 +42,25 @@ def load_dataset(settings: Settings, evidence: Collection[str] = ()) -> Dataset:
         hint = "; for a file use dataset_path" if "." in settings.dataset else ""
         raise SafescaleError(f"{error}{hint}") from None
     return load_part(part, settings.dataset_args, columns=settings.columns, evidence=evidence)
+
+
+def settings_of_named(name: str, columns: str | None = None) -> Settings:
+    """The settings that ask for a data set by its name or file."""
+    names = {known.casefold() for known in plugins().names("data set")}
+    is_file = name.casefold() not in names and (Path(name).suffix.lower() in FORMATS or Path(name).exists())
+    return load_settings(
+        {"dataset_path" if is_file else "dataset": name, "columns": columns}, environ={}, given_by="command line"
+    )
+
+
+def where_data_is(settings: Settings) -> dict[str, Any]:
+    """The settings, as JSON values, by which the same data set is found again, from whatever folder."""
+    given: dict[str, Any] = settings.model_dump(mode="json", include=set(CHOOSE_DATA))
+    if settings.dataset_path is not None:
+        given["dataset_path"] = str(settings.dataset_path.resolve())
+        del given["dataset"]
+    known: dict[str, Any] = without_secrets({name: value for name, value in given.items() if value})
+    return known
 
 
 def load_part(

@@ -7,7 +7,21 @@ import gc
 import typer
 
 from lm_eval_safescale import __version__
-from lm_eval_safescale.cli import analyze, contexts, data, doctor, imports, judge, plugins, power, reread, run, sweep, table
+from lm_eval_safescale.cli import (
+    analyze,
+    contexts,
+    data,
+    doctor,
+    imports,
+    judge,
+    plugins,
+    power,
+    reread,
+    run,
+    runs,
+    sweep,
+    table,
+)
 from lm_eval_safescale.cli.screen import complain
 from lm_eval_safescale.errors import SafescaleError, is_panic, reason_of
 
@@ -20,6 +34,7 @@ app = typer.Typer(
 app.add_typer(data.app, name="data")
 app.add_typer(contexts.app, name="contexts")
 app.add_typer(plugins.app, name="plugins")
+app.add_typer(runs.app, name="runs")
 app.command("analyze")(analyze.analyze)
 app.command("doctor")(doctor.doctor)
 app.command("import-release")(imports.import_release)

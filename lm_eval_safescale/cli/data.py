@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import textwrap
 from pathlib import Path
-from typing import TYPE_CHECKING, Annotated
+from typing import Annotated
 
 import typer
 from rich.markup import escape
@@ -12,7 +12,6 @@ from rich.markup import escape
 from lm_eval_safescale.cli.screen import console, say, working
 from lm_eval_safescale.datasets import (
     DEFAULT_DATASET,
-    FORMATS,
     DataError,
     Dataset,
     Problem,
@@ -22,9 +21,6 @@ from lm_eval_safescale.datasets import (
 )
 from lm_eval_safescale.errors import SafescaleError
 from lm_eval_safescale.records import LABEL_NAMES, Item
-
-if TYPE_CHECKING:
-    from lm_eval_safescale.settings import Settings
 
 app = typer.Typer(help="Data sets: what there is, what is in them, what is wrong with them.", no_args_is_help=True)
 
@@ -104,29 +100,19 @@ def fetch() -> None:
     _show_summary(load_file(path, name=DEFAULT_DATASET, version=revision))
 
 
-def _settings(name: str, columns: str | None) -> Settings:
-    from lm_eval_safescale.plugins import plugins
-    from lm_eval_safescale.settings import load_settings  # pydantic takes a while to import
-
-    names = {known.casefold() for known in plugins().names("data set")}
-    is_file = name.casefold() not in names and (Path(name).suffix.lower() in FORMATS or Path(name).exists())
-    key = "dataset_path" if is_file else "dataset"
-    return load_settings({key: name, "columns": columns}, environ={}, given_by="command line")
-
-
 def load_named(name: str, columns: str | None) -> Dataset:
     """A data set by its name or file."""
-    from lm_eval_safescale.assembly import load_dataset
+    from lm_eval_safescale.assembly import load_dataset, settings_of_named
 
-    return load_dataset(_settings(name, columns))
+    return load_dataset(settings_of_named(name, columns))
 
 
 def _check(name: str, columns: str | None, evidence: list[str]) -> tuple[str, list[Problem]]:
-    settings = _settings(name, columns)
+    from lm_eval_safescale.assembly import load_dataset, settings_of_named
+
+    settings = settings_of_named(name, columns)
     if settings.dataset_path is not None:
         return str(settings.dataset_path), check_file(Path(settings.dataset_path), settings.columns, evidence)
-    from lm_eval_safescale.assembly import load_dataset
-
     try:
         return settings.dataset, list(load_dataset(settings, evidence).warnings)
     except DataError as error:

@@ -59,19 +59,9 @@ def _dataset(runs: Runs, name: str | None, columns: str | None) -> Dataset:
     """The data set named, or the one that the runs say they are of."""
     from lm_eval_safescale.cli.data import load_named
     from lm_eval_safescale.runs.readings import imported_from
-    from lm_eval_safescale.runs.release import DATASET_FILE
+    from lm_eval_safescale.runs.sources import dataset_of
 
-    about, origin = runs.about["dataset"], imported_from(runs)
-    published = Path(origin["release"]) / DATASET_FILE if "release" in origin else None
-    if name is not None:
-        return load_named(name, columns)
-    try:
-        return load_named(str(published) if published and published.is_file() else about["name"], columns)
-    except SafescaleError as error:
-        raise SafescaleError(
-            f"the rules need the options' texts, and the data set of these runs, {about['name']} {about.get('version')}, "
-            f"cannot be had: {error}\nname its file: --dataset FILE"
-        ) from None
+    return load_named(name, columns) if name is not None else dataset_of(runs.about["dataset"], imported_from(runs))
 
 
 def _summary(found: Reread, folder: Path) -> None:

@@ -57,6 +57,15 @@ class Steps:
                 self.close()
                 raise
 
+    @classmethod
+    def stored(cls, path: Path) -> Steps:
+        """Those in a file, whosever they are, to look at; nothing is added to it. OSError if it cannot be read."""
+        steps = cls(None, {})
+        log = read_log(path.read_bytes())
+        steps._take(_parsed(line.data, is_checked=line.is_checked) for line in log.lines)
+        steps.damaged += len(log.damaged)
+        return steps
+
     def known(self, ask: Ask) -> Reply | None:
         """What was replied to this very prompt."""
         record = self._known.get((ask.question_id, ask.step))

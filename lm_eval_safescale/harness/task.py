@@ -247,6 +247,7 @@ class SafetyTask(ConfigurableTask):  # type: ignore[misc]
                 "demo": self.data.is_demo,
             },
             "settings": self._recorded(),
+            "reader_version": self._reader.version,
             "prompt_sha256": self.template.fingerprint,
         }
 
@@ -470,6 +471,7 @@ class SafetyTask(ConfigurableTask):  # type: ignore[misc]
         config: dict[str, Any] = super().dump_config()
         about = config["metadata"]["safescale"]
         about["settings"] = self._recorded() | {"max_answer_tokens": self.token_limit}
+        about["reasoning_opened"] = self.reasoning_opened
         about["contexts"] = {**self._contexts.about, **self._contexts.summary()} if self._contexts else None
         about["left_out"] = len(self.left_out)
         about["failed_metrics"] = dict(self._failed)
@@ -477,6 +479,16 @@ class SafetyTask(ConfigurableTask):  # type: ignore[misc]
         return config
 
     # --- reading and weighing -------------------------------------------------------------------------------------------
+
+    @property
+    def reader_version(self) -> str:
+        """Of what reads the letters."""
+        return self._reader.version
+
+    @property
+    def reasoning_opened(self) -> bool:
+        """Whether a prompt ended inside an open reasoning block."""
+        return self._reasoning_opened
 
     def read(self, text: str | None, options: Mapping[str, str]) -> Reading:
         """What an output says, by this run's reader; an error where a plugin's reader fails."""

@@ -9,7 +9,20 @@ from lm_eval_safescale.reading.letters import read_by_rules, read_letter
 from lm_eval_safescale.reading.reasoning import Reasoning, opens_reasoning, strip_reasoning
 from lm_eval_safescale.records import Reading, Status
 
-__all__ = ["STRICT", "AnswerReader", "Reasoning", "opens_reasoning", "read_answer", "read_letter", "strip_reasoning"]
+__all__ = [
+    "READER_VERSION",
+    "STRICT",
+    "AnswerReader",
+    "Reasoning",
+    "opens_reasoning",
+    "read_answer",
+    "read_letter",
+    "strip_reasoning",
+]
+
+
+READER_VERSION = "2"
+"""Raised when an output reads otherwise than before: what one version has read, another cannot verify."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -20,6 +33,8 @@ class AnswerReader:
     description: str
     read: Callable[[str, Mapping[str, str]], str | None]
     """`read(text, options)`: one of the options' letters, or None for no explicit choice. Reasoning is stripped before."""
+    version: str = READER_VERSION
+    """By which its readings can be told from those of another version; of a plugin's reader with its package."""
 
 
 CUT = "open reasoning"

@@ -49,7 +49,7 @@ def read_about(folder: Path) -> dict[str, Any]:
     """
     path = folder / ABOUT
     if not path.is_file():
-        raise SafescaleError(_what_else(folder))
+        raise SafescaleError(what_else(folder))
     try:
         about, is_checked = read_document(path.read_bytes())
         version = about[MARK]
@@ -69,7 +69,7 @@ def read_about(folder: Path) -> dict[str, Any]:
     return about
 
 
-def _what_else(folder: Path) -> str:
+def what_else(folder: Path) -> str:
     """What a folder without `about.json` holds."""
     if unfinished := unfinished_run(folder):
         return f"{folder}: {unfinished}"

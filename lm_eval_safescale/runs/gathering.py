@@ -3,15 +3,16 @@
 from __future__ import annotations
 
 from collections import defaultdict
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable, Mapping, Sequence
 from typing import TYPE_CHECKING, Any
 
 from lm_eval_safescale import __version__
 from lm_eval_safescale.errors import SafescaleError
 from lm_eval_safescale.records import Status
 from lm_eval_safescale.runs.journal import SCORED_WITH, Journal, size_of
-from lm_eval_safescale.runs.lines import Line, read_lines
-from lm_eval_safescale.runs.store import JOURNAL, known_of_model
+from lm_eval_safescale.runs.lines import Line
+from lm_eval_safescale.runs.readings import JOURNAL
+from lm_eval_safescale.runs.store import known_of_model
 from lm_eval_safescale.runs.table import Runs, in_order
 
 if TYPE_CHECKING:
@@ -22,6 +23,9 @@ OF_REQUEST = (
     "evidence_coverage", "recall", "served_model", "system_fingerprint", "reply_id",
 )  # fmt: skip
 """Columns that all draws of a request share."""
+OF_DRAW = ("draw", "letter", "status", "rule", "text", "completion_tokens", "finish_reason")
+READER_VERSION, OPENED = "reader_version", "reasoning_opened"
+"""Of a model's settings: by which version its letters were read, and whether its prompts had opened the reasoning."""
 
 
 def failures_in(lines: Iterable[Line]) -> dict[str, dict[str, tuple[set[int], str]]]:
@@ -46,50 +50,49 @@ def failures_in(lines: Iterable[Line]) -> dict[str, dict[str, tuple[set[int], st
 
 def runs_of(journal: Journal, items: pl.DataFrame, about: Mapping[str, Any], name: str) -> Runs:
     """The answers of a journal as runs: a row for each draw that was answered, or asked for in vain (status `error`)."""
-    import polars as pl
-
-    rows: list[dict[str, Any]] = []
-    lines, _ = read_lines(journal.folder)
+    lines = journal.read()
     if sum(len(line.draws) for line in lines) < sum(len(line.draws) for line in journal.lines):
         raise SafescaleError(
             f"{journal.folder}: answers that were there are gone: it was moved, or files of it were removed, while the run was under way. "
             "Put it back, and the same command goes on from there"
         )
+    if not lines:
+        raise SafescaleError(f"{journal.folder}: not one answer; nothing to store")
+    known = {"dataset": dict(about), "models": {name: about_model(journal.about, lines)}, "left_out": []}
+    return Runs(items, answers_of(lines, name), {**known, JOURNAL: size_of(journal.folder)})
+
+
+def answers_of(lines: Sequence[Line], name: str) -> pl.DataFrame:
+    """The answers in lines as a frame of `ANSWERS`: a row for each draw that was answered, or asked for in vain (status `error`)."""
+    import polars as pl
+
+    from lm_eval_safescale.runs.table import ANSWERS
+
+    rows: list[dict[str, Any]] = []
     for line in lines:
         shared = {name: getattr(line, name) for name in OF_REQUEST}
         first = line.draws[0].draw if line.draws else 0
         rows += [
             {
                 **shared,
-                "draw": draw.draw,
-                "letter": draw.letter,
-                "status": draw.status,
-                "rule": draw.rule,
-                "text": draw.text,
-                "completion_tokens": draw.completion_tokens,
-                "finish_reason": draw.finish_reason,
+                **{column: getattr(draw, column) for column in OF_DRAW},
                 "seed": None if line.seed is None else line.seed + draw.draw - first,
             }
             for draw in line.draws
         ]
-    for condition, failed in failures_in(journal.lines).items():
+    for condition, failed in failures_in(lines).items():
         rows += [
             {"condition": condition, "question_id": item, "draw": draw, "status": Status.ERROR.value}
             for item, (draws, _) in failed.items()
             for draw in sorted(draws)
         ]
-    if not rows:
-        raise SafescaleError(f"{journal.folder}: not one answer; nothing to store")
-    from lm_eval_safescale.runs.table import ANSWERS
-
-    schema = {name: kind for name, kind in ANSWERS.items() if name != "model"}
-    answers = pl.DataFrame(rows, schema=schema).with_columns(pl.lit(name).alias("model"))
-    known = {"dataset": dict(about), "models": {name: _about_model(journal)}, "left_out": []}
-    return Runs(items, answers, {**known, JOURNAL: size_of(journal.folder)})
+    schema = {column: kind for column, kind in ANSWERS.items() if column != "model"}
+    return pl.DataFrame(rows, schema=schema).with_columns(pl.lit(name).alias("model"))
 
 
-def _about_model(journal: Journal) -> dict[str, Any]:
-    identity, conditions = journal.about["identity"], journal.about["conditions"]
+def about_model(description: Mapping[str, Any], lines: Sequence[Line]) -> dict[str, Any]:
+    """What `Runs.about` says of the model of a run, by what `run.json` and the answers say."""
+    identity, conditions, starts = (description[name] for name in ("identity", "conditions", "starts"))
     settings = {
         **identity["settings"],
         "backend": identity["model"]["backend"],
@@ -97,19 +100,20 @@ def _about_model(journal: Journal) -> dict[str, Any]:
         "prompt_sha256": identity["prompt_template"],
         "seed": identity["seed"],
         "version": __version__,
-        **journal.about["starts"][-1].get(SCORED_WITH, {}),
+        **starts[-1].get(SCORED_WITH, {}),
     }
-    if any(line.draws and line.draws[0].draw and line.seed is None for line in journal.lines):
+    if any(line.draws and line.draws[0].draw and line.seed is None for line in lines):
         settings["send_seed"] = False  # whoever decided it
-    asked = in_order(line.condition for line in journal.lines)
-    return known_of_model(
-        "safescale run",
-        {
-            name: {
-                **settings,
-                "max_answer_tokens": conditions[name]["token_limit"],
-                "chat_template": conditions[name]["chat_template"],
-            }
-            for name in asked
-        },
-    )
+    versions = {start.get(READER_VERSION) for start in starts}
+    if len(versions) == 1 and None not in versions:
+        settings[READER_VERSION] = versions.pop()
+    return known_of_model("safescale run", {name: {**settings, **_of_condition(conditions[name])} for name in _asked(lines)})
+
+
+def _asked(lines: Iterable[Line]) -> list[str]:
+    return in_order(line.condition for line in lines)
+
+
+def _of_condition(facts: Mapping[str, Any]) -> dict[str, Any]:
+    known = {"max_answer_tokens": facts["token_limit"], "chat_template": facts["chat_template"]}
+    return known | ({OPENED: facts[OPENED]} if OPENED in facts else {})

@@ -84,10 +84,11 @@ class Journal:
         self._is_synced, self._synced_at = True, time.monotonic()
         self._failure: OSError | SafescaleError | None = None
         self._header, self._is_described = b"", False
+        self._letters = letters
         self._lock = WriterLock(folder, self._on_beat)
         try:
             self._start = plain(start)
-            self._open(plain(identity), letters)
+            self._open(plain(identity))
             self._before = {path.name for path in shards_of(folder)}
             self._shard = self._new_shard()
         except BaseException:
@@ -120,6 +121,10 @@ class Journal:
         for line in self.lines:
             known[line.condition, line.question_id].update(draw.draw for draw in line.draws)
         return known
+
+    def read(self) -> list[Line]:
+        """All lines again, with raw texts, from the disk."""
+        return read_lines(self.folder, known=known_of(self.about, self._letters))[0]
 
     def files(self) -> list[str]:
         """Names in the folder of all files of answers."""
@@ -235,11 +240,11 @@ class Journal:
                 f"(safescale runs salvage {folder} -o NEW), or choose another folder with -o"
             )
 
-    def _open(self, identity: dict[str, Any], letters: Mapping[str, str] | None) -> None:
+    def _open(self, identity: dict[str, Any]) -> None:
         for leftover in (*self.folder.glob(f".{RUN}.*"), *self.folder.glob(".*.unfinished")):  # of starts that were killed
             leftover.unlink(missing_ok=True)
         about, there = new_description(identity), read_run(self.folder) if (self.folder / RUN).exists() else None
-        self.lines, self.damaged = read_lines(self.folder, texts=False, known=known_of(there, letters))
+        self.lines, self.damaged = read_lines(self.folder, texts=False, known=known_of(there, self._letters))
         if there is not None and (self.damaged or any(line.draws for line in self.lines)):
             refuse_other(self.folder, there["identity"], identity)
             about = there

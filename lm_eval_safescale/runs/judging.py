@@ -21,6 +21,7 @@ from lm_eval_safescale.contexts.desk import ModelDesk, Standing
 from lm_eval_safescale.contexts.steps import Steps
 from lm_eval_safescale.errors import SafescaleError, writing
 from lm_eval_safescale.files import replaced
+from lm_eval_safescale.reading import READER_VERSION as VERSION
 from lm_eval_safescale.reading.judge import (
     PROMPT_SHA256,
     REPLY_TOKENS,
@@ -33,6 +34,7 @@ from lm_eval_safescale.reading.judge import (
 )
 from lm_eval_safescale.records import Status
 from lm_eval_safescale.runs import readings
+from lm_eval_safescale.runs.gathering import READER_VERSION
 from lm_eval_safescale.runs.store import write_runs
 from lm_eval_safescale.runs.table import KEYS, Runs
 
@@ -149,7 +151,7 @@ def judge(
     import polars as pl
 
     readings.refuse_without_texts(runs)
-    rows = readings.with_letters_of_items(runs).with_columns(_kept(pl.col("status"), pl.col("text")).alias("kept"))
+    rows = readings.with_letters_of_items(runs).with_columns(kept_of(pl.col("status"), pl.col("text")).alias("kept"))
     pairs = rows.filter(pl.col("kept").is_null()).select("text", "letters").unique(maintain_order=True)
     verdicts, asked, known, unheard = _verdicts(list(pairs.iter_rows()), model, steps, max_tokens, anew, on_progress)
     found = pairs.with_columns(
@@ -168,8 +170,9 @@ def judge(
         "reason",
         "text",
     )
-    about = readings.read_by(runs, {"by": ROLE, "judge": dict(model.about), **_about(model, max_tokens)})
-    return Judged(Runs(runs.items, _judged_answers(rows), about), table, asked, known, unheard)
+    by = {"by": ROLE, "judge": dict(model.about), READER_VERSION: VERSION, **_about(model, max_tokens)}
+    about = readings.read_by(runs, by)
+    return Judged(Runs(runs.items, judged_answers(rows), about), table, asked, known, unheard)
 
 
 def write_judged(judged: Judged, folder: Path) -> None:
@@ -187,7 +190,7 @@ def _about(model: ChatModel, max_tokens: int) -> dict[str, Any]:
     return {"model": own, "prompt_sha256": PROMPT_SHA256, "max_tokens": max_tokens}
 
 
-def _kept(status: pl.Expr, text: pl.Expr) -> pl.Expr:
+def kept_of(status: pl.Expr, text: pl.Expr) -> pl.Expr:
     """Why an answer is not shown to the judge; null where it is."""
     import polars as pl
 
@@ -200,7 +203,8 @@ def _kept(status: pl.Expr, text: pl.Expr) -> pl.Expr:
     )  # fmt: skip
 
 
-def _judged_answers(rows: pl.DataFrame) -> pl.DataFrame:
+def judged_answers(rows: pl.DataFrame) -> pl.DataFrame:
+    """Rows with the letters, statuses and rules that verdicts make; where there is none, as they were before."""
     import polars as pl
 
     verdict, letter = pl.col("verdict"), pl.col("judge_letter")
@@ -233,14 +237,12 @@ def _verdicts(
     """What is to be said of each text with its letters; how many the judge is to read, how many of these it had, how many had no reply."""
     found: dict[int, tuple[str, Verdict]] = {}
     for number, (text, letters) in enumerate(pairs):
-        if letter := bare_letter(text, letters):
-            found[number] = Kept.BARE.value, Verdict(VerdictStatus.LETTER, letter)
-        elif not any(letter_stands(each, text) for each in letters):  # any letter that a judge could name would be refused
-            found[number] = VerdictStatus.NONE.value, Verdict(VerdictStatus.NONE, reason="no letter stands in the text")
+        if (own := without_judge(text, letters)) is not None:
+            found[number] = own
     left = [number for number in range(len(pairs)) if number not in found]
     steps = Steps(None if path is None else Path(path), _about(model, max_tokens), anew=anew)
     try:
-        asks = [_ask(*pairs[number], max_tokens) for number in left]
+        asks = [ask_of(*pairs[number], max_tokens) for number in left]
         replies, known = _replies(asks, model, steps, on_progress)
     finally:
         steps.close()
@@ -251,7 +253,17 @@ def _verdicts(
     return [found[number] for number in range(len(pairs))], len(left), known, unheard
 
 
-def _ask(text: str, letters: str, max_tokens: int) -> Ask:
+def without_judge(text: str, letters: str) -> tuple[str, Verdict] | None:
+    """What is to be said of a text that no judge is needed for, as `Kept` or `VerdictStatus` and as a verdict; else None."""
+    if letter := bare_letter(text, letters):
+        return Kept.BARE.value, Verdict(VerdictStatus.LETTER, letter)
+    if not any(letter_stands(each, text) for each in letters):  # any letter that a judge could name would be refused
+        return VerdictStatus.NONE.value, Verdict(VerdictStatus.NONE, reason="no letter stands in the text")
+    return None
+
+
+def ask_of(text: str, letters: str, max_tokens: int) -> Ask:
+    """What the judge is asked about a text."""
     digest = hashlib.sha256(f"{letters}\0{text}".encode(errors="surrogatepass")).hexdigest()
     return Ask(digest, ROLE, ROLE, judge_messages(text, letters), max_tokens)
 

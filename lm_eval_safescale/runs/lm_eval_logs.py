@@ -12,6 +12,7 @@ from typing import Any
 import msgspec
 import numpy as np
 
+from lm_eval_safescale.assembly.data import CHOOSE_DATA
 from lm_eval_safescale.errors import SafescaleError
 from lm_eval_safescale.records import LABEL_NAMES, Status
 from lm_eval_safescale.runs.importing import (
@@ -219,7 +220,10 @@ def _logs_of(file: Path, only: Path | None, model: str | None, left_out: LeftOut
                 float(content.get("date") or 0),
                 name,
                 str(about["condition"]),
-                {key: about["dataset"][key] for key in ("name", "version", "fingerprint", "demo", "items")},
+                {
+                    **{key: about["dataset"][key] for key in ("name", "version", "fingerprint", "demo", "items")},
+                    **({"settings": where} if (where := _where_data_is(about["settings"])) else {}),
+                },
                 _settings(about, content),
                 int(content["results"][task].get("sample_len", 0)),
                 str(content.get("model_name") or ""),
@@ -241,6 +245,12 @@ def _model_name(content: Mapping[str, Any]) -> str:
     return Path(name).name if Path(name).is_absolute() else name or "?"
 
 
+def _where_data_is(settings: Mapping[str, Any]) -> dict[str, Any]:
+    """The settings that name a file of data; a name alone stands with the data set."""
+    known = {name: settings[name] for name in CHOOSE_DATA if settings.get(name)}
+    return known if "dataset_path" in known or "dataset_args" in known else {}
+
+
 def _settings(about: Mapping[str, Any], content: Mapping[str, Any]) -> dict[str, Any]:
     return {
         **recorded(about["settings"], MAKE_ANSWERS | MAKE_SCORES),
@@ -249,6 +259,7 @@ def _settings(about: Mapping[str, Any], content: Mapping[str, Any]) -> dict[str,
         "model_args": _model_args(content),
         "chat_template_sha": content.get("chat_template_sha"),
         "version": about.get("version"),
+        **{name: about[name] for name in ("reader_version", "reasoning_opened") if name in about},
     }
 
 

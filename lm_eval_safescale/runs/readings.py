@@ -17,6 +17,8 @@ if TYPE_CHECKING:
 
 READING = "reading"
 """Of a model's settings in `Runs.about`: who read its letters, where it was not the run itself."""
+JOURNAL = "journal_bytes"
+"""Of `Runs.about`: bytes of the journal that the tables of a run were made of; they are beside these tables alone."""
 IMPORTED, OF = "imported", "of"
 """Of `Runs.about`: where the runs were imported from. Runs that were read again say so: an import writes over its own runs only."""
 
@@ -32,7 +34,7 @@ def read_by(runs: Runs, reading: Mapping[str, Any]) -> dict[str, Any]:
         models[model] = {**known, "settings": {**known.get("settings", {}), READING: dict(reading)}}
         if "by_condition" in known:
             models[model]["by_condition"] = own
-    about = {**runs.about, "models": models}
+    about = {**{name: value for name, value in runs.about.items() if name != JOURNAL}, "models": models}
     return about if IMPORTED not in about else about | {IMPORTED: {"read_again": reading["by"], OF: about[IMPORTED]}}
 
 
@@ -76,6 +78,11 @@ def with_letters_of_items(runs: Runs) -> pl.DataFrame:
     return runs.answers.with_columns(
         of_items.alias("letters"), *(pl.col(name).cast(pl.String) for name in names)
     ).with_row_index("row")
+
+
+def place_of(row: Mapping[str, Any]) -> str:
+    """What an answer is called."""
+    return f"{row['model']}, {row['condition']}, item {row['question_id']}, draw {row['draw']}"
 
 
 def counted(frame: pl.DataFrame, *by: str) -> list[dict[str, Any]]:

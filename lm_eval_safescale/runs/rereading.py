@@ -13,6 +13,7 @@ from lm_eval_safescale.errors import SafescaleError
 from lm_eval_safescale.reading import STRICT, AnswerReader, Reasoning, read_answer
 from lm_eval_safescale.records import Reading, Status
 from lm_eval_safescale.runs import readings
+from lm_eval_safescale.runs.gathering import OPENED, READER_VERSION
 from lm_eval_safescale.runs.store import write_runs
 from lm_eval_safescale.runs.table import KEYS, Runs
 
@@ -83,15 +84,48 @@ def reread(runs: Runs, dataset: Dataset, reader: AnswerReader = STRICT, *, reaso
     import polars as pl
 
     readings.refuse_without_texts(runs)
-    options = _options(runs, dataset)
     rows = readings.with_letters_of_items(runs).join(_ways(runs, reasoning), on=["model", "condition"], how="left").sort("row")
+    seems_opened = (pl.col("status") == Status.TRUNCATED.value) & pl.lit(reasoning is None)
+    rows = rows.with_columns(readable().alias("is_read"), pl.coalesce("opened", seems_opened).alias("opened"))
+    failures: list[str] = []
+    rows = read_rows(rows, options_of(runs, dataset), reader, failures)
+    now = rows.with_columns(
+        *(pl.when("is_read").then(f"new_{name}").otherwise(name).alias(name) for name in OF_READING),
+        *(pl.col(name).alias(f"{name}_before") for name in OF_READING),
+    )
+    differs = pl.col("letter").ne_missing(pl.col("letter_before")) | (pl.col("status") != pl.col("status_before"))
+    changes = now.filter(differs).select(*KEYS, *(f"{name}_before" for name in OF_READING), *OF_READING, "text")
+    by = {"by": "rules", "reader": reader.name, READER_VERSION: reader.version, "version": __version__}
+    about = readings.read_by(runs, {**by, "reasoning": reasoning or "as run"})
+    unread = now.filter(pl.col("is_read") & (pl.col("status") == Status.ERROR.value)).height
+    read = int(rows["is_read"].sum())
+    return Reread(Runs(runs.items, now, about), changes, read, rows.height - read, unread, tuple(dict.fromkeys(failures)))
+
+
+def readable() -> pl.Expr:
+    """Whether an answer has an output that can be read: its text was stored, and nothing kept the output back."""
+    import polars as pl
+
     failed = (pl.col("status") == Status.ERROR.value) & (pl.col("text") == "")
-    unheard = failed | (pl.col("status") == Status.FILTERED.value)
-    opened = (pl.col("status") == Status.TRUNCATED.value) & pl.lit(reasoning is None)
-    rows = rows.with_columns((pl.col("text").is_not_null() & ~unheard).alias("is_read"), opened.alias("opened"))
+    return pl.col("text").is_not_null() & ~failed & (pl.col("status") != Status.FILTERED.value)
+
+
+def read_rows(
+    rows: pl.DataFrame, options: Mapping[str, Mapping[str, str]], reader: AnswerReader, failures: list[str]
+) -> pl.DataFrame:
+    """Rows with what the reader reads in them as `new_letter`, `new_status` and `new_rule`; equal outputs are read once.
+
+    Parameters
+    ----------
+    rows
+        With the columns text, question_id, how, opened (see `read_answer`), and is_read: whether the row is to be read.
+    failures
+        Takes what the reader failed with.
+    """
+    import polars as pl
+
     told = ["text", "question_id", "how", "opened"]
     texts = rows.filter("is_read").select(told).unique(maintain_order=True)
-    failures: list[str] = []
     found = [
         _read(text, options[question_id], how, opened, reader, failures) for text, question_id, how, opened in texts.iter_rows()
     ]
@@ -100,19 +134,7 @@ def reread(runs: Runs, dataset: Dataset, reader: AnswerReader = STRICT, *, reaso
         pl.Series("new_status", [reading.status.value for reading in found], dtype=pl.String),
         pl.Series("new_rule", [reading.rule for reading in found], dtype=pl.String),
     )
-    rows = rows.join(texts, on=told, how="left").sort("row")
-    now = rows.with_columns(
-        *(pl.when("is_read").then(f"new_{name}").otherwise(name).alias(name) for name in OF_READING),
-        *(pl.col(name).alias(f"{name}_before") for name in OF_READING),
-    )
-    differs = pl.col("letter").ne_missing(pl.col("letter_before")) | (pl.col("status") != pl.col("status_before"))
-    changes = now.filter(differs).select(*KEYS, *(f"{name}_before" for name in OF_READING), *OF_READING, "text")
-    about = readings.read_by(
-        runs, {"by": "rules", "reader": reader.name, "version": __version__, "reasoning": reasoning or "as run"}
-    )
-    unread = now.filter(pl.col("is_read") & (pl.col("status") == Status.ERROR.value)).height
-    read = int(rows["is_read"].sum())
-    return Reread(Runs(runs.items, now, about), changes, read, rows.height - read, unread, tuple(dict.fromkeys(failures)))
+    return rows.join(texts, on=told, how="left", maintain_order="left")
 
 
 def write_reread(reread: Reread, folder: Path) -> None:
@@ -121,7 +143,7 @@ def write_reread(reread: Reread, folder: Path) -> None:
     write_runs(reread.runs, folder, [CHANGES_FILE])
 
 
-def _options(runs: Runs, dataset: Dataset) -> dict[str, Mapping[str, str]]:
+def options_of(runs: Runs, dataset: Dataset) -> dict[str, Mapping[str, str]]:
     """The options of each item; SafescaleError if the data set is not that of the runs."""
     about = runs.about.get("dataset", {})
     theirs = about.get("fingerprint")
@@ -140,12 +162,21 @@ def _options(runs: Runs, dataset: Dataset) -> dict[str, Mapping[str, str]]:
 
 
 def _ways(runs: Runs, reasoning: Reasoning | None) -> pl.DataFrame:
-    """How the reasoning of each model under each condition is told from its answer."""
+    """How the reasoning of each model under each condition is told from its answer; `opened`: null where that is unknown."""
     import polars as pl
 
-    known = [(*pair, reasoning or readings.setting_of(runs, *pair, "reasoning")) for pair in runs.draws]
-    ways = [(model, condition, how if how in HOW else "auto") for model, condition, how in known]
-    return pl.DataFrame(ways, schema={"model": pl.String, "condition": pl.String, "how": pl.String}, orient="row")
+    ways = [
+        (*pair, reasoning or way_of(runs, *pair), None if reasoning else readings.setting_of(runs, *pair, OPENED))
+        for pair in runs.draws
+    ]
+    schema = {"model": pl.String, "condition": pl.String, "how": pl.String, "opened": pl.Boolean}
+    return pl.DataFrame(ways, schema=schema, orient="row")
+
+
+def way_of(runs: Runs, model: str, condition: str) -> Reasoning:
+    """How the reasoning of a model was told from its answer."""
+    how = readings.setting_of(runs, model, condition, "reasoning")
+    return how if how in HOW else "auto"
 
 
 def _read(

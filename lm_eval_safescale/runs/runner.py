@@ -13,6 +13,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any, Literal
 
 from lm_eval_safescale import __version__
+from lm_eval_safescale.assembly import where_data_is
 from lm_eval_safescale.errors import SafescaleError
 from lm_eval_safescale.plugins import Part, plugins
 from lm_eval_safescale.records import NOT_SCORED
@@ -165,7 +166,7 @@ def run(
     given = {**model.args, **(metadata or {})}
     asked = [Asked(part, given) for part in conditions_named(conditions)]
     data, settings = asked[0].task.data, asked[0].task.settings
-    about = about_dataset(data)
+    about = {**about_dataset(data), "settings": where_data_is(settings)}
     identity = identity_of(model.backend, args, settings, about, asked[0].task.template.fingerprint, backends.first_seed(given))
     start = {
         "at": datetime.now(UTC).isoformat(timespec="seconds"),
@@ -177,6 +178,9 @@ def run(
         "items": min(limit or len(data), len(data)),
         "latency": latency,
         SCORED_WITH: recorded(settings.model_dump(mode="json"), MAKE_SCORES),
+        "name": model.shown,
+        "reader_version": asked[0].task.reader_version,
+        "data": about["settings"],
     }
     with Journal(folder, identity, start, {item.question_id: "".join(item.options) for item in data}) as journal:
         standing.what = "loading the model"
@@ -189,7 +193,7 @@ def run(
         for each in asked:
             each.prepare(backend, chat_template=templated, limit=limit)
             facts = {"token_limit": each.token_limit, "chat_template": templated, "revision": backends.revision_of(backend)}
-            journal.of_condition(each.name, facts)
+            journal.of_condition(each.name, facts, {"reasoning_opened": each.task.reasoning_opened})
         asking = _Asking(journal, {each.name: each for each in asked}, engine_of(backend, model.backend), standing, on_progress)
         asking.check_prompts()
         asking.ask(isolated=latency == "isolated")

@@ -33,19 +33,20 @@ from lm_eval_safescale.runs.about import (
 )
 from lm_eval_safescale.runs.description import sync_folder
 from lm_eval_safescale.runs.journal import is_run, size_of
+from lm_eval_safescale.runs.readings import JOURNAL
 from lm_eval_safescale.runs.table import Runs, in_order
 from lm_eval_safescale.settings import MAKE_SCORES
 
 if TYPE_CHECKING:
     import polars as pl
 
-JOURNAL = "journal_bytes"
-"""What `about` says of the journal that the tables of a run were made of."""
 NO_STATISTIC = (
     "rule", "text", "seed", "concurrency", "prompt_sha256", "prompt_tokens", "completion_tokens", "context_fingerprint", "recall",
     "finish_reason", "served_model", "system_fingerprint", "reply_id",
 )  # fmt: skip
 """Columns of the answers that statistics do without."""
+NOTED = frozenset({"version", "reader_version", "reasoning_opened"})
+"""Settings of a model that differ where answers are alike: earlier versions did not note them, and each version is another."""
 UNFINISHED = ".unfinished"
 """How names of files end that are still being written; they begin with a dot."""
 
@@ -190,21 +191,25 @@ def is_interrupted(folder: Path, also: Sequence[str] = ()) -> bool:
 
 def _open(folder: Path, *, texts: bool) -> Runs:
     about = read_about(folder)
-    items, answers = _read_parquet(folder / ITEMS_FILE, about), _read_parquet(folder / ANSWERS_FILE, about, texts=texts)
-    if answers.height != about["rows"]:
-        raise SafescaleError(
-            f"{folder / ANSWERS_FILE}: {answers.height} rows, but {ABOUT} says {about['rows']}; {again(folder)}"
-        )
     if is_run(folder) and about.get(JOURNAL, size_of(folder)) != size_of(folder):
         reason = "asked for more since, and not to the end: the tables lack these answers until the same safescale run command finishes it"
         about["left_out"] = [
             *about["left_out"],
             *({"model": name, "condition": None, "reason": reason} for name in about["models"]),
         ]
-    if FILES not in about:
-        about[UNCHECKED] = [str(folder)]
+    return read_tables(folder, about, texts=texts)
+
+
+def read_tables(folder: Path, about: Mapping[str, Any], *, texts: bool = True) -> Runs:
+    """The tables of a folder; `about` as `read_about` gives it. SafescaleError as for `open_runs`."""
+    items, answers = _read_parquet(folder / ITEMS_FILE, about), _read_parquet(folder / ANSWERS_FILE, about, texts=texts)
+    if answers.height != about["rows"]:
+        raise SafescaleError(
+            f"{folder / ANSWERS_FILE}: {answers.height} rows, but {ABOUT} says {about['rows']}; {again(folder)}"
+        )
+    own = {name: value for name, value in about.items() if name not in OF_FOLDER}
     try:
-        return Runs(items, answers, {name: value for name, value in about.items() if name not in OF_FOLDER})
+        return Runs(items, answers, own if FILES in about else {**own, UNCHECKED: [str(folder)]})
     except SafescaleError as error:
         raise SafescaleError(f"{folder}: {error}") from None
 
@@ -270,11 +275,11 @@ def _refuse_overlap(runs: Mapping[str, Runs]) -> None:
 
 
 def _settings(runs: Runs, pair: tuple[str, str]) -> dict[str, Any]:
-    """How a model was asked and read under a condition; by which version does not matter, nor how it was weighed."""
+    """How a model was asked and read under a condition; what is only noted of it does not matter, nor how it was weighed."""
     model, condition = pair
     known = runs.about["models"].get(model)
     settings = {} if known is None else _by_condition(known).get(condition, {})
-    return {name: value for name, value in settings.items() if name != "version" and name not in MAKE_SCORES}
+    return {name: value for name, value in settings.items() if name not in NOTED | MAKE_SCORES}
 
 
 def _keys(runs: Runs, pair: tuple[str, str]) -> pl.DataFrame:

@@ -1,0 +1,68 @@
+"""`safescale runs`: stored answers, verified, and what is left of damaged ones."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import TYPE_CHECKING, Annotated
+
+import typer
+
+from lm_eval_safescale.cli.data import Columns, load_named
+from lm_eval_safescale.cli.screen import complain, say, working
+from lm_eval_safescale.errors import SafescaleError
+from lm_eval_safescale.words import counted
+
+if TYPE_CHECKING:
+    from lm_eval_safescale.runs.findings import Verification
+
+app = typer.Typer(help="Runs: stored answers, verified, and what is left of damaged ones.", no_args_is_help=True)
+
+BAD_INPUT = 3
+SAID = ("whole", "DAMAGED, or not what its texts say", "cannot tell")
+STYLES = ("green", "red", "yellow")
+
+
+@app.command()
+def verify(
+    folders: Annotated[list[Path], typer.Argument(metavar="FOLDER...", help="Folders of runs.")],
+    dataset: Annotated[
+        str | None, typer.Option(help="The data set that the runs are of, by name or as a file, where they do not say it.")
+    ] = None,
+    columns: Columns = None,
+) -> None:
+    """Look whether runs are as they were written, whole, and what their texts say: every letter is read again. Nothing is changed.
+
+    Exit status 0: whole; 1: damaged, not finished, or not what the texts say; 2: cannot tell (the reader is not installed, or in
+    another version; the data set cannot be had); 3: bad input.
+    """
+    from lm_eval_safescale.runs.verifying import verify as verify_runs
+
+    status, is_bad = 0, False
+    try:
+        given = None if dataset is None else load_named(dataset, columns)
+    except SafescaleError as error:
+        complain(f"error: {error}")
+        raise typer.Exit(BAD_INPUT) from None
+    for folder in folders:
+        try:
+            with working(f"reading {folder} ..."):
+                found = verify_runs(folder, given)
+        except SafescaleError as error:
+            complain(f"error: {error}")
+            is_bad = True
+            continue
+        _show(found)
+        status = 1 if 1 in (status, found.verdict) else max(status, found.verdict)
+    raise typer.Exit(BAD_INPUT if is_bad else status)
+
+
+def _show(found: Verification) -> None:
+    from lm_eval_safescale.runs.findings import Verdict
+
+    say(f"{found.folder}: {SAID[found.verdict]}", style=f"bold {STYLES[found.verdict]}")
+    say(f"  {counted(found.answers, 'answer')}, {found.read_again:,} read again")
+    for reason, number in found.not_read_again.items():
+        say(f"  {number:,} not read again: {reason}")
+    for verdict in (Verdict.DAMAGED, Verdict.UNKNOWN, Verdict.WHOLE):
+        for finding in found.of(verdict):
+            say(f"  {finding.where}: {finding.what}", style=None if verdict is Verdict.WHOLE else STYLES[verdict])

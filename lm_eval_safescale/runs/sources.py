@@ -1,0 +1,42 @@
+"""The data set that runs are of, found again by what they say of it."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from pathlib import Path
+from typing import Any
+
+from lm_eval_safescale.assembly import load_dataset, settings_of_named
+from lm_eval_safescale.datasets import Dataset
+from lm_eval_safescale.errors import SafescaleError
+from lm_eval_safescale.runs.release import DATASET_FILE
+from lm_eval_safescale.settings import load_settings
+
+
+def dataset_of(about: Mapping[str, Any], origin: Mapping[str, Any] | None = None) -> Dataset:
+    """The data set that runs say they are of.
+
+    Parameters
+    ----------
+    about
+        What they say of it: `name`, and perhaps the `settings` by which it was loaded.
+    origin
+        Where they were imported from.
+
+    Raises
+    ------
+    SafescaleError
+        If it cannot be had. Whether it is the same as then is for the caller to see, by its fingerprint.
+    """
+    published = Path(origin["release"]) / DATASET_FILE if origin and "release" in origin else None
+    try:
+        if published is not None and published.is_file():
+            return load_dataset(settings_of_named(str(published)))
+        if about.get("settings"):
+            return load_dataset(load_settings(dict(about["settings"]), environ={}, given_by=str(about["name"])))
+        return load_dataset(settings_of_named(str(about["name"])))
+    except SafescaleError as error:
+        raise SafescaleError(
+            f"the rules need the options' texts, and the data set of these runs, {about['name']} {about.get('version')}, "
+            f"cannot be had: {error}\nname its file: --dataset FILE"
+        ) from None
