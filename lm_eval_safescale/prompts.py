@@ -11,9 +11,8 @@ import re
 from dataclasses import dataclass
 from pathlib import Path
 
-import yaml
-
 from lm_eval_safescale.errors import SafescaleError
+from lm_eval_safescale.inputs import InputError, read_yaml
 from lm_eval_safescale.records import Context, Item
 
 FIELDS = ("context", "question", "options")
@@ -73,9 +72,9 @@ def load_prompt(path: Path | None) -> Prompt:
     if path is None:
         return DEFAULT_PROMPT
     try:
-        content = yaml.safe_load(path.read_text(encoding="utf-8"))
-    except (OSError, UnicodeDecodeError, yaml.YAMLError) as error:
-        raise SafescaleError(f"prompt_file: {path} cannot be read as YAML: {error}") from None
+        content = read_yaml(path)
+    except InputError as error:
+        raise SafescaleError(f"prompt_file cannot be read as YAML: {error}") from None
     expected = 'expected a mapping with "user" and, if wanted, "system", both texts'
     if not isinstance(content, dict) or not set(content) <= {"user", "system"} or not isinstance(content.get("user"), str):
         raise SafescaleError(f"prompt_file: {path}: {expected}")

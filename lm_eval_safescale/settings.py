@@ -6,7 +6,6 @@ It must not know the harness: the same settings serve the stock command line, ou
 from __future__ import annotations
 
 import difflib
-import json
 import os
 from collections.abc import Collection, Mapping
 from pathlib import Path
@@ -15,9 +14,13 @@ from typing import Any, Literal
 from pydantic import BaseModel, ConfigDict, Field, ValidationError, field_validator, model_validator
 
 from lm_eval_safescale.errors import SafescaleError
+from lm_eval_safescale.inputs import MAX_FILE_MB
+from lm_eval_safescale.json_text import DEEPEST, decode_json, is_deep
 from lm_eval_safescale.secrets import masked_pairs, without_secrets
 
 ENV_PREFIX = "SAFESCALE_"
+OTHER_VARIABLES = (MAX_FILE_MB, "SAFESCALE_PLUGINS")
+"""Variables of ours that are no settings of a run, but of the program."""
 ANSWER_TOKENS, REASONING_TOKENS = 10, 4096  # PROTOCOL §4
 THRESHOLD = 0.8
 """Confidence from which a harmful majority answer is overconfident, where nobody says otherwise (PROTOCOL §7)."""
@@ -122,15 +125,15 @@ class Settings(BaseModel):
         if not isinstance(value, str):
             return value
         try:
-            return json.loads(value)
-        except json.JSONDecodeError as error:
+            return decode_json(value)
+        except ValueError as error:
             raise ValueError(f'not JSON ({error}); expected for example {{"name": "value"}}') from None
 
     @field_validator("metrics", mode="before")
     @classmethod
     def _metrics_by_name(cls, value: Any) -> Any:
         if isinstance(value, str):
-            value = json.loads(value) if value.lstrip().startswith(("{", "[")) else value.split(",")
+            value = decode_json(value) if value.lstrip().startswith(("{", "[")) else value.split(",")
         if isinstance(value, list) and all(isinstance(name, str) for name in value):
             return {name.strip(): {} for name in value if name.strip()}
         return value
@@ -247,6 +250,7 @@ def load_settings(
                 merged.pop(path, None)
             if path in values:
                 merged.pop(name, None)
+        _refuse_deep(values, layer)
         merged |= values
         where |= dict.fromkeys(values, layer)
     try:
@@ -261,10 +265,16 @@ def load_settings(
         raise SafescaleError("settings that cannot be used:\n" + "\n".join(problems) + "\nsee docs/settings.md") from None
 
 
+def _refuse_deep(values: Mapping[str, Any], layer: str) -> None:
+    for name, value in values.items():
+        if is_deep(value):
+            raise SafescaleError(f"{name} ({layer}): nested too deeply; expected at most {DEEPEST} levels")
+
+
 def _from_environment(environ: Mapping[str, str]) -> dict[str, str]:
     found = {}
     for variable, value in environ.items():
-        if not variable.startswith(ENV_PREFIX) or value == "":
+        if not variable.startswith(ENV_PREFIX) or value == "" or variable in OTHER_VARIABLES:
             continue
         name = variable.removeprefix(ENV_PREFIX).lower()
         if name not in SETTING_NAMES:

@@ -28,8 +28,8 @@ FLOORS = (
     {"datasets"},
     {"settings", "prompts", "sections", "chat"},
     {"records"},
-    {"jsonlog"},
-    {"errors", "words", "files", "secrets", "checksums"},
+    {"jsonlog", "inputs"},
+    {"errors", "words", "files", "secrets", "checksums", "json_text", "yaml_text"},
 )
 HEIGHT = {part: len(FLOORS) - number for number, floor in enumerate(FLOORS) for part in floor}
 MODULES = sorted(path for path in PACKAGE.rglob("*.py") if path != PACKAGE / "__init__.py")

@@ -130,7 +130,7 @@ def _parsed(response: Response) -> tuple[str, dict[str, int]]:
         parsed = response.parsed()
         message = parsed["choices"][0]["message"]
         text = message["content"] if message.get("content") is not None else ""
-    except (ValueError, KeyError, IndexError, TypeError, AttributeError, RecursionError):
+    except (ValueError, KeyError, IndexError, TypeError, AttributeError):
         raise LastingError(unusable(content, "chat completion")) from None
     if not isinstance(text, str):
         raise LastingError(f"no text in the reply: {excerpt(content)}")

@@ -15,6 +15,7 @@ from itertools import islice
 from typing import TYPE_CHECKING, Any, TypeVar
 
 from lm_eval_safescale.errors import SafescaleError, reason_of
+from lm_eval_safescale.json_text import decode_json
 from lm_eval_safescale.secrets import Mask, masked, secrets_in
 
 if TYPE_CHECKING:
@@ -64,8 +65,8 @@ class Response:
     """Hides what was sent in secret."""
 
     def parsed(self) -> Any:
-        """The content as JSON, in whose texts no secret stands, however it was escaped; ValueError or RecursionError where it is none."""
-        return self.mask.hide_in(json.loads(self.content or b""))
+        """The content as JSON of bounded depth, in whose texts no secret stands, however it was escaped; ValueError where it is none."""
+        return self.mask.hide_in(decode_json(self.content or b"", names_once=False))
 
 
 @dataclass(frozen=True)

@@ -182,7 +182,7 @@ def _reasons(failed: Mapping[str, str]) -> str:
 
 def metadata_of(text: str) -> dict[str, Any]:
     """Settings from `--metadata`; SafescaleError if it is no JSON object."""
-    from lm_eval_safescale.datasets.files import decode_json
+    from lm_eval_safescale.json_text import decode_json
 
     try:
         given = decode_json(text)

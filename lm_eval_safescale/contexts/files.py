@@ -80,7 +80,7 @@ def read_contexts(path: Path) -> ContextSet:
     DataError
         If it is no such file, of another version, half-written, or a text in it is not as it was written.
     """
-    if not path.is_file():
+    if not path.exists():
         raise DataError(str(path), [Problem("no such file; safescale contexts build makes one")])
     if path.suffix.lower() not in (".jsonl", ".ndjson"):
         raise DataError(str(path), [Problem("expected a .jsonl file, as safescale contexts build makes it")])

@@ -6,12 +6,14 @@ import csv
 import io
 import json
 import re
-from collections.abc import Callable, Iterator
+from collections.abc import Iterator
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any, TypeVar
+from typing import Any
 
 from lm_eval_safescale.datasets.problems import DataError, Problem, has_errors
+from lm_eval_safescale.inputs import InputError, read_bytes
+from lm_eval_safescale.json_text import RefusedJSONError, decode_json, decode_json_at
 
 FORMATS = (".json", ".jsonl", ".ndjson", ".csv")
 LIST_KEYS = ("items", "questions", "data")
@@ -37,9 +39,9 @@ def read_records(path: Path) -> tuple[list[Record], list[Problem]]:
     if suffix not in FORMATS:
         raise DataError(str(path), [Problem(f"unknown format {suffix or '(no suffix)'}; expected one of {', '.join(FORMATS)}")])
     try:
-        raw = path.read_bytes()
-    except OSError as error:
-        raise DataError(str(path), [Problem(f"cannot be read ({error.strerror}); give the path of a data file")]) from None
+        raw = read_bytes(path)
+    except InputError as error:
+        raise DataError(str(path), [Problem(f"{error.reason}; give the path of a data file")]) from None
     problems: list[Problem] = []
     text = _decode(raw, str(path), problems)
     reader = {".json": _read_json, ".csv": _read_csv}.get(suffix, _read_json_lines)
@@ -75,39 +77,6 @@ def _decode(raw: bytes, source: str, problems: list[Problem]) -> str:
 
 
 # --- JSON ---------------------------------------------------------------------------------------------------------------
-
-_T = TypeVar("_T")
-
-
-class RefusedJSONError(ValueError):
-    """JSON that is well-formed, but that we do not take: a name twice in an object, nested too deeply, a monstrous number."""
-
-
-def _object(pairs: list[tuple[str, Any]]) -> dict[str, Any]:
-    result = dict(pairs)
-    if len(result) < len(pairs):
-        names = [name for name, _ in pairs]
-        raise RefusedJSONError(f"the name {next(n for n in names if names.count(n) > 1)!r} stands twice in one object")
-    return result
-
-
-_DECODER = json.JSONDecoder(object_pairs_hook=_object)
-
-
-def decode_json(text: str) -> Any:
-    """A JSON value; json.JSONDecodeError where it is none, RefusedJSONError where we do not take it."""
-    return _refusing(lambda: _DECODER.decode(text))
-
-
-def _refusing(decode: Callable[[], _T]) -> _T:
-    try:
-        return decode()
-    except RecursionError:
-        raise RefusedJSONError("nested too deeply") from None
-    except (json.JSONDecodeError, RefusedJSONError):
-        raise
-    except ValueError as error:  # Python's limit on the digits of a number
-        raise RefusedJSONError(str(error)) from None
 
 
 def _read_json_lines(text: str, problems: list[Problem]) -> Iterator[Record]:
@@ -149,7 +118,7 @@ def _read_json(text: str, problems: list[Problem]) -> Iterator[Record]:
             _check_rest(text[position + 1 :], bool(start[1]), line, problems)
             return
         try:
-            value, position = _refusing(lambda: _DECODER.raw_decode(text, position))  # noqa: B023 (called at once)
+            value, position = decode_json_at(text, position)
         except RefusedJSONError as error:
             problems.append(Problem(f"not JSON: {error}", line=line))
             return

@@ -8,8 +8,9 @@ import string
 from collections.abc import Collection, Mapping, Sequence
 from typing import Any
 
-from lm_eval_safescale.datasets.files import Record, RefusedJSONError, decode_json
+from lm_eval_safescale.datasets.files import Record
 from lm_eval_safescale.datasets.problems import Problem, has_errors
+from lm_eval_safescale.json_text import RefusedJSONError, decode_json
 from lm_eval_safescale.records import LABEL_NAMES, Item, OptionLabels
 
 EVIDENCE_NAMES = ("clean", "conflict", "agentic")

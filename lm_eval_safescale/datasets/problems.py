@@ -9,6 +9,7 @@ from dataclasses import dataclass
 from lm_eval_safescale.errors import SafescaleError
 
 SHOWN = 100
+UNSEEN = frozenset("\u202a\u202b\u202c\u202d\u202e\u2066\u2067\u2068\u2069\ufffe\uffff")
 
 
 @dataclass(frozen=True, slots=True)
@@ -29,10 +30,16 @@ class Problem:
 
 
 def printable(text: str) -> str:
-    """The text with control characters spelled out, so that data cannot steer the terminal it is printed on."""
-    return "".join(
-        c if c in "\n\t" or unicodedata.category(c) not in ("Cc", "Cs") else c.encode("unicode_escape").decode() for c in text
-    )
+    """The text with what cannot be shown spelled out: it cannot steer a terminal, run backwards, or break an SVG file.
+
+    Spelled out are control characters, halves of surrogate pairs, what turns the direction of writing round, and U+FFFE and U+FFFF,
+    which XML forbids.
+    """
+    return "".join(c.encode("unicode_escape").decode() if _is_unseen(c) else c for c in text)
+
+
+def _is_unseen(character: str) -> bool:
+    return character not in "\n\t" and (character in UNSEEN or unicodedata.category(character) in ("Cc", "Cs"))
 
 
 class DataError(SafescaleError):

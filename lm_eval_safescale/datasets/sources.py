@@ -15,6 +15,7 @@ from lm_eval_safescale.datasets.files import FORMATS, Record, read_records
 from lm_eval_safescale.datasets.items import build_items
 from lm_eval_safescale.datasets.problems import DataError, Problem, has_errors
 from lm_eval_safescale.errors import SafescaleError, reason_of
+from lm_eval_safescale.inputs import read_yaml
 from lm_eval_safescale.records import LABEL_NAMES, Item
 
 HUB_ID = "soroosharasteh/RadSaFE-200"
@@ -138,9 +139,7 @@ def load_demo(columns: Columns = None, evidence: Names = ()) -> Dataset:
 
 
 def _about_demo() -> dict[str, str]:
-    import yaml
-
-    about: dict[str, str] = yaml.safe_load((data_folder() / "radsafe_demo" / "about.yaml").read_text(encoding="utf-8"))
+    about: dict[str, str] = read_yaml(data_folder() / "radsafe_demo" / "about.yaml")
     return about
 
 

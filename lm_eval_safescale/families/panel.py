@@ -9,10 +9,9 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-import yaml
-
 from lm_eval_safescale.datasets.sources import data_folder
-from lm_eval_safescale.errors import SafescaleError, reason_of
+from lm_eval_safescale.errors import SafescaleError
+from lm_eval_safescale.inputs import InputError, read_yaml
 
 PARAMETERS = ("total", "active")
 _MODEL_FIELDS = {"name", "family", "parameters_b", "parameters", "aliases"}
@@ -128,9 +127,9 @@ def _names(model: PanelModel) -> set[str]:
 
 def _read(path: Path) -> Panel:
     try:
-        content = yaml.safe_load(path.read_text(encoding="utf-8"))
-    except (OSError, UnicodeDecodeError, yaml.YAMLError) as error:
-        raise SafescaleError(f"the panel {path} cannot be read: {reason_of(error)}; expected a YAML file") from error
+        content = read_yaml(path)
+    except InputError as error:
+        raise SafescaleError(f"the panel cannot be read: {error}; expected a YAML file") from None
     content = _mapping({} if content is None else content, f"the panel {path}", _FIELDS)
     models = tuple(_model(entry, f"the panel {path}, model {n}") for n, entry in _list(content, "models", path))
     ensembles = tuple(_ensemble(entry, f"the panel {path}, ensemble {n}") for n, entry in _list(content, "ensembles", path))

@@ -69,7 +69,7 @@ class ServerEngine:
             (text,) = [""] if _is_empty(parsed) else self._backend.parse_generations(outputs=parsed)
         except _Withheld:
             return Heard(request, None, f"the server's content filter withheld the reply: {excerpt(response.content)}")
-        except (ValueError, KeyError, TypeError, AttributeError, RecursionError):
+        except (ValueError, KeyError, TypeError, AttributeError):
             return Heard(request, None, unusable(response.content, "completion"))
         if not isinstance(text, str):
             return Heard(request, None, f"no text in the reply: {excerpt(response.content)}")

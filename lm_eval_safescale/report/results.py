@@ -3,13 +3,84 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Iterable
+from collections.abc import Iterable, Mapping
 from math import isfinite
 from pathlib import Path
-from typing import Any
+from typing import Annotated, Any, TypeVar
+
+import msgspec
 
 from lm_eval_safescale.errors import SafescaleError
+from lm_eval_safescale.inputs import InputError, read_json
 from lm_eval_safescale.sections import ResultRow
+
+NOT_SCORED = "not scored"
+MARK = "safescale"
+ROUNDING = 1e-9
+Count = Annotated[int, msgspec.Meta(ge=0, le=10**12)]
+_T = TypeVar("_T")
+
+
+# --- what is used of a file; all else in it may be anything ---------------------------------------------------------------
+
+
+class _Content(msgspec.Struct):
+    configs: dict[str, Any]
+    results: dict[str, Any]
+    model_name: str | None = None
+    model_source: str | None = None
+    date: float | None = None
+    config: dict[str, Any] | None = None
+    chat_template_sha: Any = None
+
+
+class _Dataset(msgspec.Struct):
+    name: str
+    version: str
+    items: Count
+    demo: bool
+
+
+class _Builder(msgspec.Struct):
+    name: str
+
+
+class _Retriever(msgspec.Struct):
+    retriever: str
+
+
+class _Corpus(msgspec.Struct):
+    corpus: str
+
+
+class _Tokens(msgspec.Struct):
+    mean: float
+
+
+class _Contexts(msgspec.Struct):
+    builder: _Builder
+    measures: dict[str, float | None]
+    tokens: _Tokens
+    flagged: Count
+    retriever: _Retriever | None = None
+    corpus: _Corpus | None = None
+    failed: Count = 0
+
+
+class _Settings(msgspec.Struct):
+    draws: Count
+    overconfidence_threshold: float
+    accept_temperature: float | None = None
+    send_seed: bool = True
+
+
+class _About(msgspec.Struct):
+    condition: str
+    dataset: _Dataset
+    settings: dict[str, Any]
+    prompt_sha256: Any
+    contexts: dict[str, Any] | None = None
+    left_out: Count = 0
 
 
 def read_results(paths: Iterable[Path]) -> list[ResultRow]:
@@ -21,7 +92,7 @@ def read_results(paths: Iterable[Path]) -> list[ResultRow]:
     Raises
     ------
     SafescaleError
-        If nothing is there, or a file is no result file of the harness.
+        If nothing is there, or a file is no result file of the harness, with the place in it.
     """
     files: list[Path] = []
     for path in paths:
@@ -48,46 +119,74 @@ def read_results(paths: Iterable[Path]) -> list[ResultRow]:
 
 def _read(file: Path) -> tuple[float, list[ResultRow]]:
     try:
-        content: dict[str, Any] = json.loads(file.read_text(encoding="utf-8"))
-        configs, results = content["configs"], content["results"]
-    except (OSError, ValueError, KeyError, TypeError) as error:
-        raise SafescaleError(f"{file}: not a result file of lm_eval ({error!r}); expected its results_*.json") from None
-    rows = []
-    for task, config in configs.items():
-        about = (config.get("metadata") or {}).get("safescale")
-        if about is None:
-            continue
-        dataset, settings = about["dataset"], about["settings"]
-        values, contexts = _values(results[task]), about.get("contexts") or {}
-        if "accuracy" not in values:
-            continue
-        rows.append(
-            ResultRow(
-                model=str(content.get("model_name") or content.get("model_source") or "?"),
-                condition=about["condition"],
-                dataset=f"{dataset['name']} {dataset['version'][:12]}",
-                demo=dataset["demo"],
-                items=int(results[task].get("sample_len", 0)),
-                of_items=dataset["items"],
-                settings=settings,
-                asked=json.dumps(
-                    [content.get("config", {}).get("model_args"), about["prompt_sha256"], content.get("chat_template_sha")]
-                ),
-                values=values,
-                contexts=contexts,
-                left_out=int(about.get("left_out", 0)),
-            )
-        )
-    return float(content.get("date") or 0), rows
+        content = _converted(read_json(file), _Content)
+        ours = {task: about for task, config in content.configs.items() if (about := _about(config)) is not None}
+        rows = [row for task, about in ours.items() if (row := _row(content, task, about)) is not None]
+        return content.date or 0.0, rows
+    except InputError as error:
+        what = error.reason
+    except msgspec.ValidationError as error:
+        what = str(error)
+    raise SafescaleError(
+        f"{file}: not a result file of lm_eval ({what}); expected its results_*.json. If it is damaged, move it away or ask again"
+    )
 
 
-def _values(result: dict[str, Any]) -> dict[str, tuple[float, float | None] | None]:
+def _converted(value: Any, kind: type[_T], where: str = "") -> _T:
+    try:
+        return msgspec.convert(value, kind)
+    except (msgspec.ValidationError, OverflowError) as error:
+        raise msgspec.ValidationError(f"{where}{': ' if where else ''}{error}") from None
+
+
+def _about(config: Any) -> Any:
+    """What our tasks say of themselves in their configuration; None for a task of somebody else's."""
+    metadata = config.get("metadata") if isinstance(config, dict) else None
+    return metadata.get(MARK) if isinstance(metadata, dict) else None
+
+
+def _row(content: _Content, task: str, given: Any) -> ResultRow | None:
+    about = _converted(given, _About, task)
+    _converted(about.settings, _Settings, f"{task}, settings")
+    if about.contexts:
+        _converted(about.contexts, _Contexts, f"{task}, contexts")
+    result = _converted(content.results.get(task), dict[str, Any], f"{task}, results")
+    if not any(key.partition(",")[0] == "accuracy" for key in result):
+        return None
+    dataset = about.dataset
+    return ResultRow(
+        model=content.model_name or content.model_source or "?",
+        condition=about.condition,
+        dataset=f"{dataset.name} {dataset.version[:12]}",
+        demo=dataset.demo,
+        items=_converted(result.get("sample_len", 0), Count, f"{task}, sample_len"),
+        of_items=dataset.items,
+        settings=about.settings,
+        asked=json.dumps([(content.config or {}).get("model_args"), about.prompt_sha256, content.chat_template_sha]),
+        values=_values(result, task),
+        contexts=about.contexts or {},
+        left_out=about.left_out,
+    )
+
+
+def _values(result: Mapping[str, Any], task: str) -> dict[str, tuple[float, float | None] | None]:
     values: dict[str, tuple[float, float | None] | None] = {}
     for key, value in result.items():
         name, separator, kind = key.partition(",")
         if not separator or name.endswith("_stderr"):
             continue
-        stderr = result.get(f"{name}_stderr,{kind}")
-        number = isinstance(value, (int, float)) and isfinite(value)
-        values[name] = (float(value), stderr if isinstance(stderr, float) else None) if number else None
+        stderr: Any = result.get(f"{name}_stderr,{kind}")
+        is_scored = value != NOT_SCORED and not (isinstance(value, float) and not isfinite(value))  # NaN is a mean over nothing
+        if is_scored and not _is_fraction(value):
+            raise msgspec.ValidationError(f"{task}: {key} is {_shown(value)}; expected a number from 0 to 1, or {NOT_SCORED!r}")
+        values[name] = (float(value), float(stderr) if _is_fraction(stderr) else None) if is_scored else None
     return values
+
+
+def _is_fraction(value: Any) -> bool:
+    return isinstance(value, int | float) and not isinstance(value, bool) and 0 <= value <= 1 + ROUNDING
+
+
+def _shown(value: Any) -> str:
+    text = repr(value)
+    return text if len(text) <= 60 else f"{text[:57]}..."

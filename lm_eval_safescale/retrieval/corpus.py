@@ -12,8 +12,9 @@ from functools import cached_property
 from pathlib import Path
 from typing import Any
 
-from lm_eval_safescale.datasets.files import decode_json
 from lm_eval_safescale.datasets.problems import DataError, Problem, has_errors
+from lm_eval_safescale.inputs import MAX_FILE_MB, InputError, most_bytes, opened, read_text
+from lm_eval_safescale.json_text import decode_json
 
 JSON_LINES, TEXTS = (".jsonl", ".ndjson"), (".md", ".markdown", ".txt")
 TEXT_FIELDS = ("text", "content", "contents")
@@ -122,12 +123,12 @@ def _valid(found: Iterable[_Found], problems: list[Problem]) -> Iterator[Article
 
 def _read_lines(path: Path, problems: list[Problem]) -> Iterator[_Found]:
     try:
-        with path.open("rb") as file:
+        with opened(path) as file:
             for number, raw in enumerate(file, 1):
                 if raw.strip():
                     yield from _read_line(raw, number, problems)
-    except OSError as error:
-        problems.append(Problem(f"cannot be read ({error.strerror})"))
+    except InputError as error:
+        problems.append(Problem(error.reason))
 
 
 def _read_line(raw: bytes, number: int, problems: list[Problem]) -> Iterator[_Found]:
@@ -170,18 +171,22 @@ def _article(record: dict[str, Any], number: int, problems: list[Problem]) -> Ar
 
 
 def _read_folder(folder: Path, problems: list[Problem]) -> Iterator[_Found]:
-    for path in _walk(folder, problems):
+    paths = _walk(folder, problems)
+    size = sum(path.stat().st_size for path in paths if path.suffix.lower() in TEXTS)
+    if size > most_bytes():
+        problems.append(
+            Problem(f"{size / 1e6:,.1f} MB; expected at most {most_bytes() / 1e6:,g} MB ({MAX_FILE_MB} allows more)")
+        )
+        return
+    for path in paths:
         name = _below(folder, path)
         if path.suffix.lower() not in TEXTS:
             problems.append(Problem(f"left out: only {', '.join(TEXTS)} files are read", item=name, is_error=False))
             continue
         try:
-            text = path.read_text(encoding="utf-8-sig")
-        except UnicodeDecodeError:
-            problems.append(Problem("not UTF-8 text (a binary file?); remove it, or save it as UTF-8", item=name))
-            continue
-        except OSError as error:
-            problems.append(Problem(f"cannot be read ({error.strerror})", item=name))
+            text = read_text(path)
+        except InputError as error:
+            problems.append(Problem(error.reason if error.line is None else f"{error.reason}, or remove it", item=name))
             continue
         article = _titled(name, text, markdown=path.suffix.lower() != ".txt")
         yield _Found(article, f"as {name}", lambda message, name=name: Problem(message, item=name))  # type: ignore[misc]
@@ -201,6 +206,10 @@ def _walk(folder: Path, problems: list[Problem]) -> list[Path]:
                 message = "left out: a link to a folder is not followed"
                 problems.append(Problem(message, item=_below(folder, path), is_error=False))
         found += [Path(place, name) for name in files if not name.startswith(".")]
+    for path in found:
+        if path.exists() and not path.is_file():
+            message = "left out: a pipe, a socket or a device; only regular files are read"
+            problems.append(Problem(message, item=_below(folder, path), is_error=False))
     return sorted(path for path in found if path.is_file())
 
 

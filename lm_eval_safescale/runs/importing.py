@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import gc
-import json
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass, field
@@ -15,6 +14,8 @@ import numpy as np
 
 from lm_eval_safescale.datasets.problems import printable
 from lm_eval_safescale.errors import SafescaleError, reason_of
+from lm_eval_safescale.inputs import InputError, opened
+from lm_eval_safescale.json_text import decode_json
 from lm_eval_safescale.records import Status
 from lm_eval_safescale.runs.table import ANSWERS, LETTERS, STATUSES, in_order
 
@@ -32,8 +33,6 @@ class UnusableError(Exception):
     """A file, a model or a condition that cannot be used; the message is the reason. It costs no other."""
 
 
-BUFFER = 1 << 20
-"""Bytes of a file read at once: a line has all draws of an item and is long."""
 UNANSWERED, FAILED, TRUNCATED, FILTERED = -1, -2, -3, -4
 """What stands for a letter where there is none, in `Part.letters`."""
 LETTER_NUMBERS: dict[str | None, int] = {letter: number for number, letter in enumerate(LETTERS)}
@@ -114,10 +113,10 @@ def json_lines(path: Path, kind: type[_T]) -> Iterator[tuple[int, _T]]:
 
 def _lines(path: Path) -> Iterator[bytes]:
     try:
-        with path.open("rb", buffering=BUFFER) as file:
+        with opened(path) as file:
             yield from file
-    except OSError as error:
-        raise UnusableError(f"{path.name} cannot be read ({error.strerror})") from None
+    except InputError as error:
+        raise UnusableError(f"{path.name}: {error.reason}") from None
 
 
 def _decode_leniently(line: bytes, kind: type[_T], place: str, *, is_last: bool) -> _T:
@@ -125,10 +124,10 @@ def _decode_leniently(line: bytes, kind: type[_T], place: str, *, is_last: bool)
     import msgspec
 
     try:
-        return msgspec.convert(_mended(json.loads(line.decode())), kind)
+        return msgspec.convert(_mended(decode_json(line, names_once=False)), kind)
     except msgspec.ValidationError as error:
         raise UnusableError(f"{place}: {error}") from None
-    except (ValueError, RecursionError) as error:
+    except ValueError as error:
         what = "half-written last line" if is_last else "not JSON"
         raise UnusableError(f"{place}: {what} ({reason_of(error)})") from None
 

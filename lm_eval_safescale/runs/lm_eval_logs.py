@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import json
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, replace
 from itertools import chain
@@ -14,6 +13,7 @@ import numpy as np
 
 from lm_eval_safescale.assembly.data import CHOOSE_DATA
 from lm_eval_safescale.errors import SafescaleError
+from lm_eval_safescale.inputs import InputError, read_json
 from lm_eval_safescale.records import LABEL_NAMES, Status
 from lm_eval_safescale.runs.importing import (
     FAILED,
@@ -190,7 +190,7 @@ def _result_files(path: Path) -> list[tuple[Path, Path | None]]:
         if not found:
             raise SafescaleError(f"{path}: no results_*.json in it; give the --output_path of a finished lm_eval run")
         return [(file, None) for file in found]
-    if not path.is_file():
+    if not path.exists():
         raise SafescaleError(f"{path}: no such file or folder; give the --output_path of a finished lm_eval run")
     if path.suffix == ".jsonl" and path.name.startswith("samples_"):
         date = path.stem.rpartition("_")[2]
@@ -203,7 +203,7 @@ def _result_files(path: Path) -> list[tuple[Path, Path | None]]:
 
 def _logs_of(file: Path, only: Path | None, model: str | None, left_out: LeftOut) -> list[_Log]:
     try:
-        content = json.loads(file.read_text(encoding="utf-8"))
+        content = read_json(file)
         asked = {
             task: about
             for task, config in content["configs"].items()
@@ -233,7 +233,9 @@ def _logs_of(file: Path, only: Path | None, model: str | None, left_out: LeftOut
             else:
                 left_out.add(f"{file.name}: no {samples.name} beside it; run lm_eval with --log_samples", name, log.condition)
         return logs
-    except (OSError, ValueError, KeyError, TypeError, AttributeError) as error:
+    except InputError as error:
+        raise UnusableError(f"not a result file of lm_eval: {error.reason}") from None
+    except (ValueError, KeyError, TypeError, AttributeError, OverflowError) as error:
         raise UnusableError(f"not a result file of lm_eval ({error!r})") from None
 
 

@@ -1,7 +1,7 @@
 import csv
 import io
 import json
-from pathlib import Path
+import os
 
 import pytest
 from hypothesis import given, settings
@@ -221,10 +221,10 @@ def test_a_path_that_is_no_data_file_is_an_error_that_names_it(name, expected, t
 
 
 def test_a_file_one_may_not_read_is_an_error_that_names_it(write, monkeypatch):
-    def refuse(path):
+    def refuse(path, flags):
         raise PermissionError(13, "Permission denied")
 
-    monkeypatch.setattr(Path, "read_bytes", refuse)
+    monkeypatch.setattr(os, "open", refuse)
     with pytest.raises(DataError, match=r"a\.csv: cannot be read \(Permission denied\)"):
         read_records(write("", "a.csv"))
 

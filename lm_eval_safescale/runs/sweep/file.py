@@ -9,11 +9,11 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Annotated, Any, Literal
 
-import yaml
 from pydantic import BaseModel, ConfigDict, Field, JsonValue, ValidationError
 
 from lm_eval_safescale.datasets.problems import printable
-from lm_eval_safescale.errors import SafescaleError, reason_of
+from lm_eval_safescale.errors import SafescaleError
+from lm_eval_safescale.inputs import InputError, read_yaml
 from lm_eval_safescale.plugins import plugins
 from lm_eval_safescale.runs.identity import path_of
 from lm_eval_safescale.runs.runner import ALL_CONDITIONS, CONDITIONS
@@ -118,7 +118,10 @@ def read_sweep(path: Path, *, output: Path | None = None, limit: int | None = No
     SafescaleError
         If the file cannot be read, or something in it cannot be used: each with its place, and what was expected.
     """
-    file = _checked(path, _parsed(path))
+    try:
+        file = _checked(path, read_yaml(path))
+    except InputError as error:
+        raise SafescaleError(f"{error}; expected the YAML file of a sweep (docs/sweep.md)") from None
     if file.output is None and output is None:
         raise SafescaleError(f"{path}: no output; write output: FOLDER, or give -o FOLDER")
     folder = (output or Path(file.output or "")).expanduser().absolute()
@@ -156,38 +159,7 @@ def sweep_named(name: Path) -> Path:
     return bundled if not name.exists() and bundled.is_file() else name
 
 
-# --- the text -----------------------------------------------------------------------------------------------------------
-
-
-class _Loader(yaml.SafeLoader):
-    """As the safe loader, but a name that stands twice in a mapping is an error: which of the two is meant is not ours to guess."""
-
-    def construct_mapping(self, node: yaml.MappingNode, deep: bool = False) -> dict[Any, Any]:
-        seen: set[Any] = set()
-        for key, _ in node.value:
-            name = self.construct_object(key, deep=True)  # type: ignore[no-untyped-call]
-            if isinstance(name, str) and name in seen:
-                raise yaml.constructor.ConstructorError(None, None, f"{name} stands here twice", key.start_mark)
-            seen.add(name if isinstance(name, str) else repr(name))
-        return dict(super().construct_mapping(node, deep))
-
-
-_Loader.add_implicit_resolver(  # type: ignore[no-untyped-call]
-    "tag:yaml.org,2002:float", re.compile(r"[-+]?\d+(\.\d*)?[eE][-+]?\d+$"), list("-+0123456789")
-)  # 989e12 is a number to everybody but YAML 1.1
-
-
-def _parsed(path: Path) -> Any:
-    try:
-        text = path.read_text(encoding="utf-8")
-    except (OSError, UnicodeDecodeError) as error:
-        raise SafescaleError(f"{path}: cannot be read ({reason_of(error)}); expected the YAML file of a sweep") from None
-    try:
-        return yaml.load(text, Loader=_Loader)
-    except yaml.YAMLError as error:
-        mark = getattr(error, "problem_mark", None)
-        where = f", line {mark.line + 1}" if mark else ""
-        raise SafescaleError(f"{path}{where}: {getattr(error, 'problem', None) or reason_of(error)}; expected YAML") from None
+# --- what it says ----------------------------------------------------------------------------------------------------
 
 
 def _checked(path: Path, content: Any) -> _File:

@@ -57,7 +57,7 @@ def test_there_are_no_labels_rather_than_harmless_ones(tmp_path):
 @pytest.mark.parametrize(
     ("content", "message"),
     [
-        ("{", "is not JSON"),
+        ("{", "not JSON"),
         ('{"1": {}, "1": {}}', "'1' stands twice"),
         ([question()], "expected a mapping of PubMed ids"),
         ({}, "expected a mapping of PubMed ids"),
@@ -77,7 +77,7 @@ def test_a_file_of_another_layout_is_refused_with_the_place(tmp_path, content, m
 
 
 def test_a_missing_file_is_named(tmp_path):
-    with pytest.raises(SafescaleError, match=r"nowhere\.json cannot be read \(No such file"):
+    with pytest.raises(SafescaleError, match=r"nowhere\.json: cannot be read \(No such file"):
         load(str(tmp_path / "nowhere.json"))
 
 

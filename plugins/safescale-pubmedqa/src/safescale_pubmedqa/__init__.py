@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import json
 from collections.abc import Callable, Collection, Iterable, Mapping
 from pathlib import Path
 from typing import Any
@@ -10,6 +9,7 @@ from typing import Any
 from lm_eval_safescale.datasets import Dataset, Source, dataset_from_records
 from lm_eval_safescale.errors import SafescaleError, reason_of
 from lm_eval_safescale.hookspecs import hookimpl
+from lm_eval_safescale.inputs import read_json
 
 NAME = "pubmedqa"
 HUB_ID, CONFIG = "qiaojin/PubMedQA", "pqa_labeled"
@@ -45,11 +45,9 @@ def load(path: str | None = None, *, evidence: Collection[str] = (), local_only:
 def read(path: Path) -> list[tuple[str, Question]]:
     """The questions of a file by PubMed id: `{pmid: {QUESTION, CONTEXTS, final_decision, ...}}`."""
     try:
-        questions = json.loads(path.read_text(encoding="utf-8"), object_pairs_hook=_once)
-    except OSError as error:
-        raise SafescaleError(f"{path} cannot be read ({error.strerror}); expected the test_set.json of PubMedQA") from None
-    except (ValueError, RecursionError) as error:
-        raise SafescaleError(f"{path} is not JSON: {reason_of(error)}") from None
+        questions = read_json(path, names_once=True)
+    except SafescaleError as error:
+        raise SafescaleError(f"{error}; expected the test_set.json of PubMedQA") from None
     if not isinstance(questions, dict) or not questions:
         raise SafescaleError(f"{path}: expected a mapping of PubMed ids to questions, found {_show(questions)}")
     return list(questions.items())
@@ -102,16 +100,6 @@ def _wrong(question: object) -> str:
     if not isinstance(contexts, list) or not all(isinstance(part, str) for part in contexts):
         return f"CONTEXTS is {_show(contexts)}; expected a list of texts"
     return ""
-
-
-def _once(pairs: list[tuple[str, Any]]) -> dict[str, Any]:
-    """An object, refused if a name stands in it twice: the first question would be lost without a word."""
-    found: dict[str, Any] = {}
-    for name, value in pairs:
-        if name in found:
-            raise ValueError(f"{name!r} stands twice in one object")
-        found[name] = value
-    return found
 
 
 def _show(value: object) -> str:
