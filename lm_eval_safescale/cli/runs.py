@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import shlex
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated
 
@@ -54,6 +55,38 @@ def verify(
         _show(found)
         status = 1 if 1 in (status, found.verdict) else max(status, found.verdict)
     raise typer.Exit(BAD_INPUT if is_bad else status)
+
+
+@app.command()
+def salvage(
+    folder: Annotated[Path, typer.Argument(help="The damaged folder of safescale run; it stays as it is.")],
+    output: Annotated[Path, typer.Option("--output", "-o", help="The folder to write: a new one.")],
+    dataset: Annotated[
+        str | None, typer.Option(help="The data set that the run is of, by name or as a file, where it does not say it.")
+    ] = None,
+    columns: Columns = None,
+) -> None:
+    """Make a good folder of what is left of a damaged run, and say what was lost.
+
+    The same safescale run command, with the new folder, asks for what is missing.
+    """
+    from lm_eval_safescale.runs.salvaging import salvage as salvage_run
+
+    given = None if dataset is None else load_named(dataset, columns)
+    with working(f"reading {folder} ..."):
+        made = salvage_run(folder, output, given)
+    say(f"{output}: {counted(made.answers, 'answer')}", style="bold")
+    if made.from_tables:
+        say(f"  {made.from_tables:,} of them from the tables: their lines were damaged")
+    say("  nothing was lost" if not made.lost else "  damaged or lost:", style=None if not made.lost else "yellow")
+    for each in made.lost:
+        say(f"    {each}", style="yellow")
+    if made.goes_on:
+        say(f"Next: the same safescale run command with -o {shlex.quote(str(output))} asks for what is missing")
+    else:
+        say("It is not known any more whose answers these are: they can be analysed, and not be added to", style="yellow")
+    if made.has_tables:
+        say(f"Next: safescale analyze {shlex.quote(str(output))} -o TABLES")
 
 
 def _show(found: Verification) -> None:

@@ -13,6 +13,15 @@ from lm_eval_safescale.runs.release import DATASET_FILE
 from lm_eval_safescale.settings import load_settings
 
 
+def known_of_dataset(about: Mapping[str, Any] | None, description: Mapping[str, Any] | None) -> dict[str, Any]:
+    """What a folder says of its data set: `about.json`, or else `run.json`; empty where neither does."""
+    known = dict((about or {}).get("dataset", {}))
+    if description is not None:
+        starts = [start["data"] for start in description["starts"] if start.get("data")]
+        known = {**description["identity"].get("dataset", {}), **({"settings": starts[-1]} if starts else {}), **known}
+    return known
+
+
 def dataset_of(about: Mapping[str, Any], origin: Mapping[str, Any] | None = None) -> Dataset:
     """The data set that runs say they are of.
 

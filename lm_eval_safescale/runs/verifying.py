@@ -18,7 +18,7 @@ from lm_eval_safescale.runs.journal import is_run
 from lm_eval_safescale.runs.letters_again import check_letters
 from lm_eval_safescale.runs.lines import SHARDS, Known, shards_of
 from lm_eval_safescale.runs.recovering import Recovered, name_of, recover
-from lm_eval_safescale.runs.sources import dataset_of
+from lm_eval_safescale.runs.sources import dataset_of, known_of_dataset
 from lm_eval_safescale.runs.store import read_tables
 from lm_eval_safescale.runs.table import Runs, about_dataset, items_of
 from lm_eval_safescale.runs.tables_again import compare_answers, compare_items, missing_of_run, missing_of_tables
@@ -137,25 +137,21 @@ def _dataset(
 ) -> Dataset | None:
     """The data set that the runs name; None where it cannot be had, which is noted."""
     description = run.description if run is not None else None
-    if about is not None:
-        known = about["dataset"]
-    elif description is not None:
-        known = {**description["identity"].get("dataset", {}), "settings": description["starts"][-1].get("data")}
-    else:
+    known = known_of_dataset(about, description)
+    if "name" not in known:
+        found.unknown("data set", "nothing is left that says of which these runs are; name it: --dataset FILE")
         return None
     try:
         return dataset_of(known, readings.imported_from(stored) if stored is not None else None)
     except SafescaleError as error:
         found.unknown("data set", str(error))
-    except KeyError:
-        found.unknown("data set", "the runs do not say of which they are; name it: --dataset FILE")
-    return None
+        return None
 
 
 def _is_of(dataset: Dataset, about: Mapping[str, Any] | None, run: Recovered | None, found: Verification) -> bool:
     """Whether runs are of that data set, as far as they say of which they are."""
     description = run.description if run is not None else None
-    known = about["dataset"] if about is not None else (description or {}).get("identity", {}).get("dataset", {})
+    known = known_of_dataset(about, description)
     theirs = known.get("fingerprint")
     if theirs in (None, dataset.fingerprint):
         return True

@@ -65,3 +65,25 @@ def test_every_difference_is_named_by_model_condition_item_and_draw(stored):
     assert shown.exit_code == 1
     assert "stub-model, closed_book, item demo-001, draw 0: stored as C, and its text reads A" in shown.output
     assert "it was read by an unknown version of strict" in shown.output
+
+
+def test_a_damaged_run_is_salvaged_and_what_was_lost_and_the_way_on_are_said(stored, tmp_path):
+    folder, new = stored / "unfinished", tmp_path / "new run"
+    (shard,) = (folder / "answers").iterdir()
+    shard.write_bytes(b"{" + shard.read_bytes())
+    shown = run("salvage", folder, "-o", new, "--dataset", QUESTIONS)
+    assert shown.exit_code == 0, shown.output
+    assert "new run: 4 answers" in shown.output
+    assert f"answers/{shard.name}: line 1: " in shown.output
+    assert f"Next: the same safescale run command with -o '{new}' asks for what is missing" in shown.output
+    again = run("salvage", folder, "-o", new)
+    assert again.exit_code == 1
+    assert "there already, and not empty" in str(again.exception)
+
+
+def test_answers_that_are_nobody_s_any_more_can_be_analysed(stored, tmp_path):
+    (stored / "finished" / "run.json").unlink()
+    shown = run("salvage", stored / "finished", "-o", tmp_path / "new")
+    assert shown.exit_code == 0
+    assert "they can be analysed, and not be added to" in shown.output
+    assert f"Next: safescale analyze {tmp_path / 'new'} -o TABLES" in shown.output
