@@ -19,8 +19,9 @@ from lm_eval_safescale.families.choice import confidence_of
 from lm_eval_safescale.plugins import plugins
 from lm_eval_safescale.prompts import load_prompt
 from lm_eval_safescale.reading import CUT, read_answer
+from lm_eval_safescale.reading.choices import SHAPE_RULES
 from lm_eval_safescale.reading.languages import LANGUAGES
-from lm_eval_safescale.reading.letters import OTHER_RULES, SHAPE_RULES, VETO_RULES
+from lm_eval_safescale.reading.letters import OTHER_RULES, VETO_RULES
 from lm_eval_safescale.records import LABEL_NAMES, Answers, Context, Item, Passage, Reading, Status
 from lm_eval_safescale.retrieval import load_corpus
 from lm_eval_safescale.settings import ANSWER_TOKENS, ENV_PREFIX, REASONING_TOKENS, Settings, load_settings

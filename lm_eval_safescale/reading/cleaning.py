@@ -5,6 +5,7 @@ It does not know what a letter or an answer is.
 
 from __future__ import annotations
 
+import html
 import re
 import unicodedata
 from collections.abc import Mapping
@@ -34,7 +35,8 @@ _END_OF_TURN = re.compile(
     r"|END_OF_TURN_TOKEN|user|human|system|observation|endofprompt)\|>"
     r"|</s>|<(?:end_of_turn|eos|turn\||eod|end_of_text|eot|endoftext|end)>|\[\|?(?:endofturn|user"
     r"|eos|human|end)\|?\]"
-    r"|<\|(?:im_start|start_header_id|start)\|>\s*(?:user|human|system)|<start_of_turn>\s*user|<\|turn>\s*user",
+    r"|<\|(?:im_start|start_header_id|start)\|>\s*(?:user|human|system)|<start_of_turn>\s*user"
+    r"|<\|turn>\s*user",
     _I,
 )
 _TAG = re.compile(r"<[^<>]{0,40}>")
@@ -52,47 +54,53 @@ _FORMATS = (
     ("<", r"<\|[^|<>\n]{1,40}\|>|<\|\w{1,30}>|<\w{1,30}\|>|</?s>|</?(?:end|start)_of_turn>", " "),
     (
         "<",
-        r"<(?:eos|bos|pad|unk|sep|mask|eod|eot|end)>|<(?:special|unused|extra_id"
+        r"<(?:eos|bos|pad|unk|sep|mask|eod|eot|eom|eoa|end)>|<(?:special|unused|extra_id"
         r"|reserved(?:_special_token)?|0x)_?\w{1,8}>",
         " ",
     ),
-    ("[", r"\[/?(?:inst|eos|pad|sep|cls|bos|gmask)\]|\[\|[^|\[\]\n]{1,40}\|\]|\[unused\d+\]", " "),
-    ("", r"[\u200b-\u200f\u202a-\u202e\u2060-\u2069\ufe0e\ufe0f\ufeff\u00ad]", ""),
+    ("[", r"\[/?(?:inst|eos|pad|sep|cls|bos|gmask)\]|\[\|[^|\[\]\n]{1,40}\|\]|\[(?:unused|unused_token_)\d+\]", " "),
     ("<~", r"<(?:del|strike)>.{0,200}?</(?:del|strike)>|~~[^~\n]{0,200}~~", " "),
     ("<", r"<br\s*/?>|</?(?:p|div|li|ul|ol|h[1-6]|tr|table|response|output|result|summary|caption|explanation)\s*/?>", "\n"),
     ("<", r"</?(?:b|i|u|em|strong|span|code|mark|font|center|sup|sub|td|th|kbd|q)\b[^<>]{0,100}>", " "),
     ("<", rf"<{_ANSWER_TAG}(?:\s[^<>]{{0,100}})?>", "\nfinal answer: "),
     ("<", rf"</{_ANSWER_TAG}\s*>", "\n"),
     *[("\\", rf"{_FONT}\s*\{{([^{{}}]{{0,200}})\}}", r"\1")] * 3,  # they are nested
-    ("\\", r"\\(?:boxed|fbox|framebox)\s*(?:\{([^{}]{0,200})\}|([A-Za-z])\b)", r"\nfinal answer: \1\2\n"),
+    ("\\", r"\\(?:boxed|fbox|framebox)\s*(?:\{([^{}]{0,200})\}|([A-Za-z])\b)", r" the final answer: \1\2 "),
     ("\\$", r"\\[()\[\]]|\$|\\[,;!]|\\(?:quad|qquad|left|right|displaystyle|large|rm|bf)\b", " "),
-    ("`", r"```\w*", "\n"),
+    ("`", r"```(?:\w+(?=\s*\n))?", "\n"),
+    ("\\", r"\\([._*#>-])", r"\1"),
     ("*_`", r"\*\*|__|`", ""),
     ("(", r"\((?:[a-z](?:, ?| ?/ ?|,? (?:or|and) )){1,25}[a-z]\)|\([a-z] ?[-–] ?[a-z]\)", ""),  # "(A, B, C or D)"
     ("[", r"(?<=[a-z:] )\[[a-z] ?[-–/] ?[a-z]\]|\[[a-z](?:[/,] ?[a-z]){1,25}\]", ""),  # "[A-D]"
     ("*_", r"(?<!\w)[*_](?=\w)|(?<=[\w.)])[*_](?!\w)", ""),
-    ("", r"[ \t\u00a0]+", " "),
     ("-", r"^ ?\|? ?:?-{3,}:? ?(?:\| ?:?-{3,}:? ?)*\|? ?$", ""),
     ("|", r"^ ?\| ?| ?\| ?$", ""),
     ("#>-*•+●▪◦·", r"^ ?(?:#{1,6}|[>*•+●▪◦·-]) ", ""),
     ("“”„«»「」『』【】《》〈〉〔〕", r"[“”„«»「」『』【】《》〈〉〔〕]", '"'),
     ("‘’‚′", r"[‘’‚′]", "'"),
     (".", r"\bans\.(?= )", "ans:"),
-    ("  ", r"  +", " "),
 )
-_CLEANING = tuple((trigger, re.compile(pattern, _I | re.MULTILINE), new) for trigger, pattern, new in _FORMATS)
+_CLEANING = tuple((frozenset(trigger), re.compile(pattern, _I | re.MULTILINE), new) for trigger, pattern, new in _FORMATS)
+_INVISIBLE = re.compile(r"[\u200b-\u200f\u202a-\u202e\u2060-\u2069\ufe0e\ufe0f\ufeff\u00ad]")
+_SPACES = re.compile(r"[ \t]+")
 _BETWEEN_SCRIPTS = re.compile(rf"(?<=[{_CJK}])(?=[A-Za-z])|(?<=[A-Za-z])(?=[{_CJK}])")
 
 
 def clean(text: str) -> str:
     """The answer in a text, in NFKC form: without tool calls, further turns, special tokens, Markdown, LaTeX and HTML."""
-    text = unicodedata.normalize("NFKC", text)
+    text = unicodedata.normalize("NFKC", html.unescape(text) if "&" in text else text)
+    if not text.isascii():
+        text = _INVISIBLE.sub("", text)
     if any(sign in text for sign in "<[{`"):
         text = _first_turn(_TOOL_CALLS.sub(" ", text))
+    text = _SPACES.sub(" ", text) if "  " in text or "\t" in text else text
+    signs = set(text)
     for trigger, pattern, new in _CLEANING:
-        if not trigger or any(sign in text for sign in trigger):
+        if not trigger.isdisjoint(signs):
             text = pattern.sub(new, text)
-    return (text if text.isascii() else _BETWEEN_SCRIPTS.sub(" ", text)).strip()
+    if not text.isascii():
+        text = _BETWEEN_SCRIPTS.sub(" ", text)
+    return (_SPACES.sub(" ", text) if "  " in text or "\t" in text else text).strip()
 
 
 def _first_turn(text: str) -> str:
@@ -134,38 +142,41 @@ def without_next_question(text: str, own: Mapping[str, str]) -> str:
     own
         The case-folded texts of the question's own options, by letter: a question that repeats them is no other one.
     """
-    if turn := next((found for found in _OTHER_TURN.finditer(text) if re.search(r"\w", text[: found.start()][-200:])), None):
-        text = text[: turn.start()]
-    listed = _other_options(text, own)
-    if listed is None:
+    if "\n" not in text:
         return text
-    question = [found.start() for found in _QUESTION.finditer(text, 0, listed)]
-    return text[: min([*question[-1:], listed])]
+    if turn := next((found for found in _OTHER_TURN.finditer(text) if _says_something(text, found.start())), None):
+        text = text[: turn.start()]
+    questions = [found.start() for found in _QUESTION.finditer(text) if _says_something(text, found.start())]
+    listed = _other_options(text, own, questions)
+    return text if listed is None else text[: max((start for start in questions if start < listed), default=listed)]
 
 
-def _other_options(text: str, own: Mapping[str, str]) -> int | None:
-    """Where a list of options begins that are not ours; None where there is none."""
+def _says_something(text: str, end: int) -> bool:
+    return re.search(r"\w", text[max(0, end - 200) : end]) is not None
+
+
+def _other_options(text: str, own: Mapping[str, str], questions: list[int]) -> int | None:
+    """Where a list of options begins that are not ours, behind a further question also in another script; None where there is none."""
     start, run = 0, list[str]()
     for found in [*_LISTED.finditer(text), None]:
-        expected = chr(ord("A") + len(run))
-        if found is not None and found[1] == expected:
+        if found is not None and found[1] == chr(ord("A") + len(run)):
             start = start if run else found.start()
             run.append(found[2].strip())
             continue
-        if len(run) > 2 and _are_other(run, own):
+        if len(run) > 2 and _are_other(run, own, asked=bool(questions) and questions[0] < start):
             return start
         start, run = (found.start(), [found[2].strip()]) if found is not None and found[1] == "A" else (0, [])
     return None
 
 
-def _are_other(texts: list[str], own: Mapping[str, str]) -> bool:
+def _are_other(texts: list[str], own: Mapping[str, str], *, asked: bool) -> bool:
     """Whether these are options as options are, short and distinct, and share no word with ours."""
     folded = [" ".join(text.casefold().split()).rstrip(".") for text in texts]
     ours = {word for text in own.values() for word in re.findall(r"\w{3,}", text)}
     theirs = {word for text in folded for word in re.findall(r"\w{3,}", text)}
     same_script = all(text.isascii() for text in (*folded, *own.values()))
     return (
-        same_script
+        (same_script or asked)
         and len(set(folded)) == len(folded)
         and not ours & theirs
         and not any(len(text.split()) > 6 or _VERDICT.search(text) for text in folded)

@@ -58,7 +58,8 @@ _BARE = re.compile(r"\W{0,6}([A-Za-z])\W{0,6}")
 _ONE_LETTER = re.compile(r"\W*(?:option\s+|answer\s+)?\W*([A-Za-z])\W*", re.IGNORECASE)
 _LABEL = re.compile(r"\W*(?:option\s+)?\W{0,2}([A-Z])(?:[.):]\)?|\s[–-])\s+[A-Z\u00c0-\uffff][^;\n]*", re.IGNORECASE)
 _OTHER_LABEL = re.compile(
-    r"(?<![\w-])[A-Z](?:[.):](?=\s|$)|(?=\W*$))|\b(?i:or|and|vs|not) \(?[A-Z]\b|\b(?i:no[,;:.]|not (?:sure|certain|clear)|unsure|unclear)"
+    r"(?<![\w-])[A-Z](?:[.):](?=\s|$)|(?=\W*$))|\b(?i:or|and|vs|not) \(?[A-Z]\b|\b(?i:no[,;:.]"
+    r"|not (?:sure|certain|clear)|unsure|unclear)"
     r"|[?]"
 )
 """In what follows a label: another one, or a word that takes it back."""

@@ -6,30 +6,47 @@ import re
 from collections.abc import Iterator
 from typing import NamedTuple
 
-from lm_eval_safescale.reading import words
+from lm_eval_safescale.reading import languages, words
+from lm_eval_safescale.reading.choices import LABEL, LINE, Choice
+from lm_eval_safescale.reading.denials import denies, lacks
 from lm_eval_safescale.reading.mentions import Mention, Output
-from lm_eval_safescale.reading.shapes import Choice
-from lm_eval_safescale.reading.vetoes import denies, lacks
+from lm_eval_safescale.reading.phrases import phrase
 
-LINE, LABEL = "letter on its own line", "label"
 LONGEST_LINE = 2000
 """Characters of a line that are looked at."""
 _I = re.IGNORECASE
 _BEFORE = re.compile(
     r"[\"'(\[{<*\s→⇒➡✅👉☑✔=>|-]{0,8}(?:(?:sure|certainly|okay|ok|yes|of course)[!.,:] )?"
-    r"(?P<spelled>(?:option|choice|answer|letter|opción|opção|opzione|alternativa|letra|réponse"
-    r"|respuesta|选项|選項|选)\s*)?[\"'(\[*]{0,3}",
+    rf"(?P<spelled>(?:option|choice|answer|letter|letra|{languages.one_of('nouns')}"
+    rf"|{languages.one_of('options')}"
+    r"|选项|選項|选|選択肢)\s*)?[\"'(\[*]{0,3}",
     _I,
 )
-_MARK = re.compile(r"[\"')\].:,;!*]*(?:\s?[-–—](?=\s))?")
-_REASON = re.compile(r"(?:because|since|as|due to|given|for|weil|da|car|porque|parce que|perché)\b", _I)
+_MARK = re.compile(r"[\"')\].:,;!*、/]*(?:\s?[-–—](?=\s))?")
+_BEHIND = re.compile(
+    r"\s+(?:of|in|on|at|to|for|from|with|affecting|involving|immediately|now|first|today"
+    r"|right away|as soon as)\b",
+    _I,
+)
+"""What may follow an option's own text without a stop, where no list of options begins."""
+_ENDS = re.compile(rf"\W*(?:{languages.IT_IS_BEHIND})?\W*")
+_NAMES_ANSWER = re.compile(rf"{words.NOUN}\W*:\Z", _I)
+_REASON = re.compile(
+    r"(?:because|since|due to|given|for (?:the|this|these)|weil|da|car|porque|parce que|perché"
+    r"|as (?:the|there|it|this|these|an?|shown|seen|evidenced|\w+ (?:is|are|was|were|can|cannot|does|has)))\b",
+    _I,
+)
 _SURE = re.compile(
-    r"(?:(?:definitely|clearly|certainly|surely|for sure|without (?:a|any) doubt|no doubt"
-    r"|i (?:think|believe|guess|would say)|most likely|probably|likely"
-    r"|obviously|of course|final answer|correct|best answer|the (?:correct|best|right) (?:answer"
-    r"|one|option|choice))[\s.!)]*\Z)"
-    r"|\((?:[^()]{0,40}\b(?:confiden\w+|certain\w*|sure|correct|best|most likely"
-    r"|final)\b[^()]{0,40}|\d{1,3} ?%)\)[\s.]*\Z|(?:with )?(?:\w+ )?confidence\b",
+    r"\(?(?:definitely|clearly|certainly|surely|for sure|sure|without (?:a|any) doubt|no doubt|no question"
+    r"|i (?:think|believe|guess|would say)|most likely|probably|likely|obviously|of course|final answer|in my (?:opinion|view)"
+    r"|hands down|correct|best answer|(?:that is )?(?:the|my) (?:correct|best|right|final)? ?(?:answer|one|option|choice))[\s.!)]*\Z"
+    r"|\((?:[^()]{0,40}\b(?:confiden\w+|certain\w*|sure|correct|best|most likely|final)\b[^()]{0,40}|\d{1,3} ?%)\)[\s.]*\Z"
+    r"|(?:with )?(?:\w+ )?confidence\b|\d{1,3} ?% (?:confiden|sure|certain)\w*\W*\Z",
+    _I,
+)
+_POLITE = re.compile(
+    r"(?:would you like|do you (?:want|have)|let me know|is there anything|please|i hope"
+    r"|hope this|note|disclaimer)\b",
     _I,
 )
 _THE_REST = re.compile(r"(?:all )?(?:of )?(?:the )?(?:others?\b|rest\b|remaining)", _I)
@@ -48,7 +65,8 @@ _CASE = re.compile(
 )
 """What begins a sentence about the case, which gives a reason, and not about the option."""
 _NO_NOUN_PHRASE = re.compile(rf"\b(?:{words.NO_NOUN_PHRASE})\b|[?;:✗❌✘×]|\d", _I)
-_NO_HEAD = re.compile(rf"(?:{words.NO_HEAD})\W*\Z", _I)
+_NOUN_ENDS = re.compile(rf"{words.NOUN_ENDINGS}\W*\Z", _I)
+_REMARK = re.compile(rf"(?<!\w){words.REMARKS}\W*\Z", _I)
 _ENUMERATES = re.compile(words.ENUMERATES, _I)
 
 
@@ -84,14 +102,25 @@ def labels(output: Output) -> tuple[list[Choice], list[Choice]]:
     if len({label.mention.letter for label in found}) != 1:
         return [], []
     if bare := [label for label in found if label.kind == "bare"]:
-        return [_choice(bare[-1], LINE)], []
+        heading = _heading_above(output, bare[-1])
+        return [_choice(bare[-1], LINE, heading)] if heading is not None else [], []
     last = found[-1]
     ends = last.kind == "choice" and not output.text[last.line_end :].strip()
     return [], [_choice(last, LABEL)] if ends and not is_first and not _begins_list(output, last) else []
 
 
-def _choice(label: _Label, rule: str) -> Choice:
-    return Choice(label.mention.letter, label.line_start, label.mention.end, rule)
+def _choice(label: _Label, rule: str, start: int | None = None) -> Choice:
+    return Choice(label.mention.letter, label.line_start if start is None else start, label.mention.end, rule)
+
+
+def _heading_above(output: Output, label: _Label) -> int | None:
+    """Where the line begins that announces the letter, or the letter's own; None where it announces no choice ("Trap answer:")."""
+    above = output.text[max(0, label.line_start - LONGEST_LINE) : label.line_start].rstrip()
+    if not above.endswith(":"):
+        return label.line_start
+    if _NAMES_ANSWER.search(above) and phrase(output, label.mention) is None:
+        return None
+    return max(0, label.line_start - LONGEST_LINE) + above.rfind("\n") + 1
 
 
 def _begins_list(output: Output, label: _Label) -> bool:
@@ -123,8 +152,8 @@ def _labels(output: Output) -> Iterator[_Label]:
 
 def _kind(output: Output, mention: Mention, rest: str, *, spelled: bool) -> str | None:
     """Of a label by what follows it on its line; None where the letter is no label but an article, a pronoun or part of a name."""
-    if not re.search(r"\w", rest):
-        return "mention" if re.search(r"[?✗❌✘]", rest) else "bare"
+    if _ENDS.fullmatch(rest):
+        return "mention" if re.search(r"[?✗❌✘×°~+#=]|\A-", rest) or (spelled and ":" in rest) else "bare"
     found = _MARK.match(rest)
     mark = found[0].strip() if found else ""
     text = re.sub(r"^[^\w(]+", "", rest)
@@ -132,9 +161,11 @@ def _kind(output: Output, mention: Mention, rest: str, *, spelled: bool) -> str 
     if not _is_label(output, mention, mark, rest, text, own=own, spelled=spelled):
         return None
     if own:
-        chosen = _own_is_chosen(output, mention, text.lstrip("("))
+        chosen = _own_is_chosen(output, mention, text.lstrip("("), spelled=spelled)
     else:
-        chosen = _gives_reason(output, mention, mark, text) or (mark[:1] != "," and _is_noun_phrase(output, mention, text))
+        chosen = _gives_reason(output, mention, mark, text) or (
+            mark[:1] != "," and _is_noun_phrase(output, mention, mark, text)
+        )
     return "choice" if chosen else "mention"
 
 
@@ -154,36 +185,51 @@ def _is_label(output: Output, mention: Mention, mark: str, rest: str, text: str,
     name = (
         "." in mark and not own and (text[0].islower() or re.match(words.EPITHETS, text, _I))
     )  # "E. coli", "C. Difficile colitis"
-    glued = not re.match(r"[^\w\s]+\s", rest) and not own and not text[0].isupper()
+    glued = not re.match(r"[^\w\s]+\s", rest) and not own and text[0].islower()
     listed = (mark == "," and not (own or _gives_reason(output, mention, mark, text))) or (
         mark == "," and mention.letter == "I"
     )
     return not (name or glued or listed)
 
 
-def _own_is_chosen(output: Output, mention: Mention, text: str) -> bool:
+def _own_is_chosen(output: Output, mention: Mention, text: str, *, spelled: bool) -> bool:
     """Whether what follows the option's own text leaves it a choice: neither denied, nor described, nor compared, nor one of a list."""
     own = output.options.own[mention.letter]
     tail = text[len(own) :] if len(text) > len(own) else ""
-    if mention.letter == output.options.letters[0] and re.match(r"\s*(?:[:–—]|-\s)\s*\w", tail):
-        return False  # where a list of options begins
-    clause = re.split(r"[.;](?:\s|$)", tail)[0]
-    described = denies(clause) or lacks(clause) or re.match(r"\W*(?:would|could|may|might)\b", tail)
-    return bool(_GOES_ON.match(tail)) and not described and not _mentions_other(tail, mention.letter, output)
+    begins_list = mention.letter == output.options.letters[0]
+    if re.match(r"[)\]]?\s*:\s*\w" if spelled else r"\s*(?:[:–—]|-\s)\s*\w", tail) and (begins_list or spelled):
+        return False
+    clause = re.split(r"[.;](?:\s|$)|,? (?:because|since|as)\b", tail)[0]
+    if (
+        denies(clause)
+        or lacks(clause)
+        or re.match(r"\W*(?:would|could|may|might)\b", tail)
+        or _mentions_other(tail, mention.letter, output)
+    ):
+        return False
+    behind = _BEHIND.match(tail) and not begins_list and not _NO_NOUN_PHRASE.search(re.sub(r"\d", "", clause))
+    return bool(_GOES_ON.match(tail) or behind or re.match(rf"\s+{mention.letter}[.):]", tail))
 
 
 def _gives_reason(output: Output, mention: Mention, mark: str, text: str) -> bool:
     """Whether what follows the label says why it is chosen, how surely, or what the others lack."""
-    if _SURE.match(text) or _THE_REST.match(text) or _denies_others(output, mention, text, listed=mark[:1] == ","):
+    begins_list = mention.letter == output.options.letters[0]
+    if (
+        _SURE.match(text)
+        or (mark[:1] in ",-–—" and re.fullmatch(r"\d{1,3} ?%\W*", text))
+        or _THE_REST.match(text)
+        or _POLITE.match(text)
+        or _denies_others(output, mention, text, listed=mark[:1] == ",")
+    ):
         return True
     if _mentions_other(text, mention.letter, output):
         return False
     if _REASON.match(text):
         return True
-    if mention.letter == output.options.letters[0]:
-        return False  # where a list of options begins
+    if begins_list:
+        return False
     sentence = re.split(r"[.!?](?:\s|$)", text)[0]
-    about_the_case = mark[:1] == ";" or (_CASE.match(text) is not None and mark[:1] in (".", ")", ";", "-", "–", "—"))
+    about_the_case = mark[:1] == ";" or (_CASE.match(text) is not None and not {*mark}.isdisjoint(".);!-–—"))
     return about_the_case and not (denies(sentence) or lacks(sentence) or re.search(r"\bwould\b|\?", sentence))
 
 
@@ -192,24 +238,24 @@ def _denies_others(output: Output, mention: Mention, text: str, *, listed: bool 
     others = output.options.letters.replace(mention.letter, "")
     if not others:
         return False
-    if re.match(rf"\(?(?:and |rather than |but )?(?:not )?(?:option )?[{others}]\)?(?:\W|\Z)", text) is None:
+    if re.match(rf"\(?(?:and |rather than |but )?(?:[Nn]ot )?(?:option )?[{others}]\)?(?:\W|\Z)", text) is None:
         return False
-    return bool(re.match(r"\(?(?:and |but )?not |\(?rather than ", text)) or (
+    return bool(re.match(r"\(?(?:and |but )?[Nn]ot |\(?rather than ", text)) or (
         not listed and denies(re.split(r"[.;](?:\s|$)", text)[0])
     )
 
 
-def _is_noun_phrase(output: Output, mention: Mention, text: str) -> bool:
-    """Whether a text that is not the option's own is a bare noun phrase; where a list may begin, one that names an option."""
+def _is_noun_phrase(output: Output, mention: Mention, mark: str, text: str) -> bool:
+    """Whether a text is a bare noun phrase: with a word of an option, or, where it cannot well describe, of medicine."""
     said = re.split(r"[.!](?:\s|$)|\s[-–—(]", text)[0].strip()
     if len(said) < 2 or len(said.split()) > 7 or text.rstrip().endswith("?") or _mentions_other(text, mention.letter, output):
         return False
-    if _NO_NOUN_PHRASE.search(said) or _NO_HEAD.search(said) or denies(said) or lacks(said):
+    if _NO_NOUN_PHRASE.search(said) or denies(said) or lacks(said) or _REMARK.search(said):
         return False
-    if mention.letter != output.options.letters[0]:
+    if output.options.names_one(said):
         return True
-    named = {word for own in output.options.own.values() for word in re.findall(r"\w{4,}", own)}
-    return bool(named & set(re.findall(r"\w{4,}", said.casefold())))
+    may_describe = ":" in mark or mention.letter == output.options.letters[0]
+    return not may_describe and (not said.isascii() or bool(_NOUN_ENDS.search(said)))
 
 
 def _mentions_other(text: str, letter: str, output: Output) -> bool:

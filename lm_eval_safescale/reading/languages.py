@@ -22,6 +22,8 @@ class Language:
     """Verbs that choose, with their subject."""
     denies: str = ""
     """What denies wherever it stands in the clause; a final `*` stands for any ending."""
+    it_is: str = ""
+    """What chooses where a sentence begins so."""
 
 
 LANGUAGES = {
@@ -35,6 +37,7 @@ LANGUAGES = {
         "ich wähle|ich nehme|ich würde|ich entscheide mich für|wähle|wir wählen",
         "nicht|kein*|falsch*|unwahrscheinlich*|ausgeschlossen|ausschließen|ausgeschieden|weder"
         "|niemals|nie|inkorrekt*|unzutreffend*|scheidet|zweitbeste*|passt nicht",
+        it_is="es ist|das ist|richtig ist|korrekt ist|zutreffend ist",
     ),
     "French": Language(
         "réponse|reponse|diagnostic",
@@ -42,9 +45,10 @@ LANGUAGES = {
         "la|le|les|l|ma|notre|bonne|meilleure|meilleur|correcte|correct|exacte|exact|juste|finale"
         "|plus|probable|appropriée|est|serait|donc|lettre|option|ainsi|c",
         "correcte|correct|exacte|exact|juste|la bonne|la meilleure|la plus probable",
-        "je choisis|je sélectionne|je retiens|je répondrais|je choisirais|choisissez",
+        "je choisis|je sélectionne|je retiens|je répondrais|je choisirais|choisissez|je dirais",
         "pas|faux|fausse*|aucun|aucune|jamais|exclure|exclu|exclue|écart*|erroné|erronée"
-        "|improbable|incorrect|incorrecte*|inexact*|ni",
+        "|improbable|incorrect|incorrecte*|inexact*",
+        it_is="c'est|il s'agit de",
     ),
     "Spanish": Language(
         "respuesta|diagnóstico|elección|contestación",
@@ -56,7 +60,8 @@ LANGUAGES = {
         "nunca|no es|no está|no sería|no puede|no corresponde|no elegiría|no escogería|no elijo"
         "|no creo|no se|incorrecta*|incorrecto*|falsa*|falso*|errónea*|erróneo*|equivocada*"
         "|equivocado*|descarta*|descartar*|excluye|excluir*|excluida|excluido|tampoco"
-        "|ninguna|ninguno|excepto|salvo|improbable|ni",
+        "|ninguna|ninguno|excepto|salvo|improbable",
+        it_is="es la|es el|es|la correcta es|la correcta es la|sería la",
     ),
     "Portuguese": Language(
         "resposta|gabarito|diagnóstico|escolha",
@@ -66,6 +71,7 @@ LANGUAGES = {
         "escolho|seleciono|escolheria|marco|opto por|eu escolho|eu escolheria",
         "não|nao|nunca|incorreta*|incorreto*|errada*|errado*|falsa*|falso*|descarta*|exclui*"
         "|excluída|excluído|nem|nenhuma|nenhum|exceto|improvável",
+        it_is="é a|é o|é|seria a|a correta é|a certa é|a letra correta é",
     ),
     "Italian": Language(
         "risposta|diagnosi",
@@ -75,6 +81,7 @@ LANGUAGES = {
         "scelgo|seleziono|sceglierei|opto per|io scelgo",
         "non|mai|sbagliata*|sbagliato*|errata*|errato*|scorretta|scorretto|falsa|falso|esclusa"
         "|escluso|escludere|escludiamo|si esclude|tranne|improbabile|nessuna|nessuno|né",
+        it_is="è la|è il|è|sarebbe la|la corretta è|la giusta è",
     ),
     "Dutch": Language(
         "antwoord|diagnose",
@@ -83,6 +90,7 @@ LANGUAGES = {
         "juist|correct|goed|het juiste|het beste|het goede",
         "ik kies|ik zou|wij kiezen",
         "niet|geen|fout|foute|onjuist|onjuiste|nooit|onwaarschijnlijk|uitgesloten|verkeerd|verkeerde|noch",
+        it_is="het is",
     ),
     "Polish": Language(
         "odpowiedź|odpowiedz|odpowiedzią|rozpoznanie",
@@ -91,6 +99,7 @@ LANGUAGES = {
         "prawidłowa|poprawna|właściwa|prawidłową|poprawną",
         "wybieram|wybrałbym|wybrałabym",
         "nie|błędn*|nieprawidłow*|fałszyw*|wyklucz*|żadna|ani|nigdy",
+        it_is="to",
     ),
     "Czech": Language(
         "odpověď|odpoveď",
@@ -99,6 +108,7 @@ LANGUAGES = {
         "správná|správně",
         "volím|vybírám",
         "není|nie|nesprávn*|špatn*|chybn*|vyloučen*|ne|nikdy|ani",
+        it_is="správně je|je to",
     ),
     "Scandinavian": Language(
         "svar|svaret",
@@ -108,6 +118,7 @@ LANGUAGES = {
         "rätt|riktig|rett|korrekt|rigtigt|det rätta|det riktige|det rigtige",
         "jag väljer|jeg vælger|jeg velger",
         "inte|ej|felaktig*|ikke|feil|forkert|forkerte|fel|aldrig|aldri|usannsynlig|osannolik*|uteslut*|udelukk*",
+        it_is="det är|det er",
     ),
     "Finnish": Language(
         "vastaus",
@@ -142,13 +153,14 @@ LANGUAGES = {
         "değil*|yanlış*|hariç|olamaz|elenir|elenmiştir|hatalı*|dışlanır|asla",
     ),
     "Russian": Language(
-        "ответ|диагноз",
+        "ответ|ответом|диагноз",
         "вариант|выбор",
-        "правильный|правильным|правильная|верный|верным|мой|наиболее|вероятный|вероятным"
-        "|окончательный|это|является|будет|под|буквой|итак|вариант|поэтому|значит",
+        "правильный|правильным|правильная|верный|верным|мой|моим|наиболее|вероятный|вероятным"
+        "|окончательный|является|будет|под|буквой|итак|вариант|поэтому|значит",
         "верный|верна|верен|верно|правильный|правильно|правильный ответ|верный ответ",
         "выбираю|я выбираю|я бы выбрал|выбираем",
         "не|нет|ни|неверн*|неправильн*|ошибочн*|исключ*|исключён*|кроме|маловероят*|нельзя|никогда|неверен|ложн*",
+        it_is="это",
     ),
     "Ukrainian": Language(
         "відповідь|діагноз",
@@ -203,10 +215,11 @@ LANGUAGES = {
     "Vietnamese": Language(
         "đáp án|câu trả lời|trả lời|chẩn đoán",
         "lựa chọn|phương án",
-        "đúng|chính|xác|là|của|tôi|nhất|cuối|cùng|vậy|do|đó|đáp|án|phù|hợp",
+        "đúng|chính|là|xác|của|tôi|nhất|cuối|cùng|vậy|do|đó|đáp|án|phù|hợp",
         "đúng|là đáp án đúng|là đúng|là câu trả lời đúng|chính xác",
         "chọn|tôi chọn|em chọn|chọn đáp án",
         "không|sai|chưa|chẳng|loại trừ|loại bỏ|ngoại trừ|trừ",
+        it_is="là",
     ),
     "Indonesian": Language(
         "jawaban|jawabannya|jawapan|jawapannya",
@@ -227,26 +240,36 @@ LANGUAGES = {
 """Languages that put spaces between words, by name; Thai has few of them. The other ones of East Asia follow."""
 
 HAN_NOUN = r"(?:最も[^,。\n]{1,20}は|答案|选项|選項|诊断|診斷|診断|选择|選擇|回答|正解|正答|答え|解答|選択肢|정답|답변|답안|답|선택|진단)"
-HAN_VERB = r"(?:应选|應選|故选|故選|我选|我選|选择|選擇|选|選)"
-HAN_LINK = r"(?:应该|應該|应当|應當|应|應|就|即|便|只能|最可能)?(?:是|为|為|选|選)?|는|은|は"
+HAN_VERB = r"(?:(?:^|[\s,。;:!?]|我|应|應|故|所以|因此|答案|本题|此题|就|则)(?:选择|選擇|选|選)(?:项|項)?)"
+HAN_LINK = (
+    r"(?:应该|應該|应当|應當|应|應|就|即|便|只能|最可能|最有可能|显然|肯定|一定|确实|的|选项|選項|答案|选|選|選択肢|番|是|为|為"
+    r"|は|는|은|가|\s|:)*"
+)
+"""What may stand between a noun and the letter."""
 HAN_CORRECT = (
-    r"(?:正确|正確|是对的|是正确|是正確|是最佳|为正确|最佳|最合适|最可能|对的|が正解|が正しい|が最も|は正解|は正しい|が適切|を選び|を選択|を選ぶ"
+    r"(?:最符合|符合题意|正确|正確|是对的|是正确|是正確|是最佳|为正确|最佳|最合适|最可能|对的"
+    r"|が正解|が正しい|が最も|は正解|は正しい|が適切|を選び|を選択|を選ぶ"
     r"|가 정답|이 정답|번이 정답|가 맞|이 맞|가 옳|이 옳|가 가장|이 가장|를 선택|을 선택|를 고르|을 고르)"
 )
+IT_IS_BEHIND = r"です|だ|である|번입니다|번|입니다|이다|예요|项|項"
+"""What may stand behind a letter that is all of an output, or of a line."""
 HAN_TAIL = (
     r"(?:です|である|だ|が|は|を|に|で|と|입니다|이다|예요|이에요|번|가|이|를|을|로|임|项|項|选项|選項|是|为|為|正确|正確|最)"
 )
 """What may follow a letter without a space."""
 HAN_DENIES = (
-    r"不|非|没|沒|未|无|無|错|錯|误|誤|排除|除外|勿|莫|否|ない|ません|間違|違う|違い|ではなく"
+    r"不|别|別|非|没|沒|未|无|無|错|錯|误|誤|排除|除外|勿|莫|否|ない|ません|間違|違う|違い|ではなく"
     r"|아니|아닌|아닙|않|못|틀린|틀렸|틀립|오답|제외|배제|없|ไม่|ผิด|ยกเว้น"
 )
 HAN_ASKS = r"(?:ですか|ますか|でしょうか|吗|嗎|呢|입니까|인가요|까요|हैं क्या|क्या)"
+REASON_WORDS = (
+    "weil|da|denn|porque|parce|car|perché|poiché|потому|так|vì|لأن|क्योंकि|çünkü|omdat|want|ponieważ|bo|karena|fordi|eftersom"
+    "|deoarece|mert|है|हैं|ہے|und|et|y|e|en|и|och|og"
+)
+"""What may follow a letter that is called correct, without a stop between."""
 REASONS = (
-    r"\b(?:weil|da (?:die|der|das|es|hier|ein)|denn|porque|parce que|car|perché|poiché|потому"
-    r"|так как|vì|لأن|क्योंकि|çünkü|omdat|ponieważ|karena|fordi|eftersom|koska|deoarece|mert"
-    r"|оскільки)\b"
-    r"|因为|因為|由于|ので|から|때문"
+    r"\b(?:weil|da (?:die|der|das|es|hier|ein)|denn|porque|parce que|car|perché|poiché|потому|так как|vì|لأن|क्योंकि|çünkü|omdat"
+    r"|ponieważ|karena|fordi|eftersom|koska|deoarece|mert|оскільки)\b|因为|因為|由于|ので|から|때문"
 )
 """What a reason begins with: a denial behind it denies no choice."""
 

@@ -10,19 +10,24 @@ import re
 from collections.abc import Iterator, Mapping
 from typing import NamedTuple
 
-from lm_eval_safescale.reading import words
+from lm_eval_safescale.reading import doubts
+from lm_eval_safescale.reading.choices import BARE, FIELD, Choice
 from lm_eval_safescale.reading.cleaning import clean, without_next_question
-from lm_eval_safescale.reading.labels import LABEL, LINE, labels
+from lm_eval_safescale.reading.denials import denied_after, denied_next
+from lm_eval_safescale.reading.labels import labels
 from lm_eval_safescale.reading.mentions import Output, find_mentions, prepared
-from lm_eval_safescale.reading.shapes import BARE, FIELD, FINAL, NAMED, PHRASE, PRAISE, SHAPES, Choice, whole_output
-from lm_eval_safescale.reading.vetoes import VETOES, after, denied_here, denied_next, said_of_other
+from lm_eval_safescale.reading.others import first_of_lists, said_of_other
+from lm_eval_safescale.reading.shapes import SHAPES, whole_output
+from lm_eval_safescale.reading.vetoes import VETOES, after
 
 NO_CHOICE, TWO_LETTERS, TAKEN_BACK, DENIED = "no choice", "two letters", "correction", "denial"
-SHAPE_RULES = (BARE, FIELD, FINAL, PHRASE, PRAISE, NAMED, LINE, LABEL)
 VETO_RULES = tuple(name for name, _ in VETOES)
 OTHER_RULES = (NO_CHOICE, TWO_LETTERS, TAKEN_BACK)
-"""The names of the rules by which a letter is read, or none, in the order of docs/reading.md."""
-_HESITATES = re.compile(words.HESITATES, re.IGNORECASE | re.MULTILINE)
+"""The names of the vetoes, and of the other rules by which none is read, in the order of docs/reading.md."""
+SHORT = 20
+_BARE = re.compile(r"[\s\"'(*]*([A-Z])[\s\"')*.:]*")
+_HESITATES = re.compile(doubts.HESITATES, re.IGNORECASE | re.MULTILINE)
+_CALLS_WRONG = re.compile(doubts.CALLS_WRONG, re.IGNORECASE)
 _NOT_CHOSEN = re.compile(
     r"[\"'](?:is_?)?(?:correct|selected|chosen|right|valid)[\"']\s*:\s*(?:false|0\b|[\"'](?:no|false))", re.IGNORECASE
 )
@@ -51,8 +56,9 @@ def read_letter(text: str, options: Mapping[str, str]) -> str | None:
 
 def read_by_rules(text: str, options: Mapping[str, str]) -> Found:
     """The one letter that a text explicitly chooses, or None, and by which rule; see `read_letter`."""
-    if text.strip() in options:
-        return Found(text.strip(), BARE)
+    bare = _BARE.fullmatch(text) if len(text) < SHORT else None
+    if bare and bare[1] in options:  # most outputs: nothing is to be cleaned
+        return Found(bare[1], BARE)
     known = prepared(tuple(options.items()))
     text = without_next_question(clean(text), known.own)
     if letter := whole_output(text, known.letters):
@@ -73,14 +79,15 @@ def read_by_rules(text: str, options: Mapping[str, str]) -> Found:
 
 
 def _decisive(output: Output, vetoed: list[str]) -> list[Choice]:
-    """The choices that no veto strikes out, of the first kind of which there are some: final answers; others; weak ones."""
+    """The choices that no veto strikes out, of the first kind of which there are some: final answers; others; a label further down."""
     chosen = list(_chosen(output))
-    if finals := _standing(output, [choice for choice in chosen if choice.final], vetoed):
-        return finals
+    finals = [choice for choice in chosen if choice.final]
+    if standing := _standing(output, finals, vetoed):
+        return standing
+    struck_out = max((choice.end for choice in finals), default=0)  # what was said before it does not come into force again
     leading, fallback = labels(output)
-    strong = [choice for choice in chosen if not choice.final and choice.rule != NAMED] + leading
-    weak = [choice for choice in chosen if choice.rule == NAMED] + fallback
-    return _standing(output, strong, vetoed) or _standing(output, weak, vetoed)
+    others = [choice for choice in chosen if not choice.final and choice.end > struck_out]
+    return _standing(output, others + leading, vetoed) or _standing(output, fallback, vetoed)
 
 
 def _chosen(output: Output) -> Iterator[Choice]:
@@ -108,19 +115,26 @@ def _is_taken_back(output: Output, choice: Choice) -> bool:
     end = after(output, choice)
     if choice.rule == FIELD:
         end = max(end, output.text.rfind("}"))  # other fields are no corrections
-    if denied_next(output, choice) or _HESITATES.search(output.text, end):
+    if denied_next(output.text, end) or _HESITATES.search(output.text, end) or _is_called_wrong(output, choice, end):
         return True
     others: dict[str, set[str]] = {"listed": set(), "described": set()}
-    for mention in output.mentions:
-        if mention.start < end:
-            continue
+    for mention in first_of_lists(output, end, choice.letter):
         if mention.letter == choice.letter:
-            if output.is_option(mention) and denied_here(output, mention):
+            if output.is_option(mention) and denied_after(output.text, mention.end):
                 return True
-            continue
-        said = said_of_other(output, mention)
-        if said == "chosen":
+        elif (said := said_of_other(output, mention)) == "chosen":
             return True
-        if said:
+        elif said:
             others[said].add(mention.letter)
     return bool(others["described"]) and len(others["described"] | others["listed"]) == 1
+
+
+def _is_called_wrong(output: Output, choice: Choice, end: int) -> bool:
+    """Whether "this is wrong", or "(incorrect)", follows further down, and the last letter before is the chosen one."""
+    for found in _CALLS_WRONG.finditer(output.text, end):
+        last = output.previous_mention(found.start() + 1)
+        while last is not None and not output.is_option(last):
+            last = output.previous_mention(last.start)
+        if last is not None and last.letter == choice.letter:
+            return True
+    return False

@@ -35,7 +35,8 @@ _STOP = re.compile(
     r"|şıkkı\w*|seçeneği\w*)"
 )
 _EAST_ASIAN = re.compile(rf"\s*{languages.HAN_TAIL}")
-_SUFFIX = re.compile(r"['’](?:d[iıuü]r|t[iıuü]r|y[iıuü]|[iıuü])\b", re.IGNORECASE)
+_SUFFIXES = r"(?i:d[iıuü]r|t[iıuü]r|y[iıuü]|[iıuü])\b"
+_SUFFIX = re.compile(rf"['’]{_SUFFIXES}")
 _EXPLAINED = re.compile(r"\s+(?:explanation|rationale|reason(?:ing)?|justification|confidence|note)\s*:", re.IGNORECASE)
 _WORD = re.compile(r"[^\W\d_]+")
 _GLUED = re.compile(r"['’&+–‐-]\w|\.\w|\s?&\s?\w|/(?![A-Z]\b)\w")
@@ -66,6 +67,8 @@ class Options:
     letters: str
     own: Mapping[str, str]
     """The cleaned, case-folded text by letter."""
+    initials: Mapping[str, str]
+    """Of its words, upper-case, where there are two to five ("PE")."""
     following: Mapping[str, re.Pattern[str]]
     """By letter, finds its text right behind it."""
     preceding: Mapping[str, re.Pattern[str]]
@@ -73,6 +76,12 @@ class Options:
     mention: re.Pattern[str]
     named: bool
     """Whether an option's text holds an option letter ("Type A")."""
+
+    def names_one(self, text: str) -> bool:
+        """Whether a word of an option stands in a text, or the beginning of one in a word ("Lungenembolie")."""
+        stems = {word[:5] for own in self.own.values() for word in re.findall(r"\w{4,}", own)}
+        folded = text.casefold()
+        return any(stem in folded for stem in stems)
 
 
 @lru_cache(maxsize=1024)
@@ -85,6 +94,7 @@ def prepared(options: tuple[tuple[str, str], ...]) -> Options:
     return Options(
         letters,
         {letter: " ".join(text.casefold().split()) for letter, text in texts.items()},
+        {letter: _initials(text) for letter, text in texts.items()},
         {
             letter: re.compile(
                 rf"[.):\]\"'*]{{0,3}}\s*(?:[-–—=]\s?)?[\"'(\[]?(?:an? |the )?{text}(?!\w)[)\"'\]]?", re.IGNORECASE
@@ -95,9 +105,17 @@ def prepared(options: tuple[tuple[str, str], ...]) -> Options:
             letter: re.compile(rf"(?<!\w){text}[\"']?(?:,? ?[-–—:]? ?)[(\[]?(?:option |choice |answer )?\Z", re.IGNORECASE)
             for letter, text in found.items()
         },
-        re.compile(rf"(?<!\w)(?<!\w['’&+/.-])(?:[{letters}]|[{lower}](?=[)\].:;,\"'}}>!?*—]|\s*\Z|\s*\n| [-–—(]))(?!\w)"),
+        re.compile(
+            rf"(?<!\w)(?<!\w['’&+/.-])(?![A-Za-z]['’](?!{_SUFFIXES})\w)(?:[{letters}]"
+            rf"|[{lower}](?=[)\].:;,\"'}}>!?*—]|\s*\Z|\s*\n| [-–—(]))(?!\w)"
+        ),
         any(re.search(rf"\b[{letters}]\b", text) for text in texts.values()),
     )
+
+
+def _initials(text: str) -> str:
+    found = "".join(word[0] for word in re.findall(r"[A-Za-z][\w'-]*", text)).upper()
+    return found if 2 <= len(found) <= 5 else ""
 
 
 @dataclass(frozen=True, slots=True)
@@ -168,6 +186,8 @@ class Output:
     def is_own_text(self, text: str, letter: str) -> bool:
         """Whether `text` begins with the option's own text, or is the beginning of it that a token limit left over."""
         own = self.options.own[letter]
+        if (initials := self.options.initials[letter]) and re.match(rf"{initials}(?![\w-])", text):
+            return True
         said = " ".join(text[: 2 * len(own) + 20].casefold().split())
         if not own or not said:
             return False
@@ -189,7 +209,8 @@ def ending(output: Output, mention: Mention) -> str:
 
     Returns
     -------
-    `stop` (a pause, or the end), `own` (the option's own text), `goes` (a word that goes on with the sentence); or nothing, where
+    `stop` (a pause, or the end), `own` (the option's own text), `reason` (a word that says why), `goes` (another that goes on with the
+    sentence); or nothing, where
     the letter is an article, an abbreviation, or a part of a name.
     """
     rest = output.text[mention.end : mention.end + REACH]
@@ -204,7 +225,11 @@ def ending(output: Output, mention: Mention) -> str:
     if mention.letter == "I" or mention.said == "a":
         return ""
     word = _WORD.match(rest.lstrip())
-    return "goes" if word and (word[0].lower() in words.FUNCTION_WORDS or word[0] in words.SENTENCE_STARTS) else ""
+    if word is None:
+        return ""
+    if word[0].lower() in words.REASON_WORDS or word[0] in words.SENTENCE_STARTS:
+        return "reason"
+    return "goes" if word[0].lower() in words.FUNCTION_WORDS else ""
 
 
 def _own_text_follows(output: Output, mention: Mention, rest: str) -> bool:

@@ -13,11 +13,15 @@ Reasoning = Literal["auto", "on", "off", "separate"]
 
 _SPACE = r"[ _▁-]"
 _WORD = (
-    r"(?:think(?:ing)?|thoughts?|reason(?:ing)?|analy(?:sis|[sz]e)|reflections?|reflect|scratch_?pad"
+    r"(?:think(?:ing)?|thoughts?|reason(?:ing)?|analy(?:sis|[sz]e)|reflections?|reflect"
+    r"|scratch_?pad"
     r"|deliberations?|rationales?"
     rf"|monologue|cot|chain{_SPACE}of{_SPACE}thoughts?)"
 )
-NAME = rf"(?:(?:inner|internal|hidden|private|my){_SPACE})?{_WORD}(?:{_SPACE}(?:process|steps?|content|trace|block|section))?"
+NAME = (
+    rf"(?:(?!final|end|stop|close|finish|of{_SPACE})[a-z]{{1,12}}{_SPACE}){{0,3}}{_WORD}"
+    rf"(?:{_SPACE}(?:process|steps?|content|trace|block|section))?"
+)
 """What a mark of reasoning is called, in a regular expression that ignores case."""
 _HEADED = (
     r"(?:(?:inner|internal|my|our|the|step[- ]by[- ]step) ){0,2}"
@@ -35,8 +39,10 @@ _FAMILIES = {
         rf"|<(?:[\w.-]{{1,20}}:)?(?:end{_SPACE}(?:of{_SPACE})?{NAME}|{NAME}{_SPACE}end)>",
     ),
     "piped": (
-        rf"<\|{_LEFT}{NAME}{_RIGHT}\|>|<\|open\|>\s*{NAME}\s*<\|sep\|>|<\|inner_prefix\|>|<\|channel>|<unused94>|\[unused16\]",
-        rf"<\|(?:/|end{_SPACE}(?:of{_SPACE})?){NAME}\|>|<\|{NAME}{_SPACE}end\|>|<\|close\|>\s*{NAME}\s*<\|sep\|>"
+        rf"<\|{_LEFT}{NAME}{_RIGHT}\|>|<\|open\|>\s*{NAME}\s*<\|sep\|>|<\|inner_prefix\|>"
+        rf"|<\|channel>|<unused94>|\[unused16\]",
+        rf"<\|(?:/|end{_SPACE}(?:of{_SPACE})?){NAME}\|>|<\|{NAME}{_SPACE}end\|>"
+        rf"|<\|close\|>\s*{NAME}\s*<\|sep\|>"
         r"|<\|inner_suffix\|>|<channel\|>|<unused95>|\[unused17\]",
     ),
     "bracketed": (rf"\[(?:BEGIN )?{NAME}\]|◁{NAME}▷", rf"\[(?:/|END ){NAME}\]|◁/{NAME}▷"),
@@ -54,8 +60,10 @@ LONGEST_MARK = 500
 
 _DRESS = r"[#>*_\s`\[]{0,12}"
 _HEADING = re.compile(
-    rf"\A{_DRESS}(?:(?:okay|sure|certainly)[,.!] )?(?:here(?:['’]s| is"
-    rf"| are) )?{_HEADED}(?:[*_`\]]{{0,3}}(?::|\.{{3}})|[*_`\]]{{0,3}}[ \t]*(?:\n|\Z))",
+    rf"\A{_DRESS}(?:(?:okay|sure|certainly)[,.!] )?"
+    rf"(?:(?:here(?:['’]s| is| are)|this is|below is|let me (?:share|show|explain|give)"
+    rf"|i['’]ll share) (?:you )?)?{_HEADED}(?:[*_`\]]{{0,3}}(?::|\.{{3}})"
+    rf"|[*_`\]]{{0,3}}[ \t]*(?:\n|\Z))",
     re.IGNORECASE,
 )
 _ANSWER_HEADING = re.compile(

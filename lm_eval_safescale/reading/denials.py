@@ -1,0 +1,123 @@
+"""Whether a clause denies, lacks or supposes what it says, and whether what follows a choice takes it back. It knows nothing of options."""
+
+from __future__ import annotations
+
+import re
+
+from lm_eval_safescale.reading import doubts, languages
+from lm_eval_safescale.reading.vocabulary import Vocabulary
+
+_I = re.IGNORECASE
+_ABROAD = Vocabulary(*(language.denies for language in languages.LANGUAGES.values()))
+_DENIES = Vocabulary(doubts.DENIES, *(language.denies for language in languages.LANGUAGES.values()))
+_ELIDED = re.compile(r"\bn['’][aeéèêiouyh]", _I)
+_HAN = re.compile(languages.HAN_DENIES)
+_NO_ALONE = re.compile(doubts.NO_ALONE, _I)
+_LACKS = Vocabulary(doubts.LACKS)
+_NO = re.compile(r"\bno(?= \w)", _I)
+_NO_DENIAL = re.compile(doubts.NO_DENIAL, _I)
+_SUPPOSES = re.compile(doubts.SUPPOSES, _I)
+_REASON = re.compile(rf"\b(?:because|since|as)\b|{languages.REASONS}", _I)
+
+
+def denies(clause: str) -> bool:
+    """Whether a clause denies what it says, in any language."""
+    clause = _NO_DENIAL.sub(" ", clause)
+    return _DENIES.stands_in(clause) or _NO_ALONE.search(clause) is not None or _denies_otherwise(clause)
+
+
+def lacks(clause: str) -> bool:
+    """Whether a clause says that something is absent or less: that denies a finding, but no answer."""
+    clause = _NO_DENIAL.sub(" ", clause)
+    return _NO.search(clause) is not None or _LACKS.stands_in(clause)
+
+
+def supposes(sentence: str) -> bool:
+    """Whether a sentence states a condition."""
+    return _SUPPOSES.search(sentence) is not None
+
+
+def denies_abroad(clause: str) -> bool:
+    """Whether the rest of a clause denies in another language than English, where denials stand anywhere; not in a reason it gives."""
+    clause = _REASON.split(clause)[0]
+    return _ABROAD.stands_in(clause) or _denies_otherwise(clause)
+
+
+def _denies_otherwise(clause: str) -> bool:
+    """Elided ("n'est"), or in a language without spaces."""
+    return _ELIDED.search(clause) is not None or (not clause.isascii() and _HAN.search(clause) is not None)
+
+
+# --- behind a choice --------------------------------------------------------------------------------------------------------
+
+_OTHER_LETTER = r"(?: (?:the )?(?:option|choice|answer))?[ \"'(]{1,3}[A-Z]\b"
+_PRONOUN = r"(?:which|that|this|it)(?: (?:answer|choice|option|one))?"
+_ADVERB = r"(?:(?:\w{1,12}ly|also|still|in fact|just|of course) )?"
+_COPULA = r"(?:is|was|are|would be|seems|appears|looks|can be|could be|['’]s|ist|est|es|è)"
+_NEGATED = (
+    r"(?:cannot|(?:is|are|was|were|does|do|did|could|would|wo|ca)n['’]t|(?:is|was|does|did|can|could|would|will) not|never)\b"
+    r"(?! be (?:\w+ )?(?:excluded|ruled out|eliminated|dismissed|rejected))"
+)
+_WRONG = (
+    r"(?:no longer|incorrect|wrong|false|unlikely|improbable|impossible|implausible|excluded|ruled out|rejected|eliminated"
+    r"|a mistake|an error|mistaken|untrue|invalid|erroneous|unsupported|(?:a|the) (?:distractor|trap|decoy)|inconsistent|doubtful"
+    r"|questionable|out|less (?:likely|probable|plausible)|the (?:wrong|incorrect|exception))\b(?!\s+(?:options?|answers?|choices?)\s*:)"
+)
+_BE_RIGHT = (
+    r"(?:\w{1,12}ly |really |quite |so )?(?:be )?(?:correct|right|true|it\b|the (?:answer|case|best|correct|right)|possible"
+    r"|supported|consistent|likely|valid|plausible|accurate|convincing|compatible|enough|fit|match|explain|work|make sense|hold"
+    r"|apply|account|add up|seem|look|belong|suit|agree|sit\b)"
+)
+"""What is denied of a choice, and not of something else ("this is not medical advice")."""
+_NOT_RIGHT = rf"(?:not|never) {_BE_RIGHT}"
+_FAILS = rf"(?:{_NEGATED} {_BE_RIGHT}|{_NEGATED}\s*(?:[.!,;)]|\Z))"
+_LEAD_IN = r"(?:and |but |although |though |however,? )?"
+_DENIED_AFTER = re.compile(
+    rf"[\"')\]]{{0,2}}\s*(?:{_COPULA}\s*{_ADVERB}(?!not{_OTHER_LETTER})(?:not\b(?! only| because)|n['’]t\b|{_WRONG})"
+    rf"|{_NEGATED}(?!{_OTHER_LETTER})"
+    rf"|[(–—:-]\s*(?:(?:this|that|it|which) is )?{_ADVERB}(?:not\b(?!{_OTHER_LETTER})|{_WRONG})"
+    rf"|[,;]?\s?\(?{_LEAD_IN}{_PRONOUN}\s?(?:{_COPULA}\s*{_ADVERB}(?:{_NOT_RIGHT}|{_WRONG})|{_FAILS}))",
+    _I,
+)
+_WRONG_NEXT = re.compile(
+    r"[\"')\]]{0,2}\s*[.!;,–—-]{0,3}\s*(?:(?:however|but|actually|no|hmm|yet|oh),?\s*)?"
+    rf"(?:{_PRONOUN}\s?(?:{_COPULA}\s*{_ADVERB}(?:{_NOT_RIGHT}|{_WRONG})|{_FAILS})"
+    r"|\(?(?:incorrect|wrong|false|not (?:correct|right|quite|really|so|yet|fast|so fast|at all)|nope|no|never ?mind|just kidding"
+    r"|joke|kidding|oops)\s*(?:[.!,;:)\n]|\Z)"
+    r"|or (?:so it seems|so i thought|is it|not)\b"
+    r"|(?:is (?:it|that|this)|right|really|(?:am i|are you) (?:sure|right|wrong))\b[^.!?\n]{0,30}\?)",
+    _I,
+)
+_BUT = re.compile(r"[^.;!?\n]{0,80}?[,;–—-]?\s*\b(?:but|yet|although|though)\b([^.!?\n]{0,120})", _I)
+_HOWEVER = re.compile(
+    r"[\"')\]]{0,2}\s*[.!;]\s*(?:however|but|yet|still|that said|nevertheless|nonetheless"
+    r"|although|though)\b,?([^.!?\n]{0,150})",
+    _I,
+)
+_CAUTION = re.compile(
+    r"\b(?:i|we|sure|certain|definitive|images?|confirm\w*|correlat\w*|further|consult|doctor|professional|advice)\b"
+    r"|(?-i:(?<!\w)[A-Z](?!\w))",
+    _I,
+)
+
+
+def denied_after(text: str, at: int) -> bool:
+    """Whether a letter that ends at a place is denied there: "C is wrong", "C (incorrect)", "C, which does not fit"."""
+    return bool(_DENIED_AFTER.match(text, at))
+
+
+def undermined(text: str, at: int) -> bool:
+    """Whether a "but" in the same sentence takes back what ends at a place: "C, but there is no filling defect"."""
+    found = _BUT.match(text, at)
+    return found is not None and _takes_back(found[1])
+
+
+def denied_next(text: str, at: int) -> bool:
+    """Whether the next sentence takes back what ends at a place: "C. That is wrong.", "C. However, there is no defect."."""
+    found = _HOWEVER.match(text, at)
+    return bool(_WRONG_NEXT.match(text, at)) or (found is not None and _takes_back(found[1]))
+
+
+def _takes_back(clause: str) -> bool:
+    """Whether what follows a "but" denies, and is no mere caution of the writer."""
+    return (denies(clause) or lacks(clause)) and not _CAUTION.search(clause)
