@@ -13,6 +13,8 @@ from pathlib import Path
 from typing import Any
 from zlib import crc32
 
+from lm_eval_safescale.json_text import decode_json
+
 LINE, DOCUMENT = "crc32", "sha256"
 """Names of the last member of a line and of a document."""
 _OPENS = f',"{LINE}":"'.encode()
@@ -70,10 +72,7 @@ def read_document(content: bytes) -> tuple[dict[str, Any], bool]:
         made_of = hashlib.sha256(content[: end.start()]).hexdigest()
         if end.end() < len(content) or made_of.encode() != end[1]:
             raise ChecksumError("it is not what its checksum was made of")
-    try:
-        value = json.loads(content)
-    except RecursionError:
-        raise ValueError("nested too deeply") from None
+    value = decode_json(content, names_once=False)
     if not isinstance(value, dict):
         raise ValueError(f"expected a JSON object, found {type(value).__name__}")
     if end is not None:

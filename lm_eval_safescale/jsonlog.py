@@ -58,7 +58,7 @@ def read_log(content: bytes) -> Log:
 
 
 class LogFile:
-    """A file of JSON lines, open for appending; one process at a time."""
+    """A file of JSON lines, open for appending; one process at a time. A context manager."""
 
     def __init__(self, path: Path, *, new: bool) -> None:
         """Make it (`new`), or open what there is.
@@ -77,6 +77,12 @@ class LogFile:
         except OSError:
             os.close(self.descriptor)
             raise
+
+    def __enter__(self) -> LogFile:
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        self.close()
 
     def read(self) -> bytes:
         """All that stands in it."""

@@ -29,7 +29,8 @@ FLOORS = (
     {"settings", "prompts", "sections", "chat"},
     {"records"},
     {"jsonlog", "inputs"},
-    {"errors", "words", "files", "secrets", "checksums", "json_text", "yaml_text"},
+    {"checksums"},
+    {"errors", "words", "files", "secrets", "json_text", "yaml_text"},
 )
 HEIGHT = {part: len(FLOORS) - number for number, floor in enumerate(FLOORS) for part in floor}
 MODULES = sorted(path for path in PACKAGE.rglob("*.py") if path != PACKAGE / "__init__.py")

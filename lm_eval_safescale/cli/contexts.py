@@ -16,6 +16,7 @@ from rich.text import Text
 from lm_eval_safescale.cli.screen import Progress, complain, console, say, working
 from lm_eval_safescale.datasets import printable
 from lm_eval_safescale.errors import SafescaleError
+from lm_eval_safescale.words import counted
 
 if TYPE_CHECKING:
     from lm_eval_safescale.chat import ChatModel
@@ -148,6 +149,7 @@ class _Progress:
     def __call__(self, now: Standing) -> None:
         seconds = time.monotonic() - self._started
         known = f" ({now.known:,} known from before)" if now.known else ""
+        known += f" ({counted(now.damaged, 'damaged line')}: asked again)" if now.damaged else ""
         line = (
             f"wave {now.wave}: {now.asked:,} of {now.of:,} steps; {now.made} of {self._items} reports made, {now.failed} failed; "
             f"{now.heard + now.known:,} steps{known}, {seconds:,.0f} s"

@@ -11,6 +11,7 @@ import typer
 
 from lm_eval_safescale.cli.screen import Progress, complain, say, working
 from lm_eval_safescale.errors import SafescaleError
+from lm_eval_safescale.words import counted
 
 if TYPE_CHECKING:
     from lm_eval_safescale.chat import ChatModel
@@ -108,7 +109,8 @@ class _Progress:
 
     def __call__(self, now: Standing, before: int) -> None:
         done = before + now.asked
-        line = f"{done:,} texts judged, {time.monotonic() - self._started:,.0f} s"
+        damaged = f", {counted(now.damaged, 'damaged line')} of an earlier start: asked again" if now.damaged else ""
+        line = f"{done:,} texts judged, {time.monotonic() - self._started:,.0f} s{damaged}"
         mark = time.monotonic() >= self._said + EVERY
         if mark:
             self._said = time.monotonic()

@@ -29,6 +29,8 @@ class Standing:
     """Reports that are made."""
     failed: int
     """Reports that could not be made."""
+    damaged: int = 0
+    """Lines of the file of steps that do not count: their steps are asked again."""
 
 
 def _characters(text: str | None) -> str | None:
@@ -43,7 +45,7 @@ class ModelDesk:
         self, models: Mapping[str, ChatModel], steps: Steps, on_progress: Callable[[Standing], None] = lambda _: None
     ) -> None:
         self._models, self._steps, self._on_progress = models, steps, on_progress
-        self._standing = Standing(0, 0, 0, 0, 0, 0, 0)
+        self._standing = Standing(0, 0, 0, 0, 0, 0, 0, steps.damaged)
 
     def ask(self, asks: Sequence[Ask]) -> list[Reply]:
         """Replies, in order. One model's steps are one batch, whatever their roles; a failed request is sent once more."""

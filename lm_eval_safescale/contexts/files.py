@@ -8,15 +8,17 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
+from lm_eval_safescale.checksums import LINE, with_checksum
 from lm_eval_safescale.contexts.leaks import LEAK
 from lm_eval_safescale.datasets import DataError, Dataset, Problem
 from lm_eval_safescale.datasets.files import Record, read_records
 from lm_eval_safescale.datasets.problems import has_errors
 from lm_eval_safescale.errors import SafescaleError, writing
 from lm_eval_safescale.files import replaced
+from lm_eval_safescale.jsonlog import read_log
 from lm_eval_safescale.records import Context
 
-FORMAT = 1
+FORMAT, WITHOUT_CHECKSUMS = 2, 1
 MARK = "safescale_contexts"
 
 
@@ -60,7 +62,7 @@ def write_contexts(path: Path, made: ContextSet) -> None:
     SafescaleError
         If it cannot be written.
     """
-    with writing(path), replaced(path) as unfinished, unfinished.open("w", encoding="utf-8") as file:
+    with writing(path), replaced(path) as unfinished, unfinished.open("wb") as file:
         file.write(_line({MARK: FORMAT, **made.about}))
         for question_id, context in made.contexts.items():
             file.write(_line({"question_id": question_id, "text": context.text, **context.as_dict()}))
@@ -68,8 +70,8 @@ def write_contexts(path: Path, made: ContextSet) -> None:
             file.write(_line({"question_id": question_id, "failed": reason}))
 
 
-def _line(value: Mapping[str, Any]) -> str:
-    return json.dumps(value, ensure_ascii=False) + "\n"
+def _line(value: Mapping[str, Any]) -> bytes:
+    return with_checksum(json.dumps(value, ensure_ascii=False).encode()) + b"\n"
 
 
 def read_contexts(path: Path) -> ContextSet:
@@ -78,7 +80,8 @@ def read_contexts(path: Path) -> ContextSet:
     Raises
     ------
     DataError
-        If it is no such file, of another version, half-written, or a text in it is not as it was written.
+        If it is no such file, of another version, half-written, or a line in it is not as it was written. Files of version 1 bear no
+        checksums: there only texts can be told.
     """
     if not path.exists():
         raise DataError(str(path), [Problem("no such file; safescale contexts build makes one")])
@@ -88,12 +91,7 @@ def read_contexts(path: Path) -> ContextSet:
     if has_errors(problems) or not records:
         raise DataError(str(path), problems or [Problem("empty")])
     header, *rest = records
-    if header.fields.get(MARK) != FORMAT:
-        found = f"version {header.fields[MARK]!r}" if MARK in header.fields else "no header"
-        raise DataError(
-            str(path), [Problem(f"{found}; expected contexts of version {FORMAT}, built by safescale contexts build", line=1)]
-        )
-    problems += _problems_of_header(header)
+    problems += _problems_of_header(header, path)
     contexts: dict[str, Context] = {}
     failed: dict[str, str] = {}
     for record in rest:
@@ -113,7 +111,7 @@ def read_contexts(path: Path) -> ContextSet:
         if damaged:
             problems.append(Problem("the text is not as it was written (its fingerprint differs)", line=record.line, item=name))
         contexts[name] = context
-    about = {name: value for name, value in header.fields.items() if name != MARK}
+    about = {name: value for name, value in header.fields.items() if name not in (MARK, LINE)}
     present = len(contexts.keys() | failed.keys())
     if (about.get("items") != present or not contexts) and not has_errors(problems):
         problems.append(Problem(f"{present} contexts, but the header says {about.get('items')}: half-written; build it again"))
@@ -122,12 +120,25 @@ def read_contexts(path: Path) -> ContextSet:
     return ContextSet(about, contexts, failed)
 
 
-def _problems_of_header(header: Record) -> list[Problem]:
+def _damaged(path: Path) -> list[Problem]:
+    """Lines that are not what their checksums were made of."""
+    log = read_log(path.read_bytes())
+    lines = sorted([*log.damaged, *(line.number for line in log.lines if not line.is_checked)])
+    return [Problem("not as it was written (its checksum differs); build it again", line=number) for number in lines]
+
+
+def _problems_of_header(header: Record, path: Path) -> list[Problem]:
+    if header.fields.get(MARK) not in (FORMAT, WITHOUT_CHECKSUMS):
+        found = f"version {header.fields[MARK]!r}" if MARK in header.fields else "no header"
+        raise DataError(
+            str(path), [Problem(f"{found}; expected contexts of version {FORMAT}, built by safescale contexts build", line=1)]
+        )
+    damaged = _damaged(path) if header.fields[MARK] == FORMAT else []
     expected = {"condition": str, "builder": dict, "dataset": dict, "items": int, "tokenizer": str}
     odd = [name for name, kind in expected.items() if not isinstance(header.fields.get(name), kind)]
     if not odd and not isinstance(header.fields["builder"].get("settings"), dict):
         odd = ["builder"]
-    return [Problem("missing or damaged in the header; build it again", line=header.line, field=name) for name in odd]
+    return damaged + [Problem("missing or damaged in the header; build it again", line=header.line, field=name) for name in odd]
 
 
 def _parsed(fields: Mapping[str, Any]) -> Context:

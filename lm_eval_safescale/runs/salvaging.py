@@ -199,10 +199,10 @@ def _write_journal(target: Path, description: Mapping[str, Any], parts: Sequence
     with writing(target):
         (target / SHARDS).mkdir(parents=True, exist_ok=True)
         for number, part in enumerate((each for each in parts if each.lines), 1):
-            file = LogFile(target / SHARDS / f"{number:06d}-{uuid.uuid4().hex[:8]}.jsonl", new=True)
-            file.append(header_of(description["identity"], description["conditions"], part.start), *map(encoded, part.lines))
-            file.sync()
-            file.close()
+            header = header_of(description["identity"], description["conditions"], part.start)
+            with LogFile(target / SHARDS / f"{number:06d}-{uuid.uuid4().hex[:8]}.jsonl", new=True) as file:
+                file.append(header, *map(encoded, part.lines))
+                file.sync()
         sync_folder(target / SHARDS)
         write_run(target, {**description, SALVAGED: about})  # last: without it, nobody takes the folder for a run
 

@@ -7,6 +7,7 @@ import json
 
 import pytest
 
+from lm_eval_safescale.checksums import with_checksum
 from lm_eval_safescale.contexts import ContextSet, check_belongs, read_contexts, write_contexts
 from lm_eval_safescale.datasets import DataError
 from lm_eval_safescale.datasets.dataset import Dataset
@@ -51,13 +52,32 @@ def test_what_was_written_is_read_again(file, made, dataset):
 
 
 def lines_of(file):
-    return [json.loads(line) for line in file.read_text(encoding="utf-8").split("\n") if line]
+    lines = [json.loads(line) for line in file.read_text(encoding="utf-8").split("\n") if line]
+    return [{name: value for name, value in line.items() if name != "crc32"} for line in lines]
 
 
 def rewrite(file, change):
+    """Change lines, and make their checksums again."""
     lines = lines_of(file)
     change(lines)
+    file.write_bytes(b"".join(with_checksum(json.dumps(line).encode()) + b"\n" for line in lines))
+
+
+def test_no_flipped_bit_is_read_as_another_context(file, made):
+    content = file.read_bytes()
+    for bit in range(0, len(content) * 8, 7):
+        flipped = bytearray(content)
+        flipped[bit // 8] ^= 1 << bit % 8
+        file.write_bytes(flipped)
+        with pytest.raises(DataError):
+            read_contexts(file)
+
+
+def test_a_file_of_the_earlier_version_is_read_without_checksums(file, made):
+    lines = lines_of(file)
+    lines[0]["safescale_contexts"] = 1
     file.write_text("".join(json.dumps(line) + "\n" for line in lines), encoding="utf-8")
+    assert read_contexts(file) == made
 
 
 @pytest.mark.parametrize(
@@ -72,8 +92,8 @@ def rewrite(file, change):
         (lambda lines: lines[2].pop("tokens"), "jsonl:3: .*q1.*not a context.*tokens"),
         (lambda lines: lines[2].update(passages=[{"id": "x"}]), "jsonl:3: .*q1.*not a context"),
         (lambda lines: lines[2].update(passages=None), "jsonl:3: .*not a context"),
-        (lambda lines: lines[0].update(safescale_contexts=2), "jsonl:1: .*version 2; expected contexts of version 1"),
-        (lambda lines: lines.pop(0), "jsonl:1: .*no header; expected contexts of version 1, built by safescale contexts build"),
+        (lambda lines: lines[0].update(safescale_contexts=3), "jsonl:1: .*version 3; expected contexts of version 2"),
+        (lambda lines: lines.pop(0), "jsonl:1: .*no header; expected contexts of version 2, built by safescale contexts build"),
         (lambda lines: lines.clear(), "no records in the file"),
     ],
 )  # fmt: skip
