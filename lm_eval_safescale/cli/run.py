@@ -152,7 +152,7 @@ def _summary(report: Report, output: Path, *, isolated: bool) -> None:
         say(f"latency      {counted(now.timed, 'answer') + ' timed one at a time' if now.timed else none}")
     if report.damaged:
         say(
-            f"torn         {counted(report.damaged, 'line')} of an earlier start: what stood there counts as not asked",
+            f"damaged      {counted(report.damaged, 'line')} of an earlier start, torn or not as written: what stood there is asked again",
             style="yellow",
         )
     if heard:

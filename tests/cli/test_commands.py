@@ -9,6 +9,7 @@ import sys
 import pytest
 from typer.testing import CliRunner
 
+from lm_eval_safescale import cli
 from lm_eval_safescale.cli import app
 from lm_eval_safescale.cli.table import METRIC_ROWS
 from lm_eval_safescale.families import RADSAFE, ItemTable
@@ -180,3 +181,19 @@ def test_the_doctor_does_not_call_a_cached_data_set_missing_because_it_cannot_be
     monkeypatch.setattr(checkup, "plugins", Known)
     (finding,) = checkup._datasets()
     assert (finding.level, finding.advice) == ("bad", "safescale data validate x")
+
+
+def test_a_panic_in_a_library_ends_a_command_with_an_error_and_no_traceback(monkeypatch, capsys):
+    class PanicException(BaseException):
+        """A stub of what libraries written in Rust raise."""
+
+    def panics():
+        raise PanicException("index out of bounds")
+
+    monkeypatch.setattr(cli, "app", panics)
+    with pytest.raises(SystemExit) as ended:
+        cli.main()
+    assert ended.value.code == 1
+    said = capsys.readouterr().err
+    assert "has failed in itself (panic): index out of bounds" in said.replace("\n", " ")
+    assert "Traceback" not in said

@@ -5,6 +5,7 @@ from __future__ import annotations
 import errno
 import json
 import os
+import shutil
 import subprocess
 import time
 from contextlib import suppress
@@ -453,3 +454,63 @@ def test_a_folder_without_an_answer_is_bound_to_nothing(tmp_path):
         journal.write(line("q1", 0))
     with pytest.raises(SafescaleError, match=r'model: there "right", now "typo"'):
         opened(tmp_path, model="typo")
+
+
+# --- what vanishes under way ----------------------------------------------------------------------------------------------
+
+
+def test_a_file_of_answers_that_is_deleted_is_missed_at_the_next_sync(tmp_path, monkeypatch):
+    """Not at the end of the run: whatever is written to it until then is lost."""
+    earlier = filled(tmp_path / "run")
+    monkeypatch.setattr(module, "SYNC_SECONDS", 0.0)
+    for which in ("this start's", "an earlier start's"):
+        journal = opened(tmp_path / "run")
+        journal.write(line("q5", 1, text=which))
+        gone = journal._shard.path if which == "this start's" else earlier
+        gone.unlink()
+        message = rf"{gone.name}: was removed while the run was under way, and the answers in it with it\. Put it back, or let"
+        with pytest.raises(SafescaleError, match=message):
+            journal.write(line("q6", 1))
+        with pytest.raises(SafescaleError, match=message):
+            journal.close()
+    assert known(tmp_path / "run") == [("q5", 1), ("q6", 1)]  # of the second start; the first one's are gone with their file
+    opened(tmp_path / "run").close()
+
+
+@pytest.mark.parametrize("how", ["renamed", "removed", "replaced"])
+def test_a_folder_that_is_renamed_or_removed_is_called_that_and_not_taken_over(tmp_path, monkeypatch, how):
+    folder = tmp_path / "run"
+    filled(folder)
+    monkeypatch.setattr(module, "SYNC_SECONDS", 0.0)
+    journal = opened(folder)
+    journal.write(line("q5", 1))
+    folder.rename(tmp_path / "elsewhere")
+    if how == "removed":
+        shutil.rmtree(tmp_path / "elsewhere")
+    if how == "replaced":
+        opened(folder).close()
+    message = "run: the folder was renamed or removed while the run was under way.*Put it back, and the same command goes on"
+    with pytest.raises(SafescaleError, match=message):
+        journal.write(line("q6", 1))
+    journal._lock._look()  # as the next beat does
+    with pytest.raises(SafescaleError, match=message):
+        journal.write(line("q7", 1))
+    with pytest.raises(SafescaleError, match=message):
+        journal.close()
+    if how == "renamed":
+        (tmp_path / "elsewhere").rename(folder)
+        assert ("q5", 1) in known(folder)
+        opened(folder).close()
+
+
+def test_what_vanishes_in_a_long_pause_is_missed_with_the_next_beat(tmp_path, monkeypatch):
+    monkeypatch.setattr(writer_lock, "BEAT", 0.01)
+    monkeypatch.setattr(module, "SYNC_SECONDS", 3600.0)
+    journal = opened(tmp_path)
+    journal.write(line("q0", 0))
+    journal._shard.path.unlink()
+    journal._is_synced = False
+    while journal._failure is None:
+        journal._lock._done.wait(0.001)
+    with pytest.raises(SafescaleError, match="was removed while the run was under way"):
+        journal.close()
