@@ -82,7 +82,7 @@ def test_torn_lines_are_said(run, folder):
     (shard,) = (folder / "answers").iterdir()
     shard.write_bytes(shard.read_bytes()[:-30])
     said, _ = run()
-    assert "torn 1 line of an earlier start: what stood there counts as not asked" in said
+    assert "damaged 1 line of an earlier start, torn or not as written: what stood there is asked again" in said
 
 
 def test_an_interruption_is_a_sentence(run, folder):
