@@ -47,6 +47,8 @@ def check_letters(
     if versions is not None:
         rows = rows.drop("version").join(versions, on=KEYS[1:], how="left", maintain_order="left")
     found.left(BY_IMPORTER, rows.filter(pl.col("by").is_null()).height)
+    for (by,), own in rows.filter(~pl.col("by").is_in(["rules", ROLE])).group_by("by"):
+        found.left(f"they were read by {by}, which cannot be asked here", own.height)
     judged = rows.filter(pl.col("by") == ROLE)
     if judged.height:
         model, condition = judged.select("model", "condition").row(0)
@@ -57,7 +59,11 @@ def check_letters(
     if dataset is None:
         found.left(WITHOUT_DATA, rows.height)
         return
-    options = options_of(runs, dataset)
+    try:
+        options = options_of(runs, dataset)
+    except SafescaleError as error:
+        found.damaged("items", str(error))
+        return
     for (name,), own in rows.group_by("reader", maintain_order=True):
         try:
             reader = find_reader(load_settings({"reader": name}, environ={}, given_by="the runs"))

@@ -12,7 +12,7 @@ from typing import Any
 
 from lm_eval_safescale.errors import SafescaleError
 from lm_eval_safescale.runs.description import RUN, new_description, read_run
-from lm_eval_safescale.runs.lines import FirstDraws, Known, Line, Shard, read_shard, shards_of
+from lm_eval_safescale.runs.lines import FirstDraws, Known, Line, Shard, fault_of, read_shard, shards_of
 
 
 @dataclass(frozen=True, slots=True)
@@ -28,10 +28,14 @@ class Recovered:
     """Files of answers that cannot be read, and why."""
 
     def lines(self, known: Known | None = None) -> list[tuple[Line, str | None]]:
-        """All whole lines, each draw once, with the version of what read them, where that is known."""
+        """All whole lines, each draw once, with the version of what read them, where that is known; to be asked for once."""
         first = FirstDraws()
-        shards = self.shards if known is None else [read_shard(shard.path, known) for shard in self.shards]
-        return [(line, version) for shard in shards for line, version in _with_versions(shard) if first.of(line)]
+        return [
+            (line, version)
+            for shard in self.shards
+            for line, version in _with_versions(shard)
+            if not fault_of(line, known) and first.of(line)
+        ]
 
     @property
     def strangers(self) -> list[Path]:

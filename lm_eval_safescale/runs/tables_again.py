@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping
+from collections.abc import Mapping
 from typing import TYPE_CHECKING, Any
 
 from lm_eval_safescale.records import Status
@@ -75,31 +75,34 @@ def _plain(frame: pl.DataFrame) -> pl.DataFrame:
 
 def missing_of_run(description: Mapping[str, Any], items: pl.DataFrame, runs: Runs | None, found: Verification) -> None:
     """Note the answers that a run was to have and has not; and those that failed."""
-    there = set() if runs is None else set(_plain(runs.answers).select("condition", "question_id", "draw").iter_rows())
-    names = sorted(map(str, items["question_id"]))
-    wanted = set(_wanted(description, names))
-    if missing := sorted(wanted - there):
-        condition, item, draw = missing[0]
+
+    keys = ["condition", "question_id", "draw"]
+    wanted = _wanted(description, sorted(map(str, items["question_id"])))
+    missing = wanted if runs is None else wanted.join(_plain(runs.answers).select(keys), on=keys, how="anti")
+    if missing.height:
+        condition, item, draw = missing.sort(keys).row(0)
         found.damaged(
             "answers",
-            f"{len(missing):,} of {len(wanted):,} are missing, the first of {condition}, item {item}, draw {draw}; "
+            f"{missing.height:,} of {wanted.height:,} are missing, the first of {condition}, item {item}, draw {draw}; "
             "the same safescale run command asks for them",
         )
     if runs is not None and (failed := int((runs.answers["status"] == Status.ERROR.value).sum())):
         found.note("answers", f"{failed:,} have no output, or none that could be read: not scored")
 
 
-def _wanted(description: Mapping[str, Any], names: list[str]) -> Iterator[tuple[str, str, int]]:
+def _wanted(description: Mapping[str, Any], names: list[str]) -> pl.DataFrame:
     """Every answer that one of the starts was to ask for."""
-    draws = description["identity"].get("settings", {}).get("draws", 0)
+    import polars as pl
+
     most: dict[str, int] = {}
     for start in description["starts"]:
         for condition in start.get("conditions", ()):
             most[condition] = max(most.get(condition, 0), start.get("items", 0))
-    for condition, number in most.items():
-        for name in names[:number]:
-            for draw in range(draws + 1):
-                yield condition, name, draw
+    asked = [(condition, name) for condition, number in most.items() for name in names[:number]]
+    draws = pl.DataFrame(
+        {"draw": range(description["identity"].get("settings", {}).get("draws", 0) + 1)}, schema={"draw": pl.Int16}
+    )
+    return pl.DataFrame(asked, schema={"condition": pl.String, "question_id": pl.String}, orient="row").join(draws, how="cross")
 
 
 def missing_of_tables(runs: Runs, found: Verification) -> None:

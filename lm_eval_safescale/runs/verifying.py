@@ -14,9 +14,10 @@ from lm_eval_safescale.runs.about import ABOUT, ANSWERS_FILE, FILES, ITEMS_FILE,
 from lm_eval_safescale.runs.description import RUN
 from lm_eval_safescale.runs.findings import Verification
 from lm_eval_safescale.runs.gathering import about_model, answers_of
-from lm_eval_safescale.runs.journal import is_run
+from lm_eval_safescale.runs.journal import is_run, size_of
 from lm_eval_safescale.runs.letters_again import check_letters
 from lm_eval_safescale.runs.lines import SHARDS, Known, shards_of
+from lm_eval_safescale.runs.readings import JOURNAL
 from lm_eval_safescale.runs.recovering import Recovered, name_of, recover
 from lm_eval_safescale.runs.sources import dataset_of, known_of_dataset
 from lm_eval_safescale.runs.store import read_tables
@@ -105,9 +106,10 @@ def _run(folder: Path, about: Mapping[str, Any] | None, found: Verification) -> 
         found.damaged(f"{SHARDS}/{name}", why)
     for path in run.strangers:
         found.damaged(f"{SHARDS}/{path.name}", f"its answers are of another run than {RUN} says")
+    is_of_then = about is not None and FILES not in about and about.get(JOURNAL) == size_of(folder)
     for shard in run.shards:
         name = f"{SHARDS}/{shard.path.name}"
-        if shard.damaged and name in finished and not found.has(name):
+        if shard.damaged and (name in finished or is_of_then) and not found.has(name):
             found.note(name, f"{_lines(shard.damaged)} torn before the run was finished, and asked again")
         elif shard.damaged:
             for number, why in shard.damaged.items():

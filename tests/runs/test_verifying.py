@@ -29,6 +29,7 @@ from tests.runs.conftest import frame
 from tests.runs.judging_stub import StubJudge, says
 from tests.runs.running import ask, seeded, write_questions
 
+FIXTURES = Path(__file__).parent.parent / "fixtures" / "format1"
 ITEMS, DRAWS = 2, 2
 TEXTS = (
     "A",
@@ -201,6 +202,11 @@ def test_keys_and_labels_that_were_changed_are_found_by_the_data_set(folder):
     ]
 
 
+def test_options_that_were_changed_are_found_by_the_data_set(folder):
+    alter_table(folder, lambda frame: frame.with_columns(letters=pl.lit("ABCDE")), "items.parquet")
+    assert any("letters 'ABCDE' and 'ABCD'" in each for each in whats(verify(folder)))
+
+
 def test_what_a_judge_read_is_held_against_its_verdicts_and_these_against_its_replies(judged):
     before = shutil.copytree(judged, judged.with_name("before"))
     alter_table(judged, other_letters)
@@ -363,6 +369,20 @@ def test_a_line_that_was_torn_before_the_run_was_finished_takes_nothing_from_it(
     found = verify(folder)
     assert found.verdict is Verdict.WHOLE
     assert [finding.what for finding in found.findings] == ["1 line torn before the run was finished, and asked again"]
+
+
+def test_a_torn_line_of_a_finished_run_of_the_earlier_format_takes_nothing_from_it(tmp_path):
+    """Nothing tells when it was torn; but its answers were asked again, and the tables have them."""
+    stored = Path(shutil.copytree(FIXTURES / "finished", tmp_path / "finished"))
+    (shard,) = (stored / "answers").iterdir()
+    first, *lines = shard.read_bytes().splitlines(keepends=True)
+    shard.write_bytes(first[:50] + b"\n" + b"".join([first, *lines]))
+    alter = json.loads((stored / "about.json").read_text())
+    (stored / "about.json").write_text(json.dumps(alter | {"journal_bytes": shard.stat().st_size}))
+    data = load_file(FIXTURES / "questions.jsonl")
+    assert verify(stored, data).verdict is Verdict.WHOLE
+    shard.write_bytes(b"{" + shard.read_bytes()[1:].replace(first, b"x" * (len(first) - 1) + b"\n"))
+    assert any("the tables have it, and the journal does not" in each for each in whats(verify(stored, data)))
 
 
 def test_answers_that_failed_are_told_and_take_nothing_from_the_run(tmp_path, questions):
