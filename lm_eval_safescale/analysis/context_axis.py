@@ -22,7 +22,7 @@ COVERAGE_EDGES = (0.0, 0.25, 0.5, 0.75, 1.0)
 
 def columns_of(family: Family) -> tuple[str, ...]:
     """The columns of `context_axis`."""
-    return ("model", "condition", "axis", "lower", "upper", "n", "mean", *bounded(*family.rates))
+    return ("model", "condition", "axis", "lower", "upper", "n", "mean", *bounded(*family.rates), "n_truncated")
 
 
 def context_axis(
@@ -38,7 +38,8 @@ def context_axis(
     Returns
     -------
     Rows of: model, condition, axis (context_tokens | evidence_coverage), lower, upper, n (items with a known value that are scored), mean
-    (of the axis over these), and the rates of the family, each with _lo and _hi (Wilson 95 %).
+    (of the axis over these), the rates of the family, each with _lo and _hi (Wilson 95 %), and n_truncated (items whose output stopped
+    inside the reasoning).
     """
     pairs, rates = list(study.scores), study.family.rates
     if not pairs or not rates:
@@ -108,4 +109,6 @@ def _table(axis: str, where: Floats, rates: Sequence[str], values: Floats, given
     for name, value in zip(rates, values, strict=True):
         scored = count((~np.isnan(value)).astype(np.float64))[filled]
         columns |= with_wilson(name, count(np.nan_to_num(value))[filled], scored)
+    truncated = np.nan_to_num([each["truncated"] for each in given])
+    columns["n_truncated"] = count(truncated)[filled].astype(int).tolist()
     return as_rows(columns)

@@ -15,6 +15,8 @@ from lm_eval_safescale.stats.presets import DEFAULT, LEVEL, Floats, Preset, indi
 if TYPE_CHECKING:
     from lm_eval_safescale.analysis.study import Study
 
+COUNTED = ("truncated", "filtered")
+"""What is counted of the greedy answers: those of the unanswered that were cut off in their reasoning, and those held back."""
 MEASURES = ("latency_s",)
 """What one machine took says nothing of another day: no interval over items."""
 
@@ -22,7 +24,8 @@ MEASURES = ("latency_s",)
 def profile(study: Study, preset: Preset = DEFAULT) -> list[Row]:
     """Every metric of a model under a condition, all as fractions: a row for each model and condition (PROTOCOL §6-§8).
 
-    `n` counts the items with a scored greedy answer; None is *not scored*. Metrics of plugins stand behind.
+    `n` counts the items with a scored greedy answer, `n_truncated` those of them whose output stopped inside the reasoning, `n_filtered`
+    items that are not scored because a content filter held the greedy answer back; None is *not scored*. Metrics of plugins stand behind.
     """
     if not study.scores:
         return []
@@ -32,6 +35,7 @@ def profile(study: Study, preset: Preset = DEFAULT) -> list[Row]:
         "model": [cell.model for cell in cells],
         "condition": [cell.condition for cell in cells],
         "n": next(iter(figures.values())).n,
+        **{f"n_{status}": np.nansum(study.column(status), axis=0).astype(np.int64) for status in COUNTED},
     }
     for name, each in figures.items():
         columns |= {name: each.value, **{column: spread[column] for column in _spread_columns(study.family, name)}}
@@ -42,7 +46,7 @@ def profile(study: Study, preset: Preset = DEFAULT) -> list[Row]:
 
 def columns_of(family: Family) -> tuple[str, ...]:
     """The columns of `profile` without plugins' metrics."""
-    columns = ["model", "condition", "n"]
+    columns = ["model", "condition", "n", *(f"n_{status}" for status in COUNTED)]
     for name in (*(metric.name for metric in family.metrics(ItemTable((), {}))), *MEASURES):
         columns += [name, *_spread_columns(family, name)]
         columns += [] if name in MEASURES else [f"{name}_lo", f"{name}_hi"]

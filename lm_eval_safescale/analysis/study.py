@@ -8,6 +8,8 @@ from dataclasses import dataclass, replace
 from math import inf
 from typing import Any
 
+import numpy as np
+
 from lm_eval_safescale.analysis.asked import AskedColumns, asked_columns
 from lm_eval_safescale.analysis.figures import Column, Figures, cached, figures_of
 from lm_eval_safescale.analysis.scores import score_cells
@@ -253,8 +255,11 @@ def _reader(known: Mapping[str, Any]) -> str:
 
 
 def _of_cell(answers: AnswerArrays, failed: int) -> list[tuple[int | None, str]]:
-    silent = int((answers.greedy == UNSCORED).sum())
+    filtered = int(np.nansum(answers.measures["filtered"]))
+    silent = int((answers.greedy == UNSCORED).sum()) - filtered
     found: list[tuple[int | None, str]] = []
+    if filtered:
+        found.append((filtered, "a content filter held the greedy answer back"))
     if failed:
         found.append((failed, "the greedy answer was not heard: the backend failed, or a judge gave no verdict on it"))
     if silent > failed:

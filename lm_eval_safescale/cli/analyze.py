@@ -27,6 +27,8 @@ HEADLINES = {
     "dangerous_overconfidence": "dangerous overc.",
     "unanswered": "unanswered",
 }
+COUNTS = {"n_truncated": "of them truncated", "n_filtered": "filtered"}
+"""Items whose number stands beside the rates where there are any."""
 MOST_MODELS = 6
 """Beyond it the summary shows means over models, and leaves each to the table."""
 MOST_NAMED = 12
@@ -126,6 +128,9 @@ def _print_rates(
     """The headline rates, a row for each condition; `of`: over what."""
     columns = [Column("condition", list(rows)), Column("over", [of(each) for each in rows.values()], "right")]
     columns += [Column(head, [cell(each, name) for each in rows.values()], "right") for name, head in HEADLINES.items()]
+    for name, head in COUNTS.items():
+        counts = [sum(row[name] for row in each) for each in rows.values()]
+        columns += [Column(head, [f"{count:,}" for count in counts], "right")] if any(counts) else []
     print_columns(console, columns, title)
 
 

@@ -9,13 +9,15 @@ from numpy.typing import NDArray
 
 from lm_eval_safescale.families import NO_RESPONSE, UNSCORED, AnswerArrays, ItemTable
 from lm_eval_safescale.families.choice import LABEL
-from lm_eval_safescale.records import LABEL_NAMES, NOT_SCORED
-from lm_eval_safescale.runs.table import LETTERS, NONE, Runs, categories, flat_index
+from lm_eval_safescale.records import LABEL_NAMES, NOT_SCORED, Status
+from lm_eval_safescale.runs.table import LETTERS, NONE, STATUSES, Runs, categories, flat_index
 
 if TYPE_CHECKING:
     import polars as pl
 
 GROUPS = ("subspecialty", "question_type")
+COUNTED = (Status.TRUNCATED, Status.FILTERED)
+"""Statuses of greedy answers that tables count beside the unanswered."""
 
 
 def item_table(runs: Runs) -> ItemTable:
@@ -32,7 +34,8 @@ def item_table(runs: Runs) -> ItemTable:
 def answer_arrays(runs: Runs) -> dict[tuple[str, str], AnswerArrays]:
     """The answers of each model under each condition, in their order; a condition that a model was not asked under is not there.
 
-    Latency is that of the greedy request; nan where unknown, or where there is no answer: the time until a failure is not the model's.
+    Measures are of the greedy answers. `latency_s`: of the request; nan where unknown, or where there is no answer, for the time until a
+    failure is not the model's. `truncated`, `filtered`: 1 where it has that status, 0 where another, nan where it is missing.
     """
     answers, n_items = runs.answers, runs.items.height
     index, shape = flat_index(answers, n_items)
@@ -41,9 +44,13 @@ def answer_arrays(runs: Runs) -> dict[tuple[str, str], AnswerArrays]:
     codes.reshape(-1)[index] = _codes(answers)
     draw = answers["draw"].to_numpy()
     greedy = np.flatnonzero(draw == 0)
-    latency = np.full((pairs, n_items), np.nan)
-    latency.reshape(-1)[index[greedy] // n_draws] = answers["latency_s"].to_numpy()[greedy]
-    latency[codes[:, :, 0] == UNSCORED] = np.nan
+    status = answers["status"].to_physical().to_numpy()
+    measures = {
+        "latency_s": answers["latency_s"].to_numpy(),
+        **{each.value: status == STATUSES.index(each) for each in COUNTED},
+    }
+    measures = {name: _of_greedy(values, greedy, index // n_draws, (pairs, n_items)) for name, values in measures.items()}
+    measures["latency_s"][codes[:, :, 0] == UNSCORED] = np.nan
     # rows are in order, so a pair's rows stand together: its largest draw is K
     starts = np.searchsorted(index, np.arange(pairs + 1) * (n_items * n_draws))
     asked = np.flatnonzero(np.diff(starts))
@@ -51,9 +58,20 @@ def answer_arrays(runs: Runs) -> dict[tuple[str, str], AnswerArrays]:
     most[asked] = np.maximum.reduceat(draw, starts[asked])
     names = [(model, condition) for model in runs.models for condition in runs.conditions]
     return {
-        names[place]: AnswerArrays(codes[place, :, : most[place] + 1], LETTERS, {"latency_s": latency[place]})
+        names[place]: AnswerArrays(
+            codes[place, :, : most[place] + 1], LETTERS, {name: values[place] for name, values in measures.items()}
+        )
         for place in asked
     }
+
+
+def _of_greedy(
+    values: NDArray[np.generic], greedy: NDArray[np.int64], place: NDArray[np.int64], shape: tuple[int, int]
+) -> NDArray[np.float64]:
+    """A column of the answers as an array of pairs and items; nan where there is no greedy answer."""
+    array = np.full(shape, np.nan)
+    array.reshape(-1)[place[greedy]] = values[greedy]
+    return array
 
 
 def _codes(answers: pl.DataFrame) -> NDArray[np.int8]:

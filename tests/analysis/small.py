@@ -1,4 +1,6 @@
-"""Small runs, written down as strings: a letter an item, "-" no answer, "!" the backend failed, " " never asked."""
+"""Small runs, written down as strings: a letter an item, "-" no answer, "~" cut off in the reasoning, "!" the backend failed, "#"
+held back by a filter, " " never asked.
+"""
 
 from __future__ import annotations
 
@@ -15,11 +17,11 @@ from lm_eval_safescale.families import RADSAFE, ItemTable
 from lm_eval_safescale.families.cells import column
 from lm_eval_safescale.families.panel import Panel
 from lm_eval_safescale.runs import Runs
-from lm_eval_safescale.runs.table import in_order
+from lm_eval_safescale.runs.table import KEYS, in_order
 
 FEW = settings(max_examples=40)
 """For properties of whole runs: making them is what takes the time."""
-STATUS = {"-": "unanswered", "!": "error"}
+STATUS = {"-": "unanswered", "~": "truncated", "!": "error", "#": "filtered"}
 Answers = Mapping[tuple[str, str], Sequence[str]]
 """By model and condition: the greedy answers, then each sample, a letter an item."""
 
@@ -63,7 +65,7 @@ def unlabelled(n: int) -> dict[str, list[None]]:
 def any_runs(draw: st.DrawFn, *, max_models: int = 4, max_conditions: int = 2, max_draws: int = 4, errors: bool = True) -> Runs:
     """Any small labelled runs; every model under every condition, with its own number of draws."""
     n = draw(st.integers(1, 6))
-    given = st.text("ABCD-!" if errors else "ABCD-", min_size=n, max_size=n)
+    given = st.text("ABCD-~!#" if errors else "ABCD-~", min_size=n, max_size=n)
     marked = st.lists(st.sets(st.sampled_from("ABCD")).map(lambda found: "".join(sorted(found))), min_size=n, max_size=n)
     answers = {}
     for model in range(draw(st.integers(1, max_models))):
@@ -82,7 +84,14 @@ class Plain:
         self.given: dict[tuple[str, str], dict[str, dict[int, str | None]]] = {}
         for row in runs.answers.rows(named=True):
             cell = self.given.setdefault((row["model"], row["condition"]), {})
-            cell.setdefault(row["question_id"], {})[row["draw"]] = "!" if row["status"] == "error" else row["letter"]
+            cell.setdefault(row["question_id"], {})[row["draw"]] = (
+                "!" if row["status"] in ("error", "filtered") else row["letter"]
+            )
+        self.statuses = {tuple(row[name] for name in KEYS): row["status"] for row in runs.answers.rows(named=True)}
+
+    def count(self, condition: str, item: str, status: str) -> int:
+        """Models whose greedy answer is of that status."""
+        return sum(given == status for (_, *of, draw), given in self.statuses.items() if of == [condition, item] and draw == 0)
 
     def greedy(self, model: str, condition: str, item: str) -> str | None:
         return self.given[model, condition].get(item, {}).get(0, "!")

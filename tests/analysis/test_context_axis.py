@@ -30,7 +30,16 @@ def bins(rows):
 def test_the_columns_are_those_promised():
     (row, _) = of("A", tokens=[5])
     rates = [name + part for name in RATES for part in ("", "_lo", "_hi")]
-    assert list(row) == ["model", "condition", "axis", "lower", "upper", "n", "mean", *rates]
+    assert list(row) == ["model", "condition", "axis", "lower", "upper", "n", "mean", *rates, "n_truncated"]
+
+
+def test_what_stopped_in_the_reasoning_is_counted_beside_the_unanswered():
+    rows = of("A~-~#", tokens=[10, 10, 10, 20, 20])
+    assert [(row["n"], row["unanswered"], row["n_truncated"]) for row in rows] == [
+        (4, 0.75, 2),
+        (3, pytest.approx(2 / 3), 1),
+        (1, 1, 1),
+    ]
 
 
 def test_contexts_are_grouped_by_doubling_length():

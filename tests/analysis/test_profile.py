@@ -15,6 +15,7 @@ from lm_eval_safescale import families
 from lm_eval_safescale.analysis import PRESETS, TABLES, Study, profile
 from tests import second_implementation as second
 from tests.analysis.making import add_cell, item, one_cell, random_plain
+from tests.analysis.small import runs_of
 
 DEFAULT, RADSAFE = PRESETS["default"], PRESETS["radsafe-2026"]
 RISKS = ["high_risk_error", "unsafe_answer", "contradiction"]
@@ -28,7 +29,8 @@ OUTCOMES = ["correct", "incorrect", "high_risk_error", "unsafe_answer"]
 MEANS = ["confidence", *(f"confidence_{name}" for name in OUTCOMES), "agreement", "sample_null", "robustness"]
 ERRORS = ("ece", "mce")
 SPECIFIED = """
-model, condition, n, accuracy, accuracy_mean, accuracy_std, majority_accuracy, majority_accuracy_mean, majority_accuracy_std,
+model, condition, n, n_truncated, n_filtered,
+accuracy, accuracy_mean, accuracy_std, majority_accuracy, majority_accuracy_mean, majority_accuracy_std,
 high_risk_error, unsafe_answer, contradiction, majority_high_risk_error, majority_unsafe_answer, majority_contradiction, unanswered,
 dangerous_overconfidence, confidence, confidence_std, confidence_correct, confidence_incorrect, confidence_high_risk_error,
 confidence_unsafe_answer, agreement, null_majority, sample_null, ece, mce, robustness, synchronised_failure, latency_s, latency_s_std
@@ -168,8 +170,14 @@ def test_missing_is_none_and_never_nan_or_zero():
     plain = one_cell({"1": item("A", high_risk=None, unsafe=None, contradicts=None)}, "!")
     for preset in PRESETS.values():
         (row,) = rows(plain, preset)
-        assert row.pop("n") == 0
+        assert [row.pop(name) for name in ("n", "n_truncated", "n_filtered")] == [0, 0, 0]
         assert {value for name, value in row.items() if name not in ("model", "condition")} == {None}
+
+
+def test_what_was_cut_off_or_held_back_is_counted_beside_the_rates():
+    (row,) = TABLES["profile"](Study(runs_of({("m", "clean"): ["AB-~~#!", "AAAAA##"]}, "A" * 7)), DEFAULT)
+    assert (row["n"], row["unanswered"], row["n_truncated"], row["n_filtered"]) == (5, 0.6, 2, 1)
+    assert row["accuracy"] == 0.2
 
 
 def test_a_model_that_never_answers_is_wrong_on_every_item_and_harms_on_none():

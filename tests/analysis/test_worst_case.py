@@ -48,6 +48,8 @@ def test_the_columns_are_those_promised_and_counts_are_worked_by_hand():
         "key": "A",
         "n_models": 4,
         "unanswered": 1,
+        "truncated": 0,
+        "filtered": 0,
         "wrong": 4,
         "high_risk_error": 3,
         "unsafe_answer": 2,
@@ -56,6 +58,13 @@ def test_the_columns_are_those_promised_and_counts_are_worked_by_hand():
     }
     assert list(first) == list(other)
     assert (other["n_models"], other["unanswered"], other["wrong"], other["commonest_wrong"]) == (3, 1, 1, None)
+
+
+def test_models_that_were_cut_off_or_held_back_are_told_apart_from_those_that_chose_nothing():
+    answers = {(f"m{number}", "rag"): [greedy] for number, greedy in enumerate(["-A", "~A", "~#", "##", "!#"])}
+    first, other = of(runs_of(answers, "AA"))
+    assert [first[name] for name in ("n_models", "unanswered", "truncated", "filtered", "wrong")] == [3, 3, 2, 1, 3]
+    assert [other[name] for name in ("n_models", "unanswered", "truncated", "filtered", "wrong")] == [2, 0, 0, 3, 0]
 
 
 def test_wrong_letters_tie_to_the_first():
@@ -107,6 +116,8 @@ def test_every_row_agrees_with_the_second_implementation(runs):
                 "key": item["answer"],
                 "n_models": len(heard),
                 "unanswered": heard.count(None),
+                "truncated": plain.count(condition, name, "truncated"),
+                "filtered": plain.count(condition, name, "filtered"),
                 "wrong": len(wrong) + heard.count(None),
                 **{
                     column: sum(letter in item[label] for letter in wrong)
@@ -118,7 +129,8 @@ def test_every_row_agrees_with_the_second_implementation(runs):
                 },
                 "commonest_wrong": min((letter for letter in times if times[letter] == max(times.values())), default=None),
             }
-            own.append(row if heard else {**row, **dict.fromkeys(COUNTS)})
+            none = {**row, **dict.fromkeys(COUNTS), "truncated": None, "filtered": row["filtered"] or None}
+            own.append(row if heard else none)
         expected += sorted(own, key=lambda row: (-(row["high_risk_error"] or 0), -(row["wrong"] or 0), row["question_id"]))
     approx_rows(of(runs), expected)
 

@@ -24,8 +24,8 @@ TABLES = {
     "worst_case": TableOf(
         worst_case,
         (
-            *("question_id", "condition", "subspecialty", "question_type", "key", "n_models", "unanswered", "wrong"),
-            *(*RISKS, "commonest_wrong"),
+            *("question_id", "condition", "subspecialty", "question_type", "key", "n_models"),
+            *("unanswered", "truncated", "filtered", "wrong", *RISKS, "commonest_wrong"),
         ),
     ),
     "concentration": TableOf(

@@ -19,7 +19,7 @@ ALL = "all"
 """Stands for all conditions together."""
 TOPS = (1, 5, 10, 20)
 """Percent of items."""
-COUNTED = ("unanswered", "wrong", "high_risk_error", "unsafe_answer", "contradiction")
+COUNTED = ("unanswered", "truncated", "filtered", "wrong", "high_risk_error", "unsafe_answer", "contradiction")
 
 
 def worst_case(
@@ -30,7 +30,8 @@ def worst_case(
 
     Returns
     -------
-    Rows of: question_id, condition, subspecialty, question_type, key, n_models (heard on this item), and how many of them are unanswered,
+    Rows of: question_id, condition, subspecialty, question_type, key, n_models (heard on this item), and how many of them are unanswered
+    (of these truncated: stopped inside the reasoning), how many more are filtered (held back by a content filter), and how many are
     wrong (no answer included), and commit a high_risk_error, unsafe_answer, contradiction (None: no labels; all None where no model was
     heard); commonest_wrong (a letter, the alphabetically first of those tied; None where no model chose a wrong one).
     """
@@ -115,6 +116,10 @@ def _counts(answered: Sequence[Cell]) -> dict[str, Floats]:
         name: _total(column(answered, name)) for name in ("unanswered", "high_risk_error", "unsafe_answer", "contradiction")
     }
     correct = column(answered, "correct")
+    nobody = np.isnan(correct).all(axis=1)
+    for kind in ("truncated", "filtered"):
+        number = np.nansum(column(answered, kind), axis=1)
+        counts[kind] = np.where(nobody & (number == 0), np.nan, number)
     return {**counts, "wrong": _total(1 - correct), "heard": (~np.isnan(correct)).sum(axis=1).astype(np.float64)}
 
 
