@@ -8,22 +8,15 @@ from importlib.util import find_spec
 from math import inf
 from typing import Any
 
-from lm_eval_safescale.chat.exchange import (
-    LastingError,
-    Response,
-    Server,
-    check_let_in,
-    excerpt,
-    is_address,
-    token_counts,
-    unusable,
-    whole,
-)
+from lm_eval_safescale.chat.exchange import LastingError, Response, Server, check_let_in, is_address
+from lm_eval_safescale.chat.finish import was_withheld
 from lm_eval_safescale.chat.model import ChatRequest, Message, Reply
+from lm_eval_safescale.chat.parsing import parse_reply
 from lm_eval_safescale.errors import SafescaleError
 from lm_eval_safescale.secrets import MASK, masked_address, shown_address
 
 KEY = "OPENAI_API_KEY"
+HELD_BACK = "a content filter held it back"
 
 
 class Endpoint:
@@ -102,7 +95,7 @@ class Endpoint:
         for number, response in server.exchange((number, self._body(request)) for number, request in enumerate(requests)):
             check_let_in(response, answered=self._answered, keyed=bool(key))
             self._answered |= response.content is not None
-            yield number, _reply(response)
+            yield number, reply_to(response)
 
     def _body(self, request: ChatRequest) -> dict[str, Any]:
         return {
@@ -114,27 +107,24 @@ class Endpoint:
         }
 
 
-def _reply(response: Response) -> Reply:
+def reply_to(response: Response) -> Reply:
+    """What a response of a server says, as those who ask a chat model get it; what a filter held back is no reply."""
     if response.content is None:
-        return Reply(None, response.error, seconds=response.seconds)
+        return Reply(None, f"{HELD_BACK}: {response.error}" if response.withheld else response.error, seconds=response.seconds)
     try:
-        text, usage = _parsed(response)
+        parsed = parse_reply(response, chat=True)
     except LastingError as error:
         return Reply(None, str(error), seconds=response.seconds)
-    return Reply(text, "", usage.get("prompt_tokens"), usage.get("completion_tokens"), response.seconds)
-
-
-def _parsed(response: Response) -> tuple[str, dict[str, int]]:
-    content = response.content or b""
-    try:
-        parsed = response.parsed()
-        message = parsed["choices"][0]["message"]
-        text = message["content"] if message.get("content") is not None else ""
-    except (ValueError, KeyError, IndexError, TypeError, AttributeError):
-        raise LastingError(unusable(content, "chat completion")) from None
-    if not isinstance(text, str):
-        raise LastingError(f"no text in the reply: {excerpt(content)}")
-    return whole(text), token_counts(parsed)
+    text = None if was_withheld(parsed.finish_reason) else parsed.text
+    return Reply(
+        text,
+        f"{HELD_BACK} (finish_reason {parsed.finish_reason})" if text is None else "",
+        parsed.prompt_tokens,
+        parsed.completion_tokens,
+        response.seconds,
+        parsed.finish_reason,
+        bool(parsed.reasoning_field),
+    )
 
 
 def _key() -> str:

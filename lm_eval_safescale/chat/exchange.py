@@ -24,8 +24,14 @@ if TYPE_CHECKING:
 _K = TypeVar("_K")
 MOST_BYTES = 16_000_000
 """Of one response: more is no reply to anything asked here."""
-MOST_TOKENS = 2**31
-"""Of one response: what a server says beyond that is no count, and would fit no table."""
+UNPACKED = "identity"
+OURS = {"Accept-Encoding": UNPACKED, "Connection": "close"}
+"""Sent with every request. A connection is used once: a proxy that sends one response too many would have the next request answered by
+it, and all answers on that connection shifted by one; what may still be on the way cannot be seen."""
+CONNECTED = "send_request_headers.started"
+"""How the name of the event ends that httpx reports once a connection stands."""
+WITHHELD = frozenset({"content_filter", "content_policy_violation", "ResponsibleAIPolicyViolation"})
+"""Codes of an error by which a content filter refuses a request."""
 LONGEST_WAIT = 60.0
 LIMIT_PATIENCE = 900.0
 """Seconds of waiting for a rate limit (429) to pass, of one request; no fault of the server, so it is not counted as a retry."""
@@ -48,6 +54,10 @@ class _MayPass(Exception):
 class LastingError(Exception):
     """A failure that another try would meet again."""
 
+    def __init__(self, said: str, *, withheld: bool = False) -> None:
+        super().__init__(said)
+        self.withheld = withheld
+
 
 @dataclass(frozen=True, slots=True)
 class Response:
@@ -57,8 +67,10 @@ class Response:
     """None where nothing came that could be used."""
     error: str = ""
     """Why."""
+    withheld: bool = False
+    """Whether a content filter refused the body."""
     seconds: float = 0.0
-    """Wall time of the try that succeeded; of a failure, of all tries."""
+    """Wall time of the try that succeeded, from when it was connected; of a failure, of all tries."""
     in_flight: int = 1
     """The most requests that were under way at a time while this one was, itself included."""
     mask: Mask = field(default=Mask(()), repr=False)
@@ -122,7 +134,8 @@ class Server:
         source = iter(bodies)
         limits = httpx.Limits(max_connections=self.concurrency)
         with asyncio.Runner() as runner:
-            client = httpx.AsyncClient(headers=dict(self.headers), timeout=self.timeout, limits=limits, verify=self.verify)
+            headers = {**self.headers, **OURS}
+            client = httpx.AsyncClient(headers=headers, timeout=self.timeout, limits=limits, verify=self.verify)
 
             async def sent(name: _K, body: Mapping[str, Any]) -> tuple[_K, Response]:
                 return name, await self._response(client, body)
@@ -157,49 +170,42 @@ class Server:
             started, limited = time.monotonic(), False
             tries += 1
             try:
-                content = await asyncio.wait_for(self._posted(client, body), self.timeout)
+                content, connected = await asyncio.wait_for(self._posted(client, body), self.timeout)
             except _MayPass as error:
                 said, after, limited = str(error), error.after, error.limited
             except TimeoutError:
                 said, after = f"no response within {self.timeout:g} s", None
             except LastingError as error:
-                return Response(None, str(error), time.monotonic() - began)
+                return Response(None, str(error), error.withheld, time.monotonic() - began)
             else:
-                return Response(content, "", time.monotonic() - started, mask=self._mask)
+                return Response(content, seconds=time.monotonic() - (connected or started), mask=self._mask)
             pause = min(LONGEST_WAIT, wait if after is None else after)
             if limited:
                 patience -= max(LEAST_WAIT, pause)
             else:
                 tries_left -= 1
             if tries_left < 0 or patience < 0:
-                return Response(None, f"{said} ({tries} tries)", time.monotonic() - began)
+                return Response(None, f"{said} ({tries} tries)", seconds=time.monotonic() - began)
             await asyncio.sleep(pause)
             wait = min(LONGEST_WAIT, 2 * wait)
 
-    async def _posted(self, client: httpx.AsyncClient, body: Mapping[str, Any]) -> bytes:
+    async def _posted(self, client: httpx.AsyncClient, body: Mapping[str, Any]) -> tuple[bytes, float | None]:
+        """A response's content, and when the connection was there on which it came."""
         import httpx
 
+        connected: list[float] = []
+
+        async def note(event: str, _: Mapping[str, Any]) -> None:
+            if event.endswith(CONNECTED):
+                connected.append(time.monotonic())
+
         try:  # our own JSON is ASCII: httpx's cannot hold half a surrogate pair
-            async with client.stream("POST", self.url, content=json.dumps(body)) as response:
-                received = bytearray()
-                async for part in response.aiter_bytes():
-                    received += part
-                    if len(received) > MOST_BYTES:
-                        raise LastingError(f"a response of more than {MOST_BYTES:,} bytes")
+            async with client.stream("POST", self.url, content=json.dumps(body), extensions={"trace": note}) as response:
+                content = self._without_secrets(await _received(response))
         except httpx.TransportError as error:
             raise _MayPass(f"{type(error).__name__}: {self._shown(reason_of(error))}") from error
-        except httpx.DecodingError as error:
-            raise LastingError(f"a response that cannot be decoded: {self._shown(reason_of(error))}") from error
-        content = self._without_secrets(bytes(received))
-        limited = response.status_code == 429
-        if limited and NO_CREDIT in content:
-            raise LastingError(f"{SPENT}: {excerpt(content)}")
-        if limited or response.status_code >= 500:
-            said, after = f"HTTP {response.status_code}: {excerpt(content)}", _seconds(response.headers.get("retry-after"))
-            raise _MayPass(said, after, limited=limited)
-        if response.status_code != 200:
-            raise LastingError(f"HTTP {response.status_code}: {excerpt(content)}")
-        return content
+        _check_status(response, content)
+        return content, max(connected, default=None)
 
     def _without_secrets(self, content: bytes) -> bytes:
         """In UTF-8, whatever JSON may be written in: bytes that are no text stay as they are."""
@@ -221,6 +227,45 @@ def is_address(url: str) -> bool:
         return False
     is_host = re.fullmatch(r"[\w.:-]+", parsed.host) is not None
     return parsed.scheme in ("http", "https") and is_host and (parsed.port or 0) < 2**16
+
+
+async def _received(response: httpx.Response) -> bytes:
+    """The body of a response, which is never unpacked: what is small on the way could fill the memory."""
+    encoding = response.headers.get("content-encoding", "").strip().lower()
+    if encoding not in ("", UNPACKED):
+        if response.status_code == 200:
+            raise LastingError(
+                f"a compressed response ({encoding[:SHOWN]}), though {UNPACKED} was asked for: what stands in between?"
+            )
+        return f"(compressed: {encoding[:SHOWN]})".encode()
+    received = bytearray()
+    async for part in response.aiter_raw():
+        received += part
+        if len(received) > MOST_BYTES:
+            raise LastingError(f"a response of more than {MOST_BYTES:,} bytes")
+    return bytes(received)
+
+
+def _check_status(response: httpx.Response, content: bytes) -> None:
+    """The error of a response that is none; nothing where it is one."""
+    status = response.status_code
+    said, limited = f"HTTP {status}: {excerpt(content)}", status == 429
+    if limited and NO_CREDIT in content:
+        raise LastingError(f"{SPENT}: {excerpt(content)}")
+    if limited or status >= 500:
+        raise _MayPass(said, _seconds(response.headers.get("retry-after")), limited=limited)
+    if status != 200:
+        raise LastingError(said, withheld=_is_withheld(content))
+
+
+def _is_withheld(content: bytes) -> bool:
+    """Whether an error says that a content filter refused the request: Azure's form, and OpenRouter's."""
+    try:
+        error = decode_json(content, names_once=False)["error"]
+        inner, more = error.get("innererror") or {}, error.get("metadata") or {}
+        return "flagged_input" in more or not WITHHELD.isdisjoint((str(error.get("code")), str(inner.get("code"))))
+    except (ValueError, KeyError, TypeError, AttributeError):
+        return False
 
 
 async def _some_done(waiting: set[asyncio.Task[_K]]) -> tuple[set[asyncio.Task[_K]], set[asyncio.Task[_K]]]:
@@ -257,6 +302,8 @@ def check_let_in(response: Response, *, answered: bool, keyed: bool) -> None:
     keyed
         Whether a key was sent.
     """
+    if response.withheld:  # of this request alone, whatever the status
+        return
     spent = response.error.startswith(SPENT)
     if spent or response.error.startswith("HTTP 401") or (response.error.startswith("HTTP 403") and not answered):
         why = "its credit is used up" if spent else "it refused the key" if keyed else "no key was sent"
@@ -264,13 +311,6 @@ def check_let_in(response: Response, *, answered: bool, keyed: bool) -> None:
             f"the server answers nothing: {why}. A key is read from the variable OPENAI_API_KEY (of other providers, from theirs); set it, "
             f"and give the same command again. The server said: {response.error}"
         )
-
-
-def token_counts(response: Mapping[str, Any]) -> dict[str, int]:
-    """What an OpenAI-compatible response says of tokens, as far as it is numbers."""
-    usage = response.get("usage")
-    counts = usage if isinstance(usage, dict) else {}
-    return {name: value for name, value in counts.items() if type(value) is int and 0 <= value < MOST_TOKENS}
 
 
 def whole(text: str) -> str:

@@ -6,6 +6,8 @@ from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any, Literal, Protocol
 
+from lm_eval_safescale.chat.finish import has_ended
+
 
 @dataclass(frozen=True, slots=True)
 class Message:
@@ -40,6 +42,15 @@ class Reply:
     """None where the backend does not say."""
     seconds: float = 0.0
     """Wall time of the request; of one that was computed together with others, its equal share."""
+    finish_reason: str | None = None
+    """Why it ended, in the words of the backend; None where it does not say."""
+    reasons: bool = False
+    """Whether reasoning came beside the text, which is not part of it."""
+
+    @property
+    def ran_out(self) -> bool:
+        """Whether it is empty because the tokens were used up, by reasoning that is kept back as a rule."""
+        return self.text is not None and not self.text.strip() and (self.reasons or not has_ended(self.finish_reason))
 
 
 class ChatModel(Protocol):

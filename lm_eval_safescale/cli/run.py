@@ -60,6 +60,9 @@ def run(
         Latency, typer.Option(help="Of every greedy answer among the others, or of a sample of items one at a time.")
     ] = Latency.LOADED,
     name: Annotated[str, typer.Option(help="What the model is called in tables.")] = "",
+    retry_filtered: Annotated[
+        bool, typer.Option("--retry-filtered", help="Ask again for what a content filter held back.")
+    ] = False,
 ) -> None:
     """Ask a model, with the prompts and the backends of lm_eval, and keep every answer as it comes.
 
@@ -81,7 +84,7 @@ def run(
             asked = runner.Model(model, _parsed(model_args), batch_size, device, name)
             report = runner.run(
                 asked, output, wanted, metadata=given, chat_template=chat_template, limit=limit, latency=latency.value,
-                on_progress=_Told(progress),
+                retry_filtered=retry_filtered, on_progress=_Told(progress),
             )  # fmt: skip
     except KeyboardInterrupt:
         raise SafescaleError(
@@ -103,6 +106,7 @@ class _Told:
 
     def __init__(self, progress: Progress) -> None:
         self._progress, self._what, self._shown, self._marked = progress, "", -REFRESH, time.monotonic()
+        self._has_warned = False
 
     def __call__(self, now: Standing) -> None:
         if now.what:
@@ -110,6 +114,9 @@ class _Told:
                 self._what = now.what
                 self._progress(f"{now.what} ...", mark=True)
             return
+        if now.warning and not self._has_warned and now.known + now.done + now.failed < now.of:
+            self._has_warned = True
+            complain(f"{now.warning}. The run goes on; with other settings it is another run, in another folder.")
         at, ends = time.monotonic(), now.known + now.done + now.failed >= now.of
         mark = at - self._marked >= EVERY or ends
         if not mark and at - self._shown < REFRESH:
@@ -139,9 +146,10 @@ def describe(now: Standing) -> str:
 def _summary(report: Report, output: Path, *, isolated: bool) -> None:
     now, about, answers = report.standing, report.runs.about, report.runs.answers
     demo = " - DEMO: no clinical claim may rest on it" if about["dataset"].get("demo") else ""
-    heard = int((answers["status"] != "error").sum())
-    lacking = f", {answers.height - heard:,} lacking" if heard < answers.height else ""
-    say(f"{output}: {counted(heard, 'answer')} of {', '.join(report.runs.models)}{lacking}{demo}", style="bold")
+    filtered, failed = (int((answers["status"] == status).sum()) for status in ("filtered", "error"))
+    given = answers.height - filtered - failed
+    without = (f", {number:,} {what}" for number, what in ((filtered, "filtered"), (failed, "lacking")) if number)
+    say(f"{output}: {counted(given, 'answer')} of {', '.join(report.runs.models)}{''.join(without)}{demo}", style="bold")
     seconds = f" in {timedelta(seconds=round(now.seconds))} ({now.rate:,.1f} a second)" if now.done else ""
     settings = _settings(report)
     for note in notes_on(settings):
@@ -155,18 +163,24 @@ def _summary(report: Report, output: Path, *, isolated: bool) -> None:
             f"damaged      {counted(report.damaged, 'line')} of an earlier start, torn or not as written: what stood there is asked again",
             style="yellow",
         )
-    if heard:
+    if given:
         for row in _rates(report):
             say(row)
         if settings.get("draws"):
             say(
                 f"confidence   from K = {settings['draws']} samples; overconfident from {settings['overconfidence_threshold']:.2f}"
             )
+    if now.warning:
+        complain(f"{now.warning}.")
+    if filtered:
+        complain(
+            f"{counted(filtered, 'answer')} held back by a content filter: not scored, and asked for again with --retry-filtered only."
+        )
     for condition, items in report.failures.items():
         _say_failures(condition, items)
     if report.failures:
         complain("The same command asks for them again, and for nothing else.")
-    if heard:
+    if given:
         say(f"Next: safescale analyze {shlex.quote(str(output))} -o TABLES")
 
 
@@ -196,10 +210,18 @@ def _rates(report: Report) -> list[str]:
 
     lines = []
     for row in profile(report.runs).iter_rows(named=True):
-        shown = [f"{label} {row[key]:.1%}" for key, label in SHOWN.items() if row[key] is not None]
+        shown = [f"{label} {row[key]:.1%}{_counts(row, key)}" for key, label in SHOWN.items() if row[key] is not None]
         if shown:
             lines.append(f"{row['condition']:<13}{counted(row['n'], 'item')}: {', '.join(shown)}")
     return lines
+
+
+def _counts(row: Mapping[str, Any], rate: str) -> str:
+    """What belongs beside the rate of the unanswered."""
+    if rate != "unanswered":
+        return ""
+    truncated, filtered = row["n_truncated"], row["n_filtered"]
+    return (f" ({truncated:,} truncated)" if truncated else "") + (f", {filtered:,} filtered" if filtered else "")
 
 
 SHOWN = {

@@ -14,6 +14,7 @@ from types import coroutine
 from typing import Any, Protocol, TypeVar
 
 from lm_eval_safescale.chat import Message, Reply
+from lm_eval_safescale.chat.finish import was_cut
 from lm_eval_safescale.contexts.asking import ROLES, Ask
 from lm_eval_safescale.contexts.builders import Draft, Workbench
 from lm_eval_safescale.errors import SafescaleError
@@ -149,6 +150,8 @@ class Agent:
             self.counts[name] += tokens or 0
             if tokens is None:
                 self._uncounted.add(name)
+        if reply.ran_out and (reply.reasons or was_cut(reply.finish_reason)):
+            return None
         too_long = len(reply.text) > LONGEST_TOKEN * max_tokens  # and slow to look through
         return reply.text if too_long else strip_reasoning(reply.text, headings=False)
 

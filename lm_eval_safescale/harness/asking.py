@@ -12,7 +12,7 @@ from lm_eval_safescale.errors import SafescaleError
 from lm_eval_safescale.harness import backends
 from lm_eval_safescale.harness.task import SafetyTask, TaskSetupError
 from lm_eval_safescale.plugins import Part
-from lm_eval_safescale.records import Context, Item, Reading
+from lm_eval_safescale.records import Context, Item, Reading, Status
 
 LARGEST_SEED, MOST_DRAWS = 2**31 - 1, 1000
 """Servers and generators take no larger seed; settings take no more draws."""
@@ -63,6 +63,16 @@ class Heard:
     """Seconds that the request took: by the engine's clock from its start on it to the last token, else wall time."""
     concurrency: int | None = None
     """The most answers that were in the making at a time while this one was, itself included."""
+    finish_reasons: tuple[str | None, ...] = ()
+    """Why each text ended, in the words of the backend; None where it does not say."""
+    status: Status | None = None
+    """What the server itself says became of the answer (held back, refused, cut off before it began); None: the text says it."""
+    reasoning_field: str = ""
+    """Where the reply carries reasoning beside its text; empty where it carries none, or the backend does not say."""
+    served_model: str | None = None
+    """What the reply calls the model that gave it."""
+    system_fingerprint: str | None = None
+    reply_id: str | None = None
 
 
 class Asked:
@@ -160,6 +170,6 @@ class Asked:
         """What stands above its question."""
         return self.task.context(question_id)
 
-    def read(self, question_id: str, text: str) -> Reading:
-        """What an output to that item says."""
-        return self.task.read(text, self.item(question_id).options)
+    def read(self, question_id: str, text: str, *, cut: bool = False) -> Reading:
+        """What an output to that item says; `cut`: see `SafetyTask.read`."""
+        return self.task.read(text, self.item(question_id).options, cut=cut)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import reprlib
 import time
 from collections.abc import Iterator, Mapping, Sequence
 from typing import Any
@@ -9,13 +10,18 @@ from typing import Any
 from lm_eval.api.instance import Instance
 
 from lm_eval_safescale.chat import ChatModel, ChatRequest, Endpoint, Message, Reply
+from lm_eval_safescale.chat.content import text_of
+from lm_eval_safescale.chat.endpoint import reply_to
 from lm_eval_safescale.errors import SafescaleError, reason_of
 from lm_eval_safescale.harness import backends
-from lm_eval_safescale.harness.loading import default_batch_size, load_backend, parse_model_args
+from lm_eval_safescale.harness.asking import Request
+from lm_eval_safescale.harness.loading import default_batch_size, for_server, load_backend, parse_model_args
+from lm_eval_safescale.harness.servers import ServerEngine
 from lm_eval_safescale.plugins import bind_settings
 from lm_eval_safescale.secrets import Mask, is_secret, mask_of, shown_text, without_secrets
 
 ENDPOINT = "endpoint"
+GREEDY = {"until": [], "do_sample": False, "temperature": 0.0}
 AUTO_BATCH = 256
 """Conversations handed over at once where the engine itself makes the batches."""
 
@@ -47,9 +53,8 @@ class HarnessChat:
 
     def _replies(self, requests: Sequence[ChatRequest]) -> list[Reply]:
         prompts = [self._prompt(request.messages) for request in requests]
-        greedy = {"until": [], "do_sample": False, "temperature": 0.0}
         instances = [
-            Instance("generate_until", {}, (prompt, {**greedy, "max_gen_toks": request.max_tokens}), number)
+            Instance("generate_until", {}, (prompt, {**GREEDY, "max_gen_toks": request.max_tokens}), number)
             for number, (prompt, request) in enumerate(zip(prompts, requests, strict=True))
         ]
         started = time.monotonic()
@@ -61,10 +66,12 @@ class HarnessChat:
                 "same command goes on from there. Where memory is short, lower --batch_size or the model's window"
             ) from error
         seconds = (time.monotonic() - started) / len(requests)
-        return [
-            Reply(text, "" if text is not None else "the backend gave nothing", self._count(prompt), self._count(text), seconds)
-            for prompt, text in zip(prompts, texts, strict=True)
-        ]
+        return [self._reply(prompt, made, seconds) for prompt, made in zip(prompts, texts, strict=True)]
+
+    def _reply(self, prompt: Any, made: Any, seconds: float) -> Reply:
+        text = None if made is None else text_of(made)
+        why = "the backend gave nothing" if made is None else f"the backend gave no text: {reprlib.repr(made)}"
+        return Reply(text, why if text is None else "", self._count(prompt), self._count(text), seconds)
 
     def _prompt(self, messages: Sequence[Message]) -> Any:
         if self._templated:
@@ -76,6 +83,23 @@ class HarnessChat:
             return None if text is None else len(self._backend.tok_encode(text))
         except (AttributeError, NotImplementedError, TypeError):
             return None
+
+
+class ServerChat(HarnessChat):
+    """A model behind a server that the harness has a backend for: each conversation is a request of its own, and costs no other one."""
+
+    def __init__(self, backend: Any, *, about: Mapping[str, Any]) -> None:
+        super().__init__(backend, about=about, batch=1)
+        self._engine = ServerEngine(backend)
+
+    def chat(self, requests: Sequence[ChatRequest]) -> Iterator[tuple[int, Reply]]:
+        """Replies as they come."""
+        asked = [
+            Request("", str(number), self._prompt(request.messages), {**GREEDY, "max_gen_toks": request.max_tokens}, (0,), None)
+            for number, request in enumerate(requests)
+        ]
+        for request, response in self._engine.responses(asked):
+            yield int(request.question_id), reply_to(response)
 
 
 def load_chat_model(name: str, model_args: str = "", *, batch_size: str | None = None, device: str | None = None) -> ChatModel:
@@ -98,9 +122,9 @@ def load_chat_model(name: str, model_args: str = "", *, batch_size: str | None =
         if any(is_secret(each) for each in args):
             raise SafescaleError("endpoint: a key is read from the variable OPENAI_API_KEY only; leave it out of --model_args")
         return Endpoint(**bind_settings(Endpoint, args, "endpoint"))
-    backend = load_backend(name, args, batch_size=batch_size, device=device)
+    backend = load_backend(name, for_server(name, args), batch_size=batch_size, device=device)
     about = {"backend": name, "model_args": without_secrets(args)}
+    if backends.is_server(backend):
+        return ServerChat(backend, about=about)
     size = batch_size or default_batch_size(name, type(backend))
-    return HarnessChat(
-        backend, about=about, batch=AUTO_BATCH if backends.is_server(backend) or not size.isdigit() else 4 * int(size)
-    )
+    return HarnessChat(backend, about=about, batch=4 * int(size) if size.isdigit() else AUTO_BATCH)

@@ -243,6 +243,7 @@ class _Flying:
             tuple(postprocess_generated_text(each.text, self.until, think_end_token) for each in made),
             prompt_tokens=len(output.prompt_token_ids),
             completion_tokens=tuple(len(each.token_ids) for each in made),
+            finish_reasons=tuple(getattr(each, "finish_reason", None) for each in made),
             latency_s=metrics.last_token_ts - metrics.scheduled_ts if metrics and metrics.scheduled_ts else wall,
             concurrency=self.concurrency,
         )

@@ -93,16 +93,19 @@ def load_backend(name: str, args: Mapping[str, Any], *, batch_size: str | None =
 
 def with_defaults(name: str, args: Mapping[str, Any]) -> dict[str, Any]:
     """A model's arguments, and what our own engines need besides, where the user does not say otherwise."""
-    if backends.is_server(_kind_of(name)):
-        return {"num_concurrent": CONCURRENT, **args}
     if name != "vllm":
-        return dict(args)
+        return for_server(name, args)
     from vllm.platforms import current_platform
 
     needed: dict[str, Any] = {"disable_log_stats": False}  # the engine's timings
     if current_platform.is_cpu():
         needed["enable_chunked_prefill"] = False  # a seeded request whose prompt is computed in parts stops the engine there
     return {**needed, **args}
+
+
+def for_server(name: str, args: Mapping[str, Any]) -> dict[str, Any]:
+    """A model's arguments, and if it is behind a server how many requests are in flight, where the user does not say."""
+    return {**({"num_concurrent": CONCURRENT} if backends.is_server(_kind_of(name)) else {}), **args}
 
 
 class _Hiding(logging.Filter):

@@ -3,17 +3,23 @@
 from __future__ import annotations
 
 import ssl
+import string
 from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import replace
 from itertools import chain
 from typing import Any
 
-from lm_eval_safescale.chat.exchange import Response, Server, check_let_in, excerpt, token_counts, unusable, whole
+from lm_eval_safescale.chat.exchange import LastingError, Response, Server, check_let_in
+from lm_eval_safescale.chat.finish import has_ended, was_withheld
+from lm_eval_safescale.chat.parsing import ParsedReply, parse_reply
 from lm_eval_safescale.errors import SafescaleError, reason_of
 from lm_eval_safescale.harness.asking import Heard, Request
 from lm_eval_safescale.harness.payloads import payload_of, seed_in
+from lm_eval_safescale.reading.judge import bare_letter
+from lm_eval_safescale.records import Status
 
 BACKOFF = 1.0
+LETTERS = string.ascii_uppercase
 REFUSED = ("HTTP 400", "HTTP 413", "HTTP 422")
 """Of one request: a prompt that is too long, or one that a filter holds back."""
 
@@ -21,7 +27,8 @@ REFUSED = ("HTTP 400", "HTTP 413", "HTTP 422")
 class ServerEngine:
     """An OpenAI-compatible server, or any other that the harness has a `TemplateAPI` for.
 
-    Payload, header and what is made of a response are the harness's; the key comes from the variable that it reads.
+    Payload and header are the harness's; the key comes from the variable that it reads. What is made of a response is ours: the harness
+    takes what was withheld, or has no choice or an odd one, for an empty text.
     """
 
     items_at_once = 1
@@ -39,6 +46,11 @@ class ServerEngine:
 
     def answer(self, batches: Iterable[Sequence[Request]], *, alone: bool = False) -> Iterator[Heard]:
         """Answers as they come; SafescaleError where the server refuses the key."""
+        for request, response in self.responses(chain.from_iterable(batches), alone=alone):
+            yield _heard(request, response)
+
+    def responses(self, requests: Iterable[Request], *, alone: bool = False) -> Iterator[tuple[Request, Response]]:
+        """Responses as they come; SafescaleError where the server refuses the key."""
         backend = self._backend
         server = Server(
             backend.base_url,
@@ -50,42 +62,53 @@ class ServerEngine:
             BACKOFF,
             self._verify,
         )
-        requests = chain.from_iterable(batches)
         for request, response in server.exchange(self._sent(request) for request in requests):
             check_let_in(response, answered=self._answered, keyed=bool(self._key))
             self._answered |= response.content is not None
-            yield self._heard(request, response)
+            yield request, response
 
     def _sent(self, request: Request) -> tuple[Request, dict[str, Any]]:
         """The request as it leaves, with the seed that is sent: what is recorded of it."""
         payload = payload_of(self._backend, request.prompt, request.generation, request.seed)
         return (request if request.is_greedy else replace(request, seed=seed_in(payload))), payload
 
-    def _heard(self, request: Request, response: Response) -> Heard:
-        if response.content is None:
-            return Heard(request, None, response.error, refused=response.error.startswith(REFUSED))
-        try:
-            parsed = response.parsed()
-            (text,) = [""] if _is_empty(parsed) else self._backend.parse_generations(outputs=parsed)
-        except _Withheld:
-            return Heard(request, None, f"the server's content filter withheld the reply: {excerpt(response.content)}")
-        except (ValueError, KeyError, TypeError, AttributeError):
-            return Heard(request, None, unusable(response.content, "completion"))
-        if not isinstance(text, str):
-            return Heard(request, None, f"no text in the reply: {excerpt(response.content)}")
-        usage = token_counts(parsed)
-        return Heard(
-            request,
-            (whole(text),),
-            prompt_tokens=usage.get("prompt_tokens"),
-            completion_tokens=(usage.get("completion_tokens"),),
-            latency_s=response.seconds,
-            concurrency=response.in_flight,
-        )
+
+def _heard(request: Request, response: Response) -> Heard:
+    if response.withheld:
+        return Heard(request, ("",), response.error, status=Status.FILTERED)
+    if response.content is None:
+        return Heard(request, None, response.error, refused=response.error.startswith(REFUSED))
+    try:
+        reply = parse_reply(response)
+    except LastingError as error:
+        return Heard(request, None, str(error))
+    return Heard(
+        request,
+        (reply.text,),
+        prompt_tokens=reply.prompt_tokens,
+        completion_tokens=(reply.completion_tokens,),
+        latency_s=response.seconds,
+        concurrency=response.in_flight,
+        finish_reasons=(reply.finish_reason,),
+        status=_status(reply),
+        reasoning_field=reply.reasoning_field,
+        served_model=reply.served_model,
+        system_fingerprint=reply.system_fingerprint,
+        reply_id=reply.reply_id,
+    )
 
 
-class _Withheld(Exception):
-    """The server did not let the reply through."""
+def _status(reply: ParsedReply) -> Status | None:
+    """What a reply says of itself that its text does not; None where the text is to be read.
+
+    Of a text that a filter cut off, one bare letter is whole, and more may have gone on in any way.
+    """
+    if was_withheld(reply.finish_reason) and bare_letter(reply.text, LETTERS) is None:
+        return Status.FILTERED
+    if reply.refused:
+        return Status.UNANSWERED
+    only_reasons = reply.reasoning_field and not reply.text.strip()
+    return Status.TRUNCATED if only_reasons and not has_ended(reply.finish_reason) else None
 
 
 def _header_of(backend: Any) -> tuple[dict[str, str], str]:
@@ -111,18 +134,3 @@ def _verify_of(backend: Any) -> bool | ssl.SSLContext:
         raise SafescaleError(
             f"--model_args ca_cert_path={path}: {reason_of(error)}; expected a file of certificates (PEM)"
         ) from None
-
-
-def _is_empty(parsed: Any) -> bool:
-    """Whether a server says that the output is empty; KeyError, TypeError or the like where it says nothing that can be used.
-
-    The harness would read an empty output into a response without one, and into one whose only choice has no number.
-    """
-    if "choices" not in parsed:
-        return not parsed["content"]  # the form of Anthropic
-    (choice,) = parsed["choices"]
-    text = choice["message"].get("content") if "message" in choice else choice["text"]
-    if not text and choice.get("finish_reason") == "content_filter":
-        raise _Withheld
-    choice["index"] = 0
-    return text is None

@@ -14,17 +14,20 @@ from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from itertools import chain, islice
 from typing import Any, NamedTuple
 
-from lm_eval.api.filter import Filter, FilterEnsemble
+from lm_eval.api.filter import FilterEnsemble
 from lm_eval.api.instance import Instance
 from lm_eval.api.task import ConfigurableTask
 
 from lm_eval_safescale import __version__, assembly
 from lm_eval_safescale.assembly import AskedMetric, Columns, ModelFacts, Scorer
+from lm_eval_safescale.chat.content import UNKNOWN, read_content
 from lm_eval_safescale.contexts import LEAK, Condition, ContextBuilder, ContextSet
 from lm_eval_safescale.datasets import Dataset
 from lm_eval_safescale.errors import SafescaleError
 from lm_eval_safescale.families import RADSAFE
 from lm_eval_safescale.harness import backends, payloads
+from lm_eval_safescale.harness.outputs import ReadAnswers, logged
+from lm_eval_safescale.harness.unreadable import Unreadable
 from lm_eval_safescale.plugins import plugins
 from lm_eval_safescale.prompts import load_prompt
 from lm_eval_safescale.reading import opens_reasoning, read_answer
@@ -67,18 +70,6 @@ class Documents(list[dict[str, Any]]):
     def features(self) -> dict[str, None]:
         """Names of the columns."""
         return dict.fromkeys(self[0]) if self else {}
-
-
-class ReadAnswers(Filter):  # type: ignore[misc]
-    """Raw outputs to readings, so that a log holds each raw text once, and beside it what was read."""
-
-    def __init__(self, read: Callable[[str | None, Mapping[str, str]], Reading]) -> None:
-        super().__init__()
-        self._read = read
-
-    def apply(self, resps: Iterable[list[str]], docs: Iterable[dict[str, Any]]) -> list[list[str]]:
-        """One reading, in its logged form, for each output of each request."""
-        return [[str(self._read(text, doc["options"])) for text in outputs] for outputs, doc in zip(resps, docs, strict=True)]
 
 
 def not_scored(_: object) -> str:
@@ -428,10 +419,12 @@ class SafetyTask(ConfigurableTask):  # type: ignore[misc]
 
     def _reset_limit(self) -> None:
         self._reasoning_opened = False
+        self._reasons = self.settings.reasoning in ("on", "separate")
         self.token_limit = self.settings.answer_tokens
 
     def _expect_reasoning(self) -> None:
         """The model reasons first: the answer needs room after it, unless the user set the limit."""
+        self._reasons = self.settings.reasoning != "off"
         if self.settings.reasoning == "auto" and self.settings.max_answer_tokens is None:
             self.token_limit = REASONING_TOKENS
 
@@ -490,11 +483,26 @@ class SafetyTask(ConfigurableTask):  # type: ignore[misc]
         """Whether a prompt ended inside an open reasoning block."""
         return self._reasoning_opened
 
-    def read(self, text: str | None, options: Mapping[str, str]) -> Reading:
-        """What an output says, by this run's reader; an error where a plugin's reader fails."""
-        how: dict[str, Any] = {"reasoning": self.settings.reasoning, "opened": self._reasoning_opened}
+    def read(self, output: Any, options: Mapping[str, str], *, cut: bool = False) -> Reading:
+        """What an output says, by this run's reader; an error where a plugin's reader fails, or where it holds no text.
+
+        Parameters
+        ----------
+        output
+            As the backend gave it: a text, parts of one (`read_content`), or None for nothing.
+        cut
+            Whether it is known to have been cut off at the token limit. A model that reasons has then not come to its answer, unless
+            it ended its reasoning, or said one bare letter.
+        """
+        content = UNKNOWN if output is None else read_content(output)
+        if content.text == "" and (content.refusal or content.reasons):
+            return Reading(None, Status.UNANSWERED if content.refusal else Status.TRUNCATED)
+        how: dict[str, Any] = {
+            "reasoning": "on" if cut and content.text and self._reasons else self.settings.reasoning,
+            "opened": self._reasoning_opened,
+        }
         try:
-            return read_answer(text, options, **how, reader=self._reader)
+            return read_answer(content.text, options, **how, reader=self._reader)
         except SafescaleError as error:  # a plugin's reader: what it failed for is not scored, and the other answers are kept
             if not self._reader_failed:
                 self._reader_failed = True
@@ -505,6 +513,8 @@ class SafetyTask(ConfigurableTask):  # type: ignore[misc]
         """Puts the outputs of each question in order (one greedy, then K samples) and reads them."""
         self._instances = list(self._in_order())
         super().apply_filters()
+        for instance in self._instances:  # whatever the backend gave, a log holds texts
+            instance.resps = list(map(logged, instance.resps))
         self._report_unreadable()
         self._weighed = self._weigh(self._read_results())
 
@@ -531,7 +541,10 @@ class SafetyTask(ConfigurableTask):  # type: ignore[misc]
                 self.config.task, truncated, len(greedy), "" if self.settings.reasoning == "on" else 'set reasoning to "on" or ',
                 self.token_limit,
             )  # fmt: skip
-        if (unanswered := statuses[Status.UNANSWERED]) > len(greedy) / 2:
+        unreadable = self._unreadable()
+        if unreadable.are_most and not truncated:
+            logger.warning("%s: %s", self.config.task, unreadable)
+        elif (unanswered := statuses[Status.UNANSWERED]) > len(greedy) / 2:
             logger.warning(
                 "%s: %d of %d greedy answers hold no explicit choice of a letter; look at the raw texts (--log_samples)",
                 self.config.task, unanswered, len(greedy),
@@ -543,6 +556,14 @@ class SafetyTask(ConfigurableTask):  # type: ignore[misc]
                 "temperature, so confidence and overconfidence mean nothing",
                 self.config.task,
             )
+
+    def _unreadable(self) -> Unreadable:
+        """As far as a task can know it: the harness hands over the text of a reply, and nothing of what else it says."""
+        unreadable = Unreadable(self.settings.reasoning, self.token_limit)
+        for instance in self._instances:
+            for status, text in zip(instance.filtered_resps[FILTER_NAME], instance.resps, strict=True):
+                unreadable.add(status, text or "")
+        return unreadable
 
     def _read_results(self) -> dict[str, list[list[str]]]:
         """What `process_results` will be given, by item."""

@@ -51,7 +51,7 @@ def failures_in(lines: Iterable[Line]) -> dict[str, dict[str, tuple[set[int], st
 def runs_of(journal: Journal, items: pl.DataFrame, about: Mapping[str, Any], name: str) -> Runs:
     """The answers of a journal as runs: a row for each draw that was answered, or asked for in vain (status `error`)."""
     lines = journal.read()
-    if sum(len(line.draws) for line in lines) < sum(len(line.draws) for line in journal.lines):
+    if sum(len(line.draws) for line in lines) < sum(map(len, journal.known().values())):
         raise SafescaleError(
             f"{journal.folder}: answers that were there are gone: it was moved, or files of it were removed, while the run was under way. "
             "Put it back, and the same command goes on from there"

@@ -19,6 +19,7 @@ from typing import Any
 
 from lm_eval_safescale.errors import SafescaleError, unwritten
 from lm_eval_safescale.jsonlog import LogFile
+from lm_eval_safescale.records import Status
 from lm_eval_safescale.runs.description import RUN, new_description, plain, read_run, refuse_other, sync_folder, write_run
 from lm_eval_safescale.runs.lines import (
     SHARDS,
@@ -115,11 +116,12 @@ class Journal:
                 with suppress(OSError):
                     shard.path.unlink()
 
-    def known(self) -> dict[tuple[str, str], set[int]]:
-        """Draws that were answered, by condition and item."""
+    def known(self, *, filtered: bool = True) -> dict[tuple[str, str], set[int]]:
+        """Draws that were answered, by condition and item; with those that a content filter held back, or without."""
         known: dict[tuple[str, str], set[int]] = defaultdict(set)
         for line in self.lines:
-            known[line.condition, line.question_id].update(draw.draw for draw in line.draws)
+            there = (draw.draw for draw in line.draws if filtered or draw.status != Status.FILTERED)
+            known[line.condition, line.question_id].update(there)
         return known
 
     def read(self) -> list[Line]:

@@ -108,6 +108,7 @@ class Shard:
 
 
 _STATUSES, _LETTERS, _OK = frozenset(each.value for each in Status), frozenset(LETTERS), Status.OK.value
+_FILTERED = Status.FILTERED.value
 _decode = msgspec.json.Decoder(Line).decode
 
 
@@ -172,7 +173,8 @@ def _header(data: bytes, path: Path, *, is_checked: bool) -> Mapping[str, Any]:
 def read_lines(folder: Path, *, texts: bool = True, known: Known | None = None) -> tuple[list[Line], int]:
     """All whole lines of a run, in the order in which they were written, each draw once; and how many lines are damaged.
 
-    Where two runners were at work, the first line counts. Without `texts` raw outputs are left empty: those of a large study would fill
+    Where two runners were at work, the first line counts; and in the place of an answer that a content filter held back, a later one that
+    it let through. Without `texts` raw outputs are left empty: those of a large study would fill
     the memory.
 
     Raises
@@ -198,30 +200,44 @@ def read_lines(folder: Path, *, texts: bool = True, known: Known | None = None) 
     finally:
         if was_on:
             gc.enable()
-    return lines, damaged
+    return [line for line in lines if line.draws or line.failed], damaged
 
 
 class FirstDraws:
-    """Tells which draws stand for the first time."""
+    """Tells which draws stand for the first time, or in the place of one that a content filter held back."""
 
     def __init__(self) -> None:
         self._seen: dict[tuple[str, str], set[int]] = defaultdict(set)
+        self._filtered: dict[tuple[str, str, int], Line] = {}
 
     def of(self, line: Line) -> bool:
-        """Take from a line the draws that stood in one before; whether anything is left of it."""
+        """Take from a line the draws that stood in one before, or from that one; whether anything is left of this line."""
         seen = self._seen[line.condition, line.question_id]
         numbers = {draw.draw for draw in line.draws}
         if len(numbers) < len(line.draws) or not seen.isdisjoint(numbers):
-            before, kept = line.draws[0].draw, []
-            for draw in line.draws:
-                if draw.draw not in seen:
-                    seen.add(draw.draw)
-                    kept.append(draw)
-            line.draws = kept
-            if kept and line.seed is not None:
-                line.seed += kept[0].draw - before
+            _leave(line, [draw for draw in line.draws if self._counts(line, draw, seen)])
         seen |= numbers
+        for draw in line.draws:
+            if draw.status == _FILTERED:
+                self._filtered[line.condition, line.question_id, draw.draw] = line
         return bool(line.draws or line.failed)
+
+    def _counts(self, line: Line, draw: Draw, seen: set[int]) -> bool:
+        if draw.draw not in seen:
+            seen.add(draw.draw)
+            return True
+        key = (line.condition, line.question_id, draw.draw)
+        before = None if draw.status == _FILTERED else self._filtered.pop(key, None)
+        if before is not None:
+            _leave(before, [each for each in before.draws if each.draw != draw.draw])
+        return before is not None
+
+
+def _leave(line: Line, draws: list[Draw]) -> None:
+    """These draws of a line, and the seed of the first of them."""
+    if draws and line.seed is not None:
+        line.seed += draws[0].draw - line.draws[0].draw
+    line.draws = draws
 
 
 def shards_of(folder: Path) -> list[Path]:

@@ -14,9 +14,10 @@ from typing import TYPE_CHECKING, Any, Literal
 
 from lm_eval_safescale import __version__
 from lm_eval_safescale.assembly import where_data_is
+from lm_eval_safescale.chat.finish import was_cut
 from lm_eval_safescale.errors import SafescaleError
 from lm_eval_safescale.plugins import Part, plugins
-from lm_eval_safescale.records import NOT_SCORED
+from lm_eval_safescale.records import NOT_SCORED, Reading
 from lm_eval_safescale.runs.gathering import failures_in, runs_of
 from lm_eval_safescale.runs.identity import identity_of, path_of
 from lm_eval_safescale.runs.journal import SCORED_WITH, Journal
@@ -29,6 +30,7 @@ from lm_eval_safescale.settings import MAKE_SCORES, load_settings, recorded
 if TYPE_CHECKING:
     from lm_eval_safescale.harness.asking import Asked, Heard, Request
     from lm_eval_safescale.harness.engines import Engine
+    from lm_eval_safescale.harness.unreadable import Unreadable
 
 CONDITIONS = ("closed_book", "clean", "conflict")
 """Asked without being named: those that need nothing but the data."""
@@ -94,6 +96,8 @@ class Standing:
     """Greedy answers since that were asked one at a time, for their latency."""
     what: str = ""
     """What is being done, before the first request."""
+    warning: str = ""
+    """Why most answers since the start cannot be read, and what would help; empty where that is not so."""
 
     @property
     def rate(self) -> float:
@@ -127,6 +131,7 @@ def run(
     chat_template: bool | None = None,
     limit: int | None = None,
     latency: Literal["loaded", "isolated"] = "loaded",
+    retry_filtered: bool = False,
     on_progress: Callable[[Standing], object] = lambda _: None,
 ) -> Report:
     """Ask a model, as the stock harness would, and store every answer as it comes.
@@ -145,6 +150,8 @@ def run(
         Ask the first so many items of the data set only.
     latency
         `loaded`: of each greedy answer among the others; `isolated`: of a sample of 20 items a condition, one at a time, and of no other.
+    retry_filtered
+        Ask again for what a content filter held back before.
     on_progress
         Told how far the run is, after each answer.
 
@@ -194,7 +201,14 @@ def run(
             each.prepare(backend, chat_template=templated, limit=limit)
             facts = {"token_limit": each.token_limit, "chat_template": templated, "revision": backends.revision_of(backend)}
             journal.of_condition(each.name, facts, {"reasoning_opened": each.task.reasoning_opened})
-        asking = _Asking(journal, {each.name: each for each in asked}, engine_of(backend, model.backend), standing, on_progress)
+        asking = _Asking(
+            journal,
+            {each.name: each for each in asked},
+            engine_of(backend, model.backend),
+            standing,
+            on_progress,
+            retry_filtered=retry_filtered,
+        )
         asking.check_prompts()
         asking.ask(isolated=latency == "isolated")
         runs = runs_of(journal, items_of(data), about, model.shown)
@@ -225,17 +239,23 @@ class _Asking:
     engine: Engine
     standing: Standing
     on_progress: Callable[[Standing], object]
+    retry_filtered: bool = False
     _failures_in_a_row: list[tuple[str, str]] = field(default_factory=list)
     _failed: set[tuple[str, str, int]] = field(default_factory=set)
+    _unreadable: Unreadable = field(init=False)
     _began: float = field(default_factory=time.monotonic)
 
     def __post_init__(self) -> None:
-        self._known = self.journal.known()
+        from lm_eval_safescale.harness.unreadable import Unreadable
+
+        settings = next(iter(self.asked.values())).task.settings
+        self._unreadable = Unreadable(settings.reasoning, max(each.token_limit for each in self.asked.values()))
+        self._known = self.journal.known(filtered=not self.retry_filtered)
         self.standing.high_risk = 0 if all(each.task.data.is_labelled for each in self.asked.values()) else None
         for line in self.journal.lines:
             if line.condition in self.asked:
                 self._count(line)
-        draws = 1 + next(iter(self.asked.values())).task.settings.draws
+        draws = 1 + settings.draws
         self.standing.of = sum(draws * (len(each.items) + len(each.impossible)) for each in self.asked.values())
         self.standing.known = sum(
             len(self._known[each.name, item])
@@ -277,6 +297,8 @@ class _Asking:
         for heard in self.engine.answer(self._batches()):
             self._take(heard, timed=not isolated)
         self._note_forgotten()
+        self.standing.warning = str(self._unreadable) if self._unreadable.are_most else ""
+        self.on_progress(self.standing)
 
     def _batches(self) -> Iterator[list[Request]]:
         """What is missing, in the order of conditions and items. A batch holds the same items whatever is missing of them."""
@@ -337,22 +359,43 @@ class _Asking:
             self.standing.failed = len(self._failed)
             self.standing.done += len(request.draws)
             self._count(line)
+            self._look_at(line, heard)
         self.on_progress(self.standing)
+
+    def _look_at(self, line: Line, heard: Heard) -> None:
+        """Whether the answers can be read, said as soon as it shows."""
+        for draw in line.draws:
+            self._unreadable.add(
+                draw.status, draw.text, finish_reason=draw.finish_reason, reasoning_field=heard.reasoning_field
+            )
+        self.standing.warning = str(self._unreadable) if self._unreadable.shows_already else ""
 
     def _line(self, heard: Heard, *, timed: bool) -> Line:
         request, each = heard.request, self.asked[heard.request.condition]
         assert heard.texts is not None
-        readings = [each.read(request.question_id, text) for text in heard.texts]
+        finish_reasons = heard.finish_reasons or (None,) * len(heard.texts)
+        readings = [
+            Reading(None, heard.status)
+            if heard.status
+            else each.read(request.question_id, text, cut=was_cut(why) and not heard.reasoning_field)
+            for text, why in zip(heard.texts, finish_reasons, strict=True)
+        ]
         context = each.context(request.question_id)
         return Line(
             request.condition,
             request.question_id,
             [
-                Draw(draw, reading.status.value, text, reading.letter, tokens, reading.rule)
-                for draw, reading, text, tokens in zip(
-                    request.draws, readings, heard.texts, heard.completion_tokens or [None] * len(readings), strict=True
+                Draw(draw, reading.status.value, text, reading.letter, tokens, reading.rule, why)
+                for draw, reading, text, tokens, why in zip(
+                    request.draws,
+                    readings,
+                    heard.texts,
+                    heard.completion_tokens or [None] * len(readings),
+                    finish_reasons,
+                    strict=True,
                 )
             ],
+            error=heard.error,
             seed=request.seed,
             prompt_sha256=_sha256(request.prompt),
             prompt_tokens=heard.prompt_tokens,
@@ -362,6 +405,9 @@ class _Asking:
             context_tokens=context.tokens if context else None,
             evidence_coverage=context.measures.get("evidence_coverage") if context else None,
             recall=context.measures.get("recall") if context else None,
+            served_model=heard.served_model,
+            system_fingerprint=heard.system_fingerprint,
+            reply_id=heard.reply_id,
         )
 
     def _count(self, line: Line) -> None:
