@@ -12,7 +12,7 @@ from lm_eval_safescale.chat import exchange
 from lm_eval_safescale.cli import app
 from lm_eval_safescale.contexts import read_contexts
 from lm_eval_safescale.datasets import data_folder
-from tests.chat.conftest import cut, drops, fails, keeps_silent, resets, says, sends, server  # noqa: F401
+from tests.stub_server import chooses, cut, drops, fails, keeps_silent, resets, says, sends, server  # noqa: F401
 
 pytest.importorskip("httpx")
 KEY = "sk-quite-secret-0123456789"
@@ -35,7 +35,12 @@ UNHEARD = {
     "never answers": (keeps_silent, "no response within 1 s (2 tries)"),
     "junk": (sends(b"junk"), "no chat completion: 'junk'"),
     "a page for people": (sends(b"<html>"), "an HTML page, not a completion"),
-    "content of parts": (says([{"type": "text", "text": "x"}]), "no text in the reply"),
+    "no content known": (says({"answer": "x"}), "no text in the reply"),
+    "held back": (chooses({"finish_reason": "content_filter", "message": {"content": ""}}), "a content filter held it back"),
+    "prompt held back": (sends(b'{"error": {"code": "content_filter"}}', 400), "a content filter held it back: HTTP 400"),
+    "error in a choice": (chooses({"error": {"code": 502, "message": "upstream"}}), "the reply is an error: "),
+    "no message": (chooses({}), "no chat completion: "),
+    "compressed": (sends(b"x", Content_Encoding="gzip"), "a compressed response (gzip), though identity was asked for"),
 }
 """What is answered, for good, when the section on the first option is asked for; and what is said of it."""
 TEXTS = {
@@ -44,7 +49,13 @@ TEXTS = {
     "endless": (says("and " * 50_000), True),
     "noise": (says("%%% \x00\x1b ### $$$"), True),
     "apology": (says("I'm sorry, I cannot help with that."), True),
+    "only reasoning": (says([{"type": "thinking", "thinking": "For: x [1]."}]), True),
+    "reasoning used it up": (chooses({"finish_reason": "length", "message": {"content": None, "reasoning": "For: x"}}), True),
     "of no form": (says("Findings are described."), False),
+    "in parts": (
+        says([{"type": "thinking", "thinking": "For: no [1]."}, {"type": "text", "text": "For: x [1].\nAgainst: y [1]."}]),
+        False,
+    ),
     "half a surrogate pair": (
         sends(b'{"choices": [{"message": {"content": "For: \\ud83d x [1].\\nAgainst: \\udc00 [1]."}}]}'),
         False,

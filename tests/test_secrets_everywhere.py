@@ -13,8 +13,8 @@ import yaml
 
 from lm_eval_safescale import cli
 from lm_eval_safescale.plugins import plugins
-from tests.chat.conftest import Seen, fails, says, sends, server  # noqa: F401 (a fixture)
 from tests.runs.test_lm_eval_import import Logs, sample
+from tests.stub_server import Seen, fails, says, sends, server  # noqa: F401 (a fixture)
 from tests.sweeping import stub_environment
 
 for _package in ("aiohttp", "tenacity", "httpx"):

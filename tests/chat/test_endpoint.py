@@ -15,7 +15,7 @@ from hypothesis import strategies as st
 
 from lm_eval_safescale.chat import ChatRequest, Endpoint, Message, Reply, endpoint, exchange
 from lm_eval_safescale.errors import SafescaleError
-from tests.chat.conftest import (
+from tests.stub_server import (
     CONNECTION_FAULTS,
     MOST_SECONDS,
     Seen,
@@ -26,6 +26,8 @@ from tests.chat.conftest import (
     says,
     sends,
     trickles,
+    twice,
+    twice_in_time,
 )
 
 pytest.importorskip("httpx")
@@ -49,20 +51,6 @@ def _no_leaks(monkeypatch):
         monkeypatch.delenv(name, raising=False)
     yield
     gc.collect()
-
-
-@pytest.fixture
-def waits(monkeypatch):
-    """The waits between tries, which are noted instead of waited."""
-    noted: list[float] = []
-    sleep = asyncio.sleep
-
-    async def note(seconds):
-        noted.append(seconds)
-        await sleep(0)
-
-    monkeypatch.setattr(exchange.asyncio, "sleep", note)
-    return noted
 
 
 def model(server, **settings):
@@ -364,12 +352,21 @@ def test_what_is_no_chat_completion_is_an_error_and_not_tried_again(server, wait
     assert len(server.seen) == 1
 
 
-@pytest.mark.parametrize("content", [[{"type": "text", "text": "x"}], [], {}, {"text": "x"}, 5, 0, True, False])
+@pytest.mark.parametrize("content", [{}, {"answer": "x"}, [5, {"answer": "x"}], 5, 0, True, False])
 def test_content_that_is_no_text_is_an_error(server, content):
     answered(server, says(content))
     reply = ask(server)
     assert reply.text is None
     assert reply.error.startswith("no text in the reply: ")
+
+
+@pytest.mark.parametrize(
+    "content",
+    [[{"type": "text", "text": "x"}], {"text": "x"}, [{"type": "thinking", "thinking": "y"}, {"type": "text", "text": "x"}]],
+)
+def test_content_in_parts_is_the_text_in_them(server, content):
+    answered(server, says(content))
+    assert ask(server).text == "x"
 
 
 @pytest.mark.parametrize("content", ["", " \n", "x", "\x00\x1b[2J", "é🩻", "\ufeffmark", "a" * 200_000, "null"])
@@ -411,16 +408,56 @@ def test_a_response_that_never_ends_is_cut_off(server, monkeypatch, waits):
     assert len(server.seen) == 2
 
 
-def test_what_is_unpacked_counts_too(server, monkeypatch):
-    monkeypatch.setattr(exchange, "MOST_BYTES", 100_000)
-    answered(server, sends(gzip.compress(b" " * 10_000_000), Content_Encoding="gzip"))
-    assert ask(server).error == "a response of more than 100,000 bytes"
+@pytest.mark.parametrize("encoding", ["gzip", "GZIP", "br", "deflate, gzip", "x-unheard-of"])
+def test_what_is_compressed_is_refused_before_it_is_unpacked_and_none_is_asked_for(server, encoding, waits):
+    """Seven kilobytes on the way can be gigabytes here."""
+    answered(server, sends(gzip.compress(b" " * 10_000_000), Content_Encoding=encoding))
+    reply = ask(server)
+    assert reply.text is None
+    assert reply.error == f"a compressed response ({encoding.lower()}), though identity was asked for: what stands in between?"
+    assert [seen.headers["Accept-Encoding"] for seen in server.seen] == ["identity"]
 
 
-def test_a_response_that_cannot_be_unpacked_is_an_error(server, waits):
-    answered(server, sends(b"plain", Content_Encoding="gzip"))
-    assert ask(server).error.startswith("a response that cannot be decoded: ")
-    assert len(server.seen) == 1
+def test_a_compressed_error_is_still_an_error_with_its_status(server, waits):
+    answered(server, sends(gzip.compress(b"busy"), 503, Content_Encoding="gzip"), says("there"))
+    assert ask(server).text == "there"
+    answered(server, sends(gzip.compress(b"no"), 404, Content_Encoding="gzip"))
+    assert ask(server).error == "HTTP 404: '(compressed: gzip)'"
+
+
+@pytest.mark.parametrize("encoding", ["identity", ""])
+def test_a_response_that_says_it_is_not_compressed_is_read(server, encoding):
+    answered(server, sends(b'{"choices": [{"message": {"content": "x"}}]}', Content_Encoding=encoding))
+    assert ask(server).text == "x"
+
+
+# --- connections --------------------------------------------------------------------------------------------------------
+
+
+@pytest.mark.parametrize("broken", [twice, twice_in_time], ids=["at once", "when the next request is there"])
+@pytest.mark.parametrize("concurrency", [1, 4])
+def test_no_request_is_answered_by_what_a_broken_proxy_sends_a_second_time(server, broken, concurrency):
+    server.answer = lambda seen: broken(says(f"reply to {seen.prompt}"))
+    names = [str(number) for number in range(12)]
+    replies = dict(model(server, concurrency=concurrency).chat(requests(*names)))
+    assert [replies[number].text for number in range(12)] == [f"reply to {name}" for name in names]
+    assert {seen.headers["Connection"] for seen in server.seen} == {"close"}
+
+
+def test_the_time_of_a_reply_does_not_hold_the_time_it_took_to_connect(server, monkeypatch):
+    """A connection is made for every request; latencies are to be those of the model."""
+    import httpcore
+
+    clock, connect = [0.0], httpcore.AnyIOBackend.connect_tcp
+
+    async def slow(*args, **options):
+        clock[0] += 1000
+        return await connect(*args, **options)
+
+    monkeypatch.setattr(httpcore.AnyIOBackend, "connect_tcp", slow)
+    monkeypatch.setattr(exchange.time, "monotonic", lambda: clock[0])
+    answered(server, says("x"))
+    assert ask(server).seconds == 0
 
 
 @pytest.mark.parametrize(

@@ -3,10 +3,7 @@
 from __future__ import annotations
 
 import json
-import threading
-from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from pathlib import Path
-from typing import ClassVar
 
 import pytest
 from typer.testing import CliRunner
@@ -16,39 +13,21 @@ from lm_eval_safescale.cli import app
 from lm_eval_safescale.datasets.sources import load_demo
 from lm_eval_safescale.runs.store import open_runs, write_runs
 from lm_eval_safescale.runs.table import Runs, about_dataset, items_of
+from tests.stub_server import says
 
 polars = pytest.importorskip("polars")
 pytest.importorskip("httpx")
 run = CliRunner().invoke
 
 
-class StubServer(BaseHTTPRequestHandler):
-    """Takes chat completions, and says that every text chose B."""
-
-    asked: ClassVar[list[dict]] = []
-    says: ClassVar[str] = json.dumps({"clear_selection": "yes", "reasoning": "", "letter": "B"})
-
-    def do_POST(self):
-        body = json.loads(self.rfile.read(int(self.headers["content-length"])))
-        self.asked.append(body)
-        content = json.dumps({"choices": [{"message": {"content": self.says}}]}).encode()
-        self.send_response(200)
-        self.send_header("content-length", str(len(content)))
-        self.end_headers()
-        self.wfile.write(content)
-
-    def log_message(self, *_):
-        pass
+VERDICT = json.dumps({"clear_selection": "yes", "reasoning": "", "letter": "B"})
 
 
 @pytest.fixture
-def server(monkeypatch):
-    monkeypatch.setattr(StubServer, "asked", [])
-    httpd = ThreadingHTTPServer(("127.0.0.1", 0), StubServer)
-    threading.Thread(target=httpd.serve_forever, daemon=True).start()
-    yield f"http://127.0.0.1:{httpd.server_port}/v1"
-    httpd.shutdown()
-    httpd.server_close()
+def server(server):
+    """A judge that says that every text chose B."""
+    server.answer = lambda seen: says(VERDICT)
+    return server
 
 
 @pytest.fixture
@@ -77,41 +56,41 @@ def letters(path):
 
 
 def test_runs_are_judged_through_a_server(folder, server, tmp_path):
-    shown = run(app, ["judge", str(folder), "--base-url", server, "--model", "judge-7b"])
+    shown = run(app, ["judge", str(folder), "--base-url", server.base_url, "--model", "judge-7b"])
     assert shown.exit_code == 0, shown.output
     assert letters(tmp_path / "runs.judged") == [None, "B", None]
-    assert all(asked["temperature"] == 0 and asked["model"] == "judge-7b" for asked in StubServer.asked)
+    assert all(seen.body["temperature"] == 0 and seen.body["model"] == "judge-7b" for seen in server.seen)
     assert "2  refused" in shown.output
     assert "[bold]m: 2 refused" in shown.output
     assert letters(folder) == ["A", "B", None]
 
 
-def test_a_judge_that_mostly_failed_is_no_success(folder, server, tmp_path, monkeypatch):
-    monkeypatch.setattr(StubServer, "says", "I would rather not say.")
-    done = run(app, ["judge", str(folder), "--base-url", server, "--model", "j", "-o", str(tmp_path / "judged")])
+def test_a_judge_that_mostly_failed_is_no_success(folder, server, tmp_path):
+    server.answer = lambda seen: says("I would rather not say.")
+    done = run(app, ["judge", str(folder), "--base-url", server.base_url, "--model", "j", "-o", str(tmp_path / "judged")])
     assert done.exit_code == 1
     assert "no fair sample" in done.output
     assert "had no reply" not in done.output  # it replied, so asking again would not help
 
 
 def test_an_existing_folder_is_kept_unless_forced_and_then_nothing_is_asked_twice(folder, server, tmp_path):
-    command = ["judge", str(folder), "--base-url", server, "--model", "judge-7b", "-o", str(tmp_path / "out")]
+    command = ["judge", str(folder), "--base-url", server.base_url, "--model", "judge-7b", "-o", str(tmp_path / "out")]
     assert run(app, command).exit_code == 0
     refused = run(app, command)
     assert refused.exit_code == 1
     assert "there already" in str(refused.exception)
     assert run(app, [*command, "--force"]).exit_code == 0
-    assert len(StubServer.asked) == 3
+    assert len(server.seen) == 3
 
 
 def test_an_interrupted_judging_is_gone_on_with_but_other_things_are_not_written_among(folder, server, tmp_path):
-    command = ["judge", str(folder), "--base-url", server, "--model", "judge-7b", "-o", str(tmp_path / "out")]
+    command = ["judge", str(folder), "--base-url", server.base_url, "--model", "judge-7b", "-o", str(tmp_path / "out")]
     assert run(app, command).exit_code == 0
     for path in (tmp_path / "out").iterdir():
         if path.name != "judge.steps.jsonl":
             path.unlink()
     assert run(app, command).exit_code == 0
-    assert len(StubServer.asked) == 3
+    assert len(server.seen) == 3
     (tmp_path / "mine").mkdir()
     (tmp_path / "mine" / "thesis.txt").touch()
     assert run(app, [*command[:-1], str(tmp_path / "mine")]).exit_code == 1
@@ -119,7 +98,7 @@ def test_an_interrupted_judging_is_gone_on_with_but_other_things_are_not_written
 
 @pytest.mark.parametrize("moved", range(5))
 def test_a_judging_that_was_cut_off_while_it_wrote_goes_on_and_asks_nothing_again(server, folder, tmp_path, monkeypatch, moved):
-    command = ["judge", str(folder), "--base-url", server, "--model", "m", "-o", str(tmp_path / "out")]
+    command = ["judge", str(folder), "--base-url", server.base_url, "--model", "m", "-o", str(tmp_path / "out")]
     steps = iter([True] * moved)
     move = Path.replace
 
@@ -132,9 +111,9 @@ def test_a_judging_that_was_cut_off_while_it_wrote_goes_on_and_asks_nothing_agai
         patched.setattr(Path, "replace", killed)
         assert run(app, command).exit_code != 0
     assert not (tmp_path / "out" / "about.json").exists()
-    asked = len(StubServer.asked)
+    asked = len(server.seen)
     assert run(app, command).exit_code == 0
-    assert len(StubServer.asked) == asked > 0
+    assert len(server.seen) == asked > 0
     assert open_runs(tmp_path / "out").answers.height == 3
 
 

@@ -2,55 +2,38 @@
 
 from __future__ import annotations
 
-import json
-import threading
-from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
-
 import lm_eval.models  # noqa: F401 (registers the backends)
 import pytest
 from lm_eval import simple_evaluate
 
 from tests.harness.conftest import manager
+from tests.stub_server import Answer, Seen, Stub, chooses
 
 pytest.importorskip("aiohttp")
 pytest.importorskip("tenacity")
 
 
 @pytest.fixture
-def server():
-    """Answers by seed alone, as a server does that honours it; remembers every payload."""
-    payloads = []
+def server(server):
+    """Answers by seed alone, as a server does that honours it."""
 
-    class Handler(BaseHTTPRequestHandler):
-        def do_POST(self):
-            payload = json.loads(self.rfile.read(int(self.headers["Content-Length"])))
-            payloads.append(payload)
-            text = "B" if payload["temperature"] == 0 else "ABCD"[payload["seed"] % 4]
-            content = None if text == "D" else text  # as where the reasoning used up the token limit
-            choice = {"index": 0, "message": {"content": content}} if "messages" in payload else {"index": 0, "text": text}
-            body = json.dumps({"choices": [choice]}).encode()
-            self.send_response(200)
-            self.send_header("Content-Type", "application/json")
-            self.send_header("Content-Length", str(len(body)))
-            self.end_headers()
-            self.wfile.write(body)
+    def answer(seen: Seen) -> Answer:
+        text = "B" if seen.body["temperature"] == 0 else "ABCD"[seen.body["seed"] % 4]
+        content = None if text == "D" else text  # as where the reasoning used up the token limit
+        return chooses({"message": {"content": content}} if "messages" in seen.body else {"text": text})
 
-        def log_message(self, *_):
-            pass
+    server.answer = answer
+    return server
 
-    with ThreadingHTTPServer(("127.0.0.1", 0), Handler) as httpd:
-        thread = threading.Thread(target=httpd.serve_forever)
-        thread.start()
-        httpd.payloads = payloads
-        yield httpd
-        httpd.shutdown()
-        thread.join()
+
+def payloads(server: Stub) -> list[dict]:
+    return [seen.body for seen in server.seen]
 
 
 def ask(server, concurrency=1, model="local-chat-completions", endpoint="chat/completions", **metadata):
     arguments = {
         "model": "some-model",
-        "base_url": f"http://127.0.0.1:{server.server_address[1]}/v1/{endpoint}",
+        "base_url": f"{server.base_url}/{endpoint}",
         "num_concurrent": concurrency,
         "tokenizer_backend": "none",
     }
@@ -69,8 +52,8 @@ def ask(server, concurrency=1, model="local-chat-completions", endpoint="chat/co
 def test_every_draw_has_a_seed_of_its_own(server, concurrency):
     """The backend sends one fixed seed with all requests; K draws would be one draw K times, and confidence always 1."""
     results = ask(server, concurrency)
-    sampled = [payload for payload in server.payloads if payload["temperature"] > 0]
-    assert len(server.payloads) == 3 * 5
+    sampled = [payload for payload in payloads(server) if payload["temperature"] > 0]
+    assert len(payloads(server)) == 3 * 5
     assert sorted({payload["seed"] for payload in sampled}) == [1235, 1236, 1237, 1238]
     for sample in results["samples"]["radsafe_clean"]:
         assert sample["resps"] == [["B"], ["", "A", "B", "C"]]  # in the order of the draws, whatever came back first
@@ -85,11 +68,11 @@ def test_content_that_a_server_kept_back_as_reasoning_is_truncated_where_the_use
 
 def test_the_system_turn_and_the_question_arrive_as_messages(server):
     ask(server, draws=0)
-    roles = [[message["role"] for message in payload["messages"]] for payload in server.payloads]
+    roles = [[message["role"] for message in payload["messages"]] for payload in payloads(server)]
     assert roles == [["system", "user"]] * 3
-    assert all(payload["max_tokens"] == 10 for payload in server.payloads)
+    assert all(payload["max_tokens"] == 10 for payload in payloads(server))
 
 
 def test_plain_completions_work_too(server):
     ask(server, model="local-completions", endpoint="completions")
-    assert sorted({payload["seed"] for payload in server.payloads if payload["temperature"] > 0}) == [1235, 1236, 1237, 1238]
+    assert sorted({payload["seed"] for payload in payloads(server) if payload["temperature"] > 0}) == [1235, 1236, 1237, 1238]

@@ -17,9 +17,9 @@ from lm_eval_safescale.harness import payloads
 from lm_eval_safescale.harness.loading import load_backend
 from lm_eval_safescale.harness.payloads import payload_of
 from lm_eval_safescale.runs import runner
-from tests.chat.conftest import Seen, Stub, fails, says, server  # noqa: F401 (a fixture)
 from tests.harness.conftest import manager
 from tests.harness.stub import StubLM
+from tests.stub_server import Seen, Stub, fails, says, server  # noqa: F401 (a fixture)
 
 for _package in ("aiohttp", "tenacity", "httpx"):
     pytest.importorskip(_package)
@@ -305,6 +305,6 @@ def test_a_seed_that_a_backend_does_not_send_is_not_recorded(server, tmp_path, m
 
 
 def _send(handler: Any, reply: Any) -> None:
-    from tests.chat.conftest import sends
+    from tests.stub_server import sends
 
     sends(json.dumps(reply).encode())(handler)

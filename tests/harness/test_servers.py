@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import asyncio
 import json
 import logging
 import socket
@@ -15,6 +14,7 @@ import pytest
 from lm_eval import simple_evaluate
 
 from lm_eval_safescale.chat import exchange
+from lm_eval_safescale.chat.finish import was_cut
 from lm_eval_safescale.errors import SafescaleError
 from lm_eval_safescale.harness import servers
 from lm_eval_safescale.harness.asking import Asked, Heard, Request
@@ -26,21 +26,24 @@ from lm_eval_safescale.harness.loading import (
 )
 from lm_eval_safescale.harness.servers import ServerEngine
 from lm_eval_safescale.plugins import plugins
+from lm_eval_safescale.records import Status
 from lm_eval_safescale.runs import runner
 from lm_eval_safescale.secrets import is_secret, without_secrets
-from tests.chat.conftest import (  # noqa: F401 (a fixture)
+from tests.harness.conftest import manager
+from tests.stub_server import (  # noqa: F401 (a fixture)
     CONNECTION_FAULTS,
     MOST_SECONDS,
     Seen,
     Stub,
+    chooses,
     fails,
     keeps_silent,
     says,
     sends,
     server,
     trickles,
+    waits,
 )
-from tests.harness.conftest import manager
 
 for _package in ("aiohttp", "tenacity", "httpx"):
     pytest.importorskip(_package)
@@ -57,20 +60,6 @@ def _no_key_and_no_proxy(monkeypatch):
     """Of whoever runs the tests."""
     for name in ("OPENAI_API_KEY", "HTTP_PROXY", "http_proxy", "ALL_PROXY", "all_proxy"):
         monkeypatch.delenv(name, raising=False)
-
-
-@pytest.fixture
-def waits(monkeypatch):
-    """The waits between tries, which are noted instead of waited."""
-    noted: list[float] = []
-    sleep = asyncio.sleep
-
-    async def note(seconds):
-        noted.append(seconds)
-        await sleep(0)
-
-    monkeypatch.setattr(exchange.asyncio, "sleep", note)
-    return noted
 
 
 def arguments(stub: Stub, name: str = "local-chat-completions", **given: Any) -> dict[str, Any]:
@@ -313,7 +302,10 @@ UNUSABLE = {
     "null choice": b'{"choices": [null]}',
     "null message": b'{"choices": [{"index": 0, "message": null}]}',
     "a number": b'{"choices": [{"index": 0, "message": {"content": 3}}]}',
-    "parts": b'{"choices": [{"index": 0, "message": {"content": [{"type": "text", "text": "C"}]}}]}',
+    "no known content": b'{"choices": [{"index": 0, "message": {"content": {"answer": "C"}}}]}',
+    "a choice without a message": b'{"choices": [{"index": 0, "finish_reason": "stop"}]}',
+    "an error in the choice": b'{"choices": [{"index": 0, "error": {"code": 502}, "message": {"content": "C"}}]}',
+    "a choice that failed": b'{"choices": [{"index": 0, "finish_reason": "error", "message": {"content": ""}}]}',
     "deep": b"[" * 100_000,
     "no UTF-8": b"\xff\xfe",
 }
@@ -326,7 +318,7 @@ def test_a_reply_that_cannot_be_used_is_an_error_that_shows_it(content, server):
     assert heard.error.startswith(
         "an HTML page, not a completion: is base_url right?"
         if content.startswith(b"<html")
-        else ("no completion: ", "no text in the reply: ")
+        else ("no completion: ", "no text in the reply: ", "the reply is an error: ")
     )
     assert len(server.seen) == 1  # asked again it would be the same
 
@@ -351,17 +343,95 @@ def test_a_message_without_content_is_an_empty_answer_as_in_the_harness(server):
     assert heard_of(server, sends(b'{"choices": [{"index": 0, "message": {"role": "assistant"}}]}')).texts == ("",)
 
 
-@pytest.mark.parametrize("message", [{"content": None}, {"content": ""}, {}], ids=["null", "empty", "missing"])
-def test_what_a_content_filter_withheld_is_an_error_and_no_answer(message, server):  # noqa: F811
-    choice = {"index": 0, "finish_reason": "content_filter", "message": message}
-    heard = heard_of(server, sends(json.dumps({"choices": [choice]}).encode()))
-    assert heard.texts is None
-    assert "content filter" in heard.error
+@pytest.mark.parametrize(
+    "message",
+    [
+        {"content": None},
+        {"content": ""},
+        {},
+        {"content": "The answer is B"},
+        {"content": [{"type": "text", "text": "It may be"}]},
+    ],
+    ids=["null", "empty", "missing", "cut off", "parts"],
+)
+@pytest.mark.parametrize("reason", ["content_filter", "SAFETY", "sensitive"])
+def test_what_a_content_filter_held_back_is_no_answer_and_no_error(message, reason, server):  # noqa: F811
+    heard = heard_of(server, chooses({"finish_reason": reason, "message": message}))
+    assert (heard.status, heard.finish_reasons, heard.error) == (Status.FILTERED, (reason,), "")
+    assert len(server.seen) == 1
 
 
 def test_what_a_content_filter_let_through_is_read(server):  # noqa: F811
     choice = {"index": 0, "finish_reason": "content_filter", "message": {"content": "C"}}
-    assert heard_of(server, sends(json.dumps({"choices": [choice]}).encode())).texts == ("C",)
+    heard = heard_of(server, sends(json.dumps({"choices": [choice]}).encode()))
+    assert (heard.texts, heard.status) == (("C",), None)
+
+
+PROMPTS_HELD_BACK = {
+    "Azure": {
+        "error": {"message": "filtered", "code": "content_filter", "innererror": {"code": "ResponsibleAIPolicyViolation"}}
+    },
+    "Azure's older form": {"error": {"code": None, "innererror": {"code": "ResponsibleAIPolicyViolation"}}},
+    "OpenRouter": {"error": {"code": 403, "message": "flagged", "metadata": {"reasons": ["harm"], "flagged_input": "..."}}},
+}
+
+
+@pytest.mark.parametrize("status", [400, 403])
+@pytest.mark.parametrize("body", PROMPTS_HELD_BACK.values(), ids=list(PROMPTS_HELD_BACK))
+def test_a_prompt_that_a_content_filter_held_back_stops_no_run_and_is_no_answer(body, status, server):  # noqa: F811
+    heard = heard_of(server, sends(json.dumps(body).encode(), status))
+    assert (heard.texts, heard.status) == (("",), Status.FILTERED)
+    assert heard.error.startswith(f"HTTP {status}: ")
+
+
+@pytest.mark.parametrize("content", [None, "", "C", "I would say C"])
+def test_a_refusal_in_a_field_of_its_own_is_no_answer(content, server):  # noqa: F811
+    heard = heard_of(server, chooses({"message": {"content": content, "refusal": "I can't help with that."}}))
+    assert (heard.texts, heard.status) == ((content or "I can't help with that.",), Status.UNANSWERED)
+    assert heard_of(server, chooses({"message": {"content": "C", "refusal": None}})).status is None
+
+
+@pytest.mark.parametrize("field", ["reasoning_content", "reasoning"])
+def test_a_reply_that_was_cut_off_before_its_text_began_is_truncated_whatever_the_user_said(field, server):  # noqa: F811
+    """The server shows that there was reasoning, and no end to it."""
+    message = {"content": None, field: "It may be C"}
+    assert heard_of(server, chooses({"finish_reason": "length", "message": message})).status == Status.TRUNCATED
+    assert heard_of(server, chooses({"finish_reason": "stop", "message": message})).status is None
+    assert heard_of(server, chooses({"finish_reason": "length", "message": {**message, "content": "C"}})).status is None
+    parts = {"content": [{"type": "thinking", "thinking": "It may be C"}]}
+    assert heard_of(server, chooses({"finish_reason": "length", "message": parts})).status == Status.TRUNCATED
+
+
+@pytest.mark.parametrize(
+    ("content", "finish", "reasoning", "status"),
+    [
+        ("Let me see. A would", "length", "separate", "truncated"),  # the server's parser left it in the content
+        ("The answer is C, for", "length", "separate", "truncated"),
+        ("The answer is C, for", "stop", "separate", "ok"),
+        ("**C**", "length", "separate", "ok"),
+        ("</think>The answer is C, for", "length", "separate", "ok"),
+        ("Let me see. A would", "length", "on", "truncated"),
+        ("<think>Let me see. A would", "length", "auto", "truncated"),
+        ("<think>Let me see. A would", "stop", "off", "truncated"),
+        ("The answer is C, for", "length", "auto", "ok"),
+        ("The answer is C, for", "length", "off", "ok"),
+    ],
+)
+def test_a_cut_reply_of_a_model_that_reasons_holds_its_reasoning_unless_it_ends(content, finish, reasoning, status, server):  # noqa: F811
+    heard = heard_of(server, chooses({"finish_reason": finish, "message": {"content": content}}))
+    assert heard.status is None
+    ready = prepared(server, reasoning=reasoning)
+    reading = ready.read(heard.request.question_id, heard.texts[0], cut=was_cut(heard.finish_reasons[0]))
+    assert str(reading.status) == status
+    assert reading.letter == ("C" if status == "ok" else None)
+
+
+def test_what_a_reply_says_of_itself_is_told(server):  # noqa: F811
+    heard = heard_of(server, says("C", model="org/m-0826", system_fingerprint="fp_1", id="chatcmpl-1"))
+    assert (heard.served_model, heard.system_fingerprint, heard.reply_id) == ("org/m-0826", "fp_1", "chatcmpl-1")
+    assert heard.finish_reasons == ("stop",)
+    odd = heard_of(server, sends(json.dumps({"choices": [{"message": {"content": "C"}}], "model": 5, "id": None}).encode()))
+    assert (odd.served_model, odd.system_fingerprint, odd.reply_id, odd.finish_reasons) == (None, None, None, (None,))
 
 
 def test_a_prompt_that_is_too_long_for_the_server_fails_in_its_words_and_is_not_sent_again(server):  # noqa: F811

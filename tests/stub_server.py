@@ -5,7 +5,9 @@ A test sets `server.answer`: what is done with a request, by the request.
 
 from __future__ import annotations
 
+import asyncio
 import json
+import select
 import socket
 import struct
 import threading
@@ -15,6 +17,8 @@ from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from typing import Any
 
 import pytest
+
+from lm_eval_safescale.chat import exchange
 
 MOST_SECONDS = 10
 """Until a stub gives up waiting, so that no test hangs."""
@@ -128,6 +132,20 @@ def server() -> Iterator[Stub]:
     assert stub.errors == []
 
 
+@pytest.fixture
+def waits(monkeypatch: pytest.MonkeyPatch) -> list[float]:
+    """The waits between tries, which are noted instead of waited."""
+    noted: list[float] = []
+    sleep = asyncio.sleep
+
+    async def note(seconds: float) -> None:
+        noted.append(seconds)
+        await sleep(0)
+
+    monkeypatch.setattr(exchange.asyncio, "sleep", note)
+    return noted
+
+
 # --- answers ------------------------------------------------------------------------------------------------------------
 
 
@@ -146,8 +164,13 @@ def sends(body: bytes, status: int = 200, **headers: str) -> Answer:
 
 def says(content: Any, **others: Any) -> Answer:
     """A chat completion."""
-    choice = {"index": 0, "finish_reason": "stop", "message": {"role": "assistant", "content": content}}
-    return sends(json.dumps({"id": "x", "object": "chat.completion", "choices": [choice], **others}).encode())
+    return chooses({"message": {"role": "assistant", "content": content}}, **others)
+
+
+def chooses(choice: Any, **others: Any) -> Answer:
+    """A response of one choice, which lacks nothing but what it is given without."""
+    whole = {"index": 0, "finish_reason": "stop", **choice} if isinstance(choice, dict) else choice
+    return sends(json.dumps({"id": "x", "object": "chat.completion", "choices": [whole], **others}).encode())
 
 
 def fails(status: int, message: str = "", **headers: str) -> Answer:
@@ -173,6 +196,29 @@ def cut(handler: Handler) -> None:
     """The connection is closed in the middle of the response."""
     sends(b'{"choices": [{"message": {"content": "half of', 200, Content_Length="1000")(handler)
     handler.close_connection = True
+
+
+def twice(answer: Answer) -> Answer:
+    """A proxy that sends each response two times, and does not close the connection though it was asked to."""
+
+    def both(handler: Handler) -> None:
+        answer(handler)
+        answer(handler)
+        handler.close_connection = False
+
+    return both
+
+
+def twice_in_time(answer: Answer) -> Answer:
+    """Likewise, but the second comes only once the next request is on the connection: before, nothing of it can be seen."""
+
+    def both(handler: Handler) -> None:
+        answer(handler)
+        handler.close_connection = False
+        if select.select([handler.connection], [], [], MOST_SECONDS)[0]:  # a request, or the end
+            answer(handler)
+
+    return both
 
 
 def keeps_silent(handler: Handler) -> None:
