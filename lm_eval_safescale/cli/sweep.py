@@ -46,6 +46,9 @@ def sweep(
     retries: Annotated[int, typer.Option(min=0, help="Further tries for a model whose process died, or that failed.")] = 2,
     only: Annotated[str, typer.Option(help="Names of models, with commas between; all without it.")] = "",
     limit: Annotated[int | None, typer.Option(min=1, help="Ask the first so many items only.")] = None,
+    retry_filtered: Annotated[
+        bool, typer.Option("--retry-filtered", help="Ask again for what a content filter held back.")
+    ] = False,
     dry_run: Annotated[
         bool, typer.Option("--dry-run", help="Say what would be asked, and what it may cost; load nothing.")
     ] = False,
@@ -58,7 +61,7 @@ def sweep(
     from lm_eval_safescale.runs.sweep import read_sweep, run_jobs, sweep_named
 
     names = [name.strip() for name in only.split(",") if name.strip()]
-    asked = read_sweep(sweep_named(file), output=output, limit=limit, only=names)
+    asked = read_sweep(sweep_named(file), output=output, limit=limit, retry_filtered=retry_filtered, only=names)
     if dry_run:
         _print_plan(asked)
         return

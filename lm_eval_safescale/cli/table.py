@@ -19,6 +19,7 @@ from lm_eval_safescale.datasets import printable
 from lm_eval_safescale.errors import writing
 from lm_eval_safescale.report import read_results
 from lm_eval_safescale.sections import ResultRow, Section, marks_on, notes_on
+from lm_eval_safescale.words import counted
 
 NAMES_WIDTH, COLUMN_WIDTH = 30, 18
 METRIC_ROWS = {
@@ -31,6 +32,8 @@ METRIC_ROWS = {
     "majority_accuracy": "majority accuracy",
     "unanswered": "unanswered",
 }
+COUNT_ROWS = {"truncated": "unanswered: truncated", "filtered": "not scored: filtered", "error": "not scored: error"}
+"""Statuses of greedy answers whose numbers stand below the rates, where there are any."""
 
 
 def table(
@@ -63,10 +66,12 @@ def _print(console: Console, rows: list[ResultRow]) -> None:
     console.print(Text(printable(title)), style="bold")
     added = dict.fromkeys(name for row in rows for name in row.values if name not in METRIC_ROWS)
     metrics = METRIC_ROWS | {name: name.replace("_", " ") for name in added}
-    columns = [Column("percent ± standard error", list(metrics.values()))]
+    counts = {status: head for status, head in COUNT_ROWS.items() if any(row.statuses.get(status) for row in rows)}
+    columns = [Column("percent ± standard error", [*metrics.values(), *counts.values()])]
     for row in rows:
         items = f"{row.items}" if row.items == row.of_items else f"{row.items} of {row.of_items}"
-        columns.append(Column(f"{row.condition}\n{items} items", [_cell(row, metric) for metric in metrics], "right"))
+        cells = [*(_cell(row, metric) for metric in metrics), *(_count(row, status) for status in counts)]
+        columns.append(Column(f"{row.condition}\n{items} items", cells, "right"))
     print_columns(console, columns)
     draws, threshold = first.settings["draws"], first.settings["overconfidence_threshold"]
     sampled = (
@@ -151,6 +156,10 @@ def _changed(row: ResultRow) -> str:
         if row.settings.get(name, usual) != usual
     ]
     return f" Asked with {', '.join(changed)}." if changed else ""
+
+
+def _count(row: ResultRow, status: str) -> str:
+    return counted(row.statuses.get(status, 0), "item") if row.statuses else "unknown"
 
 
 def _cell(row: ResultRow, name: str) -> str:

@@ -25,9 +25,12 @@ def sends_one_seed(backend: Any | None, model_args: Mapping[str, Any]) -> bool:
 
     The harness's OpenAI-compatible backends do. Without a model object to look at, the model's arguments tell.
     """
-    if backend is None:
-        return "base_url" in model_args or ("model" in model_args and "pretrained" not in model_args)
-    return is_server(backend) and takes_seed(backend)
+    return names_server(model_args) if backend is None else is_server(backend) and takes_seed(backend)
+
+
+def names_server(model_args: Mapping[str, Any]) -> bool:
+    """Whether a model's arguments are of one behind a server, as far as they tell."""
+    return "base_url" in model_args or ("model" in model_args and "pretrained" not in model_args)
 
 
 def takes_seed(backend: Any) -> bool:

@@ -162,6 +162,7 @@ class SafetyTask(ConfigurableTask):  # type: ignore[misc]
         self._scorer = Scorer(RADSAFE, self.data, self._metrics, self.settings, self.settings.draws)
         self._weighed: dict[str, Weighed] = {}
         self._failed: dict[str, str] = {}
+        self._statuses: dict[str, int] | None = None
         self._ranks = 1
         self.left_out: dict[str, str] = {}
         """Items that are asked for, and for which nothing could be made to stand above the question, with the reason."""
@@ -207,6 +208,10 @@ class SafetyTask(ConfigurableTask):  # type: ignore[misc]
                 "model_args think_end_token would hand unfinished reasoning over as if it were the answer; leave it out: "
                 'reasoning is recognised and stripped here (--metadata \'{"reasoning": "on"}\' raises the token limit). '
                 f"Where the harness demands one, with enable_thinking=True, give think_end_token={KEPT}, which strips nothing"
+            )
+        if metadata.get("think_end_token") and backends.names_server(metadata):
+            raise SafescaleError(
+                "model_args think_end_token: leave it out, for with it the harness stops at a reply of a server that comes in parts"
             )
 
     @property
@@ -467,6 +472,7 @@ class SafetyTask(ConfigurableTask):  # type: ignore[misc]
         about["reasoning_opened"] = self.reasoning_opened
         about["contexts"] = {**self._contexts.about, **self._contexts.summary()} if self._contexts else None
         about["left_out"] = len(self.left_out)
+        about["statuses"] = self._statuses
         about["failed_metrics"] = dict(self._failed)
         config["metadata"] = without_secrets(config["metadata"])
         return config
@@ -534,6 +540,8 @@ class SafetyTask(ConfigurableTask):  # type: ignore[misc]
     def _report_unreadable(self) -> None:
         greedy = [instance for instance in self._instances if instance.idx == 0]
         statuses = Counter(instance.filtered_resps[FILTER_NAME][0] for instance in greedy)
+        if self._ranks == 1:  # else these are of one rank's items alone
+            self._statuses = {status.value: statuses[status] for status in Status if status is not Status.OK}
         if truncated := statuses[Status.TRUNCATED]:
             logger.warning(
                 "%s: %d of %d greedy answers stopped inside the model's reasoning and count as unanswered; %sraise "

@@ -81,6 +81,7 @@ class _About(msgspec.Struct):
     prompt_sha256: Any
     contexts: dict[str, Any] | None = None
     left_out: Count = 0
+    statuses: dict[str, Count] | None = None
 
 
 def read_results(paths: Iterable[Path]) -> list[ResultRow]:
@@ -166,6 +167,7 @@ def _row(content: _Content, task: str, given: Any) -> ResultRow | None:
         values=_values(result, task),
         contexts=about.contexts or {},
         left_out=about.left_out,
+        statuses=about.statuses or {},
     )
 
 

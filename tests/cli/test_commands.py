@@ -18,7 +18,15 @@ run = CliRunner().invoke
 
 
 def result_file(
-    folder, *, model="org/some-model", date=1.0, demo=True, accuracy=0.5, draws=20, conditions=("clean", "closed_book")
+    folder,
+    *,
+    model="org/some-model",
+    date=1.0,
+    demo=True,
+    accuracy=0.5,
+    draws=20,
+    conditions=("clean", "closed_book"),
+    statuses=None,
 ):
     """A result file in the harness's layout, with what our tasks put into it."""
     about = {
@@ -31,7 +39,10 @@ def result_file(
     content = {
         "model_name": model,
         "date": date,
-        "configs": {f"radsafe_{c}": {"metadata": {"safescale": about | {"condition": c}}} for c in conditions}
+        "configs": {
+            f"radsafe_{c}": {"metadata": {"safescale": about | {"condition": c, "statuses": (statuses or {}).get(c)}}}
+            for c in conditions
+        }
         | {"arc": {"metadata": {}}},
         "results": {f"radsafe_{c}": values for c in conditions},
     }
@@ -50,6 +61,18 @@ def test_the_table_shows_percent_with_errors_a_column_a_condition_and_says_demo(
     assert shown.output.count("50.0 ±  6.2") == 2
     assert "not scored" in shown.output
     assert "K = 20" in shown.output
+
+
+def test_the_table_counts_what_was_cut_off_or_has_no_output_beside_the_unanswered_where_there_is_any(tmp_path):
+    result_file(tmp_path, statuses={"clean": {"unanswered": 5, "truncated": 7, "error": 0}})
+    shown = run(app, ["table", str(tmp_path)]).output
+    (row,) = [line for line in shown.splitlines() if "unanswered: truncated" in line]
+    assert [cell.strip() for cell in row.split("│")[2:4]] == ["unknown", "7 items"]
+    assert "not scored: " not in shown
+    result_file(tmp_path, date=2.0, statuses={c: {"truncated": 0, "error": 2, "filtered": 1} for c in ("clean", "closed_book")})
+    shown = run(app, ["table", str(tmp_path)]).output
+    assert "unanswered: truncated" not in shown
+    assert shown.count("2 items") == shown.count("1 item ") == 2
 
 
 def test_the_table_has_a_row_for_every_metric_that_the_harness_shows():

@@ -262,6 +262,23 @@ def test_greedy_answers_cut_off_in_reasoning_are_counted_aloud(run, warnings):
     assert any("3 of 3 greedy answers stopped inside the model's reasoning" in message for message in warnings)
 
 
+def test_a_result_says_how_many_answers_were_cut_off_or_had_no_output(run):
+    said = iter(["<think>A", "<think>B", "I cannot say.", None, "C", {"x": 1}])
+    results, _ = run(lm=StubLM(answer=lambda *_: next(said)), limit=6, metadata={"draws": 0})
+    about = results["configs"]["radsafe_clean"]["metadata"]["safescale"]
+    assert about["statuses"] == {"unanswered": 1, "truncated": 2, "filtered": 0, "error": 2}
+    ranked, _ = run(ranks=2, limit=6)
+    assert (
+        ranked["configs"]["radsafe_clean"]["metadata"]["safescale"]["statuses"] is None
+    )  # each rank knows its own items alone
+
+
+def test_empty_replies_ask_whether_the_server_keeps_reasoning_back(run, warnings):
+    run(lm=StubLM(answer=lambda *_: ""), limit=3)
+    assert any("100 % of the replies are empty. Where the server keeps the model's reasoning back" in said for said in warnings)
+    assert not any("hold no explicit choice" in said for said in warnings)
+
+
 def test_draws_that_never_differ_are_suspect(run, warnings):
     run(lm=StubLM(answer=lambda *_: "B"))
     assert any("all samples of every question are the same text" in message for message in warnings)
@@ -276,6 +293,8 @@ def test_the_harness_s_own_stripping_of_reasoning_is_refused(run):
     with pytest.raises(TaskSetupError, match="think_end_token"):
         run(limit=1, metadata={"think_end_token": "</think>"})
     run(limit=1, metadata={"think_end_token": "<|kept|>", "enable_thinking": True})
+    with pytest.raises(TaskSetupError, match="think_end_token: leave it out"):  # the harness would split a list of parts
+        run(limit=1, metadata={"think_end_token": "<|kept|>", "base_url": "http://host/v1/chat/completions"})
 
 
 def test_a_misspelt_setting_is_named(run, warnings):

@@ -11,7 +11,8 @@ from typer.testing import CliRunner
 from lm_eval_safescale.analysis import Study, not_scored, profile
 from lm_eval_safescale.cli import app
 from lm_eval_safescale.runs import runner
-from lm_eval_safescale.runs.journal import Draw, Journal, Line, read_lines
+from lm_eval_safescale.runs.journal import Journal
+from lm_eval_safescale.runs.lines import Draw, Line, read_lines
 from tests.stub_server import chooses, fails, says, sends
 
 pytest.importorskip("aiohttp")

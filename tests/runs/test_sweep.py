@@ -15,6 +15,7 @@ pytest.importorskip("polars")
 from lm_eval_safescale.analysis import load_panel
 from lm_eval_safescale.cli.sweep import describe
 from lm_eval_safescale.errors import SafescaleError
+from lm_eval_safescale.runs import runner
 from lm_eval_safescale.runs.journal import Journal
 from lm_eval_safescale.runs.sweep import Gpu, Load, Outcome, Size, plan_sweep, read_sweep, run_jobs, sweep_named
 from lm_eval_safescale.runs.sweep.file import is_server
@@ -22,6 +23,7 @@ from lm_eval_safescale.runs.sweep.jobs import lacking
 from lm_eval_safescale.runs.sweep.local import LocalExecutor
 from lm_eval_safescale.runs.sweep.plan import gpu_hours, requests_of_item
 from lm_eval_safescale.runs.sweep.running import Standing
+from tests.stub_server import chooses, says
 
 BUNDLED = Path(__file__).resolve().parents[2] / "sweeps" / "radsafe-34.yaml"
 
@@ -462,6 +464,30 @@ def note_of(tmp_path: Path, model: dict | None = None, **over: object) -> str:
     finished.note()
     assert finished.answers == 0  # a note alone is no answer
     return (Path(job.folder) / NOTE).read_text()
+
+
+@pytest.mark.parametrize(("filtered", "retried", "finished"), [(0, True, True), (1, False, True), (1, True, False)])
+def test_a_model_whose_answers_a_filter_held_back_is_finished_unless_they_are_to_be_asked_again(
+    filtered, retried, finished, tmp_path, server
+):
+    pytest.importorskip("lm_eval")
+    from lm_eval_safescale.runs.sweep.finished import Finished
+
+    held_back = chooses({"finish_reason": "content_filter", "message": {"content": ""}})
+    server.answer = lambda seen: held_back if seen.number < filtered else says("C")
+    args = {"base_url": f"{server.base_url}/chat/completions"}
+    content = {
+        "output": str(tmp_path / "runs"),
+        "conditions": ["closed_book"],
+        "metadata": {"dataset": "demo", "draws": 1},
+        "models": [{"model": "m", "backend": "local-chat-completions", "model_args": args}],
+    }
+    (job,) = read_sweep(written(tmp_path, content), limit=2, retry_filtered=retried).jobs
+    assert job.retry_filtered is retried
+    model = runner.Model(job.backend, job.model_args, name=job.name)
+    runner.run(model, Path(job.folder), job.conditions, metadata=job.metadata, limit=2)
+    Finished(job).note()
+    assert Finished(job).answers == (4 if finished else 0)
 
 
 def test_a_model_counts_as_finished_only_where_it_would_be_shown_the_same(tmp_path):

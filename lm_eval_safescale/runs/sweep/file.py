@@ -9,6 +9,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Annotated, Any, Literal
 
+import msgspec
 from pydantic import BaseModel, ConfigDict, Field, JsonValue, ValidationError
 
 from lm_eval_safescale.datasets.problems import printable
@@ -101,7 +102,14 @@ class Sweep:
     output: Path
 
 
-def read_sweep(path: Path, *, output: Path | None = None, limit: int | None = None, only: Sequence[str] = ()) -> Sweep:
+def read_sweep(
+    path: Path,
+    *,
+    output: Path | None = None,
+    limit: int | None = None,
+    retry_filtered: bool = False,
+    only: Sequence[str] = (),
+) -> Sweep:
     """What a sweep's file asks for. Paths in it are taken from the current folder, and made absolute.
 
     Parameters
@@ -110,6 +118,8 @@ def read_sweep(path: Path, *, output: Path | None = None, limit: int | None = No
         Takes the place of the file's `output`.
     limit
         Ask the first so many items of each data set only.
+    retry_filtered
+        Ask again for what a content filter held back.
     only
         Names of the models to keep; all where none is named.
 
@@ -138,7 +148,7 @@ def read_sweep(path: Path, *, output: Path | None = None, limit: int | None = No
         except SafescaleError as error:
             problems.append(f"models, number {number} ({name}): {error}")
             continue
-        jobs.append(job)
+        jobs.append(msgspec.structs.replace(job, retry_filtered=retry_filtered))
         sizes[name] = Size(entry.parameters_b, entry.active_b)
     if problems:
         raise SafescaleError("\n  ".join([f"{path}:", *problems]))

@@ -15,6 +15,7 @@ from typing import TYPE_CHECKING
 
 from lm_eval_safescale import assembly
 from lm_eval_safescale.plugins import plugins
+from lm_eval_safescale.records import Status
 from lm_eval_safescale.runs.description import RUN, read_run
 from lm_eval_safescale.runs.identity import identity_of
 from lm_eval_safescale.runs.lines import Line, read_lines
@@ -71,6 +72,8 @@ class Finished:
             there = read_run(self._folder)
             lines, _ = read_lines(self._folder, texts=False)
             if there["identity"] != self._identity or not self._templated_alike(there["conditions"]):
+                return 0
+            if job.retry_filtered and any(draw.status == Status.FILTERED for line in lines for draw in line.draws):
                 return 0
             answers = sum(_answers(each, lines, job.limit) for each in self._asked)
             stored = open_runs(self._folder).answers

@@ -45,6 +45,7 @@ class Job(msgspec.Struct, frozen=True, kw_only=True):
     chat_template: bool | None = None
     latency: Literal["loaded", "isolated"] = "loaded"
     limit: int | None = None
+    retry_filtered: bool = False
     gpus: int = 0
     cpus: int = 1
     here: str = "."
@@ -140,7 +141,7 @@ def _run(job: Job, told: _Told) -> Outcome:
     model = runner.Model(job.backend, job.model_args, job.batch_size, job.device, job.name)
     report = runner.run(
         model, Path(job.folder), job.conditions, metadata=job.metadata, chat_template=job.chat_template, limit=job.limit,
-        latency=job.latency, on_progress=told,
+        latency=job.latency, retry_filtered=job.retry_filtered, on_progress=told,
     )  # fmt: skip
     now = report.standing
     reason = lacking(report.failures)
@@ -163,12 +164,15 @@ class _Told:
     """Prints how far a run is, now and then."""
 
     def __init__(self) -> None:
-        self.what, self._printed = BEFORE_THE_MODEL, time.monotonic()
+        self.what, self._printed, self._warned = BEFORE_THE_MODEL, time.monotonic(), ""
 
     def __call__(self, now: Any) -> None:
         if now.what and now.what != self.what:
             print(f"{now.what} ...", flush=True)
         self.what = now.what
+        if now.warning and not self._warned:
+            self._warned = now.warning
+            print(f"warning: {now.warning}", flush=True)
         if not now.what and time.monotonic() - self._printed > EVERY:
             self._printed = time.monotonic()
             print(f"{now.known + now.done:,} of {now.of:,} answers, {now.rate:,.1f} a second", flush=True)
