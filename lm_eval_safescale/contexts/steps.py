@@ -71,7 +71,15 @@ class Steps:
         record = self._known.get((ask.question_id, ask.step))
         if record is None or record["prompt_sha256"] != ask.prompt_sha256 or record["text"] is None:
             return None
-        return Reply(record["text"], "", record["prompt_tokens"], record["completion_tokens"], record["seconds"])
+        return Reply(
+            record["text"],
+            "",
+            record["prompt_tokens"],
+            record["completion_tokens"],
+            record["seconds"],
+            record.get("finish_reason"),
+            record.get("reasons", False),
+        )
 
     def replied(self, ask: Ask, reply: Reply, wave: int) -> None:
         """Take a reply down."""
@@ -86,6 +94,8 @@ class Steps:
             "seconds": round(reply.seconds, 3),
             "text": reply.text,
             **({"error": reply.error} if reply.text is None else {}),
+            **({"finish_reason": reply.finish_reason} if reply.finish_reason is not None else {}),
+            **({"reasons": True} if reply.reasons else {}),
         }
         self._known[ask.question_id, ask.step] = record
         self._add(record)
@@ -209,6 +219,8 @@ def _is_step(record: Mapping[str, Any]) -> bool:
     return (
         all(isinstance(record.get(name), str) for name in ("question_id", "step", "prompt_sha256"))
         and isinstance(record.get("text", 0), str | None)
+        and isinstance(record.get("finish_reason"), str | None)
+        and isinstance(record.get("reasons", False), bool)
         and all(_is_count(record.get(name, "")) for name in ("prompt_tokens", "completion_tokens"))
         and type(seconds) in (int, float)
         and 0 <= seconds < inf  # type: ignore[operator]

@@ -311,6 +311,17 @@ def test_a_file_that_is_moved_away_under_a_build_is_missed_with_the_next_wave(ch
         desk.ask([an_ask(1)])
 
 
+def test_why_a_reply_ended_is_known_again(tmp_path):
+    """An empty one that reasoning used up is asked about otherwise than one that is just empty."""
+    used_up = Reply("", "", 9, 20, 0.5, "length", reasons=True)
+    path = tmp_path / "steps.jsonl"
+    steps = opened(path)
+    steps.replied(an_ask(0), used_up, 1)
+    steps.close()
+    assert opened(path).known(an_ask(0)) == used_up
+    assert used_up.ran_out
+
+
 def test_numbers_that_cannot_be_are_not_taken_down(chat, tmp_path):
     path = tmp_path / "s.jsonl"
     steps = opened(path)
