@@ -40,6 +40,8 @@ LEAST_WAIT = 1.0
 NO_CREDIT = b"insufficient_quota"
 """OpenAI's word, sent with 429 though no waiting helps."""
 SPENT = "HTTP 429, and no credit left"
+UNTRUSTED = "CERTIFICATE_VERIFY_FAILED"
+"""OpenSSL's word: no further try would trust the certificate."""
 SHOWN = 200
 
 
@@ -203,7 +205,8 @@ class Server:
             async with client.stream("POST", self.url, content=json.dumps(body), extensions={"trace": note}) as response:
                 content = self._without_secrets(await _received(response))
         except httpx.TransportError as error:
-            raise _MayPass(f"{type(error).__name__}: {self._shown(reason_of(error))}") from error
+            kind = LastingError if UNTRUSTED in str(error) else _MayPass
+            raise kind(f"{type(error).__name__}: {self._shown(reason_of(error))}") from error
         _check_status(response, content)
         return content, max(connected, default=None)
 

@@ -14,12 +14,17 @@ from lm_eval_safescale.chat.finish import has_ended, was_withheld
 from lm_eval_safescale.chat.parsing import ParsedReply, parse_reply
 from lm_eval_safescale.errors import SafescaleError, reason_of
 from lm_eval_safescale.harness.asking import Heard, Request
+from lm_eval_safescale.harness.hints import advice_on
 from lm_eval_safescale.harness.payloads import payload_of, seed_in
 from lm_eval_safescale.reading.judge import bare_letter
 from lm_eval_safescale.records import Status
 
 BACKOFF = 1.0
 LETTERS = string.ascii_uppercase
+DEPLOYMENT, TOKEN = "/openai/deployments/", "eyJ"
+"""In an address of Azure that takes keys in a header of its own, and how what is no key, but a token of a user or service, begins."""
+SURE = 3
+"""Requests that are refused for what stands in all of them, after which no other needs to be asked. One may say so of its own text."""
 REFUSED = ("HTTP 400", "HTTP 413", "HTTP 422")
 """Of one request: a prompt that is too long, or one that a filter holds back."""
 
@@ -42,7 +47,7 @@ class ServerEngine:
         self._backend = backend
         self._header, self._key = _header_of(backend)
         self._verify = _verify_of(backend)
-        self._answered = False
+        self._answered, self._refusals = False, 0
 
     def answer(self, batches: Iterable[Sequence[Request]], *, alone: bool = False) -> Iterator[Heard]:
         """Answers as they come; SafescaleError where the server refuses the key."""
@@ -65,7 +70,17 @@ class ServerEngine:
         for request, response in server.exchange(self._sent(request) for request in requests):
             check_let_in(response, answered=self._answered, keyed=bool(self._key))
             self._answered |= response.content is not None
-            yield request, response
+            yield request, self._advised(response)
+
+    def _advised(self, response: Response) -> Response:
+        """A failure with what to do about it; SafescaleError where it meets every request, because of what stands in all of them."""
+        advice = "" if response.content is not None else advice_on(response.error, self._backend)
+        if not advice:
+            return response
+        self._refusals += 1
+        if not self._answered and self._refusals >= SURE:
+            raise SafescaleError(f"the server takes no request: {response.error}\n  -> {advice}")
+        return replace(response, error=f"{response.error}. {advice}")
 
     def _sent(self, request: Request) -> tuple[Request, dict[str, Any]]:
         """The request as it leaves, with the seed that is sent: what is recorded of it."""
@@ -120,6 +135,8 @@ def _header_of(backend: Any) -> tuple[dict[str, str], str]:
     if not key.isascii() or not key.isprintable():
         raise SafescaleError("the variable that holds the server's key has characters that no key has; set it anew")
     sent = {name: str(value).strip() for name, value in header.items()}
+    if DEPLOYMENT in backend.base_url and not key.startswith(TOKEN):
+        sent = {name: value for name, value in sent.items() if name != "Authorization"} | {"api-key": key}
     return {name: value for name, value in sent.items() if value not in ("", "Bearer")}, key
 
 
