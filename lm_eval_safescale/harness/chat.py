@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import logging
 import reprlib
 import time
 from collections.abc import Iterator, Mapping, Sequence
@@ -16,10 +17,12 @@ from lm_eval_safescale.errors import SafescaleError, reason_of
 from lm_eval_safescale.harness import backends
 from lm_eval_safescale.harness.asking import Request
 from lm_eval_safescale.harness.loading import default_batch_size, for_server, load_backend, parse_model_args
+from lm_eval_safescale.harness.payloads import payload_of
 from lm_eval_safescale.harness.servers import ServerEngine
 from lm_eval_safescale.plugins import bind_settings
 from lm_eval_safescale.secrets import Mask, is_secret, mask_of, shown_text, without_secrets
 
+logger = logging.getLogger(__name__)
 ENDPOINT = "endpoint"
 GREEDY = {"until": [], "do_sample": False, "temperature": 0.0}
 AUTO_BATCH = 256
@@ -91,6 +94,20 @@ class ServerChat(HarnessChat):
     def __init__(self, backend: Any, *, about: Mapping[str, Any]) -> None:
         super().__init__(backend, about=about, batch=1)
         self._engine = ServerEngine(backend)
+        if sent := self._temperature():
+            logger.warning(
+                "%s is asked at temperature %g, not at 0: lm_eval's %s sends nothing else for a model of that name; the record says so",
+                backend.model, sent, type(backend).__name__,
+            )  # fmt: skip
+            self.about = {**self.about, "temperature": sent}
+
+    def _temperature(self) -> float:
+        """What is sent where 0 is asked for; the harness may know better."""
+        try:
+            payload = payload_of(self._backend, self._prompt((Message("user", "?"),)), {**GREEDY, "max_gen_toks": 1})
+        except SafescaleError:  # it is said when it is asked
+            return 0.0
+        return float(payload.get("temperature") or 0)
 
     def chat(self, requests: Sequence[ChatRequest]) -> Iterator[tuple[int, Reply]]:
         """Replies as they come."""

@@ -12,8 +12,10 @@ from lm_eval import simple_evaluate
 from lm_eval.api.instance import Instance
 from lm_eval.models.openai_completions import LocalChatCompletion
 
+from lm_eval_safescale.chat import ChatRequest, Message
 from lm_eval_safescale.errors import SafescaleError
 from lm_eval_safescale.harness import payloads
+from lm_eval_safescale.harness.chat import load_chat_model
 from lm_eval_safescale.harness.loading import load_backend
 from lm_eval_safescale.harness.payloads import payload_of
 from lm_eval_safescale.runs import runner
@@ -308,3 +310,16 @@ def _send(handler: Any, reply: Any) -> None:
     from tests.stub_server import sends
 
     sends(json.dumps(reply).encode())(handler)
+
+
+# --- judges and writers of reports --------------------------------------------------------------------------------------
+
+
+@pytest.mark.parametrize(("backend", "recorded"), [(OPENAI, 1.0), (LOCAL, None)])
+def test_a_judge_that_is_asked_at_another_temperature_than_0_has_it_in_its_record(backend, recorded, server, caplog):  # noqa: F811
+    args = f"model=o3-mini,base_url={server.base_url}/chat/completions"
+    model = load_chat_model(backend, args)
+    list(model.chat([ChatRequest((Message("user", "?"),), 5)]))
+    assert model.about.get("temperature") == recorded
+    assert server.seen[0].body["temperature"] == (recorded or 0)
+    assert ("o3-mini is asked at temperature 1, not at 0" in caplog.text) == bool(recorded)
