@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Any
 
@@ -65,14 +65,20 @@ def notes_on(settings: Mapping[str, Any]) -> list[str]:
 
     Settings of older records may lack.
     """
-    notes = []
-    if (temperature := settings.get("accept_temperature")) is not None:
-        notes.append(f"sampled at {temperature:g}: greedy answers are samples too")
-    if settings.get("send_seed") is False:
-        notes.append("no seed sent: the draws cannot be repeated")
-    return notes
+    return [f"{mark}: {meaning}" for mark, meaning in _notes_on(settings)]
 
 
 def marks_on(settings: Mapping[str, Any]) -> list[str]:
     """The same in a few words, for a title."""
-    return [note.partition(":")[0] for note in notes_on(settings)]
+    return [mark for mark, _ in _notes_on(settings)]
+
+
+def _notes_on(settings: Mapping[str, Any]) -> Iterator[tuple[str, str]]:
+    if (temperature := settings.get("accept_temperature")) is not None:
+        yield f"sampled at {temperature:g}", "greedy answers are samples too"
+    if settings.get("send_seed") is False:
+        yield "no seed sent", "the draws cannot be repeated"
+    args, served = settings.get("model_args"), settings.get("served_model") or []
+    asked = args.get("model") or args.get("pretrained") if isinstance(args, Mapping) else None
+    if asked and served and served != [asked]:
+        yield f"served as {' and '.join(served)}", f"asked for as {asked}"

@@ -59,6 +59,9 @@ class Settings(BaseModel):
     send_seed: bool = Field(
         True, description="`false`: no seed is sent, for servers that forbid one. Draws can then not be repeated."
     )
+    served_model: list[str] | None = Field(
+        None, description="Names under which a server may reply, in place of the name that was asked for (`safescale run`)."
+    )
     overconfidence_threshold: float = Field(
         THRESHOLD,
         ge=0,
@@ -137,6 +140,15 @@ class Settings(BaseModel):
         if isinstance(value, list) and all(isinstance(name, str) for name in value):
             return {name.strip(): {} for name in value if name.strip()}
         return value
+
+    @field_validator("served_model", mode="before")
+    @classmethod
+    def _names(cls, value: Any) -> Any:
+        if isinstance(value, str):
+            value = decode_json(value) if value.lstrip().startswith("[") else [value]
+        if isinstance(value, list) and not all(isinstance(name, str) and name.strip() for name in value):
+            raise ValueError("expected a name, or a list of names")
+        return value or None
 
     @field_validator(
         "draws", "temperature", "accept_temperature", "overconfidence_threshold", "max_answer_tokens", "chunk_tokens",

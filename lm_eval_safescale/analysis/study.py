@@ -118,6 +118,11 @@ class Study:
         return [*self.family.metrics(self.items), *MEASURES, *self._asked.metrics]
 
     @property
+    def asked_metrics(self) -> list[Metric]:
+        """Plugins' metrics that the runs asked for."""
+        return self._asked.metrics
+
+    @property
     def not_computed(self) -> Mapping[str, str]:
         """Plugins' metrics that the runs asked for and that are in no table, with the reason."""
         return self._asked.missing
@@ -223,17 +228,11 @@ def _of_settings(study: Study) -> list[Row]:
         rows.append(_row(None, None, None, reason))
     for model, known in study.runs.about.get("models", {}).items():
         shared = known.get("settings", {})
-        rows += [_row(model, None, None, note) for note in _notes(shared)]
-        for condition, differing in known.get("by_condition", {}).items():
-            rows += [_row(model, condition, None, note) for note in _notes(differing)]
+        of_all = notes_on(shared)
+        rows += [_row(model, None, None, note) for note in of_all]
+        for condition, own in known.get("by_condition", {}).items():
+            rows += [_row(model, condition, None, note) for note in notes_on({**shared, **own}) if note not in of_all]
     return rows
-
-
-def _notes(settings: Mapping[str, Any]) -> list[str]:
-    notes = notes_on(settings)
-    if metrics := settings.get("metrics"):
-        notes.append(f"metrics asked for that stand in lm_eval's own table only: {', '.join(metrics)}")
-    return notes
 
 
 def _asked_otherwise(known: Mapping[str, Any]) -> str:

@@ -39,7 +39,7 @@ from lm_eval_safescale.secrets import without_secrets
 from lm_eval_safescale.settings import MAKE_ANSWERS, MAKE_SCORES, SETTING_NAMES, Settings
 
 DEMO_REPORTS = "agentic.jsonl"
-MAKES_CONTEXTS = SETTING_NAMES - MAKE_ANSWERS - MAKE_SCORES - {"contexts", "prompt_file"}
+MAKES_CONTEXTS = SETTING_NAMES - MAKE_ANSWERS - MAKE_SCORES - {"contexts", "prompt_file", "served_model"}
 """Settings that enter a context."""
 
 

@@ -151,9 +151,7 @@ def _summary(report: Report, output: Path, *, isolated: bool) -> None:
     without = (f", {number:,} {what}" for number, what in ((filtered, "filtered"), (failed, "lacking")) if number)
     say(f"{output}: {counted(given, 'answer')} of {', '.join(report.runs.models)}{''.join(without)}{demo}", style="bold")
     seconds = f" in {timedelta(seconds=round(now.seconds))} ({now.rate:,.1f} a second)" if now.done else ""
-    settings = _settings(report)
-    for note in notes_on(settings):
-        say(f"note         {note}", style="yellow")
+    _say_settings(report)
     say(f"asked now    {now.done:,}{seconds}; {now.known:,} were there")
     if isolated:
         none = "none: the greedy answers of the sample were there before, with or without a latency"
@@ -166,10 +164,9 @@ def _summary(report: Report, output: Path, *, isolated: bool) -> None:
     if given:
         for row in _rates(report):
             say(row)
-        if settings.get("draws"):
-            say(
-                f"confidence   from K = {settings['draws']} samples; overconfident from {settings['overconfidence_threshold']:.2f}"
-            )
+        settings = _settings(report)[0]
+        if draws := settings.get("draws"):
+            say(f"confidence   from K = {draws} samples; overconfident from {settings['overconfidence_threshold']:.2f}")
     if now.warning:
         complain(f"{now.warning}.")
     if filtered:
@@ -184,10 +181,16 @@ def _summary(report: Report, output: Path, *, isolated: bool) -> None:
         say(f"Next: safescale analyze {shlex.quote(str(output))} -o TABLES")
 
 
-def _settings(report: Report) -> Mapping[str, Any]:
-    """Those that all conditions share."""
+def _settings(report: Report) -> list[dict[str, Any]]:
+    """Under which the model was asked: those of each condition, or one for all of them."""
     (known,) = report.runs.about["models"].values()
-    return known["settings"]  # type: ignore[no-any-return]
+    return [{**known["settings"], **own} for own in known.get("by_condition", {}).values()] or [known["settings"]]
+
+
+def _say_settings(report: Report) -> None:
+    """What the figures must not be read without."""
+    for note in dict.fromkeys(note for each in _settings(report) for note in notes_on(each)):
+        say(f"note         {note}", style="yellow")
 
 
 def _say_failures(condition: str, items: Mapping[str, str]) -> None:
@@ -205,15 +208,22 @@ def _say_failures(condition: str, items: Mapping[str, str]) -> None:
 
 
 def _rates(report: Report) -> list[str]:
-    """What the greedy answers say, by condition."""
-    from lm_eval_safescale.analysis import profile
+    """What the answers say, by condition; and plugins' metrics that could not be computed, with the reason."""
+    from lm_eval_safescale.analysis import Study, profile
 
+    study = Study(report.runs)
+    labels = SHOWN | {metric.name: metric.name.replace("_", " ") for metric in study.asked_metrics}
+    in_percent = {*SHOWN, *(metric.name for metric in study.asked_metrics if metric.bounds == (0.0, 1.0))}
     lines = []
-    for row in profile(report.runs).iter_rows(named=True):
-        shown = [f"{label} {row[key]:.1%}{_counts(row, key)}" for key, label in SHOWN.items() if row[key] is not None]
+    for row in profile(study).iter_rows(named=True):
+        shown = [
+            f"{label} {row[key]:{'.1%' if key in in_percent else '.4g'}}{_counts(row, key)}"
+            for key, label in labels.items()
+            if row[key] is not None
+        ]
         if shown:
             lines.append(f"{row['condition']:<13}{counted(row['n'], 'item')}: {', '.join(shown)}")
-    return lines
+    return lines + [f"metric {name} could not be computed: {why}" for name, why in study.not_computed.items()]
 
 
 def _counts(row: Mapping[str, Any], rate: str) -> str:

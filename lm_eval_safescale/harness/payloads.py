@@ -80,13 +80,15 @@ def seed_in(payload: Mapping[str, Any]) -> int | None:
     return None if seed is None else int(seed)
 
 
-def prepare(backend: Any | None, settings: Settings) -> list[str]:
+def prepare(backend: Any | None, settings: Settings, *, sees_replies: bool) -> list[str]:
     """Have a backend send what the settings ask for, and say what the user must know of it.
 
     Parameters
     ----------
     backend
         The harness's model object; None where it cannot be reached.
+    sees_replies
+        Whether the replies are seen as the server gave them, and not as texts alone.
 
     Raises
     ------
@@ -108,6 +110,8 @@ def prepare(backend: Any | None, settings: Settings) -> list[str]:
             )
         leave_out_seed(backend)
     warnings = []
+    if settings.served_model and not sees_replies:
+        warnings.append("served_model is not looked at: lm_eval does not show which model replied; safescale run does")
     if backend is not None and "LiteLLMChatCompletion" in backends.classes(type(backend)):
         warnings.append(
             "litellm leaves out, without a word, what a provider does not take (a temperature, a seed), so that results may say otherwise "

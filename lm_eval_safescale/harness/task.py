@@ -342,7 +342,7 @@ class SafetyTask(ConfigurableTask):  # type: ignore[misc]
         self._find_too_long(backend)
 
     def _prepare_backend(self, backend: Any | None) -> None:
-        for warning in payloads.prepare(backend, self.settings):
+        for warning in payloads.prepare(backend, self.settings, sees_replies=self.backend is not None):
             warn_once(warning)
         self._sends_seed = self.settings.send_seed and (backend is None or backends.takes_seed(backend))
         for note in notes_on(self._recorded()):

@@ -107,11 +107,20 @@ def about_model(description: Mapping[str, Any], lines: Sequence[Line]) -> dict[s
     versions = {start.get(READER_VERSION) for start in starts}
     if len(versions) == 1 and None not in versions:
         settings[READER_VERSION] = versions.pop()
-    return known_of_model("safescale run", {name: {**settings, **_of_condition(conditions[name])} for name in _asked(lines)})
+    return known_of_model(
+        "safescale run",
+        {name: {**settings, **_of_condition(conditions[name]), **_served(lines, name)} for name in _asked(lines)},
+    )
 
 
 def _asked(lines: Iterable[Line]) -> list[str]:
     return in_order(line.condition for line in lines)
+
+
+def _served(lines: Iterable[Line], condition: str) -> dict[str, list[str]]:
+    """Under which names the server replied; nothing where it gave none."""
+    names = {line.served_model for line in lines if line.served_model and line.condition == condition}
+    return {"served_model": sorted(names)} if names else {}
 
 
 def _of_condition(facts: Mapping[str, Any]) -> dict[str, Any]:

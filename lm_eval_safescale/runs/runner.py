@@ -15,6 +15,7 @@ from typing import TYPE_CHECKING, Any, Literal
 from lm_eval_safescale import __version__
 from lm_eval_safescale.assembly import where_data_is
 from lm_eval_safescale.chat.finish import was_cut
+from lm_eval_safescale.chat.served import ServedModels
 from lm_eval_safescale.errors import SafescaleError
 from lm_eval_safescale.plugins import Part, plugins
 from lm_eval_safescale.records import NOT_SCORED, Reading
@@ -201,10 +202,13 @@ def run(
             each.prepare(backend, chat_template=templated, limit=limit)
             facts = {"token_limit": each.token_limit, "chat_template": templated, "revision": backends.revision_of(backend)}
             journal.of_condition(each.name, facts, {"reasoning_opened": each.task.reasoning_opened})
+        asked_for = str(backend.model) if backends.is_server(backend) else ""
+        served = ServedModels(asked_for, settings.served_model or (), (each.served_model for each in journal.lines))
         asking = _Asking(
             journal,
             {each.name: each for each in asked},
             engine_of(backend, model.backend),
+            served,
             standing,
             on_progress,
             retry_filtered=retry_filtered,
@@ -237,6 +241,7 @@ class _Asking:
     journal: Journal
     asked: Mapping[str, Asked]
     engine: Engine
+    served: ServedModels
     standing: Standing
     on_progress: Callable[[Standing], object]
     retry_filtered: bool = False
@@ -351,6 +356,7 @@ class _Asking:
                     f"the backend answered item {request.question_id} under {request.condition} twice; which answer is whose "
                     "cannot be known"
                 )
+            self.served.check(heard.served_model)
             self._failures_in_a_row.clear()
             line = self._line(heard, timed=timed)
             self.journal.write(line)

@@ -12,6 +12,8 @@ from lm_eval_safescale.analysis import profile
 from lm_eval_safescale.cli import app
 from lm_eval_safescale.errors import SafescaleError
 from lm_eval_safescale.harness import engines
+from lm_eval_safescale.metrics import Metric
+from lm_eval_safescale.plugins import Part, Plugins, plugins
 from lm_eval_safescale.runs import open_runs, runner
 from tests.runs.running import FAULTS, STUB, asked_of, seeded, write_questions
 
@@ -190,3 +192,37 @@ def test_the_summary_weighs_by_the_threshold_that_was_set_and_so_do_the_tables(r
         assert [round(100 * share, 1) for share in table] == shares[threshold]
     assert len(asked_of(folder)) == sum(asked_of(folder).values())
     assert sum(shares["0.1"]) > sum(shares["1.0"])
+
+
+@pytest.fixture
+def asked_metric(monkeypatch):
+    """Installs a metric of a plugin, which is asked for."""
+
+    def install(metric):
+        ours, part = plugins().find, Part("metric", metric.name, metric, "someones", "1.0")
+        monkeypatch.setattr(
+            Plugins, "find", lambda self, kind, name, **how: part if name == metric.name else ours(kind, name, **how)
+        )
+        monkeypatch.setenv("SAFESCALE_METRICS", metric.name)
+
+    return install
+
+
+def test_a_metric_of_a_plugin_stands_in_the_summary(run, asked_metric):
+    asked_metric(Metric("mine_too", "always 1/4", lambda *_: 0.25, higher_is_better=True))
+    said, code = run()
+    assert code == 0, said
+    assert said.count("mine too 25.0%") == 2
+
+
+def test_a_metric_of_a_plugin_that_cannot_be_computed_is_said_with_the_reason(run, asked_metric, monkeypatch):
+    def fails_at_the_end(item, answers, params):
+        if len(answers.samples) > 1 and answers.samples[0] != answers.samples[1]:  # as no trial before the run has them
+            raise RuntimeError("two samples differ")
+        return 1.0
+
+    asked_metric(Metric("mine", "", fails_at_the_end, higher_is_better=True))
+    said, code = run()
+    assert code == 0, said
+    assert "metric mine could not be computed: " in said
+    assert "two samples differ" in said
