@@ -136,7 +136,7 @@ def _read(file: Path) -> tuple[float, list[ResultRow]]:
 def _converted(value: Any, kind: type[_T], where: str = "") -> _T:
     try:
         return msgspec.convert(value, kind)
-    except (msgspec.ValidationError, OverflowError) as error:
+    except (msgspec.ValidationError, OverflowError, UnicodeEncodeError) as error:  # the last: half of a surrogate pair
         raise msgspec.ValidationError(f"{where}{': ' if where else ''}{error}") from None
 
 
