@@ -14,6 +14,7 @@ from lm_eval_safescale.errors import writing
 from lm_eval_safescale.families.rows import Columns, Row
 from lm_eval_safescale.files import replaced
 
+BEGIN_FORMULAS = ("=", "+", "-", "@", "\t", "\r", "\n", "\uff1d", "\uff0b", "\uff0d", "\uff20")
 FOLDER, ABOUT = "tables", "about.json"
 
 
@@ -66,7 +67,7 @@ def as_json(table: list[Row] | Columns) -> str:
 
 
 def as_csv(table: list[Row] | Columns, columns: Sequence[str]) -> str:
-    """The same with a line of column names, without rows too; None is an empty cell."""
+    """The same with a line of column names, without rows too; None is an empty cell, and no text is a formula to a spreadsheet."""
     if isinstance(table, Mapping):
         names, values = list(table), list(table.values())
     elif table:
@@ -90,8 +91,13 @@ def _cells(column: Sequence[Any]) -> list[str]:
 def _cell(value: Any) -> str:
     text = io.StringIO()
     # an empty text alone in its row would be quoted; and a writer quotes no line feed or carriage return but those that end its lines
-    csv.writer(text, lineterminator="\r\n").writerow(["" if value is None else value, ""])
+    csv.writer(text, lineterminator="\r\n").writerow(["" if value is None else _inert(value), ""])
     return text.getvalue().removesuffix(",\r\n")
+
+
+def _inert(value: Any) -> Any:
+    """A text that a spreadsheet would compute as a formula (OWASP, CSV injection), behind an apostrophe; numbers are none."""
+    return f"'{value}" if isinstance(value, str) and value.startswith(BEGIN_FORMULAS) else value
 
 
 def _replace(path: Path, text: str | None) -> None:
