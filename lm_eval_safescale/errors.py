@@ -6,7 +6,7 @@ import errno
 import os
 import re
 from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from pathlib import Path
 
 
@@ -23,8 +23,15 @@ _FULL_IN_TEXT = re.compile("|".join([*(rf"{re.escape(os.strerror(number))}|os er
 
 
 def reason_of(error: BaseException) -> str:
-    """The first line of an error of somebody else's library, or its type where it says nothing."""
-    return next(iter(str(error).strip().splitlines()), type(error).__name__)
+    """The first line of an error of somebody else's library, or its type where it says nothing, or cannot."""
+    said = ""
+    with suppress(Exception):
+        said = str(error)
+    return next(iter(said.strip().splitlines()), type(error).__name__)
+
+
+FAILURES = (Exception, SystemExit)
+"""What code of somebody else's may raise, where it is used: an exit would end the run without a word."""
 
 
 def unwritten(path: Path, error: BaseException, *, goes_on: bool = False) -> SafescaleError:

@@ -9,9 +9,10 @@ import functools
 import importlib
 import importlib.metadata
 import inspect
+import os
 import re
 from collections.abc import Callable, Iterable, Iterator, Mapping
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from typing import Any
 
 import pluggy
@@ -21,12 +22,15 @@ from lm_eval_safescale.contexts import Condition, ContextBuilder
 from lm_eval_safescale.datasets import Source
 from lm_eval_safescale.errors import SafescaleError, reason_of
 from lm_eval_safescale.hookspecs import GROUP
+from lm_eval_safescale.isolation import NotAnExceptionError, isolated
 from lm_eval_safescale.metrics import Metric
 from lm_eval_safescale.reading import AnswerReader
 from lm_eval_safescale.retrieval import Retriever
 from lm_eval_safescale.sections import ReportSection
 
 OURS = "lm-eval-safescale"
+VARIABLE, OFF = "SAFESCALE_PLUGINS", "off"
+"""The variable that says which installed packages are loaded."""
 BUILT_IN = ("lm_eval_safescale.builtins", "lm_eval_safescale.report.sections")
 
 
@@ -90,9 +94,13 @@ class Plugin:
     load: Callable[[], object]
     parts: list[Part] = field(default_factory=list)
     error: str | None = None
+    left_out: bool = False
+    """By the user's wish: it is not loaded."""
 
     def fail(self, error: BaseException) -> None:
         """It counts for nothing from here on."""
+        if isinstance(error, NotAnExceptionError) and error.__cause__ is not None:
+            error = error.__cause__
         self.parts, self.error = [], f"{type(error).__name__}: {reason_of(error)}"
 
 
@@ -103,7 +111,7 @@ class Plugins:
         self.found = list(found)
         manager = pluggy.PluginManager(GROUP)
         manager.add_hookspecs(hookspecs)
-        for plugin in self.found:
+        for plugin in (each for each in self.found if not each.left_out):
             _load(manager, plugin, [part for other in self.found if other.package == plugin.package for part in other.parts])
 
     def all(self, kind: str) -> list[Part]:
@@ -136,25 +144,53 @@ class Plugins:
         if wanted:
             full = " or ".join(part.full_name for part in wanted)
             raise SafescaleError(f"{kind} {name!r}: {len(wanted)} packages have one of this name; say which: {full}")
-        failed = "".join(
-            f"\n  {each.package} {each.version}, which failed to load: {each.error}" for each in self.found if each.error
-        )
-        hint = f"; or it belongs to a plugin that is not working (safescale plugins):{failed}" if failed else ""
+        absent = "".join(f"\n  {each.package} {each.version}, which {why}" for each in self.found if (why := _why_absent(each)))
+        hint = f"; or it belongs to a plugin that is not working (safescale plugins):{absent}" if absent else ""
         raise SafescaleError(f"there is no {kind} {name!r}; known: {', '.join(self.names(kind))}{hint}")
 
 
 @functools.cache
 def plugins() -> Plugins:
-    """The plugins of this installation, loaded once."""
-    return Plugins([*_built_in(), *installed()])
+    """The plugins of this installation, loaded once; SafescaleError if the variable asks for one that is not installed."""
+    return Plugins([*_built_in(), *chosen(installed(), os.environ.get(VARIABLE, ""))])
+
+
+def chosen(found: Iterable[Plugin], wanted: str) -> list[Plugin]:
+    """The plugins, those left out that are not wanted.
+
+    Parameters
+    ----------
+    wanted
+        `off` for none, names of packages with commas between, or "" for all.
+
+    Raises
+    ------
+    SafescaleError
+        If one is named that is not installed.
+    """
+    found = list(found)
+    names = {_normal(name.strip()) for name in wanted.split(",") if name.strip()}
+    if not names:
+        return found
+    if unknown := sorted(names - {plugin.package for plugin in found} - {OFF}) or (names > {OFF} and [OFF]):
+        known = ", ".join(sorted({plugin.package for plugin in found})) or "none"
+        raise SafescaleError(
+            f"{VARIABLE} = {wanted!r}: no plugin {', '.join(unknown)} is installed; expected {OFF}, or names of packages with commas "
+            f"between (installed: {known})"
+        )
+    return [replace(plugin, left_out=plugin.package not in names) for plugin in found]
 
 
 def installed() -> Iterator[Plugin]:
     """What installed packages name as entry points of our group, by package and name."""
     points = importlib.metadata.entry_points(group=GROUP)
     for point in sorted(points, key=lambda point: (_package(point), point.name)):
-        version = point.dist.version if point.dist else "?"
+        version = (point.dist and point.dist.version) or "?"
         yield Plugin(_package(point), version, point.value, point.load)
+
+
+def _why_absent(plugin: Plugin) -> str:
+    return f"{VARIABLE} leaves out" if plugin.left_out else f"failed to load: {plugin.error}" if plugin.error else ""
 
 
 def _built_in() -> Iterator[Plugin]:
@@ -163,7 +199,7 @@ def _built_in() -> Iterator[Plugin]:
 
 
 def _package(point: importlib.metadata.EntryPoint) -> str:
-    return _normal(point.dist.name) if point.dist else "?"
+    return _normal((point.dist and point.dist.name) or "?")  # a damaged installation has no name
 
 
 def _normal(package: str) -> str:
@@ -179,13 +215,14 @@ def _load(manager: pluggy.PluginManager, plugin: Plugin, taken: Iterable[Part]) 
     """Import it and take what it registers: all of it, or nothing and the error. `taken` are parts of the same package."""
     module: object = None
     try:
-        module = plugin.load()
-        manager.register(module, f"{plugin.package}:{plugin.module}")
-        manager.check_pending()
-        others = [other for other in manager.get_plugins() if other is not module]
-        for kind in KINDS.values():
-            manager.subset_hook_caller(kind.hook, others)(register=functools.partial(_register, plugin, taken, kind))
-    except (Exception, SystemExit) as error:  # a plugin's failure, whatever it is, is its own
+        with isolated(f"plugin {plugin.package} {plugin.version}", f"; {VARIABLE}={OFF} starts without plugins"):
+            module = plugin.load()
+            manager.register(module, f"{plugin.package}:{plugin.module}")
+            manager.check_pending()
+            others = [other for other in manager.get_plugins() if other is not module]
+            for kind in KINDS.values():
+                manager.subset_hook_caller(kind.hook, others)(register=functools.partial(_register, plugin, taken, kind))
+    except Exception as error:  # a plugin's failure, whatever it is, is its own
         plugin.fail(error)
         if module is not None and manager.is_registered(module):
             manager.unregister(module)

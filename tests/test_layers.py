@@ -30,7 +30,7 @@ FLOORS = (
     {"records"},
     {"jsonlog", "inputs"},
     {"checksums"},
-    {"errors", "words", "files", "secrets", "json_text", "yaml_text"},
+    {"errors", "words", "files", "secrets", "json_text", "yaml_text", "isolation"},
 )
 HEIGHT = {part: len(FLOORS) - number for number, floor in enumerate(FLOORS) for part in floor}
 MODULES = sorted(path for path in PACKAGE.rglob("*.py") if path != PACKAGE / "__init__.py")

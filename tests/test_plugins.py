@@ -7,6 +7,7 @@ import inspect
 import json
 import os
 import re
+import signal
 import subprocess
 import sys
 from dataclasses import replace
@@ -24,7 +25,7 @@ from lm_eval_safescale.datasets import Dataset, Source, dataset_from_records
 from lm_eval_safescale.errors import SafescaleError
 from lm_eval_safescale.hookspecs import hookimpl
 from lm_eval_safescale.metrics import Metric, Params
-from lm_eval_safescale.plugins import KINDS, OURS, Plugin, Plugins, _built_in, bind_settings, plugins
+from lm_eval_safescale.plugins import KINDS, OURS, Plugin, Plugins, _built_in, bind_settings, chosen, plugins
 from lm_eval_safescale.reading import AnswerReader, read_answer
 from lm_eval_safescale.records import Answers, Item, Passage, Reading, Status
 from lm_eval_safescale.retrieval import Retriever, fill_up
@@ -350,6 +351,15 @@ BROKEN = {
         "ImportError: no module named engine",
     ),
     "it exits": (plugin("bad", load=raising(SystemExit(3))), "SystemExit: 3"),
+    "an interrupt of its own": (plugin("bad", load=raising(KeyboardInterrupt())), "KeyboardInterrupt"),
+    "a panic": (
+        plugin("bad", load=raising(type("PanicException", (BaseException,), {})("index out of bounds"))),
+        "PanicException: index",
+    ),
+    "an error that cannot be said": (
+        plugin("bad", load=raising(type("Mute", (Exception,), {"__str__": lambda self: 1 / 0})())),
+        "Mute: Mute",
+    ),
     "not a subclass": (plugin("bad", RETRIEVERS, object()), "expected a subclass of Retriever"),
     "a part of another kind": (plugin("bad", "safescale_register_metrics", Stub), "expected a Metric"),
     "an unknown hook": (plugin("bad", "safescale_register_retreivers", Stub), "safescale_register_retreivers"),
@@ -497,10 +507,23 @@ def safescale_register_metrics(register):
 """
 
 
+LOUD_MODULE = """
+import os, subprocess
+print("loud")
+os.write(1, b"louder\\n")
+subprocess.run(["echo", "loudest"])
+"""
+
+
 @pytest.fixture
 def safescale(tmp_path):
-    """The command, where two distributions are installed: Good.Package, and one whose import fails."""
-    modules = {"Good.Package": ("good_module", GOOD_MODULE), "bad-package": ("bad_module", "import no_such_engine\n")}
+    """The command, where distributions are installed: Good.Package, one whose import fails, one that exits, one that prints."""
+    modules = {
+        "Good.Package": ("good_module", GOOD_MODULE),
+        "bad-package": ("bad_module", "import no_such_engine\n"),
+        "exiting": ("exiting_module", "import sys\nsys.exit(7)\n"),
+        "loud": ("loud_module", LOUD_MODULE),
+    }
     for package, (module, code) in modules.items():
         (tmp_path / f"{module}.py").write_text(code, encoding="utf-8")
         info = tmp_path / f"{package.replace('-', '_')}-2.5.dist-info"
@@ -508,10 +531,15 @@ def safescale(tmp_path):
         (info / "METADATA").write_text(f"Metadata-Version: 2.1\nName: {package}\nVersion: 2.5\n", encoding="utf-8")
         (info / "entry_points.txt").write_text(f"[{hookspecs.GROUP}]\nany = {module}\n", encoding="utf-8")
 
-    def run(*arguments: str) -> subprocess.CompletedProcess[str]:
+    def run(*arguments: str, plugins: str = "") -> subprocess.CompletedProcess[str]:
         return subprocess.run(
             [sys.executable, "-m", "lm_eval_safescale", *arguments],
-            env={**os.environ, "PYTHONPATH": str(tmp_path), "SAFESCALE_INDEX_DIR": str(tmp_path / "index")},
+            env={
+                **os.environ,
+                "PYTHONPATH": os.pathsep.join([str(tmp_path), *sys.path]),
+                "SAFESCALE_INDEX_DIR": str(tmp_path / "index"),
+                "SAFESCALE_PLUGINS": plugins,
+            },
             capture_output=True,
             text=True,
             check=False,
@@ -538,3 +566,94 @@ def test_a_broken_plugin_stops_only_who_asks_for_what_is_not_there(safescale, tm
     assert "there is no retriever 'engine'; known: bm25, dense, hybrid" in refused.stderr
     assert "bad-package 2.5, which failed to load: ModuleNotFoundError" in refused.stderr
     assert "Traceback" not in refused.stderr
+
+
+def test_what_a_plugin_prints_or_how_it_ends_is_in_no_output_of_ours(safescale):
+    listed, without = safescale("plugins"), safescale("plugins", plugins="Good-Package")
+    assert "loud\n" not in listed.stdout
+    for said in ("loud\n", "louder\n", "loudest\n"):
+        assert said in listed.stderr
+        assert said not in without.stderr
+    assert re.search(r"^exiting 2\.5 \(exiting_module\)\n  FAILED: SystemExit: 7$", listed.stdout, re.MULTILINE)
+    assert listed.returncode == 0
+
+
+def test_the_command_starts_without_plugins_or_with_some(safescale):
+    off, some = safescale("plugins", plugins="OFF"), safescale("plugins", plugins="good_package, loud")
+    for package in ("good-package", "bad-package", "exiting", "loud"):
+        assert re.search(rf"^{package} 2\.5 .*\n  left out by SAFESCALE_PLUGINS$", off.stdout, re.MULTILINE)
+        named = re.search(rf"^{package} 2\.5 .*\n  left out", some.stdout, re.MULTILINE) is None
+        assert named == (package in ("good-package", "loud"))
+    assert off.stderr == ""
+    assert "  metric          mine" in some.stdout
+    assert "  metric          mine" not in off.stdout
+    assert "retriever       bm25" in off.stdout
+    refused = safescale("plugins", plugins="god-package,loud")
+    assert refused.returncode == 1
+    assert (
+        "SAFESCALE_PLUGINS = 'god-package,loud': no plugin god-package is installed; expected off, or names" in refused.stderr
+    )
+    assert "good-package" in refused.stderr
+
+
+def test_a_part_of_a_plugin_that_is_left_out_is_named_with_the_variable():
+    known = Plugins([replace(plugin("a", RETRIEVERS, named("one")), left_out=True), plugin("b", RETRIEVERS, named("two"))])
+    assert known.names("retriever") == ["two"]
+    with pytest.raises(SafescaleError, match=r"a 1\.0, which SAFESCALE_PLUGINS leaves out"):
+        known.find("retriever", "one")
+
+
+@pytest.mark.parametrize(
+    ("wanted", "loaded"), [("", "ab"), (" ", "ab"), ("off", ""), ("Off", ""), ("a", "a"), ("A ,b", "ab"), (",b,", "b")]
+)
+def test_the_variable_says_which_are_loaded(wanted, loaded):
+    found = chosen([plugin("a"), plugin("b")], wanted)
+    assert "".join(each.package for each in found if not each.left_out) == loaded
+    assert [each.package for each in found] == ["a", "b"]
+
+
+@pytest.mark.parametrize("wanted", ["c", "a,c", "off,a"])
+def test_a_name_that_is_not_installed_is_refused(wanted):
+    with pytest.raises(SafescaleError, match=r"SAFESCALE_PLUGINS = .*is installed; expected off, or names .*installed: a, b"):
+        chosen([plugin("a"), plugin("b")], wanted)
+
+
+def test_an_interrupt_while_a_plugin_is_loaded_ends_the_command():
+    with pytest.raises(KeyboardInterrupt):
+        Plugins([plugin("a", load=lambda: os.kill(os.getpid(), signal.SIGINT))])
+
+
+@pytest.mark.parametrize("kind", ["answer reader", "report section", "data set"])
+def test_a_part_that_exits_when_it_is_used_is_an_error_that_names_it(kind, install, tmp_path):
+    def leave(*_, **__):
+        raise SystemExit(0)
+
+    if kind == "data set":
+        install(plugin("a", "safescale_register_datasets", Source("mine", "one", lambda: leave())))
+        with pytest.raises(SafescaleError, match=r"data set mine \(a 1\.0\) cannot be loaded: SystemExit"):
+            assembly.load_dataset(Settings(dataset="mine"))
+    elif kind == "answer reader":
+        install(plugin("a", "safescale_register_answer_readers", AnswerReader("mine", "one", leave)))
+        with pytest.raises(SafescaleError, match=r"answer reader mine \(a 1\.0\) failed .*SystemExit"):
+            assembly.find_reader(Settings(reader="mine"))
+    else:
+        from lm_eval_safescale.cli.table import _sections
+
+        install(plugin("a", "safescale_register_report_sections", ReportSection("mine", "one", leave)))
+        assert list(_sections([])) == []
+
+
+def test_a_damaged_installation_costs_only_itself(tmp_path, monkeypatch):
+    for name, lines in {
+        "whole-1.0.dist-info": "any = good_module",
+        "damaged-1.0.dist-info": "any = = =",
+        "empty-1.0.dist-info": "x = ",
+    }.items():
+        (tmp_path / name).mkdir()
+        (tmp_path / name / "entry_points.txt").write_text(f"[{hookspecs.GROUP}]\n{lines}\n", encoding="utf-8")
+    (tmp_path / "whole-1.0.dist-info" / "METADATA").write_text("Metadata-Version: 2.1\nName: whole\nVersion: 1.0\n")
+    (tmp_path / "good_module.py").write_text(GOOD_MODULE, encoding="utf-8")
+    monkeypatch.syspath_prepend(tmp_path)
+    known = Plugins(lm_eval_safescale.plugins.installed())
+    assert [each.error for each in known.found if each.package == "whole"] == [None]
+    assert len([each for each in known.found if each.package == "?" and each.error]) == 2

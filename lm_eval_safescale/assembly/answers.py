@@ -6,7 +6,7 @@ import functools
 from collections.abc import Mapping
 
 from lm_eval_safescale.assembly.parts import find
-from lm_eval_safescale.errors import SafescaleError, reason_of
+from lm_eval_safescale.errors import FAILURES, SafescaleError, reason_of
 from lm_eval_safescale.plugins import Part
 from lm_eval_safescale.reading import READER_VERSION, AnswerReader
 from lm_eval_safescale.settings import Settings
@@ -29,7 +29,7 @@ def _read_letter(part: Part, text: str, options: Mapping[str, str]) -> str | Non
     who = f"answer reader {part.name} ({part.provided_by})"
     try:
         letter = part.thing.read(text, options)
-    except Exception as error:
+    except FAILURES as error:
         raise SafescaleError(
             f"{who} failed for the output {text[:80]!r}: {type(error).__name__}: {reason_of(error)}"
         ) from error

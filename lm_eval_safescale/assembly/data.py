@@ -10,7 +10,7 @@ from typing import Any
 from lm_eval_safescale.assembly.parts import find
 from lm_eval_safescale.datasets import Dataset, load_file, recheck
 from lm_eval_safescale.datasets.files import FORMATS
-from lm_eval_safescale.errors import SafescaleError, reason_of
+from lm_eval_safescale.errors import FAILURES, SafescaleError, reason_of
 from lm_eval_safescale.plugins import Part, bind_settings, parameters_of, plugins
 from lm_eval_safescale.records import Item
 from lm_eval_safescale.secrets import without_secrets
@@ -86,7 +86,7 @@ def load_part(
         dataset = load(**bound, **{name: value for name, value in ours.items() if name in takes})
     except SafescaleError:
         raise
-    except Exception as error:
+    except FAILURES as error:
         raise SafescaleError(f"{who} cannot be loaded: {type(error).__name__}: {reason_of(error)}") from error
     if not isinstance(dataset, Dataset):
         raise SafescaleError(f"{who}: expected a Dataset, found {type(dataset).__name__}")

@@ -12,7 +12,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from lm_eval_safescale.errors import SafescaleError, reason_of
+from lm_eval_safescale.errors import FAILURES, SafescaleError, reason_of
 from lm_eval_safescale.families import RADSAFE, Family, ItemTable
 from lm_eval_safescale.metrics import Metric, Params
 from lm_eval_safescale.plugins import OURS, Part, plugins
@@ -50,7 +50,7 @@ class AskedMetric:
             return float("nan")
         try:
             value = metric.item_value(item, answers, self.params)
-        except Exception as error:
+        except FAILURES as error:
             raise SafescaleError(
                 f"{self.who} failed for item {item.question_id}: {type(error).__name__}: {reason_of(error)}"
             ) from error
@@ -79,7 +79,7 @@ class AskedMetric:
         columns = [np.array([[row[place]] for row in rows], dtype=np.float64) for place in range(len(self.metric.sources))]
         try:
             return float(self.metric.value(columns)[0])
-        except Exception as error:
+        except FAILURES as error:
             raise SafescaleError(f"{self.who} failed: {type(error).__name__}: {reason_of(error)}") from error
 
     @property

@@ -15,7 +15,7 @@ from lm_eval_safescale.contexts import (
     Desk,
 )
 from lm_eval_safescale.datasets import DEMO, Dataset, data_folder
-from lm_eval_safescale.errors import SafescaleError, reason_of
+from lm_eval_safescale.errors import FAILURES, SafescaleError, reason_of
 from lm_eval_safescale.plugins import Part, bind_settings, plugins
 from lm_eval_safescale.records import Passage
 from lm_eval_safescale.retrieval import (
@@ -87,7 +87,7 @@ def make_index(
         needs = {name: dict(its_args) for name, its_args in retriever.needs().items()}
     except SafescaleError:
         raise
-    except Exception as error:
+    except FAILURES as error:
         raise SafescaleError(f"{who} cannot be used: {reason_of(error)}") from error
     parts = {}
     for name, its_args in needs.items():

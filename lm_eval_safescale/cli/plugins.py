@@ -18,7 +18,7 @@ def list_(context: typer.Context) -> None:
     """Every plugin: distribution, version, what it registers, or the error it failed with. Exit status 0 even if one is broken."""
     if context.invoked_subcommand is not None:
         return
-    from lm_eval_safescale.plugins import KINDS, plugins
+    from lm_eval_safescale.plugins import KINDS, VARIABLE, plugins
 
     known = plugins()
     shown = {kind: set(known.names(kind)) for kind in KINDS}
@@ -31,7 +31,9 @@ def list_(context: typer.Context) -> None:
             if part.kind != "metric" or not part.is_ours or part.thing.in_table:
                 line = f"  {part.kind:<16}{name:<28}{getattr(part.thing, 'description', '')}"
                 say(line.rstrip())
-        if not plugin.parts and not plugin.error:
+        if plugin.left_out:
+            say(f"  left out by {VARIABLE}")
+        elif not plugin.parts and not plugin.error:
             say("  registers nothing")
 
 

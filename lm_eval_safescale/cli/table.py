@@ -16,7 +16,7 @@ from rich.text import Text
 
 from lm_eval_safescale.cli.screen import complain
 from lm_eval_safescale.datasets import printable
-from lm_eval_safescale.errors import writing
+from lm_eval_safescale.errors import FAILURES, reason_of, writing
 from lm_eval_safescale.report import read_results
 from lm_eval_safescale.sections import ResultRow, Section, marks_on, notes_on
 from lm_eval_safescale.words import counted
@@ -124,9 +124,9 @@ def _sections(rows: list[ResultRow]) -> Iterator[Section]:
             section = part.thing.make(rows)
             if section is not None:
                 yield _as_text(section)
-        except Exception as error:
+        except FAILURES as error:
             who = f"report section {part.name} ({part.provided_by})"
-            complain(f"{who} failed: {error!r}")
+            complain(f"{who} failed: {type(error).__name__}: {reason_of(error)}")
 
 
 def _as_text(section: Section) -> Section:

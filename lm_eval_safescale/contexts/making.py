@@ -11,7 +11,7 @@ from typing import Any
 from lm_eval_safescale.contexts.builders import ContextBuilder, Draft, Workbench, join
 from lm_eval_safescale.contexts.imitation import find_imitations
 from lm_eval_safescale.contexts.leaks import LEAK, find_leaks
-from lm_eval_safescale.errors import SafescaleError, reason_of
+from lm_eval_safescale.errors import FAILURES, SafescaleError, reason_of
 from lm_eval_safescale.records import Context, Flag, Item, Passage
 from lm_eval_safescale.retrieval import Settling, coverage, recall, reciprocal_rank
 
@@ -56,7 +56,7 @@ def make_contexts(
         drafts = list(builder.build(items, tools, **settings))
     except SafescaleError:
         raise
-    except (Exception, SystemExit) as error:  # whatever ends it must not end the run without a word
+    except FAILURES as error:
         raise SafescaleError(f"{who} failed: {type(error).__name__}: {reason_of(error)}") from error
     if len(drafts) != len(items):
         raise SafescaleError(f"{who} gave {len(drafts)} contexts for {len(items)} items; expected one for each, in order")

@@ -16,7 +16,8 @@ from lm_eval_safescale.sections import ResultRow
 
 NOT_SCORED = "not scored"
 MARK = "safescale"
-ROUNDING = 1e-9
+LARGEST = 1e9
+"""Beyond it a value is none that any metric gives."""
 Count = Annotated[int, msgspec.Meta(ge=0, le=10**12)]
 _T = TypeVar("_T")
 
@@ -179,14 +180,14 @@ def _values(result: Mapping[str, Any], task: str) -> dict[str, tuple[float, floa
             continue
         stderr: Any = result.get(f"{name}_stderr,{kind}")
         is_scored = value != NOT_SCORED and not (isinstance(value, float) and not isfinite(value))  # NaN is a mean over nothing
-        if is_scored and not _is_fraction(value):
-            raise msgspec.ValidationError(f"{task}: {key} is {_shown(value)}; expected a number from 0 to 1, or {NOT_SCORED!r}")
-        values[name] = (float(value), float(stderr) if _is_fraction(stderr) else None) if is_scored else None
+        if is_scored and not _is_number(value):
+            raise msgspec.ValidationError(f"{task}: {key} is {_shown(value)}; expected a number, or {NOT_SCORED!r}")
+        values[name] = (float(value), float(stderr) if _is_number(stderr) else None) if is_scored else None
     return values
 
 
-def _is_fraction(value: Any) -> bool:
-    return isinstance(value, int | float) and not isinstance(value, bool) and 0 <= value <= 1 + ROUNDING
+def _is_number(value: Any) -> bool:
+    return isinstance(value, int | float) and not isinstance(value, bool) and -LARGEST <= value <= LARGEST
 
 
 def _shown(value: Any) -> str:

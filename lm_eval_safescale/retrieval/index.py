@@ -10,7 +10,7 @@ from itertools import pairwise
 from numbers import Integral, Real
 from typing import Any
 
-from lm_eval_safescale.errors import SafescaleError, reason_of
+from lm_eval_safescale.errors import FAILURES, SafescaleError, reason_of
 from lm_eval_safescale.records import Passage
 from lm_eval_safescale.retrieval.passages import Passages
 from lm_eval_safescale.retrieval.retriever import Hit, Retriever, unknown_numbers
@@ -18,8 +18,6 @@ from lm_eval_safescale.retrieval.store import Store
 from lm_eval_safescale.secrets import without_secrets
 
 BATCH = 1024
-FAILURES = (Exception, SystemExit)
-"""What a retriever's code may raise: one that ends the process would end the run without a word."""
 
 
 @dataclass(frozen=True)

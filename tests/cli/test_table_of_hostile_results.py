@@ -127,7 +127,7 @@ def test_every_place_is_changed_to_every_kind_of_value(tmp_path):
                 path = written(tmp_path, changed(place, value, how))
                 with suppress(SafescaleError):
                     rows = read_results([path])
-                    assert all(0 <= mean <= 1 + 1e-9 for row in rows for mean, _ in filter(None, row.values.values()))
+                    assert all(abs(mean) <= 1e9 for row in rows for mean, _ in filter(None, row.values.values()))
 
 
 @given(
@@ -161,8 +161,8 @@ def test_what_is_no_json_is_refused_with_the_file(content, tmp_path):
 @pytest.mark.parametrize(
     ("place", "value", "said"),
     [
-        (("results", "radsafe_rag", "accuracy,letter"), "0.5", "radsafe_rag: accuracy,letter is '0.5'; expected a number from 0 to 1"),
-        (("results", "radsafe_rag", "accuracy,letter"), 50, "accuracy,letter is 50; expected a number from 0 to 1, or 'not scored'"),
+        (("results", "radsafe_rag", "accuracy,letter"), "0.5", "radsafe_rag: accuracy,letter is '0.5'; expected a number, or 'not scored'"),
+        (("results", "radsafe_rag", "accuracy,letter"), 10**10, "accuracy,letter is 10000000000; expected a number, or"),
         (("results", "radsafe_rag", "accuracy,letter"), None, "accuracy,letter is None; expected"),
         (("results", "radsafe_rag", "sample_len"), "60", "radsafe_rag, sample_len: Expected `int`, got `str`"),
         (("results", "radsafe_rag"), [], "radsafe_rag, results: Expected `object`, got `array`"),
