@@ -8,6 +8,7 @@ from dataclasses import dataclass, replace
 from itertools import groupby
 from typing import Any
 
+from lm_eval_safescale.datasets import Dataset
 from lm_eval_safescale.errors import SafescaleError
 from lm_eval_safescale.harness import backends
 from lm_eval_safescale.harness.task import SafetyTask, TaskSetupError
@@ -84,6 +85,8 @@ class Asked:
         The registered condition.
     metadata
         The model's arguments, and over them settings; as the harness gives them to a task.
+    data
+        The data set of these settings, where it is loaded already: all conditions of a run share it.
 
     Raises
     ------
@@ -91,17 +94,18 @@ class Asked:
         What is wrong with settings, data or contexts.
     """
 
-    def __init__(self, condition: Part, metadata: Mapping[str, Any]) -> None:
+    def __init__(self, condition: Part, metadata: Mapping[str, Any], data: Dataset | None = None) -> None:
         self.name = condition.name
         config = {"task": f"radsafe_{condition.name}", "condition": condition.full_name, "metadata": dict(metadata)}
         try:
-            self.task = SafetyTask(config=config)
+            self.task = SafetyTask(config=config, data=data)
         except TaskSetupError as error:
             raise SafescaleError(str(error).removeprefix("error: ")) from None
-        self._requests: dict[str, tuple[Any, Mapping[str, Any], Mapping[str, Any] | None]] = {}
+        self.items: tuple[str, ...] = ()
+        """Ids of the items that can be asked, in the data's order; after `prepare`."""
 
     def prepare(self, backend: Any, *, chat_template: bool, limit: int | None = None) -> None:
-        """Renders the prompts of the first `limit` items for this model.
+        """Makes ready to ask the first `limit` items of this model; their prompts are made when they are asked for.
 
         Raises
         ------
@@ -111,27 +115,13 @@ class Asked:
         self.task.backend = backend
         self.task.refuses_long_prompts = False
         try:
-            self.task.build_all_requests(
+            self.items = self.task.prepare(
                 limit=limit,
                 apply_chat_template=chat_template,
                 chat_template=backend.apply_chat_template if chat_template else None,
-                tokenizer_name=getattr(backend, "tokenizer_name", "") if chat_template else "",
             )
         except TaskSetupError as error:
             raise SafescaleError(str(error).removeprefix("error: ")) from None
-        self._requests = {}
-        for instance in self.task.instances:
-            name, (prompt, generation) = instance.doc["question_id"], instance.args
-            if instance.idx == 0:
-                self._requests[name] = (prompt, generation, None)
-            elif self._requests[name][2] is None:
-                sampling = {key: value for key, value in generation.items() if key != "seed"}
-                self._requests[name] = (*self._requests[name][:2], sampling)
-
-    @property
-    def items(self) -> tuple[str, ...]:
-        """Ids of the items that can be asked, in the data's order."""
-        return tuple(self._requests)
 
     @property
     def impossible(self) -> dict[str, str]:
@@ -145,11 +135,13 @@ class Asked:
 
     def requests(self, question_id: str, *, at_once: int | None) -> Iterator[Request]:
         """The requests of one item: the greedy one, then its samples, `at_once` draws of a request (None: all of them)."""
-        prompt, greedy, sampling = self._requests[question_id]
+        first_one, *sampled = self.task.instances_of(question_id)
+        prompt, greedy = first_one.args
         yield Request(self.name, question_id, prompt, greedy, (0,), None)
         draws = self.task.settings.draws
-        if sampling is None or not draws:
+        if not sampled or not draws:
             return
+        sampling = {key: value for key, value in sampled[0].args[1].items() if key != "seed"}
         first = self._first_seed(question_id)
         size = at_once or draws
         for start in range(1, draws + 1, size):

@@ -63,13 +63,24 @@ class TaskSetupError(SystemExit, SafescaleError):
         super().__init__(f"error: {message}")
 
 
-class Documents(list[dict[str, Any]]):
-    """The docs of a task, in the form in which the harness asks for their columns."""
+class Documents(Sequence[dict[str, Any]]):
+    """The docs of a task, each made when it is asked for: those of a large data set would fill the memory."""
+
+    def __init__(self, items: Sequence[Item], document: Callable[[Item], dict[str, Any]]) -> None:
+        self._items, self._document = items, document
+
+    def __len__(self) -> int:
+        return len(self._items)
+
+    def __getitem__(self, place: Any) -> Any:
+        if isinstance(place, slice):
+            return Documents(self._items[place], self._document)
+        return self._document(self._items[place])
 
     @property
     def features(self) -> dict[str, None]:
         """Names of the columns."""
-        return dict.fromkeys(self[0]) if self else {}
+        return dict.fromkeys(self[0]) if self._items else {}
 
 
 def not_scored(_: object) -> str:
@@ -131,17 +142,19 @@ class SafetyTask(ConfigurableTask):  # type: ignore[misc]
         cache_dir: str | None = None,  # noqa: ARG002
         download_mode: Any = None,  # noqa: ARG002
         config: Mapping[str, Any] | None = None,
+        data: Dataset | None = None,
     ) -> None:
         try:
-            super().__init__(config=self._prepare(dict(config or {})))
+            super().__init__(config=self._prepare(dict(config or {}), data))
         except SafescaleError as error:
             raise TaskSetupError(str(error)) from None
         self._filters = [FilterEnsemble(FILTER_NAME, [functools.partial(ReadAnswers, self.read)])]
 
     # --- before the run -------------------------------------------------------------------------------------------------
 
-    def _prepare(self, config: dict[str, Any]) -> dict[str, Any]:
-        """The harness's configuration of this task, from its YAML, the settings and the data."""
+    def _prepare(self, config: dict[str, Any], data: Dataset | None) -> dict[str, Any]:
+        """The harness's configuration of this task, from its YAML, the settings and the data; `data`: of the same settings, if it is
+        there already."""
         config.pop("class", None)
         self._condition = plugins().find("condition", config.pop("condition"))
         self.condition: Condition = self._condition.thing
@@ -154,7 +167,9 @@ class SafetyTask(ConfigurableTask):  # type: ignore[misc]
                 f"prompt_file: {self.settings.prompt_file}: the user turn has no {{context}}, "
                 f"so the evidence of {config['task']} would not be shown"
             )
-        self.data: Dataset = assembly.load_dataset(self.settings, [self.condition.evidence] if self.condition.evidence else [])
+        evidence = [self.condition.evidence] if self.condition.evidence else []
+        is_there = data is not None and self.condition.can_show(data)
+        self.data: Dataset = data if data is not None and is_there else assembly.load_dataset(self.settings, evidence)
         for warning in self.data.warnings:
             warn_once(warning.describe(self.data.name))
         self._items = {item.question_id: item for item in self.data}
@@ -249,7 +264,7 @@ class SafetyTask(ConfigurableTask):  # type: ignore[misc]
 
     def download(self, *_: Any, **__: Any) -> None:
         """Lays out the docs; the data itself is loaded already."""
-        self.dataset = {"test": Documents(self._document(item) for item in self.data)}
+        self.dataset = {"test": Documents(self.data.items, self._document)}
 
     def doc_iterator(
         self, *, rank: int = 0, limit: int | None = None, world_size: int = 1, samples: list[int] | None = None
@@ -300,7 +315,7 @@ class SafetyTask(ConfigurableTask):  # type: ignore[misc]
 
     def doc_to_text(self, doc: Mapping[str, Any], doc_to_text: Any = None) -> str:  # noqa: ARG002
         """The user turn."""
-        return self.template.render(self._items[doc["question_id"]], self.context(doc["question_id"]))
+        return self._user_turn(doc["question_id"])
 
     def doc_to_target(self, doc: Mapping[str, Any], doc_to_target: Any = None) -> str:  # noqa: ARG002
         """The key."""
@@ -311,11 +326,65 @@ class SafetyTask(ConfigurableTask):  # type: ignore[misc]
     def build_all_requests(self, **kwargs: Any) -> None:
         """Builds the requests afresh, warns of a chat template left unused, and refuses prompts that would be cut."""
         try:
-            self._build_all_requests(**kwargs)
+            backend = self._settle(kwargs)
+            super().build_all_requests(**kwargs)
+            first = self._instances[0].doc_id if self._instances else None
+            self._check_payloads(backend, [each for each in self._instances if each.doc_id == first])
+            prompts = ((each.doc["question_id"], each.args[0]) for each in self._instances if each.idx == 0)
+            self._find_too_long(backend, prompts)
         except SafescaleError as error:
             raise TaskSetupError(str(error)) from None
+        self._instances: list[Instance] = [each for each in self._instances if each.doc["question_id"] not in self.too_long]
 
-    def _build_all_requests(self, **kwargs: Any) -> None:
+    def prepare(self, *, limit: int | None, **how: Any) -> tuple[str, ...]:
+        """All that `build_all_requests` does but for the requests, which `instances_of` makes: no prompt is kept.
+
+        Parameters
+        ----------
+        limit
+            Of the items, the first so many.
+        how
+            `apply_chat_template`, `chat_template`, as of `build_all_requests`.
+
+        Returns
+        -------
+        Ids of the items that can be asked.
+        """
+        try:
+            backend = self._settle({"limit": limit, **how})
+            self._how = how
+            failed = self._contexts.failed if self._contexts else {}
+            self._numbers = {item.question_id: number for number, item in enumerate(self.data.items[: limit or None])}
+            names = tuple(name for name in self._numbers if name not in failed)
+            self._check_payloads(backend, self.instances_of(names[0]))
+            self._find_too_long(backend, self._perhaps_too_long(names, backend))
+        except SafescaleError as error:
+            raise TaskSetupError(str(error)) from None
+        return tuple(name for name in names if name not in self.too_long)
+
+    def instances_of(self, question_id: str) -> list[Instance]:
+        """The requests of one item, with the prompt that `build_all_requests` would give it; after `prepare`."""
+        number = self._numbers[question_id]
+        doc = self.eval_docs[number]
+        prompt = self.fewshot_context(doc, num_fewshot=0, gen_prefix=self.doc_to_prefix(doc), **self._how)
+        return self.construct_requests(doc, prompt, metadata=(self.config.task, number, self.config.repeats), **self._how)
+
+    def _perhaps_too_long(self, names: Sequence[str], backend: Any | None) -> Iterator[tuple[str, Any]]:
+        """Items with their prompts, but for those whose user turn is so short that no template could make the prompt too long."""
+        window = self._window(backend)
+        if window is None:
+            return
+        first = self.instances_of(names[0])[0].args[0]
+        dress = len(str(first).encode()) - len(self._user_turn(names[0]).encode())
+        for name in names:
+            if len(self._user_turn(name).encode()) + 2 * max(dress, 0) + self.token_limit > window:
+                yield name, self.instances_of(name)[0].args[0]
+
+    def _user_turn(self, question_id: str) -> str:
+        return self.template.render(self._items[question_id], self.context(question_id))
+
+    def _settle(self, kwargs: dict[str, Any]) -> Any | None:
+        """What must be known before the first prompt is made; gives the harness's model object, if there is one."""
         self._refuse_overrides()
         if kwargs.get("cache_requests"):
             warn_once("--cache_requests is ignored: the harness's request cache does not know data set, prompt or draws")
@@ -337,9 +406,7 @@ class SafetyTask(ConfigurableTask):  # type: ignore[misc]
         self._warn_of_contexts()
         turns_are_one_text = self._description and not kwargs.get("apply_chat_template")
         self.config.description = self._description + ("\n\n" if turns_are_one_text else "")
-        super().build_all_requests(**kwargs)
-        self._check_payloads(backend)
-        self._find_too_long(backend)
+        return backend
 
     def _prepare_backend(self, backend: Any | None) -> None:
         for warning in payloads.prepare(backend, self.settings, sees_replies=self.backend is not None):
@@ -349,12 +416,10 @@ class SafetyTask(ConfigurableTask):  # type: ignore[misc]
             warn_once(note)
         self.config.task_alias = self._alias(self.config.task)
 
-    def _check_payloads(self, backend: Any | None) -> None:
-        """Looks at the requests of one question, which stand for all, before the first of them is sent."""
-        if backend is not None and self._instances:
-            first = self._instances[0].doc_id
-            asked = [each.args for each in self._instances if each.doc_id == first]
-            payloads.check(backend, asked, stop=STOP, send_seed=self._sends_seed)
+    def _check_payloads(self, backend: Any | None, of_one_item: Sequence[Instance]) -> None:
+        """Looks at the requests of one item, which stand for all, before the first of them is sent."""
+        if backend is not None and of_one_item:
+            payloads.check(backend, [each.args for each in of_one_item], stop=STOP, send_seed=self._sends_seed)
 
     def _leave_out(self, **chosen: Any) -> None:
         """Of the items that this run asks for, those for which nothing could be made to stand above the question, and why."""
@@ -433,21 +498,22 @@ class SafetyTask(ConfigurableTask):  # type: ignore[misc]
         if self.settings.reasoning == "auto" and self.settings.max_answer_tokens is None:
             self.token_limit = REASONING_TOKENS
 
-    def _find_too_long(self, backend: Any | None) -> None:
+    def _window(self, backend: Any | None) -> int | None:
+        return backends.window_of(backend) if backend is not None else backends.stated_window(self.config.metadata)
+
+    def _find_too_long(self, backend: Any | None, prompts: Iterable[tuple[str, Any]]) -> None:
         """The harness cuts a prompt that is too long from the left, and with it the evidence: refuse before it does."""
-        limit, metadata = self.token_limit, self.config.metadata
-        window = backends.window_of(backend) if backend is not None else backends.stated_window(metadata)
+        limit, metadata, window = self.token_limit, self.config.metadata, self._window(backend)
         count = backends.token_counter(backend, metadata) if window else None
         self.too_long = {}
         if window is None or count is None:
             return
         sizes = {}
-        for instance in self._instances:
-            prompt = instance.args[0]
-            if instance.idx == 0 and isinstance(prompt, str) and len(prompt.encode()) + limit > window:  # a token has >= 1 byte
+        for name, prompt in prompts:
+            if isinstance(prompt, str) and len(prompt.encode()) + limit > window:  # a token has >= 1 byte
                 tokens = count(prompt)
                 if tokens + limit > window:
-                    sizes[instance.doc["question_id"]] = tokens
+                    sizes[name] = tokens
         if not sizes:
             return
         if self.refuses_long_prompts:
@@ -462,7 +528,6 @@ class SafetyTask(ConfigurableTask):  # type: ignore[misc]
             name: f"the prompt has {tokens:,} tokens and the answer needs {limit:,} more: too long for the window of {window:,}"
             for name, tokens in sizes.items()
         }
-        self._instances: list[Instance] = [each for each in self._instances if each.doc["question_id"] not in self.too_long]
 
     def dump_config(self) -> dict[str, Any]:
         """The harness's record of this task, with the token limit that was in force."""

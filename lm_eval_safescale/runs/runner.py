@@ -172,7 +172,9 @@ def run(
     load_settings({name: value for name, value in (metadata or {}).items() if name != "seed"}, strict=True)
     args = without_secrets(model.args)
     given = {**model.args, **(metadata or {})}
-    asked = [Asked(part, given) for part in conditions_named(conditions)]
+    asked: list[Asked] = []
+    for part in conditions_named(conditions):
+        asked.append(Asked(part, given, asked[0].task.data if asked else None))
     data, settings = asked[0].task.data, asked[0].task.settings
     about = {**about_dataset(data), "settings": where_data_is(settings)}
     identity = identity_of(model.backend, args, settings, about, asked[0].task.template.fingerprint, backends.first_seed(given))
@@ -313,6 +315,7 @@ class _Asking:
                 batch = [
                     missing
                     for item in each.items[start : start + size]
+                    if len(self._known.get((each.name, item), ())) <= each.task.settings.draws  # else no prompt is needed
                     for request in each.requests(item, at_once=self.engine.draws_at_once)
                     for missing in self._missing(request)
                 ]
