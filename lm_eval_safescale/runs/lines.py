@@ -12,6 +12,7 @@ from collections.abc import Collection, Mapping
 from dataclasses import dataclass, field
 from math import inf, isfinite
 from pathlib import Path
+from sys import intern
 from typing import Annotated, Any
 
 import msgspec
@@ -195,8 +196,7 @@ def read_lines(folder: Path, *, texts: bool = True, known: Known | None = None) 
                 if first.of(line):
                     lines.append(line)
                     if not texts:
-                        for draw in line.draws:
-                            draw.text = ""
+                        _slim(line)
     finally:
         if was_on:
             gc.enable()
@@ -286,4 +286,16 @@ def header_of(identity: Mapping[str, Any], conditions: Mapping[str, Any], start:
 
 def without_texts(line: Line) -> Line:
     """A copy without raw outputs."""
-    return msgspec.structs.replace(line, draws=[msgspec.structs.replace(draw, text="") for draw in line.draws])
+    copy = msgspec.structs.replace(line, draws=[msgspec.structs.replace(draw) for draw in line.draws])
+    _slim(copy)
+    return copy
+
+
+def _slim(line: Line) -> None:
+    """Drop the raw outputs, and share the few texts that stand in every line: of a large study there are millions."""
+    line.condition, line.question_id = intern(line.condition), intern(line.question_id)
+    for draw in line.draws:
+        draw.text, draw.status = "", intern(draw.status)
+        draw.letter, draw.rule, draw.finish_reason = (
+            None if each is None else intern(each) for each in (draw.letter, draw.rule, draw.finish_reason)
+        )
