@@ -149,6 +149,20 @@ def test_a_server_gets_the_seed_from_the_request_alone():
 
     class TemplateAPI(StubLM):
         tokenized_requests = False
+        _seed = 1234
+
+        def create_message(self, messages, generate=False):
+            return messages[0]
+
+        def _create_payload(self, messages, generate=False, gen_kwargs=None, seed=1234, **kwargs):
+            limit = gen_kwargs["max_gen_toks"]
+            return {
+                "prompt": messages,
+                "temperature": gen_kwargs["temperature"],
+                "max_tokens": limit,
+                "stop": gen_kwargs["until"],
+                "seed": gen_kwargs.get("seed", seed),
+            }
 
     ready = asked(lm=TemplateAPI())
     assert all("seed" not in request.generation for request in everything(ready))
