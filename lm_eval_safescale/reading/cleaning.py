@@ -24,10 +24,18 @@ _TOOL_CALLS = re.compile(
     r"|\[(?:TOOL_CALLS?|TOOL_REQUEST)\].*?(?:\[/(?:TOOL_CALLS?|END_TOOL_REQUEST)\]|\n\n|\Z)"
     r"|<\|python_tag\|>.*?(?:<\|e(?:om|ot)_id\|>|\Z)"
     r"|```tool_(?:code|call|outputs?)\b.*?(?:```|\Z)"
+    r"|<(?P<quoted>context|quote|quotation|document|documents|example|examples|observation|tool_results?|function_results?)\b[^<>]{0,200}>"
+    r".*?(?:</(?P=quoted)\s*>|\Z)"
+    r"|<\|(?P<act>start_action|action_start)\|>.*?(?:<\|(?:end_action|action_end)\|>|\Z)"
+    r"|✿(?:function|args|result)✿.*?(?:✿return✿|\Z)"
+    r"|^(?:action input|tool (?:result|output)|search results?)[ \t]*:.*?(?:^(?=(?:thought|final answer|answer)\b)|\Z)"
+    r"|\bto=functions\.\w+.*\Z"
+    r"|\A\s*(?:functions\.\w{1,40}|search|lookup|query|retrieve|fetch)\(.*\)\s*\Z"
+    r"|\{\s*\"examples?\"\s*:\s*\{.*\Z"
     r"|\A\s*(?:```(?:json)?\s*)?\[?\s*\{\s*\"(?:type\"\s*:\s*\"function\"\s*,\s*\")?(?:name"
     r"|function|tool|action)\"\s*:.{0,200}?"
     r"\"(?:arguments|parameters|args|input|action_input)\"\s*:.*\Z",
-    _I | re.DOTALL,
+    _I | re.DOTALL | re.MULTILINE,
 )
 _END_OF_TURN = re.compile(
     r"<\|(?:im_end|eot_id|eom_id|endoftext|end_of_text|end|return|eos|end_of_turn|end_of_msg"
@@ -91,7 +99,7 @@ def clean(text: str) -> str:
     text = unicodedata.normalize("NFKC", html.unescape(text) if "&" in text else text)
     if not text.isascii():
         text = _INVISIBLE.sub("", text)
-    if any(sign in text for sign in "<[{`"):
+    if any(sign in text for sign in "<[{`:(✿"):
         text = _first_turn(_TOOL_CALLS.sub(" ", text))
     text = _SPACES.sub(" ", text) if "  " in text or "\t" in text else text
     signs = set(text)

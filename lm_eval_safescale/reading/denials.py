@@ -88,12 +88,29 @@ _WRONG_NEXT = re.compile(
     r"|(?:is (?:it|that|this)|right|really|(?:am i|are you) (?:sure|right|wrong))\b[^.!?\n]{0,30}\?)",
     _I,
 )
-_BUT = re.compile(r"[^.;!?\n]{0,80}?[,;–—-]?\s*\b(?:but|yet|although|though)\b([^.!?\n]{0,120})", _I)
-_HOWEVER = re.compile(
-    r"[\"')\]]{0,2}\s*[.!;]\s*(?:however|but|yet|still|that said|nevertheless|nonetheless"
-    r"|although|though)\b,?([^.!?\n]{0,150})",
+_BUT = re.compile(
+    r"[^.!?\n]{0,80}?[,;–—-]?\s*\b(?:but|yet|although|though|however|aber|jedoch|mais|cependant|pero|mas|però)\b([^.!?\n]{0,120})",
     _I,
 )
+_HOWEVER = re.compile(
+    r"[\"')\]]{0,2}\s*[.!;\n]\s*(?:(?:the|this|an?|his|her) \w+, )?(?:however|but|yet|still|that said|nevertheless|nonetheless|in fact"
+    r"|although|though|aber|jedoch|mais|cependant|pero|mas|però)\b,?([^.!?\n]{0,150})",
+    _I,
+)
+_SHOWS = re.compile(
+    r"\b(?:normal|patent|negative|clear|unremarkable|intact|clean|missing|shows?|showed|demonstrates?|reveals?|exclud\w+|refut\w+"
+    r"|contradict\w*|disagree\w*|outdated|zeigt|montre|muestra|mostra)\b",
+    _I,
+)
+"""How findings are told that speak against a choice when a "but" leads to them."""
+_MILD = re.compile(
+    r"\b(?:common\w*|rare\w*|less|more|may|might|can|could|should|would|also|other|additional|need\w*|require\w*|clinical\w*|important"
+    r"|recommend\w*|advis\w*|consider\w*|treat\w*|still|both|typical\w*|usually|often|mention\w*|diagnos\w*|answer|option)\b",
+    _I,
+)
+"""What a "but" may add without taking anything back."""
+_WRONG_IN_SIGNS = re.compile(r"[\s\"')\]:,(。.、]{0,4}(?:这|這|此|その|이)?(?:答案)?(?:是|は)?(?:错|錯|誤|틀|✗|❌|✘|×)")
+"""Called wrong by a sign, or in a language without spaces."""
 _CAUTION = re.compile(
     r"\b(?:i|we|sure|certain|definitive|images?|confirm\w*|correlat\w*|further|consult|doctor|professional|advice)\b"
     r"|(?-i:(?<!\w)[A-Z](?!\w))",
@@ -103,7 +120,7 @@ _CAUTION = re.compile(
 
 def denied_after(text: str, at: int) -> bool:
     """Whether a letter that ends at a place is denied there: "C is wrong", "C (incorrect)", "C, which does not fit"."""
-    return bool(_DENIED_AFTER.match(text, at))
+    return bool(_DENIED_AFTER.match(text, at) or _WRONG_IN_SIGNS.match(text, at))
 
 
 def undermined(text: str, at: int) -> bool:
@@ -115,9 +132,14 @@ def undermined(text: str, at: int) -> bool:
 def denied_next(text: str, at: int) -> bool:
     """Whether the next sentence takes back what ends at a place: "C. That is wrong.", "C. However, there is no defect."."""
     found = _HOWEVER.match(text, at)
-    return bool(_WRONG_NEXT.match(text, at)) or (found is not None and _takes_back(found[1]))
+    return bool(_WRONG_NEXT.match(text, at)) or (found is not None and _objects(found[1]))
+
+
+def _objects(clause: str) -> bool:
+    """Whether a sentence that begins with a "but" is more than a caution, or a word on how rare something is."""
+    return _takes_back(clause) or not (_CAUTION.search(clause) or _MILD.search(clause) or len(clause) < 3)
 
 
 def _takes_back(clause: str) -> bool:
     """Whether what follows a "but" denies, and is no mere caution of the writer."""
-    return (denies(clause) or lacks(clause)) and not _CAUTION.search(clause)
+    return (denies(clause) or lacks(clause) or _SHOWS.search(clause) is not None) and not _CAUTION.search(clause)

@@ -34,7 +34,7 @@ SUPPOSES = (
     r"\b(?:if|whether|unless|suppose|supposing|supposedly|assuming|assume|provided that|when|whenever|in case|had there"
     r"|were there|should there|were it|wenn|falls|sofern|eğer|ise|если|якщо|nếu|jika|kalau|jeśli|jeżeli|pokud|dacă|إذا|لو|अगर"
     r"|यदि|যদি|אם|اگر)\b"
-    r"|(?:^|[.,;:] ?)(?:si|se|om|als|hvis|jos|ha|cuando|quando|quand|lorsque|als) "
+    r"|\bs['’]il\b|(?:^|[.,;:] ?)(?:si|se|om|als|hvis|jos|ha|cuando|quando|quand|lorsque|als) "
     r"|如果|假如|假设|假設|要是|设若|若|倘|もし|場合|であれば|만약|라면|이면"
     r"|^\s*(?:with|without)\b.*\bwould\b"
 )
@@ -88,6 +88,18 @@ HESITATES = (
     r"|\bmy (?:mistake|bad)\b|\bi mis\w+|\bi was wrong\b|\bi made an? (?:error|mistake)\b"
     r"|\bi (?:change|revise|withdraw) my\b|\bi (?:mean|meant)\b"
     r"|(?:^|(?-i:(?<![A-Z]))[.!?]\s+|[,;(\n]\s*)(?:no|nope|nein|non|actually)[,.!:]"
+    r"|\blooking (?:again|closer|back|more closely)\b|\bon (?:re-?reading|(?:a )?review)\b|\bthen i (?:noticed|saw|reali[sz]ed)\b"
+    r"|(?:[.!?]\s+|\n)unfortunately,? (?:that|this|it)\b|\bi apologi[sz]e for the (?:error|mistake)\b"
+    r"|\b(?:please|now|you (?:should|can|may)|[.!?]) (?:disregard|ignore|forget)\b|\b(?:disregard|ignore|forget) (?:that|this) answer\b"
+    r"|(?:[.!?]\s+)(?:disregard|ignore|forget) (?:that|this|it|the above|my answer)\b"
+    r"|\bi (?:\w+ )?(?:retract|withdraw|no longer)\b|\bmy revised answer\b"
+    r"|\b(?:that|this|it) (?:cannot|can['’]t) be(?: (?:it|right|so))?\W*(?:$|[.!])"
+    r"|\b(?:refutes?|contradicts?|disproves?|excludes?) (?:this|that|it|the (?:answer|choice|diagnosis))\b(?! \w)"
+    r"|, which (?:contradicts|conflicts with|(?:the|this|a|an|his|her) [^.,;\n]{1,40}?(?:excludes?|refutes?|contradicts?|rules? out))\b"
+    r"|\b(?:this|that|it)(?: answer| choice| diagnosis)? (?:is|was|has been) (?:\w+ly )?(?:refuted|contradicted|excluded"
+    r"|ruled out|retracted)\b"
+    r"|\b(?:this|that|it) contradicts\b|\bthe (?:answer )?key is (?:incorrect|wrong|outdated)\b|\bthis answer is (?:wrong"
+    r"|incorrect|false)\b"
 )
 """What a writer says who corrects himself."""
 CALLS_WRONG = (

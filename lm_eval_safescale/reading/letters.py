@@ -15,8 +15,8 @@ from lm_eval_safescale.reading.choices import BARE, FIELD, Choice
 from lm_eval_safescale.reading.cleaning import clean, without_next_question
 from lm_eval_safescale.reading.denials import denied_after, denied_next
 from lm_eval_safescale.reading.labels import labels
-from lm_eval_safescale.reading.mentions import Output, find_mentions, prepared
-from lm_eval_safescale.reading.others import first_of_lists, said_of_other
+from lm_eval_safescale.reading.mentions import REACH, Output, find_mentions, prepared
+from lm_eval_safescale.reading.others import first_of_lists, names_another, said_of_other
 from lm_eval_safescale.reading.shapes import SHAPES, whole_output
 from lm_eval_safescale.reading.vetoes import VETOES, after
 
@@ -29,7 +29,14 @@ _BARE = re.compile(r"[\s\"'(*]*([A-Z])[\s\"')*.:]*")
 _HESITATES = re.compile(doubts.HESITATES, re.IGNORECASE | re.MULTILINE)
 _CALLS_WRONG = re.compile(doubts.CALLS_WRONG, re.IGNORECASE)
 _NOT_CHOSEN = re.compile(
-    r"[\"'](?:is_?)?(?:correct|selected|chosen|right|valid)[\"']\s*:\s*(?:false|0\b|[\"'](?:no|false))", re.IGNORECASE
+    r"[\"'](?:is_?)?(?:correct|selected|chosen|right|valid|plausible|possible|likely)[\"']\s*:\s*(?:false|0\b|[\"'](?:no|false))"
+    r"|[\"'](?:excluded|rejected|ruled_out)[\"']\s*:\s*(?:true|1\b|[\"'](?:yes|true))"
+    r"|[\"'](?:option|letter|label|choice)[\"']\s*:\s*[\"'][a-z][\"'][^{}]{0,200}?"
+    r"[\"'](?:verdict|status|likelihood|probability|plausibility|score)[\"']\s*:\s*(?:0?\.[0-4]|0(?![.\d])|[\"']"
+    r"(?:reject|exclude|rule|wrong|incorrect|false|low|unlikely|no\b))"
+    r"|[\"'](?:option|letter|label)[\"']\s*:\s*[\"'][a-z][\"']\s*,"
+    r"\s*[\"']reason[\"']\s*:\s*[\"'][^\"']*\b(?:excluded|ruled out|rejected)\b",
+    re.IGNORECASE,
 )
 
 
@@ -116,6 +123,8 @@ def _is_taken_back(output: Output, choice: Choice) -> bool:
     if choice.rule == FIELD:
         end = max(end, output.text.rfind("}"))  # other fields are no corrections
     if denied_next(output.text, end) or _HESITATES.search(output.text, end) or _is_called_wrong(output, choice, end):
+        return True
+    if names_another(output.text[end : end + REACH], output.options, choice.letter):
         return True
     others: dict[str, set[str]] = {"listed": set(), "described": set()}
     for mention in first_of_lists(output, end, choice.letter):

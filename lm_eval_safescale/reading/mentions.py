@@ -32,7 +32,7 @@ _ABBREVIATES = re.compile(r"['’&+/–‐-]\w|\s?[&+/]\s?\w|\s?[–-]\s?\w\b(?!
 _EPITHET = re.compile(words.EPITHETS, re.IGNORECASE)
 _STOP = re.compile(
     r"\s*(?:[.,;:!)\]}\"'*>—?。,、،।]|\Z|\n|[✅✓✔☑👍🎯])|\s+[(\[–={|<>-]|\s*\.\.\.|\s+(?:है|हैं|হল|ہے"
-    r"|şıkkı\w*|seçeneği\w*)"
+    r"|şıkkı\w*|seçeneği\w*)|\((?=[\u3040-\u30ff\u3400-\u9fff\uac00-\ud7af])"
 )
 _EAST_ASIAN = re.compile(rf"\s*{languages.HAN_TAIL}")
 _SUFFIXES = r"(?i:d[iıuü]r|t[iıuü]r|y[iıuü]|[iıuü])\b"
@@ -109,7 +109,7 @@ def prepared(options: tuple[tuple[str, str], ...]) -> Options:
             rf"(?<!\w)(?<!\w['’&+/.-])(?![A-Za-z]['’](?!{_SUFFIXES})\w)(?:[{letters}]"
             rf"|[{lower}](?=[)\].:;,\"'}}>!?*—]|\s*\Z|\s*\n| [-–—(]))(?!\w)"
         ),
-        any(re.search(rf"\b[{letters}]\b", text) for text in texts.values()),
+        any(re.search(rf"(?<![\w-])[{letters}](?![\w'’-])", text) for text in texts.values()),
     )
 
 

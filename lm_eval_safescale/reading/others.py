@@ -7,7 +7,7 @@ from collections.abc import Iterator
 
 from lm_eval_safescale.reading import doubts
 from lm_eval_safescale.reading.denials import denied_after, denies, lacks, supposes
-from lm_eval_safescale.reading.mentions import Mention, Output, after_last
+from lm_eval_safescale.reading.mentions import Mention, Options, Output, after_last
 
 _I = re.IGNORECASE
 _FAVOURS = re.compile(doubts.FAVOURS, _I)
@@ -40,6 +40,30 @@ def first_of_lists(output: Output, start: int, chosen: str) -> Iterator[Mention]
             if mention.start != joined:
                 yield mention
             joined = -1 if mention.letter == chosen else _joined_to(output, mention.end)
+
+
+_IS_INSTEAD = re.compile(
+    r"\b(?:it|that|this|(?:correct |right |real |true |actual )?(?:diagnosis|answer))"
+    r"(?: is|['’]s| was| must be| has to be| would be| should be)"
+    r"(?: (?:really|actually|clearly|rather|probably|more likely|most likely|simply|instead|in fact))?"
+    r" (?:an? |the )?(?:\w+ )??(?P<name>[^.,;:!?()\n]{4,80})",
+    _I,
+)
+
+
+def names_another(text: str, options: Options, chosen: str) -> bool:
+    """Whether a text behind a choice says that "it is" another option, by its text or the last word of it."""
+    own = options.own.get(chosen, "")
+    names = {name for letter, each in options.own.items() if letter != chosen and each for name in (each, each.split()[-1])}
+    names = {name for name in names if len(name) > 4 and name not in own}
+    if not names:
+        return False
+    for found in _IS_INSTEAD.finditer(text):
+        before = after_last(_CLAUSE, text[: found.start()])
+        said = " ".join(found["name"].casefold().split())
+        if any(re.match(rf"(?:\w+ )?{re.escape(name)}\Z", said) for name in names) and not (denies(before) or supposes(before)):
+            return True
+    return False
 
 
 def said_of_other(output: Output, mention: Mention) -> str:
@@ -75,6 +99,8 @@ def said_of_other(output: Output, mention: Mention) -> str:
     if favoured or _TURNS.search(sentence_before):
         return "chosen"
     in_brackets = re.search(r"\w[\"']?\s*[(\[]\Z", lead)
+    if in_brackets and output.options.preceding[mention.letter].search(lead):
+        return "listed"
     return "chosen" if _ALONE.match(rest) and not own_text and not in_brackets else "described"
 
 
@@ -87,7 +113,11 @@ def _is_against(before: str, clause: str, lead: str) -> bool:
 def _is_conceded(before: str, behind: str) -> bool:
     """Whether a sentence concedes something to a letter and denies it then: "while D may cause fever, there is no fluid"."""
     _, comma, main = behind.partition(",")
-    return bool(comma and _CONCEDES.search(before) and (denies(main) or lacks(main) or _WOULD.search(main)))
+    if not comma or not _CONCEDES.search(before):
+        return False
+    return bool(
+        denies(main) or lacks(main) or _WOULD.search(main) or not (_FAVOURS.search(main) or re.search(r"\b[A-Z]\b", main))
+    )
 
 
 def _said_of_line(line: str, own_end: int | None, *, favoured: bool) -> str:

@@ -205,7 +205,7 @@ _CHOOSES = re.compile(
     _I,
 )
 _IT_IS = re.compile(
-    rf"{CLAUSE_START}(?:(?:it|that|this)(?:['’]s| is| would be| has to be| can only be)"
+    rf"{CLAUSE_START}(?:(?:it|that|this)(?:['’]s| is| would be| must be| has to be| can only be)"
     r"|(?:this|that|which|it) (?:leaves|leaves us with|makes it)|leaving(?: only| us with)?)\Z",
     _I,
 )
@@ -250,13 +250,14 @@ def _by_connective(lead: _Lead) -> _Found:
 
 # --- phrases of other languages -----------------------------------------------------------------------------------------------
 
+_THINKS_ABROAD = r"\b(?:je (?:pense|crois) que|creo que|pienso que|diría que|penso che|credo che|acho que|penso que)\s"
 _NOUN_ABROAD = re.compile(
-    rf"(?:^|[.!?:;,\n(*]\s*|[-–—]\s)(?P<before>(?:(?:{KNOWN})[\s'’]+){{0,6}})(?:(?:{NOUNS})|(?P<option>{OPTIONS}))"
+    rf"(?:^|[.!?:;,\n(*]\s*|[-–—]\s|{_THINKS_ABROAD})(?P<before>(?:(?:{KNOWN})[\s'’]+){{0,6}})(?:(?:{NOUNS})|(?P<option>{OPTIONS}))"
     rf"(?P<more>(?:\s+(?:{KNOWN})['’]?){{0,5}})\s*\Z",
     _I,
 )
 _CHOOSES_ABROAD = re.compile(rf"(?<!\w)(?:{languages.one_of('chooses')})(?:\s+(?:{KNOWN})['’]?){{0,3}}\Z", _I)
-_IT_IS_ABROAD = re.compile(rf"(?:^|[.!?:;,\n(*])\s*(?:{languages.one_of('it_is')})\Z", _I)
+_IT_IS_ABROAD = re.compile(rf"(?:^|[.!?:;,\n(*]|{_THINKS_ABROAD})\s*(?:{languages.one_of('it_is')})\Z", _I)
 _IN_HAN = re.compile(rf"(?:{languages.HAN_NOUN}|{languages.HAN_VERB}){languages.HAN_LINK}\Z")
 
 

@@ -31,11 +31,14 @@ _HEADED = (
 """The same of a heading. "Analysis" is none: what stands below it is meant to be read."""
 _LEFT, _RIGHT = rf"(?:(?:begin|start){_SPACE}(?:of{_SPACE})?)?", rf"(?:{_SPACE}(?:start|begin))?"
 
+_STEMMED = r"(?!final|end|stop|close|finish|\w*[_-]end\b)\w{0,24}(?:think|thought|reason|ponder|deliberat|brainstorm)\w{0,40}"
+"""Any word of a tag that begins or ends otherwise ("antThinking", "think_more")."""
 _FAMILIES = {
     # name: (opens, closes); a family's own end closes it alone
     "tag": (
-        rf"<(?:[\w.-]{{1,20}}:)?{_LEFT}{NAME}{_RIGHT}(?:\s[^<>]{{0,200}})?>",
-        rf"</\s?(?:[\w.-]{{1,20}}:)?{NAME}\s*>|<(?:[\w.-]{{1,20}}:)?{NAME}\s*/>"
+        rf"<(?:[\w.-]{{1,20}}:)?(?:{_LEFT}{NAME}{_RIGHT}|{_STEMMED})(?:\s[^<>]{{0,200}})?>"
+        rf"|<(?:think(?:ing)?|thoughts?|reasoning)[ \t]*(?:\n|\Z)",
+        rf"</\s?(?:[\w.-]{{1,20}}:)?(?:{NAME}|{_STEMMED})\s*>|<(?:[\w.-]{{1,20}}:)?{NAME}\s*/>"
         rf"|<(?:[\w.-]{{1,20}}:)?(?:end{_SPACE}(?:of{_SPACE})?{NAME}|{NAME}{_SPACE}end)>",
     ),
     "piped": (
@@ -48,7 +51,11 @@ _FAMILIES = {
     "bracketed": (rf"\[(?:BEGIN )?{NAME}\]|◁{NAME}▷", rf"\[(?:/|END ){NAME}\]|◁/{NAME}▷"),
     "turn": (rf"<\|im_start\|>\s*{NAME}\b", r"<\|im_start\|>\s*(?:assistant|answer|response|final)?"),
     "fence": (rf"^```\s?{NAME}[ \t]*$", r"^```[ \t]*$"),
-    "details": (r"<details\b[^<>]{0,200}\breasoning\b[^<>]{0,200}>", r"</details>"),
+    "details": (
+        r"<details\b[^<>]{0,200}\breasoning\b[^<>]{0,200}>"
+        rf"|<details\b[^<>]{{0,200}}>\s*<summary>[^\w<]{{0,12}}{_HEADED}[^\w<]{{0,12}}</summary>",
+        r"</details>",
+    ),
 }
 _OWN_END = {"turn", "fence", "details"}
 _OPENS = "|".join(f"(?P<open_{family}>{opens})" for family, (opens, _) in _FAMILIES.items())
@@ -58,7 +65,7 @@ _OPENED = re.compile(rf"(?:{'|'.join(opens for opens, _ in _FAMILIES.values())})
 LONGEST_MARK = 500
 """Characters of a prompt's end in which an opening mark is looked for."""
 
-_DRESS = r"[#>*_\s`\[]{0,12}"
+_DRESS = r"[#>*_\s`\[\u2600-\u27bf\U0001f300-\U0001faff\ufe0f]{0,12}"
 _HEADING = re.compile(
     rf"\A{_DRESS}(?:(?:okay|sure|certainly)[,.!] )?"
     rf"(?:(?:here(?:['’]s| is| are)|this is|below is|let me (?:share|show|explain|give)"

@@ -39,7 +39,7 @@ _KEY = re.compile(
     r"(?:[_ ]?(?:choice|option|letter|key|idx|index|id))?[\"']\s*:\s*[\[{]?\s*[\"'(]?\Z",
     _I,
 )
-_VALUE = re.compile(r"\s*(?:[\"'\],}\n]|\Z)|[.):]\s|\s[-–]\s")
+_VALUE = re.compile(r"(?!\s*[\"']\s*:)\s*(?:[\"'\],}\n]|\Z)|[.):]\s|\s[-–]\s")
 
 
 def field(output: Output, mention: Mention) -> Choice | None:

@@ -9,10 +9,11 @@ import re
 from collections.abc import Callable
 
 from lm_eval_safescale.reading import doubts, languages
-from lm_eval_safescale.reading.choices import FIELD, NAMED, PRAISE, Choice
+from lm_eval_safescale.reading.choices import FIELD, LABEL, NAMED, PRAISE, Choice
 from lm_eval_safescale.reading.denials import denied_after, denies, denies_abroad, lacks, supposes, undermined
-from lm_eval_safescale.reading.mentions import Mention, Output, after_last
+from lm_eval_safescale.reading.mentions import REACH, Mention, Output, after_last
 from lm_eval_safescale.reading.others import said_of_other
+from lm_eval_safescale.reading.reports import FIRST_ABROAD, is_example, is_reported
 
 _I = re.IGNORECASE
 _ASKS = re.compile(rf"[?؟]|{languages.HAN_ASKS}\W*$")
@@ -22,7 +23,11 @@ _REPORTS = re.compile(r"(?<!\w)(?:says?|claims?|argues?|insists?|believes|thinks
 _BY_US = re.compile(r"\b(?:i|we)\b|['’]d\b", _I)
 _SAYS = re.compile(doubts.SAYS, _I)
 _AT_FIRST = re.compile(doubts.AT_FIRST, _I)
-_TURN = re.compile(r"\b(?:but|however|yet|now|so|therefore|thus|hence|finally|ultimately|then|after)\b|[.!?;\n]", _I)
+_TURN = re.compile(
+    r"\b(?:but|however|yet|now|so|therefore|thus|hence|finally|ultimately|then|after|aber|mais|pero|ma|mas|doch|jedoch)\b"
+    r"|[.!?;\n。;]|但|其实|所以|因此|しかし|が、",
+    _I,
+)
 _THAT = re.compile(r"[^.;!?\n]{1,60}?\bthat\b", _I)
 _RATHER = re.compile(r"\b\w{2,5}\W{1,3}(?:option )?[A-Z]\W{1,3}(?:but|rather|sondern|mais|sino|ma|bensì)\b|不是 ?[A-Z],? ?而是")
 _ALTERNATIVE = re.compile(
@@ -71,9 +76,19 @@ def reported(output: Output, choice: Choice) -> bool:
         or (says and not _BY_US.search(clause[: says.start()]))
     ):
         return True
-    sentence = output.sentence_before(choice.start) + output.text[choice.start : choice.end - 1]
+    before, said = output.sentence_before(choice.start), output.text[choice.start : choice.end - 1]
+    end = after(output, choice)
+    if choice.rule != FIELD and is_reported(after_last(_TURN, before), said, output.text[end : end + REACH]):
+        return True
     behind = output.sentence_after(choice.end) if choice.rule == PRAISE else ""
-    return bool(_AT_FIRST.search(after_last(_TURN, sentence) + behind))
+    sentence = after_last(_TURN, before + said)
+    return bool(_AT_FIRST.search(sentence + behind) or FIRST_ABROAD.search(sentence))
+
+
+def exemplary(output: Output, choice: Choice) -> bool:
+    """An example of the format, or how an answer must look: "Example: Answer: C"."""
+    end = after(output, choice)
+    return is_example(output.text[max(0, choice.start - 100) : choice.start], output.text[end : end + 40])
 
 
 def alternative(output: Output, choice: Choice) -> bool:
@@ -96,6 +111,7 @@ VETOES: tuple[tuple[str, Veto], ...] = (
     ("condition", supposed),
     ("denial", denied),
     ("report", reported),
+    ("example", exemplary),
     ("alternative", alternative),
 )
 
@@ -125,4 +141,12 @@ def _lists_on(output: Output, choice: Choice, end: int, following: Mention) -> b
     if end == choice.end or re.search(r"\w", output.text[end : following.start]):
         return False
     rest = re.sub(r"^\W+", "", output.text[following.end : following.end + 200])
+    if choice.rule != LABEL and _is_explained(output, following) and "\n" in output.text[end : following.start]:
+        return False
     return not rest or output.is_own_text(rest, following.letter)
+
+
+def _is_explained(output: Output, mention: Mention) -> bool:
+    """Whether more than the option's own text stands on the line that a letter labels."""
+    own_end = output.after_own_text(mention)
+    return own_end > mention.end and re.search(r"\w", output.text[own_end : own_end + 80].split("\n")[0]) is not None
