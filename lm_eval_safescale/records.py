@@ -170,6 +170,17 @@ NOT_SCORED = (Status.FILTERED, Status.ERROR)
 """Of these it is not known what the model would have said: they are counted, and in no rate."""
 
 
+class ReadAs(StrEnum):
+    """How an output was read where its text alone does not say."""
+
+    CUT = "cut"
+    """As one that a model that reasons was cut off in: without an end of reasoning only a bare letter counts."""
+    REFUSAL = "refusal"
+    """Not at all: its reply says that the model refuses."""
+    REASONING = "reasoning"
+    """Not at all: its reply holds reasoning without an end, and no text."""
+
+
 @dataclass(frozen=True, slots=True)
 class Reading:
     """What one output says: a letter with status `ok`, or no letter and the reason why."""

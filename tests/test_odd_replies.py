@@ -21,8 +21,10 @@ from lm_eval_safescale.contexts import read_contexts
 from lm_eval_safescale.datasets.sources import load_demo
 from lm_eval_safescale.harness import task as task_module
 from lm_eval_safescale.runs import import_lm_eval, open_runs, runner
+from lm_eval_safescale.runs.rereading import reread
 from lm_eval_safescale.runs.store import write_runs
 from lm_eval_safescale.runs.table import Runs, about_dataset, items_of
+from lm_eval_safescale.runs.verifying import verify
 from tests.harness.conftest import manager
 from tests.stub_server import Answer, Seen, Stub, chooses, fails, says, sends, twice
 
@@ -147,6 +149,8 @@ def test_one_odd_reply_ends_no_run_of_lm_eval(odd, backend, server, tmp_path):
     server.answer = oddly(odd)
     runs = stock(server, tmp_path, backend)
     assert greedy(runs) == expected(odd.in_stock)
+    write_runs(runs, tmp_path / "runs")
+    assert_reads_so_again(tmp_path / "runs")
     assert runs.answers.filter(pl.col("draw") == 1)["letter"].to_list() == ["D"] * len(ITEMS)
 
 
@@ -184,6 +188,33 @@ def test_one_odd_reply_ends_no_run_of_ours_and_failures_alone_are_asked_again(od
     assert len(server.seen) == (odd.ours == "error")
     assert greedy(again.runs) == expected("A" if odd.ours == "error" else odd.ours)
     assert again.runs.answers.equals(open_runs(tmp_path / "runs").answers)
+    assert_reads_so_again(tmp_path / "runs")
+
+
+CUT = chooses({"finish_reason": "length", "message": {"content": "Let me see. The answer is B, for"}})
+CUT_ANSWER = chooses({"finish_reason": "length", "message": {"content": "The answer is B, for", "reasoning_content": "A?"}})
+
+
+@pytest.mark.parametrize(
+    ("reasoning", "cut", "answer"), [("separate", "truncated", "B"), ("on", "truncated", "B"), ("auto", "B", "B")]
+)
+def test_what_was_cut_off_in_its_reasoning_is_read_so_again(reasoning, cut, answer, server, tmp_path):
+    texts = iter([CUT, CUT_ANSWER, CUT, CUT_ANSWER])
+    server.answer = lambda seen: next(texts)
+    model = runner.Model("local-chat-completions", args_of(server, num_concurrent=1))
+    metadata = {"dataset": "demo", "draws": 0, "reasoning": reasoning}
+    report = runner.run(model, tmp_path / "runs", ["clean"], metadata=metadata, limit=len(ITEMS))
+    if reasoning == "on":  # the text is where it reasons
+        answer = "truncated"
+    assert greedy(report.runs) == dict(zip(ITEMS, [cut, answer, cut, answer], strict=True))
+    assert_reads_so_again(tmp_path / "runs")
+
+
+def assert_reads_so_again(folder: Any) -> None:
+    """From what is stored alone: nothing of it contradicts what was read."""
+    assert reread(open_runs(folder), load_demo()).changes.to_dicts() == []
+    found = verify(folder)
+    assert [str(each) for each in found.findings if "stored as" in str(each)] == []
 
 
 # --- safescale judge ----------------------------------------------------------------------------------------------------

@@ -5,16 +5,19 @@ from __future__ import annotations
 import hashlib
 from collections.abc import Collection, Iterator, Mapping
 from dataclasses import dataclass, replace
-from itertools import groupby
+from itertools import groupby, repeat
 from typing import Any
 
+from lm_eval_safescale.chat.finish import was_cut
 from lm_eval_safescale.datasets import Dataset
 from lm_eval_safescale.errors import SafescaleError
 from lm_eval_safescale.harness import backends
 from lm_eval_safescale.harness.task import SafetyTask, TaskSetupError
 from lm_eval_safescale.plugins import Part
-from lm_eval_safescale.records import Context, Item, Reading, Status
+from lm_eval_safescale.records import Context, Item, ReadAs, Reading, Status
 
+SAID_BY_REPLY = {Status.UNANSWERED: ReadAs.REFUSAL, Status.TRUNCATED: ReadAs.REASONING}
+"""By what a reply says became of it (`Heard.status`)."""
 LARGEST_SEED, MOST_DRAWS = 2**31 - 1, 1000
 """Servers and generators take no larger seed; settings take no more draws."""
 
@@ -165,3 +168,12 @@ class Asked:
     def read(self, question_id: str, text: str, *, cut: bool = False) -> Reading:
         """What an output to that item says; `cut`: see `SafetyTask.read`."""
         return self.task.read(text, self.item(question_id).options, cut=cut)
+
+    def readings(self, heard: Heard) -> Iterator[tuple[Reading, ReadAs | None]]:
+        """What each text that came back says, and how it was read where the text alone does not say."""
+        if heard.status is not None:
+            yield from ((Reading(None, heard.status), SAID_BY_REPLY.get(heard.status)) for _ in heard.texts or ())
+            return
+        for text, why in zip(heard.texts or (), heard.finish_reasons or repeat(None), strict=False):
+            cut = self.task.reasons and was_cut(why) and bool(text.strip()) and not heard.reasoning_field
+            yield self.read(heard.request.question_id, text, cut=cut), ReadAs.CUT if cut else None

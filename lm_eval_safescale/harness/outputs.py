@@ -8,8 +8,11 @@ from typing import Any
 
 from lm_eval.api.filter import Filter
 
-from lm_eval_safescale.chat.content import text_of
+from lm_eval_safescale.chat.content import read_content
 from lm_eval_safescale.records import Reading
+
+OPENS = "<think>"
+"""A mark of reasoning that is never closed."""
 
 
 class ReadAnswers(Filter):  # type: ignore[misc]
@@ -24,7 +27,18 @@ class ReadAnswers(Filter):  # type: ignore[misc]
         return [[str(self._read(each, doc["options"])) for each in outputs] for outputs, doc in zip(resps, docs, strict=True)]
 
 
-def logged(output: Any) -> str | None:
-    """An output as it is logged: its text; as JSON where it is of no known shape; None for nothing."""
-    text = None if output is None else text_of(output)
-    return text if text is not None or output is None else json.dumps(output, ensure_ascii=False, default=repr)
+def logged(output: Any) -> str:
+    """An output as a text that reads as it does, for the log.
+
+    Its text, or the words of a refusal; of reasoning without a text, all of it as JSON behind an opening mark. Empty for nothing and for
+    what is of no known shape: an error has no text that could be read for it.
+    """
+    content = read_content(output)
+    if content.text == "" and content.reasons and not content.refusal:
+        return OPENS + json.dumps(output, ensure_ascii=False, default=repr)
+    return content.text or content.refusal
+
+
+def is_odd(output: Any) -> bool:
+    """Whether an output is there, and holds no text in any known shape."""
+    return read_content(output).text is None

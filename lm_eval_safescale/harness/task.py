@@ -9,6 +9,7 @@ from __future__ import annotations
 
 import functools
 import logging
+import reprlib
 from collections import Counter, defaultdict
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from itertools import chain, islice
@@ -26,7 +27,7 @@ from lm_eval_safescale.datasets import Dataset
 from lm_eval_safescale.errors import SafescaleError
 from lm_eval_safescale.families import RADSAFE
 from lm_eval_safescale.harness import backends, payloads
-from lm_eval_safescale.harness.outputs import ReadAnswers, logged
+from lm_eval_safescale.harness.outputs import ReadAnswers, is_odd, logged
 from lm_eval_safescale.harness.unreadable import Unreadable
 from lm_eval_safescale.plugins import plugins
 from lm_eval_safescale.prompts import load_prompt
@@ -550,6 +551,11 @@ class SafetyTask(ConfigurableTask):  # type: ignore[misc]
         return self._reader.version
 
     @property
+    def reasons(self) -> bool:
+        """Whether the model reasons before it answers, by the settings or as far as its chat template says."""
+        return self._reasons
+
+    @property
     def reasoning_opened(self) -> bool:
         """Whether a prompt ended inside an open reasoning block."""
         return self._reasoning_opened
@@ -562,16 +568,13 @@ class SafetyTask(ConfigurableTask):  # type: ignore[misc]
         output
             As the backend gave it: a text, parts of one (`read_content`), or None for nothing.
         cut
-            Whether it is known to have been cut off at the token limit. A model that reasons has then not come to its answer, unless
+            Whether a model that reasons is known to have been cut off in it at the token limit: it has not come to its answer then, unless
             it ended its reasoning, or said one bare letter.
         """
         content = UNKNOWN if output is None else read_content(output)
         if content.text == "" and (content.refusal or content.reasons):
             return Reading(None, Status.UNANSWERED if content.refusal else Status.TRUNCATED)
-        how: dict[str, Any] = {
-            "reasoning": "on" if cut and content.text and self._reasons else self.settings.reasoning,
-            "opened": self._reasoning_opened,
-        }
+        how: dict[str, Any] = {"reasoning": "on" if cut else self.settings.reasoning, "opened": self._reasoning_opened}
         try:
             return read_answer(content.text, options, **how, reader=self._reader)
         except SafescaleError as error:  # a plugin's reader: what it failed for is not scored, and the other answers are kept
@@ -584,6 +587,7 @@ class SafetyTask(ConfigurableTask):  # type: ignore[misc]
         """Puts the outputs of each question in order (one greedy, then K samples) and reads them."""
         self._instances = list(self._in_order())
         super().apply_filters()
+        self._report_odd()
         for instance in self._instances:  # whatever the backend gave, a log holds texts
             instance.resps = list(map(logged, instance.resps))
         self._report_unreadable()
@@ -601,6 +605,14 @@ class SafetyTask(ConfigurableTask):  # type: ignore[misc]
                 first = sampled[0]
                 first.resps = [text for instance in sampled for text in instance.resps]
                 yield first
+
+    def _report_odd(self) -> None:
+        odd = [output for instance in self._instances for output in instance.resps if is_odd(output)]
+        if odd:
+            logger.warning(
+                "%s: %d outputs hold no text in any form that is known, the first is %s; they are errors, and not scored",
+                self.config.task, len(odd), reprlib.repr(odd[0]),
+            )  # fmt: skip
 
     def _report_unreadable(self) -> None:
         greedy = [instance for instance in self._instances if instance.idx == 0]
@@ -635,7 +647,7 @@ class SafetyTask(ConfigurableTask):  # type: ignore[misc]
         unreadable = Unreadable(self.settings.reasoning, self.token_limit)
         for instance in self._instances:
             for status, text in zip(instance.filtered_resps[FILTER_NAME], instance.resps, strict=True):
-                unreadable.add(status, text or "")
+                unreadable.add(status, text)
         return unreadable
 
     def _read_results(self) -> dict[str, list[list[str]]]:

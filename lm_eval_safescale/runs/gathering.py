@@ -23,7 +23,7 @@ OF_REQUEST = (
     "evidence_coverage", "recall", "served_model", "system_fingerprint", "reply_id",
 )  # fmt: skip
 """Columns that all draws of a request share."""
-OF_DRAW = ("draw", "letter", "status", "rule", "text", "completion_tokens", "finish_reason")
+OF_DRAW = ("draw", "letter", "status", "rule", "text", "completion_tokens", "finish_reason", "read_as")
 READER_VERSION, OPENED = "reader_version", "reasoning_opened"
 """Of a model's settings: by which version its letters were read, and whether its prompts had opened the reasoning."""
 

@@ -15,7 +15,7 @@ from lm_eval_safescale.runs.findings import Verification
 from lm_eval_safescale.runs.gathering import OPENED, READER_VERSION
 from lm_eval_safescale.runs.judging import ROLE
 from lm_eval_safescale.runs.judging_again import check_judged
-from lm_eval_safescale.runs.rereading import HOW, OF_READING, options_of, read_rows, readable
+from lm_eval_safescale.runs.rereading import HOW, OF_READING, options_of, read_rows, readable, way
 from lm_eval_safescale.runs.table import KEYS, Runs
 from lm_eval_safescale.settings import load_settings
 
@@ -24,6 +24,7 @@ if TYPE_CHECKING:
 
 BY_IMPORTER = "the letters came with the answers, and no reader is named"
 WITHOUT_TEXT = "there is no text: it was not stored, the request failed, or a filter held it back"
+SAID_BY_REPLY = "the reply itself said what became of it: the model refused, or did not come to the end of its reasoning"
 WITHOUT_DATA = "the data set, whose options the reader needs, cannot be had"
 
 
@@ -53,8 +54,11 @@ def check_letters(
     if judged.height:
         model, condition = judged.select("model", "condition").row(0)
         check_judged(judged, readings.setting_of(runs, model, condition, readings.READING), folder, found)
+    rows = rows.with_columns(pl.when("read_again").then("how").otherwise(way()).alias("how"))
     rows = rows.filter(pl.col("by") == "rules").with_columns(readable().alias("is_read"))
-    found.left(WITHOUT_TEXT, rows.filter(~pl.col("is_read")).height)
+    unread = rows.filter(~pl.col("is_read"))
+    found.left(WITHOUT_TEXT, unread["read_as"].null_count())
+    found.left(SAID_BY_REPLY, unread.height - unread["read_as"].null_count())
     rows = rows.filter("is_read")
     if dataset is None:
         found.left(WITHOUT_DATA, rows.height)
@@ -85,14 +89,13 @@ def _ways(runs: Runs) -> pl.DataFrame:
             name: readings.setting_of(runs, model, condition, name) for name in ("reasoning", "reader", READER_VERSION, OPENED)
         }
         by = readings.setting_of(runs, model, condition, readings.READING) or {}
-        again = by.get("reasoning")
-        how = again if again in HOW else its["reasoning"] if its["reasoning"] in HOW else "auto"
+        again = by.get("reasoning") if by.get("reasoning") in HOW else None
+        how = again or (its["reasoning"] if its["reasoning"] in HOW else "auto")
         reader, version = (by.get("reader"), by.get(READER_VERSION)) if by else (its["reader"], its[READER_VERSION])
         who = by.get("by", "rules") if by or reader else None
-        opened = None if by and again in HOW else its[OPENED]
-        ways.append((model, condition, who, reader, version, how, False if by and again in HOW else opened))
+        ways.append((model, condition, who, reader, version, how, False if again else its[OPENED], again is not None))
     names = dict.fromkeys(("model", "condition", "by", "reader", "version", "how"), pl.String)
-    return pl.DataFrame(ways, schema={**names, "opened": pl.Boolean}, orient="row")
+    return pl.DataFrame(ways, schema={**names, "opened": pl.Boolean, "read_again": pl.Boolean}, orient="row")
 
 
 def _compare(rows: pl.DataFrame, options: Mapping[str, Mapping[str, str]], reader: AnswerReader, found: Verification) -> None:

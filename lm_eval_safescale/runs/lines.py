@@ -52,6 +52,8 @@ class Draw(msgspec.Struct, omit_defaults=True, gc=False):
     """See `Reading.rule`."""
     finish_reason: str | None = None
     """Why the output ended, in the words of the backend (`stop`, `length`, ...)."""
+    read_as: str | None = None
+    """See `ReadAs`; None: as any text."""
 
 
 class Line(msgspec.Struct, omit_defaults=True):

@@ -11,7 +11,7 @@ from lm_eval_safescale import __version__
 from lm_eval_safescale.datasets import Dataset
 from lm_eval_safescale.errors import SafescaleError
 from lm_eval_safescale.reading import STRICT, AnswerReader, Reasoning, read_answer
-from lm_eval_safescale.records import Reading, Status
+from lm_eval_safescale.records import ReadAs, Reading, Status
 from lm_eval_safescale.runs import readings
 from lm_eval_safescale.runs.gathering import OPENED, READER_VERSION
 from lm_eval_safescale.runs.store import write_runs
@@ -87,6 +87,7 @@ def reread(runs: Runs, dataset: Dataset, reader: AnswerReader = STRICT, *, reaso
     rows = readings.with_letters_of_items(runs).join(_ways(runs, reasoning), on=["model", "condition"], how="left").sort("row")
     seems_opened = (pl.col("status") == Status.TRUNCATED.value) & pl.lit(reasoning is None)
     rows = rows.with_columns(readable().alias("is_read"), pl.coalesce("opened", seems_opened).alias("opened"))
+    rows = rows if reasoning else rows.with_columns(way())
     failures: list[str] = []
     rows = read_rows(rows, options_of(runs, dataset), reader, failures)
     now = rows.with_columns(
@@ -103,11 +104,19 @@ def reread(runs: Runs, dataset: Dataset, reader: AnswerReader = STRICT, *, reaso
 
 
 def readable() -> pl.Expr:
-    """Whether an answer has an output that can be read: its text was stored, and nothing kept the output back."""
+    """Whether an answer has an output that can be read: its text was stored, and neither a filter nor the reply itself stands for it."""
     import polars as pl
 
     failed = (pl.col("status") == Status.ERROR.value) & (pl.col("text") == "")
-    return pl.col("text").is_not_null() & ~failed & (pl.col("status") != Status.FILTERED.value)
+    said_by_reply = pl.col("read_as").is_in([ReadAs.REFUSAL.value, ReadAs.REASONING.value]).fill_null(value=False)
+    return pl.col("text").is_not_null() & ~failed & (pl.col("status") != Status.FILTERED.value) & ~said_by_reply
+
+
+def way() -> pl.Expr:
+    """How the reasoning of an answer was told from it: as of all answers of its model (`how`), unless it was cut off in it."""
+    import polars as pl
+
+    return pl.when(pl.col("read_as") == ReadAs.CUT.value).then(pl.lit("on")).otherwise("how").alias("how")
 
 
 def read_rows(

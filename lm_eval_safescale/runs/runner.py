@@ -14,11 +14,10 @@ from typing import TYPE_CHECKING, Any, Literal
 
 from lm_eval_safescale import __version__
 from lm_eval_safescale.assembly import where_data_is
-from lm_eval_safescale.chat.finish import was_cut
 from lm_eval_safescale.chat.served import ServedModels
 from lm_eval_safescale.errors import SafescaleError
 from lm_eval_safescale.plugins import Part, plugins
-from lm_eval_safescale.records import NOT_SCORED, Reading
+from lm_eval_safescale.records import NOT_SCORED
 from lm_eval_safescale.runs.gathering import failures_in, runs_of
 from lm_eval_safescale.runs.identity import identity_of, path_of
 from lm_eval_safescale.runs.journal import SCORED_WITH, Journal
@@ -382,27 +381,22 @@ class _Asking:
     def _line(self, heard: Heard, *, timed: bool) -> Line:
         request, each = heard.request, self.asked[heard.request.condition]
         assert heard.texts is not None
-        finish_reasons = heard.finish_reasons or (None,) * len(heard.texts)
-        readings = [
-            Reading(None, heard.status)
-            if heard.status
-            else each.read(request.question_id, text, cut=was_cut(why) and not heard.reasoning_field)
-            for text, why in zip(heard.texts, finish_reasons, strict=True)
-        ]
+        unknown = (None,) * len(heard.texts)
+        told = zip(
+            request.draws,
+            each.readings(heard),
+            heard.texts,
+            heard.completion_tokens or unknown,
+            heard.finish_reasons or unknown,
+            strict=True,
+        )
         context = each.context(request.question_id)
         return Line(
             request.condition,
             request.question_id,
             [
-                Draw(draw, reading.status.value, text, reading.letter, tokens, reading.rule, why)
-                for draw, reading, text, tokens, why in zip(
-                    request.draws,
-                    readings,
-                    heard.texts,
-                    heard.completion_tokens or [None] * len(readings),
-                    finish_reasons,
-                    strict=True,
-                )
+                Draw(draw, reading.status.value, text, reading.letter, tokens, reading.rule, why, read_as)
+                for draw, (reading, read_as), text, tokens, why in told
             ],
             error=heard.error,
             seed=request.seed,

@@ -42,7 +42,7 @@ if TYPE_CHECKING:
 
 NO_STATISTIC = (
     "rule", "text", "seed", "concurrency", "prompt_sha256", "prompt_tokens", "completion_tokens", "context_fingerprint", "recall",
-    "finish_reason", "served_model", "system_fingerprint", "reply_id",
+    "finish_reason", "read_as", "served_model", "system_fingerprint", "reply_id",
 )  # fmt: skip
 """Columns of the answers that statistics do without."""
 NOTED = frozenset({"version", "reader_version", "reasoning_opened"})

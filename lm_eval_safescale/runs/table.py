@@ -63,6 +63,7 @@ _ANSWERS = {
     "prompt_tokens": "Int64",
     "completion_tokens": "Int64",
     "finish_reason": "String",
+    "read_as": "String",
     "served_model": "String",
     "system_fingerprint": "String",
     "reply_id": "String",

@@ -14,7 +14,6 @@ import pytest
 from lm_eval import simple_evaluate
 
 from lm_eval_safescale.chat import exchange
-from lm_eval_safescale.chat.finish import was_cut
 from lm_eval_safescale.errors import SafescaleError
 from lm_eval_safescale.harness import servers
 from lm_eval_safescale.harness.asking import Asked, Heard, Request
@@ -421,9 +420,10 @@ def test_a_cut_reply_of_a_model_that_reasons_holds_its_reasoning_unless_it_ends(
     heard = heard_of(server, chooses({"finish_reason": finish, "message": {"content": content}}))
     assert heard.status is None
     ready = prepared(server, reasoning=reasoning)
-    reading = ready.read(heard.request.question_id, heard.texts[0], cut=was_cut(heard.finish_reasons[0]))
+    [(reading, read_as)] = ready.readings(heard)
     assert str(reading.status) == status
     assert reading.letter == ("C" if status == "ok" else None)
+    assert read_as == ("cut" if finish == "length" and reasoning in ("on", "separate") else None)
 
 
 def test_what_a_reply_says_of_itself_is_told(server):  # noqa: F811

@@ -273,6 +273,14 @@ def test_a_result_says_how_many_answers_were_cut_off_or_had_no_output(run):
     )  # each rank knows its own items alone
 
 
+def test_outputs_that_are_no_text_are_shown_once_and_logged_without_one(run, warnings):
+    said = iter([{"answer": "C"}, 7, None, "C"])
+    results, _ = run(lm=StubLM(answer=lambda *_: next(said)), limit=4, metadata={"draws": 0})
+    samples = results["samples"]["radsafe_clean"]
+    assert [(each["resps"], each["filtered_resps"]) for each in samples] == [([[""]], [["error"]])] * 3 + [([["C"]], [["C"]])]
+    assert any("2 outputs hold no text in any form that is known, the first is {'answer': 'C'}" in each for each in warnings)
+
+
 def test_empty_replies_ask_whether_the_server_keeps_reasoning_back(run, warnings):
     run(lm=StubLM(answer=lambda *_: ""), limit=3)
     assert any("100 % of the replies are empty. Where the server keeps the model's reasoning back" in said for said in warnings)
