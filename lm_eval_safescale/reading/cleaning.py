@@ -31,10 +31,10 @@ _TOOL_CALLS = re.compile(
     r"|^(?:action input|tool (?:result|output)|search results?)[ \t]*:.*?(?:^(?=(?:thought|final answer|answer)\b)|\Z)"
     r"|\bto=functions\.\w+.*\Z"
     r"|\A\s*(?:functions\.\w{1,40}|search|lookup|query|retrieve|fetch)\(.*\)\s*\Z"
-    r"|\{\s*\"examples?\"\s*:\s*\{.*\Z"
+    r"|\{\s*\"(?:examples?|format|template|schema)\"\s*:\s*\{.*\Z"
     r"|\A\s*(?:```(?:json)?\s*)?\[?\s*\{\s*\"(?:type\"\s*:\s*\"function\"\s*,\s*\")?(?:name"
     r"|function|tool|action)\"\s*:.{0,200}?"
-    r"\"(?:arguments|parameters|args|input|action_input)\"\s*:.*\Z",
+    r"\"(?:arguments|parameters|args|input|action_input|query|search_query)\"\s*:.*\Z",
     _I | re.DOTALL | re.MULTILINE,
 )
 _END_OF_TURN = re.compile(

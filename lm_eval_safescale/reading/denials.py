@@ -89,12 +89,15 @@ _WRONG_NEXT = re.compile(
     _I,
 )
 _BUT = re.compile(
-    r"[^.!?\n]{0,80}?[,;–—-]?\s*\b(?:but|yet|although|though|however|aber|jedoch|mais|cependant|pero|mas|però)\b([^.!?\n]{0,120})",
+    r"[^.!?\n]{0,80}?[,;–—-]?\s*\b(?:but|yet|although|though|however|aber|jedoch|mais|cependant|pero|sin embargo|mas"
+    r"|però)\b([^.!?\n]{0,120})",
     _I,
 )
 _HOWEVER = re.compile(
-    r"[\"')\]]{0,2}\s*[.!;\n]\s*(?:(?:the|this|an?|his|her) \w+, )?(?:however|but|yet|still|that said|nevertheless|nonetheless|in fact"
-    r"|although|though|aber|jedoch|mais|cependant|pero|mas|però)\b,?([^.!?\n]{0,150})",
+    r"[\"')\]]{0,2} ?(?:です|だ)?\s*[.!;\n。]\s*(?:(?:the|this|an?|his|her) \w+, )?(?:however|but|yet|still|that said"
+    r"|nevertheless|nonetheless|in fact|on the contrary"
+    r"|although|though|aber|jedoch|mais|cependant|pero|sin embargo|mas|però"
+    r"|(?:但是?|然而|しかし|하지만|그러나)[、,]? ?(?=\w))\b,?([^.!?\n]{0,150})",
     _I,
 )
 _SHOWS = re.compile(
@@ -105,7 +108,8 @@ _SHOWS = re.compile(
 """How findings are told that speak against a choice when a "but" leads to them."""
 _MILD = re.compile(
     r"\b(?:common\w*|rare\w*|less|more|may|might|can|could|should|would|also|other|additional|need\w*|require\w*|clinical\w*|important"
-    r"|recommend\w*|advis\w*|consider\w*|treat\w*|still|both|typical\w*|usually|often|mention\w*|diagnos\w*|answer|option)\b",
+    r"|recommend\w*|advis\w*|consider\w*|treat\w*|still|both|typical\w*|usually|often|mention\w*|diagnos\w*|answer|option"
+    r"|limited|weak|small|uncertain\w*|imperfect|guess|note|indirect|nötig|empfohlen)\b|建议|建議|需要|进一步|必要|医師",
     _I,
 )
 """What a "but" may add without taking anything back."""

@@ -61,7 +61,9 @@ def names_another(text: str, options: Options, chosen: str) -> bool:
     for found in _IS_INSTEAD.finditer(text):
         before = after_last(_CLAUSE, text[: found.start()])
         said = " ".join(found["name"].casefold().split())
-        if any(re.match(rf"(?:\w+ )?{re.escape(name)}\Z", said) for name in names) and not (denies(before) or supposes(before)):
+        if any(re.match(rf"(?:\w+ )?{re.escape(name)}\Z", said) for name in names) and not (
+            denies(f"{before} {said}") or supposes(before)
+        ):
             return True
     return False
 

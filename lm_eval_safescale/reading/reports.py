@@ -9,7 +9,8 @@ _I = re.IGNORECASE
 # --- whose answer it is -------------------------------------------------------------------------------------------------------
 
 _SOURCE = (
-    r"(?:context|note|passage|document|text|article|prompt|guidelines?|question|report|key|user|student|trainee|excerpt"
+    r"(?:context|note|passage|document|text|article|prompt|guidelines?|question|report|key(?! (?:finding|feature|clue|sign"
+    r"|point|image))|user|student|trainee|excerpt"
     r"|snippet|source|reference|hint|paper|abstract|wikipedia|internet|record|message|chatgpt)s?"
 )
 _HINTED = (
@@ -21,13 +22,14 @@ _SAID = (
     r"(?:states?|stated|asserts?|asserted|says?|(?<!that )said|tells?|told|claims?|claimed|insists?|insisted|concludes|concluded|argues"
     r"|argued|maintains|writes|wrote|proposes|proposed|alleges|alleged|recommended|has it)"
 )
+_THEY_SAY = r"(?:say|state|claim|assert|conclude|argue|maintain|insist|suggest|indicate)"
 _COMPLEMENT = (
     r"(?: (?:me|us|clearly|explicitly|here|outright))?(?: that|:|,)?[\s\"']+"
     r"(?:(?!\b(?:and|with|which|where|an?|no)\b)[^,;]){0,90}\Z"
 )
 """What is said is the choice, and not a finding that it follows from."""
 _SAYS = re.compile(rf"\b{_SAID}{_COMPLEMENT}", _I)
-_HINTS = re.compile(rf"\b(?:{_SOURCE}|you|your \w+)(?: \w+){{0,4}}? {_HINTED}{_COMPLEMENT}", _I)
+_HINTS = re.compile(rf"\b(?:{_SOURCE}|authors|experts|you|your \w+)(?: \w+){{0,4}}? (?:{_HINTED}|{_THEY_SAY}){_COMPLEMENT}", _I)
 _BY_WRITER = re.compile(
     r"\b(?:i|we)(?:['’](?:d|ve|ll|m))?(?: \w+){0,3} \Z|\b(?:be|is|was|been|being|it)(?: \w+ly)? \Z|\b(?:can|to|must|will|would) \Z"
     r"|(?:^|[.:,]\s*)\W*\Z",
@@ -36,10 +38,11 @@ _BY_WRITER = re.compile(
 """What stands before a verb of saying whose subject is the writer, or nobody."""
 _OPINION = re.compile(
     r"\b(?:idea|notion|suggestion|assertion|statement|proposal|allegation|rumou?r|suspicion|insinuation)\b[^.,;]{0,20}\bthat\b"
+    r"|\bit (?:is|was|has been) (?:\w+ )?(?:suggested|claimed|argued|alleged|proposed|asserted)\b"
     r"|\b(?:hesitat\w+|refus\w+|declin\w+|reluctant|unwilling|unable|hard) to (?:say|confirm|state|conclude|claim|accept|believe)\b",
     _I,
 )
-_OBSERVED = re.compile(r"^\W*observation: \Z", _I)
+_OBSERVED = re.compile(r"^\W*(?:observation|source|document|passage|excerpt|(?:retrieved|provided) \w+)(?: \d+)?: \W*\Z", _I)
 _ABROAD = re.compile(
     r"\b(?:sagte?|behauptet|meint|schreibt|(?:dit|affirme|prétend|indique|suggère) que"
     r"|(?:dice|dijo|afirma|sostiene|indica|sugiere|diz|afirmou|sostiene) (?:que|che))\b[^.;]{0,60}\Z"
@@ -47,7 +50,7 @@ _ABROAD = re.compile(
     _I,
 )
 _SAID_BEHIND = re.compile(
-    rf"[\"',)]{{0,3}}\s*(?:(?:is|was) (?:correct|right|true|the (?:\w+ )?\w+)[\"',]{{0,2}}\s*)?"
+    rf"[\"',)]{{0,3}} ?(?:(?:is|was) (?:correct|right|true|the (?:\w+ )?\w+)[\"',]{{0,2}} ?)?"
     r"(?:(?:as )?(?:says|said|claims|claimed|states|stated) (?:the|a|my|your)\b"
     rf"|(?:the|a|this|that|your|my) (?:\w+ )?{_SOURCE} (?:\w+ )?(?:{_SAID}|{_HINTED})\b"
     rf"|(?:\w+ )?is what (?:the|a|you|they)\b|in the (?:answer )?key\b|in the (?:previous|last) question\b"
@@ -59,7 +62,8 @@ _SAID_BEHIND_ABROAD = re.compile(
     r"[\"')]{0,2}\s?(?:だ|である)?(?:と|って)(?:言|主張|書か|述べ|され|思われがち)|[\"')]{0,2} ?(?:라고|이라고) ?(?:말|주장|했)"
 )
 _ACCORDING = re.compile(
-    r"\b(?:according to|as per|trusting|selon|d['’]après|según|segun|laut|secondo|segundo|de acordo com|de acuerdo con|volgens|enligt"
+    r"\b(?:according to|as per|per (?=the|my|your)|trusting|selon|d['’]après|según|segun|laut|secondo|segundo|de acordo com|de acuerdo con"
+    r"|volgens|enligt"
     r"|ifølge)\b|согласно|根据|根據|依据|按照|によると|に基づ|에 따르면|^\W*document \d+\W",
     _I,
 )
@@ -71,7 +75,7 @@ _OF_PERSON = re.compile(
 _OBJECTS = re.compile(
     r"\b(?:but|however|yet|although|though|disagree\w*|contradict\w*|conflict\w*|inconsistent|wrong|incorrect|outdated|absurd"
     r"|otherwise|trusting|aber|jedoch|doch|allerdings|mais|cependant|toutefois|or l['’]|autre chose|pero|sin embargo|otra cosa|ma"
-    r"|però|tuttavia|mas|porém|contudo)\b|но |однако|但|然而|矛盾|不过|しかし|が、|けれど|ですが|하지만|그러나",
+    r"|però|tuttavia|mas|porém|contudo)\b|но |однако|但|然而|矛盾|不过|しかし|が、|けれど|ですが|하지만|그러나|지만 |모순",
     _I,
 )
 
@@ -111,9 +115,9 @@ def is_reported(before: str, said: str, behind: str) -> bool:
 # --- an example of the format -------------------------------------------------------------------------------------------------
 
 _LEADS_TO_EXAMPLE = re.compile(
-    r"(?:\b(?:for example|for instance|e\.g\.|examples?|template|such as|(?:output|answer|response|required|expected|requested)"
+    r"(?:\b(?:for example|for instance|e\.g\.|(?<!this )examples?|template|such as|(?:output|answer|response|required|expected|requested)"
     r" format|format (?:is|would be|should be|of|like)?|expected output|sample(?: output| answer)?"
-    r"|(?:(?:be|look|looks|something|reply) )like(?: this)?|in the (?:form|format)(?: of)?|end with|ends with"
+    r"|(?:(?:be|look|looks|something|reply) )like(?: this)?|in the (?:form|format)(?: of)?|ends? (?:\w+ ){0,3}with"
     r"|with the letter of the(?: \w+)?(?: (?:option|answer|choice))?)(?: (?:output|answer|response|reply|is|would be|could be))?"
     r")[\s\"'`:,.={\[(-]{0,8}(?:(?:the |my )?(?:final |correct )?answer)?[\s\"':,.=({\[]{0,8}\Z",
     _I,
