@@ -304,7 +304,6 @@ class _Asking:
             self._take(heard, timed=not isolated)
         self._note_forgotten()
         self.standing.warning = str(self._unreadable) if self._unreadable.are_most else ""
-        self.on_progress(self.standing)
 
     def _batches(self) -> Iterator[list[Request]]:
         """What is missing, in the order of conditions and items. A batch holds the same items whatever is missing of them."""

@@ -89,7 +89,12 @@ class FakeEngine:
         prompt, parameters = self.flying.pop(name)
         said = "".join(map(chr, prompt.prompt_token_ids))
         samples = [
-            SimpleNamespace(index=index, text=f"{said} {_seed(parameters, index)}<stop>rest", token_ids=[0] * (index + 1))
+            SimpleNamespace(
+                index=index,
+                text=f"{said} {_seed(parameters, index)}<stop>rest",
+                token_ids=[0] * (index + 1),
+                finish_reason="length" if index % 2 else "stop",
+            )
             for index in range(parameters.n)
         ]
         self.order.shuffle(samples)
@@ -172,6 +177,7 @@ def test_vllm_answers_each_request_once_with_its_own_texts_in_the_order_of_draws
         said = "greedy" if request.is_greedy else None
         assert each.texts == tuple(f"{request.prompt} {said or request.seed + number}" for number in range(len(request.draws)))
         assert each.completion_tokens == tuple(range(1, len(request.draws) + 1))
+        assert each.finish_reasons == tuple(("stop", "length")[place % 2] for place in range(len(request.draws)))
         assert each.prompt_tokens == len(request.prompt)
     assert not fake.flying
     assert fake.most <= (1 if alone else max(1, int(places * (1 + QUEUED))))
