@@ -121,7 +121,7 @@ def _tables(folder: Path, made: Salvaged) -> Runs | None:
     try:
         about = read_about(folder)
     except SafescaleError as error:
-        made.lost.append(f"the tables: {error}")
+        made.lost.append(f"the tables: {_what(error)}")
         return None
     there = {f"{SHARDS}/{path.name}" for path in shards_of(folder)}
     made.lost += [
@@ -130,8 +130,13 @@ def _tables(folder: Path, made: Salvaged) -> Runs | None:
     try:
         return read_tables(folder, about)
     except SafescaleError as error:
-        made.lost.append(f"the tables: {error}")
+        made.lost.append(f"the tables: {_what(error)}")
         return None
+
+
+def _what(problem: object) -> str:
+    """What is wrong, without what to do about it: that is being done."""
+    return str(problem).partition(";")[0]
 
 
 def _dataset(run: Recovered, stored: Runs | None) -> Dataset | None:
@@ -149,7 +154,7 @@ def _dataset(run: Recovered, stored: Runs | None) -> Dataset | None:
 def _of_journal(run: Recovered, items: pl.DataFrame | None, made: Salvaged) -> list[_Part]:
     """The whole lines, by start; each draw once."""
     if run.problem:
-        made.lost.append(run.problem)
+        made.lost.append(_what(run.problem))
     made.lost += [f"{SHARDS}/{name}: {why}" for name, why in run.unread.items()]
     made.lost += [f"{SHARDS}/{path.name}: of another run" for path in run.strangers]
     known, first, parts = _known(run.description, items), FirstDraws(), []
