@@ -25,6 +25,7 @@ from lm_eval_safescale.runs import Runs
 from lm_eval_safescale.runs.about import UNCHECKED
 from lm_eval_safescale.runs.arrays import answer_arrays, item_table
 from lm_eval_safescale.runs.readings import READING
+from lm_eval_safescale.runs.store import NOTED
 from lm_eval_safescale.runs.table import named
 from lm_eval_safescale.sections import notes_on
 from lm_eval_safescale.settings import MAKE_SCORES, THRESHOLD
@@ -34,7 +35,7 @@ from lm_eval_safescale.words import counted
 NAME = "overconfidence_threshold"
 MEASURES = (mean("latency_s", "seconds of the greedy request", higher_is_better=False, bounds=(0.0, inf)),)
 """Metrics of what is known of answers besides their response, whatever the family."""
-MAY_DIFFER = {"draws", "version", *MAKE_SCORES}
+MAY_DIFFER = {"draws", *NOTED, *MAKE_SCORES}
 """Settings whose difference is said elsewhere, or changes no answer."""
 
 

@@ -30,12 +30,15 @@ class Recovered:
     def lines(self, known: Known | None = None) -> list[tuple[Line, str | None]]:
         """All whole lines, each draw once, with the version of what read them, where that is known; to be asked for once."""
         first = FirstDraws()
-        return [
+        lines = [
             (line, version)
             for shard in self.shards
             for line, version in _with_versions(shard)
             if not fault_of(line, known) and first.of(line)
         ]
+        return [
+            (line, version) for line, version in lines if line.draws or line.failed
+        ]  # a later one may take all draws of one
 
     @property
     def strangers(self) -> list[Path]:

@@ -124,6 +124,9 @@ def read_rows(
 ) -> pl.DataFrame:
     """Rows with what the reader reads in them as `new_letter`, `new_status` and `new_rule`; equal outputs are read once.
 
+    An empty output of which no rule is known stays what it is: the reply may have said that it was refused, or cut off, and no log of
+    the harness keeps that.
+
     Parameters
     ----------
     rows
@@ -143,7 +146,12 @@ def read_rows(
         pl.Series("new_status", [reading.status.value for reading in found], dtype=pl.String),
         pl.Series("new_rule", [reading.rule for reading in found], dtype=pl.String),
     )
-    return rows.join(texts, on=told, how="left", maintain_order="left")
+    rows = rows.join(texts, on=told, how="left", maintain_order="left")
+    silent = [Status.UNANSWERED.value, Status.TRUNCATED.value]
+    either = (
+        (pl.col("text") == "") & pl.col("rule").is_null() & pl.col("status").is_in(silent) & pl.col("new_status").is_in(silent)
+    )
+    return rows.with_columns(pl.when(either).then("status").otherwise("new_status").alias("new_status"))
 
 
 def write_reread(reread: Reread, folder: Path) -> None:

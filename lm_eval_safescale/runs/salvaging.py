@@ -164,7 +164,7 @@ def _of_journal(run: Recovered, items: pl.DataFrame | None, made: Salvaged) -> l
         read = read_shard(shard.path, known)
         made.lost += [f"{SHARDS}/{shard.path.name}: line {number}: {why}" for number, why in read.damaged.items()]
         parts.append(_Part(read.headers[0]["start"] if read.headers else {}, [line for line in read.lines if first.of(line)]))
-    return parts
+    return [_Part(part.start, [line for line in part.lines if line.draws or line.failed]) for part in parts]
 
 
 def _known(description: Mapping[str, Any] | None, items: pl.DataFrame | None) -> Known | None:

@@ -437,3 +437,12 @@ def test_what_holds_no_runs_is_bad_input(tmp_path, what):
             (path / "notes.txt").write_text("mine")
     with pytest.raises(SafescaleError, match=r"expected runs|no such folder"):
         verify(path)
+
+
+def test_of_an_empty_output_no_log_of_the_harness_tells_whether_it_was_refused_or_cut_off(folder, data):
+    runs = open_runs(folder)
+    rows = frame([("stub", "clean", "q0", 0, "unanswered"), ("stub", "clean", "q0", 1, "truncated")])
+    known = {"dataset": runs.about["dataset"], "models": runs.about["models"]}
+    write_runs(Runs(runs.items, rows.with_columns(text=pl.lit("")), known), folder.with_name("empty"))
+    assert verify(folder.with_name("empty"), data).verdict is Verdict.WHOLE
+    assert reread(open_runs(folder.with_name("empty")), data).changes.height == 0
