@@ -7,8 +7,9 @@ from lm_eval_safescale.retrieval.hybrid import Hybrid
 from lm_eval_safescale.retrieval.index import Index, open_index
 from lm_eval_safescale.retrieval.passages import Passages, cut, make_passages
 from lm_eval_safescale.retrieval.quality import Settling, coverage, load_settling, recall, reciprocal_rank
-from lm_eval_safescale.retrieval.retriever import Hit, Retriever, best, fill_up
+from lm_eval_safescale.retrieval.retriever import Hit, Retriever, best
 from lm_eval_safescale.retrieval.store import Store, default_root
+from lm_eval_safescale.retrieval.terms import terms_of
 from lm_eval_safescale.retrieval.tokenizers import (
     WORDS,
     HubTokenizer,
@@ -38,7 +39,6 @@ __all__ = [
     "coverage",
     "cut",
     "default_root",
-    "fill_up",
     "load_corpus",
     "load_hub_tokenizer",
     "load_settling",
@@ -47,4 +47,5 @@ __all__ = [
     "open_index",
     "recall",
     "reciprocal_rank",
+    "terms_of",
 ]

@@ -2,22 +2,22 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 from math import inf
 from pathlib import Path
 from typing import Any
 
-import numpy as np
-
 from lm_eval_safescale.retrieval.passages import Passages
 from lm_eval_safescale.retrieval.retriever import Hit, Retriever, best
+from lm_eval_safescale.retrieval.terms import RULE, stop_words, terms_of
 
 
 class BM25(Retriever):
-    """Okapi BM25 as Lucene computes it, over lower-case words of two letters or more, without English stop words."""
+    """Okapi BM25 as Lucene computes it, over the terms of a text without English stop words."""
 
     name = "bm25"
     description = "word statistics (BM25), by bm25s; needs no model"
+    version = f"2, {RULE}"
 
     def __init__(self, k1: float = 1.5, b: float = 0.75) -> None:
         if not (0 <= k1 < inf and 0 <= b <= 1):
@@ -28,11 +28,11 @@ class BM25(Retriever):
         """Write the score matrix and the vocabulary, in the library's own format."""
         import bm25s
 
-        tokens = bm25s.tokenize(passages.texts(), stopwords="en", show_progress=False)
-        if not tokens.vocab:
+        numbers, vocabulary = _numbered(passages.texts())
+        if not vocabulary:
             raise ValueError("no passage holds a word that is not a stop word")
         index = bm25s.BM25(k1=self.k1, b=self.b, method="lucene")
-        index.index(tokens, show_progress=False)
+        index.index(bm25s.tokenization.Tokenized(numbers, vocabulary), show_progress=False)
         index.save(folder, show_progress=False)
 
     def open(self, passages: Passages, folder: Path) -> None:  # noqa: ARG002
@@ -42,14 +42,22 @@ class BM25(Retriever):
         self._index: Any = bm25s.BM25.load(folder, mmap=True, show_progress=False)
 
     def search(self, queries: Sequence[str], k: int) -> list[list[Hit]]:
-        """The k best passages; those without any word of the query score 0 and come last, in order."""
-        import bm25s
+        """The k best of the passages that hold a term of the query; fewer, or none, where no more do."""
+        return [self._matching(query, k) for query in queries]
 
+    def _matching(self, query: str, k: int) -> list[Hit]:
         vocabulary = self._index.vocab_dict
-        texts = bm25s.tokenize(list(queries), stopwords="en", return_ids=False, show_progress=False)
-        return [best(self._scores([vocabulary[word] for word in words if word in vocabulary]), k) for words in texts]
+        known = [vocabulary[term] for term in terms_of(query) if term in vocabulary]
+        if not known:
+            return []
+        return best(self._index.get_scores_from_ids(known), k, above=0)  # a term that is there always weighs more than 0
 
-    def _scores(self, words: list[int]) -> Any:
-        if not words:
-            return np.zeros(self._index.scores["num_docs"], dtype=np.float32)
-        return self._index.get_scores_from_ids(words)
+
+def _numbered(texts: Iterable[str]) -> tuple[list[list[int]], dict[str, int]]:
+    """Each text's terms as numbers, and the numbers by term."""
+    vocabulary: dict[str, int] = {}
+    left_out = stop_words()
+    numbers = [
+        [vocabulary.setdefault(term, len(vocabulary)) for term in terms_of(text) if term not in left_out] for text in texts
+    ]
+    return numbers, vocabulary

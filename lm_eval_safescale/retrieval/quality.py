@@ -5,19 +5,16 @@ Pure functions; None is *not scored*, which is never 0.
 
 from __future__ import annotations
 
-import re
-import unicodedata
 from collections.abc import Collection, Iterable, Mapping, Sequence
 from pathlib import Path
 
 from lm_eval_safescale.datasets.files import read_records
 from lm_eval_safescale.datasets.problems import DataError, Problem, has_errors
 from lm_eval_safescale.records import PassageRef
+from lm_eval_safescale.retrieval.terms import common_words, terms_of
 
 Settling = Mapping[str, Collection[str]]
 """Ids of the articles that settle a question, by question id."""
-
-_WORD = re.compile(r"(?u)\b\w\w+\b")
 
 
 def recall(passages: Sequence[PassageRef], settling: Collection[str] | None, k: int | None = None) -> float | None:
@@ -42,12 +39,8 @@ def reciprocal_rank(passages: Sequence[PassageRef], settling: Collection[str] | 
 
 
 def content_words(text: str) -> frozenset[str]:
-    """The different words of two letters or more, in lower case, that are not English stop words."""
-    return _words(text) - _stop_words()
-
-
-def _words(text: str) -> frozenset[str]:
-    return frozenset(_WORD.findall(unicodedata.normalize("NFC", text).lower()))
+    """The different terms of a text that are not common English words."""
+    return frozenset(terms_of(text)) - common_words()
 
 
 def coverage(evidence: str | None, texts: Iterable[str], shown: str | None = None) -> tuple[float, float] | tuple[None, None]:
@@ -60,11 +53,11 @@ def coverage(evidence: str | None, texts: Iterable[str], shown: str | None = Non
     wanted = content_words(evidence or "")
     if not wanted:
         return None, None
-    there = wanted if shown is None else wanted & _words(shown)
+    there = wanted if shown is None else wanted.intersection(terms_of(shown))
     found: frozenset[str] = frozenset() if shown is None else there
     most = 0
     for text in texts:
-        here = there & _words(text)
+        here = there.intersection(terms_of(text))
         found |= here
         most = max(most, len(here))
     return len(found) / len(wanted), most / len(wanted)
@@ -101,9 +94,3 @@ def load_settling(path: Path, articles: Collection[str]) -> dict[str, tuple[str,
 
 def _is_id(value: object) -> bool:
     return isinstance(value, str | int) and not isinstance(value, bool)
-
-
-def _stop_words() -> frozenset[str]:
-    from bm25s.stopwords import STOPWORDS_EN_PLUS
-
-    return frozenset(STOPWORDS_EN_PLUS)

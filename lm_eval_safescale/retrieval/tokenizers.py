@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import functools
 import hashlib
 import re
 from collections.abc import Sequence
@@ -9,6 +10,7 @@ from pathlib import Path
 from typing import Any, Protocol
 
 from lm_eval_safescale.errors import SafescaleError, reason_of
+from lm_eval_safescale.retrieval.scripts import UNSPACED, is_plain, marks
 
 WORDS, CL100K = "words", "cl100k"
 _WORD = r"\w{1,32}|[^\w\s]"
@@ -32,20 +34,36 @@ class Tokenizer(Protocol):
 
 
 class WordTokenizer:
-    """Words (of at most 32 characters; a longer one counts as several) and single punctuation marks. Needs nothing."""
+    """Words (of at most 32 characters; a longer one counts as several) and single punctuation marks. Needs nothing.
+
+    Where a script does without spaces between words, each character is a token, as it is to most models.
+    """
 
     name = WORDS
-    fingerprint = f"{WORDS} {_WORD}"
-    _token = re.compile(_WORD)
+    fingerprint = f"{WORDS} 2: {_WORD}, single characters where words have no spaces"
 
     def count(self, texts: Sequence[str]) -> list[int]:
         """Tokens of each text."""
-        return [len(self._token.findall(text)) for text in texts]
+        return [len(_compiled(_token_of(text)).findall(text)) for text in texts]
 
     def blocks(self, text: str, size: int) -> list[tuple[int, int]]:
         """Character spans of each run of `size` tokens."""
-        run = re.compile(rf"(?:(?:{_WORD})\s*){{1,{size}}}+")  # possessive: a run never gives tokens back
+        run = _compiled(rf"(?:(?:{_token_of(text)})\s*){{1,{size}}}+")  # possessive: a run never gives tokens back
         return [match.span() for match in run.finditer(text)]
+
+
+def _token_of(text: str) -> str:
+    """A pattern of one token: the plain one where it does, since it is faster."""
+    return _WORD if is_plain(text) else _word_of_any_script()
+
+
+@functools.cache
+def _word_of_any_script() -> str:
+    letter, mark = rf"[^\W{UNSPACED}]", f"[{marks()}]"
+    return rf"[{UNSPACED}]{mark}*|{letter}(?:{letter}|{mark}){{0,31}}|[^\w\s]"
+
+
+_compiled = functools.cache(re.compile)
 
 
 class HubTokenizer:
