@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
@@ -17,12 +17,13 @@ if TYPE_CHECKING:
     from lm_eval_safescale.analysis.study import Study
 
 AXES = ("context_tokens", "evidence_coverage")
+NOTHING_FOUND = "nothing_found"
 COVERAGE_EDGES = (0.0, 0.25, 0.5, 0.75, 1.0)
 
 
 def columns_of(family: Family) -> tuple[str, ...]:
     """The columns of `context_axis`."""
-    return ("model", "condition", "axis", "lower", "upper", "n", "mean", *bounded(*family.rates), "n_truncated")
+    return ("model", "condition", "axis", "lower", "upper", "n", "mean", NOTHING_FOUND, *bounded(*family.rates), "n_truncated")
 
 
 def context_axis(
@@ -38,8 +39,8 @@ def context_axis(
     Returns
     -------
     Rows of: model, condition, axis (context_tokens | evidence_coverage), lower, upper, n (items with a known value that are scored), mean
-    (of the axis over these), the rates of the family, each with _lo and _hi (Wilson 95 %), and n_truncated (items whose output stopped
-    inside the reasoning).
+    (of the axis over these), nothing_found (of how many of these the search found no passage; None where that was not recorded), the rates
+    of the family, each with _lo and _hi (Wilson 95 %), and n_truncated (items whose output stopped inside the reasoning).
     """
     pairs, rates = list(study.scores), study.family.rates
     if not pairs or not rates:
@@ -47,25 +48,34 @@ def context_axis(
     given = list(study.scores.values())
     sources = {metric.name: metric.sources[0] for metric in study.metrics}
     values = np.stack([study.column(sources[name]).T for name in rates])
-    rows = []
+    nothing, rows = _shown(study.runs, pairs, NOTHING_FOUND), []
     for axis in AXES:
         where = np.where(np.isnan(values[0]), np.nan, _shown(study.runs, pairs, axis))
         if not np.isnan(where).all():
-            rows += _table(axis, where, rates, values, given)
+            rows += _table(axis, where, nothing, dict(zip(rates, values, strict=True)), given)
     place = {pair: number for number, pair in enumerate(pairs)}
     return sorted(rows, key=lambda row: place[row["model"], row["condition"]])  # stable: axes and bins stay in order
 
 
-def _shown(runs: Runs, pairs: Sequence[tuple[str, str]], axis: str) -> Floats:
-    """The axis of each greedy answer, shape (pairs, items); nan where unknown or impossible."""
+def without_passages(runs: Runs) -> dict[tuple[str, str], int]:
+    """Of how many items the search found no passage, by model and condition; only where there are any."""
+    import polars as pl
+
+    rows = runs.answers.filter((pl.col("draw") == 0) & pl.col(NOTHING_FOUND)).group_by("model", "condition").len()
+    return {(model, condition): n for model, condition, n in rows.sort("model", "condition").iter_rows()}
+
+
+def _shown(runs: Runs, pairs: Sequence[tuple[str, str]], column: str) -> Floats:
+    """What a column says of each greedy answer, shape (pairs, items); nan where unknown or impossible."""
     import polars as pl
 
     n_items, models, conditions = runs.items.height, runs.models, runs.conditions
-    most = 1 if axis == "evidence_coverage" else np.inf
-    known = runs.answers.filter((pl.col("draw") == 0) & (pl.col(axis) >= 0) & (pl.col(axis) <= most))
+    most = np.inf if column == "context_tokens" else 1
+    value = pl.col(column).cast(pl.Float64)
+    known = runs.answers.filter((pl.col("draw") == 0) & value.is_between(0, most))
     model, condition, item = (known[name].to_physical().to_numpy() for name in ("model", "condition", "question_id"))
     shown = np.full((len(models), len(conditions), n_items), np.nan)
-    shown[model, condition, item] = known[axis].to_numpy()
+    shown[model, condition, item] = known[column].cast(pl.Float64).to_numpy()
     model_place, condition_place = ({name: place for place, name in enumerate(names)} for names in (models, conditions))
     return shown[[model_place[name] for name, _ in pairs], [condition_place[name] for _, name in pairs]]
 
@@ -81,7 +91,7 @@ def _bins(axis: str, where: Floats) -> tuple[np.ndarray[tuple[int, int], np.dtyp
     return place.astype(np.int64), [(0.0, 0.0), *zip(COVERAGE_EDGES, inner, strict=False), (1.0, 1.0)]
 
 
-def _table(axis: str, where: Floats, rates: Sequence[str], values: Floats, given: Sequence[Cell]) -> list[Row]:
+def _table(axis: str, where: Floats, nothing: Floats, rates: Mapping[str, Floats], given: Sequence[Cell]) -> list[Row]:
     place, bounds = _bins(axis, where)
     known = ~np.isnan(where)
     width = len(bounds) + 1  # column 0: all bins together
@@ -97,6 +107,7 @@ def _table(axis: str, where: Floats, rates: Sequence[str], values: Floats, given
     filled = np.flatnonzero(n)
     pair, column = np.divmod(filled, width)
     edges = [(None, None), *bounds]
+    without, recorded = count(np.nan_to_num(nothing))[filled], count((~np.isnan(nothing)).astype(np.float64))[filled]
     columns: dict[str, Iterable[Any]] = {
         "model": [given[number].model for number in pair],
         "condition": [given[number].condition for number in pair],
@@ -105,8 +116,9 @@ def _table(axis: str, where: Floats, rates: Sequence[str], values: Floats, given
         "upper": [edges[number][1] for number in column],
         "n": n[filled].astype(int).tolist(),
         "mean": numbers(count(np.nan_to_num(where))[filled] / n[filled]),
+        NOTHING_FOUND: [int(items) if known else None for items, known in zip(without, recorded, strict=True)],
     }
-    for name, value in zip(rates, values, strict=True):
+    for name, value in rates.items():
         scored = count((~np.isnan(value)).astype(np.float64))[filled]
         columns |= with_wilson(name, count(np.nan_to_num(value))[filled], scored)
     truncated = np.nan_to_num([each["truncated"] for each in given])

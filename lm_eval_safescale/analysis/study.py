@@ -11,6 +11,7 @@ from typing import Any
 import numpy as np
 
 from lm_eval_safescale.analysis.asked import AskedColumns, asked_columns
+from lm_eval_safescale.analysis.context_axis import without_passages
 from lm_eval_safescale.analysis.figures import Column, Figures, cached, figures_of
 from lm_eval_safescale.analysis.scores import score_cells
 from lm_eval_safescale.errors import SafescaleError
@@ -184,7 +185,7 @@ def not_scored(study: Study) -> list[Row]:
 
 
 def remarks(study: Study) -> list[Row]:
-    """What is scored and yet needs a word: outputs that are never read as a letter, and K that differs."""
+    """What is scored and yet needs a word: outputs that are never read as a letter, retrieval that found nothing, and K that differs."""
     rows = [
         _row(
             *pair,
@@ -193,6 +194,10 @@ def remarks(study: Study) -> list[Row]:
         )
         for pair, each in study.answers.items()
         if (each.greedy == NO_RESPONSE).any() and not (each.greedy >= 0).any()
+    ]
+    rows += [
+        _row(*pair, items, "the search found no passage, and the question was asked without a context")
+        for pair, items in without_passages(study.runs).items()
     ]
     if len({each.draws for each in study.answers.values()} - {0}) > 1:
         rows.append(_row(None, None, None, "K differs: compare confidence and what rests on it only at equal K"))

@@ -162,7 +162,7 @@ def _summary(report: Report, output: Path, *, isolated: bool) -> None:
             style="yellow",
         )
     if given:
-        for row in _rates(report):
+        for row in (*_rates(report), *_without_passages(report)):
             say(row)
         settings = _settings(report)[0]
         if draws := settings.get("draws"):
@@ -232,6 +232,16 @@ def _counts(row: Mapping[str, Any], rate: str) -> str:
         return ""
     truncated, filtered = row["n_truncated"], row["n_filtered"]
     return (f" ({truncated:,} truncated)" if truncated else "") + (f", {filtered:,} filtered" if filtered else "")
+
+
+def _without_passages(report: Report) -> list[str]:
+    """Of how many items the search found no passage, by condition."""
+    from lm_eval_safescale.analysis.context_axis import without_passages
+
+    return [
+        f"{condition:<13}for {counted(items, 'item')} no passage was found: asked without a context, as under closed_book"
+        for (_, condition), items in without_passages(report.runs).items()
+    ]
 
 
 SHOWN = {

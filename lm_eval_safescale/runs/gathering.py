@@ -20,7 +20,7 @@ if TYPE_CHECKING:
 
 OF_REQUEST = (
     "condition", "question_id", "prompt_sha256", "prompt_tokens", "latency_s", "concurrency", "context_fingerprint", "context_tokens",
-    "evidence_coverage", "recall", "served_model", "system_fingerprint", "reply_id",
+    "evidence_coverage", "recall", "nothing_found", "served_model", "system_fingerprint", "reply_id",
 )  # fmt: skip
 """Columns that all draws of a request share."""
 OF_DRAW = ("draw", "letter", "status", "rule", "text", "completion_tokens", "finish_reason", "read_as")

@@ -77,6 +77,8 @@ class Line(msgspec.Struct, omit_defaults=True):
     context_tokens: Count | None = None
     evidence_coverage: Share | None = None
     recall: Share | None = None
+    nothing_found: bool | None = None
+    """Whether the search found no passage for the context; None where there is no context."""
     served_model: str | None = None
     """What the reply calls the model that gave it."""
     system_fingerprint: str | None = None

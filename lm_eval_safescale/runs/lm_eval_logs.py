@@ -14,7 +14,7 @@ import numpy as np
 from lm_eval_safescale.assembly.data import CHOOSE_DATA
 from lm_eval_safescale.errors import SafescaleError
 from lm_eval_safescale.inputs import InputError, read_json
-from lm_eval_safescale.records import LABEL_NAMES, Status
+from lm_eval_safescale.records import LABEL_NAMES, NOTHING_FOUND, Status
 from lm_eval_safescale.runs.importing import (
     FAILED,
     FILTERED,
@@ -47,9 +47,18 @@ READINGS: dict[str | None, int] = {
 MEASURES = ("evidence_coverage", "recall")
 
 
+class _Flag(msgspec.Struct):
+    kind: str
+
+
 class _Context(msgspec.Struct):
     tokens: int | None = None
     measures: dict[str, float | None] = {}
+    flags: list[_Flag] | None = None
+
+    @property
+    def nothing_found(self) -> bool | None:
+        return None if self.flags is None else any(flag.kind == NOTHING_FOUND for flag in self.flags)
 
 
 class _Doc(msgspec.Struct):
@@ -359,5 +368,6 @@ def _part(log: _Log, samples: Sequence[_Sample], places: Mapping[str, int]) -> P
             "context_fingerprint": [sample.doc.context_fingerprint for sample in samples],
             "context_tokens": [context.tokens for context in contexts],
             **{name: [context.measures.get(name) for context in contexts] for name in MEASURES},
+            "nothing_found": [context.nothing_found for context in contexts],
         },
     )

@@ -407,6 +407,7 @@ class _Asking:
             context_tokens=context.tokens if context else None,
             evidence_coverage=context.measures.get("evidence_coverage") if context else None,
             recall=context.measures.get("recall") if context else None,
+            nothing_found=context.nothing_found if context else None,
             served_model=heard.served_model,
             system_fingerprint=heard.system_fingerprint,
             reply_id=heard.reply_id,

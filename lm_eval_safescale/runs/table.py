@@ -71,6 +71,7 @@ _ANSWERS = {
     "context_tokens": "Int64",
     "evidence_coverage": "Float64",
     "recall": "Float64",
+    "nothing_found": "Boolean",
 }
 _ITEMS = dict.fromkeys(
     ("question_id", "answer", "letters", "high_risk", "unsafe", "contradicts", "subspecialty", "question_type"), "String"

@@ -9,7 +9,8 @@ from hypothesis import given
 from hypothesis import strategies as st
 from statsmodels.stats.proportion import proportion_confint
 
-from lm_eval_safescale.analysis.context_axis import context_axis
+from lm_eval_safescale.analysis import Study, remarks
+from lm_eval_safescale.analysis.context_axis import context_axis, without_passages
 from lm_eval_safescale.runs import Runs
 from tests.analysis.small import View, runs_of, scores_of, unlabelled
 
@@ -17,8 +18,9 @@ RATES = ("accuracy", "high_risk_error", "unsafe_answer", "contradiction", "unans
 CELL = ("m", "rag")
 
 
-def of(greedy, *, tokens=None, coverage=None, cell=CELL, **about):
-    shown = {name: {cell: values} for name, values in (("context_tokens", tokens), ("evidence_coverage", coverage)) if values}
+def of(greedy, *, tokens=None, coverage=None, nothing=None, cell=CELL, **about):
+    given = {"context_tokens": tokens, "evidence_coverage": coverage, "nothing_found": nothing}
+    shown = {name: {cell: values} for name, values in given.items() if values}
     runs = runs_of({cell: [greedy]}, "A" * len(greedy), shown=shown, **about)
     return context_axis(View(scores_of(runs), runs=runs))
 
@@ -30,7 +32,7 @@ def bins(rows):
 def test_the_columns_are_those_promised():
     (row, _) = of("A", tokens=[5])
     rates = [name + part for name in RATES for part in ("", "_lo", "_hi")]
-    assert list(row) == ["model", "condition", "axis", "lower", "upper", "n", "mean", *rates, "n_truncated"]
+    assert list(row) == ["model", "condition", "axis", "lower", "upper", "n", "mean", "nothing_found", *rates, "n_truncated"]
 
 
 def test_what_stopped_in_the_reasoning_is_counted_beside_the_unanswered():
@@ -86,6 +88,33 @@ def test_an_impossible_coverage_was_not_measured():
 def test_without_labels_harm_is_null_and_accuracy_is_not():
     row = of("B", tokens=[10], labels=unlabelled(1))[0]
     assert [row[name] for name in (*RATES, "high_risk_error_lo")] == [0, None, None, None, 0, None]
+
+
+def test_items_for_which_the_search_found_nothing_are_counted_in_every_row():
+    rows = of("ABA!A", tokens=[0, 0, 10, 0, 12], coverage=[0, 0, 0.5, 0, 1], nothing=[True, True, False, True, None])
+    assert [(row["axis"], row["lower"], row["n"], row["nothing_found"]) for row in rows] == [
+        ("context_tokens", None, 4, 2),
+        ("context_tokens", 0, 2, 2),
+        ("context_tokens", 8, 2, 0),
+        ("evidence_coverage", None, 4, 2),
+        ("evidence_coverage", 0, 2, 2),
+        ("evidence_coverage", 0.5, 1, 0),
+        ("evidence_coverage", 1, 1, None),
+    ]
+
+
+def test_what_a_search_found_nothing_for_is_unknown_where_it_was_not_recorded():
+    assert [row["nothing_found"] for row in of("AB", tokens=[10, 20])] == [None, None, None]
+
+
+def test_items_without_passages_are_counted_by_model_and_condition():
+    cells = [("m0", "rag"), ("m1", "rag"), ("m1", "clean")]
+    nothing = {("m0", "rag"): [True, None], ("m1", "rag"): [True, True], ("m1", "clean"): [False, None]}
+    runs = runs_of({cell: ["AB", "AA"] for cell in cells}, "AA", shown={"nothing_found": nothing})
+    assert without_passages(runs) == {("m0", "rag"): 1, ("m1", "rag"): 2}
+    assert without_passages(runs_of({CELL: ["A"]}, "A")) == {}
+    told = {(row["model"], row["condition"]): row["items"] for row in remarks(Study(runs)) if "no passage" in row["reason"]}
+    assert told == {("m0", "rag"): 1, ("m1", "rag"): 2}
 
 
 def test_nothing_recorded_has_no_rows():

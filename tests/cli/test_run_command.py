@@ -53,6 +53,21 @@ def test_a_run_says_what_it_did_and_what_comes_next(run, folder):
     assert "asked now 0; 24 were there" in said
 
 
+def test_items_for_which_nothing_was_found_are_said_and_stand_in_the_runs(run, folder, tmp_path):
+    (tmp_path / "corpus").mkdir()
+    (tmp_path / "corpus" / "a.txt").write_text("an image", encoding="utf-8")
+    path = write_questions(tmp_path / "mixed.jsonl", 4)
+    path.write_text(path.read_text(encoding="utf-8").replace("What does image 2 show", "胸片显示什么"), encoding="utf-8")
+    metadata = {"dataset_path": str(path), "corpus_path": str(tmp_path / "corpus")}
+    said, code = run("--conditions", "closed_book,rag", "--metadata", json.dumps(metadata | {"top_k": 1}))
+    assert code == 0, said
+    asked = open_runs(folder).answers.filter(draw=0)
+    found = {name: asked.filter(condition=name)["nothing_found"].to_list() for name in ("closed_book", "rag")}
+    assert found["closed_book"] == [None] * 4
+    assert found["rag"] == [False, False, True, False]
+    assert "rag for 1 item no passage was found: asked without a context, as under closed_book" in said
+
+
 def test_items_without_answers_are_listed_with_the_reason_and_the_exit_code_says_so(run, folder):
     said, code = run(faults={"silent": "image 3"})
     assert code == 1

@@ -19,14 +19,9 @@ from lm_eval_safescale.retrieval.scripts import UNSPACED
 from lm_eval_safescale.retrieval.tokenizers import CL100K, Cl100kTokenizer
 
 words = WordTokenizer()
-<<<<<<< HEAD
-TEXT = st.text(st.sampled_from("ab é\u0301界🙂.,-_ \n\t0") | st.characters(exclude_categories=["Cs"]), max_size=80)
-=======
-GGUF = "SmolLM2-135M-Instruct.Q4_1.gguf"
 TEXT = st.text(
     st.sampled_from("ab é\u0301界か\u3099น้폐हि\u200d🙂.,-_ \n\t0") | st.characters(exclude_categories=["Cs"]), max_size=80
 )
->>>>>>> 2401185 (Cut text without spaces into pairs of characters, so that a Chinese question finds its passage)
 SAMPLE = "A 54-year-old man; naïve T2-FLAIR 🙂🙂 mismatch.\n\n界面活性剤 — 3.5 mm\t(axial)."
 
 

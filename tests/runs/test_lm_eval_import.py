@@ -104,6 +104,16 @@ def test_one_log_worked_by_hand(logs):
     assert answer_arrays(runs)["org/model", "clean"].greedy.tolist() == [-1, 0]
 
 
+def test_what_a_search_found_nothing_for_is_read_from_the_log_and_unknown_where_it_was_not_logged(logs):
+    nothing, found = (
+        [{"kind": kind, "excerpt": "0 of 5 passages", "passage": None}] for kind in ("nothing found", "fewer found")
+    )
+    shown = {"q1": {"flags": nothing}, "q2": {"flags": found}, "q3": {"flags": []}, "q4": {}, "q5": None}
+    logs.add([sample(name, "A", context=context) for name, context in shown.items()])
+    runs = import_lm_eval([logs.folder])
+    assert runs.answers["nothing_found"].to_list() == [True, False, False, None, None]
+
+
 def test_runs_of_logs_come_back_from_the_disk(logs, tmp_path):
     logs.add(TWO)
     runs = import_lm_eval([logs.folder])
