@@ -23,7 +23,7 @@ _FIELD = re.compile(r"\{(\w*)\}")
 class Prompt:
     """Two templates with the fields `{context}`, `{question}` and `{options}` in the user turn.
 
-    A paragraph (between blank lines) of the user turn that holds `{context}` is left out where there is no context.
+    A paragraph (between blank lines) of the user turn that holds `{context}` is left out where there is no context, or an empty one.
     """
 
     system: str
@@ -33,7 +33,7 @@ class Prompt:
         """The user turn for an item."""
         options = "\n".join(f"{letter}. {text}" for letter, text in item.options.items())
         values = {"context": context.text if context else "", "question": item.question, "options": options}
-        shown = [paragraph for paragraph in self.paragraphs if context or "{context}" not in paragraph]
+        shown = [paragraph for paragraph in self.paragraphs if values["context"] or "{context}" not in paragraph]
         return _FIELD.sub(lambda match: values[match[1]], "\n\n".join(shown))
 
     @property

@@ -95,12 +95,17 @@ class Passage:
         return PassageRef(self.id, self.article, self.score, self.rank)
 
 
+NOTHING_FOUND, FEWER_FOUND = "nothing found", "fewer found"
+"""Kinds of flags: the search found no passage, or fewer than were to be shown."""
+
+
 @dataclass(frozen=True, slots=True)
 class Flag:
-    """A place in a context that imitates a prompt. The text is shown as it is; whoever reads the results should know."""
+    """What whoever reads the results should know of a context: text in it that imitates a prompt, or that too little was found for it."""
 
     kind: str
     excerpt: str
+    """The text in question, or how many passages were found."""
     passage: str | None = None
     """Id of the passage it stands in."""
 
@@ -110,6 +115,7 @@ class Context:
     """What stands above a question: the text, what it was made of, and how good it is."""
 
     text: str
+    """Empty where nothing was found: then the question is asked alone."""
     builder: str
     passages: tuple[PassageRef, ...] = ()
     """In the order in which they stand in the text."""
@@ -123,6 +129,11 @@ class Context:
     """Retrieval quality by name; None is *not scored*."""
     notes: Mapping[str, Any] = field(default_factory=dict)
     """What the builder wants to be known of it, as JSON values."""
+
+    @property
+    def nothing_found(self) -> bool:
+        """Whether the search found no passage for it."""
+        return any(flag.kind == NOTHING_FOUND for flag in self.flags)
 
     @property
     def fingerprint(self) -> str:

@@ -28,7 +28,7 @@ from lm_eval_safescale.metrics import Metric, Params
 from lm_eval_safescale.plugins import KINDS, OURS, Plugin, Plugins, _built_in, bind_settings, chosen, plugins
 from lm_eval_safescale.reading import AnswerReader, read_answer
 from lm_eval_safescale.records import Answers, Item, Passage, Reading, Status
-from lm_eval_safescale.retrieval import Retriever, fill_up
+from lm_eval_safescale.retrieval import Hit, Retriever
 from lm_eval_safescale.sections import ReportSection, ResultRow, Section
 from lm_eval_safescale.settings import Settings
 from lm_eval_safescale.testing import check_context_builder
@@ -42,11 +42,10 @@ class Stub(Retriever):
 
     def build(self, passages, folder, *, scratch): ...
 
-    def open(self, passages, folder):
-        self.n = len(passages)
+    def open(self, passages, folder): ...
 
     def search(self, queries, k):
-        return [fill_up([], k, self.n) for _ in queries]
+        return [[Hit(number, 0.0) for number in range(k)] for _ in queries]
 
 
 def named(name: str) -> type[Retriever]:

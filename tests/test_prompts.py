@@ -71,7 +71,7 @@ def test_texts_of_data_are_shown_as_they_are_whatever_they_hold(question, first,
     item = Item("q1", question, {"A": first, "B": second}, "A")
     asked = f"Question: {question}\n\nOptions:\nA. {first}\nB. {second}\n\nAnswer:"
     assert DEFAULT_PROMPT.render(item, None) == asked
-    assert DEFAULT_PROMPT.render(item, context(above)) == f"{above}\n\n{asked}"
+    assert DEFAULT_PROMPT.render(item, context(above)) == (f"{above}\n\n{asked}" if above else asked)
 
 
 # --- the user's prompt ------------------------------------------------------------------------------------------------
@@ -88,7 +88,7 @@ def test_a_users_template_may_hold_braces_of_its_own_and_leaves_the_contexts_par
     asked = 'Which vessel?\n\nA. artery\nB. vein\nReply as {"answer": "A"}.'
     assert prompt.system == "Be brief: {x}."
     assert prompt.render(ITEM, context("x\n\ny")) == f"Read:\nx\n\ny\n\n{asked}"
-    assert prompt.render(ITEM, None) == asked
+    assert prompt.render(ITEM, None) == prompt.render(ITEM, context("")) == asked
 
 
 def test_a_field_in_the_system_turn_is_refused_because_it_would_not_be_filled_in(load):

@@ -213,6 +213,8 @@ def _refuse_other(path: Path, about: Mapping[str, Any], *, force: bool) -> None:
 
 
 def _summary(made: Any) -> None:
+    from lm_eval_safescale.contexts import notices_of
+
     about, summary = made.about, made.summary()
     builder, data = about["builder"], about["dataset"]
     settings = ", ".join(f"{name} {value}" for name, value in builder["settings"].items())
@@ -251,6 +253,8 @@ def _summary(made: Any) -> None:
     say(f"flagged      {summary['flagged']} contexts hold text that imitates a prompt")
     if summary["truncated"]:
         say(f"truncated    {summary['truncated']}")
+    for notice in notices_of(made):
+        say(f"WARNING      {notice}", style="yellow")
 
 
 def _show(item: str, context: Any) -> None:
@@ -275,4 +279,4 @@ def _show(item: str, context: Any) -> None:
     for flag in context.flags:
         say(f"flag: {flag.kind}{' in ' + flag.passage if flag.passage else ''}: {flag.excerpt!r}", style="yellow")
     say("")
-    say("\n".join(textwrap.fill(line, 110) for line in context.text.split("\n")))
+    say("\n".join(textwrap.fill(line, 110) for line in context.text.split("\n")) or "(nothing: the question is asked alone)")

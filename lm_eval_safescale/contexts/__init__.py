@@ -18,6 +18,7 @@ from lm_eval_safescale.contexts.files import ContextSet, check_belongs, read_con
 from lm_eval_safescale.contexts.imitation import find_imitations
 from lm_eval_safescale.contexts.leaks import LEAK, find_leaks
 from lm_eval_safescale.contexts.making import make_contexts
+from lm_eval_safescale.contexts.notices import notices_of
 from lm_eval_safescale.contexts.replies import by_letter, cite, lines_of, prose, whole_sentences
 from lm_eval_safescale.contexts.steps import Steps
 from lm_eval_safescale.contexts.waves import Agent, Question, ReportFailed, Unusable, in_waves
@@ -56,6 +57,7 @@ __all__ = [
     "join",
     "lines_of",
     "make_contexts",
+    "notices_of",
     "prose",
     "read_contexts",
     "whole_sentences",

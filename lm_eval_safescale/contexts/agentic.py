@@ -46,7 +46,7 @@ async def write_report(
     report_tokens: int = 30_000,
     thinking_tokens: int = 0,
 ) -> Draft:
-    """A report on one question.
+    """A report on one question; without text where no passage was found for any option.
 
     Parameters
     ----------
@@ -117,6 +117,8 @@ class _Author:
             fallback=lambda _: dict(question.options),
         )
         sections = await agent.together(*(self._section(letter, concepts, plan[letter]) for letter in question.options))
+        if not any(section.shown for section in sections):
+            return Draft("", passages_wanted=self.depth)
         text, cited = self._body(sections)
         introduction, conclusion = await agent.together(
             self._frame("introduction", prompts.introduction(question), prompts.INTRODUCTION),
@@ -131,9 +133,12 @@ class _Author:
     async def _section(self, letter: str, concepts: Sequence[str], focus: str) -> _Section:
         agent, question, option = self.agent, self.agent.question, self.agent.question.options[letter]
         read = await self._research(letter, concepts, focus)
+        if not read:  # a model that is shown no source would write from memory
+            agent.counts["options_without_passages"] += 1
+            return _Section(option, _section_of("", ""), ())
         limit = self.section_tokens + self.thinking
         shown = agent.fitting(WRITE, lambda these: prompts.section(question, option, focus, these), read, max_tokens=limit)
-        if read and not shown:
+        if not shown:
             raise ReportFailed(f"section: {letter}: not even one passage fits the model's window")
         text, cut = await agent.ask(
             WRITE,
@@ -192,7 +197,7 @@ class _Author:
     def _parsed_section(self, text: str, shown: Sequence[Passage]) -> tuple[str, bool]:
         supporting, opposing = for_and_against(text)
         opposing, cut = whole_sentences(opposing)
-        section = f"Evidence for: {supporting or 'none was found.'}\n\nEvidence against: {opposing or 'none was found.'}"
+        section = _section_of(supporting, opposing)
         self._refuse_leak(section)
         _refuse_uncited(section, shown)
         return section, cut
@@ -253,6 +258,10 @@ class _Author:
             counts["sections_without_citation"] += not named
             texts.append(f"## {_line(section.option)}\n{text}")
         return "\n\n".join(texts), cited
+
+
+def _section_of(supporting: str, opposing: str) -> str:
+    return f"Evidence for: {supporting or 'none was found.'}\n\nEvidence against: {opposing or 'none was found.'}"
 
 
 def _line(text: str) -> str:

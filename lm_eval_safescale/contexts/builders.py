@@ -34,6 +34,9 @@ class Draft:
     """What should be known of it, as JSON values."""
     failed: str = ""
     """Why there is no text: then the condition leaves the item out, and says so."""
+    passages_wanted: int | None = None
+    """How many passages were to be found; None where no number was asked for. With fewer `passages` the context is flagged, and with none
+    of them the text may be empty: the item is then asked without a context."""
 
 
 class Workbench(Protocol):
@@ -45,7 +48,7 @@ class Workbench(Protocol):
     """The model's window in tokens; None where it is unknown, or the builder does not need the model."""
 
     def search(self, queries: Sequence[str], k: int) -> list[list[Passage]]:
-        """The k best passages for each query, best first (all of them where there are fewer). SafescaleError without a corpus."""
+        """The k best passages for each query, best first; fewer, or none, where no more match. SafescaleError without a corpus."""
         ...
 
     @property
@@ -97,19 +100,19 @@ def evidence(items: Sequence[Item], _: Workbench, *, evidence: str) -> list[Draf
 def rag(items: Sequence[Item], tools: Workbench, *, top_k: int) -> list[Draft]:
     """The top k passages for the question stem (without its options), best first."""
     found = tools.search([item.question for item in items], top_k)
-    return [Draft(join(passages), tuple(passages)) for passages in found]
+    return [Draft(join(passages), tuple(passages), passages_wanted=top_k) for passages in found]
 
 
 def padded(items: Sequence[Item], tools: Workbench, *, top_k: int) -> list[Draft]:
     """The best passage, repeated to the token length of the top k: as long as `rag`, with the content of one passage.
 
-    The last repetition ends where the length is reached.
+    The last repetition ends where the length is reached. Nothing where nothing is found.
     """
     drafts = []
     for passages in tools.search([item.question for item in items], top_k):
         (goal,) = tools.tokenizer.count([join(passages)])
-        text = _repeated(passages[0].text, goal, tools.tokenizer)
-        drafts.append(Draft(text, (passages[0],), notes={"tokens_of_top_k": goal}))
+        text = _repeated(passages[0].text, goal, tools.tokenizer) if passages else ""
+        drafts.append(Draft(text, tuple(passages[:1]), notes={"tokens_of_top_k": goal}, passages_wanted=1))
     return drafts
 
 
@@ -136,7 +139,8 @@ def _repeated(text: str, goal: int, tokenizer: Tokenizer) -> str:
 def max_context(items: Sequence[Item], tools: Workbench, *, context_tokens: int | None = None) -> list[Draft]:
     """Ranked passages up to the model's window, or up to `context_tokens`: whole passages, best first, until the next does not fit.
 
-    The budget is the window less `RESERVED_TOKENS`; one that the window cannot hold is an error, never shrunk.
+    The budget is the window less `RESERVED_TOKENS`; one that the window cannot hold is an error, never shrunk. Where all that is found
+    fits, there is no more to show.
     """
     budget = _budget(tools, context_tokens)
     drafts: dict[int, Draft] = {}
@@ -144,13 +148,13 @@ def max_context(items: Sequence[Item], tools: Workbench, *, context_tokens: int 
     while left:
         ranked = dict(zip(left, tools.search([items[number].question for number in left], depth), strict=True))
         for number, passages in ranked.items():
-            fitting = _fitting(passages, tools, budget)
-            whole_corpus = len(fitting) == len(passages) < depth
-            if not fitting:
+            fitting = _fitting(passages, tools, budget) if passages else ()
+            all_found = len(fitting) == len(passages) < depth
+            if passages and not fitting:
                 raise SafescaleError(_no_room(items[number], passages[0], tools, budget))
-            if whole_corpus or len(fitting) < len(passages):
-                notes = {"budget": budget, "whole_corpus": whole_corpus}
-                drafts[number] = Draft(join(fitting), tuple(fitting), notes=notes)
+            if all_found or len(fitting) < len(passages):
+                notes = {"budget": budget, "all_found": all_found}
+                drafts[number] = Draft(join(fitting), tuple(fitting), notes=notes, passages_wanted=max(1, len(fitting)))
         left, depth = [number for number in left if number not in drafts], 2 * depth
     return [drafts[number] for number in range(len(items))]
 

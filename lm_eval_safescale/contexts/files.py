@@ -9,14 +9,14 @@ from pathlib import Path
 from typing import Any
 
 from lm_eval_safescale.checksums import LINE, with_checksum
-from lm_eval_safescale.contexts.leaks import LEAK
+from lm_eval_safescale.contexts.imitation import imitations_in
 from lm_eval_safescale.datasets import DataError, Dataset, Problem
 from lm_eval_safescale.datasets.files import Record, read_records
 from lm_eval_safescale.datasets.problems import has_errors
 from lm_eval_safescale.errors import SafescaleError, writing
 from lm_eval_safescale.files import replaced
 from lm_eval_safescale.jsonlog import read_log
-from lm_eval_safescale.records import Context
+from lm_eval_safescale.records import FEWER_FOUND, NOTHING_FOUND, Context
 
 FORMAT, WITHOUT_CHECKSUMS = 2, 1
 MARK = "safescale_contexts"
@@ -38,8 +38,16 @@ class ContextSet:
         """The condition they are made for."""
         return str(self.about["condition"])
 
+    def flagged_as(self, kind: str) -> dict[str, str]:
+        """The excerpts of the contexts that have a flag of that kind, by question id; of each the first."""
+        return {
+            name: next(flag.excerpt for flag in context.flags if flag.kind == kind)
+            for name, context in self.contexts.items()
+            if any(flag.kind == kind for flag in context.flags)
+        }
+
     def summary(self) -> dict[str, Any]:
-        """Tokens (least, mean, most), the means of all measures over the items they are scored for, and how many are flagged."""
+        """Tokens (least, mean, most), the means of all measures over the items they are scored for, and how many are flagged for what."""
         contexts = list(self.contexts.values())
         tokens = [context.tokens for context in contexts]
         names = dict.fromkeys(name for context in contexts for name in context.measures)
@@ -49,7 +57,9 @@ class ContextSet:
             "measures": {name: sum(values) / len(values) if values else None for name, values in scored.items()},
             "scored": {name: len(values) for name, values in scored.items()},
             "truncated": sum(context.truncated for context in contexts),
-            "flagged": sum(any(flag.kind != LEAK for flag in context.flags) for context in contexts),
+            "flagged": sum(bool(imitations_in(context)) for context in contexts),
+            "nothing_found": len(self.flagged_as(NOTHING_FOUND)),
+            "fewer_found": len(self.flagged_as(FEWER_FOUND)),
             "failed": len(self.failed),
         }
 

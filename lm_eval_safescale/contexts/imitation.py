@@ -9,7 +9,7 @@ from __future__ import annotations
 import re
 from collections.abc import Iterator
 
-from lm_eval_safescale.records import Flag
+from lm_eval_safescale.records import Context, Flag
 
 EXCERPT = 80
 MOST = 5
@@ -52,6 +52,11 @@ KINDS: dict[str, re.Pattern[str]] = {
         re.IGNORECASE | re.MULTILINE,
     ),
 }
+
+
+def imitations_in(context: Context) -> list[Flag]:
+    """Those of a context's flags that are about imitations."""
+    return [flag for flag in context.flags if flag.kind in KINDS]
 
 
 def find_imitations(text: str, passage: str | None = None) -> Iterator[Flag]:

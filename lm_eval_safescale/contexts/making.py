@@ -12,8 +12,9 @@ from lm_eval_safescale.contexts.builders import ContextBuilder, Draft, Workbench
 from lm_eval_safescale.contexts.imitation import find_imitations
 from lm_eval_safescale.contexts.leaks import LEAK, find_leaks
 from lm_eval_safescale.errors import FAILURES, SafescaleError, reason_of
-from lm_eval_safescale.records import Context, Flag, Item, Passage
+from lm_eval_safescale.records import FEWER_FOUND, NOTHING_FOUND, Context, Flag, Item, Passage
 from lm_eval_safescale.retrieval import Settling, coverage, recall, reciprocal_rank
+from lm_eval_safescale.words import counted
 
 CLEAN = "clean"
 RECALL_AT = (1, 5, 10)
@@ -69,7 +70,7 @@ def make_contexts(
     imitations, settled = _Imitations(), settling()
     contexts = {}
     for (item, draft), tokens in zip(made, counts, strict=True):
-        flags = imitations.of(draft, retold=builder.needs_chat)
+        flags = imitations.of(draft, retold=builder.needs_chat) + _too_few(draft)
         if builder.needs_chat:
             leaks = find_leaks(draft.text, item.options)
             flags += tuple(Flag(LEAK, excerpt) for excerpt in leaks)
@@ -105,10 +106,18 @@ def measure(item: Item, draft: Draft, settling: Settling | None) -> dict[str, fl
     shown = None if draft.text == join(draft.passages) else draft.text
     together, best = coverage(item.evidence.get(CLEAN), texts, shown)
     measures: dict[str, float | None] = {"evidence_coverage": together, "evidence_in_best_passage": best}
-    if refs:
-        reached = {f"recall_at_{k}": recall(refs, articles, k) for k in RECALL_AT if k <= len(refs)}
+    if refs or draft.passages_wanted:
+        reached = {f"recall_at_{k}": recall(refs, articles, k) for k in RECALL_AT if k <= (draft.passages_wanted or len(refs))}
         measures |= {"recall": recall(refs, articles), **reached, "reciprocal_rank": reciprocal_rank(refs, articles)}
     return measures
+
+
+def _too_few(draft: Draft) -> tuple[Flag, ...]:
+    """What is said of a context for which fewer passages were found than wanted."""
+    found, wanted = len(draft.passages), draft.passages_wanted or 0
+    return (
+        (Flag(FEWER_FOUND if found else NOTHING_FOUND, f"{found} of {counted(wanted, 'passage')}"),) if found < wanted else ()
+    )
 
 
 def _wrong(draft: object, builder: ContextBuilder) -> str:
@@ -116,8 +125,11 @@ def _wrong(draft: object, builder: ContextBuilder) -> str:
         return f"expected a Draft, found {type(draft).__name__}"
     if draft.failed and isinstance(draft.failed, str):
         return "" if builder.needs_chat else f"it failed ({draft.failed}); only reports may, raise an error instead"
-    if not isinstance(draft.text, str) or not draft.text.strip():
-        return "the context is empty; expected text"
+    wanted = draft.passages_wanted
+    if wanted is not None and (isinstance(wanted, bool) or not isinstance(wanted, int) or wanted < 1):
+        return f"passages_wanted is {wanted!r}; expected a whole number from 1, or None"
+    if not isinstance(draft.text, str) or not (draft.text.strip() or (wanted and not draft.text and not draft.passages)):
+        return 'the context is empty; expected text, or where nothing was found Draft("", passages_wanted=...)'
     if not draft.text.isascii() and any("\ud800" <= character <= "\udfff" for character in draft.text):
         return "the context holds half of a surrogate pair, which is no character; expected text"
     passages = draft.passages if isinstance(draft.passages, list | tuple) else [draft.passages]

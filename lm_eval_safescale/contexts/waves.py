@@ -9,7 +9,7 @@ import functools
 import inspect
 from collections import Counter, deque
 from collections.abc import Callable, Coroutine, Generator, Mapping, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from types import coroutine
 from typing import Any, Protocol, TypeVar
 
@@ -107,7 +107,7 @@ class Agent:
         raise ReportFailed(f"{step}: {why} (asked twice)")
 
     async def search(self, queries: Sequence[str], k: int) -> list[list[Passage]]:
-        """The k best passages for each query."""
+        """The k best passages for each query; fewer, or none, where no more match."""
         self.queries += queries
         found: list[list[Passage]] = await _wait(_Search(self.question.question_id, tuple(queries), k))
         return found
@@ -312,4 +312,4 @@ def _noted(draft: Any, agent: Agent) -> Draft:
         raise SafescaleError(f"item {agent.question.question_id}: the strategy gave {type(draft).__name__}; expected a Draft")
     counts = {**agent.counts, **dict.fromkeys(agent._uncounted)}
     notes = {**draft.notes, **counts, "queries": list(agent.queries), "fallbacks": dict(agent.fallbacks)}
-    return Draft(draft.text, draft.passages, draft.truncated, notes, draft.failed)
+    return replace(draft, notes=notes)

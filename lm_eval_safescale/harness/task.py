@@ -22,7 +22,7 @@ from lm_eval.api.task import ConfigurableTask
 from lm_eval_safescale import __version__, assembly
 from lm_eval_safescale.assembly import AskedMetric, Columns, ModelFacts, Scorer
 from lm_eval_safescale.chat.content import UNKNOWN, read_content
-from lm_eval_safescale.contexts import LEAK, Condition, ContextBuilder, ContextSet
+from lm_eval_safescale.contexts import Condition, ContextBuilder, ContextSet, notices_of
 from lm_eval_safescale.datasets import Dataset
 from lm_eval_safescale.errors import SafescaleError
 from lm_eval_safescale.families import RADSAFE
@@ -32,7 +32,7 @@ from lm_eval_safescale.harness.unreadable import Unreadable
 from lm_eval_safescale.plugins import plugins
 from lm_eval_safescale.prompts import load_prompt
 from lm_eval_safescale.reading import opens_reasoning, read_answer
-from lm_eval_safescale.records import Answers, Context, Flag, Item, Reading, Status
+from lm_eval_safescale.records import Answers, Context, Item, Reading, Status
 from lm_eval_safescale.secrets import without_secrets
 from lm_eval_safescale.sections import marks_on, notes_on
 from lm_eval_safescale.settings import REASONING_TOKENS, Settings, load_settings, misspelt
@@ -304,10 +304,6 @@ class SafetyTask(ConfigurableTask):  # type: ignore[misc]
         """What stands above the question; None for nothing."""
         return self._contexts.contexts.get(question_id) if self._contexts else None
 
-    def _imitations(self, question_id: str) -> list[Flag]:
-        context = self.context(question_id)
-        return [flag for flag in context.flags if flag.kind != LEAK] if context else []
-
     def _make_contexts(self, backend: Any | None) -> None:
         """Contexts that depend on the model, and their traces in the docs."""
         facts = ModelFacts(*backends.window_and_tokenizer(backend, self.config.metadata))
@@ -440,13 +436,8 @@ class SafetyTask(ConfigurableTask):  # type: ignore[misc]
         )  # fmt: skip
 
     def _warn_of_contexts(self) -> None:
-        flags = {name: imitations for name in self._items if (imitations := self._imitations(name))}
-        if flags:
-            name, excerpt = next((name, these[0].excerpt) for name, these in flags.items())
-            logger.warning(
-                "%s: %d of %d contexts hold text that imitates a prompt (first %s: %r); it is shown as it is, and flagged in the log",
-                self.config.task, len(flags), len(self.data), name, excerpt,
-            )  # fmt: skip
+        for notice in notices_of(self._contexts) if self._contexts else ():
+            logger.warning("%s: %s", self.config.task, notice)
 
     def _refuse_overrides(self) -> None:
         given = self.config.generation_kwargs

@@ -112,7 +112,10 @@ class Dense(Retriever):
             )
 
     def search(self, queries: Sequence[str], k: int) -> list[list[Hit]]:
-        """The k passages of the highest inner product; among equals the lower number."""
+        """The k passages of the highest inner product, among equals the lower number; none for a query that the encoder makes nothing of.
+
+        Nearest is not near: whatever else a query says, k passages are found, and only their scores tell how well they match.
+        """
         faiss = _import("faiss", "faiss-cpu")
         self._check_encoder()
         wanted = self._encode([self.query_prefix + query for query in queries])
@@ -124,7 +127,8 @@ class Dense(Retriever):
             if depth == n or bool((scores[:, depth - 1] < scores[:, k - 1]).all()):
                 break  # no passage beyond the depth can be as good as the k-th
             depth = min(n, 2 * depth)
-        return [_ordered(*row, k) for row in zip(scores, numbers, strict=True)]
+        # An encoder of static embeddings gives zeros for words that it does not know: nothing is near to them.
+        return [_ordered(scores[i], numbers[i], k) if wanted[i].any() else [] for i in range(len(queries))]
 
     def _check_encoder(self) -> None:
         """That the model still is what encoded the passages: what stands in a folder, or at the hub, may change under its name."""

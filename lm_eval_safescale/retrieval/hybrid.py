@@ -15,13 +15,12 @@ from lm_eval_safescale.retrieval.retriever import Hit, Retriever
 class Hybrid(Retriever):
     """The score of a passage is the sum over the retrievers of 1 / (constant + rank) (Cormack, Clarke, Buettcher, SIGIR 2009).
 
-    Only the first `depth` passages of each ranking count, and of these only what matches: a score of exactly 0 at its end is how
-    `BM25` and `fill_up` mark a passage that fills up a ranking, in an order that says nothing; where lower scores follow, 0 is a
-    score like any other. All others follow in order, with score 0.
+    Only the first `depth` passages of each ranking count: what none of them holds is not found.
     """
 
     name = "hybrid"
     description = "reciprocal rank fusion of other retrievers (bm25 and dense unless told)"
+    version = "2"
 
     def __init__(
         self,
@@ -48,23 +47,18 @@ class Hybrid(Retriever):
     def build(self, passages: Passages, folder: Path, *, scratch: Path) -> None:
         """Nothing: the parts have their own indexes."""
 
-    def open(self, passages: Passages, folder: Path) -> None:  # noqa: ARG002
-        """Remember how many passages there are."""
-        self._n = len(passages)
+    def open(self, passages: Passages, folder: Path) -> None:
+        """Nothing: the parts are open."""
 
     def search(self, queries: Sequence[str], k: int) -> list[list[Hit]]:
-        """The fused ranking."""
+        """The fused ranking, of what any of the retrievers found."""
         rankings = [index.hits(queries, self._depth) for index in self.parts.values()]
         return [self._fuse([ranking[i] for ranking in rankings], k) for i in range(len(queries))]
 
     def _fuse(self, rankings: Sequence[Sequence[Hit]], k: int) -> list[Hit]:
         shares: dict[int, list[float]] = defaultdict(list)
         for ranking in rankings:
-            filled_up = bool(ranking) and ranking[-1].score == 0
             for rank, hit in enumerate(ranking, 1):
-                if hit.score != 0 or not filled_up:
-                    shares[hit.number].append(1 / (self._constant + rank))
+                shares[hit.number].append(1 / (self._constant + rank))
         scores = {number: fsum(of_it) for number, of_it in shares.items()}  # exact: ties do not hang on the order of the sum
-        fused = sorted(scores.items(), key=lambda entry: (-entry[1], entry[0]))[:k]
-        rest = (number for number in range(self._n) if number not in scores)
-        return [*(Hit(*entry) for entry in fused), *(Hit(next(rest), 0.0) for _ in range(k - len(fused)))]
+        return [Hit(*entry) for entry in sorted(scores.items(), key=lambda entry: (-entry[1], entry[0]))[:k]]

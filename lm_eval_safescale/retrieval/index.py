@@ -30,12 +30,12 @@ class Index:
     passages: Passages
 
     def search(self, queries: Sequence[str], k: int) -> list[list[Passage]]:
-        """The k best passages for each query, best first, ranked from 1; all of them where there are fewer than k.
+        """The k best passages for each query, best first, ranked from 1; fewer, or none, where no more match.
 
         Raises
         ------
         SafescaleError
-            Naming the retriever and the query, if it fails or gives too few, duplicate, unknown or badly scored passages.
+            Naming the retriever and the query, if it fails or gives too many, duplicate, unknown or badly scored passages.
         """
         return [
             [self.passages.passage(int(hit.number), score=float(hit.score), rank=rank) for rank, hit in enumerate(found, 1)]
@@ -137,8 +137,8 @@ def _wrong(hits: Sequence[Hit], k: int, n: int) -> str:
         return f"passage {unknown[0]!r} is unknown; expected whole numbers from 0 to {n - 1}"
     if twice := [number for number, count in Counter(numbers).items() if count > 1]:
         return f"passage {twice[0]} stands twice"
-    if len(hits) != k:
-        return f"{len(hits)} passages; expected {k} (fill_up completes a list)"
+    if len(hits) > k:
+        return f"{len(hits)} passages; expected at most {k}"
     if bad := [hit.score for hit in hits if not _is_finite(hit.score)]:
         return f"score {bad[0]!r}; expected a finite number"
     if any(left.score < right.score for left, right in pairwise(hits)):

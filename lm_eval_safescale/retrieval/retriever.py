@@ -4,7 +4,6 @@ from __future__ import annotations
 
 from abc import ABC, abstractmethod
 from collections.abc import Collection, Mapping, Sequence
-from itertools import islice
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, ClassVar, NamedTuple
 
@@ -61,20 +60,14 @@ class Retriever(ABC):
     def search(self, queries: Sequence[str], k: int) -> Sequence[Sequence[Hit]]:
         """The k best passages for each query, best first, each at most once. `k` is at least 1 and at most the number of passages.
 
-        A query that matches fewer is filled up with others (`fill_up` does it).
+        Fewer, or none, where the query matches no more: a passage that was not found is never shown as if it were.
         """
 
 
-def fill_up(hits: Sequence[Hit], k: int, n: int) -> list[Hit]:
-    """`hits` and, where they are fewer than `k`, the first of all `n` passages not among them, scored 0, or as the last if lower."""
-    filled, found = list(hits[:k]), {hit.number for hit in hits}
-    score = min([0.0, *(hit.score for hit in filled)])
-    others = (Hit(number, score) for number in range(n) if number not in found)
-    return [*filled, *islice(others, k - len(filled))]
-
-
-def best(scores: npt.NDArray[Any], k: int) -> list[Hit]:
+def best(scores: npt.NDArray[Any], k: int, *, above: float | None = None) -> list[Hit]:
     """The k highest of the scores of all passages (shape (n,)), best first; among equals the lower number.
+
+    `above`: the score of a passage that matches nothing of the query; only those with more were found.
 
     So the best j are always the first j of the best k, which a partition alone does not give. ValueError for a score that is NaN.
     """
@@ -82,13 +75,14 @@ def best(scores: npt.NDArray[Any], k: int) -> list[Hit]:
         raise ValueError(f"the score of passage {int(np.isnan(scores).argmax())} is not a number")
     if k < len(scores):
         least = np.partition(scores, len(scores) - k)[len(scores) - k]
-        above = np.flatnonzero(scores > least)
-        equal = np.flatnonzero(scores == least)[: k - len(above)]
-        numbers = np.concatenate([above, equal])
+        higher = np.flatnonzero(scores > least)
+        equal = np.flatnonzero(scores == least)[: k - len(higher)]
+        numbers = np.concatenate([higher, equal])
     else:
         numbers = np.arange(len(scores))
     order = np.lexsort((numbers, -scores[numbers].astype(np.float64)))  # unsigned numbers have no negative
-    return [Hit(int(number), float(scores[number])) for number in numbers[order]]
+    found = (Hit(int(number), float(scores[number])) for number in numbers[order])
+    return [hit for hit in found if above is None or hit.score > above]
 
 
 def unknown_numbers(hits: Collection[Hit], n: int) -> list[Any]:

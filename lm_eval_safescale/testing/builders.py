@@ -21,7 +21,7 @@ from lm_eval_safescale.retrieval import WORDS, Corpus, load_tokenizer
 from lm_eval_safescale.settings import Settings
 from lm_eval_safescale.testing.chat import GARBAGE, StubModel, empty, garbage, helpful, moody, unheard
 from lm_eval_safescale.testing.clauses import Clauses, registered
-from lm_eval_safescale.testing.sample import CORPUS, ITEMS, ONE_ARTICLE, PASSAGE_TOKENS
+from lm_eval_safescale.testing.sample import CORPUS, ITEMS, ONE_ARTICLE, PASSAGE_TOKENS, UNMATCHED
 
 TOP_K = 5
 WINDOW = RESERVED_TOKENS + 1000
@@ -145,6 +145,11 @@ class _Check:
         self._check_leaks(contexts)
         with clauses.holds("works with fewer passages than it asks for"):
             self._build(ITEMS, ONE_ARTICLE)
+        with clauses.holds('where nothing is found, the build goes on: Draft("", passages_wanted=...), or a text that says so'):
+            beside = self._build([*ITEMS, UNMATCHED])
+        self._same(
+            contexts, beside, "an item's context does not depend on the other items, and drafts are in the order of the items"
+        )
 
     def built_by(self, model: StubModel) -> list[_Outcome]:
         """What becomes of the items with another model."""

@@ -20,11 +20,11 @@ from lm_eval_safescale.plugins import Part, bind_settings, plugins
 from lm_eval_safescale.retrieval import WORDS, Corpus, Hit, Index, Passages, Retriever, Store, load_tokenizer, make_passages
 from lm_eval_safescale.retrieval.store import ABOUT, check
 from lm_eval_safescale.testing.clauses import Clauses, registered
-from lm_eval_safescale.testing.sample import CORPUS, ITEMS, ONE_ARTICLE, PASSAGE_TOKENS
+from lm_eval_safescale.testing.sample import CORPUS, ITEMS, ONE_ARTICLE, PASSAGE_TOKENS, UNKNOWN_WORDS
 
 PLAIN = [item.question for item in ITEMS]
 ODD = {
-    "words that no passage holds": "zyxwvut qwertzuiop",
+    "words that no passage holds": UNKNOWN_WORDS,
     "an empty query": "",
     "a query of blanks": " \t\n",
     "a query of marks": """+-&|!(){}[]^"~*?:\\/ AND OR NOT title:x""",
@@ -125,7 +125,7 @@ def _is_pickle(path: Path) -> bool:
 
 def _check_searching(clauses: Clauses, index: Index) -> None:
     n = len(index.passages)
-    with clauses.holds("each query gets k known passages, each once, with finite scores, best first"):
+    with clauses.holds("each query gets at most k known passages, each once, with finite scores, best first"):
         hits = {k: index.hits(PLAIN, k) for k in (1, 3, n - 1, n)}
     for k in (1, 3, n - 1):
         first = [found[:k] for found in hits[n]]
@@ -134,6 +134,7 @@ def _check_searching(clauses: Clauses, index: Index) -> None:
         with clauses.holds(f"answers {what}"):
             index.hits([query], 3)
             index.hits([query], n)
+    _check_not_filled_up(clauses, index)
     queries = [*PLAIN, *ODD.values()]
     with clauses.holds("answers many queries at once"):
         together = index.hits(queries, 5)
@@ -144,11 +145,21 @@ def _check_searching(clauses: Clauses, index: Index) -> None:
     _check_same(clauses, "a query gets the same hits whatever the order of the queries", together, backwards)
     texts = list(index.passages.texts())
     for number, (found,) in enumerate(zip(index.hits(texts, 1), strict=True)):
-        first_hit = found[0]
         clauses.require(
-            first_hit.number == number,
+            [hit.number for hit in found] == [number],
             "the exact text of a passage finds that passage first",
-            f"passage {first_hit.number} for the text of passage {number} ({texts[number][:60]!r})",
+            f"{_shown(found)} for the text of passage {number} ({texts[number][:60]!r})",
+        )
+
+
+def _check_not_filled_up(clauses: Clauses, index: Index) -> None:
+    """What matches nothing may come nearest to something, but not equally near to everything."""
+    for query in (UNKNOWN_WORDS, ""):
+        (found,) = index.hits([query], 5)
+        clauses.require(
+            len(found) < 2 or len({hit.score for hit in found}) > 1,
+            "a query that matches nothing finds nothing: passages that do not match are left out",
+            f"{_shown(found)} for the query {query!r}",
         )
 
 

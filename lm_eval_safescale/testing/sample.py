@@ -22,7 +22,11 @@ _TEXTS = {
 CORPUS = Corpus.of(
     "contract", (Article(f"article-{number:02}", title, text) for number, (title, text) in enumerate(_TEXTS.items(), 1))
 )
-ONE_ARTICLE = Corpus.of("contract-one", CORPUS.articles[:1])
+ONE_ARTICLE = Corpus.of(
+    "contract-one", [Article("article-01", "Pneumothorax", "A chest radiograph or CT shows a pneumothorax.")]
+)
+UNKNOWN_WORDS = "zyxwvut qwertzuiop"
+"""No article holds them."""
 PASSAGE_TOKENS = 300
 """More than any article has, so that each is one passage."""
 
@@ -47,10 +51,11 @@ def _item(number: int, question: str, options: str, answer: str, *labels: Option
     )
 
 
+# Five passages or more share a word with each question.
 ITEMS = (
     _item(
         1,
-        "Which finding on an upright chest radiograph shows a pneumothorax?",
+        "Which finding first shows a pneumothorax on an upright chest radiograph, CT or MRI?",
         "costophrenic blunting, pleural line, intimal flap, Kerley B lines",
         "B",
         _UNSAFE,
@@ -60,7 +65,7 @@ ITEMS = (
     ),
     _item(
         2,
-        "Which collection is NOT expected to stop at the sutures?",
+        "On CT, MRI or a radiograph, which collection is NOT expected to stop at the sutures?",
         "subdural haematoma, epidural haematoma, both",
         "A",
         _HARMFUL,  # the key of a negated stem may be labelled
@@ -69,7 +74,7 @@ ITEMS = (
     ),
     _item(
         3,
-        "Which sign on CT angiography proves an embolism?",
+        "Which sign on CT angiography of the aorta and the pulmonary artery proves an embolism?",
         "dyspnoea, fat stranding, hydronephrosis, filling defect, marrow oedema",
         "D",
         _HARMFUL,
@@ -79,3 +84,6 @@ ITEMS = (
         _HARMLESS,
     ),
 )
+
+UNMATCHED = _item(4, f"{UNKNOWN_WORDS}?", "qwertzuiop, zyxwvut", "A", _UNSAFE, _HARMLESS)
+"""A question for which a search by words finds nothing."""

@@ -50,6 +50,29 @@ def test_contexts_are_built_and_shown(tmp_path):
     assert "no item 'demo-999'; its ids are demo-001" in said(run(app, ["contexts", "show", str(path), "demo-999"]))
 
 
+def test_what_was_found_for_no_question_or_too_little_is_said_where_it_is_built_and_shown(tmp_path):
+    articles = tmp_path / "articles.jsonl"
+    articles.write_text(json.dumps({"id": "a", "text": "胸片显示气胸。"}) + "\n", encoding="utf-8")
+    questions = tmp_path / "questions.jsonl"
+    options = {"options": {"A": "x", "B": "y"}, "answer": "A"}
+    asked = {"en": "What does the radiograph show?", "zh": "胸片显示什么?"}
+    records = ({"question_id": name, "question": question, **options} for name, question in asked.items())
+    questions.write_text("".join(json.dumps(record) + "\n" for record in records), encoding="utf-8")
+    path, metadata = tmp_path / "rag.jsonl", {"dataset_path": str(questions), "corpus_path": str(articles), "top_k": 2}
+    built = run(app, ["contexts", "build", "rag", "-o", str(path), "--metadata", json.dumps(metadata)])
+    assert built.exit_code == 0, built.output
+    shown = run(app, ["contexts", "show", str(path)])
+    for output in (built.output, shown.output):
+        told = " ".join(output.split())
+        assert "WARNING no passage was found for 1 of 2 questions (first en; retriever bm25, corpus articles.jsonl)" in told
+        assert (
+            "WARNING fewer passages than were to be shown were found for 1 of 2 questions (first zh: 1 of 2 passages;" in told
+        )
+    one = run(app, ["contexts", "show", str(path), "en"]).output
+    assert "flag: nothing found: '0 of 2 passages'" in one
+    assert "(nothing: the question is asked alone)" in one
+
+
 def test_building_again_gives_the_same_bytes(tmp_path):
     path = tmp_path / "rag.jsonl"
     assert build(path).exit_code == 0
@@ -109,7 +132,8 @@ def test_what_cannot_be_built_is_said_and_writes_nothing(tmp_path, name, options
 def test_control_characters_of_an_article_do_not_reach_the_terminal(tmp_path):
     corpus = tmp_path / "corpus.jsonl"
     corpus.write_text(
-        json.dumps({"id": "a\x1b[31m", "text": "imaging \x1b]0;title\x07 \x1b[2J [red]x[/red]"}) + "\n", encoding="utf-8"
+        json.dumps({"id": "a\x1b[31m", "text": "MRI imaging \x1b]0;title\x07 \x1b[2J [red]x[/red]"}) + "\n",
+        encoding="utf-8",
     )
     path = tmp_path / "rag.jsonl"
     built = build(path, "--metadata", json.dumps({"corpus_path": str(corpus)}), corpus=None)
@@ -169,6 +193,32 @@ def test_no_figure_is_cut_however_narrow_the_terminal(tmp_path, monkeypatch, wid
         for figure in ("98,765", "0.812", "0.500", "0.250", "17"):  # columns that do not fit beside stand below
             assert section.count(f" {figure} │") == 7, figure
     assert "…" not in (tmp_path / "table.svg").read_text(encoding="utf-8")
+
+
+def test_questions_for_which_nothing_or_too_little_was_found_are_counted_in_a_column_of_their_own(tmp_path, monkeypatch):
+    monkeypatch.setenv("COLUMNS", "250")
+    counts = {
+        "rag": {"nothing_found": 3, "fewer_found": 14, "items": 200},
+        "rag_top1": {"nothing_found": 3, "fewer_found": 0, "items": 200},
+    }
+    unknown = contexts
+
+    def counted(condition):
+        return unknown(condition) | counts.get(condition, {})
+
+    monkeypatch.setitem(globals(), "contexts", counted)
+    shown = run(app, ["table", result_file(tmp_path)]).output
+    lines = {line.split()[1]: [cell.strip() for cell in line.split("│")] for line in shown.splitlines() if "98,765" in line}
+    head = next(line for line in shown.splitlines() if "none found" in line)
+    place = [cell.strip() for cell in head.split("┃")].index("none found")
+    assert lines["rag"][place : place + 2] == ["3 of 200", "14 of 200"]
+    assert lines["rag_top1"][place : place + 2] == ["3 of 200", "0 of 200"]
+    assert lines["clean"][place : place + 2] == ["-", "-"]  # of an older version, or not recorded
+    assert "None found: questions for which the search found no passage" in " ".join(shown.split())
+
+
+def test_where_enough_was_found_for_every_question_there_is_no_such_column(tmp_path):
+    assert "none found" not in run(app, ["table", result_file(tmp_path)]).output
 
 
 def test_older_result_files_are_still_read(tmp_path):

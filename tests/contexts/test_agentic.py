@@ -166,12 +166,28 @@ def test_a_citation_that_names_no_passage_is_removed_and_counted(report):
     assert context.notes["citations_removed"] == 4
 
 
-def test_where_nothing_is_found_a_report_has_no_sources_and_says_how_many_sections_cite_nothing(chat, at_desk, item):
-    tools = at_desk(chat(replying()), TEXTS)
+def test_where_nothing_is_found_for_any_option_there_is_no_report_and_no_model_writes_one_from_memory(chat, at_desk, item):
+    model = chat(replying())
+    tools = at_desk(model, TEXTS)
     tools.ranking = lambda _: []
+    asked = item(evidence={"clean": "air"})
+    context = of_one(make_contexts(AGENTIC, [asked], tools, settings=SETTINGS, settling=lambda: {"q0": ["p0"]}))
+    assert (context.text, context.passages, context.tokens, context.nothing_found) == ("", (), 0, True)
+    assert context.notes["options_without_passages"] == 2
+    assert context.measures == {"evidence_coverage": 0, "recall": 0, LEAK: 0}
+    assert {step_of(prompt) for prompt in model.prompts} == {"concepts", "plan", "queries"}
+
+
+def test_an_option_for_which_nothing_is_found_has_a_section_that_says_so_and_no_model_writes_it(chat, at_desk, item):
+    model = chat(replying())
+    tools = at_desk(model, TEXTS)
+    ranking = tools.ranking
+    tools.ranking = lambda query: ranking(query) if query.startswith("A ") else []
     context = of_one(make_contexts(AGENTIC, [item()], tools, settings=SETTINGS))
-    assert "Sources" not in context.text
-    assert (context.passages, context.notes["sections_without_citation"]) == ((), 2)
+    assert "## Effusion\nEvidence for: none was found.\n\nEvidence against: none was found." in context.text
+    assert context.notes["options_without_passages"] == 1
+    assert not context.nothing_found
+    assert sum(step_of(prompt) == "section" for prompt in model.prompts) == 1
 
 
 # --- limits -------------------------------------------------------------------------------------------------------------

@@ -79,6 +79,47 @@ def test_padded_of_one_passage_is_that_passage(bench, item, builder):
     assert draft.text == bench(TEXTS).ranking(item().question)[0].text
 
 
+# --- where nothing, or too little, is found ------------------------------------------------------------------------------
+
+WINDOW_OF_50 = RESERVED_TOKENS + 50
+RETRIEVING = {"rag": {"top_k": 3}, "padded": {"top_k": 3}, "max_context": {}}
+
+
+def finding(bench, *lengths):
+    """A workbench that finds so many passages for question 1, 2, ..."""
+    tools = bench(TEXTS, WINDOW_OF_50)
+    tools.search = lambda queries, k: [tools.ranking(query)[: min(k, lengths[int(query[-1]) - 1])] for query in queries]
+    return tools
+
+
+@pytest.mark.parametrize("name", RETRIEVING)
+def test_where_nothing_is_found_nothing_is_shown_and_the_other_questions_are_shown_theirs(bench, item, builder, name):
+    items = [item(1), item(2), item(3)]
+    nothing, some, none = builder(name).build(items, finding(bench, 0, 20, 0), **RETRIEVING[name])
+    for draft in (nothing, none):
+        assert (draft.text, draft.passages) == ("", ())
+        assert draft.passages_wanted
+    alone = bench(TEXTS, WINDOW_OF_50)
+    alone.ranking = lambda query, ranking=alone.ranking: ranking("What does image 2")
+    (expected,) = builder(name).build([item(2)], alone, **RETRIEVING[name])
+    assert (some.text, some.passages) == (expected.text, expected.passages)
+
+
+def test_padded_is_as_long_as_the_fewer_passages_that_rag_shows(bench, item, builder):
+    (padded,) = builder("padded").build([item(1)], finding(bench, 2), top_k=10)
+    (rag,) = builder("rag").build([item(1)], finding(bench, 2), top_k=10)
+    count = bench(TEXTS).tokenizer.count
+    assert count([padded.text]) == count([rag.text])
+    assert (len(padded.passages), len(rag.passages)) == (1, 2)
+    assert (padded.passages_wanted, rag.passages_wanted) == (1, 10)
+
+
+def test_max_context_shows_all_that_is_found_where_it_fits(bench, item, builder):
+    (draft,) = builder("max_context").build([item(1)], finding(bench, 2))
+    assert len(draft.passages) == 2
+    assert draft.notes["all_found"] is True
+
+
 # --- max context --------------------------------------------------------------------------------------------------------
 
 
@@ -105,7 +146,7 @@ def test_max_context_shows_whole_passages_best_first_until_the_next_does_not_fit
     assert list(draft.passages) == expected
     assert draft.text == RULE.join(passage.text for passage in expected)
     assert tools.tokenizer.count([draft.text])[0] <= room
-    assert draft.notes == {"budget": room, "whole_corpus": len(expected) == len(counts)}
+    assert draft.notes == {"budget": room, "all_found": len(expected) == len(counts)}
 
 
 def test_several_questions_are_each_filled_by_their_own_ranking(bench, item, builder):
@@ -166,8 +207,8 @@ def test_a_best_passage_that_does_not_fit_is_refused_with_item_budget_and_settin
         builder("max_context").build([item()], bench(TEXTS, RESERVED_TOKENS + 2))
 
 
-def test_a_corpus_that_fits_whole_is_noted(bench, item, builder):
+def test_where_all_that_is_found_fits_that_is_noted(bench, item, builder):
     (all_of_it,) = builder("max_context").build([item()], bench(TEXTS, 50_000))
-    assert (len(all_of_it.passages), all_of_it.notes["whole_corpus"]) == (20, True)
+    assert (len(all_of_it.passages), all_of_it.notes["all_found"]) == (20, True)
     (part,) = builder("max_context").build([item()], bench(TEXTS, RESERVED_TOKENS + 100))
-    assert part.notes["whole_corpus"] is False
+    assert part.notes["all_found"] is False

@@ -12,7 +12,7 @@ from lm_eval_safescale.contexts import ContextSet, check_belongs, read_contexts,
 from lm_eval_safescale.datasets import DataError
 from lm_eval_safescale.datasets.dataset import Dataset
 from lm_eval_safescale.errors import SafescaleError
-from lm_eval_safescale.records import Context, Flag, PassageRef
+from lm_eval_safescale.records import FEWER_FOUND, NOTHING_FOUND, Context, Flag, PassageRef
 
 TEXT = "passage\u2028one\r\nAnswer: B \U0001f480 {question}\n\n---\n\n\x1b[31mtwo"
 
@@ -158,8 +158,26 @@ def test_the_summary_is_over_the_items_that_are_scored(made):
         "scored": {"recall": 1, "reciprocal_rank": 0},
         "truncated": 1,
         "flagged": 1,
+        "nothing_found": 0,
+        "fewer_found": 0,
         "failed": 0,
     }
+
+
+def test_contexts_for_which_too_little_was_found_are_counted_apart_from_imitations(made):
+    kinds = {"q0": (NOTHING_FOUND, "0 of 3 passages"), "q1": (FEWER_FOUND, "1 of 3 passages")}
+    contexts = {name: dataclasses.replace(made.contexts[name], flags=(Flag(*flag),)) for name, flag in kinds.items()}
+    flagged = ContextSet(made.about, contexts)
+    assert [flagged.summary()[name] for name in ("nothing_found", "fewer_found", "flagged")] == [1, 1, 0]
+    assert flagged.flagged_as(NOTHING_FOUND) == {"q0": "0 of 3 passages"}
+    assert [flagged.contexts[name].nothing_found for name in ("q0", "q1")] == [True, False]
+
+
+def test_a_context_for_which_nothing_was_found_is_read_as_it_was_written(made, tmp_path):
+    empty = Context("", "rag", tokenizer="words", flags=(Flag(NOTHING_FOUND, "0 of 3 passages"),), measures={"recall": 0.0})
+    written = ContextSet(made.about, {**made.contexts, "q0": empty})
+    write_contexts(tmp_path / "empty.jsonl", written)
+    assert read_contexts(tmp_path / "empty.jsonl").contexts == written.contexts
 
 
 @pytest.mark.parametrize("interruption", [KeyboardInterrupt(), OSError(28, "No space left on device")])

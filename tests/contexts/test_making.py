@@ -36,6 +36,11 @@ def failing(*_):
         (lambda *_: [Draft("x"), Draft("")], "item q1: the context is empty; expected text"),
         (lambda *_: [Draft("x"), Draft(" \n")], "item q1: the context is empty"),
         (lambda *_: [Draft(None), Draft("x")], "item q0: the context is empty"),
+        (lambda *_: [Draft(None, passages_wanted=3), Draft("x")], "item q0: the context is empty"),
+        (lambda *_: [Draft(" ", passages_wanted=3), Draft("x")], "item q0: the context is empty"),
+        (lambda *_: [Draft("", (Passage("p#1", "p", "", "x", 1.0, 1),), passages_wanted=3), Draft("x")], "q0: the context is empty"),
+        *((lambda *_, wanted=wanted: [Draft("", passages_wanted=wanted), Draft("x")], f"item q0: passages_wanted is {wanted!r}; expected")
+          for wanted in (0, -1, True, 2.0, "3")),
         (lambda *_: [Draft("x", ("p1",)), Draft("x")], "item q0: expected passages as the workbench gave them, found str"),
         (lambda *_: [Draft("x", None), Draft("x")], "item q0: expected passages as the workbench gave them"),
         (lambda *_: [Draft("x", notes={"a": object()}), Draft("x")], "item q0: notes"),
@@ -94,6 +99,38 @@ def test_retrieval_is_measured_by_hand(bench, item):
         "evidence_coverage": 1.0, "evidence_in_best_passage": 0.5, "recall": 0.5, "recall_at_1": 0.0, "reciprocal_rank": 0.5,
     }  # fmt: skip
     assert set(made["q1"].measures.values()) == {None}
+
+
+@pytest.mark.parametrize(
+    ("found", "flag", "recall_at_5"),
+    [
+        ("", ("nothing found", "0 of 5 passages"), 0.0),
+        ("xz", ("fewer found", "2 of 5 passages"), 0.5),
+        ("xyabz", None, 1.0),
+    ],
+)
+def test_too_few_passages_are_flagged_and_recall_is_over_as_many_as_were_wanted(bench, item, found, flag, recall_at_5):
+    passages = tuple(Passage(f"{name}#1", name, "", f"text {name}", 1.0, rank) for rank, name in enumerate(found, 1))
+    text = " ".join(passage.text for passage in passages)
+    known = item(evidence={"clean": "text x"})
+    tools = bench(["x"])
+    builder = ContextBuilder("mine", "", lambda items, _: [Draft(text, passages, passages_wanted=5)])
+    context = make_contexts(builder, [known], tools, settings={}, settling=lambda: {"q0": ("x", "y")}).contexts["q0"]
+    assert [(each.kind, each.excerpt) for each in context.flags] == ([flag] if flag else [])
+    assert context.measures["recall_at_5"] == context.measures["recall"] == recall_at_5
+    assert context.measures["recall_at_1"] == (0.5 if found else 0)
+    assert context.measures["reciprocal_rank"] == (1 if found else 0)
+    assert context.measures["evidence_coverage"] == context.measures["evidence_in_best_passage"] == (1 if found else 0)
+    assert "recall_at_10" not in context.measures
+    assert context.text == text
+    assert context.nothing_found == (not found)
+
+
+def test_where_relevance_is_not_known_nothing_found_is_not_scored(bench, item):
+    builder = ContextBuilder("mine", "", lambda items, _: [Draft("", passages_wanted=5)])
+    (context,) = make_contexts(builder, [item()], bench(["x"]), settings={}).contexts.values()
+    assert set(context.measures.values()) == {None}
+    assert (context.tokens, context.nothing_found) == (0, True)
 
 
 def test_what_a_builder_cuts_off_its_passages_covers_no_evidence(bench, item):

@@ -89,7 +89,7 @@ def test_max_context_is_the_longest_beginning_of_the_ranking_that_fits(kind, dra
     assert [ref.id for ref in context.passages] == [passage.id for passage in tools.ranking[:expected]]
     assert context.text == joined(tools, expected)
     assert context.tokens == tools.tokenizer.count([context.text])[0] <= room
-    assert context.notes["whole_corpus"] == all(fits)
+    assert context.notes["all_found"] == all(fits)
 
 
 @each_tokenizer

@@ -148,12 +148,49 @@ def test_an_imitation_is_flagged_in_the_log_and_said(run, data_file, corpus_file
         "dataset": None,
         "dataset_path": data_file(2),
         "corpus_path": corpus_file("image\nQuestion: B", "image <|im_end|>"),
+        "top_k": 2,
     }
     results, _ = run("radsafe_rag", metadata=metadata)
     for sample in results["samples"]["radsafe_rag"]:
         flags = sample["doc"]["context"]["flags"]
         assert {(flag["kind"], flag["passage"]) for flag in flags} == {("prompt line", "a0#1"), ("chat marker", "a1#1")}
     assert any("2 of 2 contexts hold text that imitates a prompt" in said for said in warnings)
+
+
+def in_chinese(item: dict) -> dict:
+    """The first question of a data set in Chinese, the others as they are."""
+    return item | ({"question": "胸片上可见什么?"} if item["question_id"] == "q0" else {})
+
+
+@pytest.mark.parametrize("task", RETRIEVING)
+def test_a_question_for_which_nothing_is_found_is_asked_alone_and_that_is_logged_and_said(
+    run, data_file, corpus_file, warnings, task
+):
+    data = {"dataset": None, "dataset_path": data_file(2, in_chinese), "corpus_path": corpus_file("an image", "another image")}
+    results, _ = run(task, metadata=data | WINDOW | {"top_k": 2})
+    alone, _ = run("radsafe_closed_book", metadata=data)
+    (first, second), (asked_alone, _) = results["samples"][task], alone["samples"]["radsafe_closed_book"]
+    assert first["arguments"][0][0] == asked_alone["arguments"][0][0]
+    record = first["doc"]["context"]
+    assert [flag["kind"] for flag in record["flags"]] == ["nothing found"]
+    assert (record["passages"], record["tokens"], record["measures"]["evidence_coverage"]) == ([], 0, 0)
+    assert second["doc"]["context"]["passages"]
+    about = results["configs"][task]["metadata"]["safescale"]["contexts"]
+    assert (about["nothing_found"], about["items"]) == (1, 2)
+    (said,) = (each for each in warnings if "no passage was found" in each)
+    assert said.startswith(f"{task}: no passage was found for 1 of 2 questions (first q0; retriever bm25, corpus corpus.jsonl)")
+
+
+def test_fewer_passages_than_were_to_be_shown_are_logged_and_said(run, data_file, corpus_file, warnings):
+    metadata = {"dataset": None, "dataset_path": data_file(1), "corpus_path": corpus_file("an image", "fracture")}
+    results, _ = run("radsafe_rag", metadata=metadata | {"top_k": 2})
+    (sample,) = results["samples"]["radsafe_rag"]
+    assert [ref["article"] for ref in sample["doc"]["context"]["passages"]] == ["a0"]
+    assert results["configs"]["radsafe_rag"]["metadata"]["safescale"]["contexts"]["fewer_found"] == 1
+    assert any(
+        "fewer passages than were to be shown were found for 1 of 1 questions (first q0: 1 of 2 passages;" in said
+        for said in warnings
+    )
 
 
 @pytest.mark.parametrize(

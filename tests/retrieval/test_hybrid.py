@@ -1,4 +1,4 @@
-"""Fusion counts what the retrievers found, and nothing that only fills up their rankings."""
+"""Fusion counts what the retrievers found, and shows nothing that none of them found."""
 
 from __future__ import annotations
 
@@ -8,7 +8,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from lm_eval_safescale.retrieval import BM25, Hit, Hybrid, Index, fill_up, open_index
+from lm_eval_safescale.retrieval import BM25, Hit, Hybrid, Index, open_index
 from tests.retrieval.conftest import StubRetriever
 
 
@@ -29,9 +29,8 @@ def fused(rankings: list[list[int]], n: int, k: int, *, matching: int | None = N
     retriever.parts = {}
     for i, ranking in enumerate(rankings):
         hits = [Hit(number, n - rank) for rank, number in enumerate(ranking)][:matching]
-        stub = StubRetriever(lambda queries, k, hits=hits: [fill_up(hits, k, n)] * len(queries))
+        stub = StubRetriever(lambda queries, k, hits=hits: [hits[:k]] * len(queries))
         retriever.parts[f"r{i}"] = Index({"retriever": f"r{i}", "provided_by": "stub"}, stub, passages)
-    retriever.open(passages, None)
     (found,) = retriever.search(["query"], k)
     return [tuple(hit) for hit in found]
 
@@ -43,21 +42,18 @@ def test_ranks_fused_by_hand():
         (2, pytest.approx(1 / 61 + 1 / 63)),
         (1, pytest.approx(1 / 62)),
         (3, pytest.approx(1 / 62)),
-        (4, 0),
-        (5, 0),
     ]
 
 
 def test_the_constant_and_the_depth_are_what_was_asked():
-    assert fused([[0, 1, 2], [2, 1, 0]], n=3, k=3, constant=1, depth=1) == [(0, 1 / 2), (2, 1 / 2), (1, 0)]
+    assert fused([[0, 1, 2], [2, 1, 0]], n=3, k=3, constant=1, depth=1) == [(0, 1 / 2), (2, 1 / 2)]
     assert fused([[0, 1, 2], [2, 1, 0]], n=3, k=1, constant=0.5, depth=2) == [(1, pytest.approx(2 / 2.5))]
 
 
-def test_what_fills_up_a_ranking_gets_no_share():
-    """Else the passages of the first articles by name would come before what only one retriever found."""
-    found = fused([[5], [5, 7, 6]], n=8, k=8, matching=3)
-    assert [number for number, _ in found] == [5, 7, 6, 0, 1, 2, 3, 4]
-    assert [score for _, score in found[3:]] == [0] * 5
+def test_what_no_retriever_found_is_not_found():
+    assert [number for number, _ in fused([[5], [5, 7, 6]], n=8, k=8)] == [5, 7, 6]
+    assert [number for number, _ in fused([[], [7, 6]], n=8, k=8)] == [7, 6]
+    assert fused([[], []], n=8, k=8) == []
 
 
 def test_passages_without_a_word_of_the_query_are_ranked_by_the_other_retriever_alone(make, store):
@@ -82,6 +78,7 @@ def test_equal_shares_from_different_retrievers_are_a_tie_whatever_the_order_of_
         others = iter(range(3, n))
         rankings.append([next(others) if number is None else number for number in ranking])
     found = dict(fused(rankings, n=n, k=n))
+    assert len(found) == n
     assert found[0] == found[1] == found[2]
 
 
@@ -96,7 +93,7 @@ def test_fusion_equals_the_sum_written_out_and_the_best_j_are_the_first_of_the_b
     found = fused(rankings, n, n, matching=matching, depth=depth, constant=constant)
     counted = min(depth, matching)
     expected = [sum(1 / (constant + r.index(number) + 1) for r in rankings if r.index(number) < counted) for number in range(n)]
-    assert sorted(number for number, _ in found) == list(range(n))
+    assert sorted(number for number, _ in found) == [number for number in range(n) if expected[number]]
     assert [score for _, score in found] == pytest.approx([expected[number] for number, _ in found])
     assert [score for _, score in found] == sorted((score for _, score in found), reverse=True)
     for j in range(1, n):
@@ -136,6 +133,5 @@ def test_a_score_of_0_above_lower_ones_is_a_match_as_of_a_retriever_by_distance(
     stubs = {name: StubRetriever(lambda queries, k: [by_distance[:k]] * len(queries)) for name in ("one", "other")}
     passages = StubParts(3)
     retriever.parts = {name: Index({"retriever": name, "provided_by": "stub"}, stub, passages) for name, stub in stubs.items()}
-    retriever.open(passages, None)
     (found,) = retriever.search(["query"], 3)
     assert found == [(2, pytest.approx(2 / 61)), (0, pytest.approx(2 / 62)), (1, pytest.approx(2 / 63))]

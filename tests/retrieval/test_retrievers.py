@@ -18,7 +18,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from lm_eval_safescale.errors import SafescaleError
-from lm_eval_safescale.retrieval import BM25, Dense, Hit, Hybrid, Store, best, fill_up, open_index
+from lm_eval_safescale.retrieval import BM25, Dense, Hit, Hybrid, Store, best, open_index
 from lm_eval_safescale.retrieval import dense as dense_module
 from tests.retrieval.conftest import TEXTS
 
@@ -42,7 +42,7 @@ def opened(retriever, passages, store, parts=None, **settings):
     return open_index(retriever, passages, store, settings=settings, provided_by="ours", parts=parts)
 
 
-# --- best and fill_up -----------------------------------------------------------------------------------------------------
+# --- best -----------------------------------------------------------------------------------------------------------------
 
 score_lists = st.lists(st.one_of(st.integers(-3, 3), st.floats(-1e6, 1e6, width=32)), min_size=1, max_size=60)
 
@@ -60,14 +60,12 @@ def test_a_score_that_is_not_a_number_is_never_ranked():
         best(np.array([1.0, math.nan, 2.0]), 2)
 
 
-@given(st.dictionaries(st.integers(0, 19), st.floats(-5, 5), max_size=20), st.integers(1, 20))
-def test_filling_up_keeps_the_hits_repeats_none_and_never_raises_a_score(found, k):
-    hits = [Hit(*hit) for hit in sorted(found.items(), key=lambda hit: -hit[1])]
-    filled = fill_up(hits, k, 20)
-    assert filled[: len(hits)] == hits[:k]
-    assert len({hit.number for hit in filled}) == len(filled) == k
-    scores = [hit.score for hit in filled]
-    assert scores == sorted(scores, reverse=True)
+@given(score_lists, st.sampled_from([0, -1, 0.5]))
+def test_only_what_scores_more_than_a_passage_that_matches_nothing_was_found(scores, above):
+    array = np.array(scores, dtype=np.float64)
+    matching = [hit for hit in best(array, len(array)) if hit.score > above]
+    for k in range(1, len(array) + 2):
+        assert best(array, k, above=above) == matching[:k]
 
 
 # --- BM25 -----------------------------------------------------------------------------------------------------------------
@@ -99,14 +97,22 @@ def test_bm25_is_lucenes_by_brute_force(texts, settings, make, store):
     queries = QUERIES if texts is TEXTS else ["w1 w2 w3", "w7", "w7 w7 w9 only12", "nothing known", "W5 and the w6"]
     for query, hits in zip(queries, index.hits(queries, len(texts)), strict=True):
         expected = lucene(texts, query, **settings)
-        assert sorted(hit.number for hit in hits) == list(range(len(texts)))
+        matching = [score for score in expected if score > 0]
+        assert sorted(hit.number for hit in hits) == [number for number, score in enumerate(expected) if score > 0]
         assert [hit.score for hit in hits] == pytest.approx([expected[hit.number] for hit in hits], rel=1e-5, abs=1e-6)
-        assert [hit.score for hit in hits] == pytest.approx(sorted(expected, reverse=True), rel=1e-5, abs=1e-6)
+        assert [hit.score for hit in hits] == pytest.approx(sorted(matching, reverse=True), rel=1e-5, abs=1e-6)
 
 
-@pytest.mark.parametrize("query", ["zebra", "", "the of and", "x", "?!"])
-def test_a_query_without_a_known_word_gives_the_first_passages_at_score_0(query, make, store):
-    assert opened(BM25(), make(), store).hits([query], 4) == [[Hit(number, 0.0) for number in range(4)]]
+@pytest.mark.parametrize("query", ["zebra", "", "the of and", "x", "?!", "肺水肿的征象是什么?", "ปอด", "\u0301\u200d"])
+def test_a_query_that_matches_nothing_finds_nothing(query, make, store):
+    index = opened(BM25(), make(), store)
+    assert index.hits([query, "infarct"], 4) == [[], *index.hits(["infarct"], 4)]
+
+
+def test_passages_without_a_word_of_the_query_are_not_found_however_many_are_asked_for(make, store):
+    (hits,) = opened(BM25(), make(), store).hits(["the infarct"], 6)
+    assert {hit.number for hit in hits} == {1, 4}
+    assert all(hit.score > 0 for hit in hits)
 
 
 def test_equal_passages_are_ranked_by_number(make, store):
@@ -173,6 +179,14 @@ def test_what_differs_by_less_than_a_batch_may_move_it_is_a_tie(encoder, make, s
     monkeypatch.setattr(encoder, "encode", lambda texts, **_: np.array([vectors[text] for text in texts], dtype=np.float32))
     (hits,) = opened(Dense(), make(["zero", "one", "two"]), store).hits(["query"], 3)
     assert [hit.number for hit in hits] == [2, 0, 1]
+
+
+def test_a_query_of_which_the_encoder_makes_nothing_finds_nothing(encoder, make, store, monkeypatch):
+    index = opened(Dense(), make(), store)
+    known = index.hits(["infarct"], 3)
+    embed = encoder.encode
+    monkeypatch.setattr(encoder, "encode", lambda texts, **_: embed(texts) * np.array([[text != "zyx"] for text in texts]))
+    assert index.hits(["zyx", "infarct"], 3) == [[], *known]
 
 
 def test_the_prefix_stands_before_queries_alone(encoder, make, store):
@@ -372,13 +386,6 @@ def test_an_encoder_of_another_dimension_under_the_same_name_is_found_out(encode
 def test_scores_of_an_unsigned_type_are_ranked_like_any_other():
     scores = np.array([3, 0, 255, 3, 7], dtype=np.uint8)
     assert best(scores, 4) == [Hit(2, 255.0), Hit(4, 7.0), Hit(0, 3.0), Hit(3, 3.0)]
-
-
-@given(st.lists(st.sampled_from([-2.0, -0.0, 0.0, 1.5]), max_size=8), st.integers(0, 8))
-def test_filling_up_for_fewer_gives_the_beginning_of_filling_up_for_more(scores, k):
-    hits = [Hit(2 * number, score) for number, score in enumerate(sorted(scores, reverse=True))]
-    assert fill_up(hits, 20, 20)[:k] == fill_up(hits, k, 20)[:k]
-    assert len(fill_up(hits, k, 20)) == k
 
 
 def test_a_second_opening_builds_nothing(again, monkeypatch):

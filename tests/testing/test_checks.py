@@ -32,7 +32,8 @@ from lm_eval_safescale.errors import SafescaleError
 from lm_eval_safescale.families import RADSAFE, ItemTable
 from lm_eval_safescale.metrics import Metric, mean, other, ratio, share, weighted_mean, weighted_ratio
 from lm_eval_safescale.records import Item, Status
-from lm_eval_safescale.retrieval import BM25, Hit, Hybrid, Retriever, best
+from lm_eval_safescale.retrieval import BM25, Hit, Hybrid, Retriever, best, terms_of
+from lm_eval_safescale.retrieval.terms import stop_words
 from lm_eval_safescale.testing import (
     ContractError,
     StubModel,
@@ -43,7 +44,7 @@ from lm_eval_safescale.testing import (
 )
 from lm_eval_safescale.testing.chat import garbage, helpful, moody
 from lm_eval_safescale.testing.clauses import Clauses, registered
-from lm_eval_safescale.testing.sample import CORPUS, ITEMS, ONE_ARTICLE
+from lm_eval_safescale.testing.sample import CORPUS, ITEMS, ONE_ARTICLE, UNMATCHED
 
 # --- retrievers ---------------------------------------------------------------------------------------------------------
 
@@ -68,7 +69,7 @@ class Good(Retriever):
 
     def one(self, query, k):
         query = self.words(query)
-        return best(np.array([len(query & words) / max(1, len(query | words)) for words in self.index]), k)
+        return best(np.array([len(query & words) / max(1, len(query | words)) for words in self.index]), k, above=0)
 
     def search(self, queries, k):
         return [self.one(query, k) for query in queries]
@@ -111,9 +112,21 @@ class OneTooFew(Good):
         return super().one(query, k)[: max(1, k - 1)]
 
 
+class TooMany(Good):
+    def one(self, query, k):
+        return super().one(query, k + 1)
+
+
+class FillsUp(Good):
+    def one(self, query, k):
+        hits = super().one(query, k)
+        others = (number for number in range(len(self.index)) if number not in {hit.number for hit in hits})
+        return [*hits, *(Hit(number, 0.0) for number in others)][:k]
+
+
 class Twice(Good):
     def one(self, query, k):
-        return [super().one(query, 1)[0]] * k
+        return super().one(query, 1) * k
 
 
 class Unknown(Good):
@@ -290,14 +303,16 @@ class NoJson(Good):
     def __init__(self, lower=frozenset()): ...
 
 
-EACH = "each query gets k known passages"
+EACH = "each query gets at most k known passages"
 BROKEN_RETRIEVERS = {
     KeepsTheIndexInTheObject: "a new object opens the index that is there",
     KeepsTheIndexInTheClass: "two indexes can be open at once",
     Pickles: r"no pickle: words\.pkl",
     PicklesUnderAnotherName: r"no pickle: words\.bin",
     PicklesInNumpy: r"no pickle: words\.npy",
-    OneTooFew: EACH,
+    OneTooFew: "the first 3 of 12 hits",
+    TooMany: EACH,
+    FillsUp: "a query that matches nothing finds nothing",
     Twice: EACH,
     Unknown: EACH,
     NotANumber: EACH,
@@ -372,6 +387,16 @@ def all_or_fail(items, tools, *, top_k):
     return [Draft(join([passages[number] for number in range(top_k)]), tuple(passages)) for passages in found]
 
 
+def best_or_fail(items, tools, *, top_k):
+    found = tools.search([item.question for item in items], top_k)
+    return [Draft(passages[0].text, (passages[0],)) for passages in found]
+
+
+def joins_what_is_found(items, tools, *, top_k):
+    found = tools.search([item.question for item in items], top_k)
+    return [Draft(join(passages), tuple(passages)) for passages in found]
+
+
 def rewrites_the_question(items, tools):
     for item in items:
         item.evidence.clear()
@@ -442,6 +467,8 @@ BROKEN_BUILDERS = {
         "settings can be set and are JSON values",
     ),
     "needs as many passages": (built(all_or_fail), "fewer passages than it asks for"),
+    "needs a passage": (built(best_or_fail), "where nothing is found, the build goes on"),
+    "says nothing of nothing": (built(joins_what_is_found), "where nothing is found, the build goes on.*the context is empty"),
     "notes are no JSON": (
         built(lambda items, tools: [Draft(item.question, notes={"set": {1}}) for item in items]),
         "notes: expected a mapping of JSON values",
@@ -538,7 +565,7 @@ async def stops_at_an_error_message(agent):
 async def trusts_the_window(agent):
     passages = (await agent.search([agent.question.question], 5))[0]
     shown = agent.fitting(WRITE, join, passages, max_tokens=100)
-    assert shown, "a window for one passage at least"
+    assert shown or not passages, "a window for one passage at least"
     return await retells(agent)
 
 
@@ -837,6 +864,15 @@ def test_the_questions_of_the_checks_are_fit_to_find_what_is_wrong():
     assert any(item.labels[item.answer].high_risk for item in ITEMS)  # a key may be labelled
     assert len(CORPUS) > 10
     assert len(ONE_ARTICLE) == 1
+
+
+@pytest.mark.parametrize(("corpus", "least"), [(CORPUS, 5), (ONE_ARTICLE, 1)], ids=["all", "one"])
+def test_each_question_of_the_checks_but_one_matches_passages_enough(corpus, least):
+    words = [set(terms_of(article.whole)) - stop_words() for article in corpus]
+    for item in ITEMS:
+        assert sum(bool(set(terms_of(item.question)) & each) for each in words) >= least
+    for text in (UNMATCHED.question, *UNMATCHED.options.values()):
+        assert not any(set(terms_of(text)) & each for each in words)
 
 
 def test_a_part_that_would_not_be_registered_is_refused():

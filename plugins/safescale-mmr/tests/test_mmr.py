@@ -74,6 +74,16 @@ def test_the_pool_is_never_smaller_than_what_is_shown():
         assert (bench.asked, len(draft.passages), draft.notes["pool"]) == (asked, top_k, asked)
 
 
+@pytest.mark.parametrize("found", [0, 2])
+def test_where_fewer_passages_are_found_than_wanted_only_those_are_shown(found):
+    class Scarce(StubBench):
+        def search(self, queries, k):
+            return [RANKED[:found] for _ in queries]
+
+    (draft,) = build([ITEM], Scarce(), top_k=3)
+    assert (names(draft.passages), draft.text.count("pleural"), draft.passages_wanted) == ("ab"[:found], found, 3)
+
+
 def test_the_text_is_that_of_the_chosen_passages_in_their_order():
     (draft,) = build([ITEM], StubBench(), top_k=2, pool=5, diversity=0.5)
     assert draft.text == f"pleural line pneumothorax{RULE}pleural effusion"

@@ -86,7 +86,8 @@ def test_scores_are_those_of_the_formula(make_index):
             total += inverse * 2.2 * often / (often + 1.2 * (0.25 + 0.75 * len(text) / mean))
         return total
 
-    expected = sorted(((score(text), -number) for number, text in enumerate(texts)), reverse=True)
+    scores = ((score(text), -number) for number, text in enumerate(texts))
+    expected = sorted((each for each in scores if each[0]), reverse=True)
     found = hits(index, " ".join(query), 5)
     assert [hit.number for hit in found] == [-number for _, number in expected]
     assert [hit.score for hit in found] == pytest.approx([score for score, _ in expected], rel=1e-5)
@@ -111,12 +112,15 @@ def test_a_question_is_words_and_never_query_syntax(make_index, query):
     index = make_index(ARTICLES)
     words = "".join(character if character.isalnum() else " " for character in query)
     assert hits(index, query, 5) == hits(index, words, 5)
-    assert len(hits(index, query, 5)) == 5
 
 
 @pytest.mark.parametrize("query", ["", "?! ...", "zebra", "x" * 100])
-def test_a_query_without_a_known_word_gets_the_first_passages(make_index, query):
-    assert hits(make_index(ARTICLES), query, 3) == [Hit(0, 0.0), Hit(1, 0.0), Hit(2, 0.0)]
+def test_a_query_without_a_known_word_finds_nothing(make_index, query):
+    assert hits(make_index(ARTICLES), query, 3) == []
+
+
+def test_only_passages_with_a_word_of_the_query_are_found(make_index):
+    assert {hit.number for hit in hits(make_index(ARTICLES), "cough", 5)} == {0, 1}
 
 
 class StubSearcher:

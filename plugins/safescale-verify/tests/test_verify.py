@@ -72,6 +72,14 @@ def test_it_keeps_the_contract_of_a_context_builder():
     check_context_builder(VERIFY, settings={"passages": 1, "most_claims": 2, "least_claims": 2, "thinking_tokens": 50})
 
 
+def test_where_no_passage_is_found_nothing_is_asked_and_nothing_is_shown():
+    models = StubModels("- a [1]")
+    models.search = lambda queries, k: [[] for _ in queries]
+    draft = models.report(passages=3)
+    assert (draft.text, draft.passages, draft.passages_wanted, draft.failed) == ("", (), 3, "")
+    assert models.waves == [(0, 0)]
+
+
 def test_it_is_found_once_installed():
     registered = []
     entry_points(group=GROUP)["verify"].load().safescale_register_context_builders(registered.append)

@@ -33,7 +33,8 @@ def build(items: Sequence[Item], tools: Workbench, *, top_k: int, pool: int = 50
     drafts = []
     for ranked in tools.search([item.question for item in items], max(pool, top_k)):
         chosen = choose(ranked, top_k, diversity)
-        drafts.append(Draft(join(chosen), tuple(chosen), notes={"pool": len(ranked), "diversity": diversity}))
+        notes = {"pool": len(ranked), "diversity": diversity}
+        drafts.append(Draft(join(chosen), tuple(chosen), notes=notes, passages_wanted=top_k))
     return drafts
 
 

@@ -9,7 +9,7 @@ from pathlib import Path
 from typing import Any
 
 from lm_eval_safescale.hookspecs import hookimpl
-from lm_eval_safescale.retrieval import Hit, Passages, Retriever, fill_up
+from lm_eval_safescale.retrieval import Hit, Passages, Retriever
 
 TEXT, NUMBER, ANALYZER = "text", "number", "safescale"
 LONGEST_WORD = 40
@@ -33,7 +33,7 @@ class Tantivy(Retriever):
 
     name = "tantivy"
     description = "stemmed words (BM25), by the search engine tantivy"
-    version = f"1 on tantivy {version('tantivy')}"  # another release may write another index, or score otherwise
+    version = f"2 on tantivy {version('tantivy')}"  # another release may write another index, or score otherwise
 
     def __init__(self, language: str | None = "english") -> None:
         if language is not None and language not in LANGUAGES:
@@ -73,8 +73,8 @@ class Tantivy(Retriever):
         self._schema, self._words, self._n = index.schema, self._analyzer().analyze, len(passages)
 
     def search(self, queries: Sequence[str], k: int) -> list[list[Hit]]:
-        """The k best passages, among equals the first; those without any word of the query come last, in order."""
-        return [fill_up(self._matching(query, k), k, self._n) for query in queries]
+        """The k best of the passages that hold a word of the query, among equals the first; fewer, or none, where no more do."""
+        return [self._matching(query, k)[:k] for query in queries]
 
     def _matching(self, query: str, k: int) -> list[Hit]:
         """At least the k best passages with a word of the query, and all that score as the last of them."""

@@ -36,7 +36,7 @@ ANY_VERDICT = re.compile(r"\b(not\W+|un)?supported\b", re.IGNORECASE)
 async def write(
     agent: Agent, *, passages: int = 3, most_claims: int = 8, least_claims: int = 3, thinking_tokens: int = 0
 ) -> Draft:
-    """A report of the claims that are supported by the passages they cite.
+    """A report of the claims that are supported by the passages they cite; without text where no passage is found.
 
     Parameters
     ----------
@@ -60,6 +60,8 @@ async def write(
         raise SafescaleError(f"verify: least_claims = {least_claims}; expected no more than most_claims, {most_claims}")
     agent.counts.update(dict.fromkeys(("claims_drafted", "claims_not_supported", "citations_removed"), 0))
     read = await _retrieve(agent, passages)
+    if not read:  # a claim needs a passage: without any, nothing is shown
+        return Draft("", passages_wanted=passages)
     checker = _Checker(agent, read, most_claims, thinking_tokens)
     await checker.draft()
     if len(checker.supported) < least_claims:
