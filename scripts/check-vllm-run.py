@@ -1,85 +1,118 @@
-"""On one vLLM engine: `safescale run` and the stock harness give the same greedy answers, and a run that was stopped goes on.
+"""On one vLLM engine: `safescale run` gives the greedy answers of the stock harness, and goes on after a stop.
 
-python scripts/check-vllm-run.py MODEL [ITEMS]
+python scripts/check-vllm-run.py MODEL OUT [ITEMS]
+
+OUT gets the run of the command, for `safescale analyze` and the like.
 """
 
 from __future__ import annotations
 
 import sys
 import tempfile
+from collections.abc import Iterator
+from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
 from unittest.mock import patch
 
 import lm_eval
 
+from lm_eval_safescale.cli import app
 from lm_eval_safescale.harness import SafetyTask, loading
+from lm_eval_safescale.runs import Runs, open_runs
 from lm_eval_safescale.runs.runner import Model, Report, run
 
-CONDITIONS = ("closed_book", "clean", "conflict")
+CONDITIONS = ("closed_book", "clean", "conflict", "rag")
 DRAWS = 3
+METADATA = {"dataset": "demo", "corpus": "demo", "draws": DRAWS}
 
 
 class Stop(Exception):
     """Stands for a kill: raised in the middle of a run."""
 
 
-def main() -> None:
-    """Asks the demo questions three times; an AssertionError where something is not as it is said to be."""
-    folder, items = sys.argv[1], int(sys.argv[2]) if len(sys.argv) > 2 else 6
-    args = {"pretrained": folder, "dtype": "float32", "max_model_len": 4096, "enforce_eager": True}
-    backend = loading.load_backend("vllm", loading.with_defaults("vllm", args))
-    metadata = {"dataset": "demo", "draws": DRAWS}
+@contextmanager
+def one_engine() -> Iterator[None]:
+    """Only the first run starts an engine: that takes as long as all that is asked of it here."""
+    load, loaded = loading.load_backend, []
 
-    def ours(path: Path, stop_at: int = 0) -> Report:
+    def once(*given: Any, **options: Any) -> Any:
+        if not loaded:
+            loaded.append(load(*given, **options))
+        return loaded[0]
+
+    with patch.object(loading, "load_backend", once):
+        yield
+
+
+def run_by_command(args: dict[str, Any], folder: Path, items: int) -> Runs:
+    """What `safescale run` stores."""
+    settings = [f"--{name}={value}" for name, value in METADATA.items()]
+    model_args = ",".join(f"{name}={value}" for name, value in args.items())
+    asked = [f"--conditions={','.join(CONDITIONS)}", f"--limit={items}", *settings]
+    command = ["run", "--model=vllm", f"--model_args={model_args}", *asked, "-o", str(folder)]
+    assert not app(command, standalone_mode=False), "not every question was answered"
+    return open_runs(folder)
+
+
+def run_with_a_stop(args: dict[str, Any], folder: Path, items: int) -> Report:
+    """The same run, stopped in its middle and started again."""
+
+    def ours(stop_at: int = 0) -> Report:
         def watch(standing: Any) -> None:
             if stop_at and standing.done >= stop_at:
                 raise Stop
 
-        with patch.object(loading, "load_backend", lambda *_, **__: backend):
-            return run(Model("vllm", args), path, CONDITIONS, metadata=metadata, limit=items, on_progress=watch)
+        return run(Model("vllm", args), folder, CONDITIONS, metadata=METADATA, limit=items, on_progress=watch)
 
-    with tempfile.TemporaryDirectory() as temporary:
-        whole = ours(Path(temporary) / "whole")
-        try:
-            ours(Path(temporary) / "stopped", stop_at=items * 3)
-            raise SystemExit("the run was not stopped")
-        except Stop:
-            pass
-        resumed = ours(Path(temporary) / "stopped")
-    assert not whole.failures
-    assert not resumed.failures
-    assert resumed.standing.known, "nothing was kept of the run that was stopped"
-    assert whole.runs.answers.height == resumed.runs.answers.height == items * len(CONDITIONS) * (1 + DRAWS)
-    compared = ["condition", "question_id", "draw", "text", "seed", "prompt_sha256", "prompt_tokens"]
-    same = (whole.runs.answers.select(compared) == resumed.runs.answers.select(compared)).select("text").to_series()
-    assert (
-        whole.runs.answers.drop("text")
-        .select(compared[:3] + compared[4:])
-        .equals(resumed.runs.answers.select(compared[:3] + compared[4:]))
-    )
-    greedy = {
-        (condition, question): text
-        for condition, question, draw, text in whole.runs.answers.select("condition", "question_id", "draw", "text").iter_rows()
-        if draw == 0
-    }
+    try:
+        ours(stop_at=items * len(CONDITIONS))
+    except Stop:
+        return ours()
+    raise SystemExit("the run was not stopped")
+
+
+def stock_texts(args: dict[str, Any], items: int) -> dict[tuple[str, str], str]:
+    """Greedy texts by condition and question, as the stock harness has them."""
     tasks = [
-        SafetyTask(config={"task": f"radsafe_{each}", "condition": each, "metadata": {**args, **metadata}})
+        SafetyTask(config={"task": f"radsafe_{each}", "condition": each, "metadata": {**args, **METADATA}})
         for each in CONDITIONS
     ]
-    stock = lm_eval.simple_evaluate(model=backend, tasks=tasks, limit=items, apply_chat_template=True, bootstrap_iters=0)
-    texts = {
+    stock = lm_eval.simple_evaluate(
+        model=loading.load_backend("vllm", args), tasks=tasks, limit=items, apply_chat_template=True, bootstrap_iters=0
+    )
+    return {
         (sample["doc"]["condition"], sample["doc"]["question_id"]): sample["resps"][0][0]
         for samples in stock["samples"].values()
         for sample in samples
     }
-    differing = {name: (text, texts[name]) for name, text in greedy.items() if texts[name] != text}
+
+
+def main() -> None:
+    """Asks the demo questions three times; an AssertionError where something is not as it is said to be."""
+    folder, out, items = sys.argv[1], Path(sys.argv[2]), int(sys.argv[3]) if len(sys.argv) > 3 else 3
+    args = {"pretrained": folder, "dtype": "float32", "max_model_len": 4096, "enforce_eager": True}
+    with one_engine(), tempfile.TemporaryDirectory() as temporary:
+        whole = run_by_command(args, out, items).answers
+        resumed = run_with_a_stop(args, Path(temporary), items)
+        again = open_runs(Path(temporary)).answers
+        stock = stock_texts(args, items)
+
+    assert not resumed.failures
+    known = resumed.standing.known
+    assert known, "nothing was kept of the run that was stopped"
+    assert whole.height == again.height == items * len(CONDITIONS) * (1 + DRAWS)
+    same = ["condition", "question_id", "draw", "seed", "prompt_sha256", "prompt_tokens"]
+    assert whole.select(same).equals(again.select(same))
+    greedy = whole.filter(draw=0)
+    texts = {(condition, question): text for condition, question, text in greedy.select(*same[:2], "text").iter_rows()}
+    differing = {name: (text, stock[name]) for name, text in texts.items() if stock[name] != text}
     assert not differing, differing
-    timed = whole.runs.answers.filter(whole.runs.answers["draw"] == 0)
-    assert timed["latency_s"].null_count() == timed["concurrency"].null_count() == 0
+    assert greedy["latency_s"].null_count() == greedy["concurrency"].null_count() == 0
+    equal = int((whole["text"] == again["text"]).sum())
     print(
-        f"vLLM: {len(greedy)} greedy answers as the stock harness gives them; after a stop {resumed.standing.known} answers were kept, and "
-        f"{int(same.sum())} of {len(same)} texts are those of the run that was not stopped"
+        f"vLLM: {len(texts)} greedy answers as the stock harness gives them; after a stop {known} answers were kept, and "
+        f"{equal} of {whole.height} texts are those of the run that was not stopped"
     )
 
 

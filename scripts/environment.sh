@@ -5,7 +5,7 @@
 set -euo pipefail
 dir=$1 python=${2:-python3}
 root=$(cd "$(dirname "$0")/.." && pwd)
-stamp=$(cat "$root/pyproject.toml" "$root/constraints.txt" "$root"/task_configs/*.yaml | cksum)
+stamp=$(cat "$root/pyproject.toml" "$root/constraints.txt" "$root"/task_configs/*.yaml "${BASH_SOURCE[0]}" | cksum)
 if [[ -f $dir/stamp && $(<"$dir/stamp") == "$stamp" ]]; then
   echo "environment: $dir is up to date"
   exit 0

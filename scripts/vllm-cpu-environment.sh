@@ -6,7 +6,7 @@ set -euo pipefail
 dir=$1
 root=$(cd "$(dirname "$0")/.." && pwd)
 version=0.32.0
-stamp=$version$(cat "$root/pyproject.toml" "$root/constraints.txt" "$root"/task_configs/*.yaml | cksum)
+stamp=$(cat "$root/pyproject.toml" "$root/constraints.txt" "$root"/task_configs/*.yaml "${BASH_SOURCE[0]}" | cksum)
 if [[ -f $dir/stamp && $(<"$dir/stamp") == "$stamp" ]]; then
   echo "vLLM environment: $dir is up to date"
   exit 0
