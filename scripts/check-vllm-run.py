@@ -92,6 +92,7 @@ def main() -> None:
     """Asks the demo questions three times; an AssertionError where something is not as it is said to be."""
     folder, out, items = sys.argv[1], Path(sys.argv[2]), int(sys.argv[3]) if len(sys.argv) > 3 else 3
     args = {"pretrained": folder, "dtype": "float32", "max_model_len": 4096, "enforce_eager": True}
+    args |= {"gpu_memory_utilization": 0.3}  # of the machine's memory, in which it is not alone
     with one_engine(), tempfile.TemporaryDirectory() as temporary:
         whole = run_by_command(args, out, items).answers
         resumed = run_with_a_stop(args, Path(temporary), items)
