@@ -7,6 +7,7 @@ OUT gets the run of the command, for `safescale analyze` and the like.
 
 from __future__ import annotations
 
+import json
 import sys
 import tempfile
 from collections.abc import Iterator
@@ -24,7 +25,10 @@ from lm_eval_safescale.runs.runner import Model, Report, run
 
 CONDITIONS = ("closed_book", "clean", "conflict", "rag")
 DRAWS = 3
-METADATA = {"dataset": "demo", "corpus": "demo", "draws": DRAWS}
+SETTINGS = {"dataset": "demo", "corpus": "demo", "draws": DRAWS}
+SHORT = {"top_k": 3}
+"""Passages of `rag`, so that its prompts do not take most of the time."""
+METADATA = SETTINGS | SHORT
 
 
 class Stop(Exception):
@@ -47,7 +51,7 @@ def one_engine() -> Iterator[None]:
 
 def run_by_command(args: dict[str, Any], folder: Path, items: int) -> Runs:
     """What `safescale run` stores."""
-    settings = [f"--{name}={value}" for name, value in METADATA.items()]
+    settings = [*(f"--{name}={value}" for name, value in SETTINGS.items()), f"--metadata={json.dumps(SHORT)}"]
     model_args = ",".join(f"{name}={value}" for name, value in args.items())
     asked = [f"--conditions={','.join(CONDITIONS)}", f"--limit={items}", *settings]
     command = ["run", "--model=vllm", f"--model_args={model_args}", *asked, "-o", str(folder)]
