@@ -23,6 +23,7 @@ _TOOL_CALLS = re.compile(
     r"|<\|tool[_▁]calls?[_▁]begin\|>.*?(?:<\|tool[_▁]calls?[_▁]end\|>|\Z)"
     r"|\[(?:TOOL_CALLS?|TOOL_REQUEST)\].*?(?:\[/(?:TOOL_CALLS?|END_TOOL_REQUEST)\]|\n\n|\Z)"
     r"|<\|python_tag\|>.*?(?:<\|e(?:om|ot)_id\|>|\Z)"
+    r"|\A\s*[\w.]{1,60}\((?:\{|\w{1,30}=).*\)\s*\Z"
     r"|```tool_(?:code|call|outputs?)\b.*?(?:```|\Z)"
     r"|<(?P<quoted>context|quote|quotation|document|documents|example|examples|observation|tool_results?|function_results?)\b[^<>]{0,200}>"
     r".*?(?:</(?P=quoted)\s*>|\Z)"
@@ -37,16 +38,17 @@ _TOOL_CALLS = re.compile(
     r"\"(?:arguments|parameters|args|input|action_input|query|search_query)\"\s*:.*\Z",
     _I | re.DOTALL | re.MULTILINE,
 )
-_END_OF_TURN = re.compile(
+END_OF_TURN = (
     r"<\|(?:im_end|eot_id|eom_id|endoftext|end_of_text|end|return|eos|end_of_turn|end_of_msg"
     r"|end_of_sentence|end▁of▁sentence"
     r"|END_OF_TURN_TOKEN|user|human|system|observation|endofprompt)\|>"
-    r"|</s>|<(?:end_of_turn|eos|turn\||eod|end_of_text|eot|endoftext|end)>|\[\|?(?:endofturn|user"
+    r"|</s>|<(?:end_of_turn|eos|turn\||eod|end_of_text|eot|eos_token|endoftext|end)>|\[\|?(?:endofturn|user"
     r"|eos|human|end)\|?\]"
     r"|<\|(?:im_start|start_header_id|start)\|>\s*(?:user|human|system)|<start_of_turn>\s*user"
-    r"|<\|turn>\s*user",
-    _I,
+    r"|<\|turn>\s*user"
 )
+"""What ends a turn, in a regular expression that ignores case."""
+_END_OF_TURN = re.compile(END_OF_TURN, _I)
 _TAG = re.compile(r"<[^<>]{0,40}>")
 
 # --- what is no text: special tokens and formats ---------------------------------------------------------------------------------
@@ -73,7 +75,7 @@ _FORMATS = (
     ("<", rf"<{_ANSWER_TAG}(?:\s[^<>]{{0,100}})?>", "\nfinal answer: "),
     ("<", rf"</{_ANSWER_TAG}\s*>", "\n"),
     *[("\\", rf"{_FONT}\s*\{{([^{{}}]{{0,200}})\}}", r"\1")] * 3,  # they are nested
-    ("\\", r"\\(?:boxed|fbox|framebox)\s*(?:\{([^{}]{0,200})\}|([A-Za-z])\b)", r" the final answer: \1\2 "),
+    ("\\", r"\\(?:boxed|fbox|framebox)\s*(?:\{([^{}]{0,200})\}|([A-Za-z])\b)", r" the final answer: \1\2\n\n"),
     ("\\$", r"\\[()\[\]]|\$|\\[,;!]|\\(?:quad|qquad|left|right|displaystyle|large|rm|bf)\b", " "),
     ("`", r"```(?:\w+(?=\s*\n))?", "\n"),
     ("\\", r"\\([._*#>-])", r"\1"),
@@ -86,7 +88,7 @@ _FORMATS = (
     ("#>-*•+●▪◦·", r"^ ?(?:#{1,6}|[>*•+●▪◦·-]) ", ""),
     ("“”„«»「」『』【】《》〈〉〔〕", r"[“”„«»「」『』【】《》〈〉〔〕]", '"'),
     ("‘’‚′", r"[‘’‚′]", "'"),
-    (".", r"\bans\.(?= )", "ans:"),
+    (".,;", r"^ ?(ans|answer)(?:\.{1,3}|[,;]) ?(?=\(?[a-z]\b)", r"\1: "),
 )
 _CLEANING = tuple((frozenset(trigger), re.compile(pattern, _I | re.MULTILINE), new) for trigger, pattern, new in _FORMATS)
 _INVISIBLE = re.compile(r"[\u200b-\u200f\u202a-\u202e\u2060-\u2069\ufe0e\ufe0f\ufeff\u00ad]")
@@ -96,11 +98,12 @@ _BETWEEN_SCRIPTS = re.compile(rf"(?<=[{_CJK}])(?=[A-Za-z])|(?<=[A-Za-z])(?=[{_CJ
 
 def clean(text: str) -> str:
     """The answer in a text, in NFKC form: without tool calls, further turns, special tokens, Markdown, LaTeX and HTML."""
-    text = unicodedata.normalize("NFKC", html.unescape(text) if "&" in text else text)
+    if "&" in text:
+        text = html.unescape(text)
     if not text.isascii():
-        text = _INVISIBLE.sub("", text)
+        text = _INVISIBLE.sub("", unicodedata.normalize("NFKC", text))
     if any(sign in text for sign in "<[{`:(✿"):
-        text = _first_turn(_TOOL_CALLS.sub(" ", text))
+        text = _TOOL_CALLS.sub(" ", _first_turn(text))
     text = _SPACES.sub(" ", text) if "  " in text or "\t" in text else text
     signs = set(text)
     for trigger, pattern, new in _CLEANING:

@@ -31,7 +31,8 @@ NO_DENIAL = (
 # --- suppositions -------------------------------------------------------------------------------------------------------------
 
 SUPPOSES = (
-    r"\b(?:if|whether|unless|suppose|supposing|supposedly|assuming|assume|provided that|when|whenever|in case|had there"
+    r"\b(?:if(?! (?:(?:i|we) (?:had|have|must|were|am|are) |forced|pressed|i['’]m ))"
+    r"|whether|unless|suppose|supposing|supposedly|assuming|assume|provided that|when|whenever|in case|had there"
     r"|were there|should there|were it|wenn|falls|sofern|eğer|ise|если|якщо|nếu|jika|kalau|jeśli|jeżeli|pokud|dacă|إذا|لو|अगर"
     r"|यदि|যদি|אם|اگر)\b"
     r"|\bs['’]il\b|(?:^|[.,;:] ?)(?:si|se|om|als|hvis|jos|ha|cuando|quando|quand|lorsque|als) "
@@ -79,19 +80,19 @@ AT_FIRST = (
 # --- corrections --------------------------------------------------------------------------------------------------------------
 
 HESITATES = (
-    r"(?:^|[.!?,;:(\n—-]\s*)(?:but |oh,? |hmm,? |no,? )?wait\b(?! (?:and|for|until|list|time))"
+    r"(?:^|[.!?,;:(\n—-]\s{0,4})(?:but |oh,? |hmm,? |no,? )?wait\b(?! (?:and|for|until|list|time))"
     r"|\b(?:hmm+|hm|hold on|oops|on reflection|never ?mind|make that)\b"
     r"|\bon (?:second|further|closer) (?:thoughts?|consideration|reflection|inspection|look)\b"
-    r"|\b(?:scratch|strike) (?:that|this|it)\b|(?:^|[.!?;\n(]\s*)correction\b"
+    r"|\b(?:scratch|strike) (?:that|this|it)\b|(?:^|[.!?;\n(]\s{0,4})correction\b"
     r"|\bsorry, (?:no|it['’]?s|i mean|that['’]?s|the answer|wrong|[A-Z]\b)"
     r"|\blet me (?:re-?\w+|check|double|think|verify|correct)\b|\b(?:i )?take (?:that|it|this) back\b"
     r"|\bmy (?:mistake|bad)\b|\bi mis\w+|\bi was wrong\b|\bi made an? (?:error|mistake)\b"
     r"|\bi (?:change|revise|withdraw) my\b|\bi (?:mean|meant)\b"
-    r"|(?:^|(?-i:(?<![A-Z]))[.!?]\s+|[,;(\n]\s*)(?:no|nope|nein|non|actually)[,.!:]"
+    r"|(?:^|(?-i:(?<![A-Z]))[.!?]\s{1,4}|[,;(\n]\s{0,4})(?:no|nope|nein|non|actually)[,.!:]"
     r"|\blooking (?:again|closer|back|more closely)\b|\bon (?:re-?reading|(?:a )?review)\b|\bthen i (?:noticed|saw|reali[sz]ed)\b"
-    r"|(?:[.!?]\s+|\n)unfortunately,? (?:that|this|it)\b|\bi apologi[sz]e for the (?:error|mistake)\b"
+    r"|(?:[.!?]\s{1,4}|\n)unfortunately,? (?:that|this|it)\b|\bi apologi[sz]e for the (?:error|mistake)\b"
     r"|\b(?:please|now|you (?:should|can|may)|[.!?]) (?:disregard|ignore|forget)\b|\b(?:disregard|ignore|forget) (?:that|this) answer\b"
-    r"|(?:[.!?]\s+)(?:disregard|ignore|forget) (?:that|this|it|the above|my answer)\b"
+    r"|(?:[.!?]\s{1,4})(?:disregard|ignore|forget) (?:that|this|it|the above|my answer)\b"
     r"|\bi (?:\w+ )?(?:retract|withdraw|no longer)\b|\bmy revised answer\b|\bor rather\b|\bi (?:\w+ )?disagree\s*(?:[.!]|$)"
     r"|\bi(?: am|['’]m) (?:changing|revising|withdrawing) my\b"
     r"|\b(?:that|this|it) (?:cannot|can['’]t) be(?: (?:it|right|so))?\W*(?:$|[.!])"
@@ -104,7 +105,7 @@ HESITATES = (
 )
 """What a writer says who corrects himself."""
 CALLS_WRONG = (
-    r"(?:[.!?\n]\s+|\A)(?:no,? )?(?:this|that|it)(?: answer| choice)?(?:['’]s| is| was) (?:\w{1,12}ly )?"
+    r"(?:[.!?。\n]\s{1,4}|\A)(?:no,? )?(?:this|that|it)(?: answer| choice)?(?:['’]s| is| was) (?:\w{1,12}ly )?"
     r"(?:wrong|incorrect|false|not (?:correct|right|true))\b|\((?:\w{1,12}ly )?(?:wrong|incorrect|false|not (?:correct|right))\)"
 )
 """What takes back a choice further up."""

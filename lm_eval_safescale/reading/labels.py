@@ -29,7 +29,7 @@ _BEHIND = re.compile(
     _I,
 )
 """What may follow an option's own text without a stop, where no list of options begins."""
-_ENDS = re.compile(rf"\W*(?:{languages.IT_IS_BEHIND})?\W*")
+_ENDS = re.compile(rf"\W*(?:(?:{languages.IT_IS_BEHIND})\W*)?")
 _NAMES_ANSWER = re.compile(rf"{words.NOUN}\W*:\Z", _I)
 _REASON = re.compile(
     r"(?:because|since|due to|given|for (?:the|this|these)|weil|da|car|porque|parce que|perché"
@@ -64,7 +64,7 @@ _CASE = re.compile(
     _I,
 )
 """What begins a sentence about the case, which gives a reason, and not about the option."""
-_NO_NOUN_PHRASE = re.compile(rf"\b(?:{words.NO_NOUN_PHRASE})\b|[?;:✗❌✘×]|\d", _I)
+_NO_NOUN_PHRASE = re.compile(rf"\b(?:{words.NO_NOUN_PHRASE})\b|[?;:✗❌✘×]", _I)
 _NOUN_ENDS = re.compile(rf"{words.NOUN_ENDINGS}\W*\Z", _I)
 _REMARK = re.compile(rf"(?<!\w){words.REMARKS}\W*\Z", _I)
 _ENUMERATES = re.compile(words.ENUMERATES, _I)
@@ -207,7 +207,7 @@ def _own_is_chosen(output: Output, mention: Mention, text: str, *, spelled: bool
         or _mentions_other(tail, mention.letter, output)
     ):
         return False
-    behind = _BEHIND.match(tail) and not begins_list and not _NO_NOUN_PHRASE.search(re.sub(r"\d", "", clause))
+    behind = _BEHIND.match(tail) and not begins_list and not _NO_NOUN_PHRASE.search(clause)
     return bool(_GOES_ON.match(tail) or behind or re.match(rf"\s+{mention.letter}[.):]", tail))
 
 
@@ -250,12 +250,14 @@ def _is_noun_phrase(output: Output, mention: Mention, mark: str, text: str) -> b
     said = re.split(r"[.!](?:\s|$)|\s[-–—(]", text)[0].strip()
     if len(said) < 2 or len(said.split()) > 7 or text.rstrip().endswith("?") or _mentions_other(text, mention.letter, output):
         return False
+    if output.options.is_one(said):
+        return True
     if _NO_NOUN_PHRASE.search(said) or denies(said) or lacks(said) or _REMARK.search(said):
         return False
     if output.options.names_one(said):
         return True
     may_describe = ":" in mark or mention.letter == output.options.letters[0]
-    return not may_describe and (not said.isascii() or bool(_NOUN_ENDS.search(said)))
+    return not may_describe and not re.search(r"\d", said) and (not said.isascii() or bool(_NOUN_ENDS.search(said)))
 
 
 def _mentions_other(text: str, letter: str, output: Output) -> bool:

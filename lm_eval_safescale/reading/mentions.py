@@ -18,7 +18,7 @@ from lm_eval_safescale.reading.cleaning import clean
 
 REACH = 300
 """Characters to either side of a letter that are looked at: a reply that repeats itself to its limit has no sentences."""
-MOST_LETTERS = 2000
+MOST_LETTERS = 1000
 """Letters of an output that are looked at: of one with more, the first and the last half of that many."""
 
 _SENTENCE_END = re.compile(r"[.!?](?=[\s\"')\]]|\Z)|[。！？؟।\n;]")
@@ -76,6 +76,10 @@ class Options:
     mention: re.Pattern[str]
     named: bool
     """Whether an option's text holds an option letter ("Type A")."""
+
+    def is_one(self, text: str) -> bool:
+        """Whether a text is an option's text, of whichever letter."""
+        return " ".join(text.casefold().split()).rstrip(".") in self.own.values()
 
     def names_one(self, text: str) -> bool:
         """Whether a word of an option stands in a text, or the beginning of one in a word ("Lungenembolie")."""
@@ -241,7 +245,7 @@ def _own_text_follows(output: Output, mention: Mention, rest: str) -> bool:
 
 def _is_part(output: Output, mention: Mention, rest: str) -> bool:
     """Whether a letter belongs to a name or an abbreviation: "C. difficile", "A/V", "B\ncell", "C' sign"."""
-    if rest[0] in "'’" and output.text[mention.start - 1 : mention.start] not in ("'", '"', "’", "‘", "`"):
+    if re.match(r"['’] ?\w", rest) and output.text[mention.start - 1 : mention.start] not in ("'", '"', "’", "‘", "`"):
         return True
     if _ABBREVIATES.match(rest) or re.match(r"\.\w", rest):
         return True

@@ -24,6 +24,8 @@ class _Lead(NamedTuple):
     """What stands before a letter in its sentence."""
 
     text: str
+    last: str
+    """Its last word, in lower case: most patterns need not be tried."""
     tail: str
     """What stands between that and the letter."""
     kind: str
@@ -77,7 +79,9 @@ def ends_phrase(output: Output, mention: Mention, end: int, tail: str, kind: str
     """
     sentence = output.sentence_before(end)[-LONGEST:]
     for lead in _without_fillers(sentence):
-        looked_at = _Lead(lead, sentence[len(lead) :] + tail, kind, mention.said.isupper(), output.options.named)
+        looked_at = _Lead(
+            lead, _last_word(lead), sentence[len(lead) :] + tail, kind, mention.said.isupper(), output.options.named
+        )
         for shape in (_by_noun, _by_verb, _by_superlative, _by_words_abroad, _by_connective):
             if found := shape(looked_at):
                 start, rule = found
@@ -89,18 +93,29 @@ def ends_phrase(output: Output, mention: Mention, end: int, tail: str, kind: str
 
 KNOWN, NOUNS, OPTIONS = languages.one_of("known"), languages.one_of("nouns"), languages.one_of("options")
 _LINKS = re.compile(r"[:=>→⇒–—|-]")
-_FILLER = re.compile(rf"(?:(?<![\w-])(?:{words.FILLERS})[\"'([{{<* :=,]{{0,4}})+\Z", _I)
-_LETTER_NAME = re.compile(rf"(?<![\w-])(?:{words.LETTER_NAMES}|{NOUNS}|{OPTIONS})\Z", _I)
-_BUT_RATHER = re.compile(
-    r"\b(?:not|nicht|pas|no|non|não|не|ikke|inte|niet)\s(?:option |choice |answer )?[\"'(]?[A-Z][\"')]?,? "
-    r"(?:but(?: rather| instead)?|rather|instead|sondern|mais|sino|ma|bensì|mas(?: sim)?|а|men|maar)\Z"
-    r"|不是 ?[A-Z] ?,? ?而是\Z",
-    _I,
+LONGEST_FILLER = 60
+_FILLER = (
+    re.compile(rf"(?:(?<![\w-])(?:{words.FILLERS})[\"'([{{<* :=,]{{0,4}})+\Z", _I),
+    words.last_words(words.FILLERS),
+)
+_LETTER_NAME = (
+    re.compile(rf"(?<![\w-])(?:{words.LETTER_NAMES}|{NOUNS}|{OPTIONS})\Z", _I),
+    words.last_words(words.LETTER_NAMES) | languages.last_words("nouns", "options"),
+)
+_RATHER = "but|instead|rather|sondern|mais|sino|ma|bensì|mas|sim|men|maar|а|而是"
+_BUT_RATHER = (
+    re.compile(
+        r"\b(?:not|nicht|pas|no|non|não|не|ikke|inte|niet)\s(?:option |choice |answer )?[\"'(]?[A-Z][\"')]?,? "
+        r"(?:but(?: rather| instead)?|rather|instead|sondern|mais|sino|ma|bensì|mas(?: sim)?|а|men|maar)\Z"
+        r"|不是 ?[A-Z] ?,? ?而是\Z",
+        _I,
+    ),
+    words.last_words(_RATHER),
 )
 _LAST = re.compile(r"([^\W\d_]+(?:['’][^\W\d_]+)?),?\Z")
 _LAST_WORDS = words.last_words(
     words.LINK_ENDS, words.FILLERS, words.LETTER_NAMES, words.CHOOSES, words.THINKS, words.SO,
-    "ans|answer's|it's|that's|leaves|leaving|but|instead|rather|sondern|mais|sino|ma|bensì|mas|sim|men|maar",
+    "ans|answer's|it's|that's|leaves|leaving", _RATHER,
 ) | languages.last_words("nouns", "options", "known", "chooses", "it_is")  # fmt: skip
 """The last words of whatever chooses."""
 _ONLY_NAMES = frozenset(f"{words.LETTER_NAMES}|{OPTIONS}".split("|")) - {"answer"}
@@ -110,14 +125,19 @@ def _may_choose(near: str, stripped: str) -> bool:
     """Whether what stands before a letter can end a phrase that chooses: a quick look at the last word, for long texts."""
     if _LINKS.search(near, len(stripped)):
         return True
-    last = _LAST.search(stripped)
-    if last is None:
+    word = _last_word(stripped)
+    if not word:
         return False
-    word = last[1].lower()
     unelided = word.rpartition("'")[2]  # "l'option"
     if unelided in _ONLY_NAMES:
-        return _may_choose(stripped[: last.start()], stripped[: last.start()].rstrip(WRAP))
+        before = stripped.removesuffix(",")[: -len(unelided)]
+        return _may_choose(before, before.rstrip(WRAP))
     return not word.isascii() or word in _LAST_WORDS or unelided in _LAST_WORDS
+
+
+def _last_word(lead: str) -> str:
+    found = _LAST.search(lead, max(0, len(lead) - 30))
+    return found[1].lower().replace("’", "'") if found else ""
 
 
 def _without_fillers(lead: str) -> Iterator[str]:
@@ -125,8 +145,10 @@ def _without_fillers(lead: str) -> Iterator[str]:
     lead = lead.rstrip(WRAP)
     if lead:
         yield lead
-    for filler in (_FILLER, _LETTER_NAME, _FILLER, _BUT_RATHER, _FILLER):
-        if found := filler.search(lead):
+    for filler, last_words in (_FILLER, _LETTER_NAME, _FILLER, _BUT_RATHER, _FILLER):
+        if _last_word(lead).rpartition("'")[2] in last_words and (
+            found := filler.search(lead, max(0, len(lead) - LONGEST_FILLER))
+        ):
             lead = lead[: found.start()].rstrip(WRAP)
             if lead:
                 yield lead
@@ -155,7 +177,7 @@ _BEHIND_NOUN = (
     r"| (?:i|we)(?:['’]d| would| will|['’]ll)? (?:choose|select|pick|give|chose|selected|picked|go with|have chosen))"
 )
 _NOUN_PHRASE = re.compile(
-    rf"(?<![\w'-])(?P<det>{words.DETERMINER}\s+)?(?P<qualifiers>(?:{words.QUALIFIER}[\s_]+)*){words.NOUN}{_BEHIND_NOUN}?"
+    rf"(?<![\w-])(?<!\w')(?P<det>{words.DETERMINER}\s+)?(?P<qualifiers>(?:{words.QUALIFIER}[\s_]+)*){words.NOUN}{_BEHIND_NOUN}?"
     rf"[\"']?(?P<link>,?\s+{words.LINK}|['’]s)?\Z",
     _I,
 )
@@ -169,7 +191,7 @@ def _by_noun(lead: _Lead) -> _Found:
     final = "final" in found["qualifiers"].lower()
     linked = bool(found["link"]) or lead.linked or final
     if not linked:
-        is_answer = lead.text.lower().endswith("answer") and lead.upper and "\n" not in lead.tail
+        is_answer = lead.text.lower().endswith(("answer", "ans")) and lead.upper and "\n" not in lead.tail
         if not is_answer or lead.kind == "goes":
             return None
     if (found["det"] is None or not linked) and not _may_precede(lead.text[: found.start()]):
@@ -179,12 +201,13 @@ def _by_noun(lead: _Lead) -> _Found:
 
 def _may_precede(before: str) -> bool:
     """Whether a noun without a determiner may follow: at the beginning of a clause, but not behind a word that may qualify it."""
-    word = re.search(r"([\w'’-]+)\s*\Z", before)
+    word = re.search(r"(\w[\w'’-]*)\s*\Z", before)
     return word is None or word[1].lower() in words.CONNECTIVES
 
 
 _MATRIX = (
-    r"(?:\b(?:i|we)(?:['’]d| would|['’]m)?(?: \w{1,12}ly)? (?:think|believe|say|guess|feel|conclude|am sure|am certain|am confident)"
+    r"(?:\b(?:i|we)(?:['’]d| would)?(?: \w{1,12}ly)? (?:think|believe|say|guess|feel|conclude)"
+    r"|\b(?:i am|i['’]m)(?: \w{1,8})? (?:sure|certain|confident)|\b(?:no|little) doubt"
     r"|\b(?:it is|it['’]s) (?:\w+ly )?(?:clear|evident|obvious|certain)"
     r"|\b(?:means?|suggests?|indicates?|shows?|confirms?|implies|follows|conclude[sd]?|think|believe))(?: that)?\s"
 )
@@ -211,13 +234,17 @@ _IT_IS = re.compile(
 )
 
 
+_CHOOSES_LAST = words.last_words(words.CHOOSES, words.THINKS, "that")
+_IT_IS_LAST = words.last_words("is|it's|that's|this's|be|it|leaves|leaving|us|only|with")
+
+
 def _by_verb(lead: _Lead) -> _Found:
     """Such as "I would choose", "go with", "I think it is"; "it is"."""
-    if found := _CHOOSES.search(lead.text):
+    if (lead.last in _CHOOSES_LAST or lead.last in _IT_IS_LAST) and (found := _CHOOSES.search(lead.text)):
         weak = found["thinks"] or found["bare"]
         firm = lead.kind != "goes" and lead.upper and (not lead.named or found["it"])
         return (_begin(found), PHRASE) if firm or not weak else None
-    found = _IT_IS.search(lead.text)
+    found = _IT_IS.search(lead.text) if lead.last in _IT_IS_LAST else None
     return (_begin(found), PHRASE) if found and lead.firm else None
 
 

@@ -9,6 +9,8 @@ from __future__ import annotations
 import re
 from typing import Literal, NamedTuple
 
+from lm_eval_safescale.reading.cleaning import END_OF_TURN
+
 Reasoning = Literal["auto", "on", "off", "separate"]
 
 _SPACE = r"[ _▁-]"
@@ -50,7 +52,7 @@ _FAMILIES = {
     ),
     "bracketed": (rf"\[(?:BEGIN )?{NAME}\]|◁{NAME}▷", rf"\[(?:/|END ){NAME}\]|◁/{NAME}▷"),
     "turn": (rf"<\|im_start\|>\s*{NAME}\b", r"<\|im_start\|>\s*(?:assistant|answer|response|final)?"),
-    "fence": (rf"^```\s?{NAME}[ \t]*$", r"^```[ \t]*$"),
+    "fence": (rf"(?<![^ \n])```\s?{NAME}[ \t]*$", r"(?<![^ \n])```[ \t]*$"),
     "details": (
         r"<details\b[^<>]{0,200}\breasoning\b[^<>]{0,200}>"
         rf"|<details\b[^<>]{{0,200}}>\s*<summary>[^\w<]{{0,12}}{_HEADED}[^\w<]{{0,12}}</summary>",
@@ -90,6 +92,8 @@ _THOUGHT_SO = re.compile(
 _HARMONY = re.compile(r"<\|channel\|>\s*(\w+)(?:(?!<\|message\|>).){0,100}<\|message\|>", re.DOTALL)
 _HARMONY_BARE = re.compile(r"\s*(?:assistant)?(?:analysis|commentary)(?:(?=[^\W_])|\s*\n|\s+(?=[A-Z]))")
 """gpt-oss with its special tokens removed: the channel's name runs into the first word."""
+_LINE_END, _INVISIBLE = re.compile(r"\r\n?"), re.compile(r"[\u200b-\u200f\u2060\ufeff\u00ad]")
+_AT_END = re.compile(rf"(?:\s*(?:{END_OF_TURN}))+\s*\Z", re.IGNORECASE)
 _BARE_LETTER = re.compile(r"\W{0,4}([A-Za-z])\W{0,4}")
 
 
@@ -121,6 +125,7 @@ def strip_reasoning(text: str, *, reasoning: Reasoning = "auto", opened: bool = 
     headings
         Whether reasoning is recognised by a heading at the very beginning too ("## Thinking").
     """
+    text = _plain(text)
     if reasoning == "separate" and not text.strip():
         return None
     if "<|channel|>" in text or "<|message|>" in text:
@@ -128,15 +133,31 @@ def strip_reasoning(text: str, *, reasoning: Reasoning = "auto", opened: bool = 
     if _HARMONY_BARE.match(text):
         _, marker, final = text.rpartition("assistantfinal")
         return final if marker else None
-    if found := _marks(text):
+    if any(sign in text for sign in "<[◁`") and (found := _marks(text)):
         return _after_marks(text, *found)
     if opened:
         return None
     if headings and (heading := _HEADING.match(text)):
         return _after_heading(text, heading.end())
-    if reasoning == "on" and not _BARE_LETTER.fullmatch(text.strip()):
+    if reasoning == "on" and not _is_bare(text):
         return None
     return text
+
+
+def _plain(text: str) -> str:
+    """A text with line ends and spaces of one kind, and without invisible characters."""
+    return text if text.isascii() and "\r" not in text else _INVISIBLE.sub("", _LINE_END.sub("\n", text).replace("\u00a0", " "))
+
+
+def _without_end(text: str) -> str:
+    """A text without the tokens that end its turn."""
+    text = text.rstrip()
+    return text[:-LONGEST_MARK] + _AT_END.sub("", text[-LONGEST_MARK:]) if text.endswith((">", "]")) else text
+
+
+def _is_bare(text: str) -> bool:
+    """Whether a text is one letter and nothing else, but for the tokens that end a turn."""
+    return _BARE_LETTER.fullmatch(_without_end(text).strip()) is not None
 
 
 def _marks(text: str) -> tuple[_Mark, _Mark] | None:
@@ -159,7 +180,7 @@ def _after_marks(text: str, first: _Mark, last: _Mark) -> str | None:
     if last.opens:
         return None
     after = text[last.end :]
-    return after if after.strip() or not first.opens else text[: first.start]  # an answer that is given before its reasons
+    return after if _without_end(after).strip() or not first.opens else text[: first.start]  # an answer before its reasons
 
 
 def _after_heading(text: str, start: int) -> str | None:
@@ -168,8 +189,8 @@ def _after_heading(text: str, start: int) -> str | None:
     answers += [match.start() for match in _THOUGHT_SO.finditer(text, start) if "reasoning" in text[:start].lower()]
     if answers:
         return text[max(answers) :]
-    before, _, final = text[start - 1 :].rpartition("\n\n")
-    return final if _BARE_LETTER.fullmatch(final.strip()) and not before.rstrip().endswith(":") else None
+    before, _, final = _without_end(text[start - 1 :]).rstrip().rpartition("\n\n")
+    return final if _is_bare(final) and not before.rstrip().endswith(":") else None
 
 
 def _harmony_final(text: str) -> str | None:

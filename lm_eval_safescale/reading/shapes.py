@@ -18,17 +18,20 @@ Shape = Callable[[Output, Mention], Choice | None]
 _I = re.IGNORECASE
 
 _BEFORE, _BEHIND = r"[^\w?≠¬✗❌✘×°~+#=!]", r"[^\w?≠¬✗❌✘×°~+#=]"
-_BARE = re.compile(
-    rf"(?:(?:question|q)? ?\d{{1,2}}[.):] )?{_BEFORE}*([A-Z])(?!-)(?:{_BEFORE}*\s{_BEFORE}*\1)*"
-    rf"(?:(?!-){_BEHIND})*(?:{languages.IT_IS_BEHIND})?{_BEHIND}*",
-    _I,
-)
+_NUMBER = re.compile(r"(?:question|q)? ?\d{1,2}[.):] ", _I)
+_PART = re.compile(rf"{_BEFORE}*(?:([A-Z])(?!-){_BEHIND}*)?(?:(?:{languages.IT_IS_BEHIND}){_BEHIND}*)?", _I)
 
 
 def whole_output(text: str, letters: str) -> str | None:
     """The letter of an output that is nothing else, in whatever format and however often."""
-    bare = _BARE.fullmatch(text)
-    return bare[1].upper() if bare and bare[1].upper() in letters else None
+    number = _NUMBER.match(text)
+    letter = None
+    for part in text[number.end() if number else 0 :].split():
+        bare = _PART.fullmatch(part)
+        if bare is None or (bare[1] and letter not in (None, bare[1].upper())):
+            return None
+        letter = bare[1].upper() if bare[1] else letter
+    return letter if letter and letter in letters else None
 
 
 # --- a field ------------------------------------------------------------------------------------------------------------------
@@ -76,6 +79,7 @@ _PRAISED_ABROAD = re.compile(
     _I,
 )
 _HAS_COPULA = re.compile(rf"{_CLOSED},?\s*(?:{_COPULA}|{_COPULA_ABROAD}|{words.FITS}|[^\x00-\u024f])(?!\w)", _I)
+_SPELLED = re.compile(r"\b(?:option|choice|answer|letter)\s+[(\[\"']{0,2}\Z", _I)
 _SUBJECT = re.compile(
     rf"{CLAUSE_START}(?:the )?(?:(?:option|choice|answer|letter)\s+)?[(\[\"']{{0,2}}\Z"
     rf"|(?:^|[\s(])(?:{NOUNS}|{OPTIONS}|{languages.HAN_NOUN})\s*[\"'(]?\Z",
@@ -100,8 +104,9 @@ def praise(output: Output, mention: Mention) -> Choice | None:
     named = _own_text_before(output, mention, lead)
     if named is None and not _SUBJECT.search(lead):
         return None
-    start = mention.start if named is None else mention.start - len(lead) + named
-    return Choice(mention.letter, start, mention.end, PRAISE)
+    if named is None:
+        named = len(_SPELLED.sub("", lead))
+    return Choice(mention.letter, mention.start - len(lead) + named, mention.end, PRAISE)
 
 
 # --- an option's text with its letter -----------------------------------------------------------------------------------------

@@ -141,7 +141,7 @@ REMARKS = (
 )
 """What ends a remark and no noun phrase."""
 NOUN_ENDINGS = (
-    r"(?:ions?|isms?|omas?|osis|oses|asis|itis|i[ae]|ax|esse?s?|ures?|us|celes?|liths?|grams?|graphy|scopy|tomy|plasty|emia|uria"
+    r"(?:ions?|isms?|omas?|osis|oses|asis|itis|i[ae]|ax|esse?s?|ures?|us|celes?|liths?|grams?|graphy|scopy|tomy|plasty|[ie]ma|emia|uria"
     r"|pathy|trophy|plasia|lysis|therapy|scans?|rays?|tumou?rs?|cysts?|mass(?:es)?|sis|clots?|bleed(?:ing)?|disease|disorder"
     r"|syndrome|failure|h[ae]+morrhage|abscess|stones?|embolus|infarct|polyps?|nodules?|lesions?|cancer|carcinoma|valve|artery"
     r"|vein|lobe|lung|heart|bone|defect)"

@@ -55,6 +55,30 @@ def test_a_letter_read_is_one_of_the_options_and_stands_in_the_text(text):
         assert reading.letter is None
 
 
+ANYTHING = st.one_of(
+    st.none(), st.booleans(), st.integers(), st.floats(), st.binary(max_size=9), st.lists(st.text(max_size=3), max_size=3),
+    st.dictionaries(st.text(max_size=3), st.text(max_size=3), max_size=3),
+)  # fmt: skip
+
+
+@given(ANYTHING)
+def test_what_is_no_text_is_an_error_and_never_raises(thing):
+    assert read_answer(thing, OPTIONS) == Reading(None, Status.ERROR)
+
+
+@given(st.text(st.characters(), max_size=200), st.sampled_from(["auto", "on", "off", "separate"]), st.booleans())
+@settings(max_examples=300)
+def test_no_text_breaks_the_reading(text, reasoning, opened):
+    read_answer(text, OPTIONS, reasoning=reasoning, opened=opened)  # half surrogate pairs, line ends and NULs among them
+
+
+@given(NOISE)
+def test_the_letter_that_is_read_does_not_depend_on_the_other_options_texts(text):
+    first = read_answer(text, {"A": "one", "B": "two", "C": "three"})
+    other = read_answer(text, {"A": "red", "B": "green", "C": "blue"})
+    assert str(first) == str(other)
+
+
 @given(st.sampled_from("ABCD"), NOISE)
 def test_reasoning_never_changes_the_answer_after_it(letter, thought):
     thought = thought.replace("<", " ").replace("[", " ")
