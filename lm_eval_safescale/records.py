@@ -154,13 +154,6 @@ class Context:
             "notes": dict(self.notes),
         }
 
-    @classmethod
-    def parse(cls, text: str, logged: Mapping[str, Any]) -> Context:
-        """A context from its text and what `as_dict` gave; KeyError or TypeError if something is missing."""
-        fields = {name: logged[name] for name in ("builder", "tokens", "tokenizer", "truncated", "measures", "notes")}
-        passages = tuple(PassageRef(**passage) for passage in logged["passages"])
-        return cls(text, passages=passages, flags=tuple(Flag(**flag) for flag in logged["flags"]), **fields)
-
 
 class Status(StrEnum):
     """What became of one request for an answer."""

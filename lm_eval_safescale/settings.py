@@ -211,12 +211,13 @@ LATER: Mapping[str, Any] = {"accept_temperature": None, "send_seed": True, "metr
 
 
 def recorded(settings: Mapping[str, Any], names: Collection[str]) -> dict[str, Any]:
-    """Of these settings (as JSON values) what is recorded."""
-    return {
+    """Of these settings (as JSON values) what is recorded: no secrets."""
+    chosen = {
         name: settings.get(name)
         for name in sorted(names)
         if name not in LATER or settings.get(name, LATER[name]) != LATER[name]
     }
+    return dict(without_secrets(chosen))
 
 
 def load_settings(

@@ -219,10 +219,10 @@ def _summary(made: Any) -> None:
     builder, data = about["builder"], about["dataset"]
     settings = ", ".join(f"{name} {value}" for name, value in builder["settings"].items())
     say(
-        f"condition    {about['condition']}, by {builder['name']} ({builder['provided_by']}){': ' + settings if settings else ''}"
+        f"condition    {about['condition']}, by {builder['name']} ({builder.get('provided_by', '?')}){': ' + settings if settings else ''}"
     )
     say(f"data set     {data['name']} {data['version']}: {about['items']} items")
-    if "corpus" in about:
+    if about.get("corpus") and about.get("retriever"):
         corpus, retriever = about["corpus"], about["retriever"]
         its = ", ".join(f"{name} {value}" for name, value in retriever["settings"].items())
         say(
@@ -242,10 +242,10 @@ def _summary(made: Any) -> None:
     if made.failed:
         say(f"FAILED       {len(made.failed)}, left out by the condition; {_reasons(made.failed)}", style="red")
     if any("fallbacks" in context.notes for context in made.contexts.values()):
-        fallbacks = Counter[str]()
+        fallbacks, steps = Counter[str](), 0
         for context in made.contexts.values():
-            fallbacks.update(context.notes.get("fallbacks", {}))
-        steps = sum(context.notes.get("steps", 0) for context in made.contexts.values())
+            fallbacks.update(_counts(context.notes.get("fallbacks")))
+            steps += _counts(context.notes).get("steps", 0)
         their = ", ".join(f"{name} {count}" for name, count in fallbacks.most_common()) or "none"
         say(f"fallbacks    {their} (of {steps:,} steps)")
     if leaking := [name for name, context in made.contexts.items() if context.measures.get("leak")]:
@@ -255,6 +255,11 @@ def _summary(made: Any) -> None:
         say(f"truncated    {summary['truncated']}")
     for notice in notices_of(made):
         say(f"WARNING      {notice}", style="yellow")
+
+
+def _counts(notes: Any) -> dict[str, int]:
+    """Of notes, which may be anything, the counts."""
+    return {name: value for name, value in notes.items() if type(value) is int} if isinstance(notes, dict) else {}
 
 
 def _show(item: str, context: Any) -> None:

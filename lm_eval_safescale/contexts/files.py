@@ -10,6 +10,7 @@ from typing import Any
 
 from lm_eval_safescale.checksums import LINE, with_checksum
 from lm_eval_safescale.contexts.imitation import imitations_in
+from lm_eval_safescale.contexts.logged import context_of, problem_of_header
 from lm_eval_safescale.datasets import DataError, Dataset, Problem
 from lm_eval_safescale.datasets.files import Record, read_records
 from lm_eval_safescale.datasets.problems import has_errors
@@ -113,10 +114,10 @@ def read_contexts(path: Path) -> ContextSet:
             failed[name] = str(record.fields["failed"])
             continue
         try:
-            context = _parsed(record.fields)
+            context = context_of(record.fields)
             damaged = context.fingerprint != record.fields["fingerprint"]
-        except (KeyError, TypeError, AttributeError, UnicodeError) as error:
-            problems.append(Problem(f"not a context: {error!r}", line=record.line, item=name))
+        except ValueError as error:
+            problems.append(Problem(f"not a context: {error}", line=record.line, item=name))
             continue
         if damaged:
             problems.append(Problem("the text is not as it was written (its fingerprint differs)", line=record.line, item=name))
@@ -144,18 +145,10 @@ def _problems_of_header(header: Record, path: Path) -> list[Problem]:
             str(path), [Problem(f"{found}; expected contexts of version {FORMAT}, built by safescale contexts build", line=1)]
         )
     damaged = _damaged(path) if header.fields[MARK] == FORMAT else []
-    expected = {"condition": str, "builder": dict, "dataset": dict, "items": int, "tokenizer": str}
-    odd = [name for name, kind in expected.items() if not isinstance(header.fields.get(name), kind)]
-    if not odd and not isinstance(header.fields["builder"].get("settings"), dict):
-        odd = ["builder"]
-    return damaged + [Problem("missing or damaged in the header; build it again", line=header.line, field=name) for name in odd]
-
-
-def _parsed(fields: Mapping[str, Any]) -> Context:
-    for name, kind in (("question_id", str), ("text", str), ("tokens", int), ("measures", dict), ("notes", dict)):
-        if not isinstance(fields[name], kind):
-            raise TypeError(f"{name} is {fields[name]!r}")
-    return Context.parse(fields["text"], fields)
+    if (odd := problem_of_header(header.fields)) is None:
+        return damaged
+    field, why = odd
+    return [*damaged, Problem(f"missing or damaged in the header ({why}); build it again", line=header.line, field=field)]
 
 
 def check_belongs(made: ContextSet, dataset: Dataset, path: Path) -> None:

@@ -124,7 +124,7 @@ def _decode_leniently(line: bytes, kind: type[_T], place: str, *, is_last: bool)
     import msgspec
 
     try:
-        return msgspec.convert(_mended(decode_json(line, names_once=False)), kind)
+        return msgspec.convert(mended(decode_json(line, names_once=False)), kind)
     except msgspec.ValidationError as error:
         raise UnusableError(f"{place}: {error}") from None
     except ValueError as error:
@@ -132,12 +132,12 @@ def _decode_leniently(line: bytes, kind: type[_T], place: str, *, is_last: bool)
         raise UnusableError(f"{place}: {what} ({reason_of(error)})") from None
 
 
-def _mended(value: Any) -> Any:
+def mended(value: Any) -> Any:
     """What no table can hold, replaced: a number that is none by null, half a character by the replacement character."""
     if isinstance(value, dict):
-        return {_mended(name): _mended(each) for name, each in value.items()}
+        return {mended(name): mended(each) for name, each in value.items()}
     if isinstance(value, list):
-        return [_mended(each) for each in value]
+        return [mended(each) for each in value]
     if isinstance(value, str):
         return value.encode("utf-16", "surrogatepass").decode("utf-16", "replace")
     return None if isinstance(value, float) and not isfinite(value) else value

@@ -6,7 +6,7 @@ from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, replace
 from itertools import chain
 from pathlib import Path
-from typing import Any
+from typing import Annotated, Any
 
 import msgspec
 import numpy as np
@@ -28,6 +28,7 @@ from lm_eval_safescale.runs.importing import (
     assemble,
     json_lines,
     letter_bytes,
+    mended,
     none_left,
     numbers_of,
 )
@@ -52,7 +53,7 @@ class _Flag(msgspec.Struct):
 
 
 class _Context(msgspec.Struct):
-    tokens: int | None = None
+    tokens: Annotated[int, msgspec.Meta(ge=0, lt=2**31)] | None = None
     measures: dict[str, float | None] = {}
     flags: list[_Flag] | None = None
 
@@ -75,6 +76,22 @@ class _Doc(msgspec.Struct):
         """The row of `ITEMS`."""
         labels = (labelled(self.labels, name) for name in LABEL_NAMES)
         return self.question_id, self.answer, "".join(self.options), *labels, self.subspecialty, self.question_type
+
+
+class _Dataset(msgspec.Struct):
+    name: str
+    version: str
+    fingerprint: str
+    demo: bool
+    items: int
+
+
+class _About(msgspec.Struct):
+    """What our tasks say of themselves in a result file."""
+
+    condition: str
+    dataset: _Dataset
+    settings: dict[str, Any]
 
 
 class _Sample(msgspec.Struct):
@@ -186,7 +203,7 @@ def _told_apart(logs: Sequence[_Log]) -> list[_Log]:
     for model, several in sources.items():
         parts = {each: Path(each).parts for each in several}
         size = 1
-        while len({part[-size:] for part in parts.values()}) < len(several):
+        while len({part[-size:] for part in parts.values()}) < len(set(parts.values())):
             size += 1
         names |= {(model, each): "/".join(part[-size:]) if len(several) > 1 else model for each, part in parts.items()}
     return [replace(log, model=names[log.model, log.full_name]) for log in logs]
@@ -212,7 +229,7 @@ def _result_files(path: Path) -> list[tuple[Path, Path | None]]:
 
 def _logs_of(file: Path, only: Path | None, model: str | None, left_out: LeftOut) -> list[_Log]:
     try:
-        content = read_json(file)
+        content = mended(read_json(file))
         asked = {
             task: about
             for task, config in content["configs"].items()
@@ -221,6 +238,7 @@ def _logs_of(file: Path, only: Path | None, model: str | None, left_out: LeftOut
         name = model or _model_name(content)
         logs = []
         for task, about in asked.items():
+            checked = msgspec.convert(about, _About)
             samples = file.with_name(f"samples_{task}_{file.stem.removeprefix('results_')}.jsonl")
             if only is not None and samples != only:
                 continue
@@ -228,10 +246,10 @@ def _logs_of(file: Path, only: Path | None, model: str | None, left_out: LeftOut
                 samples,
                 float(content.get("date") or 0),
                 name,
-                str(about["condition"]),
+                checked.condition,
                 {
-                    **{key: about["dataset"][key] for key in ("name", "version", "fingerprint", "demo", "items")},
-                    **({"settings": where} if (where := _where_data_is(about["settings"])) else {}),
+                    **msgspec.to_builtins(checked.dataset),
+                    **({"settings": where} if (where := _where_data_is(checked.settings)) else {}),
                 },
                 _settings(about, content),
                 int(content["results"][task].get("sample_len", 0)),
@@ -244,6 +262,8 @@ def _logs_of(file: Path, only: Path | None, model: str | None, left_out: LeftOut
         return logs
     except InputError as error:
         raise UnusableError(f"not a result file of lm_eval: {error.reason}") from None
+    except msgspec.ValidationError as error:
+        raise UnusableError(f"not a result file of lm_eval ({error})") from None
     except (ValueError, KeyError, TypeError, AttributeError, OverflowError) as error:
         raise UnusableError(f"not a result file of lm_eval ({error!r})") from None
 
@@ -258,7 +278,7 @@ def _model_name(content: Mapping[str, Any]) -> str:
 
 def _where_data_is(settings: Mapping[str, Any]) -> dict[str, Any]:
     """The settings that name a file of data; a name alone stands with the data set."""
-    known = {name: settings[name] for name in CHOOSE_DATA if settings.get(name)}
+    known = {name: without_secrets(settings[name]) for name in CHOOSE_DATA if settings.get(name)}
     return known if "dataset_path" in known or "dataset_args" in known else {}
 
 
@@ -336,6 +356,8 @@ def _read_samples(file: Path, items: dict[str, tuple[Any, ...]], n_items: int) -
 def _check(sample: _Sample, where: str) -> None:
     doc, readings = sample.doc, sample.filtered_resps
     letters = "".join(doc.options)
+    if any(name not in flags for flags in (doc.labels or {}).values() for name in LABEL_NAMES):
+        raise UnusableError(f"{where} has labels without one of {', '.join(LABEL_NAMES)}")
     if letters != "".join(list(LETTER_NUMBERS)[: len(letters)]) or doc.answer not in doc.options:  # type: ignore[arg-type]
         raise UnusableError(f"{where} has the options {letters!r} and the key {doc.answer!r}")
     if (
