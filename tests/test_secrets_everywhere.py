@@ -125,10 +125,35 @@ def test_a_key_in_an_address_that_is_refused_is_not_said_again(safescale, addres
         safescale(*build, *args, "-o", tmp_path / "written" / "reports.jsonl", status=1)
 
 
+GUARDED = """
+import lm_eval_safescale.datasets.sources as sources
+from lm_eval_safescale.hookspecs import hookimpl
+
+def load(token=""):
+    if not token:
+        raise ValueError("no token")
+    return sources.load_demo()
+
+@hookimpl
+def safescale_register_datasets(register):
+    register(sources.Source("guarded", "needs a key", load))
+"""
+"""A plugin whose data set needs a key."""
+
+
+def install_guarded(folder: Path) -> None:
+    about = folder / "guarded-0.1.dist-info"
+    about.mkdir()
+    (about / "METADATA").write_text("Metadata-Version: 2.1\nName: guarded\nVersion: 0.1\n")
+    (about / "entry_points.txt").write_text("[lm_eval_safescale]\nguarded = guarded\n")
+    (folder / "guarded.py").write_text(GUARDED)
+
+
 def test_arguments_of_a_model_in_a_sweep_with_a_data_set_that_needs_a_key(safescale, tmp_path, monkeypatch):
     """In processes of their own, which find the plugins of the stub."""
     for name, value in stub_environment(tmp_path / "stub").items():
         monkeypatch.setenv(name, value)
+    install_guarded(tmp_path / "stub")
     monkeypatch.syspath_prepend(tmp_path / "stub")
     plugins.cache_clear()
     deep = {
@@ -147,7 +172,7 @@ def test_arguments_of_a_model_in_a_sweep_with_a_data_set_that_needs_a_key(safesc
     ]
     content = {
         "output": str(tmp_path / "written" / "sweep"), "conditions": ["closed_book", "rag_top1"],
-        "metadata": {"dataset": "demo", "corpus": "demo", "draws": 1, "report_args": {"token": KEYS["metadata"]}},
+        "metadata": {"dataset": "guarded", "dataset_args": {"token": KEYS["metadata"]}, "corpus": "demo", "draws": 1},
         "defaults": {"backend": "sweep-stub", "gpus": 0, "model_args": args}, "models": models,
     }  # fmt: skip
     (tmp_path / "sweep.yaml").write_text(yaml.safe_dump(content))

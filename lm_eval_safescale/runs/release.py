@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from pathlib import Path
-from typing import Any, NamedTuple
+from typing import Annotated, Any, NamedTuple
 
 import msgspec
 import numpy as np
@@ -56,15 +56,19 @@ FAILED_BYTE = letter_bytes([NO_VERDICT], KNOWN)
 _BYTES = {letter: number & 0xFF for letter, number in KNOWN.items()}
 
 
+Quantity = Annotated[float, msgspec.Meta(ge=0, le=1e12)]
+"""Seconds or tokens; what lies beyond is none, and fits no table."""
+
+
 class _Checked(msgspec.Struct, gc=False):
     confirmed_answer: str | None = NO_VERDICT
 
 
 class _Greedy(msgspec.Struct, gc=False):
     raw_output: str | None = None
-    elapsed_s: float | None = None
-    input_tokens: float | None = None
-    output_tokens: float | None = None
+    elapsed_s: Quantity | None = None
+    input_tokens: Quantity | None = None
+    output_tokens: Quantity | None = None
     error: Any = None
     checked_answer: _Checked | None = None
 

@@ -185,7 +185,7 @@ def _read(folder: Path) -> dict[str, Any] | None:
         read = json.loads((folder / WRITER).read_text(encoding="utf-8"))
     except FileNotFoundError:
         return None
-    except (OSError, ValueError):
+    except (OSError, ValueError, RecursionError):
         return {}
     return read if isinstance(read, dict) else {}
 

@@ -188,6 +188,10 @@ def answer(letter):
         ),
         (with_first(lambda fields: fields["conditions"].update(closed_book=cell("A", "AB"))), "closed_book under two names"),
         (with_first(lambda fields: fields.pop("conditions")), r"jsonl:1: .*missing required field `conditions`"),
+        (
+            with_first(lambda fields: fields["conditions"]["zero_shot"]["greedy"].update(input_tokens=2**63)),
+            r"jsonl:1: Expected `float` <= .*input_tokens",
+        ),
         (lambda _: "", r"holds no answers"),
         (lambda _: "[]\n", r"jsonl:1: Expected `object`, got `array`"),
         (lambda text: text.replace("risk", "\ud800").encode("utf-8", "surrogatepass"), r"jsonl:1: not JSON"),
