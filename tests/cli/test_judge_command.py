@@ -43,7 +43,7 @@ def folder(tmp_path):
             "draw": [0] * 3,
             "letter": ["A", "B", None],
             "status": ["ok", "ok", "unanswered"],
-            "text": ["Answer: C", "It must be (B), not A.", "Neither A nor C."],
+            "text": ["Answer: C", "It may be (B), or A.", "Neither A nor C."],
         }
     )
     about = {"dataset": about_dataset(data), "models": {"[bold]m": {"source": "s", "conditions": ["clean"], "settings": {}}}}
