@@ -8,6 +8,7 @@ from __future__ import annotations
 import hashlib
 import json
 import re
+from binascii import hexlify
 from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
@@ -18,7 +19,8 @@ from lm_eval_safescale.json_text import decode_json
 LINE, DOCUMENT = "crc32", "sha256"
 """Names of the last member of a line and of a document."""
 _OPENS = f',"{LINE}":"'.encode()
-LENGTH = len(_OPENS) + 8 + len(b'"}')
+_SUM = len(b'00000000"}')
+LENGTH = len(_OPENS) + _SUM
 """Bytes that stand behind all else in a line."""
 _END = re.compile(rf',\n "{DOCUMENT}": "([^"]*)"\n\}}\n?'.encode())
 _END_LENGTH = len(f',\n "{DOCUMENT}": "{"0" * 64}"\n}}\n')
@@ -37,14 +39,11 @@ def with_checksum(line: bytes) -> bytes:
     return b'%b%b%08x"}' % (body, _OPENS, crc32(body))
 
 
-def bears_checksum(line: bytes) -> bool:
-    """Whether a line ends as `with_checksum` ends it, whatever it says."""
-    return line[-LENGTH : -LENGTH + len(_OPENS)] == _OPENS and line[-2:] == b'"}'
-
-
-def is_whole(line: bytes) -> bool:
-    """Whether a line that bears a checksum is what it was made of."""
-    return b"%08x" % crc32(memoryview(line)[:-LENGTH]) == line[-10:-2]
+def is_whole(line: bytes) -> bool | None:
+    """Whether a line is what its checksum was made of; None where it does not end as `with_checksum` ends it, and bears none."""
+    if line[-LENGTH:-_SUM] != _OPENS or line[-2:] != b'"}':
+        return None
+    return hexlify(crc32(line[:-LENGTH]).to_bytes(4)) == line[-_SUM:-2]
 
 
 def document_of(value: Mapping[str, Any]) -> bytes:

@@ -7,11 +7,12 @@ beginning of a file, never behind one that bears one.
 from __future__ import annotations
 
 import os
+from collections.abc import Iterator
 from contextlib import suppress
 from pathlib import Path
 from typing import NamedTuple
 
-from lm_eval_safescale.checksums import bears_checksum, is_whole, with_checksum
+from lm_eval_safescale.checksums import is_whole, with_checksum
 
 try:
     import fcntl
@@ -42,19 +43,23 @@ class Log(NamedTuple):
 
 def read_log(content: bytes) -> Log:
     """The lines of a file that are whole, as far as checksums tell; whether those without one are JSON is not looked at."""
-    lines: list[LogLine] = []
     damaged: list[int] = []
+    lines = [LogLine(*line) for line in lines_of(content, damaged)]
+    return Log(lines, damaged, content.rfind(b"\n") + 1)
+
+
+def lines_of(content: bytes, damaged: list[int]) -> Iterator[tuple[int, bytes, bool]]:
+    """The same one by one, as plain tuples; `damaged` takes the numbers of lines that do not count."""
     must_bear = False
     for number, data in enumerate(content.split(b"\n"), 1):
         if not data:
             continue
-        bears = bears_checksum(data)
-        if is_whole(data) if bears else not must_bear:
-            lines.append(LogLine(number, data, bears))
-            must_bear = must_bear or bears
+        whole = is_whole(data)
+        if whole or (whole is None and not must_bear):
+            must_bear = must_bear or bool(whole)
+            yield number, data, bool(whole)
         else:
             damaged.append(number)
-    return Log(lines, damaged, content.rfind(b"\n") + 1)
 
 
 class LogFile:

@@ -8,7 +8,7 @@ from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import Any
 
-from lm_eval_safescale.checksums import bears_checksum, document_of, read_document, sha256_of, with_checksum
+from lm_eval_safescale.checksums import document_of, is_whole, read_document, sha256_of, with_checksum
 
 
 def alter_document(path: Path, change: Callable[[dict[str, Any]], object]) -> None:
@@ -26,7 +26,7 @@ def alter_lines(path: Path, change: Callable[[dict[str, Any]], object]) -> None:
         value.pop("crc32", None)
         change(value)
         data = json.dumps(value, separators=(",", ":")).encode()
-        lines.append(with_checksum(data) if bears_checksum(raw) else data)
+        lines.append(data if is_whole(raw) is None else with_checksum(data))
     path.write_bytes(b"".join(line + b"\n" for line in lines))
 
 

@@ -48,6 +48,7 @@ class Steps:
         self._file: LogFile | None = None
         self._known: dict[tuple[str, str], dict[str, Any]] = {}
         self._noted: set[str] = set()
+        self._header: list[dict[str, Any]] = []
         self.damaged = 0
         if path is not None:
             self._file = self._opened(path)
@@ -124,9 +125,11 @@ class Steps:
             self._file = None
 
     def _add(self, *records: Mapping[str, Any]) -> None:
+        """Add lines; below those of the earlier format, and before all others, stands a header that bears a checksum."""
         if self._file is not None:
             with self._writing():
-                self._file.append(*map(_line, records))
+                self._file.append(*map(_line, (*self._header, *records)))
+            self._header = []
 
     @contextlib.contextmanager
     def _writing(self) -> Iterator[None]:
@@ -157,8 +160,11 @@ class Steps:
         is_empty = not log.damaged and all(record is not None and MARK in record for record in records.values())
         with self._writing():
             file.cut(0 if differing or is_empty else log.size)
-        if not file.size or header is None or header[MARK] != FORMAT:
-            self._add(about, about)  # twice: a damaged header would cost all steps
+        self._header = [about, about]  # twice: a damaged header would cost all steps
+        if not file.size:
+            self._add()
+        elif header is not None and header[MARK] == FORMAT:
+            self._header = []
         if not differing:
             self._take(records.values())
             self.damaged += len(log.damaged)

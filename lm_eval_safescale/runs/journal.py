@@ -126,7 +126,8 @@ class Journal:
 
     def read(self) -> list[Line]:
         """All lines again, with raw texts, from the disk."""
-        return read_lines(self.folder, known=known_of(self.about, self._letters))[0]
+        identity, known = self.about["identity"], known_of(self.about, self._letters)
+        return read_lines(self.folder, known=known, identity=identity)[0]
 
     def files(self) -> list[str]:
         """Names in the folder of all files of answers."""
@@ -246,7 +247,8 @@ class Journal:
         for leftover in (*self.folder.glob(f".{RUN}.*"), *self.folder.glob(".*.unfinished")):  # of starts that were killed
             leftover.unlink(missing_ok=True)
         about, there = new_description(identity), read_run(self.folder) if (self.folder / RUN).exists() else None
-        self.lines, self.damaged = read_lines(self.folder, texts=False, known=known_of(there, self._letters))
+        known, its_own = known_of(there, self._letters), None if there is None else there["identity"]
+        self.lines, self.damaged = read_lines(self.folder, texts=False, known=known, identity=its_own)
         if there is not None and (self.damaged or any(line.draws for line in self.lines)):
             refuse_other(self.folder, there["identity"], identity)
             about = there

@@ -8,18 +8,19 @@ from __future__ import annotations
 import gc
 import json
 from collections import defaultdict
-from collections.abc import Collection, Mapping
+from collections.abc import Collection, Mapping, Sequence
 from dataclasses import dataclass, field
 from math import inf, isfinite
+from operator import attrgetter
 from pathlib import Path
 from sys import intern
-from typing import Annotated, Any
+from typing import TYPE_CHECKING, Annotated, Any, Literal, TypeAlias
 
 import msgspec
 from msgspec import Meta
 
 from lm_eval_safescale.errors import SafescaleError
-from lm_eval_safescale.jsonlog import read_log
+from lm_eval_safescale.jsonlog import lines_of
 from lm_eval_safescale.records import Status
 from lm_eval_safescale.runs.table import LETTERS
 
@@ -39,14 +40,21 @@ Count = Annotated[int, Meta(ge=0)]
 Share = Annotated[float, Meta(ge=0, le=1)]
 
 
+if TYPE_CHECKING:
+    StatusName: TypeAlias = str
+    Letter: TypeAlias = str
+else:  # any other is refused as the line is decoded, and each of them is one text, however many draws have it
+    StatusName, Letter = Literal[tuple(each.value for each in Status)], Literal[LETTERS]
+
+
 class Draw(msgspec.Struct, omit_defaults=True, gc=False):
     """One answer."""
 
     draw: Annotated[int, Meta(ge=0, le=MOST_DRAWS)]
     """0 is greedy."""
-    status: str
+    status: StatusName
     text: str
-    letter: str | None = None
+    letter: Letter | None = None
     completion_tokens: Count | None = None
     rule: str | None = None
     """See `Reading.rule`."""
@@ -112,17 +120,20 @@ class Shard:
     """Lines without a checksum."""
 
 
-_STATUSES, _LETTERS, _OK = frozenset(each.value for each in Status), frozenset(LETTERS), Status.OK.value
-_FILTERED = Status.FILTERED.value
+_OK, _FILTERED = Status.OK.value, Status.FILTERED.value
 _decode = msgspec.json.Decoder(Line).decode
+_number = attrgetter("draw")
+_shared: dict[Any, Any] = {}
+"""Each of the few texts of an answer that repeat, once."""
 
 
 def fault_of(line: Line, known: Known | None = None) -> str:
-    """Why a line cannot be what was written; empty where it can. `known`: also whether there is what it speaks of."""
+    """Why a line cannot be what was written; empty where it can. `known`: also whether there is what it speaks of.
+
+    Statuses and letters that are none, and numbers out of range, are refused as a line is decoded.
+    """
     for draw in line.draws:
-        if draw.status not in _STATUSES:
-            return f"draw {draw.draw} has the status {draw.status!r}"
-        if (draw.letter is None) is (draw.status == _OK) or (draw.letter is not None and draw.letter not in _LETTERS):
+        if (draw.letter is None) is (draw.status == _OK):
             return f"draw {draw.draw} has the letter {draw.letter!r} with the status {draw.status}"
     if not line.draws and not line.failed:
         return "neither answered nor failed"
@@ -133,21 +144,23 @@ def _unknown(line: Line, known: Known) -> str:
     letters = known.letters.get(line.question_id)
     if letters is None or line.condition not in known.conditions:
         return f"no item {line.question_id!r} under {line.condition!r} was asked"
-    if odd := [draw for draw in (*(each.draw for each in line.draws), *line.failed) if draw > known.draws]:
-        return f"draw {odd[0]}, where there are {known.draws}"
-    if unlike := [draw.letter for draw in line.draws if draw.letter is not None and draw.letter not in letters]:
-        return f"letter {unlike[0]}, where the options of item {line.question_id} are {letters}"
-    return ""
+    for draw in line.draws:
+        if draw.draw > known.draws:
+            return f"draw {draw.draw}, where there are {known.draws}"
+        if draw.letter is not None and draw.letter not in letters:
+            return f"letter {draw.letter}, where the options of item {line.question_id} are {letters}"
+    return next((f"draw {draw}, where there are {known.draws}" for draw in line.failed if draw > known.draws), "")
 
 
-def read_shard(path: Path, known: Known | None = None) -> Shard:
-    """What a file of answers holds; SafescaleError if it cannot be read."""
+def read_shard(path: Path, known: Known | None = None, *, texts: bool = True) -> Shard:
+    """What a file of answers holds, with or without raw outputs; SafescaleError if it cannot be read."""
     try:
-        log = read_log(path.read_bytes())
+        content = path.read_bytes()
     except OSError as error:
         raise SafescaleError(f"{path}: cannot be read ({error.strerror})") from None
-    shard = Shard(path, damaged=dict.fromkeys(log.damaged, "torn, or not what its checksum was made of"))
-    for number, data, is_checked in log.lines:
+    shard = Shard(path)
+    torn: list[int] = []
+    for number, data, is_checked in lines_of(content, torn):
         try:
             if data.startswith(_BEGINS_HEADER):
                 shard.headers.append(_header(data, path, is_checked=is_checked))
@@ -161,8 +174,11 @@ def read_shard(path: Path, known: Known | None = None) -> Shard:
         if fault:
             shard.damaged[number] = fault
         else:
+            if not texts:
+                _slim(line)  # at once: the memory serves the next line
             shard.lines.append(line)
             shard.unchecked += not is_checked
+    shard.damaged |= dict.fromkeys(torn, "torn, or not what its checksum was made of")
     return shard
 
 
@@ -175,17 +191,18 @@ def _header(data: bytes, path: Path, *, is_checked: bool) -> Mapping[str, Any]:
     return header
 
 
-def read_lines(folder: Path, *, texts: bool = True, known: Known | None = None) -> tuple[list[Line], int]:
+def read_lines(
+    folder: Path, *, texts: bool = True, known: Known | None = None, identity: Mapping[str, Any] | None = None
+) -> tuple[list[Line], int]:
     """All whole lines of a run, in the order in which they were written, each draw once; and how many lines are damaged.
 
     Where two runners were at work, the first line counts; and in the place of an answer that a content filter held back, a later one that
-    it let through. Without `texts` raw outputs are left empty: those of a large study would fill
-    the memory.
+    it let through. Without `texts` raw outputs are left empty: those of a large study would fill the memory.
 
     Raises
     ------
     SafescaleError
-        If a file cannot be read.
+        If a file cannot be read; or, where the run's `identity` is given, if one says that it is of another run.
     """
     lines: list[Line] = []
     damaged = 0
@@ -194,13 +211,13 @@ def read_lines(folder: Path, *, texts: bool = True, known: Known | None = None) 
     gc.disable()  # the many objects hold no cycles, and looking for some takes longer than making them
     try:
         for path in shards_of(folder):
-            shard = read_shard(path, known)
+            shard = read_shard(path, known, texts=texts)
+            if identity is not None and any(header["identity"] != identity for header in shard.headers):
+                raise SafescaleError(f"{path}: answers of another run than the one of this folder; take the file away")
             damaged += len(shard.damaged)
             for line in shard.lines:
                 if first.of(line):
                     lines.append(line)
-                    if not texts:
-                        _slim(line)
     finally:
         if was_on:
             gc.enable()
@@ -211,30 +228,28 @@ class FirstDraws:
     """Tells which draws stand for the first time, or in the place of one that a content filter held back."""
 
     def __init__(self) -> None:
-        self._seen: dict[tuple[str, str], set[int]] = defaultdict(set)
-        self._filtered: dict[tuple[str, str, int], Line] = {}
+        self._seen: dict[tuple[str, str], tuple[set[int], list[Line]]] = defaultdict(lambda: (set(), []))
 
     def of(self, line: Line) -> bool:
         """Take from a line the draws that stood in one before, or from that one; whether anything is left of this line."""
-        seen = self._seen[line.condition, line.question_id]
-        numbers = {draw.draw for draw in line.draws}
+        seen, before = self._seen[line.condition, line.question_id]
+        numbers = set(map(_number, line.draws))
         if len(numbers) < len(line.draws) or not seen.isdisjoint(numbers):
-            _leave(line, [draw for draw in line.draws if self._counts(line, draw, seen)])
+            _leave(line, [draw for draw in line.draws if _counts(draw, seen, before)])
         seen |= numbers
-        for draw in line.draws:
-            if draw.status == _FILTERED:
-                self._filtered[line.condition, line.question_id, draw.draw] = line
+        before.append(line)
         return bool(line.draws or line.failed)
 
-    def _counts(self, line: Line, draw: Draw, seen: set[int]) -> bool:
-        if draw.draw not in seen:
-            seen.add(draw.draw)
+
+def _counts(draw: Draw, seen: set[int], before: Sequence[Line]) -> bool:
+    if draw.draw not in seen:
+        seen.add(draw.draw)
+        return True
+    for line in before if draw.status != _FILTERED else ():
+        if any(each.draw == draw.draw and each.status == _FILTERED for each in line.draws):
+            _leave(line, [each for each in line.draws if each.draw != draw.draw])
             return True
-        key = (line.condition, line.question_id, draw.draw)
-        before = None if draw.status == _FILTERED else self._filtered.pop(key, None)
-        if before is not None:
-            _leave(before, [each for each in before.draws if each.draw != draw.draw])
-        return before is not None
+    return False
 
 
 def _leave(line: Line, draws: list[Draw]) -> None:
@@ -298,8 +313,10 @@ def without_texts(line: Line) -> Line:
 def _slim(line: Line) -> None:
     """Drop the raw outputs, and share the few texts that stand in every line: of a large study there are millions."""
     line.condition, line.question_id = intern(line.condition), intern(line.question_id)
+    share = _shared.setdefault
     for draw in line.draws:
-        draw.text, draw.status = "", intern(draw.status)
-        draw.letter, draw.rule, draw.finish_reason = (
-            None if each is None else intern(each) for each in (draw.letter, draw.rule, draw.finish_reason)
-        )
+        draw.text = ""
+        if (rule := draw.rule) is not None:
+            draw.rule = share(rule, rule)
+        if (why := draw.finish_reason) is not None:
+            draw.finish_reason = share(why, why)

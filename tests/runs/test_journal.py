@@ -514,3 +514,18 @@ def test_what_vanishes_in_a_long_pause_is_missed_with_the_next_beat(tmp_path, mo
         journal._lock._done.wait(0.001)
     with pytest.raises(SafescaleError, match="was removed while the run was under way"):
         journal.close()
+
+
+def test_answers_of_another_run_are_not_taken_for_this_one_s(tmp_path):
+    """As when a file was copied into the wrong folder."""
+    mine = filled(tmp_path / "mine")
+    with opened(tmp_path / "other", seed=2) as journal:
+        journal.write(line("q9", 0))
+    (other,) = (tmp_path / "other" / "answers").iterdir()
+    shutil.copy(other, mine.with_name("000009-00000000.jsonl"))
+    with pytest.raises(
+        SafescaleError, match=r"000009-00000000.jsonl: answers of another run than the one of this folder; take the file"
+    ):
+        opened(tmp_path / "mine")
+    mine.with_name("000009-00000000.jsonl").unlink()
+    opened(tmp_path / "mine").close()
