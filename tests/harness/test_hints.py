@@ -202,7 +202,8 @@ def test_a_certificate_that_nobody_vouches_for_is_said_with_what_to_do(ask, serv
     )
     context = ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER)
     context.load_cert_chain(tmp_path / "own.pem", pair)
-    server.socket = context.wrap_socket(server.socket, server_side=True)
+    # shaken hands with in the thread of each connection: one that a stopped run left open would hold up all others
+    server.socket = context.wrap_socket(server.socket, server_side=True, do_handshake_on_connect=False)
     server.answer = lambda seen: says("C")
     server.handle_error = lambda *_: None  # a client that hangs up at once
     args = {"model": "m", "base_url": f"{server.base_url.replace('http', 'https')}/chat/completions", "max_retries": 1}
