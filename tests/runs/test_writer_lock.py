@@ -214,6 +214,7 @@ def test_a_stopped_process_whose_folder_was_taken_over_stops_itself(tmp_path, no
     process.start()
     ours.recv()
     os.kill(process.pid, signal.SIGSTOP)
+    os.waitpid(process.pid, os.WUNTRACED)  # until it stands still: it may have been at writing its count
     lock = WriterLock(tmp_path)
     ours.send(None)
     os.kill(process.pid, signal.SIGCONT)
