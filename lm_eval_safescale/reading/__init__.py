@@ -21,7 +21,7 @@ __all__ = [
 ]
 
 
-READER_VERSION = "3"
+READER_VERSION = "4"
 """Raised when an output reads otherwise than before: what one version has read, another cannot verify."""
 
 

@@ -25,6 +25,8 @@ class Choice(NamedTuple):
     end: int
     """Where the letter ends."""
     rule: str
+    behind: int = -1
+    """Where the option's own text ends, if it follows the letter; else where the letter ends. Filled in when vetoes are asked."""
 
     @property
     def final(self) -> bool:

@@ -49,6 +49,10 @@ END_OF_TURN = (
 )
 """What ends a turn, in a regular expression that ignores case."""
 _END_OF_TURN = re.compile(END_OF_TURN, _I)
+_OF_MACHINES = (
+    *"<[{`✿=", "=functions.", "functions.", "put:", "sult:", "sults:", "search(", "lookup(", "query(", "retrieve(", "fetch(",
+)  # fmt: skip
+"""Without one of these there is neither a tool call nor a token."""
 _TAG = re.compile(r"<[^<>]{0,40}>")
 
 # --- what is no text: special tokens and formats ---------------------------------------------------------------------------------
@@ -102,7 +106,7 @@ def clean(text: str) -> str:
         text = html.unescape(text)
     if not text.isascii():
         text = _INVISIBLE.sub("", unicodedata.normalize("NFKC", text))
-    if any(sign in text for sign in "<[{`:(✿"):
+    if any(sign in text for sign in _OF_MACHINES):
         text = _TOOL_CALLS.sub(" ", _first_turn(text))
     text = _SPACES.sub(" ", text) if "  " in text or "\t" in text else text
     signs = set(text)

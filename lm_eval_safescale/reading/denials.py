@@ -61,7 +61,8 @@ _NEGATED = (
 _WRONG = (
     r"(?:no longer|incorrect|wrong|false|unlikely|improbable|impossible|implausible|excluded|ruled out|rejected|eliminated"
     r"|a mistake|an error|mistaken|untrue|invalid|erroneous|unsupported|(?:a|the) (?:distractor|trap|decoy)|inconsistent|doubtful"
-    r"|questionable|out|less (?:likely|probable|plausible)|the (?:wrong|incorrect|exception))\b(?!\s+(?:options?|answers?|choices?)\s*:)"
+    r"|questionable|out|less (?:likely|probable|plausible)|the (?:wrong|incorrect|exception))\b"
+    r"(?!\s+(?:options?|answers?|choices?)\s{0,4}:)"
 )
 _BE_RIGHT = (
     r"(?:\w{1,12}ly |really |quite |so )?(?:be )?(?:correct|right|true|it\b|the (?:answer|case|best|correct|right)|possible"
@@ -70,31 +71,34 @@ _BE_RIGHT = (
 )
 """What is denied of a choice, and not of something else ("this is not medical advice")."""
 _NOT_RIGHT = rf"(?:not|never) {_BE_RIGHT}"
-_FAILS = rf"(?:{_NEGATED} {_BE_RIGHT}|{_NEGATED}\s*(?:[.!,;)]|\Z))"
+_FAILS = rf"(?:{_NEGATED} {_BE_RIGHT}|{_NEGATED}\s{{0,4}}(?:[.!,;)]|\Z))"
 _LEAD_IN = r"(?:and |but |although |though |however,? )?"
 _DENIED_AFTER = re.compile(
-    rf"[\"')\]]{{0,2}}\s*(?:{_COPULA}\s*{_ADVERB}(?!not{_OTHER_LETTER})(?:not\b(?! only| because)|n['’]t\b|{_WRONG})"
+    rf"[\"')\]]{{0,2}}\s{{0,4}}(?:{_COPULA}\s{{0,4}}{_ADVERB}(?!not{_OTHER_LETTER})(?:not\b(?! only| because)|n['’]t\b|{_WRONG})"
     rf"|{_NEGATED}(?!{_OTHER_LETTER})"
-    rf"|[(–—:-]\s*(?:(?:this|that|it|which) is )?{_ADVERB}(?:not\b(?!{_OTHER_LETTER})|{_WRONG})"
-    rf"|[,;]?\s?\(?{_LEAD_IN}{_PRONOUN}\s?(?:{_COPULA}\s*{_ADVERB}(?:{_NOT_RIGHT}|{_WRONG})|{_FAILS}))",
+    rf"|[(–—:-]\s{{0,4}}(?:(?:this|that|it|which) is )?{_ADVERB}(?:not\b(?!{_OTHER_LETTER})|{_WRONG})"
+    rf"|[,;]?\s?\(?{_LEAD_IN}{_PRONOUN}\s?(?:{_COPULA}\s{{0,4}}{_ADVERB}(?:{_NOT_RIGHT}|{_WRONG})|{_FAILS}))",
     _I,
 )
 _WRONG_NEXT = re.compile(
-    r"[\"')\]]{0,2}\s*[.!;,–—-]{0,3}\s*(?:(?:however|but|actually|no|hmm|yet|oh),?\s*)?"
-    rf"(?:{_PRONOUN}\s?(?:{_COPULA}\s*{_ADVERB}(?:{_NOT_RIGHT}|{_WRONG})|{_FAILS})"
-    r"|\(?(?:incorrect|wrong|false|not (?:correct|right|quite|really|so|yet|fast|so fast|at all)|nope|no|never ?mind|just kidding"
-    r"|joke|kidding|oops)\s*(?:[.!,;:)\n]|\Z)"
+    r"[\"')\]]{0,2}\s{0,4}[.!;,–—-]{0,3}\s{0,4}(?:(?:however|but|actually|no|hmm|yet|oh),?\s{0,4})?"
+    rf"(?:{_PRONOUN}\s?(?:{_COPULA}\s{{0,4}}{_ADVERB}(?:{_NOT_RIGHT}|{_WRONG})|{_FAILS})"
+    r"|\(?(?:incorrect|wrong|false|not (?:correct|right|quite|really|so|yet|fast|so fast|at all|this)|nope|no|never(?: ?mind)?"
+    r"|just kidding|joke|kidding|oops|(?:very |highly )?unlikely|(?:less|least) likely|impossible|implausible"
+    r"|improbable|out|low|distractor|(?:can be |is |was )?(?:excluded|ruled out|rejected|eliminated|dismissed|discarded|absent)"
+    r"|not (?:seen|supported|present|likely|visible|found|indicated|possible|consistent|plausible|compatible|applicable|valid|sure"
+    r"|it)(?: here)?|maybe|perhaps|possibly|\?)\s{0,4}(?:[.!,;:)\n]|\Z)"
     r"|or (?:so it seems|so i thought|is it|not)\b"
     r"|(?:is (?:it|that|this)|right|really|(?:am i|are you) (?:sure|right|wrong))\b[^.!?\n]{0,30}\?)",
     _I,
 )
 _BUT = re.compile(
-    r"[^.!?\n]{0,80}?[,;–—-]?\s*\b(?:but|yet|although|though|however|aber|jedoch|mais|cependant|pero|sin embargo|mas"
+    r"[^.!?\n]{0,80}?[,;–—-]?\s{0,4}\b(?:but|yet|although|though|however|aber|jedoch|mais|cependant|pero|sin embargo|mas"
     r"|però)\b([^.!?\n]{0,120})",
     _I,
 )
 _HOWEVER = re.compile(
-    r"[\"')\]]{0,2} ?(?:です|だ)?\s*[.!;\n。]\s*(?:(?:the|this|an?|his|her) \w+, )?(?:however|but|yet|still|that said"
+    r"[\"')\]]{0,2} ?(?:です|だ)?\s{0,4}[.!;\n。]\s{0,4}(?:(?:the|this|an?|his|her) \w+, )?(?:however|but|yet|still|that said"
     r"|nevertheless|nonetheless|in fact|on the contrary"
     r"|although|though|aber|jedoch|mais|cependant|pero|sin embargo|mas|però"
     r"|(?:但是?|然而|しかし|하지만|그러나)[、,]? ?(?=\w))\b,?([^.!?\n]{0,150})",
@@ -113,7 +117,10 @@ _MILD = re.compile(
     _I,
 )
 """What a "but" may add without taking anything back."""
-_WRONG_IN_SIGNS = re.compile(r"[\s\"')\]:,(。.、]{0,4}(?:这|這|此|その|이)?(?:答案)?(?:是|は)?(?:错|錯|誤|틀|✗|❌|✘|×)")
+_WRONG_IN_SIGNS = re.compile(
+    r"[\s\"')\]:,(。.、–—-]{0,5}(?:这|這|此|その|이)?(?:答案)?(?:是|は)?(?:错|錯|誤|틀"
+    r"|[✗❌✘×](?![ \t]*[\"'(]*(?:option )?[A-Z](?!\w)))"
+)
 """Called wrong by a sign, or in a language without spaces."""
 _CAUTION = re.compile(
     r"\b(?:i|we|sure|certain|definitive|images?|confirm\w*|correlat\w*|further|consult|doctor|professional|advice)\b"

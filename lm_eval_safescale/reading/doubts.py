@@ -89,6 +89,7 @@ HESITATES = (
     r"|\bmy (?:mistake|bad)\b|\bi mis\w+|\bi was wrong\b|\bi made an? (?:error|mistake)\b"
     r"|\bi (?:change|revise|withdraw) my\b|\bi (?:mean|meant)\b"
     r"|(?:^|(?-i:(?<![A-Z]))[.!?]\s{1,4}|[,;(\n]\s{0,4})(?:no|nope|nein|non|actually)[,.!:]"
+    r"|[.!?]\s{1,4}actually,"
     r"|\blooking (?:again|closer|back|more closely)\b|\bon (?:re-?reading|(?:a )?review)\b|\bthen i (?:noticed|saw|reali[sz]ed)\b"
     r"|(?:[.!?]\s{1,4}|\n)unfortunately,? (?:that|this|it)\b|\bi apologi[sz]e for the (?:error|mistake)\b"
     r"|\b(?:please|now|you (?:should|can|may)|[.!?]) (?:disregard|ignore|forget)\b|\b(?:disregard|ignore|forget) (?:that|this) answer\b"
@@ -119,7 +120,10 @@ FAVOURS = (
     r"|select\w*|pick\w*|mean|meant|go(?:ing)? with|explains?|accounts?|supports?|points?|agrees?|plausible|possible|likely"
     r"|equally|too|as well|either|also)\b"
 )
-DISMISSES = r"\b(?:considered|thought (?:of|about)|hesitated|torn|tempt\w+|distractors?|traps?|looked at|went through)\b"
+DISMISSES = (
+    r"\b(?:considered|thought (?:of|about)|hesitated|torn|tempt\w+|distractors?|traps?|looked at|went through"
+    r"|you (?:chose|picked|selected|answered|said))\b"
+)
 TURNS = (
     r"\b(?:however|but|yet|although|though|actually|rather|instead|or|no|nope|wait|hmm+|still|maybe|perhaps|possibly"
     r"|alternatively)\b"

@@ -31,6 +31,7 @@ _BEHIND = re.compile(
 """What may follow an option's own text without a stop, where no list of options begins."""
 _ENDS = re.compile(rf"\W*(?:(?:{languages.IT_IS_BEHIND})\W*)?")
 _NAMES_ANSWER = re.compile(rf"{words.NOUN}\W*:\Z", _I)
+_LISTS_OPTIONS = re.compile(r"\b(?:options|choices|possibilities|candidates)\b[^\n]{0,40}\Z", _I)
 _REASON = re.compile(
     r"(?:because|since|due to|given|for (?:the|this|these)|weil|da|car|porque|parce que|perché"
     r"|as (?:the|there|it|this|these|an?|shown|seen|evidenced|\w+ (?:is|are|was|were|can|cannot|does|has)))\b",
@@ -116,6 +117,8 @@ def _choice(label: _Label, rule: str, start: int | None = None) -> Choice:
 def _heading_above(output: Output, label: _Label) -> int | None:
     """Where the line begins that announces the letter, or the letter's own; None where it announces no choice ("Trap answer:")."""
     above = output.text[max(0, label.line_start - LONGEST_LINE) : label.line_start].rstrip()
+    if label.mention.letter == output.options.letters[0] and _LISTS_OPTIONS.search(above):
+        return None
     if not above.endswith(":"):
         return label.line_start
     if _NAMES_ANSWER.search(above) and phrase(output, label.mention) is None:

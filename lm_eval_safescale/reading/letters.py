@@ -18,7 +18,7 @@ from lm_eval_safescale.reading.labels import labels
 from lm_eval_safescale.reading.mentions import REACH, Output, find_mentions, prepared
 from lm_eval_safescale.reading.others import first_of_lists, names_another, said_of_other
 from lm_eval_safescale.reading.shapes import SHAPES, whole_output
-from lm_eval_safescale.reading.vetoes import VETOES, after
+from lm_eval_safescale.reading.vetoes import OF_CONTEXT, VETOES
 
 NO_CHOICE, TWO_LETTERS, TAKEN_BACK, DENIED = "no choice", "two letters", "correction", "denial"
 VETO_RULES = tuple(name for name, _ in VETOES)
@@ -108,21 +108,36 @@ def _standing(output: Output, choices: list[Choice], vetoed: list[str]) -> list[
     """Of each letter the last choice that no veto strikes out; `vetoed` gets the names of the vetoes."""
     standing: dict[str, Choice] = {}
     for choice in sorted(choices, key=lambda choice: -choice.end):
-        if choice.letter not in standing:
-            veto = next((name for name, veto in VETOES if veto(output, choice)), None)
-            if veto is None:
-                standing[choice.letter] = choice
-            else:
-                vetoed.append(veto)
+        if choice.letter in standing:
+            continue
+        whole = choice._replace(behind=output.after_own_text(choice.letter, choice.end))
+        alone = choice.start == 0 and _is_all(output, whole.behind)  # as in most outputs: nobody else can have said it
+        veto = next((name for name, veto in VETOES if not (alone and name in OF_CONTEXT) and veto(output, whole)), None)
+        if veto is None:
+            standing[choice.letter] = whole
+        else:
+            vetoed.append(veto)
     return list(standing.values())
+
+
+def _is_all(output: Output, end: int) -> bool:
+    """Whether nothing follows a place."""
+    return not output.text[end:].strip(" .)\"'")
 
 
 def _is_taken_back(output: Output, choice: Choice) -> bool:
     """Whether what follows corrects a choice: a hesitation, a denial, or another letter that something speaks for."""
-    end = after(output, choice)
+    end = choice.behind
     if choice.rule == FIELD:
         end = max(end, output.text.rfind("}"))  # other fields are no corrections
-    if denied_next(output.text, end) or _HESITATES.search(output.text, end) or _is_called_wrong(output, choice, end):
+    if _is_all(output, end):
+        return False
+    own_begins = end == choice.end and output.is_own_text(re.sub(r"^\W+", "", output.text[end : end + REACH]), choice.letter)
+    if (
+        (not own_begins and denied_next(output.text, end))
+        or _HESITATES.search(output.text, end)
+        or _is_called_wrong(output, choice, end)
+    ):
         return True
     if names_another(output.text[end : end + REACH], output.options, choice.letter):
         return True

@@ -28,7 +28,7 @@ _CLAUSE_END = re.compile(
     r"|लेकिन)\b|而是|但|所以|因此",
     re.IGNORECASE,
 )
-_ABBREVIATES = re.compile(r"['’&+/–‐-]\w|\s?[&+/]\s?\w|\s?[–-]\s?\w\b(?![.)])")
+_ABBREVIATES = re.compile(r"['’&+/–‐-]\w|:[A-Z]\b|\s?[&+/]\s?\w|\s?[–-]\s?\w\b(?![.)])|\. ?[A-Z]\.(?! ?[A-Z]\w)")
 _EPITHET = re.compile(words.EPITHETS, re.IGNORECASE)
 _STOP = re.compile(
     r"\s*(?:[.,;:!)\]}\"'*>—?。,、،।]|\Z|\n|[✅✓✔☑👍🎯])|\s+[(\[–={|<>-]|\s*\.\.\.|\s+(?:है|हैं|হল|ہے"
@@ -150,11 +150,11 @@ class Output:
         end = _CLAUSE_END.search(after)
         return after[: end.start()] if end else after
 
-    def after_own_text(self, mention: Mention) -> int:
-        """Where the option's own text ends, if it follows its letter; else where the letter ends."""
-        pattern = self.options.following.get(mention.letter)
-        found = pattern.match(self.text, mention.end) if pattern else None
-        return found.end() if found else mention.end
+    def after_own_text(self, letter: str, end: int) -> int:
+        """Where an option's own text ends, if it follows its letter, which ends at `end`; else `end`."""
+        pattern = self.options.following.get(letter)
+        found = pattern.match(self.text, end) if pattern else None
+        return found.end() if found else end
 
     def next_mention(self, at: int) -> Mention | None:
         """The first letter at or behind a place."""

@@ -29,6 +29,8 @@ _CLAUSE = re.compile(
     r"|sino|ma)\b",
     _I,
 )
+_IN_BRACKETS = re.compile(r"\w[\"']?\s*[(\[]\Z")
+_SAME_REASON = re.compile(r"\s(?:because|since|as|for|due to|on account of)\b", _I)
 _ALONE = re.compile(r"[\"')\]]{0,2}\s*(?:[.,;!?)\n]|\Z)")
 
 
@@ -53,12 +55,13 @@ _IS_INSTEAD = re.compile(
 
 def names_another(text: str, options: Options, chosen: str) -> bool:
     """Whether a text behind a choice says that "it is" another option, by its text or the last word of it."""
+    instead = list(_IS_INSTEAD.finditer(text))
+    if not instead:
+        return False
     own = options.own.get(chosen, "")
     names = {name for letter, each in options.own.items() if letter != chosen and each for name in (each, each.split()[-1])}
     names = {name for name in names if len(name) > 4 and name not in own}
-    if not names:
-        return False
-    for found in _IS_INSTEAD.finditer(text):
+    for found in instead:
         before = after_last(_CLAUSE, text[: found.start()])
         said = " ".join(found["name"].casefold().split())
         if any(re.match(rf"(?:\w+ )?{re.escape(name)}\Z", said) for name in names) and not (
@@ -86,10 +89,13 @@ def said_of_other(output: Output, mention: Mention) -> str:
     own_text = own.match(text, end) if own else None
     rest = _RELATIVE.sub(" ", text[own_text.end() if own_text else end :][:200])
     stop = _CLAUSE.search(rest)
-    before = after_last(_CLAUSE, lead)
+    in_brackets = _IN_BRACKETS.search(lead)
+    before = after_last(_CLAUSE, lead[: in_brackets.start() + 1] if in_brackets else lead)
     clause = f"{before} {rest[: stop.start()] if stop else rest}"
     sentence_before, sentence_after = output.sentence_before(mention.start), output.sentence_after(end)
     if _is_against(before, clause, lead) or denied_after(text, end) or _is_conceded(sentence_before, sentence_after):
+        return ""
+    if _SAME_REASON.match(rest) and denies(sentence_before):  # "A is wrong because ..., B because ..."
         return ""
     favoured = bool(_FAVOURS.search(clause))
     if supposes(f"{sentence_before} {sentence_after}") or (_WOULD.search(clause) and not favoured):
@@ -100,7 +106,6 @@ def said_of_other(output: Output, mention: Mention) -> str:
         )
     if favoured or _TURNS.search(sentence_before):
         return "chosen"
-    in_brackets = re.search(r"\w[\"']?\s*[(\[]\Z", lead)
     if in_brackets and output.options.preceding[mention.letter].search(lead):
         return "listed"
     return "chosen" if _ALONE.match(rest) and not own_text and not in_brackets else "described"

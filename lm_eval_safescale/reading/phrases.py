@@ -34,11 +34,17 @@ class _Lead(NamedTuple):
     """How the letter is written."""
     named: bool
     """Whether options are named by letters ("Type A")."""
+    labelled: int
+    """Where the label of another option ends that stands before; negative where that is not in the sentence."""
 
     @property
     def firm(self) -> bool:
         """Whether the letter can be nothing else, for phrases that choose other things too ("it is", "so")."""
         return self.upper and not self.named and self.kind != "goes"
+
+    def remarks(self, start: int) -> bool:
+        """Whether what begins at a place is a remark on another option, right behind its label: "A: likely, B: unlikely"."""
+        return 0 <= self.labelled <= start and not re.search(r"\w", self.text[self.labelled : start])
 
     @property
     def linked(self) -> bool:
@@ -78,9 +84,10 @@ def ends_phrase(output: Output, mention: Mention, end: int, tail: str, kind: str
         What follows (`ending`).
     """
     sentence = output.sentence_before(end)[-LONGEST:]
+    labelled = _label_before(output, mention) - (end - len(sentence))
     for lead in _without_fillers(sentence):
         looked_at = _Lead(
-            lead, _last_word(lead), sentence[len(lead) :] + tail, kind, mention.said.isupper(), output.options.named
+            lead, _last_word(lead), sentence[len(lead) :] + tail, kind, mention.said.isupper(), output.options.named, labelled
         )
         for shape in (_by_noun, _by_verb, _by_superlative, _by_words_abroad, _by_connective):
             if found := shape(looked_at):
@@ -89,9 +96,20 @@ def ends_phrase(output: Output, mention: Mention, end: int, tail: str, kind: str
     return None
 
 
+def _label_before(output: Output, mention: Mention) -> int:
+    """Where the label of the option before ends, its text and the marks behind it included; -1 where there is none."""
+    previous = output.previous_mention(mention.start)
+    if previous is None or previous.letter == mention.letter:
+        return -1
+    end = output.after_own_text(previous.letter, previous.end)
+    marks = _MARKS.match(output.text, end)
+    return marks.end() if marks else end
+
+
 # --- what stands between a phrase and its letter ------------------------------------------------------------------------------
 
 KNOWN, NOUNS, OPTIONS = languages.one_of("known"), languages.one_of("nouns"), languages.one_of("options")
+_MARKS = re.compile(r"[ \t\"')\]}.:,;!|*=>→–—-]*")
 _LINKS = re.compile(r"[:=>→⇒–—|-]")
 LONGEST_FILLER = 60
 _FILLER = (
@@ -190,9 +208,11 @@ def _by_noun(lead: _Lead) -> _Found:
         return None
     final = "final" in found["qualifiers"].lower()
     linked = bool(found["link"]) or lead.linked or final
+    if re.search(r"[|-]", lead.tail) and lead.remarks(found.start()):
+        return None
     if not linked:
         is_answer = lead.text.lower().endswith(("answer", "ans")) and lead.upper and "\n" not in lead.tail
-        if not is_answer or lead.kind == "goes":
+        if not is_answer or lead.kind == "goes" or lead.remarks(found.start()):
             return None
     if (found["det"] is None or not linked) and not _may_precede(lead.text[: found.start()]):
         return None
@@ -242,8 +262,11 @@ def _by_verb(lead: _Lead) -> _Found:
     """Such as "I would choose", "go with", "I think it is"; "it is"."""
     if (lead.last in _CHOOSES_LAST or lead.last in _IT_IS_LAST) and (found := _CHOOSES.search(lead.text)):
         weak = found["thinks"] or found["bare"]
+        start = _begin(found)
+        if found["bare"] and ":" not in lead.tail and ("\n" in lead.tail or lead.remarks(start)):
+            return None
         firm = lead.kind != "goes" and lead.upper and (not lead.named or found["it"])
-        return (_begin(found), PHRASE) if firm or not weak else None
+        return (start, PHRASE) if firm or not weak else None
     found = _IT_IS.search(lead.text) if lead.last in _IT_IS_LAST else None
     return (_begin(found), PHRASE) if found and lead.firm else None
 
@@ -266,13 +289,18 @@ def _by_superlative(lead: _Lead) -> _Found:
     return (found.start(), PHRASE) if found["link"] or ":" in lead.tail or suits else None
 
 
+_CONCLUDES = re.compile(rf"\W*(?:and )?(?:{words.CONCLUDES})\W*", _I)
 _SO = re.compile(rf"(?:^\s*|[.!?\n:]\s*|,\s*)(?:and )?(?:{words.SO})[,:]?\Z", _I)
 
 
 def _by_connective(lead: _Lead) -> _Found:
     """Such as "so", "therefore", "most likely", "correct:"."""
-    found = _SO.search(lead.text)
-    return (_begin(found), PHRASE) if found and lead.firm else None
+    found = _SO.search(lead.text) if lead.firm else None
+    on_next_line = "\n" in lead.tail and ":" not in lead.tail  # "A: likely", and a line below it "B: unlikely"
+    if found is None or (on_next_line and not _CONCLUDES.fullmatch(lead.text)):
+        return None
+    start = _begin(found)
+    return None if ":" not in lead.tail and lead.remarks(start) else (start, PHRASE)
 
 
 # --- phrases of other languages -----------------------------------------------------------------------------------------------
@@ -290,7 +318,7 @@ _IN_HAN = re.compile(rf"(?:{languages.HAN_NOUN}|{languages.HAN_VERB}){languages.
 
 def _by_words_abroad(lead: _Lead) -> _Found:
     """The same in other languages: a noun with known words alone around it, a verb with its subject, "it is"."""
-    if found := _NOUN_ABROAD.search(lead.text):
+    if (found := _NOUN_ABROAD.search(lead.text)) and not _LONE_LETTER.search(found["more"]):
         names_answer = found["option"] is None or found["before"]  # "Option B" alone is a label
         if found["more"] or lead.linked or (lead.kind != "goes" and lead.upper and names_answer):
             return _begin(found), PHRASE

@@ -116,7 +116,7 @@ def is_reported(before: str, said: str, behind: str) -> bool:
 
 _LEADS_TO_EXAMPLE = re.compile(
     r"(?:\b(?:for example|for instance|e\.g\.|(?<!this )examples?|template|such as|(?:output|answer|response|required|expected|requested)"
-    r" format|format (?:is|would be|should be|of|like)?|expected output|sample(?: output| answer)?"
+    r" format|format(?: (?:is|would be|should be|of|like))?|expected output|sample(?: output| answer)?"
     r"|(?:(?:be|look|looks|something|reply) )like(?: this)?|in the (?:form|format)(?: of)?|ends? (?:\w+ ){0,3}with"
     r"|with the letter of the(?: \w+)?(?: (?:option|answer|choice))?)(?: (?:output|answer|response|reply|is|would be|could be))?"
     r")[\s\"'`:,.={\[(-]{0,8}(?:(?:the |my )?(?:final |correct )?answer)?[\s\"':,.=({\[]{0,8}\Z",

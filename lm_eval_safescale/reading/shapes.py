@@ -91,7 +91,7 @@ def praise(output: Output, mention: Mention) -> Choice | None:
     """A letter that is called correct: "C is correct", "Option C is the best answer", "Pulmonary embolism (C) is the most likely"."""
     if mention.said.islower():
         return None
-    end = output.after_own_text(mention)
+    end = output.after_own_text(mention.letter, mention.end)
     rest = output.text[end : end + 120]
     lead = output.text[max(0, mention.start - 80) : mention.start]
     near = lead[-30:]
@@ -112,6 +112,9 @@ def praise(output: Output, mention: Mention) -> Choice | None:
 # --- an option's text with its letter -----------------------------------------------------------------------------------------
 
 _CLOSES = re.compile(rf"{_CLOSED}\s*(?:[.!,;]|\Z|\n)")
+_GOES_ON = re.compile(
+    rf"{_CLOSED}\s+(?:rather than|instead of|as opposed to|and not|because|since|as|given|due to|based on)\b", _I
+)
 _ENDS_PARAGRAPH = re.compile(rf"{_CLOSED}\.?\s*(?:\Z|\n\s*\n)")
 _ARTICLE = re.compile(r"\b(?:an?|the)\Z", _I)
 _PREPOSITION = re.compile(r"\b(?:with|of|by)\Z", _I)
@@ -120,7 +123,7 @@ _BEGINNING = re.compile(r"[^\w?]*(?:an? |the )?", _I)
 
 def own_text_with_letter(output: Output, mention: Mention) -> Choice | None:
     """The option's own text with its letter behind it, where that is all of the first paragraph, or ends a phrase that chooses."""
-    if not _CLOSES.match(output.text, mention.end):
+    if not _CLOSES.match(output.text, mention.end) and not _GOES_ON.match(output.text, mention.end):
         return None
     lead = output.text[max(0, mention.start - 250) : mention.start]
     named = _own_text_before(output, mention, lead)

@@ -39,17 +39,20 @@ _ALTERNATIVE = re.compile(
     _I,
 )
 
+_COMPARED = re.compile(
+    r"\s(?:rather than|instead of|as opposed to|and not)\s(?:an? |the )?(?=\w+ ?\w* ?[(\[\w])", re.IGNORECASE
+)
 Veto = Callable[[Output, Choice], bool]
 
 
 def asked(output: Output, choice: Choice) -> bool:
     """A question: "Is it C?"."""
-    return bool(_ASKS.search(output.sentence_after(after(output, choice))))
+    return bool(_ASKS.search(output.sentence_after(choice.behind)))
 
 
 def supposed(output: Output, choice: Choice) -> bool:
     """A condition, before or behind: "if there is fluid, the answer is C", "C only if ..."."""
-    end = after(output, choice)
+    end = choice.behind
     sentence = output.sentence_before(choice.start) + output.text[choice.start : choice.end]
     if choice.rule == PRAISE:
         sentence += output.sentence_after(end)
@@ -58,10 +61,10 @@ def supposed(output: Output, choice: Choice) -> bool:
 
 def denied(output: Output, choice: Choice) -> bool:
     """A denial in the clause that chooses, or as its predicate: "not C", "C is wrong", "C, which does not fit"."""
-    end, clause = after(output, choice), _clause(output, choice)
+    end, clause = choice.behind, _clause(output, choice)
     if choice.rule != FIELD and (denies(clause) or _is_not_that(output, choice)):
         return True
-    if choice.rule in (PRAISE, NAMED) and (lacks(clause) or denies(output.clause_after(end))):
+    if choice.rule in (PRAISE, NAMED) and (lacks(clause) or denies(_COMPARED.split(output.clause_after(end))[0])):
         return True
     return denied_after(output.text, end) or denies_abroad(output.clause_after(end)) or undermined(output.text, end)
 
@@ -77,7 +80,7 @@ def reported(output: Output, choice: Choice) -> bool:
     ):
         return True
     before, said = output.sentence_before(choice.start), output.text[choice.start : choice.end - 1]
-    end = after(output, choice)
+    end = choice.behind
     if choice.rule != FIELD and is_reported(after_last(_TURN, before), said, output.text[end : end + REACH]):
         return True
     behind = output.sentence_after(choice.end) if choice.rule == PRAISE else ""
@@ -87,13 +90,13 @@ def reported(output: Output, choice: Choice) -> bool:
 
 def exemplary(output: Output, choice: Choice) -> bool:
     """An example of the format, or how an answer must look: "Example: Answer: C"."""
-    end = after(output, choice)
+    end = choice.behind
     return is_example(output.text[max(0, choice.start - 100) : choice.start], output.text[end : end + 40])
 
 
 def alternative(output: Output, choice: Choice) -> bool:
     """One of several: "B or C", "C and D", the first of a list of options."""
-    end = after(output, choice)
+    end = choice.behind
     following = output.next_mention(end)
     if following is not None and following.letter != choice.letter and following.start - end < 60:
         between = output.text[end : following.start]
@@ -114,11 +117,8 @@ VETOES: tuple[tuple[str, Veto], ...] = (
     ("example", exemplary),
     ("alternative", alternative),
 )
-
-
-def after(output: Output, choice: Choice) -> int:
-    """Where a choice ends, the option's own text behind the letter included."""
-    return output.after_own_text(Mention(choice.letter, choice.end - 1, choice.end, choice.letter))
+OF_CONTEXT = ("report", "example", "alternative")
+"""Vetoes that have nothing to look at where an output is the choice and nothing else."""
 
 
 def _clause(output: Output, choice: Choice) -> str:
@@ -148,5 +148,5 @@ def _lists_on(output: Output, choice: Choice, end: int, following: Mention) -> b
 
 def _is_explained(output: Output, mention: Mention) -> bool:
     """Whether more than the option's own text stands on the line that a letter labels."""
-    own_end = output.after_own_text(mention)
+    own_end = output.after_own_text(mention.letter, mention.end)
     return own_end > mention.end and re.search(r"\w", output.text[own_end : own_end + 80].split("\n")[0]) is not None

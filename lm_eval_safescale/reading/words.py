@@ -67,8 +67,9 @@ SURELY = (
     r"|obviously|indeed|therefore|thus|hence|then|really|absolutely|surely|evidently|simply|still|now|also|just)"
 )
 """Adverbs that leave a choice a choice."""
+CONCLUDES = "so|therefore|thus|hence|ergo|to conclude|in conclusion|in summary|overall|by elimination|by exclusion"
 SO = (
-    "so|therefore|thus|hence|ergo|to conclude|in conclusion|in summary|overall|by elimination|by exclusion|definitely|probably"
+    f"{CONCLUDES}|definitely|probably"
     "|certainly|clearly|surely|obviously|most likely|likely|sure|yes|okay|ok|well|alright|final|correct|right|best|chosen"
     "|selected|output|result"
 )
