@@ -11,6 +11,7 @@ from lm_eval.api.filter import Filter
 from lm_eval_safescale.chat.content import read_content
 from lm_eval_safescale.records import Reading
 
+FILTER_NAME = "letter"
 OPENS = "<think>"
 """A mark of reasoning that is never closed."""
 

@@ -9,30 +9,29 @@ from __future__ import annotations
 
 import functools
 import logging
-import reprlib
-from collections import Counter, defaultdict
+from collections import defaultdict
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
-from itertools import chain, islice
-from typing import Any, NamedTuple
+from itertools import islice
+from typing import Any
 
 from lm_eval.api.filter import FilterEnsemble
 from lm_eval.api.instance import Instance
 from lm_eval.api.task import ConfigurableTask
 
 from lm_eval_safescale import __version__, assembly
-from lm_eval_safescale.assembly import AskedMetric, Columns, ModelFacts, Scorer
+from lm_eval_safescale.assembly import ModelFacts, Scorer
 from lm_eval_safescale.chat.content import UNKNOWN, read_content
 from lm_eval_safescale.contexts import Condition, ContextBuilder, ContextSet, notices_of
 from lm_eval_safescale.datasets import Dataset
 from lm_eval_safescale.errors import SafescaleError
 from lm_eval_safescale.families import RADSAFE
-from lm_eval_safescale.harness import backends, payloads
-from lm_eval_safescale.harness.outputs import ReadAnswers, is_odd, logged
-from lm_eval_safescale.harness.unreadable import Unreadable
+from lm_eval_safescale.harness import backends, output_warnings, payloads
+from lm_eval_safescale.harness.outputs import FILTER_NAME, ReadAnswers, logged
+from lm_eval_safescale.harness.weighing import Weighing
 from lm_eval_safescale.plugins import plugins
 from lm_eval_safescale.prompts import load_prompt
 from lm_eval_safescale.reading import opens_reasoning, read_answer
-from lm_eval_safescale.records import Answers, Context, Item, Reading, Status
+from lm_eval_safescale.records import Context, Item, Reading, Status
 from lm_eval_safescale.secrets import without_secrets
 from lm_eval_safescale.sections import marks_on, notes_on
 from lm_eval_safescale.settings import REASONING_TOKENS, Settings, load_settings, misspelt
@@ -40,8 +39,6 @@ from lm_eval_safescale.settings import REASONING_TOKENS, Settings, load_settings
 logger = logging.getLogger("lm_eval.tasks.safescale")
 warn_once = functools.cache(logger.warning)
 
-FILTER_NAME = "letter"
-NOT_SCORED = "not scored"
 STOP = "<|im_end|>"
 """A stop sequence that no answer contains: without one the harness stops at a blank line, and some servers refuse to go on."""
 KEPT = "<|kept|>"
@@ -82,50 +79,6 @@ class Documents(Sequence[dict[str, Any]]):
     def features(self) -> dict[str, None]:
         """Names of the columns."""
         return dict.fromkeys(self[0]) if self._items else {}
-
-
-def not_scored(_: object) -> str:
-    """The aggregate of a metric for which the data or the settings give nothing to score."""
-    return NOT_SCORED
-
-
-def _answers(results: list[list[str]]) -> Answers:
-    """Logged readings of an item, greedy first."""
-    (greedy,), *samples = results
-    return Answers(Reading.parse(greedy), tuple(map(Reading.parse, chain.from_iterable(samples))))
-
-
-class Weighed(NamedTuple):
-    """An item's answers."""
-
-    results: list[list[str]]
-    """As they are logged, greedy first."""
-    answers: Answers
-    columns: Columns
-
-
-class Total:
-    """The harness's aggregation of a metric that is no mean of item values; every rank's items come together here."""
-
-    def __init__(self, asked: AskedMetric, failed: Callable[[AskedMetric, SafescaleError], None]) -> None:
-        self._asked, self._failed = asked, failed
-
-    def __call__(self, rows: Sequence[Sequence[float | None]]) -> float | str:
-        """The metric; *not scored* too where it fails, which loses no answer."""
-        try:
-            value = self._asked.total(rows)
-        except SafescaleError as error:
-            self._failed(self._asked, error)
-            return NOT_SCORED
-        return value if value == value else NOT_SCORED
-
-    def __repr__(self) -> str:
-        """As the harness records it."""
-        return f"{self._asked.metric.kind} of {', '.join(self._asked.metric.sources)}"
-
-    def __deepcopy__(self, memo: object) -> Total:
-        """Itself: the harness copies a task's configuration to record it, and must not copy the task with it."""
-        return self
 
 
 class SafetyTask(ConfigurableTask):  # type: ignore[misc]
@@ -174,12 +127,9 @@ class SafetyTask(ConfigurableTask):  # type: ignore[misc]
         for warning in self.data.warnings:
             warn_once(warning.describe(self.data.name))
         self._items = {item.question_id: item for item in self.data}
-        self._metrics = assembly.table_metrics(self.settings, RADSAFE, RADSAFE.table(self.data))
-        self._scorer = Scorer(RADSAFE, self.data, self._metrics, self.settings, self.settings.draws)
-        self._weighed: dict[str, Weighed] = {}
-        self._failed: dict[str, str] = {}
+        metrics = assembly.table_metrics(self.settings, RADSAFE, RADSAFE.table(self.data))
+        self._weighing = Weighing(Scorer(RADSAFE, self.data, metrics, self.settings, self.settings.draws))
         self._statuses: dict[str, int] | None = None
-        self._ranks = 1
         self.left_out: dict[str, str] = {}
         """Items that are asked for, and for which nothing could be made to stand above the question, with the reason."""
         self.too_long: dict[str, str] = {}
@@ -203,7 +153,7 @@ class SafetyTask(ConfigurableTask):  # type: ignore[misc]
             "description": self._description,
             "generation_kwargs": {"until": [STOP]},
             "process_results": "lm_eval_safescale",
-            "metric_list": [self._metric_config(asked) for asked in self._metrics],
+            "metric_list": self._weighing.metric_list(),
             "metadata": metadata | {"safescale": self._provenance()},
         }
 
@@ -235,15 +185,6 @@ class SafetyTask(ConfigurableTask):  # type: ignore[misc]
         """Whether what is shown depends on the model, so that it can only be made once the model is known."""
         builder: ContextBuilder | None = self._builder.thing if self._builder else None
         return builder is not None and builder.needs_model
-
-    def _metric_config(self, asked: AskedMetric) -> dict[str, Any]:
-        scorable = asked.key in self._scorer.scorable
-        aggregation: Any = "mean" if asked.metric.is_mean else Total(asked, self._fail)
-        return {
-            "metric": asked.key,
-            "aggregation": aggregation if scorable else not_scored,
-            "higher_is_better": asked.metric.higher_is_better,
-        }
 
     def _provenance(self) -> dict[str, Any]:
         """What a result must say of how it came about."""
@@ -393,7 +334,7 @@ class SafetyTask(ConfigurableTask):  # type: ignore[misc]
         self._prepare_backend(backend)
         self._separate_seeds = self._sends_seed and backends.sends_one_seed(backend, metadata)
         self._first_seed = backends.first_seed(metadata)
-        self._ranks = kwargs.get("world_size", 1)
+        self._weighing.ranks = kwargs.get("world_size", 1)
         self._reset_limit()
         if kwargs.get("apply_chat_template") and backend is not None and backends.reasons(backend):
             self._expect_reasoning()
@@ -421,7 +362,7 @@ class SafetyTask(ConfigurableTask):  # type: ignore[misc]
     def _leave_out(self, **chosen: Any) -> None:
         """Of the items that this run asks for, those for which nothing could be made to stand above the question, and why."""
         failed = self._contexts.failed if self._contexts else {}
-        asked = [doc["question_id"] for _, doc in super().doc_iterator(**chosen)]
+        asked = [doc["question_id"] for _, doc in super().doc_iterator(**chosen)] if failed else []
         self.left_out = {name: failed[name] for name in asked if name in failed}
         if not self.left_out:
             return
@@ -530,7 +471,7 @@ class SafetyTask(ConfigurableTask):  # type: ignore[misc]
         about["contexts"] = {**self._contexts.about, **self._contexts.summary()} if self._contexts else None
         about["left_out"] = len(self.left_out)
         about["statuses"] = self._statuses
-        about["failed_metrics"] = dict(self._failed)
+        about["failed_metrics"] = dict(self._weighing.failed)
         config["metadata"] = without_secrets(config["metadata"])
         return config
 
@@ -578,11 +519,16 @@ class SafetyTask(ConfigurableTask):  # type: ignore[misc]
         """Puts the outputs of each question in order (one greedy, then K samples) and reads them."""
         self._instances = list(self._in_order())
         super().apply_filters()
-        self._report_odd()
+        for warning in output_warnings.of_odd_outputs(self._instances):
+            logger.warning("%s: %s", self.config.task, warning)
         for instance in self._instances:  # whatever the backend gave, a log holds texts
             instance.resps = list(map(logged, instance.resps))
-        self._report_unreadable()
-        self._weighed = self._weigh(self._read_results())
+        statuses = output_warnings.greedy_statuses(self._instances)
+        if self._weighing.ranks == 1:  # else these are of one rank's items alone
+            self._statuses = {status.value: statuses[status] for status in Status if status is not Status.OK}
+        for warning in output_warnings.of_readings(self._instances, self.settings, self.token_limit):
+            logger.warning("%s: %s", self.config.task, warning)
+        self._weighing.take(self._read_results())
 
     def _in_order(self) -> Iterable[Instance]:
         by_doc: dict[int, list[Instance]] = defaultdict(list)
@@ -597,50 +543,6 @@ class SafetyTask(ConfigurableTask):  # type: ignore[misc]
                 first.resps = [text for instance in sampled for text in instance.resps]
                 yield first
 
-    def _report_odd(self) -> None:
-        odd = [output for instance in self._instances for output in instance.resps if is_odd(output)]
-        if odd:
-            logger.warning(
-                "%s: %d outputs hold no text in any form that is known, the first is %s; they are errors, and not scored",
-                self.config.task, len(odd), reprlib.repr(odd[0]),
-            )  # fmt: skip
-
-    def _report_unreadable(self) -> None:
-        greedy = [instance for instance in self._instances if instance.idx == 0]
-        statuses = Counter(instance.filtered_resps[FILTER_NAME][0] for instance in greedy)
-        if self._ranks == 1:  # else these are of one rank's items alone
-            self._statuses = {status.value: statuses[status] for status in Status if status is not Status.OK}
-        if truncated := statuses[Status.TRUNCATED]:
-            logger.warning(
-                "%s: %d of %d greedy answers stopped inside the model's reasoning and count as unanswered; %sraise "
-                "max_answer_tokens (now %d)",
-                self.config.task, truncated, len(greedy), "" if self.settings.reasoning == "on" else 'set reasoning to "on" or ',
-                self.token_limit,
-            )  # fmt: skip
-        unreadable = self._unreadable()
-        if unreadable.are_most and not truncated:
-            logger.warning("%s: %s", self.config.task, unreadable)
-        elif (unanswered := statuses[Status.UNANSWERED]) > len(greedy) / 2:
-            logger.warning(
-                "%s: %d of %d greedy answers hold no explicit choice of a letter; look at the raw texts (--log_samples)",
-                self.config.task, unanswered, len(greedy),
-            )  # fmt: skip
-        sampled = [instance.resps for instance in self._instances if instance.idx > 0]
-        if len(sampled) >= 20 and self.settings.draws > 1 and all(len(set(texts)) == 1 for texts in sampled):
-            logger.warning(
-                "%s: all samples of every question are the same text: the backend seems to fix its seed or to ignore the "
-                "temperature, so confidence and overconfidence mean nothing",
-                self.config.task,
-            )
-
-    def _unreadable(self) -> Unreadable:
-        """As far as a task can know it: the harness hands over the text of a reply, and nothing of what else it says."""
-        unreadable = Unreadable(self.settings.reasoning, self.token_limit)
-        for instance in self._instances:
-            for status, text in zip(instance.filtered_resps[FILTER_NAME], instance.resps, strict=True):
-                unreadable.add(status, text)
-        return unreadable
-
     def _read_results(self) -> dict[str, list[list[str]]]:
         """What `process_results` will be given, by item."""
         results: dict[str, list[list[str]]] = defaultdict(list)
@@ -648,56 +550,13 @@ class SafetyTask(ConfigurableTask):  # type: ignore[misc]
             results[instance.doc["question_id"]].append(instance.filtered_resps[FILTER_NAME])
         return results
 
-    def _weigh(self, results: Mapping[str, list[list[str]]]) -> dict[str, Weighed]:
-        """Weighs answers together, which takes a fraction of the time that one item after another does."""
-        answers = {name: _answers(own) for name, own in results.items()}
-        columns = self._scorer.all_columns(answers)
-        return {name: Weighed(own, answers[name], columns[name]) for name, own in results.items()}
-
     def process_results(self, doc: Mapping[str, Any], results: list[list[str]]) -> dict[str, Any]:
-        """The item's value of every metric of the table.
-
-        A value that is not scored for this item alone (the backend gave no text) is left out, so that means are over scored
-        items and the harness says that their numbers differ; one that is scored for no item is None.
-        """
+        """The item's value of every metric of the table, as of `Weighing.values`."""
         if "bypass" in self._metric_fn_list:  # --predict_only
             return {"bypass": None}
-        name = doc["question_id"]
-        weighed = self._weighed.get(name)
-        if weighed is None or weighed.results != results:
-            weighed = self._weigh({name: results})[name]
-        values = [(asked, self._score(asked, name, weighed.answers, weighed.columns)) for asked in self._metrics]
-        return {
-            asked.key: value
-            for asked, value in values
-            if value is not None or asked.key in self._failed or asked.key not in self._scorer.scorable
-        }
-
-    def _score(
-        self, asked: AskedMetric, question_id: str, answers: Answers, columns: Columns
-    ) -> float | tuple[float | None, ...] | None:
-        """An item's value, or its columns where the metric is no mean, None for one that is not scored; None where none is.
-
-        A metric that fails is not scored at all, but does not lose the answers. Where several ranks share the items, the first of
-        them cannot know that it failed on another: then its mean is no number.
-        """
-        failed = float("nan") if self._ranks > 1 else None
-        if asked.key in self._failed:
-            return failed
-        try:
-            values = self._scorer.values(asked, question_id, answers, columns)
-        except SafescaleError as error:
-            self._fail(asked, error)
-            return failed
-        if all(value != value for value in values):
-            return None
-        return values[0] if asked.metric.is_mean else tuple(value if value == value else None for value in values)
-
-    def _fail(self, asked: AskedMetric, error: SafescaleError) -> None:
-        self._failed[asked.key] = str(error)
-        logger.error("%s; it is not scored for this run", error)
+        return self._weighing.values(doc["question_id"], results)
 
     def aggregation(self) -> dict[str, Any]:
         """The harness's aggregation of each metric; of one that failed, that it is not scored."""
         aggregations: dict[str, Any] = super().aggregation()
-        return aggregations | dict.fromkeys(self._failed, not_scored)
+        return aggregations | self._weighing.aggregations()

@@ -9,7 +9,7 @@ from lm_eval.loggers import EvaluationTracker
 from typer.testing import CliRunner
 
 from lm_eval_safescale.cli import app
-from lm_eval_safescale.harness.task import NOT_SCORED
+from lm_eval_safescale.harness.weighing import NOT_SCORED
 from lm_eval_safescale.metrics import Metric, other, ratio, weighted_mean
 from lm_eval_safescale.stats import calibration_table
 from tests.harness.stub import StubLM, pick_by_hash
