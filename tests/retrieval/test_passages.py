@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import re
+import unicodedata
 from itertools import pairwise
 
 import numpy as np
@@ -13,20 +14,41 @@ from hypothesis import strategies as st
 from lm_eval_safescale.errors import SafescaleError
 from lm_eval_safescale.retrieval import WORDS, Article, Corpus, cut, load_tokenizer, make_passages
 from lm_eval_safescale.retrieval import tokenizers as module
+from lm_eval_safescale.retrieval.scripts import UNSPACED
 
 words = load_tokenizer(WORDS)
 texts = st.one_of(
-    st.text(max_size=200), st.text(alphabet="ab1_é-., \n\u200b\U0001f600", max_size=300), st.text(alphabet="x ", max_size=200)
+    st.text(max_size=200),
+    st.text(alphabet="ab1_\u0301\u200d肺の ก\u0e49, ", max_size=100),
+    st.text(alphabet="ab1_é-., \n\u200b\U0001f600", max_size=300),
+    st.text(alphabet="x ", max_size=200),
 )
 sizes = st.integers(1, 12).flatmap(lambda size: st.tuples(st.just(size), st.integers(0, size - 1)))
 
 
 def tokens_of(text):
-    """Spans of the words and punctuation marks, by another way than the tokenizer's."""
-    spans = []
-    for match in re.finditer(r"\w+|[^\w\s]", text):
-        spans += [(start, min(start + 32, match.end())) for start in range(match.start(), match.end(), 32)]
+    """Spans of words, ideographs and punctuation marks by another way than the tokenizer's: one character after the other."""
+    spans: list[tuple[int, int]] = []
+    takes: tuple[str, ...] = ()  # what may go on with the last span
+    for at, character in enumerate(text):
+        kind = kind_of(character)
+        if kind in takes and not ("letter" in takes and at - spans[-1][0] == 32):
+            spans[-1] = (spans[-1][0], at + 1)
+            continue
+        takes = {"letter": ("letter", "mark"), "unspaced": ("mark",)}.get(kind, ())
+        if kind != "space":
+            spans.append((at, at + 1))
     return spans
+
+
+def kind_of(character):
+    if re.match(f"[{UNSPACED}]", character):
+        return "unspaced"
+    if unicodedata.category(character)[0] == "M" and (character < "\U00010000" or "\U000e0100" <= character <= "\U000e01ef"):
+        return "mark"
+    if character in "\u200c\u200d":
+        return "mark"
+    return "letter" if character.isalnum() or character == "_" else "space" if character.isspace() else "sign"
 
 
 @given(texts, sizes)
