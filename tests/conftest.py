@@ -16,6 +16,9 @@ ROOT = Path(__file__).resolve().parent.parent
 GGUF = "SmolLM2-135M-Instruct.Q4_1.gguf"
 
 settings.register_profile("project", deadline=None, max_examples=40)  # times are benchmarks, not tests
+settings.register_profile(
+    "ci", settings.get_profile("project"), derandomize=True, database=None
+)  # the same cases for the same code
 settings.register_profile("thorough", deadline=None, max_examples=1000)
 settings.load_profile(os.environ.get("HYPOTHESIS_PROFILE", "project"))
 
