@@ -11,7 +11,7 @@ import unicodedata
 from collections.abc import Mapping
 
 _I = re.IGNORECASE
-_CJK = r"\u3040-\u30ff\u3400-\u9fff\uac00-\ud7af"
+CJK = r"\u3040-\u30ff\u3400-\u9fff\uac00-\ud7af"
 
 # --- what is no answer: tool calls, and the turns after the first ---------------------------------------------------------------
 
@@ -97,7 +97,12 @@ _FORMATS = (
 _CLEANING = tuple((frozenset(trigger), re.compile(pattern, _I | re.MULTILINE), new) for trigger, pattern, new in _FORMATS)
 _INVISIBLE = re.compile(r"[\u200b-\u200f\u202a-\u202e\u2060-\u2069\ufe0e\ufe0f\ufeff\u00ad]")
 _SPACES = re.compile(r"[ \t]+")
-_BETWEEN_SCRIPTS = re.compile(rf"(?<=[{_CJK}])(?=[A-Za-z])|(?<=[A-Za-z])(?=[{_CJK}])")
+_BETWEEN_SCRIPTS = re.compile(rf"(?<=[{CJK}])(?=[A-Za-z])|(?<=[A-Za-z])(?=[{CJK}])")
+
+
+def folded(text: str) -> str:
+    """A text without the difference of cases, and with single spaces: as texts of options are compared."""
+    return " ".join(text.casefold().split())
 
 
 def clean(text: str) -> str:
@@ -186,13 +191,13 @@ def _other_options(text: str, own: Mapping[str, str], questions: list[int]) -> i
 
 def _are_other(texts: list[str], own: Mapping[str, str], *, asked: bool) -> bool:
     """Whether these are options as options are, short and distinct, and share no word with ours."""
-    folded = [" ".join(text.casefold().split()).rstrip(".") for text in texts]
+    folded_texts = [folded(text).rstrip(".") for text in texts]
     ours = {word for text in own.values() for word in re.findall(r"\w{3,}", text)}
-    theirs = {word for text in folded for word in re.findall(r"\w{3,}", text)}
-    same_script = all(text.isascii() for text in (*folded, *own.values()))
+    theirs = {word for text in folded_texts for word in re.findall(r"\w{3,}", text)}
+    same_script = all(text.isascii() for text in (*folded_texts, *own.values()))
     return (
         (same_script or asked)
-        and len(set(folded)) == len(folded)
+        and len(set(folded_texts)) == len(folded_texts)
         and not ours & theirs
-        and not any(len(text.split()) > 6 or _VERDICT.search(text) for text in folded)
+        and not any(len(text.split()) > 6 or _VERDICT.search(text) for text in folded_texts)
     )

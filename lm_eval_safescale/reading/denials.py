@@ -8,8 +8,9 @@ from lm_eval_safescale.reading import doubts, languages
 from lm_eval_safescale.reading.vocabulary import Vocabulary
 
 _I = re.IGNORECASE
-_ABROAD = Vocabulary(*(language.denies for language in languages.LANGUAGES.values()))
-_DENIES = Vocabulary(doubts.DENIES, *(language.denies for language in languages.LANGUAGES.values()))
+_DENIALS_ABROAD = tuple(language.denies for language in languages.LANGUAGES.values())
+_ABROAD = Vocabulary(*_DENIALS_ABROAD)
+_DENIES = Vocabulary(doubts.DENIES, *_DENIALS_ABROAD)
 _ELIDED = re.compile(r"\bn['’][aeéèêiouyh]", _I)
 _HAN = re.compile(languages.HAN_DENIES)
 _NO_ALONE = re.compile(doubts.NO_ALONE, _I)

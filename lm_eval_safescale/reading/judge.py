@@ -17,7 +17,7 @@ from functools import lru_cache
 from typing import Any
 
 from lm_eval_safescale.chat import Message, Reply
-from lm_eval_safescale.reading.cleaning import clean
+from lm_eval_safescale.reading.cleaning import CJK, clean
 from lm_eval_safescale.reading.letters import read_letter
 from lm_eval_safescale.reading.reasoning import strip_reasoning
 
@@ -51,8 +51,7 @@ Reply in this form:
 {{"clear_selection": "yes" or "no", "reasoning": "one short sentence", "letter": the letter in quotes, or null if there is no choice}}"""
 PROMPT_SHA256 = hashlib.sha256(f"{SYSTEM}\0{USER}".encode()).hexdigest()
 
-_SPACED = "\u3040-\u30ff\u3400-\u9fff\uac00-\ud7af"  # written without spaces: they bound a letter as a space does
-_WORD = rf"[^\W_{_SPACED}]"
+_WORD = rf"[^\W_{CJK}]"  # written without spaces: they bound a letter as a space does
 _HYPHEN = "-\u2010\u2011'’"
 _BARE = re.compile(r"\W{0,6}([A-Za-z])\W{0,6}")
 _ONE_LETTER = re.compile(r"\W*(?:option\s+|answer\s+)?\W*([A-Za-z])\W*", re.IGNORECASE)

@@ -10,15 +10,14 @@ from lm_eval_safescale.reading import languages, words
 from lm_eval_safescale.reading.choices import LABEL, LINE, Choice
 from lm_eval_safescale.reading.denials import denies, lacks
 from lm_eval_safescale.reading.mentions import Mention, Output
-from lm_eval_safescale.reading.phrases import phrase
+from lm_eval_safescale.reading.phrases import NOUNS, OPTIONS, phrase
 
 LONGEST_LINE = 2000
 """Characters of a line that are looked at."""
 _I = re.IGNORECASE
 _BEFORE = re.compile(
     r"[\"'(\[{<*\s→⇒➡✅👉☑✔=>|-]{0,8}(?:(?:sure|certainly|okay|ok|yes|of course)[!.,:] )?"
-    rf"(?P<spelled>(?:option|choice|answer|letter|letra|{languages.one_of('nouns')}"
-    rf"|{languages.one_of('options')}"
+    rf"(?P<spelled>(?:option|choice|answer|letter|letra|{NOUNS}|{OPTIONS}"
     r"|选项|選項|选|選択肢)\s*)?[\"'(\[*]{0,3}",
     _I,
 )
@@ -189,16 +188,14 @@ def _is_label(output: Output, mention: Mention, mark: str, rest: str, text: str,
         "." in mark and not own and (text[0].islower() or re.match(words.EPITHETS, text, _I))
     )  # "E. coli", "C. Difficile colitis"
     glued = not re.match(r"[^\w\s]+\s", rest) and not own and text[0].islower()
-    listed = (mark == "," and not (own or _gives_reason(output, mention, mark, text))) or (
-        mark == "," and mention.letter == "I"
-    )
+    listed = mark == "," and (mention.letter == "I" or not (own or _gives_reason(output, mention, mark, text)))
     return not (name or glued or listed)
 
 
 def _own_is_chosen(output: Output, mention: Mention, text: str, *, spelled: bool) -> bool:
     """Whether what follows the option's own text leaves it a choice: neither denied, nor described, nor compared, nor one of a list."""
     own = output.options.own[mention.letter]
-    tail = text[len(own) :] if len(text) > len(own) else ""
+    tail = text[len(own) :]
     begins_list = mention.letter == output.options.letters[0]
     if re.match(r"[)\]]?\s*:\s*\w" if spelled else r"\s*(?:[:–—]|-\s)\s*\w", tail) and (begins_list or spelled):
         return False

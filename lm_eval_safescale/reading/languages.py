@@ -276,22 +276,19 @@ REASONS = (
 
 def one_of(name: str) -> str:
     """A regular expression for any language's words of one kind ("nouns")."""
-    found = {
-        unicodedata.normalize("NFKC", word)
-        for language in LANGUAGES.values()
-        for word in getattr(language, name).split("|")
-        if word
-    }
-    longest_first = sorted(found, key=lambda word: (-len(word), word))
-    return "|".join(word.replace("*", r"\w*") for word in longest_first)
+    return "|".join(sorted(_phrases(name), key=lambda phrase: (-len(phrase), phrase)))  # the longest first
 
 
 def last_words(*names: str) -> frozenset[str]:
     """The last words of the phrases of several kinds."""
-    return frozenset(
-        unicodedata.normalize("NFKC", phrase).split()[-1]
+    return frozenset(phrase.split()[-1] for phrase in _phrases(*names))
+
+
+def _phrases(*names: str) -> set[str]:
+    return {
+        unicodedata.normalize("NFKC", phrase)
         for language in LANGUAGES.values()
         for name in names
         for phrase in getattr(language, name).split("|")
         if phrase
-    )
+    }

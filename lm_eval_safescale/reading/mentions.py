@@ -14,7 +14,7 @@ from operator import attrgetter
 from typing import NamedTuple
 
 from lm_eval_safescale.reading import languages, words
-from lm_eval_safescale.reading.cleaning import clean
+from lm_eval_safescale.reading.cleaning import CJK, clean, folded
 
 REACH = 300
 """Characters to either side of a letter that are looked at: a reply that repeats itself to its limit has no sentences."""
@@ -32,7 +32,7 @@ _ABBREVIATES = re.compile(r"['’&+/–‐-]\w|:[A-Z]\b|\s?[&+/]\s?\w|\s?[–-]\
 _EPITHET = re.compile(words.EPITHETS, re.IGNORECASE)
 _STOP = re.compile(
     r"\s*(?:[.,;:!)\]}\"'*>—?。,、،।]|\Z|\n|[✅✓✔☑👍🎯])|\s+[(\[–={|<>-]|\s*\.\.\.|\s+(?:है|हैं|হল|ہے"
-    r"|şıkkı\w*|seçeneği\w*)|\((?=[\u3040-\u30ff\u3400-\u9fff\uac00-\ud7af])"
+    rf"|şıkkı\w*|seçeneği\w*)|\((?=[{CJK}])"
 )
 _EAST_ASIAN = re.compile(rf"\s*{languages.HAN_TAIL}")
 _SUFFIXES = r"(?i:d[iıuü]r|t[iıuü]r|y[iıuü]|[iıuü])\b"
@@ -76,16 +76,17 @@ class Options:
     mention: re.Pattern[str]
     named: bool
     """Whether an option's text holds an option letter ("Type A")."""
+    stems: frozenset[str]
+    """How their words begin."""
 
     def is_one(self, text: str) -> bool:
         """Whether a text is an option's text, of whichever letter."""
-        return " ".join(text.casefold().split()).rstrip(".") in self.own.values()
+        return folded(text).rstrip(".") in self.own.values()
 
     def names_one(self, text: str) -> bool:
         """Whether a word of an option stands in a text, or the beginning of one in a word ("Lungenembolie")."""
-        stems = {word[:5] for own in self.own.values() for word in re.findall(r"\w{4,}", own)}
-        folded = text.casefold()
-        return any(stem in folded for stem in stems)
+        same_case = text.casefold()
+        return any(stem in same_case for stem in self.stems)
 
 
 @lru_cache(maxsize=1024)
@@ -95,9 +96,10 @@ def prepared(options: tuple[tuple[str, str], ...]) -> Options:
     texts = {letter: clean(text) for letter, text in options}
     found = {letter: r"\s+".join(map(re.escape, text.split())) for letter, text in texts.items() if text}
     lower = letters.lower()
+    own = {letter: folded(text) for letter, text in texts.items()}
     return Options(
         letters,
-        {letter: " ".join(text.casefold().split()) for letter, text in texts.items()},
+        own,
         {letter: _initials(text) for letter, text in texts.items()},
         {
             letter: re.compile(
@@ -114,6 +116,7 @@ def prepared(options: tuple[tuple[str, str], ...]) -> Options:
             rf"|[{lower}](?=[)\].:;,\"'}}>!?*—]|\s*\Z|\s*\n| [-–—(]))(?!\w)"
         ),
         any(re.search(rf"(?<![\w-])[{letters}](?![\w'’-])", text) for text in texts.values()),
+        frozenset(word[:5] for text in own.values() for word in re.findall(r"\w{4,}", text)),
     )
 
 
@@ -156,6 +159,12 @@ class Output:
         found = pattern.match(self.text, end) if pattern else None
         return found.end() if found else end
 
+    def own_text_before(self, letter: str, lead: str) -> int | None:
+        """Where the option's own text begins that ends what stands before its letter; None where it does not."""
+        pattern = self.options.preceding.get(letter)
+        found = pattern.search(lead) if pattern else None
+        return found.start() if found else None
+
     def next_mention(self, at: int) -> Mention | None:
         """The first letter at or behind a place."""
         number = bisect_left(self.mentions, at, key=_START)
@@ -192,7 +201,7 @@ class Output:
         own = self.options.own[letter]
         if (initials := self.options.initials[letter]) and re.match(rf"{initials}(?![\w-])", text):
             return True
-        said = " ".join(text[: 2 * len(own) + 20].casefold().split())
+        said = folded(text[: 2 * len(own) + 20])
         if not own or not said:
             return False
         return (said.startswith(own) and not said[len(own) : len(own) + 1].isalnum()) or (

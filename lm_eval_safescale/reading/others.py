@@ -6,6 +6,7 @@ import re
 from collections.abc import Iterator
 
 from lm_eval_safescale.reading import doubts
+from lm_eval_safescale.reading.cleaning import folded
 from lm_eval_safescale.reading.denials import denied_after, denies, lacks, supposes
 from lm_eval_safescale.reading.mentions import Mention, Options, Output, after_last
 
@@ -63,7 +64,7 @@ def names_another(text: str, options: Options, chosen: str) -> bool:
     names = {name for name in names if len(name) > 4 and name not in own}
     for found in instead:
         before = after_last(_CLAUSE, text[: found.start()])
-        said = " ".join(found["name"].casefold().split())
+        said = folded(found["name"])
         if any(re.match(rf"(?:\w+ )?{re.escape(name)}\Z", said) for name in names) and not (
             denies(f"{before} {said}") or supposes(before)
         ):
@@ -85,9 +86,8 @@ def said_of_other(output: Output, mention: Mention) -> str:
     while (again := output.mention_at(_joined_to(output, end))) is not None:
         end = again.end
     lead = text[max(0, mention.start - 120) : mention.start]
-    own = output.options.following.get(mention.letter)
-    own_text = own.match(text, end) if own else None
-    rest = _RELATIVE.sub(" ", text[own_text.end() if own_text else end :][:200])
+    own_end = output.after_own_text(mention.letter, end)
+    rest = _RELATIVE.sub(" ", text[own_end:][:200])
     stop = _CLAUSE.search(rest)
     in_brackets = _IN_BRACKETS.search(lead)
     before = after_last(_CLAUSE, lead[: in_brackets.start() + 1] if in_brackets else lead)
@@ -101,14 +101,12 @@ def said_of_other(output: Output, mention: Mention) -> str:
     if supposes(f"{sentence_before} {sentence_after}") or (_WOULD.search(clause) and not favoured):
         return ""
     if _LABEL_LINE.search(lead):
-        return _said_of_line(
-            text[end : end + 300].split("\n")[0], own_text.end() - end if own_text else None, favoured=favoured
-        )
+        return _said_of_line(text[end : end + 300].split("\n")[0], own_end - end if own_end > end else None, favoured=favoured)
     if favoured or _TURNS.search(sentence_before):
         return "chosen"
-    if in_brackets and output.options.preceding[mention.letter].search(lead):
+    if in_brackets and output.own_text_before(mention.letter, lead) is not None:
         return "listed"
-    return "chosen" if _ALONE.match(rest) and not own_text and not in_brackets else "described"
+    return "chosen" if _ALONE.match(rest) and own_end == end and not in_brackets else "described"
 
 
 def _is_against(before: str, clause: str, lead: str) -> bool:

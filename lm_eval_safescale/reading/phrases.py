@@ -136,7 +136,7 @@ _LAST_WORDS = words.last_words(
     "ans|answer's|it's|that's|leaves|leaving", _RATHER,
 ) | languages.last_words("nouns", "options", "known", "chooses", "it_is")  # fmt: skip
 """The last words of whatever chooses."""
-_ONLY_NAMES = frozenset(f"{words.LETTER_NAMES}|{OPTIONS}".split("|")) - {"answer"}
+_ONLY_NAMES = words.set_of(f"{words.LETTER_NAMES}|{OPTIONS}") - {"answer"}
 
 
 def _may_choose(near: str, stripped: str) -> bool:

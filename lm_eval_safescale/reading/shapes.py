@@ -101,10 +101,10 @@ def praise(output: Output, mention: Mention) -> Choice | None:
         return None
     if mention.letter == "A" and not _HAS_COPULA.match(rest):  # "A resposta correta"
         return None
-    named = _own_text_before(output, mention, lead)
-    if named is None and not _SUBJECT.search(lead):
-        return None
+    named = output.own_text_before(mention.letter, lead)
     if named is None:
+        if not _SUBJECT.search(lead):
+            return None
         named = len(_SPELLED.sub("", lead))
     return Choice(mention.letter, mention.start - len(lead) + named, mention.end, PRAISE)
 
@@ -126,7 +126,7 @@ def own_text_with_letter(output: Output, mention: Mention) -> Choice | None:
     if not _CLOSES.match(output.text, mention.end) and not _GOES_ON.match(output.text, mention.end):
         return None
     lead = output.text[max(0, mention.start - 250) : mention.start]
-    named = _own_text_before(output, mention, lead)
+    named = output.own_text_before(mention.letter, lead)
     if named is None:
         return None
     start = mention.start - len(lead) + named
@@ -138,13 +138,6 @@ def own_text_with_letter(output: Output, mention: Mention) -> Choice | None:
         if found := ends_phrase(output, mention._replace(said=mention.letter), end, output.text[end:start], "own"):
             return found._replace(rule=FINAL if found.final else NAMED)
     return None
-
-
-def _own_text_before(output: Output, mention: Mention, lead: str) -> int | None:
-    """Where the option's own text begins that ends right before its letter."""
-    before = output.options.preceding.get(mention.letter)
-    found = before.search(lead) if before else None
-    return found.start() if found else None
 
 
 SHAPES: tuple[Shape, ...] = (field, phrase, praise, own_text_with_letter)

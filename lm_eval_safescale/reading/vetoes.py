@@ -10,6 +10,7 @@ from collections.abc import Callable
 
 from lm_eval_safescale.reading import doubts, languages
 from lm_eval_safescale.reading.choices import FIELD, LABEL, NAMED, PRAISE, Choice
+from lm_eval_safescale.reading.cleaning import folded
 from lm_eval_safescale.reading.denials import denied_after, denies, denies_abroad, lacks, supposes, undermined
 from lm_eval_safescale.reading.mentions import REACH, Mention, Output, after_last
 from lm_eval_safescale.reading.others import said_of_other
@@ -125,7 +126,7 @@ def _clause(output: Output, choice: Choice) -> str:
     """From the beginning of the clause to the letter, without the option's own text and what "not B but" denies of another one."""
     chosen = output.text[choice.start : choice.end]
     if choice.rule in (PRAISE, NAMED):
-        chosen = " ".join(chosen.casefold().split()).replace(output.options.own[choice.letter], "")
+        chosen = folded(chosen).replace(output.options.own[choice.letter], "")
     return output.clause_before(choice.start) + _RATHER.sub("", chosen)
 
 

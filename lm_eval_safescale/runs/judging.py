@@ -22,6 +22,7 @@ from lm_eval_safescale.contexts.steps import Steps
 from lm_eval_safescale.errors import SafescaleError, writing
 from lm_eval_safescale.files import replaced
 from lm_eval_safescale.reading import READER_VERSION as VERSION
+from lm_eval_safescale.reading.choices import BARE
 from lm_eval_safescale.reading.judge import (
     PROMPT_SHA256,
     REPLY_TOKENS,
@@ -46,8 +47,6 @@ TOGETHER, BY_SERVER = 1024, 128
 """Texts that are handed to the judge at once; to a server, which is looked at more often, for it may be gone."""
 SILENT = 16
 """So many texts in a row without any reply: the judge is down, and those to come are not tried."""
-BARE_LETTER = "bare letter"
-"""The rule (docs/reading.md) that reads what is not shown to the judge."""
 STEPS_FILE, VERDICTS_FILE, DISAGREEMENTS_FILE = "judge.steps.jsonl", "verdicts.parquet", "disagreements.jsonl"
 
 
@@ -216,7 +215,7 @@ def judged_answers(rows: pl.DataFrame) -> pl.DataFrame:
     )  # fmt: skip
     kept = pl.when(verdict.is_in((*JUDGED, *WITHOUT))).then(letter).otherwise(pl.col("letter"))
     rule = (
-        pl.when(verdict == Kept.BARE.value).then(pl.lit(BARE_LETTER))
+        pl.when(verdict == Kept.BARE.value).then(pl.lit(BARE))
         .when(verdict.is_in(JUDGED)).then(pl.lit(ROLE))
         .when(~verdict.is_in(WITHOUT)).then(pl.col("rule"))
     )  # fmt: skip

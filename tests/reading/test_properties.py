@@ -148,3 +148,17 @@ def test_a_reading_survives_its_logged_form(logged):
 def test_a_reading_without_a_letter_cannot_be_ok():
     with pytest.raises(ValueError, match="exactly when"):
         Reading(None, Status.OK)
+
+
+@pytest.mark.parametrize("odd", ["(A and B)", "", "()", "**", "A", "\u200b", "1", "D."])
+@given(
+    st.lists(
+        st.sampled_from([*FORMS, "The answer is {}. The scan shows a finding ({}) in the left lung."]), min_size=1, max_size=3
+    )
+)
+@settings(max_examples=20)
+def test_an_option_whose_text_is_odd_or_nothing_loses_no_output(odd, forms):
+    options = {"A": "Fluid", "B": "Air", "C": "Clot", "D": odd}
+    for letter in "CD":
+        text = "\n".join(form.replace("{}", letter, 1).replace("{}", "D") for form in forms)
+        assert read_answer(text, options).letter in {*options, None}
