@@ -2,10 +2,12 @@
 
 from __future__ import annotations
 
+import json
 import math
 from collections import Counter
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
+from hashlib import sha256
 from itertools import pairwise
 from numbers import Integral, Real
 from typing import Any
@@ -101,15 +103,15 @@ def open_index(
     """
     retriever.parts = dict(parts or {})
     who = f"retriever {retriever.name} ({provided_by})"
-    key = {
-        "retriever": retriever.name,
-        "provided_by": provided_by,
-        "version": retriever.version,
-        "settings": without_secrets(settings),
-        "passages": passages.fingerprint,
-        "parts": {name: index.about for name, index in retriever.parts.items()},
-    }
     try:
+        key = {
+            "retriever": retriever.name,
+            "provided_by": provided_by,
+            "version": retriever.version,
+            **_written(settings),
+            "passages": passages.fingerprint,
+            "parts": {name: index.about for name, index in retriever.parts.items()},
+        }
         folder = store.folder(
             retriever.name,
             key,
@@ -128,6 +130,13 @@ def open_index(
         ) from error
     about = {name: key[name] for name in ("retriever", "provided_by", "version", "settings")} | {"index": folder.name}
     return Index(about, retriever, passages)
+
+
+def _written(settings: Mapping[str, Any]) -> dict[str, Any]:
+    """Settings as they stand in a key. Where some are masked, the SHA-256 of all as given (JSON) tells them from others."""
+    masked = without_secrets(settings)
+    shown, given = (json.dumps(each, sort_keys=True) for each in (masked, settings))
+    return {"settings": masked} | ({} if shown == given else {"settings_sha256": sha256(given.encode()).hexdigest()})
 
 
 def _wrong(hits: Sequence[Hit], k: int, n: int) -> str:

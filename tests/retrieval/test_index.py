@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import math
 
 import numpy as np
@@ -190,6 +191,22 @@ def test_the_index_is_built_once_for_the_same_settings_and_again_for_others(make
     assert len(built) == 1
     assert len({first, names({"a": 2}), names({"a": 1}, of=others), names({"a": 1}, provider="other")}) == 4
     assert len(built) == 4
+
+
+def test_settings_that_are_masked_for_their_names_make_indexes_of_their_own_and_are_not_written(make, store):
+    passages = make()
+
+    def index(settings):
+        return open_index(StubRetriever(lambda queries, k: []), passages, store, settings=settings, provided_by="acme")
+
+    light, heavy, again = (index({"keyword_weight": weight}) for weight in ("weight-of-1", "weight-of-9", "weight-of-9"))
+    assert light.about["index"] != heavy.about["index"] == again.about["index"]
+    assert heavy.about["settings"] == {"keyword_weight": "***"}
+    keys = [json.loads(path.read_text())["key"] for path in store.root.glob("*/about.json")]
+    assert len({key["settings_sha256"] for key in keys}) == 2
+    assert "weight-of" not in str(keys)
+    index({"a": (1, 2)})
+    assert sum("settings_sha256" in path.read_text() for path in store.root.glob("*/about.json")) == 2
 
 
 def test_reciprocal_rank_fusion_by_hand(make, store):
