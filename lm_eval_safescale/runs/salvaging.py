@@ -19,7 +19,7 @@ from lm_eval_safescale.runs.journal import is_run, size_of
 from lm_eval_safescale.runs.lines import SHARDS, Draw, FirstDraws, Known, Line, encoded, header_of, read_shard, shards_of
 from lm_eval_safescale.runs.readings import JOURNAL
 from lm_eval_safescale.runs.recovering import Recovered, name_of, recover
-from lm_eval_safescale.runs.sources import dataset_of, known_of_dataset
+from lm_eval_safescale.runs.sources import dataset_of, known_of_dataset, other_than
 from lm_eval_safescale.runs.store import read_tables, write_runs
 from lm_eval_safescale.runs.table import KEYS, Runs, about_dataset, items_of
 from lm_eval_safescale.words import counted
@@ -75,12 +75,15 @@ def salvage(folder: Path, target: Path, dataset: Dataset | None = None) -> Salva
     Raises
     ------
     SafescaleError
-        If there is nothing to save, if `target` is not free, or cannot be written.
+        If there is nothing to save, if `dataset` is not the one that the run is of, if `target` is not free, or cannot be written.
     """
     _refuse(folder, target)
     made = Salvaged(target)
     run, stored = recover(folder), _tables(folder, made)
-    data = dataset or _dataset(run, stored)
+    known = known_of_dataset(stored.about if stored is not None else None, run.description)
+    if dataset is not None and (other := other_than(known, dataset)):
+        raise SafescaleError(other)
+    data = dataset or _dataset(known)
     items = items_of(data) if data is not None else stored.items if stored is not None else None
     parts = [*_of_journal(run, items, made)]
     if stored is not None:
@@ -93,7 +96,8 @@ def salvage(folder: Path, target: Path, dataset: Dataset | None = None) -> Salva
         _write_journal(target, run.description, parts, folder, made)
         made.goes_on = True
     if items is not None:
-        _write_tables(target, run, stored, data, items, lines, folder, made)
+        of_data = known | (about_dataset(data) if data is not None else {})
+        _write_tables(target, run, stored, of_data, items, lines, folder, made)
     elif run.description is None:
         raise SafescaleError(
             f"{folder}: neither {RUN}, nor headers of the answers, nor tables, nor the data set are left: name the data set "
@@ -139,16 +143,13 @@ def _what(problem: object) -> str:
     return str(problem).partition(";")[0]
 
 
-def _dataset(run: Recovered, stored: Runs | None) -> Dataset | None:
+def _dataset(known: Mapping[str, Any]) -> Dataset | None:
     """The data set that the run names, where it can be had, and is the same."""
-    known = known_of_dataset(stored.about if stored is not None else None, run.description)
     try:
         dataset = dataset_of(known) if "name" in known else None
     except SafescaleError:
         return None
-    if dataset is None:
-        return None
-    return dataset if known.get("fingerprint") in (None, dataset.fingerprint) else None
+    return None if dataset is None or other_than(known, dataset) else dataset
 
 
 def _of_journal(run: Recovered, items: pl.DataFrame | None, made: Salvaged) -> list[_Part]:
@@ -216,7 +217,7 @@ def _write_tables(
     target: Path,
     run: Recovered,
     stored: Runs | None,
-    dataset: Dataset | None,
+    of_data: Mapping[str, Any],
     items: pl.DataFrame,
     lines: Sequence[Line],
     folder: Path,
@@ -235,8 +236,7 @@ def _write_tables(
         }
     reason = f"salvaged from {folder}, with {counted(len(made.lost), 'thing')} damaged or lost there"
     about: dict[str, Any] = {
-        "dataset": known_of_dataset(stored.about if stored is not None else None, run.description)
-        | (about_dataset(dataset) if dataset is not None else {}),
+        "dataset": of_data,
         "models": {name: known},
         "left_out": [{"model": name, "condition": None, "reason": reason}],
     }

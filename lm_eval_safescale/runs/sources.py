@@ -22,6 +22,17 @@ def known_of_dataset(about: Mapping[str, Any] | None, description: Mapping[str, 
     return known
 
 
+def other_than(known: Mapping[str, Any], dataset: Dataset) -> str:
+    """What to say where a data set is not the one that runs are of, as far as they say of which they are; else empty."""
+    theirs = known.get("fingerprint")
+    if theirs in (None, dataset.fingerprint):
+        return ""
+    return (
+        f"{dataset.name} (fingerprint {dataset.fingerprint[:12]}) is not the one that the runs are of, {known.get('name')} "
+        f"({theirs[:12]}); name theirs: --dataset FILE"
+    )
+
+
 def dataset_of(about: Mapping[str, Any], origin: Mapping[str, Any] | None = None) -> Dataset:
     """The data set that runs say they are of.
 

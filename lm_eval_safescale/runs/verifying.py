@@ -19,7 +19,7 @@ from lm_eval_safescale.runs.letters_again import check_letters
 from lm_eval_safescale.runs.lines import SHARDS, Known, shards_of
 from lm_eval_safescale.runs.readings import JOURNAL
 from lm_eval_safescale.runs.recovering import Recovered, name_of, recover
-from lm_eval_safescale.runs.sources import dataset_of, known_of_dataset
+from lm_eval_safescale.runs.sources import dataset_of, known_of_dataset, other_than
 from lm_eval_safescale.runs.store import read_tables
 from lm_eval_safescale.runs.table import Runs, about_dataset, items_of
 from lm_eval_safescale.runs.tables_again import compare_answers, compare_items, missing_of_run, missing_of_tables
@@ -52,8 +52,10 @@ def verify(folder: Path, dataset: Dataset | None = None) -> Verification:
     about = _about(folder, found)
     run = _run(folder, about, found)
     stored = _tables(folder, about, found)
-    data = dataset or _dataset(about, run, stored, found)
-    if data is not None and not _is_of(data, about, run, found):
+    known = known_of_dataset(about, run.description if run is not None else None)
+    data = dataset or _dataset(known, stored, found)
+    if data is not None and (other := other_than(known, data)):
+        found.unknown("data set", other)
         data = None
     if data is not None and stored is not None:
         compare_items(stored.items, items_of(data), found)
@@ -134,12 +136,8 @@ def _tables(folder: Path, about: Mapping[str, Any] | None, found: Verification) 
         return None
 
 
-def _dataset(
-    about: Mapping[str, Any] | None, run: Recovered | None, stored: Runs | None, found: Verification
-) -> Dataset | None:
+def _dataset(known: Mapping[str, Any], stored: Runs | None, found: Verification) -> Dataset | None:
     """The data set that the runs name; None where it cannot be had, which is noted."""
-    description = run.description if run is not None else None
-    known = known_of_dataset(about, description)
     if "name" not in known:
         found.unknown("data set", "nothing is left that says of which these runs are; name it: --dataset FILE")
         return None
@@ -148,21 +146,6 @@ def _dataset(
     except SafescaleError as error:
         found.unknown("data set", str(error))
         return None
-
-
-def _is_of(dataset: Dataset, about: Mapping[str, Any] | None, run: Recovered | None, found: Verification) -> bool:
-    """Whether runs are of that data set, as far as they say of which they are."""
-    description = run.description if run is not None else None
-    known = known_of_dataset(about, description)
-    theirs = known.get("fingerprint")
-    if theirs in (None, dataset.fingerprint):
-        return True
-    found.unknown(
-        "data set",
-        f"{dataset.name} (fingerprint {dataset.fingerprint[:12]}) is not the one that the runs are of, {known.get('name')} "
-        f"({theirs[:12]}); name theirs: --dataset FILE",
-    )
-    return False
 
 
 def _made(

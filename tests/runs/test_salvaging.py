@@ -222,6 +222,14 @@ def test_where_nothing_can_be_saved_it_is_said(tmp_path, stored, finished, new):
     assert not new.exists()
 
 
+def test_another_data_set_than_the_run_is_of_is_refused(finished, new, tmp_path):
+    other = load_file(write_questions(tmp_path / "other.jsonl", ITEMS + 1))
+    with pytest.raises(SafescaleError, match=r"is not the one that the runs are of, .* name theirs: --dataset FILE"):
+        salvage(finished, new, other)
+    assert not new.exists()
+    assert salvaged(finished, new, load_file(tmp_path / "questions.jsonl")).answers == ANSWERS
+
+
 def test_the_new_folder_must_be_free_and_outside_the_damaged_one(finished, new, tmp_path):
     for target in (finished, finished / "new"):
         with pytest.raises(SafescaleError, match="within the damaged folder, which stays as it is"):
