@@ -8,6 +8,7 @@ from typing import Any
 
 import numpy as np
 
+from lm_eval_safescale.analysis.profile import columns_of
 from lm_eval_safescale.assembly.scoring import AskedMetric, asked_metrics, table_metrics
 from lm_eval_safescale.errors import SafescaleError
 from lm_eval_safescale.families import Family
@@ -44,9 +45,10 @@ def asked_columns(about: Mapping[str, Any], family: Family, cells: Mapping[Pair,
         return found
     first = next(iter(cells.values()))
     own = table_metrics(Settings.model_validate({}), family, first.items)
+    ours = {*first.values, *columns_of(family), *(metric.name for metric in family.metrics(first.items))}
     for name, args in _wanted(about, found).items():
         try:
-            for asked in asked_metrics({name: args}, threshold, own):
+            for asked in asked_metrics({name: args}, threshold, own, ours):
                 own.append(asked)
                 if asked.metric.columns:
                     _try(asked, cells)

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import functools
 from collections import defaultdict
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Container, Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from math import isfinite
 from typing import Any
@@ -101,10 +101,12 @@ def table_metrics(settings: Settings, family: Family = RADSAFE, items: ItemTable
     return [*found, *asked_metrics(settings.metrics, settings.overconfidence_threshold, found)]
 
 
-def asked_metrics(wanted: Mapping[str, Mapping[str, Any]], threshold: float, own: Sequence[AskedMetric]) -> list[AskedMetric]:
+def asked_metrics(
+    wanted: Mapping[str, Mapping[str, Any]], threshold: float, own: Sequence[AskedMetric], ours: Container[str] = ()
+) -> list[AskedMetric]:
     """The metrics of these names, each with its settings, but for those that are among `own`.
 
-    A key is the metric's name, or with its package where another metric has that name.
+    A key is the metric's name, or with its package where another metric has that name, or a plugin's has one of `ours`.
 
     Raises
     ------
@@ -116,7 +118,8 @@ def asked_metrics(wanted: Mapping[str, Mapping[str, Any]], threshold: float, own
         part = plugins().find("metric", name)
         taken = [*own, *found]
         if part not in [each.part for each in taken]:
-            key = part.name if part.name not in {each.key for each in taken} else part.full_name
+            clash = part.name in {each.key for each in taken} or (not part.is_ours and part.name in ours)
+            key = part.full_name if clash else part.name
             found.append(AskedMetric(key, part.thing, Params(threshold, args), part))
     return found
 

@@ -1,0 +1,51 @@
+"""Metrics that runs asked for: plugins' beside ours, in the tables or named with the reason why not."""
+
+from __future__ import annotations
+
+from types import ModuleType
+
+import numpy as np
+import pytest
+
+from lm_eval_safescale.analysis import Study, profile
+from lm_eval_safescale.assembly import scoring
+from lm_eval_safescale.hookspecs import hookimpl
+from lm_eval_safescale.metrics import Metric
+from lm_eval_safescale.plugins import Plugin, Plugins, _built_in
+from tests.analysis.making import random_plain
+
+
+@pytest.fixture
+def asking(monkeypatch):
+    """`asking(metrics...)`: a study of random runs that asked for these metrics of a package `theirs`; names are of ours."""
+
+    def asking(*asked: Metric | str, **made) -> Study:
+        module = ModuleType("theirs")
+        module.safescale_register_metrics = hookimpl(
+            lambda register: [register(each) for each in asked if isinstance(each, Metric)]
+        )
+        known = Plugins([*_built_in(), Plugin("theirs", "1.0", "theirs", lambda: module)])
+        monkeypatch.setattr(scoring, "plugins", lambda: known)
+        runs = random_plain(3, models=2, n=12, k=3, **made).runs()
+        names = {each if isinstance(each, str) else f"theirs/{each.name}": {} for each in asked}
+        for known_of_model in runs.about["models"].values():
+            known_of_model["settings"]["metrics"] = names
+        return Study(runs)
+
+    return asking
+
+
+def of_item(name: str, value=lambda *_: 0.25, **given) -> Metric:
+    return Metric(name, "a stub", value, **given)
+
+
+@pytest.mark.parametrize("name", ["correct", "majority", "truncated", "latency_s", "accuracy", "mce", "n", "accuracy_lo"])
+def test_a_plugin_s_metric_named_like_a_column_or_metric_of_ours_leaves_ours_as_it_is(asking, name):
+    without, beside = asking(), asking(of_item(name))
+    for pair, cell in without.scores.items():
+        for column, values in cell.values.items():
+            np.testing.assert_array_equal(beside.scores[pair][column], values, err_msg=column)
+    assert [metric.name for metric in beside.asked_metrics] == [f"theirs/{name}"]
+    own, both = profile(without), profile(beside)
+    assert both.select(own.columns).equals(own)
+    assert set(both[f"theirs/{name}"]) == {0.25}
