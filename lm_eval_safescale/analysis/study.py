@@ -116,12 +116,14 @@ class Study:
 
     @functools.cached_property
     def metrics(self) -> list[Metric]:
-        """The family's, those of measures, and plugins' that the runs asked for."""
-        return [*self.family.metrics(self.items), *MEASURES, *self._asked.metrics]
+        """The family's, those of measures, and plugins' that the runs asked for; each once."""
+        own = [*self.family.metrics(self.items), *MEASURES]
+        names = {metric.name for metric in own}
+        return [*own, *(metric for metric in self.asked_metrics if metric.name not in names)]
 
     @property
     def asked_metrics(self) -> list[Metric]:
-        """Plugins' metrics that the runs asked for."""
+        """Metrics that the runs asked for: plugins', and those of ours that a result table shows only then."""
         return self._asked.metrics
 
     @property

@@ -7,7 +7,7 @@ from types import ModuleType
 import numpy as np
 import pytest
 
-from lm_eval_safescale.analysis import Study, profile
+from lm_eval_safescale.analysis import Study, paired_tests, profile, results
 from lm_eval_safescale.assembly import scoring
 from lm_eval_safescale.hookspecs import hookimpl
 from lm_eval_safescale.metrics import Metric
@@ -49,3 +49,10 @@ def test_a_plugin_s_metric_named_like_a_column_or_metric_of_ours_leaves_ours_as_
     own, both = profile(without), profile(beside)
     assert both.select(own.columns).equals(own)
     assert set(both[f"theirs/{name}"]) == {0.25}
+
+
+def test_a_metric_of_ours_that_is_asked_for_stands_once_in_every_table(asking):
+    without, beside = asking(), asking("ece", "robustness")
+    assert [metric.name for metric in beside.asked_metrics] == ["ece", "robustness"]
+    for table in (results, paired_tests, profile):
+        assert table(beside).equals(table(without)), table.__name__
