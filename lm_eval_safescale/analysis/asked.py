@@ -77,7 +77,10 @@ def _try(asked: AskedMetric, cells: Mapping[Pair, Cell]) -> None:
     for (model, condition), cell in cells.items():
         if missing := [name for name in asked.metric.columns if name not in cell.values]:
             raise SafescaleError(f"{asked.who} needs {', '.join(missing)}, which is not scored here")
-        value = asked.total(list(zip(*(cell[name] for name in asked.metric.columns), strict=True)))
+        columns = [cell[name] for name in asked.metric.columns]
+        if asked.metric.is_mean:
+            _check(asked, cell, columns[0])
+        value = asked.total(list(zip(*columns, strict=True)))
         if not (np.isnan(value) or low <= value <= high):
             raise SafescaleError(
                 f"{asked.who} gave {value:g} for {model}, {condition}; expected a number in [{low:g}, {high:g}]"
@@ -92,4 +95,18 @@ def _add_item_values(found: AskedColumns, asked: AskedMetric, family: Family, ce
         for pair, cell in cells.items()
     }
     for pair, column in values.items():
+        _check(asked, cells[pair], column)
+    for pair, column in values.items():
         found.columns.setdefault(pair, {})[asked.key] = column
+
+
+def _check(asked: AskedMetric, cell: Cell, values: Floats) -> None:
+    """SafescaleError where an item's value is none that a mean of this kind is of: no interval or test of the tables would take it."""
+    low, high = asked.metric.bounds
+    is_share = asked.metric.kind == "share"
+    fits = np.isin(values, (0, 1)) if is_share else (low <= values) & (values <= high)
+    for place in np.flatnonzero(~fits & ~np.isnan(values))[:1]:
+        raise SafescaleError(
+            f"{asked.who} has {values[place]:g} for item {cell.items.ids[place]} of {cell.model}, {cell.condition}; expected "
+            + ("0 or 1, as it is a share" if is_share else f"a number in [{low:g}, {high:g}]")
+        )

@@ -10,7 +10,7 @@ import pytest
 from lm_eval_safescale.analysis import Study, paired_tests, profile, results
 from lm_eval_safescale.assembly import scoring
 from lm_eval_safescale.hookspecs import hookimpl
-from lm_eval_safescale.metrics import Metric
+from lm_eval_safescale.metrics import Metric, mean, share
 from lm_eval_safescale.plugins import Plugin, Plugins, _built_in
 from tests.analysis.making import random_plain
 
@@ -56,3 +56,21 @@ def test_a_metric_of_ours_that_is_asked_for_stands_once_in_every_table(asking):
     assert [metric.name for metric in beside.asked_metrics] == ["ece", "robustness"]
     for table in (results, paired_tests, profile):
         assert table(beside).equals(table(without)), table.__name__
+
+
+@pytest.mark.parametrize(
+    ("metric", "reason"),
+    [
+        (share("steady", "", "agreement", higher_is_better=True), "0 or 1, as it is a share"),
+        (of_item("steady", kind="share"), "0 or 1, as it is a share"),
+        (mean("steady", "", "majority", higher_is_better=True), "a number in [0, 1]"),
+    ],
+)
+def test_item_values_that_do_not_fit_their_kind_cost_their_own_metric_alone(asking, metric, reason):
+    without, beside = asking(), asking(metric, of_item("good"))
+    assert list(beside.not_computed) == ["theirs/steady"]
+    said = beside.not_computed["theirs/steady"]
+    assert said.startswith("metric steady (theirs 1.0) has ")
+    assert said.endswith(f"; expected {reason}")
+    assert {row["metric"] for row in paired_tests(beside).to_dicts()} == {"good", *paired_tests(without)["metric"]}
+    assert set(profile(beside)["good"]) == {0.25}
