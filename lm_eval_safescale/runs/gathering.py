@@ -26,6 +26,8 @@ OF_REQUEST = (
 OF_DRAW = ("draw", "letter", "status", "rule", "text", "completion_tokens", "finish_reason", "read_as")
 READER_VERSION, OPENED = "reader_version", "reasoning_opened"
 """Of a model's settings: by which version its letters were read, and whether its prompts had opened the reasoning."""
+OF_CONDITION = {"token_limit": "max_answer_tokens", "chat_template": "chat_template", OPENED: OPENED}
+"""What `run.json` says of a condition, and what that is called in a model's settings."""
 
 
 def failures_in(lines: Iterable[Line]) -> dict[str, dict[str, tuple[set[int], str]]]:
@@ -124,5 +126,5 @@ def _served(lines: Iterable[Line], condition: str) -> dict[str, list[str]]:
 
 
 def _of_condition(facts: Mapping[str, Any]) -> dict[str, Any]:
-    known = {"max_answer_tokens": facts["token_limit"], "chat_template": facts["chat_template"]}
-    return known | ({OPENED: facts[OPENED]} if OPENED in facts else {})
+    is_older = OPENED not in facts
+    return {setting: facts[name] for name, setting in OF_CONDITION.items() if not (is_older and name == OPENED)}

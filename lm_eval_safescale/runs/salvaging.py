@@ -14,10 +14,10 @@ from lm_eval_safescale.errors import SafescaleError, writing
 from lm_eval_safescale.jsonlog import LogFile
 from lm_eval_safescale.runs.about import FILES, read_about
 from lm_eval_safescale.runs.description import RUN, sync_folder, write_run
-from lm_eval_safescale.runs.gathering import OF_DRAW, OF_REQUEST, about_model, answers_of
+from lm_eval_safescale.runs.gathering import OF_CONDITION, OF_DRAW, OF_REQUEST, about_model, answers_of
 from lm_eval_safescale.runs.journal import is_run, size_of
 from lm_eval_safescale.runs.lines import SHARDS, Draw, FirstDraws, Known, Line, encoded, header_of, read_shard, shards_of
-from lm_eval_safescale.runs.readings import JOURNAL
+from lm_eval_safescale.runs.readings import JOURNAL, setting_of
 from lm_eval_safescale.runs.recovering import Recovered, name_of, recover
 from lm_eval_safescale.runs.sources import dataset_of, known_of_dataset, other_than
 from lm_eval_safescale.runs.store import read_tables, write_runs
@@ -85,6 +85,8 @@ def salvage(folder: Path, target: Path, dataset: Dataset | None = None) -> Salva
         raise SafescaleError(other)
     data = dataset or _dataset(known)
     items = items_of(data) if data is not None else stored.items if stored is not None else None
+    if run.description is not None and stored is not None:
+        _add_conditions(run.description["conditions"], stored)
     parts = [*_of_journal(run, items, made)]
     if stored is not None:
         parts.append(_of_tables(stored, parts, made))
@@ -150,6 +152,14 @@ def _dataset(known: Mapping[str, Any]) -> Dataset | None:
     except SafescaleError:
         return None
     return None if dataset is None or other_than(known, dataset) else dataset
+
+
+def _add_conditions(known: dict[str, dict[str, Any]], stored: Runs) -> None:
+    """Conditions that tables alone still know: the headers that named them may be damaged."""
+    model = stored.models[0]
+    for condition in stored.conditions:
+        told = {name: setting_of(stored, model, condition, setting) for name, setting in OF_CONDITION.items()}
+        known.setdefault(condition, {name: value for name, value in told.items() if value is not None})
 
 
 def _of_journal(run: Recovered, items: pl.DataFrame | None, made: Salvaged) -> list[_Part]:

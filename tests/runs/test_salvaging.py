@@ -120,6 +120,20 @@ def test_a_file_of_answers_that_is_gone_is_made_again_of_whole_tables(finished, 
     assert verify(new).verdict is Verdict.WHOLE
 
 
+def test_a_condition_whose_headers_are_damaged_with_the_description_is_known_from_the_tables(finished, new, given):
+    ask(finished, conditions=("conflict",), **given)
+    table = open_runs(finished).answers
+    (finished / "run.json").unlink()
+    shard = max((finished / "answers").iterdir())
+    _header, *lines = shard.read_bytes().splitlines(keepends=True)
+    shard.write_bytes(b"".join([b"x\n", *lines[:-1]]))
+    made = salvaged(finished, new)
+    assert (made.answers, made.from_tables, made.goes_on) == (table.height, 1, True)
+    assert open_runs(new).answers.equals(table)
+    assert verify(new).verdict is Verdict.WHOLE
+    assert ask(new, conditions=("conflict",), **given).standing.done == 0
+
+
 def test_of_an_unfinished_run_what_was_lost_is_asked_again_and_nothing_else(unfinished, new, given, tmp_path):
     known = answers_of(unfinished)
     (unfinished / "run.json").unlink()
