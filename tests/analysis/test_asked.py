@@ -19,14 +19,17 @@ from tests.analysis.making import random_plain
 def asking(monkeypatch):
     """`asking(metrics...)`: a study of random runs that asked for these metrics of a package `theirs`; names are of ours."""
 
-    def asking(*asked: Metric | str, **made) -> Study:
+    def asking(*asked: Metric | str, groups=()) -> Study:
         module = ModuleType("theirs")
         module.safescale_register_metrics = hookimpl(
             lambda register: [register(each) for each in asked if isinstance(each, Metric)]
         )
         known = Plugins([*_built_in(), Plugin("theirs", "1.0", "theirs", lambda: module)])
         monkeypatch.setattr(scoring, "plugins", lambda: known)
-        runs = random_plain(3, models=2, n=12, k=3, **made).runs()
+        plain = random_plain(3, models=2, n=12, k=3)
+        for place, item in enumerate(sorted(plain.items)):
+            plain.items[item] |= {name: members[place] for name, members in dict(groups).items()}
+        runs = plain.runs()
         names = {each if isinstance(each, str) else f"theirs/{each.name}": {} for each in asked}
         for known_of_model in runs.about["models"].values():
             known_of_model["settings"]["metrics"] = names
@@ -74,3 +77,15 @@ def test_item_values_that_do_not_fit_their_kind_cost_their_own_metric_alone(aski
     assert said.endswith(f"; expected {reason}")
     assert {row["metric"] for row in paired_tests(beside).to_dicts()} == {"good", *paired_tests(without)["metric"]}
     assert set(profile(beside)["good"]) == {0.25}
+
+
+def test_a_metric_sees_an_item_s_groups_as_it_does_under_the_harness(asking):
+    groups = {"subspecialty": ["chest", None, *["neuro"] * 10], "question_type": ["recall"] * 12}
+    seen = [
+        of_item(field, lambda item, answers, params, field=field: float(getattr(item, field) in ("chest", "recall")))
+        for field in groups
+    ]
+    study = asking(*seen, groups=groups)
+    for cell in study.scores.values():
+        assert cell["subspecialty"].tolist() == [1, *[0] * 11]
+        assert cell["question_type"].tolist() == [1] * 12

@@ -44,7 +44,9 @@ def choice_columns(item: Item) -> dict[str, Any]:
 
 def choice_items(table: ItemTable) -> list[Item]:
     """Questions of a table, with empty texts."""
-    given = {name: table.columns.get(LABEL + name, [None] * len(table)) for name in LABEL_NAMES}
+    unknown = [None] * len(table)
+    subspecialty, question_type = (table.groups.get(name, unknown) for name in ("subspecialty", "question_type"))
+    given = {name: table.columns.get(LABEL + name, unknown) for name in LABEL_NAMES}
     items = []
     for place, (name, answer, letters) in enumerate(
         zip(table.ids, table.columns["answer"], table.columns["letters"], strict=True)
@@ -55,7 +57,10 @@ def choice_items(table: ItemTable) -> list[Item]:
             if any(each is None for each in carried.values())
             else {letter: OptionLabels(**{label: letter in each for label, each in carried.items()}) for letter in letters}
         )
-        items.append(Item(name, "", dict.fromkeys(letters, ""), answer, labels))
+        texts = dict.fromkeys(letters, "")
+        items.append(
+            Item(name, "", texts, answer, labels, subspecialty=subspecialty[place], question_type=question_type[place])
+        )
     return items
 
 
