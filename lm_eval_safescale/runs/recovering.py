@@ -28,11 +28,11 @@ class Recovered:
     """Files of answers that cannot be read, and why."""
 
     def lines(self, known: Known | None = None) -> list[tuple[Line, str | None]]:
-        """All whole lines, each draw once, with the version of what read them, where that is known; to be asked for once."""
+        """All whole lines of the run, each draw once, with the version of what read them, where that is known; to be asked for once."""
         first = FirstDraws()
         lines = [
             (line, version)
-            for shard in self.shards
+            for shard in self.own
             for line, version in _with_versions(shard)
             if not fault_of(line, known) and first.of(line)
         ]
@@ -41,10 +41,16 @@ class Recovered:
         ]  # a later one may take all draws of one
 
     @property
+    def own(self) -> list[Shard]:
+        """Files of answers, but for those that say that they are of another run."""
+        identity = (self.description or {}).get("identity")
+        return [shard for shard in self.shards if all(header["identity"] == identity for header in shard.headers)]
+
+    @property
     def strangers(self) -> list[Path]:
-        """Files of answers that say that they are of another run."""
-        own = (self.description or {}).get("identity")
-        return [shard.path for shard in self.shards if any(header["identity"] != own for header in shard.headers)]
+        """The others."""
+        own = {shard.path for shard in self.own}
+        return [shard.path for shard in self.shards if shard.path not in own]
 
 
 def recover(folder: Path) -> Recovered:

@@ -169,9 +169,7 @@ def _of_journal(run: Recovered, items: pl.DataFrame | None, made: Salvaged) -> l
     made.lost += [f"{SHARDS}/{name}: {why}" for name, why in run.unread.items()]
     made.lost += [f"{SHARDS}/{path.name}: of another run" for path in run.strangers]
     known, first, parts = _known(run.description, items), FirstDraws(), []
-    for shard in run.shards:
-        if shard.path in run.strangers:
-            continue
+    for shard in run.own:
         read = read_shard(shard.path, known)
         made.lost += [f"{SHARDS}/{shard.path.name}: line {number}: {why}" for number, why in read.damaged.items()]
         parts.append(_Part(read.headers[0]["start"] if read.headers else {}, [line for line in read.lines if first.of(line)]))

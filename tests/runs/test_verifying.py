@@ -412,8 +412,8 @@ def test_a_file_that_is_gone_is_named(folder, gone):
 def test_answers_of_another_run_are_no_part_of_this_one(folder, questions, tmp_path):
     ask(tmp_path / "other", metadata={"dataset_path": str(questions), "draws": DRAWS}, args={"pretrained": "other"})
     (shard,) = (tmp_path / "other" / "answers").iterdir()
-    shutil.copy(shard, folder / "answers" / "000009-00000000.jsonl")
-    assert any("its answers are of another run than run.json says" in each for each in whats(verify(folder)))
+    shutil.copy(shard, folder / "answers" / "000000-00000000.jsonl")
+    assert whats(verify(folder)) == ["answers/000000-00000000.jsonl: its answers are of another run than run.json says"]
 
 
 def test_a_line_of_another_item_is_named(folder):
