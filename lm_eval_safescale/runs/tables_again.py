@@ -78,7 +78,7 @@ def missing_of_run(description: Mapping[str, Any], items: pl.DataFrame, runs: Ru
 
     keys = ["condition", "question_id", "draw"]
     wanted = _wanted(description, sorted(map(str, items["question_id"])))
-    missing = wanted if runs is None else wanted.join(_plain(runs.answers).select(keys), on=keys, how="anti")
+    missing = wanted if runs is None else wanted.join(_plain(runs.answers.select(keys)), on=keys, how="anti")
     if missing.height:
         condition, item, draw = missing.sort(keys).row(0)
         found.damaged(
@@ -109,9 +109,9 @@ def missing_of_tables(runs: Runs, found: Verification) -> None:
     """Note items that lack draws which others of the same model and condition have."""
     import polars as pl
 
-    counts = _plain(runs.answers).group_by("model", "condition", "question_id").agg(pl.len().alias("draws"))
+    expected = {pair: 1 + draws for pair, draws in runs.draws.items()}
+    counts = _plain(runs.answers.select(KEYS)).group_by("model", "condition", "question_id").agg(pl.len().alias("draws"))
     for row in counts.sort("model", "condition", "question_id").iter_rows(named=True):
-        expected = runs.draws[row["model"], row["condition"]] + 1
-        if row["draws"] < expected:
+        if row["draws"] < (of := expected[row["model"], row["condition"]]):
             where = f"{row['model']}, {row['condition']}, item {row['question_id']}"
-            found.damaged(where, f"{row['draws']} of {expected} draws are there")
+            found.damaged(where, f"{row['draws']} of {of} draws are there")
