@@ -5,7 +5,6 @@ A file of answers begins with a header that says whose they are: `run.json` may 
 
 from __future__ import annotations
 
-import gc
 import json
 from collections import defaultdict
 from collections.abc import Collection, Mapping, Sequence
@@ -22,6 +21,7 @@ from msgspec import Meta
 from lm_eval_safescale.errors import SafescaleError
 from lm_eval_safescale.jsonlog import lines_of
 from lm_eval_safescale.records import Status
+from lm_eval_safescale.runs.importing import no_collection
 from lm_eval_safescale.runs.table import LETTERS
 
 SHARDS = "answers"
@@ -207,9 +207,7 @@ def read_lines(
     lines: list[Line] = []
     damaged = 0
     first = FirstDraws()
-    was_on = gc.isenabled()
-    gc.disable()  # the many objects hold no cycles, and looking for some takes longer than making them
-    try:
+    with no_collection():
         for path in shards_of(folder):
             shard = read_shard(path, known, texts=texts)
             if identity is not None and any(header["identity"] != identity for header in shard.headers):
@@ -218,9 +216,6 @@ def read_lines(
             for line in shard.lines:
                 if first.of(line):
                     lines.append(line)
-    finally:
-        if was_on:
-            gc.enable()
     return [line for line in lines if line.draws or line.failed], damaged
 
 

@@ -12,6 +12,7 @@ from typing import Any
 
 from lm_eval_safescale.errors import SafescaleError
 from lm_eval_safescale.runs.description import RUN, new_description, read_run
+from lm_eval_safescale.runs.importing import no_collection
 from lm_eval_safescale.runs.lines import FirstDraws, Known, Line, Shard, fault_of, read_shard, shards_of
 
 
@@ -62,11 +63,12 @@ def recover(folder: Path) -> Recovered:
         paths = shards_of(folder)
     except SafescaleError as error:
         unread[str(folder)] = str(error)
-    for path in paths:
-        try:
-            shards.append(read_shard(path))
-        except SafescaleError as error:
-            unread[path.name] = str(error)
+    with no_collection():
+        for path in paths:
+            try:
+                shards.append(read_shard(path))
+            except SafescaleError as error:
+                unread[path.name] = str(error)
     try:
         return Recovered(read_run(folder), "", shards, unread)
     except SafescaleError as error:

@@ -15,8 +15,8 @@ from lm_eval_safescale.jsonlog import LogFile
 from lm_eval_safescale.runs.about import FILES, read_about
 from lm_eval_safescale.runs.description import RUN, sync_folder, write_run
 from lm_eval_safescale.runs.gathering import OF_CONDITION, OF_DRAW, OF_REQUEST, about_model, answers_of
-from lm_eval_safescale.runs.journal import is_run, size_of
-from lm_eval_safescale.runs.lines import SHARDS, Draw, FirstDraws, Known, Line, encoded, header_of, read_shard, shards_of
+from lm_eval_safescale.runs.journal import is_run, known_of, size_of
+from lm_eval_safescale.runs.lines import SHARDS, Draw, FirstDraws, Line, encoded, fault_of, header_of, read_shard, shards_of
 from lm_eval_safescale.runs.readings import JOURNAL, setting_of
 from lm_eval_safescale.runs.recovering import Recovered, name_of, recover
 from lm_eval_safescale.runs.sources import dataset_of, known_of_dataset, other_than
@@ -168,19 +168,14 @@ def _of_journal(run: Recovered, items: pl.DataFrame | None, made: Salvaged) -> l
         made.lost.append(_what(run.problem))
     made.lost += [f"{SHARDS}/{name}: {why}" for name, why in run.unread.items()]
     made.lost += [f"{SHARDS}/{path.name}: of another run" for path in run.strangers]
-    known, first, parts = _known(run.description, items), FirstDraws(), []
+    letters = None if items is None else dict(items.select("question_id", "letters").iter_rows())
+    known, first, parts = known_of(run.description, letters), FirstDraws(), []
     for shard in run.own:
-        read = read_shard(shard.path, known)
+        has_unknown = any(fault_of(line, known) for line in shard.lines)
+        read = read_shard(shard.path, known) if has_unknown else shard  # again, for the numbers of such lines
         made.lost += [f"{SHARDS}/{shard.path.name}: line {number}: {why}" for number, why in read.damaged.items()]
         parts.append(_Part(read.headers[0]["start"] if read.headers else {}, [line for line in read.lines if first.of(line)]))
     return [_Part(part.start, [line for line in part.lines if line.draws or line.failed]) for part in parts]
-
-
-def _known(description: Mapping[str, Any] | None, items: pl.DataFrame | None) -> Known | None:
-    draws = (description or {}).get("identity", {}).get("settings", {}).get("draws")
-    if description is None or items is None or not isinstance(draws, int):
-        return None
-    return Known(dict(items.select("question_id", "letters").iter_rows()), frozenset(description["conditions"]), draws)
 
 
 def _of_tables(stored: Runs, parts: Sequence[_Part], made: Salvaged) -> _Part:

@@ -14,9 +14,9 @@ from lm_eval_safescale.runs.about import ABOUT, ANSWERS_FILE, FILES, ITEMS_FILE,
 from lm_eval_safescale.runs.description import RUN
 from lm_eval_safescale.runs.findings import Verification
 from lm_eval_safescale.runs.gathering import about_model, answers_of
-from lm_eval_safescale.runs.journal import is_run, size_of
+from lm_eval_safescale.runs.journal import is_run, known_of, size_of
 from lm_eval_safescale.runs.letters_again import check_letters
-from lm_eval_safescale.runs.lines import SHARDS, Known, shards_of
+from lm_eval_safescale.runs.lines import SHARDS, shards_of
 from lm_eval_safescale.runs.readings import JOURNAL
 from lm_eval_safescale.runs.recovering import Recovered, name_of, recover
 from lm_eval_safescale.runs.sources import dataset_of, known_of_dataset, other_than
@@ -156,9 +156,7 @@ def _made(
         return None, None
     description = run.description
     letters = dict(items.select("question_id", "letters").iter_rows())
-    draws = description["identity"].get("settings", {}).get("draws")
-    known = Known(letters, frozenset(description["conditions"]), draws) if isinstance(draws, int) else None
-    told = run.lines(known)
+    told = run.lines(known_of(description, letters))
     lines = [line for line, _ in told]
     if not lines:
         return None, None

@@ -2,13 +2,14 @@
 
 from __future__ import annotations
 
+import json
 import shutil
 from pathlib import Path
 
 import polars as pl
 import pytest
 
-from lm_eval_safescale.checksums import sha256_of
+from lm_eval_safescale.checksums import sha256_of, with_checksum
 from lm_eval_safescale.datasets import load_file
 from lm_eval_safescale.errors import SafescaleError
 from lm_eval_safescale.harness import engines
@@ -151,6 +152,17 @@ def test_of_an_unfinished_run_what_was_lost_is_asked_again_and_nothing_else(unfi
     assert open_runs(new).answers.select(UNTIMED).equals(open_runs(tmp_path / "undisturbed").answers.select(UNTIMED))
     assert open_runs(new).about["left_out"] == []
     assert verify(new).findings == []
+
+
+def test_a_line_of_an_item_that_was_not_asked_is_left_out_and_named(finished, new):
+    shard = shard_of(finished)
+    odd = {"condition": "clean", "question_id": "q9", "draws": [{"draw": 0, "status": "ok", "text": "C", "letter": "C"}]}
+    with shard.open("ab") as file:
+        file.write(with_checksum(json.dumps(odd).encode()) + b"\n")
+    made = salvaged(finished, new)
+    number = len(shard.read_bytes().splitlines())
+    assert f"answers/{shard.name}: line {number}: no item 'q9' under 'clean' was asked" in made.lost
+    assert made.answers == ANSWERS
 
 
 def test_damaged_tables_are_made_again_of_a_whole_journal(finished, new):
