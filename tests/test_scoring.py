@@ -114,6 +114,17 @@ def test_an_item_s_value_that_fails_for_an_answer_it_could_get_is_found_too():
         _ = scorer(broken).scorable
 
 
+def test_every_letter_of_every_item_is_tried_and_no_answer_in_a_few_steps_for_all_of_them(monkeypatch):
+    items = [Item(f"q{n}", "Which?", dict.fromkeys("ABCDE"[: 2 + n % 4], "text"), "A") for n in range(50)]
+    tried = {item.question_id: set() for item in items}
+    note = of_item(lambda item, answers, params: tried[item.question_id].add(answers.greedy.letter))
+    steps, score = [], type(RADSAFE).score
+    monkeypatch.setattr(type(RADSAFE), "score", lambda *given: steps.append(1) or score(*given))
+    assert scorer(note, items=items).scorable == set()
+    assert tried == {item.question_id: {*item.options, None} for item in items}
+    assert len(steps) <= 2 * 6
+
+
 # --- an item's value ----------------------------------------------------------------------------------------------------
 
 

@@ -6,6 +6,7 @@ import functools
 from collections import defaultdict
 from collections.abc import Container, Iterable, Mapping, Sequence
 from dataclasses import dataclass
+from itertools import zip_longest
 from math import isfinite
 from typing import Any
 
@@ -188,17 +189,21 @@ class Scorer:
         scored: set[str] = set()
         rows: dict[str, list[Values]] = defaultdict(list)
         theirs = [asked for asked in self.metrics if not asked.part.is_ours]
-        for question_id, item in self._items.items():
-            left = [asked for asked in self.metrics if asked.key not in scored]
-            if not left and not theirs:
+        items = list(self._items.values())
+        for some in (items[:1], items[1:]):  # the first alone, so that most errors come at once
+            tried = [asked for asked in self.metrics if asked in theirs or asked.key not in scored]
+            if not some or not tried:
                 break
-            for response in (*self.family.responses(item), None):
-                reading = Reading(response, Status.OK if response else Status.UNANSWERED)
-                answers = Answers(reading, (reading,) * draws)
-                columns = self.columns(question_id, answers)
-                for asked in {asked.key: asked for asked in (*left, *theirs)}.values():
-                    rows[asked.key].append(self.values(asked, question_id, answers, columns))
-                    if not np.isnan(rows[asked.key][-1]).all():
+            for responses in zip_longest(*((*self.family.responses(item), None) for item in some)):
+                readings = [Reading(response, Status.OK if response else Status.UNANSWERED) for response in responses]
+                answers = {
+                    item.question_id: Answers(reading, (reading,) * draws) for item, reading in zip(some, readings, strict=True)
+                }
+                columns = self.all_columns(answers)
+                for asked in tried:
+                    found = [self.values(asked, name, own, columns[name]) for name, own in answers.items()]
+                    rows[asked.key] += found
+                    if not np.isnan(found).all():
                         scored.add(asked.key)
         for asked in theirs:
             asked.total(rows[asked.key])
