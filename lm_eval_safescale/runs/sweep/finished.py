@@ -14,9 +14,10 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from lm_eval_safescale import assembly
+from lm_eval_safescale.checksums import sha256_of
 from lm_eval_safescale.plugins import plugins
 from lm_eval_safescale.records import Status
-from lm_eval_safescale.runs.description import RUN, read_run
+from lm_eval_safescale.runs.description import RUN, plain, read_run
 from lm_eval_safescale.runs.identity import identity_of
 from lm_eval_safescale.runs.lines import Line, read_lines
 from lm_eval_safescale.runs.store import open_runs
@@ -51,10 +52,9 @@ class Finished:
         task = self._asked[0].task
         about, args = about_dataset(task.data), without_secrets(job.model_args)
         seed = backends.first_seed(given)
-        identity = identity_of(job.backend, args, task.settings, about, task.template.fingerprint, seed)
-        self._identity = json.loads(json.dumps(identity))
+        self._identity = plain(identity_of(job.backend, args, task.settings, about, task.template.fingerprint, seed))
         settings = without_secrets(task.settings.model_dump(mode="json"))
-        asked_with = [identity, args, settings, job.limit, job.latency, job.conditions]
+        asked_with = [self._identity, args, settings, job.limit, job.latency, job.conditions]
         self._note = hashlib.sha256(json.dumps([asked_with, _sources(job, task.settings)], sort_keys=True).encode()).hexdigest()
 
     @property
@@ -76,11 +76,12 @@ class Finished:
             if job.retry_filtered and any(draw.status == Status.FILTERED for line in lines for draw in line.draws):
                 return 0
             answers = sum(_answers(each, lines, job.limit) for each in self._asked)
-            stored = open_runs(self._folder).answers
+            stored = open_runs(self._folder, texts=False)
         except Exception:
             return 0  # whatever is wrong, `run` meets it too, and says it
-        kept = stored.filter(stored["condition"].is_in([each.name for each in self._asked]) & (stored["status"] != "error"))
-        return answers if kept.height >= answers and set(stored["model"]) == {job.name} else 0
+        rows = stored.answers
+        kept = rows.filter(rows["condition"].is_in([each.name for each in self._asked]) & (rows["status"] != Status.ERROR))
+        return answers if kept.height >= answers and stored.models == (job.name,) else 0
 
     def _templated_alike(self, conditions: dict[str, dict[str, object]]) -> bool:
         wanted = self._job.chat_template
@@ -99,7 +100,7 @@ def _sources(job: Job, settings: Settings) -> list[str]:
         return []
     found = []
     if settings.contexts is not None:
-        found.append(hashlib.sha256(settings.contexts.read_bytes()).hexdigest())
+        found.append(sha256_of(settings.contexts))
     if settings.corpus is not None or settings.corpus_path is not None:
         found.append(assembly.load_settings_corpus(settings).fingerprint)
     return found
