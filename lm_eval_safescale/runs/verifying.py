@@ -126,13 +126,12 @@ def _lines(numbers: Any) -> str:
 
 
 def _tables(folder: Path, about: Mapping[str, Any] | None, found: Verification) -> Runs | None:
-    if about is None:
+    if about is None or found.has(ANSWERS_FILE) or found.has(ITEMS_FILE):
         return None
     try:
-        return read_tables(folder, about)
+        return read_tables(folder, about, checked=True)
     except SafescaleError as error:
-        if not found.has(ANSWERS_FILE) and not found.has(ITEMS_FILE):
-            found.damaged(ANSWERS_FILE, str(error))
+        found.damaged(ANSWERS_FILE, str(error))
         return None
 
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import hashlib
 import json
 import shutil
 from pathlib import Path
@@ -414,6 +415,14 @@ def test_answers_of_another_run_are_no_part_of_this_one(folder, questions, tmp_p
     (shard,) = (tmp_path / "other" / "answers").iterdir()
     shutil.copy(shard, folder / "answers" / "000000-00000000.jsonl")
     assert whats(verify(folder)) == ["answers/000000-00000000.jsonl: its answers are of another run than run.json says"]
+
+
+def test_every_file_is_hashed_once(folder, monkeypatch):
+    hashed, digest = [], hashlib.file_digest
+    monkeypatch.setattr(hashlib, "file_digest", lambda file, how: hashed.append(file.name) or digest(file, how))
+    verify(folder)
+    assert {Path(name).name for name in hashed} > {"answers.parquet", "items.parquet"}
+    assert len(hashed) == len(set(hashed))
 
 
 def test_a_line_of_another_item_is_named(folder):
