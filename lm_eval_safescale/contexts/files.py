@@ -12,7 +12,7 @@ from lm_eval_safescale.checksums import LINE, with_checksum
 from lm_eval_safescale.contexts.imitation import imitations_in
 from lm_eval_safescale.contexts.logged import context_of, problem_of_header
 from lm_eval_safescale.datasets import DataError, Dataset, Problem
-from lm_eval_safescale.datasets.files import Record, read_records
+from lm_eval_safescale.datasets.files import Record, read_raw, records_of
 from lm_eval_safescale.datasets.problems import has_errors
 from lm_eval_safescale.errors import SafescaleError, writing
 from lm_eval_safescale.files import replaced
@@ -42,9 +42,9 @@ class ContextSet:
     def flagged_as(self, kind: str) -> dict[str, str]:
         """The excerpts of the contexts that have a flag of that kind, by question id; of each the first."""
         return {
-            name: next(flag.excerpt for flag in context.flags if flag.kind == kind)
+            name: found[0]
             for name, context in self.contexts.items()
-            if any(flag.kind == kind for flag in context.flags)
+            if (found := [flag.excerpt for flag in context.flags if flag.kind == kind])
         }
 
     def summary(self) -> dict[str, Any]:
@@ -98,11 +98,12 @@ def read_contexts(path: Path) -> ContextSet:
         raise DataError(str(path), [Problem("no such file; safescale contexts build makes one")])
     if path.suffix.lower() not in (".jsonl", ".ndjson"):
         raise DataError(str(path), [Problem("expected a .jsonl file, as safescale contexts build makes it")])
-    records, problems = read_records(path)
+    raw = read_raw(path)
+    records, problems = records_of(raw, path)
     if has_errors(problems) or not records:
         raise DataError(str(path), problems or [Problem("empty")])
     header, *rest = records
-    problems += _problems_of_header(header, path)
+    problems += _problems_of_header(header, raw, path)
     contexts: dict[str, Context] = {}
     failed: dict[str, str] = {}
     for record in rest:
@@ -131,20 +132,20 @@ def read_contexts(path: Path) -> ContextSet:
     return ContextSet(about, contexts, failed)
 
 
-def _damaged(path: Path) -> list[Problem]:
+def _damaged(raw: bytes) -> list[Problem]:
     """Lines that are not what their checksums were made of."""
-    log = read_log(path.read_bytes())
+    log = read_log(raw)
     lines = sorted([*log.damaged, *(line.number for line in log.lines if not line.is_checked)])
     return [Problem("not as it was written (its checksum differs); build it again", line=number) for number in lines]
 
 
-def _problems_of_header(header: Record, path: Path) -> list[Problem]:
+def _problems_of_header(header: Record, raw: bytes, path: Path) -> list[Problem]:
     if header.fields.get(MARK) not in (FORMAT, WITHOUT_CHECKSUMS):
         found = f"version {header.fields[MARK]!r}" if MARK in header.fields else "no header"
         raise DataError(
             str(path), [Problem(f"{found}; expected contexts of version {FORMAT}, built by safescale contexts build", line=1)]
         )
-    damaged = _damaged(path) if header.fields[MARK] == FORMAT else []
+    damaged = _damaged(raw) if header.fields[MARK] == FORMAT else []
     if (odd := problem_of_header(header.fields)) is None:
         return damaged
     field, why = odd

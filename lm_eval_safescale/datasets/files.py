@@ -35,16 +35,25 @@ def read_records(path: Path) -> tuple[list[Record], list[Problem]]:
     DataError
         If the file is missing, unreadable, of an unknown format or not UTF-8: there are then no records at all.
     """
+    return records_of(read_raw(path), path)
+
+
+def read_raw(path: Path) -> bytes:
+    """The bytes of a data file; DataError if it is missing, unreadable or of an unknown format."""
     suffix = path.suffix.lower()
     if suffix not in FORMATS:
         raise DataError(str(path), [Problem(f"unknown format {suffix or '(no suffix)'}; expected one of {', '.join(FORMATS)}")])
     try:
-        raw = read_bytes(path)
+        return read_bytes(path)
     except InputError as error:
         raise DataError(str(path), [Problem(f"{error.reason}; give the path of a data file")]) from None
+
+
+def records_of(raw: bytes, path: Path) -> tuple[list[Record], list[Problem]]:
+    """As `read_records`, of the bytes that `read_raw` gave of that file."""
     problems: list[Problem] = []
     text = _decode(raw, str(path), problems)
-    reader = {".json": _read_json, ".csv": _read_csv}.get(suffix, _read_json_lines)
+    reader = {".json": _read_json, ".csv": _read_csv}.get(path.suffix.lower(), _read_json_lines)
     records = list(reader(text, problems))
     if not records and not has_errors(problems):
         problems.append(Problem("no records in the file"))

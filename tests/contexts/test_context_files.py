@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import dataclasses
 import json
+from pathlib import Path
 
 import pytest
 
@@ -101,6 +102,11 @@ def test_a_damaged_file_is_refused_with_place_and_reason(file, change, message):
     rewrite(file, change)
     with pytest.raises(DataError, match=f"(?s){message}"):
         read_contexts(file)
+
+
+def test_a_file_is_read_with_bounds_and_no_other_way(file, made, monkeypatch):
+    monkeypatch.delattr(Path, "read_bytes")
+    assert read_contexts(file).contexts == made.contexts
 
 
 def test_a_line_torn_in_the_middle_is_refused(file):
