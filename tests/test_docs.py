@@ -15,7 +15,6 @@ from lm_eval_safescale.datasets import check_file
 from lm_eval_safescale.datasets.columns import ALIASES, LABEL_ALIASES, canonical
 from lm_eval_safescale.datasets.sources import load_demo
 from lm_eval_safescale.families import RADSAFE, ItemTable
-from lm_eval_safescale.families.choice import confidence_of
 from lm_eval_safescale.plugins import plugins
 from lm_eval_safescale.prompts import load_prompt
 from lm_eval_safescale.reading import CUT, read_answer
@@ -25,6 +24,7 @@ from lm_eval_safescale.reading.letters import OTHER_RULES, VETO_RULES
 from lm_eval_safescale.records import LABEL_NAMES, Answers, Context, Item, Passage, Reading, Status
 from lm_eval_safescale.retrieval import load_corpus
 from lm_eval_safescale.settings import ANSWER_TOKENS, ENV_PREFIX, REASONING_TOKENS, Settings, load_settings
+from lm_eval_safescale.stats import confidence
 from lm_eval_safescale.testing import check_metric
 
 ROOT = Path(__file__).resolve().parent.parent
@@ -232,7 +232,7 @@ def test_the_example_of_scoring_in_python_prints_every_metric(capsys):
 
 @pytest.mark.parametrize(("options", "votes", "value", "place"), table(page("metrics.md"), "options", "votes"))
 def test_the_confidence_of_the_votes_is_as_stated(options, votes, value, place):
-    result = confidence_of([int(count) for count in votes.split("+")], int(options))
+    result = confidence([int(count) for count in votes.split("+")], int(options))
     assert f"{result:.3f}" == value
     assert place == ("over" if result >= Settings().overconfidence_threshold else "under")
 

@@ -12,8 +12,9 @@ from hypothesis import strategies as st
 from scipy.stats import entropy
 
 from lm_eval_safescale.families import RADSAFE, UNSCORED
-from lm_eval_safescale.families.choice import confidence_of, facts_of
+from lm_eval_safescale.families.choice import facts_of
 from lm_eval_safescale.records import LABEL_NAMES, Item, OptionLabels
+from lm_eval_safescale.stats import confidence
 from tests.families.exams import Exam, answered, scores_of
 
 EVERY_LABELLING = [OptionLabels(*flags) for flags in product([False, True], repeat=3)]
@@ -122,12 +123,12 @@ def partitions(total, parts, largest=None):
 
 @pytest.mark.parametrize(("n_options", "enough"), [(4, {(20,), (19, 1)}), (5, {(20,), (19, 1), (18, 2)})])
 def test_of_20_draws_80_percent_confidence_takes_19_alike_of_four_options_and_18_of_five(n_options, enough):
-    assert {votes for votes in partitions(20, n_options) if confidence_of(votes, n_options) >= 0.8} == enough
+    assert {votes for votes in partitions(20, n_options) if confidence(votes, n_options) >= 0.8} == enough
 
 
 @pytest.mark.parametrize("n_options", [4, 5])
 def test_of_5_draws_only_unanimity_is_80_percent_confident(n_options):
-    assert {votes for votes in partitions(5, n_options) if confidence_of(votes, n_options) >= 0.8} == {(5,)}
+    assert {votes for votes in partitions(5, n_options) if confidence(votes, n_options) >= 0.8} == {(5,)}
 
 
 @pytest.mark.parametrize(
@@ -143,10 +144,10 @@ def test_of_5_draws_only_unanimity_is_80_percent_confident(n_options):
     ],
 )
 def test_confidence_is_1_less_the_entropy_over_ln_of_the_options_and_no_answer(ballots, n_options, expected):
-    assert confidence_of(counts(ballots), n_options) == pytest.approx(expected, abs=1e-6)
+    assert confidence(counts(ballots), n_options) == pytest.approx(expected, abs=1e-6)
     options = "ABCDE"[:n_options]
     item = Item("q1", "Which?", dict.fromkeys(options, "text"), "A")
-    assert worth(item, None, ballots)["confidence"] == confidence_of(counts(ballots), n_options)
+    assert worth(item, None, ballots)["confidence"] == confidence(counts(ballots), n_options)
 
 
 @pytest.mark.parametrize("k", range(1, 21))
@@ -158,14 +159,14 @@ def test_unanimous_draws_have_confidence_1_exactly(ballot, k):
 @pytest.mark.parametrize(("ballots", "n_options"), [("ABCD-", 4), ("ABCDE-", 5), ("AB-", 2), ("ABCDEF-", 6), ("ABCDEFGHI-", 9)])
 @pytest.mark.parametrize("times", [1, 2, 3, 7])
 def test_evenly_spread_ballots_have_confidence_0_and_never_less(ballots, n_options, times):
-    assert 0 <= confidence_of(counts(ballots * times), n_options) < 1e-12
+    assert 0 <= confidence(counts(ballots * times), n_options) < 1e-12
 
 
 @unhurried
 @given(st.lists(st.sampled_from("ABCD-"), min_size=1, max_size=20), st.integers(4, 6))
 def test_confidence_agrees_with_the_entropy_of_scipy(ballots, n_options):
     votes = [ballots.count(ballot) for ballot in "ABCD-"]
-    assert confidence_of(votes, n_options) == pytest.approx(1 - entropy(votes, base=n_options + 1), abs=1e-12)
+    assert confidence(votes, n_options) == pytest.approx(1 - entropy(votes, base=n_options + 1), abs=1e-12)
 
 
 # --- what scoring knows of items ----------------------------------------------------------------------------------------

@@ -5,14 +5,13 @@ A wrong letter that carries a label is an *error* of that label's name. No answe
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
-from math import fsum, log
+from collections.abc import Mapping
 
 import numpy as np
 from numpy.typing import NDArray
 
 from lm_eval_safescale.families.arrays import NO_RESPONSE, UNSCORED, AnswerArrays, ItemTable
-from lm_eval_safescale.families.choice.facts import ChoiceFacts, Letters, facts_of
+from lm_eval_safescale.families.choice.facts import ChoiceFacts, facts_of
 from lm_eval_safescale.stats import voting
 
 Floats = NDArray[np.float64]
@@ -50,7 +49,7 @@ def choice_scores(items: ItemTable, answers: AnswerArrays, errors: Mapping[str, 
     values = _outcomes(answers.greedy, facts, errors)
     values |= {f"majority_{name}": value for name, value in _outcomes(majority, facts, errors).items()}
     values["null_majority"] = values.pop("majority_unanswered")
-    confidence = _confidence(ballots, facts.n_options, scored)
+    confidence = np.where(scored, voting.confidence(ballots, facts.n_options), np.nan)
     key = np.broadcast_to(facts.key, scored.shape)
     of_samples = {
         "agreement": voting.agreement(ballots),
@@ -79,38 +78,3 @@ def _outcomes(letters: NDArray[np.integer], facts: ChoiceFacts, errors: Mapping[
             np.full(letters.shape, np.nan) if carried is None else np.where(scored, wrong & carried[item, letter], np.nan)
         )
     return outcomes | {"unanswered": np.where(scored, letters == NO_RESPONSE, np.nan)}
-
-
-def _confidence(ballots: NDArray[np.integer], n_options: Letters, scored: NDArray[np.bool_]) -> Floats:
-    """Confidence once for each pattern of votes: equal patterns are then equal to the last digit.
-
-    Curves over thresholds and the edges of bins rest on that. There are a few hundred patterns.
-    """
-    patterns = np.sort(ballots[scored].astype(np.int64), axis=1)[:, ::-1]
-    options = np.broadcast_to(n_options, scored.shape)[scored]
-    unique, place = _unique_rows(np.column_stack([options, patterns]))
-    values = np.full(scored.shape, np.nan)
-    if len(unique):
-        values[scored] = np.array([confidence_of(row[1:], row[0]) for row in unique.tolist()])[place]
-    return values
-
-
-def confidence_of(counts: Sequence[int], n_options: int) -> float:
-    """1 - H / ln(n_options + 1), H the entropy in nats of the votes for letters and for "no answer" (PROTOCOL §7); in [0, 1].
-
-    `counts` in any order, at least one of them above 0.
-    """
-    total = sum(counts)
-    entropy = -fsum(count / total * log(count / total) for count in counts if count)
-    return min(1.0, max(0.0, 1 - entropy / log(n_options + 1)))
-
-
-def _unique_rows(rows: NDArray[np.int64]) -> tuple[NDArray[np.int64], NDArray[np.int64]]:
-    """The different rows, and which of them each is; by one number a row where it fits, which is many times faster."""
-    base = int(rows.max(initial=0)) + 1
-    if base ** rows.shape[1] >= 2**63:
-        unique, place = np.unique(rows, axis=0, return_inverse=True)
-        return unique, place.ravel()
-    weights = base ** np.arange(rows.shape[1], dtype=np.int64)
-    _, where, place = np.unique(rows @ weights, return_index=True, return_inverse=True)
-    return rows[where], place
