@@ -10,13 +10,12 @@ import numpy as np
 from numpy.typing import NDArray
 
 from lm_eval_safescale.records import NOT_SCORED, Answers, Item, Reading, Status
+from lm_eval_safescale.stats.voting import NO_RESPONSE, UNSCORED
+
+__all__ = ["NO_RESPONSE", "UNSCORED", "AnswerArrays", "ItemTable"]
 
 Floats = NDArray[np.float64]
 Codes = NDArray[np.integer[Any]]
-NO_RESPONSE = -1
-"""The model answered and committed to nothing (unanswered or truncated): that is scored."""
-UNSCORED = -2
-"""Missing, failed, or withheld: there is no answer to score."""
 
 
 @dataclass(frozen=True, eq=False)

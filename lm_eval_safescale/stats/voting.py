@@ -1,8 +1,8 @@
 """K letters of each item to one, for all items at once (PROTOCOL §7); letters are numbers here, 0 = A.
 
-Draws are int8 arrays (..., K): a letter's number, -1 for "no answer" (a ballot of its own), -2 for not heard (no ballot: an
-error, or never asked). Counts are (..., 1 + letters): the ballots without an answer first, then those of each letter, so the first of the
-largest counts is the winner by the protocol's rules: no answer wins ties, then the alphabetically first letter.
+Draws are int8 arrays (..., K): a letter's number, `NO_RESPONSE` (a ballot of its own), or `UNSCORED` (no ballot). Counts are
+(..., 1 + letters): the ballots without an answer first, then those of each letter, so the first of the largest counts is the winner by the
+protocol's rules: no answer wins ties, then the alphabetically first letter.
 """
 
 from __future__ import annotations
@@ -15,8 +15,10 @@ from numpy.typing import ArrayLike
 
 from lm_eval_safescale.stats.arrays import Bools, Floats, Ints
 
-NO_ANSWER = -1
-NOT_HEARD = -2
+NO_RESPONSE = -1
+"""The model answered and committed to nothing (unanswered or truncated): that is scored."""
+UNSCORED = -2
+"""Missing, failed, or withheld: there is no answer to score."""
 MOST_DRAWS = 1_000
 """Above it the number of subsets of the draws no longer fits a float64."""
 
@@ -27,7 +29,7 @@ def vote_counts(draws: ArrayLike, n_letters: int | None = None) -> Ints:
     Parameters
     ----------
     draws
-        Shape (..., K): letters as numbers >= 0, -1 no answer, -2 not heard.
+        Shape (..., K): letters as numbers >= 0, -1 no answer, -2 not scored.
     n_letters
         How many letters to count; by default as many as are seen.
 
@@ -41,9 +43,9 @@ def vote_counts(draws: ArrayLike, n_letters: int | None = None) -> Ints:
         For a number below -2 or a letter beyond `n_letters`.
     """
     ballots = np.asarray(draws)
-    most = int(ballots.max(initial=NO_ANSWER))
+    most = int(ballots.max(initial=NO_RESPONSE))
     n_letters = most + 1 if n_letters is None else n_letters
-    if not np.issubdtype(ballots.dtype, np.integer) or ballots.min(initial=NO_ANSWER) < NOT_HEARD or most >= n_letters:
+    if not np.issubdtype(ballots.dtype, np.integer) or ballots.min(initial=NO_RESPONSE) < UNSCORED or most >= n_letters:
         raise ValueError(f"expected draws as letter numbers below {n_letters}, -1 or -2, not up to {most} as {ballots.dtype}")
     counts = np.empty((*ballots.shape[:-1], 1 + n_letters), dtype=np.int16)
     by_draw = np.ascontiguousarray(np.moveaxis(ballots, -1, 0))  # few long sums are much faster than many short ones
@@ -58,7 +60,7 @@ def majority(counts: ArrayLike) -> Ints:
     `counts` as of `vote_counts`, shape (..., C); returns int8 of shape (...).
     """
     votes = _votes(counts)
-    return np.where(votes.sum(axis=-1) > 0, votes.argmax(axis=-1) - 1, NOT_HEARD).astype(np.int8)
+    return np.where(votes.sum(axis=-1) > 0, votes.argmax(axis=-1) - 1, UNSCORED).astype(np.int8)
 
 
 def confidence(counts: ArrayLike, n_options: ArrayLike) -> Floats:
@@ -181,8 +183,8 @@ def self_consistency(counts: ArrayLike, values: ArrayLike) -> Floats:
     *lead, items, width = votes.shape
     order, kinds, which = _kinds(votes.reshape(-1, width))
     table = _winning(kinds)
-    heard = ~np.isnan(table[:, :1, :])
-    table = np.ascontiguousarray(np.where(heard, table, 0.0))  # rows are gathered below
+    drawn = ~np.isnan(table[:, :1, :])
+    table = np.ascontiguousarray(np.where(drawn, table, 0.0))  # rows are gathered below
     used = table.shape[1]
     given = np.asarray(values, dtype=np.float64)
     given = np.broadcast_to(given, (*lead, items, width, given.shape[-1])).reshape(-1, items, width, given.shape[-1])
@@ -193,7 +195,7 @@ def self_consistency(counts: ArrayLike, values: ArrayLike) -> Floats:
         own = np.where(scored[:, None], own, 0.0)
         weights = np.take_along_axis(own, order[cell][:, :, None], axis=1)
         chances = table[which[cell]].reshape(items * used, -1)
-        known = heard[which[cell], 0].astype(np.float64)
+        known = drawn[which[cell], 0].astype(np.float64)
         with np.errstate(invalid="ignore"):
             means = chances.T @ weights.reshape(items * used, -1) / (known.T @ scored.astype(np.float64))
         result[cell] = np.clip(means, own.min(axis=(0, 1)), own.max(axis=(0, 1)))  # not 1.0000000000000002
