@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Iterator, Mapping
 from typing import Any
 
 import numpy as np
@@ -26,25 +26,19 @@ def score_cells(
     """
     scored: dict[Pair, Cell] = {}
     for block in _alike(answers):
-        values = family.score(items, _together([answers[pair] for pair in block]), settings)
+        codes = np.stack([answers[pair].codes for pair in block])
+        values = family.score(items, AnswerArrays(codes, answers[block[0]].vocabulary), settings)
         for place, pair in enumerate(block):
             own = {name: array[place] for name, array in values.items()}
             scored[pair] = Cell(*pair, items, answers[pair], {**answers[pair].measures, **own})
     return {pair: scored[pair] for pair in answers}
 
 
-def _together(arrays: Sequence[AnswerArrays]) -> AnswerArrays:
-    """Of equal K, with models and conditions as a leading axis."""
-    first = arrays[0]
-    measures = {name: np.stack([each.measures[name] for each in arrays]) for name in first.measures}
-    return AnswerArrays(np.stack([each.codes for each in arrays]), first.vocabulary, measures)
-
-
 def _alike(answers: Mapping[Pair, AnswerArrays]) -> Iterator[list[Pair]]:
-    """Blocks of equal K, so that each is one array."""
+    """Blocks of equal K and vocabulary, so that the codes of each are one array."""
     groups: dict[tuple[object, ...], list[Pair]] = {}
     for pair, each in answers.items():
-        groups.setdefault((each.codes.shape, id(each.vocabulary), tuple(each.measures)), []).append(pair)
+        groups.setdefault((each.codes.shape, id(each.vocabulary)), []).append(pair)
     for group in groups.values():
         step = max(1, BLOCK // max(1, answers[group[0]].codes.size))
         yield from (group[start : start + step] for start in range(0, len(group), step))
