@@ -66,8 +66,8 @@ def _row(metric: str, values: Floats | None, pairs: list[tuple[str, str]], famil
         drawn = resampled_means(values[:, scored], indices(len(values)))
         resampled = resampled_shares(drawn.T, conditions, families)
         low, high = preset.figure_interval(estimates, np.array([resampled[part] for part in SHARES.values()]))
-    for name, share, *bounds in zip(SHARES, estimates, np.clip(low, 0, 1), np.clip(high, 0, 1), strict=True):
-        row |= {name: number(share), f"{name}_lo": number(bounds[0]), f"{name}_hi": number(bounds[1])}
+    for name, *told in zip(SHARES, estimates, np.clip(low, 0, 1), np.clip(high, 0, 1), strict=True):
+        row |= dict(zip(bounded(name), map(number, told), strict=True))
     return row
 
 

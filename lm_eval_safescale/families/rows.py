@@ -53,7 +53,7 @@ def with_wilson(name: str, hits: ArrayLike, n: ArrayLike) -> dict[str, list[floa
     low, high = wilson(count, total)
     with np.errstate(invalid="ignore", divide="ignore"):
         share = count / total
-    return {name: numbers(share), f"{name}_lo": numbers(low), f"{name}_hi": numbers(high)}
+    return dict(zip(bounded(name), map(numbers, (share, low, high)), strict=True))
 
 
 def numbers(values: Floats) -> list[float | None]:

@@ -8,9 +8,10 @@ from lm_eval_safescale.families.choice.tables.selective import selective
 from lm_eval_safescale.families.choice.tables.self_consistency import self_consistency
 from lm_eval_safescale.families.choice.tables.worst_case import concentration, worst_case
 from lm_eval_safescale.families.family import TableOf
+from lm_eval_safescale.families.radsafe.metrics import ERRORS
 from lm_eval_safescale.families.rows import bounded
 
-RISKS = ("high_risk_error", "unsafe_answer", "contradiction")
+RISKS = tuple(name for name, _ in ERRORS.values())
 RATES = ("accuracy", *RISKS, "unanswered")
 
 TABLES = {

@@ -12,7 +12,7 @@ from lm_eval_safescale.families.cells import Cell, column
 from lm_eval_safescale.families.choice.facts import ChoiceFacts, facts_of
 from lm_eval_safescale.families.family import StudyView
 from lm_eval_safescale.families.radsafe.metrics import ERRORS
-from lm_eval_safescale.families.rows import Floats, Row, means, rows_of
+from lm_eval_safescale.families.rows import Floats, Row, bounded, means, rows_of
 from lm_eval_safescale.stats.arrays import Ints
 from lm_eval_safescale.stats.bootstrap import interval_of
 from lm_eval_safescale.stats.intervals import wilson
@@ -70,7 +70,7 @@ def self_consistency(study: StudyView, preset: Preset = DEFAULT) -> list[Row]:
 
 def _named(name: str, told: Floats) -> dict[str, Floats]:
     """A rate with its bounds, shape (3, rows)."""
-    return dict(zip((name, f"{name}_lo", f"{name}_hi"), told, strict=True))
+    return dict(zip(bounded(name), told, strict=True))
 
 
 def _blocks(given: Sequence[Cell]) -> Iterator[list[Cell]]:

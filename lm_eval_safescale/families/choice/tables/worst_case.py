@@ -10,7 +10,7 @@ import numpy as np
 from lm_eval_safescale.families.cells import Cell, column
 from lm_eval_safescale.families.choice.facts import LETTERS, facts_of
 from lm_eval_safescale.families.family import StudyView
-from lm_eval_safescale.families.rows import Floats, Row, number, rows_of
+from lm_eval_safescale.families.rows import Floats, Row, bounded, number, rows_of
 from lm_eval_safescale.stats.bootstrap import leave_out
 from lm_eval_safescale.stats.concentration import gini, resampled_concentration, top_share
 from lm_eval_safescale.stats.presets import DEFAULT, Preset, weights
@@ -100,7 +100,7 @@ def _concentrated(condition: str, n_models: int, heard: Floats, errors: Floats, 
         )
         low, high = preset.figure_interval(estimates, drawn, left_out)
     for name, *values in zip(names, estimates, low, high, strict=True):
-        row |= dict(zip((name, f"{name}_lo", f"{name}_hi"), map(number, values), strict=True))
+        row |= dict(zip(bounded(name), map(number, values), strict=True))
     return row
 
 
