@@ -43,6 +43,11 @@ def decode_json_at(text: str, start: int) -> tuple[Any, int]:
     return _shallow(value, text[start:end]), end
 
 
+def whole(text: str) -> str:
+    """The text, with the replacement character for each half of a surrogate pair: JSON can escape one, and no file can hold it."""
+    return text.encode("utf-16", "surrogatepass").decode("utf-16", "replace")
+
+
 def is_deep(value: Any, levels: int = DEEPEST) -> bool:
     """Whether a value holds lists and mappings within each other on more levels than that."""
     waiting = [(value, 0)]

@@ -316,11 +316,6 @@ def check_let_in(response: Response, *, answered: bool, keyed: bool) -> None:
         )
 
 
-def whole(text: str) -> str:
-    """The text, in which half a surrogate pair is no character."""
-    return text.encode("utf-16", "surrogatepass").decode("utf-16", "replace")
-
-
 def _seconds(stated: str | None) -> float | None:
     """What `Retry-After` says; None where it is no number of seconds (a date, say)."""
     try:

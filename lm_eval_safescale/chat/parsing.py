@@ -7,8 +7,9 @@ from dataclasses import dataclass
 from typing import Any
 
 from lm_eval_safescale.chat.content import read_content
-from lm_eval_safescale.chat.exchange import LastingError, Response, excerpt, unusable, whole
+from lm_eval_safescale.chat.exchange import LastingError, Response, excerpt, unusable
 from lm_eval_safescale.chat.finish import has_failed
+from lm_eval_safescale.json_text import whole
 
 REASONING_FIELDS = ("reasoning_content", "reasoning", "reasoning_details", "thinking")
 """Of a message: where servers put the reasoning that they keep out of its content."""

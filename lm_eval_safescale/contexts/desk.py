@@ -9,6 +9,7 @@ from lm_eval_safescale.chat import ChatModel, ChatRequest, Message, Reply
 from lm_eval_safescale.contexts.asking import Ask
 from lm_eval_safescale.contexts.steps import Steps
 from lm_eval_safescale.errors import SafescaleError
+from lm_eval_safescale.json_text import whole
 from lm_eval_safescale.records import Passage
 
 
@@ -31,11 +32,6 @@ class Standing:
     """Reports that could not be made."""
     damaged: int = 0
     """Lines of the file of steps that do not count: their steps are asked again."""
-
-
-def _characters(text: str | None) -> str | None:
-    """Without halves of surrogate pairs, which no file and no prompt can hold."""
-    return text if text is None else text.encode("utf-16", "surrogatepass").decode("utf-16", "replace")
 
 
 class ModelDesk:
@@ -115,7 +111,8 @@ class ModelDesk:
     def _ask_model(self, model: ChatModel, asks: Mapping[int, Ask], numbers: Sequence[int], heard: dict[int, Reply]) -> None:
         requests = [ChatRequest(asks[number].messages, asks[number].max_tokens) for number in numbers]
         for place, heard_now in model.chat(requests):
-            reply = replace(heard_now, text=_characters(heard_now.text), error=_characters(heard_now.error) or "")
+            text, error = heard_now.text, heard_now.error or ""
+            reply = replace(heard_now, text=text and whole(text), error=whole(error))
             ask = asks[numbers[place]]
             first = numbers[place] not in heard
             heard[numbers[place]] = reply

@@ -15,7 +15,7 @@ import numpy as np
 from lm_eval_safescale.datasets.problems import printable
 from lm_eval_safescale.errors import SafescaleError, reason_of
 from lm_eval_safescale.inputs import InputError, opened
-from lm_eval_safescale.json_text import decode_json
+from lm_eval_safescale.json_text import decode_json, whole
 from lm_eval_safescale.records import Status
 from lm_eval_safescale.runs.table import ANSWERS, LETTERS, STATUSES, in_order
 
@@ -139,7 +139,7 @@ def mended(value: Any) -> Any:
     if isinstance(value, list):
         return [mended(each) for each in value]
     if isinstance(value, str):
-        return value.encode("utf-16", "surrogatepass").decode("utf-16", "replace")
+        return whole(value)
     return None if isinstance(value, float) and not isfinite(value) else value
 
 

@@ -19,6 +19,7 @@ import msgspec
 from msgspec import Meta
 
 from lm_eval_safescale.errors import SafescaleError
+from lm_eval_safescale.json_text import whole
 from lm_eval_safescale.jsonlog import lines_of
 from lm_eval_safescale.records import Status
 from lm_eval_safescale.runs.importing import no_collection
@@ -281,7 +282,7 @@ def encoded(line: Line) -> bytes:
         for part in (line, *line.draws):
             for name in part.__struct_fields__:
                 if isinstance(value := getattr(part, name), str):
-                    setattr(part, name, value.encode("utf-16", "surrogatepass").decode("utf-16", "replace"))
+                    setattr(part, name, whole(value))
         return msgspec.json.encode(line)
 
 
