@@ -12,7 +12,7 @@ from lm_eval_safescale.chat import exchange
 from lm_eval_safescale.cli import app
 from lm_eval_safescale.contexts import read_contexts
 from lm_eval_safescale.datasets import data_folder
-from tests.stub_server import chooses, cut, drops, fails, keeps_silent, resets, says, sends, server  # noqa: F401
+from tests.stub_server import chooses, cut, drops, fails, keeps_silent, resets, says, sends
 
 pytest.importorskip("httpx")
 KEY = "sk-quite-secret-0123456789"
@@ -118,7 +118,7 @@ def form_of(prompt: str) -> str:
     return next(name for name, mark in FORMS.items() if mark in prompt)
 
 
-def build(server, tmp_path, name="agentic.jsonl", timeout=20):  # noqa: F811
+def build(server, tmp_path, name="agentic.jsonl", timeout=20):
     args = f"base_url={server.base_url},model=m,retries=1,backoff=0.01,timeout={timeout},concurrency=8"
     return CliRunner().invoke(
         app,
@@ -127,7 +127,7 @@ def build(server, tmp_path, name="agentic.jsonl", timeout=20):  # noqa: F811
     )  # fmt: skip
 
 
-def test_a_server_that_fails_in_every_way_costs_only_the_reports_that_it_keeps_failing(server, tmp_path, items):  # noqa: F811
+def test_a_server_that_fails_in_every_way_costs_only_the_reports_that_it_keeps_failing(server, tmp_path, items):
     items = items("well", *UNHEARD, *PASSING)
     refused: Counter[str] = Counter()
 
@@ -183,7 +183,7 @@ def test_a_server_that_fails_in_every_way_costs_only_the_reports_that_it_keeps_f
     assert KEY not in result.output
 
 
-def test_a_text_is_a_reply_however_bad_and_is_not_asked_for_again(server, tmp_path, items):  # noqa: F811
+def test_a_text_is_a_reply_however_bad_and_is_not_asked_for_again(server, tmp_path, items):
     items = items("well", *TEXTS)
 
     def bad(seen):
@@ -208,7 +208,7 @@ def test_a_text_is_a_reply_however_bad_and_is_not_asked_for_again(server, tmp_pa
     assert read_contexts(tmp_path / "agentic.jsonl") == made
 
 
-def test_a_key_that_is_refused_midway_ends_the_build_and_its_steps_are_not_asked_again(server, tmp_path, items):  # noqa: F811
+def test_a_key_that_is_refused_midway_ends_the_build_and_its_steps_are_not_asked_again(server, tmp_path, items):
     items = items("one", "two")
     server.answer = lambda seen: fails(401, "who are you?") if FORMS["section"] in seen.prompt else reply(seen.prompt)
     result = build(server, tmp_path)
@@ -224,7 +224,7 @@ def test_a_key_that_is_refused_midway_ends_the_build_and_its_steps_are_not_asked
     assert len(read_contexts(tmp_path / "agentic.jsonl").contexts) == len(items)
 
 
-def test_where_nothing_can_be_heard_no_file_is_written_and_the_reason_is_said(server, tmp_path, items):  # noqa: F811
+def test_where_nothing_can_be_heard_no_file_is_written_and_the_reason_is_said(server, tmp_path, items):
     items = items("one", "two", "three")
     server.answer = lambda seen: fails(404, "who is that?")
     result = build(server, tmp_path)

@@ -14,7 +14,7 @@ import yaml
 from lm_eval_safescale import cli
 from lm_eval_safescale.plugins import plugins
 from tests.runs.test_lm_eval_import import Logs, sample
-from tests.stub_server import Seen, fails, says, sends, server  # noqa: F401 (a fixture)
+from tests.stub_server import Seen, fails, says, sends
 from tests.sweeping import stub_environment
 
 for _package in ("aiohttp", "tenacity", "httpx"):
@@ -88,7 +88,7 @@ def echoes(seen: Seen):
     return faults[seen.number % len(faults)]
 
 
-def test_a_run_a_judge_and_the_reports_of_a_server_that_sends_keys_back(safescale, server, tmp_path):  # noqa: F811
+def test_a_run_a_judge_and_the_reports_of_a_server_that_sends_keys_back(safescale, server, tmp_path):
     server.answer = echoes
     address = f"{server.base_url}/chat/completions?sig={KEYS['query']}"
     args = f"model=m,base_url={address},max_retries=0,num_concurrent=1"

@@ -18,7 +18,7 @@ from lm_eval_safescale.harness.servers import SURE
 from lm_eval_safescale.prompts import DEFAULT_PROMPT
 from lm_eval_safescale.runs import runner
 from tests.harness.conftest import manager
-from tests.stub_server import fails, says, server  # noqa: F401 (a fixture)
+from tests.stub_server import fails, says
 
 for _package in ("aiohttp", "tenacity", "httpx"):
     pytest.importorskip(_package)
@@ -122,7 +122,7 @@ WAYS = {
 
 
 @pytest.fixture
-def ask(server, tmp_path, monkeypatch):  # noqa: F811
+def ask(server, tmp_path, monkeypatch):
     monkeypatch.setenv("OPENAI_API_KEY", "sk-0123456789")
     monkeypatch.chdir(tmp_path)
     page = (Path(__file__).resolve().parents[2] / "docs" / "servers.md").read_text(encoding="utf-8")
@@ -140,7 +140,7 @@ def ask(server, tmp_path, monkeypatch):  # noqa: F811
 
 
 @pytest.mark.parametrize("kind", PICKY)
-def test_a_run_stops_at_once_with_the_way_on_and_the_way_leads_on(kind, ask, server):  # noqa: F811
+def test_a_run_stops_at_once_with_the_way_on_and_the_way_leads_on(kind, ask, server):
     server.answer, way = PICKY[kind]
     with pytest.raises(SafescaleError) as stopped:
         ask()
@@ -152,7 +152,7 @@ def test_a_run_stops_at_once_with_the_way_on_and_the_way_leads_on(kind, ask, ser
     assert (report.failures, report.runs.answers["status"].unique().to_list()) == ({}, ["ok"])
 
 
-def test_a_refusal_of_one_request_alone_stops_no_run_and_has_its_advice(ask, server):  # noqa: F811
+def test_a_refusal_of_one_request_alone_stops_no_run_and_has_its_advice(ask, server):
     """Say the text of a question is what is refused."""
     server.answer = lambda seen: fails(400, "temperature is not valid here") if seen.number == 4 else says("C")
     report = ask()
@@ -162,7 +162,7 @@ def test_a_refusal_of_one_request_alone_stops_no_run_and_has_its_advice(ask, ser
     assert '"accept_temperature": 1' in why
 
 
-def test_the_prompt_file_of_the_page_leaves_no_system_turn_and_loses_no_instruction(ask, server):  # noqa: F811
+def test_the_prompt_file_of_the_page_leaves_no_system_turn_and_loses_no_instruction(ask, server):
     ask(prompt_file="prompt.yaml")
     for seen in server.seen:
         (turn,) = seen.body["messages"]
@@ -171,7 +171,7 @@ def test_the_prompt_file_of_the_page_leaves_no_system_turn_and_loses_no_instruct
         assert turn["content"].endswith("Answer:")
 
 
-def test_stock_lm_eval_sends_no_system_turn_either(ask, server, tmp_path):  # noqa: F811
+def test_stock_lm_eval_sends_no_system_turn_either(ask, server, tmp_path):
     args = {"model": "m", "base_url": f"{server.base_url}/chat/completions"}
     simple_evaluate(
         model="local-chat-completions", model_args=args, tasks=["radsafe_clean"], apply_chat_template=True, limit=2, bootstrap_iters=0,
@@ -181,7 +181,7 @@ def test_stock_lm_eval_sends_no_system_turn_either(ask, server, tmp_path):  # no
 
 
 @pytest.mark.skipif(shutil.which("openssl") is None, reason="makes a certificate")
-def test_a_certificate_that_nobody_vouches_for_is_said_with_what_to_do(ask, server, tmp_path):  # noqa: F811
+def test_a_certificate_that_nobody_vouches_for_is_said_with_what_to_do(ask, server, tmp_path):
     pair = tmp_path / "server.pem"
     command = [
         "openssl",
@@ -233,7 +233,7 @@ def test_a_certificate_that_nobody_vouches_for_is_said_with_what_to_do(ask, serv
         ("openai/v1/chat/completions", "0123456789abcdef", {"Authorization": "Bearer 0123456789abcdef"}),
     ],
 )
-def test_a_deployment_of_azure_gets_the_key_in_the_header_that_it_reads(path, key, sent, server, monkeypatch, tmp_path):  # noqa: F811
+def test_a_deployment_of_azure_gets_the_key_in_the_header_that_it_reads(path, key, sent, server, monkeypatch, tmp_path):
     monkeypatch.setenv("OPENAI_API_KEY", key)
     server.answer = lambda seen: says("C")
     address = f"http://127.0.0.1:{server.server_address[1]}/{path}"

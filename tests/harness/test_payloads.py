@@ -21,7 +21,7 @@ from lm_eval_safescale.harness.payloads import payload_of
 from lm_eval_safescale.runs import runner
 from tests.harness.conftest import manager
 from tests.harness.stub import StubLM
-from tests.stub_server import Seen, Stub, fails, says, server  # noqa: F401 (a fixture)
+from tests.stub_server import Seen, Stub, fails, says
 
 for _package in ("aiohttp", "tenacity", "httpx"):
     pytest.importorskip(_package)
@@ -69,7 +69,7 @@ def ours(stub: Stub, backend: str, model: str, folder: Any, *, limit: int = 2, *
 
 
 @pytest.fixture(params=["lm_eval", "safescale run"])
-def ask(request, server, tmp_path):  # noqa: F811
+def ask(request, server, tmp_path):
     """Ask a stub server in either way."""
 
     def ask(backend: str, model: str, **metadata: Any) -> Any:
@@ -84,7 +84,7 @@ def ask(request, server, tmp_path):  # noqa: F811
 
 
 @pytest.mark.parametrize("model", MISTAKEN)
-def test_a_temperature_that_nobody_asked_for_stops_the_run_before_any_request(model, ask, server):  # noqa: F811
+def test_a_temperature_that_nobody_asked_for_stops_the_run_before_any_request(model, ask, server):
     with pytest.raises(SafescaleError) as refused:
         ask(OPENAI, model)
     said = str(refused.value)
@@ -96,25 +96,25 @@ def test_a_temperature_that_nobody_asked_for_stops_the_run_before_any_request(mo
     assert not server.seen
 
 
-def test_the_way_on_for_a_name_that_misled_the_harness_leads_on(ask, server):  # noqa: F811
+def test_the_way_on_for_a_name_that_misled_the_harness_leads_on(ask, server):
     ask(LOCAL, "gpt-3.5-turbo")
     assert {seen.body["temperature"] for seen in server.seen} == {0, 0.7}
     assert all(seen.body["stop"] for seen in server.seen)
 
 
-def test_an_accepted_temperature_is_that_of_every_request(ask, server):  # noqa: F811
+def test_an_accepted_temperature_is_that_of_every_request(ask, server):
     ask(OPENAI, "o3-mini", accept_temperature=1)
     assert {seen.body["temperature"] for seen in server.seen} == {1}
     assert len(server.seen) == 2 * 3
 
 
-def test_an_accepted_temperature_that_the_harness_does_not_send_stops_the_run_too(ask, server):  # noqa: F811
+def test_an_accepted_temperature_that_the_harness_does_not_send_stops_the_run_too(ask, server):
     with pytest.raises(SafescaleError, match=r"temperature: 0\.6 asked for, 1 would be sent"):
         ask(OPENAI, "o3-mini", accept_temperature=0.6)
     assert not server.seen
 
 
-def test_a_model_that_the_harness_asks_as_it_is_told_is_asked(ask, server):  # noqa: F811
+def test_a_model_that_the_harness_asks_as_it_is_told_is_asked(ask, server):
     ask(OPENAI, "gpt-4o")
     assert {seen.body["temperature"] for seen in server.seen} == {0, 0.7}
     assert {seen.body["max_completion_tokens"] for seen in server.seen} == {10}
@@ -143,7 +143,7 @@ class _Otherwise(LocalChatCompletion):
         ({"stop": ["\n\n"]}, r"stop: ('<|im_end|>',) asked for, ('\n\n',) would be sent"),
     ],
 )
-def test_each_parameter_is_compared(change, said, server):  # noqa: F811
+def test_each_parameter_is_compared(change, said, server):
     backend = _Otherwise(**args_of(server, "m"))
     backend.change = change
     with pytest.raises(SafescaleError) as refused:
@@ -161,7 +161,7 @@ def test_each_parameter_is_compared(change, said, server):  # noqa: F811
 
 
 @pytest.mark.parametrize("change", [{}, {"stop": "LEFT OUT"}, {"stop": ["<|endoftext|>"]}, {"user": "someone"}])
-def test_what_changes_no_answer_stops_nothing(change, server):  # noqa: F811
+def test_what_changes_no_answer_stops_nothing(change, server):
     """Our own stop sequence stands in no answer, so it may be left out; an end-of-text mark ends none."""
     backend = _Otherwise(**args_of(server, "m", eos_string="<|endoftext|>"))
     backend.change = change
@@ -171,7 +171,7 @@ def test_what_changes_no_answer_stops_nothing(change, server):  # noqa: F811
 GREEDY = {"until": ["<|im_end|>"], "max_gen_toks": 10, "do_sample": False, "temperature": 0.0}
 
 
-def test_stop_sequences_of_the_user_that_a_backend_leaves_out_stop_the_run(server):  # noqa: F811
+def test_stop_sequences_of_the_user_that_a_backend_leaves_out_stop_the_run(server):
     with pytest.raises(
         SafescaleError, match=r"stop: \('a', 'b', 'c', 'd', 'e'\) asked for, \('a', 'b', 'c', 'd'\) would be sent"
     ):
@@ -181,7 +181,7 @@ def test_stop_sequences_of_the_user_that_a_backend_leaves_out_stop_the_run(serve
     assert not server.seen
 
 
-def test_other_generation_arguments_leave_as_they_were_given(server):  # noqa: F811
+def test_other_generation_arguments_leave_as_they_were_given(server):
     stock(server, LOCAL, "m", gen_kwargs={"top_p": 0.9}, limit=1)
     assert {seen.body["top_p"] for seen in server.seen} == {0.9}
     backend = _Otherwise(**args_of(server, "m"))
@@ -191,7 +191,7 @@ def test_other_generation_arguments_leave_as_they_were_given(server):  # noqa: F
         payloads.check(backend, [(prompt, GREEDY | {"top_p": 0.9})], stop="<|im_end|>")
 
 
-def test_the_check_looks_at_the_very_payload_that_leaves(server):  # noqa: F811
+def test_the_check_looks_at_the_very_payload_that_leaves(server):
     """A second way to it: what the backend itself posts for the same request."""
     backend = load_backend(LOCAL, args_of(server, "m", num_concurrent=1))
     prompt = backend.apply_chat_template([{"role": "user", "content": "?"}])
@@ -213,7 +213,7 @@ def test_a_backend_that_sends_the_same_whatever_is_asked_is_refused():
 # --- what the results say -----------------------------------------------------------------------------------------------
 
 
-def test_results_of_an_accepted_temperature_say_so(server, warnings):  # noqa: F811
+def test_results_of_an_accepted_temperature_say_so(server, warnings):
     results = stock(server, OPENAI, "o3-mini", accept_temperature=1)
     assert results["results"]["radsafe_clean"]["alias"] == "radsafe_clean (DEMO, sampled at 1)"
     settings = results["configs"]["radsafe_clean"]["metadata"]["safescale"]["settings"]
@@ -223,13 +223,13 @@ def test_results_of_an_accepted_temperature_say_so(server, warnings):  # noqa: F
         assert {generation["temperature"] for _, generation in sample["arguments"]} == {1.0}
 
 
-def test_runs_of_an_accepted_temperature_say_so(server, tmp_path):  # noqa: F811
+def test_runs_of_an_accepted_temperature_say_so(server, tmp_path):
     about = ours(server, OPENAI, "o3-mini", tmp_path / "runs", accept_temperature=1).runs.about
     settings = about["models"]["o3-mini"]["settings"]
     assert (settings["temperature"], settings["accept_temperature"]) == (1.0, 1.0)
 
 
-def test_answers_at_an_accepted_temperature_do_not_mix_with_others(server, tmp_path):  # noqa: F811
+def test_answers_at_an_accepted_temperature_do_not_mix_with_others(server, tmp_path):
     ours(server, OPENAI, "gpt-4o", tmp_path / "runs", temperature=1)
     with pytest.raises(SafescaleError, match=r"settings.accept_temperature: there null, now 1\.0"):
         ours(server, OPENAI, "gpt-4o", tmp_path / "runs", accept_temperature=1)
@@ -249,14 +249,14 @@ def forbids_seeds(seen: Seen) -> Any:
     return fails(422, "body.seed: Extra inputs are not permitted") if "seed" in seen.body else says("C")
 
 
-def test_a_server_that_forbids_seeds_gets_none(ask, server):  # noqa: F811
+def test_a_server_that_forbids_seeds_gets_none(ask, server):
     server.answer = forbids_seeds
     ask(LOCAL, "m", send_seed=False)
     assert len(server.seen) == 2 * 3
     assert not any("seed" in seen.body for seen in server.seen)
 
 
-def test_answers_without_a_seed_have_none_and_the_results_say_that_they_cannot_be_repeated(server, tmp_path):  # noqa: F811
+def test_answers_without_a_seed_have_none_and_the_results_say_that_they_cannot_be_repeated(server, tmp_path):
     runs = ours(server, LOCAL, "m", tmp_path / "runs", send_seed=False).runs
     assert runs.answers["seed"].null_count() == runs.answers.height
     assert runs.about["models"]["m"]["settings"]["send_seed"] is False
@@ -264,7 +264,7 @@ def test_answers_without_a_seed_have_none_and_the_results_say_that_they_cannot_b
     assert results["results"]["radsafe_clean"]["alias"] == "radsafe_clean (DEMO, no seed sent)"
 
 
-def test_all_draws_arrive_however_they_are_asked(server):  # noqa: F811
+def test_all_draws_arrive_however_they_are_asked(server):
     """Without seeds the K samples are one request, repeated."""
     texts, lock = iter("ABCDABCD" * 9), threading.Lock()
 
@@ -278,7 +278,7 @@ def test_all_draws_arrive_however_they_are_asked(server):  # noqa: F811
         assert [len(texts) for texts in sample["resps"]] == [1, 3]
 
 
-def test_without_its_backend_a_task_cannot_leave_the_seed_out(server):  # noqa: F811
+def test_without_its_backend_a_task_cannot_leave_the_seed_out(server):
     arguments = args_of(server, "m", tokenizer_backend="none") | {"base_url": f"{server.base_url}/completions"}
     with pytest.raises(SafescaleError, match="safescale run can leave it out"):
         simple_evaluate(
@@ -288,7 +288,7 @@ def test_without_its_backend_a_task_cannot_leave_the_seed_out(server):  # noqa: 
     assert not server.seen
 
 
-def test_a_seed_that_a_backend_does_not_send_is_not_recorded(server, tmp_path, monkeypatch):  # noqa: F811
+def test_a_seed_that_a_backend_does_not_send_is_not_recorded(server, tmp_path, monkeypatch):
     """Anthropic's servers take none."""
     monkeypatch.setenv("ANTHROPIC_API_KEY", "sk-0123456789")
     reply = {"content": [{"type": "text", "text": "C"}], "model": "claude-x", "usage": {}}
@@ -316,7 +316,7 @@ def _send(handler: Any, reply: Any) -> None:
 
 
 @pytest.mark.parametrize(("backend", "recorded"), [(OPENAI, 1.0), (LOCAL, None)])
-def test_a_judge_that_is_asked_at_another_temperature_than_0_has_it_in_its_record(backend, recorded, server, caplog):  # noqa: F811
+def test_a_judge_that_is_asked_at_another_temperature_than_0_has_it_in_its_record(backend, recorded, server, caplog):
     args = f"model=o3-mini,base_url={server.base_url}/chat/completions"
     model = load_chat_model(backend, args)
     list(model.chat([ChatRequest((Message("user", "?"),), 5)]))

@@ -17,7 +17,7 @@ from lm_eval_safescale.errors import SafescaleError
 from lm_eval_safescale.runs import open_runs, runner
 from lm_eval_safescale.runs.journal import read_lines
 from tests.harness.conftest import manager
-from tests.stub_server import says, server  # noqa: F401 (a fixture)
+from tests.stub_server import says
 
 for _package in ("aiohttp", "tenacity", "httpx"):
     pytest.importorskip(_package)
@@ -31,7 +31,7 @@ def folder(tmp_path: Path) -> Path:
 
 
 @pytest.fixture
-def ask(server, folder):  # noqa: F811
+def ask(server, folder):
     args = {"model": ASKED, "base_url": f"{server.base_url}/chat/completions", "num_concurrent": 1, "max_retries": 0}
 
     def ask(conditions=("clean",), **metadata: Any) -> runner.Report:
@@ -45,7 +45,7 @@ def settings_of(folder: Path) -> dict[str, Any]:
     return open_runs(folder).about["models"]["gpt"]["settings"]
 
 
-def test_a_reply_of_another_model_stops_the_run_and_is_not_stored(ask, server, folder):  # noqa: F811
+def test_a_reply_of_another_model_stops_the_run_and_is_not_stored(ask, server, folder):
     server.answer = lambda seen: says("C", model=OTHER)
     with pytest.raises(SafescaleError, match=f"names its model {OTHER}, and {ASKED} was asked for") as stopped:
         ask()
@@ -57,7 +57,7 @@ def test_a_reply_of_another_model_stops_the_run_and_is_not_stored(ask, server, f
     assert set(report.runs.answers["served_model"]) == {OTHER}
 
 
-def test_a_fallback_under_way_keeps_what_was_answered_and_names_both(ask, server, folder):  # noqa: F811
+def test_a_fallback_under_way_keeps_what_was_answered_and_names_both(ask, server, folder):
     server.answer = lambda seen: says("C", model=OTHER if seen.number >= 3 else DATED)
     with pytest.raises(SafescaleError, match="a router's fallback"):
         ask()
@@ -69,7 +69,7 @@ def test_a_fallback_under_way_keeps_what_was_answered_and_names_both(ask, server
     assert settings_of(folder)["served_model"] == sorted([DATED, OTHER])
 
 
-def test_a_snapshot_that_changes_between_two_starts_stops_the_second(ask, server):  # noqa: F811
+def test_a_snapshot_that_changes_between_two_starts_stops_the_second(ask, server):
     server.answer = lambda seen: says("C", model=DATED)
     ask()
     server.answer = lambda seen: says("C", model="gpt-4o-2024-11-20")
@@ -77,20 +77,20 @@ def test_a_snapshot_that_changes_between_two_starts_stops_the_second(ask, server
         ask(["clean", "conflict"])
 
 
-def test_the_name_that_was_asked_for_and_no_name_need_no_word(ask, server, folder):  # noqa: F811
+def test_the_name_that_was_asked_for_and_no_name_need_no_word(ask, server, folder):
     server.answer = lambda seen: says("C", model=ASKED)
     ask()
     assert settings_of(folder)["served_model"] == [ASKED]
     assert not [row for row in remarks(Study(open_runs(folder))) if "served" in row["reason"]]
 
 
-def test_replies_without_a_name_are_taken(ask, server, folder):  # noqa: F811
+def test_replies_without_a_name_are_taken(ask, server, folder):
     server.answer = lambda seen: says("C")
     ask()
     assert "served_model" not in settings_of(folder)
 
 
-def test_another_name_stands_in_the_summary_of_the_run_and_of_the_study(server, folder, tmp_path):  # noqa: F811
+def test_another_name_stands_in_the_summary_of_the_run_and_of_the_study(server, folder, tmp_path):
     server.answer = lambda seen: says("C", model=DATED)
     args = f"model={ASKED},base_url={server.base_url}/chat/completions"
     metadata = json.dumps({"dataset": "demo", "draws": 1})
@@ -117,7 +117,7 @@ def test_another_name_stands_in_the_summary_of_the_run_and_of_the_study(server, 
     assert about["models"][ASKED]["settings"]["served_model"] == [DATED]
 
 
-def test_conditions_that_different_models_answered_need_a_word(ask, server, folder):  # noqa: F811
+def test_conditions_that_different_models_answered_need_a_word(ask, server, folder):
     names = ["clean", "conflict"]
     for name, served in zip(names, (DATED, OTHER), strict=True):
         server.answer = lambda seen, served=served: says("C", model=served)
@@ -127,7 +127,7 @@ def test_conditions_that_different_models_answered_need_a_word(ask, server, fold
     assert sum(reason.startswith("served as") for reason in said) == 2
 
 
-def test_stock_lm_eval_says_that_it_cannot_look(server, warnings):  # noqa: F811
+def test_stock_lm_eval_says_that_it_cannot_look(server, warnings):
     args = {"model": ASKED, "base_url": f"{server.base_url}/chat/completions"}
     simple_evaluate(
         model="local-chat-completions", model_args=args, tasks=["radsafe_clean"], apply_chat_template=True, limit=1, bootstrap_iters=0,

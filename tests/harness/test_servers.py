@@ -29,7 +29,7 @@ from lm_eval_safescale.records import Status
 from lm_eval_safescale.runs import runner
 from lm_eval_safescale.secrets import is_secret, without_secrets
 from tests.harness.conftest import manager
-from tests.stub_server import (  # noqa: F401 (a fixture)
+from tests.stub_server import (
     CONNECTION_FAULTS,
     MOST_SECONDS,
     Seen,
@@ -39,9 +39,7 @@ from tests.stub_server import (  # noqa: F401 (a fixture)
     keeps_silent,
     says,
     sends,
-    server,
     trickles,
-    waits,
 )
 
 for _package in ("aiohttp", "tenacity", "httpx"):
@@ -120,7 +118,7 @@ def tokenizer(tmp_path_factory) -> str:
 
 
 @pytest.mark.parametrize("chat", [True, False], ids=["chat template", "plain"])
-def test_a_server_gets_the_tokens_that_the_stock_harness_sends(chat, tokenizer, server):  # noqa: F811
+def test_a_server_gets_the_tokens_that_the_stock_harness_sends(chat, tokenizer, server):
     own = {"tokenizer": tokenizer, "tokenizer_backend": "huggingface", "max_length": 100_000}
     stock, ours = sent_by_both(server, "local-completions", chat=chat, **own)
     assert split(ours) == split(stock)
@@ -152,7 +150,7 @@ def split(seen: list[Seen]) -> tuple[Counter, Counter]:
 
 
 @pytest.mark.parametrize("name", BACKENDS)
-def test_a_server_gets_what_the_stock_harness_sends(name, server, monkeypatch):  # noqa: F811
+def test_a_server_gets_what_the_stock_harness_sends(name, server, monkeypatch):
     """Greedy requests to the last character; of the samples only the seed is another."""
     if name.startswith("openai"):
         monkeypatch.setenv("OPENAI_API_KEY", KEY)
@@ -165,7 +163,7 @@ def test_a_server_gets_what_the_stock_harness_sends(name, server, monkeypatch): 
     }
 
 
-def test_each_draw_has_its_own_seed_and_answers_stand_with_their_requests(server):  # noqa: F811
+def test_each_draw_has_its_own_seed_and_answers_stand_with_their_requests(server):
     server.answer = lambda seen: text(seen, f"{seen.body['seed']} {seen.body['messages'][-1]['content']}")
     ready = prepared(server, draws=4)
     heard = list(engine(server).answer(batches(ready)))
@@ -176,7 +174,7 @@ def test_each_draw_has_its_own_seed_and_answers_stand_with_their_requests(server
         assert len(each.request.draws) == 1
 
 
-def test_tokens_are_those_that_the_server_counted(server):  # noqa: F811
+def test_tokens_are_those_that_the_server_counted(server):
     usage = {"prompt_tokens": 321, "completion_tokens": 7, "total_tokens": 328}
     heard = heard_of(server, says("C", usage=usage))
     assert (heard.texts, heard.prompt_tokens, heard.completion_tokens) == (("C",), 321, (7,))
@@ -201,7 +199,7 @@ def full(stub: Stub, count: int) -> Any:
 
 
 @pytest.mark.parametrize(("given", "expected"), [({"num_concurrent": 1}, 1), ({"num_concurrent": 3}, 3), ({}, CONCURRENT)])
-def test_as_many_requests_are_in_flight_as_were_allowed_and_each_says_how_many(given, expected, server):  # noqa: F811
+def test_as_many_requests_are_in_flight_as_were_allowed_and_each_says_how_many(given, expected, server):
     args = {key: value for key, value in arguments(server).items() if key != "num_concurrent"} | given
     server.answer = full(server, expected)
     ready = prepared(server, draws=20)
@@ -213,14 +211,14 @@ def test_as_many_requests_are_in_flight_as_were_allowed_and_each_says_how_many(g
     assert min(each.concurrency for each in heard) >= 1
 
 
-def test_alone_means_one_at_a_time(server):  # noqa: F811
+def test_alone_means_one_at_a_time(server):
     server.answer = text
     heard = list(engine(server, num_concurrent=9).answer(batches(prepared(server)), alone=True))
     assert server.most_in_flight == 1
     assert {each.concurrency for each in heard} == {1}
 
 
-def test_a_request_is_taken_only_when_there_is_room_for_it(server):  # noqa: F811
+def test_a_request_is_taken_only_when_there_is_room_for_it(server):
     server.answer = text
     taken = []
 
@@ -238,20 +236,20 @@ def test_a_request_is_taken_only_when_there_is_room_for_it(server):  # noqa: F81
 # --- faults -----------------------------------------------------------------------------------------------------------------
 
 
-def test_too_many_requests_are_sent_again_when_the_server_says(server, waits):  # noqa: F811
+def test_too_many_requests_are_sent_again_when_the_server_says(server, waits):
     server.answer = lambda seen: fails(429, "slow down", Retry_After="7") if seen.number == 0 else text(seen)
     [heard] = engine(server).answer(batches(prepared(server, draws=0, limit=1)))
     assert (heard.texts, waits) == (("C",), [7.0])
 
 
 @pytest.mark.parametrize("status", [500, 502, 503, 504])
-def test_a_server_that_recovers_is_heard(status, server, waits):  # noqa: F811
+def test_a_server_that_recovers_is_heard(status, server, waits):
     server.answer = lambda seen: fails(status) if seen.number < 2 else text(seen)
     [heard] = engine(server).answer(batches(prepared(server, draws=0, limit=1)))
     assert (heard.texts, waits) == (("C",), [1.0, 2.0])
 
 
-def test_a_server_that_stays_broken_fails_its_requests_and_no_others(server, waits):  # noqa: F811
+def test_a_server_that_stays_broken_fails_its_requests_and_no_others(server, waits):
     ready = prepared(server, draws=0, limit=6)
     broken = json.loads(batches(ready)[2][0].prompt.prompt)[-1]["content"]
     server.answer = lambda seen: fails(500, "out of order") if seen.prompt == broken else text(seen)
@@ -265,21 +263,21 @@ def test_a_server_that_stays_broken_fails_its_requests_and_no_others(server, wai
 
 
 @pytest.mark.parametrize("silence", [keeps_silent, trickles])
-def test_a_server_that_hangs_is_not_waited_for_longer_than_the_timeout(silence, server, waits):  # noqa: F811
+def test_a_server_that_hangs_is_not_waited_for_longer_than_the_timeout(silence, server, waits):
     heard = heard_of(server, silence, timeout=0.05, max_retries=1)
     assert heard.texts is None
     assert "no response within 0.05 s (2 tries)" in heard.error
 
 
 @pytest.mark.parametrize("fault", CONNECTION_FAULTS.values(), ids=list(CONNECTION_FAULTS))
-def test_a_connection_that_breaks_is_an_error_with_its_kind(fault, server, waits):  # noqa: F811
+def test_a_connection_that_breaks_is_an_error_with_its_kind(fault, server, waits):
     heard = heard_of(server, fault, max_retries=1)
     assert heard.texts is None
     assert "Error: " in heard.error
     assert "(2 tries)" in heard.error
 
 
-def test_a_server_that_is_not_there_is_an_error(server, waits):  # noqa: F811
+def test_a_server_that_is_not_there_is_an_error(server, waits):
     with socket.socket() as taken:  # bound and not listening
         taken.bind(("127.0.0.1", 0))
         address = f"http://127.0.0.1:{taken.getsockname()[1]}/v1/chat/completions"
@@ -311,7 +309,7 @@ UNUSABLE = {
 
 
 @pytest.mark.parametrize("content", UNUSABLE.values(), ids=list(UNUSABLE))
-def test_a_reply_that_cannot_be_used_is_an_error_that_shows_it(content, server):  # noqa: F811
+def test_a_reply_that_cannot_be_used_is_an_error_that_shows_it(content, server):
     heard = heard_of(server, sends(content))
     assert heard.texts is None
     assert heard.error.startswith(
@@ -323,14 +321,14 @@ def test_a_reply_that_cannot_be_used_is_an_error_that_shows_it(content, server):
 
 
 @pytest.mark.parametrize("index", [None, 0, 1], ids=["no number", "0", "1"])
-def test_the_only_choice_is_the_answer_whatever_its_number(index, server):  # noqa: F811
+def test_the_only_choice_is_the_answer_whatever_its_number(index, server):
     """The harness would read it as an empty text, and the model as one that never answers."""
     choice = {"message": {"content": "C"}} | ({} if index is None else {"index": index})
     assert heard_of(server, sends(json.dumps({"choices": [choice]}).encode())).texts == ("C",)
 
 
 @pytest.mark.parametrize(("reasoning", "status"), [("separate", "truncated"), ("auto", "unanswered"), ("off", "unanswered")])
-def test_null_content_beside_reasoning_is_truncated_where_the_user_says_that_it_is_kept_back(reasoning, status, server):  # noqa: F811
+def test_null_content_beside_reasoning_is_truncated_where_the_user_says_that_it_is_kept_back(reasoning, status, server):
     choice = {"index": 0, "finish_reason": "length", "message": {"content": None, "reasoning_content": "It may be C"}}
     heard = heard_of(server, sends(json.dumps({"choices": [choice]}).encode()))
     assert heard.texts == ("",)
@@ -338,7 +336,7 @@ def test_null_content_beside_reasoning_is_truncated_where_the_user_says_that_it_
     assert str(ready.read(heard.request.question_id, "").status) == status
 
 
-def test_a_message_without_content_is_an_empty_answer_as_in_the_harness(server):  # noqa: F811
+def test_a_message_without_content_is_an_empty_answer_as_in_the_harness(server):
     assert heard_of(server, sends(b'{"choices": [{"index": 0, "message": {"role": "assistant"}}]}')).texts == ("",)
 
 
@@ -354,13 +352,13 @@ def test_a_message_without_content_is_an_empty_answer_as_in_the_harness(server):
     ids=["null", "empty", "missing", "cut off", "parts"],
 )
 @pytest.mark.parametrize("reason", ["content_filter", "SAFETY", "sensitive"])
-def test_what_a_content_filter_held_back_is_no_answer_and_no_error(message, reason, server):  # noqa: F811
+def test_what_a_content_filter_held_back_is_no_answer_and_no_error(message, reason, server):
     heard = heard_of(server, chooses({"finish_reason": reason, "message": message}))
     assert (heard.status, heard.finish_reasons, heard.error) == (Status.FILTERED, (reason,), "")
     assert len(server.seen) == 1
 
 
-def test_what_a_content_filter_let_through_is_read(server):  # noqa: F811
+def test_what_a_content_filter_let_through_is_read(server):
     choice = {"index": 0, "finish_reason": "content_filter", "message": {"content": "C"}}
     heard = heard_of(server, sends(json.dumps({"choices": [choice]}).encode()))
     assert (heard.texts, heard.status) == (("C",), None)
@@ -377,21 +375,21 @@ PROMPTS_HELD_BACK = {
 
 @pytest.mark.parametrize("status", [400, 403])
 @pytest.mark.parametrize("body", PROMPTS_HELD_BACK.values(), ids=list(PROMPTS_HELD_BACK))
-def test_a_prompt_that_a_content_filter_held_back_stops_no_run_and_is_no_answer(body, status, server):  # noqa: F811
+def test_a_prompt_that_a_content_filter_held_back_stops_no_run_and_is_no_answer(body, status, server):
     heard = heard_of(server, sends(json.dumps(body).encode(), status))
     assert (heard.texts, heard.status) == (("",), Status.FILTERED)
     assert heard.error.startswith(f"HTTP {status}: ")
 
 
 @pytest.mark.parametrize("content", [None, "", "C", "I would say C"])
-def test_a_refusal_in_a_field_of_its_own_is_no_answer(content, server):  # noqa: F811
+def test_a_refusal_in_a_field_of_its_own_is_no_answer(content, server):
     heard = heard_of(server, chooses({"message": {"content": content, "refusal": "I can't help with that."}}))
     assert (heard.texts, heard.status) == ((content or "I can't help with that.",), Status.UNANSWERED)
     assert heard_of(server, chooses({"message": {"content": "C", "refusal": None}})).status is None
 
 
 @pytest.mark.parametrize("field", ["reasoning_content", "reasoning"])
-def test_a_reply_that_was_cut_off_before_its_text_began_is_truncated_whatever_the_user_said(field, server):  # noqa: F811
+def test_a_reply_that_was_cut_off_before_its_text_began_is_truncated_whatever_the_user_said(field, server):
     """The server shows that there was reasoning, and no end to it."""
     message = {"content": None, field: "It may be C"}
     assert heard_of(server, chooses({"finish_reason": "length", "message": message})).status == Status.TRUNCATED
@@ -416,7 +414,7 @@ def test_a_reply_that_was_cut_off_before_its_text_began_is_truncated_whatever_th
         ("The answer is C, for", "length", "off", "ok"),
     ],
 )
-def test_a_cut_reply_of_a_model_that_reasons_holds_its_reasoning_unless_it_ends(content, finish, reasoning, status, server):  # noqa: F811
+def test_a_cut_reply_of_a_model_that_reasons_holds_its_reasoning_unless_it_ends(content, finish, reasoning, status, server):
     heard = heard_of(server, chooses({"finish_reason": finish, "message": {"content": content}}))
     assert heard.status is None
     ready = prepared(server, reasoning=reasoning)
@@ -426,7 +424,7 @@ def test_a_cut_reply_of_a_model_that_reasons_holds_its_reasoning_unless_it_ends(
     assert read_as == ("cut" if finish == "length" and reasoning in ("on", "separate") else None)
 
 
-def test_what_a_reply_says_of_itself_is_told(server):  # noqa: F811
+def test_what_a_reply_says_of_itself_is_told(server):
     heard = heard_of(server, says("C", model="org/m-0826", system_fingerprint="fp_1", id="chatcmpl-1"))
     assert (heard.served_model, heard.system_fingerprint, heard.reply_id) == ("org/m-0826", "fp_1", "chatcmpl-1")
     assert heard.finish_reasons == ("stop",)
@@ -434,7 +432,7 @@ def test_what_a_reply_says_of_itself_is_told(server):  # noqa: F811
     assert (odd.served_model, odd.system_fingerprint, odd.reply_id, odd.finish_reasons) == (None, None, None, (None,))
 
 
-def test_a_prompt_that_is_too_long_for_the_server_fails_in_its_words_and_is_not_sent_again(server):  # noqa: F811
+def test_a_prompt_that_is_too_long_for_the_server_fails_in_its_words_and_is_not_sent_again(server):
     words = "The maximum context length is 4096 tokens. However, your request has 5120 input tokens."
     heard = heard_of(server, fails(400, words))
     assert heard.texts is None
@@ -444,7 +442,7 @@ def test_a_prompt_that_is_too_long_for_the_server_fails_in_its_words_and_is_not_
     assert len(server.seen) == 1
 
 
-def test_prompts_that_are_too_long_for_the_server_do_not_pass_for_a_server_that_is_gone(server, monkeypatch, tmp_path):  # noqa: F811
+def test_prompts_that_are_too_long_for_the_server_do_not_pass_for_a_server_that_is_gone(server, monkeypatch, tmp_path):
     """More of them in a row than make a model count as gone; what comes after them is asked."""
     monkeypatch.setattr(runner, "FAILURES_IN_A_ROW", 3)
     monkeypatch.setattr(runner, "FAILING_ITEMS", 1)
@@ -457,7 +455,7 @@ def test_prompts_that_are_too_long_for_the_server_do_not_pass_for_a_server_that_
 
 
 @pytest.mark.parametrize("status", [400, 404])
-def test_a_server_that_refuses_everything_is_not_asked_to_the_end(status, server, monkeypatch, tmp_path):  # noqa: F811
+def test_a_server_that_refuses_everything_is_not_asked_to_the_end(status, server, monkeypatch, tmp_path):
     monkeypatch.setattr(runner, "FAILURES_IN_A_ROW", 3)
     monkeypatch.setattr(runner, "FAILING_ITEMS", 1)
     server.answer = lambda seen: fails(status, "no such model")
@@ -467,7 +465,7 @@ def test_a_server_that_refuses_everything_is_not_asked_to_the_end(status, server
     assert len(server.seen) <= 4
 
 
-def test_half_a_character_does_not_stop_the_run(server):  # noqa: F811
+def test_half_a_character_does_not_stop_the_run(server):
     heard = heard_of(server, sends(b'{"choices": [{"index": 0, "message": {"content": "C \\ud83d"}}]}'))
     assert heard.texts == ("C �",)
 
@@ -475,26 +473,26 @@ def test_half_a_character_does_not_stop_the_run(server):  # noqa: F811
 # --- keys -------------------------------------------------------------------------------------------------------------------
 
 
-def test_the_key_is_sent_from_the_variable_and_without_the_line_break_of_a_file(server, monkeypatch):  # noqa: F811
+def test_the_key_is_sent_from_the_variable_and_without_the_line_break_of_a_file(server, monkeypatch):
     monkeypatch.setenv("OPENAI_API_KEY", f"{KEY}\n")
     assert heard_of(server, says("C")).texts == ("C",)
     assert server.seen[0].headers["Authorization"] == f"Bearer {KEY}"
 
 
-def test_without_a_key_none_is_sent(server):  # noqa: F811
+def test_without_a_key_none_is_sent(server):
     assert heard_of(server, says("C")).texts == ("C",)
     assert "Authorization" not in server.seen[0].headers
 
 
 @pytest.mark.parametrize("key", [f"{KEY}é", f"{KEY}\nX-More: 1"])
-def test_a_variable_that_holds_no_key_is_refused_without_showing_it(key, server, monkeypatch):  # noqa: F811
+def test_a_variable_that_holds_no_key_is_refused_without_showing_it(key, server, monkeypatch):
     monkeypatch.setenv("OPENAI_API_KEY", key)
     with pytest.raises(SafescaleError, match="characters that no key has") as caught:
         engine(server)
     assert KEY[:6] not in str(caught.value)
 
 
-def test_a_backend_that_needs_a_key_says_which_variable_is_missing(server):  # noqa: F811
+def test_a_backend_that_needs_a_key_says_which_variable_is_missing(server):
     with pytest.raises(SafescaleError, match="OPENAI_API_KEY"):
         engine(server, "openai-chat-completions")
 
@@ -509,7 +507,7 @@ ECHOES = {
 
 
 @pytest.mark.parametrize("echo", ECHOES.values(), ids=list(ECHOES))
-def test_a_key_that_the_server_sends_back_is_written_nowhere(echo, server, waits, monkeypatch, tmp_path, caplog, capfd):  # noqa: F811
+def test_a_key_that_the_server_sends_back_is_written_nowhere(echo, server, waits, monkeypatch, tmp_path, caplog, capfd):
     monkeypatch.setenv("OPENAI_API_KEY", KEY)
     server.answer = echo
     caplog.set_level(logging.DEBUG)
@@ -545,7 +543,7 @@ def test_a_key_that_the_server_sends_back_is_written_nowhere(echo, server, waits
     ],
     ids=["header", "auth_token", "api_key", "token", "password", "password in the address", "key in the address"],
 )
-def test_a_key_among_the_arguments_is_refused_before_anything_is_written(given, server, tmp_path):  # noqa: F811
+def test_a_key_among_the_arguments_is_refused_before_anything_is_written(given, server, tmp_path):
     with pytest.raises(SafescaleError, match=r"from the environment only.*OPENAI_API_KEY") as caught:
         runner.run(runner.Model("local-chat-completions", arguments(server) | given), tmp_path / "runs", ["clean"])
     assert KEY not in str(caught.value)
@@ -627,7 +625,7 @@ def test_other_addresses_and_other_backends_are_left_alone(name, args):
         ({"tokenizer": "./not/there"}, "tokenizer=./not/there: no such folder"),
     ],
 )  # fmt: skip
-def test_an_argument_of_a_server_that_means_nothing_is_refused_before_anything_is_written(given, said, server, tmp_path):  # noqa: F811
+def test_an_argument_of_a_server_that_means_nothing_is_refused_before_anything_is_written(given, said, server, tmp_path):
     """The harness takes any argument of a server without a word, and so it would become a part of what the answers are filed under."""
     with pytest.raises(SafescaleError) as caught:
         runner.run(runner.Model("local-chat-completions", arguments(server) | given), tmp_path / "runs", ["clean"])
@@ -635,7 +633,7 @@ def test_an_argument_of_a_server_that_means_nothing_is_refused_before_anything_i
     assert not (tmp_path / "runs").exists()
 
 
-def test_every_argument_that_the_page_names_is_known(server):  # noqa: F811
+def test_every_argument_that_the_page_names_is_known(server):
     given = {"num_concurrent": 1, "timeout": 1, "max_retries": 0, "max_length": 4096, "verify_certificate": False, "seed": 7}
     for name in BACKENDS:
         check_model_args(
@@ -644,14 +642,14 @@ def test_every_argument_that_the_page_names_is_known(server):  # noqa: F811
 
 
 @pytest.mark.parametrize("content", [None, "no certificate"])
-def test_a_file_of_certificates_that_cannot_be_read_is_refused(content, server, tmp_path):  # noqa: F811
+def test_a_file_of_certificates_that_cannot_be_read_is_refused(content, server, tmp_path):
     if content:
         (tmp_path / "ca.pem").write_text(content, encoding="utf-8")
     with pytest.raises(SafescaleError, match=r"ca_cert_path=.*expected a file of certificates"):
         engine(server, ca_cert_path=str(tmp_path / "ca.pem"))
 
 
-def test_chat_completions_without_a_chat_template_are_refused(server):  # noqa: F811
+def test_chat_completions_without_a_chat_template_are_refused(server):
     ready = Asked(plugins().find("condition", "clean"), arguments(server) | {"dataset": "demo", "draws": 0})
     ready.prepare(load_backend("local-chat-completions", arguments(server)), chat_template=False, limit=1)
     with pytest.raises(SafescaleError, match="need the chat template"):
@@ -662,7 +660,7 @@ def test_chat_completions_without_a_chat_template_are_refused(server):  # noqa: 
 @pytest.mark.parametrize(
     "refusal", [fails(401, "wrong key"), fails(403, "wrong key"), fails(429, "insufficient_quota: wrong key")]
 )
-def test_a_key_that_is_refused_stops_the_run_at_once_and_the_same_command_goes_on(refusal, server, waits, tmp_path):  # noqa: F811
+def test_a_key_that_is_refused_stops_the_run_at_once_and_the_same_command_goes_on(refusal, server, waits, tmp_path):
     model = runner.Model("local-chat-completions", arguments(server, num_concurrent=1))
     options: dict[str, Any] = {"metadata": {"dataset": "demo", "draws": 1}, "limit": 4}
     server.answer = lambda seen: refusal
@@ -677,7 +675,7 @@ def test_a_key_that_is_refused_stops_the_run_at_once_and_the_same_command_goes_o
 # --- a whole run ------------------------------------------------------------------------------------------------------------
 
 
-def test_a_run_keeps_what_was_answered_and_asks_the_rest_again(server, waits, tmp_path):  # noqa: F811
+def test_a_run_keeps_what_was_answered_and_asks_the_rest_again(server, waits, tmp_path):
     """A server that is broken for some requests: the same command asks those again, and no others."""
     model = runner.Model("local-chat-completions", arguments(server, max_retries=0))
     options: dict[str, Any] = {"metadata": {"dataset": "demo", "draws": 3}, "limit": 4}
@@ -695,7 +693,7 @@ def test_a_run_keeps_what_was_answered_and_asks_the_rest_again(server, waits, tm
 # --- the page ---------------------------------------------------------------------------------------------------------------
 
 
-def test_the_page_states_the_defaults_that_are_in_force(server):  # noqa: F811
+def test_the_page_states_the_defaults_that_are_in_force(server):
     page = (Path(__file__).resolve().parents[2] / "docs" / "servers.md").read_text(encoding="utf-8")
     rows = [[cell.strip(" `") for cell in line.split("|")[1:3]] for line in page.splitlines() if line.startswith("| `")]
     stated = {name: default for name, default in rows if default.isdigit()}
