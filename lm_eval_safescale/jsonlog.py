@@ -7,7 +7,7 @@ beginning of a file, never behind one that bears one.
 from __future__ import annotations
 
 import os
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 from contextlib import suppress
 from pathlib import Path
 from typing import NamedTuple
@@ -44,14 +44,14 @@ class Log(NamedTuple):
 def read_log(content: bytes) -> Log:
     """The lines of a file that are whole, as far as checksums tell; whether those without one are JSON is not looked at."""
     damaged: list[int] = []
-    lines = [LogLine(*line) for line in lines_of(content, damaged)]
+    lines = [LogLine(number, data, bool(whole)) for number, data, whole in lines_of(content.split(b"\n"), damaged)]
     return Log(lines, damaged, content.rfind(b"\n") + 1)
 
 
-def lines_of(content: bytes, damaged: list[int]) -> Iterator[tuple[int, bytes, bool]]:
-    """The same one by one, as plain tuples; `damaged` takes the numbers of lines that do not count."""
+def lines_of(lines: Iterable[bytes], damaged: list[int]) -> Iterator[tuple[int, bytes, bool]]:
+    """The same one by one, as plain tuples, of all lines of a file; `damaged` takes the numbers of those that do not count."""
     must_bear = False
-    for number, data in enumerate(content.split(b"\n"), 1):
+    for number, data in enumerate(lines, 1):
         if not data:
             continue
         whole = is_whole(data)

@@ -29,19 +29,34 @@ def profile(study: Study, preset: Preset = DEFAULT) -> list[Row]:
     """
     if not study.scores:
         return []
-    cells, figures = list(study.scores.values()), study.figures(preset)
+    figures = study.figures(preset)
     spread = _spread(study)
-    columns: dict[str, Any] = {
-        "model": [cell.model for cell in cells],
-        "condition": [cell.condition for cell in cells],
-        "n": next(iter(figures.values())).n,
-        **{f"n_{status}": np.nansum(study.column(status), axis=0).astype(np.int64) for status in COUNTED},
-    }
+    columns = _counts(study)
     for name, each in figures.items():
         columns |= {name: each.value, **{column: spread[column] for column in _spread_columns(study.family, name)}}
         if name not in MEASURES:
             columns |= {f"{name}_lo": each.lo, f"{name}_hi": each.hi}
     return rows_of(columns)
+
+
+def values_of(study: Study) -> list[Row]:
+    """The same without what takes resamples of all items: intervals, and what `_spread` tells."""
+    if not study.scores:
+        return []
+    values = {metric.name: metric.value([study.column(name) for name in metric.sources]) for metric in study.metrics}
+    return rows_of({**_counts(study), **values})
+
+
+def _counts(study: Study) -> dict[str, Any]:
+    """Which cell a row is of, and of how many items."""
+    cells, first = list(study.scores.values()), study.metrics[0]
+    known = ~np.any([np.isnan(study.column(name)) for name in first.sources], axis=0)
+    return {
+        "model": [cell.model for cell in cells],
+        "condition": [cell.condition for cell in cells],
+        "n": known.sum(axis=0),
+        **{f"n_{status}": np.nansum(study.column(status), axis=0).astype(np.int64) for status in COUNTED},
+    }
 
 
 def columns_of(family: Family) -> tuple[str, ...]:

@@ -6,6 +6,7 @@ import os
 import re
 import shlex
 import time
+from collections import Counter
 from collections.abc import Mapping
 from datetime import timedelta
 from enum import StrEnum
@@ -21,10 +22,13 @@ from lm_eval_safescale.sections import notes_on
 from lm_eval_safescale.words import counted
 
 if TYPE_CHECKING:
+    from lm_eval_safescale.runs import Runs
     from lm_eval_safescale.runs.runner import Report, Standing
 
 EVERY = 30.0
 """Seconds between two lines of progress where no terminal shows it."""
+EVERY_STEP = 5.0
+"""The same before the first request."""
 REFRESH = 0.2
 MOST_REASONS = 5
 TOO_LONG = "the prompt has"
@@ -110,9 +114,7 @@ class _Told:
 
     def __call__(self, now: Standing) -> None:
         if now.what:
-            if now.what != self._what:
-                self._what = now.what
-                self._progress(f"{now.what} ...", mark=True)
+            self._say_what(now)
             return
         if now.warning and not self._has_warned and now.known + now.done + now.failed < now.of:
             self._has_warned = True
@@ -125,6 +127,15 @@ class _Told:
         if mark:
             self._marked = at
         self._progress(describe(now), mark=mark)
+
+    def _say_what(self, now: Standing) -> None:
+        at, is_new = time.monotonic(), now.what != self._what
+        if not is_new and at - self._shown < REFRESH:
+            return
+        mark = is_new or at - self._marked >= EVERY_STEP
+        self._what, self._shown = now.what, at
+        self._marked = at if mark else self._marked
+        self._progress(f"{now.what}{', ' * bool(now.amount)}{now.amount} ...", mark=mark)
 
 
 def describe(now: Standing) -> str:
@@ -144,12 +155,14 @@ def describe(now: Standing) -> str:
 
 
 def _summary(report: Report, output: Path, *, isolated: bool) -> None:
-    now, about, answers = report.standing, report.runs.about, report.runs.answers
+    now, about, found = report.standing, report.about, _Found()
+    for runs in report.by_condition():  # one after the other: the rows of a large study fill the memory
+        found.add(runs)
     demo = " - DEMO: no clinical claim may rest on it" if about["dataset"].get("demo") else ""
-    filtered, failed = (int((answers["status"] == status).sum()) for status in ("filtered", "error"))
-    given = answers.height - filtered - failed
+    filtered, failed = found.statuses["filtered"], found.statuses["error"]
+    given = found.statuses.total() - filtered - failed
     without = (f", {number:,} {what}" for number, what in ((filtered, "filtered"), (failed, "lacking")) if number)
-    say(f"{output}: {counted(given, 'answer')} of {', '.join(report.runs.models)}{''.join(without)}{demo}", style="bold")
+    say(f"{output}: {counted(given, 'answer')} of {', '.join(about['models'])}{''.join(without)}{demo}", style="bold")
     seconds = f" in {timedelta(seconds=round(now.seconds))} ({now.rate:,.1f} a second)" if now.done else ""
     _say_settings(report)
     say(f"asked now    {now.done:,}{seconds}; {now.known:,} were there")
@@ -162,7 +175,7 @@ def _summary(report: Report, output: Path, *, isolated: bool) -> None:
             style="yellow",
         )
     if given:
-        for row in (*_rates(report), *_without_passages(report)):
+        for row in found.rows:
             say(row)
         settings = _settings(report)[0]
         if draws := settings.get("draws"):
@@ -183,7 +196,7 @@ def _summary(report: Report, output: Path, *, isolated: bool) -> None:
 
 def _settings(report: Report) -> list[dict[str, Any]]:
     """Under which the model was asked: those of each condition, or one for all of them."""
-    (known,) = report.runs.about["models"].values()
+    (known,) = report.about["models"].values()
     return [{**known["settings"], **own} for own in known.get("by_condition", {}).values()] or [known["settings"]]
 
 
@@ -207,23 +220,48 @@ def _say_failures(condition: str, items: Mapping[str, str]) -> None:
         complain(f"  and {counted(len(alike) - MOST_REASONS, 'more reason')}")
 
 
-def _rates(report: Report) -> list[str]:
-    """What the answers say, by condition; and plugins' metrics that could not be computed, with the reason."""
-    from lm_eval_safescale.analysis import Study, profile
+class _Found:
+    """What the answers say, and how many there are."""
 
-    study = Study(report.runs)
-    labels = SHOWN | {metric.name: metric.name.replace("_", " ") for metric in study.asked_metrics}
-    in_percent = {*SHOWN, *(metric.name for metric in study.asked_metrics if metric.bounds == (0.0, 1.0))}
-    lines = []
-    for row in profile(study).iter_rows(named=True):
-        shown = [
-            f"{label} {row[key]:{'.1%' if key in in_percent else '.4g'}}{_counts(row, key)}"
-            for key, label in labels.items()
-            if row[key] is not None
+    def __init__(self) -> None:
+        self.statuses: Counter[str] = Counter()
+        self._rates: list[str] = []
+        self._missing: dict[str, str] = {}
+        self._without_passages: list[str] = []
+
+    @property
+    def rows(self) -> list[str]:
+        """Rates by condition; plugins' metrics that could not be computed, with the reason; where the search found no passage."""
+        missing = [f"metric {name} could not be computed: {why}" for name, why in self._missing.items()]
+        return [*self._rates, *missing, *self._without_passages]
+
+    def add(self, runs: Runs) -> None:
+        """The answers under one condition."""
+        from lm_eval_safescale.analysis import Study
+        from lm_eval_safescale.analysis.context_axis import without_passages
+        from lm_eval_safescale.analysis.profile import values_of
+        from lm_eval_safescale.records import NOT_SCORED
+
+        here = Counter[str](dict(runs.answers["status"].value_counts().iter_rows()))
+        self.statuses += here
+        if not here.keys() - NOT_SCORED:
+            return
+        study = Study(runs)
+        labels = SHOWN | {metric.name: metric.name.replace("_", " ") for metric in study.asked_metrics}
+        in_percent = {*SHOWN, *(metric.name for metric in study.asked_metrics if metric.bounds == (0.0, 1.0))}
+        for row in values_of(study):
+            shown = [
+                f"{label} {row[key]:{'.1%' if key in in_percent else '.4g'}}{_counts(row, key)}"
+                for key, label in labels.items()
+                if row[key] is not None
+            ]
+            if shown:
+                self._rates.append(f"{row['condition']:<13}{counted(row['n'], 'item')}: {', '.join(shown)}")
+        self._missing = {**study.not_computed, **self._missing}
+        self._without_passages += [
+            f"{condition:<13}for {counted(items, 'item')} no passage was found: asked without a context, as under closed_book"
+            for (_, condition), items in without_passages(runs).items()
         ]
-        if shown:
-            lines.append(f"{row['condition']:<13}{counted(row['n'], 'item')}: {', '.join(shown)}")
-    return lines + [f"metric {name} could not be computed: {why}" for name, why in study.not_computed.items()]
 
 
 def _counts(row: Mapping[str, Any], rate: str) -> str:
@@ -232,16 +270,6 @@ def _counts(row: Mapping[str, Any], rate: str) -> str:
         return ""
     truncated, filtered = row["n_truncated"], row["n_filtered"]
     return (f" ({truncated:,} truncated)" if truncated else "") + (f", {filtered:,} filtered" if filtered else "")
-
-
-def _without_passages(report: Report) -> list[str]:
-    """Of how many items the search found no passage, by condition."""
-    from lm_eval_safescale.analysis.context_axis import without_passages
-
-    return [
-        f"{condition:<13}for {counted(items, 'item')} no passage was found: asked without a context, as under closed_book"
-        for (_, condition), items in without_passages(report.runs).items()
-    ]
 
 
 SHOWN = {

@@ -1,19 +1,21 @@
-"""The answers of a journal as runs: whoever was heard, and whoever was asked in vain. It asks nobody."""
+"""The answers of a journal as runs: draws that were answered, and those that failed. It asks nobody."""
 
 from __future__ import annotations
 
-from collections import defaultdict
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
+from itertools import repeat
+from operator import attrgetter
 from typing import TYPE_CHECKING, Any
 
 from lm_eval_safescale import __version__
 from lm_eval_safescale.errors import SafescaleError
 from lm_eval_safescale.records import Status
+from lm_eval_safescale.runs.held import Held
 from lm_eval_safescale.runs.journal import SCORED_WITH, Journal, size_of
 from lm_eval_safescale.runs.lines import Line
 from lm_eval_safescale.runs.readings import JOURNAL
-from lm_eval_safescale.runs.store import known_of_model
-from lm_eval_safescale.runs.table import Runs, in_order
+from lm_eval_safescale.runs.store import known_of_model, write_pieces
+from lm_eval_safescale.runs.table import categories, checked_answers, checked_items, in_order
 
 if TYPE_CHECKING:
     import polars as pl
@@ -30,69 +32,114 @@ OF_CONDITION = {"token_limit": "max_answer_tokens", "chat_template": "chat_templ
 """What `run.json` says of a condition, and what that is called in a model's settings."""
 
 
-def failures_in(lines: Iterable[Line]) -> dict[str, dict[str, tuple[set[int], str]]]:
-    """Draws that were asked for in vain and never answered, by condition and item, with the last reason."""
-    failed: dict[str, dict[str, tuple[set[int], str]]] = defaultdict(dict)
-    answered: dict[tuple[str, str], set[int]] = defaultdict(set)
-    for line in lines:
-        answered[line.condition, line.question_id].update(draw.draw for draw in line.draws)
-        if line.failed:
-            before, _ = failed[line.condition].get(line.question_id, (set(), ""))
-            failed[line.condition][line.question_id] = (before | set(line.failed), line.error)
-    left = {
-        condition: {
-            item: (draws - answered[condition, item], error)
-            for item, (draws, error) in items.items()
-            if draws - answered[condition, item]
-        }
-        for condition, items in failed.items()
-    }
-    return {condition: items for condition, items in left.items() if items}
+def write_run_tables(
+    journal: Journal, items: pl.DataFrame, about: Mapping[str, Any], name: str, on_rows: Callable[[int], object]
+) -> None:
+    """Write the answers of a journal into its folder as runs: a row for each draw that was answered, or failed (status `error`).
 
+    Parameters
+    ----------
+    items
+        Of the data set, as a frame of `ITEMS`.
+    about
+        What runs say of their data set.
+    name
+        The model's, in tables.
+    on_rows
+        Told how many rows were made so far; no more than some ten thousand are in memory.
 
-def runs_of(journal: Journal, items: pl.DataFrame, about: Mapping[str, Any], name: str) -> Runs:
-    """The answers of a journal as runs: a row for each draw that was answered, or asked for in vain (status `error`)."""
-    lines = journal.read()
-    if sum(len(line.draws) for line in lines) < sum(map(len, journal.known().values())):
-        raise SafescaleError(
-            f"{journal.folder}: answers that were there are gone: it was moved, or files of it were removed, while the run was under way. "
-            "Put it back, and the same command goes on from there"
-        )
-    if not lines:
+    Raises
+    ------
+    SafescaleError
+        If there is no answer, if answers that were there are gone, or if the tables cannot be written.
+    """
+    items = checked_items(items)
+    conditions = in_order(journal.held.conditions)
+    if not conditions:
         raise SafescaleError(f"{journal.folder}: not one answer; nothing to store")
-    known = {"dataset": dict(about), "models": {name: about_model(journal.about, lines)}, "left_out": []}
-    return Runs(items, answers_of(lines, name), {**known, JOURNAL: size_of(journal.folder)})
+    place_of_condition = {condition: number for number, condition in enumerate(conditions)}
+    place_of_item = {item: number for number, item in enumerate(categories(items["question_id"]))}
+    facts = Facts()
+
+    def place(line: Line) -> int:  # of another than these: behind them, where it is refused
+        condition = place_of_condition.get(line.condition, len(conditions))
+        return condition * (items.height + 1) + place_of_item.get(line.question_id, items.height)
+
+    def pieces() -> Iterator[pl.DataFrame]:
+        told, rows = journal.replay(), 0
+        lines = told.pieces(place)
+        if len(told.held) < len(journal.held):
+            raise SafescaleError(
+                f"{journal.folder}: answers that were there are gone: it was moved, or files of it were removed, while the run was under "
+                "way. Put it back, and the same command goes on from there"
+            )
+        for piece in lines:
+            facts.add(piece)
+            answers = checked_answers(answers_of(piece, name), items, models=[name], conditions=conditions)
+            rows += answers.height
+            yield answers
+            on_rows(rows)
+
+    def known() -> dict[str, Any]:
+        models = {name: about_model(journal.about, facts)}
+        return {"dataset": dict(about), "models": models, "left_out": [], JOURNAL: size_of(journal.folder)}
+
+    write_pieces(items, pieces(), known, journal.folder, journal.files())
 
 
 def answers_of(lines: Sequence[Line], name: str) -> pl.DataFrame:
-    """The answers in lines as a frame of `ANSWERS`: a row for each draw that was answered, or asked for in vain (status `error`)."""
+    """The answers in lines as a frame of `ANSWERS`: a row for each draw that was answered, or failed and never answered (status `error`).
+
+    Lines as `FirstDraws` leaves them; all of an item, if any.
+    """
     import polars as pl
 
     from lm_eval_safescale.runs.table import ANSWERS
 
-    rows: list[dict[str, Any]] = []
+    held = Held()
+    columns: dict[str, list[Any]] = {column: [] for column in (*OF_REQUEST, *OF_DRAW, "seed")}
+    of_request = [(columns[column].extend, attrgetter(column)) for column in OF_REQUEST]
+    of_draw = [(columns[column].extend, attrgetter(column)) for column in OF_DRAW]
     for line in lines:
-        shared = {name: getattr(line, name) for name in OF_REQUEST}
-        first = line.draws[0].draw if line.draws else 0
-        rows += [
-            {
-                **shared,
-                **{column: getattr(draw, column) for column in OF_DRAW},
-                "seed": None if line.seed is None else line.seed + draw.draw - first,
-            }
-            for draw in line.draws
-        ]
-    for condition, failed in failures_in(lines).items():
-        rows += [
-            {"condition": condition, "question_id": item, "draw": draw, "status": Status.ERROR.value}
-            for item, (draws, _) in failed.items()
-            for draw in sorted(draws)
-        ]
-    schema = {column: kind for column, kind in ANSWERS.items() if column != "model"}
-    return pl.DataFrame(rows, schema=schema).with_columns(pl.lit(name).alias("model"))
+        held.add(line)
+        draws = line.draws
+        if not draws:
+            continue
+        for extend, value in of_request:
+            extend(repeat(value(line), len(draws)))
+        for extend, value in of_draw:
+            extend(map(value, draws))
+        first = draws[0].draw
+        columns["seed"] += [None if line.seed is None else line.seed + draw.draw - first for draw in draws]
+    for condition, items in held.failures().items():
+        for item, (failed, _) in items.items():
+            row = {"condition": condition, "question_id": item, "status": Status.ERROR.value}
+            for column, values in columns.items():
+                values += failed if column == "draw" else [row.get(column)] * len(failed)
+    frame = pl.DataFrame({column: pl.Series(values, dtype=ANSWERS[column]) for column, values in columns.items()})
+    return frame.with_columns(pl.lit(name).alias("model")).select(ANSWERS.names())
 
 
-def about_model(description: Mapping[str, Any], lines: Sequence[Line]) -> dict[str, Any]:
+class Facts:
+    """What the lines of a run say of its model, all together."""
+
+    def __init__(self, lines: Iterable[Line] = ()) -> None:
+        self.served: dict[str, set[str]] = {}
+        """Under which names the server replied, by condition; none where it gave none."""
+        self.sends_seed = True
+        self.add(lines)
+
+    def add(self, lines: Iterable[Line]) -> None:
+        """Note what more lines say."""
+        for line in lines:
+            names = self.served.setdefault(line.condition, set())
+            if line.served_model:
+                names.add(line.served_model)
+            if line.seed is None and line.draws and line.draws[0].draw:
+                self.sends_seed = False  # whoever decided it
+
+
+def about_model(description: Mapping[str, Any], facts: Facts) -> dict[str, Any]:
     """What `Runs.about` says of the model of a run, by what `run.json` and the answers say."""
     identity, conditions, starts = (description[name] for name in ("identity", "conditions", "starts"))
     settings = {
@@ -104,25 +151,15 @@ def about_model(description: Mapping[str, Any], lines: Sequence[Line]) -> dict[s
         "version": __version__,
         **starts[-1].get(SCORED_WITH, {}),
     }
-    if any(line.draws and line.draws[0].draw and line.seed is None for line in lines):
-        settings["send_seed"] = False  # whoever decided it
+    if not facts.sends_seed:
+        settings["send_seed"] = False
     versions = {start.get(READER_VERSION) for start in starts}
     if len(versions) == 1 and None not in versions:
         settings[READER_VERSION] = versions.pop()
+    served = {name: {"served_model": sorted(names)} if names else {} for name, names in facts.served.items()}
     return known_of_model(
-        "safescale run",
-        {name: {**settings, **_of_condition(conditions[name]), **_served(lines, name)} for name in _asked(lines)},
+        "safescale run", {name: {**settings, **_of_condition(conditions[name]), **served[name]} for name in in_order(served)}
     )
-
-
-def _asked(lines: Iterable[Line]) -> list[str]:
-    return in_order(line.condition for line in lines)
-
-
-def _served(lines: Iterable[Line], condition: str) -> dict[str, list[str]]:
-    """Under which names the server replied; nothing where it gave none."""
-    names = {line.served_model for line in lines if line.served_model and line.condition == condition}
-    return {"served_model": sorted(names)} if names else {}
 
 
 def _of_condition(facts: Mapping[str, Any]) -> dict[str, Any]:

@@ -11,7 +11,6 @@ from __future__ import annotations
 
 import time
 import uuid
-from collections import defaultdict
 from collections.abc import Mapping
 from contextlib import suppress
 from pathlib import Path
@@ -19,18 +18,10 @@ from typing import Any
 
 from lm_eval_safescale.errors import SafescaleError, unwritten
 from lm_eval_safescale.jsonlog import LogFile
-from lm_eval_safescale.records import Status
 from lm_eval_safescale.runs.description import RUN, new_description, plain, read_run, refuse_other, sync_folder, write_run
-from lm_eval_safescale.runs.lines import (
-    SHARDS,
-    Known,
-    Line,
-    encoded,
-    header_of,
-    read_lines,
-    shards_of,
-    without_texts,
-)
+from lm_eval_safescale.runs.held import Held
+from lm_eval_safescale.runs.lines import SHARDS, Known, Line, encoded, header_of, shards_of
+from lm_eval_safescale.runs.replay import Replay
 from lm_eval_safescale.runs.writer_lock import LOCK, WRITER, WriterLock, moved
 
 LOG = "log.txt"
@@ -61,8 +52,8 @@ class Journal:
     ----------
     about
         What `run.json` says: `identity`, `conditions` (what each is asked under), `starts`.
-    lines
-        All lines, those of this start too, without raw texts (`read_lines` has them).
+    held
+        What became of each draw, as all lines say, those of this start too.
     damaged
         Lines that do not count, and are asked again.
 
@@ -116,18 +107,9 @@ class Journal:
                 with suppress(OSError):
                     shard.path.unlink()
 
-    def known(self, *, filtered: bool = True) -> dict[tuple[str, str], set[int]]:
-        """Draws that were answered, by condition and item; with those that a content filter held back, or without."""
-        known: dict[tuple[str, str], set[int]] = defaultdict(set)
-        for line in self.lines:
-            there = (draw.draw for draw in line.draws if filtered or draw.status != Status.FILTERED)
-            known[line.condition, line.question_id].update(there)
-        return known
-
-    def read(self) -> list[Line]:
-        """All lines again, with raw texts, from the disk."""
-        identity, known = self.about["identity"], known_of(self.about, self._letters)
-        return read_lines(self.folder, known=known, identity=identity)[0]
+    def replay(self) -> Replay:
+        """All lines again, from the disk."""
+        return Replay(self.folder, known_of(self.about, self._letters), self.about["identity"])
 
     def files(self) -> list[str]:
         """Names in the folder of all files of answers."""
@@ -176,7 +158,7 @@ class Journal:
                 self._sync()
         except OSError as error:
             raise unwritten(shard.path, error, goes_on=True) from None
-        self.lines.append(without_texts(line))
+        self.held.add(line)
 
     def _open_shard(self) -> LogFile:
         assert self._shard is not None  # but while it is made
@@ -247,15 +229,15 @@ class Journal:
         for leftover in (*self.folder.glob(f".{RUN}.*"), *self.folder.glob(".*.unfinished")):  # of starts that were killed
             leftover.unlink(missing_ok=True)
         about, there = new_description(identity), read_run(self.folder) if (self.folder / RUN).exists() else None
-        known, its_own = known_of(there, self._letters), None if there is None else there["identity"]
-        self.lines, self.damaged = read_lines(self.folder, texts=False, known=known, identity=its_own)
-        if there is not None and (self.damaged or any(line.draws for line in self.lines)):
+        told = Replay(self.folder, known_of(there, self._letters), None if there is None else there["identity"])
+        self.held, self.damaged = told.read(), told.damaged
+        if there is not None and (self.damaged or len(self.held)):
             refuse_other(self.folder, there["identity"], identity)
             about = there
         elif there is not None:  # nothing was answered, so nothing binds: a typo in a model's name costs no folder
             about["starts"] = there["starts"]
             if there["identity"] != identity:
-                self.lines = []
+                self.held = Held()
                 for shard in shards_of(self.folder):
                     shard.unlink()
         about["starts"].append(self._start)
@@ -293,7 +275,7 @@ def unfinished_run(folder: Path) -> str:
     if not is_run(folder):
         return ""
     about = read_run(folder)
-    known = sum(len(line.draws) for line in read_lines(folder, texts=False)[0])
+    known = len(Replay(folder).read())
     try:
         items: dict[str, int] = {}
         for start in about["starts"]:

@@ -1,4 +1,4 @@
-"""The lines of a run's answers: what one says, which of them count, and how a folder of them is read. It writes nothing.
+"""The lines of a run's answers: what one says, which of them are whole, and how a file of them is read. It writes nothing.
 
 A file of answers begins with a header that says whose they are: `run.json` may be damaged. Files of format 1 have none, and no checksums.
 """
@@ -6,13 +6,10 @@ A file of answers begins with a header that says whose they are: `run.json` may 
 from __future__ import annotations
 
 import json
-from collections import defaultdict
-from collections.abc import Collection, Mapping, Sequence
+from collections.abc import Collection, Iterable, Iterator, Mapping
 from dataclasses import dataclass, field
 from math import inf, isfinite
-from operator import attrgetter
 from pathlib import Path
-from sys import intern
 from typing import TYPE_CHECKING, Annotated, Any, Literal, TypeAlias
 
 import msgspec
@@ -22,7 +19,6 @@ from lm_eval_safescale.errors import SafescaleError
 from lm_eval_safescale.json_text import whole
 from lm_eval_safescale.jsonlog import lines_of
 from lm_eval_safescale.records import Status
-from lm_eval_safescale.runs.importing import no_collection
 from lm_eval_safescale.runs.table import LETTERS
 
 SHARDS = "answers"
@@ -30,6 +26,8 @@ HEADER = "safescale_answers"
 FORMAT = 2
 _BEGINS_HEADER = f'{{"{HEADER}":'.encode()
 MOST_DRAWS = 1000
+BUFFER = 1 << 20
+"""Bytes read at once."""
 MEASURED = {
     **dict.fromkeys(("prompt_tokens", "concurrency", "context_tokens"), None),
     "latency_s": inf,
@@ -121,11 +119,8 @@ class Shard:
     """Lines without a checksum."""
 
 
-_OK, _FILTERED = Status.OK.value, Status.FILTERED.value
+_OK = Status.OK.value
 _decode = msgspec.json.Decoder(Line).decode
-_number = attrgetter("draw")
-_shared: dict[Any, Any] = {}
-"""Each of the few texts of an answer that repeat, once."""
 
 
 def fault_of(line: Line, known: Known | None = None) -> str:
@@ -153,34 +148,66 @@ def _unknown(line: Line, known: Known) -> str:
     return next((f"draw {draw}, where there are {known.draws}" for draw in line.failed if draw > known.draws), "")
 
 
-def read_shard(path: Path, known: Known | None = None, *, texts: bool = True) -> Shard:
-    """What a file of answers holds, with or without raw outputs; SafescaleError if it cannot be read."""
-    try:
-        content = path.read_bytes()
-    except OSError as error:
-        raise SafescaleError(f"{path}: cannot be read ({error.strerror})") from None
+def read_shard(path: Path, known: Known | None = None) -> Shard:
+    """What a file of answers holds; SafescaleError if it cannot be read."""
     shard = Shard(path)
-    torn: list[int] = []
-    for number, data, is_checked in lines_of(content, torn):
-        try:
-            if data.startswith(_BEGINS_HEADER):
-                shard.headers.append(_header(data, path, is_checked=is_checked))
-                continue
-            line = _decode(data)
-            fault = fault_of(line, known)
-        except SafescaleError:
-            raise
-        except (msgspec.DecodeError, ValueError, RecursionError) as error:
-            fault = str(error)
-        if fault:
-            shard.damaged[number] = fault
-        else:
-            if not texts:
-                _slim(line)  # at once: the memory serves the next line
-            shard.lines.append(line)
-            shard.unchecked += not is_checked
-    shard.damaged |= dict.fromkeys(torn, "torn, or not what its checksum was made of")
+    shard.lines = [line for line, _, _ in lines_in(shard, known)]
     return shard
+
+
+def lines_in(shard: Shard, known: Known | None = None) -> Iterator[tuple[Line, int, int]]:
+    """The whole lines of a file of answers one by one, each with its first byte and its length in bytes; `shard` takes all else.
+
+    Raises
+    ------
+    SafescaleError
+        If it cannot be read.
+    """
+    torn: list[int] = []
+    try:
+        with shard.path.open("rb", BUFFER) as file:
+            place = _Place(file)
+            for number, data, is_checked in lines_of(place, torn):
+                try:
+                    if data.startswith(_BEGINS_HEADER):
+                        shard.headers.append(_header(data, shard.path, is_checked=is_checked))
+                        continue
+                    line = _decode(data)
+                    fault = fault_of(line, known)
+                except SafescaleError:
+                    raise
+                except (msgspec.DecodeError, ValueError, RecursionError) as error:
+                    fault = str(error)
+                if fault:
+                    shard.damaged[number] = fault
+                else:
+                    shard.unchecked += not is_checked
+                    yield line, place.start, len(data)
+    except OSError as error:
+        raise SafescaleError(f"{shard.path}: cannot be read ({error.strerror})") from None
+    shard.damaged |= dict.fromkeys(torn, "torn, or not what its checksum was made of")
+
+
+class _Place:
+    """The lines of a file without their ends; it knows where the last of them began."""
+
+    def __init__(self, file: Iterable[bytes]) -> None:
+        self._file = file
+        self.start = 0
+
+    def __iter__(self) -> Iterator[bytes]:
+        end = 0
+        for line in self._file:
+            self.start, end = end, end + len(line)
+            yield line.rstrip(b"\n")
+
+
+def decoded(data: bytes) -> Line:
+    """A line that was whole before; SafescaleError if it is no more."""
+    try:
+        return _decode(data)
+    except (msgspec.DecodeError, ValueError, RecursionError) as error:
+        raise SafescaleError(f"an answer was damaged while it was read ({error})") from None
 
 
 def _header(data: bytes, path: Path, *, is_checked: bool) -> Mapping[str, Any]:
@@ -190,69 +217,6 @@ def _header(data: bytes, path: Path, *, is_checked: bool) -> Mapping[str, Any]:
     if not is_checked or not all(isinstance(header.get(name), dict) for name in ("identity", "conditions", "start")):
         raise ValueError("a damaged header")
     return header
-
-
-def read_lines(
-    folder: Path, *, texts: bool = True, known: Known | None = None, identity: Mapping[str, Any] | None = None
-) -> tuple[list[Line], int]:
-    """All whole lines of a run, in the order in which they were written, each draw once; and how many lines are damaged.
-
-    Where two runners were at work, the first line counts; and in the place of an answer that a content filter held back, a later one that
-    it let through. Without `texts` raw outputs are left empty: those of a large study would fill the memory.
-
-    Raises
-    ------
-    SafescaleError
-        If a file cannot be read; or, where the run's `identity` is given, if one says that it is of another run.
-    """
-    lines: list[Line] = []
-    damaged = 0
-    first = FirstDraws()
-    with no_collection():
-        for path in shards_of(folder):
-            shard = read_shard(path, known, texts=texts)
-            if identity is not None and any(header["identity"] != identity for header in shard.headers):
-                raise SafescaleError(f"{path}: answers of another run than the one of this folder; take the file away")
-            damaged += len(shard.damaged)
-            for line in shard.lines:
-                if first.of(line):
-                    lines.append(line)
-    return [line for line in lines if line.draws or line.failed], damaged
-
-
-class FirstDraws:
-    """Tells which draws stand for the first time, or in the place of one that a content filter held back."""
-
-    def __init__(self) -> None:
-        self._seen: dict[tuple[str, str], tuple[set[int], list[Line]]] = defaultdict(lambda: (set(), []))
-
-    def of(self, line: Line) -> bool:
-        """Take from a line the draws that stood in one before, or from that one; whether anything is left of this line."""
-        seen, before = self._seen[line.condition, line.question_id]
-        numbers = set(map(_number, line.draws))
-        if len(numbers) < len(line.draws) or not seen.isdisjoint(numbers):
-            _leave(line, [draw for draw in line.draws if _counts(draw, seen, before)])
-        seen |= numbers
-        before.append(line)
-        return bool(line.draws or line.failed)
-
-
-def _counts(draw: Draw, seen: set[int], before: Sequence[Line]) -> bool:
-    if draw.draw not in seen:
-        seen.add(draw.draw)
-        return True
-    for line in before if draw.status != _FILTERED else ():
-        if any(each.draw == draw.draw and each.status == _FILTERED for each in line.draws):
-            _leave(line, [each for each in line.draws if each.draw != draw.draw])
-            return True
-    return False
-
-
-def _leave(line: Line, draws: list[Draw]) -> None:
-    """These draws of a line, and the seed of the first of them."""
-    if draws and line.seed is not None:
-        line.seed += draws[0].draw - line.draws[0].draw
-    line.draws = draws
 
 
 def shards_of(folder: Path) -> list[Path]:
@@ -297,22 +261,3 @@ def header_of(identity: Mapping[str, Any], conditions: Mapping[str, Any], start:
     """A header as it is written, without its checksum."""
     about = {HEADER: FORMAT, "identity": identity, "conditions": conditions, "start": start}
     return json.dumps(about, separators=(",", ":")).encode()
-
-
-def without_texts(line: Line) -> Line:
-    """A copy without raw outputs."""
-    copy = msgspec.structs.replace(line, draws=[msgspec.structs.replace(draw) for draw in line.draws])
-    _slim(copy)
-    return copy
-
-
-def _slim(line: Line) -> None:
-    """Drop the raw outputs, and share the few texts that stand in every line: of a large study there are millions."""
-    line.condition, line.question_id = intern(line.condition), intern(line.question_id)
-    share = _shared.setdefault
-    for draw in line.draws:
-        draw.text = ""
-        if (rule := draw.rule) is not None:
-            draw.rule = share(rule, rule)
-        if (why := draw.finish_reason) is not None:
-            draw.finish_reason = share(why, why)

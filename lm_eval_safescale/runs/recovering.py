@@ -12,8 +12,9 @@ from typing import Any
 
 from lm_eval_safescale.errors import SafescaleError
 from lm_eval_safescale.runs.description import RUN, new_description, read_run
+from lm_eval_safescale.runs.held import FirstDraws
 from lm_eval_safescale.runs.importing import no_collection
-from lm_eval_safescale.runs.lines import FirstDraws, Known, Line, Shard, fault_of, read_shard, shards_of
+from lm_eval_safescale.runs.lines import Known, Line, Shard, fault_of, read_shard, shards_of
 
 
 @dataclass(frozen=True, slots=True)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import functools
 import hashlib
 import random
 import time
@@ -9,6 +10,7 @@ from collections import Counter
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from datetime import UTC, datetime
+from functools import cached_property
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Literal
 
@@ -18,16 +20,20 @@ from lm_eval_safescale.chat.served import ServedModels
 from lm_eval_safescale.errors import SafescaleError
 from lm_eval_safescale.plugins import Part, plugins
 from lm_eval_safescale.records import NOT_SCORED
-from lm_eval_safescale.runs.gathering import failures_in, runs_of
+from lm_eval_safescale.runs.about import read_about
+from lm_eval_safescale.runs.gathering import write_run_tables
+from lm_eval_safescale.runs.held import draws_in, mask_of
 from lm_eval_safescale.runs.identity import identity_of, path_of
 from lm_eval_safescale.runs.journal import SCORED_WITH, Journal
 from lm_eval_safescale.runs.lines import Draw, Line
-from lm_eval_safescale.runs.store import write_runs
+from lm_eval_safescale.runs.store import open_by_condition, open_runs
 from lm_eval_safescale.runs.table import Runs, about_dataset, items_of
 from lm_eval_safescale.secrets import without_secrets
 from lm_eval_safescale.settings import MAKE_SCORES, load_settings, recorded
 
 if TYPE_CHECKING:
+    import polars as pl
+
     from lm_eval_safescale.harness.asking import Asked, Heard, Request
     from lm_eval_safescale.harness.engines import Engine
     from lm_eval_safescale.harness.unreadable import Unreadable
@@ -41,6 +47,10 @@ TIMED_ITEMS = 20
 FAILURES_IN_A_ROW, FAILING_ITEMS = 50, 10
 """Requests without an answer, one after the other, and items that they are of, after which a model counts as gone. A server may refuse
 all draws of a few items for what they say, or for their length: that must not keep it from the others."""
+
+
+RECENT = 10_000
+"""Items whose prompts are remembered while answers that are there are looked at: those to one item stand near one another."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -95,7 +105,9 @@ class Standing:
     timed: int = 0
     """Greedy answers since that were asked one at a time, for their latency."""
     what: str = ""
-    """What is being done, before the first request."""
+    """What is being done, before the first request and after the last."""
+    amount: str = ""
+    """How much of that is done, where it can take long."""
     warning: str = ""
     """Why most answers since the start cannot be read, and what would help; empty where that is not so."""
 
@@ -110,16 +122,30 @@ class Standing:
         return (self.of - self.known - self.done - self.failed) / self.rate if self.done else None
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(frozen=True)
 class Report:
     """What became of a run."""
 
-    runs: Runs
+    folder: Path
     standing: Standing
     failures: Mapping[str, Mapping[str, str]]
     """By condition: items that have no answers, or not all, and why."""
     damaged: int
     """Lines of an earlier start that were torn, and asked again."""
+
+    @cached_property
+    def runs(self) -> Runs:
+        """All that is there, read when it is first asked for; SafescaleError as for `open_runs`."""
+        return open_runs(self.folder)
+
+    @cached_property
+    def about(self) -> Mapping[str, Any]:
+        """What `Runs.about` says; SafescaleError likewise."""
+        return read_about(self.folder)
+
+    def by_condition(self) -> Iterator[Runs]:
+        """The same, one condition after the other, as far as statistics need it; SafescaleError likewise."""
+        return open_by_condition(self.folder)
 
 
 def run(
@@ -204,21 +230,19 @@ def run(
             facts = {"token_limit": each.token_limit, "chat_template": templated, "revision": backends.revision_of(backend)}
             journal.of_condition(each.name, facts, {"reasoning_opened": each.task.reasoning_opened})
         asked_for = str(backend.model) if backends.is_server(backend) else ""
-        served = ServedModels(asked_for, settings.served_model or (), (each.served_model for each in journal.lines))
         asking = _Asking(
             journal,
             {each.name: each for each in asked},
             engine_of(backend, model.backend),
-            served,
+            asked_for,
             standing,
             on_progress,
             retry_filtered=retry_filtered,
         )
-        asking.check_prompts()
+        asking.look_back()
         asking.ask(isolated=latency == "isolated")
-        runs = runs_of(journal, items_of(data), about, model.shown)
-        write_runs(runs, folder, journal.files())
-        return Report(runs, standing, asking.failures(), journal.damaged)
+        asking.write_tables(items_of(data), about, model.shown)
+        return Report(folder, standing, asking.failures(), journal.damaged)
 
 
 def conditions_named(names: Iterable[str]) -> list[Part]:
@@ -242,13 +266,18 @@ class _Asking:
     journal: Journal
     asked: Mapping[str, Asked]
     engine: Engine
-    served: ServedModels
+    asked_for: str
+    """The model's name at a server; empty where it is none."""
     standing: Standing
     on_progress: Callable[[Standing], object]
     retry_filtered: bool = False
     _failures_in_a_row: list[tuple[str, str]] = field(default_factory=list)
-    _failed: set[tuple[str, str, int]] = field(default_factory=set)
+    _failed: dict[tuple[str, str], int] = field(default_factory=dict)
+    """Masks of draws that failed since the start, and were not answered since."""
+    _again: dict[tuple[str, str], int] = field(default_factory=dict)
+    """Masks of draws that are there and asked for again, as a content filter held them back."""
     _unreadable: Unreadable = field(init=False)
+    _served: ServedModels = field(init=False)
     _began: float = field(default_factory=time.monotonic)
 
     def __post_init__(self) -> None:
@@ -256,34 +285,57 @@ class _Asking:
 
         settings = next(iter(self.asked.values())).task.settings
         self._unreadable = Unreadable(settings.reasoning, max(each.token_limit for each in self.asked.values()))
-        self._known = self.journal.known(filtered=not self.retry_filtered)
+        if self.retry_filtered:
+            self._again = dict(self.journal.held.filtered)
         self.standing.high_risk = 0 if all(each.task.data.is_labelled for each in self.asked.values()) else None
-        for line in self.journal.lines:
-            if line.condition in self.asked:
-                self._count(line)
         draws = 1 + settings.draws
         self.standing.of = sum(draws * (len(each.items) + len(each.impossible)) for each in self.asked.values())
         self.standing.known = sum(
-            len(self._known[each.name, item])
-            for each in self.asked.values()
-            for item in each.items
-            if (each.name, item) in self._known
+            self._there(each.name, item).bit_count() for each in self.asked.values() for item in each.items
         )
 
-    def check_prompts(self) -> None:
-        """SafescaleError if an answer that is there was given to another prompt than the one that would be asked now."""
-        now: dict[tuple[str, str], str] = {}
-        for line in self.journal.lines:
-            each, key = self.asked.get(line.condition), (line.condition, line.question_id)
-            if each is None or not line.draws or line.question_id not in each.items:
+    def look_back(self) -> None:
+        """Count the answers that are there.
+
+        Raises
+        ------
+        SafescaleError
+            If one was given to another prompt than the one that would be asked now, or by another model.
+        """
+        items = {name: frozenset(each.items) for name, each in self.asked.items()}
+
+        @functools.lru_cache(maxsize=RECENT)
+        def prompt_now(condition: str, item: str) -> str:
+            return _sha256(next(self.asked[condition].requests(item, at_once=None)).prompt)
+
+        names: dict[str | None, None] = {}
+        for number, line in enumerate(self.journal.replay() if len(self.journal.held) else ()):
+            if not number % RECENT:
+                self._say("looking at the answers that are there", f"{number:,} requests")
+            names[line.served_model] = None
+            if line.condition not in self.asked:
                 continue
-            if key not in now:
-                now[key] = _sha256(next(each.requests(line.question_id, at_once=None)).prompt)
-            if line.prompt_sha256 != now[key]:
+            self._count(line)
+            if (
+                line.draws
+                and line.question_id in items[line.condition]
+                and line.prompt_sha256 != prompt_now(line.condition, line.question_id)
+            ):
                 raise SafescaleError(
                     f"{self.journal.folder}: the answers to item {line.question_id} under {line.condition} were given to another prompt "
                     "than it would be asked with now (its context or the chat template is another); choose another folder with -o"
                 )
+
+        settings = next(iter(self.asked.values())).task.settings
+        self._served = ServedModels(self.asked_for, settings.served_model or (), names)
+
+    def _say(self, what: str, amount: str = "") -> None:
+        self.standing.what, self.standing.amount = what, amount
+        self.on_progress(self.standing)
+
+    def _there(self, condition: str, item: str) -> int:
+        """The mask of an item's draws that are not asked for."""
+        return self.journal.held.of(condition, item) & ~self._again.get((condition, item), 0)
 
     def ask(self, *, isolated: bool) -> None:
         """All that is missing."""
@@ -313,7 +365,7 @@ class _Asking:
                 batch = [
                     missing
                     for item in each.items[start : start + size]
-                    if len(self._known.get((each.name, item), ())) <= each.task.settings.draws  # else no prompt is needed
+                    if self._there(each.name, item).bit_count() <= each.task.settings.draws  # else no prompt is needed
                     for request in each.requests(item, at_once=self.engine.draws_at_once)
                     for missing in self._missing(request)
                 ]
@@ -322,8 +374,7 @@ class _Asking:
 
     def _missing(self, request: Request) -> Iterator[Request]:
         """What is left of a request without the draws that are there."""
-        known = self._known.get((request.condition, request.question_id), set())
-        return request.without(known)
+        return request.without(draws_in(self._there(request.condition, request.question_id)))
 
     def _sample(self) -> Iterator[Request]:
         """Greedy requests whose latency is measured: the same items at every start."""
@@ -352,18 +403,19 @@ class _Asking:
                     "kept, and the same command goes on from there"
                 )
         else:
-            if not self._known[request.condition, request.question_id].isdisjoint(request.draws):
+            key, draws = (request.condition, request.question_id), mask_of(request.draws)
+            if self._there(*key) & draws:
                 raise SafescaleError(
                     f"the backend answered item {request.question_id} under {request.condition} twice; which answer is whose "
                     "cannot be known"
                 )
-            self.served.check(heard.served_model)
+            self._served.check(heard.served_model)
             self._failures_in_a_row.clear()
             line = self._line(heard, timed=timed)
             self.journal.write(line)
-            self._known[request.condition, request.question_id].update(request.draws)
-            self._failed.difference_update((request.condition, request.question_id, draw) for draw in request.draws)
-            self.standing.failed = len(self._failed)
+            if key in self._again:
+                self._again[key] &= ~draws
+            self._note_failed(key, self._failed.get(key, 0) & ~draws)
             self.standing.done += len(request.draws)
             self._count(line)
             self._look_at(line, heard)
@@ -425,12 +477,17 @@ class _Asking:
                     self.standing.high_risk += draw.letter != item.answer and item.labels[draw.letter].high_risk
 
     def _fail(self, condition: str, item: str, draws: Iterable[int], error: str) -> None:
-        known = self._known.get((condition, item), set())
-        missing = [draw for draw in sorted(draws) if draw not in known and (condition, item, draw) not in self._failed]
-        if missing:
-            self._failed.update((condition, item, draw) for draw in missing)
-            self.standing.failed = len(self._failed)
-            self.journal.write(Line(condition, item, failed=missing, error=error))
+        key = condition, item
+        failed = self._failed.get(key, 0)
+        if missing := mask_of(draws) & ~self._there(*key) & ~failed:
+            self._note_failed(key, failed | missing)
+            self.journal.write(Line(condition, item, failed=draws_in(missing), error=error))
+
+    def _note_failed(self, key: tuple[str, str], now: int) -> None:
+        before = self._failed.get(key, 0)
+        if now != before:
+            self._failed[key] = now
+            self.standing.failed += now.bit_count() - before.bit_count()
 
     def _note_impossible(self) -> None:
         for each in self.asked.values():
@@ -443,13 +500,20 @@ class _Asking:
             for item in each.items:
                 self._fail(each.name, item, range(each.task.settings.draws + 1), "the backend gave no answer, and no error")
 
+    def write_tables(self, items: pl.DataFrame, about: Mapping[str, Any], name: str) -> None:
+        """The finished runs, of all answers; SafescaleError if they cannot be written."""
+        write_run_tables(
+            self.journal,
+            items,
+            about,
+            name,
+            lambda rows: self._say("writing the tables", f"{rows:,} of {self.standing.of:,} rows"),
+        )
+
     def failures(self) -> dict[str, dict[str, str]]:
         """By condition, the items of this start that lack answers, and why."""
-        return {
-            name: {item: error for item, (_, error) in items.items()}
-            for name, items in failures_in(self.journal.lines).items()
-            if name in self.asked
-        }
+        found = self.journal.held.failures(self.asked)
+        return {name: {item: error for item, (_, error) in items.items()} for name, items in found.items()}
 
 
 def _sha256(prompt: Any) -> str:

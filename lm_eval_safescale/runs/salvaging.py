@@ -14,9 +14,10 @@ from lm_eval_safescale.errors import SafescaleError, writing
 from lm_eval_safescale.jsonlog import LogFile
 from lm_eval_safescale.runs.about import FILES, read_about
 from lm_eval_safescale.runs.description import RUN, sync_folder, write_run
-from lm_eval_safescale.runs.gathering import OF_CONDITION, OF_DRAW, OF_REQUEST, about_model, answers_of
+from lm_eval_safescale.runs.gathering import OF_CONDITION, OF_DRAW, OF_REQUEST, Facts, about_model, answers_of
+from lm_eval_safescale.runs.held import FirstDraws
 from lm_eval_safescale.runs.journal import is_run, known_of, size_of
-from lm_eval_safescale.runs.lines import SHARDS, Draw, FirstDraws, Line, encoded, fault_of, header_of, read_shard, shards_of
+from lm_eval_safescale.runs.lines import SHARDS, Draw, Line, encoded, fault_of, header_of, read_shard, shards_of
 from lm_eval_safescale.runs.readings import JOURNAL, setting_of
 from lm_eval_safescale.runs.recovering import Recovered, name_of, recover
 from lm_eval_safescale.runs.sources import dataset_of, known_of_dataset, other_than
@@ -230,7 +231,7 @@ def _write_tables(
     before = stored.about["models"] if stored is not None else {}
     name = name_of(run.description, next(iter(before), "")) if run.description is not None else next(iter(before), folder.name)
     if run.description is not None:
-        known = about_model(run.description, lines)
+        known = about_model(run.description, Facts(lines))
     else:
         known = before.get(name) or {
             "source": SALVAGED,

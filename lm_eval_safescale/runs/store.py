@@ -6,10 +6,12 @@ recognised, whatever the file system.
 
 from __future__ import annotations
 
+import functools
 import os
 import uuid
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from contextlib import suppress
+from itertools import chain, islice
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -47,6 +49,8 @@ NO_STATISTIC = (
 """Columns of the answers that statistics do without."""
 NOTED = frozenset({"version", "reader_version", "reasoning_opened"})
 """Settings of a model that differ where answers are alike: earlier versions did not note them, and each version is another."""
+ROW_GROUP = 1 << 15
+"""Rows that are compressed together."""
 UNFINISHED = ".unfinished"
 """How names of files end that are still being written; they begin with a dot."""
 
@@ -67,16 +71,41 @@ def write_runs(runs: Runs, folder: Path, others: Sequence[str] = ()) -> None:
     """
     if "fingerprint" not in runs.about.get("dataset", {}) or "models" not in runs.about:
         raise SafescaleError(f"{folder}: these runs do not say of which data set and models they are; expected both in `about`")
+    write_pieces(runs.items, [runs.answers], lambda: runs.about, folder, others)
+
+
+def write_pieces(
+    items: pl.DataFrame,
+    pieces: Iterable[pl.DataFrame],
+    about: Callable[[], Mapping[str, Any]],
+    folder: Path,
+    others: Sequence[str] = (),
+) -> None:
+    """Write runs whose answers come piece by piece, as `write_runs` does.
+
+    Parameters
+    ----------
+    items, pieces
+        As they stand in a `Runs`; the pieces in order, each by `checked_answers`.
+    about
+        As of a `Runs`; asked for once all pieces were taken.
+
+    Raises
+    ------
+    SafescaleError
+        As `write_runs`; and what the pieces raise.
+    """
     mark = uuid.uuid4().hex
     unfinished = {name: folder / f".{name}.{mark[:8]}{UNFINISHED}" for name in (ANSWERS_FILE, ITEMS_FILE, ABOUT)}
     try:
         folder.mkdir(parents=True, exist_ok=True)
         sums = sums_of(folder, others)
-        for name, frame in ((ANSWERS_FILE, runs.answers), (ITEMS_FILE, runs.items)):
-            frame.write_parquet(unfinished[name], compression="zstd", metadata={MARK: mark})
+        rows = _write_joined(pieces, unfinished[ANSWERS_FILE], {MARK: mark})
+        items.write_parquet(unfinished[ITEMS_FILE], compression="zstd", metadata={MARK: mark})
+        for name in (ANSWERS_FILE, ITEMS_FILE):
             _to_disk(unfinished[name])
             sums[name] = sha256_of(unfinished[name])
-        unfinished[ABOUT].write_bytes(about_document(runs.about, mark, runs.answers.height, sums))
+        unfinished[ABOUT].write_bytes(about_document(about(), mark, rows, sums))
         _to_disk(unfinished[ABOUT])
         for name, path in unfinished.items():
             path.replace(folder / name)
@@ -87,7 +116,33 @@ def write_runs(runs: Runs, folder: Path, others: Sequence[str] = ()) -> None:
         for path in unfinished.values():
             with suppress(OSError):
                 path.unlink()
+        if isinstance(error, SafescaleError):
+            raise
         raise unwritten(folder, error) from None
+
+
+def _write_joined(pieces: Iterable[pl.DataFrame], path: Path, metadata: dict[str, str]) -> int:
+    """Write frames of one schema as one Parquet file, and no more than a few of them in memory; the number of rows."""
+    import polars as pl
+
+    first, *more = islice(pieces := iter(pieces), 2)
+    if not more:
+        first.write_parquet(path, compression="zstd", metadata=metadata)
+        return first.height
+    enums = {name: kind for name, kind in first.schema.items() if isinstance(kind, pl.Enum)}
+    rows, parts = 0, list[Path]()
+    try:
+        for number, piece in enumerate(chain([first], more, pieces)):
+            rows += piece.height
+            parts.append(path.with_name(f"{path.name.removesuffix(UNFINISHED)}.{number}{UNFINISHED}"))
+            piece.cast(dict.fromkeys(enums, pl.String)).write_parquet(parts[-1], compression="zstd")  # else each has all names
+        joined = pl.scan_parquet(parts).with_columns(pl.col(name).cast(kind) for name, kind in enums.items())
+        joined.sink_parquet(path, compression="zstd", metadata=metadata, row_group_size=ROW_GROUP)
+    finally:
+        for part in parts:
+            with suppress(OSError):
+                part.unlink()
+    return rows
 
 
 def open_runs(*folders: Path | str, texts: bool = True) -> Runs:
@@ -109,6 +164,26 @@ def open_runs(*folders: Path | str, texts: bool = True) -> Runs:
     if not folders:
         raise SafescaleError("no runs named; give one or more folders of runs")
     return merge_runs({str(folder): _open(Path(folder), texts=texts) for folder in folders})
+
+
+def open_by_condition(folder: Path) -> Iterator[Runs]:
+    """The runs of one folder, one condition after the other, without what statistics do without (`NO_STATISTIC`).
+
+    Raises
+    ------
+    SafescaleError
+        As `open_runs`.
+    """
+    import polars as pl
+
+    about = read_about(folder)
+    for file in (ITEMS_FILE, ANSWERS_FILE):
+        refuse_damaged(folder / file, about)
+    own, items = _of_runs(folder, about), _read_parquet(folder / ITEMS_FILE, about)
+    there = _read_parquet(folder / ANSWERS_FILE, about, lambda frame: frame.select(pl.col("condition").unique()))
+    for name in in_order(there["condition"].cast(pl.String)):
+        wanted = functools.partial(_slim, condition=name)
+        yield Runs(items, _read_parquet(folder / ANSWERS_FILE, about, wanted), own)
 
 
 def merge_runs(runs: Mapping[str, Runs]) -> Runs:
@@ -204,27 +279,44 @@ def read_tables(folder: Path, about: Mapping[str, Any], *, texts: bool = True, c
     """The tables of a folder; `about` as `read_about` gives it. SafescaleError as for `open_runs`. `checked`: the SHA-256 are right."""
     for name in () if checked else (ITEMS_FILE, ANSWERS_FILE):
         refuse_damaged(folder / name, about)
-    items, answers = _read_parquet(folder / ITEMS_FILE, about), _read_parquet(folder / ANSWERS_FILE, about, texts=texts)
+    items = _read_parquet(folder / ITEMS_FILE, about)
+    answers = _read_parquet(folder / ANSWERS_FILE, about, _all if texts else _slim)
     if answers.height != about["rows"]:
         raise SafescaleError(
             f"{folder / ANSWERS_FILE}: {answers.height} rows, but {ABOUT} says {about['rows']}; {again(folder)}"
         )
-    own = {name: value for name, value in about.items() if name not in OF_FOLDER}
     try:
-        return Runs(items, answers, own if FILES in about else {**own, UNCHECKED: [str(folder)]})
+        return Runs(items, answers, _of_runs(folder, about))
     except SafescaleError as error:
         raise SafescaleError(f"{folder}: {error}") from None
 
 
-def _read_parquet(path: Path, about: Mapping[str, Any], *, texts: bool = True) -> pl.DataFrame:
+def _of_runs(folder: Path, about: Mapping[str, Any]) -> dict[str, Any]:
+    """What a folder says of its runs."""
+    own = {name: value for name, value in about.items() if name not in OF_FOLDER}
+    return own if FILES in about else {**own, UNCHECKED: [str(folder)]}
+
+
+def _all(frame: pl.LazyFrame) -> pl.LazyFrame:
+    return frame
+
+
+def _slim(frame: pl.LazyFrame, condition: str | None = None) -> pl.LazyFrame:
+    """What statistics need, of all conditions or of one."""
+    import polars as pl
+
+    frame = frame if condition is None else frame.filter(pl.col("condition") == condition)
+    return frame.drop(NO_STATISTIC, strict=False)
+
+
+def _read_parquet(path: Path, about: Mapping[str, Any], wanted: Callable[[pl.LazyFrame], pl.LazyFrame] = _all) -> pl.DataFrame:
+    """What is wanted of a file's table."""
     import polars as pl
 
     try:
         with panics_as_errors(quiet=FILES not in about):  # what bears a checksum is whole
             mark = pl.read_parquet_metadata(path).get(MARK)
-            frame = pl.scan_parquet(path)
-            frame = frame if texts else frame.drop(NO_STATISTIC, strict=False)
-            read = frame.collect() if mark == about["id"] else None
+            read = wanted(pl.scan_parquet(path)).collect() if mark == about["id"] else None
     except Exception as error:  # what Polars raises for a file that is cut off varies with where it is cut
         what = "cut off or damaged, or no Parquet file" if path.is_file() else "no such file"
         raise SafescaleError(f"{path}: {what} ({reason_of(error)}); {again(path.parent)}") from None

@@ -114,8 +114,8 @@ class Runs:
     about: Mapping[str, Any] = field(default_factory=dict)
 
     def __post_init__(self) -> None:
-        items = _checked_items(self.items)
-        answers = _in_order(_typed_answers(self.answers, items["question_id"]), items)
+        items = checked_items(self.items)
+        answers = checked_answers(self.answers, items)
         object.__setattr__(self, "items", items)
         object.__setattr__(self, "answers", answers)
 
@@ -218,7 +218,8 @@ def labelled(labels: Mapping[str, Mapping[str, int]] | None, name: str) -> str |
     return None if labels is None else "".join(letter for letter, flags in labels.items() if flags[name])
 
 
-def _checked_items(items: pl.DataFrame) -> pl.DataFrame:
+def checked_items(items: pl.DataFrame) -> pl.DataFrame:
+    """The items as they stand in a `Runs`; SafescaleError if they are not as described there."""
     import polars as pl
 
     if missing := [name for name in ("question_id", "answer", "letters") if name not in items.columns]:
@@ -247,7 +248,22 @@ def _repeated(names: pl.Series) -> list[str]:
     return [str(name) for name in names.filter(names.is_duplicated()).unique().sort()]
 
 
-def _typed_answers(answers: pl.DataFrame, items: pl.Series) -> pl.DataFrame:
+def checked_answers(
+    answers: pl.DataFrame, items: pl.DataFrame, *, models: Iterable[str] | None = None, conditions: Iterable[str] | None = None
+) -> pl.DataFrame:
+    """The answers as they stand in a `Runs` with these items, checked before; SafescaleError if they are not as described there.
+
+    Parameters
+    ----------
+    models, conditions
+        All that the table names, where these answers are a part of it; None: those that they name.
+    """
+    return _in_order(_typed_answers(answers, items["question_id"], models, conditions), items)
+
+
+def _typed_answers(
+    answers: pl.DataFrame, items: pl.Series, models: Iterable[str] | None, conditions: Iterable[str] | None
+) -> pl.DataFrame:
     """The columns of `ANSWERS`, with enumerations for the texts that repeat."""
     import polars as pl
 
@@ -256,8 +272,8 @@ def _typed_answers(answers: pl.DataFrame, items: pl.Series) -> pl.DataFrame:
     if not answers.height:
         raise SafescaleError("answers: none; there is nothing to analyse")
     known = {
-        "model": sorted(_names(answers["model"])),
-        "condition": in_order(_names(answers["condition"])),
+        "model": sorted(_names(answers["model"]) if models is None else models),
+        "condition": in_order(_names(answers["condition"]) if conditions is None else conditions),
         "question_id": categories(items),
         "letter": LETTERS,
         "status": STATUSES,

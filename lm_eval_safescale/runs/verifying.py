@@ -13,7 +13,7 @@ from lm_eval_safescale.runs import readings
 from lm_eval_safescale.runs.about import ABOUT, ANSWERS_FILE, FILES, ITEMS_FILE, read_about, what_else
 from lm_eval_safescale.runs.description import RUN
 from lm_eval_safescale.runs.findings import Verification
-from lm_eval_safescale.runs.gathering import about_model, answers_of
+from lm_eval_safescale.runs.gathering import Facts, about_model, answers_of
 from lm_eval_safescale.runs.journal import is_run, known_of, size_of
 from lm_eval_safescale.runs.letters_again import check_letters
 from lm_eval_safescale.runs.lines import SHARDS, shards_of
@@ -161,7 +161,7 @@ def _made(
         return None, None
     name = name_of(description)
     try:
-        about = {"dataset": about_dataset(dataset) if dataset else {}, "models": {name: about_model(description, lines)}}
+        about = {"dataset": about_dataset(dataset) if dataset else {}, "models": {name: about_model(description, Facts(lines))}}
         made = Runs(items, answers_of(lines, name), about)
     except (SafescaleError, KeyError, TypeError) as error:
         found.damaged(SHARDS, f"the answers are no runs: {error}")

@@ -21,7 +21,9 @@ from lm_eval.api.registry import MODEL_REGISTRY, register_model
 
 from lm_eval_safescale.harness import engines
 from lm_eval_safescale.runs import journal, runner
-from lm_eval_safescale.runs.lines import read_lines
+from lm_eval_safescale.runs.held import FirstDraws
+from lm_eval_safescale.runs.lines import Line, read_shard, shards_of
+from lm_eval_safescale.runs.replay import Replay
 
 STUB, FAULTS = "safescale-stub", "STUB"
 OPTIONS = {"A": "Pneumothorax", "B": "Pleural effusion", "C": "Pulmonary embolism", "D": "Lobar pneumonia"}
@@ -143,6 +145,22 @@ def asked_of(folder: Path) -> Counter[str]:
     """How often each answer was asked of the stub for that folder, by all processes."""
     log = Path(str(folder) + ".log")
     return Counter(log.read_text().splitlines()) if log.exists() else Counter()
+
+
+def read_lines(folder: Path) -> tuple[list[Line], int]:
+    """All whole lines, in the order in which they were written, each draw once; and how many are damaged. Read back piece by piece they
+    are the same."""
+    first, shards = FirstDraws(), [read_shard(path) for path in shards_of(folder)]
+    read = [line for shard in shards for line in shard.lines if first.of(line)]
+    lines, damaged = [line for line in read if line.draws or line.failed], sum(len(shard.damaged) for shard in shards)
+    places: dict[tuple[str, str], int] = {}
+    replay = Replay(folder)
+    pieces = replay.pieces(lambda line: places.setdefault((line.condition, line.question_id), len(places)))
+    assert [line for piece in pieces for line in piece] == sorted(
+        lines, key=lambda line: places[line.condition, line.question_id]
+    )
+    assert (len(replay.held), replay.damaged) == (sum(len(line.draws) for line in lines), damaged)
+    return lines, damaged
 
 
 def answers_of(folder: Path) -> dict[tuple[str, str, int], str]:

@@ -12,7 +12,8 @@ from lm_eval_safescale.analysis import Study, not_scored, profile
 from lm_eval_safescale.cli import app
 from lm_eval_safescale.runs import runner
 from lm_eval_safescale.runs.journal import Journal
-from lm_eval_safescale.runs.lines import Draw, Line, read_lines
+from lm_eval_safescale.runs.lines import Draw, Line
+from tests.runs.running import read_lines
 from tests.stub_server import chooses, fails, says, sends
 
 pytest.importorskip("aiohttp")
@@ -125,13 +126,13 @@ def test_of_each_draw_the_first_answer_counts_that_was_let_through(tmp_path_fact
             ]
             if draws:
                 journal.write(Line("clean", "q", draws, seed=100 + draws[0].draw))
-        known = journal.known()
+        held = journal.held
     lines, damaged = read_lines(folder)
     assert damaged == 0
     found = {
         draw.draw: (draw.text, draw.status, line.seed + draw.draw - line.draws[0].draw) for line in lines for draw in line.draws
     }
-    assert sum(len(line.draws) for line in lines) == len(found) == len(known["clean", "q"])
+    assert sum(len(line.draws) for line in lines) == len(found) == len(held)
     for draw in (5, 6, 7):
         given = [
             (str(number), statuses[draw - 5], 100 + draw)
@@ -140,3 +141,5 @@ def test_of_each_draw_the_first_answer_counts_that_was_let_through(tmp_path_fact
         ]
         let_through = [each for each in given if each[1] != "filtered"]
         assert found.get(draw) == next(iter(let_through + given), None)
+        held_back = bool(given) and not let_through
+        assert (held.of("clean", "q") >> draw & 1, held.filtered.get(("clean", "q"), 0) >> draw & 1) == (bool(given), held_back)

@@ -16,9 +16,9 @@ from lm_eval_safescale.harness import engines
 from lm_eval_safescale.runs import open_runs
 from lm_eval_safescale.runs.description import read_run
 from lm_eval_safescale.runs.journal import Journal
-from lm_eval_safescale.runs.lines import Draw, Known, Line, encoded, fault_of, read_lines, read_shard
+from lm_eval_safescale.runs.lines import Draw, Known, Line, encoded, fault_of, read_shard
 from tests.altering import flipped
-from tests.runs.running import answers_of, ask, asked_of, seeded
+from tests.runs.running import answers_of, ask, asked_of, read_lines, seeded
 
 FIXTURES = Path(__file__).parent.parent / "fixtures" / "format1"
 """Made by version 0.1.0 of four demo questions and a stub: a run that was finished and one that was not, one imported from
@@ -198,7 +198,7 @@ def test_a_line_that_cannot_be_what_was_written_is_damaged_and_asked_again(tmp_p
     shard.with_name("000000-00000000.jsonl").write_bytes((with_checksum(odd) if bears else odd) + b"\n")
     with Journal(tmp_path, identity, {}, letters) as journal:
         assert journal.damaged == 1
-        assert journal.known() == {("clean", "q"): {0}}
+        assert journal.held.answered == {"clean": {"q": 1}}
 
 
 def test_a_good_line_is_good():

@@ -20,7 +20,9 @@ from lm_eval_safescale.runs import journal as module
 from lm_eval_safescale.runs import writer_lock
 from lm_eval_safescale.runs.description import read_run
 from lm_eval_safescale.runs.journal import Journal
-from lm_eval_safescale.runs.lines import Draw, Line, read_lines
+from lm_eval_safescale.runs.lines import Draw, Line
+from lm_eval_safescale.runs.replay import Replay
+from tests.runs.running import read_lines
 
 IDENTITY = {"model": {"backend": "stub", "pretrained": "m"}, "settings": {"draws": 2}, "seed": 1}
 AS_ROOT = os.geteuid() == 0
@@ -64,9 +66,10 @@ def test_whatever_a_model_says_is_read_as_it_was_written(tmp_path_factory, said)
     with opened(folder) as journal:
         for number, (text, error, seed) in enumerate(said):
             journal.write(line(f"q{number}", 1, 2, text=text, error=error, seed=seed))
-        written = list(journal.lines)
-    assert read_lines(folder, texts=False) == (written, 0)
-    read, _ = read_lines(folder)
+        written = journal.held
+    read, damaged = read_lines(folder)
+    assert (damaged, len(read)) == (0, len(said))
+    assert Replay(folder).read().answered == written.answered
     for each, (text, _, _) in zip(read, said, strict=True):
         assert each.draws[0].text == text.encode("utf-16", "surrogatepass").decode("utf-16", "replace")
 
@@ -95,7 +98,7 @@ def test_lines_of_garbage_are_passed_over_and_counted(tmp_path, garbage):
     shard.write_bytes(header + garbage + b"\n" + b"".join(others) + garbage)
     with opened(tmp_path) as journal:
         assert journal.damaged == 2
-        assert journal.known().keys() == {("clean", "q1"), ("clean", "q2")}
+        assert journal.held.answered == {"clean": {"q1": 1, "q2": 1}}
         journal.write(Line("clean", "q0", [Draw(0, "ok", "A", "A")]))
     assert len(known(tmp_path)) == 3
 
@@ -104,7 +107,7 @@ def test_a_torn_line_never_swallows_the_first_line_of_the_next_start(tmp_path):
     shard = filled(tmp_path, 1)
     shard.write_bytes(shard.read_bytes()[:-5])
     with opened(tmp_path) as journal:
-        assert journal.known() == {}
+        assert len(journal.held) == 0
         journal.write(line("q0", 0))
     assert known(tmp_path) == [("q0", 0)]
 
@@ -181,7 +184,7 @@ def test_a_full_disk_stops_with_the_cause_and_leaves_whole_lines_and_the_same_fo
             SafescaleError, match=r"cannot be written \(No space left on device\).*what was written before stays"
         ):
             write_all(journal, 9)
-        stored = len(journal.lines)
+        stored = len(journal.held)
     assert len(known(tmp_path)) == stored < 9
     disk.room = 10**9
     with opened(tmp_path) as journal:
@@ -209,7 +212,7 @@ def test_a_disk_that_is_really_full_does_the_same(tmp_path):
         assert len(known(folder)) == stored
         ballast.unlink()
         with opened(folder) as journal:
-            assert (len(journal.known()), journal.damaged) == (stored, 0)
+            assert (len(journal.held), journal.damaged) == (stored, 0)
             journal.write(line("another", 0))
         assert len(known(folder)) == stored + 1
     finally:
@@ -448,7 +451,7 @@ def test_a_folder_without_an_answer_is_bound_to_nothing(tmp_path):
         journal.of_condition("clean", {"token_limit": 1})
         journal.write(Line("clean", "q1", failed=[0], error="no such model"))
     with opened(tmp_path, model="right") as journal:
-        assert journal.lines == []
+        assert (len(journal.held), journal.held.failures()) == (0, {})
         assert len(journal.about["starts"]) == 2
         journal.of_condition("clean", {"token_limit": 2})
         journal.write(line("q1", 0))

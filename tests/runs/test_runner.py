@@ -14,12 +14,11 @@ from lm_eval_safescale.checksums import document_of
 from lm_eval_safescale.errors import SafescaleError
 from lm_eval_safescale.harness import engines
 from lm_eval_safescale.plugins import Plugin, plugins
-from lm_eval_safescale.runs import open_runs, runner
+from lm_eval_safescale.runs import open_runs, replay, runner
 from lm_eval_safescale.runs.description import read_run
 from lm_eval_safescale.runs.journal import Journal
-from lm_eval_safescale.runs.lines import read_lines
 
-from .running import answers_of, ask, asked_of, seeded, text_of, write_questions
+from .running import answers_of, ask, asked_of, read_lines, seeded, text_of, write_questions
 
 ITEMS, DRAWS = 5, 3
 UNTIMED = pl.exclude("latency_s", "concurrency")
@@ -96,6 +95,23 @@ def test_a_finished_run_asks_nothing_more_and_writes_the_same_table(go, folder):
     assert table(folder).equals(before)
 
 
+@pytest.mark.parametrize("draws", [1, 5, 17])
+def test_tables_that_are_made_piece_by_piece_are_those_that_are_made_at_once(go, folder, tmp_path, monkeypatch, draws):
+    faults = {"silent": "image 2 "}
+    whole = go(tmp_path / "whole", faults=faults).runs
+    monkeypatch.setattr(replay, "PIECE_DRAWS", draws)
+    made: list[str] = []
+    report = go(faults=faults, on_progress=lambda now: made.append(now.amount))
+    assert len([amount for amount in made if amount.endswith("of 40 rows")]) > 1
+    assert report.runs.answers.select(UNTIMED).equals(whole.answers.select(UNTIMED))
+    assert report.runs.answers.schema == whole.answers.schema
+    assert report.runs.items.equals(whole.items)
+    assert not list(folder.glob(".*.unfinished"))
+    parts = [runs.answers for runs in report.by_condition()]
+    assert [part["condition"].unique().to_list() for part in parts] == [["closed_book"], ["clean"]]
+    assert sum(part.height for part in parts) == whole.answers.height
+
+
 @pytest.mark.parametrize("first", [1, 2, 64])
 @pytest.mark.parametrize("second", [1, 2, 64])
 def test_an_interrupted_run_goes_on_with_what_is_missing_at_any_batch_size(go, folder, tmp_path, first, second):
@@ -168,7 +184,11 @@ def test_the_running_rates_are_those_of_the_table(go):
     assert report.standing.greedy == greedy.height
     assert report.standing.correct == (letters == greedy["answer"].cast(pl.String)).sum()
     assert report.standing.high_risk == (letters == "A").sum()
-    assert [what for what, done, _ in seen if what] == ["reading the data", "loading the model", "making the prompts"]
+    before, after = (
+        list(dict.fromkeys(what for what, done, _ in seen if what and bool(done) is is_after)) for is_after in (False, True)
+    )
+    assert before == ["reading the data", "loading the model", "making the prompts"]
+    assert after == ["writing the tables"]
     assert [done for what, done, _ in seen if not what][-1] == 40
     again = go()
     rates = ("greedy", "correct", "high_risk")

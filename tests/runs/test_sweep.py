@@ -445,7 +445,7 @@ def test_a_folder_in_which_a_first_start_was_killed_at_once_is_no_foreign_one(tm
     for name in ("log.txt", "writer.json", ".run.json.0123abcd", ".writer.json.0123abcd"):
         (tmp_path / name).write_text("{}")
     with Journal(tmp_path, {"model": "m"}, {}) as journal:
-        assert journal.lines == []
+        assert len(journal.held) == 0
 
 
 # --- what is finished ---------------------------------------------------------------------------------------------------

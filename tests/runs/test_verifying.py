@@ -20,7 +20,7 @@ from lm_eval_safescale.reading import AnswerReader
 from lm_eval_safescale.runs import open_runs, write_runs
 from lm_eval_safescale.runs.findings import Verdict
 from lm_eval_safescale.runs.judging import judge, write_judged
-from lm_eval_safescale.runs.lines import encoded, read_lines
+from lm_eval_safescale.runs.lines import encoded
 from lm_eval_safescale.runs.rereading import reread, write_reread
 from lm_eval_safescale.runs.table import Runs
 from lm_eval_safescale.runs.verifying import verify
@@ -28,7 +28,7 @@ from tests.altering import alter_document, alter_lines, flipped, make_sums_again
 from tests.runs import running
 from tests.runs.conftest import frame
 from tests.runs.judging_stub import StubJudge, says
-from tests.runs.running import ask, seeded, write_questions
+from tests.runs.running import ask, read_lines, seeded, write_questions
 
 FIXTURES = Path(__file__).parent.parent / "fixtures" / "format1"
 ITEMS, DRAWS = 2, 2

@@ -8,7 +8,6 @@ from __future__ import annotations
 
 import hashlib
 import json
-from collections import defaultdict
 from contextlib import suppress
 from pathlib import Path
 from typing import TYPE_CHECKING
@@ -18,8 +17,9 @@ from lm_eval_safescale.checksums import sha256_of
 from lm_eval_safescale.plugins import plugins
 from lm_eval_safescale.records import Status
 from lm_eval_safescale.runs.description import RUN, plain, read_run
+from lm_eval_safescale.runs.held import Held
 from lm_eval_safescale.runs.identity import identity_of
-from lm_eval_safescale.runs.lines import Line, read_lines
+from lm_eval_safescale.runs.replay import Replay
 from lm_eval_safescale.runs.store import open_runs
 from lm_eval_safescale.runs.table import about_dataset
 from lm_eval_safescale.secrets import without_secrets
@@ -70,18 +70,28 @@ class Finished:
             if (self._folder / NOTE).read_text(encoding="utf-8") != self._note:
                 return 0
             there = read_run(self._folder)
-            lines, _ = read_lines(self._folder, texts=False)
             if there["identity"] != self._identity or not self._templated_alike(there["conditions"]):
                 return 0
-            if job.retry_filtered and any(draw.status == Status.FILTERED for line in lines for draw in line.draws):
+            held = self._held()
+            if job.retry_filtered and any(held.filtered.values()):
                 return 0
-            answers = sum(_answers(each, lines, job.limit) for each in self._asked)
+            answers = sum(_answers(each, held, job.limit) for each in self._asked)
             stored = open_runs(self._folder, texts=False)
         except Exception:
             return 0  # whatever is wrong, `run` meets it too, and says it
         rows = stored.answers
         kept = rows.filter(rows["condition"].is_in([each.name for each in self._asked]) & (rows["status"] != Status.ERROR))
         return answers if kept.height >= answers and stored.models == (job.name,) else 0
+
+    def _held(self) -> Held:
+        """What is there; _MissingError for an answer that was given to another context."""
+        asked = {each.name: each.task for each in self._asked}
+        told = Replay(self._folder)
+        for line in told:
+            context = asked[line.condition].context(line.question_id) if line.condition in asked and line.draws else None
+            if context is not None and context.fingerprint != line.context_fingerprint:
+                raise _MissingError
+        return told.held
 
     def _templated_alike(self, conditions: dict[str, dict[str, object]]) -> bool:
         wanted = self._job.chat_template
@@ -110,17 +120,10 @@ class _MissingError(Exception):
     """An item lacks an answer, or has one that was given to something else."""
 
 
-def _answers(each: Asked, lines: list[Line], limit: int | None) -> int:
+def _answers(each: Asked, held: Held, limit: int | None) -> int:
     """The number of answers under one condition; _MissingError where one is missing."""
-    known: dict[str, set[int]] = defaultdict(set)
-    for line in lines:
-        if line.condition == each.name and line.draws:
-            context = each.task.context(line.question_id)
-            if context is not None and context.fingerprint != line.context_fingerprint:
-                raise _MissingError
-            known[line.question_id].update(draw.draw for draw in line.draws)
-    draws = set(range(each.task.settings.draws + 1))
+    draws = each.task.settings.draws + 1
     items = [item.question_id for item in each.task.data][:limit]
-    if any(not draws <= known[item] for item in items):
+    if any((held.of(each.name, item) + 1) % (1 << draws) for item in items):  # all bits of the draws are set
         raise _MissingError
-    return len(draws) * len(items)
+    return draws * len(items)
