@@ -172,7 +172,8 @@ class Server:
             started, limited = time.monotonic(), False
             tries += 1
             try:
-                content, connected = await asyncio.wait_for(self._posted(client, body), self.timeout)
+                async with asyncio.timeout(self.timeout):  # wait_for of Python 3.11 loses a cancellation that meets the end
+                    content, connected = await self._posted(client, body)
             except _MayPass as error:
                 said, after, limited = str(error), error.after, error.limited
             except TimeoutError:

@@ -617,6 +617,32 @@ def test_a_wait_before_the_next_try_is_ended_too(server):
     assert server.asked("other") <= 1
 
 
+@pytest.mark.parametrize("steps", range(6))
+def test_a_request_is_ended_at_whatever_step_of_its_failure(steps, monkeypatch):
+    """Else whoever ends a build waits as long as the server's limit lasts, up to 15 minutes."""
+    given = exchange.Server("http://localhost", {})
+
+    async def ended() -> bool:
+        arrived = asyncio.Event()
+
+        async def posted(*_):
+            await arrived.wait()
+            raise exchange._MayPass("HTTP 429", 60.0, limited=True)
+
+        monkeypatch.setattr(exchange.Server, "_posted", posted)
+        request = asyncio.create_task(given._response(None, {}))
+        for _ in range(10):
+            await asyncio.sleep(0)
+        arrived.set()
+        for _ in range(steps):
+            await asyncio.sleep(0)
+        request.cancel()
+        await asyncio.wait([request], timeout=MOST_SECONDS / 10)
+        return request.cancelled()
+
+    assert asyncio.run(ended())
+
+
 def test_replies_that_were_never_asked_for_send_nothing(server):
     replies = model(server).chat(requests("x"))
     del replies
