@@ -65,7 +65,12 @@ class Chat:
 
 
 def contexts_of(
-    condition: Part, dataset: Dataset, settings: Settings, model: ModelFacts | None = None, chat: Chat | None = None
+    condition: Part,
+    dataset: Dataset,
+    settings: Settings,
+    model: ModelFacts | None = None,
+    chat: Chat | None = None,
+    on_progress: Callable[[int], object] = lambda _: None,
 ) -> ContextSet | None:
     """What a condition shows above each question: from the file that the settings name, or built now; None for nothing.
 
@@ -75,6 +80,8 @@ def contexts_of(
         What is known of the model; needed where the builder `needs_model`.
     chat
         Who writes reports, where the builder `needs_chat`. Without it there must be reports already: in a file, or with the data.
+    on_progress
+        Told of how many items the contexts are built.
 
     Raises
     ------
@@ -85,7 +92,7 @@ def contexts_of(
     if builder is None:
         return None
     if settings.contexts is None:
-        return _made(builder, condition, dataset, settings, model, chat)
+        return _made(builder, condition, dataset, settings, model, chat, on_progress)
     made = read_contexts(settings.contexts)
     if made.condition == condition.name:
         check_belongs(made, dataset, settings.contexts)
@@ -93,7 +100,7 @@ def contexts_of(
         check_made_as_asked(made, condition, builder.thing, settings)
         return made
     try:
-        return _made(builder, condition, dataset, settings, model, chat)
+        return _made(builder, condition, dataset, settings, model, chat, on_progress)
     except NoCorpusError as error:
         raise NoCorpusError(
             f"{settings.contexts} was built for {made.condition}, not for {condition.name}; so a corpus is needed: {error}"
@@ -101,15 +108,27 @@ def contexts_of(
 
 
 def _made(
-    builder: Part, condition: Part, dataset: Dataset, settings: Settings, model: ModelFacts | None, chat: Chat | None
+    builder: Part,
+    condition: Part,
+    dataset: Dataset,
+    settings: Settings,
+    model: ModelFacts | None,
+    chat: Chat | None,
+    on_progress: Callable[[int], object],
 ) -> ContextSet:
     if builder.thing.needs_chat and chat is None:
         return _carried(builder, condition, dataset, settings)
-    return _build(builder, condition, dataset, settings, model, chat)
+    return _build(builder, condition, dataset, settings, model, chat, on_progress)
 
 
 def _build(
-    part: Part, shown: Part, dataset: Dataset, settings: Settings, model: ModelFacts | None, chat: Chat | None
+    part: Part,
+    shown: Part,
+    dataset: Dataset,
+    settings: Settings,
+    model: ModelFacts | None,
+    chat: Chat | None,
+    on_progress: Callable[[int], object],
 ) -> ContextSet:
     builder: ContextBuilder = part.thing
     condition: Condition = shown.thing
@@ -143,6 +162,7 @@ def _build(
             settings=bound,
             settling=lambda: settling_of(bench, dataset),
             provided_by=part.provided_by,
+            on_progress=on_progress,
         )
     return ContextSet(about(), made.contexts, made.failed)
 

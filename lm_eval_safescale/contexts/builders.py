@@ -62,7 +62,7 @@ class Workbench(Protocol):
 
 
 class Build(Protocol):
-    """The function of a builder: all items at once to one draft each, in order."""
+    """The function of a builder: items to one draft each, in order; some hundreds at a time, or all of them where it `needs_chat`."""
 
     def __call__(self, items: Sequence[Item], tools: Workbench, /, **settings: Any) -> Sequence[Draft]:
         """Keyword-only parameters are the builder's settings."""

@@ -4,18 +4,21 @@ from __future__ import annotations
 
 import json
 from collections.abc import Mapping
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import Any
 
-from lm_eval_safescale.checksums import LINE, with_checksum
+from lm_eval_safescale.checksums import LINE, is_whole, with_checksum
 from lm_eval_safescale.contexts.imitation import imitations_in
-from lm_eval_safescale.contexts.logged import context_of, problem_of_header
+from lm_eval_safescale.contexts.logged import context_of, entry_of, problem_of_header
+from lm_eval_safescale.contexts.shelf import Shelf
 from lm_eval_safescale.datasets import DataError, Dataset, Problem
 from lm_eval_safescale.datasets.files import Record, read_raw, records_of
 from lm_eval_safescale.datasets.problems import has_errors
 from lm_eval_safescale.errors import SafescaleError, writing
 from lm_eval_safescale.files import replaced
+from lm_eval_safescale.inputs import BUFFER, InputError, opened
+from lm_eval_safescale.json_text import decode_json
 from lm_eval_safescale.jsonlog import read_log
 from lm_eval_safescale.records import FEWER_FOUND, NOTHING_FOUND, Context
 
@@ -49,7 +52,7 @@ class ContextSet:
 
     def summary(self) -> dict[str, Any]:
         """Tokens (least, mean, most), the means of all measures over the items they are scored for, and how many are flagged for what."""
-        contexts = list(self.contexts.values())
+        contexts = [replace(context, text="", passages=()) for context in self.contexts.values()]
         tokens = [context.tokens for context in contexts]
         names = dict.fromkeys(name for context in contexts for name in context.measures)
         scored = {name: [value for each in contexts if (value := each.measures.get(name)) is not None] for name in names}
@@ -98,6 +101,8 @@ def read_contexts(path: Path) -> ContextSet:
         raise DataError(str(path), [Problem("no such file; safescale contexts build makes one")])
     if path.suffix.lower() not in (".jsonl", ".ndjson"):
         raise DataError(str(path), [Problem("expected a .jsonl file, as safescale contexts build makes it")])
+    if (made := _undamaged(path)) is not None:
+        return made
     raw = read_raw(path)
     records, problems = records_of(raw, path)
     if has_errors(problems) or not records:
@@ -132,6 +137,50 @@ def read_contexts(path: Path) -> ContextSet:
     return ContextSet(about, contexts, failed)
 
 
+def _undamaged(path: Path) -> ContextSet | None:
+    """The contexts of a file in which nothing is wrong, each read when it is asked for; None for any other file."""
+    header: dict[str, Any] | None = None
+    failed: dict[str, str] = {}
+    end = 0
+    try:
+        with opened(path):  # that it may be read
+            file = path.open("rb", BUFFER)
+        shelf = Shelf(file, _context_in, path)
+        for line in file:
+            start, end, data = end, end + len(line), line.rstrip(b"\n")
+            if header is None:
+                header = decode_json(data) if is_whole(data) else {}
+                if header.get(MARK) != FORMAT or problem_of_header(header) is not None:
+                    return None
+                continue
+            name, context = _checked(data)
+            if name in shelf or name in failed:
+                return None
+            if isinstance(context, str):
+                failed[name] = context
+            else:
+                shelf.place(name, start, len(data))
+    except (OSError, ValueError, InputError):
+        return None
+    if header is None or not shelf or header["items"] != len(shelf) + len(failed):
+        return None
+    return ContextSet({name: value for name, value in header.items() if name not in (MARK, LINE)}, shelf, failed)
+
+
+def _checked(line: bytes) -> tuple[str, Context | str]:
+    """As `entry_of`; ValueError also where a line is not what its checksum was made of."""
+    if not is_whole(line):
+        raise ValueError("not as it was written")
+    return entry_of(line)
+
+
+def _context_in(line: bytes) -> Context:
+    _, context = _checked(line)
+    if isinstance(context, str):
+        raise ValueError("no context")
+    return context
+
+
 def _damaged(raw: bytes) -> list[Problem]:
     """Lines that are not what their checksums were made of."""
     log = read_log(raw)
@@ -160,5 +209,6 @@ def check_belongs(made: ContextSet, dataset: Dataset, path: Path) -> None:
             f"{path}: built for the data set {built_for.get('name')} {built_for.get('version')}, not for {dataset.name} {dataset.version} "
             "(their fingerprints differ); build it again for this one"
         )
-    if missing := [item.question_id for item in dataset if item.question_id not in {**made.contexts, **made.failed}]:
+    there = made.contexts.keys() | made.failed.keys()
+    if missing := [item.question_id for item in dataset if item.question_id not in there]:
         raise SafescaleError(f"{path}: no context for {len(missing)} items, the first {missing[0]}; build it again")

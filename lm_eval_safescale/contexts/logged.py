@@ -71,6 +71,19 @@ class _Logged(msgspec.Struct):
     notes: dict[str, Any]
 
 
+class _Entry(_Logged, forbid_unknown_fields=True):
+    crc32: str
+
+
+class _Failed(msgspec.Struct, forbid_unknown_fields=True):
+    question_id: str
+    failed: str
+    crc32: str
+
+
+_decode_entry, _decode_failed = msgspec.json.Decoder(_Entry).decode, msgspec.json.Decoder(_Failed).decode
+
+
 def problem_of_header(fields: Mapping[str, Any]) -> tuple[str, str] | None:
     """The field of a header that lacks or is none, and what is wrong with it; None if all are there."""
     try:
@@ -84,9 +97,34 @@ def problem_of_header(fields: Mapping[str, Any]) -> tuple[str, str] | None:
 def context_of(fields: Mapping[str, Any]) -> Context:
     """A context as it was logged; ValueError if something lacks, is of another kind, or is no text that a file could hold."""
     try:
-        logged = msgspec.convert(fields, _Logged)
+        return _context(msgspec.convert(fields, _Logged))
     except msgspec.ValidationError as error:
         raise ValueError(str(error)) from None
+
+
+def entry_of(line: bytes) -> tuple[str, Context | str]:
+    """What a line of a file of version 2 says of an item: its id, and its context, or why it has none.
+
+    Raises
+    ------
+    ValueError
+        If it is not just as it is written, or the text is not the one of its fingerprint.
+    """
+    try:
+        logged = _decode_entry(line)
+    except (msgspec.DecodeError, RecursionError):
+        try:
+            failed = _decode_failed(line)
+        except (msgspec.DecodeError, RecursionError) as error:
+            raise ValueError(str(error)) from None
+        return failed.question_id, failed.failed
+    context = _context(logged)
+    if context.fingerprint != logged.fingerprint:
+        raise ValueError("the text is not as it was written")
+    return logged.question_id, context
+
+
+def _context(logged: _Logged) -> Context:
     return Context(
         logged.text, logged.builder, tuple(logged.passages), logged.tokens, logged.tokenizer, logged.truncated, tuple(logged.flags),
         logged.measures, logged.notes,

@@ -11,6 +11,7 @@ from typing import Any
 from lm_eval_safescale.contexts.builders import ContextBuilder, Draft, Workbench, join
 from lm_eval_safescale.contexts.imitation import find_imitations
 from lm_eval_safescale.contexts.leaks import LEAK, find_leaks
+from lm_eval_safescale.contexts.shelf import MadeShelf
 from lm_eval_safescale.errors import FAILURES, SafescaleError, reason_of
 from lm_eval_safescale.records import FEWER_FOUND, NOTHING_FOUND, Context, Flag, Item, Passage
 from lm_eval_safescale.retrieval import Settling, coverage, recall, reciprocal_rank
@@ -18,13 +19,15 @@ from lm_eval_safescale.words import counted
 
 CLEAN = "clean"
 RECALL_AT = (1, 5, 10)
+AT_ONCE = 512
+"""Items whose drafts are in memory together, where no models are asked about them."""
 
 
 @dataclass(frozen=True, slots=True)
 class Made:
     """What a builder made, by question id."""
 
-    contexts: dict[str, Context]
+    contexts: Mapping[str, Context]
     failed: dict[str, str]
     """Why there is no context, where there is none."""
 
@@ -37,6 +40,7 @@ def make_contexts(
     settings: Mapping[str, Any],
     settling: Callable[[], Settling | None] = lambda: None,
     provided_by: str = "",
+    on_progress: Callable[[int], object] = lambda _: None,
 ) -> Made:
     """What the builder shows above each item.
 
@@ -45,13 +49,52 @@ def make_contexts(
     settings
         Of the builder: values of its keyword-only parameters.
     settling
-        Gives, once the contexts are built, which articles settle which question; None where that is not known: *not scored*.
+        Gives, once contexts are built, which articles settle which question; None where that is not known: *not scored*.
+    on_progress
+        Told of how many items they are made.
 
     Raises
     ------
     SafescaleError
         Naming the builder (and the item, where it is one), if it fails or gives anything but one text for each item.
     """
+    contexts, failed, imitations, settled = MadeShelf(), dict[str, str](), _Imitations(), None
+    size = len(items) if builder.needs_chat else AT_ONCE  # models are asked about all together
+    for start in range(0, len(items), size or 1):
+        some = items[start : start + size]
+        drafts = _drafts(builder, some, tools, settings, provided_by)
+        failed |= {item.question_id: draft.failed for item, draft in zip(some, drafts, strict=True) if draft.failed}
+        made = [(item, draft) for item, draft in zip(some, drafts, strict=True) if not draft.failed]
+        counts = tools.tokenizer.count([draft.text for _, draft in made])
+        settled = settled or settling()
+        for (item, draft), tokens in zip(made, counts, strict=True):
+            flags = imitations.of(draft, retold=builder.needs_chat) + _too_few(draft)
+            if builder.needs_chat:
+                leaks = find_leaks(draft.text, item.options)
+                flags += tuple(Flag(LEAK, excerpt) for excerpt in leaks)
+                measures = measure_report(item, draft, settled) | {LEAK: float(bool(leaks))}
+            else:
+                measures = measure(item, draft, settled)
+            passages = tuple(passage.ref for passage in draft.passages)
+            context = Context(
+                draft.text,
+                builder.name,
+                passages,
+                tokens,
+                tools.tokenizer.name,
+                draft.truncated,
+                flags,
+                measures,
+                dict(draft.notes),
+            )
+            contexts.add(item.question_id, context)
+        on_progress(start + len(some))
+    return Made(contexts, failed)
+
+
+def _drafts(
+    builder: ContextBuilder, items: Sequence[Item], tools: Workbench, settings: Mapping[str, Any], provided_by: str
+) -> list[Draft]:
     who = f"context builder {builder.name}" + (f" ({provided_by})" if provided_by else "")
     try:
         drafts = list(builder.build(items, tools, **settings))
@@ -64,31 +107,7 @@ def make_contexts(
     for item, draft in zip(items, drafts, strict=True):
         if wrong := _wrong(draft, builder):
             raise SafescaleError(f"{who}, item {item.question_id}: {wrong}")
-    failed = {item.question_id: draft.failed for item, draft in zip(items, drafts, strict=True) if draft.failed}
-    made = [(item, draft) for item, draft in zip(items, drafts, strict=True) if not draft.failed]
-    counts = tools.tokenizer.count([draft.text for _, draft in made])
-    imitations, settled = _Imitations(), settling()
-    contexts = {}
-    for (item, draft), tokens in zip(made, counts, strict=True):
-        flags = imitations.of(draft, retold=builder.needs_chat) + _too_few(draft)
-        if builder.needs_chat:
-            leaks = find_leaks(draft.text, item.options)
-            flags += tuple(Flag(LEAK, excerpt) for excerpt in leaks)
-            measures = measure_report(item, draft, settled) | {LEAK: float(bool(leaks))}
-        else:
-            measures = measure(item, draft, settled)
-        contexts[item.question_id] = Context(
-            draft.text,
-            builder.name,
-            tuple(passage.ref for passage in draft.passages),
-            tokens,
-            tools.tokenizer.name,
-            draft.truncated,
-            flags,
-            measures,
-            dict(draft.notes),
-        )
-    return Made(contexts, failed)
+    return drafts
 
 
 def measure_report(item: Item, draft: Draft, settling: Settling | None) -> dict[str, float | None]:

@@ -8,26 +8,36 @@ from lm_eval_safescale.contexts.files import ContextSet
 from lm_eval_safescale.contexts.imitation import imitations_in
 from lm_eval_safescale.records import FEWER_FOUND, NOTHING_FOUND
 
+IMITATION = "imitation"
+"""Any of the kinds of imitation."""
+
 
 def notices_of(made: ContextSet) -> Iterator[str]:
     """A sentence for each kind of trouble: how many contexts have it, of how many, and the first of them."""
     of = len(made.contexts)
-    if nothing := made.flagged_as(NOTHING_FOUND):
+    found: dict[str, tuple[int, str, str]] = {}
+    for name, context in made.contexts.items():
+        imitations = imitations_in(context)
+        kinds = {flag.kind: flag.excerpt for flag in reversed(context.flags) if flag.kind in (NOTHING_FOUND, FEWER_FOUND)}
+        for kind, excerpt in (kinds | ({IMITATION: imitations[0].excerpt} if imitations else {})).items():
+            before, first, its_excerpt = found.get(kind, (0, name, excerpt))
+            found[kind] = (before + 1, first, its_excerpt)
+    if NOTHING_FOUND in found:
+        number, name, _ = found[NOTHING_FOUND]
         yield (
-            f"no passage was found for {len(nothing):,} of {of:,} questions (first {next(iter(nothing))}; {_source(made)}): they are asked "
+            f"no passage was found for {number:,} of {of:,} questions (first {name}; {_source(made)}): they are asked "
             "without a context, as under closed_book. Is the corpus in the language of the questions?"
         )
-    if fewer := made.flagged_as(FEWER_FOUND):
-        name, found = next(iter(fewer.items()))
+    if FEWER_FOUND in found:
+        number, name, how_many = found[FEWER_FOUND]
         yield (
-            f"fewer passages than were to be shown were found for {len(fewer):,} of {of:,} questions (first {name}: {found}; "
+            f"fewer passages than were to be shown were found for {number:,} of {of:,} questions (first {name}: {how_many}; "
             f"{_source(made)})"
         )
-    imitating = {name: imitations[0] for name, context in made.contexts.items() if (imitations := imitations_in(context))}
-    if imitating:
-        name, flag = next(iter(imitating.items()))
+    if IMITATION in found:
+        number, name, excerpt = found[IMITATION]
         yield (
-            f"{len(imitating):,} of {of:,} contexts hold text that imitates a prompt (first {name}: {flag.excerpt!r}); it is shown as it "
+            f"{number:,} of {of:,} contexts hold text that imitates a prompt (first {name}: {excerpt!r}); it is shown as it "
             "is, and flagged in the log"
         )
 

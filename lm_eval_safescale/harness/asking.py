@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import hashlib
-from collections.abc import Collection, Iterator, Mapping
+from collections.abc import Callable, Collection, Iterator, Mapping
 from dataclasses import dataclass, replace
 from itertools import groupby, repeat
 from typing import Any
@@ -90,6 +90,8 @@ class Asked:
         The model's arguments, and over them settings; as the harness gives them to a task.
     data
         The data set of these settings, where it is loaded already: all conditions of a run share it.
+    on_progress
+        Told of what is made before anything can be asked.
 
     Raises
     ------
@@ -97,11 +99,17 @@ class Asked:
         What is wrong with settings, data or contexts.
     """
 
-    def __init__(self, condition: Part, metadata: Mapping[str, Any], data: Dataset | None = None) -> None:
+    def __init__(
+        self,
+        condition: Part,
+        metadata: Mapping[str, Any],
+        data: Dataset | None = None,
+        on_progress: Callable[[str], object] = lambda _: None,
+    ) -> None:
         self.name = condition.name
         config = {"task": f"radsafe_{condition.name}", "condition": condition.full_name, "metadata": dict(metadata)}
         try:
-            self.task = SafetyTask(config=config, data=data)
+            self.task = SafetyTask(config=config, data=data, on_progress=on_progress)
         except TaskSetupError as error:
             raise SafescaleError(str(error).removeprefix("error: ")) from None
         self.items: tuple[str, ...] = ()

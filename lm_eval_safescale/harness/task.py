@@ -43,6 +43,8 @@ STOP = "<|im_end|>"
 """A stop sequence that no answer contains: without one the harness stops at a blank line, and some servers refuse to go on."""
 KEPT = "<|kept|>"
 """An end-of-thinking token that no model writes: it satisfies the harness and leaves the reasoning in the text."""
+SAY_EVERY = 1000
+"""Items."""
 FIXED_BY_SETTINGS = {
     "temperature": "temperature",
     "do_sample": "draws",
@@ -97,7 +99,10 @@ class SafetyTask(ConfigurableTask):  # type: ignore[misc]
         download_mode: Any = None,  # noqa: ARG002
         config: Mapping[str, Any] | None = None,
         data: Dataset | None = None,
+        on_progress: Callable[[str], object] = lambda _: None,
     ) -> None:
+        """`on_progress` is told of what is made before the first request, and of how many items."""
+        self._on_progress = on_progress
         try:
             super().__init__(config=self._prepare(dict(config or {}), data))
         except SafescaleError as error:
@@ -139,7 +144,7 @@ class SafetyTask(ConfigurableTask):  # type: ignore[misc]
         self._contexts: ContextSet | None = None
         self._builder = assembly.builder_of(self._condition, self.settings)
         if not self._waits_for_model:
-            self._contexts = assembly.contexts_of(self._condition, self.data, self.settings)
+            self._contexts = self._contexts_for()
         self._sends_seed = self.settings.send_seed
         self._reset_limit()
         system = self.template.system
@@ -248,8 +253,16 @@ class SafetyTask(ConfigurableTask):  # type: ignore[misc]
     def _make_contexts(self, backend: Any | None) -> None:
         """Contexts that depend on the model, and their traces in the docs."""
         facts = ModelFacts(*backends.window_and_tokenizer(backend, self.config.metadata))
-        self._contexts = assembly.contexts_of(self._condition, self.data, self.settings, facts)
+        self._contexts = self._contexts_for(facts)
         self.download()
+
+    def _contexts_for(self, facts: ModelFacts | None = None) -> ContextSet | None:
+        return assembly.contexts_of(
+            self._condition, self.data, self.settings, facts, on_progress=lambda items: self._say("contexts", items)
+        )
+
+    def _say(self, what: str, items: int) -> None:
+        self._on_progress(f"{self.condition.name}: {what} for {items:,} of {len(self.data):,} items")
 
     def doc_to_text(self, doc: Mapping[str, Any], doc_to_text: Any = None) -> str:  # noqa: ARG002
         """The user turn."""
@@ -314,7 +327,9 @@ class SafetyTask(ConfigurableTask):  # type: ignore[misc]
             return
         first = self.instances_of(names[0])[0].args[0]
         dress = len(str(first).encode()) - len(self._user_turn(names[0]).encode())
-        for name in names:
+        for number, name in enumerate(names):
+            if number % SAY_EVERY == 0:
+                self._say("prompts", number)
             if len(self._user_turn(name).encode()) + 2 * max(dress, 0) + self.token_limit > window:
                 yield name, self.instances_of(name)[0].args[0]
 

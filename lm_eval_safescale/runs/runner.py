@@ -186,8 +186,13 @@ def run(
     SafescaleError
         For what is wrong with the settings, the data, the folder or the model. What was answered before is kept.
     """
-    standing = Standing(what="reading the data")
-    on_progress(standing)
+    standing = Standing()
+
+    def say(what: str, amount: str = "") -> None:
+        standing.what, standing.amount = what, amount
+        on_progress(standing)
+
+    say("reading the data")
     from lm_eval_safescale.harness import backends
     from lm_eval_safescale.harness.asking import Asked
     from lm_eval_safescale.harness.engines import engine_of
@@ -199,7 +204,7 @@ def run(
     given = {**model.args, **(metadata or {})}
     asked: list[Asked] = []
     for part in conditions_named(conditions):
-        asked.append(Asked(part, given, asked[0].task.data if asked else None))
+        asked.append(Asked(part, given, asked[0].task.data if asked else None, lambda amount: say(standing.what, amount)))
     data, settings = asked[0].task.data, asked[0].task.settings
     about = {**about_dataset(data), "settings": where_data_is(settings)}
     identity = identity_of(model.backend, args, settings, about, asked[0].task.template.fingerprint, backends.first_seed(given))
@@ -218,13 +223,11 @@ def run(
         "data": about["settings"],
     }
     with Journal(folder, identity, start, {item.question_id: "".join(item.options) for item in data}) as journal:
-        standing.what = "loading the model"
-        on_progress(standing)
+        say("loading the model")
         args_in_force = with_defaults(model.backend, model.args)
         backend = load_backend(model.backend, args_in_force, batch_size=model.batch_size, device=model.device)
         templated = backends.takes_conversations(backend) if chat_template is None else chat_template
-        standing.what = "making the prompts"
-        on_progress(standing)
+        say("making the prompts")
         for each in asked:
             each.prepare(backend, chat_template=templated, limit=limit)
             facts = {"token_limit": each.token_limit, "chat_template": templated, "revision": backends.revision_of(backend)}
@@ -237,6 +240,7 @@ def run(
             asked_for,
             standing,
             on_progress,
+            say,
             retry_filtered=retry_filtered,
         )
         asking.look_back()
@@ -270,6 +274,8 @@ class _Asking:
     """The model's name at a server; empty where it is none."""
     standing: Standing
     on_progress: Callable[[Standing], object]
+    say: Callable[[str, str], object]
+    """Tells what is being done besides asking, and how much of it is."""
     retry_filtered: bool = False
     _failures_in_a_row: list[tuple[str, str]] = field(default_factory=list)
     _failed: dict[tuple[str, str], int] = field(default_factory=dict)
@@ -311,7 +317,7 @@ class _Asking:
         names: dict[str | None, None] = {}
         for number, line in enumerate(self.journal.replay() if len(self.journal.held) else ()):
             if not number % RECENT:
-                self._say("looking at the answers that are there", f"{number:,} requests")
+                self.say("looking at the answers that are there", f"{number:,} requests")
             names[line.served_model] = None
             if line.condition not in self.asked:
                 continue
@@ -328,10 +334,6 @@ class _Asking:
 
         settings = next(iter(self.asked.values())).task.settings
         self._served = ServedModels(self.asked_for, settings.served_model or (), names)
-
-    def _say(self, what: str, amount: str = "") -> None:
-        self.standing.what, self.standing.amount = what, amount
-        self.on_progress(self.standing)
 
     def _there(self, condition: str, item: str) -> int:
         """The mask of an item's draws that are not asked for."""
@@ -507,7 +509,7 @@ class _Asking:
             items,
             about,
             name,
-            lambda rows: self._say("writing the tables", f"{rows:,} of {self.standing.of:,} rows"),
+            lambda rows: self.say("writing the tables", f"{rows:,} of {self.standing.of:,} rows"),
         )
 
     def failures(self) -> dict[str, dict[str, str]]:

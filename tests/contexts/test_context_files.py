@@ -9,7 +9,7 @@ from pathlib import Path
 import pytest
 
 from lm_eval_safescale.checksums import with_checksum
-from lm_eval_safescale.contexts import ContextSet, check_belongs, read_contexts, write_contexts
+from lm_eval_safescale.contexts import ContextSet, check_belongs, files, read_contexts, write_contexts
 from lm_eval_safescale.datasets import DataError
 from lm_eval_safescale.datasets.dataset import Dataset
 from lm_eval_safescale.errors import SafescaleError
@@ -238,3 +238,28 @@ def test_a_header_alone_is_no_set_of_contexts(file):
     rewrite(file, lambda lines: (lines[0].update(items=0), lines.__delitem__(slice(1, None))))
     with pytest.raises(DataError, match="0 contexts"):
         read_contexts(file)
+
+
+def test_contexts_that_stand_in_a_file_are_read_from_it_when_they_are_asked_for(file, made):
+    read = read_contexts(file)
+    assert list(read.contexts) == ["q0", "q1"]
+    assert read.contexts["q1"] == made.contexts["q1"]
+    file.unlink()  # it is open
+    assert read.contexts["q0"] == made.contexts["q0"]
+    with pytest.raises(KeyError):
+        read.contexts["q2"]
+
+
+def test_a_file_that_is_changed_while_its_contexts_are_used_is_not_taken_for_what_it_was(file):
+    read = read_contexts(file)
+    file.write_bytes(file.read_bytes().replace(b"other", b"OTHER"))
+    with pytest.raises(SafescaleError, match=r"rag.jsonl: was changed while it was used; start again"):
+        read.contexts["q1"]
+
+
+def test_a_file_says_the_same_read_as_a_whole(file, made, monkeypatch):
+    write_contexts(file, ContextSet({**made.about, "items": 3}, made.contexts, {"q2": "no report"}))
+    read = read_contexts(file)
+    monkeypatch.setattr(files, "_undamaged", lambda _: None)
+    assert read_contexts(file) == read
+    assert read.failed == {"q2": "no report"}

@@ -7,7 +7,7 @@ import sys
 
 import pytest
 
-from lm_eval_safescale.contexts import ContextBuilder, Draft, make_contexts
+from lm_eval_safescale.contexts import ContextBuilder, Draft, make_contexts, making, shelf
 from lm_eval_safescale.errors import SafescaleError
 from lm_eval_safescale.records import OptionLabels, Passage
 
@@ -176,3 +176,14 @@ def test_a_passage_of_the_same_id_but_another_text_is_looked_through_again(bench
 def test_notes_that_json_cannot_hold_are_refused(bench, item):
     with pytest.raises(SafescaleError, match=rf"{WHO}, item q0: notes: expected a mapping of JSON values"):
         make(lambda *_: [Draft("x", notes={"share": float("nan")})], [item()], bench(["x"]))
+
+
+def test_contexts_of_many_items_are_made_some_at_a_time_and_kept_outside_the_memory(bench, item, builder, monkeypatch):
+    items, told = [item(number) for number in range(5)], []
+    whole = make_contexts(builder("rag"), items, bench(["a b", "c d", "e f"]), settings={"top_k": 2}).contexts
+    monkeypatch.setattr(making, "AT_ONCE", 2)
+    monkeypatch.setattr(shelf, "IN_MEMORY", 1)
+    monkeypatch.setattr(shelf, "RECENT", 1)
+    made = make_contexts(builder("rag"), items, bench(["a b", "c d", "e f"]), settings={"top_k": 2}, on_progress=told.append)
+    assert made.contexts == whole
+    assert told == [2, 4, 5]
