@@ -26,6 +26,10 @@ Values = tuple[float, ...]
 """An item's columns of a metric, in the order of `Metric.sources`; nan for *not scored*."""
 
 
+TRIED_AT_ONCE = 1000
+"""Items that are tried together for what can be scored of them."""
+
+
 @dataclass(frozen=True, slots=True)
 class AskedMetric:
     """A metric of the table, with its key there and its parameters."""
@@ -190,7 +194,8 @@ class Scorer:
         rows: dict[str, list[Values]] = defaultdict(list)
         theirs = [asked for asked in self.metrics if not asked.part.is_ours]
         items = list(self._items.values())
-        for some in (items[:1], items[1:]):  # the first alone, so that most errors come at once
+        parts = (items[start : start + TRIED_AT_ONCE] for start in range(1, len(items), TRIED_AT_ONCE))
+        for some in (items[:1], *parts):  # the first alone, so that most errors come at once
             tried = [asked for asked in self.metrics if asked in theirs or asked.key not in scored]
             if not some or not tried:
                 break
@@ -202,7 +207,8 @@ class Scorer:
                 columns = self.all_columns(answers)
                 for asked in tried:
                     found = [self.values(asked, name, own, columns[name]) for name, own in answers.items()]
-                    rows[asked.key] += found
+                    if asked in theirs:
+                        rows[asked.key] += found
                     if not np.isnan(found).all():
                         scored.add(asked.key)
         for asked in theirs:

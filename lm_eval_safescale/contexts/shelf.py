@@ -8,13 +8,14 @@ import weakref
 from array import array
 from collections.abc import Callable, Iterator, Mapping
 from pathlib import Path
+from sys import intern
 from tempfile import SpooledTemporaryFile, gettempdir
 from typing import Any
 
 from lm_eval_safescale.errors import SafescaleError, writing
 from lm_eval_safescale.records import Context
 
-IN_MEMORY = 1 << 24
+IN_MEMORY = 1 << 20
 """Bytes of contexts that need no file on the disk."""
 RECENT = 64
 """Contexts that are kept: a prompt is made, and its answers are noted, of a few items at a time."""
@@ -43,7 +44,7 @@ class Shelf(Mapping[str, Context]):
 
     def place(self, question_id: str, start: int, length: int) -> None:
         """Say where a context stands, which is none of those before: its first byte, and its length in bytes."""
-        self._numbers[question_id] = len(self._numbers)
+        self._numbers[intern(question_id)] = len(self._numbers)
         self._starts.append(start)
         self._lengths.append(length)
 

@@ -6,16 +6,19 @@ import csv
 import io
 import json
 import re
-from collections.abc import Iterator
+from collections.abc import Collection, Iterator
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
 from lm_eval_safescale.datasets.problems import DataError, Problem, has_errors
-from lm_eval_safescale.inputs import InputError, read_bytes
+from lm_eval_safescale.errors import SafescaleError
+from lm_eval_safescale.inputs import InputError, opened, read_bytes
 from lm_eval_safescale.json_text import RefusedJSONError, decode_json, decode_json_at
 
 FORMATS = (".json", ".jsonl", ".ndjson", ".csv")
+JSON_LINES = (".jsonl", ".ndjson")
+BOMS = (b"\xef\xbb\xbf", b"\xff\xfe", b"\xfe\xff")
 LIST_KEYS = ("items", "questions", "data")
 
 
@@ -36,6 +39,50 @@ def read_records(path: Path) -> tuple[list[Record], list[Problem]]:
         If the file is missing, unreadable, of an unknown format or not UTF-8: there are then no records at all.
     """
     return records_of(read_raw(path), path)
+
+
+@dataclass(frozen=True, slots=True)
+class PlainRecords(Collection[Record]):
+    """The records of a file of JSON lines in which nothing is wrong, read from it one by one whenever they are gone through."""
+
+    path: Path
+    lines: int
+    """Of them, blank ones aside."""
+
+    @classmethod
+    def of(cls, path: Path) -> PlainRecords | None:
+        """Those of a file; None for another format, and where there is anything to say of it."""
+        if path.suffix.lower() not in JSON_LINES:
+            return None
+        try:
+            records = cls(path, 0)
+            return cls(path, number) if (number := sum(1 for _ in records._plain())) else None
+        except (ValueError, SafescaleError):
+            return None
+
+    def __iter__(self) -> Iterator[Record]:
+        try:
+            yield from self._plain()
+        except ValueError:
+            raise DataError(str(self.path), [Problem("was changed while it was read; start again")]) from None
+
+    def __len__(self) -> int:
+        return self.lines
+
+    def __contains__(self, record: object) -> bool:
+        return any(record == each for each in self)
+
+    def _plain(self) -> Iterator[Record]:
+        """The records; ValueError where something is to be said of the file."""
+        with opened(self.path) as file:
+            for number, raw in enumerate(file, 1):
+                if b"\r" in raw or (number == 1 and (raw.startswith(BOMS) or b"\0" in raw)):
+                    raise ValueError("not plain")
+                if (line := raw.decode("utf-8")).strip():
+                    value = decode_json(line)
+                    if not isinstance(value, dict):
+                        raise ValueError("no object")
+                    yield Record(number, value)
 
 
 def read_raw(path: Path) -> bytes:

@@ -2,10 +2,12 @@
 
 from __future__ import annotations
 
+import functools
 import json
 import re
 import string
-from collections.abc import Collection, Mapping, Sequence
+from collections.abc import Collection, Iterable, Mapping
+from sys import intern
 from typing import Any
 
 from lm_eval_safescale.datasets.files import Record
@@ -18,7 +20,7 @@ _SWITCH = {"0": False, "1": True, "0.0": False, "1.0": True, "false": False, "tr
 
 
 def build_items(
-    records: Sequence[Record], mapping: Mapping[str, str], evidence: Collection[str] = ()
+    records: Iterable[Record], mapping: Mapping[str, str], evidence: Collection[str] = ()
 ) -> tuple[list[Item], list[Problem]]:
     """Items of all records that are whole, and the problems of all that are not.
 
@@ -75,7 +77,9 @@ class _ItemBuilder:
         answer = self._answer(options)
         labels = self._labels(options)
         evidence = self._evidence()
-        subspecialty, question_type, source = (self._text(n) or None for n in ("subspecialty", "question_type", "source"))
+        subspecialty, question_type, source = (
+            intern(self._text(n)) or None for n in ("subspecialty", "question_type", "source")
+        )
         if has_errors(self.problems):
             return None
         return Item(self.question_id or "", question, options, answer, labels, evidence, subspecialty, question_type, source)
@@ -179,7 +183,7 @@ class _ItemBuilder:
         labels = {}
         for letter in options:
             flags = {name: self._flag(letter, name, given.get(letter, {}).get(name)) for name in LABEL_NAMES}
-            labels[letter] = OptionLabels(**flags)
+            labels[letter] = _labels_of(**flags)
         return labels
 
     def _given_labels(self) -> dict[str, dict[str, Any]] | None:
@@ -239,6 +243,10 @@ class _ItemBuilder:
                 self._note(field, f"looks like JSON, but is not ({error}): {_show(value)}")
                 return None
         return value
+
+
+_labels_of = functools.cache(OptionLabels)
+"""Each of the eight there are, once."""
 
 
 def _blank(value: Any) -> bool:

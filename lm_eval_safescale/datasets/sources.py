@@ -11,7 +11,7 @@ from typing import Any
 
 from lm_eval_safescale.datasets.columns import map_columns
 from lm_eval_safescale.datasets.dataset import DEFAULT_DATASET, DEMO, Dataset
-from lm_eval_safescale.datasets.files import FORMATS, Record, read_records
+from lm_eval_safescale.datasets.files import FORMATS, PlainRecords, Record, read_records
 from lm_eval_safescale.datasets.items import build_items
 from lm_eval_safescale.datasets.problems import DataError, Problem, has_errors
 from lm_eval_safescale.errors import SafescaleError, reason_of
@@ -101,11 +101,14 @@ def check_file(path: Path, columns: Columns = None, evidence: Names = ()) -> lis
 
 
 def _read(path: Path, columns: Columns, evidence: Names) -> tuple[list[Item], list[Problem]]:
+    records = PlainRecords.of(path)
+    if records is not None:  # those of a large file would fill the memory
+        return _build(records, [], columns, evidence)
     return _build(*read_records(path), columns, evidence)
 
 
 def _build(
-    records: list[Record], problems: list[Problem], columns: Columns, evidence: Names
+    records: Collection[Record], problems: list[Problem], columns: Columns, evidence: Names
 ) -> tuple[list[Item], list[Problem]]:
     mapping, found = map_columns((column for record in records for column in record.fields), columns)
     problems += found

@@ -9,7 +9,6 @@ from itertools import groupby, repeat
 from typing import Any
 
 from lm_eval_safescale.chat.finish import was_cut
-from lm_eval_safescale.datasets import Dataset
 from lm_eval_safescale.errors import SafescaleError
 from lm_eval_safescale.harness import backends
 from lm_eval_safescale.harness.task import SafetyTask, TaskSetupError
@@ -88,8 +87,8 @@ class Asked:
         The registered condition.
     metadata
         The model's arguments, and over them settings; as the harness gives them to a task.
-    data
-        The data set of these settings, where it is loaded already: all conditions of a run share it.
+    like
+        Another condition with these settings: all conditions of a run share its data.
     on_progress
         Told of what is made before anything can be asked.
 
@@ -103,13 +102,13 @@ class Asked:
         self,
         condition: Part,
         metadata: Mapping[str, Any],
-        data: Dataset | None = None,
+        like: Asked | None = None,
         on_progress: Callable[[str], object] = lambda _: None,
     ) -> None:
         self.name = condition.name
         config = {"task": f"radsafe_{condition.name}", "condition": condition.full_name, "metadata": dict(metadata)}
         try:
-            self.task = SafetyTask(config=config, data=data, on_progress=on_progress)
+            self.task: SafetyTask = SafetyTask(config=config, like=like.task if like else None, on_progress=on_progress)
         except TaskSetupError as error:
             raise SafescaleError(str(error).removeprefix("error: ")) from None
         self.items: tuple[str, ...] = ()

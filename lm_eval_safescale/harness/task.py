@@ -98,22 +98,22 @@ class SafetyTask(ConfigurableTask):  # type: ignore[misc]
         cache_dir: str | None = None,  # noqa: ARG002
         download_mode: Any = None,  # noqa: ARG002
         config: Mapping[str, Any] | None = None,
-        data: Dataset | None = None,
+        like: SafetyTask | None = None,
         on_progress: Callable[[str], object] = lambda _: None,
     ) -> None:
         """`on_progress` is told of what is made before the first request, and of how many items."""
         self._on_progress = on_progress
         try:
-            super().__init__(config=self._prepare(dict(config or {}), data))
+            super().__init__(config=self._prepare(dict(config or {}), like))
         except SafescaleError as error:
             raise TaskSetupError(str(error)) from None
         self._filters = [FilterEnsemble(FILTER_NAME, [functools.partial(ReadAnswers, self.read)])]
 
     # --- before the run -------------------------------------------------------------------------------------------------
 
-    def _prepare(self, config: dict[str, Any], data: Dataset | None) -> dict[str, Any]:
-        """The harness's configuration of this task, from its YAML, the settings and the data; `data`: of the same settings, if it is
-        there already."""
+    def _prepare(self, config: dict[str, Any], like: SafetyTask | None) -> dict[str, Any]:
+        """The harness's configuration of this task, from its YAML, the settings and the data; `like`: a task of the same settings, whose
+        data it shares."""
         config.pop("class", None)
         self._condition = plugins().find("condition", config.pop("condition"))
         self.condition: Condition = self._condition.thing
@@ -127,13 +127,18 @@ class SafetyTask(ConfigurableTask):  # type: ignore[misc]
                 f"so the evidence of {config['task']} would not be shown"
             )
         evidence = [self.condition.evidence] if self.condition.evidence else []
-        is_there = data is not None and self.condition.can_show(data)
-        self.data: Dataset = data if data is not None and is_there else assembly.load_dataset(self.settings, evidence)
+        if like is not None and self.condition.can_show(like.data):
+            self.data: Dataset = like.data
+            self._items: Mapping[str, Item] = like._items
+            self._scorer: Scorer = like._scorer
+        else:
+            self.data = assembly.load_dataset(self.settings, evidence)
+            self._items = {item.question_id: item for item in self.data}
+            metrics = assembly.table_metrics(self.settings, RADSAFE, RADSAFE.table(self.data))
+            self._scorer = Scorer(RADSAFE, self.data, metrics, self.settings, self.settings.draws)
         for warning in self.data.warnings:
             warn_once(warning.describe(self.data.name))
-        self._items = {item.question_id: item for item in self.data}
-        metrics = assembly.table_metrics(self.settings, RADSAFE, RADSAFE.table(self.data))
-        self._weighing = Weighing(Scorer(RADSAFE, self.data, metrics, self.settings, self.settings.draws))
+        self._weighing = Weighing(self._scorer)
         self._statuses: dict[str, int] | None = None
         self.left_out: dict[str, str] = {}
         """Items that are asked for, and for which nothing could be made to stand above the question, with the reason."""
@@ -212,6 +217,10 @@ class SafetyTask(ConfigurableTask):  # type: ignore[misc]
     def download(self, *_: Any, **__: Any) -> None:
         """Lays out the docs; the data itself is loaded already."""
         self.dataset = {"test": Documents(self.data.items, self._document)}
+
+    def fewshot_docs(self) -> list[dict[str, Any]]:
+        """None: no question is asked with examples. The harness would take all docs for such, and keep them."""
+        return []
 
     def doc_iterator(
         self, *, rank: int = 0, limit: int | None = None, world_size: int = 1, samples: list[int] | None = None

@@ -12,6 +12,7 @@ from dataclasses import dataclass, field, replace
 from datetime import UTC, datetime
 from functools import cached_property
 from pathlib import Path
+from sys import intern
 from typing import TYPE_CHECKING, Any, Literal
 
 from lm_eval_safescale import __version__
@@ -204,7 +205,7 @@ def run(
     given = {**model.args, **(metadata or {})}
     asked: list[Asked] = []
     for part in conditions_named(conditions):
-        asked.append(Asked(part, given, asked[0].task.data if asked else None, lambda amount: say(standing.what, amount)))
+        asked.append(Asked(part, given, asked[0] if asked else None, lambda amount: say(standing.what, amount)))
     data, settings = asked[0].task.data, asked[0].task.settings
     about = {**about_dataset(data), "settings": where_data_is(settings)}
     identity = identity_of(model.backend, args, settings, about, asked[0].task.template.fingerprint, backends.first_seed(given))
@@ -222,7 +223,7 @@ def run(
         "reader_version": asked[0].task.reader_version,
         "data": about["settings"],
     }
-    with Journal(folder, identity, start, {item.question_id: "".join(item.options) for item in data}) as journal:
+    with Journal(folder, identity, start, {item.question_id: intern("".join(item.options)) for item in data}) as journal:
         say("loading the model")
         args_in_force = with_defaults(model.backend, model.args)
         backend = load_backend(model.backend, args_in_force, batch_size=model.batch_size, device=model.device)

@@ -8,7 +8,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from lm_eval_safescale.datasets import DataError
-from lm_eval_safescale.datasets.files import Problem, _read_csv, _read_json, read_records
+from lm_eval_safescale.datasets.files import PlainRecords, Problem, _read_csv, _read_json, read_records
 
 ROWS = [{"id": "1", "text": "one\ntwo"}, {"id": "2", "text": "é, \"quoted\" and 'not'"}, {"id": "3", "text": "x" * 20}]
 
@@ -286,3 +286,31 @@ def test_numbers_in_csv_stay_the_texts_they_are(write):
 def test_no_text_makes_a_reader_crash(reader, text):
     problems: list[Problem] = []
     assert all(isinstance(record.fields, dict) for record in reader(text, problems))
+
+
+LINES = [b'{"a": 1}', b'{"a": "\xc3\xa9"}', b"", b" ", b"\xc2\xa0", b"[1]", b"{", b"\xff", b"\r", b"\0", b'{"a":1,"a":2}']
+
+
+@given(st.lists(st.sampled_from(LINES)))
+@settings(max_examples=200)
+def test_lines_that_are_read_one_by_one_are_those_of_the_whole_file_and_only_where_nothing_is_wrong(tmp_path_factory, lines):
+    path = tmp_path_factory.mktemp("data") / "questions.jsonl"
+    path.write_bytes(b"\n".join(lines))
+    plain = PlainRecords.of(path)
+    try:
+        records, problems = read_records(path)
+    except DataError:
+        assert plain is None
+        return
+    if plain is None:
+        assert problems or b"\r" in lines
+    else:
+        assert (list(plain), len(plain), problems) == (records, len(records), [])
+
+
+def test_lines_that_change_between_two_readings_are_an_error(tmp_path):
+    (path := tmp_path / "questions.jsonl").write_text('{"a": 1}\n')
+    plain = PlainRecords.of(path)
+    path.write_text("{\n")
+    with pytest.raises(DataError, match="was changed while it was read"):
+        list(plain)
