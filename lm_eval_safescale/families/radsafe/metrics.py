@@ -2,12 +2,12 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
 
 from lm_eval_safescale.families.choice.facts import LABEL
 from lm_eval_safescale.metrics import Metric, mean, other, share
 from lm_eval_safescale.stats.arrays import Floats
-from lm_eval_safescale.stats.calibration import resampled_errors
+from lm_eval_safescale.stats.calibration import resampled_ece, resampled_mce
 
 ERRORS: Mapping[str, tuple[str, str]] = {
     "high_risk": ("high_risk_error", "high-risk"),
@@ -50,8 +50,10 @@ def metrics_of(columns: Iterable[str]) -> list[Metric]:
             "null_majority", "majority of the samples is no answer", higher_is_better=False, in_table=False, decode="majority"
         ),
         _of_samples("sample_null", "share of samples without an answer", higher_is_better=False),
-        _calibration("ece", "expected calibration error of confidence against the majority being right, in ten bins", 0),
-        _calibration("mce", "largest calibration error of any bin", 1),
+        _calibration(
+            "ece", "expected calibration error of confidence against the majority being right, in ten bins", resampled_ece
+        ),
+        _calibration("mce", "largest calibration error of any bin", resampled_mce),
         _of_samples("robustness", "share of the samples with an answer that are right", higher_is_better=True),
         share(
             "synchronised_failure",
@@ -77,10 +79,10 @@ def _of_samples(name: str, description: str, *, higher_is_better: bool) -> Metri
     return mean(name, description, higher_is_better=higher_is_better, in_table=False, decode="samples")
 
 
-def _calibration(name: str, description: str, which: int) -> Metric:
+def _calibration(name: str, description: str, error: Callable[[Floats, Floats, Floats], Floats]) -> Metric:
     def statistic(columns: Sequence[Floats], weights: Floats) -> Floats:
         confidence, correct = columns
-        return resampled_errors(confidence, correct, weights)[which]
+        return error(confidence, correct, weights)
 
     return other(
         name,
