@@ -4,17 +4,19 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from dataclasses import dataclass, field, replace
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
 from lm_eval_safescale.analysis.profile import columns_of
-from lm_eval_safescale.assembly.scoring import AskedMetric, asked_metrics, table_metrics
 from lm_eval_safescale.errors import SafescaleError
 from lm_eval_safescale.families import Family
 from lm_eval_safescale.families.cells import Cell, Floats, Pair
 from lm_eval_safescale.metrics import Metric
 from lm_eval_safescale.settings import Settings
+
+if TYPE_CHECKING:
+    from lm_eval_safescale.assembly.scoring import AskedMetric
 
 
 @dataclass
@@ -41,12 +43,18 @@ def asked_columns(about: Mapping[str, Any], family: Family, cells: Mapping[Pair,
         As the metrics are told it.
     """
     found = AskedColumns()
-    if not cells:
+    wanted = _wanted(about, found) if cells else {}
+    if not wanted:
         return found
+    from lm_eval_safescale.assembly.scoring import (
+        asked_metrics,
+        table_metrics,
+    )  # with all that makes a run: takes a while to import
+
     first = next(iter(cells.values()))
     own = table_metrics(Settings.model_validate({}), family, first.items)
     ours = {*first.values, *columns_of(family), *(metric.name for metric in family.metrics(first.items))}
-    for name, args in _wanted(about, found).items():
+    for name, args in wanted.items():
         try:
             for asked in asked_metrics({name: args}, threshold, own, ours):
                 own.append(asked)
