@@ -5,17 +5,19 @@ from __future__ import annotations
 import csv
 import io
 import json
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from pathlib import Path
 from types import NoneType
 from typing import Any
 
 from lm_eval_safescale.errors import writing
-from lm_eval_safescale.families.rows import Columns, Row
+from lm_eval_safescale.families.rows import Columns, Row, height
 from lm_eval_safescale.files import replaced
 
 BEGIN_FORMULAS = ("=", "+", "-", "@", "\t", "\r", "\n", "\uff1d", "\uff0b", "\uff0d", "\uff20")
 FOLDER, ABOUT = "tables", "about.json"
+PIECE = 1 << 14
+"""Rows that are written together: bounds the memory for thousands of models."""
 
 
 def write_tables(
@@ -43,39 +45,50 @@ def write_tables(
         (folder / FOLDER).mkdir(parents=True, exist_ok=True)
         (folder / ABOUT).unlink(missing_ok=True)  # cut off from here on, the tables may be of two analyses, and say of none
         for name, columns in known.items():
-            for ending, text in _texts(tables.get(name), columns).items():
-                _replace(folder / FOLDER / f"{name}.{ending}", text)
-        _replace(folder / ABOUT, json.dumps(about, ensure_ascii=False, indent=1, allow_nan=False) + "\n")
-
-
-def _texts(table: list[Row] | Columns | None, columns: Sequence[str]) -> dict[str, str | None]:
-    return {"json": None, "csv": None} if table is None else {"json": as_json(table), "csv": as_csv(table, columns)}
+            table = tables.get(name)
+            _replace(folder / FOLDER / f"{name}.json", None if table is None else _json(table))
+            _replace(folder / FOLDER / f"{name}.csv", None if table is None else _csv(table, columns))
+        _replace(folder / ABOUT, [json.dumps(about, ensure_ascii=False, indent=1, allow_nan=False), "\n"])
 
 
 def as_json(table: list[Row] | Columns) -> str:
     """A list of flat rows, one a line; None is null."""
-    import msgspec
-
-    encode = msgspec.json.Encoder().encode
-    rows = (
-        (dict(zip(table, values, strict=True)) for values in zip(*table.values(), strict=True))
-        if isinstance(table, Mapping)
-        else table
-    )
-    lines = ",\n".join(encode(row).decode() for row in rows)
-    return f"[\n{lines}\n]\n" if lines else "[]\n"
+    return "".join(_json(table))
 
 
 def as_csv(table: list[Row] | Columns, columns: Sequence[str]) -> str:
     """The same with a line of column names, without rows too; None is an empty cell, and no text is a formula to a spreadsheet."""
-    if isinstance(table, Mapping):
-        names, values = list(table), list(table.values())
-    elif table:
-        names, values = list(table[0]), [list(each) for each in zip(*(row.values() for row in table), strict=True)]
-    else:
-        names, values = list(columns), []
-    lines = map(",".join, zip(*map(_cells, values), strict=True))
-    return "\n".join([",".join(map(_cell, names)), *lines, ""])
+    return "".join(_csv(table, columns))
+
+
+def _json(table: list[Row] | Columns) -> Iterator[str]:
+    import msgspec
+
+    encode, before = msgspec.json.Encoder().encode, "[\n"
+    for piece in _pieces(table):
+        rows = (
+            (dict(zip(piece, values, strict=True)) for values in zip(*piece.values(), strict=True))
+            if isinstance(piece, Mapping)
+            else piece
+        )
+        yield before + b",\n".join(map(encode, rows)).decode()
+        before = ",\n"
+    yield "\n]\n" if height(table) else "[]\n"
+
+
+def _csv(table: list[Row] | Columns, columns: Sequence[str]) -> Iterator[str]:
+    names = list(table) if isinstance(table, Mapping) else list(table[0]) if table else list(columns)
+    yield ",".join(map(_cell, names)) + "\n"
+    for piece in _pieces(table):
+        values = piece.values() if isinstance(piece, Mapping) else zip(*(row.values() for row in piece), strict=True)
+        yield "\n".join([*map(",".join, zip(*map(_cells, values), strict=True)), ""])
+
+
+def _pieces(table: list[Row] | Columns) -> Iterator[list[Row] | Columns]:
+    """Some rows at a time, in order."""
+    for start in range(0, height(table), PIECE):
+        some = slice(start, start + PIECE)
+        yield {name: column[some] for name, column in table.items()} if isinstance(table, Mapping) else table[some]
 
 
 def _cells(column: Sequence[Any]) -> list[str]:
@@ -100,10 +113,11 @@ def _inert(value: Any) -> Any:
     return f"'{value}" if isinstance(value, str) and value.startswith(BEGIN_FORMULAS) else value
 
 
-def _replace(path: Path, text: str | None) -> None:
+def _replace(path: Path, texts: Iterable[str] | None) -> None:
     """In one step: who reads the folder meanwhile sees the old file or the new one."""
-    if text is None:
+    if texts is None:
         path.unlink(missing_ok=True)
         return
-    with replaced(path, to_disk=False) as unfinished:  # tables are made again in a second
-        unfinished.write_text(text, encoding="utf-8")
+    # tables are made again in a second
+    with replaced(path, to_disk=False) as unfinished, unfinished.open("w", encoding="utf-8") as file:
+        file.writelines(texts)

@@ -191,3 +191,14 @@ def test_help_needs_neither_polars_nor_scipy():
     code += "assert not {'polars', 'scipy', 'numpy', 'torch', 'lm_eval'} & set(sys.modules), set(sys.modules)"
     done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=False)
     assert done.returncode == 0, done.stderr
+
+
+def test_stored_runs_are_analysed_without_what_builds_contexts_and_reads_answers(tmp_path):
+    runs = stored(tmp_path / "runs", random_plain(1))
+    code = (
+        "import sys; from lm_eval_safescale.cli import app; "
+        f"app(['analyze', {str(runs)!r}, '-o', {str(tmp_path / 'out')!r}], standalone_mode=False); "
+        "print({f'lm_eval_safescale.{name}' for name in ('contexts', 'reading', 'assembly')} & set(sys.modules))"
+    )
+    done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=False)
+    assert done.stdout.endswith("set()\n"), done.stdout + done.stderr
