@@ -119,7 +119,7 @@ class Shard:
     """Lines without a checksum."""
 
 
-_OK = Status.OK.value
+_OK, _ANY = Status.OK.value, "".join(LETTERS)
 _decode = msgspec.json.Decoder(Line).decode
 
 
@@ -128,24 +128,22 @@ def fault_of(line: Line, known: Known | None = None) -> str:
 
     Statuses and letters that are none, and numbers out of range, are refused as a line is decoded.
     """
+    letters, most = _ANY, MOST_DRAWS
+    if known is not None:
+        if line.question_id not in known.letters or line.condition not in known.conditions:
+            return f"no item {line.question_id!r} under {line.condition!r} was asked"
+        letters, most = known.letters[line.question_id], known.draws
     for draw in line.draws:
-        if (draw.letter is None) is (draw.status == _OK):
-            return f"draw {draw.draw} has the letter {draw.letter!r} with the status {draw.status}"
-    if not line.draws and not line.failed:
-        return "neither answered nor failed"
-    return "" if known is None else _unknown(line, known)
-
-
-def _unknown(line: Line, known: Known) -> str:
-    letters = known.letters.get(line.question_id)
-    if letters is None or line.condition not in known.conditions:
-        return f"no item {line.question_id!r} under {line.condition!r} was asked"
-    for draw in line.draws:
-        if draw.draw > known.draws:
-            return f"draw {draw.draw}, where there are {known.draws}"
-        if draw.letter is not None and draw.letter not in letters:
-            return f"letter {draw.letter}, where the options of item {line.question_id} are {letters}"
-    return next((f"draw {draw}, where there are {known.draws}" for draw in line.failed if draw > known.draws), "")
+        letter = draw.letter
+        if (letter is None) is (draw.status == _OK):
+            return f"draw {draw.draw} has the letter {letter!r} with the status {draw.status}"
+        if draw.draw > most:
+            return f"draw {draw.draw}, where there are {most}"
+        if letter is not None and letter not in letters:
+            return f"letter {letter}, where the options of item {line.question_id} are {letters}"
+    if line.failed:
+        return next((f"draw {draw}, where there are {most}" for draw in line.failed if draw > most), "")
+    return "" if line.draws else "neither answered nor failed"
 
 
 def read_shard(path: Path, known: Known | None = None) -> Shard:

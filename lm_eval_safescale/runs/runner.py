@@ -33,8 +33,6 @@ from lm_eval_safescale.secrets import without_secrets
 from lm_eval_safescale.settings import MAKE_SCORES, load_settings, recorded
 
 if TYPE_CHECKING:
-    import polars as pl
-
     from lm_eval_safescale.harness.asking import Asked, Heard, Request
     from lm_eval_safescale.harness.engines import Engine
     from lm_eval_safescale.harness.unreadable import Unreadable
@@ -246,7 +244,10 @@ def run(
         )
         asking.look_back()
         asking.ask(isolated=latency == "isolated")
-        asking.write_tables(items_of(data), about, model.shown)
+        of = standing.of
+        write_run_tables(
+            journal, items_of(data), about, model.shown, lambda rows: say("writing the tables", f"{rows:,} of {of:,} rows")
+        )
         return Report(folder, standing, asking.failures(), journal.damaged)
 
 
@@ -502,16 +503,6 @@ class _Asking:
         for each in self.asked.values():
             for item in each.items:
                 self._fail(each.name, item, range(each.task.settings.draws + 1), "the backend gave no answer, and no error")
-
-    def write_tables(self, items: pl.DataFrame, about: Mapping[str, Any], name: str) -> None:
-        """The finished runs, of all answers; SafescaleError if they cannot be written."""
-        write_run_tables(
-            self.journal,
-            items,
-            about,
-            name,
-            lambda rows: self.say("writing the tables", f"{rows:,} of {self.standing.of:,} rows"),
-        )
 
     def failures(self) -> dict[str, dict[str, str]]:
         """By condition, the items of this start that lack answers, and why."""

@@ -49,7 +49,7 @@ NO_STATISTIC = (
 """Columns of the answers that statistics do without."""
 NOTED = frozenset({"version", "reader_version", "reasoning_opened"})
 """Settings of a model that differ where answers are alike: earlier versions did not note them, and each version is another."""
-ROW_GROUP = 1 << 15
+ROW_GROUP = 1 << 14
 """Rows that are compressed together."""
 UNFINISHED = ".unfinished"
 """How names of files end that are still being written; they begin with a dot."""
