@@ -173,21 +173,29 @@ def assemble(parts: Sequence[Part], item_ids: Sequence[str]) -> pl.DataFrame:
     import polars as pl
 
     models, conditions = sorted({part.model for part in parts}), in_order(part.condition for part in parts)
-    parts = sorted(parts, key=lambda part: (models.index(part.model), conditions.index(part.condition)))
+    model_of, condition_of = ({name: number for number, name in enumerate(names)} for names in (models, conditions))
+    parts = sorted(parts, key=lambda part: (model_of[part.model], condition_of[part.condition]))
     sizes = [part.letters.size for part in parts]
     draws = [part.letters.shape[1] for part in parts]
     letters = np.concatenate([part.letters.ravel() for part in parts])
-    status = np.full(letters.size, STATUSES.index(Status.OK.value), np.uint32)
+    status = np.full(letters.size, STATUSES.index(Status.OK.value), np.uint8)
     for number, meaning in _STATUS.items():
         status[letters == number] = STATUSES.index(meaning.value)
-    numbers = {
-        "model": (models, np.repeat([models.index(part.model) for part in parts], sizes)),
-        "condition": (conditions, np.repeat([conditions.index(part.condition) for part in parts], sizes)),
-        "question_id": (item_ids, np.concatenate([np.repeat(part.items, n) for part, n in zip(parts, draws, strict=True)])),
-        "letter": (LETTERS, np.where(letters < 0, len(LETTERS), letters)),
-        "status": (STATUSES, status),
+
+    def repeated(numbers: Iterable[int]) -> Numbers:
+        """A number of each part, as often as it has answers."""
+        return np.repeat(np.array([*numbers], np.uint32), sizes)
+
+    # one after the other: of thousands of models, the numbers of all columns at once take more memory than the table
+    columns = {
+        "model": _enumeration(models, repeated(model_of[part.model] for part in parts)),
+        "condition": _enumeration(conditions, repeated(condition_of[part.condition] for part in parts)),
+        "question_id": _enumeration(
+            item_ids, np.concatenate([np.repeat(part.items.astype(np.uint32), n) for part, n in zip(parts, draws, strict=True)])
+        ),
+        "letter": _enumeration(LETTERS, np.where(letters < 0, len(LETTERS), letters)),
+        "status": _enumeration(STATUSES, status),
     }
-    columns = {name: _enumeration(names, numbers) for name, (names, numbers) in numbers.items()}
     columns["draw"] = pl.Series(
         np.concatenate([np.tile(np.arange(n, dtype=np.int16), len(part.items)) for part, n in zip(parts, draws, strict=True)])
     )
@@ -218,8 +226,8 @@ def _known(name: str, parts: Sequence[Part]) -> pl.Series:
             column[:] = _numbers(part.of_item[name])[:, None]
         elif name in part.of_greedy:
             column[:, 0] = _numbers(part.of_greedy[name])
-        pieces.append(column.ravel())
-    return pl.Series(np.concatenate(pieces), nan_to_null=True).cast(kind)
+        pieces.append(pl.Series(column.ravel(), nan_to_null=True).cast(kind))
+    return pl.concat(pieces, rechunk=True)
 
 
 def _numbers(values: Sequence[float | None]) -> Numbers:
