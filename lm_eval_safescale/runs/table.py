@@ -283,7 +283,7 @@ def _typed_answers(
         _as_enum(answers[name], known[name])
         if name in known
         else answers[name].cast(kind)
-        if name in answers.columns
+        if name in answers.columns and answers[name].null_count() < answers.height
         else pl.lit(None, kind).alias(name)  # takes no memory, however many rows
         for name, kind in schema.items()
     )
