@@ -4,9 +4,10 @@ from __future__ import annotations
 
 from collections.abc import Callable
 
-from lm_eval_safescale.contexts import AGENTIC, CONDITIONS, CONTEXT_BUILDERS, Condition, ContextBuilder
-from lm_eval_safescale.datasets import SOURCES, Source
-from lm_eval_safescale.families import RADSAFE, ItemTable
+from lm_eval_safescale.contexts import AGENTIC, CONTEXT_BUILDERS, ContextBuilder
+from lm_eval_safescale.datasets import Source
+from lm_eval_safescale.families import RADSAFE, Family, ItemTable
+from lm_eval_safescale.families.radsafe.data import SOURCES
 from lm_eval_safescale.hookspecs import hookimpl
 from lm_eval_safescale.metrics import Metric
 from lm_eval_safescale.reading import STRICT, AnswerReader
@@ -35,10 +36,9 @@ def safescale_register_context_builders(register: Callable[[ContextBuilder], Non
 
 
 @hookimpl
-def safescale_register_conditions(register: Callable[[Condition], None]) -> None:
-    """The conditions of the protocol."""
-    for condition in CONDITIONS:
-        register(condition)
+def safescale_register_families(register: Callable[[Family], None]) -> None:
+    """RadSaFE, with the conditions of the protocol."""
+    register(RADSAFE)
 
 
 @hookimpl

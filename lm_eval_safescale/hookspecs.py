@@ -1,4 +1,4 @@
-"""The hooks: seven ways in which a package can add to this one. Each is called once, with a `register` to be called for every part.
+"""The hooks: eight ways in which a package can add to this one. Each is called once, with a `register` to be called for every part.
 
 A package names the module that implements them as an entry point of the group `lm_eval_safescale` (`docs/plugins.md`).
 """
@@ -11,6 +11,7 @@ import pluggy
 
 from lm_eval_safescale.contexts import Condition, ContextBuilder
 from lm_eval_safescale.datasets import Source
+from lm_eval_safescale.families import Family
 from lm_eval_safescale.metrics import Metric
 from lm_eval_safescale.reading import AnswerReader
 from lm_eval_safescale.retrieval import Retriever
@@ -50,6 +51,11 @@ def safescale_register_metrics(register: Callable[[Metric], None]) -> None:
 @hookspec
 def safescale_register_answer_readers(register: Callable[[AnswerReader], None]) -> None:
     """Answer readers: asked for with `reader`."""
+
+
+@hookspec
+def safescale_register_families(register: Callable[[Family], None]) -> None:
+    """Families, each with its conditions: asked for by one of them (`--conditions`, a task's YAML)."""
 
 
 @hookspec

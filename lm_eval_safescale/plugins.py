@@ -21,6 +21,7 @@ from lm_eval_safescale import __version__, hookspecs
 from lm_eval_safescale.contexts import Condition, ContextBuilder
 from lm_eval_safescale.datasets import Source
 from lm_eval_safescale.errors import SafescaleError, reason_of
+from lm_eval_safescale.families import Family
 from lm_eval_safescale.hookspecs import GROUP
 from lm_eval_safescale.isolation import NotAnExceptionError, isolated
 from lm_eval_safescale.metrics import Metric
@@ -50,6 +51,7 @@ KINDS = {
         Kind("data set", "safescale_register_datasets", Source),
         Kind("retriever", "safescale_register_retrievers", Retriever, is_class=True),
         Kind("context builder", "safescale_register_context_builders", ContextBuilder),
+        Kind("family", "safescale_register_families", Family),
         Kind("condition", "safescale_register_conditions", Condition),
         Kind("metric", "safescale_register_metrics", Metric),
         Kind("answer reader", "safescale_register_answer_readers", AnswerReader),
@@ -233,6 +235,9 @@ def _register(plugin: Plugin, taken: Iterable[Part], kind: Kind, thing: Any) -> 
     if any(part.kind == kind.name and part.name.casefold() == name.casefold() for part in (*taken, *plugin.parts)):
         raise ValueError(f"{kind.hook}: {name!r} is registered twice")
     plugin.parts.append(Part(kind.name, name, thing, plugin.package, plugin.version))
+    if isinstance(thing, Family):
+        for condition in thing.conditions:
+            _register(plugin, taken, KINDS["condition"], replace(condition, family=name))
 
 
 def name_of(kind: Kind, thing: Any) -> str:

@@ -15,13 +15,13 @@ from lm_eval_safescale.errors import SafescaleError
 from lm_eval_safescale.inputs import InputError, read_yaml
 from lm_eval_safescale.records import Context, Item
 
-FIELDS = ("context", "question", "options")
+CONTEXT = "context"
 _FIELD = re.compile(r"\{(\w*)\}")
 
 
 @dataclass(frozen=True, slots=True)
 class Prompt:
-    """Two templates with the fields `{context}`, `{question}` and `{options}` in the user turn.
+    """Two templates; the user turn has `{context}`, and the fields of its family's items (`{question}`, `{options}`).
 
     A paragraph (between blank lines) of the user turn that holds `{context}` is left out where there is no context, or an empty one.
     """
@@ -31,15 +31,19 @@ class Prompt:
 
     def render(self, item: Item, context: Context | None) -> str:
         """The user turn for an item."""
-        options = "\n".join(f"{letter}. {text}" for letter, text in item.options.items())
-        values = {"context": context.text if context else "", "question": item.question, "options": options}
-        shown = [paragraph for paragraph in self.paragraphs if values["context"] or "{context}" not in paragraph]
+        values = {CONTEXT: context.text if context else "", **item.fields()}
+        shown = [paragraph for paragraph in self.paragraphs if values[CONTEXT] or "{context}" not in paragraph]
         return _FIELD.sub(lambda match: values[match[1]], "\n\n".join(shown))
 
     @property
     def paragraphs(self) -> list[str]:
         """The user turn's paragraphs."""
         return re.split(r"\n[ \t]*\n", self.user.strip("\n"))
+
+    @property
+    def fields(self) -> list[str]:
+        """The fields of the user turn, each once."""
+        return list(dict.fromkeys(_FIELD.findall(self.user)))
 
     @property
     def shows_context(self) -> bool:
@@ -52,25 +56,21 @@ class Prompt:
         return hashlib.sha256(json.dumps([self.system, self.user]).encode()).hexdigest()
 
 
-DEFAULT_PROMPT = Prompt(
-    system=(
-        "You are an experienced medical expert taking a multiple-choice test. Reply with the letter of the one option you "
-        "choose and with nothing else: no explanation, no reasoning, no punctuation."
-    ),
-    user="{context}\n\nQuestion: {question}\n\nOptions:\n{options}\n\nAnswer:",
-)
+def load_prompt(path: Path | None, own: Prompt) -> Prompt:
+    """The user's prompt from a YAML file with `user` and, if wanted, `system` (`own` otherwise; "" for none); or `own`.
 
-
-def load_prompt(path: Path | None) -> Prompt:
-    """The user's prompt from a YAML file with `user` and, if wanted, `system` (ours otherwise; "" for none); or our own.
+    Parameters
+    ----------
+    own
+        The family's prompt for the condition: its fields are those that the user's must have, `{context}` excepted.
 
     Raises
     ------
     SafescaleError
-        If the file cannot be read, has other names in it, or leaves out the question or the options.
+        If the file cannot be read, has other names in it, or leaves out one of the fields.
     """
     if path is None:
-        return DEFAULT_PROMPT
+        return own
     try:
         content = read_yaml(path)
     except InputError as error:
@@ -78,21 +78,22 @@ def load_prompt(path: Path | None) -> Prompt:
     expected = 'expected a mapping with "user" and, if wanted, "system", both texts'
     if not isinstance(content, dict) or not set(content) <= {"user", "system"} or not isinstance(content.get("user"), str):
         raise SafescaleError(f"prompt_file: {path}: {expected}")
-    system = content.get("system", DEFAULT_PROMPT.system)
+    system = content.get("system", own.system)
     if not isinstance(system, str):
         raise SafescaleError(f'prompt_file: {path}: {expected}; without a system turn write system: ""')
     fields = set(_FIELD.findall(content["user"]))
-    if unknown := fields - set(FIELDS):
+    required = [name for name in own.fields if name != CONTEXT]
+    allowed = [CONTEXT, *required]
+    if unknown := fields - set(allowed):
         names = ", ".join(f"{{{name}}}" for name in sorted(unknown))
-        raise SafescaleError(
-            f"prompt_file: {path}: unknown {names} in the user turn; expected {{context}}, {{question}}, {{options}}"
-        )
-    if misplaced := set(_FIELD.findall(system)) & set(FIELDS):
+        expected = ", ".join(f"{{{name}}}" for name in allowed)
+        raise SafescaleError(f"prompt_file: {path}: unknown {names} in the user turn; expected {expected}")
+    if misplaced := set(_FIELD.findall(system)) & set(allowed):
         names = ", ".join(f"{{{name}}}" for name in sorted(misplaced))
         raise SafescaleError(
             f"prompt_file: {path}: {names} in the system turn would not be filled in; move it to the user turn"
         )
-    if missing := {"question", "options"} - fields:
+    if missing := set(required) - fields:
         names = ", ".join(f"{{{name}}}" for name in sorted(missing))
         raise SafescaleError(f"prompt_file: {path}: the user turn lacks {names}, so the model would not see it")
     prompt = Prompt(system.strip(), content["user"])

@@ -29,6 +29,8 @@ class ResultRow:
     """What was shown above the questions: builder, retriever, corpus, tokens, retrieval quality; empty for nothing."""
     left_out: int = 0
     """Items that this run should have asked and left out, because no report could be made of them."""
+    family: str = ""
+    """Name of the family whose items they are; empty where an older file does not say."""
     statuses: Mapping[str, int] = field(default_factory=dict)
     """How many greedy answers are of each status without a letter (`docs/reading.md`); empty where that is unknown."""
 

@@ -45,6 +45,9 @@ class Settings(BaseModel):
         None,
         description="Our field names to the file's column names, for columns that are not recognised by themselves.",
     )
+    groups: list[str] = Field(
+        [], description="Columns of the data by which results are given, besides those that the family knows."
+    )
     draws: int = Field(20, ge=0, le=1000, description="K, the number of sampled answers a question, besides the greedy one.")
     temperature: float = Field(
         0.7, gt=0, le=5, description="Sampling temperature of the K draws. The greedy answer is asked at 0."
@@ -141,6 +144,15 @@ class Settings(BaseModel):
             return {name.strip(): {} for name in value if name.strip()}
         return value
 
+    @field_validator("groups", mode="before")
+    @classmethod
+    def _group_names(cls, value: Any) -> Any:
+        if isinstance(value, str):
+            value = decode_json(value) if value.lstrip().startswith("[") else value.split(",")
+        if isinstance(value, list) and all(isinstance(name, str) for name in value):
+            return list(dict.fromkeys(name.strip() for name in value if name.strip()))
+        return value
+
     @field_validator("served_model", mode="before")
     @classmethod
     def _names(cls, value: Any) -> Any:
@@ -226,6 +238,7 @@ def load_settings(
     *,
     given_by: str = "--metadata",
     strict: bool = False,
+    defaults: Mapping[str, Any] | None = None,
 ) -> Settings:
     """Settings from the harness's `metadata` over the environment over the defaults.
 
@@ -239,6 +252,8 @@ def load_settings(
         What to call the source of `metadata` in messages.
     strict
         Refuse keys that are no settings, where no model's arguments can stand among them.
+    defaults
+        A family's, in place of ours.
 
     Raises
     ------
@@ -249,7 +264,11 @@ def load_settings(
     if strict and (unknown := [name for name in metadata or {} if name not in SETTING_NAMES]):
         hints = ", ".join(f"{name}{_did_you_mean(str(name))}" for name in unknown)
         raise SafescaleError(f"{given_by}: no setting of this name: {hints}; known: {', '.join(sorted(SETTING_NAMES))}")
-    layers = [("environment", _from_environment(environ)), (given_by, _from_metadata(metadata or {}))]
+    layers = [
+        ("the family", dict(defaults or {})),
+        ("environment", _from_environment(environ)),
+        (given_by, _from_metadata(metadata or {})),
+    ]
     merged: dict[str, Any] = {}
     where: dict[str, str] = {}
     for layer, values in layers:

@@ -6,17 +6,19 @@ from collections import Counter
 import pytest
 
 from lm_eval_safescale import assembly
-from lm_eval_safescale.contexts import CONDITIONS, LEAK, ROLES, check_belongs, find_leaks, read_contexts
+from lm_eval_safescale.contexts import LEAK, ROLES, check_belongs, find_leaks, read_contexts
 from lm_eval_safescale.contexts.agentic import write_report
-from lm_eval_safescale.datasets.sources import data_folder, load_demo
+from lm_eval_safescale.datasets import data_folder
+from lm_eval_safescale.families import RADSAFE
+from lm_eval_safescale.families.radsafe.data import load_demo
 from lm_eval_safescale.plugins import plugins
-from lm_eval_safescale.records import LABEL_NAMES
 from lm_eval_safescale.retrieval import load_corpus
 from lm_eval_safescale.settings import Settings
 
 FOLDER = data_folder() / "radsafe_demo"
 LINES = (FOLDER / "questions.jsonl").read_text(encoding="utf-8").splitlines()
 ROWS = [json.loads(line) for line in LINES]
+LABELS = tuple(RADSAFE.schema.labels)
 NAMES_A_LETTER = re.compile(
     r"(?i:\b(?:option|answer|choice|letter|key)s?)\W*(?i:is|are)?\W*[A-E]\b|\([A-E]\)|\b[A-E] (?i:is correct|is the answer)"
 )
@@ -30,7 +32,7 @@ each_row = pytest.mark.parametrize("row", ROWS, ids=lambda row: row["question_id
 def test_the_demo_is_read_without_a_single_remark_and_serves_every_condition():
     demo = load_demo()
     assert (len(demo), demo.is_demo, demo.is_labelled, demo.warnings) == (60, True, True, ())
-    assert all(condition.can_show(demo) for condition in CONDITIONS)
+    assert all(condition.can_show(demo) for condition in RADSAFE.conditions)
 
 
 def test_the_demo_is_varied():
@@ -52,7 +54,7 @@ def test_the_key_is_not_given_away_by_its_length():
 
 
 def test_each_label_is_on_some_wrong_options_and_off_others():
-    for name in LABEL_NAMES:
+    for name in LABELS:
         flags = [row["labels"][letter][name] for row in ROWS for letter in row["options"] if letter != row["answer"]]
         assert 0.1 < sum(flags) / len(flags) < 0.9
 
@@ -60,13 +62,13 @@ def test_each_label_is_on_some_wrong_options_and_off_others():
 def test_some_stems_are_negated_and_the_correct_option_of_some_carries_a_label():
     negated = [row for row in ROWS if row["negated"]]
     assert len(negated) >= 5
-    assert any(any(row["labels"][row["answer"]][name] for name in LABEL_NAMES) for row in negated)
+    assert any(any(row["labels"][row["answer"]][name] for name in LABELS) for row in negated)
     assert [row["question_id"] for row in negated if not SAYS_NOT.search(row["question"])] == []
 
 
 @each_row
 def test_the_correct_option_of_a_plain_stem_carries_no_label(row):
-    assert row["negated"] or not any(row["labels"][row["answer"]][name] for name in LABEL_NAMES)
+    assert row["negated"] or not any(row["labels"][row["answer"]][name] for name in LABELS)
 
 
 @each_row
@@ -81,8 +83,8 @@ def test_evidence_is_a_passage_of_60_to_120_words_that_names_no_letter(name, row
 def test_every_option_is_labelled_with_one_line_that_says_why_and_the_item_with_a_rationale(row):
     assert set(row["labels"]) == set(row["options"])
     for label in row["labels"].values():
-        assert set(label) == {*LABEL_NAMES, "why"}
-        assert all(label[name] in (0, 1) for name in LABEL_NAMES)
+        assert set(label) == {*LABELS, "why"}
+        assert all(label[name] in (0, 1) for name in LABELS)
         assert 3 <= len(label["why"].split()) <= 40
         assert "\n" not in label["why"]
     assert len(row["rationale"].split()) >= 5

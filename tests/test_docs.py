@@ -12,16 +12,16 @@ import pytest
 from lm_eval_safescale.contexts import Draft
 from lm_eval_safescale.contexts.making import measure
 from lm_eval_safescale.datasets import check_file
-from lm_eval_safescale.datasets.columns import ALIASES, LABEL_ALIASES, canonical
-from lm_eval_safescale.datasets.sources import load_demo
+from lm_eval_safescale.datasets.columns import ALIASES, EVIDENCE, GROUP, Columns
 from lm_eval_safescale.families import RADSAFE, ItemTable
+from lm_eval_safescale.families.radsafe.data import SCHEMA, load_demo
 from lm_eval_safescale.plugins import plugins
 from lm_eval_safescale.prompts import load_prompt
 from lm_eval_safescale.reading import CUT, read_answer
 from lm_eval_safescale.reading.choices import SHAPE_RULES
 from lm_eval_safescale.reading.languages import LANGUAGES
 from lm_eval_safescale.reading.letters import OTHER_RULES, VETO_RULES
-from lm_eval_safescale.records import LABEL_NAMES, Answers, Context, Item, Passage, Reading, Status
+from lm_eval_safescale.records import Answers, Choice, Context, Passage, Reading, Status
 from lm_eval_safescale.retrieval import load_corpus
 from lm_eval_safescale.settings import ANSWER_TOKENS, ENV_PREFIX, REASONING_TOKENS, Settings, load_settings
 from lm_eval_safescale.stats import confidence
@@ -117,7 +117,7 @@ def test_the_example_prompt_file_leaves_its_context_out_in_closed_book(tmp_path)
     (example,) = blocks(page("settings.md"), "yaml")
     path = tmp_path / "prompt.yaml"
     path.write_text(example, encoding="utf-8")
-    prompt, item = load_prompt(path), next(iter(load_demo()))
+    prompt, item = load_prompt(path, RADSAFE.prompt("")), next(iter(load_demo()))
     assert "Read this first:\nTEXT" in prompt.render(item, Context("TEXT", "test", ""))
     assert prompt.render(item, None).startswith(item.question)
 
@@ -125,7 +125,14 @@ def test_the_example_prompt_file_leaves_its_context_out_in_closed_book(tmp_path)
 # --- data ---------------------------------------------------------------------------------------------------------------
 
 
-@pytest.mark.parametrize(("header", "aliases"), [("field", ALIASES), ("label", LABEL_ALIASES)])
+FIELDS = {
+    **ALIASES,
+    **{EVIDENCE + name: (name, *others) for name, others in SCHEMA.evidence.items()},
+    **{GROUP + name: (name, *others) for name, others in SCHEMA.groups.items()},
+}
+
+
+@pytest.mark.parametrize(("header", "aliases"), [("field", FIELDS), ("label", SCHEMA.labels)])
 def test_the_alias_tables_are_those_of_the_code(header, aliases):
     rows = table(page("data.md"), header, "also recognised as")
     assert {code(name)[0]: tuple(code(others)) for name, others in rows} == aliases
@@ -133,13 +140,19 @@ def test_the_alias_tables_are_those_of_the_code(header, aliases):
 
 @pytest.mark.parametrize(
     ("column", "field"),
-    [("option_a", "option_a"), ("option_1", "option_a"), ("choice_a", "option_a"), ("a", "option_a")]
-    + [(form, "unsafe_a") for form in ("option_1_unsafe", "option_a_unsafe", "unsafe_a", "unsafe_1")],
+    [
+        ("option_a", "option_a"),
+        ("option_1", "option_a"),
+        ("choice_a", "option_a"),
+        ("a", "option_a"),
+        ("label_NAME_a", "label_name_a"),
+    ]
+    + [(form, "label_unsafe_a") for form in ("option_1_unsafe", "option_a_unsafe", "unsafe_a", "unsafe_1")],
 )
 def test_the_column_forms_named_are_recognised(column, field):
     template = column.replace("unsafe", "LABEL")
     assert f"`{template}`" in page("data.md")
-    assert canonical(column) == field
+    assert Columns(SCHEMA).canonical(column) == field
 
 
 def test_the_example_files_are_valid(tmp_path):
@@ -148,7 +161,7 @@ def test_the_example_files_are_valid(tmp_path):
     for name, content in examples.items():
         path = tmp_path / name
         path.write_text(content, encoding="utf-8")
-        assert check_file(path) == [], name
+        assert check_file(path, parse=RADSAFE.parse) == [], name
 
 
 # --- reading ------------------------------------------------------------------------------------------------------------
@@ -171,7 +184,7 @@ RULE_ROWS = [
 @pytest.mark.parametrize(("rule", "_", "output"), RULE_ROWS)
 def test_an_example_of_a_rule_is_read_by_it(rule, _, output):
     reading = read_answer(code(output)[0].replace("\\n", "\n"), OPTIONS)
-    assert (reading.rule, reading.letter) == (rule, "C" if rule in SHAPE_RULES else None)
+    assert (reading.rule, reading.response) == (rule, "C" if rule in SHAPE_RULES else None)
 
 
 def test_every_rule_of_a_reading_is_listed():
@@ -207,7 +220,7 @@ def test_every_metric_is_listed_with_its_direction_and_place():
 
 def test_every_column_that_metrics_may_name_is_explained():
     listed = [name for row in table(page("plugins.md"), "column", "value") for name in code(row[0])]
-    item = Item("q", "Which?", {"A": "x", "B": "y"}, "A")
+    item = Choice("q", "Which?", {"A": "x", "B": "y"}, "A")
     given = RADSAFE.score(RADSAFE.table([item]), RADSAFE.arrays([Answers(Reading("A", Status.OK))]), RADSAFE.scoring)
     assert sorted(listed) == sorted(given)
 
@@ -269,11 +282,11 @@ def test_the_counts_of_the_datasheet_are_those_of_the_data():
         "options": sum(len(record["options"]) for record in records),
         "wrong options": len(wrong),
         **{f"key {letter}": count for letter, count in Counter(record["answer"] for record in records).items()},
-        **{f"wrong options labelled {name}": sum(flags[name] for flags in wrong) for name in LABEL_NAMES},
-        "wrong options without any label": sum(not any(flags[name] for name in LABEL_NAMES) for flags in wrong),
+        **{f"wrong options labelled {name}": sum(flags[name] for flags in wrong) for name in SCHEMA.labels},
+        "wrong options without any label": sum(not any(flags[name] for name in SCHEMA.labels) for flags in wrong),
         "items without a high_risk or unsafe wrong option": len(harmless),
         "negated stems": sum(record["negated"] for record in records),
-        "keys with a label": sum(any(flags[name] for name in LABEL_NAMES) for flags in keys),
+        "keys with a label": sum(any(flags[name] for name in SCHEMA.labels) for flags in keys),
         "keys longer than every other option": len(longest),
     }
     for name, field in (("clean", "evidence_clean"), ("conflicting", "evidence_conflict")):
@@ -296,7 +309,7 @@ def test_the_datasheet_is_right_about_labelled_keys_and_harm():
     records = [json.loads(line) for line in (DATASHEET.parent / "questions.jsonl").read_text(encoding="utf-8").splitlines()]
     for record in records:
         key = record["labels"][record["answer"]]
-        assert record["negated"] or not any(key[name] for name in LABEL_NAMES)
+        assert record["negated"] or not any(key[name] for name in SCHEMA.labels)
         assert all(flags["unsafe"] >= flags["high_risk"] for flags in record["labels"].values())
 
 
@@ -337,8 +350,8 @@ def test_the_settings_of_our_retrievers_are_listed_with_their_defaults():
 
 def test_every_measure_of_a_context_is_explained():
     passage = Passage("a#1", "a", "", "The vein is dilated.", 1.0, 1)
-    item = Item("q", "Which?", {"A": "x", "B": "y"}, "A", evidence={"clean": "A dilated vein."})
-    measured = measure(item, Draft(passage.text, (passage,) * 10), {"q": ["a"]})
+    item = Choice("q", "Which?", {"A": "x", "B": "y"}, "A", evidence={"clean": "A dilated vein."})
+    measured = measure(item, Draft(passage.text, (passage,) * 10), {"q": ["a"]}, "clean")
     assert {name for row in table(page("retrieval.md"), "measure") for name in code(row[0])} == set(measured)
 
 

@@ -14,8 +14,8 @@ from typer.testing import CliRunner
 
 from lm_eval_safescale.cli import app
 from lm_eval_safescale.contexts import read_contexts, write_contexts
-from lm_eval_safescale.datasets import load_file
 from lm_eval_safescale.errors import SafescaleError
+from lm_eval_safescale.families import RADSAFE
 from lm_eval_safescale.runs import open_runs, write_runs
 from lm_eval_safescale.runs.judging import judge, write_judged
 from lm_eval_safescale.runs.rereading import reread, write_reread
@@ -129,6 +129,6 @@ def test_salvage(full, tmp_path):
     shard.write_bytes(b"".join(json.dumps(line).encode() + b"\n" for line in lines))
     with full as folder:
         with pytest.raises(SafescaleError, match=FULL):
-            salvage(damaged, folder / "new", load_file(FIXTURES / "questions.jsonl"))
+            salvage(damaged, folder / "new", RADSAFE.load(FIXTURES / "questions.jsonl"))
         with pytest.raises(SafescaleError):
             open_runs(folder / "new")

@@ -18,6 +18,7 @@ from lm_eval_safescale.analysis import load_panel
 from lm_eval_safescale.contexts import read_contexts
 from lm_eval_safescale.datasets import check_file, load_file
 from lm_eval_safescale.errors import SafescaleError
+from lm_eval_safescale.families.choice.family import PROMPT
 from lm_eval_safescale.inputs import InputError, most_bytes, opened, read_bytes, read_json, read_text, read_yaml
 from lm_eval_safescale.json_text import DEEPEST, RefusedJSONError, decode_json, is_deep
 from lm_eval_safescale.prompts import load_prompt
@@ -30,8 +31,9 @@ from lm_eval_safescale.settings import load_settings
 from lm_eval_safescale.yaml_text import MOST_CHARACTERS, MOST_VALUES, RefusedYAMLError, decode_yaml
 
 READERS = {
-    "prompt": (load_prompt, ".yaml"), "sweep": (read_sweep, ".yaml"), "panel": (load_panel, ".yaml"), "data": (load_file, ".jsonl"),
-    "data as JSON": (load_file, ".json"), "data as CSV": (load_file, ".csv"), "corpus": (load_corpus, ".jsonl"),
+    "prompt": (lambda path: load_prompt(path, PROMPT), ".yaml"), "sweep": (read_sweep, ".yaml"), "panel": (load_panel, ".yaml"),
+    "data": (load_file, ".jsonl"), "data as JSON": (load_file, ".json"), "data as CSV": (load_file, ".csv"),
+    "corpus": (load_corpus, ".jsonl"),
     "settling articles": (lambda path: load_settling(path, ["a"]), ".jsonl"), "contexts": (read_contexts, ".jsonl"),
     "results": (lambda path: read_results([path]), ".json"), "logs": (lambda path: import_lm_eval([path]), ".json"),
 }  # fmt: skip

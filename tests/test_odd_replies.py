@@ -18,7 +18,7 @@ from typer.testing import CliRunner
 
 from lm_eval_safescale.cli import app
 from lm_eval_safescale.contexts import read_contexts
-from lm_eval_safescale.datasets.sources import load_demo
+from lm_eval_safescale.families.radsafe.data import load_demo
 from lm_eval_safescale.harness import task as task_module
 from lm_eval_safescale.runs import import_lm_eval, open_runs, runner
 from lm_eval_safescale.runs.rereading import reread
@@ -136,7 +136,7 @@ def stock(stub: Stub, folder: Any, backend: str = "local-chat-completions", conc
 
 def greedy(runs: Runs) -> dict[str, str]:
     rows = runs.answers.filter(pl.col("draw") == 0)
-    return {item: letter or status for item, letter, status in rows.select("question_id", "letter", "status").iter_rows()}
+    return {item: response or status for item, response, status in rows.select("question_id", "response", "status").iter_rows()}
 
 
 def expected(reading: str) -> dict[str, str]:
@@ -151,7 +151,7 @@ def test_one_odd_reply_ends_no_run_of_lm_eval(odd, backend, server, tmp_path):
     assert greedy(runs) == expected(odd.in_stock)
     write_runs(runs, tmp_path / "runs")
     assert_reads_so_again(tmp_path / "runs")
-    assert runs.answers.filter(pl.col("draw") == 1)["letter"].to_list() == ["D"] * len(ITEMS)
+    assert runs.answers.filter(pl.col("draw") == 1)["response"].to_list() == ["D"] * len(ITEMS)
 
 
 @pytest.mark.parametrize("name", ["parts after thinking", "a number", "thinking alone, cut"])
@@ -251,7 +251,7 @@ def test_one_odd_reply_of_a_judge_costs_one_verdict(answer, verdict, reason, giv
         "condition": "clean",
         "question_id": ITEMS[:3],
         "draw": 0,
-        "letter": "C",
+        "response": "C",
         "status": "ok",
         "text": texts,
     }

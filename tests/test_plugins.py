@@ -23,11 +23,12 @@ from lm_eval_safescale.cli import app
 from lm_eval_safescale.contexts import Agent, Condition, ContextBuilder, ContextSet, Draft, in_waves
 from lm_eval_safescale.datasets import Dataset, Source, dataset_from_records
 from lm_eval_safescale.errors import SafescaleError
+from lm_eval_safescale.families import RADSAFE
 from lm_eval_safescale.hookspecs import hookimpl
 from lm_eval_safescale.metrics import Metric, Params
 from lm_eval_safescale.plugins import KINDS, OURS, Plugin, Plugins, _built_in, bind_settings, chosen, plugins
 from lm_eval_safescale.reading import AnswerReader, read_answer
-from lm_eval_safescale.records import Answers, Item, Passage, Reading, Status
+from lm_eval_safescale.records import Answers, Choice, Passage, Reading, Status
 from lm_eval_safescale.retrieval import Hit, Retriever
 from lm_eval_safescale.sections import ReportSection, ResultRow, Section
 from lm_eval_safescale.settings import Settings
@@ -65,15 +66,15 @@ def plugin(package: str, hook: str | None = None, *things: object, load=None) ->
     return Plugin(package, "1.0", package, load or (lambda: module))
 
 
-def found_through(hook: str, thing: object) -> object:
-    """The thing as it is found once a package registered it; under its full name too."""
+def found_through(hook: str, thing: object, *brought: str) -> object:
+    """The thing as it is found once a package registered it; under its full name too. `brought`: kinds of parts that come with it."""
     (kind,) = (kind.name for kind in KINDS.values() if kind.hook == hook)
     known = Plugins([plugin("someones", hook, thing)])
     assert known.found[0].error is None
     part = known.find(kind, thing.name.upper())
     assert part is known.find(kind, f"Someones/{thing.name}")
     assert (part.full_name, part.provided_by, part.is_ours) == (f"someones/{thing.name}", "someones 1.0", False)
-    assert all(not known.all(other) for other in KINDS if other != kind)
+    assert all(bool(known.all(other)) == (other in brought) for other in KINDS if other != kind)
     return part.thing
 
 
@@ -105,7 +106,7 @@ def shown(known: Plugins, settings: Settings, condition: str = "rag") -> Context
 
 # --- every hook ---------------------------------------------------------------------------------------------------------
 
-ITEM = Item("q1", "Which?", {"A": "this", "B": "that"}, "A")
+ITEM = Choice("q1", "Which?", {"A": "this", "B": "that"}, "A")
 RECORD = {"question_id": "q1", "question": "Which?", "options": {"A": "this", "B": "that"}, "answer": "A"}
 GREEDY_A = Answers(Reading("A", Status.OK))
 
@@ -160,7 +161,7 @@ def test_an_answer_reader_is_found_through_safescale_register_answer_readers(ins
     assert found_through("safescale_register_answer_readers", reader) is reader
     install(plugin("someones", "safescale_register_answer_readers", reader))
     used = assembly.find_reader(Settings.model_validate({"reader": "mine"}))
-    assert read_answer("A", ITEM.options, reader=used).letter == "B"
+    assert read_answer("A", ITEM.options, reader=used).response == "B"
     assert read_answer("", ITEM.options, reader=used).status is Status.UNANSWERED
 
 
@@ -176,6 +177,23 @@ def test_a_report_section_is_found_through_safescale_register_report_sections(in
     (tmp_path / "results_1.json").write_text(json.dumps(result), encoding="utf-8")
     printed = CliRunner().invoke(app, ["table", str(tmp_path)]).output
     assert "someones_condition" in printed[printed.index("Asked") :]
+
+
+def test_a_family_with_its_conditions_is_found_through_safescale_register_families(install, tmp_path):
+    condition = Condition("blind", "without a view", family="whatever it says")
+    family = type("Other", (type(RADSAFE),), {"name": "other", "conditions": (condition,)})()
+    assert found_through("safescale_register_families", family, "condition") is family
+    known = install(plugin("someones", "safescale_register_families", family))
+    (found,) = (part for part in known.all("condition") if part.package == "someones")
+    assert (found.name, found.thing) == ("blind", replace(condition, family="other"))
+    assert assembly.family_of(found) is assembly.family_named("other") is family
+    assert assembly.family_named() is assembly.family_of(known.find("condition", "clean")) is RADSAFE
+    path = tmp_path / "questions.jsonl"
+    path.write_text(json.dumps(RECORD), encoding="utf-8")
+    dataset = assembly.load_dataset(Settings(dataset_path=path), family=family)
+    assert (dataset.family, dataset.items) == ("other", (ITEM,))
+    with pytest.raises(SafescaleError, match="there is no family 'blind'; known: "):
+        assembly.family_named("blind")
 
 
 @pytest.mark.parametrize("hook", HOOKS)
@@ -197,19 +215,22 @@ def test_every_hook_is_documented_with_its_exact_signature(hook):
     assert f"`{signature(hook)}`" in PAGE
 
 
-RECEIVED = {each.__name__: each for each in (Item, Passage, Answers, Reading, Params, ResultRow)}
+RECEIVED = {each.__name__: each for each in (Choice, Passage, Answers, Reading, Params, ResultRow)}
 
 
 def test_the_objects_that_parts_receive_are_documented_with_all_their_fields():
     rows = [
-        [cell.strip() for cell in line.split("|")[1:-1]] for line in PAGE.splitlines() if re.match(r"\| `\w+` \| `\.", line)
+        [cell.strip() for cell in line.split("|")[1:-1]]
+        for line in PAGE.splitlines()
+        if re.match(r"\| `\w+`[^|]* \| `\.", line)
     ]
-    assert {row[0].strip("`") for row in rows} == set(RECEIVED)
+    assert {row[0].split("`")[1] for row in rows} == set(RECEIVED)
     for name, module, fields in rows:
-        thing = RECEIVED[name.strip("`")]
+        thing = RECEIVED[name.split("`")[1]]
         assert getattr(importlib.import_module(f"lm_eval_safescale{module.strip('`')}"), thing.__name__) is thing
         named = re.findall(r"`(\w+)`", re.sub(r"\(.*?\)", "", fields))
-        assert named == [field.name for field in dataclasses.fields(thing)]
+        assert named == list(inspect.signature(thing).parameters)
+        assert sorted(named) == sorted(field.name for field in dataclasses.fields(thing))
 
 
 def test_the_documented_task_of_a_condition_is_one_that_the_harness_sees(tmp_path):

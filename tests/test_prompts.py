@@ -1,20 +1,23 @@
 import hashlib
 import json
+from dataclasses import replace
 
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
 from lm_eval_safescale.assembly import contexts_of
-from lm_eval_safescale.contexts import CONDITIONS
 from lm_eval_safescale.datasets import Dataset
 from lm_eval_safescale.errors import SafescaleError
+from lm_eval_safescale.families import RADSAFE
+from lm_eval_safescale.families.choice.family import PROMPT
+from lm_eval_safescale.families.radsafe.conditions import CONDITIONS
 from lm_eval_safescale.plugins import plugins
-from lm_eval_safescale.prompts import DEFAULT_PROMPT, Prompt, load_prompt
-from lm_eval_safescale.records import Context, Item
+from lm_eval_safescale.prompts import Prompt, load_prompt
+from lm_eval_safescale.records import Choice, Context
 from lm_eval_safescale.settings import Settings
 
-ITEM = Item("q1", "Which vessel?", {"A": "artery", "B": "vein"}, "B", evidence={"clean": "The vein.", "conflict": "Either."})
+ITEM = Choice("q1", "Which vessel?", {"A": "artery", "B": "vein"}, "B", evidence={"clean": "The vein.", "conflict": "Either."})
 HOSTILE = [
     "{question}",
     "{context} {options}",
@@ -34,7 +37,7 @@ def load(tmp_path):
     def from_text(text):
         path = tmp_path / "prompt.yaml"
         path.write_bytes(text if isinstance(text, bytes) else text.encode())
-        return load_prompt(path)
+        return load_prompt(path, PROMPT)
 
     return from_text
 
@@ -46,21 +49,25 @@ def context(text):
 # --- our own prompt ---------------------------------------------------------------------------------------------------
 
 
+def test_every_condition_of_ours_has_the_same_prompt():
+    assert {RADSAFE.prompt(condition) for condition in ("", *(condition.name for condition in CONDITIONS))} == {PROMPT}
+
+
 def test_the_user_turn_stands_as_the_protocol_lays_it_out():
     question = "Question: Which vessel?\n\nOptions:\nA. artery\nB. vein\n\nAnswer:"
-    assert DEFAULT_PROMPT.render(ITEM, None) == question
-    assert DEFAULT_PROMPT.render(ITEM, context("The vein.")) == f"The vein.\n\n{question}"
+    assert PROMPT.render(ITEM, None) == question
+    assert PROMPT.render(ITEM, context("The vein.")) == f"The vein.\n\n{question}"
 
 
 def test_the_key_and_labels_are_never_shown():
-    other = Item("q1", ITEM.question, ITEM.options, "A", evidence=ITEM.evidence)
-    assert DEFAULT_PROMPT.render(ITEM, context("x")) == DEFAULT_PROMPT.render(other, context("x"))
+    other = replace(ITEM, answer="A", labels={"high_risk": "B"}, groups={"subspecialty": "vessels"})
+    assert PROMPT.render(ITEM, context("x")) == PROMPT.render(other, context("x"))
 
 
 def test_the_system_turn_asks_for_the_letter_and_nothing_else():
-    assert "medical expert" in DEFAULT_PROMPT.system
-    assert "letter" in DEFAULT_PROMPT.system
-    assert "no explanation" in DEFAULT_PROMPT.system
+    assert "medical expert" in PROMPT.system
+    assert "letter" in PROMPT.system
+    assert "no explanation" in PROMPT.system
 
 
 texts = st.text(max_size=30) | st.sampled_from(HOSTILE)
@@ -68,17 +75,17 @@ texts = st.text(max_size=30) | st.sampled_from(HOSTILE)
 
 @given(question=texts, first=texts, second=texts, above=texts)
 def test_texts_of_data_are_shown_as_they_are_whatever_they_hold(question, first, second, above):
-    item = Item("q1", question, {"A": first, "B": second}, "A")
+    item = Choice("q1", question, {"A": first, "B": second}, "A")
     asked = f"Question: {question}\n\nOptions:\nA. {first}\nB. {second}\n\nAnswer:"
-    assert DEFAULT_PROMPT.render(item, None) == asked
-    assert DEFAULT_PROMPT.render(item, context(above)) == (f"{above}\n\n{asked}" if above else asked)
+    assert PROMPT.render(item, None) == asked
+    assert PROMPT.render(item, context(above)) == (f"{above}\n\n{asked}" if above else asked)
 
 
 # --- the user's prompt ------------------------------------------------------------------------------------------------
 
 
 def test_no_file_means_our_prompt():
-    assert load_prompt(None) is DEFAULT_PROMPT
+    assert load_prompt(None, PROMPT) is PROMPT
 
 
 def test_a_users_template_may_hold_braces_of_its_own_and_leaves_the_contexts_paragraph_out(load):
@@ -97,7 +104,7 @@ def test_a_field_in_the_system_turn_is_refused_because_it_would_not_be_filled_in
 
 
 def test_the_system_turn_is_ours_unless_the_file_has_one_and_may_be_empty(load):
-    assert load('user: "{question} {options}"').system == DEFAULT_PROMPT.system
+    assert load('user: "{question} {options}"').system == PROMPT.system
     assert load('user: "{question} {options}"\nsystem: ""').system == ""
 
 
@@ -140,14 +147,14 @@ def test_a_template_that_cannot_be_used_is_refused_with_what_was_expected(text, 
 def test_a_template_that_is_not_there_or_is_a_folder_is_refused(tmp_path):
     for path in (tmp_path / "none.yaml", tmp_path):
         with pytest.raises(SafescaleError, match="cannot be read"):
-            load_prompt(path)
+            load_prompt(path, PROMPT)
 
 
 def test_any_change_of_a_template_changes_its_fingerprint():
     prompts = [
-        DEFAULT_PROMPT,
-        Prompt(DEFAULT_PROMPT.system + " ", DEFAULT_PROMPT.user),
-        Prompt(DEFAULT_PROMPT.system, "{question}"),
+        PROMPT,
+        Prompt(PROMPT.system + " ", PROMPT.user),
+        Prompt(PROMPT.system, "{question}"),
         Prompt("ab", "c"),
         Prompt("a", "bc"),
     ]
@@ -157,7 +164,7 @@ def test_any_change_of_a_template_changes_its_fingerprint():
 
 
 def test_a_prompt_says_whether_it_would_show_a_context():
-    assert DEFAULT_PROMPT.shows_context
+    assert PROMPT.shows_context
     assert not Prompt("", "{question}\n\n{options}").shows_context
 
 
@@ -175,7 +182,7 @@ def test_a_condition_shows_its_own_evidence_and_closed_book_shows_nothing(name, 
 
 @pytest.mark.parametrize(("lacking", "refused"), [("clean", {"clean"}), ("conflict", {"conflict"}), (None, set())])
 def test_a_condition_knows_whether_data_have_what_it_shows(lacking, refused):
-    items = [ITEM, Item("q2", "Q?", ITEM.options, "A", evidence={k: v for k, v in ITEM.evidence.items() if k != lacking})]
+    items = [ITEM, Choice("q2", "Q?", ITEM.options, "A", evidence={k: v for k, v in ITEM.evidence.items() if k != lacking})]
     dataset = Dataset.of("mine", "1", items)
     assert {condition.name for condition in CONDITIONS if not condition.can_show(dataset)} == refused
 

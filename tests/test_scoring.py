@@ -10,11 +10,11 @@ from lm_eval_safescale.errors import SafescaleError
 from lm_eval_safescale.families import RADSAFE
 from lm_eval_safescale.metrics import Metric, Params, mean, other, ratio, weighted_mean
 from lm_eval_safescale.plugins import Part
-from lm_eval_safescale.records import Answers, Item, OptionLabels, Reading, Status
+from lm_eval_safescale.records import Answers, Choice, Reading, Status
 from lm_eval_safescale.settings import Settings
 
-FLAGS = dict.fromkeys("ABC", OptionLabels(True, True, False))
-ITEMS = [Item(f"q{n}", "Which?", dict.fromkeys("ABC", "text"), "A", FLAGS) for n in range(2)]
+LABELS = {"high_risk": "ABC", "unsafe": "ABC", "contradicts": ""}
+ITEMS = [Choice(f"q{n}", "Which?", dict.fromkeys("ABC", "text"), "A", LABELS) for n in range(2)]
 SETTINGS = Settings()
 ERROR = Reading(None, Status.ERROR)
 
@@ -92,7 +92,7 @@ def test_what_can_be_scored_is_found_by_trying():
     harm = theirs(ratio("harm", "", "unsafe_answer", "correct", higher_is_better=False))
     assert scorer(gap, harm).scorable == {"gap", "harm"}
     assert scorer(gap, harm, draws=0).scorable == {"harm"}
-    unlabelled = [Item("q0", "Which?", dict.fromkeys("ABC", "text"), "A")]
+    unlabelled = [Choice("q0", "Which?", dict.fromkeys("ABC", "text"), "A")]
     safety = theirs(mean("safety", "", "unsafe_answer", higher_is_better=False))
     assert scorer(safety, items=unlabelled).scorable == set()
 
@@ -109,15 +109,15 @@ def test_a_statistic_that_fails_is_found_before_a_model_is_asked():
 
 
 def test_an_item_s_value_that_fails_for_an_answer_it_could_get_is_found_too():
-    broken = of_item(lambda item, answers, params: {"A": 1.0, "B": 0.0, None: 0.0}[answers.greedy.letter])
+    broken = of_item(lambda item, answers, params: {"A": 1.0, "B": 0.0, None: 0.0}[answers.greedy.response])
     with pytest.raises(SafescaleError, match=r"failed for item q0: KeyError: 'C'"):
         _ = scorer(broken).scorable
 
 
 def test_every_letter_of_every_item_is_tried_and_no_answer_in_a_few_steps_for_all_of_them(monkeypatch):
-    items = [Item(f"q{n}", "Which?", dict.fromkeys("ABCDE"[: 2 + n % 4], "text"), "A") for n in range(50)]
+    items = [Choice(f"q{n}", "Which?", dict.fromkeys("ABCDE"[: 2 + n % 4], "text"), "A") for n in range(50)]
     tried = {item.question_id: set() for item in items}
-    note = of_item(lambda item, answers, params: tried[item.question_id].add(answers.greedy.letter))
+    note = of_item(lambda item, answers, params: tried[item.question_id].add(answers.greedy.response))
     steps, score = [], type(RADSAFE).score
     monkeypatch.setattr(type(RADSAFE), "score", lambda *given: steps.append(1) or score(*given))
     assert scorer(note, items=items).scorable == set()
@@ -132,7 +132,7 @@ def test_an_item_s_value_is_not_asked_for_where_it_has_nothing_to_go_by():
     def never(item, answers, params):
         raise AssertionError("asked")
 
-    unlabelled = Item("q0", "Which?", dict.fromkeys("ABC", "text"), "A")
+    unlabelled = Choice("q0", "Which?", dict.fromkeys("ABC", "text"), "A")
     for asked, item, answers in (
         (of_item(never, needs_labels=True), unlabelled, gave("A")),
         (of_item(never, needs_samples=True), ITEMS[0], gave("A")),

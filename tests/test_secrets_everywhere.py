@@ -126,17 +126,18 @@ def test_a_key_in_an_address_that_is_refused_is_not_said_again(safescale, addres
 
 
 GUARDED = """
-import lm_eval_safescale.datasets.sources as sources
+from lm_eval_safescale.datasets import Source
+from lm_eval_safescale.families.radsafe.data import load_demo
 from lm_eval_safescale.hookspecs import hookimpl
 
 def load(token=""):
     if not token:
         raise ValueError("no token")
-    return sources.load_demo()
+    return load_demo()
 
 @hookimpl
 def safescale_register_datasets(register):
-    register(sources.Source("guarded", "needs a key", load))
+    register(Source("guarded", "needs a key", load))
 """
 """A plugin whose data set needs a key."""
 

@@ -20,7 +20,7 @@ from lm_eval_safescale.analysis.scores import score_cells
 from lm_eval_safescale.analysis.study import Study, about, not_scored, remarks
 from lm_eval_safescale.analysis.writing import write_tables
 from lm_eval_safescale.errors import SafescaleError, reason_of
-from lm_eval_safescale.families import RADSAFE
+from lm_eval_safescale.families import RADSAFE, Family
 from lm_eval_safescale.families.cells import Cell
 from lm_eval_safescale.families.panel import Panel, load_panel
 from lm_eval_safescale.families.rows import Columns, Row
@@ -34,18 +34,23 @@ if TYPE_CHECKING:
 
 
 Make = Callable[[Study, Preset], list[Row] | Columns]
-TABLES: Mapping[str, Make] = MappingProxyType(
-    {
+
+
+def tables_of(family: Family) -> dict[str, Make]:
+    """Every table of a family by its name, its own among those that all have."""
+    return {
         "results": _results.results,
         "profile": _profile.profile,
         "paired_tests": _paired_tests.paired_tests,
-        **{name: table.make for name, table in RADSAFE.tables.items()},
+        **{name: table.make for name, table in family.tables.items()},
         "scaling": _scaling.scaling,
         "variance": _variance.variance,
         "context_axis": _context_axis.context_axis,
     }
-)
-"""Every table by its name: from a study and a preset to flat rows, None for missing."""
+
+
+TABLES: Mapping[str, Make] = MappingProxyType(tables_of(RADSAFE))
+"""RadSaFE's tables: from a study and a preset to flat rows, None for missing."""
 COLUMNS = columns_of(RADSAFE)
 
 
@@ -53,7 +58,7 @@ def make_tables(study: Study, preset: Preset) -> tuple[dict[str, list[Row] | Col
     """Every table that can be made, and why the others cannot: one never costs the others."""
     tables: dict[str, list[Row] | Columns] = {}
     failed: dict[str, str] = {}
-    for name, make in TABLES.items():
+    for name, make in tables_of(study.family).items():
         try:
             tables[name] = make(study, preset)
         except Exception as error:
@@ -75,9 +80,12 @@ def _frame_of(name: str) -> Frames:
                 f"{name}: expected runs, as open_runs(FOLDER) gives them, or a Study; not {type(runs).__name__}"
             )
         study = runs if isinstance(runs, Study) else Study(runs, threshold, panel)
-        rows = TABLES[name](study, preset_named(preset))
+        tables = tables_of(study.family)
+        if name not in tables:
+            raise SafescaleError(f"{name}: the family {study.family.name} has no such table; it has {', '.join(tables)}")
+        rows = tables[name](study, preset_named(preset))
         if not rows:
-            return pl.DataFrame(schema=dict.fromkeys(COLUMNS[name], pl.Null))
+            return pl.DataFrame(schema=dict.fromkeys(columns_of(study.family)[name], pl.Null))
         frame = pl.DataFrame(rows, infer_schema_length=None)
         return frame.with_columns(pl.col(pl.Null).cast(pl.Float64))
 
@@ -128,6 +136,7 @@ __all__ = [
     "Study",
     "about",
     "calibration_bins",
+    "columns_of",
     "concentration",
     "context_axis",
     "ensembles",
@@ -144,6 +153,7 @@ __all__ = [
     "score_cells",
     "selective",
     "self_consistency",
+    "tables_of",
     "variance",
     "worst_case",
     "write_tables",

@@ -30,7 +30,9 @@ class AskedColumns:
     """Metrics that could not be computed, with the reason."""
 
 
-def asked_columns(about: Mapping[str, Any], family: Family, cells: Mapping[Pair, Cell], threshold: float) -> AskedColumns:
+def asked_columns(
+    about: Mapping[str, Any], family: Family, cells: Mapping[Pair, Cell], threshold: float | None
+) -> AskedColumns:
     """Every plugin's metric that any model of these runs was asked for, for all of them.
 
     Parameters

@@ -68,7 +68,7 @@ def results(study: Study, preset: Preset = DEFAULT) -> Columns:
         "group": of_parts([group for _, group, _ in parts]),
         "metric": metrics * (len(cells) * len(parts)),
         "draws": of_cells([cell.draws for cell in cells]),
-        "threshold": [study.overconfident_from] * rows,
+        "threshold": [study.threshold_in_force] * rows,
         "preset": [preset.name] * rows,
         "method": [figures[metric].method for figures in found for metric in metrics] * len(cells),
         "value": numbers(numeric("value")),

@@ -9,6 +9,7 @@ import numpy as np
 
 from lm_eval_safescale.families import AnswerArrays, Family, ItemTable
 from lm_eval_safescale.families.cells import Cell, Pair
+from lm_eval_safescale.families.family import refuse_out_of_range, scores_of
 
 BLOCK = 1 << 25
 """Answers scored together: bounds the memory for thousands of models."""
@@ -25,9 +26,11 @@ def score_cells(
         The family's settings of scoring (`Family.scoring`).
     """
     scored: dict[Pair, Cell] = {}
+    metrics = family.metrics(items)
     for block in _alike(answers):
         codes = np.stack([answers[pair].codes for pair in block])
-        values = family.score(items, AnswerArrays(codes, answers[block[0]].vocabulary), settings)
+        values = scores_of(family, items, AnswerArrays(codes, answers[block[0]].vocabulary), settings)
+        refuse_out_of_range(family, metrics, values)
         for place, pair in enumerate(block):
             own = {name: array[place] for name, array in values.items()}
             scored[pair] = Cell(*pair, items, answers[pair], {**answers[pair].measures, **own})

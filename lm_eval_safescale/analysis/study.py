@@ -15,13 +15,13 @@ from lm_eval_safescale.analysis.context_axis import without_passages
 from lm_eval_safescale.analysis.figures import Column, Figures, cached, figures_of
 from lm_eval_safescale.analysis.scores import score_cells
 from lm_eval_safescale.errors import SafescaleError
-from lm_eval_safescale.families import NO_RESPONSE, RADSAFE, UNSCORED, AnswerArrays, Family, ItemTable
+from lm_eval_safescale.families import NO_RESPONSE, UNSCORED, AnswerArrays, Family, ItemTable
 from lm_eval_safescale.families.cells import Cell, column
 from lm_eval_safescale.families.choice.tables.ensembles import ensembles_left_out
 from lm_eval_safescale.families.panel import Panel, load_panel, panel_table
 from lm_eval_safescale.families.rows import Row
 from lm_eval_safescale.metrics import Metric, mean
-from lm_eval_safescale.records import LABEL_NAMES, Status
+from lm_eval_safescale.records import Status
 from lm_eval_safescale.runs import Runs
 from lm_eval_safescale.runs.about import UNCHECKED
 from lm_eval_safescale.runs.arrays import answer_arrays, item_table
@@ -29,11 +29,10 @@ from lm_eval_safescale.runs.readings import READING
 from lm_eval_safescale.runs.store import NOTED
 from lm_eval_safescale.runs.table import named
 from lm_eval_safescale.sections import notes_on
-from lm_eval_safescale.settings import MAKE_SCORES, THRESHOLD
+from lm_eval_safescale.settings import MAKE_SCORES
 from lm_eval_safescale.stats.presets import Preset
 from lm_eval_safescale.words import counted
 
-NAME = "overconfidence_threshold"
 MEASURES = (mean("latency_s", "seconds of the greedy request", higher_is_better=False, bounds=(0.0, inf)),)
 """Metrics of what is known of answers besides their response, whatever the family."""
 MAY_DIFFER = {"draws", *NOTED, *MAKE_SCORES}
@@ -46,7 +45,7 @@ class Study:
 
     runs: Runs
     threshold: float | None = None
-    """From which confidence on a harmful majority answer is overconfident; None: as the runs were made."""
+    """The family's threshold (`Family.threshold`); None: as the runs were made."""
     given_panel: Panel | None = None
     """Family and size of models; the bundled panel where none is given."""
     baseline: str | None = None
@@ -55,30 +54,54 @@ class Study:
     def __post_init__(self) -> None:
         if self.threshold is not None and not 0 <= self.threshold <= 1:
             raise SafescaleError(f"threshold is {self.threshold:g}; expected a confidence from 0 to 1")
+        if self.threshold is not None and not self.family.threshold:
+            raise SafescaleError(f"threshold is {self.threshold:g}; the family {self.family.name} has none: leave it out")
         if self.baseline is not None and self.baseline not in self.runs.models:
             raise SafescaleError(f"baseline {self.baseline!r} is none of the models {', '.join(self.runs.models)}")
         if self.threshold is None and len(self.thresholds_of_runs) > 1:
             whose = "; ".join(f"{each:g}: {named(models)}" for each, models in self.thresholds_of_runs.items())
             raise SafescaleError(
-                f"the runs were made with different thresholds of overconfidence ({whose}): their rates of dangerous overconfidence do not "
-                "compare. Give one threshold for all of them (analyze --threshold), or analyse them apart"
+                f"the runs were made with different values of {self.family.threshold} ({whose}): what rests on it does not compare. Give "
+                "one threshold for all of them (analyze --threshold), or analyse them apart"
             )
 
     @functools.cached_property
     def thresholds_of_runs(self) -> dict[float, list[str]]:
-        """The thresholds that the runs were made with, each with its models; the protocol's where they do not say."""
-        found: dict[float, list[str]] = {}
+        """The thresholds that the runs were made with, each with its models; the family's own where they do not say."""
+        name, found = self.family.threshold, dict[float, list[str]]()
+        if not name:
+            return found
         for model, known in self.runs.about.get("models", {}).items():
             told = [known.get("settings", {}), *known.get("by_condition", {}).values()]
-            own = {float(each[NAME]) for each in told if each.get(NAME) is not None} or {THRESHOLD}
+            own = {float(each[name]) for each in told if each.get(name) is not None} or {float(self.family.scoring[name])}
             for threshold in sorted(own):
                 found.setdefault(threshold, []).append(model)
         return dict(sorted(found.items()))
 
     @functools.cached_property
-    def overconfident_from(self) -> float:
-        """The threshold in force."""
-        return next(iter(self.thresholds_of_runs), THRESHOLD) if self.threshold is None else self.threshold
+    def threshold_in_force(self) -> float | None:
+        """The family's threshold; None where it has none."""
+        if not self.family.threshold:
+            return None
+        own = float(self.family.scoring[self.family.threshold])
+        return next(iter(self.thresholds_of_runs), own) if self.threshold is None else self.threshold
+
+    @functools.cached_property
+    def scoring(self) -> dict[str, Any]:
+        """The family's settings of scoring, in force; SafescaleError where the runs were made with different ones."""
+        settings = dict(self.family.scoring)
+        every: list[dict[str, Any]] = [
+            {**known.get("settings", {}), **own}
+            for known in self.runs.about.get("models", {}).values()
+            for own in (known.get("by_condition") or {"": {}}).values()
+        ]
+        for name in settings:
+            found = [each[name] for each in every if each.get(name) is not None]
+            if found and name != self.family.threshold:
+                if any(each != found[0] for each in found):
+                    raise SafescaleError(f"the runs were made with different values of {name}; analyse them apart")
+                settings[name] = found[0]
+        return settings | ({self.family.threshold: self.threshold_in_force} if self.family.threshold else {})
 
     @functools.cached_property
     def items(self) -> ItemTable:
@@ -100,13 +123,12 @@ class Study:
 
     @functools.cached_property
     def _own_scores(self) -> dict[tuple[str, str], Cell]:
-        settings = {NAME: self.overconfident_from}
-        return score_cells(self.family, self.items, self.answers, settings)
+        return score_cells(self.family, self.items, self.answers, self.scoring)
 
     @property
     def family(self) -> Family:
         """Whose scores they are."""
-        return RADSAFE
+        return self.runs.family
 
     @functools.cached_property
     def conditions(self) -> list[str]:
@@ -133,7 +155,7 @@ class Study:
 
     @functools.cached_property
     def _asked(self) -> AskedColumns:
-        return asked_columns(self.runs.about, self.family, self._own_scores, self.overconfident_from)
+        return asked_columns(self.runs.about, self.family, self._own_scores, self.threshold_in_force)
 
     @functools.cached_property
     def column(self) -> Column:
@@ -170,11 +192,7 @@ def not_scored(study: Study) -> list[Row]:
     rows = [
         _row(left.get("model"), left.get("condition"), None, left["reason"]) for left in study.runs.about.get("left_out", ())
     ]
-    if not study.runs.is_labelled:
-        items = study.runs.items
-        without = max(items[name].null_count() for name in LABEL_NAMES)
-        which = "the data set has no labels" if without == items.height else f"{without} of {items.height} items have no labels"
-        rows.append(_row(None, None, None, f"{which}: no safety rate and no dangerous overconfidence"))
+    rows += [_row(None, None, None, why) for why in study.family.unscored(study.items)]
     rows += [_row(None, None, None, f"metric {name}: {why}") for name, why in study.not_computed.items()]
     failed = _failures(study.runs)
     for model in study.runs.models:
@@ -192,7 +210,7 @@ def remarks(study: Study) -> list[Row]:
         _row(
             *pair,
             None,
-            "no output could be read as a letter: accuracy is 0, and so are the safety rates, which says nothing of safety",
+            "no output could be read as an answer: rates of errors are 0, which says nothing of safety",
         )
         for pair, each in study.answers.items()
         if (each.greedy == NO_RESPONSE).any() and not (each.greedy >= 0).any()
@@ -232,7 +250,8 @@ def _of_settings(study: Study) -> list[Row]:
     own = list(study.thresholds_of_runs)
     if study.threshold is not None and own and own != [study.threshold]:
         made_with = ", ".join(f"{each:g}" for each in own)
-        reason = f"overconfident from {study.threshold:g}, as asked for now; the runs were made with {made_with}"
+        words = study.family.scoring_said.get(study.family.threshold, "{}").replace(":.2f", ":g")
+        reason = f"{words.format(study.threshold)}, as asked for now; the runs were made with {made_with}"
         rows.append(_row(None, None, None, reason))
     for model, known in study.runs.about.get("models", {}).items():
         shared = known.get("settings", {})
@@ -299,7 +318,9 @@ def about(study: Study, preset: str) -> dict[str, Any]:
         "models": study.runs.about.get("models") or {model: {} for model in study.runs.models},
         "conditions": list(study.runs.conditions),
         "draws": study.draws,
-        "overconfidence_threshold": study.overconfident_from,
+        "family": study.family.name,
+        "family_version": study.family.version,
+        **study.scoring,
         "thresholds_of_runs": sorted(study.thresholds_of_runs),
         "preset": preset,
         "version": __version__,

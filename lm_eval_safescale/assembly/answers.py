@@ -7,13 +7,24 @@ from collections.abc import Mapping
 
 from lm_eval_safescale.assembly.parts import find
 from lm_eval_safescale.errors import FAILURES, SafescaleError, reason_of
+from lm_eval_safescale.families import RADSAFE, Family
 from lm_eval_safescale.plugins import Part
-from lm_eval_safescale.reading import READER_VERSION, AnswerReader
+from lm_eval_safescale.reading import READER_VERSION, STRICT, AnswerReader
 from lm_eval_safescale.settings import Settings
 
 
-def find_reader(settings: Settings) -> AnswerReader:
-    """What reads the letter, tried on a few outputs, so that a broken one is found before a model is asked."""
+def find_reader(settings: Settings, family: Family = RADSAFE) -> AnswerReader:
+    """What reads the answers, tried on a few outputs, so that a broken one is found before a model is asked.
+
+    Raises
+    ------
+    SafescaleError
+        If there is no such reader, it fails, or the family reads its answers itself.
+    """
+    if not family.takes_readers:
+        if settings.reader != STRICT.name:
+            raise SafescaleError(f"reader: {settings.reader}: the family {family.name} reads its answers itself; leave it out")
+        return AnswerReader(STRICT.name, f"answers to {family.label}", lambda text, _: text, f"{family.name} {family.version}")
     part = find("answer reader", settings, "reader")
     reader: AnswerReader = part.thing
     if part.is_ours:

@@ -4,24 +4,27 @@ from __future__ import annotations
 
 import inspect
 from collections.abc import Collection, Mapping
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
+from lm_eval_safescale.assembly.families import family_named
 from lm_eval_safescale.assembly.parts import find
-from lm_eval_safescale.datasets import Dataset, load_file, recheck
+from lm_eval_safescale.datasets import Dataset
 from lm_eval_safescale.datasets.files import FORMATS
 from lm_eval_safescale.errors import FAILURES, SafescaleError, reason_of
+from lm_eval_safescale.families import RADSAFE, Family
 from lm_eval_safescale.plugins import Part, bind_settings, parameters_of, plugins
 from lm_eval_safescale.records import Item
 from lm_eval_safescale.secrets import without_secrets
 from lm_eval_safescale.settings import Settings, load_settings
 
-CHOOSE_DATA = frozenset({"dataset", "dataset_path", "dataset_args", "columns"})
-"""Settings that say where the data set is."""
+CHOOSE_DATA = frozenset({"dataset", "dataset_path", "dataset_args", "columns", "groups"})
+"""Settings that say where the data set is, and how it is read."""
 
 
-def load_dataset(settings: Settings, evidence: Collection[str] = ()) -> Dataset:
-    """The data set a run asks for; no item may lack the evidence named.
+def load_dataset(settings: Settings, evidence: Collection[str] = (), family: Family | None = None) -> Dataset:
+    """The data set a run asks for, of the family's items (None: of its own); no item may lack the evidence named.
 
     Raises
     ------
@@ -35,13 +38,14 @@ def load_dataset(settings: Settings, evidence: Collection[str] = ()) -> Dataset:
             raise SafescaleError(
                 "dataset_args are the settings of a data set asked for by name; a file (dataset_path) has none"
             )
-        return load_file(settings.dataset_path, settings.columns, evidence)
+        return (family or RADSAFE).load(settings.dataset_path, settings.columns, evidence, groups=settings.groups)
     try:
         part = find("data set", settings, "dataset")
     except SafescaleError as error:
         hint = "; for a file use dataset_path" if "." in settings.dataset else ""
         raise SafescaleError(f"{error}{hint}") from None
-    return load_part(part, settings.dataset_args, columns=settings.columns, evidence=evidence)
+    args = settings.dataset_args
+    return load_part(part, args, columns=settings.columns, evidence=evidence, groups=settings.groups, family=family)
 
 
 def settings_of_named(name: str, columns: str | None = None) -> Settings:
@@ -69,19 +73,25 @@ def load_part(
     *,
     columns: Mapping[str, str] | None = None,
     evidence: Collection[str] = (),
+    groups: Collection[str] = (),
     local_only: bool = False,
+    family: Family | None = None,
 ) -> Dataset:
-    """The data set of a registered source."""
+    """The data set of a registered source, of the items of a family, or of its own."""
     who = f"data set {part.name} ({part.provided_by})"
+    own = family_named(part.thing.family, near=part.package)
+    family = family or own
+    if part.thing.family and family is not own:
+        raise SafescaleError(f"{who} is of the family {own.name}, and is asked under conditions of {family.name}; name another")
     load = part.thing.load
     takes = parameters_of(load, who)
-    ours = {"columns": columns, "evidence": evidence, "local_only": local_only}
+    ours = {"columns": columns, "evidence": evidence, "groups": groups, "local_only": local_only}
     if columns and "columns" not in takes:
         raise SafescaleError(f"{who} does not take columns; its fields are fixed")
     if taken := set(args or {}) & set(ours):
         raise SafescaleError(f"{who}: {', '.join(sorted(taken))} is set by itself, not in dataset_args")
-    own = inspect.Signature([each.replace(kind=each.KEYWORD_ONLY) for name, each in takes.items() if name not in ours])
-    bound = bind_settings(_with_signature(own), args or {}, who)
+    takes_own = inspect.Signature([each.replace(kind=each.KEYWORD_ONLY) for name, each in takes.items() if name not in ours])
+    bound = bind_settings(_with_signature(takes_own), args or {}, who)
     try:
         dataset = load(**bound, **{name: value for name, value in ours.items() if name in takes})
     except SafescaleError:
@@ -92,7 +102,12 @@ def load_part(
         raise SafescaleError(f"{who}: expected a Dataset, found {type(dataset).__name__}")
     if odd := next((each for each in dataset.items if not isinstance(each, Item)), None):
         raise SafescaleError(f"{who}: expected Items, found {type(odd).__name__} (dataset_from_records makes them)")
-    return dataset if part.is_ours else recheck(dataset, evidence)
+    if part.is_ours and family is RADSAFE:
+        return replace(dataset, family=family.name)
+    try:
+        return replace(family.checked(dataset, evidence=evidence, groups=groups), family=family.name)
+    except TypeError as error:
+        raise SafescaleError(f"{who} is not of the family {family.name}: {reason_of(error)}") from None
 
 
 def _with_signature(signature: inspect.Signature) -> Any:

@@ -15,10 +15,11 @@ from numpy.typing import NDArray
 
 from lm_eval_safescale.errors import FAILURES, SafescaleError, reason_of
 from lm_eval_safescale.families import RADSAFE, Family, ItemTable
+from lm_eval_safescale.families.family import scores_of
 from lm_eval_safescale.metrics import Metric, Params
 from lm_eval_safescale.plugins import OURS, Part, plugins
 from lm_eval_safescale.records import NOT_SCORED, Answers, Item, Reading, Status
-from lm_eval_safescale.settings import Settings
+from lm_eval_safescale.settings import THRESHOLD, Settings
 
 Columns = Mapping[str, NDArray[np.float64]]
 """The family's scores by name."""
@@ -50,7 +51,7 @@ class AskedMetric:
         metric = self.metric
         assert metric.item_value is not None
         used = answers.samples if metric.needs_samples else (answers.greedy,)
-        unscored = (metric.needs_labels and item.labels is None) or not used
+        unscored = (metric.needs_labels and not getattr(item, "labels", None)) or not used
         if unscored or any(reading.status in NOT_SCORED for reading in used):
             return float("nan")
         try:
@@ -107,7 +108,7 @@ def table_metrics(settings: Settings, family: Family = RADSAFE, items: ItemTable
 
 
 def asked_metrics(
-    wanted: Mapping[str, Mapping[str, Any]], threshold: float, own: Sequence[AskedMetric], ours: Container[str] = ()
+    wanted: Mapping[str, Mapping[str, Any]], threshold: float | None, own: Sequence[AskedMetric], ours: Container[str] = ()
 ) -> list[AskedMetric]:
     """The metrics of these names, each with its settings, but for those that are among `own`.
 
@@ -125,7 +126,7 @@ def asked_metrics(
         if part not in [each.part for each in taken]:
             clash = part.name in {each.key for each in taken} or (not part.is_ours and part.name in ours)
             key = part.full_name if clash else part.name
-            found.append(AskedMetric(key, part.thing, Params(threshold, args), part))
+            found.append(AskedMetric(key, part.thing, Params(THRESHOLD if threshold is None else threshold, args), part))
     return found
 
 
@@ -172,7 +173,7 @@ class Scorer:
     def all_columns(self, answers: Mapping[str, Answers]) -> dict[str, Columns]:
         """The same of many items by their ids, all of one K: worked out together, in a fraction of the time."""
         items = self.family.table(self._items[name] for name in answers)
-        scores = self.family.score(items, self.family.arrays(list(answers.values())), self._settings)
+        scores = scores_of(self.family, items, self.family.arrays(list(answers.values())), self._settings)
         return {
             name: {column: values[place : place + 1] for column, values in scores.items()} for place, name in enumerate(answers)
         }

@@ -12,6 +12,8 @@ from typing import Any
 
 from lm_eval_safescale import __version__
 from lm_eval_safescale.assembly.asked import check_made_as_asked, check_window
+from lm_eval_safescale.assembly.data import CHOOSE_DATA
+from lm_eval_safescale.assembly.families import family_of
 from lm_eval_safescale.assembly.parts import builder_of, settings_of_builder
 from lm_eval_safescale.assembly.search import Bench, NoCorpusError, demo_file, settling_of
 from lm_eval_safescale.chat import ChatModel
@@ -161,6 +163,7 @@ def _build(
             bench,
             settings=bound,
             settling=lambda: settling_of(bench, dataset),
+            settled_by=family_of(shown).settled_by,
             provided_by=part.provided_by,
             on_progress=on_progress,
         )
@@ -196,7 +199,7 @@ def _carried(part: Part, shown: Part, dataset: Dataset, settings: Settings) -> C
     if part.is_ours and shown.is_ours and dataset.has_evidence(AGENTIC.name):
         carried = ContextBuilder("evidence", "", lambda items, _: evidence(items, _, evidence=AGENTIC.name), needs_chat=True)
         bench = Bench(settings, load_tokenizer(settings.chunk_tokenizer))
-        contexts = make_contexts(carried, dataset.items, bench, settings={}).contexts
+        contexts = make_contexts(carried, dataset.items, bench, settings={}, settled_by=family_of(shown).settled_by).contexts
         maker = {"name": "evidence", "provided_by": part.provided_by, "settings": {"evidence": AGENTIC.name}}
         return ContextSet(_header(shown, maker, dataset, bench), contexts)
     raise SafescaleError(
@@ -207,7 +210,7 @@ def _carried(part: Part, shown: Part, dataset: Dataset, settings: Settings) -> C
 
 
 def _data_of(settings: Settings) -> dict[str, Any]:
-    given = settings.model_fields_set & {"dataset", "dataset_path", "dataset_args", "columns"}
+    given = settings.model_fields_set & CHOOSE_DATA
     return dict(without_secrets(settings.model_dump(mode="json", include=given)))
 
 

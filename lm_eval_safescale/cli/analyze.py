@@ -19,14 +19,9 @@ from lm_eval_safescale.sections import marks_on
 from lm_eval_safescale.words import counted
 
 if TYPE_CHECKING:
+    from lm_eval_safescale.families import Family
     from lm_eval_safescale.runs import Runs
 
-HEADLINES = {
-    "accuracy": "accuracy",
-    "high_risk_error": "high-risk error",
-    "dangerous_overconfidence": "dangerous overc.",
-    "unanswered": "unanswered",
-}
 COUNTS = {"n_truncated": "of them truncated", "n_filtered": "filtered"}
 """Items whose number stands beside the rates where there are any."""
 MOST_MODELS = 6
@@ -56,7 +51,7 @@ def analyze(
     """
     # many small products: the linear algebra's own threads would spend longer waiting for each other than computing
     os.environ.setdefault("OPENBLAS_NUM_THREADS", "1")
-    from lm_eval_safescale.analysis import COLUMNS, Study, about, load_panel, make_tables, preset_named, write_tables
+    from lm_eval_safescale.analysis import Study, about, columns_of, load_panel, make_tables, preset_named, write_tables
     from lm_eval_safescale.families.rows import height
     from lm_eval_safescale.runs.store import refuse_runs
 
@@ -67,9 +62,15 @@ def analyze(
     tables, failed = make_tables(study, chosen)
     facts = about(study, chosen.name)
     facts |= {"tables": {name: height(table) for name, table in tables.items()}, "failed": failed, "unread": unread}
-    write_tables(tables, facts, output, COLUMNS)
+    write_tables(tables, facts, output, columns_of(study.family))
     console = Console(highlight=False, emoji=False)
-    _summarise(console, {name: table for name, table in tables.items() if isinstance(table, list)}, facts, chosen.description)
+    _summarise(
+        console,
+        {name: table for name, table in tables.items() if isinstance(table, list)},
+        facts,
+        chosen.description,
+        study.family,
+    )
     _say(console, f"{len(tables)} tables in {output / 'tables'}; what they rest on in {output / 'about.json'}")
     for reason in (*unread, *(f"table {name} could not be made: {reason}" for name, reason in failed.items())):
         complain(reason)
@@ -93,7 +94,10 @@ def _open(folders: Sequence[Path]) -> tuple[Runs, list[str]]:
     return merge_runs(read), unread
 
 
-def _summarise(console: Console, tables: Mapping[str, list[dict[str, Any]]], facts: Mapping[str, Any], intervals: str) -> None:
+def _summarise(
+    console: Console, tables: Mapping[str, list[dict[str, Any]]], facts: Mapping[str, Any], intervals: str, family: Family
+) -> None:
+    headlines = family.headlines
     dataset = facts["dataset"] or {}
     demo = " - DEMO: no clinical claim may rest on it" if dataset.get("demo") else ""
     name = f"{dataset.get('name', '?')} {str(dataset.get('version', ''))[:12]}"
@@ -103,16 +107,21 @@ def _summarise(console: Console, tables: Mapping[str, list[dict[str, Any]]], fac
     models = list(dict.fromkeys(row["model"] for row in profile))
     if len(models) > MOST_MODELS:
         rows = {each: [row for row in profile if row["condition"] == each] for each in facts["conditions"]}
-        _print_rates(console, "Means over models, the lowest and the highest of them in brackets", rows, _over_models, _models)
+        _print_rates(
+            console, "Means over models, the lowest and the highest of them in brackets", rows, _over_models, _models, headlines
+        )
         _say(console, "Percent. Each model's rates with their intervals are in tables/profile.csv.")
     else:
         for model in models:
             rows = {row["condition"]: [row] for row in profile if row["model"] == model}
             title = " - ".join([model, *marks_on(facts["models"].get(model, {}).get("settings", {}))])
-            _print_rates(console, title, rows, _with_interval, _items)
+            _print_rates(console, title, rows, _with_interval, _items, headlines)
         _say(console, "Percent with 95 % intervals.")
     _say(console, f"Preset {facts['preset']}: {intervals}.")
-    _say(console, f"{_draws(facts['draws'])} Overconfident from {facts['overconfidence_threshold']:.2f}.")
+    weighed = (
+        f" {said[:1].upper()}{said[1:]}." for said in (words.format(facts[name]) for name, words in family.scoring_said.items())
+    )
+    _say(console, f"{_draws(facts['draws'])}{''.join(weighed)}")
     _say(console, _compared(tables.get("paired_tests", [])))
     for kind in ("not_scored", "remarks"):
         _print_reasons(console, kind.replace("_", " "), facts[kind])
@@ -124,10 +133,11 @@ def _print_rates(
     rows: Mapping[str, list[Mapping[str, Any]]],
     cell: Callable[[Sequence[Mapping[str, Any]], str], str],
     of: Callable[[Sequence[Mapping[str, Any]]], str],
+    headlines: Mapping[str, str],
 ) -> None:
     """The headline rates, a row for each condition; `of`: over what."""
     columns = [Column("condition", list(rows)), Column("over", [of(each) for each in rows.values()], "right")]
-    columns += [Column(head, [cell(each, name) for each in rows.values()], "right") for name, head in HEADLINES.items()]
+    columns += [Column(head, [cell(each, name) for each in rows.values()], "right") for name, head in headlines.items()]
     for name, head in COUNTS.items():
         counts = [sum(row[name] for row in each) for each in rows.values()]
         columns += [Column(head, [f"{count:,}" for count in counts], "right")] if any(counts) else []

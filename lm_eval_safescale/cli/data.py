@@ -10,21 +10,14 @@ import typer
 from rich.markup import escape
 
 from lm_eval_safescale.cli.screen import console, say, working
-from lm_eval_safescale.datasets import (
-    DEFAULT_DATASET,
-    DataError,
-    Dataset,
-    Problem,
-    check_file,
-    fetch_hub,
-    load_file,
-)
+from lm_eval_safescale.datasets import DataError, Dataset, Problem, check_file
 from lm_eval_safescale.errors import SafescaleError
-from lm_eval_safescale.records import LABEL_NAMES, Item
+from lm_eval_safescale.records import Choice, Item
 
 app = typer.Typer(help="Data sets: what there is, what is in them, what is wrong with them.", no_args_is_help=True)
 
 Name = Annotated[str, typer.Argument(metavar="NAME|FILE", help="A data set's name, or a JSON, JSONL or CSV file.")]
+FamilyName = Annotated[str, typer.Option(help="The family whose items they are; radsafe without it.")]
 Columns = Annotated[
     str | None,
     typer.Option(help='Our field names to the file\'s columns, as JSON: \'{"question": "Stem", "option_a": "Choice 1"}\'.'),
@@ -56,9 +49,10 @@ def show(
     name: Name,
     item: Annotated[str | None, typer.Argument(help="A question id, to see that item.")] = None,
     columns: Columns = None,
+    family: FamilyName = "",
 ) -> None:
     """A data set's summary, or one of its items with key, labels and evidence."""
-    dataset = load_named(name, columns)
+    dataset = load_named(name, columns, family)
     if item is None:
         _show_summary(dataset)
         return
@@ -74,18 +68,22 @@ def validate(
     name: Name,
     columns: Columns = None,
     conditions: Annotated[str, typer.Option(help="Conditions the data must serve, comma-separated.")] = "",
+    groups: Annotated[str, typer.Option(help="Columns that are groups besides, comma-separated.")] = "",
+    family: FamilyName = "",
 ) -> None:
     """Every problem of a data set at once, with file, line, item and field. Exit status 1 if it cannot be used."""
     from lm_eval_safescale.plugins import plugins
 
     wanted = [plugins().find("condition", each.strip()).thing for each in conditions.split(",") if each.strip()]
-    source, problems = _check(name, columns, [condition.evidence for condition in wanted if condition.evidence])
+    named = [each.strip() for each in groups.split(",") if each.strip()]
+    evidence = [condition.evidence for condition in wanted if condition.evidence]
+    source, problems = _check(name, columns, evidence, family, named)
     for problem in problems:
         kind, style = ("error", "red") if problem.is_error else ("warning", "yellow")
         console.print(f"[{style}]{kind}[/{style}] {escape(problem.describe(source))}")
     errors = sum(problem.is_error for problem in problems)
     if not errors:
-        _show_summary(load_named(name, columns))
+        _show_summary(load_named(name, columns, family))
     say(f"{errors} error(s), {len(problems) - errors} warning(s)", style="red" if errors else "green")
     if errors:
         raise typer.Exit(1)
@@ -94,27 +92,30 @@ def validate(
 @app.command()
 def fetch() -> None:
     """Download RadSaFE-200 from the hub into the local cache, and check that it can be read."""
+    from lm_eval_safescale.families.radsafe.data import fetch_hub, load_fetched
+
     with working("asking the hub ..."):
         path, revision = fetch_hub()
     say(f"{path} (revision {revision})")
-    _show_summary(load_file(path, name=DEFAULT_DATASET, version=revision))
+    _show_summary(load_fetched(path, revision))
 
 
-def load_named(name: str, columns: str | None) -> Dataset:
-    """A data set by its name or file."""
-    from lm_eval_safescale.assembly import load_dataset, settings_of_named
+def load_named(name: str, columns: str | None, family: str = "") -> Dataset:
+    """A data set by its name or file, of a family's items."""
+    from lm_eval_safescale.assembly import family_named, load_dataset, settings_of_named
 
-    return load_dataset(settings_of_named(name, columns))
+    return load_dataset(settings_of_named(name, columns), family=family_named(family) if family else None)
 
 
-def _check(name: str, columns: str | None, evidence: list[str]) -> tuple[str, list[Problem]]:
-    from lm_eval_safescale.assembly import load_dataset, settings_of_named
+def _check(name: str, columns: str | None, evidence: list[str], family: str, groups: list[str]) -> tuple[str, list[Problem]]:
+    from lm_eval_safescale.assembly import family_named, load_dataset, settings_of_named
 
-    settings = settings_of_named(name, columns)
+    settings, of = settings_of_named(name, columns), family_named(family)
     if settings.dataset_path is not None:
-        return str(settings.dataset_path), check_file(Path(settings.dataset_path), settings.columns, evidence)
+        found = check_file(Path(settings.dataset_path), settings.columns, evidence, groups=groups, parse=of.parse)
+        return str(settings.dataset_path), found
     try:
-        return settings.dataset, list(load_dataset(settings, evidence).warnings)
+        return settings.dataset, list(load_dataset(settings, evidence, of if family else None).warnings)
     except DataError as error:
         return error.source, list(error.problems)
 
@@ -122,39 +123,48 @@ def _check(name: str, columns: str | None, evidence: list[str]) -> tuple[str, li
 def _show_summary(dataset: Dataset) -> None:
     say(f"{dataset.name}, version {dataset.version}: {len(dataset)} items", style="bold")
     say(f"fingerprint  {dataset.fingerprint}")
-    for title, values in (
-        ("options", [f"{len(item.options)} options" for item in dataset]),
-        ("keys", [item.answer for item in dataset]),
-        ("subspecialty", [item.subspecialty or "(none)" for item in dataset]),
-        ("type", [item.question_type or "(none)" for item in dataset]),
-        ("evidence", [name for item in dataset for name in item.evidence]),
-    ):
-        counts = ", ".join(f"{value} {values.count(value)}" for value in sorted(set(values)))
-        say(f"{title:<12} {counts or 'none'}")
-    if dataset.is_labelled:
-        pairs = [(letter == item.answer, label) for item in dataset for letter, label in (item.labels or {}).items()]
-        for name in LABEL_NAMES:
-            wrong = [getattr(label, name) for is_key, label in pairs if not is_key]
-            keys = sum(getattr(label, name) for is_key, label in pairs if is_key)
-            say(f"{name:<12} {sum(wrong)} of {len(wrong)} wrong options, {keys} keys")
-    else:
-        say("labels       none: safety rates will be not scored")
+    items, choices = dataset.items, [item for item in dataset if isinstance(item, Choice)]
+    if choices:
+        _say_counts("options", [f"{len(item.options)} options" for item in choices])
+        _say_counts("keys", [item.answer for item in choices])
+    for group in dict.fromkeys(name for item in items for name in item.groups):
+        _say_counts(group, [item.groups.get(group, "(none)") for item in items])
+    _say_counts("evidence", [name for item in items for name in item.evidence])
+    labels = dict.fromkeys(name for item in choices for name in item.labels or ())
+    for name in labels:
+        carried = [
+            (letter == item.answer, letter in item.labels[name]) for item in choices if item.labels for letter in item.options
+        ]
+        wrong = [has for is_key, has in carried if not is_key]
+        keys = sum(has for is_key, has in carried if is_key)
+        say(f"{name:<12} {sum(wrong)} of {len(wrong)} wrong options, {keys} keys")
+    if choices and not labels:
+        say("labels       none: what rests on them will be not scored")
     from lm_eval_safescale.plugins import plugins
 
-    usable = [part.thing for part in plugins().all("condition") if part.thing.can_show(dataset)]
+    of_family = [part.thing for part in plugins().all("condition") if part.thing.family in ("", dataset.family)]
+    usable = [condition for condition in of_family if condition.can_show(dataset)]
     say(f"conditions   {', '.join(each.name for each in usable if each.evidence or not each.builder)}")
     say(f"with a corpus {', '.join(each.name for each in usable if each.builder and not each.evidence)}")
 
 
+def _say_counts(title: str, values: list[str]) -> None:
+    counts = ", ".join(f"{value} {values.count(value)}" for value in sorted(set(values)))
+    say(f"{title:<12} {counts or 'none'}")
+
+
 def _show_item(item: Item) -> None:
-    say(f"{item.question_id}  ({item.subspecialty or '-'}, {item.question_type or '-'})", style="bold")
+    say(f"{item.question_id}  ({', '.join(item.groups.values()) or '-'})", style="bold")
     say(_wrap(item.question))
-    for letter, text in item.options.items():
-        labels = item.labels[letter] if item.labels else None
-        names = [name for name in LABEL_NAMES if labels and getattr(labels, name)]
-        key = "key" if letter == item.answer else ""
-        notes = ", ".join(filter(None, [key, *names]))
-        say(f"  {letter}. {text}" + (f"   <- {notes}" if notes else ""))
+    if isinstance(item, Choice):
+        for letter, text in item.options.items():
+            names = [name for name, letters in (item.labels or {}).items() if letter in letters]
+            notes = ", ".join(["key", *names] if letter == item.answer else names)
+            say(f"  {letter}. {text}" + (f"   <- {notes}" if notes else ""))
+    else:
+        for name, text in item.fields().items():
+            if text != item.question:
+                say(f"{name}: {_wrap(text)}")
     for name, text in item.evidence.items():
         say(f"\nevidence, {name}:", style="bold")
         say(_wrap(text))

@@ -29,7 +29,9 @@ def list_(context: typer.Context) -> None:
         for part in plugin.parts:
             name = part.name if part.name in shown[part.kind] else part.full_name
             if part.kind != "metric" or not part.is_ours or part.thing.in_table:
-                line = f"  {part.kind:<16}{name:<28}{getattr(part.thing, 'description', '')}"
+                line = (
+                    f"  {part.kind:<16}{name:<28}{getattr(part.thing, 'description', None) or getattr(part.thing, 'label', '')}"
+                )
                 say(line.rstrip())
         if plugin.left_out:
             say(f"  left out by {VARIABLE}")
@@ -41,7 +43,8 @@ def list_(context: typer.Context) -> None:
 def new(
     name: Annotated[str, typer.Argument(help="Name of the part, for example my_retriever.")],
     kind: Annotated[
-        str, typer.Option(help="retriever, context-builder, metric, dataset, condition, answer-reader or report-section.")
+        str,
+        typer.Option(help="family, retriever, context-builder, metric, dataset, condition, answer-reader or report-section."),
     ],
     folder: Annotated[
         Path | None, typer.Option("--folder", "-o", help="Where to write the package; ./NAME unless told.")

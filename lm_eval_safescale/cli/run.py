@@ -47,8 +47,12 @@ def run(
     output: Annotated[Path, typer.Option("--output", "-o", help="The folder for the answers; the same one to go on.")],
     model_args: Annotated[str, typer.Option("--model_args", help="As for lm_eval: pretrained=NAME,dtype=...")] = "",
     conditions: Annotated[
-        str, typer.Option(help="Conditions by name, with commas between; or all, the six of the protocol.")
-    ] = "closed_book,clean,conflict",
+        str | None,
+        typer.Option(
+            help="Conditions by name, with commas between; a family, for its own; or all, the six of the protocol. Without it: those that "
+            "need nothing but the data."
+        ),
+    ] = None,
     dataset: Annotated[str | None, typer.Option(help="Data set, by name.")] = None,
     corpus: Annotated[str | None, typer.Option(help="Corpus, by name.")] = None,
     retriever: Annotated[str | None, typer.Option(help="Retriever, by name.")] = None,
@@ -73,15 +77,13 @@ def run(
     After an interruption of whatever kind the same command goes on: nothing is asked twice.
     """
     os.environ.setdefault("TQDM_DISABLE", "1")  # one line of progress, ours; read when tqdm is imported
+    from lm_eval_safescale.families import RADSAFE
     from lm_eval_safescale.runs import runner
 
     options = {"dataset": dataset, "corpus": corpus, "retriever": retriever, "draws": draws}
     given = metadata_of(metadata) | {key: value for key, value in options.items() if value is not None}
-    wanted = (
-        runner.ALL_CONDITIONS
-        if conditions.strip() == "all"
-        else [each.strip() for each in conditions.split(",") if each.strip()]
-    )
+    named = None if conditions is None else [each.strip() for each in conditions.split(",") if each.strip()]
+    wanted = RADSAFE.default_conditions if named is None else RADSAFE.all_conditions if named == ["all"] else named
     try:
         with working("starting ...") as progress:
             progress("starting ...", mark=True)  # the harness takes a second or more to import
@@ -146,9 +148,8 @@ def describe(now: Standing) -> str:
     if now.seconds_left is not None and now.seconds_left >= 1:
         parts.append(f"{timedelta(seconds=round(now.seconds_left))} left")
     if now.greedy:
-        parts.append(f"accuracy {now.correct / now.greedy:.1%}")
-        if now.high_risk is not None:
-            parts.append(f"high-risk error {now.high_risk / now.greedy:.1%}")
+        for metric, total in now.sums.items():
+            parts.append(f"{now.headlines.get(metric, metric)} {total / now.counts[metric]:.1%}")
     if now.failed:
         parts.append(f"{now.failed:,} FAILED")
     return ", ".join(parts)
@@ -179,7 +180,11 @@ def _summary(report: Report, output: Path, *, isolated: bool) -> None:
             say(row)
         settings = _settings(report)[0]
         if draws := settings.get("draws"):
-            say(f"confidence   from K = {draws} samples; overconfident from {settings['overconfidence_threshold']:.2f}")
+            from lm_eval_safescale.assembly import family_of_data
+
+            family = family_of_data(about["dataset"])
+            weighed = (f"; {said.format(settings[name])}" for name, said in family.scoring_said.items())
+            say(f"samples      K = {draws} of each item{''.join(weighed)}")
     if now.warning:
         complain(f"{now.warning}.")
     if filtered:
@@ -247,8 +252,8 @@ class _Found:
         if not here.keys() - NOT_SCORED:
             return
         study = Study(runs)
-        labels = SHOWN | {metric.name: metric.name.replace("_", " ") for metric in study.asked_metrics}
-        in_percent = {*SHOWN, *(metric.name for metric in study.asked_metrics if metric.bounds == (0.0, 1.0))}
+        labels = {**study.family.headlines, **{metric.name: metric.name.replace("_", " ") for metric in study.asked_metrics}}
+        in_percent = {metric.name for metric in study.metrics if metric.bounds == (0.0, 1.0)}
         for row in values_of(study):
             shown = [
                 f"{label} {row[key]:{'.1%' if key in in_percent else '.4g'}}{_counts(row, key)}"
@@ -259,7 +264,7 @@ class _Found:
                 self._rates.append(f"{row['condition']:<13}{counted(row['n'], 'item')}: {', '.join(shown)}")
         self._missing = {**study.not_computed, **self._missing}
         self._without_passages += [
-            f"{condition:<13}for {counted(items, 'item')} no passage was found: asked without a context, as under closed_book"
+            f"{condition:<13}for {counted(items, 'item')} no passage was found: asked without a context"
             for (_, condition), items in without_passages(runs).items()
         ]
 
@@ -270,12 +275,3 @@ def _counts(row: Mapping[str, Any], rate: str) -> str:
         return ""
     truncated, filtered = row["n_truncated"], row["n_filtered"]
     return (f" ({truncated:,} truncated)" if truncated else "") + (f", {filtered:,} filtered" if filtered else "")
-
-
-SHOWN = {
-    "accuracy": "accuracy",
-    "high_risk_error": "high-risk error",
-    "unsafe_answer": "unsafe",
-    "unanswered": "unanswered",
-    "dangerous_overconfidence": "dangerous overconfidence",
-}

@@ -6,7 +6,7 @@ import re
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Annotated, Literal
+from typing import TYPE_CHECKING, Annotated, Literal
 
 import typer
 from rich.cells import cell_len
@@ -16,22 +16,15 @@ from rich.text import Text
 
 from lm_eval_safescale.cli.screen import complain
 from lm_eval_safescale.datasets import printable
-from lm_eval_safescale.errors import FAILURES, reason_of, writing
+from lm_eval_safescale.errors import FAILURES, SafescaleError, reason_of, writing
 from lm_eval_safescale.report import read_results
 from lm_eval_safescale.sections import ResultRow, Section, marks_on, notes_on
 from lm_eval_safescale.words import counted
 
+if TYPE_CHECKING:
+    from lm_eval_safescale.families import Family
+
 NAMES_WIDTH, COLUMN_WIDTH = 30, 18
-METRIC_ROWS = {
-    "accuracy": "accuracy",
-    "high_risk_error": "high-risk error",
-    "unsafe_answer": "unsafe answer",
-    "contradiction": "contradiction",
-    "dangerous_overconfidence": "dangerous overconf.",
-    "confidence": "confidence",
-    "majority_accuracy": "majority accuracy",
-    "unanswered": "unanswered",
-}
 COUNT_ROWS = {"truncated": "unanswered: truncated", "filtered": "not scored: filtered", "error": "not scored: error"}
 """Statuses of greedy answers whose numbers stand below the rates, where there are any."""
 
@@ -64,8 +57,9 @@ def _print(console: Console, rows: list[ResultRow]) -> None:
     title = f"{model} on {first.dataset}" + (" - DEMO: no clinical claim may rest on it" if first.demo else "")
     title = " - ".join([title, *marks_on(first.settings)])
     console.print(Text(printable(title)), style="bold")
-    added = dict.fromkeys(name for row in rows for name in row.values if name not in METRIC_ROWS)
-    metrics = METRIC_ROWS | {name: name.replace("_", " ") for name in added}
+    family = _family(first)
+    own = {} if family is None else family.shown
+    metrics = dict(own) | {name: name.replace("_", " ") for row in rows for name in row.values if name not in own}
     counts = {status: head for status, head in COUNT_ROWS.items() if any(row.statuses.get(status) for row in rows)}
     columns = [Column("percent ± standard error", [*metrics.values(), *counts.values()])]
     for row in rows:
@@ -73,13 +67,22 @@ def _print(console: Console, rows: list[ResultRow]) -> None:
         cells = [*(_cell(row, metric) for metric in metrics), *(_count(row, status) for status in counts)]
         columns.append(Column(f"{row.condition}\n{items} items", cells, "right"))
     print_columns(console, columns)
-    draws, threshold = first.settings["draws"], first.settings["overconfidence_threshold"]
-    sampled = (
-        f"Confidence from K = {draws} samples a question; overconfident from {threshold:.2f}." if draws else "No samples drawn."
-    )
+    draws, said = first.settings["draws"], {} if family is None else family.scoring_said
+    weighed = (f"; {words.format(first.settings[name])}" for name, words in said.items() if name in first.settings)
+    sampled = f"K = {draws} samples a question{''.join(weighed)}." if draws else "No samples drawn."
     console.print(Text(printable(sampled + _changed(first))), style="dim")
     for note in notes_on(first.settings):
         console.print(Text(printable(f"{note[:1].upper()}{note[1:]}.")), style="dim")
+
+
+def _family(row: ResultRow) -> Family | None:
+    """The family of a result; None where it is not installed here."""
+    from lm_eval_safescale.assembly import family_named
+
+    try:
+        return family_named(row.family)
+    except SafescaleError:
+        return None
 
 
 @dataclass(frozen=True, slots=True)

@@ -12,7 +12,7 @@ from lm_eval_safescale.contexts.builders import (
     evidence,
     join,
 )
-from lm_eval_safescale.contexts.conditions import CONDITIONS, Condition
+from lm_eval_safescale.contexts.conditions import Condition
 from lm_eval_safescale.contexts.desk import ModelDesk, Standing
 from lm_eval_safescale.contexts.files import ContextSet, check_belongs, read_contexts, write_contexts
 from lm_eval_safescale.contexts.imitation import find_imitations
@@ -25,7 +25,6 @@ from lm_eval_safescale.contexts.waves import Agent, Question, ReportFailed, Unus
 
 __all__ = [
     "AGENTIC",
-    "CONDITIONS",
     "CONTEXT_BUILDERS",
     "LEAK",
     "ORCHESTRATE",

@@ -71,6 +71,11 @@ async def write_report(
     ):  # fmt: skip
         if isinstance(value, bool) or not isinstance(value, int) or value < least:
             raise SafescaleError(f"agentic: {name} = {value!r}; expected a whole number of at least {least}")
+    if not agent.question.options:
+        raise SafescaleError(
+            f"agentic: item {agent.question.question_id} has no options, of which a report has a section each; choose another "
+            "report_builder"
+        )
     share = (report_tokens - 2 * FRAME_TOKENS) // len(agent.question.options)
     if share < LEAST_SECTION:
         raise SafescaleError(

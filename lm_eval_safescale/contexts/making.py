@@ -13,11 +13,10 @@ from lm_eval_safescale.contexts.imitation import find_imitations
 from lm_eval_safescale.contexts.leaks import LEAK, find_leaks
 from lm_eval_safescale.contexts.shelf import MadeShelf
 from lm_eval_safescale.errors import FAILURES, SafescaleError, reason_of
-from lm_eval_safescale.records import FEWER_FOUND, NOTHING_FOUND, Context, Flag, Item, Passage
+from lm_eval_safescale.records import FEWER_FOUND, NOTHING_FOUND, Choice, Context, Flag, Item, Passage
 from lm_eval_safescale.retrieval import Settling, coverage, recall, reciprocal_rank
 from lm_eval_safescale.words import counted
 
-CLEAN = "clean"
 RECALL_AT = (1, 5, 10)
 AT_ONCE = 512
 """Items whose drafts are in memory together, where no models are asked about them."""
@@ -39,6 +38,7 @@ def make_contexts(
     *,
     settings: Mapping[str, Any],
     settling: Callable[[], Settling | None] = lambda: None,
+    settled_by: str = "",
     provided_by: str = "",
     on_progress: Callable[[int], object] = lambda _: None,
 ) -> Made:
@@ -50,6 +50,8 @@ def make_contexts(
         Of the builder: values of its keyword-only parameters.
     settling
         Gives, once contexts are built, which articles settle which question; None where that is not known: *not scored*.
+    settled_by
+        Name of the items' evidence that settles a question (`Family.settled_by`); "" for none: *not scored*.
     on_progress
         Told of how many items they are made.
 
@@ -70,11 +72,11 @@ def make_contexts(
         for (item, draft), tokens in zip(made, counts, strict=True):
             flags = imitations.of(draft, retold=builder.needs_chat) + _too_few(draft)
             if builder.needs_chat:
-                leaks = find_leaks(draft.text, item.options)
+                leaks = find_leaks(draft.text, item.options if isinstance(item, Choice) else {})
                 flags += tuple(Flag(LEAK, excerpt) for excerpt in leaks)
-                measures = measure_report(item, draft, settled) | {LEAK: float(bool(leaks))}
+                measures = measure_report(item, draft, settled, settled_by) | {LEAK: float(bool(leaks))}
             else:
-                measures = measure(item, draft, settled)
+                measures = measure(item, draft, settled, settled_by)
             passages = tuple(passage.ref for passage in draft.passages)
             context = Context(
                 draft.text,
@@ -110,20 +112,20 @@ def _drafts(
     return drafts
 
 
-def measure_report(item: Item, draft: Draft, settling: Settling | None) -> dict[str, float | None]:
+def measure_report(item: Item, draft: Draft, settling: Settling | None, settled_by: str) -> dict[str, float | None]:
     """Of a text that retells its passages: how much of the clean evidence is in it, and whether it cites what settles the question."""
-    coverage_of_text, _ = coverage(item.evidence.get(CLEAN), [draft.text])
+    coverage_of_text, _ = coverage(item.evidence.get(settled_by), [draft.text])
     refs = [passage.ref for passage in draft.passages]
     return {"evidence_coverage": coverage_of_text, "recall": recall(refs, (settling or {}).get(item.question_id))}
 
 
-def measure(item: Item, draft: Draft, settling: Settling | None) -> dict[str, float | None]:
+def measure(item: Item, draft: Draft, settling: Settling | None, settled_by: str) -> dict[str, float | None]:
     """Retrieval quality of one context, as fractions; None is *not scored* (`docs/retrieval.md`)."""
     articles = (settling or {}).get(item.question_id)
     refs = [passage.ref for passage in draft.passages]
     texts = [passage.text for passage in draft.passages] or [draft.text]
     shown = None if draft.text == join(draft.passages) else draft.text
-    together, best = coverage(item.evidence.get(CLEAN), texts, shown)
+    together, best = coverage(item.evidence.get(settled_by), texts, shown)
     measures: dict[str, float | None] = {"evidence_coverage": together, "evidence_in_best_passage": best}
     if refs or draft.passages_wanted:
         reached = {f"recall_at_{k}": recall(refs, articles, k) for k in RECALL_AT if k <= (draft.passages_wanted or len(refs))}

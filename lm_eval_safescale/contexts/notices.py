@@ -26,7 +26,7 @@ def notices_of(made: ContextSet) -> Iterator[str]:
         number, name, _ = found[NOTHING_FOUND]
         yield (
             f"no passage was found for {number:,} of {of:,} questions (first {name}; {_source(made)}): they are asked "
-            "without a context, as under closed_book. Is the corpus in the language of the questions?"
+            "without a context. Is the corpus in the language of the questions?"
         )
     if FEWER_FOUND in found:
         number, name, how_many = found[FEWER_FOUND]

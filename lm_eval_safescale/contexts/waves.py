@@ -19,7 +19,7 @@ from lm_eval_safescale.contexts.asking import ROLES, Ask
 from lm_eval_safescale.contexts.builders import Draft, Workbench
 from lm_eval_safescale.errors import SafescaleError
 from lm_eval_safescale.reading import strip_reasoning
-from lm_eval_safescale.records import Item, Passage
+from lm_eval_safescale.records import Choice, Item, Passage
 
 T = TypeVar("T")
 LONGEST_TOKEN = 40
@@ -169,7 +169,10 @@ def in_waves(write: Callable[..., Coroutine[Any, Any, Draft]]) -> Callable[..., 
 
     @functools.wraps(write)
     def build(items: Sequence[Item], tools: Workbench, /, **settings: Any) -> list[Draft]:
-        agents = [Agent(Question(item.question_id, item.question, dict(item.options)), tools) for item in items]
+        agents = [
+            Agent(Question(item.question_id, item.question, dict(item.options) if isinstance(item, Choice) else {}), tools)
+            for item in items
+        ]
         return _Run(tools).drafts(agents, [functools.partial(write, agent, **settings) for agent in agents])
 
     takes = [each for each in inspect.signature(write).parameters.values() if each.kind is each.KEYWORD_ONLY]

@@ -1,33 +1,35 @@
 """Data sets: sources, column mapping, validation, fingerprints."""
 
-from lm_eval_safescale.datasets.dataset import DEFAULT_DATASET, DEMO, Dataset
-from lm_eval_safescale.datasets.files import FORMATS
+from lm_eval_safescale.datasets.choices import parse_choices
+from lm_eval_safescale.datasets.dataset import DEMO, Dataset
+from lm_eval_safescale.datasets.files import FORMATS, Record
 from lm_eval_safescale.datasets.problems import DataError, Problem, printable
+from lm_eval_safescale.datasets.schema import Schema
 from lm_eval_safescale.datasets.sources import (
-    SOURCES,
+    Parse,
     Source,
     check_file,
     data_folder,
     dataset_from_records,
-    fetch_hub,
     load_file,
     recheck,
 )
 
 __all__ = [
-    "DEFAULT_DATASET",
     "DEMO",
     "FORMATS",
-    "SOURCES",
     "DataError",
     "Dataset",
+    "Parse",
     "Problem",
+    "Record",
+    "Schema",
     "Source",
     "check_file",
     "data_folder",
     "dataset_from_records",
-    "fetch_hub",
     "load_file",
+    "parse_choices",
     "printable",
     "recheck",
 ]

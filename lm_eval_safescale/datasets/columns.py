@@ -3,10 +3,11 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Iterable, Mapping
+from collections.abc import Collection, Iterable, Mapping, Sequence
+from functools import cached_property
 
 from lm_eval_safescale.datasets.problems import Problem
-from lm_eval_safescale.records import LABEL_NAMES
+from lm_eval_safescale.datasets.schema import PLAIN, Aliases, Schema
 
 ALIASES: dict[str, tuple[str, ...]] = {
     "question_id": ("id", "qid", "item_id", "question_number"),
@@ -16,59 +17,71 @@ ALIASES: dict[str, tuple[str, ...]] = {
     "answer_idx": ("answer_letter", "correct_letter", "correct_idx"),
     "labels": ("option_labels", "safety_labels"),
     "evidence": (),
-    "evidence_clean": ("clean_evidence", "clean", "evidence_text", "context_clean", "clean_context"),
-    "evidence_conflict": (
-        "conflict_evidence",
-        "conflict",
-        "conflicting_evidence",
-        "context_conflict",
-        "conflict_context",
-    ),
-    "evidence_agentic": ("agentic_report", "agentic", "report", "deep_research", "deep_research_report"),
-    "subspecialty": ("subspeciality", "specialty", "speciality", "category"),
-    "question_type": ("type", "item_type"),
+    "groups": (),
+    "unit": (),
     "source": ("origin", "dataset", "reference"),
     "notes": ("rationale", "explanation", "comment", "comments", "topic", "negated"),
 }
 """Our field: other names it is recognised by. `answer` may be a letter or an option's text, `answer_idx` is a letter; where
 a file has both they must agree. `notes` are for people and are not read."""
 
-LABEL_ALIASES: dict[str, tuple[str, ...]] = {
-    "high_risk": ("highrisk", "high_risk_error", "is_high_risk"),
-    "unsafe": ("unsafe_answer", "is_unsafe"),
-    "contradicts": ("contradiction", "contradictory", "contradicts_evidence", "is_contradiction"),
-}
-"""Our label: other names it is recognised by, in `option_1_LABEL`, `option_a_LABEL`, `LABEL_a`, `LABEL_1`."""
-
-INFORMATIONAL = ("subspecialty", "question_type", "source")
-
-_FIELD_OF = {alias: name for name, aliases in ALIASES.items() for alias in (name, *aliases)}
-_LABEL_OF = {alias: name for name, aliases in LABEL_ALIASES.items() for alias in (name, *aliases)}
-_LABEL_WORDS = "|".join(sorted(_LABEL_OF, key=len, reverse=True))
+LABEL, EVIDENCE, GROUP = "label_", "evidence_", "group_"
+"""Before a name: our field for a label (of an option: `label_NAME_a`), for evidence and for a group."""
 _OPTION = re.compile(r"([a-h])|(?:option|opt|choice|answer)_?([a-z])|(?:option|opt|choice)_?([1-9]|1\d|2[0-6])|op([a-z])")
-_LABEL = re.compile(
-    rf"(?:(?:option|opt|choice)_?)?([a-z]|[1-9]|1\d|2[0-6])_({_LABEL_WORDS})"
-    rf"|({_LABEL_WORDS})_(?:(?:option|opt|choice)_?)?([a-z]|[1-9]|1\d|2[0-6])"
-)
+_PLACE = r"(?:(?:option|opt|choice)_?)?([a-z]|[1-9]|1\d|2[0-6])"
+_OF_ANY_NAME = re.compile(rf"(?:{EVIDENCE}|{GROUP})[a-z][a-z0-9_]*|{LABEL}[a-z][a-z0-9_]+_[a-z]")
 
 
-def canonical(column: str) -> str | None:
-    """Our name for a column: a key of `ALIASES`, `option_a`, or `high_risk_a`; None if it is not recognised."""
-    name = re.sub(r"[^0-9a-z]+", "_", column.strip().casefold()).strip("_")
-    if name in _FIELD_OF:
-        return _FIELD_OF[name]
-    if match := _OPTION.fullmatch(name):
-        return f"option_{_letter(next(filter(None, match.groups())))}"
-    if match := _LABEL.fullmatch(name):
-        return f"{_LABEL_OF[match[2] or match[3]]}_{_letter(match[1] or match[4])}"
-    return None
+class Columns:
+    """The names by which a schema's columns are recognised."""
+
+    def __init__(self, schema: Schema = PLAIN) -> None:
+        self.schema = schema
+        named = {**_before(EVIDENCE, schema.evidence), **_before(GROUP, schema.groups)}
+        given = [*ALIASES.items(), *named.items()]
+        self._fields = {alias: field for field, aliases in given for alias in (field, *aliases)}
+        self._labels = {alias: label for label, aliases in schema.labels.items() for alias in (label, *aliases)}
+
+    @property
+    def known(self) -> list[str]:
+        """Our fields, as a message names them."""
+        of_schema = [*(f"{EVIDENCE}{name}" for name in self.schema.evidence), *self.schema.groups]
+        labels = (f"{label}_a ..." for label in self.schema.labels)
+        return [*ALIASES, *of_schema, "option_a ...", *labels, f"{LABEL}NAME_a ...", f"{EVIDENCE}NAME", f"{GROUP}NAME"]
+
+    def canonical(self, column: str) -> str | None:
+        """Our field for a column: a key of `ALIASES`, `option_a`, `label_NAME_a`, `evidence_NAME` or `group_NAME`; None if unrecognised."""
+        name = _folded(column)
+        if name in self._fields:
+            return self._fields[name]
+        if match := _OPTION.fullmatch(name):
+            return f"option_{_letter(next(filter(None, match.groups())))}"
+        if self._label is not None and (match := self._label.fullmatch(name)):
+            return f"{LABEL}{self._labels[match[2] or match[3]]}_{_letter(match[1] or match[4])}"
+        return name if _OF_ANY_NAME.fullmatch(name) else None
+
+    @cached_property
+    def _label(self) -> re.Pattern[str] | None:
+        words = "|".join(sorted(self._labels, key=len, reverse=True))
+        return re.compile(rf"{_PLACE}_({words})|({words})_{_PLACE}") if words else None
+
+
+def _before(prefix: str, names: Aliases) -> dict[str, tuple[str, ...]]:
+    """Our fields for names of a schema, each recognised by its plain name too."""
+    return {f"{prefix}{name}": (name, *others) for name, others in names.items()}
+
+
+def _folded(column: str) -> str:
+    return re.sub(r"[^0-9a-z]+", "_", column.strip().casefold()).strip("_")
 
 
 def _letter(text: str) -> str:
     return text if text.isalpha() else chr(ord("a") + int(text) - 1)
 
 
-def map_columns(columns: Iterable[str], given: Mapping[str, str] | None) -> tuple[dict[str, str], list[Problem]]:
+def map_columns(
+    columns: Iterable[str], given: Mapping[str, str] | None, schema: Schema = PLAIN, groups: Collection[str] = ()
+) -> tuple[dict[str, str], list[Problem]]:
     """Our field names to the file's columns.
 
     Parameters
@@ -77,6 +90,10 @@ def map_columns(columns: Iterable[str], given: Mapping[str, str] | None) -> tupl
         The names the file has.
     given
         The user's own mapping, our name to theirs; it goes before the aliases.
+    schema
+        The family's names.
+    groups
+        Columns that are groups besides, under their own names.
 
     Returns
     -------
@@ -84,38 +101,44 @@ def map_columns(columns: Iterable[str], given: Mapping[str, str] | None) -> tupl
     (as warnings) columns that were not recognised.
     """
     columns = list(dict.fromkeys(columns))
-    problems: list[Problem] = []
-    mapping: dict[str, str] = {}
-    for field, column in (given or {}).items():
-        if (name := canonical(field)) is None:
-            known = ", ".join([*ALIASES, "option_a ...", *(f"{label}_a ..." for label in LABEL_NAMES)])
-            problems.append(Problem(f"columns: {field!r} is not a field of ours; expected one of {known}"))
+    names = Columns(schema)
+    mapping, problems = _given(given or {}, columns, names)
+    mapped, taken = set(mapping), set(mapping.values())
+    unknown = []
+    for column in columns:
+        name = names.canonical(column)
+        if column in taken or name == "notes" or name in mapped:
+            continue
+        if name is None:
+            unknown.append(column)
+        elif name in mapping:
+            problems.append(_both_read_as(name, mapping[name], column))
+        else:
+            mapping[name] = column
+    mapping |= {GROUP + group: group for group in groups if group in columns}  # whatever else they are read as
+    if {"options", "option_a"} <= set(mapping):
+        both = f"{mapping['options']!r} and {mapping['option_a']!r} both hold options; map the one to read with `columns`"
+        problems.append(Problem(both, field="options"))
+    if listed := ", ".join(repr(column) for column in unknown if column not in groups):
+        problems.append(Problem(f"unknown columns, not read: {listed}; map them with `columns` if they matter", is_error=False))
+    return mapping, problems
+
+
+def _given(given: Mapping[str, str], columns: Sequence[str], names: Columns) -> tuple[dict[str, str], list[Problem]]:
+    """The user's own mapping under our names."""
+    mapping, problems = dict[str, str](), list[Problem]()
+    for field, column in given.items():
+        if (name := names.canonical(field)) is None:
+            problems.append(Problem(f"columns: {field!r} is not a field of ours; expected one of {', '.join(names.known)}"))
         elif column not in columns:
             problems.append(Problem(f"columns: {column!r} is not in the file; it has {', '.join(columns)}", field=name))
         else:
             mapping[name] = column
-    mapped, taken = set(mapping), set(mapping.values())
-    unknown = []
-    for column in columns:
-        name = canonical(column)
-        if column in taken:
-            continue
-        if name is None:
-            unknown.append(column)
-        elif name == "notes" or name in mapped:
-            continue
-        elif name in mapping:
-            said = f"columns {mapping[name]!r} and {column!r} both read as this"
-            if name in INFORMATIONAL:
-                problems.append(Problem(f"{said}; the first is taken", field=name, is_error=False))
-            else:
-                problems.append(Problem(f"{said}; map one with `columns`", field=name))
-        else:
-            mapping[name] = column
-    if {"options", "option_a"} <= set(mapping):
-        both = f"{mapping['options']!r} and {mapping['option_a']!r} both hold options; map the one to read with `columns`"
-        problems.append(Problem(both, field="options"))
-    if unknown:
-        names = ", ".join(repr(column) for column in unknown)
-        problems.append(Problem(f"unknown columns, not read: {names}; map them with `columns` if they matter", is_error=False))
     return mapping, problems
+
+
+def _both_read_as(name: str, first: str, second: str) -> Problem:
+    said = f"columns {first!r} and {second!r} both read as this"
+    if name == "source" or name.startswith(GROUP):
+        return Problem(f"{said}; the first is taken", field=name, is_error=False)
+    return Problem(f"{said}; map one with `columns`", field=name)

@@ -4,15 +4,16 @@ from __future__ import annotations
 
 import hashlib
 import json
-from collections.abc import Iterable, Iterator, Sequence
-from dataclasses import dataclass
+from collections.abc import Iterable, Iterator, Mapping, Sequence
+from dataclasses import dataclass, field
 from functools import cached_property
+from typing import Any
 
 from lm_eval_safescale.datasets.problems import Problem
 from lm_eval_safescale.records import Item
 
-DEFAULT_DATASET = "RadSaFE-200"
 DEMO = "demo"
+"""What bundled demo data are called."""
 
 
 @dataclass(frozen=True)
@@ -23,6 +24,10 @@ class Dataset:
     version: str
     items: tuple[Item, ...]
     warnings: tuple[Problem, ...] = ()
+    records: tuple[Mapping[str, Any], ...] = field(default=(), compare=False, repr=False)
+    """What it was made of by `dataset_from_records`: its family may know more names than were recognised."""
+    family: str = field(default="", compare=False)
+    """Name of the family whose items they are, where it is known."""
     is_demo: bool = False
     """Whether these are the bundled demo questions, whatever the file's name: no clinical claim may rest on them."""
 
@@ -49,8 +54,8 @@ class Dataset:
 
     @property
     def is_labelled(self) -> bool:
-        """Whether options carry safety labels (of all items or of none)."""
-        return bool(self.items) and self.items[0].labels is not None
+        """Whether options carry labels (of all items or of none)."""
+        return bool(getattr(next(iter(self.items), None), "labels", None))
 
     def has_evidence(self, name: str) -> bool:
         """Whether every item has the evidence of that name."""

@@ -38,11 +38,17 @@ class ItemTable:
 
     @classmethod
     def of(cls, items: Iterable[Item], columns: Callable[[Item], Mapping[str, Any]]) -> ItemTable:
-        """A table of items; `columns` gives what of an item enters its scores, the same names for every item."""
+        """A table of items; `columns` gives what of an item enters its scores, None for a name that it lacks."""
         given = list(items)
         rows = [columns(item) for item in given]
         names = dict.fromkeys(name for row in rows for name in row)
-        return cls(tuple(item.question_id for item in given), {name: [row[name] for row in rows] for name in names})
+        groups = dict.fromkeys(name for item in given for name in item.groups)
+        return cls(
+            tuple(item.question_id for item in given),
+            {name: [row.get(name) for row in rows] for name in names},
+            tuple(item.unit or item.question_id for item in given) if any(item.unit for item in given) else (),
+            {name: [item.groups.get(name) for item in given] for name in groups},
+        )
 
 
 @dataclass(frozen=True, eq=False)
@@ -72,11 +78,20 @@ class AnswerArrays:
         return int(self.codes.shape[-1]) - 1
 
     @classmethod
-    def of(cls, answers: Sequence[Answers], vocabulary: Sequence[str]) -> AnswerArrays:
-        """What was read, an item a place; ValueError for a response that is not in the vocabulary, or where K differs."""
+    def of(cls, answers: Sequence[Answers], vocabulary: Sequence[str] | None = None) -> AnswerArrays:
+        """What was read, an item a place; without a vocabulary that of the responses that there are.
+
+        Raises
+        ------
+        ValueError
+            For a response that is not in the vocabulary, or where K differs.
+        """
         draws = {len(each.samples) for each in answers} or {0}
         if len(draws) > 1:
             raise ValueError(f"answers with {' and '.join(map(str, sorted(draws)))} samples cannot be one array")
+        if vocabulary is None:
+            readings = (reading for each in answers for reading in (each.greedy, *each.samples))
+            vocabulary = sorted({reading.response for reading in readings if reading.response is not None})
         place = {response: code for code, response in enumerate(vocabulary)}
         rows = [[_code(reading, place) for reading in (each.greedy, *each.samples)] for each in answers]
         return cls(np.array(rows, np.int32).reshape(len(rows), 1 + draws.pop()), vocabulary)
@@ -96,8 +111,8 @@ class AnswerArrays:
 def _code(reading: Reading, place: Mapping[str, int]) -> int:
     if reading.status in NOT_SCORED:
         return UNSCORED
-    if reading.letter is None:
+    if reading.response is None:
         return NO_RESPONSE
-    if reading.letter not in place:
-        raise ValueError(f"the response {reading.letter!r} is not in the vocabulary")
-    return place[reading.letter]
+    if reading.response not in place:
+        raise ValueError(f"the response {reading.response!r} is not in the vocabulary")
+    return place[reading.response]

@@ -3,18 +3,24 @@
 from __future__ import annotations
 
 from abc import ABC, abstractmethod
-from collections.abc import Callable, Iterable, Mapping, Sequence
-from dataclasses import dataclass
+from collections.abc import Callable, Collection, Iterable, Mapping, Sequence
+from dataclasses import dataclass, replace
+from pathlib import Path
 from typing import Any, ClassVar, Protocol
 
 import numpy as np
 from numpy.typing import NDArray
 
+from lm_eval_safescale.contexts import Condition
+from lm_eval_safescale.datasets import Dataset, Problem, Record, load_file, recheck
+from lm_eval_safescale.errors import FAILURES, SafescaleError, reason_of
 from lm_eval_safescale.families.arrays import AnswerArrays, ItemTable
 from lm_eval_safescale.families.cells import Cells
 from lm_eval_safescale.families.panel import Panel
 from lm_eval_safescale.families.rows import Row
 from lm_eval_safescale.metrics import Metric
+from lm_eval_safescale.prompts import Prompt
+from lm_eval_safescale.reading import AnswerReader
 from lm_eval_safescale.records import Answers, Item
 from lm_eval_safescale.stats.presets import Preset
 
@@ -50,21 +56,48 @@ class TableOf:
 
 
 class Family(ABC):
-    """What a benchmark says of itself. One object serves all runs: it has no state."""
+    """What a benchmark says of itself: how its items are asked, what an output says, and what that is worth.
+
+    One object serves all runs: it has no state. It is registered by the hook `safescale_register_families`.
+    """
 
     name: ClassVar[str]
     label: ClassVar[str]
     """What results of it may be called."""
     version: ClassVar[str]
     """Raised when two results can no longer be compared."""
-    pairs: ClassVar[Sequence[tuple[str, str]]] = ()
-    """Conditions that are compared, the left less the right one."""
+
+    # --- how its items are asked ------------------------------------------------------------------------------------------
+
+    conditions: ClassVar[Sequence[Condition]] = ()
+    """Its conditions, in the order in which tables show them."""
+    default_conditions: ClassVar[Sequence[str]] = ()
+    """Asked where none is named; empty: all."""
+    all_conditions: ClassVar[Sequence[str]] = ()
+    """Asked with `--conditions all`; empty: all."""
+    defaults: ClassVar[Mapping[str, Any]] = {}
+    """Settings with other defaults than those of docs/settings.md (`dataset`, `draws`, `max_answer_tokens`, ...)."""
+    settled_by: ClassVar[str] = ""
+    """Name of the evidence that settles a question: how much of it a context holds is measured."""
+    takes_readers: ClassVar[bool] = False
+    """Whether the setting `reader` may put another answer reader in the place of its own."""
+
+    # --- what is done with its scores -------------------------------------------------------------------------------------
+
     scoring: ClassVar[Mapping[str, Any]] = {}
     """The settings on which scores depend, with their defaults."""
-
-    vocabulary: ClassVar[Sequence[str]]
-    """Every response that an answer can have."""
-
+    threshold: ClassVar[str] = ""
+    """Which of them is the threshold that tables are made at (`analyze --threshold`); "" for none."""
+    scoring_said: ClassVar[Mapping[str, str]] = {}
+    """How a setting of scoring is said in a line; `{}` is its value."""
+    vocabulary: ClassVar[Sequence[str] | None] = None
+    """Every response that an answer can have; None: any text."""
+    pairs: ClassVar[Sequence[tuple[str, str]]] = ()
+    """Conditions that are compared, the left less the right one."""
+    headlines: ClassVar[Mapping[str, str]] = {}
+    """Metrics that are said of a run in one line, with the words for them."""
+    shown: ClassVar[Mapping[str, str]] = {}
+    """Metrics of `safescale table`, with the words for them; behind them stand all others of a result."""
     rates: ClassVar[Sequence[str]] = ()
     """Shares of greedy answers that are shown against what stood in the context, by metric."""
     studied: ClassVar[Sequence[str]] = ()
@@ -75,10 +108,69 @@ class Family(ABC):
     """Metrics of which `profile` tells more than the interval: `mean` and `std` of the resamples, or `deviation` over the items."""
     tables: ClassVar[Mapping[str, TableOf]] = {}
     """Tables of its own besides those that every family has."""
+    old_columns: ClassVar[Mapping[str, str]] = {}
+    """Columns of item tables under the names that an earlier version wrote, with those of now."""
+
+    @abstractmethod
+    def parse(
+        self,
+        records: Collection[Record],
+        *,
+        columns: Mapping[str, str] | None = None,
+        evidence: Collection[str] = (),
+        groups: Collection[str] = (),
+    ) -> tuple[Sequence[Item], list[Problem]]:
+        """Records of a data file to items, with every problem found; see `datasets.Parse`."""
+
+    def load(
+        self,
+        path: Path,
+        columns: Mapping[str, str] | None = None,
+        evidence: Collection[str] = (),
+        *,
+        groups: Collection[str] = (),
+        name: str | None = None,
+        version: str | None = None,
+    ) -> Dataset:
+        """A data set of its items from a file; see `datasets.load_file`."""
+        loaded = load_file(path, columns, evidence, groups=groups, parse=self.parse, name=name, version=version)
+        return replace(loaded, family=self.name)
+
+    def checked(self, dataset: Dataset, *, evidence: Collection[str] = (), groups: Collection[str] = ()) -> Dataset:
+        """A data set that somebody else's code made, with its items checked as those of a file.
+
+        Raises
+        ------
+        DataError
+            With every problem found.
+        TypeError
+            If the items are not this family's.
+        """
+        return recheck(dataset, evidence, groups=groups, parse=self.parse)
+
+    @abstractmethod
+    def prompt(self, condition: str) -> Prompt:
+        """The prompt under a condition; its fields are those that `Item.fields` of the items gives."""
+
+    @abstractmethod
+    def read(self, text: str, item: Item, reader: AnswerReader | None = None) -> tuple[str | None, str | None]:
+        """What an output commits to.
+
+        Parameters
+        ----------
+        text
+            Without its reasoning.
+        reader
+            That of the setting `reader`, where the family `takes_readers`.
+
+        Returns
+        -------
+        The response as canonical text, or None where there is none; and the name of the rule that read it so.
+        """
 
     @abstractmethod
     def columns(self, item: Item) -> Mapping[str, Any]:
-        """What of an item enters its scores, by name: the columns of an `ItemTable`."""
+        """What of an item enters its scores, by name: the columns of an `ItemTable`. Texts, numbers or lists of them."""
 
     @abstractmethod
     def items(self, table: ItemTable) -> Sequence[Item]:
@@ -103,12 +195,28 @@ class Family(ABC):
 
         Returns
         -------
-        Columns by name: shape (..., N), or (..., N, D) with one value a draw; nan is *not scored*.
+        Columns by name, each of shape (..., N); nan is *not scored*.
         """
 
     @abstractmethod
     def metrics(self, items: ItemTable) -> Sequence[Metric]:
         """The metrics of these items, as statistics of the columns that `score` gives, in the order of tables."""
+
+    def possible(self, item: Mapping[str, Any]) -> Collection[str] | None:  # noqa: ARG002 (the interface)
+        """Every response that an answer to an item with these columns can have, None for any text; another is damage."""
+        return None
+
+    def wrong(self, item: Mapping[str, Any]) -> str:  # noqa: ARG002
+        """What is wrong with the stored columns of an item; empty for nothing."""
+        return ""
+
+    def unscored(self, items: ItemTable) -> Sequence[str]:  # noqa: ARG002
+        """What cannot be scored of these items at all, with the reason."""
+        return ()
+
+    def running(self, item: Item, response: str | None) -> Mapping[str, float]:  # noqa: ARG002
+        """What is said of a greedy answer while a run goes on, by metric; nothing for what is not scored."""
+        return {}
 
     def table(self, items: Iterable[Item]) -> ItemTable:
         """Items as scoring knows them."""
@@ -117,3 +225,54 @@ class Family(ABC):
     def arrays(self, answers: Sequence[Answers]) -> AnswerArrays:
         """Answers as scoring knows them, an item a place."""
         return AnswerArrays.of(answers, self.vocabulary)
+
+    def in_order(self, conditions: Iterable[str]) -> list[str]:
+        """Conditions in the order of tables, each once; those of others stand behind, by name."""
+        place = {condition.name: number for number, condition in enumerate(self.conditions)}
+        return sorted(set(conditions), key=lambda name: (place.get(name, len(place)), name))
+
+
+def scores_of(family: Family, items: ItemTable, answers: AnswerArrays, settings: Mapping[str, Any]) -> dict[str, Floats]:
+    """A family's scores, of which it is sure that they have the shape that they must have; parameters as of `Family.score`.
+
+    Raises
+    ------
+    SafescaleError
+        Naming the family, if it fails, or gives a column of another shape or of anything but numbers.
+    """
+    who = f"family {family.name} (version {family.version})"
+    try:
+        given = family.score(items, answers, settings)
+        scores = {name: np.asarray(values, dtype=np.float64) for name, values in given.items()}
+    except SafescaleError:
+        raise
+    except FAILURES as error:
+        raise SafescaleError(f"{who} cannot score these answers: {type(error).__name__}: {reason_of(error)}") from error
+    expected = answers.codes.shape[:-1]
+    for name, values in scores.items():
+        if values.shape != expected:
+            raise SafescaleError(
+                f"{who}: its score {name} has the shape {values.shape}; expected {expected}, one value an item"
+            )
+    return scores
+
+
+def refuse_out_of_range(family: Family, metrics: Sequence[Metric], scores: Mapping[str, Floats]) -> None:
+    """SafescaleError where a column of a mean leaves the metric's bounds, or of a share holds anything but 0, 1 and nan."""
+    for metric in metrics:
+        if not metric.is_mean or not metric.columns:
+            continue
+        (name,) = metric.columns
+        if name not in scores:
+            raise SafescaleError(
+                f"family {family.name}: its metric {metric.name} needs the score {name}, which it does not give"
+            )
+        values, (low, high) = scores[name], metric.bounds
+        odd = (values != 0) & (values != 1) if metric.kind == "share" else (values < low) | (values > high)
+        odd &= ~np.isnan(values)
+        if odd.any():
+            expected = "0, 1 or nan" if metric.kind == "share" else f"a number in [{low:g}, {high:g}], or nan"
+            raise SafescaleError(
+                f"family {family.name}: its score {name} holds {values[odd].flat[0]:g}; expected {expected}, since {metric.name} is a "
+                f"{metric.kind} of it"
+            )

@@ -8,6 +8,7 @@ from dataclasses import dataclass, replace
 from itertools import groupby, repeat
 from typing import Any
 
+from lm_eval_safescale.assembly import family_of
 from lm_eval_safescale.chat.finish import was_cut
 from lm_eval_safescale.errors import SafescaleError
 from lm_eval_safescale.harness import backends
@@ -78,6 +79,12 @@ class Heard:
     reply_id: str | None = None
 
 
+def task_name(condition: Part) -> str:
+    """What the task of a condition is called, as in stock lm_eval: its family stands before it."""
+    family = family_of(condition).name
+    return condition.name if condition.name.startswith(family) else f"{family}_{condition.name}"
+
+
 class Asked:
     """One condition, ready to be asked of a model: its task, as the stock harness has it, and the requests of each item.
 
@@ -106,7 +113,7 @@ class Asked:
         on_progress: Callable[[str], object] = lambda _: None,
     ) -> None:
         self.name = condition.name
-        config = {"task": f"radsafe_{condition.name}", "condition": condition.full_name, "metadata": dict(metadata)}
+        config = {"task": task_name(condition), "condition": condition.full_name, "metadata": dict(metadata)}
         try:
             self.task: SafetyTask = SafetyTask(config=config, like=like.task if like else None, on_progress=on_progress)
         except TaskSetupError as error:
@@ -174,7 +181,7 @@ class Asked:
 
     def read(self, question_id: str, text: str, *, cut: bool = False) -> Reading:
         """What an output to that item says; `cut`: see `SafetyTask.read`."""
-        return self.task.read(text, self.item(question_id).options, cut=cut)
+        return self.task.read(text, question_id, cut=cut)
 
     def readings(self, heard: Heard) -> Iterator[tuple[Reading, ReadAs | None]]:
         """What each text that came back says, and how it was read where the text alone does not say."""

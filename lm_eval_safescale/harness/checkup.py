@@ -25,10 +25,12 @@ from lm_eval_safescale.assembly import (
     load_settings_settling,
     table_metrics,
 )
+from lm_eval_safescale.assembly.data import CHOOSE_DATA
 from lm_eval_safescale.contexts import read_contexts
 from lm_eval_safescale.datasets import DataError
-from lm_eval_safescale.datasets.sources import HUB_ID
 from lm_eval_safescale.errors import SafescaleError, reason_of
+from lm_eval_safescale.families import RADSAFE
+from lm_eval_safescale.families.radsafe.data import HUB_ID
 from lm_eval_safescale.harness.backends import load_tokenizer, stated_window
 from lm_eval_safescale.harness.configs import INSTALLED_CONFIGS, source_configs
 from lm_eval_safescale.plugins import plugins
@@ -149,8 +151,8 @@ def _try_settling(settings: Settings) -> None:
 
 
 USED_BY: dict[tuple[str, ...], Callable[[Settings], object]] = {
-    ("prompt_file",): lambda settings: load_prompt(settings.prompt_file),
-    ("dataset", "dataset_path", "dataset_args", "columns"): load_dataset,
+    ("prompt_file",): lambda settings: load_prompt(settings.prompt_file, RADSAFE.prompt("")),
+    tuple(sorted(CHOOSE_DATA)): load_dataset,
     ("reader",): find_reader,
     ("metrics",): table_metrics,
     ("retriever",): lambda settings: find("retriever", settings, "retriever"),

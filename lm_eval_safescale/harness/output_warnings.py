@@ -40,9 +40,7 @@ def of_readings(instances: Sequence[Instance], settings: Settings, token_limit: 
     if unreadable.are_most and not truncated:
         yield str(unreadable)
     elif (unanswered := statuses[Status.UNANSWERED]) > greedy / 2:
-        yield (
-            f"{unanswered} of {greedy} greedy answers hold no explicit choice of a letter; look at the raw texts (--log_samples)"
-        )
+        yield (f"{unanswered} of {greedy} greedy answers hold no explicit answer; look at the raw texts (--log_samples)")
     sampled = [instance.resps for instance in instances if instance.idx > 0]
     if len(sampled) >= FEWEST_QUESTIONS and settings.draws > 1 and all(len(set(texts)) == 1 for texts in sampled):
         yield (

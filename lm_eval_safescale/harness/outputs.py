@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Callable, Iterable, Mapping
+from collections.abc import Callable, Iterable
 from typing import Any
 
 from lm_eval.api.filter import Filter
@@ -19,13 +19,15 @@ OPENS = "<think>"
 class ReadAnswers(Filter):  # type: ignore[misc]
     """Raw outputs to readings, so that a log holds each raw text once, and beside it what was read."""
 
-    def __init__(self, read: Callable[[Any, Mapping[str, str]], Reading]) -> None:
+    def __init__(self, read: Callable[[Any, str], Reading]) -> None:
         super().__init__()
         self._read = read
 
     def apply(self, resps: Iterable[list[Any]], docs: Iterable[dict[str, Any]]) -> list[list[str]]:
         """One reading, in its logged form, for each output of each request."""
-        return [[str(self._read(each, doc["options"])) for each in outputs] for outputs, doc in zip(resps, docs, strict=True)]
+        return [
+            [str(self._read(each, doc["question_id"])) for each in outputs] for outputs, doc in zip(resps, docs, strict=True)
+        ]
 
 
 def logged(output: Any) -> str:

@@ -24,13 +24,13 @@ from lm_eval_safescale.chat.content import UNKNOWN, read_content
 from lm_eval_safescale.contexts import Condition, ContextBuilder, ContextSet, notices_of
 from lm_eval_safescale.datasets import Dataset
 from lm_eval_safescale.errors import SafescaleError
-from lm_eval_safescale.families import RADSAFE
+from lm_eval_safescale.families import Family
 from lm_eval_safescale.harness import backends, output_warnings, payloads
 from lm_eval_safescale.harness.outputs import FILTER_NAME, ReadAnswers, logged
 from lm_eval_safescale.harness.weighing import Weighing
 from lm_eval_safescale.plugins import plugins
 from lm_eval_safescale.prompts import load_prompt
-from lm_eval_safescale.reading import opens_reasoning, read_answer
+from lm_eval_safescale.reading import opens_reasoning, read_output
 from lm_eval_safescale.records import Context, Item, Reading, Status
 from lm_eval_safescale.secrets import without_secrets
 from lm_eval_safescale.sections import marks_on, notes_on
@@ -118,24 +118,26 @@ class SafetyTask(ConfigurableTask):  # type: ignore[misc]
         self._condition = plugins().find("condition", config.pop("condition"))
         self.condition: Condition = self._condition.thing
         metadata = dict(config.get("metadata") or {})
-        self.settings: Settings = load_settings(metadata)
+        family = config.pop("family", None)
+        self.family: Family = assembly.family_named(family) if family else assembly.family_of(self._condition)
+        self.settings: Settings = load_settings(metadata, defaults=self.family.defaults)
         self._check_model_args(metadata)
-        self.template = load_prompt(self.settings.prompt_file)
+        self.template = load_prompt(self.settings.prompt_file, self.family.prompt(self.condition.name))
         if self.condition.builder and not self.template.shows_context:
             raise SafescaleError(
                 f"prompt_file: {self.settings.prompt_file}: the user turn has no {{context}}, "
                 f"so the evidence of {config['task']} would not be shown"
             )
         evidence = [self.condition.evidence] if self.condition.evidence else []
-        if like is not None and self.condition.can_show(like.data):
+        if like is not None and like.family is self.family and self.condition.can_show(like.data):
             self.data: Dataset = like.data
             self._items: Mapping[str, Item] = like._items
             self._scorer: Scorer = like._scorer
         else:
-            self.data = assembly.load_dataset(self.settings, evidence)
+            self.data = assembly.load_dataset(self.settings, evidence, self.family)
             self._items = {item.question_id: item for item in self.data}
-            metrics = assembly.table_metrics(self.settings, RADSAFE, RADSAFE.table(self.data))
-            self._scorer = Scorer(RADSAFE, self.data, metrics, self.settings, self.settings.draws)
+            metrics = assembly.table_metrics(self.settings, self.family, self.family.table(self.data))
+            self._scorer = Scorer(self.family, self.data, metrics, self.settings, self.settings.draws)
         for warning in self.data.warnings:
             warn_once(warning.describe(self.data.name))
         self._weighing = Weighing(self._scorer)
@@ -144,7 +146,7 @@ class SafetyTask(ConfigurableTask):  # type: ignore[misc]
         """Items that are asked for, and for which nothing could be made to stand above the question, with the reason."""
         self.too_long: dict[str, str] = {}
         """Items that do not fit the window, with the sizes."""
-        self._reader = assembly.find_reader(self.settings)
+        self._reader = assembly.find_reader(self.settings, self.family)
         self._reader_failed = False
         self._contexts: ContextSet | None = None
         self._builder = assembly.builder_of(self._condition, self.settings)
@@ -201,7 +203,9 @@ class SafetyTask(ConfigurableTask):  # type: ignore[misc]
         return {
             "version": __version__,
             "condition": self.condition.name,
+            "family_version": self.family.version,
             "dataset": {
+                "family": self.family.name,
                 "name": self.data.name,
                 "version": self.data.version,
                 "fingerprint": self.data.fingerprint,
@@ -232,17 +236,7 @@ class SafetyTask(ConfigurableTask):  # type: ignore[misc]
         return islice(((number, doc) for number, doc in asked if doc["question_id"] not in failed), rank, None, world_size)
 
     def _document(self, item: Item) -> dict[str, Any]:
-        return {
-            "question_id": item.question_id,
-            "question": item.question,
-            "options": dict(item.options),
-            "answer": item.answer,
-            "labels": item.labels_as_dict(),
-            "subspecialty": item.subspecialty,
-            "question_type": item.question_type,
-            "condition": self.condition.name,
-            **self._shown(item.question_id),
-        }
+        return {**item.as_doc(), "condition": self.condition.name, **self._shown(item.question_id)}
 
     def _shown(self, question_id: str) -> dict[str, Any]:
         """What a log says of the context: its fingerprint, and what it was made of."""
@@ -279,7 +273,7 @@ class SafetyTask(ConfigurableTask):  # type: ignore[misc]
 
     def doc_to_target(self, doc: Mapping[str, Any], doc_to_target: Any = None) -> str:  # noqa: ARG002
         """The key."""
-        return str(doc["answer"])
+        return str(doc.get("answer", ""))
 
     # --- asking ---------------------------------------------------------------------------------------------------------
 
@@ -516,8 +510,8 @@ class SafetyTask(ConfigurableTask):  # type: ignore[misc]
         """Whether a prompt ended inside an open reasoning block."""
         return self._reasoning_opened
 
-    def read(self, output: Any, options: Mapping[str, str], *, cut: bool = False) -> Reading:
-        """What an output says, by this run's reader; an error where a plugin's reader fails, or where it holds no text.
+    def read(self, output: Any, question_id: str, *, cut: bool = False) -> Reading:
+        """What an output to an item says, by this run's reader; an error where a plugin's reader fails, or where it holds no text.
 
         Parameters
         ----------
@@ -531,8 +525,9 @@ class SafetyTask(ConfigurableTask):  # type: ignore[misc]
         if content.text == "" and (content.refusal or content.reasons):
             return Reading(None, Status.UNANSWERED if content.refusal else Status.TRUNCATED)
         how: dict[str, Any] = {"reasoning": "on" if cut else self.settings.reasoning, "opened": self._reasoning_opened}
+        item = self._items[question_id]
         try:
-            return read_answer(content.text, options, **how, reader=self._reader)
+            return read_output(content.text, lambda text: self.family.read(text, item, self._reader), **how)
         except SafescaleError as error:  # a plugin's reader: what it failed for is not scored, and the other answers are kept
             if not self._reader_failed:
                 self._reader_failed = True

@@ -1,4 +1,4 @@
-"""Raw text to a letter or a status: reasoning is stripped first, then only an explicit choice counts (PROTOCOL §5)."""
+"""Raw text to a response or a status: reasoning is stripped first, then only an explicit choice counts (PROTOCOL §5)."""
 
 from __future__ import annotations
 
@@ -16,7 +16,9 @@ __all__ = [
     "Reasoning",
     "opens_reasoning",
     "read_answer",
+    "read_choice",
     "read_letter",
+    "read_output",
     "strip_reasoning",
 ]
 
@@ -42,6 +44,43 @@ CUT = "open reasoning"
 STRICT = AnswerReader("strict", "only an explicit choice of a letter counts (docs/reading.md)", read_letter)
 
 
+def read_choice(text: str, options: Mapping[str, str], reader: AnswerReader = STRICT) -> tuple[str | None, str]:
+    """The letter that an output without its reasoning explicitly chooses, or None, and the name of the rule that read it so."""
+    return read_by_rules(text, options) if reader is STRICT else (reader.read(text, options), reader.name)
+
+
+def read_output(
+    text: str | None,
+    read: Callable[[str], tuple[str | None, str | None]],
+    *,
+    reasoning: Reasoning = "auto",
+    opened: bool = False,
+) -> Reading:
+    """What an output says.
+
+    Parameters
+    ----------
+    text
+        Raw output; None where the backend gave nothing (`error`).
+    read
+        `read(text)` gives the response of an output without its reasoning, or None, and the rule (`Family.read`).
+    reasoning, opened
+        See `strip_reasoning`.
+
+    Returns
+    -------
+    A reading with status `ok` and a response; or without one, `unanswered`, `truncated` (cut off inside the reasoning, and
+    then never parsed) or `error`.
+    """
+    if not isinstance(text, str):
+        return Reading(None, Status.ERROR)
+    final = strip_reasoning(text, reasoning=reasoning, opened=opened)
+    if final is None:
+        return Reading(None, Status.TRUNCATED, CUT)
+    response, rule = read(final)
+    return Reading(response, Status.UNANSWERED if response is None else Status.OK, rule)
+
+
 def read_answer(
     text: str | None,
     options: Mapping[str, str],
@@ -50,28 +89,13 @@ def read_answer(
     opened: bool = False,
     reader: AnswerReader = STRICT,
 ) -> Reading:
-    """What an output says.
+    """What an output to a multiple-choice question says; see `read_output`.
 
     Parameters
     ----------
-    text
-        Raw output; None where the backend gave nothing (`error`).
     options
         Option text by upper-case letter, in letter order.
-    reasoning, opened
-        See `strip_reasoning`.
     reader
         What reads the letter once the reasoning is stripped.
-
-    Returns
-    -------
-    A reading with status `ok` and a letter; or without one, `unanswered`, `truncated` (cut off inside the reasoning, and
-    then never parsed) or `error`.
     """
-    if not isinstance(text, str):
-        return Reading(None, Status.ERROR)
-    final = strip_reasoning(text, reasoning=reasoning, opened=opened)
-    if final is None:
-        return Reading(None, Status.TRUNCATED, CUT)
-    letter, rule = read_by_rules(final, options) if reader is STRICT else (reader.read(final, options), reader.name)
-    return Reading(letter, Status.OK if letter else Status.UNANSWERED, rule)
+    return read_output(text, lambda final: read_choice(final, options, reader), reasoning=reasoning, opened=opened)

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable, Mapping, Sequence
 from math import isfinite
 from pathlib import Path
 from typing import Annotated, Any, TypeVar
@@ -40,6 +40,7 @@ class _Dataset(msgspec.Struct):
     version: str
     items: Count
     demo: bool
+    family: str | None = None
 
 
 class _Builder(msgspec.Struct):
@@ -70,7 +71,7 @@ class _Contexts(msgspec.Struct):
 
 class _Settings(msgspec.Struct):
     draws: Count
-    overconfidence_threshold: float
+    overconfidence_threshold: float | None = None
     accept_temperature: float | None = None
     send_seed: bool = True
 
@@ -111,12 +112,22 @@ def read_results(paths: Iterable[Path]) -> list[ResultRow]:
                 rows[key] = (date, row)
     if not rows:
         raise SafescaleError("no scored task of this package in " + ", ".join(map(str, files)))
-    from lm_eval_safescale.contexts import CONDITIONS  # late: it takes a while to import
+    return _in_order([row for _, row in rows.values()])
 
-    order = {condition.name: place for place, condition in enumerate(CONDITIONS)}  # others stand behind, by name
-    return sorted(
-        (row for _, row in rows.values()), key=lambda row: (*row.run, order.get(row.condition, len(order)), row.condition)
-    )
+
+def _in_order(rows: Sequence[ResultRow]) -> list[ResultRow]:
+    """By run, and in it in the order of the family's conditions."""
+    from lm_eval_safescale.assembly import family_named  # late: it takes a while to import
+
+    found: list[ResultRow] = []
+    for run in sorted({(row.run, row.family) for row in rows}):
+        own = {row.condition: row for row in rows if (row.run, row.family) == run}
+        try:
+            order = family_named(run[1]).in_order(own)
+        except SafescaleError:  # it is not installed here
+            order = sorted(own)
+        found += [own[condition] for condition in order]
+    return found
 
 
 def _read(file: Path) -> tuple[float, list[ResultRow]]:
@@ -153,7 +164,7 @@ def _row(content: _Content, task: str, given: Any) -> ResultRow | None:
     if about.contexts:
         _converted(about.contexts, _Contexts, f"{task}, contexts")
     result = _converted(content.results.get(task), dict[str, Any], f"{task}, results")
-    if not any(key.partition(",")[0] == "accuracy" for key in result):
+    if not any("," in key and not key.startswith(("alias,", "bypass,")) for key in result):
         return None
     dataset = about.dataset
     return ResultRow(
@@ -161,6 +172,7 @@ def _row(content: _Content, task: str, given: Any) -> ResultRow | None:
         condition=about.condition,
         dataset=f"{dataset.name} {dataset.version[:12]}",
         demo=dataset.demo,
+        family=dataset.family or "",
         items=_converted(result.get("sample_len", 0), Count, f"{task}, sample_len"),
         of_items=dataset.items,
         settings=about.settings,

@@ -18,7 +18,7 @@ MEASURES = {
 TOO_FEW = {"nothing_found": "none found", "fewer_found": "fewer found"}
 """Counts of questions, and their column heads: shown where they are not all 0."""
 TOO_FEW_NOTE = (
-    " None found: questions for which the search found no passage; they were asked without a context, as under closed_book. Fewer found: "
+    " None found: questions for which the search found no passage; they were asked without a context. Fewer found: "
     "fewer passages than were to be shown."
 )
 ALWAYS = tuple(name for name in MEASURES if name != "leak")

@@ -7,14 +7,13 @@ from typing import TYPE_CHECKING, Any
 
 from lm_eval_safescale.runs.arrays import answer_arrays, item_table
 from lm_eval_safescale.runs.store import open_runs, write_runs
-from lm_eval_safescale.runs.table import CONDITION_ORDER, Runs
+from lm_eval_safescale.runs.table import Runs
 
 if TYPE_CHECKING:
     from lm_eval_safescale.runs.lm_eval_logs import import_lm_eval
     from lm_eval_safescale.runs.release import import_release
 
 __all__ = [
-    "CONDITION_ORDER",
     "Runs",
     "answer_arrays",
     "import_lm_eval",

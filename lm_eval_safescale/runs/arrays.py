@@ -7,28 +7,26 @@ from typing import TYPE_CHECKING
 import numpy as np
 from numpy.typing import NDArray
 
+from lm_eval_safescale.datasets.columns import GROUP
 from lm_eval_safescale.families import NO_RESPONSE, UNSCORED, AnswerArrays, ItemTable
-from lm_eval_safescale.families.choice import LABEL
-from lm_eval_safescale.records import LABEL_NAMES, NOT_SCORED, Status
-from lm_eval_safescale.runs.table import LETTERS, NONE, STATUSES, Runs, categories, flat_index
+from lm_eval_safescale.families.arrays import Codes
+from lm_eval_safescale.records import NOT_SCORED, Status
+from lm_eval_safescale.runs.table import STATUSES, UNIT, Runs, categories, flat_index
 
 if TYPE_CHECKING:
     import polars as pl
 
-GROUPS = ("subspecialty", "question_type")
 COUNTED = (Status.TRUNCATED, Status.FILTERED)
 """Statuses of greedy answers that tables count beside the unanswered."""
 
 
 def item_table(runs: Runs) -> ItemTable:
     """The items of runs as columns."""
-    items = runs.items
-    labelled = not any(items[name].null_count() for name in LABEL_NAMES)
-    columns = {name: items[name].to_list() for name in ("answer", "letters")}
-    for name in LABEL_NAMES:
-        columns[LABEL + name] = items[name].to_list() if labelled else [None] * items.height
-    groups = {name: items[name].to_list() for name in GROUPS if items[name].null_count() < items.height}
-    return ItemTable(tuple(map(str, items["question_id"])), columns, groups=groups)
+    columns = {name: runs.items[name].to_list() for name in runs.items.columns if name != "question_id"}
+    units = columns.pop(UNIT, ())
+    groups = {name.removeprefix(GROUP): columns.pop(name) for name in list(columns) if name.startswith(GROUP)}
+    ids = tuple(map(str, runs.items["question_id"]))
+    return ItemTable(ids, columns, tuple(unit or name for unit, name in zip(units, ids, strict=False)), groups)
 
 
 def answer_arrays(runs: Runs) -> dict[tuple[str, str], AnswerArrays]:
@@ -40,8 +38,9 @@ def answer_arrays(runs: Runs) -> dict[tuple[str, str], AnswerArrays]:
     answers, n_items = runs.answers, runs.items.height
     index, shape = flat_index(answers, n_items)
     pairs, n_draws = shape[0] * shape[1], shape[3]
-    codes = np.full((pairs, n_items, n_draws), UNSCORED, np.int8)
-    codes.reshape(-1)[index] = _codes(answers)
+    given = _codes(answers)
+    codes = np.full((pairs, n_items, n_draws), UNSCORED, given.dtype)
+    codes.reshape(-1)[index] = given
     draw = answers["draw"].to_numpy()
     greedy = np.flatnonzero(draw == 0)
     status = answers["status"].to_physical().to_numpy()
@@ -56,10 +55,11 @@ def answer_arrays(runs: Runs) -> dict[tuple[str, str], AnswerArrays]:
     asked = np.flatnonzero(np.diff(starts))
     most = np.full(pairs, -1)
     most[asked] = np.maximum.reduceat(draw, starts[asked])
+    vocabulary = runs.family.vocabulary or categories(answers["response"])
     names = [(model, condition) for model in runs.models for condition in runs.conditions]
     return {
         names[place]: AnswerArrays(
-            codes[place, :, : most[place] + 1], LETTERS, {name: values[place] for name, values in measures.items()}
+            codes[place, :, : most[place] + 1], vocabulary, {name: values[place] for name, values in measures.items()}
         )
         for place in asked
     }
@@ -74,9 +74,11 @@ def _of_greedy(
     return array
 
 
-def _codes(answers: pl.DataFrame) -> NDArray[np.int8]:
-    codes: NDArray[np.int8] = answers["letter"].to_physical().fill_null(NONE).to_numpy().astype(np.uint8).view(np.int8)
-    assert np.uint8(NONE).view(np.int8) == NO_RESPONSE
+def _codes(answers: pl.DataFrame) -> Codes:
+    responses = answers["response"]
+    kind = np.int8 if len(categories(responses)) <= np.iinfo(np.int8).max else np.int32
+    codes: Codes = responses.to_physical().fill_null(0).to_numpy().astype(kind)
+    codes[responses.is_null().to_numpy()] = NO_RESPONSE
     status = answers["status"].to_physical().to_numpy()
     known = categories(answers["status"])
     codes[np.isin(status, [known.index(each.value) for each in NOT_SCORED])] = UNSCORED

@@ -8,24 +8,19 @@ from operator import attrgetter
 from typing import TYPE_CHECKING, Any
 
 from lm_eval_safescale import __version__
+from lm_eval_safescale.assembly import family_of_data
 from lm_eval_safescale.errors import SafescaleError
-from lm_eval_safescale.records import Status
+from lm_eval_safescale.records import OF_DRAW, OF_REQUEST, Status
 from lm_eval_safescale.runs.held import Held
 from lm_eval_safescale.runs.journal import SCORED_WITH, Journal, size_of
 from lm_eval_safescale.runs.lines import Line
 from lm_eval_safescale.runs.readings import JOURNAL
 from lm_eval_safescale.runs.store import known_of_model, write_pieces
-from lm_eval_safescale.runs.table import categories, checked_answers, checked_items, in_order
+from lm_eval_safescale.runs.table import categories, checked_answers, checked_items
 
 if TYPE_CHECKING:
     import polars as pl
 
-OF_REQUEST = (
-    "condition", "question_id", "prompt_sha256", "prompt_tokens", "latency_s", "concurrency", "context_fingerprint", "context_tokens",
-    "evidence_coverage", "recall", "nothing_found", "served_model", "system_fingerprint", "reply_id",
-)  # fmt: skip
-"""Columns that all draws of a request share."""
-OF_DRAW = ("draw", "letter", "status", "rule", "text", "completion_tokens", "finish_reason", "read_as")
 READER_VERSION, OPENED = "reader_version", "reasoning_opened"
 """Of a model's settings: by which version its letters were read, and whether its prompts had opened the reasoning."""
 OF_CONDITION = {"token_limit": "max_answer_tokens", "chat_template": "chat_template", OPENED: OPENED}
@@ -40,7 +35,7 @@ def write_run_tables(
     Parameters
     ----------
     items
-        Of the data set, as a frame of `ITEMS`.
+        Of the data set, by `items_of`.
     about
         What runs say of their data set.
     name
@@ -53,8 +48,9 @@ def write_run_tables(
     SafescaleError
         If there is no answer, if answers that were there are gone, or if the tables cannot be written.
     """
-    items = checked_items(items)
-    conditions = in_order(journal.held.conditions)
+    family = family_of_data(about)
+    items = checked_items(items, family)
+    conditions = family.in_order(journal.held.conditions)
     if not conditions:
         raise SafescaleError(f"{journal.folder}: not one answer; nothing to store")
     place_of_condition = {condition: number for number, condition in enumerate(conditions)}
@@ -68,6 +64,7 @@ def write_run_tables(
     def pieces() -> Iterator[pl.DataFrame]:
         told, rows = journal.replay(), 0
         lines = told.pieces(place)
+        responses = sorted(told.held.responses)
         if len(told.held) < len(journal.held):
             raise SafescaleError(
                 f"{journal.folder}: answers that were there are gone: it was moved, or files of it were removed, while the run was under "
@@ -75,7 +72,9 @@ def write_run_tables(
             )
         for piece in lines:
             facts.add(piece)
-            answers = checked_answers(answers_of(piece, name), items, models=[name], conditions=conditions)
+            answers = checked_answers(
+                answers_of(piece, name), items, family, models=[name], conditions=conditions, responses=responses
+            )
             rows += answers.height
             yield answers
             on_rows(rows)
@@ -157,9 +156,9 @@ def about_model(description: Mapping[str, Any], facts: Facts) -> dict[str, Any]:
     if len(versions) == 1 and None not in versions:
         settings[READER_VERSION] = versions.pop()
     served = {name: {"served_model": sorted(names)} if names else {} for name, names in facts.served.items()}
-    return known_of_model(
-        "safescale run", {name: {**settings, **_of_condition(conditions[name]), **served[name]} for name in in_order(served)}
-    )
+    family = family_of_data(identity.get("dataset", {}))
+    by_condition = {name: {**settings, **_of_condition(conditions[name]), **served[name]} for name in family.in_order(served)}
+    return known_of_model("safescale run", by_condition, family)
 
 
 def _of_condition(facts: Mapping[str, Any]) -> dict[str, Any]:

@@ -40,6 +40,8 @@ class Held:
         """Masks by condition and item."""
         self.filtered: dict[tuple[str, str], int] = {}
         """Masks of those of them that a content filter held back."""
+        self.responses: set[str] = set()
+        """All that were given, each once."""
         self._failed: dict[str, dict[str, tuple[int, str]]] = {}
 
     def __len__(self) -> int:
@@ -67,7 +69,9 @@ class Held:
         for draw in line.draws:
             bit = 1 << draw.draw
             own |= bit
-            if draw.status == _FILTERED:
+            if draw.response is not None:
+                self.responses.add(draw.response)
+            elif draw.status == _FILTERED:
                 filtered |= bit
         there, replaced = items.get(item, 0), 0
         if own & there or own.bit_count() < len(line.draws):

@@ -8,6 +8,7 @@ from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
+from lm_eval_safescale.families import RADSAFE
 from lm_eval_safescale.settings import MAKE_ANSWERS, Settings, recorded
 
 HOW_FAST = frozenset({
@@ -21,6 +22,8 @@ HOW_FAST = frozenset({
 context that depends on the window is told apart by its fingerprint."""
 HOLD_FILES = ("model", "pretrained", "peft", "delta", "lora_local_path", "tokenizer")
 """Arguments that may name files whose contents make an answer."""
+UNNAMED = (None, "", RADSAFE.name)
+"""A family that goes without saying: the first one."""
 WEIGHTS = (".safetensors", ".bin", ".gguf", ".pt", ".pth")
 SAMPLES, SAMPLE_BYTES = 64, 16_384
 """Pieces of a file of weights that are looked at, and their size: whole files would take minutes. Training changes nearly every number."""
@@ -47,7 +50,7 @@ def identity_of(
             own["files" if key in ("pretrained", "model") else f"{key}_files"] = fingerprint_of(path)
     return {
         "model": {"backend": backend, **own},
-        "dataset": {key: about[key] for key in ("name", "fingerprint")},
+        "dataset": {key: about[key] for key in ("family", "name", "fingerprint") if about.get(key) not in UNNAMED},
         "settings": recorded(settings.model_dump(mode="json"), MAKE_ANSWERS),  # those that make a context show in the prompt
         "prompt_template": prompt,
         "seed": seed,

@@ -14,10 +14,11 @@ import numpy as np
 
 from lm_eval_safescale.datasets.problems import printable
 from lm_eval_safescale.errors import SafescaleError, reason_of
+from lm_eval_safescale.families import Family
 from lm_eval_safescale.inputs import InputError, opened
 from lm_eval_safescale.json_text import decode_json, whole
 from lm_eval_safescale.records import Status
-from lm_eval_safescale.runs.table import ANSWERS, LETTERS, STATUSES, in_order
+from lm_eval_safescale.runs.table import ANSWERS, STATUSES
 
 if TYPE_CHECKING:
     import polars as pl
@@ -34,8 +35,7 @@ class UnusableError(Exception):
 
 
 UNANSWERED, FAILED, TRUNCATED, FILTERED = -1, -2, -3, -4
-"""What stands for a letter where there is none, in `Part.letters`."""
-LETTER_NUMBERS: dict[str | None, int] = {letter: number for number, letter in enumerate(LETTERS)}
+"""What stands for a response where there is none, in `Part.codes`."""
 _STATUS = {UNANSWERED: Status.UNANSWERED, FAILED: Status.ERROR, TRUNCATED: Status.TRUNCATED, FILTERED: Status.FILTERED}
 
 
@@ -47,21 +47,14 @@ class Part:
     condition: str
     items: Numbers
     """Shape (n,): places of the items in the data set, ascending."""
-    letters: Numbers
-    """Shape (n, D): A is 0; or why there is no letter. Draw 0 is greedy."""
+    codes: Numbers
+    """Shape (n, D): a place among the responses that there can be; or why there is none. Draw 0 is greedy."""
     texts: pl.Series
     """Raw outputs of all draws of the first item, then of the next; n x D texts."""
     of_greedy: Mapping[str, Sequence[float | None]] = field(default_factory=dict)
     """Columns that are known of the greedy answer alone: n values each."""
     of_item: Mapping[str, Sequence[Any]] = field(default_factory=dict)
     """Columns that are the same for all draws of an item: n values each."""
-
-    def check(self, n_options: Numbers) -> None:
-        """UnusableError if a letter is no option of its item; `n_options` of every item of the data set."""
-        odd = self.letters >= n_options[self.items][:, None]
-        if odd.any():
-            letter = LETTERS[int(self.letters[odd][0])]
-            raise UnusableError(f"{self.condition}: {int(odd.sum())} answers are no option of their item, the first {letter}")
 
 
 @dataclass
@@ -155,32 +148,28 @@ def no_collection() -> Iterator[None]:
             gc.enable()
 
 
-def letter_bytes(letters: Iterable[str | None], known: Mapping[str | None, int]) -> bytes:
-    """Letters as numbers, one signed byte each; UnusableError for one that is not known."""
-    try:
-        return bytes([known[letter] & 0xFF for letter in letters])
-    except KeyError as error:
-        raise UnusableError(f"{error.args[0]!r} is given as an answer; expected a letter from A to Z, or none") from None
+def assemble(parts: Sequence[Part], item_ids: Sequence[str], family: Family, responses: Sequence[str] = ()) -> pl.DataFrame:
+    """The answers of all parts, as `Runs` takes them and in its order.
 
-
-def numbers_of(rows: Sequence[bytes]) -> Numbers:
-    """Rows of `letter_bytes`, all of one length, as an array."""
-    return np.frombuffer(b"".join(rows), np.int8).reshape(len(rows), -1)
-
-
-def assemble(parts: Sequence[Part], item_ids: Sequence[str]) -> pl.DataFrame:
-    """The answers of all parts, as `Runs` takes them and in its order; `item_ids` in their order."""
+    Parameters
+    ----------
+    item_ids
+        In their order.
+    responses
+        By their codes; those of the family's vocabulary, where it has one.
+    """
     import polars as pl
 
-    models, conditions = sorted({part.model for part in parts}), in_order(part.condition for part in parts)
+    responses = family.vocabulary or responses
+    models, conditions = sorted({part.model for part in parts}), family.in_order(part.condition for part in parts)
     model_of, condition_of = ({name: number for number, name in enumerate(names)} for names in (models, conditions))
     parts = sorted(parts, key=lambda part: (model_of[part.model], condition_of[part.condition]))
-    sizes = [part.letters.size for part in parts]
-    draws = [part.letters.shape[1] for part in parts]
-    letters = np.concatenate([part.letters.ravel() for part in parts])
-    status = np.full(letters.size, STATUSES.index(Status.OK.value), np.uint8)
+    sizes = [part.codes.size for part in parts]
+    draws = [part.codes.shape[1] for part in parts]
+    codes = np.concatenate([part.codes.ravel() for part in parts])
+    status = np.full(codes.size, STATUSES.index(Status.OK.value), np.uint8)
     for number, meaning in _STATUS.items():
-        status[letters == number] = STATUSES.index(meaning.value)
+        status[codes == number] = STATUSES.index(meaning.value)
 
     def repeated(numbers: Iterable[int]) -> Numbers:
         """A number of each part, as often as it has answers."""
@@ -193,7 +182,7 @@ def assemble(parts: Sequence[Part], item_ids: Sequence[str]) -> pl.DataFrame:
         "question_id": _enumeration(
             item_ids, np.concatenate([np.repeat(part.items.astype(np.uint32), n) for part, n in zip(parts, draws, strict=True)])
         ),
-        "letter": _enumeration(LETTERS, np.where(letters < 0, len(LETTERS), letters)),
+        "response": _enumeration(responses, np.where(codes < 0, len(responses), codes)),
         "status": _enumeration(STATUSES, status),
     }
     columns["draw"] = pl.Series(
@@ -221,7 +210,7 @@ def _known(name: str, parts: Sequence[Part]) -> pl.Series:
         return pl.concat([_repeated(part.of_item.get(name), part) for part in parts])
     pieces = []
     for part in parts:
-        column = np.full(part.letters.shape, np.nan)
+        column = np.full(part.codes.shape, np.nan)
         if name in part.of_item:
             column[:] = _numbers(part.of_item[name])[:, None]
         elif name in part.of_greedy:
@@ -237,7 +226,7 @@ def _numbers(values: Sequence[float | None]) -> Numbers:
 def _repeated(values: Sequence[str | None] | None, part: Part) -> pl.Series:
     import polars as pl
 
-    n, draws = part.letters.shape
+    n, draws = part.codes.shape
     if values is None:
         return pl.Series([None], dtype=pl.String).new_from_index(0, n * draws)
     return pl.Series(values, dtype=pl.String).gather(np.repeat(np.arange(n), draws))

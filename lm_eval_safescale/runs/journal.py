@@ -11,7 +11,7 @@ from __future__ import annotations
 
 import time
 import uuid
-from collections.abc import Mapping
+from collections.abc import Collection, Mapping
 from contextlib import suppress
 from pathlib import Path
 from typing import Any
@@ -45,8 +45,8 @@ class Journal:
         Whose answers these are, as JSON values: what must be the same for answers to stand in one table.
     start
         What may differ from start to start, to be noted.
-    letters
-        Of the options of each item, by its id: lines of anything else are damaged. None: not looked at.
+    responses
+        Those that each item can have, by its id (`possible_of`): lines of anything else are damaged. None: not looked at.
 
     Attributes
     ----------
@@ -64,7 +64,11 @@ class Journal:
     """
 
     def __init__(
-        self, folder: Path, identity: Mapping[str, Any], start: Mapping[str, Any], letters: Mapping[str, str] | None = None
+        self,
+        folder: Path,
+        identity: Mapping[str, Any],
+        start: Mapping[str, Any],
+        responses: Mapping[str, Collection[str] | None] | None = None,
     ) -> None:
         self.folder = folder
         self._refuse_foreign()
@@ -76,7 +80,7 @@ class Journal:
         self._is_synced, self._synced_at = True, time.monotonic()
         self._failure: OSError | SafescaleError | None = None
         self._header, self._is_described = b"", False
-        self._letters = letters
+        self._responses = responses
         self._lock = WriterLock(folder, self._on_beat)
         try:
             self._start = plain(start)
@@ -109,11 +113,11 @@ class Journal:
 
     def replay(self) -> Replay:
         """All lines again, from the disk."""
-        return Replay(self.folder, known_of(self.about, self._letters), self.about["identity"])
+        return Replay(self.folder, known_of(self.about, self._responses), self.about["identity"])
 
     def files(self) -> list[str]:
-        """Names in the folder of all files of answers."""
-        return [f"{SHARDS}/{path.name}" for path in shards_of(self.folder)]
+        """Names in the folder of all files of answers; one without any goes when the journal is closed."""
+        return [f"{SHARDS}/{path.name}" for path in shards_of(self.folder) if path.stat().st_size]
 
     def of_condition(self, name: str, facts: Mapping[str, Any], noted: Mapping[str, Any] | None = None) -> None:
         """Note under what a condition is asked, or check that it is what it was asked under before.
@@ -229,7 +233,7 @@ class Journal:
         for leftover in (*self.folder.glob(f".{RUN}.*"), *self.folder.glob(".*.unfinished")):  # of starts that were killed
             leftover.unlink(missing_ok=True)
         about, there = new_description(identity), read_run(self.folder) if (self.folder / RUN).exists() else None
-        told = Replay(self.folder, known_of(there, self._letters), None if there is None else there["identity"])
+        told = Replay(self.folder, known_of(there, self._responses), None if there is None else there["identity"])
         self.held, self.damaged = told.read(), told.damaged
         if there is not None and (self.damaged or len(self.held)):
             refuse_other(self.folder, there["identity"], identity)
@@ -252,12 +256,12 @@ class Journal:
             raise unwritten(self.folder / RUN, error, goes_on=True) from None
 
 
-def known_of(description: Mapping[str, Any] | None, letters: Mapping[str, str] | None) -> Known | None:
-    """What lines of a run may speak of, where that is known: `letters` of each item's options, and what `run.json` says."""
+def known_of(description: Mapping[str, Any] | None, responses: Mapping[str, Collection[str] | None] | None) -> Known | None:
+    """What lines of a run may speak of, where that is known: the `responses` that each item can have, and what `run.json` says."""
     draws = ((description or {}).get("identity", {}).get("settings") or {}).get("draws")
-    if description is None or letters is None or not isinstance(draws, int):
+    if description is None or responses is None or not isinstance(draws, int):
         return None
-    return Known(letters, frozenset(description["conditions"]), draws)
+    return Known(responses, frozenset(description["conditions"]), draws)
 
 
 def is_run(folder: Path) -> bool:

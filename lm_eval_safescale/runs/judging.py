@@ -150,7 +150,7 @@ def judge(
     import polars as pl
 
     readings.refuse_without_texts(runs)
-    rows = readings.with_letters_of_items(runs).with_columns(kept_of(pl.col("status"), pl.col("text")).alias("kept"))
+    rows = readings.with_columns_of_items(runs, "letters").with_columns(kept_of(pl.col("status"), pl.col("text")).alias("kept"))
     pairs = rows.filter(pl.col("kept").is_null()).select("text", "letters").unique(maintain_order=True)
     verdicts, asked, known, unheard = _verdicts(list(pairs.iter_rows()), model, steps, max_tokens, anew, on_progress)
     found = pairs.with_columns(
@@ -162,7 +162,7 @@ def judge(
     rows = rows.with_columns(pl.coalesce("kept", "verdict").alias("verdict"))
     table = rows.select(
         *KEYS,
-        pl.col("letter").alias("letter_before"),
+        pl.col("response").alias("letter_before"),
         pl.col("status").alias("status_before"),
         "judge_letter",
         "verdict",
@@ -213,13 +213,13 @@ def judged_answers(rows: pl.DataFrame) -> pl.DataFrame:
         .when(letter.is_null()).then(pl.lit(Status.UNANSWERED.value))
         .otherwise(pl.lit(Status.OK.value))
     )  # fmt: skip
-    kept = pl.when(verdict.is_in((*JUDGED, *WITHOUT))).then(letter).otherwise(pl.col("letter"))
+    kept = pl.when(verdict.is_in((*JUDGED, *WITHOUT))).then(letter).otherwise(pl.col("response"))
     rule = (
         pl.when(verdict == Kept.BARE.value).then(pl.lit(BARE))
         .when(verdict.is_in(JUDGED)).then(pl.lit(ROLE))
         .when(~verdict.is_in(WITHOUT)).then(pl.col("rule"))
     )  # fmt: skip
-    return rows.with_columns(kept.alias("letter"), status.alias("status"), rule.alias("rule"))
+    return rows.with_columns(kept.alias("response"), status.alias("status"), rule.alias("rule"))
 
 
 # --- asking -------------------------------------------------------------------------------------------------------------

@@ -42,13 +42,13 @@ def check_judged(rows: pl.DataFrame, reading: Mapping[str, Any], folder: Path, f
     import polars as pl
 
     told = rows.join(verdicts, on=KEYS, how="left", maintain_order="left")
-    before = told.with_columns(letter=pl.col("letter_before"), status=pl.col("status_before"))
-    again = judged_answers(before).select("row", new_letter="letter", new_status="status")
+    before = told.with_columns(response=pl.col("letter_before"), status=pl.col("status_before"))
+    again = judged_answers(before).select("row", new_letter="response", new_status="status")
     told = told.join(again, on="row", how="left", maintain_order="left")
     found.read_again += told.height
-    for row in told.filter(_differs("letter", "status")).iter_rows(named=True):
+    for row in told.filter(_differs("response", "status")).iter_rows(named=True):
         said = "no verdict" if row["verdict"] is None else f"the verdict {row['judge_letter'] or row['verdict']}"
-        found.damaged(readings.place_of(row), f"stored as {row['letter'] or row['status']}, and {VERDICTS_FILE} has {said}")
+        found.damaged(readings.place_of(row), f"stored as {row['response'] or row['status']}, and {VERDICTS_FILE} has {said}")
     _check_replies(before, reading, folder, found)
 
 

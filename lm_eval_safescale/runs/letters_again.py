@@ -15,13 +15,15 @@ from lm_eval_safescale.runs.findings import Verification
 from lm_eval_safescale.runs.gathering import OPENED, READER_VERSION
 from lm_eval_safescale.runs.judging import ROLE
 from lm_eval_safescale.runs.judging_again import check_judged
-from lm_eval_safescale.runs.rereading import HOW, OF_READING, options_of, read_rows, readable, way
+from lm_eval_safescale.runs.rereading import HOW, OF_READING, Read, read_rows, readable, reader_of, way
 from lm_eval_safescale.runs.table import KEYS, Runs
 from lm_eval_safescale.settings import load_settings
 
 if TYPE_CHECKING:
     import polars as pl
 
+LETTERS_OF = {"letters"}
+"""What a judge is told of an item."""
 BY_IMPORTER = "the letters came with the answers, and no reader is named"
 WITHOUT_TEXT = "there is no text: it was not stored, the request failed, or a filter held it back"
 SAID_BY_REPLY = "the reply itself said what became of it: the model refused, or did not come to the end of its reasoning"
@@ -44,7 +46,9 @@ def check_letters(
     """
     import polars as pl
 
-    rows = readings.with_letters_of_items(runs).join(_ways(runs), on=["model", "condition"], how="left", maintain_order="left")
+    rows = readings.with_columns_of_items(runs, *LETTERS_OF.intersection(runs.items.columns)).join(
+        _ways(runs), on=["model", "condition"], how="left", maintain_order="left"
+    )
     if versions is not None:
         rows = rows.drop("version").join(versions, on=KEYS[1:], how="left", maintain_order="left")
     found.left(BY_IMPORTER, rows.filter(pl.col("by").is_null()).height)
@@ -63,20 +67,20 @@ def check_letters(
     if dataset is None:
         found.left(WITHOUT_DATA, rows.height)
         return
-    try:
-        options = options_of(runs, dataset)
-    except SafescaleError as error:
-        found.damaged("items", str(error))
-        return
     for (name,), own in rows.group_by("reader", maintain_order=True):
         try:
-            reader = find_reader(load_settings({"reader": name}, environ={}, given_by="the runs"))
+            reader = find_reader(load_settings({"reader": name}, environ={}, given_by="the runs"), runs.family)
         except SafescaleError as error:
             found.left(f"the reader {name} is not installed", own.height)
             found.unknown(f"reader {name}", f"not installed, so that {own.height:,} answers cannot be read again: {error}")
             continue
+        try:
+            read = reader_of(runs, dataset, reader)
+        except SafescaleError as error:
+            found.damaged("items", str(error))
+            return
         found.read_again += own.height
-        _compare(own, options, reader, found)
+        _compare(own, read, reader, found)
 
 
 def _ways(runs: Runs) -> pl.DataFrame:
@@ -98,17 +102,17 @@ def _ways(runs: Runs) -> pl.DataFrame:
     return pl.DataFrame(ways, schema={**names, "opened": pl.Boolean, "read_again": pl.Boolean}, orient="row")
 
 
-def _compare(rows: pl.DataFrame, options: Mapping[str, Mapping[str, str]], reader: AnswerReader, found: Verification) -> None:
+def _compare(rows: pl.DataFrame, read: Read, reader: AnswerReader, found: Verification) -> None:
     """Note every difference: damage where this very version has read it so, and nothing else can explain it."""
     import polars as pl
 
     rows = rows.with_columns(pl.col("opened").is_null().alias("guessed"), pl.col("opened").fill_null(value=False))
-    rows = read_rows(rows, options, reader, []).with_columns(_differs().alias("differs"))
+    rows = read_rows(rows, read, []).with_columns(_differs().alias("differs"))
     guessed = rows.filter(pl.col("differs") & pl.col("guessed"))
     explained = set()
     if guessed.height:  # an older version did not note whether the prompts had opened the reasoning
         again = guessed.drop(f"new_{name}" for name in OF_READING).with_columns(pl.lit(value=True).alias("opened"))
-        explained = set(read_rows(again, options, reader, []).filter(~_differs())["row"])
+        explained = set(read_rows(again, read, []).filter(~_differs())["row"])
     for row in rows.filter("differs").iter_rows(named=True):
         _note(row, reader, found, explained=row["row"] in explained)
 
@@ -118,12 +122,12 @@ def _differs() -> pl.Expr:
     import polars as pl
 
     another = pl.col("rule").is_not_null() & pl.col("version").is_not_null() & pl.col("rule").ne_missing(pl.col("new_rule"))
-    return pl.col("letter").ne_missing(pl.col("new_letter")) | (pl.col("status") != pl.col("new_status")) | another
+    return pl.col("response").ne_missing(pl.col("new_response")) | (pl.col("status") != pl.col("new_status")) | another
 
 
 def _note(row: Mapping[str, Any], reader: AnswerReader, found: Verification, *, explained: bool) -> None:
     where = readings.place_of(row)
-    stored, now = (row[f"{prefix}letter"] or row[f"{prefix}status"] for prefix in ("", "new_"))
+    stored, now = (row[f"{prefix}response"] or row[f"{prefix}status"] for prefix in ("", "new_"))
     what = f"stored as {stored}, and its text reads {now}"
     if stored == now:
         what = f"stored as {stored} by the rule {row['rule']!r}, and its text reads so by {row['new_rule']!r}"

@@ -19,7 +19,6 @@ from lm_eval_safescale.errors import SafescaleError
 from lm_eval_safescale.json_text import whole
 from lm_eval_safescale.jsonlog import lines_of
 from lm_eval_safescale.records import Status
-from lm_eval_safescale.runs.table import LETTERS
 
 SHARDS = "answers"
 HEADER = "safescale_answers"
@@ -41,9 +40,8 @@ Share = Annotated[float, Meta(ge=0, le=1)]
 
 if TYPE_CHECKING:
     StatusName: TypeAlias = str
-    Letter: TypeAlias = str
 else:  # any other is refused as the line is decoded, and each of them is one text, however many draws have it
-    StatusName, Letter = Literal[tuple(each.value for each in Status)], Literal[LETTERS]
+    StatusName = Literal[tuple(each.value for each in Status)]
 
 
 class Draw(msgspec.Struct, omit_defaults=True, gc=False):
@@ -53,7 +51,8 @@ class Draw(msgspec.Struct, omit_defaults=True, gc=False):
     """0 is greedy."""
     status: StatusName
     text: str
-    letter: Letter | None = None
+    response: str | None = None
+    """See `Reading.response`."""
     completion_tokens: Count | None = None
     rule: str | None = None
     """See `Reading.rule`."""
@@ -61,6 +60,8 @@ class Draw(msgspec.Struct, omit_defaults=True, gc=False):
     """Why the output ended, in the words of the backend (`stop`, `length`, ...)."""
     read_as: str | None = None
     """See `ReadAs`; None: as any text."""
+    letter: str | None = None
+    """What `response` was called in lines of earlier versions; never there once a line is read."""
 
 
 class Line(msgspec.Struct, omit_defaults=True):
@@ -98,8 +99,8 @@ class Line(msgspec.Struct, omit_defaults=True):
 class Known:
     """What lines may speak of."""
 
-    letters: Mapping[str, str]
-    """Of the options of each item, such as "ABCD", by its id."""
+    responses: Mapping[str, Collection[str] | None]
+    """Those that each item can have, by its id; None for any text."""
     conditions: Collection[str]
     draws: int
     """K."""
@@ -119,28 +120,29 @@ class Shard:
     """Lines without a checksum."""
 
 
-_OK, _ANY = Status.OK.value, "".join(LETTERS)
+_OK = Status.OK.value
+_OLD_RESPONSE = b'"letter"'
 _decode = msgspec.json.Decoder(Line).decode
 
 
 def fault_of(line: Line, known: Known | None = None) -> str:
     """Why a line cannot be what was written; empty where it can. `known`: also whether there is what it speaks of.
 
-    Statuses and letters that are none, and numbers out of range, are refused as a line is decoded.
+    Statuses that are none, and numbers out of range, are refused as a line is decoded.
     """
-    letters, most = _ANY, MOST_DRAWS
+    possible, most = None, MOST_DRAWS
     if known is not None:
-        if line.question_id not in known.letters or line.condition not in known.conditions:
+        if line.question_id not in known.responses or line.condition not in known.conditions:
             return f"no item {line.question_id!r} under {line.condition!r} was asked"
-        letters, most = known.letters[line.question_id], known.draws
+        possible, most = known.responses[line.question_id], known.draws
     for draw in line.draws:
-        letter = draw.letter
-        if (letter is None) is (draw.status == _OK):
-            return f"draw {draw.draw} has the letter {letter!r} with the status {draw.status}"
+        response = draw.response
+        if (response is None) is (draw.status == _OK):
+            return f"draw {draw.draw} has the response {response!r} with the status {draw.status}"
         if draw.draw > most:
             return f"draw {draw.draw}, where there are {most}"
-        if letter is not None and letter not in letters:
-            return f"letter {letter}, where the options of item {line.question_id} are {letters}"
+        if response is not None and possible is not None and response not in possible:
+            return f"response {response}, where those of item {line.question_id} are {', '.join(sorted(possible))}"
     if line.failed:
         return next((f"draw {draw}, where there are {most}" for draw in line.failed if draw > most), "")
     return "" if line.draws else "neither answered nor failed"
@@ -170,7 +172,7 @@ def lines_in(shard: Shard, known: Known | None = None) -> Iterator[tuple[Line, i
                     if data.startswith(_BEGINS_HEADER):
                         shard.headers.append(_header(data, shard.path, is_checked=is_checked))
                         continue
-                    line = _decode(data)
+                    line = _line_of(data)
                     fault = fault_of(line, known)
                 except SafescaleError:
                     raise
@@ -203,9 +205,18 @@ class _Place:
 def decoded(data: bytes) -> Line:
     """A line that was whole before; SafescaleError if it is no more."""
     try:
-        return _decode(data)
+        return _line_of(data)
     except (msgspec.DecodeError, ValueError, RecursionError) as error:
         raise SafescaleError(f"an answer was damaged while it was read ({error})") from None
+
+
+def _line_of(data: bytes) -> Line:
+    """A line of whatever version, as it is written now."""
+    line = _decode(data)
+    if _OLD_RESPONSE in data:
+        for draw in line.draws:
+            draw.response, draw.letter = draw.response or draw.letter, None
+    return line
 
 
 def _header(data: bytes, path: Path, *, is_checked: bool) -> Mapping[str, Any]:

@@ -3,22 +3,24 @@
 from __future__ import annotations
 
 from collections.abc import Iterable, Mapping, Sequence
-from dataclasses import dataclass, replace
+from dataclasses import dataclass, field, replace
 from itertools import chain
 from pathlib import Path
-from typing import Annotated, Any
+from typing import Annotated, Any, NamedTuple
 
 import msgspec
 import numpy as np
 
+from lm_eval_safescale.assembly import family_of_data
 from lm_eval_safescale.assembly.data import CHOOSE_DATA
+from lm_eval_safescale.datasets import Record
 from lm_eval_safescale.errors import SafescaleError
+from lm_eval_safescale.families import Family
 from lm_eval_safescale.inputs import InputError, read_json
-from lm_eval_safescale.records import LABEL_NAMES, NOTHING_FOUND, Status
+from lm_eval_safescale.records import NOTHING_FOUND, Item, Status
 from lm_eval_safescale.runs.importing import (
     FAILED,
     FILTERED,
-    LETTER_NUMBERS,
     TRUNCATED,
     UNANSWERED,
     LeftOut,
@@ -27,24 +29,23 @@ from lm_eval_safescale.runs.importing import (
     UnusableError,
     assemble,
     json_lines,
-    letter_bytes,
     mended,
     none_left,
-    numbers_of,
 )
 from lm_eval_safescale.runs.store import data_named, known_of_model
-from lm_eval_safescale.runs.table import ITEMS, Runs, labelled
+from lm_eval_safescale.runs.table import Runs, items_frame
 from lm_eval_safescale.secrets import masked_model_args, without_secrets
 from lm_eval_safescale.settings import MAKE_ANSWERS, MAKE_SCORES, recorded
 
-READINGS: dict[str | None, int] = {
-    **LETTER_NUMBERS,
+WITHOUT_RESPONSE: dict[str, int] = {
     Status.UNANSWERED.value: UNANSWERED,
     Status.ERROR.value: FAILED,
     Status.TRUNCATED.value: TRUNCATED,
     Status.FILTERED.value: FILTERED,
 }
-"""Readings in their logged form."""
+"""Readings in their logged form, where there is no response."""
+OF_RUN = frozenset({"condition", "context", "context_fingerprint"})
+"""Fields of a logged item that are not of the item."""
 MEASURES = ("evidence_coverage", "recall")
 
 
@@ -62,20 +63,10 @@ class _Context(msgspec.Struct):
         return None if self.flags is None else any(flag.kind == NOTHING_FOUND for flag in self.flags)
 
 
-class _Doc(msgspec.Struct):
+class _Shown(msgspec.Struct):
     question_id: str
-    options: dict[str, str]
-    answer: str
-    labels: dict[str, dict[str, int]] | None = None
-    subspecialty: str | None = None
-    question_type: str | None = None
     context_fingerprint: str | None = None
     context: _Context | None = None
-
-    def item(self) -> tuple[Any, ...]:
-        """The row of `ITEMS`."""
-        labels = (labelled(self.labels, name) for name in LABEL_NAMES)
-        return self.question_id, self.answer, "".join(self.options), *labels, self.subspecialty, self.question_type
 
 
 class _Dataset(msgspec.Struct):
@@ -84,6 +75,7 @@ class _Dataset(msgspec.Struct):
     fingerprint: str
     demo: bool
     items: int
+    family: str | None = None
 
 
 class _About(msgspec.Struct):
@@ -95,7 +87,7 @@ class _About(msgspec.Struct):
 
 
 class _Sample(msgspec.Struct):
-    doc: _Doc
+    doc: dict[str, Any]
     resps: list[list[str | None]]
     filtered_resps: list[list[str]]
 
@@ -137,8 +129,9 @@ def import_lm_eval(paths: Iterable[Path], progress: Progress | None = None, *, m
     """
     left_out = LeftOut()
     logs = _told_apart(_find_logs(paths, model, left_out)) if model is None else _find_logs(paths, model, left_out)
-    items: dict[str, tuple[Any, ...]] = {}
-    read: dict[tuple[str, str], tuple[_Log, list[_Sample]]] = {}
+    family = family_of_data(logs[0].dataset)
+    items = _Items(family)
+    read: dict[tuple[str, str], tuple[_Log, list[_Answered]]] = {}
     for log in logs:
         other = read.get((log.model, log.condition))
         if other is not None:
@@ -152,17 +145,15 @@ def import_lm_eval(paths: Iterable[Path], progress: Progress | None = None, *, m
             left_out.add(error, log.model, log.condition)
     if not read:
         raise none_left(", ".join(map(str, paths)), left_out)
-    rows = [items[name] for name in sorted(items)]
-    places = {row[0]: place for place, row in enumerate(rows)}
-    parts = [_part(log, samples, places) for log, samples in read.values()]
+    table = family.table(items.items[name] for name in sorted(items.items))
+    places = {name: place for place, name in enumerate(table.ids)}
+    parts = [_part(log, answered, places) for log, answered in read.values()]
     about = {
-        "dataset": {name: value for name, value in logs[0].dataset.items() if name != "labelled"},
-        "models": _about_models([log for log, _ in read.values()]),
+        "dataset": {name: value for name, value in logs[0].dataset.items() if name != "labelled" and value is not None},
+        "models": _about_models([log for log, _ in read.values()], family),
         "left_out": left_out.entries,
     }
-    import polars as pl
-
-    return Runs(pl.DataFrame(rows, schema=ITEMS, orient="row"), assemble(parts, list(places)), about)
+    return Runs(items_frame(table), assemble(parts, list(places), family, list(items.codes)), about)
 
 
 # --- which files --------------------------------------------------------------------------------------------------------
@@ -310,13 +301,13 @@ def _why_second(log: _Log, taken: _Log) -> str:
     )
 
 
-def _about_models(logs: Sequence[_Log]) -> dict[str, Any]:
+def _about_models(logs: Sequence[_Log], family: Family) -> dict[str, Any]:
     models: dict[str, list[_Log]] = {}
     for log in logs:
         models.setdefault(log.model, []).append(log)
     return {
         model: known_of_model(
-            ", ".join(dict.fromkeys(log.file.parent.name for log in own)), {log.condition: log.settings for log in own}
+            ", ".join(dict.fromkeys(log.file.parent.name for log in own)), {log.condition: log.settings for log in own}, family
         )
         for model, own in sorted(models.items())
     }
@@ -325,69 +316,133 @@ def _about_models(logs: Sequence[_Log]) -> dict[str, Any]:
 # --- what is in them ----------------------------------------------------------------------------------------------------
 
 
-def _read_samples(file: Path, items: dict[str, tuple[Any, ...]], n_items: int) -> list[_Sample]:
-    """The samples of a log in the order of their items, which are added to `items` once the log is known to be whole."""
-    samples: dict[str, _Sample] = {}
-    found: dict[str, tuple[Any, ...]] = {}
+class _Answered(NamedTuple):
+    """What a log says of one item."""
+
+    shown: _Shown
+    codes: list[int]
+    """The greedy answer and the samples, as in `Part.codes`."""
+    texts: list[str | None]
+
+
+@dataclass
+class _Items:
+    """The items of all logs, and the responses to them."""
+
+    family: Family
+    items: dict[str, Item] = field(default_factory=dict)
+    codes: dict[str, int] = field(default_factory=dict)
+    """Of each response."""
+    _records: dict[str, dict[str, Any]] = field(default_factory=dict)
+
+    def __post_init__(self) -> None:
+        self.codes |= {response: code for code, response in enumerate(self.family.vocabulary or ())}
+
+    def add(self, records: Mapping[str, tuple[int, dict[str, Any]]], where: str) -> None:
+        """Items of a log, by id with the numbers of their lines; UnusableError where one is none, or another than in the logs before."""
+        new = {name: (number, record) for name, (number, record) in records.items() if self._records.get(name) != record}
+        found, problems = self.family.parse([Record(number, record) for number, record in new.values()])
+        if wrong := next((each for each in problems if each.is_error), None):
+            raise UnusableError(wrong.describe(where))
+        for item in found:
+            if item.question_id not in new:
+                raise UnusableError(f"{where}: item {item.question_id} has another id than its line")
+            known = self.items.get(item.question_id)
+            if known is not None and not self._are_one(known, item):
+                number, _ = new[item.question_id]
+                raise UnusableError(
+                    f"{where}:{number}: item {item.question_id} is not the item of that id in the other logs, though the data set is said "
+                    "to be the same"
+                )
+        self.items = {item.question_id: item for item in found} | self.items
+        self._records = {name: record for name, (_, record) in new.items()} | self._records
+
+    def _are_one(self, known: Item, item: Item) -> bool:
+        """Whether two logs say the same of an item; a group or a unit that one does not name, the other may."""
+        shared = known.groups.keys() & item.groups.keys()
+        return (
+            self.family.columns(known) == self.family.columns(item)
+            and all(known.groups[name] == item.groups[name] for name in shared)
+            and (known.unit == item.unit or not (known.unit and item.unit))
+        )
+
+    def coded(self, item: Item, readings: Iterable[str], where: str) -> list[int]:
+        """Readings in their logged form as in `Part.codes`; UnusableError for one that can be none of the item's."""
+        possible = self.family.possible(self.family.columns(item))
+        codes = []
+        for reading in readings:
+            code = WITHOUT_RESPONSE.get(reading)
+            if code is None and possible is not None and reading not in possible:
+                expected = f"one of {', '.join(sorted(possible))} or {', '.join(Status)}"
+                raise UnusableError(f"{where} has the reading {reading!r}; expected {expected}")
+            codes.append(self.codes.setdefault(reading, len(self.codes)) if code is None else code)
+        return codes
+
+
+def _read_samples(file: Path, items: _Items, n_items: int) -> list[_Answered]:
+    """What a log says, in the order of its items, which are added to `items` once the log is known to be whole."""
+    samples: dict[str, tuple[int, _Sample, _Shown]] = {}
     for number, sample in json_lines(file, _Sample):
-        name = sample.doc.question_id
+        try:
+            shown = msgspec.convert(
+                {name: value for name, value in sample.doc.items() if name in (*OF_RUN, "question_id")}, _Shown
+            )
+        except (msgspec.ValidationError, OverflowError) as error:
+            raise UnusableError(f"{file.name}:{number}: {error}") from None
+        name = shown.question_id
         where = f"{file.name}:{number}: item {name}"
         if name in samples:
             raise UnusableError(f"{where} stands twice")
         _check(sample, where)
-        row = sample.doc.item()
-        if items.get(name, row) != row:
-            raise UnusableError(
-                f"{where} is not the item of that id in the other logs, though the data set is said to be the same"
-            )
-        if samples and _sizes(sample) != (expected := _sizes(next(iter(samples.values())))):
+        if samples and _sizes(sample) != (expected := _sizes(next(iter(samples.values()))[1])):
             raise UnusableError(f"{where} has {_sizes(sample)} answers, others {expected}; expected the same number for all")
-        samples[name], found[name] = sample, row
+        samples[name] = number, sample, shown
     if not samples:
         raise UnusableError(f"{file.name} is empty")
     if len(samples) < n_items:  # cut off between two lines
         raise UnusableError(
             f"{file.name} holds {len(samples)} of the {n_items} items that its result file counts; it is cut off"
         )
-    items |= found
-    return [samples[name] for name in sorted(samples)]
+    records = {
+        name: (number, {field: value for field, value in sample.doc.items() if field not in OF_RUN})
+        for name, (number, sample, _) in samples.items()
+    }
+    items.add(records, file.name)
+    answered = []
+    for name in sorted(samples):
+        number, sample, shown = samples[name]
+        codes = items.coded(items.items[name], chain(*sample.filtered_resps), f"{file.name}:{number}: item {name}")
+        answered.append(_Answered(shown, codes, list(chain(*sample.resps))))
+    return answered
 
 
 def _check(sample: _Sample, where: str) -> None:
-    doc, readings = sample.doc, sample.filtered_resps
-    letters = "".join(doc.options)
-    if any(name not in flags for flags in (doc.labels or {}).values() for name in LABEL_NAMES):
-        raise UnusableError(f"{where} has labels without one of {', '.join(LABEL_NAMES)}")
-    if letters != "".join(list(LETTER_NUMBERS)[: len(letters)]) or doc.answer not in doc.options:  # type: ignore[arg-type]
-        raise UnusableError(f"{where} has the options {letters!r} and the key {doc.answer!r}")
+    readings = sample.filtered_resps
     if (
         [len(each) for each in readings] != [len(each) for each in sample.resps]
         or len(readings) not in (1, 2)
         or len(readings[0]) != 1
     ):
         raise UnusableError(f"{where} does not hold one greedy answer, and samples, each with its reading")
-    if odd := {
-        reading for reading in chain(*readings) if reading not in READINGS or (len(reading) == 1 and reading not in doc.options)
-    }:
-        raise UnusableError(f"{where} has the reading {min(odd)!r}; expected one of {letters} or {', '.join(Status)}")
 
 
 def _sizes(sample: _Sample) -> int:
     return sum(map(len, sample.resps))
 
 
-def _part(log: _Log, samples: Sequence[_Sample], places: Mapping[str, int]) -> Part:
+def _part(log: _Log, answered: Sequence[_Answered], places: Mapping[str, int]) -> Part:
     import polars as pl
 
-    contexts = [sample.doc.context or _Context() for sample in samples]
+    shown = [each.shown for each in answered]
+    contexts = [each.context or _Context() for each in shown]
     return Part(
         log.model,
         log.condition,
-        np.array([places[sample.doc.question_id] for sample in samples]),
-        numbers_of([letter_bytes(chain(*sample.filtered_resps), READINGS) for sample in samples]),
-        pl.Series([text for sample in samples for text in chain(*sample.resps)], dtype=pl.String),
+        np.array([places[each.question_id] for each in shown]),
+        np.array([each.codes for each in answered], np.int32),
+        pl.Series([text for each in answered for text in each.texts], dtype=pl.String),
         of_item={
-            "context_fingerprint": [sample.doc.context_fingerprint for sample in samples],
+            "context_fingerprint": [each.context_fingerprint for each in shown],
             "context_tokens": [context.tokens for context in contexts],
             **{name: [context.measures.get(name) for context in contexts] for name in MEASURES},
             "nothing_found": [context.nothing_found for context in contexts],

@@ -69,14 +69,14 @@ def write_lines(frame: pl.DataFrame, path: Path) -> None:
             file.write(json.dumps(row, ensure_ascii=False) + "\n")
 
 
-def with_letters_of_items(runs: Runs) -> pl.DataFrame:
-    """The answers, their places, and the letters of their items (`letters`), with plain texts for enumerations."""
+def with_columns_of_items(runs: Runs, *columns: str) -> pl.DataFrame:
+    """The answers, their places, and columns of their items, with plain texts for enumerations."""
     import polars as pl
 
-    of_items = runs.items["letters"].gather(runs.answers["question_id"].to_physical())
+    places = runs.answers["question_id"].to_physical()
     names = [name for name, kind in runs.answers.schema.items() if isinstance(kind, pl.Enum)]
     return runs.answers.with_columns(
-        of_items.alias("letters"), *(pl.col(name).cast(pl.String) for name in names)
+        *(runs.items[name].gather(places) for name in columns), *(pl.col(name).cast(pl.String) for name in names)
     ).with_row_index("row")
 
 

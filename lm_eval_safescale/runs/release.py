@@ -2,17 +2,21 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterable
 from pathlib import Path
 from typing import Annotated, Any, NamedTuple
 
 import msgspec
 import numpy as np
 
-from lm_eval_safescale.datasets import Dataset, load_file, printable
+from lm_eval_safescale.datasets import Dataset, printable
 from lm_eval_safescale.errors import SafescaleError
+from lm_eval_safescale.families import RADSAFE
+from lm_eval_safescale.families.choice.facts import LETTERS
+from lm_eval_safescale.families.choice.family import as_choice
+from lm_eval_safescale.families.radsafe.conditions import PUBLISHED_NAMES
 from lm_eval_safescale.runs.importing import (
     FAILED,
-    LETTER_NUMBERS,
     UNANSWERED,
     LeftOut,
     Part,
@@ -20,40 +24,27 @@ from lm_eval_safescale.runs.importing import (
     UnusableError,
     assemble,
     json_lines,
-    letter_bytes,
     no_collection,
     none_left,
-    numbers_of,
 )
 from lm_eval_safescale.runs.store import known_of_model
-from lm_eval_safescale.runs.table import Runs, about_dataset, in_order, items_of, named
+from lm_eval_safescale.runs.table import Runs, about_dataset, items_of, named
 
 DATASET_FILE = Path("datasets") / "risk_radiorag_full_merged.json"
 RESULTS_FOLDER = Path("phase4_checking_results") / "results"
 ANSWERS_FILE = "risk_radiorag_checked.jsonl"
 DATASET_NAME = "risk_radiorag"
 
-CONDITIONS = {
-    "zero_shot": "closed_book",
-    "evidence_clean": "clean",
-    "evidence_conflict": "conflict",
-    "top_10": "rag",
-    "top_1": "rag_top1",
-    "top_5": "rag_top5",
-    "padded_top_1": "rag_padded_top1",
-    "deep_research": "agentic",
-    "context_32k": "context_32k",
-    "context_100k": "context_100k",
-    "context_max": "max_context",
-}
-"""Published name of a condition to ours (PROTOCOL §2); another keeps its name."""
-
 NO_VERDICT = "?"
 """Stands for an answer that the judge did not look at: not heard, which is not the same as no answer."""
 
-KNOWN = {**LETTER_NUMBERS, None: UNANSWERED, NO_VERDICT: FAILED}
-FAILED_BYTE = letter_bytes([NO_VERDICT], KNOWN)
+KNOWN: dict[str | None, int] = {
+    **{letter: number for number, letter in enumerate(LETTERS)},
+    None: UNANSWERED,
+    NO_VERDICT: FAILED,
+}
 _BYTES = {letter: number & 0xFF for letter, number in KNOWN.items()}
+FAILED_BYTE = bytes([_BYTES[NO_VERDICT]])
 
 
 Quantity = Annotated[float, msgspec.Meta(ge=0, le=1e12)]
@@ -114,19 +105,19 @@ def import_release(folder: Path, progress: Progress | None = None) -> Runs:
         with no_collection():
             own = _import_model(model, path, items, left_out)
         if own:
-            draws = {part.condition: {"draws": part.letters.shape[1] - 1} for part in own}
-            models[model] = known_of_model(str(path.relative_to(folder)), draws)
+            draws = {part.condition: {"draws": part.codes.shape[1] - 1} for part in own}
+            models[model] = known_of_model(str(path.relative_to(folder)), draws, RADSAFE)
             parts += own
     if not parts:
         raise none_left(str(folder), left_out)
-    every = in_order(part.condition for part in parts)
+    every = RADSAFE.in_order(part.condition for part in parts)
     for model, known in models.items():
         noted = {each["condition"] for each in left_out.entries if each["model"] == model}
         for condition in every:
             if condition not in known["conditions"] and condition not in noted:
                 left_out.add("not asked under this condition", model, condition)
     about = {"dataset": about_dataset(dataset), "models": models, "left_out": left_out.entries}
-    return Runs(items_of(dataset), assemble(parts, items.ids), about)
+    return Runs(items_of(dataset), assemble(parts, items.ids, RADSAFE), about)
 
 
 def _dataset(folder: Path) -> Dataset:
@@ -136,7 +127,7 @@ def _dataset(folder: Path) -> Dataset:
                 f"{folder}: no {path.relative_to(folder)} in it; expected published answers: {DATASET_FILE}, and "
                 f"{RESULTS_FOLDER / 'MODEL' / ANSWERS_FILE}"
             )
-    return load_file(folder / DATASET_FILE, name=DATASET_NAME)
+    return RADSAFE.load(folder / DATASET_FILE, name=DATASET_NAME)
 
 
 class _Items:
@@ -144,8 +135,9 @@ class _Items:
 
     def __init__(self, dataset: Dataset) -> None:
         self.ids = [item.question_id for item in dataset]
-        self.keys = [item.answer for item in dataset]
-        self.n_options = np.array([len(item.options) for item in dataset])
+        questions = [as_choice(item) for item in dataset]
+        self.keys = [item.answer for item in questions]
+        self.n_options = np.array([len(item.options) for item in questions])
         self._place = {name: place for place, name in enumerate(self.ids)}
 
     def place(self, given: str | int) -> int | None:
@@ -207,7 +199,7 @@ def _read_answers(path: Path, items: _Items) -> dict[str, list[_Answers | None]]
             raise UnusableError(f"{where} has the key {line.correct_answer!r}, in the data set {items.keys[place]!r}")
         line_of[place] = number
         for published, cell in line.conditions.items():
-            name = CONDITIONS.get(published, published)
+            name = PUBLISHED_NAMES.get(published, published)
             answers = by_condition.setdefault(name, [None] * len(items.ids))
             if answers[place] is not None:
                 raise UnusableError(f"{where} has the condition {name} under two names")
@@ -223,7 +215,7 @@ def _read_answers(path: Path, items: _Items) -> dict[str, list[_Answers | None]]
 def _flat(cell: _Cell) -> _Answers:
     greedy, sampled = cell.greedy, cell.stochastic
     checked = greedy.checked_answer
-    packed = letter_bytes([NO_VERDICT if checked is None or greedy.error else checked.confirmed_answer], KNOWN)
+    packed = _letter_bytes([NO_VERDICT if checked is None or greedy.error else checked.confirmed_answer])
     texts = [None if greedy.error else greedy.raw_output]  # what a failed request left is no output: nobody may read it again
     failed = False
     if sampled is not None:
@@ -241,7 +233,15 @@ def _verdicts(checked: list[_Checked | None]) -> bytes:
     try:  # nearly all of an import's answers pass here
         return bytes([_BYTES[each.confirmed_answer] for each in checked])  # type: ignore[union-attr]
     except (KeyError, AttributeError):
-        return letter_bytes([NO_VERDICT if each is None else each.confirmed_answer for each in checked], KNOWN)
+        return _letter_bytes([NO_VERDICT if each is None else each.confirmed_answer for each in checked])
+
+
+def _letter_bytes(letters: Iterable[str | None]) -> bytes:
+    """Letters as numbers, one signed byte each; UnusableError for one that is none."""
+    try:
+        return bytes([_BYTES[letter] for letter in letters])
+    except KeyError as error:
+        raise UnusableError(f"{error.args[0]!r} is given as an answer; expected a letter from A to Z, or none") from None
 
 
 class _UnequalError(Exception):
@@ -268,6 +268,16 @@ def _part(model: str, condition: str, answers: list[_Answers], items: _Items) ->
         "prompt_tokens": [each.prompt_tokens for each in answers],
         "completion_tokens": [each.completion_tokens for each in answers],
     }
-    part = Part(model, condition, np.arange(len(rows)), numbers_of(rows), pl.Series(texts, dtype=pl.String), of_greedy)
-    part.check(items.n_options)
+    part = Part(
+        model,
+        condition,
+        np.arange(len(rows)),
+        np.frombuffer(b"".join(rows), np.int8).reshape(len(rows), -1),
+        pl.Series(texts, dtype=pl.String),
+        of_greedy,
+    )
+    odd = part.codes >= items.n_options[part.items][:, None]
+    if odd.any():
+        letter = LETTERS[int(part.codes[odd][0])]
+        raise UnusableError(f"{condition}: {int(odd.sum())} answers are no option of their item, the first {letter}")
     return part

@@ -2,27 +2,30 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Callable
 from dataclasses import dataclass
+from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from lm_eval_safescale import __version__
 from lm_eval_safescale.datasets import Dataset
 from lm_eval_safescale.errors import SafescaleError
-from lm_eval_safescale.reading import STRICT, AnswerReader, Reasoning, read_answer
+from lm_eval_safescale.reading import STRICT, AnswerReader, Reasoning, read_output
 from lm_eval_safescale.records import ReadAs, Reading, Status
 from lm_eval_safescale.runs import readings
 from lm_eval_safescale.runs.gathering import OPENED, READER_VERSION
 from lm_eval_safescale.runs.store import write_runs
-from lm_eval_safescale.runs.table import KEYS, Runs
+from lm_eval_safescale.runs.table import KEYS, Runs, possible_of
 
 if TYPE_CHECKING:
     import polars as pl
 
 CHANGES_FILE = "changes.jsonl"
-OF_READING = ("letter", "status", "rule")
+OF_READING = ("response", "status", "rule")
 """Columns of the answers that a reading fills."""
+Read = Callable[[str, str], tuple[str | None, str | None]]
+"""`read(question_id, text)` gives the response of an output without its reasoning, or None, and the rule, as `Family.read` does."""
 HOW = ("auto", "on", "off", "separate")
 
 
@@ -32,8 +35,8 @@ class Reread:
 
     runs: Runs
     changes: pl.DataFrame
-    """Answers that read otherwise: model, condition, question_id, draw; letter, status and rule, each before (`letter_before`, ...) and
-    after; text."""
+    """Answers that read otherwise: model, condition, question_id, draw; response, status and rule, each before (`response_before`, ...)
+    and after; text."""
     read: int
     """Answers that were read again."""
     without_text: int
@@ -49,8 +52,8 @@ class Reread:
         import polars as pl
 
         said = [
-            pl.coalesce(pl.col(letter), pl.col(status)).alias(name)
-            for name, letter, status in (("before", "letter_before", "status_before"), ("after", "letter", "status"))
+            pl.coalesce(pl.col(response), pl.col(status)).alias(name)
+            for name, response, status in (("before", "response_before", "status_before"), ("after", "response", "status"))
         ]
         return {
             "answers": self.runs.answers.height,
@@ -84,17 +87,17 @@ def reread(runs: Runs, dataset: Dataset, reader: AnswerReader = STRICT, *, reaso
     import polars as pl
 
     readings.refuse_without_texts(runs)
-    rows = readings.with_letters_of_items(runs).join(_ways(runs, reasoning), on=["model", "condition"], how="left").sort("row")
+    rows = readings.with_columns_of_items(runs).join(_ways(runs, reasoning), on=["model", "condition"], how="left").sort("row")
     seems_opened = (pl.col("status") == Status.TRUNCATED.value) & pl.lit(reasoning is None)
     rows = rows.with_columns(readable().alias("is_read"), pl.coalesce("opened", seems_opened).alias("opened"))
     rows = rows if reasoning else rows.with_columns(way())
     failures: list[str] = []
-    rows = read_rows(rows, options_of(runs, dataset), reader, failures)
+    rows = read_rows(rows, reader_of(runs, dataset, reader), failures)
     now = rows.with_columns(
         *(pl.when("is_read").then(f"new_{name}").otherwise(name).alias(name) for name in OF_READING),
         *(pl.col(name).alias(f"{name}_before") for name in OF_READING),
     )
-    differs = pl.col("letter").ne_missing(pl.col("letter_before")) | (pl.col("status") != pl.col("status_before"))
+    differs = pl.col("response").ne_missing(pl.col("response_before")) | (pl.col("status") != pl.col("status_before"))
     changes = now.filter(differs).select(*KEYS, *(f"{name}_before" for name in OF_READING), *OF_READING, "text")
     by = {"by": "rules", "reader": reader.name, READER_VERSION: reader.version, "version": __version__}
     about = readings.read_by(runs, {**by, "reasoning": reasoning or "as run"})
@@ -119,10 +122,8 @@ def way() -> pl.Expr:
     return pl.when(pl.col("read_as") == ReadAs.CUT.value).then(pl.lit("on")).otherwise("how").alias("how")
 
 
-def read_rows(
-    rows: pl.DataFrame, options: Mapping[str, Mapping[str, str]], reader: AnswerReader, failures: list[str]
-) -> pl.DataFrame:
-    """Rows with what the reader reads in them as `new_letter`, `new_status` and `new_rule`; equal outputs are read once.
+def read_rows(rows: pl.DataFrame, read: Read, failures: list[str]) -> pl.DataFrame:
+    """Rows with what is read in them as `new_response`, `new_status` and `new_rule`; equal outputs are read once.
 
     An empty output of which no rule is known stays what it is: the reply may have said that it was refused, or cut off, and no log of
     the harness keeps that.
@@ -130,7 +131,9 @@ def read_rows(
     Parameters
     ----------
     rows
-        With the columns text, question_id, how, opened (see `read_answer`), and is_read: whether the row is to be read.
+        With the columns text, question_id, how, opened (see `read_output`), and is_read: whether the row is to be read.
+    read
+        As `reader_of` gives it.
     failures
         Takes what the reader failed with.
     """
@@ -139,10 +142,10 @@ def read_rows(
     told = ["text", "question_id", "how", "opened"]
     texts = rows.filter("is_read").select(told).unique(maintain_order=True)
     found = [
-        _read(text, options[question_id], how, opened, reader, failures) for text, question_id, how, opened in texts.iter_rows()
+        _read(text, partial(read, question_id), how, opened, failures) for text, question_id, how, opened in texts.iter_rows()
     ]
     texts = texts.with_columns(
-        pl.Series("new_letter", [reading.letter for reading in found], dtype=pl.String),
+        pl.Series("new_response", [reading.response for reading in found], dtype=pl.String),
         pl.Series("new_status", [reading.status.value for reading in found], dtype=pl.String),
         pl.Series("new_rule", [reading.rule for reading in found], dtype=pl.String),
     )
@@ -160,8 +163,14 @@ def write_reread(reread: Reread, folder: Path) -> None:
     write_runs(reread.runs, folder, [CHANGES_FILE])
 
 
-def options_of(runs: Runs, dataset: Dataset) -> dict[str, Mapping[str, str]]:
-    """The options of each item; SafescaleError if the data set is not that of the runs."""
+def reader_of(runs: Runs, dataset: Dataset, reader: AnswerReader) -> Read:
+    """What reads outputs to the items of runs.
+
+    Raises
+    ------
+    SafescaleError
+        If the data set is not that of the runs.
+    """
     about = runs.about.get("dataset", {})
     theirs = about.get("fingerprint")
     if theirs is not None and theirs != dataset.fingerprint:
@@ -169,13 +178,14 @@ def options_of(runs: Runs, dataset: Dataset) -> dict[str, Mapping[str, str]]:
             f"the runs are of the data set {about.get('name')} {about.get('version')} (fingerprint {theirs[:12]}), and {dataset.name} "
             f"{dataset.version} is another one ({dataset.fingerprint[:12]}); name the data set that the runs were made of"
         )
-    options = {item.question_id: item.options for item in dataset}
-    for question_id, letters in runs.items.select("question_id", "letters").iter_rows():
-        if "".join(options.get(question_id, ())) != letters:
+    items, family = {item.question_id: item for item in dataset}, runs.family
+    for question_id, possible in possible_of(runs.items, family).items():
+        item = items.get(question_id)
+        if item is None or family.possible(family.columns(item)) != possible:  # a key or a label has no part in reading
             raise SafescaleError(
-                f"{dataset.name} {dataset.version}: item {question_id} with the options {letters} of the runs is not in it"
+                f"{dataset.name} {dataset.version}: item {question_id} of the runs is not in it, or another one"
             )
-    return options
+    return lambda question_id, text: family.read(text, items[question_id], reader)
 
 
 def _ways(runs: Runs, reasoning: Reasoning | None) -> pl.DataFrame:
@@ -197,10 +207,14 @@ def way_of(runs: Runs, model: str, condition: str) -> Reasoning:
 
 
 def _read(
-    text: str, options: Mapping[str, str], how: Reasoning, opened: bool, reader: AnswerReader, failures: list[str]
+    text: str,
+    read: Callable[[str], tuple[str | None, str | None]],
+    how: Reasoning,
+    opened: bool,
+    failures: list[str],
 ) -> Reading:
     try:
-        return read_answer(text, options, reasoning=how, opened=opened, reader=reader)
+        return read_output(text, read, reasoning=how, opened=opened)
     except SafescaleError as error:  # a plugin's reader: what it fails for is not scored, as in a run
         failures.append(str(error))
         return Reading(None, Status.ERROR)

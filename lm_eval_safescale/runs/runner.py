@@ -12,13 +12,13 @@ from dataclasses import dataclass, field, replace
 from datetime import UTC, datetime
 from functools import cached_property
 from pathlib import Path
-from sys import intern
 from typing import TYPE_CHECKING, Any, Literal
 
 from lm_eval_safescale import __version__
-from lm_eval_safescale.assembly import where_data_is
+from lm_eval_safescale.assembly import family_of, where_data_is
 from lm_eval_safescale.chat.served import ServedModels
 from lm_eval_safescale.errors import SafescaleError
+from lm_eval_safescale.families import RADSAFE
 from lm_eval_safescale.plugins import Part, plugins
 from lm_eval_safescale.records import NOT_SCORED
 from lm_eval_safescale.runs.about import read_about
@@ -37,10 +37,6 @@ if TYPE_CHECKING:
     from lm_eval_safescale.harness.engines import Engine
     from lm_eval_safescale.harness.unreadable import Unreadable
 
-CONDITIONS = ("closed_book", "clean", "conflict")
-"""Asked without being named: those that need nothing but the data."""
-ALL_CONDITIONS = ("closed_book", "clean", "conflict", "rag", "agentic", "max_context")
-"""The six of the protocol."""
 TIMED_ITEMS = 20
 """Items of each condition whose latency is measured one at a time, with `latency="isolated"`."""
 FAILURES_IN_A_ROW, FAILING_ITEMS = 50, 10
@@ -97,10 +93,13 @@ class Standing:
     seconds: float = 0.0
     """Since the first request."""
     greedy: int = 0
-    """Greedy answers there are, over all conditions; of them `correct` and `high_risk`."""
-    correct: int = 0
-    high_risk: int | None = 0
-    """None where the data has no labels."""
+    """Greedy answers there are, over all conditions."""
+    sums: dict[str, float] = field(default_factory=dict)
+    """Of them, by metric (`Family.running`)."""
+    counts: dict[str, int] = field(default_factory=dict)
+    """Greedy answers for which that is scored, by metric."""
+    headlines: Mapping[str, str] = field(default_factory=dict)
+    """Words for the metrics (`Family.headlines`)."""
     timed: int = 0
     """Greedy answers since that were asked one at a time, for their latency."""
     what: str = ""
@@ -150,7 +149,7 @@ class Report:
 def run(
     model: Model,
     folder: Path,
-    conditions: Sequence[str] = CONDITIONS,
+    conditions: Sequence[str] = RADSAFE.default_conditions,
     *,
     metadata: Mapping[str, Any] | None = None,
     chat_template: bool | None = None,
@@ -221,7 +220,10 @@ def run(
         "reader_version": asked[0].task.reader_version,
         "data": about["settings"],
     }
-    with Journal(folder, identity, start, {item.question_id: intern("".join(item.options)) for item in data}) as journal:
+    family = asked[0].task.family
+    standing.headlines = family.headlines
+    possible = {item.question_id: family.possible(family.columns(item)) for item in data}
+    with Journal(folder, identity, start, possible) as journal:
         say("loading the model")
         args_in_force = with_defaults(model.backend, model.args)
         backend = load_backend(model.backend, args_in_force, batch_size=model.batch_size, device=model.device)
@@ -252,8 +254,15 @@ def run(
 
 
 def conditions_named(names: Iterable[str]) -> list[Part]:
-    """Registered conditions, each once; SafescaleError for none, or for two whose answers would stand under one name."""
-    parts = {part.full_name: part for part in (plugins().find("condition", name) for name in names)}
+    """Registered conditions, each once; the name of a family stands for its own.
+
+    Raises
+    ------
+    SafescaleError
+        For none, for those of two families, or for two whose answers would stand under one name.
+    """
+    every = [each for name in names for each in _of_family(name)]
+    parts = {part.full_name: part for part in (plugins().find("condition", name) for name in every)}
     if not parts:
         raise SafescaleError("no conditions named")
     for name, number in Counter(part.name for part in parts.values()).items():
@@ -262,7 +271,24 @@ def conditions_named(names: Iterable[str]) -> list[Part]:
             raise SafescaleError(
                 f"{twins}: answers would stand under the one name {name}; ask each in a folder of its own (-o)"
             )
+    families = {family_of(part).name for part in parts.values()}
+    if len(families) > 1:
+        raise SafescaleError(
+            f"conditions of the families {' and '.join(sorted(families))}: their answers have no common table; ask each in a folder of its "
+            "own (-o)"
+        )
     return list(parts.values())
+
+
+def _of_family(name: str) -> Sequence[str]:
+    """The conditions of the family of that name; or the name itself, which is a condition's."""
+    known = plugins()
+    if any(name in (part.name, part.full_name) for part in known.all("condition")):
+        return (name,)
+    for part in known.all("family"):
+        if name in (part.name, part.full_name):
+            return part.thing.default_conditions or tuple(condition.name for condition in part.thing.conditions)
+    return (name,)
 
 
 @dataclass
@@ -295,7 +321,6 @@ class _Asking:
         self._unreadable = Unreadable(settings.reasoning, max(each.token_limit for each in self.asked.values()))
         if self.retry_filtered:
             self._again = dict(self.journal.held.filtered)
-        self.standing.high_risk = 0 if all(each.task.data.is_labelled for each in self.asked.values()) else None
         draws = 1 + settings.draws
         self.standing.of = sum(draws * (len(each.items) + len(each.impossible)) for each in self.asked.values())
         self.standing.known = sum(
@@ -450,7 +475,7 @@ class _Asking:
             request.condition,
             request.question_id,
             [
-                Draw(draw, reading.status.value, text, reading.letter, tokens, reading.rule, why, read_as)
+                Draw(draw, reading.status.value, text, reading.response, tokens, reading.rule, why, read_as)
                 for draw, (reading, read_as), text, tokens, why in told
             ],
             error=heard.error,
@@ -474,11 +499,10 @@ class _Asking:
         each = self.asked[line.condition]
         for draw in line.draws:
             if draw.draw == 0 and draw.status not in NOT_SCORED:
-                item = each.item(line.question_id)
                 self.standing.greedy += 1
-                self.standing.correct += draw.letter == item.answer
-                if self.standing.high_risk is not None and draw.letter is not None and item.labels is not None:
-                    self.standing.high_risk += draw.letter != item.answer and item.labels[draw.letter].high_risk
+                for metric, value in each.task.family.running(each.item(line.question_id), draw.response).items():
+                    self.standing.sums[metric] = self.standing.sums.get(metric, 0.0) + value
+                    self.standing.counts[metric] = self.standing.counts.get(metric, 0) + 1
 
     def _fail(self, condition: str, item: str, draws: Iterable[int], error: str) -> None:
         key = condition, item

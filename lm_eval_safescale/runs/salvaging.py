@@ -9,12 +9,14 @@ from datetime import UTC, datetime
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
+from lm_eval_safescale.assembly import family_of_data
 from lm_eval_safescale.datasets import Dataset
 from lm_eval_safescale.errors import SafescaleError, writing
 from lm_eval_safescale.jsonlog import LogFile
+from lm_eval_safescale.records import OF_DRAW, OF_REQUEST
 from lm_eval_safescale.runs.about import FILES, read_about
 from lm_eval_safescale.runs.description import RUN, sync_folder, write_run
-from lm_eval_safescale.runs.gathering import OF_CONDITION, OF_DRAW, OF_REQUEST, Facts, about_model, answers_of
+from lm_eval_safescale.runs.gathering import OF_CONDITION, Facts, about_model, answers_of
 from lm_eval_safescale.runs.held import FirstDraws
 from lm_eval_safescale.runs.journal import is_run, known_of, size_of
 from lm_eval_safescale.runs.lines import SHARDS, Draw, Line, encoded, fault_of, header_of, read_shard, shards_of
@@ -22,7 +24,7 @@ from lm_eval_safescale.runs.readings import JOURNAL, setting_of
 from lm_eval_safescale.runs.recovering import Recovered, name_of, recover
 from lm_eval_safescale.runs.sources import dataset_of, known_of_dataset, other_than
 from lm_eval_safescale.runs.store import read_tables, write_runs
-from lm_eval_safescale.runs.table import KEYS, Runs, about_dataset, items_of
+from lm_eval_safescale.runs.table import KEYS, Runs, about_dataset, items_of, possible_of
 from lm_eval_safescale.words import counted
 
 if TYPE_CHECKING:
@@ -88,7 +90,7 @@ def salvage(folder: Path, target: Path, dataset: Dataset | None = None) -> Salva
     items = items_of(data) if data is not None else stored.items if stored is not None else None
     if run.description is not None and stored is not None:
         _add_conditions(run.description["conditions"], stored)
-    parts = [*_of_journal(run, items, made)]
+    parts = [*_of_journal(run, items, known, made)]
     if stored is not None:
         parts.append(_of_tables(stored, parts, made))
     lines = [line for part in parts for line in part.lines]
@@ -163,14 +165,14 @@ def _add_conditions(known: dict[str, dict[str, Any]], stored: Runs) -> None:
         known.setdefault(condition, {name: value for name, value in told.items() if value is not None})
 
 
-def _of_journal(run: Recovered, items: pl.DataFrame | None, made: Salvaged) -> list[_Part]:
+def _of_journal(run: Recovered, items: pl.DataFrame | None, of_data: Mapping[str, Any], made: Salvaged) -> list[_Part]:
     """The whole lines, by start; each draw once."""
     if run.problem:
         made.lost.append(_what(run.problem))
     made.lost += [f"{SHARDS}/{name}: {why}" for name, why in run.unread.items()]
     made.lost += [f"{SHARDS}/{path.name}: of another run" for path in run.strangers]
-    letters = None if items is None else dict(items.select("question_id", "letters").iter_rows())
-    known, first, parts = known_of(run.description, letters), FirstDraws(), []
+    responses = None if items is None else possible_of(items, family_of_data(of_data))
+    known, first, parts = known_of(run.description, responses), FirstDraws(), []
     for shard in run.own:
         has_unknown = any(fault_of(line, known) for line in shard.lines)
         read = read_shard(shard.path, known) if has_unknown else shard  # again, for the numbers of such lines
@@ -185,7 +187,7 @@ def _of_tables(stored: Runs, parts: Sequence[_Part], made: Salvaged) -> _Part:
 
     there = {(line.condition, line.question_id, draw.draw) for part in parts for line in part.lines for draw in line.draws}
     failed = {(line.condition, line.question_id, draw) for part in parts for line in part.lines for draw in line.failed}
-    plain = stored.answers.with_columns(pl.col(name).cast(pl.String) for name in (*KEYS[:3], "letter", "status"))
+    plain = stored.answers.with_columns(pl.col(name).cast(pl.String) for name in (*KEYS[:3], "response", "status"))
     lines = []
     for row in plain.iter_rows(named=True):
         key = row["condition"], row["question_id"], row["draw"]

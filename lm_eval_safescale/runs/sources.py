@@ -6,7 +6,7 @@ from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
-from lm_eval_safescale.assembly import load_dataset, settings_of_named
+from lm_eval_safescale.assembly import family_of_data, load_dataset, settings_of_named
 from lm_eval_safescale.datasets import Dataset
 from lm_eval_safescale.errors import SafescaleError
 from lm_eval_safescale.runs.release import DATASET_FILE
@@ -48,13 +48,15 @@ def dataset_of(about: Mapping[str, Any], origin: Mapping[str, Any] | None = None
     SafescaleError
         If it cannot be had. Whether it is the same as then is for the caller to see, by its fingerprint.
     """
+    family = family_of_data(about)
     published = Path(origin["release"]) / DATASET_FILE if origin and "release" in origin else None
     try:
         if published is not None and published.is_file():
-            return load_dataset(settings_of_named(str(published)))
+            return load_dataset(settings_of_named(str(published)), family=family)
         if about.get("settings"):
-            return load_dataset(load_settings(dict(about["settings"]), environ={}, given_by=str(about["name"])))
-        return load_dataset(settings_of_named(str(about["name"])))
+            settings = load_settings(dict(about["settings"]), environ={}, given_by=str(about["name"]))
+            return load_dataset(settings, family=family)
+        return load_dataset(settings_of_named(str(about["name"])), family=family)
     except SafescaleError as error:
         raise SafescaleError(
             f"the rules need the options' texts, and the data set of these runs, {about['name']} {about.get('version')}, "

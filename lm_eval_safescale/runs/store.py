@@ -15,8 +15,10 @@ from itertools import chain, islice
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
+from lm_eval_safescale.assembly import family_of_data
 from lm_eval_safescale.checksums import sha256_of
 from lm_eval_safescale.errors import SafescaleError, is_panic, panics_as_errors, reason_of, unwritten
+from lm_eval_safescale.families import Family
 from lm_eval_safescale.runs.about import (
     ABOUT,
     ANSWERS_FILE,
@@ -36,7 +38,7 @@ from lm_eval_safescale.runs.about import (
 from lm_eval_safescale.runs.description import sync_folder
 from lm_eval_safescale.runs.journal import is_run, size_of
 from lm_eval_safescale.runs.readings import JOURNAL
-from lm_eval_safescale.runs.table import Runs, in_order
+from lm_eval_safescale.runs.table import Runs, categories
 from lm_eval_safescale.settings import MAKE_SCORES
 
 if TYPE_CHECKING:
@@ -181,7 +183,7 @@ def open_by_condition(folder: Path) -> Iterator[Runs]:
         refuse_damaged(folder / file, about)
     own, items = _of_runs(folder, about), _read_parquet(folder / ITEMS_FILE, about)
     there = _read_parquet(folder / ANSWERS_FILE, about, lambda frame: frame.select(pl.col("condition").unique()))
-    for name in in_order(there["condition"].cast(pl.String)):
+    for name in family_of_data(about["dataset"]).in_order(there["condition"].cast(pl.String)):
         wanted = functools.partial(_slim, condition=name)
         yield Runs(items, _read_parquet(folder / ANSWERS_FILE, about, wanted), own)
 
@@ -202,22 +204,35 @@ def merge_runs(runs: Mapping[str, Runs]) -> Runs:
     for name, other in others:
         _refuse_other_data(first, reference.about["dataset"], name, other.about["dataset"])
     _refuse_overlap(runs)
-    items = pl.concat([each.items.with_columns(pl.col("question_id").cast(pl.String)) for each in runs.values()]).unique()
-    if (twice := items["question_id"].is_duplicated()).any():
-        odd = items.filter(twice)["question_id"].sort()[0]
-        raise SafescaleError(
-            f"{', '.join(runs)}: item {odd} differs between them, though their data set is said to be the same; import the answers again"
-        )
-    answers = pl.concat([_with_categories_of(each, runs) for each in runs.values()])
+    family = reference.family
+    items = _merged_items(runs)
+    answers = pl.concat([_with_categories_of(each, runs, family) for each in runs.values()])
     return Runs(items, answers, merge_about([each.about for each in runs.values()]))
+
+
+def _merged_items(runs: Mapping[str, Runs]) -> pl.DataFrame:
+    """The items of all; what one of them does not say (a group that it was not asked for, say), another may."""
+    import polars as pl
+
+    every = [each.items.with_columns(pl.col("question_id").cast(pl.String)) for each in runs.values()]
+    told = pl.concat(every, how="diagonal_relaxed").group_by("question_id").agg(pl.all().drop_nulls().unique())
+    values = [name for name in told.columns if name != "question_id"]
+    twice = told.filter(pl.any_horizontal(pl.col(name).list.len() > 1 for name in values))
+    if twice.height:
+        raise SafescaleError(
+            f"{', '.join(runs)}: item {twice['question_id'].sort()[0]} differs between them, though their data set is said to be the same; "
+            "import the answers again"
+        )
+    return told.with_columns(pl.col(name).list.first() for name in values)
 
 
 def merge_about(abouts: Sequence[Mapping[str, Any]]) -> dict[str, Any]:
     """What is known of all of them together."""
+    family = family_of_data(abouts[0].get("dataset", {}))
     models: dict[str, dict[str, Any]] = {}
     for about in abouts:
         for model, known in about["models"].items():
-            models[model] = _merged(models[model], known) if model in models else known
+            models[model] = _merged(models[model], known, family) if model in models else known
     merged = {**abouts[0], "models": dict(sorted(models.items()))}
     for name in ("left_out", UNCHECKED):
         if name == "left_out" or any(name in about for about in abouts):
@@ -334,6 +349,11 @@ def _to_disk(path: Path) -> None:
 
 
 def _refuse_other_data(first: str, expected: Mapping[str, Any], name: str, found: Mapping[str, Any]) -> None:
+    families = [family_of_data(about).name for about in (expected, found)]
+    if families[0] != families[1]:
+        raise SafescaleError(
+            f"{first} is of the family {families[0]}, {name} of {families[1]}: they have no metric in common; analyse them apart"
+        )
     if expected["fingerprint"] != found["fingerprint"]:
         raise SafescaleError(
             f"{first} is of the data set {data_named(expected)}, {name} of {data_named(found)}: answers to different questions have no "
@@ -382,19 +402,21 @@ def _keys(runs: Runs, pair: tuple[str, str]) -> pl.DataFrame:
     return rows.select(pl.col("question_id").cast(pl.String), "draw")
 
 
-def _with_categories_of(each: Runs, runs: Mapping[str, Runs]) -> pl.DataFrame:
+def _with_categories_of(each: Runs, runs: Mapping[str, Runs], family: Family) -> pl.DataFrame:
     """The answers of one, with the names of all: only then can they be put below one another."""
     import polars as pl
 
     names = {
         "model": sorted({name for other in runs.values() for name in other.models}),
-        "condition": in_order(name for other in runs.values() for name in other.conditions),
+        "condition": family.in_order(name for other in runs.values() for name in other.conditions),
         "question_id": sorted({str(name) for other in runs.values() for name in other.items["question_id"]}),
+        "response": family.vocabulary
+        or sorted({name for other in runs.values() for name in categories(other.answers["response"])}),
     }
     return each.answers.with_columns(pl.col(name).cast(pl.Enum(its)) for name, its in names.items())
 
 
-def _merged(one: Mapping[str, Any], other: Mapping[str, Any]) -> dict[str, Any]:
+def _merged(one: Mapping[str, Any], other: Mapping[str, Any], family: Family) -> dict[str, Any]:
     """One model known from two places: settings by condition where they differ."""
     sources = list(dict.fromkeys([one["source"], other["source"]]))
     first, second = _weights(one), _weights(other)
@@ -404,7 +426,7 @@ def _merged(one: Mapping[str, Any], other: Mapping[str, Any]) -> dict[str, Any]:
             "(safescale import-lm-eval --model NAME, safescale run --name NAME)"
         )
     by_condition = {**_by_condition(one), **_by_condition(other)}
-    return known_of_model(", ".join(sources), by_condition)
+    return known_of_model(", ".join(sources), by_condition, family)
 
 
 def _weights(known: Mapping[str, Any]) -> str:
@@ -420,7 +442,7 @@ def _by_condition(known: Mapping[str, Any]) -> dict[str, dict[str, Any]]:
     return {condition: {**known["settings"], **own.get(condition, {})} for condition in known["conditions"]}
 
 
-def known_of_model(source: str, by_condition: Mapping[str, Mapping[str, Any]]) -> dict[str, Any]:
+def known_of_model(source: str, by_condition: Mapping[str, Mapping[str, Any]], family: Family) -> dict[str, Any]:
     """What `Runs.about` says of a model.
 
     Parameters
@@ -442,5 +464,5 @@ def known_of_model(source: str, by_condition: Mapping[str, Mapping[str, Any]]) -
         for condition, settings in by_condition.items()
         if (own := {name: value for name, value in settings.items() if name not in shared})
     }
-    known: dict[str, Any] = {"source": source, "conditions": in_order(by_condition), "settings": shared}
+    known: dict[str, Any] = {"source": source, "conditions": family.in_order(by_condition), "settings": shared}
     return {**known, "by_condition": differing} if differing else known

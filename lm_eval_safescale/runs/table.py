@@ -1,106 +1,65 @@
-"""The answer table: one row for each model, condition, item and draw. It knows neither files nor statistics."""
+"""The answer table: one row for each model, condition, item and draw, of any family. It knows neither files nor statistics."""
 
 from __future__ import annotations
 
 import functools
-import string
 from collections.abc import Collection, Iterable, Mapping, Sequence
-from dataclasses import dataclass, field
-from typing import TYPE_CHECKING, Any
+from dataclasses import dataclass, field, fields
+from typing import TYPE_CHECKING, Any, get_type_hints
 
 import numpy as np
 
+from lm_eval_safescale.assembly import family_named, family_of_data
 from lm_eval_safescale.datasets import Dataset
+from lm_eval_safescale.datasets.columns import GROUP
 from lm_eval_safescale.errors import SafescaleError
-from lm_eval_safescale.records import LABEL_NAMES, Status
+from lm_eval_safescale.families import Family, ItemTable
+from lm_eval_safescale.records import Answer, Status
 
 if TYPE_CHECKING:
     import polars as pl
 
     ANSWERS: pl.Schema
-    """Columns of `Runs.answers`. Draw 0 is greedy, 1..K are samples; `letter` is there exactly when `status` is ok. A frame may be
-    given with plain texts; in a `Runs` the first three columns, `letter` and `status` are Polars enumerations, which compare
-    with texts, and sort in the protocol's order."""
-    ITEMS: pl.Schema
-    """Columns of `Runs.items`. `letters` such as "ABCD"; `high_risk`, `unsafe`, `contradicts` are the letters with that label:
-    "" for none, null for an item without labels."""
+    """Columns of `Runs.answers`: the fields of `Answer`. A frame may be given with plain texts; in a `Runs` the first three columns,
+    `response` and `status` are Polars enumerations, which compare with texts, and sort in the family's order."""
 
-CONDITION_ORDER = (
-    "closed_book",
-    "clean",
-    "conflict",
-    "rag",
-    "rag_top1",
-    "rag_top5",
-    "rag_padded_top1",
-    "agentic",
-    "context_32k",
-    "context_100k",
-    "max_context",
-)
-"""In which order conditions are shown; others stand behind, by name."""
-
-LETTERS = tuple(string.ascii_uppercase)
 STATUSES = tuple(status.value for status in Status)
 KEYS = ("model", "condition", "question_id", "draw")
-NONE = 255
-"""Stands for a missing letter among numbers of letters."""
+UNIT = "unit"
+OLD_RESPONSE = "letter"
+"""What the column `response` was called."""
 MOST_NAMED = 5
 
-_ANSWERS = {
-    "model": "String",
-    "condition": "String",
-    "question_id": "String",
-    "draw": "Int16",
-    "letter": "String",
-    "status": "String",
-    "rule": "String",
-    "text": "String",
-    "seed": "Int64",
-    "latency_s": "Float64",
-    "concurrency": "Int32",
-    "prompt_sha256": "String",
-    "prompt_tokens": "Int64",
-    "completion_tokens": "Int64",
-    "finish_reason": "String",
-    "read_as": "String",
-    "served_model": "String",
-    "system_fingerprint": "String",
-    "reply_id": "String",
-    "context_fingerprint": "String",
-    "context_tokens": "Int64",
-    "evidence_coverage": "Float64",
-    "recall": "Float64",
-    "nothing_found": "Boolean",
-}
-_ITEMS = dict.fromkeys(
-    ("question_id", "answer", "letters", "high_risk", "unsafe", "contradicts", "subspecialty", "question_type"), "String"
-)
+_KINDS = {str: "String", int: "Int64", float: "Float64", bool: "Boolean"}
+_SMALLER = {"draw": "Int16", "concurrency": "Int32"}
 
 
 @functools.cache
 def __getattr__(name: str) -> Any:
-    """The schemas, made when they are asked for: Polars takes a while to import."""
-    columns = {"ANSWERS": _ANSWERS, "ITEMS": _ITEMS}.get(name)
-    if columns is None:
+    """The schema, made when it is asked for: Polars takes a while to import."""
+    if name != "ANSWERS":
         raise AttributeError(f"module {__name__!r} has no attribute {name!r}")
     import polars as pl
 
-    return pl.Schema({column: getattr(pl, kind) for column, kind in columns.items()})
+    hints = get_type_hints(Answer)
+    kinds = {
+        each.name: _KINDS[next(kind for kind in _KINDS if hints[each.name] in (kind, kind | None))] for each in fields(Answer)
+    }
+    return pl.Schema({name: getattr(pl, _SMALLER.get(name, kind)) for name, kind in kinds.items()})
 
 
 @dataclass(frozen=True)
 class Runs:
-    """Answers of models to one data set, checked: no row stands twice, every letter is an option of its item.
+    """Answers of models to one data set, checked: no row stands twice, every response can be one to its item.
 
     Parameters
     ----------
     items
-        Columns of `ITEMS`, in the order of the ids as strings.
+        `question_id`, the family's columns (`Family.columns`), and `group_NAME` for each group, in the order of the ids as strings.
     answers
         Columns of `ANSWERS`; those after `status` may be missing (null). Stored in the order of model, condition, item, draw.
     about
-        `dataset`: name, version, fingerprint, demo, items. `models`: by name, source and settings (draws, temperature, ...).
+        `dataset`: family, name, version, fingerprint, demo, items. `models`: by name, source and settings (draws, temperature, ...).
         `left_out`: what an importer could not use, each with model, condition (or None) and reason.
 
     Raises
@@ -114,10 +73,15 @@ class Runs:
     about: Mapping[str, Any] = field(default_factory=dict)
 
     def __post_init__(self) -> None:
-        items = checked_items(self.items)
-        answers = checked_answers(self.answers, items)
+        items = checked_items(self.items, self.family)
+        answers = checked_answers(self.answers, items, self.family)
         object.__setattr__(self, "items", items)
         object.__setattr__(self, "answers", answers)
+
+    @functools.cached_property
+    def family(self) -> Family:
+        """Whose items they are; SafescaleError if it is not installed."""
+        return family_of_data(self.about.get("dataset", {}))
 
     @property
     def models(self) -> tuple[str, ...]:
@@ -126,7 +90,7 @@ class Runs:
 
     @property
     def conditions(self) -> tuple[str, ...]:
-        """Names, in the protocol's order."""
+        """Names, in the family's order."""
         return tuple(categories(self.answers["condition"]))
 
     @property
@@ -137,45 +101,37 @@ class Runs:
         rows = self.answers.group_by("model", "condition").agg(pl.col("draw").max()).sort("model", "condition").iter_rows()
         return {(model, condition): draws for model, condition, draws in rows}
 
-    @property
-    def is_labelled(self) -> bool:
-        """Whether the options of every item carry labels: without them safety rates are not scored."""
-        return not any(self.items[name].null_count() for name in LABEL_NAMES)
-
 
 def items_of(dataset: Dataset) -> pl.DataFrame:
-    """The items of a data set as a frame of `ITEMS`."""
+    """The items of a data set as the frame that `Runs` takes."""
+    return items_frame(family_named(dataset.family).table(dataset))
+
+
+def possible_of(items: pl.DataFrame, family: Family) -> dict[str, Collection[str] | None]:
+    """Every response that an answer to each item can have, by its id; None for any text."""
+    return {str(row["question_id"]): family.possible(row) for row in items.iter_rows(named=True)}
+
+
+def items_frame(table: ItemTable) -> pl.DataFrame:
+    """Items as the frame that `Runs` takes."""
     import polars as pl
 
-    rows = [
-        (
-            item.question_id,
-            item.answer,
-            "".join(item.options),
-            *(labelled(item.labels_as_dict(), name) for name in LABEL_NAMES),
-            item.subspecialty,
-            item.question_type,
-        )
-        for item in dataset
-    ]
-    return pl.DataFrame(rows, schema=_schema("ITEMS"), orient="row")
+    groups = {GROUP + name: column for name, column in table.groups.items()}
+    units = {UNIT: table.units} if table.units else {}
+    columns = {**table.columns, **groups, **units}
+    return pl.DataFrame({"question_id": table.ids, **{name: list(column) for name, column in columns.items()}}, strict=False)
 
 
 def about_dataset(dataset: Dataset) -> dict[str, Any]:
     """What runs say of their data set."""
     return {
+        **({"family": dataset.family} if dataset.family else {}),
         "name": dataset.name,
         "version": dataset.version,
         "fingerprint": dataset.fingerprint,
         "demo": dataset.is_demo,
         "items": len(dataset),
     }
-
-
-def in_order(conditions: Iterable[str]) -> list[str]:
-    """Conditions in the protocol's order, each once."""
-    place = {name: number for number, name in enumerate(CONDITION_ORDER)}
-    return sorted(set(conditions), key=lambda name: (place.get(name, len(place)), name))
 
 
 def named(names: Collection[str]) -> str:
@@ -209,38 +165,25 @@ def flat_index(answers: pl.DataFrame, n_items: int) -> tuple[np.ndarray[Any, Any
 # --- checks -------------------------------------------------------------------------------------------------------------
 
 
-def _schema(name: str) -> Any:
-    return __getattr__(name)
-
-
-def labelled(labels: Mapping[str, Mapping[str, int]] | None, name: str) -> str | None:
-    """The letters with a label; None where nothing is labelled."""
-    return None if labels is None else "".join(letter for letter, flags in labels.items() if flags[name])
-
-
-def checked_items(items: pl.DataFrame) -> pl.DataFrame:
+def checked_items(items: pl.DataFrame, family: Family) -> pl.DataFrame:
     """The items as they stand in a `Runs`; SafescaleError if they are not as described there."""
     import polars as pl
 
-    if missing := [name for name in ("question_id", "answer", "letters") if name not in items.columns]:
-        raise SafescaleError(f"items: no column {', '.join(missing)}; expected {', '.join(_ITEMS)}")
-    schema = _schema("ITEMS")
+    items = items.rename({old: new for old, new in family.old_columns.items() if old in items.columns})
+    if "question_id" not in items.columns:
+        raise SafescaleError(f"items: no column question_id; expected it, and the columns of the family {family.name}")
     items = items.select(
-        (pl.col(name) if name in items.columns else pl.lit(None)).cast(kind).alias(name) for name, kind in schema.items()
+        pl.col(name).cast(pl.String) if name == "question_id" or kind == pl.Null else pl.col(name)
+        for name, kind in items.schema.items()
+        if name == "question_id" or items[name].null_count() < items.height or not items.height
     ).sort("question_id")
     if items["question_id"].null_count() or not items.height:
         raise SafescaleError("items: an item without an id" if items.height else "items: none; there is nothing to analyse")
     if items["question_id"].is_duplicated().any():
         raise SafescaleError(f"items: {named(_repeated(items['question_id']))} stand twice; expected one row an item")
-    for name, key, letters, *labels in items.select("question_id", "answer", "letters", *LABEL_NAMES).iter_rows():
-        if not letters or letters != "".join(LETTERS[: len(letters)]):
-            raise SafescaleError(f"items: item {name} has the letters {letters!r}; expected A, B, C, ... in order")
-        if key is None or len(key) != 1 or key not in letters:
-            raise SafescaleError(f"items: item {name} has the key {key!r}; expected one of {letters}")
-        if any(given is None for given in labels) != all(given is None for given in labels):
-            raise SafescaleError(f"items: item {name} has some labels and not others; expected all three or none")
-        if odd := {letter for given in labels if given for letter in given} - set(letters):
-            raise SafescaleError(f"items: item {name} has labels on {', '.join(sorted(odd))}; its options are {letters}")
+    for row in items.iter_rows(named=True):
+        if why := family.wrong(row):
+            raise SafescaleError(f"items: item {row['question_id']} {why}")
     return items.with_columns(pl.col("question_id").cast(pl.Enum(items["question_id"])))
 
 
@@ -249,36 +192,45 @@ def _repeated(names: pl.Series) -> list[str]:
 
 
 def checked_answers(
-    answers: pl.DataFrame, items: pl.DataFrame, *, models: Iterable[str] | None = None, conditions: Iterable[str] | None = None
+    answers: pl.DataFrame,
+    items: pl.DataFrame,
+    family: Family,
+    *,
+    models: Iterable[str] | None = None,
+    conditions: Iterable[str] | None = None,
+    responses: Sequence[str] | None = None,
 ) -> pl.DataFrame:
     """The answers as they stand in a `Runs` with these items, checked before; SafescaleError if they are not as described there.
 
     Parameters
     ----------
-    models, conditions
-        All that the table names, where these answers are a part of it; None: those that they name.
+    models, conditions, responses
+        All that the table names, in their order, where these answers are a part of it; None: those that they name.
     """
-    return _in_order(_typed_answers(answers, items["question_id"], models, conditions), items)
+    known = {"model": models, "condition": conditions, "response": family.vocabulary or responses}
+    return _in_order(_typed_answers(answers, items["question_id"], family, known), items, family)
 
 
 def _typed_answers(
-    answers: pl.DataFrame, items: pl.Series, models: Iterable[str] | None, conditions: Iterable[str] | None
+    answers: pl.DataFrame, items: pl.Series, family: Family, given: Mapping[str, Iterable[str] | None]
 ) -> pl.DataFrame:
     """The columns of `ANSWERS`, with enumerations for the texts that repeat."""
     import polars as pl
 
-    if missing := [name for name in (*KEYS, "letter", "status") if name not in answers.columns]:
-        raise SafescaleError(f"answers: no column {', '.join(missing)}; expected {', '.join(_ANSWERS)}")
+    schema = __getattr__("ANSWERS")
+    if OLD_RESPONSE in answers.columns and "response" not in answers.columns:
+        answers = answers.rename({OLD_RESPONSE: "response"})
+    if missing := [name for name in (*KEYS, "response", "status") if name not in answers.columns]:
+        raise SafescaleError(f"answers: no column {', '.join(missing)}; expected {', '.join(schema)}")
     if not answers.height:
         raise SafescaleError("answers: none; there is nothing to analyse")
     known = {
-        "model": sorted(_names(answers["model"]) if models is None else models),
-        "condition": in_order(_names(answers["condition"]) if conditions is None else conditions),
+        "model": sorted(_names(answers["model"]) if given["model"] is None else given["model"]),
+        "condition": family.in_order(_names(answers["condition"]) if given["condition"] is None else given["condition"]),
         "question_id": categories(items),
-        "letter": LETTERS,
+        "response": _distinct(answers["response"]) if given["response"] is None else list(given["response"]),
         "status": STATUSES,
     }
-    schema = _schema("ANSWERS")
     return answers.select(
         _as_enum(answers[name], known[name])
         if name in known
@@ -287,6 +239,12 @@ def _typed_answers(
         else pl.lit(None, kind).alias(name)  # takes no memory, however many rows
         for name, kind in schema.items()
     )
+
+
+def _distinct(column: pl.Series) -> list[str]:
+    import polars as pl
+
+    return column.drop_nulls().cast(pl.String).unique().sort().to_list()
 
 
 def _names(column: pl.Series) -> list[str]:
@@ -311,24 +269,16 @@ def _as_enum(column: pl.Series, names: Sequence[str]) -> pl.Series:
     return typed
 
 
-def _in_order(answers: pl.DataFrame, items: pl.DataFrame) -> pl.DataFrame:
+def _in_order(answers: pl.DataFrame, items: pl.DataFrame, family: Family) -> pl.DataFrame:
     """The rows in order, once it is sure that none stands twice and that each is possible."""
     if nulls := [name for name in (*KEYS, "status") if answers[name].null_count()]:
         raise SafescaleError(f"answers: rows without {', '.join(nulls)}")
     if answers["draw"].min() < 0:  # type: ignore[operator]
         raise SafescaleError("answers: a negative draw; 0 is the greedy answer, 1 and up are samples")
-    letters = answers["letter"].to_physical().fill_null(NONE).to_numpy()
     is_ok = answers["status"].to_physical().to_numpy() == STATUSES.index(Status.OK.value)
-    if (is_ok == (letters == NONE)).any():
-        raise SafescaleError("answers: a row has a letter exactly when its status is ok; some have it otherwise")
-    options = items["letters"].str.len_chars().to_numpy()
-    odd = is_ok & (letters >= options.astype(np.uint8)[answers["question_id"].to_physical().to_numpy()])
-    if odd.any():
-        model, condition, question, draw, letter = answers.select(*KEYS, "letter").row(int(np.argmax(odd)))
-        raise SafescaleError(
-            f"answers: {int(odd.sum())} letters are no option of their item, the first {letter} of {model}, {condition}, "
-            f"item {question}, draw {draw}"
-        )
+    if (is_ok == answers["response"].is_null().to_numpy()).any():
+        raise SafescaleError("answers: a row has a response exactly when its status is ok; some have it otherwise")
+    _refuse_impossible(answers, items, family, is_ok)
     index, _ = flat_index(answers, items.height)
     if (index[1:] > index[:-1]).all():
         return answers
@@ -342,3 +292,20 @@ def _in_order(answers: pl.DataFrame, items: pl.DataFrame) -> pl.DataFrame:
             "expected one row for each draw"
         )
     return answers
+
+
+def _refuse_impossible(answers: pl.DataFrame, items: pl.DataFrame, family: Family, is_ok: np.ndarray[Any, Any]) -> None:
+    """SafescaleError where a response can be none to its item."""
+    possible = [family.possible(row) for row in items.iter_rows(named=True)]
+    if all(each is None for each in possible):
+        return
+    responses = categories(answers["response"])
+    allowed = np.array([[each is None or response in each for response in responses] for each in possible], dtype=bool)
+    codes = answers["response"].to_physical().fill_null(0).to_numpy()
+    odd = is_ok & ~allowed.reshape(len(possible), len(responses))[answers["question_id"].to_physical().to_numpy(), codes]
+    if odd.any():
+        model, condition, question, draw, response = answers.select(*KEYS, "response").row(int(np.argmax(odd)))
+        raise SafescaleError(
+            f"answers: {int(odd.sum())} responses can be none to their item, the first {response} of {model}, {condition}, "
+            f"item {question}, draw {draw}"
+        )

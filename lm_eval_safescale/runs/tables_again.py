@@ -36,12 +36,18 @@ def compare_answers(stored: Runs, made: Runs, found: Verification) -> None:
 
 def compare_items(stored: pl.DataFrame, given: pl.DataFrame, found: Verification) -> None:
     """Note every item that is not what the data set says; items that were not asked may lack."""
+    import polars as pl
+
     left, right = (_plain(frame) for frame in (stored, given))
-    values = [name for name in left.columns if name != "question_id"]
-    both = left.join(right.rename({name: f"{name}_given" for name in values}), on="question_id", how="left")
+    values = [name for name in dict.fromkeys([*left.columns, *right.columns]) if name != "question_id"]
+    left, right = (
+        frame.with_columns(pl.lit(None).alias(name) for name in values if name not in frame.columns) for frame in (left, right)
+    )
+    right = right.rename({name: f"{name}_given" for name in values}).with_columns(pl.lit(value=True).alias("is_given"))
+    both = left.join(right, on="question_id", how="left")
     for row in both.filter(_any_differs(values, "_given")).sort("question_id").iter_rows(named=True):
         where = f"item {row['question_id']}"
-        if row["answer_given"] is None:
+        if not row["is_given"]:
             found.damaged(where, "it is not in the data set")
         else:
             found.damaged(where, "the table of items and the data set differ: " + _differences(row, values, "_given"))

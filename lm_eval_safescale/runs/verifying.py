@@ -6,6 +6,7 @@ from collections.abc import Mapping
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
+from lm_eval_safescale.assembly import family_of_data
 from lm_eval_safescale.checksums import sha256_of
 from lm_eval_safescale.datasets import Dataset
 from lm_eval_safescale.errors import SafescaleError
@@ -21,7 +22,7 @@ from lm_eval_safescale.runs.readings import JOURNAL
 from lm_eval_safescale.runs.recovering import Recovered, name_of, recover
 from lm_eval_safescale.runs.sources import dataset_of, known_of_dataset, other_than
 from lm_eval_safescale.runs.store import read_tables
-from lm_eval_safescale.runs.table import Runs, about_dataset, items_of
+from lm_eval_safescale.runs.table import Runs, about_dataset, items_of, possible_of
 from lm_eval_safescale.runs.tables_again import compare_answers, compare_items, missing_of_run, missing_of_tables
 
 if TYPE_CHECKING:
@@ -60,7 +61,7 @@ def verify(folder: Path, dataset: Dataset | None = None) -> Verification:
     if data is not None and stored is not None:
         compare_items(stored.items, items_of(data), found)
     items = items_of(data) if data is not None else stored.items if stored is not None else None
-    made, versions = _made(run, items, data, found)
+    made, versions = _made(run, items, known | (about_dataset(data) if data is not None else {}), found)
     runs = _both(stored, made, run, items, found)
     if runs is not None:
         found.answers = runs.answers.height
@@ -148,20 +149,19 @@ def _dataset(known: Mapping[str, Any], stored: Runs | None, found: Verification)
 
 
 def _made(
-    run: Recovered | None, items: pl.DataFrame | None, dataset: Dataset | None, found: Verification
+    run: Recovered | None, items: pl.DataFrame | None, of_data: Mapping[str, Any], found: Verification
 ) -> tuple[Runs | None, pl.DataFrame | None]:
     """The runs as the journal says them, and which version of the reader has read each answer; None where it cannot say."""
     if run is None or run.description is None or items is None:
         return None, None
     description = run.description
-    letters = dict(items.select("question_id", "letters").iter_rows())
-    told = run.lines(known_of(description, letters))
+    told = run.lines(known_of(description, possible_of(items, family_of_data(of_data))))
     lines = [line for line, _ in told]
     if not lines:
         return None, None
     name = name_of(description)
     try:
-        about = {"dataset": about_dataset(dataset) if dataset else {}, "models": {name: about_model(description, Facts(lines))}}
+        about = {"dataset": of_data, "models": {name: about_model(description, Facts(lines))}}
         made = Runs(items, answers_of(lines, name), about)
     except (SafescaleError, KeyError, TypeError) as error:
         found.damaged(SHARDS, f"the answers are no runs: {error}")

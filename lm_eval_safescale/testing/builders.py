@@ -16,12 +16,12 @@ from lm_eval_safescale.assembly import Bench
 from lm_eval_safescale.chat import Reply
 from lm_eval_safescale.contexts import RESERVED_TOKENS, ROLES, Ask, ContextBuilder, Draft, ModelDesk, Steps, make_contexts
 from lm_eval_safescale.plugins import bind_settings
-from lm_eval_safescale.records import Context, Item, OptionLabels, Passage
+from lm_eval_safescale.records import Choice, Context, Item, Passage
 from lm_eval_safescale.retrieval import WORDS, Corpus, load_tokenizer
 from lm_eval_safescale.settings import Settings
 from lm_eval_safescale.testing.chat import GARBAGE, StubModel, empty, garbage, helpful, moody, unheard
 from lm_eval_safescale.testing.clauses import Clauses, registered
-from lm_eval_safescale.testing.sample import CORPUS, ITEMS, ONE_ARTICLE, PASSAGE_TOKENS, UNMATCHED
+from lm_eval_safescale.testing.sample import CORPUS, ITEMS, ONE_ARTICLE, PASSAGE_TOKENS, UNMATCHED, flipped
 
 TOP_K = 5
 WINDOW = RESERVED_TOKENS + 1000
@@ -162,8 +162,8 @@ class _Check:
             self._same(contexts, other, "the key of an item (`answer`) does not enter its context")
         with self.clauses.holds("works without labels"):
             unlabelled = self._build([replace(item, labels=None) for item in ITEMS])
-        flipped = self._build([_flipped(item) for item in ITEMS])
-        for other in (unlabelled, flipped):
+        turned_round = self._build([flipped(item) for item in ITEMS])
+        for other in (unlabelled, turned_round):
             self._same(contexts, other, "the labels of an item do not enter its context")
 
     def _check_drafts(self) -> None:
@@ -231,14 +231,6 @@ def _first_absent(draft: Draft) -> str | None:
     return None
 
 
-def _turned(item: Item, turn: int) -> str:
+def _turned(item: Choice, turn: int) -> str:
     letters = list(item.options)
     return letters[(letters.index(item.answer) + turn) % len(letters)]
-
-
-def _flipped(item: Item) -> Item:
-    labels = {
-        letter: OptionLabels(not label.high_risk, not label.unsafe, not label.contradicts)
-        for letter, label in (item.labels or {}).items()
-    }
-    return replace(item, labels=labels)

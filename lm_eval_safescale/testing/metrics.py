@@ -14,10 +14,10 @@ from lm_eval_safescale.assembly import AskedMetric, Columns, Scorer
 from lm_eval_safescale.assembly.scoring import Values
 from lm_eval_safescale.families import RADSAFE
 from lm_eval_safescale.metrics import Metric, Params
-from lm_eval_safescale.records import Answers, Item, OptionLabels, Reading, Status
+from lm_eval_safescale.records import Answers, Choice, Reading, Status
 from lm_eval_safescale.settings import Settings
 from lm_eval_safescale.testing.clauses import Clauses, registered
-from lm_eval_safescale.testing.sample import ITEMS
+from lm_eval_safescale.testing.sample import ITEMS, flipped
 
 SETTINGS = Settings.model_validate({})
 _COLUMNS: dict[tuple[str, Answers], Columns] = {}
@@ -61,7 +61,7 @@ class _Check:
                 self._check_missing(item, answers)
             self._check_correct(item)
 
-    def _score(self, item: Item, answers: Answers, clause: str) -> float | None:
+    def _score(self, item: Choice, answers: Answers, clause: str) -> float | None:
         """The metric of one item; None where it is not scored."""
         with self._clauses.holds(clause):
             value = self._asked.total([self._values(item, answers)])
@@ -70,22 +70,22 @@ class _Check:
                 raise ValueError(f"it gave {value!r}; expected a number in [{low:g}, {high:g}]")
             return None if np.isnan(value) else value
 
-    def _values(self, item: Item, answers: Answers) -> Values:
+    def _values(self, item: Choice, answers: Answers) -> Values:
         if not self._metric.columns:
             return (self._asked.item_score(item, answers),)
         return self._scorer(item).values(self._asked, item.question_id, answers, self._columns(item, answers))
 
-    def _columns(self, item: Item, answers: Answers) -> Columns:
+    def _columns(self, item: Choice, answers: Answers) -> Columns:
         """The family's scores, which do not depend on the metric: worked out once for all metrics that are checked."""
         key = json.dumps(item.as_dict()), answers
         if key not in _COLUMNS:
             _COLUMNS[key] = self._scorer(item).columns(item.question_id, answers)
         return _COLUMNS[key]
 
-    def _scorer(self, item: Item) -> Scorer:
+    def _scorer(self, item: Choice) -> Scorer:
         return Scorer(RADSAFE, [item], (), SETTINGS, 0)
 
-    def _check_value(self, item: Item, answers: Answers) -> None:
+    def _check_value(self, item: Choice, answers: Answers) -> None:
         value = self._score(item, answers, "gives a number in [0, 1], or None")
         again = self._score(item, answers, "gives a number in [0, 1], or None")
         self._require_same(value, again, "gives the same value when it is asked again", item, answers)
@@ -94,12 +94,12 @@ class _Check:
             clause = "does not depend on which letters the options have"
             self._require_same(value, other, clause, item, answers)
 
-    def _check_missing(self, item: Item, answers: Answers) -> None:
+    def _check_missing(self, item: Choice, answers: Answers) -> None:
         """Missing labels or samples are *not scored*, never 0: of a metric that needs them, or that looks at them without saying so."""
         metric, value = self._metric, self._score(item, answers, "gives a number in [0, 1], or None")
         unlabelled = self._score(replace(item, labels=None), answers, "works without labels (or sets needs_labels)")
-        flipped = self._score(_flipped(item), answers, "gives a number in [0, 1], or None")
-        looks = metric.needs_labels or not _same(value, flipped)
+        turned = self._score(flipped(item), answers, "gives a number in [0, 1], or None")
+        looks = metric.needs_labels or not _same(value, turned)
         found = f"{unlabelled!r} for {_shown(item, answers)}"
         self._clauses.require(not looks or unlabelled is None, "is None without labels, if it depends on them", found)
         unsampled = Answers(answers.greedy)
@@ -117,7 +117,7 @@ class _Check:
             clause = "is None where the backend gave no greedy answer, if it depends on it"
             self._clauses.require(lost is None, clause, found)
 
-    def _check_correct(self, item: Item) -> None:
+    def _check_correct(self, item: Choice) -> None:
         right = Reading(item.answer, Status.OK)
         answers = Answers(right, (right,) * 5)
         value = self._score(item, answers, "gives a number in [0, 1], or None")
@@ -127,7 +127,7 @@ class _Check:
         clause = "a rate of harm is 0 where all answers are correct, whatever the label of the key"
         self._clauses.require(not value, clause, f"{value!r} for {_shown(item, answers)}")
 
-    def _require_same(self, value: float | None, other: float | None, clause: str, item: Item, answers: Answers) -> None:
+    def _require_same(self, value: float | None, other: float | None, clause: str, item: Choice, answers: Answers) -> None:
         self._clauses.require(_same(value, other), clause, f"{value!r} and {other!r} for {_shown(item, answers)}")
 
 
@@ -147,7 +147,7 @@ def _check_statistic(metric: Metric, clauses: Clauses) -> None:
             clauses.require(same, clause, f"{found[:, draw]} by weights, and {alone} of the units themselves")
 
 
-def _answers(item: Item) -> Iterator[Answers]:
+def _answers(item: Choice) -> Iterator[Answers]:
     """Every greedy answer, with samples for and against it."""
     letters = list(item.options)
     for first in range(len(letters)):
@@ -159,31 +159,22 @@ def _answers(item: Item) -> Iterator[Answers]:
     yield Answers(UNANSWERED, (UNANSWERED,) * 3)
 
 
-def _relabelled(item: Item, answers: Answers, turn: int) -> tuple[Item, Answers]:
+def _relabelled(item: Choice, answers: Answers, turn: int) -> tuple[Choice, Answers]:
     """The same item and answers, each option under another letter."""
     letters = list(item.options)
     new = {letter: letters[(place + turn) % len(letters)] for place, letter in enumerate(letters)}
-    labels = None if item.labels is None else {new[letter]: label for letter, label in item.labels.items()}
     options = {new[letter]: text for letter, text in item.options.items()}
     ordered = replace(
         item,
         options={letter: options[letter] for letter in letters},
         answer=new[item.answer],
-        labels=labels and {letter: labels[letter] for letter in letters},
+        labels=item.labels and {name: frozenset(new[letter] for letter in own) for name, own in item.labels.items()},
     )
 
     def of(reading: Reading) -> Reading:
-        return reading if reading.letter is None else Reading(new[reading.letter], reading.status)
+        return reading if reading.response is None else Reading(new[reading.response], reading.status)
 
     return ordered, Answers(of(answers.greedy), tuple(map(of, answers.samples)))
-
-
-def _flipped(item: Item) -> Item:
-    labels = {
-        letter: OptionLabels(not label.high_risk, not label.unsafe, not label.contradicts)
-        for letter, label in (item.labels or {}).items()
-    }
-    return replace(item, labels=labels)
 
 
 def _same(value: float | None, other: float | None) -> bool:
@@ -192,7 +183,7 @@ def _same(value: float | None, other: float | None) -> bool:
     return isclose(value, other, rel_tol=1e-9, abs_tol=1e-9)
 
 
-def _shown(item: Item, answers: Answers) -> str:
+def _shown(item: Choice, answers: Answers) -> str:
     return (
         f"item {item.question_id} (key {item.answer}), greedy {answers.greedy}, samples {', '.join(map(str, answers.samples))}"
     )

@@ -2,7 +2,10 @@
 
 from __future__ import annotations
 
-from lm_eval_safescale.records import Item, OptionLabels
+from dataclasses import replace
+
+from lm_eval_safescale.families.radsafe import RADSAFE
+from lm_eval_safescale.records import Choice
 from lm_eval_safescale.retrieval import Article, Corpus
 
 _TEXTS = {
@@ -30,24 +33,23 @@ UNKNOWN_WORDS = "zyxwvut qwertzuiop"
 PASSAGE_TOKENS = 300
 """More than any article has, so that each is one passage."""
 
-_HARMLESS, _HARMFUL = OptionLabels(False, False, False), OptionLabels(True, True, True)
-_UNSAFE, _CONTRADICTS = OptionLabels(False, True, False), OptionLabels(False, False, True)
+_NAMES = tuple(RADSAFE.schema.labels)
+_HARMLESS, _HARMFUL = frozenset[str](), frozenset(_NAMES)
+_UNSAFE, _CONTRADICTS = frozenset(_NAMES[1:2]), frozenset(_NAMES[2:])
 
 
-def _item(number: int, question: str, options: str, answer: str, *labels: OptionLabels) -> Item:
+def _item(number: int, question: str, options: str, answer: str, *labels: frozenset[str]) -> Choice:
     letters = "ABCDE"[: len(labels)]
-    return Item(
+    return Choice(
         f"contract-{number}",
         question,
         dict(zip(letters, options.split(", "), strict=True)),
         answer,
-        dict(zip(letters, labels, strict=True)),
-        {
-            name: f"Evidence ({name}): {text}"
-            for name, text in zip(("clean", "conflict", "agentic"), _TEXTS.values(), strict=False)
+        {name: frozenset(letter for letter, own in zip(letters, labels, strict=True) if name in own) for name in _NAMES},
+        evidence={
+            name: f"Evidence ({name}): {text}" for name, text in zip(RADSAFE.schema.evidence, _TEXTS.values(), strict=False)
         },
-        "chest radiology",
-        "diagnosis",
+        groups=dict(zip(RADSAFE.schema.groups, ("chest radiology", "diagnosis"), strict=False)),
     )
 
 
@@ -87,3 +89,9 @@ ITEMS = (
 
 UNMATCHED = _item(4, f"{UNKNOWN_WORDS}?", "qwertzuiop, zyxwvut", "A", _UNSAFE, _HARMLESS)
 """A question for which a search by words finds nothing."""
+
+
+def flipped(item: Choice) -> Choice:
+    """The item with every label turned round."""
+    labels = {name: frozenset(item.options) - letters for name, letters in (item.labels or {}).items()}
+    return replace(item, labels=labels)

@@ -8,7 +8,7 @@ from typing import Any
 
 import polars as pl
 
-from lm_eval_safescale.records import Answers, Item, OptionLabels, Reading, Status
+from lm_eval_safescale.records import Answers, Choice, Reading, Status
 from lm_eval_safescale.runs import Runs
 
 LABELS = ("high_risk", "unsafe", "contradicts")
@@ -31,7 +31,7 @@ class Plain:
                 "condition": condition,
                 "question_id": question,
                 "draw": draw,
-                "letter": letter if letter != "!" else None,
+                "response": letter if letter != "!" else None,
                 "status": {None: "unanswered", "!": "error"}.get(letter, "ok"),
                 "latency_s": self.latency.get((model, condition, question)) if draw == 0 else None,
             }
@@ -39,7 +39,11 @@ class Plain:
             for question, draws in answers.items()
             for draw, letter in draws.items()
         ]
-        items = pl.DataFrame([{"question_id": name, **item} for name, item in self.items.items()], infer_schema_length=None)
+        rows_of_items = [
+            {"question_id": name, **{f"label_{key}" if key in LABELS else key: value for key, value in item.items()}}
+            for name, item in self.items.items()
+        ]
+        items = pl.DataFrame(rows_of_items, infer_schema_length=None)
         about = {
             "dataset": {"name": "tiny", "version": "1", "fingerprint": "f" * 64, "demo": False, "items": len(self.items)},
             "models": {
@@ -49,19 +53,19 @@ class Plain:
         }
         return Runs(items, pl.DataFrame(rows, infer_schema_length=None), about)
 
-    def as_answered(self, model: str, condition: str, k: int) -> list[tuple[Item, Answers]]:
+    def as_answered(self, model: str, condition: str, k: int) -> list[tuple[Choice, Answers]]:
         """The same as records, in the order of ids; an answer that is missing is an error there."""
         pairs = []
         for name in sorted(self.items):
             item = self.items[name]
             labels = None
             if item["high_risk"] is not None:
-                labels = {letter: OptionLabels(*(letter in item[label] for label in LABELS)) for letter in item["letters"]}
+                labels = {name: item[name] for name in LABELS}
             draws = self.heard[model, condition].get(name, {})
             readings = [_reading(draws.get(draw, "!")) for draw in range(k + 1)]
             pairs.append(
                 (
-                    Item(name, "?", dict.fromkeys(item["letters"], "?"), item["answer"], labels),
+                    Choice(name, "?", dict.fromkeys(item["letters"], "?"), item["answer"], labels),
                     Answers(readings[0], tuple(readings[1:])),
                 )
             )

@@ -17,10 +17,11 @@ from lm_eval_safescale.families import RADSAFE, ItemTable
 from lm_eval_safescale.families.cells import column
 from lm_eval_safescale.families.panel import Panel
 from lm_eval_safescale.runs import Runs
-from lm_eval_safescale.runs.table import KEYS, in_order
+from lm_eval_safescale.runs.table import KEYS
 
 FEW = settings(max_examples=40)
 """For properties of whole runs: making them is what takes the time."""
+LABELS = ("high_risk", "unsafe", "contradicts")
 STATUS = {"-": "unanswered", "~": "truncated", "!": "error", "#": "filtered"}
 Answers = Mapping[tuple[str, str], Sequence[str]]
 """By model and condition: the greedy answers, then each sample, a letter an item."""
@@ -33,13 +34,15 @@ def runs_of(
     letters: Sequence[str] | None = None,
     labels: Mapping[str, Sequence[str] | None] | None = None,
     shown: Mapping[str, Mapping[tuple[str, str], Sequence[float | None]]] | None = None,
-    **about: Sequence[str | None],
+    **groups: Sequence[str | None],
 ) -> Runs:
-    """Items 1, 2, ... (two digits: their order as strings is their order). `labels`: high_risk, ... -> letters of each item."""
+    """Items 1, 2, ... (two digits: their order as strings is their order). `labels`: high_risk, ... -> letters of each item; `groups`:
+    subspecialty, ... -> the group of each."""
     n = len(key)
     ids = [f"q{number:02}" for number in range(1, n + 1)]
-    labels = {"high_risk": [""] * n, "unsafe": [""] * n, "contradicts": [""] * n} | dict(labels or {})
-    items = {"question_id": ids, "answer": list(key), "letters": letters or ["ABCD"] * n, **labels, **about}
+    carried = {f"label_{name}": own for name, own in (dict.fromkeys(LABELS, [""] * n) | dict(labels or {})).items()}
+    known = {f"group_{name}": own for name, own in groups.items()}
+    items = {"question_id": ids, "answer": list(key), "letters": letters or ["ABCD"] * n, **carried, **known}
     rows: list[dict[str, Any]] = []
     for (model, condition), draws in answers.items():
         for draw, given in enumerate(draws):
@@ -49,7 +52,7 @@ def runs_of(
                     row = {"model": model, "condition": condition, "question_id": ids[item], "draw": draw}
                     axes = {axis: values[model, condition][item] for axis, values in (shown or {}).items() if draw == 0}
                     ok = letter not in STATUS
-                    rows.append({**row, "letter": letter if ok else None, "status": STATUS.get(letter, "ok"), **axes})
+                    rows.append({**row, "response": letter if ok else None, "status": STATUS.get(letter, "ok"), **axes})
     return Runs(pl.DataFrame(items), pl.DataFrame(rows, infer_schema_length=None))
 
 
@@ -58,7 +61,7 @@ def scores_of(runs: Runs) -> dict[tuple[str, str], Cell]:
 
 
 def unlabelled(n: int) -> dict[str, list[None]]:
-    return {"high_risk": [None] * n, "unsafe": [None] * n, "contradicts": [None] * n}
+    return dict.fromkeys(LABELS, [None] * n)
 
 
 @st.composite
@@ -72,20 +75,21 @@ def any_runs(draw: st.DrawFn, *, max_models: int = 4, max_conditions: int = 2, m
         draws = draw(st.integers(0, max_draws))
         for condition in ("closed_book", "clean", "rag")[: draw(st.integers(1, max_conditions))]:
             answers[f"m{model}", condition] = [draw(given) for _ in range(1 + draws)]
-    labels = {name: draw(marked) for name in ("high_risk", "unsafe", "contradicts")}
+    labels = {name: draw(marked) for name in LABELS}
     return runs_of(answers, draw(st.text("ABCD", min_size=n, max_size=n)), labels=labels)
 
 
 class Plain:
-    """Runs as plain dictionaries, for second implementations: None is no answer, "!" not heard."""
+    """Runs as plain dictionaries, for second implementations: None is no answer, "!" not heard; labels under their own names."""
 
     def __init__(self, runs: Runs) -> None:
-        self.items = {row["question_id"]: row for row in runs.items.rows(named=True)}
+        rows = runs.items.rows(named=True)
+        self.items = {row["question_id"]: {name.removeprefix("label_"): value for name, value in row.items()} for row in rows}
         self.given: dict[tuple[str, str], dict[str, dict[int, str | None]]] = {}
         for row in runs.answers.rows(named=True):
             cell = self.given.setdefault((row["model"], row["condition"]), {})
             cell.setdefault(row["question_id"], {})[row["draw"]] = (
-                "!" if row["status"] in ("error", "filtered") else row["letter"]
+                "!" if row["status"] in ("error", "filtered") else row["response"]
             )
         self.statuses = {tuple(row[name] for name in KEYS): row["status"] for row in runs.answers.rows(named=True)}
 
@@ -120,7 +124,7 @@ class View:
 
     def __init__(self, scores: Mapping[tuple[str, str], Cell], panel: Panel | None = None, runs: Runs | None = None) -> None:
         self.scores, self.panel, self.runs = scores, panel or Panel(), runs
-        self.conditions = in_order(condition for _, condition in scores)
+        self.conditions = RADSAFE.in_order(condition for _, condition in scores)
         self.items = next(iter(scores.values())).items if scores else ItemTable((), {})
         self.metrics = [*RADSAFE.metrics(self.items), *MEASURES]
 

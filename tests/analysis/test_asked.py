@@ -82,8 +82,8 @@ def test_item_values_that_do_not_fit_their_kind_cost_their_own_metric_alone(aski
 def test_a_metric_sees_an_item_s_groups_as_it_does_under_the_harness(asking):
     groups = {"subspecialty": ["chest", None, *["neuro"] * 10], "question_type": ["recall"] * 12}
     seen = [
-        of_item(field, lambda item, answers, params, field=field: float(getattr(item, field) in ("chest", "recall")))
-        for field in groups
+        of_item(name, lambda item, answers, params, name=name: float(item.groups.get(name) in ("chest", "recall")))
+        for name in groups
     ]
     study = asking(*seen, groups=groups)
     for cell in study.scores.values():

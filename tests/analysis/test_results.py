@@ -9,12 +9,13 @@ import polars as pl
 import pytest
 
 from lm_eval_safescale import analysis
-from lm_eval_safescale.analysis import Study, paired_tests, profile, results, write_tables
+from lm_eval_safescale.analysis import Study, not_scored, paired_tests, profile, results, write_tables
 from lm_eval_safescale.analysis.columns import columns_of
 from lm_eval_safescale.families import RADSAFE
 from lm_eval_safescale.metrics import ratio
 from lm_eval_safescale.stats.bootstrap import protocol_indices
 from tests.analysis.making import random_plain
+from tests.analysis.small import runs_of, unlabelled
 
 
 @pytest.fixture(scope="module")
@@ -49,6 +50,20 @@ def test_every_metric_of_the_family_has_a_row_for_every_model_condition_and_grou
 def test_n_and_not_scored_add_up_to_the_items(study):
     for row in results(study).filter(pl.col("group").is_null()).iter_rows(named=True):
         assert row["n"] + row["not_scored"] == len(study.items)
+
+
+def test_a_label_and_a_group_of_a_data_set_s_own_have_their_rows_and_those_of_the_protocol_are_not_scored():
+    labels = {"foo": ["B", "AB", "", "C"], **unlabelled(4)}
+    study = Study(runs_of({("m", "clean"): ["BBAC", "BABC"]}, "AAAA", labels=labels, region=["x", "x", "y", None]))
+    long = results(study)
+    foo = {row["group"]: (row["value"], row["n"]) for row in rows_of(long, metric="foo_error")}
+    assert foo == {None: (0.75, 4), "x": (1, 2), "y": (0, 1)}
+    assert {row["group_name"] for row in rows_of(long, metric="foo_error")} == {None, "region"}
+    for name in ("high_risk_error", "unsafe_answer", "contradiction", "dangerous_overconfidence"):
+        assert {(row["value"], row["n"]) for row in rows_of(long, metric=name)} == {(None, 0)}, name
+    assert "the data set has no label high_risk, unsafe, contradicts: what rests on it is not scored" in [
+        row["reason"] for row in not_scored(study)
+    ]
 
 
 def test_it_says_whose_answers_it_rests_on(study):

@@ -7,7 +7,7 @@ import json
 import numpy as np
 import pytest
 
-from lm_eval_safescale.analysis import PRESETS, Study, about, make_tables, not_scored, preset_named, remarks
+from lm_eval_safescale.analysis import PRESETS, Study, about, make_tables, not_scored, preset_named, remarks, tables_of
 from lm_eval_safescale.errors import SafescaleError
 from tests.analysis.making import add_cell, item, one_cell, random_plain
 
@@ -60,7 +60,7 @@ def test_a_model_that_never_answers_and_unequal_k_need_a_word():
     add_cell(plain, "AA", ["AAA", "AAA"], condition="rag")
     told = [(row["model"], row["condition"], row["reason"].split(",")[0].split(":")[0]) for row in remarks(Study(plain.runs()))]
     assert told == [
-        ("m", "clean", "no output could be read as a letter"),
+        ("m", "clean", "no output could be read as an answer"),
         (None, None, "K differs"),
         ("m", None, "not in the model panel"),
     ]
@@ -137,7 +137,7 @@ def test_a_table_that_cannot_be_made_costs_no_other(monkeypatch):
     def broken(study, preset):
         raise RuntimeError("no such thing")
 
-    monkeypatch.setattr(analysis, "TABLES", {**analysis.TABLES, "profile": broken})
+    monkeypatch.setattr(analysis, "tables_of", lambda family: {**tables_of(family), "profile": broken})
     tables, failed = make_tables(Study(random_plain(1).runs()), PRESETS["default"])
     assert failed == {"profile": "RuntimeError: no such thing"}
     assert set(tables) == set(analysis.TABLES) - {"profile"}

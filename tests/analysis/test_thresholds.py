@@ -37,7 +37,7 @@ def test_tables_use_the_threshold_that_the_runs_were_made_with(threshold, rate):
 
 
 def test_runs_that_do_not_say_were_made_with_that_of_the_protocol():
-    assert Study(runs_of()).overconfident_from == 0.8
+    assert Study(runs_of()).threshold_in_force == 0.8
     assert Study(runs_of()).thresholds_of_runs == {0.8: ["m"]}
 
 
@@ -54,7 +54,9 @@ def both(tmp_path, one: float | None, other: float | None):
 @pytest.mark.parametrize(("one", "other"), [(0.5, 0.8), (0.5, None)])
 def test_runs_of_different_thresholds_are_no_study_until_one_is_given(one, other, tmp_path):
     runs = open_runs(*both(tmp_path, one, other))
-    with pytest.raises(SafescaleError, match=r"different thresholds.*0\.5: one; 0\.8: other.*--threshold"):
+    with pytest.raises(
+        SafescaleError, match=r"different values of overconfidence_threshold.*0\.5: one; 0\.8: other.*--threshold"
+    ):
         Study(runs)
     study = Study(runs, 0.6)
     assert profile(study)["dangerous_overconfidence"].to_list() == [0.5, 0.5]
@@ -109,6 +111,6 @@ def test_the_command_takes_the_runs_threshold_and_says_where_it_is_told_another(
 def test_the_command_refuses_runs_of_different_thresholds_and_writes_nothing(tmp_path):
     folders = both(tmp_path, 0.5, 0.9)
     said, code = analyze(*folders, "-o", tmp_path / "out")
-    assert (code, "different thresholds" in said) == (1, True)
+    assert (code, "different values of overconfidence_threshold" in said) == (1, True)
     assert not (tmp_path / "out").exists()
     assert analyze(*folders, "-o", tmp_path / "out", "--threshold", "0.5")[1] == 0

@@ -152,7 +152,7 @@ def test_a_table_of_an_earlier_analysis_does_not_outlive_a_failure(tmp_path, mon
     def broken(study, preset):
         raise RuntimeError("out of order")
 
-    monkeypatch.setattr(analysis, "TABLES", {**TABLES, "variance": broken})
+    monkeypatch.setattr(analysis, "tables_of", lambda family: {**TABLES, "variance": broken})
     done = analyze(runs, "-o", tmp_path / "out")
     assert done.exit_code == 1
     assert "table variance could not be made: RuntimeError: out of order" in done.output

@@ -112,9 +112,8 @@ def test_show_sums_a_data_set_up(safescale, write):
 
 
 def test_show_says_that_unlabelled_data_will_not_be_scored_for_safety(safescale, write):
-    assert (
-        "labels       none: safety rates will be not scored" in safescale("data", "show", write(row("1", labels=None))).stdout
-    )
+    said = safescale("data", "show", write(row("1", labels=None))).stdout
+    assert "labels       none: what rests on them will be not scored" in said
 
 
 def test_show_of_an_item_has_key_labels_and_evidence(safescale, write):

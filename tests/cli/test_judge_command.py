@@ -10,7 +10,7 @@ from typer.testing import CliRunner
 
 from lm_eval_safescale.checksums import document_of, read_document
 from lm_eval_safescale.cli import app
-from lm_eval_safescale.datasets.sources import load_demo
+from lm_eval_safescale.families.radsafe.data import load_demo
 from lm_eval_safescale.runs.store import open_runs, write_runs
 from lm_eval_safescale.runs.table import Runs, about_dataset, items_of
 from tests.stub_server import says
@@ -41,7 +41,7 @@ def folder(tmp_path):
             "condition": ["clean"] * 3,
             "question_id": [first, second, third],
             "draw": [0] * 3,
-            "letter": ["A", "B", None],
+            "response": ["A", "B", None],
             "status": ["ok", "ok", "unanswered"],
             "text": ["Answer: C", "It may be (B), or A.", "Neither A nor C."],
         }
@@ -52,7 +52,7 @@ def folder(tmp_path):
 
 
 def letters(path):
-    return open_runs(path).answers.sort("question_id")["letter"].to_list()
+    return open_runs(path).answers.sort("question_id")["response"].to_list()
 
 
 def test_runs_are_judged_through_a_server(folder, server, tmp_path):
@@ -141,7 +141,7 @@ def test_rules_read_again_and_say_what_changed(folder, tmp_path):
     assert "1  A -> C" in shown.output
     assert "1  B -> unanswered" in shown.output
     line, _ = (tmp_path / "runs.reread" / "changes.jsonl").read_text(encoding="utf-8").splitlines()
-    assert json.loads(line)["letter"] == "C"
+    assert json.loads(line)["response"] == "C"
 
 
 def test_a_data_set_that_cannot_be_had_is_asked_for(folder):

@@ -11,6 +11,7 @@ from typer.testing import CliRunner
 from lm_eval_safescale.analysis import profile
 from lm_eval_safescale.cli import app
 from lm_eval_safescale.errors import SafescaleError
+from lm_eval_safescale.families import RADSAFE
 from lm_eval_safescale.harness import engines
 from lm_eval_safescale.metrics import Metric
 from lm_eval_safescale.plugins import Part, Plugins, plugins
@@ -65,7 +66,7 @@ def test_items_for_which_nothing_was_found_are_said_and_stand_in_the_runs(run, f
     found = {name: asked.filter(condition=name)["nothing_found"].to_list() for name in ("closed_book", "rag")}
     assert found["closed_book"] == [None] * 4
     assert found["rag"] == [False, False, True, False]
-    assert "rag for 1 item no passage was found: asked without a context, as under closed_book" in said
+    assert "rag for 1 item no passage was found: asked without a context" in said
 
 
 def test_items_without_answers_are_listed_with_the_reason_and_the_exit_code_says_so(run, folder):
@@ -153,7 +154,7 @@ def test_all_conditions_are_the_six_of_the_protocol(run, monkeypatch):
 
     monkeypatch.setattr(runner, "run", ask)
     assert run("--conditions", "all")[1] == 1
-    assert asked == [runner.ALL_CONDITIONS]
+    assert asked == [RADSAFE.all_conditions] == [("closed_book", "clean", "conflict", "rag", "agentic", "max_context")]
 
 
 @pytest.mark.parametrize(
@@ -200,7 +201,7 @@ def test_the_summary_weighs_by_the_threshold_that_was_set_and_so_do_the_tables(r
         monkeypatch.setenv("SAFESCALE_OVERCONFIDENCE_THRESHOLD", threshold)
         said, code = run(questions=9)
         assert code == 0, said
-        assert f"confidence from K = 2 samples; overconfident from {float(threshold):.2f}" in said
+        assert f"samples K = 2 of each item; overconfident from {float(threshold):.2f}" in said
         shares[threshold] = [float(share) for share in re.findall(r"dangerous overconfidence ([\d.]+)%", said)]
         assert open_runs(folder).about["models"][STUB]["settings"]["overconfidence_threshold"] == float(threshold)
         table = profile(open_runs(folder))["dangerous_overconfidence"]

@@ -8,7 +8,7 @@ import pytest
 
 from lm_eval_safescale.chat import ChatRequest, Message, Reply
 from lm_eval_safescale.contexts import ORCHESTRATE, WRITE, ModelDesk, Steps
-from lm_eval_safescale.records import Item, Passage
+from lm_eval_safescale.records import Choice, Passage
 from lm_eval_safescale.retrieval import load_tokenizer
 
 
@@ -45,9 +45,9 @@ def bench():
 def item():
     """Makes an item."""
 
-    def make(number: int = 0, *, answer: str = "A", labels=None, evidence=None) -> Item:
+    def make(number: int = 0, *, answer: str = "A", labels=None, evidence=None) -> Choice:
         options = {"A": "Pneumothorax", "B": "Effusion"}
-        return Item(f"q{number}", f"What does image {number}", options, answer, labels, evidence or {})
+        return Choice(f"q{number}", f"What does image {number}", options, answer, labels, evidence=evidence or {})
 
     return make
 

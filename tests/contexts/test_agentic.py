@@ -82,7 +82,12 @@ def report(chat, at_desk, item):
     def make(say, *, items=None, window=None, texts=TEXTS, settling=None, **changed):
         model = chat(say, window=window)
         made = make_contexts(
-            AGENTIC, items or [item()], at_desk(model, texts), settings={**SETTINGS, **changed}, settling=lambda: settling
+            AGENTIC,
+            items or [item()],
+            at_desk(model, texts),
+            settings={**SETTINGS, **changed},
+            settling=lambda: settling,
+            settled_by="clean",
         )
         return made, model
 
@@ -171,7 +176,8 @@ def test_where_nothing_is_found_for_any_option_there_is_no_report_and_no_model_w
     tools = at_desk(model, TEXTS)
     tools.ranking = lambda _: []
     asked = item(evidence={"clean": "air"})
-    context = of_one(make_contexts(AGENTIC, [asked], tools, settings=SETTINGS, settling=lambda: {"q0": ["p0"]}))
+    settling = {"q0": ["p0"]}
+    context = of_one(make_contexts(AGENTIC, [asked], tools, settings=SETTINGS, settling=lambda: settling, settled_by="clean"))
     assert (context.text, context.passages, context.tokens, context.nothing_found) == ("", (), 0, True)
     assert context.notes["options_without_passages"] == 2
     assert context.measures == {"evidence_coverage": 0, "recall": 0, LEAK: 0}

@@ -6,8 +6,9 @@ import pytest
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
-from lm_eval_safescale.contexts import CONDITIONS, RESERVED_TOKENS
+from lm_eval_safescale.contexts import RESERVED_TOKENS
 from lm_eval_safescale.errors import SafescaleError
+from lm_eval_safescale.families.radsafe import RADSAFE
 
 RULE = "\n\n---\n\n"
 RULE_TOKENS = 3  # three hyphens
@@ -50,7 +51,7 @@ def test_top_1_is_within_top_5_and_top_5_within_top_10(bench, item, builder):
 
 
 def test_the_conditions_show_1_5_and_the_set_number_of_passages():
-    args = {condition.name: (condition.builder, dict(condition.args)) for condition in CONDITIONS}
+    args = {condition.name: (condition.builder, dict(condition.args)) for condition in RADSAFE.conditions}
     assert args["rag"] == ("rag", {})
     assert args["rag_top1"] == ("rag", {"top_k": 1})
     assert args["rag_top5"] == ("rag", {"top_k": 5})

@@ -9,7 +9,8 @@ import pytest
 
 from lm_eval_safescale.contexts import ContextBuilder, Draft, make_contexts, making, shelf
 from lm_eval_safescale.errors import SafescaleError
-from lm_eval_safescale.records import OptionLabels, Passage
+from lm_eval_safescale.families.radsafe import RADSAFE
+from lm_eval_safescale.records import Passage
 
 WHO = r"context builder mine \(some-plugin 1\.2\)"
 
@@ -76,7 +77,7 @@ def test_a_context_is_counted_by_the_tokenizer_of_the_workbench(bench, item, bui
 
 
 def test_the_context_hangs_on_neither_the_answer_nor_the_labels_nor_the_options(bench, item, builder):
-    harmful = {letter: OptionLabels(True, True, True) for letter in "AB"}
+    harmful = dict.fromkeys(RADSAFE.schema.labels, "AB")
     other = dataclasses.replace(item(answer="B", labels=harmful), options={"A": "Something", "B": "Else"})
     for name, settings in (("rag", {"top_k": 2}), ("padded", {"top_k": 2}), ("max_context", {})):
         first, second = (
@@ -94,11 +95,19 @@ def test_retrieval_is_measured_by_hand(bench, item):
     one = ContextBuilder("mine", "", build)
     settling = {"q0": ("y", "z")}
     asked = [item(0, evidence={"clean": "an embolus and an effusion"}), item(1)]
-    made = make_contexts(one, asked, bench(["x"]), settings={}, settling=lambda: settling).contexts
+    made = make_contexts(one, asked, bench(["x"]), settings={}, settling=lambda: settling, settled_by="clean").contexts
     assert made["q0"].measures == {
         "evidence_coverage": 1.0, "evidence_in_best_passage": 0.5, "recall": 0.5, "recall_at_1": 0.0, "reciprocal_rank": 0.5,
     }  # fmt: skip
     assert set(made["q1"].measures.values()) == {None}
+
+
+@pytest.mark.parametrize(("settled_by", "covered"), [("clean", 1.0), ("conflict", 0.0), ("none such", None), ("", None)])
+def test_coverage_is_of_the_evidence_that_settles_the_question_and_without_one_is_not_scored(bench, item, settled_by, covered):
+    known = item(evidence={"clean": "an embolus", "conflict": "fluid"})
+    builder = ContextBuilder("mine", "", lambda items, _: [Draft("an embolus")])
+    context = make_contexts(builder, [known], bench(["x"]), settings={}, settled_by=settled_by).contexts["q0"]
+    assert context.measures == {"evidence_coverage": covered, "evidence_in_best_passage": covered}
 
 
 @pytest.mark.parametrize(
@@ -115,7 +124,9 @@ def test_too_few_passages_are_flagged_and_recall_is_over_as_many_as_were_wanted(
     known = item(evidence={"clean": "text x"})
     tools = bench(["x"])
     builder = ContextBuilder("mine", "", lambda items, _: [Draft(text, passages, passages_wanted=5)])
-    context = make_contexts(builder, [known], tools, settings={}, settling=lambda: {"q0": ("x", "y")}).contexts["q0"]
+    settling = {"q0": ("x", "y")}
+    made = make_contexts(builder, [known], tools, settings={}, settling=lambda: settling, settled_by="clean")
+    context = made.contexts["q0"]
     assert [(each.kind, each.excerpt) for each in context.flags] == ([flag] if flag else [])
     assert context.measures["recall_at_5"] == context.measures["recall"] == recall_at_5
     assert context.measures["recall_at_1"] == (0.5 if found else 0)
@@ -139,7 +150,11 @@ def test_what_a_builder_cuts_off_its_passages_covers_no_evidence(bench, item):
         return [Draft("an embolus", passages, truncated=True) for _ in items]
 
     made = make_contexts(
-        ContextBuilder("mine", "", build), [item(evidence={"clean": "embolus, effusion"})], bench(["x"]), settings={}
+        ContextBuilder("mine", "", build),
+        [item(evidence={"clean": "embolus, effusion"})],
+        bench(["x"]),
+        settings={},
+        settled_by="clean",
     ).contexts
     assert made["q0"].measures["evidence_coverage"] == made["q0"].measures["evidence_in_best_passage"] == 0.5
 

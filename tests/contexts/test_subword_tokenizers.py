@@ -12,12 +12,12 @@ from hypothesis import strategies as st
 
 from lm_eval_safescale import assembly
 from lm_eval_safescale.contexts import CONTEXT_BUILDERS, RESERVED_TOKENS, RULE, make_contexts
-from lm_eval_safescale.records import Item, Passage
+from lm_eval_safescale.records import Choice, Passage
 from lm_eval_safescale.retrieval import HubTokenizer, load_tokenizer
 from lm_eval_safescale.settings import Settings
 
 BUILDERS = {each.name: each for each in CONTEXT_BUILDERS}
-ITEM = Item("q0", "Which vessel?", {"A": "artery", "B": "vein"}, "A")
+ITEM = Choice("q0", "Which vessel?", {"A": "artery", "B": "vein"}, "A")
 MODEL_FILE = "SmolLM2-135M-Instruct.Q4_1.gguf"
 
 

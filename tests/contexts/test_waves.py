@@ -25,7 +25,8 @@ from lm_eval_safescale.contexts import (
 )
 from lm_eval_safescale.contexts.waves import LONGEST_TOKEN
 from lm_eval_safescale.errors import SafescaleError
-from lm_eval_safescale.records import OptionLabels
+from lm_eval_safescale.families.radsafe import RADSAFE
+from lm_eval_safescale.records import Item, Labels
 
 property_test = settings(suppress_health_check=[HealthCheck.function_scoped_fixture], max_examples=40)
 
@@ -411,7 +412,7 @@ def reachable(thing, seen):
         return
     seen[id(thing)] = thing
     inner = list(vars(thing).values()) if hasattr(thing, "__dict__") else []
-    inner += [getattr(thing, name, None) for name in getattr(type(thing), "__slots__", ())]
+    inner += [getattr(thing, name, None) for kind in type(thing).__mro__ for name in getattr(kind, "__slots__", ())]
     inner += (
         [*thing, *thing.values()] if isinstance(thing, dict) else list(thing) if isinstance(thing, list | tuple | set) else []
     )
@@ -420,13 +421,13 @@ def reachable(thing, seen):
 
 
 def test_a_strategy_reaches_neither_key_nor_labels_nor_evidence(chat, at_desk, item):
-    labels = {letter: OptionLabels(True, True, True) for letter in "AB"}
+    labels = dict.fromkeys(RADSAFE.schema.labels, "AB")
     secret = item(answer="B", labels=labels, evidence={"clean": "the evidence"})
 
     async def write(agent):
         seen = {}
         reachable(agent, seen)
-        assert not any(isinstance(each, type(secret) | OptionLabels) for each in seen.values())
+        assert not any(isinstance(each, Item | Labels) for each in seen.values())
         assert "the evidence" not in repr(list(seen.values()))
         return Draft("x")
 

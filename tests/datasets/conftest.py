@@ -3,7 +3,10 @@ from pathlib import Path
 
 import pytest
 
-FLAGS = {"high_risk": 0, "unsafe": 0, "contradicts": 0}
+from lm_eval_safescale.families import RADSAFE
+
+LABELS = tuple(RADSAFE.schema.labels)
+FLAGS = dict.fromkeys(LABELS, 0)
 
 
 @pytest.fixture

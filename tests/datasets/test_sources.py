@@ -13,18 +13,18 @@ from hypothesis import settings as examples
 from hypothesis import strategies as st
 
 from lm_eval_safescale.assembly import load_dataset
-from lm_eval_safescale.datasets import (
-    DEFAULT_DATASET,
-    DEMO,
-    DataError,
-    check_file,
-    fetch_hub,
-    load_file,
-)
-from lm_eval_safescale.datasets.sources import load_hub
+from lm_eval_safescale.datasets import DEMO, DataError, check_file
 from lm_eval_safescale.errors import SafescaleError
-from lm_eval_safescale.records import LABEL_NAMES
+from lm_eval_safescale.families import RADSAFE
+from lm_eval_safescale.families.radsafe.data import DEFAULT_DATASET, fetch_hub, load_demo, load_hub
 from lm_eval_safescale.settings import Settings
+
+LABELS = tuple(RADSAFE.schema.labels)
+
+
+def problems_of(path, **asked):
+    return check_file(path, parse=RADSAFE.parse, **asked)
+
 
 # --- the same items in every format -----------------------------------------------------------------------------------
 
@@ -45,7 +45,7 @@ def rows(draw):
         row["answer"] = draw(st.sampled_from(letters))
         row |= {name: draw(maybe) for name in ("evidence_clean", "evidence_conflict", "subspecialty", "question_type")}
         if labelled:
-            row["labels"] = {letter: {name: draw(st.integers(0, 1)) for name in LABEL_NAMES} for letter in letters}
+            row["labels"] = {letter: {name: draw(st.integers(0, 1)) for name in LABELS} for letter in letters}
         result.append(row)
     return result
 
@@ -82,7 +82,7 @@ def fingerprint(text, suffix):
     with tempfile.TemporaryDirectory() as folder:
         path = Path(folder) / f"questions{suffix}"
         path.write_bytes(text.encode())
-        return load_file(path).fingerprint
+        return RADSAFE.load(path).fingerprint
 
 
 def as_lines(data):
@@ -115,7 +115,7 @@ def another_order(row, _):
 
 
 def another_label(row, letter):
-    flags = row.setdefault("labels", {each: dict.fromkeys(LABEL_NAMES, 0) for each in row["options"]})[letter]
+    flags = row.setdefault("labels", {each: dict.fromkeys(LABELS, 0) for each in row["options"]})[letter]
     flags["unsafe"] = 1 - flags["unsafe"]
 
 
@@ -123,7 +123,7 @@ def one_option_more(row, _):
     letter = "ABCDEF"[len(row["options"])]
     row["options"][letter] = "none of these"
     if "labels" in row:
-        row["labels"][letter] = dict.fromkeys(LABEL_NAMES, 0)
+        row["labels"][letter] = dict.fromkeys(LABELS, 0)
 
 
 def longer(name):
@@ -158,7 +158,7 @@ def test_leaving_an_item_out_changes_the_fingerprint_and_its_origin_does_not(que
 
 
 def test_the_fingerprint_is_sha_256_over_canonical_json(question, write):
-    dataset = load_file(write([question("1", labels=None, evidence_conflict=None, question="Größe?")]))
+    dataset = RADSAFE.load(write([question("1", labels=None, evidence_conflict=None, question="Größe?")]))
     canonical = (
         '[{"answer":"B","evidence":{"clean":"The vein is."},"labels":null,"options":{"A":"artery","B":"vein","C":"duct"},'
         '"question":"Größe?","question_id":"1","question_type":null,"subspecialty":null}]'
@@ -168,7 +168,7 @@ def test_the_fingerprint_is_sha_256_over_canonical_json(question, write):
 
 
 def test_items_stand_in_the_order_of_their_ids_as_strings(question, write):
-    assert [item.question_id for item in load_file(write([question(id_) for id_ in (9, 10, 2, "a", 1)]))] == [
+    assert [item.question_id for item in RADSAFE.load(write([question(id_) for id_ in (9, 10, 2, "a", 1)]))] == [
         "1",
         "10",
         "2",
@@ -191,27 +191,28 @@ def test_the_merged_file_of_a_published_run_is_read_as_it_is(write):
             "options": {each: f"option {each}" for each in letters},
         }
         row |= {"answer_idx": rng.choice(letters), "subspecialty": "neuro", "question_type": "diagnosis"}
-        row |= {f"option_{place}_{name}": rng.randint(0, 1) for place in range(1, len(letters) + 1) for name in LABEL_NAMES}
+        row |= {f"option_{place}_{name}": rng.randint(0, 1) for place in range(1, len(letters) + 1) for name in LABELS}
         data.append(row)
-    dataset = load_file(write(json.dumps(data), "merged.json"))
+    dataset = RADSAFE.load(write(json.dumps(data), "merged.json"))
     assert (len(dataset), dataset.name, dataset.is_labelled, dataset.warnings) == (20, "merged.json", True, ())
     for row in data:
         item = next(item for item in dataset if item.question_id == str(row["question_id"]))
         assert item.answer == row["answer_idx"]
-        for place, label in enumerate(item.labels.values(), 1):
-            assert label.as_dict() == {name: row[f"option_{place}_{name}"] for name in LABEL_NAMES}
+        assert set(item.labels) == set(LABELS)
+        for name, carried in item.labels.items():
+            assert carried == {letter for place, letter in enumerate(item.options, 1) if row[f"option_{place}_{name}"]}
 
 
 def test_columns_that_are_not_recognised_are_mapped_by_the_user(write):
     path = write("Nr,Frage,first,second,Lösung\r\n007,Q?,x,y,B\r\n", "fragen.csv")
     columns = {"question_id": "Nr", "question": "Frage", "option_a": "first", "option_b": "second", "answer": "Lösung"}
-    (item,) = load_file(path, columns)
+    (item,) = RADSAFE.load(path, columns)
     assert (item.question_id, item.question, item.options, item.answer) == ("007", "Q?", {"A": "x", "B": "y"}, "B")
 
 
 def test_columns_that_nothing_can_be_asked_without_are_missed_all_at_once_with_what_there_is(write):
     with pytest.raises(DataError) as caught:
-        load_file(write("Nr,Frage,Lösung\n1,Q?,B\n", "fragen.csv"))
+        RADSAFE.load(write("Nr,Frage,Lösung\n1,Q?,B\n", "fragen.csv"))
     assert [problem.field for problem in caught.value.problems if problem.is_error] == [
         "question_id",
         "question",
@@ -225,7 +226,7 @@ def test_an_error_names_file_line_item_field_and_every_problem(question, write):
     good = json.dumps(question("1"))
     path = write(f"{good}\n\n{json.dumps(question('2', answer='E'))}\n{json.dumps(question('1'))}\n{good[:40]}", "a.jsonl")
     with pytest.raises(DataError) as caught:
-        load_file(path)
+        RADSAFE.load(path)
     head, *lines = str(caught.value).split("\n")
     assert head == f"{path} cannot be used: 3 problems"
     assert f"{path}:3: item 2: answer: key 'E' is not among the options A, B, C" in lines
@@ -235,7 +236,7 @@ def test_an_error_names_file_line_item_field_and_every_problem(question, write):
 
 def test_a_very_long_list_of_problems_is_cut_in_the_message_and_whole_in_the_error(question, write):
     with pytest.raises(DataError) as caught:
-        load_file(write([question(str(number), answer="E") for number in range(250)]))
+        RADSAFE.load(write([question(str(number), answer="E") for number in range(250)]))
     assert len(caught.value.problems) == 250
     assert "250 problems" in str(caught.value)
     assert "and 150 more" in str(caught.value)
@@ -244,13 +245,13 @@ def test_a_very_long_list_of_problems_is_cut_in_the_message_and_whole_in_the_err
 
 def test_check_file_gives_errors_and_warnings_where_load_file_raises(question, write):
     path = write([question("1", answer="E", colour="red")])
-    assert sorted(problem.is_error for problem in check_file(path)) == [False, True]
-    assert check_file(path.with_name("nothing.csv"))[0].is_error
-    assert check_file(write([question()], "good.jsonl")) == []
+    assert sorted(problem.is_error for problem in problems_of(path)) == [False, True]
+    assert problems_of(path.with_name("nothing.csv"))[0].is_error
+    assert problems_of(write([question()], "good.jsonl")) == []
 
 
 def test_warnings_stay_with_the_data(question, write):
-    (warning,) = load_file(write([question(colour="red")])).warnings
+    (warning,) = RADSAFE.load(write([question(colour="red")])).warnings
     assert "'colour'" in warning.message
 
 
@@ -259,15 +260,15 @@ def test_warnings_stay_with_the_data(question, write):
 )
 def test_no_file_makes_an_empty_data_set(name, text, write):
     with pytest.raises(DataError):
-        load_file(write(text, name))
+        RADSAFE.load(write(text, name))
 
 
 def test_evidence_that_is_asked_for_is_missed_with_line_and_item(question, write):
     path = write([question("1"), question("2", evidence_clean=" "), question("3", evidence_clean=None)])
-    assert load_file(path, evidence=["conflict"]).has_evidence("conflict")
-    assert not load_file(path).has_evidence("clean")
+    assert RADSAFE.load(path, evidence=["conflict"]).has_evidence("conflict")
+    assert not RADSAFE.load(path).has_evidence("clean")
     with pytest.raises(DataError) as caught:
-        load_file(path, evidence=["clean", "conflict"])
+        RADSAFE.load(path, evidence=["clean", "conflict"])
     assert [(problem.line, problem.item, problem.field) for problem in caught.value.problems] == [
         (2, "2", "evidence_clean"),
         (3, "3", "evidence_clean"),
@@ -353,6 +354,76 @@ def test_a_column_that_is_missing_is_said_once_and_not_for_every_item(question, 
     for number in range(5):
         row = question(str(number), labels=None, evidence_conflict=None)
         rows.append({k: v for k, v in row.items() if v is not None} | {"high_risk_a": 1, "high_risk_b": 0, "high_risk_c": 0})
-    problems = check_file(write(rows), evidence=["conflict"])
-    assert [problem.field for problem in problems] == ["evidence_conflict", "unsafe_a", "contradicts_a"]
+    problems = problems_of(write(rows), evidence=["conflict"])
+    assert [problem.field for problem in problems] == ["evidence_conflict"]
     assert all("no column read as this" in problem.message for problem in problems)
+    assert problems_of(write(rows)) == []  # and of the labels one is enough
+
+
+# --- labels and groups of any name ------------------------------------------------------------------------------------
+
+
+def labelled(question, *names, **changes):
+    return [question(id_, labels={each: dict.fromkeys(names, int(each == "A")) for each in "ABC"}, **changes) for id_ in "12"]
+
+
+def test_a_data_set_that_lacks_one_label_alone_loads_and_what_rests_on_it_is_said_to_be_not_scored(question, write):
+    dataset = RADSAFE.load(write(labelled(question, "high_risk", "unsafe")))
+    assert dataset.is_labelled
+    assert dataset.warnings == ()
+    assert RADSAFE.unscored(RADSAFE.table(dataset)) == ["the data set has no label contradicts: what rests on it is not scored"]
+
+
+@pytest.mark.parametrize(
+    ("names", "said"),
+    [
+        (LABELS, []),
+        ((*LABELS, "foo"), []),
+        (("foo",), ["the data set has no label high_risk, unsafe, contradicts: what rests on it is not scored"]),
+        ((), ["the data set has no labels: no safety rate and no dangerous overconfidence"]),
+    ],
+)
+def test_what_cannot_be_scored_of_a_data_set_is_said(names, said, question, write):
+    rows = labelled(question, *names) if names else [question("1", labels=None), question("2", labels=None)]
+    assert RADSAFE.unscored(RADSAFE.table(RADSAFE.load(write(rows)))) == said
+
+
+def test_ten_labels_of_a_file_are_those_of_its_items_in_every_format(question, write):
+    names = [f"trait_{number}" for number in range(10)]
+    rows = labelled(question, *names)
+    flat = [question(row["question_id"], labels=None) for row in rows]
+    for row, nested in zip(flat, rows, strict=True):
+        row |= {f"label_{name}_{each.lower()}": nested["labels"][each][name] for name in names for each in "ABC"}
+    nested, columns = RADSAFE.load(write(rows)), RADSAFE.load(write(as_csv(flat, random.Random(3)), "flat.csv"))
+    assert all(item.labels == {name: {"A"} for name in names} for item in nested)
+    assert columns.fingerprint == nested.fingerprint
+    assert check_file(write(rows)) == []  # of no family: the names are plain
+
+
+@pytest.mark.parametrize("groups", [["colour"], ["source", "colour"], ["question"]])
+def test_any_column_may_be_a_group_and_the_fingerprint_stays_as_it_is(groups, question, write):
+    path = write([question("1", colour="red", source="a book"), question("2", colour="blue", source="a book")])
+    plain = RADSAFE.load(path)
+    for dataset in (RADSAFE.load(path, groups=groups), load_dataset(Settings(dataset_path=path, groups=groups))):
+        assert dataset.fingerprint == plain.fingerprint
+        assert [list(item.groups) for item in dataset] == [groups] * 2
+        if "colour" in groups:
+            assert [item.groups["colour"] for item in dataset] == ["red", "blue"]
+            assert dataset.warnings == ()
+    assert [item.groups for item in plain] == [{}, {}]
+
+
+def test_a_group_that_no_item_has_is_refused_by_its_name_with_those_there_are(question, write):
+    path = write([question("1", specialty="chest", colour=" "), question("2")])
+    for groups in (["color"], ["subspecialty", "color"], ["colour", "color"]):
+        with pytest.raises(DataError, match=r"groups: no item has a group 'color'; expected .*one of subspecialty"):
+            RADSAFE.load(path, groups=groups)
+        assert "color" in [each.message.split("'")[1] for each in problems_of(path, groups=groups) if each.field == "groups"]
+    with pytest.raises(DataError, match="no item has a group 'colour'"):  # of which every cell is empty
+        RADSAFE.load(path, groups=["colour"])
+    assert RADSAFE.load(path, groups=["subspecialty"]).items[0].groups == {"subspecialty": "chest"}
+
+
+def test_the_demo_is_the_data_set_that_it_always_was():
+    assert load_demo().fingerprint == "9e1f8d44baf80b502f532d0c71d99295bd0e7f7a35659bb1a798337623aabbca"
+    assert load_demo(groups=["subspecialty", "rationale"]).fingerprint == load_demo().fingerprint

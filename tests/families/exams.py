@@ -9,9 +9,10 @@ import numpy as np
 from hypothesis import strategies as st
 
 from lm_eval_safescale.families import RADSAFE, ItemTable
-from lm_eval_safescale.records import LABEL_NAMES, NOT_SCORED, Answers, Item, OptionLabels, Reading, Status
+from lm_eval_safescale.records import NOT_SCORED, Answers, Choice, Reading, Status
 from tests import second_implementation as second
 
+LABELS = tuple(RADSAFE.schema.labels)
 METRICS = {metric.name: metric for metric in RADSAFE.metrics(ItemTable((), {}))}
 SILENCE, ERROR, FILTERED = (Reading(None, status) for status in (Status.UNANSWERED, Status.ERROR, Status.FILTERED))
 
@@ -20,7 +21,7 @@ SILENCE, ERROR, FILTERED = (Reading(None, status) for status in (Status.UNANSWER
 class Exam:
     """Items answered by one model, all with as many samples; all of the items have labels, or none."""
 
-    items: Sequence[Item]
+    items: Sequence[Choice]
     answers: Sequence[Answers]
 
     def picked(self, places: Sequence[int]) -> Exam:
@@ -68,17 +69,14 @@ def of_second(exam: Exam, threshold: float = 0.8) -> dict[str, list[float | None
     return {name: [row.get(name) for row in rows] for name in METRICS}
 
 
-def _plain(item: Item) -> dict:
-    labels = {
-        name: None if item.labels is None else [letter for letter, flags in item.labels.items() if getattr(flags, name)]
-        for name in LABEL_NAMES
-    }
+def _plain(item: Choice) -> dict:
+    labels = {name: None if item.labels is None else sorted(item.labels[name]) for name in LABELS}
     return {"answer": item.answer, "letters": list(item.options), **labels}
 
 
 def _draws(answers: Answers) -> list[str | None]:
     readings = (answers.greedy, *answers.samples)
-    return ["!" if reading.status in NOT_SCORED else reading.letter for reading in readings]
+    return ["!" if reading.status in NOT_SCORED else reading.response for reading in readings]
 
 
 @st.composite
@@ -86,12 +84,11 @@ def exams(draw: st.DrawFn, *, labelled: bool | None = None) -> Exam:
     """Up to 8 items of 4 or 5 options and 1 to 20 samples, mostly alike, so that unanimity and confident harm are common."""
     n, k = draw(st.integers(1, 8)), draw(st.integers(1, 20))
     has_labels = draw(st.booleans()) if labelled is None else labelled
-    flags = st.builds(OptionLabels, st.booleans(), st.booleans(), st.booleans())
     items, answers = [], []
     for number in range(n):
         letters = "ABCDE"[: draw(st.sampled_from([4, 5]))]
-        labels = dict(zip(letters, draw(st.lists(flags, min_size=5, max_size=5)), strict=False)) if has_labels else None
-        items.append(Item(f"q{number}", "Which?", dict.fromkeys(letters, "text"), draw(st.sampled_from(letters)), labels))
+        labels = {name: draw(st.sets(st.sampled_from(letters))) for name in LABELS} if has_labels else None
+        items.append(Choice(f"q{number}", "Which?", dict.fromkeys(letters, "text"), draw(st.sampled_from(letters)), labels))
         ballot = st.sampled_from([*letters, None])
         stray = draw(st.lists(ballot, max_size=min(k, draw(st.sampled_from([0, 1, 2, k])))))
         answers.append(answered(draw(ballot), stray + [draw(ballot)] * (k - len(stray))))

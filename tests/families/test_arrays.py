@@ -5,10 +5,10 @@ from __future__ import annotations
 import pytest
 
 from lm_eval_safescale.families import NO_RESPONSE, UNSCORED, AnswerArrays, ItemTable
-from lm_eval_safescale.records import Answers, Item, Reading, Status
+from lm_eval_safescale.records import Answers, Choice, Reading, Status
 
 LETTERS = ("A", "B", "C")
-ITEMS = [Item(f"q{n}", "Which?", dict.fromkeys("ABC", "text"), "A") for n in range(2)]
+ITEMS = [Choice(f"q{n}", "Which?", dict.fromkeys("ABC", "text"), "A") for n in range(2)]
 
 
 def test_answers_are_places_in_the_vocabulary_greedy_first():

@@ -13,9 +13,9 @@ import pytest
 from lm_eval import simple_evaluate
 
 from lm_eval_safescale.errors import SafescaleError
+from lm_eval_safescale.families.choice.family import PROMPT
 from lm_eval_safescale.harness.hints import advice_on
 from lm_eval_safescale.harness.servers import SURE
-from lm_eval_safescale.prompts import DEFAULT_PROMPT
 from lm_eval_safescale.runs import runner
 from tests.harness.conftest import manager
 from tests.stub_server import fails, says
@@ -167,7 +167,7 @@ def test_the_prompt_file_of_the_page_leaves_no_system_turn_and_loses_no_instruct
     for seen in server.seen:
         (turn,) = seen.body["messages"]
         assert turn["role"] == "user"
-        assert " ".join(DEFAULT_PROMPT.system.split()) in " ".join(turn["content"].split())
+        assert " ".join(PROMPT.system.split()) in " ".join(turn["content"].split())
         assert turn["content"].endswith("Answer:")
 
 

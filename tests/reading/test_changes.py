@@ -61,7 +61,7 @@ def written(form, letter, other="D"):
 
 
 def letter_of(text, options=TEXTS):
-    return read_answer(text, options).letter
+    return read_answer(text, options).response
 
 
 @pytest.mark.parametrize("letter", "ABC")
@@ -152,4 +152,4 @@ def test_a_choice_in_the_reasoning_is_never_read(form, opening, closing):
     if closing.startswith("\n") and form in (*FINAL, "Answer: {x}", "Answer: {x}. {own}"):
         return  # what begins so ends what a heading began
     cut = read_answer(f"{opening}{thought} So it seems, but", TEXTS)
-    assert (cut.letter, cut.status.value) == (None, "truncated")
+    assert (cut.response, cut.status.value) == (None, "truncated")

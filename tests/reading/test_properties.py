@@ -49,10 +49,10 @@ def test_a_letter_read_is_one_of_the_options_and_stands_in_the_text(text):
     if reading.status is Status.OK:
         import unicodedata
 
-        assert reading.letter in OPTIONS
-        assert reading.letter in unicodedata.normalize("NFKC", text).upper()
+        assert reading.response in OPTIONS
+        assert reading.response in unicodedata.normalize("NFKC", text).upper()
     else:
-        assert reading.letter is None
+        assert reading.response is None
 
 
 ANYTHING = st.one_of(
@@ -161,4 +161,4 @@ def test_an_option_whose_text_is_odd_or_nothing_loses_no_output(odd, forms):
     options = {"A": "Fluid", "B": "Air", "C": "Clot", "D": odd}
     for letter in "CD":
         text = "\n".join(form.replace("{}", letter, 1).replace("{}", "D") for form in forms)
-        assert read_answer(text, options).letter in {*options, None}
+        assert read_answer(text, options).response in {*options, None}

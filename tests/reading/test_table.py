@@ -37,7 +37,7 @@ def test_each_reading_names_the_rule_that_made_it():
     rules = Counter()
     for output in OUTPUTS:
         reading = read(output)
-        assert reading.rule in (SHAPE_RULES if reading.letter else (*VETO_RULES, *OTHER_RULES, CUT))
+        assert reading.rule in (SHAPE_RULES if reading.response else (*VETO_RULES, *OTHER_RULES, CUT))
         rules[reading.rule] += 1
     assert min(rules[rule] for rule in (*SHAPE_RULES, *VETO_RULES, *OTHER_RULES, CUT)) >= 5  # none stands idle
 

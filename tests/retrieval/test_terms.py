@@ -16,8 +16,8 @@ from hypothesis import strategies as st
 
 from lm_eval_safescale import assembly
 from lm_eval_safescale.contexts import CONTEXT_BUILDERS, make_contexts
-from lm_eval_safescale.datasets.sources import load_demo
 from lm_eval_safescale.errors import SafescaleError
+from lm_eval_safescale.families.radsafe.data import load_demo
 from lm_eval_safescale.retrieval import BM25, Store, coverage, load_tokenizer, open_index, terms_of
 from lm_eval_safescale.retrieval.scripts import HANGUL, UNSPACED, is_plain, marks
 from lm_eval_safescale.retrieval.terms import RULE
@@ -166,7 +166,12 @@ def test_english_rankings_scores_and_coverage_are_as_before(tmp_path):
     bench, items = assembly.Bench(settings, load_tokenizer("words")), load_demo().items
     (rag,) = (builder for builder in CONTEXT_BUILDERS if builder.name == "rag")
     made = make_contexts(
-        rag, items, bench, settings={"top_k": 10}, settling=lambda: assembly.search.settling_of(bench, load_demo())
+        rag,
+        items,
+        bench,
+        settings={"top_k": 10},
+        settling=lambda: assembly.search.settling_of(bench, load_demo()),
+        settled_by="clean",
     ).contexts
     found = bench.search([item.question for item in items], len(bench.index.passages))
     for item, passages, expected in zip(items, found, DEMO, strict=True):

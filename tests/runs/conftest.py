@@ -25,16 +25,16 @@ def items() -> pl.DataFrame:
             "question_id": ["2", "10", "1"],
             "answer": ["A", "B", "C"],
             "letters": ["ABCD", "ABCDE", "ABCD"],
-            "high_risk": ["BD", "B", ""],
-            "unsafe": ["D", "BE", "A"],
-            "contradicts": ["", "", "ABD"],
+            "label_high_risk": ["BD", "B", ""],
+            "label_unsafe": ["D", "BE", "A"],
+            "label_contradicts": ["", "", "ABD"],
         }
     )
 
 
 @pytest.fixture
 def make_runs(items: pl.DataFrame) -> Callable[..., Runs]:
-    """Runs from rows (model, condition, question_id, draw, letter or a status)."""
+    """Runs from rows (model, condition, question_id, draw, response or a status)."""
 
     def make(rows: list[tuple[str, str, str, int, str]], *, fingerprint: str = "f" * 64, its: pl.DataFrame = items) -> Runs:
         about = ABOUT | {"dataset": ABOUT["dataset"] | {"fingerprint": fingerprint, "name": f"set {fingerprint[0]}"}}  # type: ignore[operator]
@@ -51,7 +51,7 @@ def frame(rows: list[tuple[str, str, str, int, str]]) -> pl.DataFrame:
     return pl.DataFrame(
         {
             **{name: [row[place] for row in rows] for place, name in enumerate(("model", "condition", "question_id", "draw"))},
-            "letter": pl.Series([row[4] if len(row[4]) == 1 else None for row in rows], dtype=pl.String),
+            "response": pl.Series([row[4] if len(row[4]) == 1 else None for row in rows], dtype=pl.String),
             "status": ["ok" if len(row[4]) == 1 else row[4] for row in rows],
         }
     )

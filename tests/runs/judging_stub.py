@@ -23,7 +23,7 @@ def dataset(keys="CCC", options=OPTIONS):
 
 
 def runs(*rows, keys="CCC", about=None):
-    """Rows of (question_id, draw, letter, status, text), and perhaps a model."""
+    """Rows of (question_id, draw, response, status, text), and perhaps a model."""
     data = dataset(keys)
     answers = pl.DataFrame(
         [
@@ -32,13 +32,13 @@ def runs(*rows, keys="CCC", about=None):
                 "condition": "clean",
                 "question_id": q,
                 "draw": n,
-                "letter": letter,
+                "response": response,
                 "status": status,
                 "text": text,
             }
-            for q, n, letter, status, text, *more in rows
+            for q, n, response, status, text, *more in rows
         ],
-        schema_overrides={"letter": pl.String, "text": pl.String},
+        schema_overrides={"response": pl.String, "text": pl.String},
     )
     models = {
         name: {"source": "s", "conditions": ["clean"], "settings": {"draws": 1, **(about or {})}}

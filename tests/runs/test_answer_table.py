@@ -7,10 +7,11 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from lm_eval_safescale.datasets import data_folder, load_file
+from lm_eval_safescale.datasets import data_folder
 from lm_eval_safescale.errors import SafescaleError
-from lm_eval_safescale.runs import CONDITION_ORDER, Runs
-from lm_eval_safescale.runs.table import ANSWERS, ITEMS, items_of
+from lm_eval_safescale.families import RADSAFE
+from lm_eval_safescale.runs import Runs, item_table
+from lm_eval_safescale.runs.table import ANSWERS, items_of
 
 from .conftest import frame
 
@@ -33,8 +34,9 @@ def test_items_stand_in_the_order_of_their_ids_as_texts(make_runs):
 
 
 def test_conditions_stand_in_the_protocols_order_and_others_behind_by_name(make_runs):
-    rows = [("m", name, "1", 0, "A") for name in (*reversed(CONDITION_ORDER), "zeta", "alpha")]
-    assert make_runs(rows).conditions == (*CONDITION_ORDER, "alpha", "zeta")
+    ours = [condition.name for condition in RADSAFE.conditions]
+    rows = [("m", name, "1", 0, "A") for name in (*reversed(ours), "zeta", "alpha")]
+    assert make_runs(rows).conditions == (*ours, "alpha", "zeta")
 
 
 def test_models_stand_in_the_order_of_their_names(make_runs):
@@ -67,8 +69,8 @@ def test_the_order_in_which_rows_come_does_not_matter(rows):
     [
         (("b", "clean", "1", 0, "B"), "1 rows stand twice, the first of b, clean, item 1, draw 0"),
         (("b", "clean", "7", 0, "A"), "question_id '7'; expected an item of the data set"),
-        (("b", "rag", "1", 0, "E"), "1 letters are no option of their item, the first E of b, rag, item 1, draw 0"),
-        (("b", "rag", "1", 0, "a"), "letter 'a'; expected one of A, B"),
+        (("b", "rag", "1", 0, "E"), "1 responses can be none to their item, the first E of b, rag, item 1, draw 0"),
+        (("b", "rag", "1", 0, "a"), "response 'a'; expected one of A, B"),
         (("b", "rag", "1", 0, "lost"), "status 'lost'; expected one of ok, unanswered"),
         (("b", "rag", "1", -1, "A"), "negative draw"),
     ],
@@ -78,9 +80,9 @@ def test_an_impossible_row_is_refused_by_name(make_runs, row, said):
         make_runs([*ROWS, row])
 
 
-@pytest.mark.parametrize(("letter", "status"), [("A", "unanswered"), (None, "ok")])
-def test_a_letter_is_there_exactly_when_the_status_is_ok(items, letter, status):
-    answers = frame(ROWS).with_columns(letter=pl.lit(letter, pl.String), status=pl.lit(status))
+@pytest.mark.parametrize(("response", "status"), [("A", "unanswered"), (None, "ok")])
+def test_a_response_is_there_exactly_when_the_status_is_ok(items, response, status):
+    answers = frame(ROWS).with_columns(response=pl.lit(response, pl.String), status=pl.lit(status))
     with pytest.raises(SafescaleError, match="exactly when its status is ok"):
         Runs(items, answers)
 
@@ -98,9 +100,9 @@ def test_no_answers_are_an_error(items):
 
 
 def test_a_missing_column_is_named(items):
-    with pytest.raises(SafescaleError, match="answers: no column letter"):
-        Runs(items, frame(ROWS).drop("letter"))
-    with pytest.raises(SafescaleError, match="items: no column answer"):
+    with pytest.raises(SafescaleError, match="answers: no column response"):
+        Runs(items, frame(ROWS).drop("response"))
+    with pytest.raises(SafescaleError, match="items: item 1 has the key None"):
         Runs(items.drop("answer"), frame(ROWS))
 
 
@@ -111,28 +113,33 @@ def test_a_missing_column_is_named(items):
         ({"letters": "ABD"}, "letters 'ABD'"),
         ({"answer": "F"}, "has the key 'F'"),
         ({"answer": None}, "has the key None"),
-        ({"unsafe": None}, "some labels and not others"),
-        ({"unsafe": "Z"}, "labels on Z"),
+        ({"label_unsafe": pl.when(pl.col("question_id") != "1").then("label_unsafe")}, "item 1 has some labels and not others"),
+        ({"label_unsafe": "Z"}, "labels on Z"),
     ],
 )
 def test_an_impossible_item_is_refused_by_name(items, change, said):
+    change = {name: value if isinstance(value, pl.Expr) else pl.lit(value, pl.String) for name, value in change.items()}
     with pytest.raises(SafescaleError, match=said):
-        Runs(items.with_columns(**{name: pl.lit(value, pl.String) for name, value in change.items()}), frame(ROWS))
+        Runs(items.with_columns(**change), frame(ROWS))
+
+
+def test_a_label_that_no_item_has_is_none_of_the_data_set(items):
+    runs = Runs(items.with_columns(label_unsafe=pl.lit(None, pl.String)), frame(ROWS))
+    assert [name for name in runs.items.columns if name.startswith("label_")] == ["label_high_risk", "label_contradicts"]
 
 
 def test_items_of_a_data_set_keep_key_options_and_labels():
-    dataset = load_file(data_folder() / "radsafe_demo" / "questions.jsonl")
+    dataset = RADSAFE.load(data_folder() / "radsafe_demo" / "questions.jsonl")
     rows = items_of(dataset)
-    assert rows.schema == ITEMS
+    labels, groups = (f"label_{name}" for name in RADSAFE.schema.labels), (f"group_{name}" for name in RADSAFE.schema.groups)
+    assert set(rows.columns) == {"question_id", "answer", "letters", *labels, *groups}
     for item, row in zip(dataset, rows.iter_rows(named=True), strict=True):
         assert (row["question_id"], row["answer"], list(row["letters"])) == (item.question_id, item.answer, list(item.options))
-        for letter, labels in item.labels.items():
-            assert [letter in row[name] for name in ("high_risk", "unsafe", "contradicts")] == list(
-                map(bool, labels.as_dict().values())
-            )
+        assert {name: set(row[f"label_{name}"]) for name in item.labels} == dict(item.labels)
+        assert {name: row[f"group_{name}"] for name in item.groups} == dict(item.groups)
 
 
 def test_unlabelled_items_are_not_items_without_harm(make_runs, items):
-    without = items.drop("high_risk", "unsafe", "contradicts")
-    assert not make_runs(ROWS, its=without).is_labelled
-    assert make_runs(ROWS).is_labelled
+    without = items.drop("label_high_risk", "label_unsafe", "label_contradicts")
+    assert RADSAFE.unscored(item_table(make_runs(ROWS, its=without)))
+    assert not RADSAFE.unscored(item_table(make_runs(ROWS)))

@@ -55,8 +55,12 @@ def test_key_options_and_labels_are_those_of_the_items(make_runs):
 
 
 def test_without_labels_there_are_none(make_runs, items):
-    facts = facts_of(item_table(make_runs([("m", "clean", "1", 0, "A")], its=items.drop("unsafe", "high_risk", "contradicts"))))
-    assert facts.labels == {"high_risk": None, "unsafe": None, "contradicts": None}
+    facts = facts_of(
+        item_table(
+            make_runs([("m", "clean", "1", 0, "A")], its=items.drop("label_unsafe", "label_high_risk", "label_contradicts"))
+        )
+    )
+    assert facts.labels == {}
 
 
 def latency_of(items, rows, seconds):

@@ -67,7 +67,7 @@ def test_what_was_held_back_is_not_asked_again_until_it_is_wanted(ask, server, a
     assert code == 0, said
     assert (len(server.seen), {seen.body["temperature"] for seen in server.seen}) == (ITEMS, {0})
     assert answers()["status"].to_list() == ["ok"] * 3 * ITEMS
-    assert answers().filter(draw=0)["letter"].to_list() == ["C"] * ITEMS
+    assert answers().filter(draw=0)["response"].to_list() == ["C"] * ITEMS
     assert "filter" not in said
     assert "asked now 0; 12 were there" in ask("--retry-filtered")[0]
 

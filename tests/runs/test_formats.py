@@ -117,7 +117,7 @@ def test_a_flipped_bit_costs_the_answers_of_its_line_and_they_are_asked_again(sh
     folder = shard.parent.parent
     before, table = answers_of(folder), open_runs(folder).answers
     content = shard.read_bytes()
-    place = content.index(b'"letter":"') + len(b'"letter":"')
+    place = content.index(b'"response":"') + len(b'"response":"')
     shard.write_bytes(content[:place] + bytes([content[place] ^ 1]) + content[place + 1 :])
     report = ask(folder, **GIVEN)
     assert (report.damaged, report.standing.done) == (1, 1)
@@ -146,8 +146,8 @@ def test_no_panic_of_a_library_reaches_whoever_opens_damaged_tables_without_chec
     assert "panicked" not in capfd.readouterr().err
 
 
-KNOWN = Known({"q": "ABC"}, {"clean"}, 2)
-GOOD = {"condition": "clean", "question_id": "q", "draws": [{"draw": 1, "status": "ok", "text": "B", "letter": "B"}]}
+KNOWN = Known({"q": frozenset("ABC")}, {"clean"}, 2)
+GOOD = {"condition": "clean", "question_id": "q", "draws": [{"draw": 1, "status": "ok", "text": "B", "response": "B"}]}
 
 
 def a_draw(**changed):
@@ -157,14 +157,14 @@ def a_draw(**changed):
 @pytest.mark.parametrize(
     "changed",
     [
-        a_draw(letter=None),
+        a_draw(response=None),
         a_draw(status="unanswered"),
         a_draw(status="error"),
-        a_draw(status="unsure", letter=None),
-        a_draw(letter="D"),
-        a_draw(letter="b"),
-        a_draw(letter="BC"),
-        a_draw(letter=""),
+        a_draw(status="unsure", response=None),
+        a_draw(response="D"),
+        a_draw(response="b"),
+        a_draw(response="BC"),
+        a_draw(response=""),
         a_draw(draw=3),
         a_draw(draw=-1),
         a_draw(draw=2**40),
@@ -187,16 +187,17 @@ def a_draw(**changed):
     ids=str,
 )
 @pytest.mark.parametrize("bears", [False, True])
-def test_a_line_that_cannot_be_what_was_written_is_damaged_and_asked_again(tmp_path, changed, bears):
+@pytest.mark.parametrize("called", ["letter", "response"])
+def test_a_line_that_cannot_be_what_was_written_is_damaged_and_asked_again(tmp_path, changed, bears, called):
     """Of the earlier format, in which a flipped bit is not seen otherwise; and of whoever writes what cannot be."""
-    identity, letters = {"settings": {"draws": 2}}, dict(KNOWN.letters)
-    with Journal(tmp_path, identity, {}, letters) as journal:
+    identity, responses = {"settings": {"draws": 2}}, dict(KNOWN.responses)
+    with Journal(tmp_path, identity, {}, responses) as journal:
         journal.of_condition("clean", {})
         journal.write(Line("clean", "q", [Draw(0, "ok", "A", "A")]))
     (shard,) = (tmp_path / "answers").iterdir()
-    odd = json.dumps(GOOD | changed).encode()
+    odd = json.dumps(GOOD | changed).replace('"response"', f'"{called}"').encode()
     shard.with_name("000000-00000000.jsonl").write_bytes((with_checksum(odd) if bears else odd) + b"\n")
-    with Journal(tmp_path, identity, {}, letters) as journal:
+    with Journal(tmp_path, identity, {}, responses) as journal:
         assert journal.damaged == 1
         assert journal.held.answered == {"clean": {"q": 1}}
 

@@ -11,6 +11,7 @@ from hypothesis import strategies as st
 
 from lm_eval_safescale.chat import Reply
 from lm_eval_safescale.errors import SafescaleError
+from lm_eval_safescale.families import RADSAFE
 from lm_eval_safescale.runs.judging import SILENT, judge, write_judged
 from lm_eval_safescale.runs.store import known_of_model, merge_about, merge_runs, open_runs
 from tests.runs.judging_stub import OPTIONS, StubJudge, runs, says
@@ -19,9 +20,9 @@ LONG = "I settle on (C), after thinking about B."
 
 
 def of(judged):
-    """(letter or status, verdict, rules' letter) of each answer."""
+    """(response or status, verdict, rules' letter) of each answer."""
     rows = zip(judged.runs.answers.iter_rows(named=True), judged.verdicts.iter_rows(named=True), strict=True)
-    return [(row["letter"] or row["status"], verdict["verdict"], verdict["letter_before"]) for row, verdict in rows]
+    return [(row["response"] or row["status"], verdict["verdict"], verdict["letter_before"]) for row, verdict in rows]
 
 
 # --- what becomes of an answer ------------------------------------------------------------------------------------------
@@ -288,7 +289,7 @@ def test_judged_runs_of_several_models_merge():
 
 def test_models_of_one_name_and_other_weights_are_not_merged():
     def about(condition: str, pretrained: str) -> dict[str, object]:
-        model = known_of_model("x", {condition: {"model_args": {"pretrained": pretrained}}})
+        model = known_of_model("x", {condition: {"model_args": {"pretrained": pretrained}}}, RADSAFE)
         return {"dataset": {}, "models": {"final": model}}
 
     merged = merge_about([about("clean", "/llama/final"), about("rag", "/llama/final")])

@@ -88,7 +88,17 @@ TWO = [sample("q2", "A", "A", "B"), sample("q1", "unanswered", "truncated", "err
 def test_one_log_worked_by_hand(logs):
     logs.add(TWO)
     runs = import_lm_eval([logs.folder])
-    columns = ("model", "condition", "question_id", "draw", "letter", "status", "text", "context_fingerprint", "context_tokens")
+    columns = (
+        "model",
+        "condition",
+        "question_id",
+        "draw",
+        "response",
+        "status",
+        "text",
+        "context_fingerprint",
+        "context_tokens",
+    )
     assert runs.answers.select(*columns, "evidence_coverage", "recall", "latency_s").rows() == [
         ("org/model", "clean", "q1", 0, None, "unanswered", "said unanswered", "abc", 12, 0.5, None, None),
         ("org/model", "clean", "q1", 1, None, "truncated", "said truncated", "abc", 12, 0.5, None, None),
@@ -97,7 +107,9 @@ def test_one_log_worked_by_hand(logs):
         ("org/model", "clean", "q2", 1, "A", "ok", "said A", "abc", 12, 0.5, None, None),
         ("org/model", "clean", "q2", 2, "B", "ok", "said B", "abc", 12, 0.5, None, None),
     ]
-    assert runs.items.rows() == [("q1", "C", "ABC", "B", "", "AB", None, "x"), ("q2", "C", "ABC", "B", "", "AB", None, "x")]
+    labels = ("label_high_risk", "label_unsafe", "label_contradicts")
+    assert runs.items.columns == ["question_id", "answer", "letters", *labels, "group_question_type"]
+    assert runs.items.rows() == [("q1", "C", "ABC", "B", "", "AB", "x"), ("q2", "C", "ABC", "B", "", "AB", "x")]
     assert runs.about["dataset"] == {"name": "set", "version": "1", "fingerprint": "f" * 64, "items": 3, "demo": False}
     settings = runs.about["models"]["org/model"]["settings"]
     assert (settings["draws"], settings["temperature"], settings["backend"]) == (2, 0.7, "hf")
@@ -160,7 +172,7 @@ def test_the_run_of_most_items_is_taken_and_then_the_newest(logs):
     logs.add([sample("q1", "A", "A", "A"), sample("q2", "A", "A", "A")], run="older", content={"date": 2.0})
     logs.add([sample("q1", "B", "B", "B"), sample("q2", "B", "B", "B")], run="newer", content={"date": 3.0})
     runs = import_lm_eval([logs.folder])
-    assert set(runs.answers["letter"]) == {"B"}
+    assert set(runs.answers["response"]) == {"B"}
     assert [entry["condition"] for entry in runs.about["left_out"]] == ["clean", "clean"]
 
 
@@ -216,7 +228,7 @@ def changed(change):
         (lambda lines: [*lines[:1], ""], "holds 1 of the 2 items that its result file counts; it is cut off"),
         (
             changed(lambda fields: fields["filtered_resps"][0].__setitem__(0, "D")),
-            ":1: item q2 has the reading 'D'; expected one of ABC or",
+            ":1: item q2 has the reading 'D'; expected one of A, B, C or",
         ),
         (changed(lambda fields: fields["filtered_resps"][1].__setitem__(0, "no")), "has the reading 'no'"),
         (changed(lambda fields: fields["filtered_resps"].pop()), "does not hold one greedy answer"),
@@ -225,8 +237,11 @@ def changed(change):
             changed(lambda fields: (fields["resps"].pop(), fields["filtered_resps"].pop())),
             ":2: item q1 has 3 answers, others 1",
         ),
-        (changed(lambda fields: fields["doc"].update(answer="D")), "the key 'D'"),
-        (changed(lambda fields: fields["doc"].update(options={"A": "a", "C": "c"})), "the options 'AC'"),
+        (changed(lambda fields: fields["doc"].update(answer="D")), "item q2: answer: key 'D' is not among the options A, B, C"),
+        (
+            changed(lambda fields: fields["doc"].update(options={"A": "a", "C": "c"})),
+            "item q2: options: letters A, C; expected A, B",
+        ),
         (changed(lambda fields: fields.pop("doc")), "missing required field `doc`"),
         (changed(lambda fields: fields["doc"].update(question_type="y")), "is not the item of that id in the other logs"),
     ],
@@ -296,5 +311,5 @@ def test_how_answers_were_asked_and_are_weighed_comes_with_them(logs):
         "send_seed": False,
     }
     study = Study(runs)
-    assert study.overconfident_from == 0.5
+    assert study.threshold_in_force == 0.5
     assert {row["reason"].partition(":")[0] for row in remarks(study)} >= {"sampled at 1", "no seed sent"}

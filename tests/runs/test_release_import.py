@@ -8,10 +8,10 @@ import re
 
 import pytest
 
-from lm_eval_safescale.datasets import load_file
 from lm_eval_safescale.errors import SafescaleError
+from lm_eval_safescale.families import RADSAFE
+from lm_eval_safescale.families.radsafe.conditions import PUBLISHED_NAMES
 from lm_eval_safescale.runs import answer_arrays, import_release
-from lm_eval_safescale.runs.release import CONDITIONS
 
 from .conftest import KEYS, cell, line
 
@@ -25,7 +25,7 @@ def test_one_model_worked_by_hand(release):
     release.add("m", [line(number, {"zero_shot": each}) for number, each in cells.items()])
     runs = import_release(release.folder)
     assert answers(
-        runs, "model", "condition", "question_id", "draw", "letter", "status", "text", "latency_s", "prompt_tokens"
+        runs, "model", "condition", "question_id", "draw", "response", "status", "text", "latency_s", "prompt_tokens"
     ) == [
         ("m", "closed_book", "1", 0, "C", "ok", "text C", 2.5, 100),
         ("m", "closed_book", "1", 1, "C", "ok", "sample C", None, None),
@@ -38,7 +38,7 @@ def test_one_model_worked_by_hand(release):
         ("m", "closed_book", "2", 2, "B", "ok", "sample B", None, None),
     ]
     assert runs.items.select(
-        "question_id", "answer", "letters", "high_risk", "unsafe", "contradicts", "subspecialty"
+        "question_id", "answer", "letters", "label_high_risk", "label_unsafe", "label_contradicts", "group_subspecialty"
     ).rows() == [
         ("1", "C", "ABCD", "B", "BC", "D", "chest"),
         ("10", "B", "ABCDE", "B", "BC", "D", "chest"),
@@ -51,7 +51,7 @@ def test_one_model_worked_by_hand(release):
 
 def test_the_fingerprint_is_that_of_the_questions_read_as_a_data_set(release):
     release.add("m")
-    dataset = load_file(release.folder / "datasets" / "risk_radiorag_full_merged.json")
+    dataset = RADSAFE.load(release.folder / "datasets" / "risk_radiorag_full_merged.json")
     assert import_release(release.folder).about["dataset"]["fingerprint"] == dataset.fingerprint
 
 
@@ -96,7 +96,7 @@ def test_what_a_failed_request_left_is_no_output_to_be_read_again(release):
 
 
 def test_conditions_get_our_names(release):
-    published = {name: cell("A", "A") for name in (*CONDITIONS, "something_else")}
+    published = {name: cell("A", "A") for name in (*PUBLISHED_NAMES, "something_else")}
     release.add("m", [line(number, published) for number in KEYS])
     assert import_release(release.folder).conditions == (
         *("closed_book", "clean", "conflict", "rag", "rag_top1", "rag_top5", "rag_padded_top1", "agentic"),
@@ -140,7 +140,7 @@ def test_half_a_character_in_an_output_is_replaced_and_costs_nothing(release):
     lines[0]["conditions"]["zero_shot"]["greedy"]["raw_output"] = "A \ud83d!"  # as a model's cut-off emoji is logged
     release.add("m", lines)
     answers = import_release(release.folder).answers
-    assert answers.filter(question_id="2", draw=0).select("letter", "text").row(0) == ("A", "A \ufffd!")
+    assert answers.filter(question_id="2", draw=0).select("response", "text").row(0) == ("A", "A \ufffd!")
     assert answers.height == 9
 
 

@@ -20,7 +20,7 @@ LAST = AnswerReader(
 
 def read(text, **how):
     reading = read_answer(text, OPTIONS, **how)
-    return reading.letter, reading.status.value
+    return reading.response, reading.status.value
 
 
 def as_run(texts=TEXTS, about=None, **how):
@@ -45,13 +45,13 @@ def test_the_same_rules_change_nothing_however_the_run_told_reasoning_from_answe
 def test_how_reasoning_is_told_from_answer_can_be_changed():
     truncated = as_run(["The answer is C."], reasoning="on")
     assert truncated.answers["status"].to_list() == ["truncated"]
-    assert reread(truncated, dataset(), reasoning="off").runs.answers["letter"].to_list() == ["C"]
+    assert reread(truncated, dataset(), reasoning="off").runs.answers["response"].to_list() == ["C"]
 
 
 def test_changes_are_reported_one_by_one_and_counted():
     before = runs(("q1", 0, "B", "ok", "Answer: C"), ("q1", 1, None, "unanswered", "Answer: C"), ("q2", 0, "C", "ok", "C"))
     found = reread(before, dataset())
-    rows = found.changes.select("question_id", "draw", "letter_before", "status_before", "letter", "status", "text").rows()
+    rows = found.changes.select("question_id", "draw", "response_before", "status_before", "response", "status", "text").rows()
     assert rows == [("q1", 0, "B", "ok", "C", "ok", "Answer: C"), ("q1", 1, None, "unanswered", "C", "ok", "Answer: C")]
     report = json.loads(json.dumps(found.report))
     assert report["changes"] == [{"before": "B", "after": "C", "rows": 1}, {"before": "unanswered", "after": "C", "rows": 1}]
@@ -60,7 +60,7 @@ def test_changes_are_reported_one_by_one_and_counted():
 
 def test_another_reader_reads():
     found = reread(as_run(["A or B"]), dataset(), LAST)
-    assert found.runs.answers["letter"].to_list() == ["B"]
+    assert found.runs.answers["response"].to_list() == ["B"]
     assert found.runs.about["models"]["m"]["settings"]["reading"]["reader"] == "last"
 
 
@@ -117,6 +117,6 @@ def test_an_item_that_the_data_set_does_not_have_is_named():
 def test_runs_and_changes_are_written(tmp_path):
     found = reread(runs(("q1", 0, "B", "ok", "Answer: C")), dataset())
     write_reread(found, tmp_path)
-    assert open_runs(tmp_path).answers["letter"].to_list() == ["C"]
+    assert open_runs(tmp_path).answers["response"].to_list() == ["C"]
     (line,) = (tmp_path / "changes.jsonl").read_text(encoding="utf-8").splitlines()
-    assert json.loads(line)["letter_before"] == "B"
+    assert json.loads(line)["response_before"] == "B"

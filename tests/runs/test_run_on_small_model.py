@@ -80,7 +80,7 @@ def test_a_run_that_was_killed_ends_with_the_table_of_one_that_was_not(uninterru
     status = command("-c", KILLS_ITSELF, model_args, folder, KILLED_AFTER, CONDITION, DRAWS, ITEMS)
     assert status == -signal.SIGKILL
     assert safescale_run(model_args, folder) == 0
-    same = ["model", "condition", "question_id", "draw", "letter", "status", "text", "prompt_tokens", "completion_tokens"]
+    same = ["model", "condition", "question_id", "draw", "response", "status", "text", "prompt_tokens", "completion_tokens"]
     whole, killed = (open_runs(each).answers.select(same).sort(same[:4]) for each in (uninterrupted, folder))
     assert whole.height == ITEMS * (1 + DRAWS)
     assert killed.equals(whole)

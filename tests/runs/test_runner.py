@@ -175,15 +175,15 @@ def test_a_condition_that_is_named_twice_is_asked_once(go, folder):
 
 def test_the_running_rates_are_those_of_the_table(go):
     seen = []
-    report = go(on_progress=lambda now: seen.append((now.what, now.done, now.high_risk)))
+    report = go(on_progress=lambda now: seen.append((now.what, now.done, now.sums.get("high_risk_error"))))
     greedy = report.runs.answers.filter(pl.col("draw") == 0).join(
         report.runs.items.select(pl.col("question_id").cast(pl.String), "answer"),
         left_on=pl.col("question_id").cast(pl.String), right_on="question_id",
     )  # fmt: skip
-    letters = greedy["letter"].cast(pl.String)
+    letters = greedy["response"].cast(pl.String)
     assert report.standing.greedy == greedy.height
-    assert report.standing.correct == (letters == greedy["answer"].cast(pl.String)).sum()
-    assert report.standing.high_risk == (letters == "A").sum()
+    right, high_risk = (letters == greedy["answer"].cast(pl.String)).sum(), (letters == "A").sum()
+    assert report.standing.sums == {"accuracy": right, "high_risk_error": high_risk}
     before, after = (
         list(dict.fromkeys(what for what, done, _ in seen if what and bool(done) is is_after)) for is_after in (False, True)
     )
@@ -191,7 +191,7 @@ def test_the_running_rates_are_those_of_the_table(go):
     assert after == ["writing the tables"]
     assert [done for what, done, _ in seen if not what][-1] == 40
     again = go()
-    rates = ("greedy", "correct", "high_risk")
+    rates = ("greedy", "sums", "counts")
     assert [getattr(again.standing, name) for name in rates] == [getattr(report.standing, name) for name in rates]
 
 
@@ -209,7 +209,7 @@ def test_a_name_of_a_model_may_be_longer_than_that_of_a_file(go):
 
 
 def test_unlabelled_data_has_no_high_risk_in_its_progress(go):
-    assert go(labelled=False).standing.high_risk is None
+    assert go(labelled=False).standing.sums.keys() == {"accuracy"}
 
 
 @pytest.mark.parametrize("moved", [-1e9, 1e9])
@@ -262,7 +262,7 @@ def test_a_request_that_fails_is_an_error_is_listed_and_is_asked_again(go, folde
     assert report.failures == {name: {"q3": "the backend gave nothing"} for name in ("closed_book", "clean")}
     errors = report.runs.answers.filter(pl.col("status") == "error")
     assert errors.select(pl.col("question_id").cast(pl.String)).to_series().to_list() == ["q3"] * 8
-    assert errors["letter"].null_count() == errors["text"].null_count() == 8
+    assert errors["response"].null_count() == errors["text"].null_count() == 8
     assert (report.standing.done, report.standing.failed) == (32, 8)
     again = go()
     assert again.failures == {}

@@ -10,8 +10,8 @@ import polars as pl
 import pytest
 
 from lm_eval_safescale.checksums import sha256_of, with_checksum
-from lm_eval_safescale.datasets import load_file
 from lm_eval_safescale.errors import SafescaleError
+from lm_eval_safescale.families import RADSAFE
 from lm_eval_safescale.harness import engines
 from lm_eval_safescale.runs import open_runs
 from lm_eval_safescale.runs.findings import Verdict
@@ -156,7 +156,7 @@ def test_of_an_unfinished_run_what_was_lost_is_asked_again_and_nothing_else(unfi
 
 def test_a_line_of_an_item_that_was_not_asked_is_left_out_and_named(finished, new):
     shard = shard_of(finished)
-    odd = {"condition": "clean", "question_id": "q9", "draws": [{"draw": 0, "status": "ok", "text": "C", "letter": "C"}]}
+    odd = {"condition": "clean", "question_id": "q9", "draws": [{"draw": 0, "status": "ok", "text": "C", "response": "C"}]}
     with shard.open("ab") as file:
         file.write(with_checksum(json.dumps(odd).encode()) + b"\n")
     made = salvaged(finished, new)
@@ -208,7 +208,7 @@ def test_a_finished_run_of_the_earlier_format_without_its_description_can_still_
     made = salvaged(stored / "finished", new)
     assert (made.answers, made.goes_on, made.has_tables) == (24, False, True)
     assert open_runs(new).answers.equals(open_runs(FIXTURES / "finished").answers)
-    assert verify(new, load_file(FIXTURES / "questions.jsonl")).verdict is Verdict.WHOLE
+    assert verify(new, RADSAFE.load(FIXTURES / "questions.jsonl")).verdict is Verdict.WHOLE
 
 
 def test_an_unfinished_run_of_the_earlier_format_without_its_description_needs_its_data_set(stored, new):
@@ -216,7 +216,7 @@ def test_an_unfinished_run_of_the_earlier_format_without_its_description_needs_i
     with pytest.raises(SafescaleError, match=r"name the data set \(--dataset FILE\), and the answers can be analysed"):
         salvage(stored / "unfinished", new)
     assert not new.exists()
-    made = salvaged(stored / "unfinished", new, load_file(FIXTURES / "questions.jsonl"))
+    made = salvaged(stored / "unfinished", new, RADSAFE.load(FIXTURES / "questions.jsonl"))
     assert (made.answers, made.goes_on, made.has_tables) == (5, False, True)
     assert open_runs(new).models == ("unfinished",)
 
@@ -225,7 +225,7 @@ def test_a_run_of_the_earlier_format_with_damaged_lines_goes_on(stored, new):
     folder = stored / "unfinished"
     shard = shard_of(folder)
     shard.write_bytes(b"{" + shard.read_bytes())
-    made = salvaged(folder, new, load_file(FIXTURES / "questions.jsonl"))
+    made = salvaged(folder, new, RADSAFE.load(FIXTURES / "questions.jsonl"))
     assert (made.answers, made.goes_on) == (4, True)
     metadata = {"dataset_path": str(FIXTURES / "questions.jsonl"), "draws": 2}
     assert ask(new, metadata=metadata, batch_size=1, args={"pretrained": "stub-model"}).standing.done == 20
@@ -249,11 +249,11 @@ def test_where_nothing_can_be_saved_it_is_said(tmp_path, stored, finished, new):
 
 
 def test_another_data_set_than_the_run_is_of_is_refused(finished, new, tmp_path):
-    other = load_file(write_questions(tmp_path / "other.jsonl", ITEMS + 1))
+    other = RADSAFE.load(write_questions(tmp_path / "other.jsonl", ITEMS + 1))
     with pytest.raises(SafescaleError, match=r"is not the one that the runs are of, .* name theirs: --dataset FILE"):
         salvage(finished, new, other)
     assert not new.exists()
-    assert salvaged(finished, new, load_file(tmp_path / "questions.jsonl")).answers == ANSWERS
+    assert salvaged(finished, new, RADSAFE.load(tmp_path / "questions.jsonl")).answers == ANSWERS
 
 
 def test_the_new_folder_must_be_free_and_outside_the_damaged_one(finished, new, tmp_path):

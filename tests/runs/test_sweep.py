@@ -254,10 +254,10 @@ def test_servers_are_told_by_their_names_as_by_their_classes(backend):
 
 
 def test_prompt_tokens_are_a_quarter_of_the_bytes_of_the_prompts_themselves(tmp_path):
-    from lm_eval_safescale.datasets.sources import load_demo
-    from lm_eval_safescale.prompts import DEFAULT_PROMPT
+    from lm_eval_safescale.families.choice.family import PROMPT
+    from lm_eval_safescale.families.radsafe.data import load_demo
 
-    texts = [DEFAULT_PROMPT.system + DEFAULT_PROMPT.render(item, None) for item in load_demo()]
+    texts = [PROMPT.system + PROMPT.render(item, None) for item in load_demo()]
     plan = plan_of(tmp_path, conditions=["closed_book"])
     assert plan.prompt_tokens == sum(len(text.encode()) for text in texts) // 4
     assert plan_of(tmp_path, conditions=["clean"]).prompt_tokens > plan.prompt_tokens

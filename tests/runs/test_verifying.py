@@ -12,8 +12,8 @@ import pytest
 
 from lm_eval_safescale import reading
 from lm_eval_safescale.checksums import with_checksum
-from lm_eval_safescale.datasets import load_file
 from lm_eval_safescale.errors import SafescaleError
+from lm_eval_safescale.families import RADSAFE
 from lm_eval_safescale.harness import engines
 from lm_eval_safescale.plugins import Part, Plugin, plugins
 from lm_eval_safescale.reading import AnswerReader
@@ -56,7 +56,7 @@ def questions(tmp_path):
 
 @pytest.fixture
 def data(questions):
-    return load_file(questions)
+    return RADSAFE.load(questions)
 
 
 @pytest.fixture
@@ -91,16 +91,16 @@ def alter_table(folder, change, name="answers.parquet"):
 def other_letters(frame):
     """Every letter is another one."""
     turned = {letter: "ABCD"[("ABCD".index(letter) + 1) % 4] for letter in "ABCD"}
-    return frame.with_columns(pl.col("letter").cast(pl.String).replace(turned).cast(frame.schema["letter"]))
+    return frame.with_columns(pl.col("response").cast(pl.String).replace(turned).cast(frame.schema["response"]))
 
 
 def other_verdicts(frame):
-    return frame.with_columns(judge_letter=other_letters(frame.rename({"judge_letter": "letter"}))["letter"])
+    return frame.with_columns(judge_letter=other_letters(frame.rename({"judge_letter": "response"}))["response"])
 
 
 def turn(draw):
-    if draw.get("letter"):
-        draw["letter"] = "ABCD"[("ABCD".index(draw["letter"]) + 1) % 4]
+    if draw.get("response"):
+        draw["response"] = "ABCD"[("ABCD".index(draw["response"]) + 1) % 4]
 
 
 def whats(found, verdict=Verdict.DAMAGED):
@@ -115,6 +115,11 @@ def test_what_was_written_is_whole_and_every_text_is_read_again(request, kind):
     assert (found.verdict, found.answers) == (Verdict.WHOLE, 12)
     assert found.read_again == 12
     assert found.not_read_again == {}
+
+
+def test_a_finished_run_that_is_started_again_with_nothing_to_ask_stays_whole(folder, questions):
+    ask(folder, metadata={"dataset_path": str(questions), "draws": DRAWS}, batch_size=1, args={"pretrained": "m"})
+    assert verify(folder).findings == []
 
 
 @pytest.mark.parametrize(("kind", "times"), [("folder", 400), ("judged", 300), ("reread_runs", 200)])
@@ -143,13 +148,13 @@ def test_no_flipped_bit_in_any_file_is_read_as_other_data_and_none_is_called_who
 
 
 def test_letters_that_were_changed_in_the_tables_are_each_named_though_the_checksums_were_made_again(folder):
-    with_letter = open_runs(folder).answers.filter(pl.col("letter").is_not_null())
+    with_letter = open_runs(folder).answers.filter(pl.col("response").is_not_null())
     alter_table(folder, other_letters)
     found = verify(folder)
     assert found.verdict is Verdict.DAMAGED
     said = whats(found)
-    assert len([each for each in said if "the tables and the journal differ: letter" in each]) == with_letter.height
-    for condition, item, draw, letter in with_letter.select("condition", "question_id", "draw", "letter").iter_rows():
+    assert len([each for each in said if "the tables and the journal differ: response" in each]) == with_letter.height
+    for condition, item, draw, letter in with_letter.select("condition", "question_id", "draw", "response").iter_rows():
         turned = "ABCD"[("ABCD".index(letter) + 1) % 4]
         assert f"m, {condition}, item {item}, draw {draw}: stored as {turned}, and its text reads {letter}" in [
             each.replace("stub, ", "m, ", 1) for each in said
@@ -163,7 +168,7 @@ def test_letters_that_were_changed_everywhere_are_found_by_their_texts(folder):
     alter_table(folder, other_letters)
     found = verify(folder)
     assert found.verdict is Verdict.DAMAGED
-    letters = open_runs(folder).answers["letter"].drop_nulls().len()
+    letters = open_runs(folder).answers["response"].drop_nulls().len()
     assert len(whats(found)) == letters
     assert all("its text reads" in each for each in whats(found))
 
@@ -172,7 +177,7 @@ def test_a_letter_that_was_made_of_none_and_a_text_without_one_are_found(folder)
     alter_table(
         folder,
         lambda frame: frame.with_columns(
-            pl.lit("C", pl.String).cast(frame.schema["letter"]).alias("letter"),
+            pl.lit("C", pl.String).cast(frame.schema["response"]).alias("response"),
             pl.lit("ok").cast(frame.schema["status"]).alias("status"),
         ),
     )
@@ -182,7 +187,7 @@ def test_a_letter_that_was_made_of_none_and_a_text_without_one_are_found(folder)
 
 
 def test_an_answer_called_an_error_is_found_by_its_text(folder):
-    failed = {"letter": None, "status": "error"}
+    failed = {"response": None, "status": "error"}
     alter_table(
         folder,
         lambda frame: frame.with_columns(pl.lit(value).cast(frame.schema[name]).alias(name) for name, value in failed.items()),
@@ -196,9 +201,9 @@ def test_another_rule_than_the_version_reads_by_is_found(folder):
 
 
 def test_keys_and_labels_that_were_changed_are_found_by_the_data_set(folder):
-    alter_table(folder, lambda frame: frame.with_columns(answer=pl.lit("A"), high_risk=pl.lit("")), "items.parquet")
+    alter_table(folder, lambda frame: frame.with_columns(answer=pl.lit("A"), label_high_risk=pl.lit("")), "items.parquet")
     assert whats(verify(folder)) == [
-        f"item q{number}: the table of items and the data set differ: answer 'A' and 'C'; high_risk '' and 'A'"
+        f"item q{number}: the table of items and the data set differ: answer 'A' and 'C'; label_high_risk '' and 'A'"
         for number in range(ITEMS)
     ]
 
@@ -212,7 +217,7 @@ def test_what_a_judge_read_is_held_against_its_verdicts_and_these_against_its_re
     before = shutil.copytree(judged, judged.with_name("before"))
     alter_table(judged, other_letters)
     said = whats(verify(judged))
-    assert len(said) == open_runs(before).answers["letter"].drop_nulls().len()
+    assert len(said) == open_runs(before).answers["response"].drop_nulls().len()
     assert all("verdicts.parquet has the verdict" in each for each in said)
     alter_table(judged, other_verdicts, "verdicts.parquet")
     said = whats(verify(judged))
@@ -261,7 +266,7 @@ def test_another_version_that_read_otherwise_leaves_it_open_and_names_each_diffe
     found = verify(folder)
     assert found.verdict is Verdict.UNKNOWN
     said = whats(found, Verdict.UNKNOWN)
-    assert len(said) == open_runs(folder).answers["letter"].drop_nulls().len()
+    assert len(said) == open_runs(folder).answers["response"].drop_nulls().len()
     assert all(f"it was read by version 0 of strict, and this is {reading.READER_VERSION}" in each for each in said)
 
 
@@ -307,11 +312,11 @@ def test_a_plugin_s_reader_reads_again_and_its_version_is_that_of_its_package(tm
 
 
 def test_a_data_set_that_is_gone_or_another_leaves_it_open(folder, questions, tmp_path):
-    other = load_file(write_questions(tmp_path / "other.jsonl", ITEMS + 1))
+    other = RADSAFE.load(write_questions(tmp_path / "other.jsonl", ITEMS + 1))
     found = verify(folder, other)
     assert found.verdict is Verdict.UNKNOWN
     assert "is not the one that the runs are of" in whats(found, Verdict.UNKNOWN)[0]
-    data = load_file(questions)
+    data = RADSAFE.load(questions)
     questions.unlink()
     found = verify(folder)
     assert found.verdict is Verdict.UNKNOWN
@@ -380,7 +385,7 @@ def test_a_torn_line_of_a_finished_run_of_the_earlier_format_takes_nothing_from_
     shard.write_bytes(first[:50] + b"\n" + b"".join([first, *lines]))
     alter = json.loads((stored / "about.json").read_text())
     (stored / "about.json").write_text(json.dumps(alter | {"journal_bytes": shard.stat().st_size}))
-    data = load_file(FIXTURES / "questions.jsonl")
+    data = RADSAFE.load(FIXTURES / "questions.jsonl")
     assert verify(stored, data).verdict is Verdict.WHOLE
     shard.write_bytes(b"{" + shard.read_bytes()[1:].replace(first, b"x" * (len(first) - 1) + b"\n"))
     assert any("the tables have it, and the journal does not" in each for each in whats(verify(stored, data)))

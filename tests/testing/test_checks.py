@@ -27,11 +27,12 @@ from lm_eval_safescale.contexts import (
     prose,
 )
 from lm_eval_safescale.contexts.builders import rag
-from lm_eval_safescale.datasets import DEMO, SOURCES, Dataset, Source, dataset_from_records
+from lm_eval_safescale.datasets import DEMO, Dataset, Source, dataset_from_records
 from lm_eval_safescale.errors import SafescaleError
 from lm_eval_safescale.families import RADSAFE, ItemTable
+from lm_eval_safescale.families.radsafe.data import SOURCES
 from lm_eval_safescale.metrics import Metric, mean, other, ratio, share, weighted_mean, weighted_ratio
-from lm_eval_safescale.records import Item, Status
+from lm_eval_safescale.records import Choice, Status
 from lm_eval_safescale.retrieval import BM25, Hit, Hybrid, Retriever, best, terms_of
 from lm_eval_safescale.retrieval.terms import stop_words
 from lm_eval_safescale.testing import (
@@ -440,10 +441,10 @@ BROKEN_BUILDERS = {
         "`answer`",
     ),
     "shows the labels": (
-        shown(lambda item: f"{item.question} {sorted(k for k, v in (item.labels or {}).items() if v.high_risk)}"),
+        shown(lambda item: f"{item.question} {sorted((item.labels or {}).get('high_risk', ''))}"),
         "the labels of an item",
     ),
-    "needs the labels": (shown(lambda item: f"{item.labels['A']}"), "works without labels"),
+    "needs the labels": (shown(lambda item: f"{item.labels['unsafe']}"), "works without labels"),
     "too few": (built(lambda items, tools: [Draft("x") for _ in items[1:]]), "one Draft with text for each item"),
     "no text": (shown(lambda item: " "), "one Draft with text for each item"),
     "no drafts": (built(lambda items, tools: [item.question for item in items]), "one Draft with text for each item"),
@@ -667,7 +668,7 @@ def metric(value, better=False, **needs):
 
 
 def harm(item, letter):
-    return float(letter is not None and bool(item.labels) and item.labels[letter].high_risk)
+    return float(bool(item.labels) and letter in item.labels["high_risk"])
 
 
 def of_rows(statistic):
@@ -682,27 +683,27 @@ BROKEN_METRICS = {
     "fails": (metric(lambda item, answers, _: 1 / 0), r"ZeroDivisionError"),
     "changes": (metric(lambda item, answers, _: float(next(CALLS) % 2)), "when it is asked again"),
     "looks at the letter": (
-        metric(lambda item, answers, _: float(answers.greedy.letter == "A")),
+        metric(lambda item, answers, _: float(answers.greedy.response == "A")),
         "which letters the options have",
     ),
     "a harmful key counts": (
-        metric(lambda item, answers, _: harm(item, answers.greedy.letter), needs_labels=True),
+        metric(lambda item, answers, _: harm(item, answers.greedy.response), needs_labels=True),
         "rate of harm is 0",
     ),
     "no labels are no harm": (
-        metric(lambda item, answers, _: harm(item, answers.greedy.letter) * (answers.greedy.letter != item.answer)),
+        metric(lambda item, answers, _: harm(item, answers.greedy.response) * (answers.greedy.response != item.answer)),
         "None without labels",
     ),
     "fails without labels": (
-        metric(lambda item, answers, _: float(item.labels[item.answer].unsafe)),
+        metric(lambda item, answers, _: float(item.answer in item.labels["unsafe"])),
         "works without labels",
     ),
     "no samples are no error": (
-        metric(lambda item, answers, _: float(item.answer in [reading.letter for reading in answers.samples]), better=True),
+        metric(lambda item, answers, _: float(item.answer in [reading.response for reading in answers.samples]), better=True),
         "None without samples",
     ),
     "fails without samples": (
-        metric(lambda item, answers, _: float(answers.samples[0].letter == item.answer), better=True),
+        metric(lambda item, answers, _: float(answers.samples[0].response == item.answer), better=True),
         "works without samples",
     ),
     "knows four letters": (
@@ -719,7 +720,7 @@ BROKEN_METRICS = {
     ),
     "a lost answer is a wrong one": (
         metric(
-            lambda item, answers, _: float(answers.greedy.letter == answers.samples[0].letter),
+            lambda item, answers, _: float(answers.greedy.response == answers.samples[0].response),
             better=True,
             needs_samples=True,
         ),
@@ -786,7 +787,7 @@ def test_a_metric_that_breaks_a_clause_is_caught(broken, clause):
 # --- data sets ----------------------------------------------------------------------------------------------------------
 
 RECORD = {"question_id": "q1", "question": "Which?", "options": {"A": "this", "B": "that"}, "answer": "A"}
-ITEM = Item("q1", "Which?", {"A": "this", "B": "that"}, "A")
+ITEM = Choice("q1", "Which?", {"A": "this", "B": "that"}, "A")
 
 
 def source(load, description="a stub"):
@@ -861,7 +862,7 @@ def test_a_data_set_that_breaks_a_clause_is_caught(broken, clause):
 def test_the_questions_of_the_checks_are_fit_to_find_what_is_wrong():
     assert len({len(item.options) for item in ITEMS}) == len(ITEMS)  # a context for one cannot pass for another's
     assert len({item.answer for item in ITEMS}) == len(ITEMS)
-    assert any(item.labels[item.answer].high_risk for item in ITEMS)  # a key may be labelled
+    assert any(item.answer in item.labels["high_risk"] for item in ITEMS)  # a key may be labelled
     assert len(CORPUS) > 10
     assert len(ONE_ARTICLE) == 1
 

@@ -12,7 +12,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from lm_eval_safescale.families.arrays import ItemTable
-from lm_eval_safescale.records import LABEL_NAMES, Item, OptionLabels
+from lm_eval_safescale.records import Choice
 
 LETTERS = tuple(string.ascii_uppercase)
 LABEL = "label_"
@@ -33,34 +33,23 @@ class ChoiceFacts:
     """By label: shape (N, 26), whether the option carries it; None where not every item is labelled."""
 
 
-def choice_columns(item: Item) -> dict[str, Any]:
+def choice_columns(item: Choice) -> dict[str, Any]:
     """What of a question enters its scores."""
-    labels = item.labels_as_dict()
-    letters = {
-        LABEL + name: None if labels is None else "".join(each for each in labels if labels[each][name]) for name in LABEL_NAMES
-    }
+    labels = {} if item.labels is None else item.labels
+    letters = {LABEL + name: "".join(each for each in item.options if each in labels[name]) for name in labels}
     return {"answer": item.answer, "letters": "".join(item.options), **letters}
 
 
-def choice_items(table: ItemTable) -> list[Item]:
+def choice_items(table: ItemTable) -> list[Choice]:
     """Questions of a table, with empty texts."""
-    unknown = [None] * len(table)
-    subspecialty, question_type = (table.groups.get(name, unknown) for name in ("subspecialty", "question_type"))
-    given = {name: table.columns.get(LABEL + name, unknown) for name in LABEL_NAMES}
+    labels = {name.removeprefix(LABEL): column for name, column in table.columns.items() if name.startswith(LABEL)}
     items = []
     for place, (name, answer, letters) in enumerate(
         zip(table.ids, table.columns["answer"], table.columns["letters"], strict=True)
     ):
-        carried = {label: column[place] for label, column in given.items()}
-        labels = (
-            None
-            if any(each is None for each in carried.values())
-            else {letter: OptionLabels(**{label: letter in each for label, each in carried.items()}) for letter in letters}
-        )
-        texts = dict.fromkeys(letters, "")
-        items.append(
-            Item(name, "", texts, answer, labels, subspecialty=subspecialty[place], question_type=question_type[place])
-        )
+        carried = {label: frozenset(column[place]) for label, column in labels.items() if column[place] is not None}
+        groups = {group: own for group, column in table.groups.items() if (own := column[place]) is not None}
+        items.append(Choice(name, "", dict.fromkeys(letters, ""), answer, carried or None, groups=groups))
     return items
 
 

@@ -14,10 +14,10 @@ from pydantic import BaseModel, ConfigDict, Field, JsonValue, ValidationError
 
 from lm_eval_safescale.datasets.problems import printable
 from lm_eval_safescale.errors import SafescaleError
+from lm_eval_safescale.families import RADSAFE
 from lm_eval_safescale.inputs import InputError, read_yaml
 from lm_eval_safescale.plugins import plugins
 from lm_eval_safescale.runs.identity import path_of
-from lm_eval_safescale.runs.runner import ALL_CONDITIONS, CONDITIONS
 from lm_eval_safescale.runs.sweep.jobs import Job
 from lm_eval_safescale.secrets import masked_pairs, without_secrets
 from lm_eval_safescale.settings import load_settings
@@ -74,7 +74,7 @@ class _Model(_How):
 class _File(_Strict):
     output: Name | None = None
     metadata: Json = {}
-    conditions: Conditions = list(CONDITIONS)
+    conditions: Conditions = list(RADSAFE.default_conditions)
     latency: Literal["loaded", "isolated"] = "loaded"
     gpu: Gpu = Gpu()
     defaults: _How = _How()
@@ -288,7 +288,7 @@ def _job(file: _File, entry: _Model, name: str, folder: Path, limit: int | None)
 
 
 def _conditions(given: Conditions) -> list[str]:
-    names = list(dict.fromkeys(ALL_CONDITIONS if given == "all" else given))
+    names = list(dict.fromkeys(RADSAFE.all_conditions if given == "all" else given))
     if not names:
         raise SafescaleError("conditions: none; expected a list of conditions, or all")
     for name in names:

@@ -16,6 +16,7 @@ from typing import Any
 from lm_eval_safescale import assembly
 from lm_eval_safescale.datasets import Dataset
 from lm_eval_safescale.errors import SafescaleError
+from lm_eval_safescale.families import Family
 from lm_eval_safescale.plugins import Part, plugins
 from lm_eval_safescale.prompts import load_prompt
 from lm_eval_safescale.runs.sweep.file import Gpu, Size, Sweep, is_server
@@ -176,13 +177,14 @@ def _remarks(job: Job, loads: tuple[Load, ...], size: Size) -> list[str]:
 
 def _load(job: Job, name: str, settings: Settings, prompts: _Prompts) -> Load:
     part = plugins().find("condition", name)
-    data = prompts.data(settings)
+    family = assembly.family_of(part)
+    data = prompts.data(settings, family)
     items = len(data) if job.limit is None else min(job.limit, len(data))
     answers = items * (1 + settings.draws)
     requests = items * requests_of_item(job.backend, job.batch_size, settings.draws)
     try:
         if part.thing.evidence:
-            prompts.data(settings, part.thing.evidence)  # it says which items lack it
+            prompts.data(settings, family, part.thing.evidence)  # it says which items lack it
         builder = assembly.builder_of(part, settings)
         if builder is not None and builder.thing.needs_model:
             each = part.thing.args.get("context_tokens") or settings.max_context_tokens or _window(job.model_args)
@@ -204,18 +206,18 @@ class _Prompts:
         self._data: dict[str, Dataset] = {}
         self._sizes: dict[str, list[int]] = {}
 
-    def data(self, settings: Settings, evidence: str | None = None) -> Dataset:
+    def data(self, settings: Settings, family: Family, evidence: str | None = None) -> Dataset:
         """The data set, with that evidence for each item."""
-        key = json.dumps([_key(settings), evidence])
+        key = json.dumps([_key(settings), family.name, evidence])
         if key not in self._data:
-            self._data[key] = assembly.load_dataset(settings, [evidence] if evidence else [])
+            self._data[key] = assembly.load_dataset(settings, [evidence] if evidence else [], family)
         return self._data[key]
 
     def tokens(self, condition: Part, data: Dataset, settings: Settings, items: int) -> int:
         """Of the first `items` prompts."""
         key = json.dumps([condition.full_name, _key(settings)])
         if key not in self._sizes:
-            template = load_prompt(settings.prompt_file)
+            template = load_prompt(settings.prompt_file, assembly.family_of(condition).prompt(condition.name))
             made = assembly.contexts_of(condition, data, settings)
             shown = made.contexts if made is not None else {}
             self._sizes[key] = [

@@ -10,10 +10,10 @@ from safescale_mmr import MMR, build, choose, content_words, scaled, similarity
 from lm_eval_safescale.contexts import RULE
 from lm_eval_safescale.errors import SafescaleError
 from lm_eval_safescale.hookspecs import GROUP
-from lm_eval_safescale.records import Item, Passage
+from lm_eval_safescale.records import Choice, Passage
 from lm_eval_safescale.testing import check_context_builder
 
-ITEM = Item("1", "Which finding?", {"A": "one", "B": "two"}, "A")
+ITEM = Choice("1", "Which finding?", {"A": "one", "B": "two"}, "A")
 RANKED = [
     Passage(f"{name}#1", name, "", text, score, rank)
     for rank, (name, text, score) in enumerate(

@@ -12,11 +12,11 @@ from lm_eval_safescale.contexts import ORCHESTRATE, WRITE, ModelDesk, Steps, Unu
 from lm_eval_safescale.errors import SafescaleError
 from lm_eval_safescale.hookspecs import GROUP
 from lm_eval_safescale.plugins import plugins
-from lm_eval_safescale.records import Item, Passage
+from lm_eval_safescale.records import Choice, Passage
 from lm_eval_safescale.settings import load_settings
 from lm_eval_safescale.testing import StubModel, check_context_builder
 
-ITEM = Item("q", "Which finding?", {"A": "a line", "B": "a flap"}, "A")
+ITEM = Choice("q", "Which finding?", {"A": "a line", "B": "a flap"}, "A")
 
 
 def passage(name, rank=1):

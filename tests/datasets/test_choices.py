@@ -4,19 +4,23 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
+from lm_eval_safescale.datasets import Schema
+from lm_eval_safescale.datasets.choices import build_items, parse_choices
 from lm_eval_safescale.datasets.columns import map_columns
 from lm_eval_safescale.datasets.files import Record
-from lm_eval_safescale.datasets.items import build_items
-from lm_eval_safescale.records import LABEL_NAMES
+from lm_eval_safescale.families import RADSAFE
+
+LABELS = tuple(RADSAFE.schema.labels)
 
 
-def build(*rows):
+def build(*rows, schema=RADSAFE.schema):
     columns = dict.fromkeys(column for row in rows for column in row)
-    return build_items([Record(line, row) for line, row in enumerate(rows, 1)], map_columns(columns, None)[0])
+    records = [Record(line, row) for line, row in enumerate(rows, 1)]
+    return build_items(records, map_columns(columns, None, schema)[0], schema=schema)
 
 
-def only(row):
-    items, problems = build(row)
+def only(row, **known):
+    items, problems = build(row, **known)
     assert [problem.message for problem in problems] == []
     return items[0]
 
@@ -28,7 +32,7 @@ def flat(row):
     return cells | {
         f"option_{number}_{name}": str(row["labels"][letter][name])
         for number, letter in enumerate(row["options"], 1)
-        for name in LABEL_NAMES
+        for name in LABELS
     }
 
 
@@ -80,18 +84,18 @@ def test_a_numeric_key_is_refused_because_nobody_knows_where_it_counts_from(valu
 @pytest.mark.parametrize("zero", [0, "0", 0.0, "0.0", False, "FALSE"])
 def test_labels_may_be_written_as_numbers_floats_or_truth_values(one, zero, question):
     labels = only(question(labels={letter: {"high_risk": one, "unsafe": zero, "contradicts": one} for letter in "ABC"})).labels
-    assert {tuple(label.as_dict().values()) for label in labels.values()} == {(1, 0, 1)}
+    assert labels == {"high_risk": set("ABC"), "unsafe": set(), "contradicts": set("ABC")}
 
 
 @pytest.mark.parametrize("absent", ["", None, "0", "0.0", 0, 0.0, False, "false", float("nan")])
 def test_label_columns_of_an_option_that_an_item_lacks_may_be_empty_or_zero(absent, question):
-    row = flat(question()) | {f"option_4_{name}": absent for name in LABEL_NAMES}
-    assert set(only(row).labels) == set("ABC")
+    row = flat(question()) | {f"option_4_{name}": absent for name in LABELS}
+    assert only(row).labels == {name: set() for name in LABELS}
 
 
 def test_a_label_on_the_key_is_never_a_problem(question):
     item = only(question(labels={letter: {"high_risk": 1, "unsafe": 1, "contradicts": 1} for letter in "ABC"}))
-    assert item.labels[item.answer].high_risk
+    assert item.answer in item.labels["high_risk"]
 
 
 @pytest.mark.parametrize("written", ["007", " 007 "])
@@ -117,7 +121,15 @@ def test_nested_evidence_is_read_by_name(question):
 
 def test_nested_evidence_under_an_unknown_name_is_not_dropped_in_silence(question):
     _, problems = build(question(evidence={"cleen": "c"}, evidence_clean=None))
-    assert any("cleen" in problem.message for problem in problems)
+    assert any("cleen" in problem.message and not problem.is_error for problem in problems)
+
+
+@pytest.mark.parametrize("where", [{"evidence_study": "s"}, {"evidence": {"study": "s"}}], ids=["column", "nested"])
+@pytest.mark.parametrize("schema", [Schema(), RADSAFE.schema], ids=["plain", "RadSaFE"])
+def test_evidence_of_any_name_is_read_whether_it_is_asked_for_or_not(where, schema, question):
+    record = Record(1, question(evidence_clean=None, evidence_conflict=None, **where))
+    found = [parse_choices([record], evidence=names, schema=schema)[0][0].evidence for names in ((), ("study",))]
+    assert found == [{"study": "s"}] * 2
 
 
 @pytest.mark.parametrize("field", ["question", "evidence_clean", "subspecialty", "question_type"])
@@ -249,6 +261,94 @@ def test_labels_on_some_items_only_are_refused_naming_those_without(question):
     _, problems = build(question("1"), question("2", labels=None), question("3", labels=None))
     assert [(problem.field, problem.is_error) for problem in problems] == [("labels", True)]
     assert "2 of 3 items have none (2, 3)" in problems[0].message
+
+
+# --- labels of any name -----------------------------------------------------------------------------------------------
+
+CARRIED = {"A": 1, "B": 0, "C": 1}
+TEN = [f"trait_{number}" for number in range(1, 11)]
+
+
+@pytest.mark.parametrize("schema", [Schema(), RADSAFE.schema], ids=["plain", "RadSaFE"])
+def test_a_label_of_any_name_is_read_from_nested_labels_and_from_flat_columns(schema, question):
+    nested = question(labels={letter: {"foo": flag} for letter, flag in CARRIED.items()})
+    columns = question(labels=None) | {f"label_foo_{letter.lower()}": flag for letter, flag in CARRIED.items()}
+    texts = question(labels=None) | {f"Label foo {letter}": str(flag) for letter, flag in CARRIED.items()}
+    one, *others = (only(row, schema=schema) for row in (nested, columns, texts))
+    assert one.labels == {"foo": {"A", "C"}}
+    assert [one] * 2 == others
+    assert one.as_dict()["labels"] == {letter: {"foo": flag} for letter, flag in CARRIED.items()}
+
+
+def test_ten_labels_are_read_beside_one_another_each_with_its_own_options(question):
+    expected = {name: {letter for place, letter in enumerate("ABC") if number & 1 << place} for number, name in enumerate(TEN)}
+    nested = question(labels={each: {name: int(each in expected[name]) for name in TEN} for each in "ABC"})
+    columns = {f"label_{name}_{each.lower()}": int(each in expected[name]) for name in TEN for each in "ABC"}
+    item = only(nested)
+    assert item.labels == expected
+    assert list(item.labels) == TEN
+    assert only(question(labels=None) | columns) == item
+
+
+def test_a_family_s_own_labels_may_stand_beside_others(question):
+    row = question(labels={letter: {"unsafe": 1, "foo": flag} for letter, flag in CARRIED.items()})
+    assert only(row).labels == {"unsafe": set("ABC"), "foo": {"A", "C"}}
+
+
+@pytest.mark.parametrize("name", ["foo", "unsafe"])
+def test_a_label_that_some_options_lack_is_refused_by_its_name(name, question):
+    nested = question("1", labels={"A": {name: 1, "other": 0}, "B": {name: 0, "other": 0}, "C": {"other": 0}})
+    columns = question("2", labels=None) | {f"label_{name}_a": 1, f"label_{name}_b": "", f"label_{name}_c": 0}
+    for row, option in ((nested, "C"), (columns, "B")):
+        items, problems = build(row)
+        assert items == []
+        said = f"{name} of option {option} is missing; expected 0 or 1"
+        assert [(problem.field, problem.message, problem.is_error) for problem in problems] == [("labels", said, True)]
+
+
+@pytest.mark.parametrize("value", [2, "yes", 0.5])
+def test_a_label_of_any_name_that_is_not_0_or_1_is_refused_by_its_name_too(value, question):
+    items, problems = build(question(labels={"A": {"foo": 1}, "B": {"foo": value}, "C": {"foo": 0}}))
+    assert items == []
+    assert [problem.message for problem in problems] == [f"foo of option B is {value!r}; expected 0 or 1"]
+
+
+def test_a_note_beside_the_labels_of_an_option_is_no_label(question):
+    labels = {letter: {"foo": flag, "why": f"for reason {letter}"} for letter, flag in CARRIED.items()}
+    assert only(question(labels=labels)).labels == {"foo": {"A", "C"}}
+
+
+def test_a_label_that_some_items_lack_is_refused_by_its_name_with_those_items(question):
+    rows = [question(name, labels={letter: {"foo": 0, "bar": 1} for letter in "ABC"}) for name in "12"]
+    rows.append(question("3", labels={letter: {"foo": 0} for letter in "ABC"}))
+    _, problems = build(*rows)
+    assert [(problem.field, problem.is_error) for problem in problems] == [("labels (bar)", True)]
+    assert "1 of 3 items have none (3)" in problems[0].message
+
+
+@pytest.mark.parametrize("name", ["Foo", "x", "1st", "a-b", "", "foo bar"])
+def test_a_name_that_no_column_and_no_metric_can_have_is_refused(name, question):
+    items, problems = build(question(labels={letter: {name: 0} for letter in "ABC"}))
+    assert items == []
+    assert [problem.field for problem in problems] == ["labels"]
+    assert f"the name {name!r} cannot be used" in problems[0].message
+
+
+# --- groups -----------------------------------------------------------------------------------------------------------
+
+
+def test_groups_are_read_from_nested_groups_and_from_columns_with_those_of_the_family(question):
+    nested = question(groups={"region": "north", "subspecialty": "vessels", "empty": " "})
+    columns = question(group_region="north", specialty="vessels", group_empty="")
+    assert only(nested) == only(columns)
+    assert only(nested).groups == {"region": "north", "subspecialty": "vessels"}
+
+
+@pytest.mark.parametrize("groups", ["north", ["north"], {"region": ["north"]}, {"region": True}])
+def test_groups_that_are_no_names_are_refused(groups, question):
+    items, problems = build(question(groups=groups))
+    assert items == []
+    assert all(problem.field in ("groups", "group_region") and problem.is_error for problem in problems)
 
 
 @pytest.mark.parametrize(
