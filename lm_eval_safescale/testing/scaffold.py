@@ -95,7 +95,7 @@ def _files(template: Template, module: str) -> dict[str, Path]:
         "README.md": TEMPLATES / "README.md.in",
         f"src/{module}/__init__.py": template.folder / module_file,
         f"tests/test_{module}.py": template.folder / test_file,
-        **{f"src/{module}/{path.name}": path for path in others},
+        **{f"src/{module}/{path.name.replace(STANDS_FOR[0], module)}": path for path in others},
     }
 
 
