@@ -2,11 +2,15 @@
 
 from __future__ import annotations
 
+import hashlib
+import json
 from collections.abc import Mapping
 from typing import Any
 
 from lm_eval_safescale.families import RADSAFE, Family
 from lm_eval_safescale.plugins import OURS, Part, plugins
+from lm_eval_safescale.prompts import load_prompt
+from lm_eval_safescale.settings import Settings
 
 
 def family_named(name: str = "", *, near: str | None = None) -> Family:
@@ -29,3 +33,13 @@ def family_of(condition: Part) -> Family:
 def family_of_data(about: Mapping[str, Any]) -> Family:
     """The family of runs, by what they say of their data set; runs of an earlier version name none."""
     return family_named(str(about.get("family") or ""))
+
+
+def prompts_of(family: Family, settings: Settings) -> str:
+    """SHA-256 (hex) of a family's prompts: of the one that all its conditions share, else of all of them together."""
+    own = {condition.name: family.prompt(condition.name) for condition in family.conditions}
+    told = {prompt: load_prompt(settings.prompt_file, prompt).fingerprint for prompt in set(own.values())}
+    if len(set(told.values())) == 1:
+        return next(iter(told.values()))
+    together = {name: told[prompt] for name, prompt in own.items()}
+    return hashlib.sha256(json.dumps(together, sort_keys=True).encode()).hexdigest()

@@ -15,7 +15,7 @@ from lm_eval_safescale.errors import SafescaleError
 from lm_eval_safescale.runs.journal import is_run, unfinished_run
 from lm_eval_safescale.words import counted
 
-MARK, FORMAT = "safescale_runs", 2
+MARK, FORMAT = "safescale_runs", 3
 ABOUT, ANSWERS_FILE, ITEMS_FILE = "about.json", "answers.parquet", "items.parquet"
 FILES = "files"
 """SHA-256 by file, of those that belong to the runs; format 1 has none."""

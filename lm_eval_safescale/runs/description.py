@@ -15,7 +15,7 @@ from lm_eval_safescale.errors import SafescaleError
 from lm_eval_safescale.files import replaced
 
 RUN = "run.json"
-MARK, FORMAT = "safescale_run", 2
+MARK, FORMAT = "safescale_run", 3
 MOST_DIFFERENCES = 12
 _KINDS = {MARK: int, "identity": dict, "conditions": dict, "starts": list}
 

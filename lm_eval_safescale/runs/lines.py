@@ -22,7 +22,7 @@ from lm_eval_safescale.records import Status
 
 SHARDS = "answers"
 HEADER = "safescale_answers"
-FORMAT = 2
+FORMAT = 3
 _BEGINS_HEADER = f'{{"{HEADER}":'.encode()
 MOST_DRAWS = 1000
 BUFFER = 1 << 20

@@ -338,12 +338,13 @@ class _Items:
     def __post_init__(self) -> None:
         self.codes |= {response: code for code, response in enumerate(self.family.vocabulary or ())}
 
-    def add(self, records: Mapping[str, tuple[int, dict[str, Any]]], where: str) -> None:
+    def of(self, records: Mapping[str, tuple[int, dict[str, Any]]], where: str) -> dict[str, Item]:
         """Items of a log, by id with the numbers of their lines; UnusableError where one is none, or another than in the logs before."""
         new = {name: (number, record) for name, (number, record) in records.items() if self._records.get(name) != record}
         found, problems = self.family.parse([Record(number, record) for number, record in new.values()])
         if wrong := next((each for each in problems if each.is_error), None):
             raise UnusableError(wrong.describe(where))
+        own = {name: self.items[name] for name in records if name in self.items}
         for item in found:
             if item.question_id not in new:
                 raise UnusableError(f"{where}: item {item.question_id} has another id than its line")
@@ -354,8 +355,13 @@ class _Items:
                     f"{where}:{number}: item {item.question_id} is not the item of that id in the other logs, though the data set is said "
                     "to be the same"
                 )
-        self.items = {item.question_id: item for item in found} | self.items
-        self._records = {name: record for name, (_, record) in new.items()} | self._records
+            own[item.question_id] = item if known is None else _with_groups_of(known, item)
+        return own
+
+    def take(self, own: Mapping[str, Item], records: Mapping[str, tuple[int, dict[str, Any]]]) -> None:
+        """Take over the items of a log that is whole."""
+        self.items |= own
+        self._records = {name: record for name, (_, record) in records.items()} | self._records
 
     def _are_one(self, known: Item, item: Item) -> bool:
         """Whether two logs say the same of an item; a group or a unit that one does not name, the other may."""
@@ -407,13 +413,19 @@ def _read_samples(file: Path, items: _Items, n_items: int) -> list[_Answered]:
         name: (number, {field: value for field, value in sample.doc.items() if field not in OF_RUN})
         for name, (number, sample, _) in samples.items()
     }
-    items.add(records, file.name)
+    own = items.of(records, file.name)
     answered = []
     for name in sorted(samples):
         number, sample, shown = samples[name]
-        codes = items.coded(items.items[name], chain(*sample.filtered_resps), f"{file.name}:{number}: item {name}")
+        codes = items.coded(own[name], chain(*sample.filtered_resps), f"{file.name}:{number}: item {name}")
         answered.append(_Answered(shown, codes, list(chain(*sample.resps))))
+    items.take(own, records)
     return answered
+
+
+def _with_groups_of(known: Item, item: Item) -> Item:
+    """An item with what another log says of it besides."""
+    return replace(known, groups={**item.groups, **known.groups}, unit=known.unit or item.unit)
 
 
 def _check(sample: _Sample, where: str) -> None:

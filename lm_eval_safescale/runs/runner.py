@@ -15,7 +15,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any, Literal
 
 from lm_eval_safescale import __version__
-from lm_eval_safescale.assembly import family_of, where_data_is
+from lm_eval_safescale.assembly import family_of, prompts_of, where_data_is
 from lm_eval_safescale.chat.served import ServedModels
 from lm_eval_safescale.errors import SafescaleError
 from lm_eval_safescale.families import RADSAFE
@@ -205,7 +205,9 @@ def run(
         asked.append(Asked(part, given, asked[0] if asked else None, lambda amount: say(standing.what, amount)))
     data, settings = asked[0].task.data, asked[0].task.settings
     about = {**about_dataset(data), "settings": where_data_is(settings)}
-    identity = identity_of(model.backend, args, settings, about, asked[0].task.template.fingerprint, backends.first_seed(given))
+    identity = identity_of(
+        model.backend, args, settings, about, prompts_of(asked[0].task.family, settings), backends.first_seed(given)
+    )
     start = {
         "at": datetime.now(UTC).isoformat(timespec="seconds"),
         "version": __version__,

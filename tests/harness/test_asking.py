@@ -219,7 +219,7 @@ def test_what_is_wrong_with_the_settings_is_an_error_and_no_exit(wrong):
 
 def test_an_output_is_read_as_the_task_reads_it():
     ready = asked(lm=StubLM(template="{system}{user}<think>\n"))
-    assert ready.read(ready.items[0], "B?</think>C").letter == "C"
+    assert ready.read(ready.items[0], "B?</think>C").response == "C"
     assert ready.read(ready.items[0], "It could be B").status is Status.TRUNCATED
 
 

@@ -420,7 +420,7 @@ def test_a_cut_reply_of_a_model_that_reasons_holds_its_reasoning_unless_it_ends(
     ready = prepared(server, reasoning=reasoning)
     [(reading, read_as)] = ready.readings(heard)
     assert str(reading.status) == status
-    assert reading.letter == ("C" if status == "ok" else None)
+    assert reading.response == ("C" if status == "ok" else None)
     assert read_as == ("cut" if finish == "length" and reasoning in ("on", "separate") else None)
 
 

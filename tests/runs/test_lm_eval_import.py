@@ -257,6 +257,28 @@ def test_a_damaged_log_costs_its_own_condition_alone(logs, damage, reason):
     assert reason in entry["reason"]
 
 
+def test_a_group_and_a_unit_that_one_log_alone_names_make_no_other_item_and_another_does(logs):
+    def asked(condition, **more):
+        logs.add([sample("q1", "A", **more)], task=f"radsafe_{condition}", condition=condition)
+
+    asked("clean")
+    asked("conflict", groups={"modality": "CT"}, unit="case 1")
+    asked("rag", groups={"modality": "MR"}, unit="case 1")
+    asked("rag_top1", groups={"modality": "CT"}, unit="case 2")
+    runs = import_lm_eval([logs.folder])
+    assert runs.conditions == ("clean", "conflict")
+    assert {entry["condition"] for entry in runs.about["left_out"]} == {"rag", "rag_top1"}
+    assert (runs.items["group_modality"].to_list(), runs.items["unit"].to_list()) == (["CT"], ["case 1"])
+
+
+def test_a_log_that_is_left_out_leaves_no_items_behind(logs):
+    logs.add([sample("q1", "A")])
+    logs.add([sample("q1", "A"), sample("q2", "D")], task="radsafe_rag", condition="rag")
+    runs = import_lm_eval([logs.folder])
+    assert runs.conditions == ("clean",)
+    assert runs.items["question_id"].to_list() == ["q1"]
+
+
 def test_a_run_without_logged_samples_says_how_to_get_them(logs):
     logs.add(TWO).unlink()
     with pytest.raises(SafescaleError, match="run lm_eval with --log_samples"):

@@ -52,7 +52,9 @@ class Finished:
         task = self._asked[0].task
         about, args = about_dataset(task.data), without_secrets(job.model_args)
         seed = backends.first_seed(given)
-        self._identity = plain(identity_of(job.backend, args, task.settings, about, task.template.fingerprint, seed))
+        self._identity = plain(
+            identity_of(job.backend, args, task.settings, about, assembly.prompts_of(task.family, task.settings), seed)
+        )
         settings = without_secrets(task.settings.model_dump(mode="json"))
         asked_with = [self._identity, args, settings, job.limit, job.latency, job.conditions]
         self._note = hashlib.sha256(json.dumps([asked_with, _sources(job, task.settings)], sort_keys=True).encode()).hexdigest()
