@@ -25,6 +25,7 @@ FLOORS = (
     {"metrics"},
     {"retrieval"},
     {"stats"},
+    {"conditions"},
     {"datasets"},
     {"settings", "prompts", "sections", "chat"},
     {"records"},

@@ -5,7 +5,7 @@ Everything that a name in the settings stands for is looked up here, so that tas
 
 from lm_eval_safescale.assembly.answers import find_reader
 from lm_eval_safescale.assembly.data import load_dataset, load_part, settings_of_named, where_data_is
-from lm_eval_safescale.assembly.families import family_named, family_of, family_of_data, prompts_of
+from lm_eval_safescale.assembly.families import family_named, family_of, prompts_of
 from lm_eval_safescale.assembly.parts import builder_of, find
 from lm_eval_safescale.assembly.scoring import AskedMetric, Columns, Scorer, table_metrics
 from lm_eval_safescale.assembly.search import Bench, NoCorpusError, load_settings_corpus, load_settings_settling, make_index
@@ -24,7 +24,6 @@ __all__ = [
     "contexts_of",
     "family_named",
     "family_of",
-    "family_of_data",
     "find",
     "find_reader",
     "load_dataset",

@@ -4,8 +4,6 @@ from __future__ import annotations
 
 import hashlib
 import json
-from collections.abc import Mapping
-from typing import Any
 
 from lm_eval_safescale.families import RADSAFE, Family
 from lm_eval_safescale.plugins import OURS, Part, plugins
@@ -28,11 +26,6 @@ def family_named(name: str = "", *, near: str | None = None) -> Family:
 def family_of(condition: Part) -> Family:
     """The family whose items are asked under a condition."""
     return family_named(condition.thing.family, near=condition.package)
-
-
-def family_of_data(about: Mapping[str, Any]) -> Family:
-    """The family of runs, by what they say of their data set; runs of an earlier version name none."""
-    return family_named(str(about.get("family") or ""))
 
 
 def prompts_of(family: Family, settings: Settings) -> str:

@@ -180,7 +180,7 @@ def _summary(report: Report, output: Path, *, isolated: bool) -> None:
             say(row)
         settings = _settings(report)[0]
         if draws := settings.get("draws"):
-            from lm_eval_safescale.assembly import family_of_data
+            from lm_eval_safescale.runs.families import family_of_data
 
             family = family_of_data(about["dataset"])
             weighed = (f"; {said.format(settings[name])}" for name, said in family.scoring_said.items())

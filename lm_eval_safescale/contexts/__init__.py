@@ -1,5 +1,6 @@
 """What is shown above the question: conditions, context builders, and contexts built ahead."""
 
+from lm_eval_safescale.conditions import Condition
 from lm_eval_safescale.contexts.agentic import AGENTIC
 from lm_eval_safescale.contexts.asking import ORCHESTRATE, ROLES, WRITE, Ask, Desk
 from lm_eval_safescale.contexts.builders import (
@@ -12,7 +13,6 @@ from lm_eval_safescale.contexts.builders import (
     evidence,
     join,
 )
-from lm_eval_safescale.contexts.conditions import Condition
 from lm_eval_safescale.contexts.desk import ModelDesk, Standing
 from lm_eval_safescale.contexts.files import ContextSet, check_belongs, read_contexts, write_contexts
 from lm_eval_safescale.contexts.imitation import find_imitations

@@ -6,12 +6,12 @@ from abc import ABC, abstractmethod
 from collections.abc import Callable, Collection, Iterable, Mapping, Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
-from typing import Any, ClassVar, Protocol
+from typing import TYPE_CHECKING, Any, ClassVar, Protocol
 
 import numpy as np
 from numpy.typing import NDArray
 
-from lm_eval_safescale.contexts import Condition
+from lm_eval_safescale.conditions import Condition
 from lm_eval_safescale.datasets import Dataset, Problem, Record, load_file, recheck
 from lm_eval_safescale.errors import FAILURES, SafescaleError, reason_of
 from lm_eval_safescale.families.arrays import AnswerArrays, ItemTable
@@ -20,9 +20,11 @@ from lm_eval_safescale.families.panel import Panel
 from lm_eval_safescale.families.rows import Row
 from lm_eval_safescale.metrics import Metric
 from lm_eval_safescale.prompts import Prompt
-from lm_eval_safescale.reading import AnswerReader
 from lm_eval_safescale.records import Answers, Item
 from lm_eval_safescale.stats.presets import Preset
+
+if TYPE_CHECKING:
+    from lm_eval_safescale.reading import AnswerReader
 
 Floats = NDArray[np.float64]
 

@@ -8,9 +8,9 @@ from operator import attrgetter
 from typing import TYPE_CHECKING, Any
 
 from lm_eval_safescale import __version__
-from lm_eval_safescale.assembly import family_of_data
 from lm_eval_safescale.errors import SafescaleError
 from lm_eval_safescale.records import OF_DRAW, OF_REQUEST, Status
+from lm_eval_safescale.runs.families import family_of_data
 from lm_eval_safescale.runs.held import Held
 from lm_eval_safescale.runs.journal import SCORED_WITH, Journal, size_of
 from lm_eval_safescale.runs.lines import Line

@@ -11,13 +11,13 @@ from typing import Annotated, Any, NamedTuple
 import msgspec
 import numpy as np
 
-from lm_eval_safescale.assembly import family_of_data
 from lm_eval_safescale.assembly.data import CHOOSE_DATA
 from lm_eval_safescale.datasets import Record
 from lm_eval_safescale.errors import SafescaleError
 from lm_eval_safescale.families import Family
 from lm_eval_safescale.inputs import InputError, read_json
 from lm_eval_safescale.records import NOTHING_FOUND, Item, Status
+from lm_eval_safescale.runs.families import family_of_data
 from lm_eval_safescale.runs.importing import (
     FAILED,
     FILTERED,

@@ -9,13 +9,13 @@ from datetime import UTC, datetime
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from lm_eval_safescale.assembly import family_of_data
 from lm_eval_safescale.datasets import Dataset
 from lm_eval_safescale.errors import SafescaleError, writing
 from lm_eval_safescale.jsonlog import LogFile
 from lm_eval_safescale.records import OF_DRAW, OF_REQUEST
 from lm_eval_safescale.runs.about import FILES, read_about
 from lm_eval_safescale.runs.description import RUN, sync_folder, write_run
+from lm_eval_safescale.runs.families import family_of_data
 from lm_eval_safescale.runs.gathering import OF_CONDITION, Facts, about_model, answers_of
 from lm_eval_safescale.runs.held import FirstDraws
 from lm_eval_safescale.runs.journal import is_run, known_of, size_of

@@ -6,9 +6,10 @@ from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
-from lm_eval_safescale.assembly import family_of_data, load_dataset, settings_of_named
+from lm_eval_safescale.assembly import load_dataset, settings_of_named
 from lm_eval_safescale.datasets import Dataset
 from lm_eval_safescale.errors import SafescaleError
+from lm_eval_safescale.runs.families import family_of_data
 from lm_eval_safescale.runs.release import DATASET_FILE
 from lm_eval_safescale.settings import load_settings
 

@@ -15,7 +15,6 @@ from itertools import chain, islice
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from lm_eval_safescale.assembly import family_of_data
 from lm_eval_safescale.checksums import sha256_of
 from lm_eval_safescale.errors import SafescaleError, is_panic, panics_as_errors, reason_of, unwritten
 from lm_eval_safescale.families import Family
@@ -36,6 +35,7 @@ from lm_eval_safescale.runs.about import (
     sums_of,
 )
 from lm_eval_safescale.runs.description import sync_folder
+from lm_eval_safescale.runs.families import family_of_data
 from lm_eval_safescale.runs.journal import is_run, size_of
 from lm_eval_safescale.runs.readings import JOURNAL
 from lm_eval_safescale.runs.table import Runs, categories

@@ -9,12 +9,12 @@ from typing import TYPE_CHECKING, Any, get_type_hints
 
 import numpy as np
 
-from lm_eval_safescale.assembly import family_named, family_of_data
 from lm_eval_safescale.datasets import Dataset
 from lm_eval_safescale.datasets.columns import GROUP
 from lm_eval_safescale.errors import SafescaleError
 from lm_eval_safescale.families import Family, ItemTable
 from lm_eval_safescale.records import Answer, Status
+from lm_eval_safescale.runs.families import family_named, family_of_data
 
 if TYPE_CHECKING:
     import polars as pl

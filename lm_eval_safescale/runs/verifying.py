@@ -6,13 +6,13 @@ from collections.abc import Mapping
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from lm_eval_safescale.assembly import family_of_data
 from lm_eval_safescale.checksums import sha256_of
 from lm_eval_safescale.datasets import Dataset
 from lm_eval_safescale.errors import SafescaleError
 from lm_eval_safescale.runs import readings
 from lm_eval_safescale.runs.about import ABOUT, ANSWERS_FILE, FILES, ITEMS_FILE, read_about, what_else
 from lm_eval_safescale.runs.description import RUN
+from lm_eval_safescale.runs.families import family_of_data
 from lm_eval_safescale.runs.findings import Verification
 from lm_eval_safescale.runs.gathering import Facts, about_model, answers_of
 from lm_eval_safescale.runs.journal import is_run, known_of, size_of

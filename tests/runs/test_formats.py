@@ -58,7 +58,7 @@ def test_a_run_of_the_earlier_format_is_gone_on_with_and_bears_checksums_from_th
     assert "unchecked" not in runs.about
     old, new = sorted((folder / "answers").iterdir())
     assert (read_shard(old).unchecked, read_shard(new).unchecked) == (5, 0)
-    assert read_run(folder)["safescale_run"] == 2
+    assert read_run(folder)["safescale_run"] == 3
 
 
 def test_a_finished_run_of_the_earlier_format_is_not_asked_again(stored):

@@ -325,7 +325,7 @@ def test_answers_without_their_description_are_nobodys(tmp_path):
         (b'{"safescale_run": "1", "identity": {}, "conditions": {}, "starts": []}', "damaged"),
         (b'{"safescale_run": 1, "identity": {}, "conditions": [], "starts": []}', "damaged"),
         (b'{"safescale_run": 2, "identity": {}, "conditions": {}, "starts": []}', "damaged"),
-        (b'{"safescale_run": 3}', r"written by a newer version \(format 3\); upgrade lm-eval-safescale"),
+        (b'{"safescale_run": 4}', r"written by a newer version \(format 4\); upgrade lm-eval-safescale"),
     ],
 )
 def test_a_description_that_cannot_be_used_stops_before_anything_is_written(tmp_path, content, message):

@@ -4,15 +4,17 @@ from __future__ import annotations
 
 import functools
 from collections.abc import Collection, Mapping, Sequence
-from typing import Any, ClassVar
+from typing import TYPE_CHECKING, Any, ClassVar
 
 from lm_eval_safescale.datasets import Dataset, Problem, Record, Schema, parse_choices
 from lm_eval_safescale.families.arrays import ItemTable
 from lm_eval_safescale.families.choice.facts import LABEL, LETTERS, choice_columns, choice_items
 from lm_eval_safescale.families.family import Family
 from lm_eval_safescale.prompts import Prompt
-from lm_eval_safescale.reading import STRICT, AnswerReader, read_choice
 from lm_eval_safescale.records import Choice, Item
+
+if TYPE_CHECKING:
+    from lm_eval_safescale.reading import AnswerReader
 
 PROMPT = Prompt(
     system=(
@@ -54,6 +56,8 @@ class ChoiceFamily(Family):
 
     def read(self, text: str, item: Item, reader: AnswerReader | None = None) -> tuple[str | None, str | None]:
         """The letter that it explicitly chooses (docs/reading.md)."""
+        from lm_eval_safescale.reading import STRICT, read_choice  # late: whoever only weighs answers reads none
+
         return read_choice(text, as_choice(item).options, reader or STRICT)
 
     def columns(self, item: Item) -> dict[str, Any]:

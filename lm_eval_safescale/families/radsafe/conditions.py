@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from lm_eval_safescale.contexts import Condition
+from lm_eval_safescale.conditions import Condition
 
 CONDITIONS: tuple[Condition, ...] = (
     Condition("closed_book", "the question alone"),
