@@ -4,6 +4,7 @@ Everything that a name in the settings stands for is looked up here, so that tas
 """
 
 from lm_eval_safescale.assembly.answers import find_reader
+from lm_eval_safescale.assembly.condition_run import ConditionRun
 from lm_eval_safescale.assembly.data import load_dataset, load_part, settings_of_named, where_data_is
 from lm_eval_safescale.assembly.families import family_named, family_of, prompts_of
 from lm_eval_safescale.assembly.parts import builder_of, find
@@ -16,6 +17,7 @@ __all__ = [
     "Bench",
     "Chat",
     "Columns",
+    "ConditionRun",
     "ModelFacts",
     "NoCorpusError",
     "Scorer",

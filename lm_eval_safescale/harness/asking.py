@@ -148,14 +148,14 @@ class Asked:
     @property
     def token_limit(self) -> int:
         """Tokens that an answer may have."""
-        return self.task.token_limit
+        return self.task.run.token_limit
 
     def requests(self, question_id: str, *, at_once: int | None) -> Iterator[Request]:
         """The requests of one item: the greedy one, then its samples, `at_once` draws of a request (None: all of them)."""
         first_one, *sampled = self.task.instances_of(question_id)
         prompt, greedy = first_one.args
         yield Request(self.name, question_id, prompt, greedy, (0,), None)
-        draws = self.task.settings.draws
+        draws = self.task.run.settings.draws
         if not sampled or not draws:
             return
         sampling = {key: value for key, value in sampled[0].args[1].items() if key != "seed"}
@@ -173,15 +173,15 @@ class Asked:
 
     def item(self, question_id: str) -> Item:
         """An item."""
-        return self.task.item(question_id)
+        return self.task.run.items[question_id]
 
     def context(self, question_id: str) -> Context | None:
         """What stands above its question."""
-        return self.task.context(question_id)
+        return self.task.run.context(question_id)
 
     def read(self, question_id: str, text: str, *, cut: bool = False) -> Reading:
         """What an output to that item says; `cut`: see `SafetyTask.read`."""
-        return self.task.read(text, question_id, cut=cut)
+        return self.task.run.read(text, question_id, cut=cut)
 
     def readings(self, heard: Heard) -> Iterator[tuple[Reading, ReadAs | None]]:
         """What each text that came back says, and how it was read where the text alone does not say."""
@@ -189,5 +189,5 @@ class Asked:
             yield from ((Reading(None, heard.status), SAID_BY_REPLY.get(heard.status)) for _ in heard.texts or ())
             return
         for text, why in zip(heard.texts or (), heard.finish_reasons or repeat(None), strict=False):
-            cut = self.task.reasons and was_cut(why) and bool(text.strip()) and not heard.reasoning_field
+            cut = self.task.run.reasons and was_cut(why) and bool(text.strip()) and not heard.reasoning_field
             yield self.read(heard.request.question_id, text, cut=cut), ReadAs.CUT if cut else None

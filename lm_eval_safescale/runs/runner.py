@@ -203,10 +203,10 @@ def run(
     asked: list[Asked] = []
     for part in conditions_named(conditions):
         asked.append(Asked(part, given, asked[0] if asked else None, lambda amount: say(standing.what, amount)))
-    data, settings = asked[0].task.data, asked[0].task.settings
+    data, settings = asked[0].task.run.data, asked[0].task.run.settings
     about = {**about_dataset(data), "settings": where_data_is(settings)}
     identity = identity_of(
-        model.backend, args, settings, about, prompts_of(asked[0].task.family, settings), backends.first_seed(given)
+        model.backend, args, settings, about, prompts_of(asked[0].task.run.family, settings), backends.first_seed(given)
     )
     start = {
         "at": datetime.now(UTC).isoformat(timespec="seconds"),
@@ -219,10 +219,10 @@ def run(
         "latency": latency,
         SCORED_WITH: recorded(settings.model_dump(mode="json"), MAKE_SCORES),
         "name": model.shown,
-        "reader_version": asked[0].task.reader_version,
+        "reader_version": asked[0].task.run.reader.version,
         "data": about["settings"],
     }
-    family = asked[0].task.family
+    family = asked[0].task.run.family
     standing.headlines = family.headlines
     possible = {item.question_id: family.possible(family.columns(item)) for item in data}
     with Journal(folder, identity, start, possible) as journal:
@@ -234,7 +234,7 @@ def run(
         for each in asked:
             each.prepare(backend, chat_template=templated, limit=limit)
             facts = {"token_limit": each.token_limit, "chat_template": templated, "revision": backends.revision_of(backend)}
-            journal.of_condition(each.name, facts, {"reasoning_opened": each.task.reasoning_opened})
+            journal.of_condition(each.name, facts, {"reasoning_opened": each.task.run.reasoning_opened})
         asked_for = str(backend.model) if backends.is_server(backend) else ""
         asking = _Asking(
             journal,
@@ -319,7 +319,7 @@ class _Asking:
     def __post_init__(self) -> None:
         from lm_eval_safescale.harness.unreadable import Unreadable
 
-        settings = next(iter(self.asked.values())).task.settings
+        settings = next(iter(self.asked.values())).task.run.settings
         self._unreadable = Unreadable(settings.reasoning, max(each.token_limit for each in self.asked.values()))
         if self.retry_filtered:
             self._again = dict(self.journal.held.filtered)
@@ -361,7 +361,7 @@ class _Asking:
                     "than it would be asked with now (its context or the chat template is another); choose another folder with -o"
                 )
 
-        settings = next(iter(self.asked.values())).task.settings
+        settings = next(iter(self.asked.values())).task.run.settings
         self._served = ServedModels(self.asked_for, settings.served_model or (), names)
 
     def _there(self, condition: str, item: str) -> int:
@@ -396,7 +396,7 @@ class _Asking:
                 batch = [
                     missing
                     for item in each.items[start : start + size]
-                    if self._there(each.name, item).bit_count() <= each.task.settings.draws  # else no prompt is needed
+                    if self._there(each.name, item).bit_count() <= each.task.run.settings.draws  # else no prompt is needed
                     for request in each.requests(item, at_once=self.engine.draws_at_once)
                     for missing in self._missing(request)
                 ]
@@ -502,7 +502,7 @@ class _Asking:
         for draw in line.draws:
             if draw.draw == 0 and draw.status not in NOT_SCORED:
                 self.standing.greedy += 1
-                for metric, value in each.task.family.running(each.item(line.question_id), draw.response).items():
+                for metric, value in each.task.run.family.running(each.item(line.question_id), draw.response).items():
                     self.standing.sums[metric] = self.standing.sums.get(metric, 0.0) + value
                     self.standing.counts[metric] = self.standing.counts.get(metric, 0) + 1
 
@@ -522,13 +522,13 @@ class _Asking:
     def _note_impossible(self) -> None:
         for each in self.asked.values():
             for item, why in each.impossible.items():
-                self._fail(each.name, item, range(each.task.settings.draws + 1), why)
+                self._fail(each.name, item, range(each.task.run.settings.draws + 1), why)
 
     def _note_forgotten(self) -> None:
         """An engine that passes a request over must not make a table without it."""
         for each in self.asked.values():
             for item in each.items:
-                self._fail(each.name, item, range(each.task.settings.draws + 1), "the backend gave no answer, and no error")
+                self._fail(each.name, item, range(each.task.run.settings.draws + 1), "the backend gave no answer, and no error")
 
     def failures(self) -> dict[str, dict[str, str]]:
         """By condition, the items of this start that lack answers, and why."""

@@ -50,14 +50,18 @@ class Finished:
         given = {**job.model_args, **job.metadata}
         self._asked = [Asked(plugins().find("condition", name), given) for name in job.conditions]
         task = self._asked[0].task
-        about, args = about_dataset(task.data), without_secrets(job.model_args)
+        about, args = about_dataset(task.run.data), without_secrets(job.model_args)
         seed = backends.first_seed(given)
         self._identity = plain(
-            identity_of(job.backend, args, task.settings, about, assembly.prompts_of(task.family, task.settings), seed)
+            identity_of(
+                job.backend, args, task.run.settings, about, assembly.prompts_of(task.run.family, task.run.settings), seed
+            )
         )
-        settings = without_secrets(task.settings.model_dump(mode="json"))
+        settings = without_secrets(task.run.settings.model_dump(mode="json"))
         asked_with = [self._identity, args, settings, job.limit, job.latency, job.conditions]
-        self._note = hashlib.sha256(json.dumps([asked_with, _sources(job, task.settings)], sort_keys=True).encode()).hexdigest()
+        self._note = hashlib.sha256(
+            json.dumps([asked_with, _sources(job, task.run.settings)], sort_keys=True).encode()
+        ).hexdigest()
 
     @property
     def answers(self) -> int:
@@ -124,8 +128,8 @@ class _MissingError(Exception):
 
 def _answers(each: Asked, held: Held, limit: int | None) -> int:
     """The number of answers under one condition; _MissingError where one is missing."""
-    draws = each.task.settings.draws + 1
-    items = [item.question_id for item in each.task.data][:limit]
+    draws = each.task.run.settings.draws + 1
+    items = [item.question_id for item in each.task.run.data][:limit]
     if any((held.of(each.name, item) + 1) % (1 << draws) for item in items):  # all bits of the draws are set
         raise _MissingError
     return draws * len(items)

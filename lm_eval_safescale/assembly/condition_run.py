@@ -1,0 +1,210 @@
+"""One condition of a run, for whoever asks: the harness's task and our runner are two ways in to it. It knows no harness and no backend."""
+
+from __future__ import annotations
+
+import logging
+from collections.abc import Callable, Mapping
+from typing import Any
+
+from lm_eval_safescale import __version__
+from lm_eval_safescale.assembly.answers import find_reader
+from lm_eval_safescale.assembly.data import load_dataset
+from lm_eval_safescale.assembly.families import family_named, family_of
+from lm_eval_safescale.assembly.parts import builder_of
+from lm_eval_safescale.assembly.scoring import Scorer, table_metrics
+from lm_eval_safescale.assembly.shown import ModelFacts, contexts_of
+from lm_eval_safescale.chat.content import UNKNOWN, read_content
+from lm_eval_safescale.conditions import Condition
+from lm_eval_safescale.contexts import ContextSet
+from lm_eval_safescale.datasets import Dataset
+from lm_eval_safescale.errors import SafescaleError
+from lm_eval_safescale.families import Family
+from lm_eval_safescale.plugins import Part
+from lm_eval_safescale.prompts import load_prompt
+from lm_eval_safescale.reading import opens_reasoning, read_output
+from lm_eval_safescale.records import Context, Item, Reading, Status
+from lm_eval_safescale.settings import REASONING_TOKENS, Settings, load_settings
+
+logger = logging.getLogger("lm_eval.tasks.safescale")
+
+
+class ConditionRun:
+    """A condition in two phases: *settled* once it is made, *ready* once the model is known (`ready`).
+
+    Settled is all that can be wrong without a model: condition, family, settings, data, prompt, metrics, reader, and the contexts that do
+    not depend on the model. Ready are the token limit, and the contexts that do.
+
+    Parameters
+    ----------
+    condition
+        As it is registered.
+    metadata
+        Settings, among whatever else stands there.
+    family
+        Name of the family whose items are asked; "": that of the condition.
+    like
+        A run of the same settings under another condition, whose data and scorer it shares where it can.
+    on_progress
+        Told what is made before the first request, and of how many items.
+
+    Raises
+    ------
+    SafescaleError
+        For whatever is wrong with condition, settings, data, prompt, metrics or contexts.
+    """
+
+    def __init__(
+        self,
+        condition: Part,
+        metadata: Mapping[str, Any],
+        *,
+        family: str = "",
+        like: ConditionRun | None = None,
+        on_progress: Callable[[str], object] = lambda _: None,
+    ) -> None:
+        self.condition: Condition = condition.thing
+        self.family: Family = family_named(family) if family else family_of(condition)
+        self.settings: Settings = load_settings(metadata, defaults=self.family.defaults)
+        self.prompt = load_prompt(self.settings.prompt_file, self.family.prompt(condition.name))
+        if self.condition.builder and not self.prompt.shows_context:
+            raise SafescaleError(
+                f"prompt_file: {self.settings.prompt_file}: the user turn has no {{context}}, "
+                f"so the evidence of {condition.name} would not be shown"
+            )
+        if like is not None and like.family is self.family and self.condition.can_show(like.data):
+            self.data: Dataset = like.data
+            self.items: Mapping[str, Item] = like.items
+            self.scorer: Scorer = like.scorer
+        else:
+            evidence = [self.condition.evidence] if self.condition.evidence else []
+            self.data = load_dataset(self.settings, evidence, self.family)
+            self.items = {item.question_id: item for item in self.data}
+            metrics = table_metrics(self.settings, self.family, self.family.table(self.data))
+            self.scorer = Scorer(self.family, self.data, metrics, self.settings, self.settings.draws)
+        self.reader = find_reader(self.settings, self.family)
+        self._part, self._on_progress = condition, on_progress
+        self._reader_failed = False
+        builder = builder_of(condition, self.settings)
+        self._waits_for_model = builder is not None and builder.thing.needs_model
+        self.contexts: ContextSet | None = None if self._waits_for_model else self._made()
+        self._reset()
+
+    def say(self, what: str, items: int) -> None:
+        """Tell what is made, and of how many items."""
+        self._on_progress(f"{self.condition.name}: {what} for {items:,} of {len(self.data):,} items")
+
+    # --- ready ------------------------------------------------------------------------------------------------------------
+
+    def ready(self, facts: Callable[[], ModelFacts], *, reasons: bool) -> bool:
+        """The model is known.
+
+        Parameters
+        ----------
+        facts
+            Gives what contexts may depend on; asked for where they do.
+        reasons
+            Whether the model reasons before it answers, as far as it says.
+
+        Returns
+        -------
+        Whether contexts were made, which were not there before.
+        """
+        self._reset()
+        if reasons:
+            self._expect_reasoning()
+        if self._waits_for_model:
+            self.contexts = self._made(facts())
+        return self._waits_for_model
+
+    def _made(self, facts: ModelFacts | None = None) -> ContextSet | None:
+        return contexts_of(self._part, self.data, self.settings, facts, on_progress=lambda items: self.say("contexts", items))
+
+    def _reset(self) -> None:
+        self.reasoning_opened = False
+        """Whether a prompt ended inside an open reasoning block."""
+        self.reasons = self.settings.reasoning in ("on", "separate")
+        """Whether the model reasons before it answers, by the settings or as far as it says."""
+        self.token_limit = self.settings.answer_tokens
+        """Tokens that an answer may have."""
+
+    def see(self, prompt: object) -> None:
+        """Look at a prompt as the model gets it: it may have opened the reasoning."""
+        if isinstance(prompt, str) and opens_reasoning(prompt):
+            self.reasoning_opened = True
+            self._expect_reasoning()
+
+    def _expect_reasoning(self) -> None:
+        """The model reasons first: the answer needs room after it, unless the user set the limit."""
+        self.reasons = self.settings.reasoning != "off"
+        if self.settings.reasoning == "auto" and self.settings.max_answer_tokens is None:
+            self.token_limit = REASONING_TOKENS
+
+    # --- an item ----------------------------------------------------------------------------------------------------------
+
+    @property
+    def failed(self) -> Mapping[str, str]:
+        """Items for which nothing could be made to stand above the question, with the reason."""
+        return self.contexts.failed if self.contexts else {}
+
+    def context(self, question_id: str) -> Context | None:
+        """What stands above the question; None for nothing."""
+        return self.contexts.contexts.get(question_id) if self.contexts else None
+
+    def user_turn(self, question_id: str) -> str:
+        """What the user says."""
+        return self.prompt.render(self.items[question_id], self.context(question_id))
+
+    def document(self, item: Item) -> dict[str, Any]:
+        """An item as it stands in a log, with what the context was made of."""
+        context = self.context(item.question_id)
+        shown = (None, None) if context is None else (context.fingerprint, context.as_dict())
+        return {
+            **item.as_doc(),
+            "condition": self.condition.name,
+            **dict(zip(("context_fingerprint", "context"), shown, strict=True)),
+        }
+
+    def read(self, output: Any, question_id: str, *, cut: bool = False) -> Reading:
+        """What an output to an item says, by this run's reader; an error where a plugin's reader fails, or where it holds no text.
+
+        Parameters
+        ----------
+        output
+            As the backend gave it: a text, parts of one (`read_content`), or None for nothing.
+        cut
+            Whether a model that reasons is known to have been cut off in it at the token limit: it has not come to its answer then, unless
+            it ended its reasoning, or said one bare letter.
+        """
+        content = UNKNOWN if output is None else read_content(output)
+        if content.text == "" and (content.refusal or content.reasons):
+            return Reading(None, Status.UNANSWERED if content.refusal else Status.TRUNCATED)
+        how: dict[str, Any] = {"reasoning": "on" if cut else self.settings.reasoning, "opened": self.reasoning_opened}
+        item = self.items[question_id]
+        try:
+            return read_output(content.text, lambda text: self.family.read(text, item, self.reader), **how)
+        except SafescaleError as error:  # a plugin's reader: what it failed for is not scored, and the other answers are kept
+            if not self._reader_failed:
+                self._reader_failed = True
+                logger.error("%s; what it fails for is logged as an error and not scored", error)
+            return Reading(None, Status.ERROR)
+
+    # --- what a result must say -------------------------------------------------------------------------------------------
+
+    def provenance(self) -> dict[str, Any]:
+        """How a result came about, but for the settings."""
+        return {
+            "version": __version__,
+            "condition": self.condition.name,
+            "family_version": self.family.version,
+            "dataset": {
+                "family": self.family.name,
+                "name": self.data.name,
+                "version": self.data.version,
+                "fingerprint": self.data.fingerprint,
+                "items": len(self.data),
+                "labelled": self.data.is_labelled,
+                "demo": self.data.is_demo,
+            },
+            "reader_version": self.reader.version,
+            "prompt_sha256": self.prompt.fingerprint,
+        }
