@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import functools
 import hashlib
 import warnings
 from collections.abc import Iterable, Iterator, Mapping
@@ -60,7 +61,7 @@ class Choice(Item):
 
     def __post_init__(self) -> None:
         if self.labels is not None and not isinstance(self.labels, Labels):
-            object.__setattr__(self, "labels", Labels(self.labels, self.options))
+            object.__setattr__(self, "labels", _shared(Labels(self.labels, self.options)))
 
     def as_dict(self) -> dict[str, Any]:
         """All that defines the item, as plain data; groups of other names than these two are a way to look at results."""
@@ -109,6 +110,8 @@ IN_FINGERPRINT = ("subspecialty", "question_type")
 class Labels(Mapping[str, frozenset[str]]):
     """Letters of the options that carry a label, by the label's name. `labels["A"]` is an old way to ask for the labels of a letter."""
 
+    __slots__ = ("_letters", "_options")
+
     def __init__(self, letters: Mapping[str, Iterable[str]], options: Iterable[str]) -> None:
         for name, own in letters.items():
             if isinstance(own, Mapping):  # its keys would be taken for letters that carry the label, whatever stands at them
@@ -132,6 +135,15 @@ class Labels(Mapping[str, frozenset[str]]):
 
     def __repr__(self) -> str:
         return repr({name: "".join(sorted(letters)) for name, letters in self._letters.items()})
+
+    def __hash__(self) -> int:
+        return hash((*self._letters.items(), self._options))
+
+
+@functools.lru_cache(maxsize=1 << 14)
+def _shared(labels: Labels) -> Labels:
+    """Labels that are alike once: a large data set has many items and few ways to label them."""
+    return labels
 
 
 class OptionLabels(SimpleNamespace):

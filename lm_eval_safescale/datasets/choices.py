@@ -310,7 +310,7 @@ class _ItemBuilder:
         given = {str(name): value for name, value in (nested or {}).items()}
         names = dict.fromkeys([*(field.removeprefix(GROUP) for field in self._fields if field.startswith(GROUP)), *given])
         texts = {name: self._text(GROUP + name, given.get(name)) for name in names}
-        return {name: intern(text) for name, text in texts.items() if text}
+        return _same_groups(tuple((name, intern(text)) for name, text in texts.items() if text))
 
     def _structure(self, field: str) -> Any:
         """A field that may be nested: as it is, or from JSON text inside a CSV cell; None where it is empty."""
@@ -326,6 +326,12 @@ class _ItemBuilder:
                 self._note(field, f"looks like JSON, but is not ({error}): {_show(value)}")
                 return None
         return value
+
+
+@functools.lru_cache(maxsize=1 << 12)
+def _same_groups(groups: tuple[tuple[str, str], ...]) -> dict[str, str]:
+    """Groups that are alike once, likewise; nobody changes them."""
+    return dict(groups)
 
 
 @functools.cache
