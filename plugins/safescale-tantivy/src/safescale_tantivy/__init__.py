@@ -64,7 +64,8 @@ class Tantivy(Retriever):
         """
         import tantivy
 
-        with tempfile.TemporaryDirectory(prefix="safescale-tantivy-") as links:
+        # the engine's own thread may still put its lock there as the folder goes, on a loaded machine
+        with tempfile.TemporaryDirectory(prefix="safescale-tantivy-", ignore_cleanup_errors=True) as links:
             for path in folder.iterdir():
                 (Path(links) / path.name).symlink_to(path.resolve())
             index = tantivy.Index.open(links)
