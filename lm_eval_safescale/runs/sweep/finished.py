@@ -91,7 +91,7 @@ class Finished:
 
     def _held(self) -> Held:
         """What is there; _MissingError for an answer that was given to another context."""
-        asked = {each.name: each.task for each in self._asked}
+        asked = {each.name: each for each in self._asked}
         told = Replay(self._folder)
         for line in told:
             context = asked[line.condition].context(line.question_id) if line.condition in asked and line.draws else None
