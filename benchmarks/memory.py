@@ -59,7 +59,7 @@ class AtOnce:
 def write_study(folder: Path, items: int) -> dict[str, Any]:
     """Questions and reports for them; the settings that name them."""
     from lm_eval_safescale.contexts.files import ContextSet, read_contexts, write_contexts
-    from lm_eval_safescale.datasets import load_file
+    from lm_eval_safescale.families import RADSAFE
 
     known = [json.loads(line) for line in (DATA / "questions.jsonl").read_text(encoding="utf-8").splitlines()]
     questions = folder / "questions.jsonl"
@@ -70,7 +70,7 @@ def write_study(folder: Path, items: int) -> dict[str, Any]:
             random.Random(number).shuffle(words)
             question |= {"question_id": f"q{number:06d}", "question": " ".join(words)}
             file.write(json.dumps(question) + "\n")
-    dataset, demo = load_file(questions), read_contexts(DATA / "agentic.jsonl")
+    dataset, demo = RADSAFE.load(questions), read_contexts(DATA / "agentic.jsonl")
     whose = {"dataset": {"name": dataset.name, "version": dataset.version, "fingerprint": dataset.fingerprint}, "items": items}
     reports = list(demo.contexts.values())
     contexts = {
@@ -119,15 +119,15 @@ def reopening(folder: Path) -> dict[str, float]:
     from lm_eval_safescale.runs.lines import Line, shards_of
 
     decode = msgspec.json.Decoder(Line).decode
-    letters = dict.fromkeys(
-        (json.loads(line)["question_id"] for line in (folder / "questions.jsonl").open(encoding="utf-8")), "ABCD"
+    responses = dict.fromkeys(
+        (json.loads(line)["question_id"] for line in (folder / "questions.jsonl").open(encoding="utf-8")), frozenset("ABCD")
     )
     runs = folder / "runs"
     about = read_run(runs)
     best = {"opened": float("inf"), "msgspec": float("inf")}
     for _ in range(ROUNDS):
         started = time.perf_counter()
-        journal = Journal(runs, about["identity"], about["starts"][0], letters)
+        journal = Journal(runs, about["identity"], about["starts"][0], responses)
         best["opened"] = min(best["opened"], time.perf_counter() - started)
         journal.close()
         del journal

@@ -119,10 +119,10 @@ def max_context(path: Path) -> dict[str, float]:
     from lm_eval_safescale.assembly import contexts_of
     from lm_eval_safescale.datasets import Dataset
     from lm_eval_safescale.plugins import plugins
-    from lm_eval_safescale.records import Item
+    from lm_eval_safescale.records import Choice
     from lm_eval_safescale.settings import Settings
 
-    items = [Item(str(n), query, {"A": "yes", "B": "no"}, "A") for n, query in enumerate(queries())]
+    items = [Choice(str(n), query, {"A": "yes", "B": "no"}, "A") for n, query in enumerate(queries())]
     settings = Settings(corpus_path=path, context_tokenizer="words", index_dir=path.parent / f"{path.stem}-store")
     start = time.perf_counter()
     made = contexts_of(plugins().find("condition", "context_100k"), Dataset.of("synthetic", "1", items), settings)
