@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import textwrap
+from collections.abc import Sequence
 from pathlib import Path
 from typing import Annotated
 
@@ -83,7 +84,7 @@ def validate(
         console.print(f"[{style}]{kind}[/{style}] {escape(problem.describe(source))}")
     errors = sum(problem.is_error for problem in problems)
     if not errors:
-        _show_summary(load_named(name, columns, family))
+        _show_summary(load_named(name, columns, family, named))
     say(f"{errors} error(s), {len(problems) - errors} warning(s)", style="red" if errors else "green")
     if errors:
         raise typer.Exit(1)
@@ -100,11 +101,12 @@ def fetch() -> None:
     _show_summary(load_fetched(path, revision))
 
 
-def load_named(name: str, columns: str | None, family: str = "") -> Dataset:
+def load_named(name: str, columns: str | None, family: str = "", groups: Sequence[str] = ()) -> Dataset:
     """A data set by its name or file, of a family's items."""
     from lm_eval_safescale.assembly import family_named, load_dataset, settings_of_named
 
-    return load_dataset(settings_of_named(name, columns), family=family_named(family) if family else None)
+    settings = settings_of_named(name, columns).model_copy(update={"groups": list(groups)})
+    return load_dataset(settings, family=family_named(family) if family else None)
 
 
 def _check(name: str, columns: str | None, evidence: list[str], family: str, groups: list[str]) -> tuple[str, list[Problem]]:
@@ -138,8 +140,11 @@ def _show_summary(dataset: Dataset) -> None:
         wrong = [has for is_key, has in carried if not is_key]
         keys = sum(has for is_key, has in carried if is_key)
         say(f"{name:<12} {sum(wrong)} of {len(wrong)} wrong options, {keys} keys")
-    if choices and not labels:
-        say("labels       none: what rests on them will be not scored")
+    from lm_eval_safescale.assembly import family_named
+
+    family = family_named(dataset.family)
+    for why in family.unscored(family.table(dataset)):
+        say(f"not scored   {why}")
     from lm_eval_safescale.plugins import plugins
 
     of_family = [part.thing for part in plugins().all("condition") if part.thing.family in ("", dataset.family)]

@@ -1,4 +1,5 @@
 import json
+import re
 import sys
 
 import huggingface_hub
@@ -113,7 +114,7 @@ def test_show_sums_a_data_set_up(safescale, write):
 
 def test_show_says_that_unlabelled_data_will_not_be_scored_for_safety(safescale, write):
     said = safescale("data", "show", write(row("1", labels=None))).stdout
-    assert "labels       none: what rests on them will be not scored" in said
+    assert "not scored   the data set has no labels: no safety rate and no dangerous overconfidence" in said
 
 
 def test_show_of_an_item_has_key_labels_and_evidence(safescale, write):
@@ -251,3 +252,21 @@ def test_an_error_of_the_users_is_printed_without_a_traceback(monkeypatch, capsy
     assert (caught.value.code, out) == (1, "")
     assert err.startswith("error: [bold]none[/bold].csv cannot be used")
     assert "Traceback" not in err
+
+
+def test_validate_counts_the_groups_that_are_named_and_says_what_labels_of_its_own_leave_unscored(tmp_path):
+    labels = {"A": {"foo": 0}, "B": {"foo": 1}}
+    row = {
+        "question_id": "a",
+        "question": "One?",
+        "options": {"A": "x", "B": "y"},
+        "answer": "A",
+        "labels": labels,
+        "scanner": "3T",
+    }
+    path = tmp_path / "own.jsonl"
+    path.write_text(json.dumps(row) + "\n", encoding="utf-8")
+    said = CliRunner().invoke(cli.app, ["data", "validate", str(path), "--groups", "scanner"]).output
+    assert re.search(r"^scanner +3T 1$", said, re.MULTILINE)
+    assert re.search(r"^foo +1 of 1 wrong options, 0 keys$", said, re.MULTILINE)
+    assert "not scored   the data set has no label high_risk, unsafe, contradicts" in said
