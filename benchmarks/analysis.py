@@ -131,7 +131,7 @@ def cell(numbers: list[int], seconds: float) -> dict[str, Any]:
 def all_in_one(release: Path, output: Path) -> None:
     """JSON lines to all tables without storing the runs, as in Python."""
     from lm_eval_safescale.analysis import COLUMNS, Study, about, make_tables, preset_named, write_tables
-    from lm_eval_safescale.runs import import_release
+    from lm_eval_safescale.importing import import_release
 
     study = Study(import_release(release))
     preset = preset_named("default")

@@ -30,9 +30,9 @@ from unittest.mock import patch
 import lm_eval
 
 from lm_eval_safescale.harness import loading
-from lm_eval_safescale.harness.asking import Asked, Request
+from lm_eval_safescale.harness.requests import ConditionRequests, Request
 from lm_eval_safescale.plugins import plugins
-from lm_eval_safescale.runs.runner import Model, run
+from lm_eval_safescale.running.runner import Model, run
 
 DATA = Path(__file__).parent.parent / "data" / "radsafe_demo"
 IN_FLIGHT = 32
@@ -215,7 +215,7 @@ def main() -> None:
         folder = Path(temporary)
         path = long_questions(folder, args.items, args.context_tokens, lambda text: len(backend.tok_encode(text)))
         metadata = {"dataset_path": str(path), "draws": args.draws}
-        asked = Asked(plugins().find("condition", "clean"), {**model_args, **metadata})
+        asked = ConditionRequests(plugins().find("condition", "clean"), {**model_args, **metadata})
         asked.prepare(backend, chat_template=True)
         requests = [request for item in asked.items for request in asked.requests(item, at_once=None)]
         tokens = len(backend.tok_encode(requests[0].prompt))

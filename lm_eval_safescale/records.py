@@ -4,12 +4,13 @@ from __future__ import annotations
 
 import functools
 import hashlib
-import warnings
 from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import asdict, dataclass, field, fields
 from enum import StrEnum
 from types import SimpleNamespace
 from typing import Any
+
+from lm_eval_safescale.renamed import warn_of_old
 
 
 @dataclass(frozen=True, slots=True)
@@ -123,7 +124,7 @@ class Labels(Mapping[str, frozenset[str]]):
         if name in self._letters:
             return self._letters[name]
         if name in self._options:
-            _warn_of_old("item.labels[letter].NAME", "letter in item.labels[NAME]")
+            warn_of_old("item.labels[letter].NAME", "letter in item.labels[NAME]")
             return OptionLabels(**{label: name in letters for label, letters in self._letters.items()})
         raise KeyError(name)
 
@@ -155,12 +156,8 @@ class OptionLabels(SimpleNamespace):
 
 
 def _old_group(item: Item, name: str) -> str | None:
-    _warn_of_old(f"item.{name}", f'item.groups.get("{name}")', depth=4)
+    warn_of_old(f"item.{name}", f'item.groups.get("{name}")', depth=4)
     return item.groups.get(name)
-
-
-def _warn_of_old(old: str, new: str, depth: int = 3) -> None:
-    warnings.warn(f"{old} is an old name, which goes with the next release; write {new}", DeprecationWarning, stacklevel=depth)
 
 
 @dataclass(frozen=True, slots=True)
@@ -302,7 +299,7 @@ class Reading:
     @property
     def letter(self) -> str | None:
         """Old name of `response`."""
-        _warn_of_old("reading.letter", "reading.response")
+        warn_of_old("reading.letter", "reading.response")
         return self.response
 
     def __str__(self) -> str:

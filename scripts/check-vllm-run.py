@@ -20,8 +20,8 @@ import lm_eval
 
 from lm_eval_safescale.cli import app
 from lm_eval_safescale.harness import SafetyTask, loading
+from lm_eval_safescale.running.runner import Model, Report, run
 from lm_eval_safescale.runs import Runs, open_runs
-from lm_eval_safescale.runs.runner import Model, Report, run
 
 CONDITIONS = ("closed_book", "clean", "conflict", "rag")
 DRAWS = 3

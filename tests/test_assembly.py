@@ -7,7 +7,7 @@ import json
 import pytest
 
 from lm_eval_safescale import assembly
-from lm_eval_safescale.assembly import asked
+from lm_eval_safescale.assembly import context_checks
 from lm_eval_safescale.contexts import write_contexts
 from lm_eval_safescale.errors import SafescaleError
 from lm_eval_safescale.plugins import plugins
@@ -103,8 +103,8 @@ def test_a_tokenizer_is_the_same_by_what_it_does_and_not_by_its_name(ahead, monk
     class Renamed:
         name, fingerprint = "other/words", "cuts otherwise"
 
-    load = asked.load_tokenizer
-    monkeypatch.setattr(asked, "load_tokenizer", lambda name: Renamed() if name == Renamed.name else load(name))
+    load = context_checks.load_tokenizer
+    monkeypatch.setattr(context_checks, "load_tokenizer", lambda name: Renamed() if name == Renamed.name else load(name))
     with pytest.raises(SafescaleError, match=r"chunk_tokenizer 'words', which is not the tokenizer 'other/words'"):
         ahead("rag", DEMO, chunk_tokenizer=Renamed.name)
 

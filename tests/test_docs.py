@@ -10,7 +10,7 @@ from statistics import median
 import pytest
 
 from lm_eval_safescale.contexts import Draft
-from lm_eval_safescale.contexts.making import measure
+from lm_eval_safescale.contexts.from_drafts import measure
 from lm_eval_safescale.datasets import check_file
 from lm_eval_safescale.datasets.columns import ALIASES, EVIDENCE, GROUP, Columns
 from lm_eval_safescale.families import RADSAFE, ItemTable

@@ -16,11 +16,11 @@ from lm_eval_safescale.cli import app
 from lm_eval_safescale.contexts import read_contexts, write_contexts
 from lm_eval_safescale.errors import SafescaleError
 from lm_eval_safescale.families import RADSAFE
+from lm_eval_safescale.judging.judging import judge, write_judged
+from lm_eval_safescale.judging.rereading import reread, write_reread
 from lm_eval_safescale.runs import open_runs, write_runs
-from lm_eval_safescale.runs.judging import judge, write_judged
-from lm_eval_safescale.runs.rereading import reread, write_reread
-from lm_eval_safescale.runs.salvaging import salvage
-from tests.runs.judging_stub import StubJudge, dataset, runs, says
+from lm_eval_safescale.verifying.salvage import salvage
+from tests.judging.judging_stub import StubJudge, dataset, runs, says
 
 resource = pytest.importorskip("resource")
 FIXTURES = Path(__file__).parent / "fixtures" / "format1"

@@ -19,15 +19,15 @@ from lm_eval_safescale.contexts import read_contexts
 from lm_eval_safescale.datasets import check_file, load_file
 from lm_eval_safescale.errors import SafescaleError
 from lm_eval_safescale.families.choice.family import PROMPT
+from lm_eval_safescale.importing import import_lm_eval
 from lm_eval_safescale.inputs import InputError, most_bytes, opened, read_bytes, read_json, read_text, read_yaml
 from lm_eval_safescale.json_text import DEEPEST, RefusedJSONError, decode_json, is_deep
 from lm_eval_safescale.prompts import load_prompt
 from lm_eval_safescale.report import read_results
 from lm_eval_safescale.retrieval import load_corpus
 from lm_eval_safescale.retrieval.quality import load_settling
-from lm_eval_safescale.runs import import_lm_eval
-from lm_eval_safescale.runs.sweep import read_sweep
 from lm_eval_safescale.settings import load_settings
+from lm_eval_safescale.sweep import read_sweep
 from lm_eval_safescale.yaml_text import MOST_CHARACTERS, MOST_VALUES, RefusedYAMLError, decode_yaml
 
 READERS = {

@@ -20,11 +20,13 @@ from lm_eval_safescale.cli import app
 from lm_eval_safescale.contexts import read_contexts
 from lm_eval_safescale.families.radsafe.data import load_demo
 from lm_eval_safescale.harness import task as task_module
-from lm_eval_safescale.runs import import_lm_eval, open_runs, runner
-from lm_eval_safescale.runs.rereading import reread
+from lm_eval_safescale.importing import import_lm_eval
+from lm_eval_safescale.judging.rereading import reread
+from lm_eval_safescale.running import runner
+from lm_eval_safescale.runs import open_runs
 from lm_eval_safescale.runs.store import write_runs
 from lm_eval_safescale.runs.table import Runs, about_dataset, items_of
-from lm_eval_safescale.runs.verifying import verify
+from lm_eval_safescale.verifying.verify import verify
 from tests.harness.conftest import manager
 from tests.stub_server import Answer, Seen, Stub, chooses, fails, says, sends, twice
 

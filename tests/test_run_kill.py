@@ -17,19 +17,19 @@ import pytest
 
 from lm_eval_safescale.harness import engines
 from lm_eval_safescale.runs import open_runs
-from tests.runs import running
-from tests.runs.running import FAULTS, STUB, answers_of, ask, ask_and_die, asked_of, write_questions
+from tests.running import asking
+from tests.running.asking import FAULTS, STUB, answers_of, ask, ask_and_die, asked_of, write_questions
 
 KILLS, BATCH, ITEMS, DRAWS = 20, 3, 12, 5
 ANSWERS = 2 * ITEMS * (1 + DRAWS)
 UNTIMED = pl.exclude("latency_s", "concurrency")
 processes = multiprocessing.get_context("forkserver")
-processes.set_forkserver_preload([running.__name__])
+processes.set_forkserver_preload([asking.__name__])
 
 
 @pytest.fixture(autouse=True)
 def _seeds_reach_the_stub(monkeypatch):
-    monkeypatch.setattr(engines, "sys", running.seeded)
+    monkeypatch.setattr(engines, "sys", asking.seeded)
 
 
 @pytest.fixture
@@ -121,7 +121,7 @@ def start(given, tmp_path):
         model = ["--model", STUB, "--batch_size", str(BATCH), "--conditions", "closed_book,clean"]
         command = ["run", *model, "--name", "stub", "--metadata", json.dumps(given["metadata"]), "-o", str(folder), *options]
         return subprocess.Popen(
-            [sys.executable, running.__file__, *command],
+            [sys.executable, asking.__file__, *command],
             stdout=subprocess.PIPE,
             stderr=subprocess.STDOUT,
             env={

@@ -13,7 +13,7 @@ import yaml
 
 from lm_eval_safescale import cli
 from lm_eval_safescale.plugins import plugins
-from tests.runs.test_lm_eval_import import Logs, sample
+from tests.importing.test_lm_eval_import import Logs, sample
 from tests.stub_server import Seen, fails, says, sends
 from tests.sweeping import stub_environment
 

@@ -25,7 +25,7 @@ from lm_eval_safescale.records import Status
 from lm_eval_safescale.runs import Runs
 from lm_eval_safescale.runs.about import UNCHECKED
 from lm_eval_safescale.runs.arrays import answer_arrays, item_table
-from lm_eval_safescale.runs.readings import READING
+from lm_eval_safescale.runs.provenance import READING
 from lm_eval_safescale.runs.store import NOTED
 from lm_eval_safescale.runs.table import named
 from lm_eval_safescale.sections import notes_on

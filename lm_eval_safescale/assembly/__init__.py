@@ -5,22 +5,29 @@ Everything that a name in the settings stands for is looked up here, so that tas
 
 from lm_eval_safescale.assembly.answers import find_reader
 from lm_eval_safescale.assembly.condition_run import ConditionRun
+from lm_eval_safescale.assembly.contexts import Chat, ModelFacts, build_command, contexts_of
 from lm_eval_safescale.assembly.data import load_dataset, load_part, settings_of_named, where_data_is
 from lm_eval_safescale.assembly.families import family_named, family_of, prompts_of
-from lm_eval_safescale.assembly.parts import builder_of, find
+from lm_eval_safescale.assembly.lookup import builder_of, find
 from lm_eval_safescale.assembly.scoring import AskedMetric, Columns, Scorer, table_metrics
-from lm_eval_safescale.assembly.search import Bench, NoCorpusError, load_settings_corpus, load_settings_settling, make_index
-from lm_eval_safescale.assembly.shown import Chat, ModelFacts, build_command, contexts_of
+from lm_eval_safescale.assembly.search import (
+    NoCorpusError,
+    SearchTools,
+    load_settings_corpus,
+    load_settings_settling,
+    make_index,
+)
+from lm_eval_safescale.renamed import old_names
 
 __all__ = [
     "AskedMetric",
-    "Bench",
     "Chat",
     "Columns",
     "ConditionRun",
     "ModelFacts",
     "NoCorpusError",
     "Scorer",
+    "SearchTools",
     "build_command",
     "builder_of",
     "contexts_of",
@@ -38,3 +45,5 @@ __all__ = [
     "table_metrics",
     "where_data_is",
 ]
+
+__getattr__ = old_names(__name__, {"Bench": "lm_eval_safescale.assembly.SearchTools"})

@@ -5,7 +5,7 @@ from __future__ import annotations
 import functools
 from collections.abc import Mapping
 
-from lm_eval_safescale.assembly.parts import find
+from lm_eval_safescale.assembly.lookup import find
 from lm_eval_safescale.errors import FAILURES, SafescaleError, reason_of
 from lm_eval_safescale.families import RADSAFE, Family
 from lm_eval_safescale.plugins import Part

@@ -8,11 +8,11 @@ from typing import Any
 
 from lm_eval_safescale import __version__
 from lm_eval_safescale.assembly.answers import find_reader
+from lm_eval_safescale.assembly.contexts import ModelFacts, contexts_of
 from lm_eval_safescale.assembly.data import load_dataset
 from lm_eval_safescale.assembly.families import family_named, family_of
-from lm_eval_safescale.assembly.parts import builder_of
+from lm_eval_safescale.assembly.lookup import builder_of
 from lm_eval_safescale.assembly.scoring import Scorer, table_metrics
-from lm_eval_safescale.assembly.shown import ModelFacts, contexts_of
 from lm_eval_safescale.chat.content import UNKNOWN, read_content
 from lm_eval_safescale.conditions import Condition
 from lm_eval_safescale.contexts import ContextSet

@@ -9,7 +9,7 @@ from pathlib import Path
 from typing import Any
 
 from lm_eval_safescale.assembly.families import family_named
-from lm_eval_safescale.assembly.parts import find
+from lm_eval_safescale.assembly.lookup import find
 from lm_eval_safescale.datasets import Dataset
 from lm_eval_safescale.datasets.files import FORMATS
 from lm_eval_safescale.errors import FAILURES, SafescaleError, reason_of

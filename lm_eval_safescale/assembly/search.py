@@ -10,9 +10,9 @@ from functools import cached_property
 from pathlib import Path
 from typing import Any
 
-from lm_eval_safescale.assembly.parts import find
+from lm_eval_safescale.assembly.lookup import find
 from lm_eval_safescale.contexts import (
-    Desk,
+    ChatSession,
 )
 from lm_eval_safescale.datasets import DEMO, Dataset, data_folder
 from lm_eval_safescale.errors import FAILURES, SafescaleError, reason_of
@@ -97,13 +97,13 @@ def make_index(
 
 
 @dataclass
-class Bench:
+class SearchTools:
     """The workbench of the builders: opens corpus and index when first searched."""
 
     settings: Settings
     tokenizer: Tokenizer
     window: int | None = None
-    asked_at: Desk | None = None
+    chat: ChatSession | None = None
     _counts: dict[str, int] = field(default_factory=dict)
 
     @cached_property
@@ -132,11 +132,11 @@ class Bench:
         return [self._counts[passage.id] for passage in passages]
 
     @property
-    def desk(self) -> Desk:
+    def session(self) -> ChatSession:
         """Where models are asked."""
-        if self.asked_at is None:
+        if self.chat is None:
             raise SafescaleError("there is no model here to write contexts; give one to safescale contexts build (--model)")
-        return self.asked_at
+        return self.chat
 
     @property
     def searched(self) -> Index | None:
@@ -144,7 +144,7 @@ class Bench:
         return self.__dict__.get("index")
 
 
-def settling_of(bench: Bench, dataset: Dataset) -> Settling | None:
+def settling_of(bench: SearchTools, dataset: Dataset) -> Settling | None:
     """Which articles of what was searched settle which question; None where nothing was, or it is not known."""
     if (index := bench.searched) is None:
         return None

@@ -20,7 +20,7 @@ from lm_eval_safescale.words import counted
 
 if TYPE_CHECKING:
     from lm_eval_safescale.chat import ChatModel
-    from lm_eval_safescale.contexts import Standing
+    from lm_eval_safescale.contexts import BuildProgress
 
 app = typer.Typer(help="Contexts: what is shown above the questions, built ahead and inspected.", no_args_is_help=True)
 
@@ -146,7 +146,7 @@ class _Progress:
     def __init__(self, progress: Progress, items: int) -> None:
         self._progress, self._items, self._started, self._wave = progress, items, time.monotonic(), 0
 
-    def __call__(self, now: Standing) -> None:
+    def __call__(self, now: BuildProgress) -> None:
         seconds = time.monotonic() - self._started
         known = f" ({now.known:,} known from before)" if now.known else ""
         known += f" ({counted(now.damaged, 'damaged line')}: asked again)" if now.damaged else ""

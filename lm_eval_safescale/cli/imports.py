@@ -24,7 +24,7 @@ def import_release(
     force: Force = False,
 ) -> None:
     """Store published answers, as the judge confirmed them, as runs."""
-    from lm_eval_safescale.runs import import_release as read
+    from lm_eval_safescale.importing import import_release as read
 
     _import(lambda progress: read(folder, progress), output, {"release": str(folder.resolve())}, force=force)
 
@@ -36,7 +36,7 @@ def import_lm_eval(
     force: Force = False,
 ) -> None:
     """Store the answers that lm_eval logged (--log_samples) as runs."""
-    from lm_eval_safescale.runs import import_lm_eval as read
+    from lm_eval_safescale.importing import import_lm_eval as read
 
     given = {"lm_eval": sorted(str(path.resolve()) for path in paths)}
     _import(lambda progress: read(paths, progress, model=model), output, given, force=force)

@@ -15,8 +15,8 @@ from lm_eval_safescale.words import counted
 
 if TYPE_CHECKING:
     from lm_eval_safescale.chat import ChatModel
-    from lm_eval_safescale.contexts import Standing
-    from lm_eval_safescale.runs.judging import Judged
+    from lm_eval_safescale.contexts import BuildProgress
+    from lm_eval_safescale.judging.judging import Judged
 
 MOST_REASONS = 10
 MOST_FAILED = 0.05
@@ -62,8 +62,8 @@ def judge(
         raise SafescaleError(
             "name one judge: --base-url http://HOST/v1 --model NAME for a server, or --backend vllm --model_args pretrained=NAME"
         )
-    from lm_eval_safescale.runs.judging import DISAGREEMENTS_FILE, STEPS_FILE, VERDICTS_FILE, write_judged
-    from lm_eval_safescale.runs.judging import judge as judge_runs
+    from lm_eval_safescale.judging.judging import DISAGREEMENTS_FILE, STEPS_FILE, VERDICTS_FILE, write_judged
+    from lm_eval_safescale.judging.judging import judge as judge_runs
     from lm_eval_safescale.runs.store import open_runs
 
     folder = free_folder(runs, output, "judged", force=force, resumed=[STEPS_FILE, VERDICTS_FILE, DISAGREEMENTS_FILE])
@@ -107,7 +107,7 @@ class _Progress:
     def __init__(self, told: Progress) -> None:
         self._told, self._started, self._said = told, time.monotonic(), time.monotonic()
 
-    def __call__(self, now: Standing, before: int) -> None:
+    def __call__(self, now: BuildProgress, before: int) -> None:
         done = before + now.asked
         damaged = f", {counted(now.damaged, 'damaged line')} of an earlier start: asked again" if now.damaged else ""
         line = f"{done:,} texts judged, {time.monotonic() - self._started:,.0f} s{damaged}"

@@ -14,7 +14,7 @@ from lm_eval_safescale.errors import SafescaleError
 
 if TYPE_CHECKING:
     from lm_eval_safescale.datasets import Dataset
-    from lm_eval_safescale.runs.rereading import Reread
+    from lm_eval_safescale.judging.rereading import Reread
     from lm_eval_safescale.runs.table import Runs
 
 MOST_LINES = 20
@@ -39,8 +39,8 @@ def reread(
     Every answer that reads otherwise goes to OUTPUT/changes.jsonl.
     """
     from lm_eval_safescale.assembly import find_reader
-    from lm_eval_safescale.runs.rereading import CHANGES_FILE, HOW, write_reread
-    from lm_eval_safescale.runs.rereading import reread as reread_runs
+    from lm_eval_safescale.judging.rereading import CHANGES_FILE, HOW, write_reread
+    from lm_eval_safescale.judging.rereading import reread as reread_runs
     from lm_eval_safescale.runs.store import open_runs
     from lm_eval_safescale.settings import load_settings
 
@@ -58,7 +58,7 @@ def reread(
 def _dataset(runs: Runs, name: str | None, columns: str | None) -> Dataset:
     """The data set named, or the one that the runs say they are of."""
     from lm_eval_safescale.cli.data import load_named
-    from lm_eval_safescale.runs.readings import imported_from
+    from lm_eval_safescale.runs.provenance import imported_from
     from lm_eval_safescale.runs.sources import dataset_of
 
     return load_named(name, columns) if name is not None else dataset_of(runs.about["dataset"], imported_from(runs))

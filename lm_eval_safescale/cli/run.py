@@ -22,8 +22,8 @@ from lm_eval_safescale.sections import notes_on
 from lm_eval_safescale.words import counted
 
 if TYPE_CHECKING:
+    from lm_eval_safescale.running.runner import Report, RunProgress
     from lm_eval_safescale.runs import Runs
-    from lm_eval_safescale.runs.runner import Report, Standing
 
 EVERY = 30.0
 """Seconds between two lines of progress where no terminal shows it."""
@@ -78,7 +78,7 @@ def run(
     """
     os.environ.setdefault("TQDM_DISABLE", "1")  # one line of progress, ours; read when tqdm is imported
     from lm_eval_safescale.families import RADSAFE
-    from lm_eval_safescale.runs import runner
+    from lm_eval_safescale.running import runner
 
     options = {"dataset": dataset, "corpus": corpus, "retriever": retriever, "draws": draws}
     given = metadata_of(metadata) | {key: value for key, value in options.items() if value is not None}
@@ -114,7 +114,7 @@ class _Told:
         self._progress, self._what, self._shown, self._marked = progress, "", -REFRESH, time.monotonic()
         self._has_warned = False
 
-    def __call__(self, now: Standing) -> None:
+    def __call__(self, now: RunProgress) -> None:
         if now.what:
             self._say_what(now)
             return
@@ -130,7 +130,7 @@ class _Told:
             self._marked = at
         self._progress(describe(now), mark=mark)
 
-    def _say_what(self, now: Standing) -> None:
+    def _say_what(self, now: RunProgress) -> None:
         at, is_new = time.monotonic(), now.what != self._what
         if not is_new and at - self._shown < REFRESH:
             return
@@ -140,7 +140,7 @@ class _Told:
         self._progress(f"{now.what}{', ' * bool(now.amount)}{now.amount} ...", mark=mark)
 
 
-def describe(now: Standing) -> str:
+def describe(now: RunProgress) -> str:
     """One line: done, rate, time left, running accuracy and high-risk error."""
     parts = [f"{now.known + now.done:,} of {now.of:,} answers"]
     if now.done:

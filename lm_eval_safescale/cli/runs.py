@@ -14,7 +14,7 @@ from lm_eval_safescale.errors import SafescaleError
 from lm_eval_safescale.words import counted
 
 if TYPE_CHECKING:
-    from lm_eval_safescale.runs.findings import Verification
+    from lm_eval_safescale.verifying.findings import Verification
 
 app = typer.Typer(help="Runs: stored answers, verified, and what is left of damaged ones.", no_args_is_help=True)
 
@@ -36,7 +36,7 @@ def verify(
     Exit status 0: whole; 1: damaged, not finished, or not what the texts say; 2: cannot tell (the reader is not installed, or in
     another version; the data set cannot be had); 3: bad input.
     """
-    from lm_eval_safescale.runs.verifying import verify as verify_runs
+    from lm_eval_safescale.verifying.verify import verify as verify_runs
 
     status, is_bad = 0, False
     try:
@@ -70,7 +70,7 @@ def salvage(
 
     The same safescale run command, with the new folder, asks for what is missing.
     """
-    from lm_eval_safescale.runs.salvaging import salvage as salvage_run
+    from lm_eval_safescale.verifying.salvage import salvage as salvage_run
 
     given = None if dataset is None else load_named(dataset, columns)
     with working(f"reading {folder} ..."):
@@ -90,7 +90,7 @@ def salvage(
 
 
 def _show(found: Verification) -> None:
-    from lm_eval_safescale.runs.findings import Verdict
+    from lm_eval_safescale.verifying.findings import Verdict
 
     say(f"{found.folder}: {SAID[found.verdict]}", style=f"bold {STYLES[found.verdict]}")
     say(f"  {counted(found.answers, 'answer')}, {found.read_again:,} read again")

@@ -18,7 +18,7 @@ from lm_eval_safescale.errors import SafescaleError
 from lm_eval_safescale.words import counted
 
 if TYPE_CHECKING:
-    from lm_eval_safescale.runs.sweep import Executor, Plan, Size, Standing, Sweep
+    from lm_eval_safescale.sweep import Executor, Plan, Size, Sweep, SweepProgress
 
 EVERY = 60.0
 """Seconds between two lines of progress where no terminal shows it."""
@@ -58,7 +58,7 @@ def sweep(
     After an interruption of whatever kind the same command goes on: nothing is asked twice. One model that fails costs no other
     one; it is listed at the end, with exit status 1.
     """
-    from lm_eval_safescale.runs.sweep import read_sweep, run_jobs, sweep_named
+    from lm_eval_safescale.sweep import read_sweep, run_jobs, sweep_named
 
     names = [name.strip() for name in only.split(",") if name.strip()]
     asked = read_sweep(sweep_named(file), output=output, limit=limit, retry_filtered=retry_filtered, only=names)
@@ -82,14 +82,14 @@ def _executor(how: How, address: str | None, jobs: int) -> Executor:
     if how is How.LOCAL:
         if address is not None:
             raise SafescaleError("--address is of a Ray cluster; leave it out, or --executor local")
-        from lm_eval_safescale.runs.sweep.local import LocalExecutor
+        from lm_eval_safescale.sweep.local import LocalExecutor
 
         return LocalExecutor(jobs)
     if jobs > 1:
         raise SafescaleError(
             "--jobs is for --executor local; Ray runs as many models beside each other as their gpus and cpus allow"
         )
-    from lm_eval_safescale.runs.sweep.on_ray import RayExecutor
+    from lm_eval_safescale.sweep.on_ray import RayExecutor
 
     return RayExecutor(address)
 
@@ -104,7 +104,7 @@ class _Told:
         self._progress, self._marked = progress, time.monotonic()
         self._states: tuple[object, ...] = ()
 
-    def __call__(self, standings: Sequence[Standing]) -> None:
+    def __call__(self, standings: Sequence[SweepProgress]) -> None:
         states = tuple((standing.state, standing.tries) for standing in standings)
         mark = states != self._states or time.monotonic() - self._marked > EVERY
         if mark:
@@ -112,7 +112,7 @@ class _Told:
         self._progress(describe(standings), mark=mark)
 
 
-def describe(standings: Sequence[Standing]) -> str:
+def describe(standings: Sequence[SweepProgress]) -> str:
     """One line: how many models are done, which are running and how far, how many wait and have failed."""
     by_state = {
         state: [each for each in standings if each.state == state] for state in ("running", "waiting", "incomplete", "failed")
@@ -134,7 +134,7 @@ def describe(standings: Sequence[Standing]) -> str:
 # --- at the end ---------------------------------------------------------------------------------------------------------
 
 
-def _print_results(standings: Sequence[Standing], output: Path) -> None:
+def _print_results(standings: Sequence[SweepProgress], output: Path) -> None:
     columns = [
         Column("model", [each.job.name for each in standings]),
         Column("conditions", [str(len(each.job.conditions)) for each in standings], "right"),
@@ -156,7 +156,7 @@ def _print_results(standings: Sequence[Standing], output: Path) -> None:
 
 
 def _print_plan(asked: Sweep) -> None:
-    from lm_eval_safescale.runs.sweep import plan_sweep
+    from lm_eval_safescale.sweep import plan_sweep
 
     with working("making the prompts that need no model ..."):
         plans = plan_sweep(asked, _size_of())
@@ -176,7 +176,7 @@ def _print_plan(asked: Sweep) -> None:
 def _size_of() -> Callable[[str], Size]:
     """Sizes of known models, from the panel."""
     from lm_eval_safescale.analysis import load_panel
-    from lm_eval_safescale.runs.sweep import Size
+    from lm_eval_safescale.sweep import Size
 
     panel = load_panel()
 

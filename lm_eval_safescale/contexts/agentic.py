@@ -10,8 +10,8 @@ import re
 from collections.abc import Sequence
 from dataclasses import dataclass
 
+from lm_eval_safescale.chat.asks import ORCHESTRATE, WRITE
 from lm_eval_safescale.contexts import agentic_prompts as prompts
-from lm_eval_safescale.contexts.asking import ORCHESTRATE, WRITE
 from lm_eval_safescale.contexts.builders import ContextBuilder, Draft
 from lm_eval_safescale.contexts.leaks import find_leaks
 from lm_eval_safescale.contexts.replies import (
@@ -23,7 +23,7 @@ from lm_eval_safescale.contexts.replies import (
     prose,
     whole_sentences,
 )
-from lm_eval_safescale.contexts.waves import Agent, ReportFailed, Unusable, in_waves
+from lm_eval_safescale.contexts.strategies import Agent, ReportFailed, Unusable, in_waves
 from lm_eval_safescale.errors import SafescaleError
 from lm_eval_safescale.records import Passage
 

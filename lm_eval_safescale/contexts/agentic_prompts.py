@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 
-from lm_eval_safescale.contexts.waves import Question
+from lm_eval_safescale.contexts.strategies import Question
 from lm_eval_safescale.records import Passage
 
 INTRODUCTION = "This report sets out what a search of the literature found on each option of the question below."

@@ -7,7 +7,7 @@ from dataclasses import dataclass, field
 from itertools import accumulate
 from typing import Any, Protocol
 
-from lm_eval_safescale.contexts.asking import Desk
+from lm_eval_safescale.chat.asks import ChatSession
 from lm_eval_safescale.errors import SafescaleError
 from lm_eval_safescale.records import Item, Passage
 from lm_eval_safescale.retrieval import Tokenizer
@@ -39,7 +39,7 @@ class Draft:
     of them the text may be empty: the item is then asked without a context."""
 
 
-class Workbench(Protocol):
+class BuildTools(Protocol):
     """What a builder may use."""
 
     tokenizer: Tokenizer
@@ -52,7 +52,7 @@ class Workbench(Protocol):
         ...
 
     @property
-    def desk(self) -> Desk:
+    def session(self) -> ChatSession:
         """Where models are asked, for a builder that `needs_chat`. SafescaleError where there are none."""
         ...
 
@@ -64,7 +64,7 @@ class Workbench(Protocol):
 class Build(Protocol):
     """The function of a builder: items to one draft each, in order; some hundreds at a time, or all of them where it `needs_chat`."""
 
-    def __call__(self, items: Sequence[Item], tools: Workbench, /, **settings: Any) -> Sequence[Draft]:
+    def __call__(self, items: Sequence[Item], tools: BuildTools, /, **settings: Any) -> Sequence[Draft]:
         """Keyword-only parameters are the builder's settings."""
         ...
 
@@ -90,20 +90,20 @@ def join(passages: Sequence[Passage]) -> str:
     return RULE.join(passage.text for passage in passages)
 
 
-def evidence(items: Sequence[Item], _: Workbench, *, evidence: str) -> list[Draft]:
+def evidence(items: Sequence[Item], _: BuildTools, *, evidence: str) -> list[Draft]:
     """The item's own evidence of that name."""
     if lacking := [item.question_id for item in items if not item.evidence.get(evidence)]:
         raise SafescaleError(f"{len(lacking)} items have no {evidence} evidence, the first {lacking[0]}")
     return [Draft(item.evidence[evidence]) for item in items]
 
 
-def rag(items: Sequence[Item], tools: Workbench, *, top_k: int) -> list[Draft]:
+def rag(items: Sequence[Item], tools: BuildTools, *, top_k: int) -> list[Draft]:
     """The top k passages for the question stem (without its options), best first."""
     found = tools.search([item.question for item in items], top_k)
     return [Draft(join(passages), tuple(passages), passages_wanted=top_k) for passages in found]
 
 
-def padded(items: Sequence[Item], tools: Workbench, *, top_k: int) -> list[Draft]:
+def padded(items: Sequence[Item], tools: BuildTools, *, top_k: int) -> list[Draft]:
     """The best passage, repeated to the token length of the top k: as long as `rag`, with the content of one passage.
 
     The last repetition ends where the length is reached. Nothing where nothing is found.
@@ -136,7 +136,7 @@ def _repeated(text: str, goal: int, tokenizer: Tokenizer) -> str:
     return best
 
 
-def max_context(items: Sequence[Item], tools: Workbench, *, context_tokens: int | None = None) -> list[Draft]:
+def max_context(items: Sequence[Item], tools: BuildTools, *, context_tokens: int | None = None) -> list[Draft]:
     """Ranked passages up to the model's window, or up to `context_tokens`: whole passages, best first, until the next does not fit.
 
     The budget is the window less `RESERVED_TOKENS`; one that the window cannot hold is an error, never shrunk. Where all that is found
@@ -159,7 +159,7 @@ def max_context(items: Sequence[Item], tools: Workbench, *, context_tokens: int 
     return [drafts[number] for number in range(len(items))]
 
 
-def _budget(tools: Workbench, context_tokens: int | None) -> int:
+def _budget(tools: BuildTools, context_tokens: int | None) -> int:
     window = tools.window
     if context_tokens is not None and (not isinstance(context_tokens, int) or context_tokens < 1):
         raise SafescaleError(f"max context: context_tokens is {context_tokens!r}; expected a whole number of tokens from 1")
@@ -186,7 +186,7 @@ def _budget(tools: Workbench, context_tokens: int | None) -> int:
     return free if context_tokens is None else context_tokens
 
 
-def _fitting(passages: Sequence[Passage], tools: Workbench, budget: int) -> Sequence[Passage]:
+def _fitting(passages: Sequence[Passage], tools: BuildTools, budget: int) -> Sequence[Passage]:
     """The longest beginning of the ranking that fits the budget, counted as the one text that it becomes."""
     counts = tools.count(passages)
 
@@ -206,7 +206,7 @@ def _fitting(passages: Sequence[Passage], tools: Workbench, budget: int) -> Sequ
     return passages[:fitting]
 
 
-def _no_room(item: Item, passage: Passage, tools: Workbench, budget: int) -> str:
+def _no_room(item: Item, passage: Passage, tools: BuildTools, budget: int) -> str:
     (tokens,) = tools.count([passage])
     return (
         f"item {item.question_id}: not even the best passage ({passage.id}, {tokens:,} tokens) fits the budget of {budget:,} tokens; use "

@@ -6,7 +6,7 @@ import re
 from collections.abc import Callable, Collection
 from itertools import pairwise
 
-from lm_eval_safescale.contexts.waves import Unusable
+from lm_eval_safescale.contexts.strategies import Unusable
 
 _BULLET = re.compile(r"^\s*(?:[-*•–]|\(?\d{1,2}[.):](?!\d))\s*")
 _QUOTES = " \t\"'`*_“”"

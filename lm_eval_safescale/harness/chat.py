@@ -15,9 +15,9 @@ from lm_eval_safescale.chat.content import text_of
 from lm_eval_safescale.chat.endpoint import reply_to
 from lm_eval_safescale.errors import SafescaleError, reason_of
 from lm_eval_safescale.harness import backends
-from lm_eval_safescale.harness.asking import Request
 from lm_eval_safescale.harness.loading import default_batch_size, for_server, load_backend, parse_model_args
 from lm_eval_safescale.harness.payloads import payload_of
+from lm_eval_safescale.harness.requests import Request
 from lm_eval_safescale.harness.servers import ServerEngine
 from lm_eval_safescale.plugins import bind_settings
 from lm_eval_safescale.secrets import Mask, is_secret, mask_of, shown_text, without_secrets

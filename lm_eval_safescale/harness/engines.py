@@ -18,8 +18,8 @@ from lm_eval.models.utils import postprocess_generated_text
 
 from lm_eval_safescale.errors import SafescaleError, reason_of
 from lm_eval_safescale.harness import backends
-from lm_eval_safescale.harness.asking import Heard, Request
 from lm_eval_safescale.harness.loading import memory_hint
+from lm_eval_safescale.harness.requests import Completion, Request
 from lm_eval_safescale.secrets import shown_text
 
 AUTO_BATCH = 32
@@ -41,7 +41,7 @@ class Engine(Protocol):
         """Samples of an item that one request can ask for; None for any number."""
         ...
 
-    def answer(self, batches: Iterable[Sequence[Request]], *, alone: bool = False) -> Iterator[Heard]:
+    def answer(self, batches: Iterable[Sequence[Request]], *, alone: bool = False) -> Iterator[Completion]:
         """Answers as they come, in any order; each request is taken from `batches` when there is room for it, and answered once.
 
         Parameters
@@ -90,7 +90,7 @@ class BatchEngine:
         self.items_at_once = max(1, int(size)) if size.isdigit() else AUTO_BATCH
         self.draws_at_once: int | None = max(1, int(size)) if size.isdigit() else None
 
-    def answer(self, batches: Iterable[Sequence[Request]], *, alone: bool = False) -> Iterator[Heard]:
+    def answer(self, batches: Iterable[Sequence[Request]], *, alone: bool = False) -> Iterator[Completion]:
         """Answers, a batch at a time."""
         for batch in batches:
             greedy = [request for request in batch if request.is_greedy]
@@ -98,7 +98,7 @@ class BatchEngine:
             for call in chain(calls, ([request] for request in batch if not request.is_greedy)):
                 yield from self._heard(call)
 
-    def _heard(self, requests: Sequence[Request]) -> Iterator[Heard]:
+    def _heard(self, requests: Sequence[Request]) -> Iterator[Completion]:
         instances = [
             Instance("generate_until", {}, (request.prompt, _copied(request.generation)), number)
             for number, request in enumerate(requests)
@@ -119,9 +119,9 @@ class BatchEngine:
         for request in requests:
             own = [next(rest) for _ in request.draws]
             if any(text is None for text in own):
-                yield Heard(request, None, "the backend gave nothing")
+                yield Completion(request, None, "the backend gave nothing")
                 continue
-            yield Heard(
+            yield Completion(
                 request,
                 tuple(own),
                 prompt_tokens=self._count(request.prompt),
@@ -160,7 +160,7 @@ class VllmEngine:
         self._asked = 0
         logging.getLogger("vllm.v1.metrics.loggers").setLevel(logging.WARNING)
 
-    def answer(self, batches: Iterable[Sequence[Request]], *, alone: bool = False) -> Iterator[Heard]:
+    def answer(self, batches: Iterable[Sequence[Request]], *, alone: bool = False) -> Iterator[Completion]:
         """Answers as they are done."""
         waiting = chain.from_iterable(batches)
         room = 1 if alone else int(self._places * (1 + QUEUED))
@@ -233,12 +233,12 @@ class _Flying:
     concurrency: int = 0
     """The most answers that were in the making at a time while it was."""
 
-    def heard(self, output: Any, think_end_token: str | None) -> Heard:
+    def heard(self, output: Any, think_end_token: str | None) -> Completion:
         """vLLM's output, with texts as the harness gives them."""
         made = sorted(output.outputs, key=lambda each: each.index)
         metrics = getattr(output, "metrics", None)
         wall = time.monotonic() - self.started
-        return Heard(
+        return Completion(
             self.request,
             tuple(postprocess_generated_text(each.text, self.until, think_end_token) for each in made),
             prompt_tokens=len(output.prompt_token_ids),

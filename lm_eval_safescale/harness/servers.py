@@ -13,9 +13,9 @@ from lm_eval_safescale.chat.exchange import LastingError, Response, Server, chec
 from lm_eval_safescale.chat.finish import has_ended, was_withheld
 from lm_eval_safescale.chat.parsing import ParsedReply, parse_reply
 from lm_eval_safescale.errors import SafescaleError, reason_of
-from lm_eval_safescale.harness.asking import Heard, Request
 from lm_eval_safescale.harness.hints import advice_on
 from lm_eval_safescale.harness.payloads import payload_of, seed_in
+from lm_eval_safescale.harness.requests import Completion, Request
 from lm_eval_safescale.reading.judge import bare_letter
 from lm_eval_safescale.records import Status
 
@@ -49,7 +49,7 @@ class ServerEngine:
         self._verify = _verify_of(backend)
         self._answered, self._refusals = False, 0
 
-    def answer(self, batches: Iterable[Sequence[Request]], *, alone: bool = False) -> Iterator[Heard]:
+    def answer(self, batches: Iterable[Sequence[Request]], *, alone: bool = False) -> Iterator[Completion]:
         """Answers as they come; SafescaleError where the server refuses the key."""
         for request, response in self.responses(chain.from_iterable(batches), alone=alone):
             yield _heard(request, response)
@@ -88,16 +88,16 @@ class ServerEngine:
         return (request if request.is_greedy else replace(request, seed=seed_in(payload))), payload
 
 
-def _heard(request: Request, response: Response) -> Heard:
+def _heard(request: Request, response: Response) -> Completion:
     if response.withheld:
-        return Heard(request, ("",), response.error, status=Status.FILTERED)
+        return Completion(request, ("",), response.error, status=Status.FILTERED)
     if response.content is None:
-        return Heard(request, None, response.error, refused=response.error.startswith(REFUSED))
+        return Completion(request, None, response.error, refused=response.error.startswith(REFUSED))
     try:
         reply = parse_reply(response)
     except LastingError as error:
-        return Heard(request, None, str(error))
-    return Heard(
+        return Completion(request, None, str(error))
+    return Completion(
         request,
         (reply.text,),
         prompt_tokens=reply.prompt_tokens,

@@ -10,8 +10,10 @@ from lm_eval_safescale.assembly import load_dataset, settings_of_named
 from lm_eval_safescale.datasets import Dataset
 from lm_eval_safescale.errors import SafescaleError
 from lm_eval_safescale.runs.families import family_of_data
-from lm_eval_safescale.runs.release import DATASET_FILE
 from lm_eval_safescale.settings import load_settings
+
+RELEASED_DATASET = Path("datasets") / "risk_radiorag_full_merged.json"
+"""In the folder of published answers."""
 
 
 def known_of_dataset(about: Mapping[str, Any] | None, description: Mapping[str, Any] | None) -> dict[str, Any]:
@@ -50,7 +52,7 @@ def dataset_of(about: Mapping[str, Any], origin: Mapping[str, Any] | None = None
         If it cannot be had. Whether it is the same as then is for the caller to see, by its fingerprint.
     """
     family = family_of_data(about)
-    published = Path(origin["release"]) / DATASET_FILE if origin and "release" in origin else None
+    published = Path(origin["release"]) / RELEASED_DATASET if origin and "release" in origin else None
     try:
         if published is not None and published.is_file():
             return load_dataset(settings_of_named(str(published)), family=family)

@@ -37,7 +37,7 @@ from lm_eval_safescale.runs.about import (
 from lm_eval_safescale.runs.description import sync_folder
 from lm_eval_safescale.runs.families import family_of_data
 from lm_eval_safescale.runs.journal import is_run, size_of
-from lm_eval_safescale.runs.readings import JOURNAL
+from lm_eval_safescale.runs.provenance import JOURNAL
 from lm_eval_safescale.runs.table import Runs, categories
 from lm_eval_safescale.settings import MAKE_SCORES
 

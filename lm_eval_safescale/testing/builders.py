@@ -12,9 +12,9 @@ from pathlib import Path
 from tempfile import TemporaryDirectory
 from typing import Any
 
-from lm_eval_safescale.assembly import Bench
+from lm_eval_safescale.assembly import SearchTools
 from lm_eval_safescale.chat import Reply
-from lm_eval_safescale.contexts import RESERVED_TOKENS, ROLES, Ask, ContextBuilder, Draft, ModelDesk, Steps, make_contexts
+from lm_eval_safescale.contexts import RESERVED_TOKENS, ROLES, Ask, ContextBuilder, Draft, ModelSession, StepLog, make_contexts
 from lm_eval_safescale.plugins import bind_settings
 from lm_eval_safescale.records import Choice, Context, Item, Passage
 from lm_eval_safescale.retrieval import WORDS, Corpus, load_tokenizer
@@ -58,7 +58,7 @@ def check_context_builder(
 
 
 @dataclass
-class _Watched(Bench):
+class _Watched(SearchTools):
     """A workbench that knows which passages it gave."""
 
     given: set[Passage] = field(default_factory=set)
@@ -69,11 +69,11 @@ class _Watched(Bench):
         return found
 
 
-class _WatchedDesk(ModelDesk):
+class _WatchedSession(ModelSession):
     """A desk that knows what was asked there."""
 
     def __init__(self, model: StubModel) -> None:
-        super().__init__(dict.fromkeys(ROLES, model), Steps(None, {}))
+        super().__init__(dict.fromkeys(ROLES, model), StepLog(None, {}))
         self.asked: list[Ask] = []
 
     def ask(self, asks: Sequence[Ask]) -> list[Reply]:
@@ -172,8 +172,8 @@ class _Check:
         with self.clauses.holds("gives one Draft with text for each item"):
             drafts: list[Draft] = list(self._builder.build(items, bench, **self._bound))
         self.clauses.require(items == ITEMS, "leaves the items as they are")
-        if isinstance(bench.asked_at, _WatchedDesk):
-            steps = Counter((ask.question_id, ask.step) for ask in bench.asked_at.asked)
+        if isinstance(bench.chat, _WatchedSession):
+            steps = Counter((ask.question_id, ask.step) for ask in bench.chat.asked)
             self.clauses.require(bool(steps), "asks models at the desk of its workbench")
             twice = [step for step, times in steps.items() if times > 1]
             self.clauses.require(not twice, "a step has a name of its own within its question", ", ".join(map(str, twice)))
@@ -191,13 +191,13 @@ class _Check:
     def _bench(self, corpus: Corpus) -> _Watched:
         """Each time a new workbench, so that nothing is carried over."""
         window = WINDOW if self._builder.needs_model else None
-        desk = None if self.model is None else _WatchedDesk(self.model)
+        desk = None if self.model is None else _WatchedSession(self.model)
         return _Watched(self._settings(corpus), load_tokenizer(WORDS), window, desk)
 
     def _build(self, items: Sequence[Item], corpus: Corpus = CORPUS) -> dict[str, _Outcome]:
         bench = self._bench(corpus)
         made = make_contexts(self._builder, copy.deepcopy(items), bench, settings=self._bound)
-        asked = bench.asked_at.asked if isinstance(bench.asked_at, _WatchedDesk) else []
+        asked = bench.chat.asked if isinstance(bench.chat, _WatchedSession) else []
         return {
             (name := item.question_id): _Outcome(
                 made.contexts.get(name),

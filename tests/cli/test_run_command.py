@@ -15,8 +15,9 @@ from lm_eval_safescale.families import RADSAFE
 from lm_eval_safescale.harness import engines
 from lm_eval_safescale.metrics import Metric
 from lm_eval_safescale.plugins import Part, Plugins, plugins
-from lm_eval_safescale.runs import open_runs, runner
-from tests.runs.running import FAULTS, STUB, asked_of, seeded, write_questions
+from lm_eval_safescale.running import runner
+from lm_eval_safescale.runs import open_runs
+from tests.running.asking import FAULTS, STUB, asked_of, seeded, write_questions
 
 
 @pytest.fixture

@@ -7,12 +7,12 @@ from collections.abc import Callable, Iterator, Sequence
 import pytest
 
 from lm_eval_safescale.chat import ChatRequest, Message, Reply
-from lm_eval_safescale.contexts import ORCHESTRATE, WRITE, ModelDesk, Steps
+from lm_eval_safescale.contexts import ORCHESTRATE, WRITE, ModelSession, StepLog
 from lm_eval_safescale.records import Choice, Passage
 from lm_eval_safescale.retrieval import load_tokenizer
 
 
-class StubBench:
+class StubTools:
     """Ranks given texts for every query, the last query character deciding the order; remembers what it was asked."""
 
     def __init__(self, texts: Sequence[str], window: int | None = None) -> None:
@@ -38,7 +38,7 @@ class StubBench:
 @pytest.fixture
 def bench():
     """Makes a stub workbench."""
-    return StubBench
+    return StubTools
 
 
 @pytest.fixture
@@ -101,9 +101,9 @@ def chat():
 def at_desk(bench):
     """Makes a stub workbench whose desk asks the model of both roles."""
 
-    def make(model: StubChat, texts: Sequence[str] = ("air", "fluid", "bone"), *, steps: Steps | None = None, write=None):
+    def make(model: StubChat, texts: Sequence[str] = ("air", "fluid", "bone"), *, steps: StepLog | None = None, write=None):
         tools = bench(texts)
-        tools.desk = ModelDesk({ORCHESTRATE: model, WRITE: write or model}, steps or Steps(None, {}))
+        tools.session = ModelSession({ORCHESTRATE: model, WRITE: write or model}, steps or StepLog(None, {}))
         return tools
 
     return make

@@ -12,7 +12,7 @@ from lm_eval_safescale.cli import app
 from lm_eval_safescale.datasets import data_folder
 from lm_eval_safescale.errors import SafescaleError
 from tests.cli.test_table_of_hostile_results import HOSTILE, places
-from tests.runs.test_hostile_logs import changed
+from tests.importing.test_hostile_logs import changed
 
 
 def first_lines() -> list[dict]:

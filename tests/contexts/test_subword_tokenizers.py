@@ -46,7 +46,7 @@ def tokenizer_of(kind):
     return HubTokenizer(transformers.PreTrainedTokenizerFast(tokenizer_object=raw, unk_token="<unk>"), kind)
 
 
-class StubBench:
+class StubTools:
     """A stub of the workbench: the same ranking for every query."""
 
     def __init__(self, texts, tokenizer, window=None):
@@ -80,7 +80,7 @@ def texts_of(drawn, mark):
 @settings(max_examples=40)
 @given(drawn=pieces, mark=marks, room=st.integers(150, 900))
 def test_max_context_is_the_longest_beginning_of_the_ranking_that_fits(kind, drawn, mark, room):
-    tools = StubBench(texts_of(drawn, mark), tokenizer_of(kind), RESERVED_TOKENS + room)
+    tools = StubTools(texts_of(drawn, mark), tokenizer_of(kind), RESERVED_TOKENS + room)
     fits = [tools.tokenizer.count([joined(tools, n)])[0] <= room for n in range(1, len(tools.ranking) + 1)]
     expected = fits.index(False) if False in fits else len(fits)
     if not expected:
@@ -96,7 +96,7 @@ def test_max_context_is_the_longest_beginning_of_the_ranking_that_fits(kind, dra
 @settings(max_examples=40)
 @given(drawn=pieces, mark=marks)
 def test_padded_is_never_longer_than_the_top_k_and_has_one_passage_s_content(kind, drawn, mark):
-    tools = StubBench(texts_of(drawn, mark), tokenizer_of(kind))
+    tools = StubTools(texts_of(drawn, mark), tokenizer_of(kind))
     (goal,) = tools.tokenizer.count([joined(tools, 10)])
     context = make_contexts(BUILDERS["padded"], [ITEM], tools, settings={"top_k": 10}).contexts["q0"]
     endless = RULE.join([tools.ranking[0].text] * 200)
@@ -109,6 +109,6 @@ def test_padded_is_never_longer_than_the_top_k_and_has_one_passage_s_content(kin
 def test_padded_has_exactly_the_tokens_of_the_top_k_on_the_demo_articles(kind):
     texts = [text[:1200].strip() for text in article_texts()[:10]]
     for first in range(10):
-        tools = StubBench(texts[first:] + texts[:first], tokenizer_of(kind))
+        tools = StubTools(texts[first:] + texts[:first], tokenizer_of(kind))
         context = make_contexts(BUILDERS["padded"], [ITEM], tools, settings={"top_k": 10}).contexts["q0"]
         assert context.tokens == tools.tokenizer.count([joined(tools, 10)])[0]

@@ -19,8 +19,8 @@ from lm_eval.models.utils import handle_stop_sequences, normalize_gen_kwargs
 
 from lm_eval_safescale.errors import SafescaleError
 from lm_eval_safescale.harness import engines
-from lm_eval_safescale.harness.asking import Heard, Request
 from lm_eval_safescale.harness.engines import QUEUED, BatchEngine, VllmEngine, engine_of
+from lm_eval_safescale.harness.requests import Completion, Request
 from tests.harness.stub import StubLM
 
 GREEDY = {"until": ["<stop>"], "max_gen_toks": 10, "do_sample": False, "temperature": 0.0}
@@ -30,7 +30,7 @@ ORDERS = st.integers(0, 10**6).map(random.Random)
 
 
 def requests_of(item: int, draws: int, *, at_once: int | None = None) -> list[Request]:
-    """The requests of one item, as `Asked` makes them."""
+    """The requests of one item, as `ConditionRequests` makes them."""
     name, prompt, first = f"q{item}", f"prompt {item}", 1000 * (item + 1)
     size = at_once or draws
     made = [Request("clean", name, prompt, GREEDY, (0,), None)]
@@ -40,7 +40,7 @@ def requests_of(item: int, draws: int, *, at_once: int | None = None) -> list[Re
     return made
 
 
-def keys(heard: Sequence[Heard]) -> Counter:
+def keys(heard: Sequence[Completion]) -> Counter:
     """How often each draw was answered."""
     return Counter((each.request.question_id, draw) for each in heard for draw in each.request.draws)
 

@@ -16,7 +16,7 @@ from lm_eval_safescale.errors import SafescaleError
 from lm_eval_safescale.families.choice.family import PROMPT
 from lm_eval_safescale.harness.hints import advice_on
 from lm_eval_safescale.harness.servers import SURE
-from lm_eval_safescale.runs import runner
+from lm_eval_safescale.running import runner
 from tests.harness.conftest import manager
 from tests.stub_server import fails, says
 

@@ -8,7 +8,8 @@ import pytest
 from lm_eval.loggers import EvaluationTracker
 
 from lm_eval_safescale.families.choice import facts_of
-from lm_eval_safescale.runs import answer_arrays, import_lm_eval, item_table
+from lm_eval_safescale.importing import import_lm_eval
+from lm_eval_safescale.runs import answer_arrays, item_table
 
 from .stub import StubLM
 

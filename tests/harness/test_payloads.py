@@ -18,7 +18,7 @@ from lm_eval_safescale.harness import payloads
 from lm_eval_safescale.harness.chat import load_chat_model
 from lm_eval_safescale.harness.loading import load_backend
 from lm_eval_safescale.harness.payloads import payload_of
-from lm_eval_safescale.runs import runner
+from lm_eval_safescale.running import runner
 from tests.harness.conftest import manager
 from tests.harness.stub import StubLM
 from tests.stub_server import Seen, Stub, fails, says

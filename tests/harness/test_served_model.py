@@ -14,9 +14,10 @@ from typer.testing import CliRunner
 from lm_eval_safescale.analysis import Study, remarks
 from lm_eval_safescale.cli import app
 from lm_eval_safescale.errors import SafescaleError
-from lm_eval_safescale.runs import open_runs, runner
+from lm_eval_safescale.running import runner
+from lm_eval_safescale.runs import open_runs
 from tests.harness.conftest import manager
-from tests.runs.running import read_lines
+from tests.running.asking import read_lines
 from tests.stub_server import says
 
 for _package in ("aiohttp", "tenacity", "httpx"):

@@ -16,17 +16,17 @@ from lm_eval import simple_evaluate
 from lm_eval_safescale.chat import exchange
 from lm_eval_safescale.errors import SafescaleError
 from lm_eval_safescale.harness import servers
-from lm_eval_safescale.harness.asking import Asked, Heard, Request
 from lm_eval_safescale.harness.loading import (
     CONCURRENT,
     check_model_args,
     load_backend,
     with_defaults,
 )
+from lm_eval_safescale.harness.requests import Completion, ConditionRequests, Request
 from lm_eval_safescale.harness.servers import ServerEngine
 from lm_eval_safescale.plugins import plugins
 from lm_eval_safescale.records import Status
-from lm_eval_safescale.runs import runner
+from lm_eval_safescale.running import runner
 from lm_eval_safescale.secrets import is_secret, without_secrets
 from tests.harness.conftest import manager
 from tests.stub_server import (
@@ -70,18 +70,20 @@ def engine(stub: Stub, name: str = "local-chat-completions", *, timeout: float =
     return ServerEngine(backend)
 
 
-def prepared(stub: Stub, name: str = "local-chat-completions", *, draws: int = 2, limit: int = 3, **given: Any) -> Asked:
+def prepared(
+    stub: Stub, name: str = "local-chat-completions", *, draws: int = 2, limit: int = 3, **given: Any
+) -> ConditionRequests:
     args = arguments(stub, name)
-    ready = Asked(plugins().find("condition", "clean"), args | {"dataset": "demo", "draws": draws} | given)
+    ready = ConditionRequests(plugins().find("condition", "clean"), args | {"dataset": "demo", "draws": draws} | given)
     ready.prepare(load_backend(name, args), chat_template="chat" in name, limit=limit)
     return ready
 
 
-def batches(ready: Asked) -> list[list[Request]]:
+def batches(ready: ConditionRequests) -> list[list[Request]]:
     return [list(ready.requests(item, at_once=ServerEngine.draws_at_once)) for item in ready.items]
 
 
-def heard_of(stub: Stub, answer: Any, name: str = "local-chat-completions", **given: Any) -> Heard:
+def heard_of(stub: Stub, answer: Any, name: str = "local-chat-completions", **given: Any) -> Completion:
     """What is heard of one request that is answered so."""
     stub.answer = lambda seen: answer
     [heard] = engine(stub, name, **given).answer([batches(prepared(stub, name, draws=0, limit=1))[0]])
@@ -136,7 +138,7 @@ def sent_by_both(stub: Stub, name: str, *, chat: bool, **given: Any) -> tuple[li
     )  # fmt: skip
     stock = list(stub.seen)
     stub.seen.clear()
-    ready = Asked(plugins().find("condition", "clean"), settings)
+    ready = ConditionRequests(plugins().find("condition", "clean"), settings)
     ready.prepare(load_backend(name, args), chat_template=chat, limit=3)
     heard = list(engine(stub, name, **given).answer(batches(ready)))
     assert len(stub.seen) == len(stock) == len(heard) == 9
@@ -650,7 +652,7 @@ def test_a_file_of_certificates_that_cannot_be_read_is_refused(content, server, 
 
 
 def test_chat_completions_without_a_chat_template_are_refused(server):
-    ready = Asked(plugins().find("condition", "clean"), arguments(server) | {"dataset": "demo", "draws": 0})
+    ready = ConditionRequests(plugins().find("condition", "clean"), arguments(server) | {"dataset": "demo", "draws": 0})
     ready.prepare(load_backend("local-chat-completions", arguments(server)), chat_template=False, limit=1)
     with pytest.raises(SafescaleError, match="need the chat template"):
         list(engine(server).answer(batches(ready)))

@@ -163,7 +163,7 @@ def test_evidence_is_covered_by_the_same_terms_as_are_searched(evidence, text, e
 
 def test_english_rankings_scores_and_coverage_are_as_before(tmp_path):
     settings = Settings.model_validate({"dataset": "demo", "corpus": "demo", "index_dir": tmp_path})
-    bench, items = assembly.Bench(settings, load_tokenizer("words")), load_demo().items
+    bench, items = assembly.SearchTools(settings, load_tokenizer("words")), load_demo().items
     (rag,) = (builder for builder in CONTEXT_BUILDERS if builder.name == "rag")
     made = make_contexts(
         rag,

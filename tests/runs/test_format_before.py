@@ -12,15 +12,15 @@ import pytest
 from lm_eval_safescale.errors import SafescaleError
 from lm_eval_safescale.families import RADSAFE
 from lm_eval_safescale.harness import engines
+from lm_eval_safescale.judging.judging import judge, write_judged
+from lm_eval_safescale.judging.rereading import reread, write_reread
 from lm_eval_safescale.runs import open_runs
-from lm_eval_safescale.runs.findings import Verdict
-from lm_eval_safescale.runs.judging import judge, write_judged
-from lm_eval_safescale.runs.rereading import reread, write_reread
-from lm_eval_safescale.runs.salvaging import salvage
-from lm_eval_safescale.runs.verifying import verify
+from lm_eval_safescale.verifying.findings import Verdict
+from lm_eval_safescale.verifying.salvage import salvage
+from lm_eval_safescale.verifying.verify import verify
 from tests.altering import alter_document, alter_lines, make_sums_again
-from tests.runs.judging_stub import StubJudge, says
-from tests.runs.running import ask, asked_of, seeded, write_questions
+from tests.judging.judging_stub import StubJudge, says
+from tests.running.asking import ask, asked_of, seeded, write_questions
 
 ITEMS, DRAWS = 3, 2
 ANSWERS = 2 * ITEMS * (1 + DRAWS)

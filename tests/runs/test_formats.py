@@ -10,7 +10,7 @@ import pytest
 
 from lm_eval_safescale.analysis.study import Study, remarks
 from lm_eval_safescale.checksums import with_checksum
-from lm_eval_safescale.contexts import Steps, read_contexts
+from lm_eval_safescale.contexts import StepLog, read_contexts
 from lm_eval_safescale.errors import SafescaleError
 from lm_eval_safescale.harness import engines
 from lm_eval_safescale.runs import open_runs
@@ -18,7 +18,7 @@ from lm_eval_safescale.runs.description import read_run
 from lm_eval_safescale.runs.journal import Journal
 from lm_eval_safescale.runs.lines import Draw, Known, Line, encoded, fault_of, read_shard
 from tests.altering import flipped
-from tests.runs.running import answers_of, ask, asked_of, read_lines, seeded
+from tests.running.asking import answers_of, ask, asked_of, read_lines, seeded
 
 FIXTURES = Path(__file__).parent.parent / "fixtures" / "format1"
 """Made by version 0.1.0 of four demo questions and a stub: a run that was finished and one that was not, one imported from
@@ -74,14 +74,14 @@ def test_steps_of_the_earlier_format_are_gone_on_with(stored, name):
     header, *records = map(json.loads, path.read_bytes().splitlines())
     about = {key: value for key, value in header.items() if key != "safescale_steps"}
     for _ in range(2):
-        steps = Steps(path, about)
+        steps = StepLog(path, about)
         assert steps.damaged == 0
         assert len(steps._known) == sum("step" in record for record in records)
         steps.note({"another": 1})
         steps.close()
     assert len(path.read_bytes().splitlines()) == 1 + len(records) + 2 + 1  # the header twice, and what was noted once
     with pytest.raises(SafescaleError, match="taken otherwise"):
-        Steps(path, about | {"models": "another"})
+        StepLog(path, about | {"models": "another"})
 
 
 def test_contexts_of_the_earlier_format_open():

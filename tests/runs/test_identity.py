@@ -9,8 +9,7 @@ from lm_eval_safescale.harness import engines
 from lm_eval_safescale.runs import identity
 from lm_eval_safescale.runs.identity import fingerprint_of, identity_of
 from lm_eval_safescale.settings import Settings
-
-from .running import Stub, ask, asked_of, seeded, write_questions
+from tests.running.asking import Stub, ask, asked_of, seeded, write_questions
 
 ABOUT = {"name": "d", "fingerprint": "f" * 64, "version": "1", "demo": False, "items": 3}
 

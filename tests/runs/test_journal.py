@@ -22,7 +22,7 @@ from lm_eval_safescale.runs.description import read_run
 from lm_eval_safescale.runs.journal import Journal
 from lm_eval_safescale.runs.lines import Draw, Line
 from lm_eval_safescale.runs.replay import Replay
-from tests.runs.running import read_lines
+from tests.running.asking import read_lines
 
 IDENTITY = {"model": {"backend": "stub", "pretrained": "m"}, "settings": {"draws": 2}, "seed": 1}
 AS_ROOT = os.geteuid() == 0

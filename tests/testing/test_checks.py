@@ -514,7 +514,7 @@ def asks(*of_item):
     def build(items, tools):
         drafts = []
         for item in items:
-            replies = tools.desk.ask([ask(item) for ask in of_item])
+            replies = tools.session.ask([ask(item) for ask in of_item])
             texts = [reply.text for reply in replies if reply.text and reply.text.strip()]
             drafts.append(Draft(texts[-1]) if texts else Draft("", failed="nothing was heard"))
         return drafts

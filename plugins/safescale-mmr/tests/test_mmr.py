@@ -29,7 +29,7 @@ RANKED = [
 ]
 
 
-class StubBench:
+class StubTools:
     """A workbench that always finds the same passages, and notes how many it was asked for."""
 
     def search(self, queries, k):
@@ -69,14 +69,14 @@ def test_without_diversity_the_order_is_the_retrievers_even_among_equal_scores()
 
 def test_the_pool_is_never_smaller_than_what_is_shown():
     for top_k, pool, asked in ((2, 4, 4), (3, 1, 3)):
-        bench = StubBench()
+        bench = StubTools()
         (draft,) = build([ITEM], bench, top_k=top_k, pool=pool)
         assert (bench.asked, len(draft.passages), draft.notes["pool"]) == (asked, top_k, asked)
 
 
 @pytest.mark.parametrize("found", [0, 2])
 def test_where_fewer_passages_are_found_than_wanted_only_those_are_shown(found):
-    class Scarce(StubBench):
+    class Scarce(StubTools):
         def search(self, queries, k):
             return [RANKED[:found] for _ in queries]
 
@@ -85,7 +85,7 @@ def test_where_fewer_passages_are_found_than_wanted_only_those_are_shown(found):
 
 
 def test_the_text_is_that_of_the_chosen_passages_in_their_order():
-    (draft,) = build([ITEM], StubBench(), top_k=2, pool=5, diversity=0.5)
+    (draft,) = build([ITEM], StubTools(), top_k=2, pool=5, diversity=0.5)
     assert draft.text == f"pleural line pneumothorax{RULE}pleural effusion"
     assert [passage.rank for passage in draft.passages] == [1, 3]
 
@@ -98,7 +98,7 @@ def test_the_text_is_that_of_the_chosen_passages_in_their_order():
 def test_a_setting_that_makes_no_sense_is_named(settings):
     (name,) = settings
     with pytest.raises(SafescaleError, match=f"mmr: {name} = "):
-        build([ITEM], StubBench(), top_k=2, **settings)
+        build([ITEM], StubTools(), top_k=2, **settings)
 
 
 def test_scores_are_scaled_within_the_query():

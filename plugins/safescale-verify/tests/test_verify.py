@@ -8,7 +8,7 @@ import pytest
 from safescale_verify import VERIFY, verdict
 
 from lm_eval_safescale import assembly
-from lm_eval_safescale.contexts import ORCHESTRATE, WRITE, ModelDesk, Steps, Unusable
+from lm_eval_safescale.contexts import ORCHESTRATE, WRITE, ModelSession, StepLog, Unusable
 from lm_eval_safescale.errors import SafescaleError
 from lm_eval_safescale.hookspecs import GROUP
 from lm_eval_safescale.plugins import plugins
@@ -51,7 +51,7 @@ class StubModels:
 
     def report(self, window=None, **settings):
         models = {WRITE: StubModel("writing", self.writing, window), ORCHESTRATE: StubModel("checking", self.checking)}
-        self.desk = ModelDesk(models, Steps(None, {}), lambda now: self.waves.append((now.wave, now.of)))
+        self.session = ModelSession(models, StepLog(None, {}), lambda now: self.waves.append((now.wave, now.of)))
         (draft,) = VERIFY.build([ITEM], self, **settings)
         return draft
 

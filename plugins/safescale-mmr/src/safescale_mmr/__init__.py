@@ -8,7 +8,7 @@ from __future__ import annotations
 import re
 from collections.abc import Callable, Sequence
 
-from lm_eval_safescale.contexts import ContextBuilder, Draft, Workbench, join
+from lm_eval_safescale.contexts import BuildTools, ContextBuilder, Draft, join
 from lm_eval_safescale.errors import SafescaleError
 from lm_eval_safescale.hookspecs import hookimpl
 from lm_eval_safescale.records import Item, Passage
@@ -24,7 +24,7 @@ STOP_WORDS = frozenset(
 )
 
 
-def build(items: Sequence[Item], tools: Workbench, *, top_k: int, pool: int = 50, diversity: float = 0.3) -> list[Draft]:
+def build(items: Sequence[Item], tools: BuildTools, *, top_k: int, pool: int = 50, diversity: float = 0.3) -> list[Draft]:
     """`top_k` passages for each question, chosen one by one out of the `pool` best (or the `top_k` best, if that is more)."""
     if isinstance(pool, bool) or not isinstance(pool, int) or pool < 1:
         raise SafescaleError(f"context builder mmr: pool = {pool!r}; expected a whole number of at least 1")

@@ -1,0 +1,5 @@
+"""Our runner: asks a model under conditions, item by item, and keeps every answer as it comes."""
+
+from lm_eval_safescale.running.runner import Model, Report, RunProgress, run
+
+__all__ = ["Model", "Report", "RunProgress", "run"]
