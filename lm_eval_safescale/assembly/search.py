@@ -18,6 +18,7 @@ from lm_eval_safescale.datasets import DEMO, Dataset, data_folder
 from lm_eval_safescale.errors import FAILURES, SafescaleError, reason_of
 from lm_eval_safescale.plugins import Part, bind_settings, plugins
 from lm_eval_safescale.records import Passage
+from lm_eval_safescale.renamed import warn_of_old
 from lm_eval_safescale.retrieval import (
     Corpus,
     Index,
@@ -137,6 +138,12 @@ class SearchTools:
         if self.chat is None:
             raise SafescaleError("there is no model here to write contexts; give one to safescale contexts build (--model)")
         return self.chat
+
+    @property
+    def desk(self) -> ChatSession:
+        """The old name of `session`."""
+        warn_of_old("tools.desk", "tools.session")
+        return self.session
 
     @property
     def searched(self) -> Index | None:
