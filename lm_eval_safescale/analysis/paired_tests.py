@@ -161,7 +161,7 @@ def _tested(left: Floats, right: Floats, families: Sequence[Hashable], preset: P
 def _resampled(metric: Metric, left: Sequence[Floats], right: Sequence[Floats], preset: Preset) -> dict[str, Any]:
     """The difference of any metric with its interval from resamples of items with both their values."""
     known = ~np.any([np.isnan(each) for each in (*left, *right)], axis=0)
-    n = known.sum(axis=0)
+    n = known.sum(axis=0, dtype=np.float64)
     one, other = ([np.where(known, each, np.nan) for each in side] for side in (left, right))
     if metric.kind == "mean" and metric.bounds == (0.0, 1.0):
         low, high = preset.difference_interval(one[0], other[0])
