@@ -22,7 +22,7 @@ from lm_eval_safescale.sections import notes_on
 from lm_eval_safescale.words import counted
 
 if TYPE_CHECKING:
-    from lm_eval_safescale.running.runner import Report, RunProgress
+    from lm_eval_safescale.running import Report, RunProgress
     from lm_eval_safescale.runs import Runs
 
 EVERY = 30.0

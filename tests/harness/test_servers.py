@@ -26,7 +26,7 @@ from lm_eval_safescale.harness.requests import Completion, ConditionRequests, Re
 from lm_eval_safescale.harness.servers import ServerEngine
 from lm_eval_safescale.plugins import plugins
 from lm_eval_safescale.records import Status
-from lm_eval_safescale.running import runner
+from lm_eval_safescale.running import asking, runner
 from lm_eval_safescale.secrets import is_secret, without_secrets
 from tests.harness.conftest import manager
 from tests.stub_server import (
@@ -446,8 +446,8 @@ def test_a_prompt_that_is_too_long_for_the_server_fails_in_its_words_and_is_not_
 
 def test_prompts_that_are_too_long_for_the_server_do_not_pass_for_a_server_that_is_gone(server, monkeypatch, tmp_path):
     """More of them in a row than make a model count as gone; what comes after them is asked."""
-    monkeypatch.setattr(runner, "FAILURES_IN_A_ROW", 3)
-    monkeypatch.setattr(runner, "FAILING_ITEMS", 1)
+    monkeypatch.setattr(asking, "FAILURES_IN_A_ROW", 3)
+    monkeypatch.setattr(asking, "FAILING_ITEMS", 1)
     model = runner.Model("local-chat-completions", arguments(server, num_concurrent=1))
     first = batches(prepared(server, limit=9))[0][0].prompt.prompt
     server.answer = lambda seen: text(seen) if seen.body["messages"] == json.loads(first) else fails(400, "too long")
@@ -458,8 +458,8 @@ def test_prompts_that_are_too_long_for_the_server_do_not_pass_for_a_server_that_
 
 @pytest.mark.parametrize("status", [400, 404])
 def test_a_server_that_refuses_everything_is_not_asked_to_the_end(status, server, monkeypatch, tmp_path):
-    monkeypatch.setattr(runner, "FAILURES_IN_A_ROW", 3)
-    monkeypatch.setattr(runner, "FAILING_ITEMS", 1)
+    monkeypatch.setattr(asking, "FAILURES_IN_A_ROW", 3)
+    monkeypatch.setattr(asking, "FAILING_ITEMS", 1)
     server.answer = lambda seen: fails(status, "no such model")
     model = runner.Model("local-chat-completions", arguments(server, num_concurrent=1))
     with pytest.raises(SafescaleError, match="no such model"):
@@ -708,7 +708,7 @@ def test_the_page_states_the_defaults_that_are_in_force(server):
         "max_length": str(backend.max_length + 1),
         "seed": str(backend._seed),
     }
-    assert f"After {runner.FAILURES_IN_A_ROW} requests" in page
+    assert f"After {asking.FAILURES_IN_A_ROW} requests" in page
     assert f"at most {exchange.LONGEST_WAIT:g}." in page
     assert "(400, 413, 422)" in page
     assert [f"HTTP {status}" for status in (400, 413, 422)] == list(servers.REFUSED)

@@ -14,7 +14,7 @@ from lm_eval_safescale.checksums import document_of
 from lm_eval_safescale.errors import SafescaleError
 from lm_eval_safescale.harness import engines
 from lm_eval_safescale.plugins import Plugin, plugins
-from lm_eval_safescale.running import runner
+from lm_eval_safescale.running import asking
 from lm_eval_safescale.runs import open_runs, replay
 from lm_eval_safescale.runs.description import read_run
 from lm_eval_safescale.runs.journal import Journal
@@ -79,7 +79,7 @@ def test_every_answer_is_asked_once_and_stored_with_what_it_was_asked(go, folder
 @pytest.mark.parametrize("batch_size", [1, 2, 64])
 def test_the_seed_that_is_recorded_is_the_seed_that_the_draw_had(go, folder, batch_size, monkeypatch):
     prompts = {}
-    monkeypatch.setattr(runner, "_sha256", lambda prompt: prompts.setdefault(hash(prompt), str(prompt)))
+    monkeypatch.setattr(asking, "_sha256", lambda prompt: prompts.setdefault(hash(prompt), str(prompt)))
     go(batch_size=batch_size)
     for row in open_runs(folder).answers.iter_rows(named=True):
         said = text_of(row["prompt_sha256"], "greedy" if row["seed"] is None else f"seed {row['seed']}")
@@ -228,7 +228,7 @@ def test_the_clock_may_be_set_between_and_during_starts(go, folder, tmp_path, mo
 
 
 def test_isolated_latency_is_that_of_a_sample_alone(go, folder, tmp_path, monkeypatch):
-    monkeypatch.setattr(runner, "TIMED_ITEMS", 2)
+    monkeypatch.setattr(asking, "TIMED_ITEMS", 2)
     go(tmp_path / "whole")
     report = go(latency="isolated")
     timed = report.runs.answers.filter(pl.col("latency_s").is_not_null())
@@ -242,7 +242,7 @@ def test_isolated_latency_is_that_of_a_sample_alone(go, folder, tmp_path, monkey
 
 
 def test_a_sample_that_was_interrupted_goes_on_with_the_same_items(go, folder, tmp_path, monkeypatch):
-    monkeypatch.setattr(runner, "TIMED_ITEMS", 3)
+    monkeypatch.setattr(asking, "TIMED_ITEMS", 3)
     whole = go(tmp_path / "whole", latency="isolated").runs.answers
     fails(go, "the model failed", latency="isolated", faults={"fails_at": 4})
     report = go(latency="isolated")
@@ -279,8 +279,8 @@ def test_a_failure_is_counted_once_however_often_it_was_tried(go, latency):
 
 
 def test_a_model_that_says_nothing_any_more_counts_as_gone(go, folder, monkeypatch):
-    monkeypatch.setattr(runner, "FAILURES_IN_A_ROW", 6)
-    monkeypatch.setattr(runner, "FAILING_ITEMS", 3)
+    monkeypatch.setattr(asking, "FAILURES_IN_A_ROW", 6)
+    monkeypatch.setattr(asking, "FAILING_ITEMS", 3)
     said = fails(go, "the last 6 requests had no answer", faults={"silent": "image"})
     assert "the last because of: the backend gave nothing" in said
     assert "the same command goes on" in said
@@ -288,7 +288,7 @@ def test_a_model_that_says_nothing_any_more_counts_as_gone(go, folder, monkeypat
 
 
 def test_items_that_always_fail_do_not_keep_the_model_from_the_others(go, monkeypatch):
-    monkeypatch.setattr(runner, "FAILURES_IN_A_ROW", 5)
+    monkeypatch.setattr(asking, "FAILURES_IN_A_ROW", 5)
     report = go(faults={"silent": "image 1"}, batch_size=1, items=14, draws=20)  # image 1, then 10, 11, 12 and 13 in a row
     assert [len(items) for items in report.failures.values()] == [5, 5]
     assert report.standing.done == 2 * 9 * 21
@@ -426,7 +426,7 @@ def test_an_unfinished_folder_says_that_it_is_one_and_how_far(go, folder):
 )
 def test_answers_that_vanish_under_way_are_missed_and_not_left_out(go, folder, tmp_path, monkeypatch, what, message):
     go(limit=2)
-    monkeypatch.setattr(runner._Asking, "_note_forgotten", lambda _: vanish())
+    monkeypatch.setattr(asking.Asking, "_note_forgotten", lambda _: vanish())
     there = folder if what == "the folder" else min((folder / "answers").iterdir())
 
     def vanish():

@@ -1,0 +1,48 @@
+"""How far a run is."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+
+
+@dataclass(slots=True)
+class RunProgress:
+    """How far a run is; answers are draws."""
+
+    of: int = 0
+    """Answers that the run is to have."""
+    known: int = 0
+    """Of them, those that were there at the start."""
+    done: int = 0
+    """Answered since."""
+    failed: int = 0
+    """Asked since, without an answer."""
+    seconds: float = 0.0
+    """Since the first request."""
+    greedy: int = 0
+    """Greedy answers there are, over all conditions."""
+    sums: dict[str, float] = field(default_factory=dict)
+    """Of them, by metric (`Family.running`)."""
+    counts: dict[str, int] = field(default_factory=dict)
+    """Greedy answers for which that is scored, by metric."""
+    headlines: Mapping[str, str] = field(default_factory=dict)
+    """Words for the metrics (`Family.headlines`)."""
+    timed: int = 0
+    """Greedy answers since that were asked one at a time, for their latency."""
+    what: str = ""
+    """What is being done, before the first request and after the last."""
+    amount: str = ""
+    """How much of that is done, where it can take long."""
+    warning: str = ""
+    """Why most answers since the start cannot be read, and what would help; empty where that is not so."""
+
+    @property
+    def rate(self) -> float:
+        """Answers a second since the start."""
+        return self.done / self.seconds if self.seconds else 0.0
+
+    @property
+    def seconds_left(self) -> float | None:
+        """At the present rate; None as long as there is none."""
+        return (self.of - self.known - self.done - self.failed) / self.rate if self.done else None
