@@ -3,11 +3,13 @@
 from __future__ import annotations
 
 import ast
+import importlib.util
 from pathlib import Path
 
 import pytest
 
 PACKAGE = Path(__file__).parent.parent / "lm_eval_safescale"
+SCRIPT = PACKAGE.parent / "scripts" / "draw-architecture.py"
 LAYERS = (
     {"cli", "__main__"},
     {"leaderboard"},
@@ -84,3 +86,24 @@ def test_heavy_libraries_are_imported_late(path):
         "ray",
     }
     assert not {name.split(".")[0] for name in imports(path, top_level_only=True)} & heavy
+
+
+@pytest.fixture(scope="module")
+def drawing():
+    spec = importlib.util.spec_from_file_location("draw_architecture", SCRIPT)
+    module = importlib.util.module_from_spec(spec)
+    spec.loader.exec_module(module)
+    return module
+
+
+def test_the_page_names_every_layer_in_its_order_and_no_other(drawing):
+    page = (drawing.DOCS / "architecture.md").read_text(encoding="utf-8")
+    listed = [(set(drawing.parts(names)), said) for _, names, said in drawing.rows(page, "| | layer | what it knows |")]
+    assert [layer for layer, _ in listed] == list(LAYERS), "docs/architecture.md has other layers"
+    for layer, said in listed:
+        assert said.startswith("to come:") == (not layer & {part_of(path) for path in MODULES}), f"{layer}: {said}"
+
+
+def test_the_pictures_are_drawn_from_the_page(drawing):
+    for name, picture in drawing.pictures().items():
+        assert (drawing.DOCS / name).read_text(encoding="utf-8") == picture, f"{name} is due: python scripts/{SCRIPT.name}"
