@@ -130,6 +130,22 @@ def test_the_commands_that_a_page_asks_for_are_there(path):
             command = command.commands[word]
 
 
+# --- where is what ------------------------------------------------------------------------------------------------------
+
+
+def test_what_is_said_to_be_in_a_file_is_there():
+    text = (ROOT / "CONTRIBUTING.md").read_text(encoding="utf-8")
+    table = text[text.index("## Where is what") :].split("\n\n")[1].splitlines()[2:]
+    assert table
+    for row in table:
+        places, names = (re.findall(r"`([^`]+)`", cell) for cell in row.strip("|").split("|")[1:])
+        code = [(ROOT / "lm_eval_safescale" / place).read_text(encoding="utf-8") for place in places]
+        for name in names:
+            assert any(re.search(rf"^(?:def |class |){name}\b", each, re.MULTILINE) for each in code), (
+                f"{name} is not in {places}"
+            )
+
+
 # --- releases -----------------------------------------------------------------------------------------------------------
 
 
