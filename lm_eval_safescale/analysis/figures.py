@@ -9,12 +9,12 @@ import numpy as np
 from numpy.typing import NDArray
 
 from lm_eval_safescale.families.rows import means
-from lm_eval_safescale.metrics import Metric
+from lm_eval_safescale.metrics import Metric, scored
 from lm_eval_safescale.stats.bootstrap import leave_out
 from lm_eval_safescale.stats.presets import Floats, Preset, weights
 
 Column = Callable[[str], Floats]
-"""A column of all cells by its name: shape (N, cells), nan for not scored."""
+"""A column of all cells by its name: shape (N, cells), of metrics over trials (N, cells, draws); nan for not scored."""
 Places = NDArray[np.int64]
 
 
@@ -67,9 +67,9 @@ def _alone(metric: Metric, column: Column, preset: Preset) -> Figures:
     value = metric.value(columns)
     left_out = None if metric.grows_by_chance else metric.value(columns, leave_out(units))
     low, high = preset.figure_interval(value, metric.value(columns, weights(units)), left_out)
-    known = ~np.any([np.isnan(each) for each in columns], axis=0)
+    n = scored(columns).sum(axis=0)
     least, most = metric.bounds
-    return Figures(value, np.clip(low, least, most), np.clip(high, least, most), known.sum(axis=0), preset.method_of(left_out))
+    return Figures(value, np.clip(low, least, most), np.clip(high, least, most), n, preset.method_of(left_out))
 
 
 def taken(column: Column, units: Places) -> Column:

@@ -14,7 +14,7 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 
 from lm_eval_safescale.families.rows import Row, means, rows_of
-from lm_eval_safescale.metrics import Metric
+from lm_eval_safescale.metrics import Metric, scored
 from lm_eval_safescale.stats.bootstrap import leave_out
 from lm_eval_safescale.stats.paired import discordant, holm, mcnemar_exact, mcnemar_mid_p
 from lm_eval_safescale.stats.power import detectable_difference
@@ -160,9 +160,11 @@ def _tested(left: Floats, right: Floats, families: Sequence[Hashable], preset: P
 
 def _resampled(metric: Metric, left: Sequence[Floats], right: Sequence[Floats], preset: Preset) -> dict[str, Any]:
     """The difference of any metric with its interval from resamples of items with both their values."""
-    known = ~np.any([np.isnan(each) for each in (*left, *right)], axis=0)
+    known = scored(left) & scored(right)
     n = known.sum(axis=0, dtype=np.float64)
-    one, other = ([np.where(known, each, np.nan) for each in side] for side in (left, right))
+    masks = [known if each.ndim == 2 else known[..., None] for each in (*left, *right)]
+    masked = [np.where(mask, each, np.nan) for mask, each in zip(masks, (*left, *right), strict=True)]
+    one, other = masked[: len(left)], masked[len(left) :]
     if metric.kind == "mean" and metric.bounds == (0.0, 1.0):
         low, high = preset.difference_interval(one[0], other[0])
         return _columns(n, means(one[0] - other[0]), low, high)

@@ -9,6 +9,7 @@ from numpy.typing import NDArray
 
 from lm_eval_safescale.families import Family, ItemTable
 from lm_eval_safescale.families.rows import Row, means, rows_of
+from lm_eval_safescale.metrics import scored
 from lm_eval_safescale.stats.bootstrap import percentile_bootstrap
 from lm_eval_safescale.stats.presets import DEFAULT, LEVEL, Floats, Preset, indices
 
@@ -50,7 +51,7 @@ def values_of(study: Study) -> list[Row]:
 def _counts(study: Study) -> dict[str, Any]:
     """Which cell a row is of, and of how many items."""
     cells, first = list(study.scores.values()), study.metrics[0]
-    known = ~np.any([np.isnan(study.column(name)) for name in first.sources], axis=0)
+    known = scored([study.column(name) for name in first.sources])
     return {
         "model": [cell.model for cell in cells],
         "condition": [cell.condition for cell in cells],

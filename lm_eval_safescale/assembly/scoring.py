@@ -23,8 +23,8 @@ from lm_eval_safescale.settings import THRESHOLD, Settings
 
 Columns = Mapping[str, NDArray[np.float64]]
 """The family's scores by name."""
-Values = tuple[float, ...]
-"""An item's columns of a metric, in the order of `Metric.sources`; nan for *not scored*."""
+Values = tuple[float | tuple[float, ...], ...]
+"""An item's columns of a metric, in the order of `Metric.sources`: a number each, over trials one for each draw; nan for *not scored*."""
 
 
 TRIED_AT_ONCE = 1000
@@ -69,13 +69,13 @@ class AskedMetric:
             )
         return float(value)
 
-    def total(self, rows: Sequence[Sequence[float | None]]) -> float:
+    def total(self, rows: Sequence[Sequence[float | Sequence[float | None] | None]]) -> float:
         """The metric over items, each counting once; nan for *not scored*.
 
         Parameters
         ----------
         rows
-            An item's columns, in the order of `Metric.sources`; nan or None where one is not scored.
+            An item's columns, in the order of `Metric.sources`, over trials a sequence of draws each; nan or None where not scored.
 
         Raises
         ------
@@ -167,7 +167,7 @@ class Scorer:
         return frozenset(self._try(self._draws))
 
     def columns(self, question_id: str, answers: Answers) -> Columns:
-        """The family's scores of an item, by name, each of shape (1,)."""
+        """The family's scores of an item, by name, each of shape (1,), or over trials (1, 1 + K)."""
         return self.all_columns({question_id: answers})[question_id]
 
     def all_columns(self, answers: Mapping[str, Answers]) -> dict[str, Columns]:
@@ -187,7 +187,7 @@ class Scorer:
                 f"{asked.who} needs {', '.join(missing)}, which the family {self.family.name} does not score; it scores "
                 f"{', '.join(sorted(columns))}"
             )
-        return tuple(float(columns[name][0]) for name in asked.metric.columns)
+        return tuple(_plain(columns[name][0]) for name in asked.metric.columns)
 
     def _try(self, draws: int) -> set[str]:
         """Every item with the responses that it could get: what is scored of it, and whether any plugin's metric fails."""
@@ -215,3 +215,8 @@ class Scorer:
         for asked in theirs:
             asked.total(rows[asked.key])
         return scored
+
+
+def _plain(value: Any) -> float | tuple[float, ...]:
+    """A number, or those of the draws."""
+    return float(value) if np.ndim(value) == 0 else tuple(value.tolist())

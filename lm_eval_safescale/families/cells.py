@@ -25,7 +25,7 @@ class Cell:
     answers: AnswerArrays
     """Without leading axes."""
     values: Mapping[str, Floats]
-    """The family's columns and the measures of the answers, by name: shape (N,), nan where not scored."""
+    """The family's columns and the answers' measures, by name: shape (N,), over trials (N, 1 + K); nan where not scored."""
 
     def __getitem__(self, name: str) -> Floats:
         return self.values[name]
@@ -41,5 +41,11 @@ Cells = Mapping[Pair, Cell]
 
 
 def column(cells: Iterable[Cell], name: str) -> Floats:
-    """One value of all: shape (N, number of cells)."""
-    return np.stack([each.values[name] for each in cells]).T
+    """One value of all: shape (N, cells), of metrics over trials (N, cells, draws), filled with nan where a cell has fewer."""
+    values = [each.values[name] for each in cells]
+    if values[0].ndim == 1:
+        return np.stack(values).T
+    found = np.full((len(values[0]), len(values), max(each.shape[1] for each in values)), np.nan)
+    for place, each in enumerate(values):
+        found[:, place, : each.shape[1]] = each
+    return found

@@ -197,7 +197,7 @@ class Family(ABC):
 
         Returns
         -------
-        Columns by name, each of shape (..., N); nan is *not scored*.
+        Columns by name, each of shape (..., N), or (..., N, 1 + K) for metrics over trials; nan is *not scored*.
         """
 
     @abstractmethod
@@ -250,11 +250,11 @@ def scores_of(family: Family, items: ItemTable, answers: AnswerArrays, settings:
         raise
     except FAILURES as error:
         raise SafescaleError(f"{who} cannot score these answers: {type(error).__name__}: {reason_of(error)}") from error
-    expected = answers.codes.shape[:-1]
+    an_item, a_draw = answers.codes.shape[:-1], answers.codes.shape
     for name, values in scores.items():
-        if values.shape != expected:
+        if values.shape not in (an_item, a_draw):
             raise SafescaleError(
-                f"{who}: its score {name} has the shape {values.shape}; expected {expected}, one value an item"
+                f"{who}: its score {name} has the shape {values.shape}; expected {an_item}, one value an item, or {a_draw}, one a draw"
             )
     return scores
 

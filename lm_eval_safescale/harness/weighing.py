@@ -7,6 +7,8 @@ from collections.abc import Callable, Mapping, Sequence
 from itertools import chain
 from typing import Any, NamedTuple
 
+import numpy as np
+
 from lm_eval_safescale.assembly import AskedMetric, Columns, Scorer
 from lm_eval_safescale.errors import SafescaleError
 from lm_eval_safescale.records import Answers, Reading
@@ -59,6 +61,13 @@ class Total:
     def __deepcopy__(self, memo: object) -> Total:
         """Itself: the harness copies a task's configuration to record it, and must not copy the task with it."""
         return self
+
+
+def _logged(value: float | tuple[float, ...]) -> Any:
+    """As JSON has it: None for what is not scored."""
+    if isinstance(value, tuple):
+        return tuple(map(_logged, value))
+    return value if value == value else None
 
 
 class Weighing:
@@ -135,9 +144,9 @@ class Weighing:
         except SafescaleError as error:
             self._fail(asked, error)
             return failed
-        if all(value != value for value in values):
+        if np.isnan(np.array(values)).all():
             return None
-        return values[0] if asked.metric.is_mean else tuple(value if value == value else None for value in values)
+        return values[0] if asked.metric.is_mean else tuple(map(_logged, values))
 
     def _fail(self, asked: AskedMetric, error: SafescaleError) -> None:
         self.failed[asked.key] = str(error)

@@ -17,8 +17,8 @@ from lm_eval_safescale.settings import THRESHOLD
 Floats = NDArray[np.float64]
 Kind = Literal["share", "mean", "ratio", "other"]
 """`share`: a mean of zeros and ones; `mean`: of any numbers; `ratio`: of two sums; `other`: anything else of weighted rows."""
-Decode = Literal["greedy", "majority", "samples"]
-"""What a metric is of: the greedy answers, the majority answers of the samples, or all samples."""
+Decode = Literal["greedy", "majority", "samples", "trials"]
+"""What a metric is of: the greedy answers, the majority answers of the samples, all samples, or every draw as a trial of its own."""
 Statistic = Callable[[Sequence[Floats], Floats], Floats]
 """`statistic(columns, weights)`: each of `columns` has shape (units, m), nan for *not scored*; `weights` say how often each unit
 counts, shape (units, b). Gives shape (m, b); nan where the rows do not define it."""
@@ -62,7 +62,8 @@ class Metric:
     bounds
         Least and greatest value possible; infinite for none.
     decode
-        What it is of.
+        What it is of. With `trials` the columns have an axis of draws, and the metric is the mean over draws of the statistic of each:
+        nan where one of them does not define it.
     grows_by_chance
         Whether chance alone makes it larger, as it does a calibration error: it then has a basic bootstrap interval, not BCa.
 
@@ -115,7 +116,8 @@ class Metric:
         Parameters
         ----------
         columns
-            In the order of `sources`, each of shape (units, m); nan for *not scored*.
+            In the order of `sources`, each of shape (units, m), of a metric over trials (units, m, draws); nan for *not scored*. A draw
+            in which no unit is scored does not count.
         weights
             How often each unit counts, shape (units, b); without them each counts once.
 
@@ -130,11 +132,54 @@ class Metric:
         """
         given = [np.asarray(each, dtype=np.float64) for each in columns]
         counted = np.ones((len(given[0]), 1)) if weights is None else weights
-        found = np.asarray((self.statistic or weighted_mean)(given, counted), dtype=np.float64)
-        expected = (given[0].shape[1], counted.shape[1])
+        found = self._over_trials(given, counted) if given[0].ndim == 3 else self._of(given, counted)
+        return found[:, 0] if weights is None else found
+
+    def by_trial(self, columns: Sequence[ArrayLike], weights: Floats | None = None) -> Floats:
+        """The metric of each draw by itself.
+
+        Parameters
+        ----------
+        columns
+            As of `value`, each of shape (units, m, draws).
+        weights
+            As of `value`.
+
+        Returns
+        -------
+        Shape (m, draws, b), or (m, draws) without weights; nan where no unit of the draw is scored, or they do not define it.
+        """
+        given = [np.asarray(each, dtype=np.float64) for each in columns]
+        units, m, draws = given[0].shape
+        counted = np.ones((units, 1)) if weights is None else weights
+        found = self._of([each.reshape(units, m * draws) for each in given], counted).reshape(m, draws, -1)
+        found = np.where(_is_trial(given)[..., None], found, np.nan)
+        return found[..., 0] if weights is None else found
+
+    def _over_trials(self, columns: Sequence[Floats], weights: Floats) -> Floats:
+        """The mean over the draws that count."""
+        counts = _is_trial(columns)
+        total = np.where(counts[..., None], self.by_trial(columns, weights), 0.0).sum(axis=1)
+        with np.errstate(invalid="ignore", divide="ignore"):
+            return np.asarray(total / counts.sum(axis=1)[:, None])
+
+    def _of(self, columns: Sequence[Floats], weights: Floats) -> Floats:
+        found = np.asarray((self.statistic or weighted_mean)(columns, weights), dtype=np.float64)
+        expected = (columns[0].shape[1], weights.shape[1])
         if found.shape != expected:
             raise ValueError(f"metric {self.name}: the statistic gave an array of shape {found.shape}; expected {expected}")
-        return found[:, 0] if weights is None else found
+        return found
+
+
+def scored(columns: Sequence[Floats]) -> NDArray[np.bool_]:
+    """Which units are scored in all of the columns, shape (units, m): over trials, in any of them."""
+    known = ~np.any([np.isnan(each) for each in columns], axis=0)
+    return np.asarray(known.any(axis=-1) if known.ndim == 3 else known)
+
+
+def _is_trial(columns: Sequence[Floats]) -> NDArray[np.bool_]:
+    """Which draws hold anything that is scored, shape (m, draws): others were not asked for."""
+    return np.asarray(~np.all([np.isnan(each) for each in columns], axis=(0, 1)))
 
 
 def weighted_mean(columns: Sequence[Floats], weights: Floats) -> Floats:

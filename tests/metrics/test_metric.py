@@ -137,3 +137,37 @@ def test_a_statistic_of_another_shape_is_refused(statistic):
     metric = other("mine", "a stub", ("a",), statistic, higher_is_better=True)
     with pytest.raises(ValueError, match=r"metric mine: the statistic gave an array of shape \(.*\); expected \(1, 2\)"):
         metric.value([column(1, 0, 1)], np.ones((3, 2)))
+
+
+# --- over trials --------------------------------------------------------------------------------------------------------
+
+RECALL = ratio("recall", "hits of wanted", "hits", "wanted", higher_is_better=True, decode="trials")
+
+
+def test_a_metric_over_trials_is_the_mean_of_the_trials_and_never_pools_their_counts():
+    """Trial 0: 1 of 2 hit; trial 1: 2 of 8. The mean is 0.375; pooled it would be 3 of 10."""
+    hits, wanted = np.array([[[1.0, 1.0]], [[0.0, 1.0]]]), np.array([[[1.0, 4.0]], [[1.0, 4.0]]])
+    assert RECALL.by_trial([hits, wanted]).tolist() == [[0.5, 0.25]]
+    assert RECALL.value([hits, wanted]).tolist() == [0.375]
+
+
+def test_a_figure_that_one_trial_does_not_define_is_not_given():
+    hits, wanted = np.array([[[1.0, 0.0]]]), np.array([[[2.0, 0.0]]])
+    assert RECALL.by_trial([hits, wanted]).tolist() == [[0.5, pytest.approx(NAN, nan_ok=True)]]
+    assert np.isnan(RECALL.value([hits, wanted])).all()
+
+
+def test_a_draw_that_was_not_asked_for_is_no_trial():
+    hits, wanted = np.array([[[1.0, NAN]]]), np.array([[[2.0, NAN]]])
+    assert RECALL.value([hits, wanted]).tolist() == [0.5]
+    assert np.isnan(RECALL.value([hits * NAN, wanted * NAN])).all()
+
+
+@given(st.integers(1, 5), st.integers(1, 3), st.integers(1, 4), st.integers(0, 2**32 - 1))
+@settings(deadline=None)
+def test_trials_are_weighed_like_each_alone(units, m, draws, seed):
+    rng = np.random.default_rng(seed)
+    columns = [rng.integers(0, 4, (units, m, draws)).astype(float) for _ in range(2)]
+    weights = rng.integers(0, 3, (units, 2)).astype(float)
+    alone = [RECALL.value([each[..., draw] for each in columns], weights) for draw in range(draws)]
+    np.testing.assert_allclose(RECALL.value(columns, weights), np.mean(alone, axis=0), equal_nan=True)
