@@ -7,7 +7,8 @@ from __future__ import annotations
 
 from collections.abc import Callable, Mapping
 from types import MappingProxyType
-from typing import TYPE_CHECKING
+
+import polars as pl
 
 from lm_eval_safescale.analysis import context_axis as _context_axis
 from lm_eval_safescale.analysis import paired_tests as _paired_tests
@@ -28,10 +29,6 @@ from lm_eval_safescale.runs.store import open_runs
 from lm_eval_safescale.runs.table import Runs
 from lm_eval_safescale.settings import THRESHOLD
 from lm_eval_safescale.stats.presets import PRESETS, Preset, preset_named
-
-if TYPE_CHECKING:
-    import polars as pl
-
 
 Make = Callable[[Study, Preset], list[Row] | Columns]
 
@@ -66,15 +63,13 @@ def make_tables(study: Study, preset: Preset) -> tuple[dict[str, list[Row] | Col
     return tables, failed
 
 
-Frames = Callable[..., "pl.DataFrame"]
+Frames = Callable[..., pl.DataFrame]
 
 
 def _frame_of(name: str) -> Frames:
     def frame(
         runs: Runs | Study, preset: str | Preset = "default", *, threshold: float | None = None, panel: Panel | None = None
     ) -> pl.DataFrame:
-        import polars as pl
-
         if not isinstance(runs, Runs | Study):
             raise SafescaleError(
                 f"{name}: expected runs, as open_runs(FOLDER) gives them, or a Study; not {type(runs).__name__}"

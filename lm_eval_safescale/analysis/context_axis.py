@@ -6,6 +6,7 @@ from collections.abc import Iterable, Mapping, Sequence
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
+import polars as pl
 
 from lm_eval_safescale.families import Family
 from lm_eval_safescale.families.cells import Cell
@@ -59,16 +60,12 @@ def context_axis(
 
 def without_passages(runs: Runs) -> dict[tuple[str, str], int]:
     """Of how many items the search found no passage, by model and condition; only where there are any."""
-    import polars as pl
-
     rows = runs.answers.filter((pl.col("draw") == 0) & pl.col(NOTHING_FOUND)).group_by("model", "condition").len()
     return {(model, condition): n for model, condition, n in rows.sort("model", "condition").iter_rows()}
 
 
 def _shown(runs: Runs, pairs: Sequence[tuple[str, str]], column: str) -> Floats:
     """What a column says of each greedy answer, shape (pairs, items); nan where unknown or impossible."""
-    import polars as pl
-
     n_items, models, conditions = runs.items.height, runs.models, runs.conditions
     most = np.inf if column == "context_tokens" else 1
     value = pl.col(column).cast(pl.Float64)

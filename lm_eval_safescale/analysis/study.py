@@ -9,6 +9,7 @@ from math import inf
 from typing import Any
 
 import numpy as np
+import polars as pl
 
 from lm_eval_safescale.analysis.asked import AskedColumns, asked_columns
 from lm_eval_safescale.analysis.context_axis import without_passages
@@ -298,8 +299,6 @@ def _of_cell(answers: AnswerArrays, failed: int) -> list[tuple[int | None, str]]
 
 
 def _failures(runs: Runs) -> Mapping[tuple[str, str], int]:
-    import polars as pl
-
     failed = runs.answers.filter(runs.answers["status"] == Status.ERROR.value).filter(pl.col("draw") == 0)
     return {(model, condition): n for model, condition, n in failed.group_by("model", "condition").len().iter_rows()}
 

@@ -10,6 +10,7 @@ from typing import Annotated, Any, NamedTuple
 
 import msgspec
 import numpy as np
+import polars as pl
 
 from lm_eval_safescale.assembly.data import CHOOSE_DATA
 from lm_eval_safescale.datasets import Record
@@ -443,8 +444,6 @@ def _sizes(sample: _Sample) -> int:
 
 
 def _part(log: _Log, answered: Sequence[_Answered], places: Mapping[str, int]) -> Part:
-    import polars as pl
-
     shown = [each.shown for each in answered]
     contexts = [each.context or _Context() for each in shown]
     return Part(

@@ -8,9 +8,10 @@ from contextlib import contextmanager
 from dataclasses import dataclass, field
 from math import isfinite
 from pathlib import Path
-from typing import TYPE_CHECKING, Any, TypeVar
+from typing import Any, TypeVar
 
 import numpy as np
+import polars as pl
 
 from lm_eval_safescale.datasets.problems import printable
 from lm_eval_safescale.errors import SafescaleError, reason_of
@@ -19,9 +20,6 @@ from lm_eval_safescale.inputs import InputError, opened
 from lm_eval_safescale.json_text import decode_json, whole
 from lm_eval_safescale.records import Status
 from lm_eval_safescale.runs.table import ANSWERS, STATUSES
-
-if TYPE_CHECKING:
-    import polars as pl
 
 _T = TypeVar("_T")
 Numbers = np.ndarray[Any, Any]
@@ -158,8 +156,6 @@ def assemble(parts: Sequence[Part], item_ids: Sequence[str], family: Family, res
     responses
         By their codes; those of the family's vocabulary, where it has one.
     """
-    import polars as pl
-
     responses = family.vocabulary or responses
     models, conditions = sorted({part.model for part in parts}), family.in_order(part.condition for part in parts)
     model_of, condition_of = ({name: number for number, name in enumerate(names)} for names in (models, conditions))
@@ -196,15 +192,11 @@ def assemble(parts: Sequence[Part], item_ids: Sequence[str], family: Family, res
 
 def _enumeration(names: Sequence[str], numbers: Numbers) -> pl.Series:
     """A column of an enumeration; the number after the last stands for none."""
-    import polars as pl
-
     return pl.Series([*names, None], dtype=pl.Enum(names)).gather(numbers.astype(np.uint32))
 
 
 def _known(name: str, parts: Sequence[Part]) -> pl.Series:
     """A column that some parts know, null elsewhere."""
-    import polars as pl
-
     kind = ANSWERS[name]
     if kind == pl.String:
         return pl.concat([_repeated(part.of_item.get(name), part) for part in parts])
@@ -224,8 +216,6 @@ def _numbers(values: Sequence[float | None]) -> Numbers:
 
 
 def _repeated(values: Sequence[str | None] | None, part: Part) -> pl.Series:
-    import polars as pl
-
     n, draws = part.codes.shape
     if values is None:
         return pl.Series([None], dtype=pl.String).new_from_index(0, n * draws)

@@ -8,6 +8,7 @@ from typing import Annotated, Any, NamedTuple
 
 import msgspec
 import numpy as np
+import polars as pl
 
 from lm_eval_safescale.datasets import Dataset, printable
 from lm_eval_safescale.errors import SafescaleError
@@ -249,8 +250,6 @@ class _UnequalError(Exception):
 
 
 def _part(model: str, condition: str, answers: list[_Answers], items: _Items) -> Part:
-    import polars as pl
-
     draws = max(len(each.letters) for each in answers)
     rows, texts = [], []
     for name, each in zip(items.ids, answers, strict=True):

@@ -13,7 +13,9 @@ from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from enum import StrEnum
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import Any
+
+import polars as pl
 
 from lm_eval_safescale.chat import ChatModel, Reply
 from lm_eval_safescale.chat.asks import Ask
@@ -38,9 +40,6 @@ from lm_eval_safescale.runs import provenance
 from lm_eval_safescale.runs.finish import READER_VERSION
 from lm_eval_safescale.runs.store import write_runs
 from lm_eval_safescale.runs.table import KEYS, Runs
-
-if TYPE_CHECKING:
-    import polars as pl
 
 ROLE = "judge"
 TOGETHER, BY_SERVER = 1024, 128
@@ -88,8 +87,6 @@ class Judged:
     @property
     def disagreements(self) -> pl.DataFrame:
         """Rows where the judge reads otherwise than the runs said before, or its letter was refused: for hand checking."""
-        import polars as pl
-
         differs = pl.col("verdict").is_in(JUDGED) & pl.col("judge_letter").ne_missing(pl.col("letter_before"))
         return self.verdicts.filter(differs | (pl.col("verdict") == VerdictStatus.REFUSED.value))
 
@@ -102,8 +99,6 @@ class Judged:
     @property
     def report(self) -> dict[str, Any]:
         """Everything counted, as JSON values."""
-        import polars as pl
-
         without = self.verdicts.filter(pl.col("verdict").is_in(WITHOUT))
         return {
             "answers": self.verdicts.height,
@@ -147,8 +142,6 @@ def judge(
     SafescaleError
         If the runs hold no raw texts; if the file is of another judge or damaged; or if the judge cannot be heard at all.
     """
-    import polars as pl
-
     provenance.refuse_without_texts(runs)
     rows = provenance.with_columns_of_items(runs, "letters").with_columns(
         kept_of(pl.col("status"), pl.col("text")).alias("kept")
@@ -193,8 +186,6 @@ def _about(model: ChatModel, max_tokens: int) -> dict[str, Any]:
 
 def kept_of(status: pl.Expr, text: pl.Expr) -> pl.Expr:
     """Why an answer is not shown to the judge; null where it is."""
-    import polars as pl
-
     unheard = (status == Status.ERROR.value) & (text.is_null() | (text == ""))
     return (
         pl.when(unheard).then(pl.lit(Kept.ERROR.value))
@@ -206,8 +197,6 @@ def kept_of(status: pl.Expr, text: pl.Expr) -> pl.Expr:
 
 def judged_answers(rows: pl.DataFrame) -> pl.DataFrame:
     """Rows with the letters, statuses and rules that verdicts make; where there is none, as they were before."""
-    import polars as pl
-
     verdict, letter = pl.col("verdict"), pl.col("judge_letter")
     status = (
         pl.when(verdict.is_in(WITHOUT)).then(pl.lit(Status.ERROR.value))

@@ -6,7 +6,9 @@ from collections.abc import Callable
 from dataclasses import dataclass
 from functools import partial
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import Any
+
+import polars as pl
 
 from lm_eval_safescale import __version__
 from lm_eval_safescale.datasets import Dataset
@@ -17,9 +19,6 @@ from lm_eval_safescale.runs import provenance
 from lm_eval_safescale.runs.finish import OPENED, READER_VERSION
 from lm_eval_safescale.runs.store import write_runs
 from lm_eval_safescale.runs.table import KEYS, Runs, possible_of
-
-if TYPE_CHECKING:
-    import polars as pl
 
 CHANGES_FILE = "changes.jsonl"
 OF_READING = ("response", "status", "rule")
@@ -49,8 +48,6 @@ class Reread:
     @property
     def report(self) -> dict[str, Any]:
         """Everything counted, as JSON values."""
-        import polars as pl
-
         said = [
             pl.coalesce(pl.col(response), pl.col(status)).alias(name)
             for name, response, status in (("before", "response_before", "status_before"), ("after", "response", "status"))
@@ -84,8 +81,6 @@ def reread(runs: Runs, dataset: Dataset, reader: AnswerReader = STRICT, *, reaso
     SafescaleError
         If the runs hold no raw texts, or are of other data.
     """
-    import polars as pl
-
     provenance.refuse_without_texts(runs)
     rows = (
         provenance.with_columns_of_items(runs).join(_ways(runs, reasoning), on=["model", "condition"], how="left").sort("row")
@@ -110,8 +105,6 @@ def reread(runs: Runs, dataset: Dataset, reader: AnswerReader = STRICT, *, reaso
 
 def readable() -> pl.Expr:
     """Whether an answer has an output that can be read: its text was stored, and neither a filter nor the reply itself stands for it."""
-    import polars as pl
-
     failed = (pl.col("status") == Status.ERROR.value) & (pl.col("text") == "")
     said_by_reply = pl.col("read_as").is_in([ReadAs.REFUSAL.value, ReadAs.REASONING.value]).fill_null(value=False)
     return pl.col("text").is_not_null() & ~failed & (pl.col("status") != Status.FILTERED.value) & ~said_by_reply
@@ -119,8 +112,6 @@ def readable() -> pl.Expr:
 
 def way() -> pl.Expr:
     """How the reasoning of an answer was told from it: as of all answers of its model (`how`), unless it was cut off in it."""
-    import polars as pl
-
     return pl.when(pl.col("read_as") == ReadAs.CUT.value).then(pl.lit("on")).otherwise("how").alias("how")
 
 
@@ -139,8 +130,6 @@ def read_rows(rows: pl.DataFrame, read: Read, failures: list[str]) -> pl.DataFra
     failures
         Takes what the reader failed with.
     """
-    import polars as pl
-
     told = ["text", "question_id", "how", "opened"]
     texts = rows.filter("is_read").select(told).unique(maintain_order=True)
     found = [
@@ -192,8 +181,6 @@ def reader_of(runs: Runs, dataset: Dataset, reader: AnswerReader) -> Read:
 
 def _ways(runs: Runs, reasoning: Reasoning | None) -> pl.DataFrame:
     """How the reasoning of each model under each condition is told from its answer; `opened`: null where that is unknown."""
-    import polars as pl
-
     ways = [
         (*pair, reasoning or way_of(runs, *pair), None if reasoning else provenance.setting_of(runs, *pair, OPENED))
         for pair in runs.draws

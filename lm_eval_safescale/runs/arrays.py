@@ -2,9 +2,8 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING
-
 import numpy as np
+import polars as pl
 from numpy.typing import NDArray
 
 from lm_eval_safescale.datasets.columns import GROUP
@@ -12,9 +11,6 @@ from lm_eval_safescale.families import NO_RESPONSE, UNSCORED, AnswerArrays, Item
 from lm_eval_safescale.families.arrays import Codes
 from lm_eval_safescale.records import NOT_SCORED, Status
 from lm_eval_safescale.runs.table import STATUSES, UNIT, Runs, categories, flat_index
-
-if TYPE_CHECKING:
-    import polars as pl
 
 COUNTED = (Status.TRUNCATED, Status.FILTERED)
 """Statuses of greedy answers that tables count beside the unanswered."""

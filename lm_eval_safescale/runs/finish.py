@@ -5,7 +5,9 @@ from __future__ import annotations
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from itertools import repeat
 from operator import attrgetter
-from typing import TYPE_CHECKING, Any
+from typing import Any
+
+import polars as pl
 
 from lm_eval_safescale import __version__
 from lm_eval_safescale.errors import SafescaleError
@@ -16,10 +18,7 @@ from lm_eval_safescale.runs.journal import SCORED_WITH, Journal, size_of
 from lm_eval_safescale.runs.lines import Line
 from lm_eval_safescale.runs.provenance import JOURNAL
 from lm_eval_safescale.runs.store import known_of_model, write_pieces
-from lm_eval_safescale.runs.table import categories, checked_answers, checked_items
-
-if TYPE_CHECKING:
-    import polars as pl
+from lm_eval_safescale.runs.table import ANSWERS, categories, checked_answers, checked_items
 
 READER_VERSION, OPENED = "reader_version", "reasoning_opened"
 """Of a model's settings: by which version its letters were read, and whether its prompts had opened the reasoning."""
@@ -91,10 +90,6 @@ def answers_of(lines: Sequence[Line], name: str) -> pl.DataFrame:
 
     Lines as `FirstDraws` leaves them; all of an item, if any.
     """
-    import polars as pl
-
-    from lm_eval_safescale.runs.table import ANSWERS
-
     held = Held()
     columns: dict[str, list[Any]] = {column: [] for column in (*OF_REQUEST, *OF_DRAW, "seed")}
     of_request = [(columns[column].extend, attrgetter(column)) for column in OF_REQUEST]

@@ -7,12 +7,12 @@ from collections.abc import Mapping
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
+import polars as pl
+
 from lm_eval_safescale.errors import SafescaleError, writing
 from lm_eval_safescale.files import replaced
 
 if TYPE_CHECKING:
-    import polars as pl
-
     from lm_eval_safescale.runs.table import Runs
 
 READING = "reading"
@@ -71,8 +71,6 @@ def write_lines(frame: pl.DataFrame, path: Path) -> None:
 
 def with_columns_of_items(runs: Runs, *columns: str) -> pl.DataFrame:
     """The answers, their places, and columns of their items, with plain texts for enumerations."""
-    import polars as pl
-
     places = runs.answers["question_id"].to_physical()
     names = [name for name, kind in runs.answers.schema.items() if isinstance(kind, pl.Enum)]
     return runs.answers.with_columns(
@@ -87,6 +85,4 @@ def place_of(row: Mapping[str, Any]) -> str:
 
 def counted(frame: pl.DataFrame, *by: str) -> list[dict[str, Any]]:
     """How many rows there are of each kind, the most first; ties by name."""
-    import polars as pl
-
     return frame.group_by(by).agg(pl.len().alias("rows")).sort("rows", *by, descending=[True] + [False] * len(by)).to_dicts()

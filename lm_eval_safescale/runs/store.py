@@ -13,7 +13,9 @@ from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from contextlib import suppress
 from itertools import chain, islice
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import Any
+
+import polars as pl
 
 from lm_eval_safescale.checksums import sha256_of
 from lm_eval_safescale.errors import SafescaleError, is_panic, panics_as_errors, reason_of, unwritten
@@ -40,9 +42,6 @@ from lm_eval_safescale.runs.journal import is_run, size_of
 from lm_eval_safescale.runs.provenance import JOURNAL
 from lm_eval_safescale.runs.table import Runs, categories
 from lm_eval_safescale.settings import MAKE_SCORES
-
-if TYPE_CHECKING:
-    import polars as pl
 
 NO_STATISTIC = (
     "rule", "text", "seed", "concurrency", "prompt_sha256", "prompt_tokens", "completion_tokens", "context_fingerprint", "recall",
@@ -125,8 +124,6 @@ def write_pieces(
 
 def _write_joined(pieces: Iterable[pl.DataFrame], path: Path, metadata: dict[str, str]) -> int:
     """Write frames of one schema as one Parquet file, and no more than a few of them in memory; the number of rows."""
-    import polars as pl
-
     first, *more = islice(pieces := iter(pieces), 2)
     if not more:
         first.write_parquet(path, compression="zstd", metadata=metadata)
@@ -176,8 +173,6 @@ def open_by_condition(folder: Path) -> Iterator[Runs]:
     SafescaleError
         As `open_runs`.
     """
-    import polars as pl
-
     about = read_about(folder)
     for file in (ITEMS_FILE, ANSWERS_FILE):
         refuse_damaged(folder / file, about)
@@ -196,8 +191,6 @@ def merge_runs(runs: Mapping[str, Runs]) -> Runs:
     SafescaleError
         If they are of different data sets, if an answer stands in two, or if a model under one condition was asked or read otherwise.
     """
-    import polars as pl
-
     if len(runs) == 1:
         return next(iter(runs.values()))
     (first, reference), *others = runs.items()
@@ -212,8 +205,6 @@ def merge_runs(runs: Mapping[str, Runs]) -> Runs:
 
 def _merged_items(runs: Mapping[str, Runs]) -> pl.DataFrame:
     """The items of all; what one of them does not say (a group that it was not asked for, say), another may."""
-    import polars as pl
-
     every = [each.items.with_columns(pl.col("question_id").cast(pl.String)) for each in runs.values()]
     told = pl.concat(every, how="diagonal_relaxed").group_by("question_id").agg(pl.all().drop_nulls().unique())
     values = [name for name in told.columns if name != "question_id"]
@@ -318,16 +309,12 @@ def _all(frame: pl.LazyFrame) -> pl.LazyFrame:
 
 def _slim(frame: pl.LazyFrame, condition: str | None = None) -> pl.LazyFrame:
     """What statistics need, of all conditions or of one."""
-    import polars as pl
-
     frame = frame if condition is None else frame.filter(pl.col("condition") == condition)
     return frame.drop(NO_STATISTIC, strict=False)
 
 
 def _read_parquet(path: Path, about: Mapping[str, Any], wanted: Callable[[pl.LazyFrame], pl.LazyFrame] = _all) -> pl.DataFrame:
     """What is wanted of a file's table."""
-    import polars as pl
-
     try:
         with panics_as_errors(quiet=FILES not in about):  # what bears a checksum is whole
             mark = pl.read_parquet_metadata(path).get(MARK)
@@ -396,16 +383,12 @@ def _settings(runs: Runs, pair: tuple[str, str]) -> dict[str, Any]:
 
 
 def _keys(runs: Runs, pair: tuple[str, str]) -> pl.DataFrame:
-    import polars as pl
-
     rows = runs.answers.filter((pl.col("model") == pair[0]) & (pl.col("condition") == pair[1]))
     return rows.select(pl.col("question_id").cast(pl.String), "draw")
 
 
 def _with_categories_of(each: Runs, runs: Mapping[str, Runs], family: Family) -> pl.DataFrame:
     """The answers of one, with the names of all: only then can they be put below one another."""
-    import polars as pl
-
     names = {
         "model": sorted({name for other in runs.values() for name in other.models}),
         "condition": family.in_order(name for other in runs.values() for name in other.conditions),

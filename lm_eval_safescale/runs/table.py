@@ -5,9 +5,10 @@ from __future__ import annotations
 import functools
 from collections.abc import Collection, Iterable, Mapping, Sequence
 from dataclasses import dataclass, field, fields
-from typing import TYPE_CHECKING, Any, get_type_hints
+from typing import Any, get_type_hints
 
 import numpy as np
+import polars as pl
 
 from lm_eval_safescale.datasets import Dataset
 from lm_eval_safescale.datasets.columns import GROUP
@@ -16,13 +17,6 @@ from lm_eval_safescale.families import Family, ItemTable
 from lm_eval_safescale.records import Answer, Status
 from lm_eval_safescale.runs.families import family_named, family_of_data
 
-if TYPE_CHECKING:
-    import polars as pl
-
-    ANSWERS: pl.Schema
-    """Columns of `Runs.answers`: the fields of `Answer`. A frame may be given with plain texts; in a `Runs` the first three columns,
-    `response` and `status` are Polars enumerations, which compare with texts, and sort in the family's order."""
-
 STATUSES = tuple(status.value for status in Status)
 KEYS = ("model", "condition", "question_id", "draw")
 UNIT = "unit"
@@ -30,22 +24,21 @@ OLD_RESPONSE = "letter"
 """What the column `response` was called."""
 MOST_NAMED = 5
 
-_KINDS = {str: "String", int: "Int64", float: "Float64", bool: "Boolean"}
-_SMALLER = {"draw": "Int16", "concurrency": "Int32"}
+_KINDS: dict[type, type[pl.DataType]] = {str: pl.String, int: pl.Int64, float: pl.Float64, bool: pl.Boolean}
+_SMALLER: dict[str, type[pl.DataType]] = {"draw": pl.Int16, "concurrency": pl.Int32}
 
 
-@functools.cache
-def __getattr__(name: str) -> Any:
-    """The schema, made when it is asked for: Polars takes a while to import."""
-    if name != "ANSWERS":
-        raise AttributeError(f"module {__name__!r} has no attribute {name!r}")
-    import polars as pl
-
+def _answers_schema() -> pl.Schema:
     hints = get_type_hints(Answer)
     kinds = {
-        each.name: _KINDS[next(kind for kind in _KINDS if hints[each.name] in (kind, kind | None))] for each in fields(Answer)
+        each.name: next(kind for of, kind in _KINDS.items() if hints[each.name] in (of, of | None)) for each in fields(Answer)
     }
-    return pl.Schema({name: getattr(pl, _SMALLER.get(name, kind)) for name, kind in kinds.items()})
+    return pl.Schema(kinds | _SMALLER)
+
+
+ANSWERS = _answers_schema()
+"""Columns of `Runs.answers`: the fields of `Answer`. A frame may be given with plain texts; in a `Runs` the first three columns,
+`response` and `status` are Polars enumerations, which compare with texts, and sort in the family's order."""
 
 
 @dataclass(frozen=True)
@@ -96,8 +89,6 @@ class Runs:
     @property
     def draws(self) -> dict[tuple[str, str], int]:
         """K, the number of samples, of each model and condition."""
-        import polars as pl
-
         rows = self.answers.group_by("model", "condition").agg(pl.col("draw").max()).sort("model", "condition").iter_rows()
         return {(model, condition): draws for model, condition, draws in rows}
 
@@ -114,8 +105,6 @@ def possible_of(items: pl.DataFrame, family: Family) -> dict[str, Collection[str
 
 def items_frame(table: ItemTable) -> pl.DataFrame:
     """Items as the frame that `Runs` takes."""
-    import polars as pl
-
     groups = {GROUP + name: column for name, column in table.groups.items()}
     units = {UNIT: table.units} if table.units else {}
     columns = {**table.columns, **groups, **units}
@@ -142,8 +131,6 @@ def named(names: Collection[str]) -> str:
 
 def categories(column: pl.Series) -> list[str]:
     """The names that a column of an enumeration can hold, in order."""
-    import polars as pl
-
     assert isinstance(column.dtype, pl.Enum)
     return column.dtype.categories.to_list()
 
@@ -167,8 +154,6 @@ def flat_index(answers: pl.DataFrame, n_items: int) -> tuple[np.ndarray[Any, Any
 
 def checked_items(items: pl.DataFrame, family: Family) -> pl.DataFrame:
     """The items as they stand in a `Runs`; SafescaleError if they are not as described there."""
-    import polars as pl
-
     items = items.rename({old: new for old, new in family.old_columns.items() if old in items.columns})
     if "question_id" not in items.columns:
         raise SafescaleError(f"items: no column question_id; expected it, and the columns of the family {family.name}")
@@ -215,13 +200,10 @@ def _typed_answers(
     answers: pl.DataFrame, items: pl.Series, family: Family, given: Mapping[str, Iterable[str] | None]
 ) -> pl.DataFrame:
     """The columns of `ANSWERS`, with enumerations for the texts that repeat."""
-    import polars as pl
-
-    schema = __getattr__("ANSWERS")
     if OLD_RESPONSE in answers.columns and "response" not in answers.columns:
         answers = answers.rename({OLD_RESPONSE: "response"})
     if missing := [name for name in (*KEYS, "response", "status") if name not in answers.columns]:
-        raise SafescaleError(f"answers: no column {', '.join(missing)}; expected {', '.join(schema)}")
+        raise SafescaleError(f"answers: no column {', '.join(missing)}; expected {', '.join(ANSWERS)}")
     if not answers.height:
         raise SafescaleError("answers: none; there is nothing to analyse")
     known = {
@@ -237,27 +219,21 @@ def _typed_answers(
         else answers[name].cast(kind)
         if name in answers.columns and answers[name].null_count() < answers.height
         else pl.lit(None, kind).alias(name)  # takes no memory, however many rows
-        for name, kind in schema.items()
+        for name, kind in ANSWERS.items()
     )
 
 
 def _distinct(column: pl.Series) -> list[str]:
-    import polars as pl
-
     return column.drop_nulls().cast(pl.String).unique().sort().to_list()
 
 
 def _names(column: pl.Series) -> list[str]:
-    import polars as pl
-
     if column.null_count():
         raise SafescaleError(f"answers: {column.null_count()} rows without a {column.name}")
     return column.unique().cast(pl.String).to_list()
 
 
 def _as_enum(column: pl.Series, names: Sequence[str]) -> pl.Series:
-    import polars as pl
-
     kind = pl.Enum(names)
     if column.dtype == kind:
         return column

@@ -5,6 +5,8 @@ from __future__ import annotations
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
+import polars as pl
+
 from lm_eval_safescale.chat.step_log import StepLog
 from lm_eval_safescale.errors import panics_as_errors, reason_of
 from lm_eval_safescale.judging.judging import STEPS_FILE, VERDICTS_FILE, ask_of, judged_answers, kept_of, without_judge
@@ -17,8 +19,6 @@ from lm_eval_safescale.verifying.findings import Verification
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
-
-    import polars as pl
 
 NO_VERDICTS = "a judge has read them, and its verdicts are not there"
 
@@ -39,8 +39,6 @@ def check_judged(rows: pl.DataFrame, reading: Mapping[str, Any], folder: Path, f
     if verdicts is None:
         found.left(NO_VERDICTS, rows.height)
         return
-    import polars as pl
-
     told = rows.join(verdicts, on=KEYS, how="left", maintain_order="left")
     before = told.with_columns(response=pl.col("letter_before"), status=pl.col("status_before"))
     again = judged_answers(before).select("row", new_letter="response", new_status="status")
@@ -53,15 +51,11 @@ def check_judged(rows: pl.DataFrame, reading: Mapping[str, Any], folder: Path, f
 
 
 def _differs(letter: str, status: str) -> pl.Expr:
-    import polars as pl
-
     return pl.col(letter).ne_missing(pl.col("new_letter")) | pl.col(status).ne_missing(pl.col("new_status"))
 
 
 def _verdicts(folder: Path, found: Verification) -> pl.DataFrame | None:
     """A judge's verdicts; None where there are none, or where they are damaged, which is noted."""
-    import polars as pl
-
     path = folder / VERDICTS_FILE
     if not path.is_file() or found.has(VERDICTS_FILE):
         return None
@@ -76,8 +70,6 @@ def _verdicts(folder: Path, found: Verification) -> pl.DataFrame | None:
 
 def _check_replies(rows: pl.DataFrame, reading: Mapping[str, Any], folder: Path, found: Verification) -> None:
     """Read the judge's replies again; `rows` as they were before it, with its verdicts."""
-    import polars as pl
-
     if not (folder / STEPS_FILE).is_file() or found.has(STEPS_FILE):
         found.note(STEPS_FILE, "not there: the judge's verdicts stand for its replies")
         return

@@ -4,7 +4,9 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import Any
+
+import polars as pl
 
 from lm_eval_safescale.assembly import find_reader
 from lm_eval_safescale.datasets import Dataset
@@ -18,9 +20,6 @@ from lm_eval_safescale.runs.table import KEYS, Runs
 from lm_eval_safescale.settings import load_settings
 from lm_eval_safescale.verifying.findings import Verification
 from lm_eval_safescale.verifying.judged import check_judged
-
-if TYPE_CHECKING:
-    import polars as pl
 
 LETTERS_OF = {"letters"}
 """What a judge is told of an item."""
@@ -44,8 +43,6 @@ def check_letters(
     versions
         Which version of the reader has read an answer, by `KEYS` but the model, where a run knows it of each; else its settings do.
     """
-    import polars as pl
-
     rows = provenance.with_columns_of_items(runs, *LETTERS_OF.intersection(runs.items.columns)).join(
         _ways(runs), on=["model", "condition"], how="left", maintain_order="left"
     )
@@ -85,8 +82,6 @@ def check_letters(
 
 def _ways(runs: Runs) -> pl.DataFrame:
     """Who has read each model under each condition, and how; nulls where that is not known."""
-    import polars as pl
-
     ways = []
     for model, condition in runs.draws:
         its = {
@@ -105,8 +100,6 @@ def _ways(runs: Runs) -> pl.DataFrame:
 
 def _compare(rows: pl.DataFrame, read: Read, reader: AnswerReader, found: Verification) -> None:
     """Note every difference: damage where this very version has read it so, and nothing else can explain it."""
-    import polars as pl
-
     rows = rows.with_columns(pl.col("opened").is_null().alias("guessed"), pl.col("opened").fill_null(value=False))
     rows = read_rows(rows, read, []).with_columns(_differs().alias("differs"))
     guessed = rows.filter(pl.col("differs") & pl.col("guessed"))
@@ -120,8 +113,6 @@ def _compare(rows: pl.DataFrame, read: Read, reader: AnswerReader, found: Verifi
 
 def _differs() -> pl.Expr:
     """Whether a row reads otherwise now; by another rule too, where the same version named one."""
-    import polars as pl
-
     another = pl.col("rule").is_not_null() & pl.col("version").is_not_null() & pl.col("rule").ne_missing(pl.col("new_rule"))
     return pl.col("response").ne_missing(pl.col("new_response")) | (pl.col("status") != pl.col("new_status")) | another
 

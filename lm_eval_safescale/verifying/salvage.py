@@ -7,7 +7,9 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from datetime import UTC, datetime
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import Any
+
+import polars as pl
 
 from lm_eval_safescale.datasets import Dataset
 from lm_eval_safescale.errors import SafescaleError, writing
@@ -26,9 +28,6 @@ from lm_eval_safescale.runs.store import read_tables, write_runs
 from lm_eval_safescale.runs.table import KEYS, Runs, about_dataset, items_of, possible_of
 from lm_eval_safescale.verifying.recover import Recovered, name_of, recover
 from lm_eval_safescale.words import counted
-
-if TYPE_CHECKING:
-    import polars as pl
 
 SALVAGED = "salvaged"
 """Of `run.json`: where its answers are from, and what was lost."""
@@ -183,8 +182,6 @@ def _of_journal(run: Recovered, items: pl.DataFrame | None, of_data: Mapping[str
 
 def _of_tables(stored: Runs, parts: Sequence[_Part], made: Salvaged) -> _Part:
     """Answers that the tables have and the journal has no more."""
-    import polars as pl
-
     there = {(line.condition, line.question_id, draw.draw) for part in parts for line in part.lines for draw in line.draws}
     failed = {(line.condition, line.question_id, draw) for part in parts for line in part.lines for draw in line.failed}
     plain = stored.answers.with_columns(pl.col(name).cast(pl.String) for name in (*KEYS[:3], "response", "status"))

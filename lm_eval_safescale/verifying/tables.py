@@ -3,15 +3,14 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from typing import TYPE_CHECKING, Any
+from typing import Any
+
+import polars as pl
 
 from lm_eval_safescale.records import Status
 from lm_eval_safescale.runs import provenance
 from lm_eval_safescale.runs.table import KEYS, Runs
 from lm_eval_safescale.verifying.findings import Verification
-
-if TYPE_CHECKING:
-    import polars as pl
 
 MOST_SHOWN = 60
 """Characters of a value that a finding shows."""
@@ -36,8 +35,6 @@ def compare_answers(stored: Runs, made: Runs, found: Verification) -> None:
 
 def compare_items(stored: pl.DataFrame, given: pl.DataFrame, found: Verification) -> None:
     """Note every item that is not what the data set says; items that were not asked may lack."""
-    import polars as pl
-
     left, right = (_plain(frame) for frame in (stored, given))
     values = [name for name in dict.fromkeys([*left.columns, *right.columns]) if name != "question_id"]
     left, right = (
@@ -54,8 +51,6 @@ def compare_items(stored: pl.DataFrame, given: pl.DataFrame, found: Verification
 
 
 def _any_differs(values: list[str], other: str) -> pl.Expr:
-    import polars as pl
-
     return pl.any_horizontal(pl.col(name).ne_missing(pl.col(f"{name}{other}")) for name in values)
 
 
@@ -74,8 +69,6 @@ def _shown(value: Any) -> str:
 
 def _plain(frame: pl.DataFrame) -> pl.DataFrame:
     """With plain texts for enumerations."""
-    import polars as pl
-
     return frame.with_columns(pl.col(name).cast(pl.String) for name, kind in frame.schema.items() if isinstance(kind, pl.Enum))
 
 
@@ -98,8 +91,6 @@ def missing_of_run(description: Mapping[str, Any], items: pl.DataFrame, runs: Ru
 
 def _wanted(description: Mapping[str, Any], names: list[str]) -> pl.DataFrame:
     """Every answer that one of the starts was to ask for."""
-    import polars as pl
-
     most: dict[str, int] = {}
     for start in description["starts"]:
         for condition in start.get("conditions", ()):
@@ -113,8 +104,6 @@ def _wanted(description: Mapping[str, Any], names: list[str]) -> pl.DataFrame:
 
 def missing_of_tables(runs: Runs, found: Verification) -> None:
     """Note items that lack draws which others of the same model and condition have."""
-    import polars as pl
-
     expected = {pair: 1 + draws for pair, draws in runs.draws.items()}
     counts = _plain(runs.answers.select(KEYS)).group_by("model", "condition", "question_id").agg(pl.len().alias("draws"))
     for row in counts.sort("model", "condition", "question_id").iter_rows(named=True):

@@ -4,7 +4,9 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import Any
+
+import polars as pl
 
 from lm_eval_safescale.checksums import sha256_of
 from lm_eval_safescale.datasets import Dataset
@@ -24,9 +26,6 @@ from lm_eval_safescale.verifying.findings import Verification
 from lm_eval_safescale.verifying.recover import Recovered, name_of, recover
 from lm_eval_safescale.verifying.responses import check_letters
 from lm_eval_safescale.verifying.tables import compare_answers, compare_items, missing_of_run, missing_of_tables
-
-if TYPE_CHECKING:
-    import polars as pl
 
 GOES_ON = "the same safescale run command goes on with it"
 
@@ -166,8 +165,6 @@ def _made(
     except (SafescaleError, KeyError, TypeError) as error:
         found.damaged(SHARDS, f"the answers are no runs: {error}")
         return None, None
-    import polars as pl
-
     versions = [(line.condition, line.question_id, draw.draw, version) for line, version in told for draw in line.draws]
     schema = {"condition": pl.String, "question_id": pl.String, "draw": pl.Int16, "version": pl.String}
     return made, pl.DataFrame(versions, schema=schema, orient="row")
