@@ -272,13 +272,14 @@ def _in_order(answers: pl.DataFrame, items: pl.DataFrame, family: Family) -> pl.
 
 def _refuse_impossible(answers: pl.DataFrame, items: pl.DataFrame, family: Family, is_ok: np.ndarray[Any, Any]) -> None:
     """SafescaleError where a response can be none to its item."""
-    possible = [family.possible(row) for row in items.iter_rows(named=True)]
+    there, place = np.unique(answers["question_id"].to_physical().to_numpy(), return_inverse=True)
+    possible = [family.possible(row) for row in items[there].iter_rows(named=True)]  # of a piece of a large table, few
     if all(each is None for each in possible):
         return
     responses = categories(answers["response"])
     allowed = np.array([[each is None or response in each for response in responses] for each in possible], dtype=bool)
     codes = answers["response"].to_physical().fill_null(0).to_numpy()
-    odd = is_ok & ~allowed.reshape(len(possible), len(responses))[answers["question_id"].to_physical().to_numpy(), codes]
+    odd = is_ok & ~allowed.reshape(len(possible), len(responses))[place, codes]
     if odd.any():
         model, condition, question, draw, response = answers.select(*KEYS, "response").row(int(np.argmax(odd)))
         raise SafescaleError(
