@@ -5,6 +5,7 @@ Draws stand in masks, whole numbers in which bit d is draw d: a large study has 
 
 from __future__ import annotations
 
+import functools
 from collections import defaultdict
 from collections.abc import Collection, Iterable
 from sys import intern
@@ -83,7 +84,7 @@ class Held:
             if replaced:
                 self.filtered[condition, item] = held_back & ~replaced
         if own:
-            items[item if there else intern(item)] = there | own
+            items[item if there else intern(item)] = _same(there | own)
         if filtered:
             self.filtered[condition, item] = self.filtered.get((condition, item), 0) | filtered
         if line.failed:
@@ -99,6 +100,12 @@ class Held:
                 if left := mask & ~self.of(condition, item):
                     found.setdefault(condition, {})[item] = (draws_in(left), error)
         return found
+
+
+@functools.lru_cache(maxsize=1 << 12)
+def _same(mask: int) -> int:
+    """Masks that are alike once: of a large study there are many items, and few ways in which their draws are there."""
+    return mask
 
 
 def _counting(draws: Iterable[Draw], there: int, held_back: int) -> Iterable[Draw]:

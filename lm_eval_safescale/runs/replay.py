@@ -18,7 +18,7 @@ from lm_eval_safescale.errors import SafescaleError
 from lm_eval_safescale.runs.held import FirstDraws, Held
 from lm_eval_safescale.runs.lines import Known, Line, Shard, decoded, lines_in, shards_of
 
-PIECE_BYTES, PIECE_DRAWS = 1 << 22, 1 << 13
+PIECE_BYTES, PIECE_DRAWS = 1 << 22, 1 << 12
 """Of lines that are in memory together; all of one item are."""
 
 
