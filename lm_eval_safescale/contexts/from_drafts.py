@@ -18,7 +18,7 @@ from lm_eval_safescale.retrieval import Settling, coverage, recall, reciprocal_r
 from lm_eval_safescale.words import counted
 
 RECALL_AT = (1, 5, 10)
-AT_ONCE = 512
+AT_ONCE = 128
 """Items whose drafts are in memory together, where no models are asked about them."""
 
 
