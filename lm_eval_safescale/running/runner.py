@@ -186,8 +186,8 @@ def run(
         )
         asking.look_back()
         asking.ask(isolated=latency == "isolated")
-        of = standing.of
-        write_run_tables(
-            journal, items_of(data), about, model.shown, lambda rows: say("writing the tables", f"{rows:,} of {of:,} rows")
-        )
-        return Report(folder, standing, asking.failures(), journal.damaged)
+        items, failures, of = items_of(data), asking.failures(), standing.of
+        # the model, and the texts of a large study, need not be in memory beside its tables
+        del asking, asked, each, backend, data
+        write_run_tables(journal, items, about, model.shown, lambda rows: say("writing the tables", f"{rows:,} of {of:,} rows"))
+        return Report(folder, standing, failures, journal.damaged)

@@ -2,9 +2,11 @@
 
 from __future__ import annotations
 
+import gc
 import json
 import os
 import time
+import weakref
 from dataclasses import replace
 
 import polars as pl
@@ -12,9 +14,10 @@ import pytest
 
 from lm_eval_safescale.checksums import document_of
 from lm_eval_safescale.errors import SafescaleError
-from lm_eval_safescale.harness import engines
+from lm_eval_safescale.harness import engines, loading
+from lm_eval_safescale.harness.requests import ConditionRequests
 from lm_eval_safescale.plugins import Plugin, plugins
-from lm_eval_safescale.running import asking
+from lm_eval_safescale.running import asking, runner
 from lm_eval_safescale.runs import open_runs, replay
 from lm_eval_safescale.runs.description import read_run
 from lm_eval_safescale.runs.journal import Journal
@@ -56,6 +59,26 @@ def fails(go, message, **options):
     with pytest.raises(SafescaleError, match=message) as failed:
         go(**options)
     return str(failed.value)
+
+
+def test_model_and_data_are_gone_when_tables_are_written(go, monkeypatch):
+    used, left = [], []
+    prepare, write = ConditionRequests.prepare, runner.write_run_tables
+
+    def note_used(asked, backend, **how):
+        used.extend(map(weakref.ref, (asked, asked.task.run.data, backend)))
+        return prepare(asked, backend, **how)
+
+    def note_left(*args):
+        gc.collect()
+        left.extend(each() for each in used)
+        return write(*args)
+
+    monkeypatch.setattr(ConditionRequests, "prepare", note_used)
+    monkeypatch.setattr(runner, "write_run_tables", note_left)
+    go()
+    assert left
+    assert not any(left)
 
 
 # --- what is asked ----------------------------------------------------------------------------------------------------------
@@ -464,8 +487,6 @@ def test_damaged_tables_are_made_anew_by_the_same_command(go, folder, name):
 
 def test_a_second_runner_is_refused_before_it_loads_a_model(go, folder, monkeypatch):
     go()
-    from lm_eval_safescale.harness import loading
-
     run = read_run(folder)
     monkeypatch.setattr(loading, "load_backend", lambda *_, **__: pytest.fail("loaded"))
     with Journal(folder, run["identity"], {}):
