@@ -13,6 +13,7 @@ from typing import Any
 
 from lm_eval_safescale.datasets.columns import EVIDENCE, GROUP, LABEL, map_columns
 from lm_eval_safescale.datasets.files import Record
+from lm_eval_safescale.datasets.kept import KeptTexts
 from lm_eval_safescale.datasets.problems import Problem, has_errors
 from lm_eval_safescale.datasets.schema import PLAIN, Schema
 from lm_eval_safescale.json_text import RefusedJSONError, decode_json
@@ -82,8 +83,9 @@ def build_items(
     items: list[Choice] = []
     problems: list[Problem] = []
     first_line: dict[str, int] = {}
+    kept = KeptTexts()
     for record in records:
-        builder = _ItemBuilder(record, mapping, evidence, schema)
+        builder = _ItemBuilder(record, mapping, evidence, schema, kept)
         item = builder.build()
         problems += builder.problems
         if builder.question_id:
@@ -117,8 +119,10 @@ def _unequal_labels(items: Sequence[Choice]) -> list[Problem]:
 class _ItemBuilder:
     """Reads the fields of one record; every reader notes its problems and goes on."""
 
-    def __init__(self, record: Record, mapping: Mapping[str, str], evidence: Collection[str], schema: Schema) -> None:
-        self._line, self._needed, self._schema = record.line, evidence, schema
+    def __init__(
+        self, record: Record, mapping: Mapping[str, str], evidence: Collection[str], schema: Schema, kept: KeptTexts
+    ) -> None:
+        self._line, self._needed, self._schema, self._kept = record.line, evidence, schema, kept
         self._fields = {name: record.fields.get(column) for name, column in mapping.items()}
         self.problems: list[Problem] = []
         self.question_id: str | None = None
@@ -140,7 +144,7 @@ class _ItemBuilder:
             options,
             answer,
             labels,
-            evidence=evidence,
+            evidence=self._kept.add(evidence),
             groups=groups,
             unit=unit,
             source=source,
