@@ -43,6 +43,11 @@ class Dataset:
         return iter(self.items)
 
     @cached_property
+    def places(self) -> Mapping[str, int]:
+        """Where each item stands, by its id."""
+        return {item.question_id: place for place, item in enumerate(self.items)}
+
+    @cached_property
     def fingerprint(self) -> str:
         """SHA-256 (hex) over the canonical JSON of all items in order; the order of the file does not enter."""
         digest = hashlib.sha256(b"[")

@@ -225,8 +225,7 @@ class SafetyTask(ConfigurableTask):  # type: ignore[misc]
             backend = self._settle({"limit": limit, **how})
             self._how = how
             failed = self.run.failed
-            self._numbers = {item.question_id: number for number, item in enumerate(self.run.data.items[: limit or None])}
-            names = tuple(name for name in self._numbers if name not in failed)
+            names = tuple(item.question_id for item in self.run.data.items[: limit or None] if item.question_id not in failed)
             self._check_payloads(backend, self.instances_of(names[0]))
             self._find_too_long(backend, self._perhaps_too_long(names, backend))
         except SafescaleError as error:
@@ -235,7 +234,7 @@ class SafetyTask(ConfigurableTask):  # type: ignore[misc]
 
     def instances_of(self, question_id: str) -> list[Instance]:
         """The requests of one item, with the prompt that `build_all_requests` would give it; after `prepare`."""
-        number = self._numbers[question_id]
+        number = self.run.data.places[question_id]
         doc = self.eval_docs[number]
         prompt = self.fewshot_context(doc, num_fewshot=0, gen_prefix=self.doc_to_prefix(doc), **self._how)
         return self.construct_requests(doc, prompt, metadata=(self.config.task, number, self.config.repeats), **self._how)
