@@ -44,7 +44,8 @@ def answer_arrays(runs: Runs) -> dict[tuple[str, str], AnswerArrays]:
         "latency_s": answers["latency_s"].to_numpy(),
         **{each.value: status == STATUSES.index(each) for each in COUNTED},
     }
-    measures = {name: _of_greedy(values, greedy, index // n_draws, (pairs, n_items)) for name, values in measures.items()}
+    place = index[greedy] // n_draws
+    measures = {name: _of_greedy(values[greedy], place, (pairs, n_items)) for name, values in measures.items()}
     measures["latency_s"][codes[:, :, 0] == UNSCORED] = np.nan
     # rows are in order, so a pair's rows stand together: its largest draw is K
     starts = np.searchsorted(index, np.arange(pairs + 1) * (n_items * n_draws))
@@ -61,12 +62,10 @@ def answer_arrays(runs: Runs) -> dict[tuple[str, str], AnswerArrays]:
     }
 
 
-def _of_greedy(
-    values: NDArray[np.generic], greedy: NDArray[np.int64], place: NDArray[np.int64], shape: tuple[int, int]
-) -> NDArray[np.float64]:
-    """A column of the answers as an array of pairs and items; nan where there is no greedy answer."""
+def _of_greedy(values: NDArray[np.generic], place: NDArray[np.int64], shape: tuple[int, int]) -> NDArray[np.float64]:
+    """A column of the greedy answers as an array of pairs and items; nan where there is none."""
     array = np.full(shape, np.nan)
-    array.reshape(-1)[place[greedy]] = values[greedy]
+    array.reshape(-1)[place] = values
     return array
 
 

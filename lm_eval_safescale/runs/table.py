@@ -272,14 +272,18 @@ def _in_order(answers: pl.DataFrame, items: pl.DataFrame, family: Family) -> pl.
 
 def _refuse_impossible(answers: pl.DataFrame, items: pl.DataFrame, family: Family, is_ok: np.ndarray[Any, Any]) -> None:
     """SafescaleError where a response can be none to its item."""
-    there, place = np.unique(answers["question_id"].to_physical().to_numpy(), return_inverse=True)
-    possible = [family.possible(row) for row in items[there].iter_rows(named=True)]  # of a piece of a large table, few
+    of_item = answers["question_id"].to_physical().to_numpy()
+    is_there = np.zeros(items.height, dtype=bool)
+    is_there[of_item] = True
+    there = np.flatnonzero(is_there)  # in a piece of a large table, few
+    possible = [family.possible(row) for row in items[there].iter_rows(named=True)]
     if all(each is None for each in possible):
         return
     responses = categories(answers["response"])
-    allowed = np.array([[each is None or response in each for response in responses] for each in possible], dtype=bool)
+    allowed = np.zeros((items.height, len(responses)), dtype=bool)
+    allowed[there] = [[each is None or response in each for response in responses] for each in possible]
     codes = answers["response"].to_physical().fill_null(0).to_numpy()
-    odd = is_ok & ~allowed.reshape(len(possible), len(responses))[place, codes]
+    odd = is_ok & ~allowed[of_item, codes]
     if odd.any():
         model, condition, question, draw, response = answers.select(*KEYS, "response").row(int(np.argmax(odd)))
         raise SafescaleError(
