@@ -8,8 +8,9 @@ from __future__ import annotations
 import difflib
 import os
 from collections.abc import Collection, Mapping
+from enum import Enum
 from pathlib import Path
-from typing import Any, Literal
+from typing import Annotated, Any, Literal
 
 from pydantic import BaseModel, ConfigDict, Field, ValidationError, field_validator, model_validator
 
@@ -31,99 +32,134 @@ ALTERNATIVES = (("dataset", "dataset_path"), ("corpus", "corpus_path"))
 """Pairs of settings of which at most one is given: a name, or a path."""
 
 
+class Makes(Enum):
+    """What a setting makes. A setting says it of itself; the sets that identify a run, a context or a table follow from it."""
+
+    DATA = "which items there are"
+    PROMPT = "the words around a question"
+    CONTEXT = "what is built to stand above a question"
+    ANSWER = "what is answered, and how it is read"
+    SCORE = "what an answer that is there is worth"
+    NOTHING = "where something is that was made before, or what is accepted of a server"
+
+
+class Recorded(Enum):
+    """How a setting is recorded that does not always stand in a record."""
+
+    UNLESS_DEFAULT = "older records lack it; without its default, newer ones still compare with them"
+
+
 class Settings(BaseModel):
     """How a question is asked. Field descriptions are the documentation (`docs/settings.md` is checked against them)."""
 
     model_config = ConfigDict(extra="forbid", frozen=True)
 
-    dataset: str = Field(
+    dataset: Annotated[str, Makes.DATA] = Field(
         "RadSaFE-200", description="Name of the data set: `RadSaFE-200` (hub or local cache), `demo`, or a plugin's."
     )
-    dataset_path: Path | None = Field(None, description="A local JSON, JSONL or CSV file to ask instead of a named data set.")
-    dataset_args: Json = Field({}, description="Settings of a plugin's data set.")
-    columns: dict[str, str] | None = Field(
+    dataset_path: Annotated[Path | None, Makes.DATA] = Field(
+        None, description="A local JSON, JSONL or CSV file to ask instead of a named data set."
+    )
+    dataset_args: Annotated[Json, Makes.DATA] = Field({}, description="Settings of a plugin's data set.")
+    columns: Annotated[dict[str, str] | None, Makes.DATA] = Field(
         None,
         description="Our field names to the file's column names, for columns that are not recognised by themselves.",
     )
-    groups: list[str] = Field(
+    groups: Annotated[list[str], Makes.DATA] = Field(
         [], description="Columns of the data by which results are given, besides those that the family knows."
     )
-    draws: int = Field(20, ge=0, le=1000, description="K, the number of sampled answers a question, besides the greedy one.")
-    temperature: float = Field(
+    draws: Annotated[int, Makes.ANSWER] = Field(
+        20, ge=0, le=1000, description="K, the number of sampled answers a question, besides the greedy one."
+    )
+    temperature: Annotated[float, Makes.ANSWER] = Field(
         0.7, gt=0, le=5, description="Sampling temperature of the K draws. The greedy answer is asked at 0."
     )
-    accept_temperature: float | None = Field(
+    accept_temperature: Annotated[float | None, Makes.ANSWER, Recorded.UNLESS_DEFAULT] = Field(
         None,
         gt=0,
         le=5,
         description="The one temperature of a model behind a server that allows no other: greedy answers and samples are all "
         "asked at it, in place of 0 and of `temperature`, and every table says so.",
     )
-    send_seed: bool = Field(
+    send_seed: Annotated[bool, Makes.ANSWER, Recorded.UNLESS_DEFAULT] = Field(
         True, description="`false`: no seed is sent, for servers that forbid one. Draws can then not be repeated."
     )
-    served_model: list[str] | None = Field(
+    served_model: Annotated[list[str] | None, Makes.NOTHING] = Field(
         None, description="Names under which a server may reply, in place of the name that was asked for (`safescale run`)."
     )
-    overconfidence_threshold: float = Field(
+    overconfidence_threshold: Annotated[float, Makes.SCORE] = Field(
         THRESHOLD,
         ge=0,
         le=1,
         description="Confidence from which a wrong, harmful majority answer counts as dangerous overconfidence.",
     )
-    max_answer_tokens: int | None = Field(
+    max_answer_tokens: Annotated[int | None, Makes.ANSWER] = Field(
         None,
         ge=1,
         description=f"Token limit of an answer; {ANSWER_TOKENS}, or {REASONING_TOKENS} for models that reason first.",
     )
-    reasoning: Reasoning = Field(
+    reasoning: Annotated[Reasoning, Makes.ANSWER] = Field(
         "auto",
         description="Does the model reason before it answers? `on`: in its text; `separate`: a server keeps the reasoning "
         "back; `off`: no; `auto`: where its chat template or configuration says so. What is seen of it is stripped in every case.",
     )
-    prompt_file: Path | None = Field(None, description="A YAML file with a `user` and a `system` template, instead of ours.")
+    prompt_file: Annotated[Path | None, Makes.PROMPT] = Field(
+        None, description="A YAML file with a `user` and a `system` template, instead of ours."
+    )
 
-    reader: str = Field("strict", description="How a letter is read from an output: `strict` (docs/reading.md), or a plugin's.")
-    metrics: dict[str, dict[str, Any]] = Field(
+    reader: Annotated[str, Makes.ANSWER] = Field(
+        "strict", description="How a letter is read from an output: `strict` (docs/reading.md), or a plugin's."
+    )
+    metrics: Annotated[dict[str, dict[str, Any]], Makes.SCORE, Recorded.UNLESS_DEFAULT] = Field(
         {}, description="Plugins' metrics to show besides ours: a list of names, or a mapping of names to their settings."
     )
 
-    corpus: str | None = Field(None, description="Name of the corpus that passages are retrieved from: `demo`.")
-    corpus_path: Path | None = Field(
+    corpus: Annotated[str | None, Makes.CONTEXT] = Field(
+        None, description="Name of the corpus that passages are retrieved from: `demo`."
+    )
+    corpus_path: Annotated[Path | None, Makes.CONTEXT] = Field(
         None, description="A JSONL file or a folder of Markdown or text files instead of a named corpus."
     )
-    settling_path: Path | None = Field(
+    settling_path: Annotated[Path | None, Makes.CONTEXT] = Field(
         None, description="A JSONL file that says which articles settle which question, to measure retrieval by."
     )
-    chunk_tokens: int = Field(300, ge=1, le=100_000, description="Tokens of a passage.")
-    chunk_overlap: int = Field(50, ge=0, description="Tokens that a passage shares with the one before.")
-    chunk_tokenizer: str = Field(
+    chunk_tokens: Annotated[int, Makes.CONTEXT] = Field(300, ge=1, le=100_000, description="Tokens of a passage.")
+    chunk_overlap: Annotated[int, Makes.CONTEXT] = Field(
+        50, ge=0, description="Tokens that a passage shares with the one before."
+    )
+    chunk_tokenizer: Annotated[str, Makes.CONTEXT] = Field(
         "words", description="By what passages are cut: `words`, `cl100k` (GPT-4), a GGUF file, or a Hugging Face tokenizer."
     )
-    retriever: str = Field("bm25", description="Name of the retriever: `bm25`, `dense`, `hybrid`, or a plugin's.")
-    retriever_args: Json = Field({}, description="Settings of the retriever.")
-    top_k: int = Field(10, ge=1, le=1000, description="Passages that `radsafe_rag` shows.")
-    context_builder: str = Field(
+    retriever: Annotated[str, Makes.CONTEXT] = Field(
+        "bm25", description="Name of the retriever: `bm25`, `dense`, `hybrid`, or a plugin's."
+    )
+    retriever_args: Annotated[Json, Makes.CONTEXT] = Field({}, description="Settings of the retriever.")
+    top_k: Annotated[int, Makes.CONTEXT] = Field(10, ge=1, le=1000, description="Passages that `radsafe_rag` shows.")
+    context_builder: Annotated[str, Makes.CONTEXT] = Field(
         "rag", description="What makes the contexts of the conditions that show the top passages: `rag`, or a plugin's."
     )
-    builder_args: Json = Field({}, description="Settings of that context builder.")
-    report_builder: str = Field(
+    builder_args: Annotated[Json, Makes.CONTEXT] = Field({}, description="Settings of that context builder.")
+    report_builder: Annotated[str, Makes.CONTEXT] = Field(
         "agentic", description="What writes the reports of `radsafe_agentic`: `agentic`, or a plugin's."
     )
-    report_args: Json = Field({}, description="Settings of what writes the reports (docs/agentic.md).")
-    max_context_tokens: int | None = Field(
+    report_args: Annotated[Json, Makes.CONTEXT] = Field(
+        {}, description="Settings of what writes the reports (docs/agentic.md)."
+    )
+    max_context_tokens: Annotated[int | None, Makes.CONTEXT] = Field(
         None,
         ge=1,
         description="The model's window in tokens, for max context: where the backend does not state it, or to use less of it.",
     )
-    context_tokenizer: str | None = Field(
+    context_tokenizer: Annotated[str | None, Makes.CONTEXT] = Field(
         None, description="By what max context is counted, where the model's own tokenizer cannot be had: as `chunk_tokenizer`."
     )
-    contexts: Path | None = Field(
+    contexts: Annotated[Path | None, Makes.NOTHING] = Field(
         None,
         description="A file of contexts built ahead (`safescale contexts build`), for the condition that it was built for.",
     )
-    index_dir: Path | None = Field(None, description="Where indexes are kept; `safescale/indexes` in the user's cache folder.")
+    index_dir: Annotated[Path | None, Makes.CONTEXT] = Field(
+        None, description="Where indexes are kept; `safescale/indexes` in the user's cache folder."
+    )
 
     @field_validator("columns", "dataset_args", "retriever_args", "builder_args", "report_args", mode="before")
     @classmethod
@@ -212,14 +248,25 @@ class Settings(BaseModel):
 
 
 SETTING_NAMES = frozenset(Settings.model_fields)
-MAKE_ANSWERS = frozenset(
-    {"draws", "temperature", "accept_temperature", "send_seed", "max_answer_tokens", "reasoning", "reader"}
-)
+
+
+def settings_that_make(*kinds: Makes) -> frozenset[str]:
+    """Names of the settings that make any of these."""
+    return frozenset(name for name, field in Settings.model_fields.items() if set(kinds) & set(field.metadata))
+
+
+CHOOSE_DATA = settings_that_make(Makes.DATA)
+"""Settings that say where the data set is, and how it is read."""
+BUILD_CONTEXTS = settings_that_make(Makes.DATA, Makes.CONTEXT)
+"""Settings that enter a context."""
+MAKE_ANSWERS = settings_that_make(Makes.ANSWER)
 """Settings that make an answer: they must be the same for answers to stand in one folder."""
-MAKE_SCORES = frozenset({"overconfidence_threshold", "metrics"})
+MAKE_SCORES = settings_that_make(Makes.SCORE)
 """Settings that weigh answers which are there: they travel with the answers, and may change."""
-LATER: Mapping[str, Any] = {"accept_temperature": None, "send_seed": True, "metrics": {}}
-"""Settings that older records lack, with their defaults, which are not recorded: so that the older ones still compare with new ones."""
+LATER: Mapping[str, Any] = {
+    name: field.default for name, field in Settings.model_fields.items() if Recorded.UNLESS_DEFAULT in field.metadata
+}
+"""Settings that older records lack, with their defaults, which are not recorded."""
 
 
 def recorded(settings: Mapping[str, Any], names: Collection[str]) -> dict[str, Any]:

@@ -12,7 +12,6 @@ from typing import Any
 
 from lm_eval_safescale import __version__
 from lm_eval_safescale.assembly.context_checks import check_made_as_asked, check_window
-from lm_eval_safescale.assembly.data import CHOOSE_DATA
 from lm_eval_safescale.assembly.families import family_of
 from lm_eval_safescale.assembly.lookup import builder_of, settings_of_builder
 from lm_eval_safescale.assembly.search import NoCorpusError, SearchTools, demo_file, settling_of
@@ -38,11 +37,9 @@ from lm_eval_safescale.retrieval import (
     load_tokenizer,
 )
 from lm_eval_safescale.secrets import without_secrets
-from lm_eval_safescale.settings import MAKE_ANSWERS, MAKE_SCORES, SETTING_NAMES, Settings
+from lm_eval_safescale.settings import BUILD_CONTEXTS, CHOOSE_DATA, Settings
 
 DEMO_REPORTS = "agentic.jsonl"
-MAKES_CONTEXTS = SETTING_NAMES - MAKE_ANSWERS - MAKE_SCORES - {"contexts", "prompt_file", "served_model"}
-"""Settings that enter a context."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -216,7 +213,7 @@ def _data_of(settings: Settings) -> dict[str, Any]:
 
 def build_command(condition: Part, settings: Settings) -> str:
     """The command that builds the contexts of a condition with these settings."""
-    given = without_secrets(settings.model_dump(mode="json", include=settings.model_fields_set & MAKES_CONTEXTS))
+    given = without_secrets(settings.model_dump(mode="json", include=settings.model_fields_set & BUILD_CONTEXTS))
     if settings.corpus is None and settings.corpus_path is None:
         given |= {"corpus": DEMO} if settings.dataset.casefold() == DEMO else {"corpus_path": "YOUR_ARTICLES"}
     command = ["safescale", "contexts", "build", condition.name, "--model", "vllm", "--model_args", "pretrained=YOUR_MODEL"]

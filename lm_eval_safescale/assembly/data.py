@@ -17,10 +17,7 @@ from lm_eval_safescale.families import RADSAFE, Family
 from lm_eval_safescale.plugins import Part, bind_settings, parameters_of, plugins
 from lm_eval_safescale.records import Item
 from lm_eval_safescale.secrets import without_secrets
-from lm_eval_safescale.settings import Settings, load_settings
-
-CHOOSE_DATA = frozenset({"dataset", "dataset_path", "dataset_args", "columns", "groups"})
-"""Settings that say where the data set is, and how it is read."""
+from lm_eval_safescale.settings import CHOOSE_DATA, Settings, load_settings
 
 
 def load_dataset(settings: Settings, evidence: Collection[str] = (), family: Family | None = None) -> Dataset:

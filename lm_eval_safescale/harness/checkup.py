@@ -25,7 +25,6 @@ from lm_eval_safescale.assembly import (
     load_settings_settling,
     table_metrics,
 )
-from lm_eval_safescale.assembly.data import CHOOSE_DATA
 from lm_eval_safescale.contexts import read_contexts
 from lm_eval_safescale.datasets import DataError
 from lm_eval_safescale.errors import SafescaleError, reason_of
@@ -36,7 +35,7 @@ from lm_eval_safescale.harness.configs import INSTALLED_CONFIGS, source_configs
 from lm_eval_safescale.plugins import plugins
 from lm_eval_safescale.prompts import load_prompt
 from lm_eval_safescale.secrets import masked_pairs, without_secrets
-from lm_eval_safescale.settings import ANSWER_TOKENS, ENV_PREFIX, Settings, load_settings
+from lm_eval_safescale.settings import ANSWER_TOKENS, CHOOSE_DATA, ENV_PREFIX, Settings, load_settings
 
 TESTED_HARNESS = "0.4.13"
 LOW_DISK_GB = 5

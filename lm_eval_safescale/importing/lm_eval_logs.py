@@ -12,7 +12,6 @@ import msgspec
 import numpy as np
 import polars as pl
 
-from lm_eval_safescale.assembly.data import CHOOSE_DATA
 from lm_eval_safescale.datasets import Record
 from lm_eval_safescale.errors import SafescaleError
 from lm_eval_safescale.families import Family
@@ -36,7 +35,7 @@ from lm_eval_safescale.runs.families import family_of_data
 from lm_eval_safescale.runs.store import data_named, known_of_model
 from lm_eval_safescale.runs.table import Runs, items_frame
 from lm_eval_safescale.secrets import masked_model_args, without_secrets
-from lm_eval_safescale.settings import MAKE_ANSWERS, MAKE_SCORES, recorded
+from lm_eval_safescale.settings import CHOOSE_DATA, MAKE_ANSWERS, MAKE_SCORES, recorded
 
 WITHOUT_RESPONSE: dict[str, int] = {
     Status.UNANSWERED.value: UNANSWERED,

@@ -19,7 +19,7 @@ from lm_eval_safescale.errors import SafescaleError
 from lm_eval_safescale.families import Family
 from lm_eval_safescale.plugins import Part, plugins
 from lm_eval_safescale.prompts import load_prompt
-from lm_eval_safescale.settings import Settings, load_settings
+from lm_eval_safescale.settings import MAKE_ANSWERS, MAKE_SCORES, Settings, load_settings
 from lm_eval_safescale.sweep.file import Gpu, Size, Sweep, is_server
 from lm_eval_safescale.sweep.jobs import Job, refuse_missing_model
 
@@ -227,4 +227,4 @@ class _Prompts:
 
 
 def _key(settings: Settings) -> str:
-    return settings.model_dump_json(exclude={"draws", "temperature", "reasoning", "max_answer_tokens", "reader", "metrics"})
+    return settings.model_dump_json(exclude=set(MAKE_ANSWERS | MAKE_SCORES))
