@@ -7,6 +7,7 @@ import re
 from pathlib import Path
 
 import pytest
+import yaml
 
 from lm_eval_safescale import settings
 from lm_eval_safescale.families import RADSAFE, ItemTable
@@ -50,6 +51,16 @@ def test_no_module_outside_families_knows_a_label_a_condition_a_threshold_or_a_m
     words = (LABELS | CONDITIONS | SETTINGS | METRICS) - ALLOWED.get(path.relative_to(PACKAGE).as_posix(), set())
     found = [(line, sorted(names)) for line, text in texts_of(path) if (names := names_in(text, words))]
     assert found == []
+
+
+def test_the_order_of_conditions_is_the_one_that_the_family_says():
+    every = [condition.name for condition in RADSAFE.conditions]
+    assert RADSAFE.in_order(reversed(every)) == every
+    assert RADSAFE.default_conditions == ("closed_book", "clean", "conflict")
+    assert RADSAFE.all_conditions == ("closed_book", "clean", "conflict", "rag", "agentic", "max_context")
+    for group, named in (("radsafe", RADSAFE.all_conditions), ("radsafe_evidence", RADSAFE.default_conditions)):
+        told = yaml.safe_load((PACKAGE.parent / "task_configs" / f"{group}.yaml").read_text(encoding="utf-8"))
+        assert told["task"] == [f"radsafe_{name}" for name in named]
 
 
 # --- settings -----------------------------------------------------------------------------------------------------------

@@ -234,7 +234,7 @@ def _write_tables(
     else:
         known = before.get(name) or {
             "source": SALVAGED,
-            "conditions": sorted({line.condition for line in lines}),
+            "conditions": family_of_data(of_data).in_order(line.condition for line in lines),
             "settings": {},
         }
     reason = f"salvaged from {folder}, with {counted(len(made.lost), 'thing')} damaged or lost there"

@@ -19,10 +19,10 @@ CONDITIONS: tuple[Condition, ...] = (
     Condition("context_100k", "ranked passages of 96,000 tokens", "max_context", {"context_tokens": 96_000}),
     Condition("max_context", "ranked passages up to the model's window", "max_context"),
 )
-"""In the order in which tables show them."""
-DEFAULT = ("closed_book", "clean", "conflict")
+"""In the order in which tables show them: it stands here alone."""
+DEFAULT = tuple(each.name for each in CONDITIONS if each.builder in (None, "evidence"))
 """Asked without being named: those that need nothing but the data."""
-PROTOCOL = ("closed_book", "clean", "conflict", "rag", "agentic", "max_context")
+PROTOCOL = tuple(each.name for each in CONDITIONS if each.name in {*DEFAULT, "rag", "agentic", "max_context"})
 """The six of the protocol."""
 PAIRS = (
     ("clean", "closed_book"),
