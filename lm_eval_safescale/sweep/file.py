@@ -155,12 +155,6 @@ def read_sweep(
     return Sweep(tuple(jobs), sizes, file.gpu, folder)
 
 
-def is_server(backend: str) -> bool:
-    """Whether a backend of that name asks a server; told by the name, as importing backends takes long."""
-    named = ("sglang-generate", "anthropic-chat", "litellm", "litellm-chat")
-    return backend in named or backend.startswith(("local-", "openai-")) or backend.endswith("completions")
-
-
 def sweep_named(name: Path) -> Path:
     """A sweep's file: the one of that path, or a bundled one of that name (`radsafe-34`)."""
     package = Path(__file__).resolve().parents[2]
@@ -251,9 +245,12 @@ def _refuse_unknown(path: Path, only: Sequence[str], known: Mapping[str, object]
 
 
 def _job(file: _File, entry: _Model, name: str, folder: Path, limit: int | None) -> Job:
+    from lm_eval_safescale.harness import backends
+
     backend = entry.backend or file.defaults.backend or "vllm"
-    gpus = _first(entry.gpus, file.defaults.gpus, 0 if is_server(backend) else 1)
-    own = "model" if is_server(backend) else "pretrained"
+    served = backends.is_server(backend)
+    gpus = _first(entry.gpus, file.defaults.gpus, 0 if served else 1)
+    own = "model" if served else "pretrained"
     args = {**file.defaults.model_args, **entry.model_args}
     if named := sorted({"pretrained", "model"} & set(args)):
         raise SafescaleError(f"model_args: {', '.join(named)} is the model's name, which stands under model")

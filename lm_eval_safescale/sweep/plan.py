@@ -20,7 +20,7 @@ from lm_eval_safescale.families import Family
 from lm_eval_safescale.plugins import Part, plugins
 from lm_eval_safescale.prompts import load_prompt
 from lm_eval_safescale.settings import MAKE_ANSWERS, MAKE_SCORES, Settings, load_settings
-from lm_eval_safescale.sweep.file import Gpu, Size, Sweep, is_server
+from lm_eval_safescale.sweep.file import Gpu, Size, Sweep
 from lm_eval_safescale.sweep.jobs import Job, refuse_missing_model
 
 BYTES_OF_A_TOKEN = 4
@@ -125,12 +125,13 @@ def requests_of_item(backend: str, batch_size: str | None, draws: int) -> int:
     """
     if not draws:
         return 1
-    if is_server(backend):
+    from lm_eval_safescale.harness import backends
+    from lm_eval_safescale.harness.loading import FIXED_BATCH
+
+    if backends.is_server(backend):
         return 1 + draws
     if backend.startswith(("vllm", "sglang")) and (backend == "vllm" or batch_size is None):
         return 2
-    from lm_eval_safescale.harness.loading import FIXED_BATCH
-
     size = batch_size or FIXED_BATCH
     return 1 + math.ceil(draws / max(1, int(size))) if size.isdigit() else 2
 

@@ -4,9 +4,10 @@ from __future__ import annotations
 
 import lm_eval.models  # noqa: F401 (registers the backends)
 import pytest
+from lm_eval.api.registry import get_model
 
 from lm_eval_safescale.errors import SafescaleError
-from lm_eval_safescale.harness import loading
+from lm_eval_safescale.harness import backends, loading
 from lm_eval_safescale.harness.loading import check_model_args, load_backend
 
 pytest.importorskip("torch")
@@ -83,3 +84,16 @@ def test_the_argument_that_an_error_names_is_named(error, args, said, monkeypatc
     Backend.error = error
     monkeypatch.setattr(loading, "get_model", lambda _: Backend)
     assert said in refused("mine", args, load_backend)
+
+
+@pytest.mark.parametrize(
+    "name",
+    ["hf", "sglang", "sglang-generate", "local-completions", "local-chat-completions", "openai-completions", "dummy", "gguf",
+     "openai-chat-completions", "anthropic-chat", "anthropic-completions", "litellm", "litellm-chat", "textsynth"],
+)  # fmt: skip
+def test_a_server_is_told_by_its_name_as_by_its_class(name):
+    try:
+        kind = get_model(name)
+    except ImportError:
+        pytest.skip("not installed")
+    assert backends.is_server(name) == backends.is_server(kind)

@@ -18,7 +18,6 @@ from lm_eval_safescale.errors import SafescaleError
 from lm_eval_safescale.running import runner
 from lm_eval_safescale.runs.journal import Journal
 from lm_eval_safescale.sweep import Gpu, Load, Outcome, Size, plan_sweep, read_sweep, run_jobs, sweep_named
-from lm_eval_safescale.sweep.file import is_server
 from lm_eval_safescale.sweep.jobs import lacking
 from lm_eval_safescale.sweep.local import LocalExecutor
 from lm_eval_safescale.sweep.plan import gpu_hours, requests_of_item
@@ -235,22 +234,6 @@ def test_a_plan_counts_the_requests_that_the_runner_makes(backend, batch, draws)
     asked.prepare(StubLM(), chat_template=False, limit=1)
     made = list(asked.requests(asked.items[0], at_once=at_once))
     assert requests_of_item(backend, batch, draws) == len(made)
-
-
-@pytest.mark.parametrize(
-    "backend", ["hf", "sglang", "sglang-generate", "local-completions", "anthropic-chat", "openai-completions", "litellm"]
-)
-def test_servers_are_told_by_their_names_as_by_their_classes(backend):
-    pytest.importorskip("lm_eval")
-    from lm_eval.api.registry import get_model
-
-    from lm_eval_safescale.harness import backends
-
-    try:
-        kind = get_model(backend)
-    except ImportError:
-        pytest.skip("not installed")
-    assert is_server(backend) == backends.is_server(kind)
 
 
 def test_prompt_tokens_are_a_quarter_of_the_bytes_of_the_prompts_themselves(tmp_path):
