@@ -259,7 +259,7 @@ def bind_settings(
 ) -> dict[str, Any]:
     """The settings of a part: `given`, then what is `known` under the same name, then the defaults of the rest.
 
-    Settings are the keyword-only parameters of a function, and all parameters of a class.
+    Settings are the keyword-only parameters of a function (of its `settings_of`, where it names another), and all parameters of a class.
 
     Raises
     ------
@@ -269,7 +269,14 @@ def bind_settings(
     kinds: list[Any] = [inspect.Parameter.KEYWORD_ONLY]
     if inspect.isclass(function):
         kinds.append(inspect.Parameter.POSITIONAL_OR_KEYWORD)
-    parameters = {name: each for name, each in parameters_of(function, who).items() if each.kind in kinds}
+    takes = parameters_of(getattr(function, "settings_of", function), who)
+    return bind_parameters({name: each for name, each in takes.items() if each.kind in kinds}, given, who, known=known)
+
+
+def bind_parameters(
+    parameters: Mapping[str, inspect.Parameter], given: Mapping[str, Any], who: str, *, known: Mapping[str, Any] | None = None
+) -> dict[str, Any]:
+    """`bind_settings` of the parameters that are settings."""
     takes = ", ".join(parameters) or "none"
     if unknown := [name for name in given if name not in parameters]:
         raise SafescaleError(f"{who} has no setting {', '.join(unknown)}; it takes {takes}")

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import inspect
 from collections.abc import Collection, Mapping
 from dataclasses import replace
 from pathlib import Path
@@ -14,7 +13,7 @@ from lm_eval_safescale.datasets import Dataset
 from lm_eval_safescale.datasets.files import FORMATS
 from lm_eval_safescale.errors import FAILURES, SafescaleError, reason_of
 from lm_eval_safescale.families import RADSAFE, Family
-from lm_eval_safescale.plugins import Part, bind_settings, parameters_of, plugins
+from lm_eval_safescale.plugins import Part, bind_parameters, parameters_of, plugins
 from lm_eval_safescale.records import Item
 from lm_eval_safescale.secrets import without_secrets
 from lm_eval_safescale.settings import CHOOSE_DATA, Settings, load_settings
@@ -87,8 +86,7 @@ def load_part(
         raise SafescaleError(f"{who} does not take columns; its fields are fixed")
     if taken := set(args or {}) & set(ours):
         raise SafescaleError(f"{who}: {', '.join(sorted(taken))} is set by itself, not in dataset_args")
-    takes_own = inspect.Signature([each.replace(kind=each.KEYWORD_ONLY) for name, each in takes.items() if name not in ours])
-    bound = bind_settings(_with_signature(takes_own), args or {}, who)
+    bound = bind_parameters({name: each for name, each in takes.items() if name not in ours}, args or {}, who)
     try:
         dataset = load(**bound, **{name: value for name, value in ours.items() if name in takes})
     except SafescaleError:
@@ -105,10 +103,3 @@ def load_part(
         return replace(family.checked(dataset, evidence=evidence, groups=groups), family=family.name)
     except TypeError as error:
         raise SafescaleError(f"{who} is not of the family {family.name}: {reason_of(error)}") from None
-
-
-def _with_signature(signature: inspect.Signature) -> Any:
-    def function() -> None: ...
-
-    function.__signature__ = signature  # type: ignore[attr-defined]
-    return function

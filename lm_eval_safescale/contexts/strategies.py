@@ -6,8 +6,6 @@ are written at the same time, in waves (`chat.waves`).
 
 from __future__ import annotations
 
-import functools
-import inspect
 from collections import Counter
 from collections.abc import Callable, Coroutine, Mapping, Sequence
 from dataclasses import dataclass, field, replace
@@ -163,11 +161,19 @@ class WriteReport(Protocol):
         ...
 
 
-def in_waves(write: Callable[..., Coroutine[Any, Any, Draft]]) -> Callable[..., list[Draft]]:
-    """The build function of a builder that `needs_chat`, from a strategy: `ContextBuilder(..., build=in_waves(write), needs_chat=True)`."""
+@dataclass(frozen=True, slots=True)
+class InWaves:
+    """The build function of a builder whose texts a strategy writes."""
 
-    @functools.wraps(write)
-    def build(items: Sequence[Item], tools: BuildTools, /, **settings: Any) -> list[Draft]:
+    write: Callable[..., Coroutine[Any, Any, Draft]]
+
+    @property
+    def settings_of(self) -> Callable[..., Any]:
+        """Whose keyword-only parameters are the builder's settings (`plugins.bind_settings` asks it)."""
+        return self.write
+
+    def __call__(self, items: Sequence[Item], tools: BuildTools, /, **settings: Any) -> list[Draft]:
+        """One draft for each item, in order; the reason in `failed` where the strategy made no report."""
         agents = [
             Agent(Question(item.question_id, item.question, dict(item.options) if isinstance(item, Choice) else {}), tools)
             for item in items
@@ -181,13 +187,13 @@ def in_waves(write: Callable[..., Coroutine[Any, Any, Draft]]) -> Callable[..., 
                 drafts[number] = Draft("", failed=str(failed) or "no reason was given")
             tools.session.ended(agents[number].question.question_id, drafts[number].failed)
 
-        run_in_waves([write(agent, **settings) for agent in agents], tools.session, tools.search, ended)
+        run_in_waves([self.write(agent, **settings) for agent in agents], tools.session, tools.search, ended)
         return [drafts[number] for number in range(len(agents))]
 
-    takes = [each for each in inspect.signature(write).parameters.values() if each.kind is each.KEYWORD_ONLY]
-    positional = [inspect.Parameter(name, inspect.Parameter.POSITIONAL_ONLY) for name in ("items", "tools")]
-    build.__signature__ = inspect.Signature([*positional, *takes])  # type: ignore[attr-defined]
-    return build
+
+def in_waves(write: Callable[..., Coroutine[Any, Any, Draft]]) -> Callable[..., list[Draft]]:
+    """The build function of a builder that `needs_chat`, from a strategy: `ContextBuilder(..., build=in_waves(write), needs_chat=True)`."""
+    return InWaves(write)
 
 
 def _conversation(prompt: str) -> tuple[Message, ...]:

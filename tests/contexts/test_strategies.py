@@ -26,6 +26,7 @@ from lm_eval_safescale.contexts import (
 from lm_eval_safescale.contexts.strategies import LONGEST_TOKEN
 from lm_eval_safescale.errors import SafescaleError
 from lm_eval_safescale.families.radsafe import RADSAFE
+from lm_eval_safescale.plugins import bind_settings
 from lm_eval_safescale.records import Item, Labels
 
 property_test = settings(suppress_health_check=[HealthCheck.function_scoped_fixture], max_examples=40)
@@ -451,12 +452,9 @@ def test_the_settings_of_a_strategy_are_those_of_its_builder(chat, at_desk, item
         return Draft(f"{name} {rounds}")
 
     made = in_waves(write)
-    parameters = inspect.signature(made).parameters
-    assert [(each.name, each.kind.name, each.default) for each in parameters.values() if each.kind is each.KEYWORD_ONLY] == [
-        ("rounds", "KEYWORD_ONLY", 2), ("name", "KEYWORD_ONLY", inspect.Parameter.empty),
-    ]  # fmt: skip
-    assert [each.name for each in parameters.values() if each.kind is each.POSITIONAL_ONLY] == ["items", "tools"]
-    assert made.__doc__ == "Writes."
+    assert bind_settings(made, {"name": "n"}, "it") == {"rounds": 2, "name": "n"}
+    with pytest.raises(SafescaleError, match=r"it has no setting agent; it takes rounds, name"):
+        bind_settings(made, {"agent": 1}, "it")
     assert made([item()], at_desk(chat(str)), name="n", rounds=5)[0].text == "n 5"
 
 
