@@ -1,4 +1,4 @@
-"""Checksums beside what is stored: in a line, in a JSON document, of a file. It knows nothing of what they are of.
+"""Checksums beside what is stored: in a line, in a JSON document, of a file, of a named thing. It knows nothing of what they are of.
 
 They find damage, not intent: whoever alters a file can make its checksum again. What answers say is checked against their texts.
 """
@@ -20,6 +20,8 @@ LINE, DOCUMENT = "crc32", "sha256"
 """Names of the last member of a line and of a document."""
 _OPENS = f',"{LINE}":"'.encode()
 _SUM = len(b'00000000"}')
+FINGERPRINT, NAMES = "fingerprint", ("name", "version")
+"""Of a description: the SHA-256 of a content, and by what names that goes."""
 LENGTH = len(_OPENS) + _SUM
 """Bytes that stand behind all else in a line."""
 _END = re.compile(rf',\n "{DOCUMENT}": "([^"]*)"\n\}}\n?'.encode())
@@ -83,3 +85,20 @@ def sha256_of(path: Path) -> str:
     """SHA-256 (hex) of a file; OSError if it cannot be read."""
     with path.open("rb") as file:
         return hashlib.file_digest(file, "sha256").hexdigest()
+
+
+def only_names(one: Mapping[str, Any], other: Mapping[str, Any]) -> set[str]:
+    """Fields that tell nothing apart, since they name what both descriptions have the same fingerprint of.
+
+    `fingerprint` is of what `name` and `version` stand for, `X_fingerprint` of what `X` does.
+    """
+    same = [field for field in one if field.endswith(FINGERPRINT) and one[field] is not None and one[field] == other.get(field)]
+    return {name for field in same for name in (NAMES if field == FINGERPRINT else (field.removesuffix(f"_{FINGERPRINT}"),))}
+
+
+def are_alike(one: Any, other: Any) -> bool:
+    """Whether two descriptions (JSON values) are of the same: what is told by a fingerprint may have moved or been renamed."""
+    if isinstance(one, Mapping) and isinstance(other, Mapping):
+        fields = {*one, *other} - only_names(one, other)
+        return all(are_alike(one.get(field), other.get(field)) for field in fields)
+    return bool(one == other)

@@ -11,7 +11,7 @@ from typing import Any
 
 from lm_eval_safescale.chat import Reply
 from lm_eval_safescale.chat.asks import Ask
-from lm_eval_safescale.checksums import LINE
+from lm_eval_safescale.checksums import LINE, are_alike
 from lm_eval_safescale.errors import SafescaleError, unwritten
 from lm_eval_safescale.jsonlog import LogFile, read_log
 
@@ -199,7 +199,7 @@ def _refusal(path: Path, header: Mapping[str, Any] | None, differing: list[str])
 def _differing(header: Mapping[str, Any], about: Mapping[str, Any]) -> list[str]:
     """In what the build of a file is not this one; an earlier format is no difference."""
     its_own = {**header, MARK: FORMAT} if header[MARK] == 1 else header
-    return [name for name in {**its_own, **about} if its_own.get(name) != about.get(name)]
+    return [name for name in {**its_own, **about} if not are_alike(its_own.get(name), about.get(name))]
 
 
 def _line(record: Mapping[str, Any]) -> bytes:

@@ -9,7 +9,7 @@ from contextlib import suppress
 from pathlib import Path
 from typing import Any
 
-from lm_eval_safescale.checksums import document_of, read_document
+from lm_eval_safescale.checksums import document_of, only_names, read_document
 from lm_eval_safescale.datasets.problems import printable
 from lm_eval_safescale.errors import SafescaleError
 from lm_eval_safescale.files import replaced
@@ -82,7 +82,8 @@ def plain(values: Mapping[str, Any]) -> dict[str, Any]:
 
 def _differences(there: Any, now: Any, where: str = "") -> Iterator[str]:
     if isinstance(there, Mapping) and isinstance(now, Mapping):
-        for name in _all_names(there, now):
+        names = only_names(there, now)
+        for name in (each for each in _all_names(there, now) if each not in names):
             yield from _differences(there.get(name), now.get(name), f"{where}.{name}" if where else str(name))
     elif there != now:
         yield printable(f"{where}: there {_shown(there)}, now {_shown(now)}")

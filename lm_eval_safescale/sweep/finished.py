@@ -13,7 +13,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from lm_eval_safescale import assembly
-from lm_eval_safescale.checksums import sha256_of
+from lm_eval_safescale.checksums import are_alike, sha256_of
 from lm_eval_safescale.plugins import plugins
 from lm_eval_safescale.records import Status
 from lm_eval_safescale.runs.description import RUN, plain, read_run
@@ -76,7 +76,7 @@ class Finished:
             if (self._folder / NOTE).read_text(encoding="utf-8") != self._note:
                 return 0
             there = read_run(self._folder)
-            if there["identity"] != self._identity or not self._templated_alike(there["conditions"]):
+            if not are_alike(there["identity"], self._identity) or not self._templated_alike(there["conditions"]):
                 return 0
             held = self._held()
             if job.retry_filtered and any(held.filtered.values()):
