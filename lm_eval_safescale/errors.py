@@ -42,7 +42,7 @@ def unwritten(path: Path, error: BaseException, *, goes_on: bool = False) -> Saf
     goes_on
         What was written before stays, and the same command adds to it; else all must be written again, here or elsewhere.
     """
-    full = next(filter(None, map(_full, _chain(error))), "")
+    full = next(filter(None, map(_full, chain_of(error))), "")
     why = full or getattr(error, "strerror", None) or reason_of(error)
     if goes_on:
         then = f"what was written before stays{'. Make room' if full else ''}, and the same command goes on from there"
@@ -59,7 +59,7 @@ def writing(path: Path) -> Iterator[None]:
     except SafescaleError:
         raise
     except BaseException as error:
-        if isinstance(error, OSError | UnicodeError) or _is_of_polars(error) or any(map(_full, _chain(error))):
+        if isinstance(error, OSError | UnicodeError) or _is_of_polars(error) or any(map(_full, chain_of(error))):
             raise unwritten(path, error) from None
         raise
 
@@ -76,7 +76,7 @@ def _full(error: BaseException) -> str:
     return os.strerror(number) if number in FULL else found[0] if found else ""
 
 
-def _chain(error: BaseException | None) -> Iterator[BaseException]:
+def chain_of(error: BaseException | None) -> Iterator[BaseException]:
     """An error and all that it came of."""
     seen: set[int] = set()
     left = [error]

@@ -340,8 +340,13 @@ def load_settings(
             name = ".".join(map(str, found["loc"]))
             layer = where.get(str(found["loc"][0]), "default")
             given = masked_pairs(repr(without_secrets(found["input"])))
-            problems.append(f"  {name} = {given} ({layer}): {found['msg'].removeprefix('Value error, ')}")
+            problems.append(f"  {name} = {given} ({layer}): {what_is_wrong(found)}")
         raise SafescaleError("settings that cannot be used:\n" + "\n".join(problems) + "\nsee docs/settings.md") from None
+
+
+def what_is_wrong(found: Mapping[str, Any]) -> str:
+    """Of an error that pydantic found: the words of the validator that refused the value, else its own."""
+    return str(found["ctx"]["error"] if found["type"] == "value_error" else found["msg"])
 
 
 def _refuse_deep(values: Mapping[str, Any], layer: str) -> None:

@@ -39,7 +39,7 @@ LAYERS = (
     {"records"},
     {"jsonlog", "inputs"},
     {"checksums"},
-    {"errors", "words", "files", "secrets", "json_text", "yaml_text", "isolation", "renamed"},
+    {"errors", "failures", "words", "files", "secrets", "json_text", "yaml_text", "isolation", "renamed"},
 )
 HEIGHT = {part: len(LAYERS) - number for number, layer in enumerate(LAYERS) for part in layer}
 MODULES = sorted(path for path in PACKAGE.rglob("*.py") if path != PACKAGE / "__init__.py")

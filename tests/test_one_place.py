@@ -100,3 +100,65 @@ def test_no_module_has_a_list_of_its_own_of_settings_that_make_something(path):
         if isinstance(node, ast.Set)
     ]
     assert [sorted(names) for names in listed if len(names) > 2] == []
+
+
+# --- messages -----------------------------------------------------------------------------------------------------------
+
+
+LOOKS_AT_WORDS = {"startswith", "endswith", "removeprefix", "removesuffix", "search", "match", "fullmatch", "find", "partition"}
+TEXTS = {"error", "message", "msg", "reason", "why", "failure", "warning"}
+"""How attributes and variables are called that hold what is said of something that went wrong."""
+WORDS_OF_OTHERS = {
+    "errors.py": "the system's words for a full disk, deep in another library's error",
+    "contexts/logged.py": "msgspec names a field in its message alone",
+    "datasets/files.py": "Python's json, csv and codecs say by words alone that a text ends too soon",
+    "sweep/file.py": "pydantic's words, that are shown after our own",
+}
+
+
+def is_message(node):
+    """An expression that is the text of an error: `str(error)`, `error.msg`, `found["msg"]`, `reply.error`, `why`."""
+    if isinstance(node, ast.Call) and isinstance(node.func, ast.Name) and node.func.id in ("str", "reason_of"):
+        return any(isinstance(each, ast.Name) and re.search("err|exc|fail", each.id) for each in ast.walk(node.args[0]))
+    if isinstance(node, ast.Call) and isinstance(node.func, ast.Name) and node.func.id == "what_is_wrong":
+        return True
+    if isinstance(node, ast.Subscript):
+        return isinstance(node.slice, ast.Constant) and node.slice.value in TEXTS
+    return getattr(node, "attr", getattr(node, "id", None)) in TEXTS
+
+
+def decisions_by_words(tree):
+    """Lines where something is looked for in the text of an error, or it is compared with a text."""
+    for node in ast.walk(tree):
+        if isinstance(node, ast.Call) and isinstance(node.func, ast.Attribute) and node.func.attr in LOOKS_AT_WORDS:
+            looked_at = [node.func.value, *node.args]
+        elif isinstance(node, ast.Compare) and isinstance(node.ops[0], ast.In | ast.NotIn):
+            looked_at = node.comparators
+        elif isinstance(node, ast.Compare) and isinstance(node.ops[0], ast.Eq | ast.NotEq):
+            both = [node.left, *node.comparators]
+            looked_at = both if any(isinstance(each, ast.Constant) and each.value for each in both) else []
+        else:
+            continue
+        if any(map(is_message, looked_at)):
+            yield node.lineno
+
+
+@pytest.mark.parametrize("path", sorted(PACKAGE.rglob("*.py")), ids=lambda path: str(path.relative_to(PACKAGE)))
+def test_nobody_decides_by_the_words_of_a_message(path):
+    found = list(decisions_by_words(ast.parse(path.read_text(encoding="utf-8"))))
+    assert bool(found) == (path.relative_to(PACKAGE).as_posix() in WORDS_OF_OTHERS), found
+
+
+@pytest.mark.parametrize(
+    "line",
+    [
+        'str(error).removeprefix("error: ")',
+        'response.error.startswith("HTTP 401")',
+        '"timed out" in str(failed)',
+        "PATTERN.search(reply.error)",
+        'error.reason == "unexpected end of data"',
+        'found["msg"].removeprefix("Value error, ")',
+    ],
+)
+def test_such_a_decision_is_seen(line):
+    assert list(decisions_by_words(ast.parse(line))) == [1]

@@ -13,6 +13,7 @@ from lm_eval_safescale.chat.finish import was_withheld
 from lm_eval_safescale.chat.model import ChatRequest, Message, Reply
 from lm_eval_safescale.chat.parsing import parse_reply
 from lm_eval_safescale.errors import SafescaleError
+from lm_eval_safescale.failures import FailureKind
 from lm_eval_safescale.secrets import MASK, masked_address, shown_address
 
 KEY = "OPENAI_API_KEY"
@@ -109,8 +110,9 @@ class Endpoint:
 
 def reply_to(response: Response) -> Reply:
     """What a response of a server says, as those who ask a chat model get it; what a filter held back is no reply."""
-    if response.content is None:
-        return Reply(None, f"{HELD_BACK}: {response.error}" if response.withheld else response.error, seconds=response.seconds)
+    if (failure := response.failure) is not None:
+        error = f"{HELD_BACK}: {failure}" if failure.kind is FailureKind.WITHHELD else failure.message
+        return Reply(None, error, seconds=response.seconds)
     try:
         parsed = parse_reply(response, chat=True)
     except LastingError as error:

@@ -14,7 +14,8 @@ from functools import cached_property
 from itertools import islice
 from typing import TYPE_CHECKING, Any, TypeVar
 
-from lm_eval_safescale.errors import SafescaleError, reason_of
+from lm_eval_safescale.errors import SafescaleError, chain_of, reason_of
+from lm_eval_safescale.failures import Failure, FailureKind, kind_of_status
 from lm_eval_safescale.json_text import decode_json
 from lm_eval_safescale.secrets import Mask, masked, secrets_in
 
@@ -39,26 +40,26 @@ LEAST_WAIT = 1.0
 """What each of these waits counts for at least, so that there are not more than 900 tries where the server asks for none."""
 NO_CREDIT = b"insufficient_quota"
 """OpenAI's word, sent with 429 though no waiting helps."""
-SPENT = "HTTP 429, and no credit left"
-UNTRUSTED = "CERTIFICATE_VERIFY_FAILED"
-"""OpenSSL's word: no further try would trust the certificate."""
+NOT_TLS = "WRONG_VERSION_NUMBER"
+"""OpenSSL's name of the reason."""
+PASSING = (FailureKind.RATE_LIMITED, FailureKind.BROKEN)
 SHOWN = 200
 
 
 class _MayPass(Exception):
     """A failure that may be gone at the next try."""
 
-    def __init__(self, said: str, after: float | None = None, *, limited: bool = False) -> None:
-        super().__init__(said)
-        self.after, self.limited = after, limited
+    def __init__(self, failure: Failure, after: float | None = None) -> None:
+        super().__init__(failure.message)
+        self.failure, self.after = failure, after
 
 
 class LastingError(Exception):
     """A failure that another try would meet again."""
 
-    def __init__(self, said: str, *, withheld: bool = False) -> None:
-        super().__init__(said)
-        self.withheld = withheld
+    def __init__(self, failure: Failure) -> None:
+        super().__init__(failure.message)
+        self.failure = failure
 
 
 @dataclass(frozen=True, slots=True)
@@ -67,10 +68,8 @@ class Response:
 
     content: bytes | None
     """None where nothing came that could be used."""
-    error: str = ""
+    failure: Failure | None = None
     """Why."""
-    withheld: bool = False
-    """Whether a content filter refused the body."""
     seconds: float = 0.0
     """Wall time of the try that succeeded, from when it was connected; of a failure, of all tries."""
     in_flight: int = 1
@@ -169,26 +168,27 @@ class Server:
         began, wait = time.monotonic(), self.backoff
         tries, tries_left, patience = 0, self.retries, LIMIT_PATIENCE
         while True:
-            started, limited = time.monotonic(), False
+            started = time.monotonic()
             tries += 1
             try:
                 async with asyncio.timeout(self.timeout):  # wait_for of Python 3.11 loses a cancellation that meets the end
                     content, connected = await self._posted(client, body)
             except _MayPass as error:
-                said, after, limited = str(error), error.after, error.limited
+                failure, after = error.failure, error.after
             except TimeoutError:
-                said, after = f"no response within {self.timeout:g} s", None
+                failure, after = Failure(FailureKind.TIMED_OUT, f"no response within {self.timeout:g} s"), None
             except LastingError as error:
-                return Response(None, str(error), error.withheld, time.monotonic() - began)
+                return Response(None, error.failure, time.monotonic() - began)
             else:
                 return Response(content, seconds=time.monotonic() - (connected or started), mask=self._mask)
             pause = min(LONGEST_WAIT, wait if after is None else after)
-            if limited:
+            if failure.kind is FailureKind.RATE_LIMITED:
                 patience -= max(LEAST_WAIT, pause)
             else:
                 tries_left -= 1
             if tries_left < 0 or patience < 0:
-                return Response(None, f"{said} ({tries} tries)", seconds=time.monotonic() - began)
+                failure = replace(failure, message=f"{failure.message} ({tries} tries)")
+                return Response(None, failure, time.monotonic() - began)
             await asyncio.sleep(pause)
             wait = min(LONGEST_WAIT, 2 * wait)
 
@@ -206,8 +206,8 @@ class Server:
             async with client.stream("POST", self.url, content=json.dumps(body), extensions={"trace": note}) as response:
                 content = self._without_secrets(await _received(response))
         except httpx.TransportError as error:
-            kind = LastingError if UNTRUSTED in str(error) else _MayPass
-            raise kind(f"{type(error).__name__}: {self._shown(reason_of(error))}") from error
+            failure = Failure(_kind_of(error), f"{type(error).__name__}: {self._shown(reason_of(error))}")
+            raise (LastingError if failure.kind is FailureKind.UNTRUSTED else _MayPass)(failure) from error
         _check_status(response, content)
         return content, max(connected, default=None)
 
@@ -219,6 +219,18 @@ class Server:
 
     def _shown(self, said: str) -> str:
         return masked(self._mask.hide(said))
+
+
+def _kind_of(error: httpx.TransportError) -> FailureKind:
+    """Of a connection that failed: OpenSSL's reason stands deeper in the chain."""
+    for cause in chain_of(error):
+        if isinstance(cause, ssl.SSLCertVerificationError):
+            return FailureKind.UNTRUSTED
+        if isinstance(cause, ssl.SSLError) and cause.reason == NOT_TLS:
+            return FailureKind.NOT_TLS
+    import httpx
+
+    return FailureKind.TIMED_OUT if isinstance(error, httpx.TimeoutException) else FailureKind.UNREACHABLE
 
 
 def is_address(url: str) -> bool:
@@ -238,7 +250,7 @@ async def _received(response: httpx.Response) -> bytes:
     encoding = response.headers.get("content-encoding", "").strip().lower()
     if encoding not in ("", UNPACKED):
         if response.status_code == 200:
-            raise LastingError(
+            raise unusable(
                 f"a compressed response ({encoding[:SHOWN]}), though {UNPACKED} was asked for: what stands in between?"
             )
         return f"(compressed: {encoding[:SHOWN]})".encode()
@@ -246,20 +258,22 @@ async def _received(response: httpx.Response) -> bytes:
     async for part in response.aiter_raw():
         received += part
         if len(received) > MOST_BYTES:
-            raise LastingError(f"a response of more than {MOST_BYTES:,} bytes")
+            raise unusable(f"a response of more than {MOST_BYTES:,} bytes")
     return bytes(received)
 
 
 def _check_status(response: httpx.Response, content: bytes) -> None:
     """The error of a response that is none; nothing where it is one."""
-    status = response.status_code
-    said, limited = f"HTTP {status}: {excerpt(content)}", status == 429
-    if limited and NO_CREDIT in content:
-        raise LastingError(f"{SPENT}: {excerpt(content)}")
-    if limited or status >= 500:
-        raise _MayPass(said, _seconds(response.headers.get("retry-after")), limited=limited)
-    if status != 200:
-        raise LastingError(said, withheld=_is_withheld(content))
+    status, said = response.status_code, excerpt(content)
+    if status == 200:
+        return
+    failure = Failure(kind_of_status(status), f"HTTP {status}: {said}", status, said)
+    if status == 429 and NO_CREDIT in content:
+        message = f"HTTP {status}, and no credit left: {said}"
+        raise LastingError(replace(failure, kind=FailureKind.NO_CREDIT, message=message))
+    if failure.kind in PASSING:
+        raise _MayPass(failure, _seconds(response.headers.get("retry-after")))
+    raise LastingError(replace(failure, kind=FailureKind.WITHHELD) if _is_withheld(content) else failure)
 
 
 def _is_withheld(content: bytes) -> bool:
@@ -289,11 +303,16 @@ def excerpt(content: bytes) -> str:
     return repr(text if len(text) <= SHOWN else text[: SHOWN - 3] + "...")
 
 
-def unusable(content: bytes, wanted: str) -> str:
-    """What is said of a response in which nothing was found that was wanted."""
+def unusable(message: str) -> LastingError:
+    """The error for what came back and is no answer."""
+    return LastingError(Failure(FailureKind.UNUSABLE, message))
+
+
+def lacking(content: bytes, wanted: str) -> LastingError:
+    """The error for a response in which nothing was found that was wanted."""
     if content[:SHOWN].lstrip().lower().startswith((b"<!doctype html", b"<html")):
-        return f"an HTML page, not a completion: is base_url right? It begins {excerpt(content)}"
-    return f"no {wanted}: {excerpt(content)}"
+        return unusable(f"an HTML page, not a completion: is base_url right? It begins {excerpt(content)}")
+    return unusable(f"no {wanted}: {excerpt(content)}")
 
 
 def check_let_in(response: Response, *, answered: bool, keyed: bool) -> None:
@@ -306,14 +325,15 @@ def check_let_in(response: Response, *, answered: bool, keyed: bool) -> None:
     keyed
         Whether a key was sent.
     """
-    if response.withheld:  # of this request alone, whatever the status
+    failure = response.failure
+    if failure is None:
         return
-    spent = response.error.startswith(SPENT)
-    if spent or response.error.startswith("HTTP 401") or (response.error.startswith("HTTP 403") and not answered):
+    spent = failure.kind is FailureKind.NO_CREDIT
+    if spent or failure.kind is FailureKind.UNAUTHORIZED or (failure.kind is FailureKind.FORBIDDEN and not answered):
         why = "its credit is used up" if spent else "it refused the key" if keyed else "no key was sent"
         raise SafescaleError(
             f"the server answers nothing: {why}. A key is read from the variable OPENAI_API_KEY (of other providers, from theirs); set it, "
-            f"and give the same command again. The server said: {response.error}"
+            f"and give the same command again. The server said: {failure}"
         )
 
 

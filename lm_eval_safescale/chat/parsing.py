@@ -7,7 +7,7 @@ from dataclasses import dataclass
 from typing import Any
 
 from lm_eval_safescale.chat.content import read_content
-from lm_eval_safescale.chat.exchange import LastingError, Response, excerpt, unusable
+from lm_eval_safescale.chat.exchange import Response, excerpt, lacking, unusable
 from lm_eval_safescale.chat.finish import has_failed
 from lm_eval_safescale.json_text import whole
 
@@ -61,13 +61,13 @@ def parse_reply(response: Response, *, chat: bool = False) -> ParsedReply:
         message, content = ({}, None) if failed else _message(choice, chat=chat)
         refusal = message.get("refusal")
     except (ValueError, KeyError, TypeError, AttributeError):
-        raise LastingError(unusable(raw, "chat completion" if chat else "completion")) from None
+        raise lacking(raw, "chat completion" if chat else "completion") from None
     finish = _finish(choice)
     if failed or has_failed(finish):
-        raise LastingError(f"the reply is an error: {excerpt(raw)}")
+        raise unusable(f"the reply is an error: {excerpt(raw)}")
     read = read_content(content)
     if read.text is None:
-        raise LastingError(f"no text in the reply: {excerpt(raw)}")
+        raise unusable(f"no text in the reply: {excerpt(raw)}")
     refusal = refusal or read.refusal
     text = read.text or (refusal if isinstance(refusal, str) else "")
     field = next((name for name in REASONING_FIELDS if message.get(name)), "content" if read.reasons else "")

@@ -7,7 +7,7 @@ import re
 import shlex
 import time
 from collections import Counter, deque
-from collections.abc import Mapping
+from collections.abc import Collection, Mapping
 from datetime import timedelta
 from enum import StrEnum
 from pathlib import Path
@@ -31,8 +31,6 @@ EVERY_STEP = 5.0
 """The same before the first request."""
 REFRESH = 0.2
 MOST_REASONS = 5
-TOO_LONG = "the prompt has"
-"""How reasons begin that a larger window would mend."""
 
 
 class Latency(StrEnum):
@@ -192,7 +190,7 @@ def _summary(report: Report, output: Path, *, isolated: bool) -> None:
             f"{counted(filtered, 'answer')} held back by a content filter: not scored, and asked for again with --retry-filtered only."
         )
     for condition, items in report.failures.items():
-        _say_failures(condition, items)
+        _say_failures(condition, items, report.too_long[condition])
     if report.failures:
         complain("The same command asks for them again, and for nothing else.")
     if given:
@@ -211,7 +209,7 @@ def _say_settings(report: Report) -> None:
         say(f"note         {note}", style="yellow")
 
 
-def _say_failures(condition: str, items: Mapping[str, str]) -> None:
+def _say_failures(condition: str, items: Mapping[str, str], too_long: Collection[str]) -> None:
     """Items that lack answers, those for the same reason together, whatever the numbers in it."""
     complain(f"{condition}: {counted(len(items), 'item')} without all answers; they are errors, and not scored")
     alike: dict[str, list[str]] = {}
@@ -219,7 +217,7 @@ def _say_failures(condition: str, items: Mapping[str, str]) -> None:
         alike.setdefault(re.sub(r"\d[\d,.]*", "#", reason), []).append(item)
     for names in sorted(alike.values(), key=len, reverse=True)[:MOST_REASONS]:
         complain(f"  {counted(len(names), 'item')}, for example {names[0]}: {items[names[0]]}")
-        if items[names[0]].startswith(TOO_LONG):
+        if names[0] in too_long:
             complain("    a larger window would hold them: max_model_len (vllm) or max_length (hf) in --model_args")
     if len(alike) > MOST_REASONS:
         complain(f"  and {counted(len(alike) - MOST_REASONS, 'more reason')}")

@@ -5,6 +5,7 @@ from __future__ import annotations
 import re
 from typing import Any, NamedTuple
 
+from lm_eval_safescale.failures import Failure, FailureKind
 from lm_eval_safescale.harness import backends
 
 NO = r"(not|n't|un|in)[ -]?(be )?(support|allow|permit|enabl|recogni|accept|valid)|\bonly\b|unknown|unexpected|forbidden|deprecated"
@@ -12,9 +13,13 @@ NO = r"(not|n't|un|in)[ -]?(be )?(support|allow|permit|enabl|recogni|accept|vali
 SYSTEM = r"(system|developer)['\"` _]*(role|message|prompt|instruction|turn)"
 
 
+REFUSING = (400, 404, 422)
+"""Statuses by which a server says that it does not take what stands in a request."""
+
+
 def _refused(*what: str) -> re.Pattern[str]:
-    """A status of refusal, with any of these behind it."""
-    return re.compile(f"^HTTP (400|404|422).*({'|'.join(what)})", re.IGNORECASE | re.DOTALL)
+    """Any of these in what a server says."""
+    return re.compile("|".join(what), re.IGNORECASE | re.DOTALL)
 
 
 def _parameter(name: str) -> re.Pattern[str]:
@@ -22,15 +27,15 @@ def _parameter(name: str) -> re.Pattern[str]:
     return _refused(rf"\b{name}\b.*({NO})", rf"({NO}).*\b{name}\b")
 
 
-class Hint(NamedTuple):
-    """How a server says it, and what to do."""
+class Refusal(NamedTuple):
+    """How a server says that it does not take something, and what to do."""
 
     says: re.Pattern[str]
     advice: str
 
 
-HINTS = (
-    Hint(
+REFUSALS = (
+    Refusal(
         _refused(
             rf"{SYSTEM}.*({NO})",
             rf"({NO}).*{SYSTEM}",
@@ -41,33 +46,24 @@ HINTS = (
         'a model without a system turn: give a prompt file with system: "", whose user turn holds the instruction '
         '(--metadata \'{"prompt_file": "prompt.yaml"}\')',
     ),
-    Hint(
+    Refusal(
         _parameter("temperature"),
         "a model that allows one temperature only: --metadata '{\"accept_temperature\": 1}'; greedy answers are then samples too, and "
         "every table says so",
     ),
-    Hint(_parameter("seed"), "--metadata '{\"send_seed\": false}' sends no seed; the draws can then not be repeated"),
-    Hint(
-        re.compile(r"certificate.verify.failed", re.IGNORECASE),
-        "a certificate of an authority that this machine does not know: --model_args ca_cert_path=FILE (PEM), or "
-        "verify_certificate=False in a network that you trust",
-    ),
-    Hint(
-        re.compile(r"wrong.version.number", re.IGNORECASE),
-        "the server does not speak TLS: base_url begins with http://, not https://",
-    ),
-    Hint(
+    Refusal(_parameter("seed"), "--metadata '{\"send_seed\": false}' sends no seed; the draws can then not be repeated"),
+    Refusal(
         _refused("api[- ]version", "DeploymentNotFound", "deployment for this resource"),
         "Azure: base_url=https://RESOURCE.openai.azure.com/openai/v1/chat/completions with model=DEPLOYMENT needs no api-version",
     ),
 )
 LIMITS = (
-    Hint(
+    Refusal(
         _refused(rf"max_tokens\b.{{0,60}}({NO}).*max_completion_tokens"),
         "it wants max_completion_tokens: --model openai-chat-completions with the same base_url sends that (with OPENAI_API_KEY set, to "
         "anything where the server wants no key)",
     ),
-    Hint(
+    Refusal(
         _parameter("max_completion_tokens"),
         "it wants max_tokens: --model local-chat-completions with the same base_url sends that",
     ),
@@ -75,15 +71,22 @@ LIMITS = (
 """The token limit under another name: first what is said of `max_tokens`, then of `max_completion_tokens`."""
 
 
-def advice_on(error: str, backend: Any) -> str:
-    """What to do about a server's error; empty where nothing is known.
+OF_CONNECTION = {
+    FailureKind.UNTRUSTED: "a certificate of an authority that this machine does not know: --model_args ca_cert_path=FILE (PEM), or "
+    "verify_certificate=False in a network that you trust",
+    FailureKind.NOT_TLS: "the server does not speak TLS: base_url begins with http://, not https://",
+}
+
+
+def advice_on(failure: Failure, backend: Any) -> str:
+    """What to do about a failure; empty where nothing is known.
 
     Parameters
     ----------
-    error
-        As `chat.exchange` states it: with the status, or the kind of a failed connection.
     backend
         The harness's model object that sent the request.
     """
+    if failure.status not in REFUSING:
+        return OF_CONNECTION.get(failure.kind, "")
     of_limit = LIMITS["OpenAIChatCompletion" in backends.classes(type(backend))]
-    return next((hint.advice for hint in (of_limit, *HINTS) if hint.says.search(error)), "")
+    return next((refusal.advice for refusal in (of_limit, *REFUSALS) if refusal.says.search(failure.said)), "")

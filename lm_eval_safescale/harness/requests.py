@@ -11,6 +11,7 @@ from typing import Any
 from lm_eval_safescale.assembly import family_of
 from lm_eval_safescale.chat.finish import was_cut
 from lm_eval_safescale.errors import SafescaleError
+from lm_eval_safescale.failures import FailureKind
 from lm_eval_safescale.harness import backends
 from lm_eval_safescale.harness.task import SafetyTask, TaskSetupError
 from lm_eval_safescale.plugins import Part
@@ -58,8 +59,8 @@ class Completion:
     """A raw output for each draw; None where the model could not be heard."""
     error: str = ""
     """Why it could not be heard."""
-    refused: bool = False
-    """Whether the model is there, and found something wrong with this request (its length, say)."""
+    failure: FailureKind = FailureKind.OTHER
+    """The kind of this; what it is where there are texts says nothing."""
     prompt_tokens: int | None = None
     completion_tokens: tuple[int | None, ...] = ()
     """For each draw; None where the backend does not say."""
@@ -117,7 +118,7 @@ class ConditionRequests:
         try:
             self.task: SafetyTask = SafetyTask(config=config, like=like.task if like else None, on_progress=on_progress)
         except TaskSetupError as error:
-            raise SafescaleError(str(error).removeprefix("error: ")) from None
+            raise SafescaleError(str(error)) from None
         self.items: tuple[str, ...] = ()
         """Ids of the items that can be asked, in the data's order; after `prepare`."""
 
@@ -138,7 +139,7 @@ class ConditionRequests:
                 chat_template=backend.apply_chat_template if chat_template else None,
             )
         except TaskSetupError as error:
-            raise SafescaleError(str(error).removeprefix("error: ")) from None
+            raise SafescaleError(str(error)) from None
 
     @property
     def impossible(self) -> dict[str, str]:

@@ -13,6 +13,7 @@ from lm_eval_safescale.chat.exchange import LastingError, Response, Server, chec
 from lm_eval_safescale.chat.finish import has_ended, was_withheld
 from lm_eval_safescale.chat.parsing import ParsedReply, parse_reply
 from lm_eval_safescale.errors import SafescaleError, reason_of
+from lm_eval_safescale.failures import FailureKind
 from lm_eval_safescale.harness.hints import advice_on
 from lm_eval_safescale.harness.payloads import payload_of, seed_in
 from lm_eval_safescale.harness.requests import Completion, Request
@@ -25,8 +26,6 @@ DEPLOYMENT, TOKEN = "/openai/deployments/", "eyJ"
 """In an address of Azure that takes keys in a header of its own, and how what is no key, but a token of a user or service, begins."""
 SURE = 3
 """Requests that are refused for what stands in all of them, after which no other needs to be asked. One may say so of its own text."""
-REFUSED = ("HTTP 400", "HTTP 413", "HTTP 422")
-"""Of one request: a prompt that is too long, or one that a filter holds back."""
 
 
 class ServerEngine:
@@ -74,13 +73,14 @@ class ServerEngine:
 
     def _advised(self, response: Response) -> Response:
         """A failure with what to do about it; SafescaleError where it meets every request, because of what stands in all of them."""
-        advice = "" if response.content is not None else advice_on(response.error, self._backend)
-        if not advice:
+        failure = response.failure
+        advice = advice_on(failure, self._backend) if failure is not None else ""
+        if failure is None or not advice:
             return response
         self._refusals += 1
         if not self._answered and self._refusals >= SURE:
-            raise SafescaleError(f"the server takes no request: {response.error}\n  -> {advice}")
-        return replace(response, error=f"{response.error}. {advice}")
+            raise SafescaleError(f"the server takes no request: {failure}\n  -> {advice}")
+        return replace(response, failure=replace(failure, message=f"{failure}. {advice}"))
 
     def _sent(self, request: Request) -> tuple[Request, dict[str, Any]]:
         """The request as it leaves, with the seed that is sent: what is recorded of it."""
@@ -89,14 +89,14 @@ class ServerEngine:
 
 
 def _heard(request: Request, response: Response) -> Completion:
-    if response.withheld:
-        return Completion(request, ("",), response.error, status=Status.FILTERED)
-    if response.content is None:
-        return Completion(request, None, response.error, refused=response.error.startswith(REFUSED))
+    if (failure := response.failure) is not None:
+        if failure.kind is FailureKind.WITHHELD:
+            return Completion(request, ("",), failure.message, status=Status.FILTERED)
+        return Completion(request, None, failure.message, failure.kind)
     try:
         reply = parse_reply(response)
     except LastingError as error:
-        return Completion(request, None, str(error))
+        return Completion(request, None, error.failure.message, error.failure.kind)
     return Completion(
         request,
         (reply.text,),

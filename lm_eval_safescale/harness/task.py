@@ -54,7 +54,8 @@ class TaskSetupError(SystemExit, SafescaleError):
     """An error of the user's to mend. It leaves the command line without a traceback, with exit status 1."""
 
     def __init__(self, message: str) -> None:
-        super().__init__(f"error: {message}")
+        super().__init__(message)
+        self.code = f"error: {message}"  # what Python prints where it ends the process
 
 
 class Documents(Sequence[dict[str, Any]]):

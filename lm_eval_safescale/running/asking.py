@@ -12,6 +12,7 @@ from typing import TYPE_CHECKING, Any
 
 from lm_eval_safescale.chat.served import ServedModels
 from lm_eval_safescale.errors import SafescaleError
+from lm_eval_safescale.failures import FailureKind
 from lm_eval_safescale.records import NOT_SCORED
 from lm_eval_safescale.running.progress import RunProgress
 from lm_eval_safescale.runs.held import draws_in, mask_of
@@ -164,7 +165,7 @@ class Asking:
             )
         if heard.texts is None:
             self._fail(request.condition, request.question_id, request.draws, heard.error)
-            if heard.refused and (self.standing.done or self.standing.known):  # it is this request alone
+            if heard.failure is FailureKind.REFUSED and (self.standing.done or self.standing.known):  # it is this request alone
                 self._failures_in_a_row.clear()
             else:
                 self._failures_in_a_row.append((request.condition, request.question_id))
@@ -275,6 +276,10 @@ class Asking:
         """By condition, the items of this start that lack answers, and why."""
         found = self.journal.held.failures(self.asked)
         return {name: {item: error for item, (_, error) in items.items()} for name, items in found.items()}
+
+    def too_long(self) -> dict[str, frozenset[str]]:
+        """By condition, those of them whose prompt does not fit the model's window."""
+        return {each.name: frozenset(each.task.too_long) for each in self.asked.values()}
 
 
 def _sha256(prompt: Any) -> str:

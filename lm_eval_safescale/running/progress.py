@@ -30,6 +30,8 @@ class RunProgress:
     """Words for the metrics (`Family.headlines`)."""
     timed: int = 0
     """Greedy answers since that were asked one at a time, for their latency."""
+    settled: bool = False
+    """Whether settings and data are in order; what goes wrong before goes wrong again."""
     what: str = ""
     """What is being done, before the first request and after the last."""
     amount: str = ""

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Collection, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import UTC, datetime
 from functools import cached_property
@@ -66,6 +66,8 @@ class Report:
     standing: RunProgress
     failures: Mapping[str, Mapping[str, str]]
     """By condition: items that have no answers, or not all, and why."""
+    too_long: Mapping[str, Collection[str]]
+    """By condition: those of them whose prompt does not fit the model's window."""
     damaged: int
     """Lines of an earlier start that were torn, and asked again."""
 
@@ -164,6 +166,7 @@ def run(
     standing.headlines = family.headlines
     possible = {item.question_id: family.possible(family.columns(item)) for item in data}
     with Journal(folder, identity, start, possible) as journal:
+        standing.settled = True
         say("loading the model")
         args_in_force = with_defaults(model.backend, model.args)
         backend = load_backend(model.backend, args_in_force, batch_size=model.batch_size, device=model.device)
@@ -186,8 +189,8 @@ def run(
         )
         asking.look_back()
         asking.ask(isolated=latency == "isolated")
-        items, failures, of = items_of(data), asking.failures(), standing.of
+        items, failures, too_long, of = items_of(data), asking.failures(), asking.too_long(), standing.of
         # the model, and the texts of a large study, need not be in memory beside its tables
         del asking, asked, each, backend, data
         write_run_tables(journal, items, about, model.shown, lambda rows: say("writing the tables", f"{rows:,} of {of:,} rows"))
-        return Report(folder, standing, failures, journal.damaged)
+        return Report(folder, standing, failures, too_long, journal.damaged)

@@ -19,7 +19,7 @@ from lm_eval_safescale.inputs import InputError, read_yaml
 from lm_eval_safescale.plugins import plugins
 from lm_eval_safescale.runs.identity import path_of
 from lm_eval_safescale.secrets import masked_pairs, without_secrets
-from lm_eval_safescale.settings import load_settings
+from lm_eval_safescale.settings import load_settings, what_is_wrong
 from lm_eval_safescale.sweep.jobs import Job
 
 NAME = re.compile(r"[A-Za-z0-9][A-Za-z0-9._+-]{0,99}")
@@ -196,15 +196,22 @@ def _fields(place: Sequence[Any]) -> list[str]:
     return list((kinds.get(str(place[0]), _File) if place[1:] else _File).model_fields)
 
 
+KINDS = {
+    "dict_type": "a mapping",
+    "list_type": "a list",
+    "string_type": "a text (in quotes)",
+    "int_type": "a whole number",
+    "bool_type": "true or false",
+    "invalid-json-value": "a text, a number, true or false, a list or a mapping (dates in quotes)",
+}
+"""By pydantic's name of the error, what was expected."""
+
+
 def _expected(found: Any) -> str:
     if "conditions" in found["loc"]:
         return "a list of conditions, or all"
-    words = str(found["msg"]).removeprefix("Input should be ").removeprefix("Value error, ")
-    kinds = {"a valid dictionary": "a mapping", "a valid list": "a list", "a valid string": "a text (in quotes)"}
-    kinds |= {"input was not a valid JSON value": "a text, a number, true or false, a list or a mapping (dates in quotes)"}
-    kinds |= {"a valid integer": "a whole number", "a valid boolean": "true or false"}
-    words = words[:1].lower() + words[1:]
-    return kinds.get(words, words)
+    words = KINDS.get(found["type"]) or what_is_wrong(found).removeprefix("Input should be ")
+    return words[:1].lower() + words[1:]
 
 
 def _shown(value: Any) -> str:

@@ -26,8 +26,6 @@ MOST_REASON = 2000
 """Characters of a reason; the log has all of it."""
 EVERY = 30.0
 """Seconds between two lines of progress in the log."""
-BEFORE_THE_MODEL = "reading the data"
-"""What a run does first; what goes wrong there goes wrong again."""
 
 
 class Job(msgspec.Struct, frozen=True, kw_only=True):
@@ -107,7 +105,7 @@ def run_job(job: Job) -> Outcome:
         if error.__cause__ is not None:
             _print_traceback(error.__cause__, job)  # somebody else's: the log is where it can be looked into
         print(f"error: {error}", flush=True)
-        outcome = failed(str(error), again=told.what != BEFORE_THE_MODEL)
+        outcome = failed(str(error), again=told.settled)
     except Exception as error:
         _print_traceback(error, job)
         outcome = failed(f"{type(error).__name__}: {shown_text(reason_of(error), job.model_args, job.metadata)}", again=True)
@@ -164,12 +162,13 @@ class _Told:
     """Prints how far a run is, now and then."""
 
     def __init__(self) -> None:
-        self.what, self._printed, self._warned = BEFORE_THE_MODEL, time.monotonic(), ""
+        self.settled, self._what, self._printed, self._warned = False, "", time.monotonic(), ""
 
     def __call__(self, now: Any) -> None:
-        if now.what and now.what != self.what:
+        self.settled = now.settled
+        if now.what and now.what != self._what:
             print(f"{now.what} ...", flush=True)
-        self.what = now.what
+        self._what = now.what
         if now.warning and not self._warned:
             self._warned = now.warning
             print(f"warning: {now.warning}", flush=True)

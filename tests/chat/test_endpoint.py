@@ -16,6 +16,7 @@ from hypothesis import strategies as st
 
 from lm_eval_safescale.chat import ChatRequest, Endpoint, Message, Reply, endpoint, exchange
 from lm_eval_safescale.errors import SafescaleError
+from lm_eval_safescale.failures import Failure, FailureKind
 from tests.stub_server import (
     CONNECTION_FAULTS,
     MOST_SECONDS,
@@ -627,7 +628,7 @@ def test_a_request_is_ended_at_whatever_step_of_its_failure(steps, monkeypatch):
 
         async def posted(*_):
             await arrived.wait()
-            raise exchange._MayPass("HTTP 429", 60.0, limited=True)
+            raise exchange._MayPass(Failure(FailureKind.RATE_LIMITED, "HTTP 429"), 60.0)
 
         monkeypatch.setattr(exchange.Server, "_posted", posted)
         request = asyncio.create_task(given._response(None, {}))

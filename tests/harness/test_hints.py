@@ -13,6 +13,7 @@ import pytest
 from lm_eval import simple_evaluate
 
 from lm_eval_safescale.errors import SafescaleError
+from lm_eval_safescale.failures import Failure, FailureKind, kind_of_status
 from lm_eval_safescale.families.choice.family import PROMPT
 from lm_eval_safescale.harness.hints import advice_on
 from lm_eval_safescale.harness.servers import SURE
@@ -49,22 +50,32 @@ REFUSALS = {
     "HTTP 400: Unsupported parameter: 'max_tokens' is not supported with this model. Use 'max_completion_tokens' instead.": (
         "--model openai-chat-completions"
     ),
-    "ConnectError: [SSL: CERTIFICATE_VERIFY_FAILED] certificate verify failed: self-signed certificate (_ssl.c:1006)": "ca_cert_path=",
-    "ConnectError: [SSL: WRONG_VERSION_NUMBER] wrong version number (_ssl.c:1006)": "http://",
     "HTTP 404: {'code': 'DeploymentNotFound', 'message': 'The API deployment for this resource does not exist.'}": "openai/v1",
     "HTTP 400: Missing required query parameter: api-version": "openai/v1",
 }
 
 
+def refusal(said):
+    """As `chat.exchange` makes it of a response."""
+    _, status, words = said.split(maxsplit=2)
+    number = int(status.rstrip(":"))
+    return Failure(kind_of_status(number), said, number, words)
+
+
 @pytest.mark.parametrize(("said", "way"), REFUSALS.items())
 def test_a_refused_parameter_is_answered_with_the_way_on(said, way):
-    assert way in advice_on(said, LocalChatCompletion())
+    assert way in advice_on(refusal(said), LocalChatCompletion())
+
+
+@pytest.mark.parametrize(("kind", "way"), {FailureKind.UNTRUSTED: "ca_cert_path=", FailureKind.NOT_TLS: "http://"}.items())
+def test_a_connection_that_fails_for_tls_is_answered_with_the_way_on(kind, way):
+    assert way in advice_on(Failure(kind, "ConnectError: of whatever words"), LocalChatCompletion())
 
 
 def test_the_token_limit_may_be_wanted_under_either_name():
     said = "HTTP 422: body.max_completion_tokens: Extra inputs are not permitted"
-    assert "--model local-chat-completions" in advice_on(said, OpenAIChatCompletion())
-    assert advice_on(said, LocalChatCompletion()) == ""
+    assert "--model local-chat-completions" in advice_on(refusal(said), OpenAIChatCompletion())
+    assert advice_on(refusal(said), LocalChatCompletion()) == ""
 
 
 @pytest.mark.parametrize(
@@ -76,12 +87,17 @@ def test_the_token_limit_may_be_wanted_under_either_name():
         "HTTP 404: The model `gpt-x` does not exist",
         "HTTP 500: temperature of the machine is not supported",
         "HTTP 503: seed server unknown",
-        "ReadError: connection reset",
-        "no response within 300 s (4 tries)",
     ],
 )
-def test_other_errors_have_no_advice(said):
-    assert advice_on(said, LocalChatCompletion()) == advice_on(said, OpenAIChatCompletion()) == ""
+def test_other_refusals_have_no_advice(said):
+    assert advice_on(refusal(said), LocalChatCompletion()) == advice_on(refusal(said), OpenAIChatCompletion()) == ""
+
+
+@pytest.mark.parametrize("kind", [FailureKind.UNREACHABLE, FailureKind.TIMED_OUT])
+def test_what_our_own_message_says_has_no_advice(kind):
+    """The kind decides, and the words of the server."""
+    said = "HTTP 400: certificate verify failed, wrong version number, temperature not supported"
+    assert advice_on(Failure(kind, said), LocalChatCompletion()) == ""
 
 
 # --- a run on a picky server --------------------------------------------------------------------------------------------

@@ -15,7 +15,7 @@ from lm_eval import simple_evaluate
 
 from lm_eval_safescale.chat import exchange
 from lm_eval_safescale.errors import SafescaleError
-from lm_eval_safescale.harness import servers
+from lm_eval_safescale.failures import FailureKind, kind_of_status
 from lm_eval_safescale.harness.loading import (
     CONCURRENT,
     check_model_args,
@@ -440,7 +440,7 @@ def test_a_prompt_that_is_too_long_for_the_server_fails_in_its_words_and_is_not_
     assert heard.texts is None
     assert heard.error.startswith("HTTP 400: ")
     assert words in heard.error
-    assert heard.refused
+    assert heard.failure is FailureKind.REFUSED
     assert len(server.seen) == 1
 
 
@@ -711,4 +711,4 @@ def test_the_page_states_the_defaults_that_are_in_force(server):
     assert f"After {asking.FAILURES_IN_A_ROW} requests" in page
     assert f"at most {exchange.LONGEST_WAIT:g}." in page
     assert "(400, 413, 422)" in page
-    assert [f"HTTP {status}" for status in (400, 413, 422)] == list(servers.REFUSED)
+    assert {status for status in range(300, 600) if kind_of_status(status) is FailureKind.REFUSED} == {400, 413, 422}
