@@ -82,7 +82,7 @@ class Report:
         return read_about(self.folder)
 
     def by_condition(self) -> Iterator[Runs]:
-        """The same, one condition after the other, as far as statistics need it; SafescaleError likewise."""
+        """The same, one condition after the other, as far as rates over all items need it; SafescaleError likewise."""
         return open_by_condition(self.folder)
 
 

@@ -41,11 +41,11 @@ def answer_arrays(runs: Runs) -> dict[tuple[str, str], AnswerArrays]:
     greedy = np.flatnonzero(draw == 0)
     status = answers["status"].to_physical().to_numpy()
     measures = {
-        "latency_s": answers["latency_s"].to_numpy(),
-        **{each.value: status == STATUSES.index(each) for each in COUNTED},
+        "latency_s": answers["latency_s"].gather(greedy).to_numpy(),
+        **{each.value: status[greedy] == STATUSES.index(each) for each in COUNTED},
     }
     place = index[greedy] // n_draws
-    measures = {name: _of_greedy(values[greedy], place, (pairs, n_items)) for name, values in measures.items()}
+    measures = {name: _of_greedy(values, place, (pairs, n_items)) for name, values in measures.items()}
     measures["latency_s"][codes[:, :, 0] == UNSCORED] = np.nan
     # rows are in order, so a pair's rows stand together: its largest draw is K
     starts = np.searchsorted(index, np.arange(pairs + 1) * (n_items * n_draws))

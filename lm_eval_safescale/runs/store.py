@@ -48,6 +48,8 @@ NO_STATISTIC = (
     "finish_reason", "read_as", "served_model", "system_fingerprint", "reply_id",
 )  # fmt: skip
 """Columns of the answers that statistics do without."""
+NO_RATE = (*NO_STATISTIC, "context_tokens", "evidence_coverage")
+"""Columns that rates over all items do without: these two are an axis of them."""
 NOTED = frozenset({"version", "reader_version", "reasoning_opened"})
 """Settings of a model that differ where answers are alike: earlier versions did not note them, and each version is another."""
 ROW_GROUP = 1 << 14
@@ -166,7 +168,7 @@ def open_runs(*folders: Path | str, texts: bool = True) -> Runs:
 
 
 def open_by_condition(folder: Path) -> Iterator[Runs]:
-    """The runs of one folder, one condition after the other, without what statistics do without (`NO_STATISTIC`).
+    """The runs of one folder, one condition after the other, without what rates over all items do without (`NO_RATE`).
 
     Raises
     ------
@@ -179,7 +181,7 @@ def open_by_condition(folder: Path) -> Iterator[Runs]:
     own, items = _of_runs(folder, about), _read_parquet(folder / ITEMS_FILE, about)
     there = _read_parquet(folder / ANSWERS_FILE, about, lambda frame: frame.select(pl.col("condition").unique()))
     for name in family_of_data(about["dataset"]).in_order(there["condition"].cast(pl.String)):
-        wanted = functools.partial(_slim, condition=name)
+        wanted = functools.partial(_rows_of, condition=name)
         yield Runs(items, _read_parquet(folder / ANSWERS_FILE, about, wanted), own)
 
 
@@ -307,10 +309,14 @@ def _all(frame: pl.LazyFrame) -> pl.LazyFrame:
     return frame
 
 
-def _slim(frame: pl.LazyFrame, condition: str | None = None) -> pl.LazyFrame:
-    """What statistics need, of all conditions or of one."""
-    frame = frame if condition is None else frame.filter(pl.col("condition") == condition)
+def _slim(frame: pl.LazyFrame) -> pl.LazyFrame:
+    """What statistics need."""
     return frame.drop(NO_STATISTIC, strict=False)
+
+
+def _rows_of(frame: pl.LazyFrame, condition: str) -> pl.LazyFrame:
+    """What rates over all items need of one condition."""
+    return frame.filter(pl.col("condition") == condition).drop(NO_RATE, strict=False)
 
 
 def _read_parquet(path: Path, about: Mapping[str, Any], wanted: Callable[[pl.LazyFrame], pl.LazyFrame] = _all) -> pl.DataFrame:
