@@ -62,7 +62,7 @@ class BuildTools(Protocol):
 
 
 class Build(Protocol):
-    """The function of a builder: items to one draft each, in order; some hundreds at a time, or all of them where it `needs_chat`."""
+    """The function of a builder: items to one draft each, in order; a hundred or so at a time, or all of them where it `needs_chat`."""
 
     def __call__(self, items: Sequence[Item], tools: BuildTools, /, **settings: Any) -> Sequence[Draft]:
         """Keyword-only parameters are the builder's settings."""
