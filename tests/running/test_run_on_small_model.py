@@ -21,7 +21,7 @@ KILLS_ITSELF = """
 import os, signal, sys
 from pathlib import Path
 from lm_eval_safescale.harness.loading import parse_model_args
-from lm_eval_safescale.runs import runner
+from lm_eval_safescale.running import runner
 
 def on_progress(standing):
     if standing.done >= int(sys.argv[3]):
