@@ -3,8 +3,11 @@
 from __future__ import annotations
 
 import gc
+from collections.abc import Callable
+from typing import Any
 
 import typer
+from typer.core import TyperGroup
 
 from lm_eval_safescale import __version__
 from lm_eval_safescale.cli import (
@@ -22,29 +25,56 @@ from lm_eval_safescale.cli import (
     sweep,
     table,
 )
+from lm_eval_safescale.cli.examples import example
 from lm_eval_safescale.cli.screen import complain
 from lm_eval_safescale.errors import SafescaleError, is_panic, reason_of
 
+STUDY: dict[str, dict[str, typer.Typer | Callable[..., None]]] = {
+    "Ask: from questions to answers": {
+        "doctor": doctor.doctor,
+        "plugins": plugins.app,
+        "data": data.app,
+        "power": power.power,
+        "contexts": contexts.app,
+        "run": run.run,
+        "sweep": sweep.sweep,
+    },
+    "Read: from answers to tables": {
+        "import-lm-eval": imports.import_lm_eval,
+        "import-release": imports.import_release,
+        "reread": reread.reread,
+        "judge": judge.judge,
+        "table": table.table,
+        "analyze": analyze.analyze,
+    },
+    "Hand in: what others can check": {
+        "runs": runs.app,
+    },
+}
+"""Every command, in the order of a study."""
+
+
+class _InOrder(TyperGroup):
+    """Commands as they stand in `STUDY`; typer would have those with subcommands last."""
+
+    def list_commands(self, ctx: Any) -> list[str]:  # noqa: ARG002 (typer calls it so)
+        return [name for commands in STUDY.values() for name in commands]
+
+
 app = typer.Typer(
+    cls=_InOrder,
     help="How often is a clinical language model wrong in a way that hurts? Tools around the `radsafe_*` tasks of lm_eval.",
+    epilog="The help of each command ends with an example: safescale run --help",
     no_args_is_help=True,
     add_completion=False,
     pretty_exceptions_enable=False,
 )
-app.add_typer(data.app, name="data")
-app.add_typer(contexts.app, name="contexts")
-app.add_typer(plugins.app, name="plugins")
-app.add_typer(runs.app, name="runs")
-app.command("analyze")(analyze.analyze)
-app.command("doctor")(doctor.doctor)
-app.command("import-release")(imports.import_release)
-app.command("import-lm-eval")(imports.import_lm_eval)
-app.command("power")(power.power)
-app.command("judge")(judge.judge)
-app.command("run")(run.run)
-app.command("reread")(reread.reread)
-app.command("sweep")(sweep.sweep)
-app.command("table")(table.table)
+for panel, commands in STUDY.items():
+    for name, command in commands.items():
+        if isinstance(command, typer.Typer):
+            app.add_typer(command, name=name, rich_help_panel=panel)
+        else:
+            app.command(name, rich_help_panel=panel, epilog=example(name))(command)
 
 
 def _version(wanted: bool) -> None:

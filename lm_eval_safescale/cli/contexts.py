@@ -13,6 +13,7 @@ import typer
 from rich.table import Column, Table
 from rich.text import Text
 
+from lm_eval_safescale.cli.examples import example
 from lm_eval_safescale.cli.screen import Progress, complain, console, say, working
 from lm_eval_safescale.datasets import printable
 from lm_eval_safescale.errors import SafescaleError
@@ -25,10 +26,10 @@ if TYPE_CHECKING:
 app = typer.Typer(help="Contexts: what is shown above the questions, built ahead and inspected.", no_args_is_help=True)
 
 
-@app.command()
+@app.command(epilog=example("contexts build"))
 def build(
     condition: Annotated[
-        str, typer.Argument(help="A condition, for example rag or max_context (safescale plugins lists them).")
+        str, typer.Argument(help="A condition, for example rag or max_context (safescale plugins list shows them).")
     ],
     output: Annotated[Path, typer.Option("--output", "-o", help="The .jsonl file to write.")],
     dataset: Annotated[str | None, typer.Option(help="Data set, by name.")] = None,
@@ -119,7 +120,7 @@ def build(
         raise typer.Exit(1)
 
 
-@app.command()
+@app.command(epilog=example("contexts show"))
 def show(
     file: Annotated[Path, typer.Argument(help="A file that safescale contexts build made.")],
     item: Annotated[str | None, typer.Argument(help="A question id, to see its context with its passages.")] = None,

@@ -10,6 +10,7 @@ from typing import Annotated
 import typer
 from rich.markup import escape
 
+from lm_eval_safescale.cli.examples import example
 from lm_eval_safescale.cli.screen import console, say, working
 from lm_eval_safescale.datasets import DataError, Dataset, Problem, check_file
 from lm_eval_safescale.errors import SafescaleError
@@ -25,7 +26,7 @@ Columns = Annotated[
 ]
 
 
-@app.command("list")
+@app.command("list", epilog=example("data list"))
 def list_() -> None:
     """The data sets that can be asked for by name, and whether they are on this machine."""
     from lm_eval_safescale.assembly import load_part
@@ -45,7 +46,7 @@ def list_() -> None:
     say('Any other JSON, JSONL or CSV file: --metadata \'{"dataset_path": "FILE"}\' (see docs/data.md).')
 
 
-@app.command()
+@app.command(epilog=example("data show"))
 def show(
     name: Name,
     item: Annotated[str | None, typer.Argument(help="A question id, to see that item.")] = None,
@@ -64,7 +65,7 @@ def show(
     _show_item(found)
 
 
-@app.command()
+@app.command(epilog=example("data validate"))
 def validate(
     name: Name,
     columns: Columns = None,
@@ -90,7 +91,7 @@ def validate(
         raise typer.Exit(1)
 
 
-@app.command()
+@app.command(epilog=example("data fetch"))
 def fetch() -> None:
     """Download RadSaFE-200 from the hub into the local cache, and check that it can be read."""
     from lm_eval_safescale.families.radsafe.data import fetch_hub, load_fetched

@@ -8,16 +8,21 @@ from typing import Annotated
 
 import typer
 
+from lm_eval_safescale.cli.examples import example
 from lm_eval_safescale.cli.screen import say
 
 app = typer.Typer(help="Plugins: what is installed, what it registers, what is broken; and how to begin one.")
 
 
 @app.callback(invoke_without_command=True)
-def list_(context: typer.Context) -> None:
+def _options(context: typer.Context) -> None:
+    if context.invoked_subcommand is None:
+        list_()
+
+
+@app.command("list", epilog=example("plugins list"))
+def list_() -> None:
     """Every plugin: distribution, version, what it registers, or the error it failed with. Exit status 0 even if one is broken."""
-    if context.invoked_subcommand is not None:
-        return
     from lm_eval_safescale.plugins import KINDS, VARIABLE, plugins
 
     known = plugins()
@@ -39,7 +44,7 @@ def list_(context: typer.Context) -> None:
             say("  registers nothing")
 
 
-@app.command()
+@app.command(epilog=example("plugins new"))
 def new(
     name: Annotated[str, typer.Argument(help="Name of the part, for example my_retriever.")],
     kind: Annotated[

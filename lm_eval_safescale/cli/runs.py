@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING, Annotated
 import typer
 
 from lm_eval_safescale.cli.data import Columns, load_named
+from lm_eval_safescale.cli.examples import example
 from lm_eval_safescale.cli.screen import complain, say, working
 from lm_eval_safescale.errors import SafescaleError
 from lm_eval_safescale.words import counted
@@ -23,7 +24,7 @@ SAID = ("whole", "DAMAGED, or not what its texts say", "cannot tell")
 STYLES = ("green", "red", "yellow")
 
 
-@app.command()
+@app.command(epilog=example("runs verify"))
 def verify(
     folders: Annotated[list[Path], typer.Argument(metavar="FOLDER...", help="Folders of runs.")],
     dataset: Annotated[
@@ -57,7 +58,7 @@ def verify(
     raise typer.Exit(BAD_INPUT if is_bad else status)
 
 
-@app.command()
+@app.command(epilog=example("runs salvage"))
 def salvage(
     folder: Annotated[Path, typer.Argument(help="The damaged folder of safescale run; it stays as it is.")],
     output: Annotated[Path, typer.Option("--output", "-o", help="The folder to write: a new one.")],

@@ -1,0 +1,32 @@
+"""A command that works for each subcommand, in the order of a study: its help ends with it."""
+
+from __future__ import annotations
+
+EXAMPLES = {
+    "doctor": "safescale doctor --model Qwen/Qwen2.5-7B-Instruct",
+    "plugins list": "safescale plugins list",
+    "plugins new": "safescale plugins new my_retriever --kind retriever",
+    "data list": "safescale data list",
+    "data fetch": "safescale data fetch",
+    "data validate": "safescale data validate questions.csv --conditions clean,conflict",
+    "data show": "safescale data show demo demo-003",
+    "power": "safescale power --n 200 --baseline 0.12 --detect 0.04",
+    "contexts build": "safescale contexts build rag --dataset demo --corpus demo -o rag.jsonl",
+    "contexts show": "safescale contexts show rag.jsonl demo-003",
+    "run": "safescale run --model hf --model_args pretrained=Qwen/Qwen2.5-0.5B-Instruct --dataset demo -o runs",
+    "sweep": "safescale sweep radsafe-34 --dry-run",
+    "import-lm-eval": "safescale import-lm-eval results -o runs",
+    "import-release": "safescale import-release RadSaFE-200 -o published",
+    "reread": "safescale reread runs -o runs.reread",
+    "judge": "safescale judge runs --base-url http://localhost:8000/v1 --model MODEL",
+    "table": "safescale table results",
+    "analyze": "safescale analyze runs -o study",
+    "runs verify": "safescale runs verify runs",
+    "runs salvage": "safescale runs salvage runs -o saved",
+}
+"""By the words of the subcommand."""
+
+
+def example(command: str) -> str:
+    """What its help ends with."""
+    return f"Example: {EXAMPLES[command]}"
