@@ -19,7 +19,6 @@ from typer.testing import CliRunner
 from lm_eval_safescale.cli import app
 from lm_eval_safescale.contexts import read_contexts
 from lm_eval_safescale.families.radsafe.data import load_demo
-from lm_eval_safescale.harness import task as task_module
 from lm_eval_safescale.importing import import_lm_eval
 from lm_eval_safescale.judging.rereading import reread
 from lm_eval_safescale.running import runner
@@ -102,7 +101,6 @@ def _environment(monkeypatch, tmp_path):
         monkeypatch.delenv(name, raising=False)
     monkeypatch.setenv("OPENAI_API_KEY", "sk-0123456789")
     monkeypatch.setenv("SAFESCALE_INDEX_DIR", str(tmp_path / "indexes"))
-    task_module.warn_once.cache_clear()
 
 
 ITEMS = [item.question_id for item in load_demo().items[:4]]

@@ -13,6 +13,7 @@ from lm_eval_safescale.assembly.scoring import AskedMetric, Columns, Scorer, tab
 from lm_eval_safescale.assembly.search import (
     NoCorpusError,
     SearchTools,
+    Warn,
     load_settings_corpus,
     load_settings_settling,
     make_index,
@@ -28,6 +29,7 @@ __all__ = [
     "NoCorpusError",
     "Scorer",
     "SearchTools",
+    "Warn",
     "build_command",
     "builder_of",
     "contexts_of",

@@ -13,6 +13,7 @@ from lm_eval_safescale.assembly.data import load_dataset
 from lm_eval_safescale.assembly.families import family_named, family_of
 from lm_eval_safescale.assembly.lookup import builder_of
 from lm_eval_safescale.assembly.scoring import Scorer, table_metrics
+from lm_eval_safescale.assembly.search import Warn
 from lm_eval_safescale.chat.content import UNKNOWN, read_content
 from lm_eval_safescale.conditions import Condition
 from lm_eval_safescale.contexts import ContextSet
@@ -46,6 +47,8 @@ class ConditionRun:
         A run of the same settings under another condition, whose data and scorer it shares where it can.
     on_progress
         Told what is made before the first request, and of how many items.
+    warn
+        Told what is odd about what contexts are made of.
 
     Raises
     ------
@@ -61,6 +64,7 @@ class ConditionRun:
         family: str = "",
         like: ConditionRun | None = None,
         on_progress: Callable[[str], object] = lambda _: None,
+        warn: Warn = logger.warning,
     ) -> None:
         self.condition: Condition = condition.thing
         self.family: Family = family_named(family) if family else family_of(condition)
@@ -82,7 +86,7 @@ class ConditionRun:
             metrics = table_metrics(self.settings, self.family, self.family.table(self.data))
             self.scorer = Scorer(self.family, self.data, metrics, self.settings, self.settings.draws)
         self.reader = find_reader(self.settings, self.family)
-        self._part, self._on_progress = condition, on_progress
+        self._part, self._on_progress, self._warn = condition, on_progress, warn
         self._reader_failed = False
         builder = builder_of(condition, self.settings)
         self._waits_for_model = builder is not None and builder.thing.needs_model
@@ -117,7 +121,9 @@ class ConditionRun:
         return self._waits_for_model
 
     def _made(self, facts: ModelFacts | None = None) -> ContextSet | None:
-        return contexts_of(self._part, self.data, self.settings, facts, on_progress=lambda items: self.say("contexts", items))
+        return contexts_of(
+            self._part, self.data, self.settings, facts, on_progress=lambda items: self.say("contexts", items), warn=self._warn
+        )
 
     def _reset(self) -> None:
         self.reasoning_opened = False

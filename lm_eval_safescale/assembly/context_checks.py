@@ -6,7 +6,7 @@ from collections.abc import Collection, Mapping
 from typing import Any
 
 from lm_eval_safescale.assembly.lookup import settings_of_builder
-from lm_eval_safescale.assembly.search import load_settings_corpus
+from lm_eval_safescale.assembly.search import Warn, load_settings_corpus
 from lm_eval_safescale.contexts import (
     RESERVED_TOKENS,
     ContextBuilder,
@@ -21,7 +21,7 @@ from lm_eval_safescale.secrets import without_secrets
 from lm_eval_safescale.settings import Settings
 
 
-def check_made_as_asked(made: ContextSet, condition: Part, shown_by: ContextBuilder, settings: Settings) -> None:
+def check_made_as_asked(made: ContextSet, condition: Part, shown_by: ContextBuilder, settings: Settings, warn: Warn) -> None:
     """SafescaleError if the file was built with other settings than the user gave beside it: one of the two is not meant."""
     builder, corpus, retriever = (made.about.get(name) or {} for name in ("builder", "corpus", "retriever"))
     its, fixed = retriever.get("settings", {}), condition.thing.args
@@ -42,7 +42,7 @@ def check_made_as_asked(made: ContextSet, condition: Part, shown_by: ContextBuil
                 f"{settings.contexts}: built with {name} {value!r}, but {name} is set to {asked!r}; leave {name} out, or build it again"
             )
     if corpus:
-        _check_corpus_as_asked(corpus, settings)
+        _check_corpus_as_asked(corpus, settings, warn)
 
 
 def _built_by(
@@ -57,11 +57,13 @@ def _built_by(
     return {name: _name_of(builder, getattr(settings, name)), args: asked | free}
 
 
-def _check_corpus_as_asked(corpus: Mapping[str, Any], settings: Settings) -> None:
+def _check_corpus_as_asked(corpus: Mapping[str, Any], settings: Settings, warn: Warn) -> None:
     """As before, by content: one name may stand for several corpora or tokenizers."""
     found = f"{settings.contexts}: built from the corpus {corpus.get('corpus')!r}"
     asked = "corpus_path" if settings.corpus_path is not None else "corpus"
-    if getattr(settings, asked) is not None and load_settings_corpus(settings).fingerprint != corpus.get("corpus_fingerprint"):
+    if getattr(settings, asked) is not None and load_settings_corpus(settings, warn).fingerprint != corpus.get(
+        "corpus_fingerprint"
+    ):
         raise SafescaleError(
             f"{found}, whose articles are not those of {asked} {str(getattr(settings, asked))!r}; leave {asked} out, or build it again"
         )

@@ -14,7 +14,7 @@ from lm_eval_safescale import __version__
 from lm_eval_safescale.assembly.context_checks import check_made_as_asked, check_window
 from lm_eval_safescale.assembly.families import family_of
 from lm_eval_safescale.assembly.lookup import builder_of, settings_of_builder
-from lm_eval_safescale.assembly.search import NoCorpusError, SearchTools, demo_file, settling_of
+from lm_eval_safescale.assembly.search import NoCorpusError, SearchTools, Warn, demo_file, logger, settling_of
 from lm_eval_safescale.chat import ChatModel
 from lm_eval_safescale.contexts import (
     AGENTIC,
@@ -70,6 +70,7 @@ def contexts_of(
     model: ModelFacts | None = None,
     chat: Chat | None = None,
     on_progress: Callable[[int], object] = lambda _: None,
+    warn: Warn = logger.warning,
 ) -> ContextSet | None:
     """What a condition shows above each question: from the file that the settings name, or built now; None for nothing.
 
@@ -81,6 +82,8 @@ def contexts_of(
         Who writes reports, where the builder `needs_chat`. Without it there must be reports already: in a file, or with the data.
     on_progress
         Told of how many items the contexts are built.
+    warn
+        Told what is odd about corpus, index and settling file.
 
     Raises
     ------
@@ -91,15 +94,15 @@ def contexts_of(
     if builder is None:
         return None
     if settings.contexts is None:
-        return _made(builder, condition, dataset, settings, model, chat, on_progress)
+        return _made(builder, condition, dataset, settings, model, chat, on_progress, warn)
     made = read_contexts(settings.contexts)
     if made.condition == condition.name:
         check_belongs(made, dataset, settings.contexts)
         check_window(made, builder.thing, settings, _window(settings, model or ModelFacts()))
-        check_made_as_asked(made, condition, builder.thing, settings)
+        check_made_as_asked(made, condition, builder.thing, settings, warn)
         return made
     try:
-        return _made(builder, condition, dataset, settings, model, chat, on_progress)
+        return _made(builder, condition, dataset, settings, model, chat, on_progress, warn)
     except NoCorpusError as error:
         raise NoCorpusError(
             f"{settings.contexts} was built for {made.condition}, not for {condition.name}; so a corpus is needed: {error}"
@@ -114,10 +117,11 @@ def _made(
     model: ModelFacts | None,
     chat: Chat | None,
     on_progress: Callable[[int], object],
+    warn: Warn,
 ) -> ContextSet:
     if builder.thing.needs_chat and chat is None:
         return _carried(builder, condition, dataset, settings)
-    return _build(builder, condition, dataset, settings, model, chat, on_progress)
+    return _build(builder, condition, dataset, settings, model, chat, on_progress, warn)
 
 
 def _build(
@@ -128,6 +132,7 @@ def _build(
     model: ModelFacts | None,
     chat: Chat | None,
     on_progress: Callable[[int], object],
+    warn: Warn,
 ) -> ContextSet:
     builder: ContextBuilder = part.thing
     condition: Condition = shown.thing
@@ -136,6 +141,7 @@ def _build(
     given = {**(getattr(settings, by_setting[1]) if by_setting else {}), **condition.args}
     bound = bind_settings(builder.build, given, who, known=settings.model_dump(mode="json"))
     bench = _bench(builder, settings, model)
+    bench.warn = warn
 
     def about() -> dict[str, Any]:
         known = _header(shown, {"name": part.name, "provided_by": part.provided_by, "settings": bound}, dataset, bench)

@@ -2,9 +2,8 @@
 
 from __future__ import annotations
 
-import functools
 import logging
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
 from functools import cached_property
 from pathlib import Path
@@ -36,20 +35,22 @@ from lm_eval_safescale.retrieval import (
 )
 from lm_eval_safescale.settings import Settings
 
-warn_once = functools.cache(logging.getLogger(__name__).warning)
+logger = logging.getLogger(__name__)
+Warn = Callable[[str], object]
+"""Says a warning. A run has one of its own that says each once, so that the next run of the process says it again."""
 
 
 class NoCorpusError(SafescaleError):
     """Something is to be retrieved, and no corpus is named."""
 
 
-def load_settings_corpus(settings: Settings) -> Corpus:
+def load_settings_corpus(settings: Settings, warn: Warn = logger.warning) -> Corpus:
     """The corpus a run retrieves from."""
     if settings.corpus_path is not None:
         corpus = load_corpus(settings.corpus_path)
         if corpus.warnings:
             first, more = corpus.warnings[0].describe(str(settings.corpus_path)), len(corpus.warnings) - 1
-            warn_once(first + (f" (and {more:,} more like it)" if more else ""))
+            warn(first + (f" (and {more:,} more like it)" if more else ""))
         return corpus
     if settings.corpus is None:
         raise NoCorpusError(
@@ -76,7 +77,13 @@ def load_settings_settling(settings: Settings, corpus: Corpus) -> Settling | Non
 
 
 def make_index(
-    part: Part, args: Mapping[str, Any], passages: Passages, store: Store, *, through: tuple[Part, ...] = ()
+    part: Part,
+    args: Mapping[str, Any],
+    passages: Passages,
+    store: Store,
+    *,
+    through: tuple[Part, ...] = (),
+    warn: Warn = logger.warning,
 ) -> Index:
     """An index by a registered retriever, and by those that it searches through. `through` are those on whose behalf it is made."""
     who = f"retriever {part.name} ({part.provided_by})"
@@ -93,8 +100,11 @@ def make_index(
     parts = {}
     for name, its_args in needs.items():
         needed = plugins().find("retriever", name, near=part.package)
-        parts[name] = make_index(needed, its_args, passages, store, through=(*through, part))
-    return open_index(retriever, passages, store, settings=bound, provided_by=part.package, parts=parts)
+        parts[name] = make_index(needed, its_args, passages, store, through=(*through, part), warn=warn)
+    index = open_index(retriever, passages, store, settings=bound, provided_by=part.package, parts=parts)
+    for warning in retriever.warnings:
+        warn(warning)
+    return index
 
 
 @dataclass
@@ -105,6 +115,7 @@ class SearchTools:
     tokenizer: Tokenizer
     window: int | None = None
     chat: ChatSession | None = None
+    warn: Warn = logger.warning
     _counts: dict[str, int] = field(default_factory=dict)
 
     @cached_property
@@ -114,13 +125,13 @@ class SearchTools:
         store = Store(settings.index_dir or default_root())
         part = find("retriever", settings, "retriever")
         passages = make_passages(
-            load_settings_corpus(settings),
+            load_settings_corpus(settings, self.warn),
             load_tokenizer(settings.chunk_tokenizer),
             size=settings.chunk_tokens,
             overlap=settings.chunk_overlap,
             store=store,
         )
-        return make_index(part, settings.retriever_args, passages, store)
+        return make_index(part, settings.retriever_args, passages, store, warn=self.warn)
 
     def search(self, queries: Sequence[str], k: int) -> list[list[Passage]]:
         """The k best passages for each query."""
@@ -157,7 +168,7 @@ def settling_of(bench: SearchTools, dataset: Dataset) -> Settling | None:
         return None
     settling, path = load_settings_settling(bench.settings, index.passages.corpus), bench.settings.settling_path
     if settling and path is not None and settling.keys().isdisjoint(item.question_id for item in dataset):
-        warn_once(
+        bench.warn(
             f"{path}: none of its questions is in the data set {dataset.name} (its first is {next(iter(settling))!r}, the data set's "
             f"{dataset.items[0].question_id!r}): recall and reciprocal rank are not scored"
         )

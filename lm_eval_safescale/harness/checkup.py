@@ -144,7 +144,7 @@ def _shown(value: str) -> str:
 
 def _try_settling(settings: Settings) -> None:
     if settings.corpus is not None or settings.corpus_path is not None:
-        load_settings_settling(settings, load_settings_corpus(settings))
+        load_settings_settling(settings, load_settings_corpus(settings, warn=lambda _: None))  # tried and warned of by itself
     elif settings.settling_path is not None and not settings.settling_path.is_file():
         raise SafescaleError(f"{settings.settling_path}: no such file")
 

@@ -8,12 +8,12 @@ from dataclasses import dataclass, replace
 from itertools import groupby, repeat
 from typing import Any
 
-from lm_eval_safescale.assembly import family_of
+from lm_eval_safescale.assembly import Warn, family_of
 from lm_eval_safescale.chat.finish import was_cut
 from lm_eval_safescale.errors import SafescaleError
 from lm_eval_safescale.failures import FailureKind
 from lm_eval_safescale.harness import backends
-from lm_eval_safescale.harness.task import SafetyTask, TaskSetupError
+from lm_eval_safescale.harness.task import SafetyTask, TaskSetupError, once
 from lm_eval_safescale.plugins import Part
 from lm_eval_safescale.records import Context, Item, ReadAs, Reading, Status
 
@@ -99,6 +99,8 @@ class ConditionRequests:
         Another condition with these settings: all conditions of a run share its data.
     on_progress
         Told of what is made before anything can be asked.
+    warn
+        Told what is odd; None: logged, each once for all conditions that are `like` this one.
 
     Raises
     ------
@@ -112,11 +114,14 @@ class ConditionRequests:
         metadata: Mapping[str, Any],
         like: ConditionRequests | None = None,
         on_progress: Callable[[str], object] = lambda _: None,
+        warn: Warn | None = None,
     ) -> None:
         self.name = condition.name
         config = {"task": task_name(condition), "condition": condition.full_name, "metadata": dict(metadata)}
+        before = like.task if like else None
+        warn = warn or (before.warn if before else once())
         try:
-            self.task: SafetyTask = SafetyTask(config=config, like=like.task if like else None, on_progress=on_progress)
+            self.task: SafetyTask = SafetyTask(config=config, like=before, on_progress=on_progress, warn=warn)
         except TaskSetupError as error:
             raise SafescaleError(str(error)) from None
         self.items: tuple[str, ...] = ()

@@ -11,6 +11,7 @@ import functools
 import logging
 from collections import defaultdict
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
+from dataclasses import dataclass, field
 from itertools import islice
 from typing import Any
 
@@ -18,7 +19,7 @@ from lm_eval.api.filter import FilterEnsemble
 from lm_eval.api.instance import Instance
 from lm_eval.api.task import ConfigurableTask
 
-from lm_eval_safescale.assembly import ConditionRun, ModelFacts
+from lm_eval_safescale.assembly import ConditionRun, ModelFacts, Warn
 from lm_eval_safescale.contexts import notices_of
 from lm_eval_safescale.errors import SafescaleError
 from lm_eval_safescale.harness import backends, output_warnings, payloads
@@ -31,7 +32,6 @@ from lm_eval_safescale.sections import marks_on, notes_on
 from lm_eval_safescale.settings import misspelt
 
 logger = logging.getLogger("lm_eval.tasks.safescale")
-warn_once = functools.cache(logger.warning)
 
 STOP = "<|im_end|>"
 """A stop sequence that no answer contains: without one the harness stops at a blank line, and some servers refuse to go on."""
@@ -48,6 +48,29 @@ FIXED_BY_SETTINGS = {
     **dict.fromkeys(("max_gen_toks", "max_new_tokens", "max_tokens", "max_completion_tokens"), "max_answer_tokens"),
 }
 """Generation arguments that this task sets itself, and the setting (if any) by which the user sets them."""
+
+
+def once() -> Warn:
+    """Logs each warning once. Every run has one of its own, so that the next in this process warns again."""
+    return functools.cache(lambda warning: logger.warning(warning))
+
+
+@dataclass
+class _Evaluation:
+    """Tasks that the harness asks together. It says nothing of which those are, but makes all of them before it asks the first."""
+
+    warn: Warn = field(default_factory=once)
+    closed: bool = False
+
+
+_latest = _Evaluation()
+
+
+def _evaluation() -> _Evaluation:
+    global _latest
+    if _latest.closed:
+        _latest = _Evaluation()
+    return _latest
 
 
 class TaskSetupError(SystemExit, SafescaleError):
@@ -97,11 +120,16 @@ class SafetyTask(ConfigurableTask):  # type: ignore[misc]
         config: Mapping[str, Any] | None = None,
         like: SafetyTask | None = None,
         on_progress: Callable[[str], object] = lambda _: None,
+        warn: Warn | None = None,
     ) -> None:
-        """`on_progress` is told of what is made before the first request, and of how many items."""
+        """`on_progress` is told of what is made before the first request, and of how many items; `warn` of what is odd (None: logged, each
+        once in an evaluation)."""
+        self._evaluation = _evaluation() if warn is None else _Evaluation(warn)
+        self.warn = self._evaluation.warn
         try:
             super().__init__(config=self._prepare(dict(config or {}), like, on_progress))
         except SafescaleError as error:
+            self._evaluation.closed = True
             raise TaskSetupError(str(error)) from None
         self._filters = [FilterEnsemble(FILTER_NAME, [functools.partial(ReadAnswers, self.run.read)])]
 
@@ -120,9 +148,10 @@ class SafetyTask(ConfigurableTask):  # type: ignore[misc]
             family=config.pop("family", None) or "",
             like=like.run if like else None,
             on_progress=on_progress,
+            warn=self.warn,
         )
         for warning in self.run.data.warnings:
-            warn_once(warning.describe(self.run.data.name))
+            self.warn(warning.describe(self.run.data.name))
         self._weighing = Weighing(self.run.scorer)
         self._statuses: dict[str, int] | None = None
         self.left_out: dict[str, str] = {}
@@ -156,7 +185,7 @@ class SafetyTask(ConfigurableTask):  # type: ignore[misc]
 
     def _check_model_args(self, metadata: Mapping[str, Any]) -> None:
         for key, setting in misspelt(metadata).items():
-            warn_once(f"metadata {key!r} is not a setting of this task and is ignored; did you mean {setting!r}?")
+            self.warn(f"metadata {key!r} is not a setting of this task and is ignored; did you mean {setting!r}?")
         if metadata.get("think_end_token") not in (None, KEPT):
             raise SafescaleError(
                 "model_args think_end_token would hand unfinished reasoning over as if it were the answer; leave it out: "
@@ -255,9 +284,10 @@ class SafetyTask(ConfigurableTask):  # type: ignore[misc]
 
     def _settle(self, kwargs: dict[str, Any]) -> Any | None:
         """What must be known before the first prompt is made; gives the harness's model object, if there is one."""
+        self._evaluation.closed = True
         self._refuse_overrides()
         if kwargs.get("cache_requests"):
-            warn_once("--cache_requests is ignored: the harness's request cache does not know data set, prompt or draws")
+            self.warn("--cache_requests is ignored: the harness's request cache does not know data set, prompt or draws")
             kwargs |= {"cache_requests": False, "rewrite_requests_cache": False}
         metadata = self.config.metadata
         if not kwargs.get("apply_chat_template") and kwargs.get("rank", 0) == 0:
@@ -278,10 +308,10 @@ class SafetyTask(ConfigurableTask):  # type: ignore[misc]
 
     def _prepare_backend(self, backend: Any | None) -> None:
         for warning in payloads.prepare(backend, self.run.settings, sees_replies=self.backend is not None):
-            warn_once(warning)
+            self.warn(warning)
         self._sends_seed = self.run.settings.send_seed and (backend is None or backends.takes_seed(backend))
         for note in notes_on(self._recorded()):
-            warn_once(note)
+            self.warn(note)
         self.config.task_alias = self._alias(self.config.task)
 
     def _check_payloads(self, backend: Any | None, of_one_item: Sequence[Instance]) -> None:
@@ -323,7 +353,7 @@ class SafetyTask(ConfigurableTask):  # type: ignore[misc]
         tokenizer = backends.load_tokenizer(metadata)
         if tokenizer is not None and getattr(tokenizer, "chat_template", None):
             rule = "!" * 100
-            warn_once(
+            self.warn(
                 f"\n{rule}\n!! This model has a chat template, but --apply_chat_template was not given.\n"
                 f"!! It is asked in a form it was not trained on: expect wrong and unreadable answers. Add --apply_chat_template.\n{rule}"
             )

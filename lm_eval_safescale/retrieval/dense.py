@@ -2,9 +2,7 @@
 
 from __future__ import annotations
 
-import functools
 import json
-import logging
 import uuid
 from collections.abc import Sequence
 from itertools import islice
@@ -29,8 +27,6 @@ SAME = 0.999
 EMBEDDINGS = "embeddings.npy"
 LONGER = "longer.json"
 """How many passages are longer than what the encoder reads of a text, in its own tokens."""
-
-warn_once = functools.cache(logging.getLogger(__name__).warning)
 
 Vectors = npt.NDArray[np.float32]
 
@@ -105,10 +101,10 @@ class Dense(Retriever):
         self._unchecked: tuple[str, Path] | None = passages.text(0), folder
         if (folder / LONGER).is_file():
             longer = json.loads((folder / LONGER).read_text(encoding="utf-8"))
-            warn_once(
+            self.warnings = (
                 f"dense: {longer['passages']:,} of {len(passages):,} passages of the corpus {passages.corpus.name!r} are longer than the "
                 f"{longer['limit']:,} tokens that the encoder {self.model!r} reads, and found by their beginning alone; lower chunk_tokens "
-                f"(now {passages.cut['size']}) to search all of their text"
+                f"(now {passages.cut['size']}) to search all of their text",
             )
 
     def search(self, queries: Sequence[str], k: int) -> list[list[Hit]]:

@@ -41,6 +41,9 @@ class Retriever(ABC):
     parts: Mapping[str, Index]
     """The opened indexes of the retrievers named by `needs`; set before `build` and `open` are called."""
 
+    warnings: Sequence[str] = ()
+    """What a user should know of the index that was opened; set by `open`, and said once in a run."""
+
     def needs(self) -> Mapping[str, Mapping[str, Any]]:
         """Other retrievers that this one searches through: their names and settings. None unless overridden."""
         return {}

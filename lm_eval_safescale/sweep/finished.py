@@ -48,7 +48,7 @@ class Finished:
 
         self._job, self._folder = job, Path(job.folder)
         given = {**job.model_args, **job.metadata}
-        self._asked = [ConditionRequests(plugins().find("condition", name), given) for name in job.conditions]
+        self._asked = [ConditionRequests(plugins().find("condition", name), given, warn=_unsaid) for name in job.conditions]
         task = self._asked[0].task
         about, args = about_dataset(task.run.data), without_secrets(job.model_args)
         seed = backends.first_seed(given)
@@ -109,6 +109,10 @@ class Finished:
             (self._folder / NOTE).write_text(self._note, encoding="utf-8")
 
 
+def _unsaid(warning: str) -> None:
+    """`run` says it."""
+
+
 def _sources(job: Job, settings: Settings) -> list[str]:
     """Fingerprints of what contexts are made of that depend on the model."""
     builders = [assembly.builder_of(plugins().find("condition", name), settings) for name in job.conditions]
@@ -118,7 +122,7 @@ def _sources(job: Job, settings: Settings) -> list[str]:
     if settings.contexts is not None:
         found.append(sha256_of(settings.contexts))
     if settings.corpus is not None or settings.corpus_path is not None:
-        found.append(assembly.load_settings_corpus(settings).fingerprint)
+        found.append(assembly.load_settings_corpus(settings, _unsaid).fingerprint)
     return found
 
 

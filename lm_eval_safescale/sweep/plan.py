@@ -7,7 +7,9 @@ each token of all answers that are written at once (Kaplan et al. 2020, arXiv 20
 
 from __future__ import annotations
 
+import functools
 import json
+import logging
 import math
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
@@ -206,6 +208,7 @@ class _Prompts:
     def __init__(self) -> None:
         self._data: dict[str, Dataset] = {}
         self._sizes: dict[str, list[int]] = {}
+        self._warn = functools.cache(logging.getLogger(__name__).warning)
 
     def data(self, settings: Settings, family: Family, evidence: str | None = None) -> Dataset:
         """The data set, with that evidence for each item."""
@@ -219,7 +222,7 @@ class _Prompts:
         key = json.dumps([condition.full_name, _key(settings)])
         if key not in self._sizes:
             template = load_prompt(settings.prompt_file, assembly.family_of(condition).prompt(condition.name))
-            made = assembly.contexts_of(condition, data, settings)
+            made = assembly.contexts_of(condition, data, settings, warn=self._warn)
             shown = made.contexts if made is not None else {}
             self._sizes[key] = [
                 len((template.system + template.render(item, shown.get(item.question_id))).encode()) for item in data

@@ -21,7 +21,6 @@ OPTIONS = {"A": "Pneumothorax", "B": "Pleural effusion", "C": "Pulmonary embolis
 def _clean_environment(monkeypatch):
     for name in ("SAFESCALE_DATASET", "SAFESCALE_DATASET_PATH", "SAFESCALE_DRAWS"):
         monkeypatch.delenv(name, raising=False)
-    task_module.warn_once.cache_clear()
 
 
 @pytest.fixture
@@ -31,7 +30,6 @@ def warnings(monkeypatch):
     monkeypatch.setattr(
         task_module.logger, "warning", lambda message, *values: said.append(message % values if values else message)
     )
-    monkeypatch.setattr(task_module, "warn_once", said.append)
     return said
 
 

@@ -11,6 +11,7 @@ import pytest
 
 from lm_eval_safescale import assembly
 from lm_eval_safescale.contexts import write_contexts
+from lm_eval_safescale.harness.requests import ConditionRequests
 from lm_eval_safescale.harness.task import TaskSetupError
 from lm_eval_safescale.plugins import plugins
 from lm_eval_safescale.reading import AnswerReader
@@ -155,6 +156,41 @@ def test_an_imitation_is_flagged_in_the_log_and_said(run, data_file, corpus_file
         flags = sample["doc"]["context"]["flags"]
         assert {(flag["kind"], flag["passage"]) for flag in flags} == {("prompt line", "a0#1"), ("chat marker", "a1#1")}
     assert any("2 of 2 contexts hold text that imitates a prompt" in said for said in warnings)
+
+
+def left_out_of(warnings):
+    return sum("left out: only .md, .markdown, .txt files are read" in said for said in warnings)
+
+
+@pytest.fixture
+def texts(tmp_path):
+    """Settings by which a folder with one file that cannot be read is searched."""
+    folder = tmp_path / "texts"
+    folder.mkdir()
+    (folder / "a.md").write_text("an image")
+    (folder / "b.pdf").write_text("an image")
+    return {"corpus_path": str(folder)}
+
+
+def test_what_is_odd_about_a_corpus_is_said_once_in_each_run_over_all_its_tasks(run, texts, warnings):
+    for runs in (1, 2):
+        run(["radsafe_rag", "radsafe_rag_top1"], metadata=texts, limit=1)
+        assert left_out_of(warnings) == runs
+
+
+def test_it_is_said_again_where_the_run_before_could_not_be_set_up(run, texts, warnings):
+    with pytest.raises(TaskSetupError, match=r"nowhere\.jsonl cannot be used"):
+        run("radsafe_rag", metadata=texts | {"settling_path": "nowhere.jsonl"}, limit=1)
+    assert left_out_of(warnings) == 1
+    run("radsafe_rag", metadata=texts, limit=1)
+    assert left_out_of(warnings) == 2
+
+
+def test_all_conditions_of_a_run_of_ours_say_it_once(texts, warnings):
+    for runs in (1, 2):
+        first = ConditionRequests(plugins().find("condition", "rag"), {"dataset": "demo", **texts})
+        ConditionRequests(plugins().find("condition", "rag_top1"), {"dataset": "demo", **texts}, first)
+        assert left_out_of(warnings) == runs
 
 
 def in_chinese(item: dict) -> dict:

@@ -194,15 +194,11 @@ def test_other_generation_arguments_reach_every_request(run):
     assert {arguments["temperature"] for _, arguments in lm.requests} == {0.0, 0.7}
 
 
-def test_an_unused_chat_template_is_warned_of_once_over_all_tasks(run, tmp_path, monkeypatch):
-    said = []
-    monkeypatch.setattr("lm_eval_safescale.harness.task.logger.warning", lambda message, *_: said.append(message))
-    from functools import cache
-
-    monkeypatch.setattr("lm_eval_safescale.harness.task.warn_once", cache(lambda message: said.append(message)))
+def test_an_unused_chat_template_is_warned_of_once_in_each_run_over_all_its_tasks(run, tmp_path, warnings):
     folder = save_tokenizer(tmp_path, chat_template="{{ messages }}")
-    run("radsafe_evidence", chat=False, limit=1, metadata={"pretrained": folder})
-    assert sum("--apply_chat_template" in message for message in said) == 1
+    for runs in (1, 2):
+        run("radsafe_evidence", chat=False, limit=1, metadata={"pretrained": folder})
+        assert sum("--apply_chat_template" in message for message in warnings) == runs
 
 
 def test_no_warning_where_the_template_is_applied_or_there_is_none(run, tmp_path, warnings):

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import functools
 import math
 import os
 import re
@@ -237,18 +236,17 @@ class StubTokenizer:
 
 
 @pytest.mark.parametrize(("limit", "longer"), [(8, 3), (9, 2), (13, 1), (14, 0), (None, 0)])
-def test_passages_longer_than_the_encoder_reads_are_counted_in_one_warning_however_often_opened(
-    limit, longer, encoder, make, store, caplog, monkeypatch
+def test_passages_longer_than_the_encoder_reads_are_counted_in_a_warning_each_time_it_is_opened(
+    limit, longer, encoder, make, store, monkeypatch
 ):
     monkeypatch.setattr(dense_module, "SHARD", 2)
-    monkeypatch.setattr(dense_module, "warn_once", functools.cache(dense_module.logging.getLogger("dense").warning))
     encoder.tokenizer, encoder.max_seq_length = StubTokenizer(), limit
     passages = make(["one two"] * 4 + [" ".join("w" * n) for n in (7, 8, 12)])
     for _ in range(2):
-        opened(Dense(model="some/encoder"), passages, store)
-    said = [record.getMessage() for record in caplog.records]
-    assert len(said) == bool(longer)
-    for text in said:
+        retriever = Dense(model="some/encoder")
+        opened(retriever, passages, store)
+        assert len(retriever.warnings) == bool(longer)
+    for text in retriever.warnings:
         assert f"{longer} of 7 passages" in text
         assert f"the {limit} tokens that the encoder 'some/encoder' reads" in text
         assert "lower chunk_tokens (now 300)" in text
