@@ -35,6 +35,21 @@ def steps(workflow: Any) -> list[dict[str, Any]]:
     return [step for job in workflow["jobs"].values() for step in job.get("steps", [])]
 
 
+# --- dependencies -------------------------------------------------------------------------------------------------------
+
+MODULE_OF = {"pyyaml": "yaml", "sentence-transformers": "sentence_transformers", "faiss-cpu": "faiss"}
+
+
+def test_every_dependency_is_imported():
+    extras = PROJECT["optional-dependencies"]
+    asked_for = [*PROJECT["dependencies"], *(each for name in extras.keys() - {"dev"} for each in extras[name])]
+    sources = [path.read_text(encoding="utf-8") for path in (ROOT / "lm_eval_safescale").rglob("*.py")]
+    for name in {re.match(r"[\w-]+", each)[0] for each in asked_for}:
+        module = MODULE_OF.get(name, name)
+        imported = re.compile(rf'^\s*(import|from) {module}\b|_import\("{module}"', re.MULTILINE)
+        assert any(map(imported.search, sources)), f"nothing imports {name}"
+
+
 # --- workflows ----------------------------------------------------------------------------------------------------------
 
 
