@@ -6,8 +6,8 @@ from collections.abc import Callable
 
 from lm_eval_safescale.contexts import AGENTIC, CONTEXT_BUILDERS, ContextBuilder
 from lm_eval_safescale.datasets import Source
-from lm_eval_safescale.families import RADSAFE, Family, ItemTable
-from lm_eval_safescale.families.radsafe.data import SOURCES
+from lm_eval_safescale.families import RADSAFE, Family, ItemTable, noharm
+from lm_eval_safescale.families.radsafe import data as radsafe
 from lm_eval_safescale.hookspecs import hookimpl
 from lm_eval_safescale.metrics import Metric
 from lm_eval_safescale.reading import STRICT, AnswerReader
@@ -16,8 +16,8 @@ from lm_eval_safescale.retrieval import BM25, Dense, Hybrid, Retriever
 
 @hookimpl
 def safescale_register_datasets(register: Callable[[Source], None]) -> None:
-    """RadSaFE-200 and the demo questions."""
-    for source in SOURCES:
+    """Those of our families."""
+    for source in (*radsafe.SOURCES, *noharm.SOURCES):
         register(source)
 
 
@@ -37,8 +37,9 @@ def safescale_register_context_builders(register: Callable[[ContextBuilder], Non
 
 @hookimpl
 def safescale_register_families(register: Callable[[Family], None]) -> None:
-    """RadSaFE, with the conditions of the protocol."""
-    register(RADSAFE)
+    """RadSaFE, and NOHARM's option protocol."""
+    for family in (RADSAFE, noharm.NOHARM_OPTIONS):
+        register(family)
 
 
 @hookimpl

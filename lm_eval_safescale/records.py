@@ -280,6 +280,10 @@ class ReadAs(StrEnum):
     """Not at all: its reply holds reasoning without an end, and no text."""
 
 
+CUT_OFF = "cut off"
+"""The rule of a reading whose answer ends inside itself."""
+
+
 @dataclass(frozen=True, slots=True)
 class Reading:
     """What one output says: a response with status `ok`, or none and the reason why."""

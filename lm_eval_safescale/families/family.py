@@ -167,7 +167,8 @@ class Family(ABC):
 
         Returns
         -------
-        The response as canonical text, or None where there is none; and the name of the rule that read it so.
+        The response as canonical text, or None where there is none; and the name of the rule that read it so. None with the rule
+        `records.CUT_OFF` is an answer that ends inside itself: `truncated`.
         """
 
     @abstractmethod

@@ -7,7 +7,7 @@ from dataclasses import dataclass
 
 from lm_eval_safescale.reading.letters import read_by_rules, read_letter
 from lm_eval_safescale.reading.reasoning import Reasoning, opens_reasoning, strip_reasoning
-from lm_eval_safescale.records import Reading, Status
+from lm_eval_safescale.records import CUT_OFF, Reading, Status
 
 __all__ = [
     "READER_VERSION",
@@ -63,14 +63,15 @@ def read_output(
     text
         Raw output; None where the backend gave nothing (`error`).
     read
-        `read(text)` gives the response of an output without its reasoning, or None, and the rule (`Family.read`).
+        `read(text)` gives the response of an output without its reasoning, or None, and the rule (`Family.read`). The rule `CUT_OFF`
+        says that the answer had begun, and was cut off by the token limit.
     reasoning, opened
         See `strip_reasoning`.
 
     Returns
     -------
     A reading with status `ok` and a response; or without one, `unanswered`, `truncated` (cut off inside the reasoning, and
-    then never parsed) or `error`.
+    then never parsed; or inside an answer that shows it) or `error`.
     """
     if not isinstance(text, str):
         return Reading(None, Status.ERROR)
@@ -78,7 +79,9 @@ def read_output(
     if final is None:
         return Reading(None, Status.TRUNCATED, CUT)
     response, rule = read(final)
-    return Reading(response, Status.UNANSWERED if response is None else Status.OK, rule)
+    if response is None:
+        return Reading(None, Status.TRUNCATED if rule == CUT_OFF else Status.UNANSWERED, rule)
+    return Reading(response, Status.OK, rule)
 
 
 def read_answer(

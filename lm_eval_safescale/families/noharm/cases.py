@@ -1,0 +1,245 @@
+"""Cases with numbered management options, and how they are read from a data file or from the folder of the open NOHARM kit.
+
+The kit's data are CC-BY-4.0; credit: ARISE Network, NOHARM benchmark. It is of the free-text protocol; its base cases can be asked by
+options too.
+"""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Collection, Iterator, Mapping
+from dataclasses import asdict, dataclass
+from pathlib import Path
+from typing import Any, Literal
+
+from lm_eval_safescale.datasets import DataError, Problem, Record
+from lm_eval_safescale.inputs import InputError, read_bytes
+from lm_eval_safescale.json_text import decode_json
+from lm_eval_safescale.records import Item
+
+Reference = Literal["appropriate", "inappropriate", "uncertain"]
+REFERENCES: tuple[Reference, ...] = ("appropriate", "inappropriate", "uncertain")
+SEVERITIES = ("none", "mild", "moderate", "severe")
+SPECIALTY = "specialty"
+RUBRICS = "rubrics"
+"""The kit's folder of cases."""
+_OF_SCORE: Mapping[int, tuple[Reference, str]] = {
+    **{score: ("appropriate", severity) for score, severity in ((9, "severe"), (8, "moderate"), (7, "mild"))},
+    **{score: ("inappropriate", severity) for score, severity in ((1, "severe"), (2, "moderate"), (3, "mild"))},
+    **dict.fromkeys((4, 5, 6), ("uncertain", "none")),
+}
+"""The kit's score of an option: reference and severity by its distance from 5."""
+_OPTION_FIELDS = ("id", "category", "text", "reference", "severity", "referral", "highly")
+
+
+@dataclass(frozen=True, slots=True)
+class Option:
+    """One management option of a case."""
+
+    id: int
+    category: str
+    text: str
+    reference: Reference
+    severity: str
+    """Of the error: leaving an appropriate option out, or choosing an inappropriate one. That of an uncertain option is ignored."""
+    referral: bool | None = None
+    """Whether it is a referral; None where that is not known."""
+    highly: bool | None = None
+    """Whether the file calls it highly appropriate; None where the file does not say."""
+
+
+@dataclass(frozen=True, slots=True)
+class Case(Item):
+    """A consultation and its options; `question` is the case."""
+
+    options: tuple[Option, ...]
+
+    @property
+    def highly_appropriate(self) -> frozenset[int]:
+        """The options that the case file calls so; where it calls none of any case's options anything, the appropriate ones whose
+        omission is severe (our definition: NOHARM publishes none)."""
+        if any(option.highly is not None for option in self.options):
+            return frozenset(option.id for option in self.options if option.highly)
+        return frozenset(
+            option.id for option in self.options if option.reference == "appropriate" and option.severity == "severe"
+        )
+
+    @property
+    def referrals(self) -> frozenset[int]:
+        """The appropriate options that are a referral."""
+        return frozenset(option.id for option in self.options if option.referral and option.reference == "appropriate")
+
+    def as_dict(self) -> dict[str, Any]:
+        """All that defines the case."""
+        options = [{name: value for name, value in asdict(option).items() if value is not None} for option in self.options]
+        return {"question_id": self.question_id, "question": self.question, "options": options}
+
+    def fields(self) -> dict[str, str]:
+        """What the prompt shows."""
+        options = "\n".join(f"{option.id}: {option.category}: {option.text}" for option in self.options)
+        return {"case": self.question, "options": options}
+
+
+def parse(
+    records: Collection[Record], columns: Mapping[str, str] | None, groups: Collection[str]
+) -> tuple[list[Case], list[Problem]]:
+    """Cases of all records that are whole, and what is wrong with the others; `columns`: our field names to the file's."""
+    cases: list[Case] = []
+    problems: list[Problem] = []
+    seen: set[str] = set()
+    for record in records:
+        fields = {**record.fields, **{name: record.fields.get(column) for name, column in (columns or {}).items()}}
+        for ours, theirs in (("id", "question_id"), ("case", "question")):
+            fields.setdefault(ours, fields.get(theirs))
+        name = fields["id"]
+        found = list(_wrong(fields))
+        if not found and name in seen:
+            found.append(("id", "stands twice"))
+        item = name if isinstance(name, str) else None
+        problems += [Problem(said, record.line, item, field) for field, said in found]
+        if not found:
+            seen.add(name)
+            case = _case(fields, groups)
+            cases.append(case)
+            problems += [Problem(said, record.line, item, "options", is_error=False) for said in _odd(case)]
+    return cases, problems
+
+
+def _case(fields: Mapping[str, Any], groups: Collection[str]) -> Case:
+    own = {str(name): str(group) for name, group in (fields.get("groups") or {}).items()}
+    own |= {name: str(fields[name]) for name in (SPECIALTY, *groups) if fields.get(name) is not None}
+    options = tuple(
+        Option(
+            each["id"],
+            each["category"].strip(),
+            " ".join(each["text"].split()),
+            each["reference"],
+            each.get("severity") or "none",
+            each.get("referral"),
+            each.get("highly"),
+        )
+        for each in fields["options"]
+    )
+    return Case(fields["id"], fields["case"], options, groups=own, unit=fields.get("unit") or "", source=fields.get("source"))
+
+
+def _odd(case: Case) -> Iterator[str]:
+    """What cannot be scored of a case, though nothing is wrong with it."""
+    if not any(option.reference == "appropriate" for option in case.options):
+        yield "no option is appropriate: nothing can be omitted, and completeness leaves the case out"
+    elif not case.highly_appropriate:
+        yield "no option is highly appropriate: completeness leaves the case out"
+
+
+def _wrong(fields: Mapping[str, Any]) -> Iterator[tuple[str, str]]:
+    """Fields that cannot be used, with the reason."""
+    for name in ("id", "case"):
+        if problem := _no_text(fields.get(name)):
+            yield name, problem
+    for name, kind, expected in (
+        (SPECIALTY, str, "a text"), ("groups", dict, "a mapping"), ("unit", str, "a text"), ("source", str, "a text"),
+    ):  # fmt: skip
+        if fields.get(name) is not None and not isinstance(fields[name], kind):
+            yield name, f"expected {expected}, found {_show(fields[name])}"
+    options = fields.get("options")
+    if not isinstance(options, list) or not options:
+        yield "options", f"expected a list of options, found {_show(options)}"
+        return
+    seen: set[int] = set()
+    for place, option in enumerate(options, 1):
+        if not isinstance(option, dict):
+            yield f"options[{place}]", f"expected an object, found {_show(option)}"
+            continue
+        number = option.get("id")
+        if isinstance(number, bool) or not isinstance(number, int) or not 0 <= number < 1 << 31:
+            yield f"options[{place}].id", f"expected a whole number, found {_show(number)}"
+            continue
+        where = f"option {number}"
+        if number in seen:
+            yield where, "stands twice"
+        seen.add(number)
+        yield from ((f"{where}, {field}", said) for field, said in _wrong_option(option))
+
+
+def _wrong_option(option: Mapping[str, Any]) -> Iterator[tuple[str, str]]:
+    for name in ("category", "text"):
+        if problem := _no_text(option.get(name)):
+            yield name, problem
+    reference, severity = option.get("reference"), option.get("severity")
+    if reference not in REFERENCES:
+        yield "reference", f"expected one of {', '.join(REFERENCES)}, found {_show(reference)}"
+    elif severity not in SEVERITIES and not (severity is None and reference == "uncertain"):
+        yield "severity", f"expected one of {', '.join(SEVERITIES)}, found {_show(severity)}"
+    for name in ("referral", "highly"):
+        if option.get(name) is not None and not isinstance(option[name], bool):
+            yield name, f"expected true or false, found {_show(option[name])}"
+    if option.get("highly") is True and reference != "appropriate":
+        yield "highly", f"an option that is {reference} cannot be highly appropriate"
+    if odd := [name for name in option if name not in _OPTION_FIELDS]:
+        yield odd[0], f"is no field of an option; expected {', '.join(_OPTION_FIELDS)}"
+
+
+def _no_text(value: object) -> str:
+    if not isinstance(value, str) or not value.strip():
+        return f"expected a text, found {_show(value)}"
+    if any("\ud800" <= character <= "\udfff" for character in value):
+        return "half a character (a lone surrogate), which no file can hold"
+    return ""
+
+
+def _show(value: object) -> str:
+    text = repr(value)
+    return text if len(text) <= 60 else f"{text[:57]}..."
+
+
+# --- the open kit -------------------------------------------------------------------------------------------------------
+
+
+def kit_records(folder: Path) -> list[Record]:
+    """The base cases of the kit's folder as records of a data file, each option by its own score.
+
+    Groups of options (`abstraction`) and `dependsOn` play no part; whether an option is a referral is not known.
+
+    Raises
+    ------
+    DataError
+        If there is no folder of rubrics in it, or a file is none, with every problem found.
+    """
+    rubrics = next(
+        (each for each in (folder / RUBRICS, folder / "dataset" / RUBRICS, folder) if any(each.glob("*.json"))), None
+    )
+    if rubrics is None:
+        raise DataError(
+            str(folder), [Problem(f"no {RUBRICS}/*.json in it; expected a data file, or the folder of the open NOHARM kit")]
+        )
+    records: list[Record] = []
+    problems: list[Problem] = []
+    for number, path in enumerate(sorted(rubrics.glob("*.json")), 1):
+        try:
+            records.append(Record(number, _kit_record(decode_json(read_bytes(path)))))
+        except InputError as error:
+            problems.append(Problem(f"{path.name}: {error.reason}"))
+        except (ValueError, KeyError, TypeError, AttributeError) as error:
+            what = f"lacks {error}" if isinstance(error, KeyError) else f"is no case of the kit ({error})"
+            problems.append(Problem(f"{path.name}: {what}"))
+    if problems:
+        raise DataError(str(rubrics), problems)
+    return records
+
+
+def _kit_record(case: Mapping[str, Any]) -> dict[str, Any]:
+    letters = re.match(r"[^\W\d_]+", case["id"])
+    options = []
+    for option in case["options"]:
+        score = next((option[name] for name in ("placement", "score", "grade") if option.get(name)), None)
+        if isinstance(score, bool) or not isinstance(score, int) or score not in _OF_SCORE:
+            raise ValueError(f"option {option.get('id')} has the score {score!r}; expected a whole number from 1 to 9")
+        reference, severity = _OF_SCORE[score]
+        told = {name: option[name] for name in ("id", "category", "text")}
+        options.append({**told, "reference": reference, "severity": severity})
+    return {
+        "id": case["id"],
+        "case": case["case"]["presentation"],
+        "options": options,
+        **({SPECIALTY: letters[0]} if letters else {}),
+    }

@@ -1,0 +1,127 @@
+"""Reads a reply to the option protocol: a JSON array of grades. What is repaired or ignored is counted, and nothing is guessed.
+
+The rules are ours, as the protocol publishes none (docs/noharm.md): the answer is the first JSON array in the text that holds an object
+with an `Option` key, also inside a fence, behind text, or inside an object.
+"""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Collection
+from dataclasses import dataclass
+from typing import Any
+
+OPTION, GRADE, RATIONALE = "Option", "GradeAI", "Rationale"
+APPROPRIATE, INAPPROPRIATE = "Appropriate", "Inappropriate"
+GRADES = {APPROPRIATE.lower(): APPROPRIATE, INAPPROPRIATE.lower(): INAPPROPRIATE}
+WORK = 20
+"""Times the length of a text that may be looked through for the array: one that opens thousands of them would take very long."""
+_decoder = json.JSONDecoder()
+
+
+@dataclass(frozen=True, slots=True)
+class Grades:
+    """What a reply says of a case's options."""
+
+    grades: dict[int, str | None]
+    """By option, in ascending order: its grade, None for one that is unreadable. Options that the reply does not list are missing."""
+    unknown: int = 0
+    """Entries with a number that the case does not have, or that is none."""
+    no_objects: int = 0
+    """Entries that are no objects."""
+    repeated: int = 0
+    """Entries that give an option the grade that it has already."""
+    without_rationale: int = 0
+    """Entries without a rationale."""
+
+    def as_text(self) -> str:
+        """The canonical text: itself a reply, without rationales, that reads the same."""
+        entries = [{OPTION: number, **({GRADE: grade} if grade else {})} for number, grade in self.grades.items()]
+        entries = entries or [{OPTION: None}]  # an empty array would be no answer
+        return json.dumps(entries, separators=(",", ":"))
+
+    def rule(self) -> str:
+        """How it was read: what was repaired or ignored, with the count of each."""
+        counts = {
+            "unreadable grades": list(self.grades.values()).count(None),
+            "unknown options": self.unknown,
+            "no objects": self.no_objects,
+            "repeated": self.repeated,
+            "without rationale": self.without_rationale,
+        }
+        return "; ".join(["json array", *(f"{number} {what}" for what, number in counts.items() if number)])
+
+
+def read_grades(text: str, options: Collection[int]) -> Grades | None:
+    """What a reply says of a case with these options; None where it holds no array with an `Option` in it. It never raises."""
+    array = _array(text)
+    return None if array is None else _grades(array, options)
+
+
+def ends_in_array(text: str) -> bool:
+    """Whether a text without a whole array ends inside one: it was cut off."""
+    start = text.find("[")
+    while start != -1:
+        try:
+            _, start = _decoder.raw_decode(text, start)
+        except json.JSONDecodeError as error:
+            rest = text[error.pos :].strip()
+            if f'"{OPTION}"' in text[start:] and (not rest or error.msg.startswith("Unterminated string")):
+                return True
+            start += 1
+        except (RecursionError, ValueError):
+            start += 1
+        start = text.find("[", start)
+    return False
+
+
+def _array(text: str) -> list[Any] | None:
+    """The first array with an object that has an `Option`."""
+    start, work = text.find("["), WORK * len(text) + 1000
+    while start != -1 and work > 0:
+        try:
+            value, end = _decoder.raw_decode(text, start)
+        except json.JSONDecodeError as error:
+            end = error.pos
+        except (RecursionError, ValueError):  # nested too deeply; a number of thousands of digits
+            end = min(len(text), start + WORK * 1000)
+        else:
+            if any(isinstance(entry, dict) and OPTION in entry for entry in value):
+                return list(value)
+        work -= end - start + 1
+        start = text.find("[", start + 1)
+    return None
+
+
+def _grades(array: list[Any], options: Collection[int]) -> Grades:
+    found: dict[int, set[str | None]] = {}
+    unknown = no_objects = repeated = without = 0
+    for entry in array:
+        if not isinstance(entry, dict):
+            no_objects += 1
+            continue
+        without += not isinstance(entry.get(RATIONALE), str)
+        number = _number(entry.get(OPTION))
+        if number is None or number not in options:
+            unknown += 1
+            continue
+        grade = entry.get(GRADE)
+        grade = GRADES.get(grade.strip().lower()) if isinstance(grade, str) else None
+        given = found.setdefault(number, set())
+        repeated += grade in given
+        given.add(grade)
+    grades = {number: next(iter(given)) if len(given) == 1 else None for number, given in sorted(found.items())}
+    return Grades(grades, unknown, no_objects, repeated, without)
+
+
+def _number(value: object) -> int | None:
+    """A whole number, an integral float, or digits in a text."""
+    if isinstance(value, bool):
+        return None
+    if isinstance(value, int):
+        return value
+    if isinstance(value, float):
+        return int(value) if value.is_integer() else None
+    if isinstance(value, str) and value.strip().isascii() and value.strip().isdigit() and len(value.strip()) < 10:
+        return int(value)
+    return None
