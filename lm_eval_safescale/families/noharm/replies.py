@@ -7,6 +7,7 @@ with an `Option` key, also inside a fence, behind text, or inside an object.
 from __future__ import annotations
 
 import json
+import re
 from collections.abc import Collection
 from dataclasses import dataclass
 from typing import Any
@@ -16,6 +17,8 @@ APPROPRIATE, INAPPROPRIATE = "Appropriate", "Inappropriate"
 GRADES = {APPROPRIATE.lower(): APPROPRIATE, INAPPROPRIATE.lower(): INAPPROPRIATE}
 WORK = 20
 """Times the length of a text that may be looked through for the array: one that opens thousands of them would take very long."""
+_IS_OPEN = re.compile(r'\s*(?:"(?:[^"\\]|\\.)*\\?)?\Z', re.DOTALL)
+"""What stands where a text cannot be decoded any further because it ends: nothing, or a string without its end."""
 _decoder = json.JSONDecoder()
 
 
@@ -65,8 +68,7 @@ def ends_in_array(text: str) -> bool:
         try:
             _, start = _decoder.raw_decode(text, start)
         except json.JSONDecodeError as error:
-            rest = text[error.pos :].strip()
-            if f'"{OPTION}"' in text[start:] and (not rest or error.msg.startswith("Unterminated string")):
+            if f'"{OPTION}"' in text[start:] and _IS_OPEN.match(text, error.pos):
                 return True
             start += 1
         except (RecursionError, ValueError):
