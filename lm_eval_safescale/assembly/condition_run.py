@@ -89,8 +89,9 @@ class ConditionRun:
         self._part, self._on_progress, self._warn = condition, on_progress, warn
         self._reader_failed = False
         builder = builder_of(condition, self.settings)
-        self._waits_for_model = builder is not None and builder.thing.needs_model
-        self.contexts: ContextSet | None = None if self._waits_for_model else self._made()
+        self.waits_for_model: bool = builder is not None and builder.thing.needs_model
+        """Whether its contexts depend on the model, and are made when that is known."""
+        self.contexts: ContextSet | None = None if self.waits_for_model else self._made()
         self._reset()
 
     def say(self, what: str, items: int) -> None:
@@ -116,9 +117,9 @@ class ConditionRun:
         self._reset()
         if reasons:
             self._expect_reasoning()
-        if self._waits_for_model:
+        if self.waits_for_model:
             self.contexts = self._made(facts())
-        return self._waits_for_model
+        return self.waits_for_model
 
     def _made(self, facts: ModelFacts | None = None) -> ContextSet | None:
         return contexts_of(

@@ -92,7 +92,7 @@ class Asking:
             names[line.served_model] = None
             if line.condition not in self.asked:
                 continue
-            self._count(line)
+            count_greedy(self.standing, self.asked[line.condition], line)
             if (
                 line.draws
                 and line.question_id in items[line.condition]
@@ -190,7 +190,7 @@ class Asking:
                 self._again[key] &= ~draws
             self._note_failed(key, self._failed.get(key, 0) & ~draws)
             self.standing.done += len(request.draws)
-            self._count(line)
+            count_greedy(self.standing, self.asked[line.condition], line)
             self._look_at(line, heard)
         self.on_progress(self.standing)
 
@@ -238,16 +238,6 @@ class Asking:
             reply_id=heard.reply_id,
         )
 
-    def _count(self, line: Line) -> None:
-        """A greedy answer, for the running rates."""
-        each = self.asked[line.condition]
-        for draw in line.draws:
-            if draw.draw == 0 and draw.status not in NOT_SCORED:
-                self.standing.greedy += 1
-                for metric, value in each.task.run.family.running(each.item(line.question_id), draw.response).items():
-                    self.standing.sums[metric] = self.standing.sums.get(metric, 0.0) + value
-                    self.standing.counts[metric] = self.standing.counts.get(metric, 0) + 1
-
     def _fail(self, condition: str, item: str, draws: Iterable[int], error: str) -> None:
         key = condition, item
         failed = self._failed.get(key, 0)
@@ -280,6 +270,16 @@ class Asking:
     def too_long(self) -> dict[str, frozenset[str]]:
         """By condition, those of them whose prompt does not fit the model's window."""
         return {each.name: frozenset(each.task.too_long) for each in self.asked.values()}
+
+
+def count_greedy(standing: RunProgress, each: ConditionRequests, line: Line) -> None:
+    """Count a greedy answer, for the running rates."""
+    for draw in line.draws:
+        if draw.draw == 0 and draw.status not in NOT_SCORED:
+            standing.greedy += 1
+            for metric, value in each.task.run.family.running(each.item(line.question_id), draw.response).items():
+                standing.sums[metric] = standing.sums.get(metric, 0.0) + value
+                standing.counts[metric] = standing.counts.get(metric, 0) + 1
 
 
 def _sha256(prompt: Any) -> str:

@@ -2,8 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Collection, Iterator, Mapping, Sequence
-from dataclasses import dataclass
+from collections.abc import Callable, Collection, Iterable, Iterator, Mapping, Sequence
+from dataclasses import dataclass, replace
 from datetime import UTC, datetime
 from functools import cached_property
 from pathlib import Path
@@ -12,8 +12,10 @@ from typing import TYPE_CHECKING, Any, Literal
 from lm_eval_safescale import __version__
 from lm_eval_safescale.assembly import prompts_of, where_data_is
 from lm_eval_safescale.families import RADSAFE
+from lm_eval_safescale.plugins import Part
 from lm_eval_safescale.running.asking import Asking
 from lm_eval_safescale.running.conditions import conditions_named
+from lm_eval_safescale.running.finished import find_finished, is_noted, leave_note, note_of
 from lm_eval_safescale.running.progress import RunProgress
 from lm_eval_safescale.runs.about import read_about
 from lm_eval_safescale.runs.finish import write_run_tables
@@ -23,6 +25,7 @@ from lm_eval_safescale.runs.store import open_by_condition, open_runs
 from lm_eval_safescale.runs.table import Runs, about_dataset, items_of
 from lm_eval_safescale.secrets import without_secrets
 from lm_eval_safescale.settings import MAKE_SCORES, load_settings, recorded
+from lm_eval_safescale.words import counted
 
 if TYPE_CHECKING:
     from lm_eval_safescale.harness.requests import ConditionRequests
@@ -70,6 +73,8 @@ class Report:
     """By condition: those of them whose prompt does not fit the model's window."""
     damaged: int
     """Lines of an earlier start that were torn, and asked again."""
+    was_finished: bool = False
+    """Whether all was there: the model was not loaded."""
 
     @cached_property
     def runs(self) -> Runs:
@@ -134,20 +139,41 @@ def run(
     from lm_eval_safescale.harness import backends
     from lm_eval_safescale.harness.engines import engine_of
     from lm_eval_safescale.harness.loading import check_model_args, load_backend, with_defaults
-    from lm_eval_safescale.harness.requests import ConditionRequests
 
-    check_model_args(model.backend, model.args)  # before anything is written
+    parts = conditions_named(conditions)  # before the backend is looked for: a plugin may bring both
+    was_noted = is_noted(folder)
+    if not was_noted:
+        check_model_args(model.backend, model.args)  # before anything is made or written
     load_settings({name: value for name, value in (metadata or {}).items() if name != "seed"}, strict=True)
     args = without_secrets(model.args)
     given = {**model.args, **(metadata or {})}
-    asked: list[ConditionRequests] = []
-    for part in conditions_named(conditions):
-        asked.append(ConditionRequests(part, given, asked[0] if asked else None, lambda amount: say(standing.what, amount)))
+    asked = _requests_of(parts, given, lambda amount: say(standing.what, amount))
     data, settings = asked[0].task.run.data, asked[0].task.run.settings
     about = {**about_dataset(data), "settings": where_data_is(settings)}
     identity = identity_of(
         model.backend, args, settings, about, prompts_of(asked[0].task.run.family, settings), backends.first_seed(given)
     )
+    family = asked[0].task.run.family
+    standing.headlines = family.headlines
+    possible = {item.question_id: family.possible(family.columns(item)) for item in data}
+    note = note_of(asked, conditions, identity, args, limit=limit, latency=latency)
+    if was_noted:
+        finished = find_finished(
+            folder,
+            note,
+            identity,
+            asked,
+            possible,
+            name=model.shown,
+            chat_template=chat_template,
+            limit=limit,
+            retry_filtered=retry_filtered,
+        )
+        if finished is not None:
+            standing = replace(finished.standing, headlines=family.headlines)
+            say(f"nothing is left to ask ({counted(standing.known, 'answer')}): the model is not loaded")
+            return Report(folder, standing, {}, {}, finished.damaged, was_finished=True)
+        check_model_args(model.backend, model.args)
     start = {
         "at": datetime.now(UTC).isoformat(timespec="seconds"),
         "version": __version__,
@@ -162,9 +188,6 @@ def run(
         "reader_version": asked[0].task.run.reader.version,
         "data": about["settings"],
     }
-    family = asked[0].task.run.family
-    standing.headlines = family.headlines
-    possible = {item.question_id: family.possible(family.columns(item)) for item in data}
     with Journal(folder, identity, start, possible) as journal:
         standing.settled = True
         say("loading the model")
@@ -193,4 +216,18 @@ def run(
         # the model, and the texts of a large study, need not be in memory beside its tables
         del asking, asked, each, backend, data
         write_run_tables(journal, items, about, model.shown, lambda rows: say("writing the tables", f"{rows:,} of {of:,} rows"))
+        if not failures:
+            leave_note(folder, note)
         return Report(folder, standing, failures, too_long, journal.damaged)
+
+
+def _requests_of(
+    conditions: Iterable[Part], given: Mapping[str, Any], on_progress: Callable[[str], object]
+) -> list[ConditionRequests]:
+    """What is asked under each condition; all share the data of the first."""
+    from lm_eval_safescale.harness.requests import ConditionRequests
+
+    asked: list[ConditionRequests] = []
+    for part in conditions:
+        asked.append(ConditionRequests(part, given, asked[0] if asked else None, on_progress))
+    return asked

@@ -129,13 +129,8 @@ def refuse_missing_model(job: Job) -> None:
 
 def _run(job: Job, told: _Told) -> Outcome:
     from lm_eval_safescale.running import runner
-    from lm_eval_safescale.sweep.finished import Finished
 
     refuse_missing_model(job)
-    finished = Finished(job)
-    if answers := finished.answers:
-        print(f"nothing is left to ask ({counted(answers, 'answer')}): the model is not loaded", flush=True)
-        return Outcome(state="done", answers=answers, of=answers)
     model = runner.Model(job.backend, job.model_args, job.batch_size, job.device, job.name)
     report = runner.run(
         model, Path(job.folder), job.conditions, metadata=job.metadata, chat_template=job.chat_template, limit=job.limit,
@@ -143,8 +138,6 @@ def _run(job: Job, told: _Told) -> Outcome:
     )  # fmt: skip
     now = report.standing
     reason = lacking(report.failures)
-    if not reason:
-        finished.note()
     print(reason or f"{counted(now.done, 'answer')} in {now.seconds:.0f} s; {now.known:,} were there", flush=True)
     return Outcome(state="incomplete" if reason else "done", reason=reason, answers=now.known + now.done, of=now.of)
 

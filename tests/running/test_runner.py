@@ -486,7 +486,7 @@ def test_damaged_tables_are_made_anew_by_the_same_command(go, folder, name):
 
 
 def test_a_second_runner_is_refused_before_it_loads_a_model(go, folder, monkeypatch):
-    go()
+    go(limit=2)
     run = read_run(folder)
     monkeypatch.setattr(loading, "load_backend", lambda *_, **__: pytest.fail("loaded"))
     with Journal(folder, run["identity"], {}):

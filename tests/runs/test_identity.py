@@ -75,7 +75,7 @@ def test_another_prompt_template_is_refused(go, tmp_path):
 
 
 def test_a_chat_template_of_the_model_that_changed_is_found_by_the_prompts(go, monkeypatch):
-    go()
+    go(limit=2)
     monkeypatch.setattr(Stub, "apply_chat_template", lambda self, chat_history, add_generation_prompt=True: "otherwise")
     with pytest.raises(SafescaleError, match=r"the answers to item q\d under clean were given to another prompt"):
         go()
@@ -85,7 +85,7 @@ def test_a_model_that_was_pushed_anew_under_its_name_is_refused(go, monkeypatch)
     from lm_eval_safescale.harness import backends
 
     monkeypatch.setattr(backends, "revision_of", lambda _: "abc")
-    go()
+    go(limit=2)
     monkeypatch.setattr(backends, "revision_of", lambda _: "def")
     for conditions in (("clean",), ("conflict",)):
         with pytest.raises(SafescaleError, match=r'clean\.revision: there "abc", now "def"'):

@@ -434,28 +434,11 @@ def test_a_folder_in_which_a_first_start_was_killed_at_once_is_no_foreign_one(tm
 # --- what is finished ---------------------------------------------------------------------------------------------------
 
 
-def note_of(tmp_path: Path, model: dict | None = None, **over: object) -> str:
-    """What a job that is asked like this leaves in its folder when it is done."""
-    pytest.importorskip("lm_eval")
-    from lm_eval_safescale.sweep.finished import NOTE, Finished
-
-    metadata = {"dataset": "demo", "corpus_path": str(tmp_path / "corpus.jsonl"), "draws": 2}
-    base = {"output": str(tmp_path / "runs"), "conditions": ["max_context"], "metadata": metadata}
-    (job,) = jobs_of(tmp_path, {"model": "m", "backend": "hf"} | (model or {}), **(base | over))
-    Path(job.folder).mkdir(parents=True, exist_ok=True)
-    finished = Finished(job)
-    finished.note()
-    assert finished.answers == 0  # a note alone is no answer
-    return (Path(job.folder) / NOTE).read_text()
-
-
 @pytest.mark.parametrize(("filtered", "retried", "finished"), [(0, True, True), (1, False, True), (1, True, False)])
 def test_a_model_whose_answers_a_filter_held_back_is_finished_unless_they_are_to_be_asked_again(
     filtered, retried, finished, tmp_path, server
 ):
     pytest.importorskip("lm_eval")
-    from lm_eval_safescale.sweep.finished import Finished
-
     held_back = chooses({"finish_reason": "content_filter", "message": {"content": ""}})
     server.answer = lambda seen: held_back if seen.number < filtered else says("C")
     args = {"base_url": f"{server.base_url}/chat/completions"}
@@ -467,23 +450,7 @@ def test_a_model_whose_answers_a_filter_held_back_is_finished_unless_they_are_to
     }
     (job,) = read_sweep(written(tmp_path, content), limit=2, retry_filtered=retried).jobs
     assert job.retry_filtered is retried
-    model = runner.Model(job.backend, job.model_args, name=job.name)
-    runner.run(model, Path(job.folder), job.conditions, metadata=job.metadata, limit=2)
-    Finished(job).note()
-    assert Finished(job).answers == (4 if finished else 0)
-
-
-def test_a_model_counts_as_finished_only_where_it_would_be_shown_the_same(tmp_path):
-    corpus = tmp_path / "corpus.jsonl"
-    corpus.write_text('{"id": "a", "title": "T", "text": "The vein is dilated."}\n')
-    note = note_of(tmp_path)
-    assert note_of(tmp_path) == note
-    assert note_of(tmp_path, {"gpus": 0, "cpus": 2}) == note
-    others = [
-        note_of(tmp_path, {"model_args": {"max_model_len": 9000}}),
-        note_of(tmp_path, {"metadata": {"draws": 3}}),
-        note_of(tmp_path, conditions=["max_context", "closed_book"]),
-    ]
-    corpus.write_text('{"id": "a", "title": "T", "text": "The vein is narrow."}\n')
-    others.append(note_of(tmp_path))
-    assert len({note, *others}) == 5
+    model, how = runner.Model(job.backend, job.model_args, name=job.name), {"metadata": job.metadata, "limit": 2}
+    assert not runner.run(model, Path(job.folder), job.conditions, **how).was_finished
+    again = runner.run(model, Path(job.folder), job.conditions, retry_filtered=job.retry_filtered, **how)
+    assert (again.was_finished, again.standing.known + again.standing.done) == (finished, 4)

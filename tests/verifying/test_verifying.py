@@ -19,6 +19,7 @@ from lm_eval_safescale.judging.judging import judge, write_judged
 from lm_eval_safescale.judging.rereading import reread, write_reread
 from lm_eval_safescale.plugins import Part, Plugin, plugins
 from lm_eval_safescale.reading import AnswerReader
+from lm_eval_safescale.running.finished import NOTE
 from lm_eval_safescale.runs import open_runs, write_runs
 from lm_eval_safescale.runs.lines import encoded
 from lm_eval_safescale.runs.table import Runs
@@ -125,6 +126,7 @@ def test_a_finished_run_that_is_started_again_with_nothing_to_ask_stays_whole(fo
 @pytest.mark.parametrize(("kind", "times"), [("folder", 400), ("judged", 300), ("reread_runs", 200)])
 def test_no_flipped_bit_in_any_file_is_read_as_other_data_and_none_is_called_whole(request, data, kind, times):
     folder = request.getfixturevalue(kind)
+    (folder / NOTE).unlink(missing_ok=True)  # it is no data: all that a damaged one does is that the model is loaded to see
     runs, lines = open_runs(folder), {encoded(line) for line in read_lines(folder)[0]}
     hit = set()
     for path, bit in flipped(folder, times):
