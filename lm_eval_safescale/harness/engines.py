@@ -104,6 +104,7 @@ class BatchEngine:
             for number, request in enumerate(requests)
             for _ in request.draws
         ]
+        # `hf` takes no seed: it draws from torch's global generator
         if (torch := sys.modules.get("torch")) is not None and (seed := requests[0].seed) is not None:
             torch.manual_seed(seed)
         started = time.monotonic()
@@ -201,6 +202,7 @@ class VllmEngine:
         request, backend = one.request, self._backend
         if self._tokens[0] is not request.prompt:
             self._tokens = (request.prompt, backend.tok_encode(request.prompt))
+        # as the harness: a stop sequence often stands in the reasoning, too, and would end it; the text is cut once that is stripped
         stop = [each for each in one.until if each == self._eos] if backend.think_end_token else one.until
         try:
             parameters = SamplingParams(
@@ -244,6 +246,7 @@ class _Flying:
             prompt_tokens=len(output.prompt_token_ids),
             completion_tokens=tuple(len(each.token_ids) for each in made),
             finish_reasons=tuple(getattr(each, "finish_reason", None) for each in made),
+            # vLLM's own clock leaves out the wait for a place
             latency_s=metrics.last_token_ts - metrics.scheduled_ts if metrics and metrics.scheduled_ts else wall,
             concurrency=self.concurrency,
         )

@@ -117,7 +117,7 @@ _MILD = re.compile(
     r"|limited|weak|small|uncertain\w*|imperfect|guess|note|indirect|nötig|empfohlen)\b|建议|建議|需要|进一步|必要|医師",
     _I,
 )
-"""What a "but" may add without taking anything back."""
+"""What a "but" may add without taking anything back: a caution is no objection ("However, clinical correlation is advised.")."""
 _WRONG_IN_SIGNS = re.compile(
     r"[\s\"')\]:,(。.、–—-]{0,5}(?:这|這|此|その|이)?(?:答案)?(?:是|は)?(?:错|錯|誤|틀"
     r"|[✗❌✘×](?![ \t]*[\"'(]*(?:option )?[A-Z](?!\w)))"
@@ -149,6 +149,7 @@ def denied_next(text: str, at: int) -> bool:
 
 def _objects(clause: str) -> bool:
     """Whether a sentence that begins with a "but" is more than a caution, or a word on how rare something is."""
+    # no list of objections is complete ("But the lungs are black."), so whatever is not known as harmless objects
     return _takes_back(clause) or not (_CAUTION.search(clause) or _MILD.search(clause) or len(clause) < 3)
 
 

@@ -26,10 +26,11 @@ NO_DENIAL = (
     r"|\b(?:no|without(?: a| any)?|beyond(?: a| any)?|little|not(?: a| any)?) (?:reasonable )?doubt\b|\bundoubtedly\b|\bnot only\b"
     r"|\bno question\b|\bwhy the answer\b|\bwhich is why\b|\bthat(?:['’]s| is) why\b"
 )
-"""What looks like a denial and is none."""
+"""What looks like a denial and is none; "D cannot be excluded" even speaks for D, and "by elimination, C" for C."""
 
 # --- suppositions -------------------------------------------------------------------------------------------------------------
 
+# not "if I had to choose, B" or "if forced": that chooses
 SUPPOSES = (
     r"\b(?:if(?! (?:(?:i|we) (?:had|have|must|were|am|are) |forced|pressed|i['’]m ))"
     r"|whether|unless|suppose|supposing|supposedly|assuming|assume|provided that|when|whenever|in case|had there"

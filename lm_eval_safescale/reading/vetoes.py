@@ -65,6 +65,7 @@ def denied(output: Output, choice: Choice) -> bool:
     end, clause = choice.behind, _clause(output, choice)
     if choice.rule != FIELD and (denies(clause) or _is_not_that(output, choice)):
         return True
+    # what lacks something is no such option ("no filling defect (C)"), but may well choose one: "Without the image I can only guess: C"
     if choice.rule in (PRAISE, NAMED) and (lacks(clause) or denies(_COMPARED.split(output.clause_after(end))[0])):
         return True
     return denied_after(output.text, end) or denies_abroad(output.clause_after(end)) or undermined(output.text, end)
@@ -80,6 +81,7 @@ def reported(output: Output, choice: Choice) -> bool:
         or (says and not _BY_US.search(clause[: says.start()]))
     ):
         return True
+    # only from the last turn on: "B seems right at first, but the answer is D" says D
     before, said = output.sentence_before(choice.start), output.text[choice.start : choice.end - 1]
     end = choice.behind
     if choice.rule != FIELD and is_reported(after_last(_TURN, before), said, output.text[end : end + REACH]):
@@ -125,7 +127,7 @@ OF_CONTEXT = ("report", "example", "alternative")
 def _clause(output: Output, choice: Choice) -> str:
     """From the beginning of the clause to the letter, without the option's own text and what "not B but" denies of another one."""
     chosen = output.text[choice.start : choice.end]
-    if choice.rule in (PRAISE, NAMED):
+    if choice.rule in (PRAISE, NAMED):  # an option may be a denial itself: "None of the above (A)"
         chosen = folded(chosen).replace(output.options.own[choice.letter], "")
     return output.clause_before(choice.start) + _RATHER.sub("", chosen)
 
@@ -142,6 +144,7 @@ def _lists_on(output: Output, choice: Choice, end: int, following: Mention) -> b
     if end == choice.end or re.search(r"\w", output.text[end : following.start]):
         return False
     rest = re.sub(r"^\W+", "", output.text[following.end : following.end + 200])
+    # an answer above notes on the other options is no list: "Answer: C. Pulmonary embolism\n\nA. Pneumothorax: Air in the pleural space."
     if choice.rule != LABEL and _is_explained(output, following) and "\n" in output.text[end : following.start]:
         return False
     return not rest or output.is_own_text(rest, following.letter)

@@ -393,7 +393,10 @@ def _spread(columns: Floats) -> Floats:
 
 
 def _bca_bounds(estimate: Floats, means: Floats, jackknife: Floats, level: float) -> tuple[Floats, Floats]:
-    """Bounds for each column from resamples (columns, b) and leave-one-out values (n, columns); nan without any spread."""
+    """Bounds for each column from resamples (columns, b) and leave-one-out values (n, columns); nan without any spread.
+
+    Efron and Tibshirani (1993), An Introduction to the Bootstrap, chapter 14.3.
+    """
     from scipy.special import ndtr, ndtri
 
     tail = (1 - between("level", level)) / 2
@@ -402,6 +405,7 @@ def _bca_bounds(estimate: Floats, means: Floats, jackknife: Floats, level: float
         # a sum in another order differs in its last digit: such resamples tie with the estimate
         slack = 1e-12 * np.maximum(1.0, np.abs(estimate))[:, None]
         known = ~np.isnan(means)
+        # twice the rank of the estimate, ties by half: of a rate, which takes few values, many equal it (as scipy.stats.bootstrap)
         below = (means < estimate[:, None] - slack).sum(axis=1) + (means <= estimate[:, None] + slack).sum(axis=1)
         z0 = ndtri(below / (2 * known.sum(axis=1)))
         leaning = _acceleration(jackknife)
@@ -409,6 +413,7 @@ def _bca_bounds(estimate: Floats, means: Floats, jackknife: Floats, level: float
         places = ndtr(z0[:, None] + shifted / (1 - leaning[:, None] * shifted))
         # past its pole the correction turns round: the bound is then the end of the resamples
         places = np.where(1 - leaning[:, None] * shifted > 0, places, (z > 0).astype(np.float64))
+        # an estimate outside all resamples has no finite bias correction: the percentile interval
         places = np.where(np.isfinite(z0)[:, None], places, np.array([tail, 1 - tail]))
     ordered, count = np.sort(means, axis=1), known.sum(axis=1)  # nan last
     varied = ordered[np.arange(len(ordered)), np.maximum(count - 1, 0)] - ordered[:, 0] > 2 * slack[:, 0]
@@ -417,6 +422,7 @@ def _bca_bounds(estimate: Floats, means: Floats, jackknife: Floats, level: float
 
 
 def _acceleration(jackknife: Floats) -> Floats:
+    """A sixth of the jackknife's skewness; 0 where every item left out leaves the same."""
     known = ~np.isnan(jackknife)
     count = known.sum(axis=0)
     with np.errstate(invalid="ignore", divide="ignore"):
