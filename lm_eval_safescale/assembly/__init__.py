@@ -9,6 +9,7 @@ from lm_eval_safescale.assembly.contexts import Chat, ModelFacts, build_command,
 from lm_eval_safescale.assembly.data import load_dataset, load_part, settings_of_named, where_data_is
 from lm_eval_safescale.assembly.families import family_named, family_of, prompts_of
 from lm_eval_safescale.assembly.lookup import builder_of, find
+from lm_eval_safescale.assembly.names import check_names
 from lm_eval_safescale.assembly.scoring import AskedMetric, Columns, Scorer, table_metrics
 from lm_eval_safescale.assembly.search import (
     NoCorpusError,
@@ -32,6 +33,7 @@ __all__ = [
     "Warn",
     "build_command",
     "builder_of",
+    "check_names",
     "contexts_of",
     "family_named",
     "family_of",

@@ -35,13 +35,18 @@ def load_dataset(settings: Settings, evidence: Collection[str] = (), family: Fam
                 "dataset_args are the settings of a data set asked for by name; a file (dataset_path) has none"
             )
         return (family or RADSAFE).load(settings.dataset_path, settings.columns, evidence, groups=settings.groups)
+    part = find_dataset(settings)
+    args = settings.dataset_args
+    return load_part(part, args, columns=settings.columns, evidence=evidence, groups=settings.groups, family=family)
+
+
+def find_dataset(settings: Settings) -> Part:
+    """The data set that is asked for by its name; SafescaleError if there is none."""
     try:
-        part = find("data set", settings, "dataset")
+        return find("data set", settings, "dataset")
     except SafescaleError as error:
         hint = "; for a file use dataset_path" if "." in settings.dataset else ""
         raise SafescaleError(f"{error}{hint}") from None
-    args = settings.dataset_args
-    return load_part(part, args, columns=settings.columns, evidence=evidence, groups=settings.groups, family=family)
 
 
 def settings_of_named(name: str, columns: str | None = None) -> Settings:

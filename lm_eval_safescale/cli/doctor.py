@@ -19,11 +19,14 @@ def doctor(
     gguf_file: Annotated[str | None, typer.Option(help="The GGUF file inside that folder.")] = None,
 ) -> None:
     """Versions, whether the harness sees the tasks, data sets, chat template, window, free disk. Exit status 1 if anything is bad."""
-    from lm_eval_safescale.harness.checkup import checkup  # the harness takes seconds to import
-
     bad = False
-    with working("looking ..."):
-        for finding in checkup(model=model, gguf_file=gguf_file):
+    with working("starting ...") as progress:
+        progress("starting ...", mark=True)  # the harness takes seconds to import
+        from lm_eval_safescale.harness.checkup import checkup
+
+        for finding in checkup(
+            model=model, gguf_file=gguf_file, on_step=lambda what: progress(f"looking at {what} ...", mark=True)
+        ):
             bad |= finding.level == "bad"
             console.print(f"{MARKS[finding.level]} {escape(shown(finding.what))}")
             if finding.advice:

@@ -15,6 +15,13 @@ REASONING_MARKS = ("<|channel|>analysis", "[THINK]")
 """In chat templates of models that always reason: gpt-oss, Magistral."""
 SERVERS = ("local-", "openai-", "anthropic-chat", "litellm", "sglang-generate")
 """How the names of the harness's backends begin that are made from its `TemplateAPI`; a test holds them to it."""
+WITHOUT_MODEL = {"DummyLM"}
+"""Classes of the harness that ask no model."""
+
+
+def tokenizer_of(backend: Any | None) -> Any | None:
+    """The tokenizer of the model that a backend asks, where it has one; the harness's dummy would fetch another's from the hub."""
+    return None if classes(type(backend)) & WITHOUT_MODEL else getattr(backend, "tokenizer", None)
 
 
 def backend_of(chat_template: Callable[..., Any] | None) -> Any | None:
@@ -72,7 +79,7 @@ def reasons(backend: Any) -> bool:
     `enable_thinking` changes the prompt and is on in the prompts that this backend makes. One that only strips reasoning from earlier
     turns says nothing.
     """
-    tokenizer = getattr(backend, "tokenizer", None)
+    tokenizer = tokenizer_of(backend)
     template = getattr(backend, "hf_chat_template", None) or getattr(tokenizer, "chat_template", None)
     if not isinstance(template, str):
         return False
@@ -116,7 +123,7 @@ def token_counter(backend: Any | None, model_args: Mapping[str, Any]) -> Callabl
 def window_and_tokenizer(backend: Any | None, model_args: Mapping[str, Any]) -> tuple[int | None, HubTokenizer | None]:
     """The model's window in tokens and its own tokenizer, from the backend or else from its arguments and files; None for unknown."""
     window = window_of(backend) or stated_window(model_args)
-    tokenizer = getattr(backend, "tokenizer", None)
+    tokenizer = tokenizer_of(backend)
     if not hasattr(tokenizer, "encode") or not hasattr(tokenizer, "get_vocab"):
         tokenizer = load_tokenizer(model_args)
     name = str(model_args.get("tokenizer") or model_args.get("pretrained") or model_args.get("model") or "model")
@@ -152,8 +159,10 @@ def first_seed(metadata: Mapping[str, Any]) -> int:
 
 def takes_conversations(backend: Any) -> bool:
     """Whether conversations go through a chat template: of the model's own, or of a server's."""
+    if classes(type(backend)) & WITHOUT_MODEL:
+        return False
     try:
-        tokenizer = getattr(backend, "tokenizer", None)
+        tokenizer = tokenizer_of(backend)
         template = getattr(tokenizer, "chat_template", "none known") or getattr(backend, "hf_chat_template", None)
         if not template:
             return False

@@ -50,16 +50,22 @@ class Finding:
     advice: str = ""
 
 
-def checkup(*, model: str | None = None, gguf_file: str | None = None) -> Iterator[Finding]:
-    """Everything `safescale doctor` reports, in order; the model only where one is named."""
-    yield from _versions()
-    yield from _tasks()
-    yield from _environment()
-    yield from _plugins()
-    yield from _datasets()
+def checkup(
+    *, model: str | None = None, gguf_file: str | None = None, on_step: Callable[[str], object] = lambda _: None
+) -> Iterator[Finding]:
+    """Everything `safescale doctor` reports, in order; the model only where one is named. `on_step` is told what is looked at next."""
+    steps: dict[str, Callable[[], Iterator[Finding]]] = {
+        "versions": _versions,
+        "tasks of the harness": _tasks,
+        "variables of the environment": _environment,
+        "plugins": _plugins,
+        "data sets": _datasets,
+    }
     if model:
-        yield from _model(model, gguf_file)
-    yield from _disk()
+        steps[f"the tokenizer and window of {model}"] = lambda: _model(model, gguf_file)
+    for what, look in (steps | {"free disk": _disk}).items():
+        on_step(what)
+        yield from look()
 
 
 def _version(distribution: str) -> str | None:

@@ -159,6 +159,8 @@ def check_model_args(name: str, args: Mapping[str, Any]) -> None:
         argument without a word, also if it knows no such argument, if a number cannot be one, and where a key is given, or an address
         that takes no requests.
     """
+    if not backends.is_server(name):  # before the backend itself, which takes seconds to import
+        _check_folders({each: args[each] for each in OF_FILES if each in args})
     kind = _kind_of(name)
     known = _parameters(kind)
     if backends.is_server(kind):
@@ -170,7 +172,6 @@ def check_model_args(name: str, args: Mapping[str, Any]) -> None:
         raise SafescaleError(
             f"--model_args without pretrained; expected pretrained=NAME_OR_FOLDER{_meant_by(args, known, 'pretrained')}"
         )
-    _check_folders({each: args[each] for each in OF_FILES if each in args})
 
 
 def _parameters(kind: type) -> dict[str, inspect.Parameter]:

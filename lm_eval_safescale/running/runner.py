@@ -10,7 +10,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any, Literal
 
 from lm_eval_safescale import __version__
-from lm_eval_safescale.assembly import prompts_of, where_data_is
+from lm_eval_safescale.assembly import check_names, family_of, prompts_of, where_data_is
 from lm_eval_safescale.families import RADSAFE
 from lm_eval_safescale.plugins import Part
 from lm_eval_safescale.running.asking import Asking
@@ -136,17 +136,17 @@ def run(
         on_progress(standing)
 
     say("reading the data")
+    given = {**model.args, **(metadata or {})}
+    parts = conditions_named(conditions)
+    _check_settings(metadata or {}, given, parts)
     from lm_eval_safescale.harness import backends
     from lm_eval_safescale.harness.engines import engine_of
     from lm_eval_safescale.harness.loading import check_model_args, load_backend, with_defaults
 
-    parts = conditions_named(conditions)  # before the backend is looked for: a plugin may bring both
     was_noted = is_noted(folder)
     if not was_noted:
         check_model_args(model.backend, model.args)  # before anything is made or written
-    load_settings({name: value for name, value in (metadata or {}).items() if name != "seed"}, strict=True)
     args = without_secrets(model.args)
-    given = {**model.args, **(metadata or {})}
     asked = _requests_of(parts, given, lambda amount: say(standing.what, amount))
     data, settings = asked[0].task.run.data, asked[0].task.run.settings
     about = {**about_dataset(data), "settings": where_data_is(settings)}
@@ -219,6 +219,12 @@ def run(
         if not failures:
             leave_note(folder, note)
         return Report(folder, standing, failures, too_long, journal.damaged)
+
+
+def _check_settings(metadata: Mapping[str, Any], given: Mapping[str, Any], conditions: Sequence[Part]) -> None:
+    """SafescaleError for what is no setting, and for a name that nothing has."""
+    load_settings({name: value for name, value in metadata.items() if name != "seed"}, strict=True)
+    check_names(load_settings(given, defaults=family_of(conditions[0]).defaults), conditions)
 
 
 def _requests_of(

@@ -219,3 +219,21 @@ def test_a_panic_in_a_library_ends_a_command_with_an_error_and_no_traceback(monk
     said = capsys.readouterr().err
     assert "has failed in itself (panic): index out of bounds" in said.replace("\n", " ")
     assert "Traceback" not in said
+
+
+def test_the_doctor_says_what_it_looks_at_while_it_does():
+    from lm_eval_safescale.harness import checkup
+
+    said = []
+    for finding in checkup.checkup(model="/nonexistent/model", on_step=said.append):
+        if "tokenizer" in finding.what:
+            assert said[-1] == "the tokenizer and window of /nonexistent/model"
+    assert said == [
+        "versions",
+        "tasks of the harness",
+        "variables of the environment",
+        "plugins",
+        "data sets",
+        "the tokenizer and window of /nonexistent/model",
+        "free disk",
+    ]
