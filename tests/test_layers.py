@@ -6,6 +6,7 @@ import ast
 import importlib.util
 import subprocess
 import sys
+from collections.abc import Collection, Iterable, Mapping
 from pathlib import Path
 
 import pytest
@@ -139,3 +140,49 @@ def test_the_page_names_every_layer_in_its_order_and_no_other(drawing):
 def test_the_pictures_are_drawn_from_the_page(drawing):
     for name, picture in drawing.pictures().items():
         assert (drawing.DOCS / name).read_text(encoding="utf-8") == picture, f"{name} is due: python scripts/{SCRIPT.name}"
+
+
+# --- circles --------------------------------------------------------------------------------------------------------------
+
+
+def name_of(path: Path) -> str:
+    name = ".".join(path.relative_to(PACKAGE.parent).with_suffix("").parts)
+    return name.removesuffix(".__init__")
+
+
+def modules_imported(path: Path, known: Collection[str]) -> set[str]:
+    """Those of the package, whether at the top, late, or for types only."""
+    found = set()
+    for node in ast.walk(ast.parse(path.read_text(encoding="utf-8"))):
+        if isinstance(node, ast.Import):
+            found |= {alias.name for alias in node.names}
+        elif isinstance(node, ast.ImportFrom) and node.module:
+            whole = (f"{node.module}.{alias.name}" for alias in node.names)
+            found |= {name if name in known else node.module for name in whole}
+    return (found & set(known)) - {name_of(path)}
+
+
+def circle_in(imported: Mapping[str, Iterable[str]]) -> list[str]:
+    """Modules of which each imports the next, and the last the first; empty if there is none."""
+    done: set[str] = set()
+
+    def search(way: list[str]) -> list[str]:
+        for name in sorted(imported[way[-1]]):
+            if name in way:
+                return way[way.index(name) :]
+            if name not in done and (found := search([*way, name])):
+                return found
+        done.add(way[-1])
+        return []
+
+    return next((found for name in imported if name not in done and (found := search([name]))), [])
+
+
+def test_no_modules_import_each_other_in_a_circle():
+    known = {name_of(path): path for path in PACKAGE.rglob("*.py") if "templates" not in path.parts}
+    assert circle_in({name: modules_imported(path, known) for name, path in known.items()}) == []
+
+
+def test_a_circle_is_found():
+    assert circle_in({"a": ["b"], "b": ["c"], "c": ["b"], "d": ["a"]}) == ["b", "c"]
+    assert circle_in({"a": ["b", "c"], "b": ["c"], "c": []}) == []

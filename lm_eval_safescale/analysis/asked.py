@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
-from lm_eval_safescale.analysis.profile import columns_of
+from lm_eval_safescale.analysis.profile_columns import columns_of
 from lm_eval_safescale.errors import SafescaleError
 from lm_eval_safescale.families import Family
 from lm_eval_safescale.families.cells import Cell, Floats, Pair

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 
-from lm_eval_safescale.analysis import context_axis, paired_tests, profile, results, scaling, variance
+from lm_eval_safescale.analysis import context_axis, paired_tests, profile_columns, results, scaling, variance
 from lm_eval_safescale.families import Family
 
 
@@ -12,7 +12,7 @@ def columns_of(family: Family) -> Mapping[str, tuple[str, ...]]:
     """By table: those that every family has, and its own."""
     return {
         "results": results.COLUMNS,
-        "profile": profile.columns_of(family),
+        "profile": profile_columns.columns_of(family),
         "paired_tests": paired_tests.COLUMNS,
         **{name: table.columns for name, table in family.tables.items()},
         "scaling": scaling.COLUMNS,

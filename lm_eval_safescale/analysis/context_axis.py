@@ -58,12 +58,6 @@ def context_axis(
     return sorted(rows, key=lambda row: place[row["model"], row["condition"]])  # stable: axes and bins stay in order
 
 
-def without_passages(runs: Runs) -> dict[tuple[str, str], int]:
-    """Of how many items the search found no passage, by model and condition; only where there are any."""
-    rows = runs.answers.filter((pl.col("draw") == 0) & pl.col(NOTHING_FOUND)).group_by("model", "condition").len()
-    return {(model, condition): n for model, condition, n in rows.sort("model", "condition").iter_rows()}
-
-
 def _shown(runs: Runs, pairs: Sequence[tuple[str, str]], column: str) -> Floats:
     """What a column says of each greedy answer, shape (pairs, items); nan where unknown or impossible."""
     n_items, models, conditions = runs.items.height, runs.models, runs.conditions

@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 from numpy.typing import NDArray
 
-from lm_eval_safescale.families import Family, ItemTable
+from lm_eval_safescale.analysis.profile_columns import COUNTED, MEASURES, spread_columns
 from lm_eval_safescale.families.rows import Row, means, rows_of
 from lm_eval_safescale.metrics import scored
 from lm_eval_safescale.stats.bootstrap import percentile_bootstrap
@@ -15,11 +15,6 @@ from lm_eval_safescale.stats.presets import DEFAULT, LEVEL, Floats, Preset, indi
 
 if TYPE_CHECKING:
     from lm_eval_safescale.analysis.study import Study
-
-COUNTED = ("truncated", "filtered")
-"""What is counted of the greedy answers: those of the unanswered that were cut off in their reasoning, and those held back."""
-MEASURES = ("latency_s",)
-"""What one machine took says nothing of another day: no interval over items."""
 
 
 def profile(study: Study, preset: Preset = DEFAULT) -> list[Row]:
@@ -34,7 +29,7 @@ def profile(study: Study, preset: Preset = DEFAULT) -> list[Row]:
     spread = _spread(study)
     columns = _counts(study)
     for name, each in figures.items():
-        columns |= {name: each.value, **{column: spread[column] for column in _spread_columns(study.family, name)}}
+        columns |= {name: each.value, **{column: spread[column] for column in spread_columns(study.family, name)}}
         if name not in MEASURES:
             columns |= {f"{name}_lo": each.lo, f"{name}_hi": each.hi}
     return rows_of(columns)
@@ -58,20 +53,6 @@ def _counts(study: Study) -> dict[str, Any]:
         "n": known.sum(axis=0),
         **{f"n_{status}": np.nansum(study.column(status), axis=0).astype(np.int64) for status in COUNTED},
     }
-
-
-def columns_of(family: Family) -> tuple[str, ...]:
-    """The columns of `profile` without plugins' metrics."""
-    columns = ["model", "condition", "n", *(f"n_{status}" for status in COUNTED)]
-    for name in (*(metric.name for metric in family.metrics(ItemTable((), {}))), *MEASURES):
-        columns += [name, *_spread_columns(family, name)]
-        columns += [] if name in MEASURES else [f"{name}_lo", f"{name}_hi"]
-    return tuple(columns)
-
-
-def _spread_columns(family: Family, name: str) -> list[str]:
-    parts = family.spread.get(name, ())
-    return [f"{name}_std" if part == "deviation" else f"{name}_{part}" for part in parts]
 
 
 def _spread(study: Study) -> dict[str, Floats]:

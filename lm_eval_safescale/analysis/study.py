@@ -12,7 +12,6 @@ import numpy as np
 import polars as pl
 
 from lm_eval_safescale.analysis.asked import AskedColumns, asked_columns
-from lm_eval_safescale.analysis.context_axis import without_passages
 from lm_eval_safescale.analysis.figures import Column, Figures, cached, figures_of
 from lm_eval_safescale.analysis.scores import score_cells
 from lm_eval_safescale.errors import SafescaleError
@@ -243,6 +242,12 @@ def remarks(study: Study) -> list[Row]:
         for model in unknown
     ]
     return rows
+
+
+def without_passages(runs: Runs) -> dict[tuple[str, str], int]:
+    """Of how many items the search found no passage, by model and condition; only where there are any."""
+    rows = runs.answers.filter((pl.col("draw") == 0) & pl.col("nothing_found")).group_by("model", "condition").len()
+    return {(model, condition): n for model, condition, n in rows.sort("model", "condition").iter_rows()}
 
 
 def _of_settings(study: Study) -> list[Row]:

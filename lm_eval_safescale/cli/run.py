@@ -241,8 +241,8 @@ class _Found:
     def add(self, runs: Runs) -> None:
         """The answers under one condition."""
         from lm_eval_safescale.analysis import Study
-        from lm_eval_safescale.analysis.context_axis import without_passages
         from lm_eval_safescale.analysis.profile import values_of
+        from lm_eval_safescale.analysis.study import without_passages
         from lm_eval_safescale.records import NOT_SCORED
 
         here = Counter[str](dict(runs.answers["status"].value_counts().iter_rows()))

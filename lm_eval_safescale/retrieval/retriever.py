@@ -5,13 +5,12 @@ from __future__ import annotations
 from abc import ABC, abstractmethod
 from collections.abc import Collection, Mapping, Sequence
 from pathlib import Path
-from typing import TYPE_CHECKING, Any, ClassVar, NamedTuple
+from typing import TYPE_CHECKING, Any, ClassVar, NamedTuple, Protocol
 
 import numpy as np
 import numpy.typing as npt
 
 if TYPE_CHECKING:
-    from lm_eval_safescale.retrieval.index import Index
     from lm_eval_safescale.retrieval.passages import Passages
 
 
@@ -22,6 +21,17 @@ class Hit(NamedTuple):
     """Its number among the passages, from 0."""
     score: float
     """The higher the better; finite. Comparable within one query only."""
+
+
+class Opened(Protocol):
+    """The opened index of another retriever (`Index`)."""
+
+    @property
+    def about(self) -> Mapping[str, Any]:
+        """Retriever, who provides it, settings, key."""
+
+    def hits(self, queries: Sequence[str], k: int) -> list[list[Hit]]:
+        """The k best passages for each query, best first; checked."""
 
 
 class Retriever(ABC):
@@ -38,7 +48,7 @@ class Retriever(ABC):
     version: ClassVar[str] = "1"
     """Raise it when the same passages and settings would give another index or other hits."""
 
-    parts: Mapping[str, Index]
+    parts: Mapping[str, Opened]
     """The opened indexes of the retrievers named by `needs`; set before `build` and `open` are called."""
 
     warnings: Sequence[str] = ()

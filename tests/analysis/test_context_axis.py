@@ -10,7 +10,8 @@ from hypothesis import strategies as st
 from statsmodels.stats.proportion import proportion_confint
 
 from lm_eval_safescale.analysis import Study, remarks
-from lm_eval_safescale.analysis.context_axis import context_axis, without_passages
+from lm_eval_safescale.analysis.context_axis import context_axis
+from lm_eval_safescale.analysis.study import without_passages
 from lm_eval_safescale.runs import Runs
 from tests.analysis.small import View, runs_of, scores_of, unlabelled
 
