@@ -140,12 +140,13 @@ def run(
     parts = conditions_named(conditions)
     _check_settings(metadata or {}, given, parts)
     from lm_eval_safescale.harness import backends
-    from lm_eval_safescale.harness.engines import engine_of
     from lm_eval_safescale.harness.loading import check_model_args, load_backend, with_defaults
 
     was_noted = is_noted(folder)
     if not was_noted:
         check_model_args(model.backend, model.args)  # before anything is made or written
+    from lm_eval_safescale.harness.engines import engine_of
+
     args = without_secrets(model.args)
     asked = _requests_of(parts, given, lambda amount: say(standing.what, amount))
     data, settings = asked[0].task.run.data, asked[0].task.run.settings
