@@ -49,6 +49,7 @@ def tables_of(family: Family) -> dict[str, Make]:
 TABLES: Mapping[str, Make] = MappingProxyType(tables_of(RADSAFE))
 """RadSaFE's tables: from a study and a preset to flat rows, None for missing."""
 COLUMNS = columns_of(RADSAFE)
+"""Of RadSaFE's tables, by name: their columns in order, those that a table without rows has too."""
 
 
 def make_tables(study: Study, preset: Preset) -> tuple[dict[str, list[Row] | Columns], dict[str, str]]:

@@ -25,6 +25,7 @@ counts, shape (units, b). Gives shape (m, b); nan where the rows do not define i
 Score = float | None
 """An item's value; None is *not scored*, which is never the same as 0."""
 KINDS: tuple[Kind, ...] = ("share", "mean", "ratio", "other")
+"""Every `Kind`."""
 
 
 @dataclass(frozen=True, slots=True)

@@ -87,6 +87,7 @@ RADSAFE_2026 = Preset(
     states_detectable=False,
 )
 PRESETS: Mapping[str, Preset] = MappingProxyType({preset.name: preset for preset in (DEFAULT, RADSAFE_2026)})
+"""By name: the ways of intervals and tests that `analyze --preset` takes."""
 
 
 def preset_named(preset: str | Preset) -> Preset:

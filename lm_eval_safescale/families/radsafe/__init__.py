@@ -112,3 +112,4 @@ class RadSaFE(ChoiceFamily):
 
 
 RADSAFE = RadSaFE()
+"""The family, as it is registered."""
