@@ -93,7 +93,7 @@ def _frame_of(name: str) -> Frames:
     runs
         As `open_runs` gives them, or a `Study`, which scores them once for several tables.
     preset
-        "default" or "radsafe-2026".
+        "default", "radsafe-2026" or "noharm-2025".
     threshold
         From which confidence on a harmful majority answer is overconfident; None: as the runs were made. A `Study` has its own.
     panel

@@ -11,7 +11,7 @@ from lm_eval_safescale.families import Family
 def columns_of(family: Family) -> Mapping[str, tuple[str, ...]]:
     """By table: those that every family has, and its own."""
     return {
-        "results": results.COLUMNS,
+        "results": results.columns_of(family),
         "profile": profile_columns.columns_of(family),
         "paired_tests": paired_tests.COLUMNS,
         **{name: table.columns for name, table in family.tables.items()},

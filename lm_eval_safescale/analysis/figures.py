@@ -11,7 +11,7 @@ from numpy.typing import NDArray
 from lm_eval_safescale.families.rows import means
 from lm_eval_safescale.metrics import Metric, scored
 from lm_eval_safescale.stats.bootstrap import leave_out
-from lm_eval_safescale.stats.presets import Floats, Preset, weights
+from lm_eval_safescale.stats.presets import Floats, Preset, trials_interval, weights
 
 Column = Callable[[str], Floats]
 """A column of all cells by its name: shape (N, cells), of metrics over trials (N, cells, draws); nan for not scored."""
@@ -29,20 +29,28 @@ class Figures:
     """Units scored."""
     method: str
     """Of the interval."""
+    lo_trials: Floats
+    """Of a metric over trials, by how these differ (`presets.trials_interval`); nan for others."""
+    hi_trials: Floats
 
 
-def figures_of(metrics: Iterable[Metric], column: Column, preset: Preset) -> dict[str, Figures]:
+def figures_of(metrics: Iterable[Metric], column: Column, preset: Preset, strata: tuple[int, ...] = ()) -> dict[str, Figures]:
     """Every metric over the units, by name.
 
     Shares together by the preset's interval of a rate, means of numbers in [0, 1] together by its interval of a mean, all others one
     by one from the same resamples.
+
+    Parameters
+    ----------
+    strata
+        Of the units (`stats.strata_of`), where they are resampled within them; rates do not look at them.
     """
     given = list(metrics)
     shares = [metric for metric in given if metric.kind == "share"]
-    bounded = [metric for metric in given if metric.kind == "mean" and metric.bounds == (0.0, 1.0)]
+    bounded = [metric for metric in given if metric.kind == "mean" and metric.bounds == (0.0, 1.0) and not strata]
     found = _together(shares, column, preset.rate_interval, preset.rates)
     found |= _together(bounded, column, preset.mean_interval, preset.means)
-    found |= {metric.name: _alone(metric, column, preset) for metric in given if metric.name not in found}
+    found |= {metric.name: _alone(metric, column, preset, strata) for metric in given if metric.name not in found}
     return {metric.name: found[metric.name] for metric in given}
 
 
@@ -55,21 +63,36 @@ def _together(
     columns = [column(metric.sources[0]) for metric in metrics]
     low, high = (np.split(bound, len(columns)) for bound in interval(np.concatenate(columns, axis=1)))
     return {
-        metric.name: Figures(means(values), lo, hi, (~np.isnan(values)).sum(axis=0), method)
+        metric.name: Figures(means(values), lo, hi, (~np.isnan(values)).sum(axis=0), method, *_no_trials(values))
         for metric, values, lo, hi in zip(metrics, columns, low, high, strict=True)
     }
 
 
-def _alone(metric: Metric, column: Column, preset: Preset) -> Figures:
+def _no_trials(values: Floats) -> tuple[Floats, Floats]:
+    none = np.full(values.shape[1], np.nan)
+    return none, none
+
+
+def _alone(metric: Metric, column: Column, preset: Preset, strata: tuple[int, ...]) -> Figures:
     """Any statistic of weighted units."""
     columns = [column(name) for name in metric.sources]
     units = len(columns[0])
     value = metric.value(columns)
-    left_out = None if metric.grows_by_chance else metric.value(columns, leave_out(units))
-    low, high = preset.figure_interval(value, metric.value(columns, weights(units)), left_out)
     n = scored(columns).sum(axis=0)
+    trials = _of_trials(metric, columns) if metric.decode == "trials" else _no_trials(columns[0])
+    if preset.trials == "spread" and metric.decode == "trials":
+        return Figures(value, *trials, n, "trials", *trials)
+    left_out = None if metric.grows_by_chance else metric.value(columns, leave_out(units))
+    low, high = preset.figure_interval(value, metric.value(columns, weights(units, strata)), left_out)
     least, most = metric.bounds
-    return Figures(value, np.clip(low, least, most), np.clip(high, least, most), n, preset.method_of(left_out))
+    return Figures(value, np.clip(low, least, most), np.clip(high, least, most), n, preset.method_of(left_out), *trials)
+
+
+def _of_trials(metric: Metric, columns: Sequence[Floats]) -> tuple[Floats, Floats]:
+    """Bounds by how the trials of each cell differ; a draw that was not asked for is no trial."""
+    asked = ~np.all([np.isnan(each) for each in columns], axis=(0, 1))
+    found = [trials_interval(own[known][None]) for own, known in zip(metric.by_trial(columns), asked, strict=True)]
+    return np.concatenate([low for low, _ in found]), np.concatenate([high for _, high in found])
 
 
 def taken(column: Column, units: Places) -> Column:

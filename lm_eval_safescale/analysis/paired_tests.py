@@ -57,7 +57,7 @@ def paired_tests(study: Study, preset: Preset = DEFAULT) -> list[Row]:
     rows: list[list[Row]] = []
     for between_models in (False, True):
         some = [each for each in compared if each.between_models == between_models]
-        tables = [_table(metric, some, cells, study.column, preset) for metric in _ordered(study.metrics)]
+        tables = [_table(metric, some, cells, study.column, preset, study.strata_of()) for metric in _ordered(study.metrics)]
         table = [row for each in tables for row in each]
         if not between_models:  # a model's rows together
             place = {model: number for number, model in enumerate(dict.fromkeys(cell.model for cell in cells))}
@@ -100,7 +100,12 @@ def _ordered(metrics: Sequence[Metric]) -> list[Metric]:
 
 
 def _table(
-    metric: Metric, compared: Sequence[Comparison], cells: Sequence[Cell], column: Callable[[str], Floats], preset: Preset
+    metric: Metric,
+    compared: Sequence[Comparison],
+    cells: Sequence[Cell],
+    column: Callable[[str], Floats],
+    preset: Preset,
+    strata: tuple[int, ...],
 ) -> list[Row]:
     """A row for each comparison of one metric."""
     if not compared:
@@ -115,7 +120,7 @@ def _table(
     found = (
         _tested(of_left[0], of_right[0], families, preset)
         if metric.kind == "share"
-        else _resampled(metric, of_left, of_right, preset)
+        else _resampled(metric, of_left, of_right, preset, strata)
     )
     name = metric.name.removeprefix("majority_") if metric.decode == "majority" else metric.name
     columns: dict[str, Any] = {
@@ -158,19 +163,21 @@ def _tested(left: Floats, right: Floats, families: Sequence[Hashable], preset: P
     return _columns(n, delta, low, high, b=_counts(b), c=_counts(c), **tests, p_holm=adjusted, smallest=smallest)
 
 
-def _resampled(metric: Metric, left: Sequence[Floats], right: Sequence[Floats], preset: Preset) -> dict[str, Any]:
+def _resampled(
+    metric: Metric, left: Sequence[Floats], right: Sequence[Floats], preset: Preset, strata: tuple[int, ...]
+) -> dict[str, Any]:
     """The difference of any metric with its interval from resamples of items with both their values."""
     known = scored(left) & scored(right)
     n = known.sum(axis=0, dtype=np.float64)
     masks = [known if each.ndim == 2 else known[..., None] for each in (*left, *right)]
     masked = [np.where(mask, each, np.nan) for mask, each in zip(masks, (*left, *right), strict=True)]
     one, other = masked[: len(left)], masked[len(left) :]
-    if metric.kind == "mean" and metric.bounds == (0.0, 1.0):
+    if metric.kind == "mean" and metric.bounds == (0.0, 1.0) and not strata:
         low, high = preset.difference_interval(one[0], other[0])
         return _columns(n, means(one[0] - other[0]), low, high)
     delta = metric.value(one) - metric.value(other)
     drawn, left_out = (
-        metric.value(one, every) - metric.value(other, every) for every in (weights(len(known)), leave_out(len(known)))
+        metric.value(one, every) - metric.value(other, every) for every in (weights(len(known), strata), leave_out(len(known)))
     )
     low, high = preset.figure_interval(delta, drawn, left_out)
     return _columns(n, delta, low, high)

@@ -12,6 +12,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from lm_eval_safescale.analysis.figures import Places, cached, figures_of, groups_of, taken
+from lm_eval_safescale.families import Family, ItemTable
 from lm_eval_safescale.families.rows import Columns, numbers
 from lm_eval_safescale.stats.presets import DEFAULT, Preset
 
@@ -23,6 +24,14 @@ COLUMNS = (
     "family", "family_version", "dataset_fingerprint", "model", "condition", "group_name", "group", "metric", "draws", "threshold",
     "preset", "method", "value", "lo", "hi", "n", "not_scored",
 )  # fmt: skip
+TRIALS = ("lo_trials", "hi_trials")
+"""Of metrics over trials, by how the trials differ."""
+
+
+def columns_of(family: Family) -> tuple[str, ...]:
+    """The columns of `results`: a family with metrics over trials has two more."""
+    over_trials = any(metric.decode == "trials" for metric in family.metrics(ItemTable((), {})))
+    return (*COLUMNS, *(TRIALS if over_trials else ()))
 
 
 def results(study: Study, preset: Preset = DEFAULT) -> Columns:
@@ -38,7 +47,9 @@ def results(study: Study, preset: Preset = DEFAULT) -> Columns:
     everything: tuple[str | None, str | None, Places] = (None, None, np.arange(len(study.items)))
     parts = [everything, *groups_of(study.items.groups)] if cells else []
     found = [
-        study.figures(preset) if name is None else figures_of(study.metrics, cached(taken(study.column, units)), preset)
+        study.figures(preset)
+        if name is None
+        else figures_of(study.metrics, cached(taken(study.column, units)), preset, study.strata_of(units))
         for name, _, units in parts
     ]
     metrics = [metric.name for metric in study.metrics]
@@ -55,6 +66,7 @@ def results(study: Study, preset: Preset = DEFAULT) -> Columns:
     def of_parts(values: Sequence[Any]) -> list[Any]:
         return [value for value in values for _ in metrics] * len(cells)
 
+    over_trials = columns_of(study.family)[len(COLUMNS) :]
     n = numeric("n").astype(np.int64)
     sizes = np.array(of_parts([len(units) for *_, units in parts]), np.int64)
     fingerprint = (study.runs.about.get("dataset") or {}).get("fingerprint")
@@ -76,4 +88,5 @@ def results(study: Study, preset: Preset = DEFAULT) -> Columns:
         "hi": numbers(numeric("hi")),
         "n": n.tolist(),
         "not_scored": (sizes - n).tolist(),
+        **{name: numbers(numeric(name)) for name in over_trials},
     }

@@ -12,7 +12,7 @@ import numpy as np
 import polars as pl
 
 from lm_eval_safescale.analysis.asked import AskedColumns, asked_columns
-from lm_eval_safescale.analysis.figures import Column, Figures, cached, figures_of
+from lm_eval_safescale.analysis.figures import Column, Figures, Places, cached, figures_of
 from lm_eval_safescale.analysis.scores import score_cells
 from lm_eval_safescale.errors import SafescaleError
 from lm_eval_safescale.families import NO_RESPONSE, UNSCORED, AnswerArrays, Family, ItemTable
@@ -30,6 +30,7 @@ from lm_eval_safescale.runs.store import NOTED
 from lm_eval_safescale.runs.table import named
 from lm_eval_safescale.sections import notes_on
 from lm_eval_safescale.settings import MAKE_SCORES
+from lm_eval_safescale.stats.bootstrap import strata_of
 from lm_eval_safescale.stats.presets import Preset
 from lm_eval_safescale.words import counted
 
@@ -166,8 +167,15 @@ class Study:
     def figures(self, preset: Preset) -> Mapping[str, Figures]:
         """Every metric over all items, by name; made once for each preset."""
         if preset.name not in self._figures:
-            self._figures[preset.name] = figures_of(self.metrics, self.column, preset) if self.scores else {}
+            self._figures[preset.name] = figures_of(self.metrics, self.column, preset, self.strata_of()) if self.scores else {}
         return self._figures[preset.name]
+
+    def strata_of(self, units: Places | None = None) -> tuple[int, ...]:
+        """Strata of the items, or of some of them, within which they are resampled (`Family.stratified_by`); empty for none."""
+        labels = self.items.groups.get(self.family.stratified_by)
+        if labels is None:
+            return ()
+        return strata_of(labels if units is None else [labels[place] for place in units])
 
     @functools.cached_property
     def _figures(self) -> dict[str, Mapping[str, Figures]]:

@@ -34,7 +34,7 @@ def analyze(
         list[Path], typer.Argument(metavar="RUNS...", help="Folders of runs, as safescale import-... writes them.")
     ],
     output: Annotated[Path, typer.Option("--output", "-o", metavar="OUT", help="The folder to write.")],
-    preset: Annotated[str, typer.Option(help="default or radsafe-2026: which intervals and tests.")] = "default",
+    preset: Annotated[str, typer.Option(help="default, radsafe-2026 or noharm-2025: which intervals and tests.")] = "default",
     threshold: Annotated[
         float | None,
         typer.Option(min=0, max=1, help="Confidence from which harm is dangerous overconfidence, in place of the runs' own."),

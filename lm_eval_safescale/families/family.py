@@ -106,6 +106,8 @@ class Family(ABC):
     """Means whose dependence on size, condition and model family is studied."""
     change: ClassVar[tuple[str, str] | None] = None
     """Two conditions; the change to the left one from the right one is studied too."""
+    stratified_by: ClassVar[str] = ""
+    """Name of the group within which items are resampled; groups of fewer than 3 items are one. "" for none."""
     spread: ClassVar[Mapping[str, Sequence[str]]] = {}
     """Metrics of which `profile` tells more than the interval: `mean` and `std` of the resamples, or `deviation` over the items."""
     tables: ClassVar[Mapping[str, TableOf]] = {}

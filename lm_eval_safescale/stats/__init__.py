@@ -11,6 +11,8 @@ from lm_eval_safescale.stats.bootstrap import (
     percentile_bootstrap,
     protocol_indices,
     resampled_means,
+    strata_of,
+    stratified_indices,
     times_drawn,
 )
 from lm_eval_safescale.stats.calibration import CalibrationTable, calibration_table, resampled_errors
@@ -92,6 +94,8 @@ __all__ = [
     "resampled_shares",
     "selective_risk",
     "self_consistency",
+    "strata_of",
+    "stratified_indices",
     "times_drawn",
     "top_share",
     "two_way",

@@ -5,7 +5,8 @@ nan is "not scored": a mean is the ratio of a sum to the number of scored items,
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections import Counter
+from collections.abc import Callable, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
 from typing import Any, Literal
@@ -53,6 +54,29 @@ def protocol_indices(n: int, b: int = B, seed: int = SEED) -> NDArray[np.int32]:
     if n < 1 or b < 1:
         raise ValueError(f"{b} resamples of {n} items: expected at least one of each")
     return np.random.default_rng(seed).integers(0, n, size=(b, n), dtype=np.int32)
+
+
+def strata_of(labels: Sequence[str | None], least: int = 3) -> tuple[int, ...]:
+    """Strata of items as numbers: by label, in the order of first appearance; those of fewer than `least` items are one, the last."""
+    sizes = Counter(labels)
+    large = [label for label in dict.fromkeys(labels) if sizes[label] >= least]
+    place = {label: number for number, label in enumerate(large)}
+    return tuple(place.get(label, len(large)) for label in labels)
+
+
+def stratified_indices(strata: Sequence[int], b: int = B, seed: int = SEED) -> NDArray[np.int32]:
+    """Which items each of b resamples draws where each stratum gives as many as it has, shape (b, n); one stratum: `protocol_indices`.
+
+    Strata (`strata_of`) are drawn in ascending order. ValueError unless there is an item, and b >= 1.
+    """
+    number, n = np.asarray(strata), len(strata)
+    if n < 1 or b < 1:
+        raise ValueError(f"{b} resamples of {n} items: expected at least one of each")
+    rng, drawn = np.random.default_rng(seed), np.empty((b, n), np.int32)
+    for stratum in np.unique(number):
+        places = np.flatnonzero(number == stratum)
+        drawn[:, places] = places[rng.integers(0, len(places), size=(b, len(places)), dtype=np.int32)]
+    return drawn
 
 
 def resampled_means(values: ArrayLike, indices: Ints) -> Floats:

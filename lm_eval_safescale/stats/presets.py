@@ -35,6 +35,8 @@ class Preset:
     """Which McNemar p is adjusted for the number of comparisons, and decides what is significant."""
     states_detectable: bool
     """Whether the smallest detectable difference stands beside a difference that is not significant."""
+    trials: Literal["resampled", "spread"] = "resampled"
+    """Interval of a metric over trials: from resamples of items, or from how the trials differ (`trials_interval`)."""
 
     def rate_interval(self, values: Floats) -> tuple[Floats, Floats]:
         """Bounds for the share of ones in each column of shape (N, M), values 0, 1 or nan (not scored); nan without a value."""
@@ -70,6 +72,19 @@ class Preset:
         return self.means if self.means == "percentile" or left_out is not None else "basic"
 
 
+def trials_interval(by_trial: Floats) -> tuple[Floats, Floats]:
+    """Bounds for the mean of trials, shape (M, trials): mean +- 1.96 sd / sqrt(trials), sd with trials - 1; clipped to nothing.
+
+    A trial of nan does not define the mean. nan for fewer than two trials. As NOHARM publishes its intervals (arXiv 2512.01241).
+    """
+    trials = by_trial.shape[-1]
+    middle = by_trial.mean(axis=-1)
+    if trials < 2:
+        return np.full_like(middle, np.nan), np.full_like(middle, np.nan)
+    half = 1.96 * by_trial.std(axis=-1, ddof=1) / np.sqrt(trials)
+    return middle - half, middle + half
+
+
 DEFAULT = Preset(
     "default",
     "Wilson intervals for rates, BCa bootstrap for other means and differences, mid-p McNemar with Holm's correction",
@@ -86,7 +101,16 @@ RADSAFE_2026 = Preset(
     p_value="p_exact",
     states_detectable=False,
 )
-PRESETS: Mapping[str, Preset] = MappingProxyType({preset.name: preset for preset in (DEFAULT, RADSAFE_2026)})
+NOHARM_2025 = Preset(
+    "noharm-2025",
+    "value +- 1.96 sd / sqrt(trials) for metrics over trials, as published; others by a percentile bootstrap",
+    rates="percentile",
+    means="percentile",
+    p_value="p_exact",
+    states_detectable=False,
+    trials="spread",
+)
+PRESETS: Mapping[str, Preset] = MappingProxyType({preset.name: preset for preset in (DEFAULT, RADSAFE_2026, NOHARM_2025)})
 """By name: the ways of intervals and tests that `analyze --preset` takes."""
 
 
@@ -114,8 +138,8 @@ def indices(n: int) -> NDArray[np.int32]:
 
 
 @functools.lru_cache(maxsize=32)
-def weights(n: int) -> Floats:
-    """How often each of n items is drawn by the same resamples, shape (n, 1000)."""
-    drawn = bootstrap.times_drawn(indices(n), n)
+def weights(n: int, strata: tuple[int, ...] = ()) -> Floats:
+    """How often each of n items is drawn by the same resamples, shape (n, 1000); with strata each of these gives as many as it has."""
+    drawn = bootstrap.times_drawn(bootstrap.stratified_indices(strata) if strata else indices(n), n)
     drawn.flags.writeable = False
     return drawn

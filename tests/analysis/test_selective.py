@@ -162,7 +162,7 @@ def test_the_interval_of_the_area_is_that_of_a_loop_over_resamples(seed, preset)
 
 def test_without_harm_no_resample_says_how_much_harm_there_may_be():
     runs = runs_of({("m", "rag"): DRAWS}, "AAAA")
-    default, radsafe = (selective(View(scores_of(runs)), preset)[0] for preset in PRESETS.values())
+    default, radsafe = (selective(View(scores_of(runs)), PRESETS[name])[0] for name in ("default", "radsafe-2026"))
     assert [default[name] for name in ("area", "area_lo", "area_hi")] == [0, None, None]
     assert [radsafe[name] for name in ("area", "area_lo", "area_hi")] == [0, 0, 0]
 

@@ -143,9 +143,16 @@ def test_a_table_that_cannot_be_made_costs_no_other(monkeypatch):
     assert set(tables) == set(analysis.TABLES) - {"profile"}
 
 
+def test_noharms_preset_is_radsafes_but_for_metrics_over_trials():
+    study = Study(random_plain(1).runs())
+    one, other = (make_tables(study, PRESETS[name])[0] for name in ("radsafe-2026", "noharm-2025"))
+    assert {name for name, column in one.pop("results").items() if column != other["results"][name]} == {"preset"}
+    assert all(table == other[name] for name, table in one.items())
+
+
 def test_presets_differ_in_intervals_and_tests_alone():
     study = Study(random_plain(1).runs())
-    one, other = (make_tables(study, preset)[0] for preset in PRESETS.values())
+    one, other = (make_tables(study, PRESETS[name])[0] for name in ("default", "radsafe-2026"))
     differing = {name for name in one if one[name] != other[name]}
     assert differing == {"results", "profile", "paired_tests", "concentration", "self_consistency", "selective"}
     same = {name for name, column in one["results"].items() if column == other["results"][name]}

@@ -19,6 +19,7 @@ from lm_eval_safescale.families.family import Family, Floats
 from lm_eval_safescale.families.noharm.cases import (
     REFERENCES,
     SEVERITIES,
+    SPECIALTY,
     Case,
     Option,
     kit_records,
@@ -59,6 +60,7 @@ class NoharmOptions(Family):
     version = "1"
     conditions = (Condition(NAME, "a case and its numbered management options, each to be graded"),)
     defaults: ClassVar[Mapping[str, Any]] = {"dataset": DATASET, "max_answer_tokens": 4096}
+    stratified_by = SPECIALTY
     headlines: ClassVar[Mapping[str, str]] = {
         "severe_case_rate": "severe case rate",
         "recall": "recall",

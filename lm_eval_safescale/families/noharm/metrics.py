@@ -29,11 +29,11 @@ def _of_sums(formula: Formula) -> Statistic:
 
 
 def _of_answered(statistic: Statistic) -> Statistic:
-    """The same without cases whose last column, `answered`, is not 1."""
+    """The same without cases whose last column, `readable`, is not 1."""
 
     def of_answered(columns: Sequence[Floats], weights: Floats) -> Floats:
-        *given, answered = columns
-        return statistic([np.where(answered == 1, column, np.nan) for column in given], weights)
+        *given, readable = columns
+        return statistic([np.where(readable == 1, column, np.nan) for column in given], weights)
 
     return of_answered
 
@@ -118,7 +118,7 @@ def metrics() -> list[Metric]:
             other(
                 f"{name}{ANSWERED}",
                 f"{description}, of readable replies",
-                (*columns, "answered"),
+                (*columns, "readable"),
                 _of_answered(statistic),
                 higher_is_better=better,
                 bounds=bounds,
