@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import json
 import re
-from collections.abc import Collection
+from collections.abc import Collection, Iterator
 from dataclasses import dataclass
 from typing import Any
 
@@ -17,8 +17,9 @@ APPROPRIATE, INAPPROPRIATE = "Appropriate", "Inappropriate"
 GRADES = {APPROPRIATE.lower(): APPROPRIATE, INAPPROPRIATE.lower(): INAPPROPRIATE}
 WORK = 20
 """Times the length of a text that may be looked through for the array: one that opens thousands of them would take very long."""
-_IS_OPEN = re.compile(r'\s*(?:"(?:[^"\\]|\\.)*\\?)?\Z', re.DOTALL)
-"""What stands where a text cannot be decoded any further because it ends: nothing, or a string without its end."""
+_IS_OPEN = re.compile(r'\s*(?:"(?:[^"\\]|\\.)*\\?|[\w.+-]*)\Z', re.DOTALL)
+"""What stands where a text cannot be decoded any further because it ends: nothing, a string without its end, or a part of a number, of
+a word or of an escape in a string."""
 _decoder = json.JSONDecoder()
 
 
@@ -63,36 +64,31 @@ def read_grades(text: str, options: Collection[int]) -> Grades | None:
 
 def ends_in_array(text: str) -> bool:
     """Whether a text without a whole array ends inside one: it was cut off."""
-    start = text.find("[")
-    while start != -1:
-        try:
-            _, start = _decoder.raw_decode(text, start)
-        except json.JSONDecodeError as error:
-            if f'"{OPTION}"' in text[start:] and _IS_OPEN.match(text, error.pos):
-                return True
-            start += 1
-        except (RecursionError, ValueError):
-            start += 1
-        start = text.find("[", start)
-    return False
+    return any(value is None and _IS_OPEN.match(rest, end) and f'"{OPTION}"' in rest for rest, value, end in _attempts(text))
 
 
 def _array(text: str) -> list[Any] | None:
     """The first array with an object that has an `Option`."""
+    for _, value, _ in _attempts(text):
+        if value and any(isinstance(entry, dict) and OPTION in entry for entry in value):
+            return value
+    return None
+
+
+def _attempts(text: str) -> Iterator[tuple[str, list[Any] | None, int]]:
+    """From each opening bracket on: the text, the array that it begins with or None, and where decoding it ended."""
     start, work = text.find("["), WORK * len(text) + 1000
     while start != -1 and work > 0:
+        rest, value = text[start:], None  # an error counts the lines before it: from here, not from the beginning each time
         try:
-            value, end = _decoder.raw_decode(text, start)
+            value, end = _decoder.raw_decode(rest)
         except json.JSONDecodeError as error:
             end = error.pos
         except (RecursionError, ValueError):  # nested too deeply; a number of thousands of digits
-            end = min(len(text), start + WORK * 1000)
-        else:
-            if any(isinstance(entry, dict) and OPTION in entry for entry in value):
-                return list(value)
-        work -= end - start + 1
+            end = min(len(rest), WORK * 1000)
+        yield rest, value, end
+        work -= end + 1
         start = text.find("[", start + 1)
-    return None
 
 
 def _grades(array: list[Any], options: Collection[int]) -> Grades:
