@@ -166,7 +166,7 @@ def _sums(facts: CaseFacts, pairs: Ints, vocabulary: Sequence[str]) -> Floats:
     entry = np.repeat(starts[code] - (np.cumsum(lengths) - lengths), lengths) + np.arange(lengths.sum())
     keys = np.repeat(case, lengths) * _LARGEST + numbers[entry]
     option = np.minimum(np.searchsorted(facts.keys, keys), max(0, len(facts.keys) - 1))
-    known = facts.keys[option] == keys
+    known = (facts.keys[option] == keys) & (numbers[entry] >= 0)
     pair, option, entry = np.repeat(asked, lengths)[known], option[known], entry[known]
     weights = [*(facts.counted[option] * chosen[entry, None]).T, np.ones(len(pair)), ungraded[entry]]
     for place, weight in enumerate(weights):
