@@ -12,7 +12,9 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any, ClassVar
 
 from lm_eval_safescale.conditions import Condition
-from lm_eval_safescale.datasets import Dataset, Problem, Record, Source, dataset_from_records
+from lm_eval_safescale.datasets import Dataset, Problem, Record, Source, data_folder, dataset_from_records
+from lm_eval_safescale.datasets.files import read_records
+from lm_eval_safescale.datasets.sources import about_demo
 from lm_eval_safescale.errors import SafescaleError
 from lm_eval_safescale.families.arrays import AnswerArrays, ItemTable
 from lm_eval_safescale.families.family import Family, Floats
@@ -40,6 +42,8 @@ __all__ = ["NOHARM_OPTIONS", "Case", "NoharmOptions", "Option"]
 NAME = "noharm_options"
 DATASET = "NOHARM"
 """What is asked for where no data set is named; it is not published."""
+DEMO = "noharm_demo"
+"""Of the bundled data set: its name and its folder."""
 PROMPT = Prompt(
     system=(
         "You are a specialist who answers a primary care physician's consultation. Grade every management option that is listed: "
@@ -217,9 +221,22 @@ def _is_harmless(references: str, severities: str) -> bool:
 def _load() -> Dataset:
     raise SafescaleError(
         f"the {DATASET} cases of the option protocol are not published; name a file of yours or the folder of the open kit (dataset_path), "
-        "in the form that docs/noharm.md describes"
+        f"in the form that docs/noharm.md describes; to try things, there are the bundled demo cases (dataset={DEMO}), marked DEMO"
     )
 
 
-SOURCES = (Source(DATASET, "the cases of the option protocol, which are not published", _load, NAME),)
+def load_demo(groups: Collection[str] = ()) -> Dataset:
+    """The bundled demo cases."""
+    records, _ = read_records(data_folder() / DEMO / "cases.jsonl")
+    fields = [record.fields for record in records]
+    version = about_demo(DEMO)["version"]
+    return replace(
+        dataset_from_records(fields, name=DEMO, version=version, groups=groups, parse=NOHARM_OPTIONS.parse), family=NAME
+    )
+
+
+SOURCES = (
+    Source(DATASET, "the cases of the option protocol, which are not published", _load, NAME),
+    Source(DEMO, "8 consultations invented to exercise this software; no clinical claim may rest on them", load_demo, NAME),
+)
 NOHARM_OPTIONS = NoharmOptions()
