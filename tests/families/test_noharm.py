@@ -4,7 +4,9 @@ from __future__ import annotations
 
 import json
 import random
+import re
 import time
+from pathlib import Path
 
 import numpy as np
 import pytest
@@ -15,6 +17,7 @@ from lm_eval_safescale.datasets import DataError, Record
 from lm_eval_safescale.families import NO_RESPONSE, UNSCORED, AnswerArrays, ItemTable
 from lm_eval_safescale.families.family import scores_of
 from lm_eval_safescale.families.noharm import NOHARM_OPTIONS as FAMILY
+from lm_eval_safescale.families.noharm.cases import _OPTION_FIELDS as FIELDS
 from lm_eval_safescale.families.noharm.replies import APPROPRIATE, INAPPROPRIATE, Grades, read_grades
 from lm_eval_safescale.reading import read_output
 from lm_eval_safescale.records import Status
@@ -720,3 +723,35 @@ def test_scores_of_many_replies_are_those_of_each_alone():
     ]
     together = values(records, models)
     assert all(same(one, values(records, [trials])[0]) for one, trials in zip(together, models, strict=True))
+
+
+# --- the page -----------------------------------------------------------------------------------------------------------
+
+PAGE = (Path(__file__).resolve().parents[2] / "docs" / "noharm.md").read_text(encoding="utf-8")
+BY_HAND = {
+    name: (better, result)
+    for name, better, result in re.findall(r"^\| `(\w+)` \| .* \| (higher|lower) \| (.*) \|$", PAGE, re.MULTILINE)
+}
+
+
+def test_the_page_has_every_metric_with_its_direction():
+    listed = [metric for name, metric in METRICS.items() if not name.endswith("_answered")]
+    assert {name: better for name, (better, _) in BY_HAND.items()} == {
+        metric.name: "higher" if metric.higher_is_better else "lower" for metric in listed
+    }
+    assert all(metric.in_table for metric in listed)
+
+
+def test_the_pages_example_is_a_valid_file_and_its_figures_are_those_by_hand(tmp_path):
+    (example,) = re.findall(r"```json\n(.*?)```", PAGE, re.DOTALL)
+    record = json.loads(example)
+    assert FAMILY.load(write(tmp_path / "example.jsonl", [record])).warnings == ()
+    reply = {number: APPROPRIATE if number in (1, 4, 6) else INAPPROPRIATE for number in (1, 2, 4, 5, 6)}
+    (found,) = values([record], [[[reply]]])
+    said = {name: None if result.endswith("not given") else result.split()[-1] for name, (_, result) in BY_HAND.items()}
+    assert said == {name: None if found[name] is None else f"{found[name]:.3f}" for name in BY_HAND}
+
+
+def test_the_page_lists_every_field():
+    fields = {name for cell in re.findall(r"^\| (`.*?`) \|", PAGE, re.MULTILINE) for name in re.findall(r"`(\w+)`", cell)}
+    assert fields >= {"id", "case", "options", "specialty", "groups", "unit", "source", *FIELDS}
