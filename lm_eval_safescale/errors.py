@@ -3,15 +3,89 @@
 from __future__ import annotations
 
 import errno
+import json
 import os
 import re
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager, suppress
+from dataclasses import dataclass
 from pathlib import Path
+from typing import Any
+
+
+class Hint:
+    """What to do next: in plain words as a text, and in its own words wherever somebody phrases it (`command_line`)."""
+
+    __slots__ = ()
+
+
+@dataclass(frozen=True, slots=True)
+class SettingsHint(Hint):
+    """Settings to give, by name."""
+
+    values: Mapping[str, Any]
+
+    def __str__(self) -> str:
+        return ", ".join(f"{name} = {json.dumps(value, ensure_ascii=False)}" for name, value in self.values.items())
+
+
+@dataclass(frozen=True, slots=True)
+class ArgumentHint(Hint):
+    """An argument to give."""
+
+    name: str
+    value: str | bool = True
+
+    def __str__(self) -> str:
+        return f"{self.name}={self.value}"
+
+
+@dataclass(frozen=True, slots=True)
+class CommandHint(Hint):
+    """A command to run."""
+
+    command: str
+    """As it is typed, without its options."""
+    options: Mapping[str, str]
+
+    def __str__(self) -> str:
+        return f"{self.command} with {', '.join(f'{name}={value}' for name, value in self.options.items())}"
+
+
+@dataclass(frozen=True, slots=True)
+class FolderHint(Hint):
+    """Where to write instead."""
+
+    where: str
+
+    def __str__(self) -> str:
+        return self.where
+
+
+OTHER_FOLDER = FolderHint("choose another folder")
 
 
 class SafescaleError(ValueError):
-    """Bad input or a missing piece: the message says what was wrong, where, what was expected and what to do next."""
+    """Bad input or a missing piece: the message says what was wrong, where, what was expected and what to do next.
+
+    Parameters
+    ----------
+    parts
+        Of the message: texts, hints, and errors with hints of their own.
+    """
+
+    def __init__(self, *parts: str | Hint | SafescaleError) -> None:
+        super().__init__(*parts)
+
+    def __str__(self) -> str:
+        return self.phrased(str)
+
+    def phrased(self, phrase: Callable[[Hint], str]) -> str:
+        """The message, with its hints in the words of whoever shows it."""
+        return "".join(
+            part.phrased(phrase) if isinstance(part, SafescaleError) else phrase(part) if isinstance(part, Hint) else str(part)
+            for part in self.args
+        )
 
 
 class PanicError(Exception):

@@ -283,7 +283,7 @@ def load_settings(
     metadata: Mapping[str, Any] | None = None,
     environ: Mapping[str, str] | None = None,
     *,
-    given_by: str = "--metadata",
+    given_by: str = "metadata",
     strict: bool = False,
     defaults: Mapping[str, Any] | None = None,
 ) -> Settings:

@@ -38,7 +38,7 @@ LAYERS = (
     {"stats"},
     {"settings", "prompts", "sections"},
     {"records"},
-    {"jsonlog", "inputs"},
+    {"jsonlog", "inputs", "command_line"},
     {"checksums"},
     {"errors", "failures", "words", "files", "secrets", "json_text", "yaml_text", "isolation", "renamed"},
 )

@@ -224,9 +224,9 @@ VERDICT = json.dumps({"clear_selection": "yes", "reasoning": "", "letter": "C"})
 JUDGED = {
     "parts": (part({"type": "text", "text": VERDICT}), "letter", ""),
     "parts after thinking": (part(THINKING, {"type": "text", "text": VERDICT}), "letter", ""),
-    "thinking alone, cut": (part(THINKING, finish="length"), "failed", "empty reply: raise --max-tokens"),
-    "kept back": (ODD["kept back"].answer, "failed", "empty reply: raise --max-tokens"),
-    "null": (chooses({"finish_reason": "length", "message": {"content": None}}), "failed", "empty reply: raise --max-tokens"),
+    "thinking alone, cut": (part(THINKING, finish="length"), "failed", "empty reply: raise max_tokens"),
+    "kept back": (ODD["kept back"].answer, "failed", "empty reply: raise max_tokens"),
+    "null": (chooses({"finish_reason": "length", "message": {"content": None}}), "failed", "empty reply: raise max_tokens"),
     "nothing said": (says(""), "failed", "empty reply"),
     "an object": (says({"clear_selection": "yes", "letter": "C"}), "failed", "no text in the reply"),
     "a refusal": (ODD["a refusal"].answer, "failed", "no verdict in the judge's reply: I can't."),

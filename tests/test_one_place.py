@@ -105,6 +105,31 @@ def test_no_module_has_a_list_of_its_own_of_settings_that_make_something(path):
 # --- messages -----------------------------------------------------------------------------------------------------------
 
 
+FLAG = re.compile(r"(?<![\w-])--[a-z][\w-]*|(?<![\w-])-o\b")
+THEIR_FLAGS = {
+    "harness": {  # what lm_eval is given: the adapter speaks to its users
+        "--metadata", "--model", "--model_args", "--gen_kwargs", "--apply_chat_template", "--batch_size", "--cache_requests",
+        "--include_path", "--log_samples",
+        "--force-reinstall", "--no-deps",  # pip's
+    },
+    "importing": {"--output_path", "--log_samples"},  # what lm_eval was given that wrote the files
+    "report": {"--output_path"},
+    "runs": {"--log_samples"},
+    "sweep": {"--query-gpu", "--format", "--head"},  # nvidia-smi's and Ray's
+}  # fmt: skip
+"""Options of other programs, by the package that may name them."""
+
+
+@pytest.mark.parametrize("path", sorted(PACKAGE.rglob("*.py")), ids=lambda path: str(path.relative_to(PACKAGE)))
+def test_only_the_command_line_names_an_option_of_ours(path):
+    """Else a hint does (`errors.Hint`), and whoever prints it phrases it (`command_line`)."""
+    part = path.relative_to(PACKAGE).parts[0]
+    if part in ("cli", "command_line.py"):
+        return
+    named = [(line, flag) for line, text in texts_of(path) for flag in FLAG.findall(text)]
+    assert [(line, flag) for line, flag in named if flag not in THEIR_FLAGS.get(part, ())] == []
+
+
 LOOKS_AT_WORDS = {"startswith", "endswith", "removeprefix", "removesuffix", "search", "match", "fullmatch", "find", "partition"}
 TEXTS = {"error", "message", "msg", "reason", "why", "failure", "warning"}
 """How attributes and variables are called that hold what is said of something that went wrong."""

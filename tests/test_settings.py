@@ -96,7 +96,7 @@ def test_columns_may_be_a_mapping_or_json_in_a_variable():
     ],
 )  # fmt: skip
 def test_a_value_that_cannot_be_used_is_refused_by_name_and_place(name, value):
-    with pytest.raises(SafescaleError, match=rf"\n  {name}[.\w]* = .+ \(--metadata\): "):
+    with pytest.raises(SafescaleError, match=rf"\n  {name}[.\w]* = .+ \(metadata\): "):
         load({name: value})
 
 
@@ -110,8 +110,8 @@ def test_all_wrong_settings_are_named_at_once_with_where_they_stand():
     with pytest.raises(SafescaleError) as caught:
         load({"draws": -1, "reasoning": "maybe"}, SAFESCALE_TEMPERATURE="hot", SAFESCALE_DRAWS="5")
     message = str(caught.value)
-    assert "draws = -1 (--metadata)" in message
-    assert "reasoning = 'maybe' (--metadata)" in message
+    assert "draws = -1 (metadata)" in message
+    assert "reasoning = 'maybe' (metadata)" in message
     assert "temperature = 'hot' (environment)" in message
 
 
@@ -160,7 +160,7 @@ def test_passages_are_cut_and_shown_as_published_unless_told():
     ],
 )  # fmt: skip
 def test_a_retrieval_setting_that_cannot_be_is_named_with_its_value_and_place(name, value):
-    with pytest.raises(SafescaleError, match=rf"{name}.* = .* \(--metadata\)"):
+    with pytest.raises(SafescaleError, match=rf"{name}.* = .* \(metadata\)"):
         load({name: value})
 
 

@@ -14,7 +14,7 @@ import polars as pl
 from lm_eval_safescale.analysis.asked import AskedColumns, asked_columns
 from lm_eval_safescale.analysis.figures import Column, Figures, Places, cached, figures_of
 from lm_eval_safescale.analysis.scores import score_cells
-from lm_eval_safescale.errors import SafescaleError
+from lm_eval_safescale.errors import ArgumentHint, SafescaleError
 from lm_eval_safescale.families import NO_RESPONSE, UNSCORED, AnswerArrays, Family, ItemTable
 from lm_eval_safescale.families.cells import Cell, column
 from lm_eval_safescale.families.choice.tables.ensembles import ensembles_left_out
@@ -63,7 +63,9 @@ class Study:
             whose = "; ".join(f"{each:g}: {named(models)}" for each, models in self.thresholds_of_runs.items())
             raise SafescaleError(
                 f"the runs were made with different values of {self.family.threshold} ({whose}): what rests on it does not compare. Give "
-                "one threshold for all of them (analyze --threshold), or analyse them apart"
+                "one threshold for all of them (",
+                ArgumentHint("threshold", "VALUE"),
+                "), or analyse them apart",
             )
 
     @functools.cached_property
@@ -246,7 +248,12 @@ def remarks(study: Study) -> list[Row]:
         rows.append(_row(None, None, None, f"{which} without checksums: damage there would not show (safescale runs verify)"))
     unknown = study.panel.unknown(study.runs.models)
     rows += [
-        _row(model, None, None, "not in the model panel: in no ensemble, line over size or share of variance (--panel)")
+        _row(
+            model,
+            None,
+            None,
+            "not in the model panel: in no ensemble, line over size or share of variance (give a panel that names it)",
+        )
         for model in unknown
     ]
     return rows

@@ -30,7 +30,7 @@ from lm_eval_safescale.contexts import (
     read_contexts,
 )
 from lm_eval_safescale.datasets import DEMO, Dataset
-from lm_eval_safescale.errors import SafescaleError
+from lm_eval_safescale.errors import CommandHint, SafescaleError, SettingsHint
 from lm_eval_safescale.plugins import OURS, Part, bind_settings
 from lm_eval_safescale.retrieval import (
     Tokenizer,
@@ -105,7 +105,7 @@ def contexts_of(
         return _made(builder, condition, dataset, settings, model, chat, on_progress, warn)
     except NoCorpusError as error:
         raise NoCorpusError(
-            f"{settings.contexts} was built for {made.condition}, not for {condition.name}; so a corpus is needed: {error}"
+            f"{settings.contexts} was built for {made.condition}, not for {condition.name}; so a corpus is needed: ", error
         ) from None
 
 
@@ -207,8 +207,10 @@ def _carried(part: Part, shown: Part, dataset: Dataset, settings: Settings) -> C
         return ContextSet(_header(shown, maker, dataset, bench), contexts)
     raise SafescaleError(
         f"{shown.name} shows what chat models write ({builder.name}), which is built ahead, once for all models; {dataset.name} "
-        f"{dataset.version[:12]} carries none, and no file of them is named. Build one:\n  {build_command(shown, settings)}\n"
-        f"and name it beside the data: --metadata '{json.dumps(_data_of(settings) | {'contexts': f'{shown.name}.jsonl'})}'"
+        f"{dataset.version[:12]} carries none, and no file of them is named. Build one:\n  ",
+        build_command(shown, settings),
+        "\nand name it beside the data: ",
+        SettingsHint(_data_of(settings) | {"contexts": f"{shown.name}.jsonl"}),
     )
 
 
@@ -217,18 +219,17 @@ def _data_of(settings: Settings) -> dict[str, Any]:
     return dict(without_secrets(settings.model_dump(mode="json", include=given)))
 
 
-def build_command(condition: Part, settings: Settings) -> str:
+def build_command(condition: Part, settings: Settings) -> CommandHint:
     """The command that builds the contexts of a condition with these settings."""
     given = without_secrets(settings.model_dump(mode="json", include=settings.model_fields_set & BUILD_CONTEXTS))
     if settings.corpus is None and settings.corpus_path is None:
         given |= {"corpus": DEMO} if settings.dataset.casefold() == DEMO else {"corpus_path": "YOUR_ARTICLES"}
-    command = ["safescale", "contexts", "build", condition.name, "--model", "vllm", "--model_args", "pretrained=YOUR_MODEL"]
-    for name in ("dataset", "corpus", "retriever"):
-        if name in given:
-            command += [f"--{name}", str(given.pop(name))]
-    if given:
-        command += ["--metadata", json.dumps(given)]
-    return shlex.join([*command, "-o", f"{condition.name}.jsonl"])
+    options = {"model": "vllm", "model_args": "pretrained=YOUR_MODEL"}
+    options |= {name: str(given.pop(name)) for name in ("dataset", "corpus", "retriever") if name in given}
+    options |= {"metadata": json.dumps(given)} if given else {}
+    return CommandHint(
+        f"safescale contexts build {shlex.quote(condition.name)}", options | {"output": f"{condition.name}.jsonl"}
+    )
 
 
 def _bench(builder: ContextBuilder, settings: Settings, model: ModelFacts | None) -> SearchTools:
@@ -244,7 +245,8 @@ def _bench(builder: ContextBuilder, settings: Settings, model: ModelFacts | None
         missing = {"context_tokenizer": "FOLDER or GGUF file of the model"} | ({} if window else {"max_context_tokens": 32768})
         raise SafescaleError(
             f"{builder.name}: the model's own tokenizer{'' if window else ' and window'} cannot be known here; name what to count by"
-            f"{'' if window else ', and the window in tokens'}: --metadata '{json.dumps(missing)}'"
+            f"{'' if window else ', and the window in tokens'}: ",
+            SettingsHint(missing),
         )
     return SearchTools(settings, tokenizer, _window(settings, model))
 

@@ -46,7 +46,7 @@ def find_dataset(settings: Settings) -> Part:
         return find("data set", settings, "dataset")
     except SafescaleError as error:
         hint = "; for a file use dataset_path" if "." in settings.dataset else ""
-        raise SafescaleError(f"{error}{hint}") from None
+        raise SafescaleError(error, hint) from None
 
 
 def settings_of_named(name: str, columns: str | None = None) -> Settings:

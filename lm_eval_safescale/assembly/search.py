@@ -14,7 +14,7 @@ from lm_eval_safescale.contexts import (
     ChatSession,
 )
 from lm_eval_safescale.datasets import DEMO, Dataset, data_folder
-from lm_eval_safescale.errors import FAILURES, SafescaleError, reason_of
+from lm_eval_safescale.errors import FAILURES, ArgumentHint, SafescaleError, SettingsHint, reason_of
 from lm_eval_safescale.plugins import Part, bind_settings, plugins
 from lm_eval_safescale.records import Passage
 from lm_eval_safescale.renamed import warn_of_old
@@ -54,8 +54,10 @@ def load_settings_corpus(settings: Settings, warn: Warn = logger.warning) -> Cor
         return corpus
     if settings.corpus is None:
         raise NoCorpusError(
-            'no corpus to retrieve from: name a file or folder of yours, --metadata \'{"corpus_path": "FILE.jsonl"}\' (or Markdown '
-            'and text files), or, to try things, the demo corpus: {"corpus": "demo"}'
+            "no corpus to retrieve from: name a file or folder of yours, ",
+            SettingsHint({"corpus_path": "FILE.jsonl"}),
+            " (or Markdown and text files), or, to try things, the demo corpus: ",
+            SettingsHint({"corpus": "demo"}),
         )
     if settings.corpus.casefold() != DEMO:
         raise SafescaleError(f"corpus: there is no {settings.corpus!r}; known: {DEMO}; for a file or folder use corpus_path")
@@ -147,7 +149,11 @@ class SearchTools:
     def session(self) -> ChatSession:
         """Where models are asked."""
         if self.chat is None:
-            raise SafescaleError("there is no model here to write contexts; give one to safescale contexts build (--model)")
+            raise SafescaleError(
+                "there is no model here to write contexts; give one to safescale contexts build (",
+                ArgumentHint("model", "NAME"),
+                ")",
+            )
         return self.chat
 
     @property

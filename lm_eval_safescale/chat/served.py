@@ -2,11 +2,10 @@
 
 from __future__ import annotations
 
-import json
 import re
 from collections.abc import Collection, Iterable
 
-from lm_eval_safescale.errors import SafescaleError
+from lm_eval_safescale.errors import SafescaleError, SettingsHint
 
 LATEST = re.compile(r"[-:@]latest$")
 DATE = re.compile(
@@ -84,9 +83,10 @@ class ServedModels:
 
     def _error(self, served: str, why: str) -> SafescaleError:
         names = list(dict.fromkeys([*self._accepted.values(), *filter(None, [self._first]), served]))
-        way = json.dumps({"served_model": names[0] if len(names) == 1 else names}, ensure_ascii=False)
+        way = SettingsHint({"served_model": names[0] if len(names) == 1 else names})
         which, so_far = ("a reply that is stored here", "") if self._stored else ("a reply", "It was not stored. ")
         return SafescaleError(
-            f"{which} names its model {served}, and {why}. {so_far}If its answers are to stand beside the others: --metadata '{way}'; else "
-            "ask for a model that the server has, turn its fallback off, or choose another folder"
+            f"{which} names its model {served}, and {why}. {so_far}If its answers are to stand beside the others: ",
+            way,
+            "; else ask for a model that the server has, turn its fallback off, or choose another folder",
         )

@@ -12,7 +12,7 @@ from typing import Any
 from lm_eval_safescale.chat import Reply
 from lm_eval_safescale.chat.asks import Ask
 from lm_eval_safescale.checksums import LINE, are_alike
-from lm_eval_safescale.errors import SafescaleError, unwritten
+from lm_eval_safescale.errors import ArgumentHint, SafescaleError, unwritten
 from lm_eval_safescale.jsonlog import LogFile, read_log
 
 FORMAT = 2
@@ -156,7 +156,7 @@ class StepLog:
             header = about
         differing = [MARK] if header is None else _differing(header, about)
         if differing and not anew:
-            raise SafescaleError(_refusal(path, header, differing))
+            raise _refusal(path, header, differing)
         is_empty = not log.damaged and all(record is not None and MARK in record for record in records.values())
         with self._writing():
             file.cut(0 if differing or is_empty else log.size)
@@ -184,16 +184,16 @@ def _is_begun(content: bytes) -> bool:
     return content[: len(_BEGINS_HEADER)] == _BEGINS_HEADER[: len(content)]
 
 
-def _refusal(path: Path, header: Mapping[str, Any] | None, differing: list[str]) -> str:
+OTHER_NAME = ("choose another name, or write over it with ", ArgumentHint("force"))
+
+
+def _refusal(path: Path, header: Mapping[str, Any] | None, differing: list[str]) -> SafescaleError:
     if header is None:
-        return f"{path}: holds no steps of this build; choose another name, or write over it with --force"
+        return SafescaleError(f"{path}: holds no steps of this build; ", *OTHER_NAME)
     version = header[MARK]
     if isinstance(version, int) and version > FORMAT:
-        return f"{path}: written by a newer version (format {version}); upgrade lm-eval-safescale"
-    return (
-        f"{path}: holds steps that were taken otherwise ({', '.join(differing)} differ); choose another name, or write over it with "
-        "--force"
-    )
+        return SafescaleError(f"{path}: written by a newer version (format {version}); upgrade lm-eval-safescale")
+    return SafescaleError(f"{path}: holds steps that were taken otherwise ({', '.join(differing)} differ); ", *OTHER_NAME)
 
 
 def _differing(header: Mapping[str, Any], about: Mapping[str, Any]) -> list[str]:

@@ -27,6 +27,7 @@ from lm_eval_safescale.cli import (
 )
 from lm_eval_safescale.cli.examples import example
 from lm_eval_safescale.cli.screen import complain
+from lm_eval_safescale.command_line import said
 from lm_eval_safescale.errors import SafescaleError, is_panic, reason_of
 
 STUDY: dict[str, dict[str, typer.Typer | Callable[..., None]]] = {
@@ -95,7 +96,7 @@ def main() -> None:
     try:
         app()
     except SafescaleError as error:
-        complain(f"error: {error}")
+        complain(f"error: {said(error)}")
         raise SystemExit(1) from None
     except BaseException as error:
         if not is_panic(error):

@@ -13,6 +13,7 @@ from rich.text import Text
 
 from lm_eval_safescale.cli.screen import complain
 from lm_eval_safescale.cli.table import Column, print_columns
+from lm_eval_safescale.command_line import said
 from lm_eval_safescale.datasets import printable
 from lm_eval_safescale.errors import SafescaleError
 from lm_eval_safescale.sections import marks_on
@@ -88,7 +89,7 @@ def _open(folders: Sequence[Path]) -> tuple[Runs, list[str]]:
         try:
             read[str(folder)] = open_runs(folder, texts=False)
         except SafescaleError as error:
-            unread.append(printable(f"not read: {error}"))
+            unread.append(printable(f"not read: {said(error)}"))
     if not read:
         raise SafescaleError("\n".join(unread))
     return merge_runs(read), unread

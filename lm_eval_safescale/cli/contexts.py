@@ -16,12 +16,13 @@ from rich.text import Text
 from lm_eval_safescale.cli.examples import example
 from lm_eval_safescale.cli.screen import Progress, complain, console, say, working
 from lm_eval_safescale.datasets import printable
-from lm_eval_safescale.errors import SafescaleError
+from lm_eval_safescale.errors import CommandHint, SafescaleError
 from lm_eval_safescale.words import counted
 
 if TYPE_CHECKING:
     from lm_eval_safescale.chat import ChatModel
     from lm_eval_safescale.contexts import BuildProgress
+    from lm_eval_safescale.plugins import Part
 
 app = typer.Typer(help="Contexts: what is shown above the questions, built ahead and inspected.", no_args_is_help=True)
 
@@ -83,11 +84,7 @@ def build(
     if builder is None:
         raise SafescaleError(f"{part.name} shows nothing above the question: there is nothing to build")
     if builder.thing.needs_chat != (model is not None):
-        raise SafescaleError(
-            f"{part.name} is written by a model; name one:\n  {assembly.build_command(part, settings)}"
-            if model is None
-            else f"{part.name} is not written by a model ({builder.name}); leave --model out"
-        )
+        raise _about_model(part, builder, assembly.build_command(part, settings))
     steps = output.with_suffix(".steps.jsonl")
     with working(f"building the contexts of {part.name} for {len(data)} items ...") as progress:
         chat = None
@@ -174,6 +171,12 @@ def _models(
     return {ORCHESTRATE: planning, WRITE: writing}
 
 
+def _about_model(part: Part, builder: Part, command: CommandHint) -> SafescaleError:
+    if builder.thing.needs_chat:
+        return SafescaleError(f"{part.name} is written by a model; name one:\n  ", command)
+    return SafescaleError(f"{part.name} is not written by a model ({builder.name}); leave --model out")
+
+
 def _reasons(failed: Mapping[str, str]) -> str:
     """The failures by reason, the commonest first."""
     by_reason: dict[str, list[str]] = {}
@@ -208,7 +211,7 @@ def _refuse_other(path: Path, about: Mapping[str, Any], *, force: bool) -> None:
     try:
         there = read_contexts(path).about
     except SafescaleError as error:
-        raise SafescaleError(f"{path} is there and cannot be read as contexts ({error}); {hint}") from None
+        raise SafescaleError(f"{path} is there and cannot be read as contexts (", error, f"); {hint}") from None
     if differing := [name for name in {**there, **about} if there.get(name) != about.get(name)]:
         raise SafescaleError(f"{path} is there, built otherwise (differs: {', '.join(differing)}); {hint}")
 

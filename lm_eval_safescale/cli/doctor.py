@@ -8,6 +8,7 @@ import typer
 from rich.markup import escape
 
 from lm_eval_safescale.cli.screen import console, shown, working
+from lm_eval_safescale.command_line import said
 
 MARKS = {"ok": "[green]ok  [/green]", "note": "[yellow]note[/yellow]", "bad": "[red]BAD [/red]"}
 
@@ -30,6 +31,6 @@ def doctor(
             bad |= finding.level == "bad"
             console.print(f"{MARKS[finding.level]} {escape(shown(finding.what))}")
             if finding.advice:
-                console.print(f"       -> {escape(shown(finding.advice))}")
+                console.print(f"       -> {escape(shown(said(finding.advice)))}")
     if bad:
         raise typer.Exit(1)

@@ -11,6 +11,7 @@ import typer
 from lm_eval_safescale.cli.data import Columns, load_named
 from lm_eval_safescale.cli.examples import example
 from lm_eval_safescale.cli.screen import complain, say, working
+from lm_eval_safescale.command_line import said
 from lm_eval_safescale.errors import SafescaleError
 from lm_eval_safescale.words import counted
 
@@ -43,14 +44,14 @@ def verify(
     try:
         given = None if dataset is None else load_named(dataset, columns)
     except SafescaleError as error:
-        complain(f"error: {error}")
+        complain(f"error: {said(error)}")
         raise typer.Exit(BAD_INPUT) from None
     for folder in folders:
         try:
             with working(f"reading {folder} ..."):
                 found = verify_runs(folder, given)
         except SafescaleError as error:
-            complain(f"error: {error}")
+            complain(f"error: {said(error)}")
             is_bad = True
             continue
         _show(found)
@@ -99,4 +100,4 @@ def _show(found: Verification) -> None:
         say(f"  {number:,} not read again: {reason}")
     for verdict in (Verdict.DAMAGED, Verdict.UNKNOWN, Verdict.WHOLE):
         for finding in found.of(verdict):
-            say(f"  {finding.where}: {finding.what}", style=None if verdict is Verdict.WHOLE else STYLES[verdict])
+            say(f"  {finding.where}: {said(finding.message)}", style=None if verdict is Verdict.WHOLE else STYLES[verdict])

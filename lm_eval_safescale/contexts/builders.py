@@ -8,7 +8,7 @@ from itertools import accumulate
 from typing import Any, Protocol
 
 from lm_eval_safescale.chat.asks import ChatSession
-from lm_eval_safescale.errors import SafescaleError
+from lm_eval_safescale.errors import SafescaleError, SettingsHint
 from lm_eval_safescale.records import Item, Passage
 from lm_eval_safescale.retrieval import Tokenizer
 
@@ -165,7 +165,7 @@ def _budget(tools: BuildTools, context_tokens: int | None) -> int:
         raise SafescaleError(f"max context: context_tokens is {context_tokens!r}; expected a whole number of tokens from 1")
     if window is None and context_tokens is None:
         raise SafescaleError(
-            "max context: the model's window is not known here; say it: --metadata '{\"max_context_tokens\": 32768}'"
+            "max context: the model's window is not known here; say it: ", SettingsHint({"max_context_tokens": 32768})
         )
     if window is None:
         return int(context_tokens or 0)

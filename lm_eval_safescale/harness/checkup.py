@@ -27,7 +27,7 @@ from lm_eval_safescale.assembly import (
 )
 from lm_eval_safescale.contexts import read_contexts
 from lm_eval_safescale.datasets import DataError
-from lm_eval_safescale.errors import SafescaleError, reason_of
+from lm_eval_safescale.errors import ArgumentHint, Hint, SafescaleError, reason_of
 from lm_eval_safescale.families import RADSAFE
 from lm_eval_safescale.families.radsafe.data import HUB_ID
 from lm_eval_safescale.harness.backends import load_tokenizer, stated_window
@@ -47,7 +47,7 @@ class Finding:
 
     level: Literal["ok", "note", "bad"]
     what: str
-    advice: str = ""
+    advice: str | Hint = ""
 
 
 def checkup(
@@ -208,7 +208,8 @@ def _model(model: str, gguf_file: str | None) -> Iterator[Finding]:
     tokenizer = load_tokenizer(arguments)
     if tokenizer is None:
         if Path(model).is_dir() and not gguf_file and (files := sorted(Path(model).glob("*.gguf"))):
-            yield Finding("bad", f"{model} holds no tokenizer of its own", f"name the GGUF file: --gguf-file {files[0].name}")
+            hint = ArgumentHint("gguf_file", files[0].name)
+            yield Finding("bad", f"{model} holds no tokenizer of its own, but GGUF files; name one", hint)
         else:
             yield Finding(
                 "bad", f"the tokenizer of {model} is not on this machine", "check the path, or download the model first"

@@ -123,7 +123,7 @@ class ConditionRequests:
         try:
             self.task: SafetyTask = SafetyTask(config=config, like=before, on_progress=on_progress, warn=warn)
         except TaskSetupError as error:
-            raise SafescaleError(str(error)) from None
+            raise SafescaleError(*error.args) from None
         self.items: tuple[str, ...] = ()
         """Ids of the items that can be asked, in the data's order; after `prepare`."""
 
@@ -144,7 +144,7 @@ class ConditionRequests:
                 chat_template=backend.apply_chat_template if chat_template else None,
             )
         except TaskSetupError as error:
-            raise SafescaleError(str(error)) from None
+            raise SafescaleError(*error.args) from None
 
     @property
     def impossible(self) -> dict[str, str]:

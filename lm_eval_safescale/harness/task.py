@@ -20,6 +20,7 @@ from lm_eval.api.instance import Instance
 from lm_eval.api.task import ConfigurableTask
 
 from lm_eval_safescale.assembly import ConditionRun, ModelFacts, Warn
+from lm_eval_safescale.command_line import said
 from lm_eval_safescale.contexts import notices_of
 from lm_eval_safescale.errors import SafescaleError
 from lm_eval_safescale.harness import backends, output_warnings, payloads
@@ -76,9 +77,9 @@ def _evaluation() -> _Evaluation:
 class TaskSetupError(SystemExit, SafescaleError):
     """An error of the user's to mend. It leaves the command line without a traceback, with exit status 1."""
 
-    def __init__(self, message: str) -> None:
-        super().__init__(message)
-        self.code = f"error: {message}"  # what Python prints where it ends the process
+    def __init__(self, error: SafescaleError) -> None:
+        super().__init__(*error.args)
+        self.code = f"error: {said(self)}"  # what Python prints where it ends the process
 
 
 class Documents(Sequence[dict[str, Any]]):
@@ -130,7 +131,7 @@ class SafetyTask(ConfigurableTask):  # type: ignore[misc]
             super().__init__(config=self._prepare(dict(config or {}), like, on_progress))
         except SafescaleError as error:
             self._evaluation.closed = True
-            raise TaskSetupError(str(error)) from None
+            raise TaskSetupError(error) from None
         self._filters = [FilterEnsemble(FILTER_NAME, [functools.partial(ReadAnswers, self.run.read)])]
 
     # --- before the run -------------------------------------------------------------------------------------------------
@@ -234,7 +235,7 @@ class SafetyTask(ConfigurableTask):  # type: ignore[misc]
             prompts = ((each.doc["question_id"], each.args[0]) for each in self._instances if each.idx == 0)
             self._find_too_long(backend, prompts)
         except SafescaleError as error:
-            raise TaskSetupError(str(error)) from None
+            raise TaskSetupError(error) from None
         self._instances: list[Instance] = [each for each in self._instances if each.doc["question_id"] not in self.too_long]
 
     def prepare(self, *, limit: int | None, **how: Any) -> tuple[str, ...]:
@@ -259,7 +260,7 @@ class SafetyTask(ConfigurableTask):  # type: ignore[misc]
             self._check_payloads(backend, self.instances_of(names[0]))
             self._find_too_long(backend, self._perhaps_too_long(names, backend))
         except SafescaleError as error:
-            raise TaskSetupError(str(error)) from None
+            raise TaskSetupError(error) from None
         return tuple(name for name in names if name not in self.too_long)
 
     def instances_of(self, question_id: str) -> list[Instance]:

@@ -140,7 +140,7 @@ def read_verdict(reply: Reply, text: str, letters: str) -> Verdict:
     if reply.text is None:
         return _failed(f"the judge could not be heard: {reply.error}")
     if not reply.text.strip():
-        return _failed("empty reply: raise --max-tokens" if reply.ran_out else "empty reply")
+        return _failed("empty reply: raise max_tokens" if reply.ran_out else "empty reply")
     final = strip_reasoning(reply.text)
     if final is None:
         return _failed("the judge's reply stopped inside its reasoning; give it more tokens")

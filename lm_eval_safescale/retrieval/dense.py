@@ -12,7 +12,7 @@ from typing import Any
 import numpy as np
 import numpy.typing as npt
 
-from lm_eval_safescale.errors import SafescaleError, reason_of
+from lm_eval_safescale.errors import SafescaleError, SettingsHint, reason_of
 from lm_eval_safescale.retrieval.passages import Passages
 from lm_eval_safescale.retrieval.retriever import Hit, Retriever
 
@@ -146,8 +146,9 @@ class Dense(Retriever):
                 self._encoder = library.SentenceTransformer(self.model, revision=self.revision, device=self.device)
             except Exception as error:  # the hub's, the model's and OS errors alike
                 raise SafescaleError(
-                    f"the encoder {self.model!r} is neither on this machine nor reachable ({reason_of(error)}); name a model folder: "
-                    '--metadata \'{"retriever_args": {"model": "FOLDER"}}\', or choose another retriever, for example bm25'
+                    f"the encoder {self.model!r} is neither on this machine nor reachable ({reason_of(error)}); name a model folder: ",
+                    SettingsHint({"retriever_args": {"model": "FOLDER"}}),
+                    ", or choose another retriever, for example bm25",
                 ) from None
         return self._encoder
 

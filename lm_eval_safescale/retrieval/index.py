@@ -119,7 +119,7 @@ def open_index(
             about={"corpus": passages.corpus.name, "passages_cut": passages.cut},
         )
     except SafescaleError as error:
-        raise SafescaleError(f"{who}: {error}") from error
+        raise SafescaleError(f"{who}: ", error) from error
     except FAILURES as error:
         raise SafescaleError(f"{who} cannot build its index: {_said(error)}") from error
     try:

@@ -11,7 +11,7 @@ from dataclasses import dataclass, field, replace
 from typing import TYPE_CHECKING, Any
 
 from lm_eval_safescale.chat.served import ServedModels
-from lm_eval_safescale.errors import SafescaleError
+from lm_eval_safescale.errors import OTHER_FOLDER, SafescaleError
 from lm_eval_safescale.failures import FailureKind
 from lm_eval_safescale.records import NOT_SCORED
 from lm_eval_safescale.running.progress import RunProgress
@@ -100,7 +100,8 @@ class Asking:
             ):
                 raise SafescaleError(
                     f"{self.journal.folder}: the answers to item {line.question_id} under {line.condition} were given to another prompt "
-                    "than it would be asked with now (its context or the chat template is another); choose another folder with -o"
+                    "than it would be asked with now (its context or the chat template is another); ",
+                    OTHER_FOLDER,
                 )
 
         settings = next(iter(self.asked.values())).task.run.settings

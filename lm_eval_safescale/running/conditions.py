@@ -6,8 +6,10 @@ from collections import Counter
 from collections.abc import Iterable, Sequence
 
 from lm_eval_safescale.assembly import family_of
-from lm_eval_safescale.errors import SafescaleError
+from lm_eval_safescale.errors import FolderHint, SafescaleError
 from lm_eval_safescale.plugins import Part, plugins
+
+APART = FolderHint("ask each in a folder of its own")
 
 
 def conditions_named(names: Iterable[str]) -> list[Part]:
@@ -25,14 +27,11 @@ def conditions_named(names: Iterable[str]) -> list[Part]:
     for name, number in Counter(part.name for part in parts.values()).items():
         if number > 1:
             twins = " and ".join(full for full, part in parts.items() if part.name == name)
-            raise SafescaleError(
-                f"{twins}: answers would stand under the one name {name}; ask each in a folder of its own (-o)"
-            )
+            raise SafescaleError(f"{twins}: answers would stand under the one name {name}; ", APART)
     families = {family_of(part).name for part in parts.values()}
     if len(families) > 1:
         raise SafescaleError(
-            f"conditions of the families {' and '.join(sorted(families))}: their answers have no common table; ask each in a folder of its "
-            "own (-o)"
+            f"conditions of the families {' and '.join(sorted(families))}: their answers have no common table; ", APART
         )
     return list(parts.values())
 

@@ -11,7 +11,7 @@ from pathlib import Path
 from typing import Any
 
 from lm_eval_safescale.checksums import document_of, read_document, sha256_of
-from lm_eval_safescale.errors import SafescaleError
+from lm_eval_safescale.errors import CommandHint, SafescaleError
 from lm_eval_safescale.runs.journal import is_run, unfinished_run
 from lm_eval_safescale.words import counted
 
@@ -49,7 +49,7 @@ def read_about(folder: Path) -> dict[str, Any]:
     """
     path = folder / ABOUT
     if not path.is_file():
-        raise SafescaleError(what_else(folder))
+        raise what_else(folder)
     try:
         about, is_checked = read_document(path.read_bytes())
         version = about[MARK]
@@ -69,17 +69,17 @@ def read_about(folder: Path) -> dict[str, Any]:
     return about
 
 
-def what_else(folder: Path) -> str:
-    """What a folder without `about.json` holds."""
+def what_else(folder: Path) -> SafescaleError:
+    """The error for a folder without `about.json`: what it holds."""
     if unfinished := unfinished_run(folder):
-        return f"{folder}: {unfinished}"
+        return SafescaleError(f"{folder}: {unfinished}")
     if within := sum(holds_runs(each) or is_run(each) for each in _inside(folder)):
-        return (
-            f"{folder} itself holds no answers, but {counted(within, 'run')}, each in a folder of its own; name those: "
-            f"safescale analyze {shlex.quote(str(folder))}/* -o TABLES"
+        return SafescaleError(
+            f"{folder} itself holds no answers, but {counted(within, 'run')}, each in a folder of its own; name those: ",
+            CommandHint(f"safescale analyze {shlex.quote(str(folder))}/*", {"output": "TABLES"}),
         )
     what = f"no {ABOUT} in it" if folder.is_dir() else "no such folder"
-    return f"{folder}: {what}; expected runs, as safescale run, import-release and import-lm-eval write them"
+    return SafescaleError(f"{folder}: {what}; expected runs, as safescale run, import-release and import-lm-eval write them")
 
 
 def refuse_damaged(path: Path, about: Mapping[str, Any]) -> None:

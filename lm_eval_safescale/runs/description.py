@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import os
+import shlex
 from collections.abc import Iterable, Iterator, Mapping
 from contextlib import suppress
 from pathlib import Path
@@ -11,7 +12,7 @@ from typing import Any
 
 from lm_eval_safescale.checksums import document_of, only_names, read_document
 from lm_eval_safescale.datasets.problems import printable
-from lm_eval_safescale.errors import SafescaleError
+from lm_eval_safescale.errors import OTHER_FOLDER, CommandHint, SafescaleError
 from lm_eval_safescale.files import replaced
 
 RUN = "run.json"
@@ -41,8 +42,8 @@ def read_run(folder: Path) -> dict[str, Any]:
     except (OSError, ValueError, KeyError, TypeError) as error:
         why = str(error) if isinstance(error, ValueError) else repr(error)
         raise SafescaleError(
-            f"{path}: damaged ({why}); the answers beside it stay as they are, and a good folder can be made of them: "
-            f"safescale runs salvage {folder} -o NEW"
+            f"{path}: damaged ({why}); the answers beside it stay as they are, and a good folder can be made of them: ",
+            CommandHint(f"safescale runs salvage {shlex.quote(str(folder))}", {"output": "NEW"}),
         ) from None
     return about
 
@@ -61,7 +62,8 @@ def refuse_other(folder: Path, there: Mapping[str, Any], now: Mapping[str, Any])
         more = [f"and {len(found) - MOST_DIFFERENCES} more"] if len(found) > MOST_DIFFERENCES else []
         raise SafescaleError(
             "\n  ".join([f"{folder}: holds answers that were asked for otherwise:", *found[:MOST_DIFFERENCES], *more])
-            + "\ntheir rows do not belong into one table; choose another folder with -o"
+            + "\ntheir rows do not belong into one table; ",
+            OTHER_FOLDER,
         )
 
 

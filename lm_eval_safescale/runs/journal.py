@@ -9,6 +9,7 @@ A line is whole or it does not count: one that was torn by a kill or a full disk
 
 from __future__ import annotations
 
+import shlex
 import time
 import uuid
 from collections.abc import Collection, Mapping
@@ -16,7 +17,7 @@ from contextlib import suppress
 from pathlib import Path
 from typing import Any
 
-from lm_eval_safescale.errors import SafescaleError, unwritten
+from lm_eval_safescale.errors import OTHER_FOLDER, CommandHint, FolderHint, SafescaleError, unwritten
 from lm_eval_safescale.jsonlog import LogFile
 from lm_eval_safescale.runs.description import RUN, new_description, plain, read_run, refuse_other, sync_folder, write_run
 from lm_eval_safescale.runs.held import Held
@@ -75,7 +76,7 @@ class Journal:
         try:
             (folder / SHARDS).mkdir(parents=True, exist_ok=True)
         except OSError as error:
-            raise SafescaleError(f"{folder}: cannot be written ({error.strerror}); choose another folder with -o") from None
+            raise SafescaleError(f"{folder}: cannot be written ({error.strerror}); ", OTHER_FOLDER) from None
         self._shard: LogFile | None = None
         self._is_synced, self._synced_at = True, time.monotonic()
         self._failure: OSError | SafescaleError | None = None
@@ -214,19 +215,21 @@ class Journal:
     def _refuse_foreign(self) -> None:
         folder = self.folder
         if folder.exists() and not folder.is_dir():
-            raise SafescaleError(f"{folder}: a file; expected a folder for the answers (-o)")
+            raise SafescaleError(f"{folder}: a file; ", FolderHint("give a folder for the answers"))
         try:
             there = {path.name for path in folder.iterdir() if not path.name.startswith(".")} if folder.is_dir() else set()
         except OSError as error:
-            raise SafescaleError(f"{folder}: cannot be read ({error.strerror}); choose another folder with -o") from None
+            raise SafescaleError(f"{folder}: cannot be read ({error.strerror}); ", OTHER_FOLDER) from None
         if RUN in there:
             return
         if there - OWN_FILES:
-            raise SafescaleError(f"{folder}: holds other things than a run of safescale run; choose another folder with -o")
+            raise SafescaleError(f"{folder}: holds other things than a run of safescale run; ", OTHER_FOLDER)
         if shards_of(folder):  # the description is on the disk before the first answer
             raise SafescaleError(
-                f"{folder}: holds answers, but not {RUN}, which says whose they are; put it back, make a good folder of the answers "
-                f"(safescale runs salvage {folder} -o NEW), or choose another folder with -o"
+                f"{folder}: holds answers, but not {RUN}, which says whose they are; put it back, make a good folder of the answers (",
+                CommandHint(f"safescale runs salvage {shlex.quote(str(folder))}", {"output": "NEW"}),
+                "), or ",
+                OTHER_FOLDER,
             )
 
     def _open(self, identity: dict[str, Any]) -> None:

@@ -8,7 +8,7 @@ from typing import Any
 
 from lm_eval_safescale.assembly import load_dataset, settings_of_named
 from lm_eval_safescale.datasets import Dataset
-from lm_eval_safescale.errors import SafescaleError
+from lm_eval_safescale.errors import ArgumentHint, SafescaleError
 from lm_eval_safescale.runs.families import family_of_data
 from lm_eval_safescale.settings import load_settings
 
@@ -25,14 +25,15 @@ def known_of_dataset(about: Mapping[str, Any] | None, description: Mapping[str, 
     return known
 
 
-def other_than(known: Mapping[str, Any], dataset: Dataset) -> str:
-    """What to say where a data set is not the one that runs are of, as far as they say of which they are; else empty."""
+def other_than(known: Mapping[str, Any], dataset: Dataset) -> SafescaleError | None:
+    """The error where a data set is not the one that runs are of, as far as they say of which they are."""
     theirs = known.get("fingerprint")
     if theirs in (None, dataset.fingerprint):
-        return ""
-    return (
+        return None
+    return SafescaleError(
         f"{dataset.name} (fingerprint {dataset.fingerprint[:12]}) is not the one that the runs are of, {known.get('name')} "
-        f"({theirs[:12]}); name theirs: --dataset FILE"
+        f"({theirs[:12]}); name theirs: ",
+        ArgumentHint("dataset", "FILE"),
     )
 
 
@@ -63,5 +64,8 @@ def dataset_of(about: Mapping[str, Any], origin: Mapping[str, Any] | None = None
     except SafescaleError as error:
         raise SafescaleError(
             f"the rules need the options' texts, and the data set of these runs, {about['name']} {about.get('version')}, "
-            f"cannot be had: {error}\nname its file: --dataset FILE"
+            "cannot be had: ",
+            error,
+            "\nname its file: ",
+            ArgumentHint("dataset", "FILE"),
         ) from None

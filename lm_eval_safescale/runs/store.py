@@ -18,7 +18,16 @@ from typing import Any
 import polars as pl
 
 from lm_eval_safescale.checksums import sha256_of
-from lm_eval_safescale.errors import SafescaleError, is_panic, panics_as_errors, reason_of, unwritten
+from lm_eval_safescale.errors import (
+    OTHER_FOLDER,
+    ArgumentHint,
+    CommandHint,
+    SafescaleError,
+    is_panic,
+    panics_as_errors,
+    reason_of,
+    unwritten,
+)
 from lm_eval_safescale.families import Family
 from lm_eval_safescale.runs.about import (
     ABOUT,
@@ -235,7 +244,7 @@ def merge_about(abouts: Sequence[Mapping[str, Any]]) -> dict[str, Any]:
 
 def refuse_other(folder: Path, imported: Mapping[str, Any], *, force: bool = False) -> None:
     """SafescaleError if what stands at `folder` is anything but runs imported from the same place, unless `force`."""
-    hint = "choose another folder, or --force"
+    hint = "choose another folder, or ", ArgumentHint("force")
     if folder.is_file():
         raise SafescaleError(f"{folder} is a file; expected a folder for the runs")
     there = folder / ABOUT
@@ -244,19 +253,19 @@ def refuse_other(folder: Path, imported: Mapping[str, Any], *, force: bool = Fal
     if not there.is_file():
         if is_interrupted(folder):
             return
-        raise SafescaleError(f"{folder} is there, and holds other things than runs; {hint}")
+        raise SafescaleError(f"{folder} is there, and holds other things than runs; ", *hint)
     try:
         before = read_about(folder).get("imported")
     except SafescaleError as error:
-        raise SafescaleError(f"{folder} is there, and cannot be read as runs ({error}); {hint}") from None
+        raise SafescaleError(f"{folder} is there, and cannot be read as runs (", error, "); ", *hint) from None
     if before != imported:
-        raise SafescaleError(f"{folder} is there, and holds other runs (of {before or 'another origin'}); {hint}")
+        raise SafescaleError(f"{folder} is there, and holds other runs (of {before or 'another origin'}); ", *hint)
 
 
 def refuse_runs(folder: Path) -> None:
     """SafescaleError if runs stand at `folder`: what is to be written there would take their about.json's place."""
     if holds_runs(folder):
-        raise SafescaleError(f"{folder}: runs stand there, and are kept; choose another folder with -o")
+        raise SafescaleError(f"{folder}: runs stand there, and are kept; ", OTHER_FOLDER)
 
 
 def is_interrupted(folder: Path, also: Sequence[str] = ()) -> bool:
@@ -296,7 +305,7 @@ def read_tables(folder: Path, about: Mapping[str, Any], *, texts: bool = True, c
     try:
         return Runs(items, answers, _of_runs(folder, about))
     except SafescaleError as error:
-        raise SafescaleError(f"{folder}: {error}") from None
+        raise SafescaleError(f"{folder}: ", error) from None
 
 
 def _of_runs(folder: Path, about: Mapping[str, Any]) -> dict[str, Any]:
@@ -411,8 +420,12 @@ def _merged(one: Mapping[str, Any], other: Mapping[str, Any], family: Family) ->
     first, second = _weights(one), _weights(other)
     if first and second and first != second:
         raise SafescaleError(
-            f"two models have the same name: {first} and {second}; a table would take them for one. Import one of them under another name "
-            "(safescale import-lm-eval --model NAME, safescale run --name NAME)"
+            f"two models have the same name: {first} and {second}; a table would take them for one. Import one of them under another "
+            "name (",
+            CommandHint("safescale import-lm-eval", {"model": "NAME"}),
+            ", ",
+            CommandHint("safescale run", {"name": "NAME"}),
+            ")",
         )
     by_condition = {**_by_condition(one), **_by_condition(other)}
     return known_of_model(", ".join(sources), by_condition, family)

@@ -18,7 +18,7 @@ from contextlib import suppress
 from pathlib import Path
 from typing import Any
 
-from lm_eval_safescale.errors import SafescaleError
+from lm_eval_safescale.errors import OTHER_FOLDER, SafescaleError
 
 try:
     import fcntl
@@ -65,7 +65,8 @@ class WriterLock:
         except OSError as error:
             self._let_go()
             raise SafescaleError(
-                f"{folder}: cannot be written ({error.strerror}); make room, or choose another folder with -o"
+                f"{folder}: cannot be written ({error.strerror}); make room, or ",
+                OTHER_FOLDER,
             ) from None
         except BaseException:
             self._let_go()
@@ -112,7 +113,8 @@ class WriterLock:
             descriptor = os.open(self._folder / LOCK, os.O_RDWR | os.O_CREAT, 0o644)
         except OSError as error:
             raise SafescaleError(
-                f"{self._folder}: cannot be written ({error.strerror}); choose another folder with -o"
+                f"{self._folder}: cannot be written ({error.strerror}); ",
+                OTHER_FOLDER,
             ) from None
         if fcntl is None:
             return descriptor, False

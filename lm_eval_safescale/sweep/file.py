@@ -13,7 +13,7 @@ import msgspec
 from pydantic import BaseModel, ConfigDict, Field, JsonValue, ValidationError
 
 from lm_eval_safescale.datasets.problems import printable
-from lm_eval_safescale.errors import SafescaleError
+from lm_eval_safescale.errors import ArgumentHint, SafescaleError
 from lm_eval_safescale.families import RADSAFE
 from lm_eval_safescale.inputs import InputError, read_yaml
 from lm_eval_safescale.plugins import plugins
@@ -131,9 +131,9 @@ def read_sweep(
     try:
         file = _checked(path, read_yaml(path))
     except InputError as error:
-        raise SafescaleError(f"{error}; expected the YAML file of a sweep (docs/sweep.md)") from None
+        raise SafescaleError(error, "; expected the YAML file of a sweep (docs/sweep.md)") from None
     if file.output is None and output is None:
-        raise SafescaleError(f"{path}: no output; write output: FOLDER, or give -o FOLDER")
+        raise SafescaleError(f"{path}: no output; write output: FOLDER, or give ", ArgumentHint("output", "FOLDER"))
     folder = (output or Path(file.output or "")).expanduser().absolute()
     places = {_name(path, number, entry): (number, entry) for number, entry in enumerate(file.models, 1)}
     _refuse_twins(path, file)

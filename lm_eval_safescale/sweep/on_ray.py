@@ -8,7 +8,7 @@ from __future__ import annotations
 import os
 from typing import Any
 
-from lm_eval_safescale.errors import SafescaleError, reason_of
+from lm_eval_safescale.errors import ArgumentHint, SafescaleError, reason_of
 from lm_eval_safescale.settings import ENV_PREFIX
 from lm_eval_safescale.sweep.jobs import Job, Outcome, failed, lost, run_job
 from lm_eval_safescale.sweep.running import Stopwatch
@@ -39,7 +39,9 @@ class RayExecutor:
             import ray
         except ImportError as error:
             raise SafescaleError(
-                f'--executor ray: {reason_of(error)}; pip install "lm-eval-safescale[ray]", or use --executor local'
+                ArgumentHint("executor", "ray"),
+                f': {reason_of(error)}; pip install "lm-eval-safescale[ray]", or use ',
+                ArgumentHint("executor", "local"),
             ) from None
         self._ray = ray
         settings = {name: value for name, value in os.environ.items() if name.startswith(ENV_PREFIX)}
@@ -56,7 +58,10 @@ class RayExecutor:
         except Exception as error:
             raise SafescaleError(
                 f"no Ray {f'at {address}' if address else 'on this machine'}: {type(error).__name__}: {reason_of(error)}; start one "
-                "(ray start --head), give another --address, or use --executor local"
+                "(ray start --head), give another address, ",
+                ArgumentHint("address", "ADDRESS"),
+                ", or use ",
+                ArgumentHint("executor", "local"),
             ) from None
         # a fresh process for each job; tries are counted by the sweep, alike for all executors
         self._task = ray.remote(max_calls=1, max_retries=0)(run_job)

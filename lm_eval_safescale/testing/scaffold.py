@@ -10,7 +10,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
 
-from lm_eval_safescale.errors import SafescaleError
+from lm_eval_safescale.errors import ArgumentHint, SafescaleError
 from lm_eval_safescale.plugins import plugins
 
 
@@ -56,11 +56,13 @@ def write_plugin(name: str, kind: str, folder: Path) -> Written:
     """
     known = templates()
     if kind not in known:
-        raise SafescaleError(f"--kind: there is no {kind!r}; expected one of {', '.join(known)}")
+        raise SafescaleError(f"there is no kind {kind!r}; expected one of {', '.join(known)}")
     template = known[kind]
     module = _module(name, template.kind)
     if folder.is_file() or (folder.is_dir() and any(folder.iterdir())):
-        raise SafescaleError(f"{folder} is there already and not empty; choose another with --folder, or remove it")
+        raise SafescaleError(
+            f"{folder} is there already and not empty; choose another (", ArgumentHint("folder", "FOLDER"), "), or remove it"
+        )
     forms = module, "".join(word.capitalize() for word in module.split("_")), module.replace("_", "-")
     values = {
         "kind": template.kind,

@@ -7,6 +7,8 @@ from dataclasses import dataclass, field
 from enum import IntEnum
 from pathlib import Path
 
+from lm_eval_safescale.errors import SafescaleError
+
 
 class Verdict(IntEnum):
     """What is to be said of a folder, as the exit status says it."""
@@ -27,7 +29,12 @@ class Finding:
     """`WHOLE` for a note that takes nothing from the folder."""
     where: str
     """A file, or an answer: model, condition, item, draw."""
-    what: str
+    message: str | SafescaleError
+
+    @property
+    def what(self) -> str:
+        """What was found, in plain words."""
+        return str(self.message)
 
 
 @dataclass(slots=True)
@@ -57,15 +64,15 @@ class Verification:
         """Whether damage of a file is noted."""
         return any(finding.where == where for finding in self.of(Verdict.DAMAGED))
 
-    def damaged(self, where: object, what: str) -> None:
+    def damaged(self, where: object, what: str | SafescaleError) -> None:
         """Note damage."""
         self.findings.append(Finding(Verdict.DAMAGED, str(where), what))
 
-    def unknown(self, where: object, what: str) -> None:
+    def unknown(self, where: object, what: str | SafescaleError) -> None:
         """Note what could not be looked at."""
         self.findings.append(Finding(Verdict.UNKNOWN, str(where), what))
 
-    def note(self, where: object, what: str) -> None:
+    def note(self, where: object, what: str | SafescaleError) -> None:
         """Note what takes nothing from the folder."""
         self.findings.append(Finding(Verdict.WHOLE, str(where), what))
 

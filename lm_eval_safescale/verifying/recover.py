@@ -23,7 +23,7 @@ class Recovered:
 
     description: Mapping[str, Any] | None
     """As `run.json` says it, or the headers of the answers; None where neither is left."""
-    problem: str
+    problem: str | SafescaleError
     """What is wrong with `run.json`; empty where nothing is."""
     shards: Sequence[Shard]
     unread: Mapping[str, str]
@@ -73,7 +73,7 @@ def recover(folder: Path) -> Recovered:
     try:
         return Recovered(read_run(folder), "", shards, unread)
     except SafescaleError as error:
-        problem = str(error) if (folder / RUN).exists() else f"{folder / RUN}: no such file"
+        problem = error if (folder / RUN).exists() else f"{folder / RUN}: no such file"
         return Recovered(_of_headers(shards), problem, shards, unread)
 
 

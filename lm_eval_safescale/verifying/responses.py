@@ -74,7 +74,7 @@ def check_letters(
         try:
             read = reader_of(runs, dataset, reader)
         except SafescaleError as error:
-            found.damaged("items", str(error))
+            found.damaged("items", error)
             return
         found.read_again += own.height
         _compare(own, read, reader, found)

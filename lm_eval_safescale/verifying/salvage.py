@@ -12,7 +12,7 @@ from typing import Any
 import polars as pl
 
 from lm_eval_safescale.datasets import Dataset
-from lm_eval_safescale.errors import SafescaleError, writing
+from lm_eval_safescale.errors import OTHER_FOLDER, ArgumentHint, SafescaleError, writing
 from lm_eval_safescale.jsonlog import LogFile
 from lm_eval_safescale.records import OF_DRAW, OF_REQUEST
 from lm_eval_safescale.runs.about import FILES, read_about
@@ -84,7 +84,7 @@ def salvage(folder: Path, target: Path, dataset: Dataset | None = None) -> Salva
     run, stored = recover(folder), _tables(folder, made)
     known = known_of_dataset(stored.about if stored is not None else None, run.description)
     if dataset is not None and (other := other_than(known, dataset)):
-        raise SafescaleError(other)
+        raise other
     data = dataset or _dataset(known)
     items = items_of(data) if data is not None else stored.items if stored is not None else None
     if run.description is not None and stored is not None:
@@ -104,8 +104,9 @@ def salvage(folder: Path, target: Path, dataset: Dataset | None = None) -> Salva
         _write_tables(target, run, stored, of_data, items, lines, folder, made)
     elif run.description is None:
         raise SafescaleError(
-            f"{folder}: neither {RUN}, nor headers of the answers, nor tables, nor the data set are left: name the data set "
-            "(--dataset FILE), and the answers can be analysed"
+            f"{folder}: neither {RUN}, nor headers of the answers, nor tables, nor the data set are left: name the data set (",
+            ArgumentHint("dataset", "FILE"),
+            "), and the answers can be analysed",
         )
     return made
 
@@ -119,9 +120,9 @@ def _refuse(folder: Path, target: Path) -> None:
             "judged or read again are made again from where they came"
         )
     if target.resolve() == folder.resolve() or folder.resolve() in target.resolve().parents:
-        raise SafescaleError(f"{target}: within the damaged folder, which stays as it is; choose another folder with -o")
+        raise SafescaleError(f"{target}: within the damaged folder, which stays as it is; ", OTHER_FOLDER)
     if target.exists() and (not target.is_dir() or any(target.iterdir())):
-        raise SafescaleError(f"{target}: there already, and not empty; choose another folder with -o")
+        raise SafescaleError(f"{target}: there already, and not empty; ", OTHER_FOLDER)
 
 
 def _tables(folder: Path, made: Salvaged) -> Runs | None:

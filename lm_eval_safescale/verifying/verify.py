@@ -10,7 +10,7 @@ import polars as pl
 
 from lm_eval_safescale.checksums import sha256_of
 from lm_eval_safescale.datasets import Dataset
-from lm_eval_safescale.errors import SafescaleError
+from lm_eval_safescale.errors import ArgumentHint, SafescaleError
 from lm_eval_safescale.runs import provenance
 from lm_eval_safescale.runs.about import ABOUT, ANSWERS_FILE, FILES, ITEMS_FILE, read_about, what_else
 from lm_eval_safescale.runs.description import RUN
@@ -74,12 +74,12 @@ def _about(folder: Path, found: Verification) -> dict[str, Any] | None:
     """What `about.json` says, once every file that it names was looked at; None where it is missing or damaged, which is noted."""
     journal = folder.is_dir() and (is_run(folder) or bool(shards_of(folder)))
     if not (folder / ABOUT).is_file() and not journal and not (folder / ANSWERS_FILE).is_file():
-        raise SafescaleError(what_else(folder))
+        raise what_else(folder)
     try:
         about = read_about(folder)
     except SafescaleError as error:
         if (folder / ABOUT).is_file():
-            found.damaged(ABOUT, str(error))
+            found.damaged(ABOUT, error)
         elif journal:
             found.damaged(folder, f"not finished: there are no tables yet; {GOES_ON}")
         else:
@@ -131,19 +131,20 @@ def _tables(folder: Path, about: Mapping[str, Any] | None, found: Verification) 
     try:
         return read_tables(folder, about, checked=True)
     except SafescaleError as error:
-        found.damaged(ANSWERS_FILE, str(error))
+        found.damaged(ANSWERS_FILE, error)
         return None
 
 
 def _dataset(known: Mapping[str, Any], stored: Runs | None, found: Verification) -> Dataset | None:
     """The data set that the runs name; None where it cannot be had, which is noted."""
     if "name" not in known:
-        found.unknown("data set", "nothing is left that says of which these runs are; name it: --dataset FILE")
+        what = SafescaleError("nothing is left that says of which these runs are; name it: ", ArgumentHint("dataset", "FILE"))
+        found.unknown("data set", what)
         return None
     try:
         return dataset_of(known, provenance.imported_from(stored) if stored is not None else None)
     except SafescaleError as error:
-        found.unknown("data set", str(error))
+        found.unknown("data set", error)
         return None
 
 

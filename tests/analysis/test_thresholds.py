@@ -55,7 +55,7 @@ def both(tmp_path, one: float | None, other: float | None):
 def test_runs_of_different_thresholds_are_no_study_until_one_is_given(one, other, tmp_path):
     runs = open_runs(*both(tmp_path, one, other))
     with pytest.raises(
-        SafescaleError, match=r"different values of overconfidence_threshold.*0\.5: one; 0\.8: other.*--threshold"
+        SafescaleError, match=r"different values of overconfidence_threshold.*0\.5: one; 0\.8: other.*threshold=VALUE"
     ):
         Study(runs)
     study = Study(runs, 0.6)

@@ -212,7 +212,7 @@ def test_anew_writes_another_build_s_file_over_and_keeps_this_build_s(chat, tmp_
 def test_a_file_that_holds_no_steps_is_refused_and_left_as_it_is(tmp_path, content):
     path = tmp_path / "s.jsonl"
     path.write_bytes(content)
-    with pytest.raises(SafescaleError, match="choose another name, or write over it with --force"):
+    with pytest.raises(SafescaleError, match="choose another name, or write over it with force=True"):
         opened(path)
     assert path.read_bytes() == content
 

@@ -10,6 +10,7 @@ from typer.testing import CliRunner
 
 from lm_eval_safescale.checksums import document_of, read_document
 from lm_eval_safescale.cli import app
+from lm_eval_safescale.command_line import said
 from lm_eval_safescale.families.radsafe.data import load_demo
 from lm_eval_safescale.runs.store import open_runs, write_runs
 from lm_eval_safescale.runs.table import Runs, about_dataset, items_of
@@ -150,7 +151,7 @@ def test_a_data_set_that_cannot_be_had_is_asked_for(folder):
     (folder / "about.json").write_bytes(document_of(about))
     refused = run(app, ["reread", str(folder)])
     assert refused.exit_code == 1
-    assert "--dataset FILE" in str(refused.exception)
+    assert "--dataset FILE" in said(refused.exception)
     assert run(app, ["reread", str(folder), "--dataset", "demo"]).exit_code == 0
 
 

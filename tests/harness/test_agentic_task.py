@@ -141,7 +141,7 @@ def test_without_reports_the_task_stops_with_the_command_that_builds_them(run, d
     data = data_file(4)
     with pytest.raises(TaskSetupError) as raised:
         run("radsafe_agentic", metadata={"dataset": None, "dataset_path": data, "draws": 0, "top_k": 3})
-    said = str(raised.value)
+    said = raised.value.code
     assert "safescale contexts build agentic --model vllm --model_args pretrained=YOUR_MODEL" in said
     assert json.dumps(data) in said
     assert "draws" not in said

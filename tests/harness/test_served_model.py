@@ -13,6 +13,7 @@ from typer.testing import CliRunner
 
 from lm_eval_safescale.analysis import Study, remarks
 from lm_eval_safescale.cli import app
+from lm_eval_safescale.command_line import said
 from lm_eval_safescale.errors import SafescaleError
 from lm_eval_safescale.running import runner
 from lm_eval_safescale.runs import open_runs
@@ -50,7 +51,7 @@ def test_a_reply_of_another_model_stops_the_run_and_is_not_stored(ask, server, f
     server.answer = lambda seen: says("C", model=OTHER)
     with pytest.raises(SafescaleError, match=f"names its model {OTHER}, and {ASKED} was asked for") as stopped:
         ask()
-    assert f'{{"served_model": "{OTHER}"}}' in str(stopped.value)
+    assert f'--metadata \'{{"served_model": "{OTHER}"}}\'' in said(stopped.value)
     assert not read_lines(folder)[0]
     report = ask(served_model=OTHER)
     assert (report.standing.done, report.failures) == (8, {})

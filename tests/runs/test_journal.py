@@ -294,14 +294,14 @@ def test_what_a_start_that_was_killed_left_behind_is_no_hindrance_and_goes_away(
 @pytest.mark.parametrize("name", ["notes.txt", "about.json", "results"])
 def test_a_folder_of_other_things_is_refused_and_left_alone(tmp_path, name):
     (tmp_path / name).write_text("mine")
-    with pytest.raises(SafescaleError, match="holds other things than a run of safescale run; choose another folder with -o"):
+    with pytest.raises(SafescaleError, match="holds other things than a run of safescale run; choose another folder"):
         opened(tmp_path)
     assert [path.name for path in tmp_path.iterdir()] == [name]
 
 
 def test_a_file_is_no_folder(tmp_path):
     (tmp_path / "runs").write_text("mine")
-    with pytest.raises(SafescaleError, match="a file; expected a folder"):
+    with pytest.raises(SafescaleError, match="a file; give a folder for the answers"):
         opened(tmp_path / "runs")
 
 
@@ -348,7 +348,7 @@ def test_a_folder_of_another_run_is_refused_with_each_difference_and_stays_as_it
     assert 'model.dtype: there null, now "float16"' in said
     assert "seed: there 1, now 2" in said
     assert "draws" not in said
-    assert "choose another folder with -o" in said
+    assert "choose another folder" in said
     assert (tmp_path / "run.json").read_bytes() == before
 
 

@@ -93,7 +93,7 @@ def test_all_conditions_are_the_six_of_the_protocol(tmp_path):
         ({"models": []}, "models: []; expected"),
         ({"output": "o"}, "models: missing"),
         ([], "expected a mapping with models"),
-        ({"models": [{"model": "m"}]}, "no output; write output: FOLDER, or give -o FOLDER"),
+        ({"models": [{"model": "m"}]}, "no output; write output: FOLDER, or give output=FOLDER"),
         ({"output": "o", "modles": []}, "modles: no such field; expected one of output, metadata"),
         ({"output": "o", "models": [{"model": "org/m", "gpu": 2}]}, "models, number 1 (org/m): gpu: no such field; expected one of"),
         ({"output": "o", "models": [{"model": "m", "gpus": "2"}]}, "models, number 1 (m): gpus: '2'; expected a whole number"),

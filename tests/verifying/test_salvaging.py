@@ -213,7 +213,7 @@ def test_a_finished_run_of_the_earlier_format_without_its_description_can_still_
 
 def test_an_unfinished_run_of_the_earlier_format_without_its_description_needs_its_data_set(stored, new):
     (stored / "unfinished" / "run.json").write_bytes(b"{")
-    with pytest.raises(SafescaleError, match=r"name the data set \(--dataset FILE\), and the answers can be analysed"):
+    with pytest.raises(SafescaleError, match=r"name the data set \(dataset=FILE\), and the answers can be analysed"):
         salvage(stored / "unfinished", new)
     assert not new.exists()
     made = salvaged(stored / "unfinished", new, RADSAFE.load(FIXTURES / "questions.jsonl"))
@@ -250,7 +250,7 @@ def test_where_nothing_can_be_saved_it_is_said(tmp_path, stored, finished, new):
 
 def test_another_data_set_than_the_run_is_of_is_refused(finished, new, tmp_path):
     other = RADSAFE.load(write_questions(tmp_path / "other.jsonl", ITEMS + 1))
-    with pytest.raises(SafescaleError, match=r"is not the one that the runs are of, .* name theirs: --dataset FILE"):
+    with pytest.raises(SafescaleError, match=r"is not the one that the runs are of, .* name theirs: dataset=FILE"):
         salvage(finished, new, other)
     assert not new.exists()
     assert salvaged(finished, new, RADSAFE.load(tmp_path / "questions.jsonl")).answers == ANSWERS

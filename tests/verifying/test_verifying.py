@@ -322,7 +322,7 @@ def test_a_data_set_that_is_gone_or_another_leaves_it_open(folder, questions, tm
     questions.unlink()
     found = verify(folder)
     assert found.verdict is Verdict.UNKNOWN
-    assert "--dataset FILE" in whats(found, Verdict.UNKNOWN)[0]
+    assert "dataset=FILE" in whats(found, Verdict.UNKNOWN)[0]
     assert found.not_read_again == {"the data set, whose options the reader needs, cannot be had": 12}
     assert verify(folder, data).verdict is Verdict.WHOLE
 

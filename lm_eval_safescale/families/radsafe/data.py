@@ -9,7 +9,7 @@ from pathlib import Path
 
 from lm_eval_safescale.datasets import DEMO, FORMATS, Dataset, Schema, Source, data_folder, load_file, parse_choices
 from lm_eval_safescale.datasets.sources import about_demo
-from lm_eval_safescale.errors import SafescaleError, reason_of
+from lm_eval_safescale.errors import SafescaleError, SettingsHint, reason_of
 
 FAMILY = "radsafe"
 DEFAULT_DATASET = "RadSaFE-200"
@@ -72,7 +72,7 @@ def fetch_hub(*, local_only: bool = False) -> tuple[Path, str]:
     try:
         folder = Path(snapshot_download(HUB_ID, repo_type="dataset", allow_patterns=patterns, local_files_only=local_only))
     except Exception as error:  # the hub client raises its own, requests', httpx's and OS errors alike
-        raise SafescaleError(_unreachable(error)) from None
+        raise _unreachable(error) from None
     files = sorted(path for path in folder.rglob("*") if path.suffix.lower() in FORMATS and not path.name.startswith("."))
     if len(files) != 1:
         names = ", ".join(str(path.relative_to(folder)) for path in files) or "none"
@@ -82,14 +82,16 @@ def fetch_hub(*, local_only: bool = False) -> tuple[Path, str]:
     return files[0], folder.name
 
 
-def _unreachable(error: Exception) -> str:
-    return (
+def _unreachable(error: Exception) -> SafescaleError:
+    return SafescaleError(
         f"the data set {DEFAULT_DATASET} ({HUB_ID}) is neither on this machine nor reachable: {reason_of(error)}\n"
         "Two ways on:\n"
         "  1. Get the real data: run `safescale data fetch` where the hub is reachable (accept the data set's terms, and log in\n"
-        '     with `hf auth login` if it asks), or name a local copy: --metadata \'{"dataset_path": "FILE.csv"}\'\n'
-        '  2. Try things on the bundled demo questions: SAFESCALE_DATASET=demo (or --metadata \'{"dataset": "demo"}\').\n'
-        "     Its results are marked DEMO and say nothing about RadSaFE-200."
+        "     with `hf auth login` if it asks), or name a local copy: ",
+        SettingsHint({"dataset_path": "FILE.csv"}),
+        "\n  2. Try things on the bundled demo questions: SAFESCALE_DATASET=demo (or ",
+        SettingsHint({"dataset": "demo"}),
+        ").\n     Its results are marked DEMO and say nothing about RadSaFE-200.",
     )
 
 
