@@ -158,7 +158,7 @@ class Settings(BaseModel):
         description="A file of contexts built ahead (`safescale contexts build`), for the condition that it was built for.",
     )
     index_dir: Annotated[Path | None, Makes.CONTEXT] = Field(
-        None, description="Where indexes are kept; `safescale/indexes` in the user's cache folder."
+        None, description="Where indexes are stored; `safescale/indexes` in the user's cache folder."
     )
 
     @field_validator("columns", "dataset_args", "retriever_args", "builder_args", "report_args", mode="before")

@@ -163,7 +163,7 @@ def test_the_command_goes_on_after_kill_9_and_after_ctrl_c_and_refuses_a_second_
     third.send_signal(signal.SIGINT)
     said, _ = third.communicate()
     assert third.returncode == 1
-    assert "interrupted; what was answered is kept in" in said.replace("\n", " ")
+    assert "interrupted; what was answered is stored in" in said.replace("\n", " ")
     assert "Traceback" not in said
     known = len(answers_of(folder))
     assert known < ANSWERS

@@ -308,13 +308,13 @@ def _of_cell(answers: AnswerArrays, failed: int) -> list[tuple[int | None, str]]
     if filtered:
         found.append((filtered, "a content filter held the greedy answer back"))
     if failed:
-        found.append((failed, "the greedy answer was not heard: the backend failed, or a judge gave no verdict on it"))
+        found.append((failed, "the greedy answer is missing: the backend failed, or a judge gave no verdict on it"))
     if silent > failed:
         found.append((silent - failed, "no greedy answer"))
     if not answers.draws:
         found.append((None, "no samples: nothing of the majority answer or of confidence"))
     elif short := int((answers.samples == UNSCORED).any(axis=1).sum()):
-        found.append((short, f"not all of the {answers.draws} samples were heard: nothing of the majority or of confidence"))
+        found.append((short, f"not all of the {answers.draws} samples were answered: nothing of the majority or of confidence"))
     return found
 
 

@@ -57,9 +57,9 @@ class Chat:
     models: Mapping[str, ChatModel]
     """By role (`orchestrate`, `write`)."""
     steps: Path | None = None
-    """Where every step is kept, so that an interrupted build can go on; None for nowhere."""
+    """Where every step is stored, so that an interrupted build can go on; None for nowhere."""
     on_progress: Callable[[BuildProgress], None] = lambda _: None
-    anew: bool = False
+    overwrite: bool = False
     """Write over the steps of another build."""
 
 
@@ -140,12 +140,12 @@ def _build(
     by_setting = settings_of_builder(shown)
     given = {**(getattr(settings, by_setting[1]) if by_setting else {}), **condition.args}
     bound = bind_settings(builder.build, given, who, known=settings.model_dump(mode="json"))
-    bench = _bench(builder, settings, model)
-    bench.warn = warn
+    tools = _tools(builder, settings, model)
+    tools.warn = warn
 
     def about() -> dict[str, Any]:
-        known = _header(shown, {"name": part.name, "provided_by": part.provided_by, "settings": bound}, dataset, bench)
-        if (index := bench.searched) is not None:
+        known = _header(shown, {"name": part.name, "provided_by": part.provided_by, "settings": bound}, dataset, tools)
+        if (index := tools.searched) is not None:
             known |= {"retriever": dict(index.about), "corpus": index.passages.describe()}
         if builder.needs_chat and chat is not None:
             known["models"] = {role: dict(each.about) for role, each in chat.models.items()}
@@ -157,15 +157,15 @@ def _build(
     with ExitStack() as stack:
         if builder.needs_chat and chat is not None:
             if settings.corpus is not None or settings.corpus_path is not None:
-                _ = bench.index  # so that the steps say what was searched
-            steps = stack.enter_context(closing(StepLog(chat.steps, _whose_steps(about(), part), anew=chat.anew)))
-            bench.chat = ModelSession(chat.models, steps, chat.on_progress)
+                _ = tools.index  # so that the steps say what was searched
+            steps = stack.enter_context(closing(StepLog(chat.steps, _whose_steps(about(), part), overwrite=chat.overwrite)))
+            tools.chat = ModelSession(chat.models, steps, chat.on_progress)
         made = make_contexts(
             builder,
             dataset.items,
-            bench,
+            tools,
             settings=bound,
-            settling=lambda: settling_of(bench, dataset),
+            settling=lambda: settling_of(tools, dataset),
             settled_by=family_of(shown).settled_by,
             provided_by=part.provided_by,
             on_progress=on_progress,
@@ -173,15 +173,15 @@ def _build(
     return ContextSet(about(), made.contexts, made.failed)
 
 
-def _header(condition: Part, builder: Mapping[str, Any], dataset: Dataset, bench: SearchTools) -> dict[str, Any]:
+def _header(condition: Part, builder: Mapping[str, Any], dataset: Dataset, tools: SearchTools) -> dict[str, Any]:
     """What every file of contexts says of itself."""
     return {
         "condition": condition.name,
         "builder": builder,
         "dataset": {"name": dataset.name, "version": dataset.version, "fingerprint": dataset.fingerprint},
         "items": len(dataset),
-        "tokenizer": bench.tokenizer.name,
-        "window": bench.window,
+        "tokenizer": tools.tokenizer.name,
+        "window": tools.window,
         "made_by": f"{OURS} {__version__}",
     }
 
@@ -201,10 +201,10 @@ def _carried(part: Part, shown: Part, dataset: Dataset, settings: Settings) -> C
         return made
     if part.is_ours and shown.is_ours and dataset.has_evidence(AGENTIC.name):
         carried = ContextBuilder("evidence", "", lambda items, _: evidence(items, _, evidence=AGENTIC.name), needs_chat=True)
-        bench = SearchTools(settings, load_tokenizer(settings.chunk_tokenizer))
-        contexts = make_contexts(carried, dataset.items, bench, settings={}, settled_by=family_of(shown).settled_by).contexts
+        tools = SearchTools(settings, load_tokenizer(settings.chunk_tokenizer))
+        contexts = make_contexts(carried, dataset.items, tools, settings={}, settled_by=family_of(shown).settled_by).contexts
         maker = {"name": "evidence", "provided_by": part.provided_by, "settings": {"evidence": AGENTIC.name}}
-        return ContextSet(_header(shown, maker, dataset, bench), contexts)
+        return ContextSet(_header(shown, maker, dataset, tools), contexts)
     raise SafescaleError(
         f"{shown.name} shows what chat models write ({builder.name}), which is built ahead, once for all models; {dataset.name} "
         f"{dataset.version[:12]} carries none, and no file of them is named. Build one:\n  ",
@@ -232,7 +232,7 @@ def build_command(condition: Part, settings: Settings) -> CommandHint:
     )
 
 
-def _bench(builder: ContextBuilder, settings: Settings, model: ModelFacts | None) -> SearchTools:
+def _tools(builder: ContextBuilder, settings: Settings, model: ModelFacts | None) -> SearchTools:
     if not builder.needs_model:
         return SearchTools(settings, load_tokenizer(settings.chunk_tokenizer))
     model = model or ModelFacts()

@@ -1,4 +1,4 @@
-"""What is searched: corpus, index and the workbench of the context builders."""
+"""What is searched: corpus, index, and the tools of the context builders."""
 
 from __future__ import annotations
 
@@ -111,7 +111,7 @@ def make_index(
 
 @dataclass
 class SearchTools:
-    """The workbench of the builders: opens corpus and index when first searched."""
+    """The tools of the builders: they open corpus and index when first searched."""
 
     settings: Settings
     tokenizer: Tokenizer
@@ -168,13 +168,13 @@ class SearchTools:
         return self.__dict__.get("index")
 
 
-def settling_of(bench: SearchTools, dataset: Dataset) -> Settling | None:
+def settling_of(tools: SearchTools, dataset: Dataset) -> Settling | None:
     """Which articles of what was searched settle which question; None where nothing was, or it is not known."""
-    if (index := bench.searched) is None:
+    if (index := tools.searched) is None:
         return None
-    settling, path = load_settings_settling(bench.settings, index.passages.corpus), bench.settings.settling_path
+    settling, path = load_settings_settling(tools.settings, index.passages.corpus), tools.settings.settling_path
     if settling and path is not None and settling.keys().isdisjoint(item.question_id for item in dataset):
-        bench.warn(
+        tools.warn(
             f"{path}: none of its questions is in the data set {dataset.name} (its first is {next(iter(settling))!r}, the data set's "
             f"{dataset.items[0].question_id!r}): recall and reciprocal rank are not scored"
         )

@@ -1,4 +1,4 @@
-"""What it takes to ask a model while contexts are built: the steps, and the desk that takes them. It does not know what is asked."""
+"""What it takes to ask a model while contexts are built: the steps, and the session that takes them. It does not know what is asked."""
 
 from __future__ import annotations
 

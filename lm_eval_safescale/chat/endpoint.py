@@ -132,7 +132,7 @@ def reply_to(response: Response) -> Reply:
 def _key() -> str:
     key = os.environ.get(KEY, "").strip()
     if not key.isascii() or not key.isprintable():
-        raise SafescaleError(f"endpoint: the variable {KEY} holds characters that no key has; set it anew")
+        raise SafescaleError(f"endpoint: the variable {KEY} holds characters that no key has; set it again")
     return key
 
 

@@ -34,9 +34,9 @@ class Reply:
     """What came back."""
 
     text: str | None
-    """The text, however bad; None where the model could not be heard."""
+    """The text, however bad; None where it gave no reply."""
     error: str = ""
-    """Why it could not be heard."""
+    """Why it gave none."""
     prompt_tokens: int | None = None
     completion_tokens: int | None = None
     """None where the backend does not say."""
@@ -49,7 +49,7 @@ class Reply:
 
     @property
     def ran_out(self) -> bool:
-        """Whether it is empty because the tokens were used up, by reasoning that is kept back as a rule."""
+        """Whether it is empty because the tokens were used up, by reasoning that is held back as a rule."""
         return self.text is not None and not self.text.strip() and (self.reasons or not has_ended(self.finish_reason))
 
 

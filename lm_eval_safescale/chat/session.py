@@ -1,4 +1,4 @@
-"""Where chat models are asked: what was heard before is not asked again, and every step is kept in a file as it comes."""
+"""Where chat models are asked: what was answered before is not asked again, and every step is stored in a file as it comes."""
 
 from __future__ import annotations
 
@@ -22,7 +22,7 @@ class BuildProgress:
     """Steps of this wave that have their reply."""
     of: int
     """Steps of this wave."""
-    heard: int
+    replied: int
     """Replies that models gave since the start."""
     known: int
     """Replies known from an interrupted build."""
@@ -41,11 +41,11 @@ class ModelSession:
         self, models: Mapping[str, ChatModel], steps: StepLog, on_progress: Callable[[BuildProgress], None] = lambda _: None
     ) -> None:
         self._models, self._steps, self._on_progress = models, steps, on_progress
-        self._standing = BuildProgress(0, 0, 0, 0, 0, 0, 0, steps.damaged)
+        self._progress = BuildProgress(0, 0, 0, 0, 0, 0, 0, steps.damaged)
 
     def ask(self, asks: Sequence[Ask]) -> list[Reply]:
         """Replies, in order. One model's steps are one batch, whatever their roles; a failed request is sent once more."""
-        self._standing = replace(self._standing, wave=self._standing.wave + 1, asked=0, of=len(asks))
+        self._progress = replace(self._progress, wave=self._progress.wave + 1, asked=0, of=len(asks))
         replies: dict[int, Reply] = {}
         for model in {id(model): model for model in self._models.values()}.values():
             numbers = [number for number, ask in enumerate(asks) if self._models[ask.role] is model]
@@ -69,20 +69,20 @@ class ModelSession:
         self._steps.note(
             {"question_id": question_id, "report": "failed" if failed else "made", **({"failed": failed} if failed else {})}
         )
-        now = self._standing
+        now = self._progress
         self._moved(**({"failed": now.failed + 1} if failed else {"made": now.made + 1}))
 
     def _asked(self, model: ChatModel, asks: Mapping[int, Ask]) -> dict[int, Reply]:
         replies = {number: self._refusal(model, ask) for number, ask in asks.items()}
-        heard = {number: reply for number, reply in replies.items() if reply is not None}
-        self._moved(asked=self._standing.asked + len(heard))
-        left = [number for number in asks if number not in heard]
+        answered = {number: reply for number, reply in replies.items() if reply is not None}
+        self._moved(asked=self._progress.asked + len(answered))
+        left = [number for number in asks if number not in answered]
         for _ in range(2):  # a second time what failed at first
-            left = self._not_known(model, asks, left, heard)
+            left = self._not_known(model, asks, left, answered)
             if left:
-                self._ask_model(model, asks, left, heard)
-            left = [number for number in left if heard[number].text is None]
-        return heard
+                self._ask_model(model, asks, left, answered)
+            left = [number for number in left if answered[number].text is None]
+        return answered
 
     def _refusal(self, model: ChatModel, ask: Ask) -> Reply | None:
         """A prompt that is too long would be cut by the backend, sources first: it is not sent."""
@@ -95,7 +95,9 @@ class ModelSession:
             "give the model a larger window, or show it less",
         )
 
-    def _not_known(self, model: ChatModel, asks: Mapping[int, Ask], left: Sequence[int], heard: dict[int, Reply]) -> list[int]:
+    def _not_known(
+        self, model: ChatModel, asks: Mapping[int, Ask], left: Sequence[int], answered: dict[int, Reply]
+    ) -> list[int]:
         """What must be asked: batches of which a reply is missing, whole."""
         missing: list[int] = []
         for start in range(0, len(left), model.batch):
@@ -104,25 +106,25 @@ class ModelSession:
             if len(known) < len(batch):
                 missing += batch
             else:
-                heard.update(known)
-                self._moved(asked=self._standing.asked + len(batch), known=self._standing.known + len(batch))
+                answered.update(known)
+                self._moved(asked=self._progress.asked + len(batch), known=self._progress.known + len(batch))
         return missing
 
-    def _ask_model(self, model: ChatModel, asks: Mapping[int, Ask], numbers: Sequence[int], heard: dict[int, Reply]) -> None:
+    def _ask_model(self, model: ChatModel, asks: Mapping[int, Ask], numbers: Sequence[int], answered: dict[int, Reply]) -> None:
         requests = [ChatRequest(asks[number].messages, asks[number].max_tokens) for number in numbers]
-        for place, heard_now in model.chat(requests):
-            text, error = heard_now.text, heard_now.error or ""
-            reply = replace(heard_now, text=text and whole(text), error=whole(error))
+        for place, given in model.chat(requests):
+            text, error = given.text, given.error or ""
+            reply = replace(given, text=text and whole(text), error=whole(error))
             ask = asks[numbers[place]]
-            first = numbers[place] not in heard
-            heard[numbers[place]] = reply
-            self._steps.replied(ask, reply, self._standing.wave)
-            self._moved(asked=self._standing.asked + first, heard=self._standing.heard + 1)
-        if lost := [asks[number] for number in numbers if number not in heard]:
+            first = numbers[place] not in answered
+            answered[numbers[place]] = reply
+            self._steps.replied(ask, reply, self._progress.wave)
+            self._moved(asked=self._progress.asked + first, replied=self._progress.replied + 1)
+        if lost := [asks[number] for number in numbers if number not in answered]:
             raise SafescaleError(
                 f"the model gave {len(lost)} replies too few, the first to {lost[0].question_id}, {lost[0].step}"
             )
 
     def _moved(self, **changes: int) -> None:
-        self._standing = replace(self._standing, **changes)
-        self._on_progress(self._standing)
+        self._progress = replace(self._progress, **changes)
+        self._on_progress(self._progress)

@@ -29,14 +29,14 @@ class StepLog:
         Lines that do not count: their steps are asked again.
     """
 
-    def __init__(self, path: Path | None, about: Mapping[str, Any], *, anew: bool = False) -> None:
+    def __init__(self, path: Path | None, about: Mapping[str, Any], *, overwrite: bool = False) -> None:
         """Open the file, or start it; without a path, steps are known to this process only.
 
         Parameters
         ----------
         about
             Whose steps these are, as JSON values: a file of anything else is refused.
-        anew
+        overwrite
             Write over a file of another build.
 
         Raises
@@ -53,7 +53,7 @@ class StepLog:
         if path is not None:
             self._file = self._opened(path)
             try:
-                self._read(path, self._file, {MARK: FORMAT, **about}, anew=anew)
+                self._read(path, self._file, {MARK: FORMAT, **about}, overwrite=overwrite)
             except BaseException:
                 self.close()
                 raise
@@ -146,7 +146,7 @@ class StepLog:
             except BlockingIOError:
                 raise SafescaleError(f"{path} is in use: another process writes to it") from None
 
-    def _read(self, path: Path, file: LogFile, about: dict[str, Any], *, anew: bool) -> None:
+    def _read(self, path: Path, file: LogFile, about: dict[str, Any], *, overwrite: bool) -> None:
         content = file.read()
         log = read_log(content[: content.rfind(b"\n") + 1])
         records = {line.number: _parsed(line.data, is_checked=line.is_checked) for line in log.lines}
@@ -155,7 +155,7 @@ class StepLog:
         if not log.size and _is_begun(content):
             header = about
         differing = [MARK] if header is None else _differing(header, about)
-        if differing and not anew:
+        if differing and not overwrite:
             raise _refusal(path, header, differing)
         is_empty = not log.damaged and all(record is not None and MARK in record for record in records.values())
         with self._writing():

@@ -60,7 +60,7 @@ def build(
 ) -> None:
     """Build the contexts of a condition for a whole data set, for --metadata '{"contexts": "FILE"}'.
 
-    Reports (agentic) are written by a model. Every step is kept beside FILE, in FILE.steps.jsonl: after an interruption the same
+    Reports (agentic) are written by a model. Every step is stored beside FILE, in FILE.steps.jsonl: after an interruption the same
     command goes on from there.
     """
     from lm_eval_safescale import assembly
@@ -91,14 +91,14 @@ def build(
         if model is not None:
             progress("loading the model ...")
             models = _models(model, model_args, writer_model, writer_model_args, batch_size, device)
-            chat = assembly.Chat(models, steps, _Progress(progress, len(data)), anew=force)
+            chat = assembly.Chat(models, steps, _Progress(progress, len(data)), overwrite=force)
         try:
             made = assembly.contexts_of(part, data, settings, chat=chat)
         except KeyboardInterrupt:
             if chat is None:
                 raise
             raise SafescaleError(
-                f"interrupted; what was written is kept in {steps}, and the same command goes on from there"
+                f"interrupted; what was written is stored in {steps}, and the same command goes on from there"
             ) from None
     assert made is not None
     if not made.contexts:
@@ -112,7 +112,7 @@ def build(
     if made.failed:
         complain(
             f"{len(made.failed)} of {len(data)} reports could not be made (above), and the condition leaves their items out. The same "
-            "command tries again what the model could not be heard for."
+            "command tries again what the model gave no reply to."
         )
         raise typer.Exit(1)
 
@@ -150,7 +150,7 @@ class _Progress:
         known += f" ({counted(now.damaged, 'damaged line')}: asked again)" if now.damaged else ""
         line = (
             f"wave {now.wave}: {now.asked:,} of {now.of:,} steps; {now.made} of {self._items} reports made, {now.failed} failed; "
-            f"{now.heard + now.known:,} steps{known}, {seconds:,.0f} s"
+            f"{now.replied + now.known:,} steps{known}, {seconds:,.0f} s"
         )
         mark = (now.wave != self._wave and now.asked == now.of) or now.made + now.failed == self._items
         if mark:

@@ -67,7 +67,7 @@ def _summary(output: Path, runs: Runs) -> None:
     say(f"draws        one greedy answer, and samples: {samples}")
     failed = int((runs.answers["status"] == "error").sum())
     if failed:
-        say(f"not heard    {failed:,} answers failed or were not judged; they are not scored", style="yellow")
+        say(f"no answer    {failed:,} answers failed or were not judged; they are not scored", style="yellow")
     left_out = runs.about["left_out"]
     if left_out:
         say(f"left out     {len(left_out)}", style="yellow")

@@ -32,7 +32,7 @@ WHAT = {
     "failed": "failed: no verdict; not scored",
     "truncated": "stopped inside the reasoning: left as they are",
     "filtered": "held back by a content filter: left as they are",
-    "error": "not heard when they were asked: left as they are",
+    "error": "without an answer: left as they are",
     "no_text": "without raw text: NOT JUDGED, their reading is the one there was",
 }
 
@@ -55,7 +55,7 @@ def judge(
 ) -> None:
     """Read the raw texts of runs by a second model, which sees the option letters and the text, never the key.
 
-    The evaluated models are not run. Every verdict is kept in OUTPUT/judge.steps.jsonl: after an interruption the same command goes on
+    The evaluated models are not run. Every verdict is stored in OUTPUT/judge.steps.jsonl: after an interruption the same command goes on
     from there. Disagreements with the rules go to OUTPUT/disagreements.jsonl, for hand checking.
     """
     if (base_url is None) == (backend is None) or (base_url is None) != (model is None):
@@ -79,7 +79,7 @@ def judge(
 
             chat = load_chat_model(backend or "", model_args, batch_size=batch_size, device=device)
         progress = _Progress(told)
-        judged = judge_runs(opened, chat, folder / STEPS_FILE, max_tokens=max_tokens, anew=force, on_progress=progress)
+        judged = judge_runs(opened, chat, folder / STEPS_FILE, max_tokens=max_tokens, overwrite=force, on_progress=progress)
     write_judged(judged, folder)
     _summary(judged, folder)
 

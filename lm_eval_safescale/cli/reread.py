@@ -69,7 +69,7 @@ def _summary(found: Reread, folder: Path) -> None:
     say(f"{folder}: {report['answers']:,} answers", style="bold")
     say(f"{report['read']:>9,}  read again")
     if found.without_text:
-        say(f"{found.without_text:>9,}  left as they are: their raw text was not kept, or the backend gave none", style="red")
+        say(f"{found.without_text:>9,}  left as they are: their raw text was not stored, or the backend gave none", style="red")
     if found.failed:
         say(f"{found.failed:>9,}  the reader failed for: not scored; {found.failures[0]}", style="red")
     say(f"{report['changed']:>9,}  read otherwise: changes.jsonl")

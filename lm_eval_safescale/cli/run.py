@@ -92,7 +92,7 @@ def run(
             )  # fmt: skip
     except KeyboardInterrupt:
         raise SafescaleError(
-            f"interrupted; what was answered is kept in {output}, and the same command goes on from there"
+            f"interrupted; what was answered is stored in {output}, and the same command goes on from there"
         ) from None
     _summary(report, output, isolated=latency is Latency.ISOLATED)
     if report.failures:

@@ -71,7 +71,7 @@ def sweep(
             standings = run_jobs(asked.jobs, runs_jobs, retries=retries, on_change=_Told(progress))
         except KeyboardInterrupt:
             raise SafescaleError(
-                f"interrupted; what was answered is kept in {asked.output}, and the same command goes on from there"
+                f"interrupted; what was answered is stored in {asked.output}, and the same command goes on from there"
             ) from None
     _print_results(standings, asked.output)
     if any(standing.state != "done" for standing in standings):
@@ -147,7 +147,7 @@ def _print_results(standings: Sequence[SweepProgress], output: Path) -> None:
         if each.state != "done":
             complain(f"{each.job.name}: {each.state}: {each.reason}\n  log: {each.job.log}")
     if any(each.state != "done" for each in standings):
-        complain("The same command tries them again; what was answered is kept.")
+        complain("The same command tries them again; what was answered is stored.")
     if any(each.state in ("done", "incomplete") for each in standings):
         say(f"Next: safescale analyze {shlex.quote(str(output))}/* -o TABLES")
 

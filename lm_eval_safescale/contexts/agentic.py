@@ -61,7 +61,7 @@ async def write_report(
     Raises
     ------
     ReportFailed
-        If the model cannot be heard, or writes no section, twice.
+        If the model gives no reply, or writes no section, twice.
     SafescaleError
         If a setting cannot be used.
     """

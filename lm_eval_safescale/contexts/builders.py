@@ -1,4 +1,4 @@
-"""Context builders: what turns questions into the texts above them. They know a workbench, never a corpus file, model or harness."""
+"""Context builders: what turns questions into the texts above them. They know their tools, never a corpus file, model or harness."""
 
 from __future__ import annotations
 

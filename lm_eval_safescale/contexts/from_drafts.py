@@ -155,9 +155,9 @@ def _wrong(draft: object, builder: ContextBuilder) -> str:
         return "the context holds half of a surrogate pair, which is no character; expected text"
     passages = draft.passages if isinstance(draft.passages, list | tuple) else [draft.passages]
     if odd := [each for each in passages if not isinstance(each, Passage)]:
-        return f"expected passages as the workbench gave them, found {type(odd[0]).__name__}"
+        return f"expected passages as the tools gave them, found {type(odd[0]).__name__}"
     if odd := [each for each in passages if not isinstance(each.score, int | float) or not isfinite(each.score)]:
-        return f"passage {odd[0].id} has the score {odd[0].score!r}; expected passages as the workbench gave them"
+        return f"passage {odd[0].id} has the score {odd[0].score!r}; expected passages as the tools gave them"
     if not isinstance(draft.truncated, bool):
         return f"truncated is {draft.truncated!r}; expected True or False"
     try:

@@ -79,12 +79,12 @@ class Agent:
         Raises
         ------
         ReportFailed
-            If the model cannot be heard, or there is no fallback (or it raises `Unusable` too).
+            If the model gives no reply, or there is no fallback (or it raises `Unusable` too).
         """
         text, why = "", ""
         for again in (False, True):
             asked = _once_more(prompt, text, why) if again else prompt
-            reply = await self._heard(role, f"{step} (again)" if again else step, asked, max_tokens)
+            reply = await self._reply_to(role, f"{step} (again)" if again else step, asked, max_tokens)
             text = reply if reply is not None else ""
             try:
                 if reply is None:
@@ -133,7 +133,7 @@ class Agent:
         room = self._tools.session.room(role, _conversation(prompt), max_tokens + AGAIN_TOKENS)
         return room is None or room >= 0
 
-    async def _heard(self, role: str, step: str, prompt: str, max_tokens: int) -> str | None:
+    async def _reply_to(self, role: str, step: str, prompt: str, max_tokens: int) -> str | None:
         if role not in ROLES:
             raise SafescaleError(f"step {step!r}: there is no role {role!r}; expected {' or '.join(ROLES)}")
         if step in self._steps:

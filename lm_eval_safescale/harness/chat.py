@@ -65,7 +65,7 @@ class HarnessChat:
             texts = self._mask.hide_in(self._backend.generate_until(instances, disable_tqdm=True))
         except Exception as error:
             raise SafescaleError(
-                f"the model failed: {type(error).__name__}: {shown_text(reason_of(error))}; what was written before is kept, and the "
+                f"the model failed: {type(error).__name__}: {shown_text(reason_of(error))}; what was written before is stored, and the "
                 "same command goes on from there. Where memory is short, lower --batch_size or the model's window"
             ) from error
         seconds = (time.monotonic() - started) / len(requests)

@@ -74,7 +74,7 @@ def model_failed(error: BaseException) -> SafescaleError:
     """The error for a model that cannot go on."""
     return SafescaleError(
         f"the model failed: {type(error).__name__}: {shown_text(reason_of(error))}{memory_hint(error)}; what was answered is "
-        "kept, and the same command goes on from there"
+        "stored, and the same command goes on from there"
     )
 
 
@@ -96,9 +96,9 @@ class BatchEngine:
             greedy = [request for request in batch if request.is_greedy]
             calls = [[request] for request in greedy] if alone else [greedy] if greedy else []
             for call in chain(calls, ([request] for request in batch if not request.is_greedy)):
-                yield from self._heard(call)
+                yield from self._completions(call)
 
-    def _heard(self, requests: Sequence[Request]) -> Iterator[Completion]:
+    def _completions(self, requests: Sequence[Request]) -> Iterator[Completion]:
         instances = [
             Instance("generate_until", {}, (request.prompt, _copied(request.generation)), number)
             for number, request in enumerate(requests)
@@ -150,7 +150,7 @@ class VllmEngine:
     def __init__(self, backend: Any) -> None:
         if getattr(backend, "data_parallel_size", 1) > 1:
             raise SafescaleError(
-                "data_parallel_size: the harness would load the model anew for every call; leave it out and give each GPU models or "
+                "data_parallel_size: the harness would load the model again for every call; leave it out and give each GPU models or "
                 "conditions of its own (safescale sweep), or use tensor_parallel_size"
             )
         self._backend, self._engine = backend, backend.model.llm_engine
@@ -183,7 +183,7 @@ class VllmEngine:
                     if output.finished:
                         one = flying.pop(output.request_id)
                         sequences -= len(one.request.draws)
-                        yield one.heard(output, self._backend.think_end_token)
+                        yield one.completion(output, self._backend.think_end_token)
         finally:
             with suppress(Exception):  # where the engine is gone there is nothing to abort
                 self._engine.abort_request(list(flying))
@@ -235,7 +235,7 @@ class _Flying:
     concurrency: int = 0
     """The most answers that were in the making at a time while it was."""
 
-    def heard(self, output: Any, think_end_token: str | None) -> Completion:
+    def completion(self, output: Any, think_end_token: str | None) -> Completion:
         """vLLM's output, with texts as the harness gives them."""
         made = sorted(output.outputs, key=lambda each: each.index)
         metrics = getattr(output, "metrics", None)

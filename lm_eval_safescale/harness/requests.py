@@ -56,9 +56,9 @@ class Completion:
 
     request: Request
     texts: tuple[str, ...] | None
-    """A raw output for each draw; None where the model could not be heard."""
+    """A raw output for each draw; None where the model could not be completion."""
     error: str = ""
-    """Why it could not be heard."""
+    """Why it could not be completion."""
     failure: FailureKind = FailureKind.OTHER
     """The kind of this; what it is where there are texts says nothing."""
     prompt_tokens: int | None = None
@@ -189,11 +189,13 @@ class ConditionRequests:
         """What an output to that item says; `cut`: see `SafetyTask.read`."""
         return self.task.run.read(text, question_id, cut=cut)
 
-    def readings(self, heard: Completion) -> Iterator[tuple[Reading, ReadAs | None]]:
+    def readings(self, completion: Completion) -> Iterator[tuple[Reading, ReadAs | None]]:
         """What each text that came back says, and how it was read where the text alone does not say."""
-        if heard.status is not None:
-            yield from ((Reading(None, heard.status), SAID_BY_REPLY.get(heard.status)) for _ in heard.texts or ())
+        if completion.status is not None:
+            yield from (
+                (Reading(None, completion.status), SAID_BY_REPLY.get(completion.status)) for _ in completion.texts or ()
+            )
             return
-        for text, why in zip(heard.texts or (), heard.finish_reasons or repeat(None), strict=False):
-            cut = self.task.run.reasons and was_cut(why) and bool(text.strip()) and not heard.reasoning_field
-            yield self.read(heard.request.question_id, text, cut=cut), ReadAs.CUT if cut else None
+        for text, why in zip(completion.texts or (), completion.finish_reasons or repeat(None), strict=False):
+            cut = self.task.run.reasons and was_cut(why) and bool(text.strip()) and not completion.reasoning_field
+            yield self.read(completion.request.question_id, text, cut=cut), ReadAs.CUT if cut else None

@@ -51,7 +51,7 @@ class ServerEngine:
     def answer(self, batches: Iterable[Sequence[Request]], *, alone: bool = False) -> Iterator[Completion]:
         """Answers as they come; SafescaleError where the server refuses the key."""
         for request, response in self.responses(chain.from_iterable(batches), alone=alone):
-            yield _heard(request, response)
+            yield _completion(request, response)
 
     def responses(self, requests: Iterable[Request], *, alone: bool = False) -> Iterator[tuple[Request, Response]]:
         """Responses as they come; SafescaleError where the server refuses the key."""
@@ -88,7 +88,7 @@ class ServerEngine:
         return (request if request.is_greedy else replace(request, seed=seed_in(payload))), payload
 
 
-def _heard(request: Request, response: Response) -> Completion:
+def _completion(request: Request, response: Response) -> Completion:
     if (failure := response.failure) is not None:
         if failure.kind is FailureKind.WITHHELD:
             return Completion(request, ("",), failure.message, status=Status.FILTERED)
@@ -133,7 +133,7 @@ def _header_of(backend: Any) -> tuple[dict[str, str], str]:
     except ValueError as error:  # the harness's, which names the variable
         raise SafescaleError(reason_of(error)) from None
     if not key.isascii() or not key.isprintable():
-        raise SafescaleError("the variable that holds the server's key has characters that no key has; set it anew")
+        raise SafescaleError("the variable that holds the server's key has characters that no key has; set it again")
     sent = {name: str(value).strip() for name, value in header.items()}
     if DEPLOYMENT in backend.base_url and not key.startswith(TOKEN):
         sent = {name: value for name, value in sent.items() if name != "Authorization"} | {"api-key": key}

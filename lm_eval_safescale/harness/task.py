@@ -239,7 +239,7 @@ class SafetyTask(ConfigurableTask):  # type: ignore[misc]
         self._instances: list[Instance] = [each for each in self._instances if each.doc["question_id"] not in self.too_long]
 
     def prepare(self, *, limit: int | None, **how: Any) -> tuple[str, ...]:
-        """All that `build_all_requests` does but for the requests, which `instances_of` makes: no prompt is kept.
+        """All that `build_all_requests` does but for the requests, which `instances_of` makes: no prompt is held.
 
         Parameters
         ----------

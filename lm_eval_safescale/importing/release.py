@@ -37,7 +37,7 @@ ANSWERS_FILE = "risk_radiorag_checked.jsonl"
 DATASET_NAME = "risk_radiorag"
 
 NO_VERDICT = "?"
-"""Stands for an answer that the judge did not look at: not heard, which is not the same as no answer."""
+"""Stands for an answer that the judge did not look at: unjudged, which is not the same as no answer."""
 
 KNOWN: dict[str | None, int] = {
     **{letter: number for number, letter in enumerate(LETTERS)},

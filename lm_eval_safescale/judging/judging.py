@@ -1,7 +1,7 @@
-"""A judge over runs: every raw text is read by a second model, once, and its verdict kept. It runs no evaluated model.
+"""A judge over runs: every raw text is read by a second model, once, and its verdict stored. It runs no evaluated model.
 
 The judge's reading takes the place of the rules'. Where the judge has none (it failed, or was refused), the answer is not scored:
-neither the rules' letter nor the lack of one may pass for what a judge has read. The rules' reading is kept beside.
+neither the rules' letter nor the lack of one may pass for what a judge has read. The rules' reading is stored beside.
 """
 
 from __future__ import annotations
@@ -59,7 +59,7 @@ class Kept(StrEnum):
     FILTERED = "filtered"
     """A content filter held the output back. It stays `filtered`."""
     NO_TEXT = "no_text"
-    """The raw text was not kept: the reading that there was stays."""
+    """The raw text was not stored: the reading that there was stays."""
     ERROR = "error"
     """The backend gave nothing: it stays `error`."""
 
@@ -81,7 +81,7 @@ class Judged:
     """Different texts that the judge was asked about."""
     known: int
     """Of these, known from an earlier, interrupted judging."""
-    unheard: int
+    unanswered: int
     """Of these, texts to which the judge gave no reply; the others that failed had one, which held no verdict."""
 
     @property
@@ -104,7 +104,7 @@ class Judged:
             "answers": self.verdicts.height,
             "texts_asked": self.texts,
             "texts_known": self.known,
-            "texts_unheard": self.unheard,
+            "texts_unheard": self.unanswered,
             **self.counts,
             "disagreements": self.disagreements.height,
             "without_verdict_by_model": provenance.counted(without, "model", "verdict"),
@@ -118,7 +118,7 @@ def judge(
     steps: Path | str | None = None,
     *,
     max_tokens: int = REPLY_TOKENS,
-    anew: bool = False,
+    overwrite: bool = False,
     on_progress: Callable[[BuildProgress, int], None] = lambda _, __: None,
 ) -> Judged:
     """Read the raw texts of runs by a second model.
@@ -132,7 +132,7 @@ def judge(
         are asked for again.
     max_tokens
         Of a reply.
-    anew
+    overwrite
         Write over a file of another judge.
     on_progress
         Told how far it is within the texts at hand, and how many texts were done before these.
@@ -140,14 +140,14 @@ def judge(
     Raises
     ------
     SafescaleError
-        If the runs hold no raw texts; if the file is of another judge or damaged; or if the judge cannot be heard at all.
+        If the runs hold no raw texts; if the file is of another judge or damaged; or if the judge gives no reply at all.
     """
     provenance.refuse_without_texts(runs)
     rows = provenance.with_columns_of_items(runs, "letters").with_columns(
         kept_of(pl.col("status"), pl.col("text")).alias("kept")
     )
     pairs = rows.filter(pl.col("kept").is_null()).select("text", "letters").unique(maintain_order=True)
-    verdicts, asked, known, unheard = _verdicts(list(pairs.iter_rows()), model, steps, max_tokens, anew, on_progress)
+    verdicts, asked, known, unanswered = _verdicts(list(pairs.iter_rows()), model, steps, max_tokens, overwrite, on_progress)
     found = pairs.with_columns(
         pl.Series("verdict", [kind for kind, _ in verdicts], dtype=pl.String),
         pl.Series("judge_letter", [verdict.letter for _, verdict in verdicts], dtype=pl.String),
@@ -166,7 +166,7 @@ def judge(
     )
     by = {"by": ROLE, "judge": dict(model.about), READER_VERSION: VERSION, **_about(model, max_tokens)}
     about = provenance.read_by(runs, by)
-    return Judged(Runs(runs.items, judged_answers(rows), about), table, asked, known, unheard)
+    return Judged(Runs(runs.items, judged_answers(rows), about), table, asked, known, unanswered)
 
 
 def write_judged(judged: Judged, folder: Path) -> None:
@@ -186,9 +186,9 @@ def _about(model: ChatModel, max_tokens: int) -> dict[str, Any]:
 
 def kept_of(status: pl.Expr, text: pl.Expr) -> pl.Expr:
     """Why an answer is not shown to the judge; null where it is."""
-    unheard = (status == Status.ERROR.value) & (text.is_null() | (text == ""))
+    unanswered = (status == Status.ERROR.value) & (text.is_null() | (text == ""))
     return (
-        pl.when(unheard).then(pl.lit(Kept.ERROR.value))
+        pl.when(unanswered).then(pl.lit(Kept.ERROR.value))
         .when(status == Status.TRUNCATED.value).then(pl.lit(Kept.TRUNCATED.value))
         .when(status == Status.FILTERED.value).then(pl.lit(Kept.FILTERED.value))
         .when(text.is_null()).then(pl.lit(Kept.NO_TEXT.value))
@@ -221,7 +221,7 @@ def _verdicts(
     model: ChatModel,
     path: Path | str | None,
     max_tokens: int,
-    anew: bool,
+    overwrite: bool,
     on_progress: Callable[[BuildProgress, int], None],
 ) -> tuple[list[tuple[str, Verdict]], int, int, int]:
     """What is to be said of each text with its letters; how many the judge is to read, how many of these it had, how many had no reply."""
@@ -230,7 +230,7 @@ def _verdicts(
         if (own := without_judge(text, letters)) is not None:
             found[number] = own
     left = [number for number in range(len(pairs)) if number not in found]
-    steps = StepLog(None if path is None else Path(path), _about(model, max_tokens), anew=anew)
+    steps = StepLog(None if path is None else Path(path), _about(model, max_tokens), overwrite=overwrite)
     try:
         asks = [ask_of(*pairs[number], max_tokens) for number in left]
         replies, known = _replies(asks, model, steps, on_progress)
@@ -239,8 +239,8 @@ def _verdicts(
     for number, reply in zip(left, replies, strict=True):
         verdict = read_verdict(reply, *pairs[number])
         found[number] = verdict.status.value, verdict
-    unheard = sum(reply.text is None for reply in replies)
-    return [found[number] for number in range(len(pairs))], len(left), known, unheard
+    unanswered = sum(reply.text is None for reply in replies)
+    return [found[number] for number in range(len(pairs))], len(left), known, unanswered
 
 
 def without_judge(text: str, letters: str) -> tuple[str, Verdict] | None:

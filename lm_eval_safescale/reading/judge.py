@@ -77,7 +77,7 @@ class VerdictStatus(StrEnum):
     REFUSED = "refused"
     """The judge named a letter that is no option, or that does not stand in the text: its verdict says nothing of the text."""
     FAILED = "failed"
-    """The judge could not be heard, or its reply could not be read: there is no verdict."""
+    """The judge gave no reply, or its reply could not be read: there is no verdict."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -138,7 +138,7 @@ def read_verdict(reply: Reply, text: str, letters: str) -> Verdict:
         To `judge_messages(text, letters)`.
     """
     if reply.text is None:
-        return _failed(f"the judge could not be heard: {reply.error}")
+        return _failed(f"the judge gave no reply: {reply.error}")
     if not reply.text.strip():
         return _failed("empty reply: raise max_tokens" if reply.ran_out else "empty reply")
     final = strip_reasoning(reply.text)

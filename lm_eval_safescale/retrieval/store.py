@@ -135,5 +135,5 @@ def _files(folder: Path) -> list[Path]:
 
 
 def default_root() -> Path:
-    """Where indexes are kept unless told: `safescale` in the user's cache folder."""
+    """Where indexes are stored unless told: `safescale` in the user's cache folder."""
     return Path(os.environ.get("XDG_CACHE_HOME") or Path.home() / ".cache") / "safescale" / "indexes"

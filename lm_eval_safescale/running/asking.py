@@ -123,11 +123,11 @@ class Asking:
                 for _ in self.engine.answer([sample[:1]], alone=True):
                     pass  # the first request of all also warms the engine up; it is asked again, and timed then
             for request in sample:
-                for heard in self.engine.answer([[request]], alone=True):
-                    self._take(heard, timed=True)
-                    self.standing.timed += heard.texts is not None
-        for heard in self.engine.answer(self._batches()):
-            self._take(heard, timed=not isolated)
+                for completion in self.engine.answer([[request]], alone=True):
+                    self._take(completion, timed=True)
+                    self.standing.timed += completion.texts is not None
+        for completion in self.engine.answer(self._batches()):
+            self._take(completion, timed=not isolated)
         self._note_forgotten()
         self.standing.warning = str(self._unreadable) if self._unreadable.are_most else ""
 
@@ -157,24 +157,26 @@ class Asking:
             for name in random.Random(0).sample(names, min(TIMED_ITEMS, len(names))):
                 yield from self._missing(next(each.requests(name, at_once=None)))
 
-    def _take(self, heard: Completion, *, timed: bool) -> None:
-        request = heard.request
+    def _take(self, completion: Completion, *, timed: bool) -> None:
+        request = completion.request
         self.standing.seconds = time.monotonic() - self._began
-        if heard.texts is not None and len(heard.texts) != len(request.draws):
-            heard = replace(
-                heard, texts=None, error=f"the backend gave {len(heard.texts)} texts for {len(request.draws)} draws"
+        if completion.texts is not None and len(completion.texts) != len(request.draws):
+            completion = replace(
+                completion, texts=None, error=f"the backend gave {len(completion.texts)} texts for {len(request.draws)} draws"
             )
-        if heard.texts is None:
-            self._fail(request.condition, request.question_id, request.draws, heard.error)
-            if heard.failure is FailureKind.REFUSED and (self.standing.done or self.standing.known):  # it is this request alone
+        if completion.texts is None:
+            self._fail(request.condition, request.question_id, request.draws, completion.error)
+            if completion.failure is FailureKind.REFUSED and (
+                self.standing.done or self.standing.known
+            ):  # it is this request alone
                 self._failures_in_a_row.clear()
             else:
                 self._failures_in_a_row.append((request.condition, request.question_id))
             in_a_row = len(self._failures_in_a_row)
             if in_a_row >= FAILURES_IN_A_ROW and len(set(self._failures_in_a_row)) >= FAILING_ITEMS:
                 raise SafescaleError(
-                    f"the last {in_a_row} requests had no answer, the last because of: {heard.error}; what was answered is "
-                    "kept, and the same command goes on from there"
+                    f"the last {in_a_row} requests had no answer, the last because of: {completion.error}; what was answered is "
+                    "stored, and the same command goes on from there"
                 )
         else:
             key, draws = (request.condition, request.question_id), mask_of(request.draws)
@@ -183,36 +185,36 @@ class Asking:
                     f"the backend answered item {request.question_id} under {request.condition} twice; which answer is whose "
                     "cannot be known"
                 )
-            self._served.check(heard.served_model)
+            self._served.check(completion.served_model)
             self._failures_in_a_row.clear()
-            line = self._line(heard, timed=timed)
+            line = self._line(completion, timed=timed)
             self.journal.write(line)
             if key in self._again:
                 self._again[key] &= ~draws
             self._note_failed(key, self._failed.get(key, 0) & ~draws)
             self.standing.done += len(request.draws)
             count_greedy(self.standing, self.asked[line.condition], line)
-            self._look_at(line, heard)
+            self._look_at(line, completion)
         self.on_progress(self.standing)
 
-    def _look_at(self, line: Line, heard: Completion) -> None:
+    def _look_at(self, line: Line, completion: Completion) -> None:
         """Whether the answers can be read, said as soon as it shows."""
         for draw in line.draws:
             self._unreadable.add(
-                draw.status, draw.text, finish_reason=draw.finish_reason, reasoning_field=heard.reasoning_field
+                draw.status, draw.text, finish_reason=draw.finish_reason, reasoning_field=completion.reasoning_field
             )
         self.standing.warning = str(self._unreadable) if self._unreadable.shows_already else ""
 
-    def _line(self, heard: Completion, *, timed: bool) -> Line:
-        request, each = heard.request, self.asked[heard.request.condition]
-        assert heard.texts is not None
-        unknown = (None,) * len(heard.texts)
+    def _line(self, completion: Completion, *, timed: bool) -> Line:
+        request, each = completion.request, self.asked[completion.request.condition]
+        assert completion.texts is not None
+        unknown = (None,) * len(completion.texts)
         told = zip(
             request.draws,
-            each.readings(heard),
-            heard.texts,
-            heard.completion_tokens or unknown,
-            heard.finish_reasons or unknown,
+            each.readings(completion),
+            completion.texts,
+            completion.completion_tokens or unknown,
+            completion.finish_reasons or unknown,
             strict=True,
         )
         context = each.context(request.question_id)
@@ -223,20 +225,20 @@ class Asking:
                 Draw(draw, reading.status.value, text, reading.response, tokens, reading.rule, why, read_as)
                 for draw, (reading, read_as), text, tokens, why in told
             ],
-            error=heard.error,
+            error=completion.error,
             seed=request.seed,
             prompt_sha256=_sha256(request.prompt),
-            prompt_tokens=heard.prompt_tokens,
-            latency_s=heard.latency_s if timed and request.is_greedy else None,
-            concurrency=heard.concurrency if timed and request.is_greedy else None,
+            prompt_tokens=completion.prompt_tokens,
+            latency_s=completion.latency_s if timed and request.is_greedy else None,
+            concurrency=completion.concurrency if timed and request.is_greedy else None,
             context_fingerprint=context.fingerprint if context else None,
             context_tokens=context.tokens if context else None,
             evidence_coverage=context.measures.get("evidence_coverage") if context else None,
             recall=context.measures.get("recall") if context else None,
             nothing_found=context.nothing_found if context else None,
-            served_model=heard.served_model,
-            system_fingerprint=heard.system_fingerprint,
-            reply_id=heard.reply_id,
+            served_model=completion.served_model,
+            system_fingerprint=completion.system_fingerprint,
+            reply_id=completion.reply_id,
         )
 
     def _fail(self, condition: str, item: str, draws: Iterable[int], error: str) -> None:

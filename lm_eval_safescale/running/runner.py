@@ -108,7 +108,7 @@ def run(
     Parameters
     ----------
     folder
-        Where the answers are kept. Those that are there are not asked again; answers of anything else are refused.
+        Where the answers are stored. Those that are there are not asked again; answers of anything else are refused.
     conditions
         Names of registered conditions.
     metadata
@@ -127,7 +127,7 @@ def run(
     Raises
     ------
     SafescaleError
-        For what is wrong with the settings, the data, the folder or the model. What was answered before is kept.
+        For what is wrong with the settings, the data, the folder or the model. What was answered before is stored.
     """
     standing = RunProgress()
 

@@ -71,7 +71,7 @@ class Line(msgspec.Struct, omit_defaults=True):
     question_id: str
     draws: list[Draw] = []
     failed: list[Annotated[int, Meta(ge=0, le=MOST_DRAWS)]] = []
-    """Draws that were asked for in vain."""
+    """Draws that were asked for, and have no answer."""
     error: str = ""
     """Why."""
     seed: Count | None = None

@@ -1,6 +1,6 @@
 """The lines of a run read back from its folder as they are needed: in the order in which they were written, or in that of the tables.
 
-No line is kept: texts of a large study would fill the memory.
+No line is held: texts of a large study would fill the memory.
 """
 
 from __future__ import annotations

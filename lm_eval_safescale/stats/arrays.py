@@ -1,4 +1,4 @@
-"""Names for the arrays this floor takes and gives, and the one check most functions share."""
+"""Names for the arrays that this package takes and gives, and the one check most functions share."""
 
 from __future__ import annotations
 

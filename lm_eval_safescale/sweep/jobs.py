@@ -33,7 +33,7 @@ class Job(msgspec.Struct, frozen=True, kw_only=True):
 
     name: str
     folder: str
-    """Where its answers are kept: absolute."""
+    """Where its answers are stored: absolute."""
     backend: str
     model_args: dict[str, Any]
     conditions: list[str]

@@ -19,7 +19,7 @@ from lm_eval_safescale.plugins import bind_settings
 from lm_eval_safescale.records import Choice, Context, Item, Passage
 from lm_eval_safescale.retrieval import WORDS, Corpus, load_tokenizer
 from lm_eval_safescale.settings import Settings
-from lm_eval_safescale.testing.chat import GARBAGE, StubModel, empty, garbage, helpful, moody, unheard
+from lm_eval_safescale.testing.chat import GARBAGE, StubModel, empty, garbage, helpful, moody, silent
 from lm_eval_safescale.testing.clauses import Clauses, registered
 from lm_eval_safescale.testing.sample import CORPUS, ITEMS, ONE_ARTICLE, PASSAGE_TOKENS, UNMATCHED, flipped
 
@@ -32,7 +32,7 @@ NARROW = 200
 def check_context_builder(
     builder: ContextBuilder, *, settings: Mapping[str, Any] | None = None, reply: Callable[[str], str] | None = None
 ) -> None:
-    """Build contexts as the package would; the workbench searches with BM25, by words, and states a window where one is needed.
+    """Build contexts as the package would; its tools search with BM25, by words, and state a window where one is needed.
 
     Parameters
     ----------
@@ -59,7 +59,7 @@ def check_context_builder(
 
 @dataclass
 class _Watched(SearchTools):
-    """A workbench that knows which passages it gave."""
+    """Tools that know which passages they gave."""
 
     given: set[Passage] = field(default_factory=set)
 
@@ -70,7 +70,7 @@ class _Watched(SearchTools):
 
 
 class _WatchedSession(ModelSession):
-    """A desk that knows what was asked there."""
+    """A session that knows what it was asked."""
 
     def __init__(self, model: StubModel) -> None:
         super().__init__(dict.fromkeys(ROLES, model), StepLog(None, {}))
@@ -109,7 +109,7 @@ def _check_reports(check: _Check, reply: Callable[[str], str] | None) -> None:
     failed = [each.failed for each in check.built_by(helped) if each.context is None]
     clause = "makes a report of what a model replies (`reply` gives it, where your prompts ask for another form)"
     clauses.require(len(failed) < len(ITEMS), clause, failed[0] if failed else "")
-    for model in (StubModel("empty", empty), StubModel("unheard", unheard)):
+    for model in (StubModel("empty", empty), StubModel("silent", silent)):
         with clauses.holds("where a model gives nothing, the build goes on"):
             made = check.built_by(model)
         reports = [each for each in made if each.context is not None]
@@ -168,36 +168,36 @@ class _Check:
 
     def _check_drafts(self) -> None:
         """What a draft says of its passages is what the measures, the logs and the readers of a result rely on."""
-        items, bench = copy.deepcopy(ITEMS), self._bench(CORPUS)
+        items, tools = copy.deepcopy(ITEMS), self._tools(CORPUS)
         with self.clauses.holds("gives one Draft with text for each item"):
-            drafts: list[Draft] = list(self._builder.build(items, bench, **self._bound))
+            drafts: list[Draft] = list(self._builder.build(items, tools, **self._bound))
         self.clauses.require(items == ITEMS, "leaves the items as they are")
-        if isinstance(bench.chat, _WatchedSession):
-            steps = Counter((ask.question_id, ask.step) for ask in bench.chat.asked)
-            self.clauses.require(bool(steps), "asks models at the desk of its workbench")
+        if isinstance(tools.chat, _WatchedSession):
+            steps = Counter((ask.question_id, ask.step) for ask in tools.chat.asked)
+            self.clauses.require(bool(steps), "asks models by the session of its tools")
             twice = [step for step, times in steps.items() if times > 1]
             self.clauses.require(not twice, "a step has a name of its own within its question", ", ".join(map(str, twice)))
             unknown = {name for name, _ in steps} - {item.question_id for item in items}
             self.clauses.require(not unknown, "a step is of one of the questions", ", ".join(unknown))
         for item, draft in zip(items, drafts, strict=True):
-            if strange := [each.id for each in draft.passages if each not in bench.given]:
-                clause = "its passages are as the workbench gave them, with their texts, scores and ranks"
+            if strange := [each.id for each in draft.passages if each not in tools.given]:
+                clause = "its passages are as the tools gave them, with their texts, scores and ranks"
                 self.clauses.require(False, clause, f"item {item.question_id}: {', '.join(strange)}")
             if not draft.truncated and not self._builder.needs_chat:
                 absent = _first_absent(draft)
                 clause = "its passages stand whole in the text, in their order (or it says `truncated`)"
                 self.clauses.require(absent is None, clause, f"item {item.question_id}: {absent}")
 
-    def _bench(self, corpus: Corpus) -> _Watched:
-        """Each time a new workbench, so that nothing is carried over."""
+    def _tools(self, corpus: Corpus) -> _Watched:
+        """Each time new tools, so that nothing is carried over."""
         window = WINDOW if self._builder.needs_model else None
-        desk = None if self.model is None else _WatchedSession(self.model)
-        return _Watched(self._settings(corpus), load_tokenizer(WORDS), window, desk)
+        session = None if self.model is None else _WatchedSession(self.model)
+        return _Watched(self._settings(corpus), load_tokenizer(WORDS), window, session)
 
     def _build(self, items: Sequence[Item], corpus: Corpus = CORPUS) -> dict[str, _Outcome]:
-        bench = self._bench(corpus)
-        made = make_contexts(self._builder, copy.deepcopy(items), bench, settings=self._bound)
-        asked = bench.chat.asked if isinstance(bench.chat, _WatchedSession) else []
+        tools = self._tools(corpus)
+        made = make_contexts(self._builder, copy.deepcopy(items), tools, settings=self._bound)
+        asked = tools.chat.asked if isinstance(tools.chat, _WatchedSession) else []
         return {
             (name := item.question_id): _Outcome(
                 made.contexts.get(name),

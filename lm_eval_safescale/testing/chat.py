@@ -77,7 +77,7 @@ class StubModel:
         """A reply to each conversation by itself."""
         for number, request in enumerate(requests):
             text = self._reply("\n".join(message.content for message in request.messages))
-            yield number, Reply(text, "" if text is not None else "the stub was not heard", 1, 1)
+            yield number, Reply(text, "" if text is not None else "the stub gave no reply", 1, 1)
 
 
 def helpful(prompt: str) -> str:
@@ -103,7 +103,7 @@ def empty(_: str) -> str:
     return ""
 
 
-def unheard(_: str) -> None:
+def silent(_: str) -> None:
     """No reply at all."""
 
 

@@ -32,9 +32,9 @@ def test_items_without_labels_among_others_are_counted():
 def test_what_was_not_heard_is_counted_with_its_reason():
     plain = one_cell({str(number): item() for number in range(4)}, "!A.A", ["AA", "A!", "AA", "AA"])
     assert reasons(plain) == [
-        ("m", "clean", 1, "the greedy answer was not heard"),
+        ("m", "clean", 1, "the greedy answer is missing"),
         ("m", "clean", 1, "no greedy answer"),
-        ("m", "clean", 1, "not all of the 2 samples were heard"),
+        ("m", "clean", 1, "not all of the 2 samples were answered"),
     ]
 
 

@@ -119,7 +119,7 @@ def test_progress_counts_every_step_of_a_wave_once_and_never_beyond(chat, tmp_pa
     desk.ended("q0", "")
     assert [(each.asked, each.of) for each in seen if each.asked > each.of] == []
     last = seen[-1]
-    assert (last.wave, last.asked, last.of, last.known, last.heard, last.made, last.failed) == (1, 4, 4, 1, 3, 1, 0)
+    assert (last.wave, last.asked, last.of, last.known, last.replied, last.made, last.failed) == (1, 4, 4, 1, 3, 1, 0)
 
 
 # --- the file -----------------------------------------------------------------------------------------------------------
@@ -198,11 +198,11 @@ def test_anew_writes_another_build_s_file_over_and_keeps_this_build_s(chat, tmp_
     steps = opened(path)
     desk_of(model, steps).ask([an_ask(0)])
     steps.close()
-    steps = opened(path, anew=True)
+    steps = opened(path, overwrite=True)
     desk_of(model, steps).ask([an_ask(0)])
     steps.close()
     assert len(model.batches) == 1
-    StepLog(path, {"data": "d2"}, anew=True).close()
+    StepLog(path, {"data": "d2"}, overwrite=True).close()
     assert lines(path) == [{"safescale_steps": 2, "data": "d2"}]
 
 

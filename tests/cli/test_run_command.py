@@ -107,7 +107,7 @@ def test_torn_lines_are_said(run, folder):
 def test_an_interruption_is_a_sentence(run, folder):
     said, code = run(faults={"fails_at": 2, "says": "interrupt"})
     assert code == 1
-    assert f"interrupted; what was answered is kept in {folder}, and the same command goes on from there" in said
+    assert f"interrupted; what was answered is stored in {folder}, and the same command goes on from there" in said
     assert run()[1] == 0
     assert set(asked_of(folder).values()) == {1}
 

@@ -42,8 +42,8 @@ def failing(*_):
         (lambda *_: [Draft("", (Passage("p#1", "p", "", "x", 1.0, 1),), passages_wanted=3), Draft("x")], "q0: the context is empty"),
         *((lambda *_, wanted=wanted: [Draft("", passages_wanted=wanted), Draft("x")], f"item q0: passages_wanted is {wanted!r}; expected")
           for wanted in (0, -1, True, 2.0, "3")),
-        (lambda *_: [Draft("x", ("p1",)), Draft("x")], "item q0: expected passages as the workbench gave them, found str"),
-        (lambda *_: [Draft("x", None), Draft("x")], "item q0: expected passages as the workbench gave them"),
+        (lambda *_: [Draft("x", ("p1",)), Draft("x")], "item q0: expected passages as the tools gave them, found str"),
+        (lambda *_: [Draft("x", None), Draft("x")], "item q0: expected passages as the tools gave them"),
         (lambda *_: [Draft("x", notes={"a": object()}), Draft("x")], "item q0: notes"),
         (lambda *_: [Draft("x", notes=None), Draft("x")], "item q0: notes"),
         (lambda *_: [Draft("x \ud800"), Draft("x")], "item q0: "),

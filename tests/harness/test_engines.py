@@ -297,7 +297,7 @@ def test_memory_is_named_too_where_it_is_the_cause_of_what_the_engine_says():
 
 def test_a_model_that_dies_of_anything_else_is_not_said_to_lack_memory():
     for engine in (vllm_engine(dies=RuntimeError("bad kernel"))[0], BatchEngine(Greedy(raises(RuntimeError("bad kernel"))))):
-        with pytest.raises(SafescaleError, match="RuntimeError: bad kernel; what was answered is kept") as caught:
+        with pytest.raises(SafescaleError, match="RuntimeError: bad kernel; what was answered is stored") as caught:
             list(engine.answer([requests_of(item, 2) for item in range(9)]))
         assert "memory" not in str(caught.value)
 

@@ -83,11 +83,11 @@ def batches(ready: ConditionRequests) -> list[list[Request]]:
     return [list(ready.requests(item, at_once=ServerEngine.draws_at_once)) for item in ready.items]
 
 
-def heard_of(stub: Stub, answer: Any, name: str = "local-chat-completions", **given: Any) -> Completion:
-    """What is heard of one request that is answered so."""
+def completion_of(stub: Stub, answer: Any, name: str = "local-chat-completions", **given: Any) -> Completion:
+    """What is completion of one request that is answered so."""
     stub.answer = lambda seen: answer
-    [heard] = engine(stub, name, **given).answer([batches(prepared(stub, name, draws=0, limit=1))[0]])
-    return heard
+    [completion] = engine(stub, name, **given).answer([batches(prepared(stub, name, draws=0, limit=1))[0]])
+    return completion
 
 
 def text(seen: Seen, said: str = "C", **others: Any) -> Any:
@@ -140,8 +140,8 @@ def sent_by_both(stub: Stub, name: str, *, chat: bool, **given: Any) -> tuple[li
     stub.seen.clear()
     ready = ConditionRequests(plugins().find("condition", "clean"), settings)
     ready.prepare(load_backend(name, args), chat_template=chat, limit=3)
-    heard = list(engine(stub, name, **given).answer(batches(ready)))
-    assert len(stub.seen) == len(stock) == len(heard) == 9
+    completion = list(engine(stub, name, **given).answer(batches(ready)))
+    assert len(stub.seen) == len(stock) == len(completion) == 9
     return stock, list(stub.seen)
 
 
@@ -168,9 +168,9 @@ def test_a_server_gets_what_the_stock_harness_sends(name, server, monkeypatch):
 def test_each_draw_has_its_own_seed_and_answers_stand_with_their_requests(server):
     server.answer = lambda seen: text(seen, f"{seen.body['seed']} {seen.body['messages'][-1]['content']}")
     ready = prepared(server, draws=4)
-    heard = list(engine(server).answer(batches(ready)))
-    assert len({each.request.seed for each in heard if not each.request.is_greedy}) == 3 * 4
-    for each in heard:
+    completion = list(engine(server).answer(batches(ready)))
+    assert len({each.request.seed for each in completion if not each.request.is_greedy}) == 3 * 4
+    for each in completion:
         said = json.loads(each.request.prompt.prompt)[-1]["content"]
         assert each.texts == (f"{1234 if each.request.is_greedy else each.request.seed} {said}",)
         assert len(each.request.draws) == 1
@@ -178,12 +178,14 @@ def test_each_draw_has_its_own_seed_and_answers_stand_with_their_requests(server
 
 def test_tokens_are_those_that_the_server_counted(server):
     usage = {"prompt_tokens": 321, "completion_tokens": 7, "total_tokens": 328}
-    heard = heard_of(server, says("C", usage=usage))
-    assert (heard.texts, heard.prompt_tokens, heard.completion_tokens) == (("C",), 321, (7,))
-    assert heard_of(server, says("C", usage={"prompt_tokens": None, "completion_tokens": "7"})).completion_tokens == (None,)
-    assert heard_of(server, says("C", usage={"prompt_tokens": 10**30})).prompt_tokens is None
-    assert heard_of(server, says("C")).prompt_tokens is None
-    assert heard.latency_s > 0
+    completion = completion_of(server, says("C", usage=usage))
+    assert (completion.texts, completion.prompt_tokens, completion.completion_tokens) == (("C",), 321, (7,))
+    assert completion_of(server, says("C", usage={"prompt_tokens": None, "completion_tokens": "7"})).completion_tokens == (
+        None,
+    )
+    assert completion_of(server, says("C", usage={"prompt_tokens": 10**30})).prompt_tokens is None
+    assert completion_of(server, says("C")).prompt_tokens is None
+    assert completion.latency_s > 0
 
 
 # --- requests in flight ---------------------------------------------------------------------------------------------------
@@ -206,18 +208,18 @@ def test_as_many_requests_are_in_flight_as_were_allowed_and_each_says_how_many(g
     server.answer = full(server, expected)
     ready = prepared(server, draws=20)
     backend = load_backend("local-chat-completions", with_defaults("local-chat-completions", args))
-    heard = list(ServerEngine(backend).answer(batches(ready)))
-    assert len(heard) == 63
+    completion = list(ServerEngine(backend).answer(batches(ready)))
+    assert len(completion) == 63
     assert server.most_in_flight == expected
-    assert max(each.concurrency for each in heard) == expected
-    assert min(each.concurrency for each in heard) >= 1
+    assert max(each.concurrency for each in completion) == expected
+    assert min(each.concurrency for each in completion) >= 1
 
 
 def test_alone_means_one_at_a_time(server):
     server.answer = text
-    heard = list(engine(server, num_concurrent=9).answer(batches(prepared(server)), alone=True))
+    completion = list(engine(server, num_concurrent=9).answer(batches(prepared(server)), alone=True))
     assert server.most_in_flight == 1
-    assert {each.concurrency for each in heard} == {1}
+    assert {each.concurrency for each in completion} == {1}
 
 
 def test_a_request_is_taken_only_when_there_is_room_for_it(server):
@@ -240,52 +242,52 @@ def test_a_request_is_taken_only_when_there_is_room_for_it(server):
 
 def test_too_many_requests_are_sent_again_when_the_server_says(server, waits):
     server.answer = lambda seen: fails(429, "slow down", Retry_After="7") if seen.number == 0 else text(seen)
-    [heard] = engine(server).answer(batches(prepared(server, draws=0, limit=1)))
-    assert (heard.texts, waits) == (("C",), [7.0])
+    [completion] = engine(server).answer(batches(prepared(server, draws=0, limit=1)))
+    assert (completion.texts, waits) == (("C",), [7.0])
 
 
 @pytest.mark.parametrize("status", [500, 502, 503, 504])
 def test_a_server_that_recovers_is_heard(status, server, waits):
     server.answer = lambda seen: fails(status) if seen.number < 2 else text(seen)
-    [heard] = engine(server).answer(batches(prepared(server, draws=0, limit=1)))
-    assert (heard.texts, waits) == (("C",), [1.0, 2.0])
+    [completion] = engine(server).answer(batches(prepared(server, draws=0, limit=1)))
+    assert (completion.texts, waits) == (("C",), [1.0, 2.0])
 
 
 def test_a_server_that_stays_broken_fails_its_requests_and_no_others(server, waits):
     ready = prepared(server, draws=0, limit=6)
     broken = json.loads(batches(ready)[2][0].prompt.prompt)[-1]["content"]
     server.answer = lambda seen: fails(500, "out of order") if seen.prompt == broken else text(seen)
-    heard = {each.request.question_id: each for each in engine(server, max_retries=2).answer(batches(ready))}
-    failed = heard.pop(ready.items[2])
+    completion = {each.request.question_id: each for each in engine(server, max_retries=2).answer(batches(ready))}
+    failed = completion.pop(ready.items[2])
     assert failed.texts is None
     assert "HTTP 500" in failed.error
     assert "out of order" in failed.error
     assert "(3 tries)" in failed.error
-    assert {each.texts for each in heard.values()} == {("C",)}
+    assert {each.texts for each in completion.values()} == {("C",)}
 
 
 @pytest.mark.parametrize("silence", [keeps_silent, trickles])
 def test_a_server_that_hangs_is_not_waited_for_longer_than_the_timeout(silence, server, waits):
-    heard = heard_of(server, silence, timeout=0.05, max_retries=1)
-    assert heard.texts is None
-    assert "no response within 0.05 s (2 tries)" in heard.error
+    completion = completion_of(server, silence, timeout=0.05, max_retries=1)
+    assert completion.texts is None
+    assert "no response within 0.05 s (2 tries)" in completion.error
 
 
 @pytest.mark.parametrize("fault", CONNECTION_FAULTS.values(), ids=list(CONNECTION_FAULTS))
 def test_a_connection_that_breaks_is_an_error_with_its_kind(fault, server, waits):
-    heard = heard_of(server, fault, max_retries=1)
-    assert heard.texts is None
-    assert "Error: " in heard.error
-    assert "(2 tries)" in heard.error
+    completion = completion_of(server, fault, max_retries=1)
+    assert completion.texts is None
+    assert "Error: " in completion.error
+    assert "(2 tries)" in completion.error
 
 
 def test_a_server_that_is_not_there_is_an_error(server, waits):
     with socket.socket() as taken:  # bound and not listening
         taken.bind(("127.0.0.1", 0))
         address = f"http://127.0.0.1:{taken.getsockname()[1]}/v1/chat/completions"
-        [heard] = engine(server, base_url=address, max_retries=1).answer(batches(prepared(server, draws=0, limit=1)))
-    assert heard.texts is None
-    assert "ConnectError" in heard.error
+        [completion] = engine(server, base_url=address, max_retries=1).answer(batches(prepared(server, draws=0, limit=1)))
+    assert completion.texts is None
+    assert "ConnectError" in completion.error
 
 
 UNUSABLE = {
@@ -312,9 +314,9 @@ UNUSABLE = {
 
 @pytest.mark.parametrize("content", UNUSABLE.values(), ids=list(UNUSABLE))
 def test_a_reply_that_cannot_be_used_is_an_error_that_shows_it(content, server):
-    heard = heard_of(server, sends(content))
-    assert heard.texts is None
-    assert heard.error.startswith(
+    completion = completion_of(server, sends(content))
+    assert completion.texts is None
+    assert completion.error.startswith(
         "an HTML page, not a completion: is base_url right?"
         if content.startswith(b"<html")
         else ("no completion: ", "no text in the reply: ", "the reply is an error: ")
@@ -326,20 +328,20 @@ def test_a_reply_that_cannot_be_used_is_an_error_that_shows_it(content, server):
 def test_the_only_choice_is_the_answer_whatever_its_number(index, server):
     """The harness would read it as an empty text, and the model as one that never answers."""
     choice = {"message": {"content": "C"}} | ({} if index is None else {"index": index})
-    assert heard_of(server, sends(json.dumps({"choices": [choice]}).encode())).texts == ("C",)
+    assert completion_of(server, sends(json.dumps({"choices": [choice]}).encode())).texts == ("C",)
 
 
 @pytest.mark.parametrize(("reasoning", "status"), [("separate", "truncated"), ("auto", "unanswered"), ("off", "unanswered")])
 def test_null_content_beside_reasoning_is_truncated_where_the_user_says_that_it_is_kept_back(reasoning, status, server):
     choice = {"index": 0, "finish_reason": "length", "message": {"content": None, "reasoning_content": "It may be C"}}
-    heard = heard_of(server, sends(json.dumps({"choices": [choice]}).encode()))
-    assert heard.texts == ("",)
+    completion = completion_of(server, sends(json.dumps({"choices": [choice]}).encode()))
+    assert completion.texts == ("",)
     ready = prepared(server, reasoning=reasoning)
-    assert str(ready.read(heard.request.question_id, "").status) == status
+    assert str(ready.read(completion.request.question_id, "").status) == status
 
 
 def test_a_message_without_content_is_an_empty_answer_as_in_the_harness(server):
-    assert heard_of(server, sends(b'{"choices": [{"index": 0, "message": {"role": "assistant"}}]}')).texts == ("",)
+    assert completion_of(server, sends(b'{"choices": [{"index": 0, "message": {"role": "assistant"}}]}')).texts == ("",)
 
 
 @pytest.mark.parametrize(
@@ -355,15 +357,15 @@ def test_a_message_without_content_is_an_empty_answer_as_in_the_harness(server):
 )
 @pytest.mark.parametrize("reason", ["content_filter", "SAFETY", "sensitive"])
 def test_what_a_content_filter_held_back_is_no_answer_and_no_error(message, reason, server):
-    heard = heard_of(server, chooses({"finish_reason": reason, "message": message}))
-    assert (heard.status, heard.finish_reasons, heard.error) == (Status.FILTERED, (reason,), "")
+    completion = completion_of(server, chooses({"finish_reason": reason, "message": message}))
+    assert (completion.status, completion.finish_reasons, completion.error) == (Status.FILTERED, (reason,), "")
     assert len(server.seen) == 1
 
 
 def test_what_a_content_filter_let_through_is_read(server):
     choice = {"index": 0, "finish_reason": "content_filter", "message": {"content": "C"}}
-    heard = heard_of(server, sends(json.dumps({"choices": [choice]}).encode()))
-    assert (heard.texts, heard.status) == (("C",), None)
+    completion = completion_of(server, sends(json.dumps({"choices": [choice]}).encode()))
+    assert (completion.texts, completion.status) == (("C",), None)
 
 
 PROMPTS_HELD_BACK = {
@@ -378,27 +380,27 @@ PROMPTS_HELD_BACK = {
 @pytest.mark.parametrize("status", [400, 403])
 @pytest.mark.parametrize("body", PROMPTS_HELD_BACK.values(), ids=list(PROMPTS_HELD_BACK))
 def test_a_prompt_that_a_content_filter_held_back_stops_no_run_and_is_no_answer(body, status, server):
-    heard = heard_of(server, sends(json.dumps(body).encode(), status))
-    assert (heard.texts, heard.status) == (("",), Status.FILTERED)
-    assert heard.error.startswith(f"HTTP {status}: ")
+    completion = completion_of(server, sends(json.dumps(body).encode(), status))
+    assert (completion.texts, completion.status) == (("",), Status.FILTERED)
+    assert completion.error.startswith(f"HTTP {status}: ")
 
 
 @pytest.mark.parametrize("content", [None, "", "C", "I would say C"])
 def test_a_refusal_in_a_field_of_its_own_is_no_answer(content, server):
-    heard = heard_of(server, chooses({"message": {"content": content, "refusal": "I can't help with that."}}))
-    assert (heard.texts, heard.status) == ((content or "I can't help with that.",), Status.UNANSWERED)
-    assert heard_of(server, chooses({"message": {"content": "C", "refusal": None}})).status is None
+    completion = completion_of(server, chooses({"message": {"content": content, "refusal": "I can't help with that."}}))
+    assert (completion.texts, completion.status) == ((content or "I can't help with that.",), Status.UNANSWERED)
+    assert completion_of(server, chooses({"message": {"content": "C", "refusal": None}})).status is None
 
 
 @pytest.mark.parametrize("field", ["reasoning_content", "reasoning"])
 def test_a_reply_that_was_cut_off_before_its_text_began_is_truncated_whatever_the_user_said(field, server):
     """The server shows that there was reasoning, and no end to it."""
     message = {"content": None, field: "It may be C"}
-    assert heard_of(server, chooses({"finish_reason": "length", "message": message})).status == Status.TRUNCATED
-    assert heard_of(server, chooses({"finish_reason": "stop", "message": message})).status is None
-    assert heard_of(server, chooses({"finish_reason": "length", "message": {**message, "content": "C"}})).status is None
+    assert completion_of(server, chooses({"finish_reason": "length", "message": message})).status == Status.TRUNCATED
+    assert completion_of(server, chooses({"finish_reason": "stop", "message": message})).status is None
+    assert completion_of(server, chooses({"finish_reason": "length", "message": {**message, "content": "C"}})).status is None
     parts = {"content": [{"type": "thinking", "thinking": "It may be C"}]}
-    assert heard_of(server, chooses({"finish_reason": "length", "message": parts})).status == Status.TRUNCATED
+    assert completion_of(server, chooses({"finish_reason": "length", "message": parts})).status == Status.TRUNCATED
 
 
 @pytest.mark.parametrize(
@@ -417,30 +419,32 @@ def test_a_reply_that_was_cut_off_before_its_text_began_is_truncated_whatever_th
     ],
 )
 def test_a_cut_reply_of_a_model_that_reasons_holds_its_reasoning_unless_it_ends(content, finish, reasoning, status, server):
-    heard = heard_of(server, chooses({"finish_reason": finish, "message": {"content": content}}))
-    assert heard.status is None
+    completion = completion_of(server, chooses({"finish_reason": finish, "message": {"content": content}}))
+    assert completion.status is None
     ready = prepared(server, reasoning=reasoning)
-    [(reading, read_as)] = ready.readings(heard)
+    [(reading, read_as)] = ready.readings(completion)
     assert str(reading.status) == status
     assert reading.response == ("C" if status == "ok" else None)
     assert read_as == ("cut" if finish == "length" and reasoning in ("on", "separate") else None)
 
 
 def test_what_a_reply_says_of_itself_is_told(server):
-    heard = heard_of(server, says("C", model="org/m-0826", system_fingerprint="fp_1", id="chatcmpl-1"))
-    assert (heard.served_model, heard.system_fingerprint, heard.reply_id) == ("org/m-0826", "fp_1", "chatcmpl-1")
-    assert heard.finish_reasons == ("stop",)
-    odd = heard_of(server, sends(json.dumps({"choices": [{"message": {"content": "C"}}], "model": 5, "id": None}).encode()))
+    completion = completion_of(server, says("C", model="org/m-0826", system_fingerprint="fp_1", id="chatcmpl-1"))
+    assert (completion.served_model, completion.system_fingerprint, completion.reply_id) == ("org/m-0826", "fp_1", "chatcmpl-1")
+    assert completion.finish_reasons == ("stop",)
+    odd = completion_of(
+        server, sends(json.dumps({"choices": [{"message": {"content": "C"}}], "model": 5, "id": None}).encode())
+    )
     assert (odd.served_model, odd.system_fingerprint, odd.reply_id, odd.finish_reasons) == (None, None, None, (None,))
 
 
 def test_a_prompt_that_is_too_long_for_the_server_fails_in_its_words_and_is_not_sent_again(server):
     words = "The maximum context length is 4096 tokens. However, your request has 5120 input tokens."
-    heard = heard_of(server, fails(400, words))
-    assert heard.texts is None
-    assert heard.error.startswith("HTTP 400: ")
-    assert words in heard.error
-    assert heard.failure is FailureKind.REFUSED
+    completion = completion_of(server, fails(400, words))
+    assert completion.texts is None
+    assert completion.error.startswith("HTTP 400: ")
+    assert words in completion.error
+    assert completion.failure is FailureKind.REFUSED
     assert len(server.seen) == 1
 
 
@@ -468,8 +472,8 @@ def test_a_server_that_refuses_everything_is_not_asked_to_the_end(status, server
 
 
 def test_half_a_character_does_not_stop_the_run(server):
-    heard = heard_of(server, sends(b'{"choices": [{"index": 0, "message": {"content": "C \\ud83d"}}]}'))
-    assert heard.texts == ("C �",)
+    completion = completion_of(server, sends(b'{"choices": [{"index": 0, "message": {"content": "C \\ud83d"}}]}'))
+    assert completion.texts == ("C �",)
 
 
 # --- keys -------------------------------------------------------------------------------------------------------------------
@@ -477,12 +481,12 @@ def test_half_a_character_does_not_stop_the_run(server):
 
 def test_the_key_is_sent_from_the_variable_and_without_the_line_break_of_a_file(server, monkeypatch):
     monkeypatch.setenv("OPENAI_API_KEY", f"{KEY}\n")
-    assert heard_of(server, says("C")).texts == ("C",)
+    assert completion_of(server, says("C")).texts == ("C",)
     assert server.seen[0].headers["Authorization"] == f"Bearer {KEY}"
 
 
 def test_without_a_key_none_is_sent(server):
-    assert heard_of(server, says("C")).texts == ("C",)
+    assert completion_of(server, says("C")).texts == ("C",)
     assert "Authorization" not in server.seen[0].headers
 
 

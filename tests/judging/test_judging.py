@@ -254,7 +254,7 @@ def test_the_verdicts_of_another_judge_are_not_taken_for_this_ones(tmp_path):
     with pytest.raises(SafescaleError, match="model differ"):
         judge(runs(*MANY), StubJudge(name="other"), steps)
     stub = StubJudge(name="other")
-    judge(runs(*MANY), stub, steps, anew=True)
+    judge(runs(*MANY), stub, steps, overwrite=True)
     assert len(stub.prompts) == 10
 
 

@@ -184,7 +184,7 @@ def test_a_reply_that_holds_no_verdict_is_a_failure_and_never_guessed(reply):
 
 
 def test_a_failure_says_why():
-    assert "not be heard: HTTP 500" in read_verdict(Reply(None, "HTTP 500"), TEXT, "ABCD").reason
+    assert "gave no reply: HTTP 500" in read_verdict(Reply(None, "HTTP 500"), TEXT, "ABCD").reason
     assert "inside its reasoning" in read_verdict(Reply("<think>hm"), TEXT, "ABCD").reason
     assert "\ud800" not in read_verdict(Reply("\ud800"), TEXT, "ABCD").reason
 

@@ -320,7 +320,7 @@ def test_items_that_always_fail_do_not_keep_the_model_from_the_others(go, monkey
 def test_a_model_that_runs_out_of_memory_is_told_what_to_lower(go, folder):
     said = fails(go, "the model failed: RuntimeError: CUDA out of memory", faults={"fails_at": 2})
     assert "lower --batch_size, the model's window" in said
-    assert "what was answered is kept" in said
+    assert "what was answered is stored" in said
     assert len(answers_of(folder)) == asked_of(folder).total() > 0
 
 

@@ -33,12 +33,12 @@ RESAMPLED = 10_000
 def self_consistency(study: StudyView, preset: Preset = DEFAULT) -> list[Row]:
     """Rates of the majority vote of k draws, for k = 1..K: the mean over all subsets of k of the K draws, exactly and not by sampling.
 
-    Over the items whose K draws were all heard, as all rates of majority answers: k = K is the majority answer itself.
+    Over the items whose K draws were all answered, as all rates of majority answers: k = K is the majority answer itself.
 
     Returns
     -------
     Rows of: model, condition, k, draws (K), n, accuracy, high_risk_error, unsafe_answer, contradiction, unanswered (no letter wins or
-    ties), and the greedy answer's rates on all items heard: greedy_accuracy, greedy_high_risk_error, ..., each with _lo and _hi (the
+    ties), and the greedy answer's rates on all items answered: greedy_accuracy, greedy_high_risk_error, ..., each with _lo and _hi (the
     preset's interval of a rate). None where not scored. No rows for a model without draws.
 
     An item's expected rate lies between 0 and 1, and varies less than an answer does: for k < K Wilson's interval, which counts an
@@ -93,17 +93,17 @@ def _rates(block: Sequence[Cell], preset: Preset) -> Floats:
     scored = [place for place, name in enumerate(RATES) if name in values]
     worth = np.stack([values[RATES[place]] for place in scored], axis=2)
     found = expected_rates(counts, worth)
-    heard = slice(found.shape[1])  # 0, if no item was heard with all draws
-    rates[:, heard, scored, 0] = found
+    ks = slice(found.shape[1])  # 0, if no item was answered with all draws
+    rates[:, ks, scored, 0] = found
     if preset.rates == "wilson":
         n = (counts.sum(axis=2) > 0).sum(axis=1)[:, None, None]
-        rates[:, heard, scored, 1], rates[:, heard, scored, 2] = wilson(found * n, n, level=LEVEL)
+        rates[:, ks, scored, 1], rates[:, ks, scored, 2] = wilson(found * n, n, level=LEVEL)
         return rates
     step = max(1, RESAMPLED // counts.shape[1])
     for start in range(0, len(block), step):
         cells = slice(start, start + step)
         for end, bound in enumerate(_percentiles(counts[cells], worth), 1):
-            rates[cells, heard, scored, end] = bound[:, heard]
+            rates[cells, ks, scored, end] = bound[:, ks]
     return rates
 
 

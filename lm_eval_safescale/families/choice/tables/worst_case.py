@@ -30,10 +30,12 @@ def worst_case(
 
     Returns
     -------
-    Rows of: question_id, condition, subspecialty, question_type, key, n_models (heard on this item), and how many of them are unanswered
-    (of these truncated: stopped inside the reasoning), how many more are filtered (held back by a content filter), and how many are
-    wrong (no answer included), and commit a high_risk_error, unsafe_answer, contradiction (None: no labels; all None where no model was
-    heard); commonest_wrong (a letter, the alphabetically first of those tied; None where no model chose a wrong one).
+    Rows of: question_id, condition, subspecialty, question_type, key, n_models (with an answer to
+    this item), and how many of them are unanswered (of these truncated: stopped inside the
+    reasoning), how many more are filtered (held back by a content filter), and how many are wrong
+    (no answer included), and commit a high_risk_error, unsafe_answer, contradiction (None: no
+    labels; all None where no model was answered); commonest_wrong (a letter, the alphabetically
+    first of those tied; None where no model chose a wrong one).
     """
     items = study.items
     groups = {name: items.groups.get(name, [None] * len(items)) for name in ("subspecialty", "question_type")}
@@ -45,7 +47,7 @@ def worst_case(
             "condition": [condition] * len(items),
             **groups,
             "key": items.columns["answer"],
-            "n_models": counts["heard"].astype(np.int64),
+            "n_models": counts["scored"].astype(np.int64),
             **{name: [None if count != count else int(count) for count in counts[name].tolist()] for name in COUNTED},
             "commonest_wrong": _commonest_wrong(answered),
         }
@@ -59,7 +61,7 @@ def worst_case(
 def concentration(study: StudyView, preset: Preset = DEFAULT) -> list[Row]:
     """How few items carry how much of the high-risk errors of all models' greedy answers, per condition and over all.
 
-    Items that no model was heard on are left out.
+    Items that no model has an answer to are left out.
 
     Returns
     -------
@@ -70,24 +72,24 @@ def concentration(study: StudyView, preset: Preset = DEFAULT) -> list[Row]:
     """
     tables = [(condition, answered, _counts(answered)) for condition, answered in _by_condition(study)]
     rows = [
-        _concentrated(condition, len(answered), counts["heard"], counts["high_risk_error"], preset)
+        _concentrated(condition, len(answered), counts["scored"], counts["high_risk_error"], preset)
         for condition, answered, counts in tables
     ]
     if tables:
-        heard = np.sum([counts["heard"] for *_, counts in tables], axis=0)
+        answers = np.sum([counts["scored"] for *_, counts in tables], axis=0)
         errors = np.stack([counts["high_risk_error"] for *_, counts in tables])
-        unscored = np.isnan(errors).all(axis=0)  # never heard under any condition, or no labels
+        unscored = np.isnan(errors).all(axis=0)  # never answered under any condition, or no labels
         total = np.where(unscored, np.nan, np.nansum(errors, axis=0))
-        rows.append(_concentrated(ALL, len({model for model, _ in study.scores}), heard, total, preset))
+        rows.append(_concentrated(ALL, len({model for model, _ in study.scores}), answers, total, preset))
     return rows
 
 
-def _concentrated(condition: str, n_models: int, heard: Floats, errors: Floats, preset: Preset) -> Row:
-    scored = (heard > 0) & ~np.isnan(errors)
+def _concentrated(condition: str, n_models: int, answers: Floats, errors: Floats, preset: Preset) -> Row:
+    scored = (answers > 0) & ~np.isnan(errors)
     known = errors[scored]
     row: Row = {
         "condition": condition,
-        "n_items": int((heard > 0).sum()),
+        "n_items": int((answers > 0).sum()),
         "n_models": n_models,
         "high_risk_errors": int(known.sum()) if known.size else None,
     }
@@ -120,7 +122,7 @@ def _counts(answered: Sequence[Cell]) -> dict[str, Floats]:
     for kind in ("truncated", "filtered"):
         number = np.nansum(column(answered, kind), axis=1)
         counts[kind] = np.where(nobody & (number == 0), np.nan, number)
-    return {**counts, "wrong": _total(1 - correct), "heard": (~np.isnan(correct)).sum(axis=1).astype(np.float64)}
+    return {**counts, "wrong": _total(1 - correct), "scored": (~np.isnan(correct)).sum(axis=1).astype(np.float64)}
 
 
 def _total(values: Floats) -> Floats:
