@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import textwrap
 from collections.abc import Sequence
-from pathlib import Path
 from typing import Annotated
 
 import typer
@@ -12,7 +11,7 @@ from rich.markup import escape
 
 from lm_eval_safescale.cli.examples import example
 from lm_eval_safescale.cli.screen import console, say, working
-from lm_eval_safescale.datasets import DataError, Dataset, Problem, check_file
+from lm_eval_safescale.datasets import DataError, Dataset, Problem
 from lm_eval_safescale.errors import SafescaleError
 from lm_eval_safescale.records import Choice, Item
 
@@ -102,25 +101,22 @@ def fetch() -> None:
     _show_summary(load_fetched(path, revision))
 
 
-def load_named(name: str, columns: str | None, family: str = "", groups: Sequence[str] = ()) -> Dataset:
+def load_named(
+    name: str, columns: str | None, family: str = "", groups: Sequence[str] = (), evidence: Sequence[str] = ()
+) -> Dataset:
     """A data set by its name or file, of a family's items."""
     from lm_eval_safescale.assembly import family_named, load_dataset, settings_of_named
 
     settings = settings_of_named(name, columns).model_copy(update={"groups": list(groups)})
-    return load_dataset(settings, family=family_named(family) if family else None)
+    return load_dataset(settings, evidence, family_named(family) if family else None)
 
 
 def _check(name: str, columns: str | None, evidence: list[str], family: str, groups: list[str]) -> tuple[str, list[Problem]]:
-    from lm_eval_safescale.assembly import family_named, load_dataset, settings_of_named
-
-    settings, of = settings_of_named(name, columns), family_named(family)
-    if settings.dataset_path is not None:
-        found = check_file(Path(settings.dataset_path), settings.columns, evidence, groups=groups, parse=of.parse)
-        return str(settings.dataset_path), found
     try:
-        return settings.dataset, list(load_dataset(settings, evidence, of if family else None).warnings)
+        dataset = load_named(name, columns, family, groups, evidence)
     except DataError as error:
         return error.source, list(error.problems)
+    return name, list(dataset.warnings)
 
 
 def _show_summary(dataset: Dataset) -> None:

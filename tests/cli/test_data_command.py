@@ -270,3 +270,17 @@ def test_validate_counts_the_groups_that_are_named_and_says_what_labels_of_its_o
     assert re.search(r"^scanner +3T 1$", said, re.MULTILINE)
     assert re.search(r"^foo +1 of 1 wrong options, 0 keys$", said, re.MULTILINE)
     assert "not scored   the data set has no label high_risk, unsafe, contradicts" in said
+
+
+def test_a_folder_that_a_family_reads_is_validated_as_a_file_is(safescale, tmp_path):
+    rubrics = tmp_path / "kit" / "rubrics"
+    rubrics.mkdir(parents=True)
+    options = [{"id": 1, "text": "Do it.", "category": "Medication", "score": 9}]
+    case = {"id": "Card001", "case": {"presentation": "What is to be done?"}, "options": options}
+    (rubrics / "Card001.json").write_text(json.dumps(case), encoding="utf-8")
+    result = safescale("data", "validate", tmp_path / "kit", "--family", "noharm_options")
+    assert (result.exit_code, "kit, version" in result.output) == (0, True), result.output
+    (rubrics / "Card001.json").write_text(json.dumps({**case, "options": [{**options[0], "score": 12}]}), encoding="utf-8")
+    result = safescale("data", "validate", tmp_path / "kit", "--family", "noharm_options")
+    assert result.exit_code == 1
+    assert "Card001.json: is no case of the kit (option 1 has the score 12" in " ".join(result.output.split())

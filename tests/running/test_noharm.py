@@ -12,7 +12,7 @@ from lm_eval_safescale.harness import engines
 from lm_eval_safescale.runs import open_runs
 from lm_eval_safescale.verifying.verify import verify
 from tests import second_noharm as second
-from tests.families.test_noharm import PROTOCOL, parsed
+from tests.families.test_noharm import PROTOCOL, kit, kit_case, parsed
 from tests.running import asking
 from tests.running.asking import ask
 
@@ -67,6 +67,16 @@ def test_a_run_on_the_demo_cases_is_resumed_verified_and_scored_as_plain_loops_s
     assert {name: shown[name] for name in PROTOCOL} == {name: pytest.approx(expected[name], abs=1e-12) for name in PROTOCOL}
     _, failed = make_tables(Study(whole), preset_named("default"))
     assert failed == {}
+
+
+def test_the_kits_folder_is_asked_as_a_file_is(stub, tmp_path):
+    folder = kit(
+        tmp_path / "kit", kit_case("Card001", {"score": 9}, {"score": 1}), kit_case("All002", {"score": 8}, {"score": 5})
+    )
+    ask(tmp_path / "run", conditions=["noharm_options"], metadata={"dataset_path": str(folder), "draws": 1})
+    runs = open_runs(tmp_path / "run")
+    assert (runs.about["dataset"]["demo"], set(runs.items["question_id"])) == (False, {"Card001", "All002"})
+    assert verify(tmp_path / "run").verdict.name == "WHOLE"
 
 
 def _grades(response):
