@@ -1,4 +1,4 @@
-"""What a connection for each request costs: `chat.exchange` against an httpx client that uses connections again.
+"""What a connection for each request costs: `chat.http` against an httpx client that uses connections again.
 
     python benchmarks/connections.py [--requests 1000] [--certificate cert.pem key.pem]
 
@@ -18,7 +18,7 @@ from typing import Any
 
 import httpx
 
-from lm_eval_safescale.chat.exchange import Server
+from lm_eval_safescale.chat.http import Server
 
 REPLY = json.dumps({"choices": [{"index": 0, "finish_reason": "stop", "message": {"content": "C"}}]}).encode()
 RESPONSE = b"HTTP/1.1 200 OK\r\ncontent-type: application/json\r\ncontent-length: %d\r\n\r\n" % len(REPLY) + REPLY

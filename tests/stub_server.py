@@ -18,7 +18,7 @@ from typing import Any
 
 import pytest
 
-from lm_eval_safescale.chat import exchange
+from lm_eval_safescale.chat import http
 
 MOST_SECONDS = 10
 """Until a stub gives up waiting, so that no test hangs."""
@@ -142,7 +142,7 @@ def waits(monkeypatch: pytest.MonkeyPatch) -> list[float]:
         noted.append(seconds)
         await sleep(0)
 
-    monkeypatch.setattr(exchange.asyncio, "sleep", note)
+    monkeypatch.setattr(http.asyncio, "sleep", note)
     return noted
 
 

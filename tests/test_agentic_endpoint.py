@@ -8,7 +8,7 @@ from collections import Counter
 import pytest
 from typer.testing import CliRunner
 
-from lm_eval_safescale.chat import exchange
+from lm_eval_safescale.chat import http
 from lm_eval_safescale.cli import app
 from lm_eval_safescale.contexts import read_contexts
 from lm_eval_safescale.datasets import data_folder
@@ -68,7 +68,7 @@ PASSING = {"fails once": 1, "fails twice": 2, "fails three times": 3}
 
 @pytest.fixture(autouse=True)
 def _of_the_test(monkeypatch, tmp_path):
-    monkeypatch.setattr(exchange, "LIMIT_PATIENCE", 20.0)  # how long a limit is waited for is tested on a single request
+    monkeypatch.setattr(http, "LIMIT_PATIENCE", 20.0)  # how long a limit is waited for is tested on a single request
     monkeypatch.setenv("SAFESCALE_INDEX_DIR", str(tmp_path / "indexes"))
     monkeypatch.setenv("OPENAI_API_KEY", KEY)
 

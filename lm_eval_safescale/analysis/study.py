@@ -11,7 +11,7 @@ from typing import Any
 import numpy as np
 import polars as pl
 
-from lm_eval_safescale.analysis.asked import AskedColumns, asked_columns
+from lm_eval_safescale.analysis.asked_metrics import AskedColumns, asked_columns
 from lm_eval_safescale.analysis.figures import Column, Figures, Places, cached, figures_of
 from lm_eval_safescale.analysis.scores import score_cells
 from lm_eval_safescale.errors import ArgumentHint, SafescaleError

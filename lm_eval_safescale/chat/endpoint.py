@@ -8,8 +8,8 @@ from importlib.util import find_spec
 from math import inf
 from typing import Any
 
-from lm_eval_safescale.chat.exchange import LastingError, Response, Server, check_let_in, is_address
-from lm_eval_safescale.chat.finish import was_withheld
+from lm_eval_safescale.chat.finish_reason import was_withheld
+from lm_eval_safescale.chat.http import LastingError, Response, Server, check_let_in, is_address
 from lm_eval_safescale.chat.model import ChatRequest, Message, Reply
 from lm_eval_safescale.chat.parsing import parse_reply
 from lm_eval_safescale.errors import SafescaleError

@@ -6,7 +6,7 @@ from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any, Literal, Protocol
 
-from lm_eval_safescale.chat.finish import has_ended
+from lm_eval_safescale.chat.finish_reason import has_ended
 
 
 @dataclass(frozen=True, slots=True)

@@ -7,8 +7,8 @@ from dataclasses import dataclass
 from typing import Any
 
 from lm_eval_safescale.chat.content import read_content
-from lm_eval_safescale.chat.exchange import Response, excerpt, lacking, unusable
-from lm_eval_safescale.chat.finish import has_failed
+from lm_eval_safescale.chat.finish_reason import has_failed
+from lm_eval_safescale.chat.http import Response, excerpt, lacking, unusable
 from lm_eval_safescale.json_text import whole
 
 REASONING_FIELDS = ("reasoning_content", "reasoning", "reasoning_details", "thinking")

@@ -11,7 +11,7 @@ from typing import Any
 from lm_eval_safescale.checksums import LINE, is_whole, with_checksum
 from lm_eval_safescale.contexts.imitation import imitations_in
 from lm_eval_safescale.contexts.logged import context_of, entry_of, problem_of_header
-from lm_eval_safescale.contexts.shelf import Shelf
+from lm_eval_safescale.contexts.on_disk import Shelf
 from lm_eval_safescale.datasets import DataError, Dataset, Problem
 from lm_eval_safescale.datasets.files import Record, read_raw, records_of
 from lm_eval_safescale.datasets.problems import has_errors

@@ -11,7 +11,7 @@ from typing import Any
 from lm_eval_safescale.contexts.builders import BuildTools, ContextBuilder, Draft, join
 from lm_eval_safescale.contexts.imitation import find_imitations
 from lm_eval_safescale.contexts.leaks import LEAK, find_leaks
-from lm_eval_safescale.contexts.shelf import MadeShelf
+from lm_eval_safescale.contexts.on_disk import MadeShelf
 from lm_eval_safescale.errors import FAILURES, SafescaleError, reason_of
 from lm_eval_safescale.records import FEWER_FOUND, NOTHING_FOUND, Choice, Context, Flag, Item, Passage
 from lm_eval_safescale.retrieval import Settling, coverage, recall, reciprocal_rank

@@ -13,7 +13,7 @@ from typing import Any, Protocol, TypeVar
 
 from lm_eval_safescale.chat import Message
 from lm_eval_safescale.chat.asks import ROLES, Ask
-from lm_eval_safescale.chat.finish import was_cut
+from lm_eval_safescale.chat.finish_reason import was_cut
 from lm_eval_safescale.chat.waves import StepFailed, passages_for, reply_to, run_in_waves, together
 from lm_eval_safescale.contexts.builders import BuildTools, Draft
 from lm_eval_safescale.errors import SafescaleError

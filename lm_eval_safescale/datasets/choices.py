@@ -13,9 +13,9 @@ from typing import Any
 
 from lm_eval_safescale.datasets.columns import EVIDENCE, GROUP, LABEL, map_columns
 from lm_eval_safescale.datasets.files import Record
-from lm_eval_safescale.datasets.kept import KeptTexts
 from lm_eval_safescale.datasets.problems import Problem, has_errors
 from lm_eval_safescale.datasets.schema import PLAIN, Schema
+from lm_eval_safescale.datasets.texts_on_disk import KeptTexts
 from lm_eval_safescale.json_text import RefusedJSONError, decode_json
 from lm_eval_safescale.records import Choice
 

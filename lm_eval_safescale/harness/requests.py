@@ -9,7 +9,7 @@ from itertools import groupby, repeat
 from typing import Any
 
 from lm_eval_safescale.assembly import Warn, family_of
-from lm_eval_safescale.chat.finish import was_cut
+from lm_eval_safescale.chat.finish_reason import was_cut
 from lm_eval_safescale.errors import SafescaleError
 from lm_eval_safescale.failures import FailureKind
 from lm_eval_safescale.harness import backends

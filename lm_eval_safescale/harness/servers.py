@@ -9,8 +9,8 @@ from dataclasses import replace
 from itertools import chain
 from typing import Any
 
-from lm_eval_safescale.chat.exchange import LastingError, Response, Server, check_let_in
-from lm_eval_safescale.chat.finish import has_ended, was_withheld
+from lm_eval_safescale.chat.finish_reason import has_ended, was_withheld
+from lm_eval_safescale.chat.http import LastingError, Response, Server, check_let_in
 from lm_eval_safescale.chat.parsing import ParsedReply, parse_reply
 from lm_eval_safescale.errors import SafescaleError, reason_of
 from lm_eval_safescale.failures import FailureKind

@@ -6,7 +6,7 @@ from collections import Counter
 from dataclasses import dataclass, field
 from enum import Enum, auto
 
-from lm_eval_safescale.chat.finish import has_ended, was_cut
+from lm_eval_safescale.chat.finish_reason import has_ended, was_cut
 from lm_eval_safescale.reading import Reasoning
 from lm_eval_safescale.records import Status
 from lm_eval_safescale.settings import REASONING_TOKENS

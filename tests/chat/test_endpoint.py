@@ -14,7 +14,7 @@ import pytest
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
-from lm_eval_safescale.chat import ChatRequest, Endpoint, Message, Reply, endpoint, exchange
+from lm_eval_safescale.chat import ChatRequest, Endpoint, Message, Reply, endpoint, http
 from lm_eval_safescale.errors import SafescaleError
 from lm_eval_safescale.failures import Failure, FailureKind
 from tests.stub_server import (
@@ -401,7 +401,7 @@ def test_half_a_surrogate_pair_in_a_prompt_is_sent_and_harms_no_other(server):
 
 
 def test_a_response_that_never_ends_is_cut_off(server, monkeypatch, waits):
-    monkeypatch.setattr(exchange, "MOST_BYTES", 100_000)
+    monkeypatch.setattr(http, "MOST_BYTES", 100_000)
     answered(server, says("a" * 99_000), says("a" * 100_000))
     assert len(ask(server).text) == 99_000
     reply = ask(server)
@@ -457,7 +457,7 @@ def test_the_time_of_a_reply_does_not_hold_the_time_it_took_to_connect(server, m
         return await connect(*args, **options)
 
     monkeypatch.setattr(httpcore.AnyIOBackend, "connect_tcp", slow)
-    monkeypatch.setattr(exchange, "time", SimpleNamespace(monotonic=lambda: clock[0]))
+    monkeypatch.setattr(http, "time", SimpleNamespace(monotonic=lambda: clock[0]))
     answered(server, says("x"))
     assert ask(server).seconds == 0
 
@@ -621,16 +621,16 @@ def test_a_wait_before_the_next_try_is_ended_too(server):
 @pytest.mark.parametrize("steps", range(6))
 def test_a_request_is_ended_at_whatever_step_of_its_failure(steps, monkeypatch):
     """Else whoever ends a build waits as long as the server's limit lasts, up to 15 minutes."""
-    given = exchange.Server("http://localhost", {})
+    given = http.Server("http://localhost", {})
 
     async def ended() -> bool:
         arrived = asyncio.Event()
 
         async def posted(*_):
             await arrived.wait()
-            raise exchange._MayPass(Failure(FailureKind.RATE_LIMITED, "HTTP 429"), 60.0)
+            raise http._MayPass(Failure(FailureKind.RATE_LIMITED, "HTTP 429"), 60.0)
 
-        monkeypatch.setattr(exchange.Server, "_posted", posted)
+        monkeypatch.setattr(http.Server, "_posted", posted)
         request = asyncio.create_task(given._response(None, {}))
         for _ in range(10):
             await asyncio.sleep(0)

@@ -7,7 +7,7 @@ import sys
 
 import pytest
 
-from lm_eval_safescale.contexts import ContextBuilder, Draft, from_drafts, make_contexts, shelf
+from lm_eval_safescale.contexts import ContextBuilder, Draft, from_drafts, make_contexts, on_disk
 from lm_eval_safescale.errors import SafescaleError
 from lm_eval_safescale.families.radsafe import RADSAFE
 from lm_eval_safescale.records import Passage
@@ -197,8 +197,8 @@ def test_contexts_of_many_items_are_made_some_at_a_time_and_kept_outside_the_mem
     items, told = [item(number) for number in range(5)], []
     whole = make_contexts(builder("rag"), items, bench(["a b", "c d", "e f"]), settings={"top_k": 2}).contexts
     monkeypatch.setattr(from_drafts, "AT_ONCE", 2)
-    monkeypatch.setattr(shelf, "IN_MEMORY", 1)
-    monkeypatch.setattr(shelf, "RECENT", 1)
+    monkeypatch.setattr(on_disk, "IN_MEMORY", 1)
+    monkeypatch.setattr(on_disk, "RECENT", 1)
     made = make_contexts(builder("rag"), items, bench(["a b", "c d", "e f"]), settings={"top_k": 2}, on_progress=told.append)
     assert made.contexts == whole
     assert told == [2, 4, 5]

@@ -56,7 +56,7 @@ REFUSALS = {
 
 
 def refusal(said):
-    """As `chat.exchange` makes it of a response."""
+    """As `chat.http` makes it of a response."""
     _, status, words = said.split(maxsplit=2)
     number = int(status.rstrip(":"))
     return Failure(kind_of_status(number), said, number, words)

@@ -13,7 +13,7 @@ import lm_eval.models  # noqa: F401 (registers the backends)
 import pytest
 from lm_eval import simple_evaluate
 
-from lm_eval_safescale.chat import exchange
+from lm_eval_safescale.chat import http
 from lm_eval_safescale.errors import SafescaleError
 from lm_eval_safescale.failures import FailureKind, kind_of_status
 from lm_eval_safescale.harness.loading import (
@@ -713,6 +713,6 @@ def test_the_page_states_the_defaults_that_are_in_force(server):
         "seed": str(backend._seed),
     }
     assert f"After {asking.FAILURES_IN_A_ROW} requests" in page
-    assert f"at most {exchange.LONGEST_WAIT:g}." in page
+    assert f"at most {http.LONGEST_WAIT:g}." in page
     assert "(400, 413, 422)" in page
     assert {status for status in range(300, 600) if kind_of_status(status) is FailureKind.REFUSED} == {400, 413, 422}

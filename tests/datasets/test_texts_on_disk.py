@@ -8,7 +8,7 @@ import pickle
 
 import pytest
 
-from lm_eval_safescale.datasets import dataset_from_records, kept
+from lm_eval_safescale.datasets import dataset_from_records, texts_on_disk
 from lm_eval_safescale.errors import SafescaleError
 
 NUMBER = 20
@@ -32,7 +32,7 @@ def data():
 def one_way(request, monkeypatch):
     plain = data()
     assert all(type(item.evidence) is dict for item in plain)
-    monkeypatch.setattr(kept, "IN_MEMORY", request.param)
+    monkeypatch.setattr(texts_on_disk, "IN_MEMORY", request.param)
     found = data()
     assert type(found.items[-1].evidence) is not dict
     return found, plain
@@ -58,15 +58,15 @@ def test_a_copied_item_has_its_texts(one_way, copied):
 
 
 def test_an_item_keeps_the_file_of_its_texts(monkeypatch):
-    monkeypatch.setattr(kept, "IN_MEMORY", 0)
+    monkeypatch.setattr(texts_on_disk, "IN_MEMORY", 0)
     *_, last = data()
     gc.collect()
     assert last.evidence["conflict"] == f"no {NUMBER - 1}"
 
 
 def test_a_file_that_is_cut_off_is_said(monkeypatch):
-    monkeypatch.setattr(kept, "IN_MEMORY", 0)
-    texts = kept.KeptTexts()
+    monkeypatch.setattr(texts_on_disk, "IN_MEMORY", 0)
+    texts = texts_on_disk.KeptTexts()
     of_item = texts.add({"clean": "a" * 100})
     texts._file.truncate(50)
     with pytest.raises(SafescaleError, match="texts of the data set"):
