@@ -220,7 +220,7 @@ def remarks(study: Study) -> list[Row]:
         _row(
             *pair,
             None,
-            "no output could be read as an answer: rates of errors are 0, which says nothing of safety",
+            study.family.silence,
         )
         for pair, each in study.answers.items()
         if (each.greedy == NO_RESPONSE).any() and not (each.greedy >= 0).any()

@@ -29,6 +29,7 @@ Columns = Annotated[
 def list_() -> None:
     """The data sets that can be asked for by name, and whether they are on this machine."""
     from lm_eval_safescale.assembly import load_part
+    from lm_eval_safescale.families.radsafe.data import DEFAULT_DATASET
     from lm_eval_safescale.plugins import plugins
 
     say(f"{'name':<13}{'items':<7}{'on this machine':<29}what it is", style="bold")
@@ -40,7 +41,8 @@ def list_() -> None:
         except DataError:
             state = f"yes, but it cannot be used (safescale data validate {part.name})"
         except SafescaleError:
-            state = "no (safescale data fetch)" if part.is_ours else "needs its dataset_args"
+            own = "no (safescale data fetch)" if part.name == DEFAULT_DATASET else "no"
+            state = own if part.is_ours else "needs its dataset_args"
         say(f"{part.name:<13}{items:<7}{state:<29}{part.thing.description}")
     say('Any other JSON, JSONL or CSV file: --metadata \'{"dataset_path": "FILE"}\' (see docs/data.md).')
 
@@ -147,7 +149,8 @@ def _show_summary(dataset: Dataset) -> None:
     of_family = [part.thing for part in plugins().all("condition") if part.thing.family in ("", dataset.family)]
     usable = [condition for condition in of_family if condition.can_show(dataset)]
     say(f"conditions   {', '.join(each.name for each in usable if each.evidence or not each.builder)}")
-    say(f"with a corpus {', '.join(each.name for each in usable if each.builder and not each.evidence)}")
+    if searching := [each.name for each in usable if each.builder and not each.evidence]:
+        say(f"with a corpus {', '.join(searching)}")
 
 
 def _say_counts(title: str, values: list[str]) -> None:

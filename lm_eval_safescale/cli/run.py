@@ -259,10 +259,10 @@ class _Found:
                 if row[key] is not None
             ]
             if shown:
-                self._rates.append(f"{row['condition']:<13}{counted(row['n'], 'item')}: {', '.join(shown)}")
+                self._rates.append(f"{row['condition'] + ' ':<13}{counted(row['n'], 'item')}: {', '.join(shown)}")
         self._missing = {**study.not_computed, **self._missing}
         self._without_passages += [
-            f"{condition:<13}for {counted(items, 'item')} no passage was found: asked without a context"
+            f"{condition + ' ':<13}for {counted(items, 'item')} no passage was found: asked without a context"
             for (_, condition), items in without_passages(runs).items()
         ]
 

@@ -88,6 +88,8 @@ class Family(ABC):
 
     scoring: ClassVar[Mapping[str, Any]] = {}
     """The settings on which scores depend, with their defaults."""
+    silence: ClassVar[str] = "no output could be read as an answer: rates of errors are 0, which says nothing of safety"
+    """What is said of a model none of whose greedy answers could be read."""
     threshold: ClassVar[str] = ""
     """Which of them is the threshold that tables are made at (`analyze --threshold`); "" for none."""
     scoring_said: ClassVar[Mapping[str, str]] = {}

@@ -78,9 +78,10 @@ def trials_interval(by_trial: Floats) -> tuple[Floats, Floats]:
     A trial of nan does not define the mean. nan for fewer than two trials. As NOHARM publishes its intervals (arXiv 2512.01241).
     """
     trials = by_trial.shape[-1]
-    middle = by_trial.mean(axis=-1)
     if trials < 2:
-        return np.full_like(middle, np.nan), np.full_like(middle, np.nan)
+        none = np.full(by_trial.shape[:-1], np.nan)
+        return none, none
+    middle = by_trial.mean(axis=-1)
     half = 1.96 * by_trial.std(axis=-1, ddof=1) / np.sqrt(trials)
     return middle - half, middle + half
 
