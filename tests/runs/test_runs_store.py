@@ -9,6 +9,7 @@ import pytest
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
+from lm_eval_safescale.command_line import said
 from lm_eval_safescale.errors import SafescaleError
 from lm_eval_safescale.runs import Runs, answer_arrays, open_runs, write_runs
 from lm_eval_safescale.runs.store import NO_STATISTIC
@@ -141,7 +142,7 @@ def test_a_folder_of_folders_of_runs_says_how_to_name_them(tmp_path, make_runs):
     with pytest.raises(SafescaleError) as refused:
         open_runs(folder)
     assert "our runs itself holds no answers, but 1 run, each in a folder of its own" in str(refused.value)
-    assert f"safescale analyze '{folder}'/* -o TABLES" in str(refused.value)
+    assert f"safescale analyze '{folder}'/* -o TABLES" in said(refused.value)
     (folder / "b").mkdir()
     (folder / "b" / "run.json").write_text("{}")  # one that is under way
     with pytest.raises(SafescaleError, match="but 2 runs, each"):
