@@ -139,6 +139,9 @@ def _hidden(module: str) -> Iterator[None]:
 
 
 def _kind_of(name: str) -> Any:
+    # the harness looks for its own backends only while it knows none, and a plugin may have registered one
+    import lm_eval.models  # noqa: F401
+
     try:
         return get_model(name)
     except Exception as error:

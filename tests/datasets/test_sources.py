@@ -342,7 +342,7 @@ def test_the_demo_must_be_asked_for_and_says_that_it_is_one(name):
 def test_an_unknown_name_is_refused_with_the_known_ones_and_a_hint_at_files():
     with pytest.raises(
         SafescaleError,
-        match=r"no data set 'mine\.csv'; known: RadSaFE-200, demo, NOHARM, noharm_demo; for a file use dataset_path",
+        match=r"no data set 'mine\.csv'; known: RadSaFE-200, demo, NOHARM, noharm_demo[^;]*; for a file use dataset_path",
     ):
         load_dataset(Settings(dataset="mine.csv"))
 
