@@ -124,7 +124,9 @@ def show(
 ) -> None:
     """What a file of contexts was made of and how good its retrieval is; or one of its contexts, with passages and scores."""
     from lm_eval_safescale.contexts import read_contexts
+    from lm_eval_safescale.runs.places import Kind, refuse_others
 
+    refuse_others(file, Kind.CONTEXTS)
     made = read_contexts(file)
     if item is None:
         _summary(made)

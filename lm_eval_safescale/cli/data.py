@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import textwrap
 from collections.abc import Sequence
+from pathlib import Path
 from typing import Annotated
 
 import typer
@@ -108,7 +109,9 @@ def load_named(
 ) -> Dataset:
     """A data set by its name or file, of a family's items."""
     from lm_eval_safescale.assembly import family_named, load_dataset, settings_of_named
+    from lm_eval_safescale.runs.places import refuse_others
 
+    refuse_others(Path(name))
     settings = settings_of_named(name, columns).model_copy(update={"groups": list(groups)})
     return load_dataset(settings, evidence, family_named(family) if family else None)
 

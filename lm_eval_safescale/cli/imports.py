@@ -25,6 +25,9 @@ def import_release(
 ) -> None:
     """Store published answers, as the judge confirmed them, as runs."""
     from lm_eval_safescale.importing import import_release as read
+    from lm_eval_safescale.runs.places import Kind, refuse_others
+
+    refuse_others(folder, Kind.RELEASE)
 
     _import(lambda progress: read(folder, progress), output, {"release": str(folder.resolve())}, force=force)
 
@@ -37,6 +40,10 @@ def import_lm_eval(
 ) -> None:
     """Store the answers that lm_eval logged (--log_samples) as runs."""
     from lm_eval_safescale.importing import import_lm_eval as read
+    from lm_eval_safescale.runs.places import Kind, refuse_others
+
+    for path in paths:
+        refuse_others(path, Kind.LOGS)
 
     given = {"lm_eval": sorted(str(path.resolve()) for path in paths)}
     _import(lambda progress: read(paths, progress, model=model), output, given, force=force)

@@ -72,8 +72,10 @@ def salvage(
 
     The same safescale run command, with the new folder, asks for what is missing.
     """
+    from lm_eval_safescale.runs.places import Kind, refuse_others
     from lm_eval_safescale.verifying.salvage import salvage as salvage_run
 
+    refuse_others(folder, Kind.RUNS)
     given = None if dataset is None else load_named(dataset, columns)
     with working(f"reading {folder} ..."):
         made = salvage_run(folder, output, given)

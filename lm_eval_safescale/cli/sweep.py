@@ -58,7 +58,10 @@ def sweep(
     After an interruption of whatever kind the same command goes on: nothing is asked twice. One model that fails costs no other
     one; it is listed at the end, with exit status 1.
     """
+    from lm_eval_safescale.runs.places import Kind, refuse_others
     from lm_eval_safescale.sweep import read_sweep, run_jobs, sweep_named
+
+    refuse_others(file, Kind.SWEEP)
 
     names = [name.strip() for name in only.split(",") if name.strip()]
     asked = read_sweep(sweep_named(file), output=output, limit=limit, retry_filtered=retry_filtered, only=names)

@@ -34,7 +34,14 @@ def table(
     svg: Annotated[Path | None, typer.Option(help="Also draw the table into this SVG file.")] = None,
 ) -> None:
     """The safety table of finished runs: rates in percent with their standard errors, a column for each condition."""
-    rows = read_results(paths)
+    try:
+        rows = read_results(paths)
+    except SafescaleError:
+        from lm_eval_safescale.runs.places import Kind, refuse_others  # only now: it would import Polars
+
+        for path in paths:
+            refuse_others(path, Kind.LOGS)
+        raise
     runs = {row.run: [other for other in rows if other.run == row.run] for row in rows}
     sections = {run: list(_sections(columns)) for run, columns in runs.items()}
     widest = max(100, *(NAMES_WIDTH + COLUMN_WIDTH * len(columns) for columns in runs.values()))

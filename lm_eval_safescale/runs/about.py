@@ -2,21 +2,18 @@
 
 from __future__ import annotations
 
-import json
 import re
-import shlex
 from collections.abc import Iterable, Mapping
-from contextlib import suppress
 from pathlib import Path
 from typing import Any
 
 from lm_eval_safescale.checksums import document_of, read_document, sha256_of
-from lm_eval_safescale.errors import CommandHint, SafescaleError
+from lm_eval_safescale.errors import SafescaleError
 from lm_eval_safescale.runs.journal import is_run, unfinished_run
-from lm_eval_safescale.words import counted
+from lm_eval_safescale.runs.places import ABOUT, MARK, Kind, what_is
 
-MARK, FORMAT = "safescale_runs", 3
-ABOUT, ANSWERS_FILE, ITEMS_FILE = "about.json", "answers.parquet", "items.parquet"
+FORMAT = 3
+ITEMS_FILE = "items.parquet"
 FILES = "files"
 """SHA-256 by file, of those that belong to the runs; format 1 has none."""
 UNCHECKED = "unchecked"
@@ -65,20 +62,26 @@ def read_about(folder: Path) -> dict[str, Any]:
     except SafescaleError:
         raise
     except (OSError, ValueError, KeyError, TypeError) as error:
+        if is_other(folder):
+            raise what_else(folder) from None
         raise SafescaleError(f"{path}: damaged, or no description of runs ({error!r}); {again(folder)}") from None
     return about
 
 
+def is_other(folder: Path) -> bool:
+    """Whether a folder, or what is named as one, is known to be something else than a folder of runs."""
+    place = what_is(folder)
+    return place is not None and (place.kind is not Kind.RUNS or place.path != folder)
+
+
 def what_else(folder: Path) -> SafescaleError:
-    """The error for a folder without `about.json`: what it holds."""
+    """The error for what is no folder of finished runs: what it is."""
     if unfinished := unfinished_run(folder):
         return SafescaleError(f"{folder}: {unfinished}")
-    if within := sum(holds_runs(each) or is_run(each) for each in _inside(folder)):
-        return SafescaleError(
-            f"{folder} itself holds no answers, but {counted(within, 'run')}, each in a folder of its own; name those: ",
-            CommandHint(f"safescale analyze {shlex.quote(str(folder))}/*", {"output": "TABLES"}),
-        )
-    what = f"no {ABOUT} in it" if folder.is_dir() else "no such folder"
+    place = what_is(folder)
+    if place is not None and is_other(folder):
+        return SafescaleError(f"{folder}: no folder of runs, but ", place.said)
+    what = f"no {ABOUT} in it" if folder.is_dir() else "a file" if folder.exists() else "no such folder"
     return SafescaleError(f"{folder}: {what}; expected runs, as safescale run, import-release and import-lm-eval write them")
 
 
@@ -109,18 +112,3 @@ def other_writing(path: Path) -> str:
 def again(folder: Path) -> str:
     """What to do about a damaged folder."""
     return "the same safescale run command writes these files again" if is_run(folder) else "import the answers again"
-
-
-def holds_runs(folder: Path) -> bool:
-    """Whether a folder says that it holds runs, however it does."""
-    there: Any = {}
-    with suppress(OSError, ValueError, RecursionError):
-        there = json.loads((folder / ABOUT).read_text(encoding="utf-8"))
-    return isinstance(there, dict) and MARK in there
-
-
-def _inside(folder: Path) -> list[Path]:
-    try:
-        return sorted(folder.iterdir())
-    except OSError:  # no folder, or none that may be read
-        return []

@@ -30,16 +30,12 @@ from lm_eval_safescale.errors import (
 )
 from lm_eval_safescale.families import Family
 from lm_eval_safescale.runs.about import (
-    ABOUT,
-    ANSWERS_FILE,
     FILES,
     ITEMS_FILE,
-    MARK,
     OF_FOLDER,
     UNCHECKED,
     about_document,
     again,
-    holds_runs,
     other_writing,
     read_about,
     refuse_damaged,
@@ -48,6 +44,7 @@ from lm_eval_safescale.runs.about import (
 from lm_eval_safescale.runs.description import sync_folder
 from lm_eval_safescale.runs.families import family_of_data
 from lm_eval_safescale.runs.journal import is_run, size_of
+from lm_eval_safescale.runs.places import ABOUT, ANSWERS_FILE, MARK, holds_runs
 from lm_eval_safescale.runs.provenance import JOURNAL
 from lm_eval_safescale.runs.table import Runs, categories
 from lm_eval_safescale.settings import MAKE_SCORES

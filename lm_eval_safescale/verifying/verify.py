@@ -12,12 +12,13 @@ from lm_eval_safescale.checksums import sha256_of
 from lm_eval_safescale.datasets import Dataset
 from lm_eval_safescale.errors import ArgumentHint, SafescaleError
 from lm_eval_safescale.runs import provenance
-from lm_eval_safescale.runs.about import ABOUT, ANSWERS_FILE, FILES, ITEMS_FILE, read_about, what_else
+from lm_eval_safescale.runs.about import FILES, ITEMS_FILE, is_other, read_about, what_else
 from lm_eval_safescale.runs.description import RUN
 from lm_eval_safescale.runs.families import family_of_data
 from lm_eval_safescale.runs.finish import Facts, about_model, answers_of
 from lm_eval_safescale.runs.journal import is_run, known_of, size_of
 from lm_eval_safescale.runs.lines import SHARDS, shards_of
+from lm_eval_safescale.runs.places import ABOUT, ANSWERS_FILE
 from lm_eval_safescale.runs.provenance import JOURNAL
 from lm_eval_safescale.runs.sources import dataset_of, known_of_dataset, other_than
 from lm_eval_safescale.runs.store import read_tables
@@ -73,7 +74,7 @@ def verify(folder: Path, dataset: Dataset | None = None) -> Verification:
 def _about(folder: Path, found: Verification) -> dict[str, Any] | None:
     """What `about.json` says, once every file that it names was looked at; None where it is missing or damaged, which is noted."""
     journal = folder.is_dir() and (is_run(folder) or bool(shards_of(folder)))
-    if not (folder / ABOUT).is_file() and not journal and not (folder / ANSWERS_FILE).is_file():
+    if is_other(folder) or not ((folder / ABOUT).is_file() or journal or (folder / ANSWERS_FILE).is_file()):
         raise what_else(folder)
     try:
         about = read_about(folder)
