@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import json
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Any
@@ -34,11 +33,8 @@ class ResultRow:
     statuses: Mapping[str, int] = field(default_factory=dict)
     """How many greedy answers are of each status without a letter (`docs/reading.md`); empty where that is unknown."""
 
-    @property
-    def run(self) -> tuple[str, str, int, str, str]:
-        """What the rows of one table share."""
-        settings = {name: value for name, value in self.settings.items() if name not in ("dataset", "dataset_path")}
-        return self.dataset, self.model, self.items + self.left_out, json.dumps(settings, sort_keys=True), self.asked
+    run: tuple[Any, ...] = ()
+    """What the rows of one table share: data set, model, number of items, how they were asked."""
 
 
 @dataclass(frozen=True, slots=True)

@@ -17,7 +17,6 @@ from rich.text import Text
 from lm_eval_safescale.cli.screen import complain
 from lm_eval_safescale.datasets import printable
 from lm_eval_safescale.errors import FAILURES, SafescaleError, reason_of, writing
-from lm_eval_safescale.report import read_results
 from lm_eval_safescale.sections import ResultRow, Section, marks_on, notes_on
 from lm_eval_safescale.words import counted
 
@@ -34,6 +33,8 @@ def table(
     svg: Annotated[Path | None, typer.Option(help="Also draw the table into this SVG file.")] = None,
 ) -> None:
     """The safety table of finished runs: rates in percent with their standard errors, a column for each condition."""
+    from lm_eval_safescale.report import read_results
+
     try:
         rows = read_results(paths)
     except SafescaleError:

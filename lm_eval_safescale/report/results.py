@@ -3,7 +3,9 @@
 from __future__ import annotations
 
 import json
+from collections import Counter
 from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import replace
 from math import isfinite
 from pathlib import Path
 from typing import Annotated, Any, TypeVar
@@ -13,11 +15,16 @@ import msgspec
 from lm_eval_safescale.errors import SafescaleError
 from lm_eval_safescale.inputs import InputError, read_json
 from lm_eval_safescale.sections import ResultRow
+from lm_eval_safescale.settings import Makes, settings_that_make
 
 NOT_SCORED = "not scored"
 MARK = "safescale"
 LARGEST = 1e9
 """Beyond it a value is none that any metric gives."""
+CHOOSE_CONTEXTS = settings_that_make(Makes.CONTEXT) | {"contexts"}
+"""Settings of what stands above a question: they part no tables of conditions that show nothing, or each its own."""
+EVIDENCE = "evidence"
+"""The builder of the item's own evidence, which has no settings to choose."""
 Count = Annotated[int, msgspec.Meta(ge=0, le=10**12)]
 _T = TypeVar("_T")
 
@@ -90,7 +97,8 @@ def read_results(paths: Iterable[Path]) -> list[ResultRow]:
     """Rows of all result files found at `paths` (files, or folders searched whole).
 
     Of a task that was asked twice in the same way of the same number of items, the newest; one without scores
-    (`--predict_only`) is left out.
+    (`--predict_only`) is left out. Tasks of one model with the same settings share a table, whenever each was run; the settings of a
+    retrieval part them only where one condition was asked with two of them.
 
     Raises
     ------
@@ -103,16 +111,28 @@ def read_results(paths: Iterable[Path]) -> list[ResultRow]:
         if not found:
             raise SafescaleError(f"{path}: no results_*.json in it; give the --output_path of a finished lm_eval run")
         files += found
-    rows: dict[tuple[object, ...], tuple[float, ResultRow]] = {}
-    for file in files:
-        date, found_rows = _read(file)
-        for row in found_rows:
-            key = (*row.run, row.condition)
-            if key not in rows or date >= rows[key][0]:
-                rows[key] = (date, row)
+    rows: dict[tuple[object, ...], ResultRow] = {}
+    for _, its_rows in sorted(map(_read, files), key=lambda each: each[0]):
+        rows |= {(*row.run, row.condition, _built_with(row)): row for row in its_rows}
     if not rows:
         raise SafescaleError("no scored task of this package in " + ", ".join(map(str, files)))
-    return _in_order([row for _, row in rows.values()])
+    return _in_order(_apart([*rows.values()]))
+
+
+def _apart(rows: Sequence[ResultRow]) -> list[ResultRow]:
+    """The same; where one condition of a run was asked with different contexts, those stand apart by the settings that made them."""
+    twice = {run for (run, _), number in Counter((row.run, row.condition) for row in rows).items() if number > 1}
+    return [replace(row, run=(*row.run, _built_with(row))) if row.run in twice else row for row in rows]
+
+
+def _built_with(row: ResultRow) -> str:
+    """The settings by which what stood above the questions was built; empty for nothing, and for evidence of the data set itself."""
+    is_built = row.contexts and row.contexts["builder"]["name"] != EVIDENCE
+    return _json({name: row.settings.get(name) for name in CHOOSE_CONTEXTS}) if is_built else ""
+
+
+def _json(value: Any) -> str:
+    return json.dumps(value, sort_keys=True)
 
 
 def _in_order(rows: Sequence[ResultRow]) -> list[ResultRow]:
@@ -167,20 +187,27 @@ def _row(content: _Content, task: str, given: Any) -> ResultRow | None:
     if not any("," in key and not key.startswith(("alias,", "bypass,")) for key in result):
         return None
     dataset = about.dataset
+    model, named = content.model_name or content.model_source or "?", f"{dataset.name} {dataset.version[:12]}"
+    items = _converted(result.get("sample_len", 0), Count, f"{task}, sample_len")
+    asked = _json([(content.config or {}).get("model_args"), about.prompt_sha256, content.chat_template_sha])
+    shared = {
+        name: value for name, value in about.settings.items() if name not in CHOOSE_CONTEXTS | {"dataset", "dataset_path"}
+    }
     return ResultRow(
-        model=content.model_name or content.model_source or "?",
+        model=model,
         condition=about.condition,
-        dataset=f"{dataset.name} {dataset.version[:12]}",
+        dataset=named,
         demo=dataset.demo,
         family=dataset.family or "",
-        items=_converted(result.get("sample_len", 0), Count, f"{task}, sample_len"),
+        items=items,
         of_items=dataset.items,
         settings=about.settings,
-        asked=json.dumps([(content.config or {}).get("model_args"), about.prompt_sha256, content.chat_template_sha]),
+        asked=asked,
         values=_values(result, task),
         contexts=about.contexts or {},
         left_out=about.left_out,
         statuses=about.statuses or {},
+        run=(named, model, items + about.left_out, _json(shared), asked),
     )
 
 

@@ -26,11 +26,14 @@ def result_file(
     draws=20,
     conditions=("clean", "closed_book"),
     statuses=None,
+    contexts=None,
+    **settings,
 ):
     """A result file in the harness's layout, with what our tasks put into it."""
     about = {
         "dataset": {"name": "demo", "version": "1.0", "items": 60, "demo": demo},
-        "settings": {"draws": draws, "overconfidence_threshold": 0.8, "temperature": 0.7, "reasoning": "auto"},
+        "settings": {"draws": draws, "overconfidence_threshold": 0.8, "temperature": 0.7, "reasoning": "auto", **settings},
+        "contexts": contexts,
         "prompt_sha256": "",
     }
     values = {"accuracy,letter": accuracy, "accuracy_stderr,letter": 0.0625, "sample_len": 60, "name": "x", "alias": "x"}
@@ -95,6 +98,31 @@ def test_runs_that_were_asked_differently_do_not_share_a_table(tmp_path):
     assert "other/some-model on demo" in shown
     assert shown.count("K = 20") == 2
     assert shown.count("K = 5") == 1
+
+
+RETRIEVED = {"builder": {"name": "rag"}, "measures": {}, "tokens": {"mean": 1.0}, "flagged": 0}
+
+
+def test_one_model_has_one_table_whenever_its_tasks_were_run_and_whatever_its_contexts_were_built_with(tmp_path):
+    result_file(tmp_path, date=1.0, conditions=("clean", "closed_book"), corpus=None)
+    result_file(tmp_path, date=2.0, conditions=("rag",), corpus="demo", contexts=RETRIEVED)
+    result_file(tmp_path, date=3.0, conditions=("closed_book",), corpus="demo", accuracy=0.75)
+    shown = run(app, ["table", str(tmp_path)], env={"COLUMNS": "150"}).output
+    assert shown.count("some-model on demo") == 1
+    (accuracies,) = [line for line in shown.splitlines() if "accuracy  " in line and "majority" not in line]
+    assert [cell.split()[0] for cell in accuracies.split("│")[2:5]] == ["75.0", "50.0", "50.0"]
+    (head,) = [line for line in shown.splitlines() if "closed_book" in line]
+    assert head.index("closed_book") < head.index("clean") < head.index("rag")
+
+
+def test_one_condition_with_two_corpora_stands_in_a_table_for_each(tmp_path):
+    result_file(tmp_path, date=1.0, conditions=("clean",))
+    result_file(tmp_path, date=2.0, conditions=("rag",), corpus="demo", contexts=RETRIEVED)
+    result_file(tmp_path, date=3.0, conditions=("rag",), corpus="ours", contexts=RETRIEVED, accuracy=0.75)
+    shown = run(app, ["table", str(tmp_path)]).output
+    assert shown.count("some-model on demo") == 3
+    assert "75.0 ±" in shown
+    assert shown.count("50.0 ±") == 2
 
 
 def test_the_table_can_be_drawn(tmp_path):
