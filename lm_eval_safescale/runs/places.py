@@ -11,7 +11,6 @@ from enum import Enum
 from pathlib import Path
 from typing import Any
 
-from lm_eval_safescale.contexts.files import MARK as CONTEXTS_MARK
 from lm_eval_safescale.errors import CommandHint, SafescaleError
 from lm_eval_safescale.runs.journal import is_run
 from lm_eval_safescale.words import counted
@@ -104,8 +103,13 @@ def _file(path: Path) -> Place | None:
         start = file.read(LOOKED_AT)
     if path.suffix in (".yaml", ".yml"):
         return Place(path, Kind.SWEEP) if any(line.startswith(b"models:") for line in start.splitlines()) else None
+    from lm_eval_safescale.contexts.files import (
+        MARK as CONTEXTS_MARK,  # late: those who look at folders need nothing of contexts
+    )
+
     with suppress(ValueError, RecursionError):
-        if CONTEXTS_MARK in json.loads(start.partition(b"\n")[0]):
+        header = json.loads(start.partition(b"\n")[0])
+        if isinstance(header, dict) and CONTEXTS_MARK in header:
             return Place(path, Kind.CONTEXTS)
     if _results(path):
         return Place(path, Kind.LOGS)

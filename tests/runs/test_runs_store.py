@@ -141,7 +141,7 @@ def test_a_folder_of_folders_of_runs_says_how_to_name_them(tmp_path, make_runs):
     (folder / "tables" / "about.json").write_text("[]")
     with pytest.raises(SafescaleError) as refused:
         open_runs(folder)
-    assert "our runs itself holds no answers, but 1 run, each in a folder of its own" in str(refused.value)
+    assert "our runs: no folder of runs, but 1 run, each in a folder of its own" in str(refused.value)
     assert f"safescale analyze '{folder}'/* -o TABLES" in said(refused.value)
     (folder / "b").mkdir()
     (folder / "b" / "run.json").write_text("{}")  # one that is under way
