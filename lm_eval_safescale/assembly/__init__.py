@@ -6,7 +6,7 @@ Everything that a name in the settings stands for is looked up here, so that tas
 from lm_eval_safescale.assembly.answers import find_reader
 from lm_eval_safescale.assembly.condition_run import ConditionRun
 from lm_eval_safescale.assembly.contexts import Chat, ModelFacts, build_command, contexts_of
-from lm_eval_safescale.assembly.data import load_dataset, load_part, settings_of_named, where_data_is
+from lm_eval_safescale.assembly.data import load_dataset, load_part, setting_of_dataset, settings_of_named, where_data_is
 from lm_eval_safescale.assembly.families import family_named, family_of, prompts_of
 from lm_eval_safescale.assembly.lookup import builder_of, find
 from lm_eval_safescale.assembly.names import check_names
@@ -18,6 +18,7 @@ from lm_eval_safescale.assembly.search import (
     load_settings_corpus,
     load_settings_settling,
     make_index,
+    setting_of_corpus,
 )
 from lm_eval_safescale.renamed import old_names
 
@@ -45,6 +46,8 @@ __all__ = [
     "load_settings_settling",
     "make_index",
     "prompts_of",
+    "setting_of_corpus",
+    "setting_of_dataset",
     "settings_of_named",
     "table_metrics",
     "where_data_is",

@@ -51,11 +51,14 @@ def find_dataset(settings: Settings) -> Part:
 
 def settings_of_named(name: str, columns: str | None = None) -> Settings:
     """The settings that ask for a data set by its name or file."""
+    return load_settings({setting_of_dataset(name): name, "columns": columns}, environ={}, given_by="command line")
+
+
+def setting_of_dataset(name: str) -> str:
+    """The setting by which a data set of this name is asked for: `dataset` where one is registered so, `dataset_path` for a file."""
     names = {known.casefold() for known in plugins().names("data set")}
     is_file = name.casefold() not in names and (Path(name).suffix.lower() in FORMATS or Path(name).exists())
-    return load_settings(
-        {"dataset_path" if is_file else "dataset": name, "columns": columns}, environ={}, given_by="command line"
-    )
+    return "dataset_path" if is_file else "dataset"
 
 
 def where_data_is(settings: Settings) -> dict[str, Any]:

@@ -33,6 +33,7 @@ from lm_eval_safescale.retrieval import (
     make_passages,
     open_index,
 )
+from lm_eval_safescale.retrieval.corpus import JSON_LINES, TEXTS
 from lm_eval_safescale.settings import Settings
 
 logger = logging.getLogger(__name__)
@@ -62,6 +63,12 @@ def load_settings_corpus(settings: Settings, warn: Warn = logger.warning) -> Cor
     if settings.corpus.casefold() != DEMO:
         raise SafescaleError(f"corpus: there is no {settings.corpus!r}; known: {DEMO}; for a file or folder use corpus_path")
     return load_corpus(demo_file("corpus.jsonl"), name=DEMO)
+
+
+def setting_of_corpus(name: str) -> str:
+    """The setting by which a corpus of this name is asked for: `corpus` for a known one, `corpus_path` for a file or folder."""
+    is_path = name.casefold() != DEMO and (Path(name).suffix.lower() in (*JSON_LINES, *TEXTS) or Path(name).exists())
+    return "corpus_path" if is_path else "corpus"
 
 
 def demo_file(name: str) -> Path:

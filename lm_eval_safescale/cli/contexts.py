@@ -14,6 +14,7 @@ from rich.table import Column, Table
 from rich.text import Text
 
 from lm_eval_safescale.cli.examples import example
+from lm_eval_safescale.cli.options import CorpusOption, DatasetOption, given_settings
 from lm_eval_safescale.cli.screen import Progress, complain, console, say, working
 from lm_eval_safescale.datasets import printable
 from lm_eval_safescale.errors import CommandHint, SafescaleError
@@ -33,8 +34,8 @@ def build(
         str, typer.Argument(help="A condition, for example rag or max_context (safescale plugins list shows them).")
     ],
     output: Annotated[Path, typer.Option("--output", "-o", help="The .jsonl file to write.")],
-    dataset: Annotated[str | None, typer.Option(help="Data set, by name.")] = None,
-    corpus: Annotated[str | None, typer.Option(help="Corpus, by name.")] = None,
+    dataset: DatasetOption = None,
+    corpus: CorpusOption = None,
     retriever: Annotated[str | None, typer.Option(help="Retriever, by name.")] = None,
     top_k: Annotated[int | None, typer.Option(help="Passages shown.")] = None,
     metadata: Annotated[str, typer.Option(help="Any other settings as JSON (docs/settings.md).")] = "{}",
@@ -69,7 +70,7 @@ def build(
     from lm_eval_safescale.settings import load_settings
 
     options = {"dataset": dataset, "corpus": corpus, "retriever": retriever, "top_k": top_k}
-    given = metadata_of(metadata) | {name: value for name, value in options.items() if value is not None}
+    given = given_settings(metadata, options)
     settings = load_settings(given, given_by="command line", strict=True)
     settings = settings.model_copy(update={"contexts": None})
     if output.suffix.lower() not in (".jsonl", ".ndjson"):
@@ -186,21 +187,6 @@ def _reasons(failed: Mapping[str, str]) -> str:
         by_reason.setdefault(reason, []).append(item)
     ranked = sorted(by_reason.items(), key=lambda each: -len(each[1]))
     return "why:\n" + "\n".join(f"  {', '.join(items)}: {reason}" for reason, items in ranked)
-
-
-def metadata_of(text: str) -> dict[str, Any]:
-    """Settings from `--metadata`; SafescaleError if it is no JSON object."""
-    from lm_eval_safescale.json_text import decode_json
-
-    try:
-        given = decode_json(text)
-    except ValueError as error:
-        raise SafescaleError(
-            f'--metadata is not JSON ({error}); expected for example \'{{"corpus_path": "articles.jsonl"}}\''
-        ) from None
-    if not isinstance(given, dict):
-        raise SafescaleError("--metadata: expected a JSON object of settings")
-    return given
 
 
 def _refuse_other(path: Path, about: Mapping[str, Any], *, force: bool) -> None:

@@ -45,7 +45,7 @@ def list_() -> None:
             own = "no (safescale data fetch)" if part.name == DEFAULT_DATASET else "no"
             state = own if part.is_ours else "needs its dataset_args"
         say(f"{part.name:<13}{items:<7}{state:<29}{part.thing.description}")
-    say('Any other JSON, JSONL or CSV file: --metadata \'{"dataset_path": "FILE"}\' (see docs/data.md).')
+    say("Any other JSON, JSONL or CSV file: --dataset FILE (see docs/data.md).")
 
 
 @app.command(epilog=example("data show"))

@@ -7,6 +7,7 @@ from typing import Annotated
 import typer
 from rich.markup import escape
 
+from lm_eval_safescale.cli.options import CorpusOption, DatasetOption, given_settings
 from lm_eval_safescale.cli.screen import console, shown, working
 from lm_eval_safescale.command_line import said
 
@@ -18,6 +19,8 @@ def doctor(
         str | None, typer.Option(help="A model's folder or hub id, to look at its chat template and window.")
     ] = None,
     gguf_file: Annotated[str | None, typer.Option(help="The GGUF file inside that folder.")] = None,
+    dataset: DatasetOption = None,
+    corpus: CorpusOption = None,
 ) -> None:
     """Versions, whether the harness sees the tasks, data sets, chat template, window, free disk. Exit status 1 if anything is bad."""
     bad = False
@@ -26,7 +29,10 @@ def doctor(
         from lm_eval_safescale.harness.checkup import checkup
 
         for finding in checkup(
-            model=model, gguf_file=gguf_file, on_step=lambda what: progress(f"looking at {what} ...", mark=True)
+            model=model,
+            gguf_file=gguf_file,
+            given=given_settings("{}", {"dataset": dataset, "corpus": corpus}),
+            on_step=lambda what: progress(f"looking at {what} ...", mark=True),
         ):
             bad |= finding.level == "bad"
             console.print(f"{MARKS[finding.level]} {escape(shown(finding.what))}")

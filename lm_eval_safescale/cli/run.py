@@ -15,7 +15,7 @@ from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
-from lm_eval_safescale.cli.contexts import metadata_of
+from lm_eval_safescale.cli.options import CorpusOption, DatasetOption, given_settings
 from lm_eval_safescale.cli.screen import Progress, complain, say, working
 from lm_eval_safescale.errors import SafescaleError
 from lm_eval_safescale.sections import notes_on
@@ -51,8 +51,8 @@ def run(
             "need nothing but the data."
         ),
     ] = None,
-    dataset: Annotated[str | None, typer.Option(help="Data set, by name.")] = None,
-    corpus: Annotated[str | None, typer.Option(help="Corpus, by name.")] = None,
+    dataset: DatasetOption = None,
+    corpus: CorpusOption = None,
     retriever: Annotated[str | None, typer.Option(help="Retriever, by name.")] = None,
     draws: Annotated[int | None, typer.Option(help="K, the sampled answers of an item; 20 without it.")] = None,
     metadata: Annotated[str, typer.Option(help="Any other settings as JSON (docs/settings.md).")] = "{}",
@@ -79,7 +79,7 @@ def run(
     from lm_eval_safescale.running import runner
 
     options = {"dataset": dataset, "corpus": corpus, "retriever": retriever, "draws": draws}
-    given = metadata_of(metadata) | {key: value for key, value in options.items() if value is not None}
+    given = given_settings(metadata, options)
     named = None if conditions is None else [each.strip() for each in conditions.split(",") if each.strip()]
     wanted = RADSAFE.default_conditions if named is None else RADSAFE.all_conditions if named == ["all"] else named
     try:

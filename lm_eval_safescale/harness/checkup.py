@@ -7,11 +7,11 @@ import json
 import os
 import platform
 import shutil
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Mapping
 from contextlib import suppress
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Literal
+from typing import Any, Literal
 
 from packaging.version import Version
 
@@ -51,9 +51,14 @@ class Finding:
 
 
 def checkup(
-    *, model: str | None = None, gguf_file: str | None = None, on_step: Callable[[str], object] = lambda _: None
+    *,
+    model: str | None = None,
+    gguf_file: str | None = None,
+    given: Mapping[str, Any] | None = None,
+    on_step: Callable[[str], object] = lambda _: None,
 ) -> Iterator[Finding]:
-    """Everything `safescale doctor` reports, in order; the model only where one is named. `on_step` is told what is looked at next."""
+    """Everything `safescale doctor` reports, in order; a model only where one is named, and the data set and corpus that `given` settings
+    name. `on_step` is told what is looked at next."""
     steps: dict[str, Callable[[], Iterator[Finding]]] = {
         "versions": _versions,
         "tasks of the harness": _tasks,
@@ -61,6 +66,8 @@ def checkup(
         "plugins": _plugins,
         "data sets": _datasets,
     }
+    if given:
+        steps["what is asked"] = lambda: _asked(given)
     if model:
         steps[f"the tokenizer and window of {model}"] = lambda: _model(model, gguf_file)
     for what, look in (steps | {"free disk": _disk}).items():
@@ -188,6 +195,19 @@ def _datasets() -> Iterator[Finding]:
                 yield Finding("note", f"data set {part.name} ({part.package}) needs more than its name", reason_of(error))
         else:
             yield Finding("ok", f"data set {part.name}, version {dataset.version}: {len(dataset)} items")
+
+
+def _asked(given: Mapping[str, Any]) -> Iterator[Finding]:
+    settings = load_settings(given, given_by="command line")
+    try:
+        if {"dataset", "dataset_path"} & given.keys():
+            data = load_dataset(settings)
+            yield Finding("ok", f"data set {data.name}, version {data.version}: {len(data)} items")
+        if {"corpus", "corpus_path"} & given.keys():
+            corpus = load_settings_corpus(settings)
+            yield Finding("ok", f"corpus {corpus.name}: {len(corpus):,} articles")
+    except SafescaleError as error:
+        yield Finding("bad", str(error))
 
 
 def _fetch_advice() -> str:

@@ -1,0 +1,57 @@
+"""Options that several commands have, and the settings that they stand for."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from typing import Annotated, Any
+
+import typer
+
+from lm_eval_safescale.errors import SafescaleError
+
+DatasetOption = Annotated[
+    str | None, typer.Option(metavar="NAME|FILE", help="A data set's name, or a JSON, JSONL or CSV file.")
+]
+CorpusOption = Annotated[
+    str | None, typer.Option(metavar="NAME|PATH", help="A corpus's name, or a JSONL file or a folder of texts.")
+]
+
+
+def given_settings(metadata: str, options: Mapping[str, Any]) -> dict[str, Any]:
+    """The settings of `--metadata`, and those that have an option of their own; a data set or corpus there may be a path.
+
+    Raises
+    ------
+    SafescaleError
+        If `--metadata` is no JSON object, or says otherwise than an option.
+    """
+    from lm_eval_safescale.assembly import setting_of_corpus, setting_of_dataset
+
+    given = _metadata_of(metadata)
+    either = {"dataset": setting_of_dataset, "corpus": setting_of_corpus}
+    for option, value in options.items():
+        if value is None:
+            continue
+        setting = either[option](value) if option in either else option
+        others = {name: given[name] for name in (option, f"{option}_path") if given.get(name) is not None}
+        if others and others != {setting: value}:
+            said = ", ".join(f"{name} = {other!r}" for name, other in others.items())
+            shown = f"--{option.replace('_', '-')} {value}"
+            raise SafescaleError(f"{shown}, but --metadata has {said}; give it once")
+        given[setting] = value
+    return given
+
+
+def _metadata_of(text: str) -> dict[str, Any]:
+    """Settings from `--metadata`; SafescaleError if it is no JSON object."""
+    from lm_eval_safescale.json_text import decode_json
+
+    try:
+        given = decode_json(text)
+    except ValueError as error:
+        raise SafescaleError(
+            f'--metadata is not JSON ({error}); expected for example \'{{"corpus_path": "articles.jsonl"}}\''
+        ) from None
+    if not isinstance(given, dict):
+        raise SafescaleError("--metadata: expected a JSON object of settings")
+    return given
