@@ -18,13 +18,14 @@ from lm_eval_safescale.errors import ArgumentHint, SafescaleError
 from lm_eval_safescale.families import NO_RESPONSE, UNSCORED, AnswerArrays, Family, ItemTable
 from lm_eval_safescale.families.cells import Cell, column
 from lm_eval_safescale.families.choice.tables.ensembles import ensembles_left_out
-from lm_eval_safescale.families.panel import Panel, load_panel, panel_table
+from lm_eval_safescale.families.panel import Panel, PanelModel, load_panel, panel_table
 from lm_eval_safescale.families.rows import Row
 from lm_eval_safescale.metrics import Metric, mean
 from lm_eval_safescale.records import Status
 from lm_eval_safescale.runs import Runs
 from lm_eval_safescale.runs.about import UNCHECKED
 from lm_eval_safescale.runs.arrays import answer_arrays, item_table
+from lm_eval_safescale.runs.journal import PARAMETERS_B
 from lm_eval_safescale.runs.provenance import READING
 from lm_eval_safescale.runs.store import NOTED
 from lm_eval_safescale.runs.table import named
@@ -185,8 +186,10 @@ class Study:
 
     @functools.cached_property
     def panel(self) -> Panel:
-        """Family and size of models."""
-        return self.given_panel or load_panel()
+        """Family and size of models; a size that it does not know as the runs say it."""
+        models = self.runs.about.get("models", {})
+        sizes = {model: float(known[PARAMETERS_B]) for model, known in models.items() if known.get(PARAMETERS_B)}
+        return (self.given_panel or load_panel()).sized(sizes)
 
     @functools.cached_property
     def draws(self) -> dict[str, int | dict[str, int]]:
@@ -212,6 +215,13 @@ def not_scored(study: Study) -> list[Row]:
     for pair, each in study.answers.items():
         rows += [_row(*pair, items, reason) for items, reason in _of_cell(each, failed.get(pair, 0))]
     return rows
+
+
+def _lacks(entry: PanelModel | None) -> str:
+    """Why a model is missing in tables over size and family."""
+    if entry is None or entry.parameters_b is None:
+        return "not in the model panel: in no ensemble, line over size or share of variance (give a panel that names it)"
+    return "of no family in the model panel: in lines over size of all models only (give a panel that names its family)"
 
 
 def remarks(study: Study) -> list[Row]:
@@ -246,16 +256,7 @@ def remarks(study: Study) -> list[Row]:
     if unchecked := study.runs.about.get(UNCHECKED):
         which = f"{counted(len(unchecked), 'folder')} of an earlier format"
         rows.append(_row(None, None, None, f"{which} without checksums: damage there would not show (safescale runs verify)"))
-    unknown = study.panel.unknown(study.runs.models)
-    rows += [
-        _row(
-            model,
-            None,
-            None,
-            "not in the model panel: in no ensemble, line over size or share of variance (give a panel that names it)",
-        )
-        for model in unknown
-    ]
+    rows += [_row(model, None, None, _lacks(study.panel.find(model))) for model in study.panel.unknown(study.runs.models)]
     return rows
 
 

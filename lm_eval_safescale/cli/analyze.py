@@ -183,13 +183,14 @@ def _compared(tests: Sequence[Mapping[str, Any]]) -> str:
     for metric in dict.fromkeys(row["metric"] for row in made):
         own = [row for row in made if row["metric"] == metric]
         parts.append(f"{metric.replace('_', ' ')} {sum(row['p_holm'] < 0.05 for row in own)} of {len(own)}")
-    missed = [each for row in made if (each := row.get("minimum_detectable_difference")) is not None]
-    power = (
-        f" The others could each have missed a difference of up to {100 * min(missed):.0f} to {100 * max(missed):.0f} points."
-        if missed
-        else ""
-    )
-    return f"Paired tests between conditions of a model, significant (p < 0.05 after Holm's correction): {', '.join(parts)}.{power}"
+    smallest = [each for row in made if (each := row.get("minimum_detectable_difference")) is not None]
+    power = f" Where none was found, one smaller than {_points(smallest)} may have been missed." if smallest else ""
+    return f"Paired tests between conditions of a model, differences found (p < 0.05 after Holm's correction): {', '.join(parts)}.{power}"
+
+
+def _points(differences: Sequence[float]) -> str:
+    least, most = (f"{100 * each:.0f}" for each in (min(differences), max(differences)))
+    return f"{least} points" if least == most else f"{least} to {most} points (by comparison, tables/paired_tests.csv)"
 
 
 def _print_reasons(console: Console, title: str, rows: Sequence[Mapping[str, Any]]) -> None:

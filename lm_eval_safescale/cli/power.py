@@ -44,12 +44,12 @@ def power(
         console.print("  assumed: the outcomes of the two are independent of each other (else give --discordance)")
         least, its = detectable_from(n, baseline, alpha=alpha, power=power, test=test)
     else:
-        console.print(f"  assumed: one condition alone has the outcome on {_percent(discordance)} of the items")
+        console.print(f"  assumed: the two differ in the outcome on {_percent(discordance)} of the items")
         least, its = float(detectable_difference(n, discordance, alpha=alpha, power=power, test=test)), discordance
 
     def apart(difference: float, differ: float) -> str:
         other = baseline + difference * (1 if baseline <= 0.5 else -1)  # towards 50 %: there it takes most items
-        alone = f"; one alone on {_percent(differ)}" if discordance is None else ""
+        alone = f"; the two differ on {_percent(differ)} of the items" if discordance is None else ""
         return f"{_points(difference)} ({_percent(baseline)} and {_percent(other)}{alone})"
 
     found = f"{apart(least, its)} is the smallest difference found with that power" if least == least else "too few to find any"

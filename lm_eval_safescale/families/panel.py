@@ -5,7 +5,7 @@ from __future__ import annotations
 import functools
 import re
 from collections.abc import Iterable, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
 
@@ -60,6 +60,14 @@ class Panel:
         """The models that have no entry, or an entry without family or size: they stand in no scaling line."""
         found = [(model, self.find(model)) for model in models]
         return tuple(model for model, entry in found if entry is None or entry.family is None or entry.parameters_b is None)
+
+    def sized(self, sizes: Mapping[str, float]) -> Panel:
+        """This panel with the sizes of models that it does not know one of, in billions of parameters."""
+        unsized = {
+            model: size for model, size in sizes.items() if (entry := self.find(model)) is None or entry.parameters_b is None
+        }
+        entries = [replace(self.find(model) or PanelModel(model), parameters_b=size) for model, size in unsized.items()]
+        return self.extended(Panel(tuple(entries))) if entries else self
 
     def choose(self, member: str, models: Sequence[str]) -> tuple[str, ...]:
         """Which of `models` an ensemble's member means: the one spelt alike, else all that have the same name or entry."""

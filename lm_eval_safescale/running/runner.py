@@ -20,7 +20,7 @@ from lm_eval_safescale.running.progress import RunProgress
 from lm_eval_safescale.runs.about import read_about
 from lm_eval_safescale.runs.finish import write_run_tables
 from lm_eval_safescale.runs.identity import identity_of, path_of
-from lm_eval_safescale.runs.journal import SCORED_WITH, Journal
+from lm_eval_safescale.runs.journal import PARAMETERS_B, SCORED_WITH, Journal
 from lm_eval_safescale.runs.store import open_by_condition, open_runs
 from lm_eval_safescale.runs.table import Runs, about_dataset, items_of
 from lm_eval_safescale.secrets import without_secrets
@@ -45,6 +45,8 @@ class Model:
         As for `lm_eval`; None for `auto` with engines that make their own batches, else 8.
     name
         Under which the answers stand in tables; by default the last part of `pretrained` or `model`.
+    parameters_b
+        Billions of parameters, where known: kept with the answers, for tables over size; another size is no other run.
     """
 
     backend: str
@@ -52,6 +54,7 @@ class Model:
     batch_size: str | None = None
     device: str | None = None
     name: str = ""
+    parameters_b: float | None = None
 
     @property
     def shown(self) -> str:
@@ -188,6 +191,7 @@ def run(
         "name": model.shown,
         "reader_version": asked[0].task.run.reader.version,
         "data": about["settings"],
+        **({} if model.parameters_b is None else {PARAMETERS_B: model.parameters_b}),
     }
     with Journal(folder, identity, start, possible) as journal:
         standing.settled = True

@@ -14,7 +14,7 @@ from lm_eval_safescale.errors import SafescaleError
 from lm_eval_safescale.records import OF_DRAW, OF_REQUEST, Status
 from lm_eval_safescale.runs.families import family_of_data
 from lm_eval_safescale.runs.held import Held
-from lm_eval_safescale.runs.journal import SCORED_WITH, Journal, size_of
+from lm_eval_safescale.runs.journal import PARAMETERS_B, SCORED_WITH, Journal, size_of
 from lm_eval_safescale.runs.lines import Line
 from lm_eval_safescale.runs.provenance import JOURNAL
 from lm_eval_safescale.runs.store import known_of_model, write_pieces
@@ -153,7 +153,9 @@ def about_model(description: Mapping[str, Any], facts: Facts) -> dict[str, Any]:
     served = {name: {"served_model": sorted(names)} if names else {} for name, names in facts.served.items()}
     family = family_of_data(identity.get("dataset", {}))
     by_condition = {name: {**settings, **_of_condition(conditions[name]), **served[name]} for name in family.in_order(served)}
-    return known_of_model("safescale run", by_condition, family)
+    known = known_of_model("safescale run", by_condition, family)
+    sizes = [start[PARAMETERS_B] for start in starts if start.get(PARAMETERS_B) is not None]
+    return {**known, PARAMETERS_B: sizes[-1]} if sizes else known
 
 
 def _of_condition(facts: Mapping[str, Any]) -> dict[str, Any]:

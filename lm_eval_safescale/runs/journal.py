@@ -29,6 +29,8 @@ LOG = "log.txt"
 """What a sweep has its runs print there."""
 SCORED_WITH = "scored_with"
 """Of a start: the settings that weigh its answers. They may change; those of the last start count."""
+PARAMETERS_B = "parameters_b"
+"""Of a start, and of a model in `Runs.about`: billions of parameters, where whoever asked said so; those of the last start that says."""
 OWN_FILES = {RUN, SHARDS, LOG, LOCK, WRITER}
 SYNC_SECONDS = 1.0
 """Between two syncs while answers come; the last of them are synced with the next beat of the lock. It is for machines that vanish: of a

@@ -43,7 +43,7 @@ from lm_eval_safescale.runs.about import (
 )
 from lm_eval_safescale.runs.description import sync_folder
 from lm_eval_safescale.runs.families import family_of_data
-from lm_eval_safescale.runs.journal import is_run, size_of
+from lm_eval_safescale.runs.journal import PARAMETERS_B, is_run, size_of
 from lm_eval_safescale.runs.places import ABOUT, ANSWERS_FILE, MARK, holds_runs
 from lm_eval_safescale.runs.provenance import JOURNAL
 from lm_eval_safescale.runs.table import Runs, categories
@@ -425,7 +425,8 @@ def _merged(one: Mapping[str, Any], other: Mapping[str, Any], family: Family) ->
             ")",
         )
     by_condition = {**_by_condition(one), **_by_condition(other)}
-    return known_of_model(", ".join(sources), by_condition, family)
+    size = {name: value for known in (one, other) for name, value in known.items() if name == PARAMETERS_B}
+    return known_of_model(", ".join(sources), by_condition, family) | size
 
 
 def _weights(known: Mapping[str, Any]) -> str:

@@ -287,6 +287,7 @@ def _job(file: _File, entry: _Model, name: str, folder: Path, limit: int | None)
         limit=limit,
         gpus=gpus,
         cpus=_first(entry.cpus, file.defaults.cpus, 1),
+        parameters_b=entry.parameters_b,
         here=str(Path.cwd()),
     )
 

@@ -46,6 +46,8 @@ class Job(msgspec.Struct, frozen=True, kw_only=True):
     retry_filtered: bool = False
     gpus: int = 0
     cpus: int = 1
+    parameters_b: float | None = None
+    """Billions of parameters, where the file says so: kept with the answers, for tables over size."""
     here: str = "."
     """The folder that relative paths are taken from."""
 
@@ -131,7 +133,7 @@ def _run(job: Job, told: _Told) -> Outcome:
     from lm_eval_safescale.running import runner
 
     refuse_missing_model(job)
-    model = runner.Model(job.backend, job.model_args, job.batch_size, job.device, job.name)
+    model = runner.Model(job.backend, job.model_args, job.batch_size, job.device, job.name, job.parameters_b)
     report = runner.run(
         model, Path(job.folder), job.conditions, metadata=job.metadata, chat_template=job.chat_template, limit=job.limit,
         latency=job.latency, retry_filtered=job.retry_filtered, on_progress=told,

@@ -202,3 +202,20 @@ def test_stored_runs_are_analysed_without_what_builds_contexts_and_reads_answers
     )
     done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=False)
     assert done.stdout.endswith("set()\n"), done.stdout + done.stderr
+
+
+@pytest.mark.parametrize(
+    ("missed", "said"),
+    [
+        ([None, 0.5, 0.501], "one smaller than 50 points may"),
+        ([0.04, 0.091], "one smaller than 4 to 9 points (by comparison, tables/paired_tests.csv) may"),
+        ([None], ""),
+    ],
+)
+def test_what_may_have_been_missed_is_said_once_where_it_is_the_same_for_all(missed, said):
+    from lm_eval_safescale.cli.analyze import _compared
+
+    tests = [{"metric": "accuracy", "p_holm": 0.2, "minimum_detectable_difference": each} for each in missed]
+    shown = _compared(tests)
+    assert said in shown
+    assert ("missed" in shown) == bool(said)

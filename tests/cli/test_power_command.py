@@ -29,10 +29,13 @@ def test_the_question_of_the_guide_is_answered_with_the_numbers_of_the_statistic
     differ = independent_discordance(0.12, 0.16)
     least, its = detectable_from(200, 0.12)
     assert "independent of each other" in said
-    assert f"200 items: {round(100 * least, 2):g} points (12 % and {round(100 * (0.12 + least), 2):g} %; one alone on " in said
-    assert f"{round(100 * its, 2):g} %) is the smallest difference found with that power" in said
     assert (
-        f"4 points (12 % and 16 %; one alone on {round(100 * differ, 2):g} %): {paired_sample_size(0.04, differ):,} items"
+        f"200 items: {round(100 * least, 2):g} points (12 % and {round(100 * (0.12 + least), 2):g} %; the two differ on "
+        in said
+    )
+    assert f"{round(100 * its, 2):g} % of the items) is the smallest difference found with that power" in said
+    assert (
+        f"4 points (12 % and 16 %; the two differ on {round(100 * differ, 2):g} % of the items): {paired_sample_size(0.04, differ):,} items"
         in said
     )
     assert f"at the very least {paired_sample_size(0.04, 0.04):,} items" in said
@@ -52,7 +55,7 @@ def test_the_smallest_difference_is_found_with_the_stated_power_when_it_is_asked
 
 def test_a_discordance_known_is_used():
     said = ask("--detect", "0.04", "--discordance", "0.1", "--test", "exact", "--power", "0.9")
-    assert "one condition alone has the outcome on 10 % of the items" in said
+    assert "the two differ in the outcome on 10 % of the items" in said
     assert f"{round(100 * float(detectable_difference(200, 0.1, power=0.9, test='exact')), 2):g} points (12 %" in said
     assert f"(12 % and 16 %): {paired_sample_size(0.04, 0.1, power=0.9, test='exact'):,} items" in said
     assert "exact McNemar test at 0.05, power 90 %" in said
@@ -68,7 +71,9 @@ def test_a_rate_at_its_end_can_be_asked_for(baseline):
 
 
 def test_a_rate_may_go_from_one_end_to_the_other():
-    assert "100 points (100 % and 0 %; one alone on 100 %): 5 items" in ask("--baseline", "1", "--detect", "1")
+    assert "100 points (100 % and 0 %; the two differ on 100 % of the items): 5 items" in ask(
+        "--baseline", "1", "--detect", "1"
+    )
 
 
 def test_too_few_items_are_said_to_be_too_few():
