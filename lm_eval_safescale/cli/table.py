@@ -69,10 +69,15 @@ def _print(console: Console, rows: list[ResultRow]) -> None:
     own = {} if family is None else family.shown
     metrics = dict(own) | {name: name.replace("_", " ") for row in rows for name in row.values if name not in own}
     counts = {status: head for status, head in COUNT_ROWS.items() if any(row.statuses.get(status) for row in rows)}
-    columns = [Column("percent ± standard error", [*metrics.values(), *counts.values()])]
+    others = _no_fractions(family)
+    labels = [f"{label} (no percent)" if name in others else label for name, label in metrics.items()]
+    columns = [Column("percent ± standard error", [*labels, *counts.values()])]
     for row in rows:
         items = f"{row.items}" if row.items == row.of_items else f"{row.items} of {row.of_items}"
-        cells = [*(_cell(row, metric) for metric in metrics), *(_count(row, status) for status in counts)]
+        cells = [
+            *(_cell(row, metric, in_percent=metric not in others) for metric in metrics),
+            *(_count(row, status) for status in counts),
+        ]
         columns.append(Column(f"{row.condition}\n{items} items", cells, "right"))
     print_columns(console, columns)
     draws, said = first.settings["draws"], {} if family is None else family.scoring_said
@@ -173,9 +178,21 @@ def _count(row: ResultRow, status: str) -> str:
     return counted(row.statuses.get(status, 0), "item") if row.statuses else "unknown"
 
 
-def _cell(row: ResultRow, name: str) -> str:
+def _no_fractions(family: Family | None) -> frozenset[str]:
+    """The metrics, the family's and plugins', that are no fractions: no percent stands for them."""
+    from lm_eval_safescale.families import ItemTable
+    from lm_eval_safescale.plugins import plugins
+
+    known = [] if family is None else list(family.metrics(ItemTable((), {})))
+    known += [part.thing for part in plugins().all("metric")]
+    return frozenset(metric.name for metric in known if metric.bounds != (0.0, 1.0))
+
+
+def _cell(row: ResultRow, name: str, *, in_percent: bool) -> str:
     value = row.values.get(name)
     if value is None:
         return "not scored"
     mean, stderr = value
+    if not in_percent:
+        return f"{mean:.4g}" + ("" if stderr is None else f" ± {stderr:.2g}")
     return f"{100 * mean:.1f}" + ("" if stderr is None else f" ± {100 * stderr:4.1f}")
