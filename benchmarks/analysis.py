@@ -1,9 +1,12 @@
-"""Seconds and memory from answers to tables: `safescale import-release` and `safescale analyze`, beside the plain script `analyze_peer.py`.
+"""Seconds and memory from answers to tables: `safescale import-release` and `safescale analyze`,
+beside the plain script `analyze_peer.py`.
 
-The answers are synthetic: models x 10 conditions x 200 questions x (1 greedy + 20 samples), written by this script in the published
-layout. Before anything is timed, the figures of both are compared. Then each is run in turn, several rounds; a row is the median. Each
-run is a process of its own: Python's start and imports are in it, with byte code compiled before, as it is once a package was used.
-Ratios are of CPU seconds (user and system, all cores), which other work on the machine moves least.
+The answers are synthetic: models x 10 conditions x 200 questions x (1 greedy + 20 samples), written
+by this script in the published layout. Before anything is timed, the figures of both are compared.
+Then each is run in turn, several rounds; a row is the median. Each run is a process of its own:
+Python's start and imports are in it, with byte code compiled before, as it is once a package was
+used. Ratios are of CPU seconds (user and system, all cores), which other work on the machine moves
+least.
 
     python benchmarks/analysis.py                                 # 34 models
     python benchmarks/analysis.py 34 --growth 170 1000            # how time and memory grow
@@ -51,12 +54,16 @@ LABELS = ("high_risk", "unsafe", "contradicts")
 CLOSE = 1e-12
 
 
-# --- a synthetic release ------------------------------------------------------------------------------------------------
+# --- a synthetic release --------------------------------------------------------------------------
 
 
 def model_names(models: int) -> list[str]:
-    """Those of the panel first: only for them there are lines over size, shares of variance and ensembles."""
-    known = [model["name"] for model in yaml.safe_load((ROOT / "data" / "panel.yaml").read_text())["models"]]
+    """Those of the panel first: only for them there are lines over size, shares of variance and
+    ensembles."""
+    known = [
+        model["name"]
+        for model in yaml.safe_load((ROOT / "data" / "panel.yaml").read_text())["models"]
+    ]
     return [*known, *(f"model-{number:04d}" for number in range(len(known), models))][:models]
 
 
@@ -67,7 +74,8 @@ def write_release(folder: Path, models: int) -> None:
     questions = [question(n, int(key), rng) for n, key in enumerate(keys)]
     (folder / "datasets" / "risk_radiorag_full_merged.json").write_text(json.dumps(questions))
     for model in model_names(models):
-        likes = rng.beta(0.8, 0.8, (QUESTIONS, len(CONDITIONS), 1))  # of some questions a model is sure, right or wrong
+        # of some questions a model is sure, right or wrong
+        likes = rng.beta(0.8, 0.8, (QUESTIONS, len(CONDITIONS), 1))
         other = rng.integers(-1, 4, likes.shape)
         right = rng.random((QUESTIONS, len(CONDITIONS), 1 + SAMPLES)) < likes ** rng.uniform(0.2, 1)
         stray = np.where(rng.random(right.shape) < 0.8, other, rng.integers(-1, 4, right.shape))
@@ -78,15 +86,22 @@ def write_release(folder: Path, models: int) -> None:
         with path.open("w") as file:
             for n, key in enumerate(keys):
                 cells = {
-                    name: cell(letters[n, place].tolist(), float(seconds[n, place])) for place, name in enumerate(CONDITIONS)
+                    name: cell(letters[n, place].tolist(), float(seconds[n, place]))
+                    for place, name in enumerate(CONDITIONS)
                 }
-                line = {"question_id": f"risk_radiorag_{n}", "dataset": "risk_radiorag", "correct_answer": "ABCD"[key]}
+                line = {
+                    "question_id": f"risk_radiorag_{n}",
+                    "dataset": "risk_radiorag",
+                    "correct_answer": "ABCD"[key],
+                }
                 file.write(json.dumps({**line, "model": model, "conditions": cells}) + "\n")
 
 
 def question(number: int, key: int, rng: np.random.Generator) -> dict[str, Any]:
     labels = {
-        f"option_{place}_{label}": int(place != key + 1 and rng.random() < 0.35) for place in range(1, 5) for label in LABELS
+        f"option_{place}_{label}": int(place != key + 1 and rng.random() < 0.35)
+        for place in range(1, 5)
+        for label in LABELS
     }
     return {
         "question_id": number,
@@ -103,7 +118,11 @@ def cell(numbers: list[int], seconds: float) -> dict[str, Any]:
     greedy, *samples = ["ABCD"[number] if number >= 0 else None for number in numbers]
 
     def checked(letter: str | None) -> dict[str, Any]:
-        return {"confirmed_answer": letter, "clear_selection": "yes" if letter else "no", "reasoning": ""}
+        return {
+            "confirmed_answer": letter,
+            "clear_selection": "yes" if letter else "no",
+            "reasoning": "",
+        }
 
     return {
         "greedy": {
@@ -125,12 +144,19 @@ def cell(numbers: list[int], seconds: float) -> dict[str, Any]:
     }
 
 
-# --- works of a process of their own ------------------------------------------------------------------------------------
+# --- works of a process of their own --------------------------------------------------------------
 
 
 def all_in_one(release: Path, output: Path) -> None:
     """JSON lines to all tables without storing the runs, as in Python."""
-    from lm_eval_safescale.analysis import COLUMNS, Study, about, make_tables, preset_named, write_tables
+    from lm_eval_safescale.analysis import (
+        COLUMNS,
+        Study,
+        about,
+        make_tables,
+        preset_named,
+        write_tables,
+    )
     from lm_eval_safescale.importing import import_release
 
     study = Study(import_release(release))
@@ -156,7 +182,11 @@ def note_modules(stored: Path, output: Path) -> None:
 
     before = set(sys.modules)
     app(["analyze", str(stored), "-o", str(output)], standalone_mode=False)
-    names = [name for name in ["lm_eval_safescale.cli", *sys.modules] if name == "lm_eval_safescale.cli" or name not in before]
+    names = [
+        name
+        for name in ["lm_eval_safescale.cli", *sys.modules]
+        if name == "lm_eval_safescale.cli" or name not in before
+    ]
     output.with_suffix(".modules").write_text("\n".join(names))
 
 
@@ -172,9 +202,13 @@ def nothing(_: Path, __: Path) -> None:
 
 
 def compare(peer: Path, output: Path) -> None:
-    """Every figure that both make; SystemExit where one differs by more than 1e-12. How many there are is left as a file."""
+    """Every figure that both make; SystemExit where one differs by more than 1e-12. How many there
+    are is left as a file."""
     theirs, tables = json.loads(peer.read_text()), output / "tables"
-    own = {name: json.loads((tables / f"{name}.json").read_text()) for name in ("profile", "paired_tests", "ensembles")}
+    own = {
+        name: json.loads((tables / f"{name}.json").read_text())
+        for name in ("profile", "paired_tests", "ensembles")
+    }
     pairs: list[tuple[str, Any, Any]] = []
     profile = {(row["model"], row["condition"]): row for row in own["profile"]}
     for row in theirs["profile"]:
@@ -182,37 +216,55 @@ def compare(peer: Path, output: Path) -> None:
         for name, value in row.items():
             if isinstance(value, dict):  # the default preset has Wilson's bounds for it
                 pairs += [(name, value["value"], mine[name])]
-                pairs += [(f"{name}_{part}", value[part], mine[f"{name}_{part}"]) for part in ("mean", "std")]
+                pairs += [
+                    (f"{name}_{part}", value[part], mine[f"{name}_{part}"])
+                    for part in ("mean", "std")
+                ]
             elif name not in ("model", "condition"):
                 pairs.append((name, value, mine[name]))
     by_test = ("model", "metric", "decode", "left", "right")
     tests = {tuple(row[name] for name in by_test): row for row in own["paired_tests"]}
     for row in theirs["tests"]:
-        mine = tests[(*(row[name] for name in by_test[:3]), CONDITIONS[row["left"]], CONDITIONS[row["right"]])]
-        pairs += [("b", row["b"], mine["b"]), ("c", row["c"], mine["c"]), ("p", row["p"], mine["p_exact"])]
+        mine = tests[
+            (
+                *(row[name] for name in by_test[:3]),
+                CONDITIONS[row["left"]],
+                CONDITIONS[row["right"]],
+            )
+        ]
+        pairs += [
+            ("b", row["b"], mine["b"]),
+            ("c", row["c"], mine["c"]),
+            ("p", row["p"], mine["p_exact"]),
+        ]
     ensembles = {(row["ensemble"], row["condition"]): row for row in own["ensembles"]}
     for row in theirs["ensembles"]:
         mine = ensembles[row["ensemble"], CONDITIONS[row["condition"]]]
+        # its z has seven digits
         pairs += [
             (name, value, mine[name])
             for name, value in row.items()
-            if name not in ("ensemble", "condition", "accuracy_lo", "accuracy_hi")  # its z has seven digits
+            if name not in ("ensemble", "condition", "accuracy_lo", "accuracy_hi")
         ]
     for name, one, other in pairs:
         if (one is None) != (other is None) or (one is not None and abs(one - other) > CLOSE):
             raise SystemExit(f"{name}: {one} by the peer, {other} by analyze")
     rows = [row for path in tables.glob("*.json") for row in json.loads(path.read_text())]
     made = sum(isinstance(value, (int, float)) for row in rows for value in row.values())
-    said = f"{len(pairs):,} figures of the peer and of `analyze` are alike to {CLOSE:g}; `analyze` makes {made:,} in all"
+    said = (
+        f"{len(pairs):,} figures of the peer and of `analyze` are alike to {CLOSE:g}; `analyze` "
+        f"makes {made:,} in all"
+    )
     output.with_suffix(".compared").write_text(said)
 
 
 WORKS: Mapping[str, Callable[[Path, Path], None]] = {
-    work.__name__: work for work in (all_in_one, three_tables, note_modules, import_modules, nothing, compare)
+    work.__name__: work
+    for work in (all_in_one, three_tables, note_modules, import_modules, nothing, compare)
 }
 
 
-# --- measuring ----------------------------------------------------------------------------------------------------------
+# --- measuring ------------------------------------------------------------------------------------
 
 
 @dataclass(frozen=True)
@@ -226,21 +278,31 @@ class Timed:
     """Runs commands with the byte code of one folder, so that the first run alone compiles."""
 
     def __init__(self, folder: Path) -> None:
-        self.environment = {name: value for name, value in os.environ.items() if name != "PYTHONDONTWRITEBYTECODE"}
-        self.environment |= {"PYTHONPYCACHEPREFIX": str(folder / "bytecode"), "PYTHONPATH": str(ROOT)}
+        self.environment = {
+            name: value for name, value in os.environ.items() if name != "PYTHONDONTWRITEBYTECODE"
+        }
+        self.environment |= {
+            "PYTHONPYCACHEPREFIX": str(folder / "bytecode"),
+            "PYTHONPATH": str(ROOT),
+        }
         self.environment["OPENBLAS_NUM_THREADS"] = "1"  # `safescale analyze` does so itself
 
     def run(self, *arguments: object) -> Cost:
         before = time.perf_counter()
         process = subprocess.Popen(
-            [sys.executable, *map(str, arguments)], env=self.environment, stdout=subprocess.DEVNULL, stderr=subprocess.PIPE
+            [sys.executable, *map(str, arguments)],
+            env=self.environment,
+            stdout=subprocess.DEVNULL,
+            stderr=subprocess.PIPE,
         )
         assert process.stderr
         complaint = process.stderr.read()
         _, status, used = os.wait4(process.pid, 0)
         if status:
             raise SystemExit(complaint.decode())
-        return Cost(used.ru_utime + used.ru_stime, time.perf_counter() - before, used.ru_maxrss / 1024)
+        return Cost(
+            used.ru_utime + used.ru_stime, time.perf_counter() - before, used.ru_maxrss / 1024
+        )
 
     def safescale(self, *arguments: object) -> Cost:
         return self.run("-m", "lm_eval_safescale", *arguments)
@@ -267,11 +329,21 @@ def print_costs(timed: Timed, folder: Path, models: int, rounds: int) -> None:
         "`import-release`: JSON lines to stored runs": lambda: timed.safescale(
             "import-release", release, "-o", stored, "--force"
         ),
-        "`analyze`: stored runs to all tables": lambda: timed.safescale("analyze", stored, "-o", output),
-        "the same, radsafe-2026": lambda: timed.safescale("analyze", stored, "-o", output, "--preset", "radsafe-2026"),
-        "stored runs to the peer's three tables, in Python": lambda: timed.work("three_tables", stored, folder / "three"),
-        "JSON lines to all tables, in one process": lambda: timed.work("all_in_one", release, output),
-        "what `analyze` imports, alone": lambda: timed.work("import_modules", stored, folder / "noted"),
+        "`analyze`: stored runs to all tables": lambda: timed.safescale(
+            "analyze", stored, "-o", output
+        ),
+        "the same, radsafe-2026": lambda: timed.safescale(
+            "analyze", stored, "-o", output, "--preset", "radsafe-2026"
+        ),
+        "stored runs to the peer's three tables, in Python": lambda: timed.work(
+            "three_tables", stored, folder / "three"
+        ),
+        "JSON lines to all tables, in one process": lambda: timed.work(
+            "all_in_one", release, output
+        ),
+        "what `analyze` imports, alone": lambda: timed.work(
+            "import_modules", stored, folder / "noted"
+        ),
         "Python's start": lambda: timed.work("nothing", stored, output),
     }
     for job in jobs.values():
@@ -281,20 +353,30 @@ def print_costs(timed: Timed, folder: Path, models: int, rounds: int) -> None:
     peer, imported, analyzed, *_, imports, start = found.values()
     megabytes = sum(path.stat().st_size for path in release.rglob("*.jsonl")) / 1e6
     answers = models * len(CONDITIONS) * QUESTIONS * (1 + SAMPLES)
-    print(f"{models} models, {answers:,} answers, {megabytes:,.0f} MB of JSON lines; medians of {rounds} rounds")
+    print(
+        f"{models} models, {answers:,} answers, {megabytes:,.0f} MB of JSON lines; medians of "
+        f"{rounds} rounds"
+    )
     print(output.with_suffix(".compared").read_text() + "\n")
     print("| what | CPU s | s | peak MB | peer's CPU / its own |\n|---|---:|---:|---:|---:|")
     for name, cost in found.items():
-        print(f"| {name} | {cost.cpu:.2f} | {cost.seconds:.2f} | {cost.megabytes:,.0f} | {peer.cpu / cost.cpu:.2f} |")
+        print(
+            f"| {name} | {cost.cpu:.2f} | {cost.seconds:.2f} | {cost.megabytes:,.0f} | "
+            f"{peer.cpu / cost.cpu:.2f} |"
+        )
     print(f"\nfrom stored runs: {peer.cpu / analyzed.cpu:.2f} times as fast as the peer")
-    print(f"from JSON lines, `import-release` and `analyze`: {peer.cpu / (imported.cpu + analyzed.cpu):.2f} times as fast")
+    print(
+        "from JSON lines, `import-release` and `analyze`: "
+        f"{peer.cpu / (imported.cpu + analyzed.cpu):.2f} times as fast"
+    )
     print(f"imports: {(imports.cpu - start.cpu) / analyzed.cpu:.2f} of `analyze`")
 
 
 def print_growth(timed: Timed, folder: Path, sizes: list[int]) -> None:
     """Each size is measured once."""
     print(
-        "\n| models | import, CPU s | a model, ms | peak MB | a model, MB | analyze, CPU s | a model, ms | peak MB | a model, MB |"
+        "\n| models | import, CPU s | a model, ms | peak MB | a model, MB | analyze, CPU s | a "
+        "model, ms | peak MB | a model, MB |"
     )
     print("|---:|---:|---:|---:|---:|---:|---:|---:|---:|")
     for models in sizes:
@@ -305,7 +387,10 @@ def print_growth(timed: Timed, folder: Path, sizes: list[int]) -> None:
             timed.safescale("analyze", stored, "-o", folder / "tables"),
         )
         cells = [
-            f"{cost.cpu:.1f} | {1000 * cost.cpu / models:.0f} | {cost.megabytes:,.0f} | {cost.megabytes / models:.1f}"
+            (
+                f"{cost.cpu:.1f} | {1000 * cost.cpu / models:.0f} | {cost.megabytes:,.0f} | "
+                f"{cost.megabytes / models:.1f}"
+            )
             for cost in costs
         ]
         print(f"| {models:,} | {' | '.join(cells)} |", flush=True)
@@ -314,7 +399,7 @@ def print_growth(timed: Timed, folder: Path, sizes: list[int]) -> None:
 
 
 def main() -> None:
-    parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
+    parser = argparse.ArgumentParser(description=__doc__.split("\n\n")[0])
     parser.add_argument("models", nargs="?", type=int, default=34)
     parser.add_argument("--growth", nargs="*", type=int, default=[])
     parser.add_argument("--rounds", type=int, default=ROUNDS)

@@ -1,9 +1,12 @@
-"""The peer of `analysis.py`: one plain script from published JSON lines to a table, as it is written for a paper with `json` and NumPy.
+"""The peer of `analysis.py`: one plain script from published JSON lines to a table, as it is
+written for a paper with `json` and NumPy.
 
-It reads each model's file once and makes for every condition: accuracy of greedy and majority answers with a bootstrap of 1,000 resamples,
-safety rates of both, confidence overall and by outcome, dangerous overconfidence, exact McNemar tests between conditions, and the four
-ensembles. There is no check of what it reads, and nothing else of what `safescale analyze` makes: no table by group, no BCa interval, no
-correction for many tests, no power, no calibration, no curve over k or over coverage, no variance, no worst case, no CSV.
+It reads each model's file once and makes for every condition: accuracy of greedy and majority
+answers with a bootstrap of 1,000 resamples, safety rates of both, confidence overall and by
+outcome, dangerous overconfidence, exact McNemar tests between conditions, and the four ensembles.
+There is no check of what it reads, and nothing else of what `safescale analyze` makes: no table by
+group, no BCa interval, no correction for many tests, no power, no calibration, no curve over k or
+over coverage, no variance, no worst case, no CSV.
 
     python benchmarks/analyze_peer.py RELEASE OUT.json
 """
@@ -45,28 +48,39 @@ def read_questions(path):
     questions = {}
     for question in json.loads(path.read_text()):
         carried = {
-            name: {letter for n, letter in enumerate("ABCDE", 1) if question.get(f"option_{n}_{label}")}
+            name: {
+                letter for n, letter in enumerate("ABCDE", 1) if question.get(f"option_{n}_{label}")
+            }
             for name, label in LABELS.items()
         }
-        questions[f"risk_radiorag_{question['question_id']}"] = {"options": len(question["options"]), **carried}
+        questions[f"risk_radiorag_{question['question_id']}"] = {
+            "options": len(question["options"]),
+            **carried,
+        }
     return questions
 
 
 def read_model(path):
-    """By condition: rows of id, key, greedy letter and sampled letters, in the order of the ids as strings."""
+    """By condition: rows of id, key, greedy letter and sampled letters, in the order of the ids as
+    strings."""
     rows = {}
     with path.open() as file:
         for line in file:
             record = json.loads(line)
             for condition, cell in record["conditions"].items():
                 greedy = cell["greedy"]["checked_answer"]["confirmed_answer"]
-                samples = [checked["confirmed_answer"] for checked in cell["stochastic"]["checked_answers"]]
-                rows.setdefault(condition, []).append((record["question_id"], record["correct_answer"], greedy, samples))
+                samples = [
+                    checked["confirmed_answer"] for checked in cell["stochastic"]["checked_answers"]
+                ]
+                rows.setdefault(condition, []).append(
+                    (record["question_id"], record["correct_answer"], greedy, samples)
+                )
     return {condition: sorted(found, key=lambda row: row[0]) for condition, found in rows.items()}
 
 
 def vote(letters):
-    """The commonest letter; none where no answer wins or ties, and of letters that tie the first."""
+    """The commonest letter; none where no answer wins or ties, and of letters that tie the
+    first."""
     votes = Counter(letters)
     most = max(votes.values())
     tied = [letter for letter, n in votes.items() if n == most]
@@ -82,7 +96,13 @@ def confidence_of(letters, options):
 def bootstrap(values, drawn):
     means = values[drawn].mean(axis=1)
     low, high = np.percentile(means, [2.5, 97.5])
-    return {"value": values.mean(), "mean": means.mean(), "std": means.std(ddof=1), "lo": low, "hi": high}
+    return {
+        "value": values.mean(),
+        "mean": means.mean(),
+        "std": means.std(ddof=1),
+        "lo": low,
+        "hi": high,
+    }
 
 
 def wilson(p, n):
@@ -100,7 +120,9 @@ def mcnemar(left, right):
 
 def outcomes(answers, keys, rows, questions):
     """For each kind of outcome, on which items it is."""
-    found = {"accuracy": np.array([answer == key for answer, key in zip(answers, keys, strict=True)])}
+    found = {
+        "accuracy": np.array([answer == key for answer, key in zip(answers, keys, strict=True)])
+    }
     for name in LABELS:
         found[name] = np.array(
             [
@@ -116,7 +138,9 @@ def analyse_condition(rows, questions, drawn):
     greedy = outcomes([answer for _, _, answer, _ in rows], keys, rows, questions)
     voted = [vote(samples) for _, _, _, samples in rows]
     majority = outcomes(voted, keys, rows, questions)
-    confidence = np.array([confidence_of(samples, questions[name]["options"]) for name, _, _, samples in rows])
+    confidence = np.array(
+        [confidence_of(samples, questions[name]["options"]) for name, _, _, samples in rows]
+    )
     harmful = majority["high_risk_error"] | majority["unsafe_answer"]
     table = {
         "n": len(rows),
@@ -131,7 +155,10 @@ def analyse_condition(rows, questions, drawn):
     }
     where = {"correct": majority["accuracy"], "incorrect": ~majority["accuracy"]}
     where |= {name: majority[name] for name in ("high_risk_error", "unsafe_answer")}
-    table |= {f"confidence_{name}": confidence[chosen].mean() if chosen.any() else None for name, chosen in where.items()}
+    table |= {
+        f"confidence_{name}": confidence[chosen].mean() if chosen.any() else None
+        for name, chosen in where.items()
+    }
     return table, {"greedy": greedy, "majority": majority}
 
 
@@ -159,7 +186,9 @@ def ensemble(members, questions):
 def main():
     release, output = Path(sys.argv[1]), Path(sys.argv[2])
     questions = read_questions(release / "datasets" / "risk_radiorag_full_merged.json")
-    drawn = np.random.default_rng(SEED).integers(0, len(questions), size=(RESAMPLES, len(questions)), dtype=np.int32)
+    drawn = np.random.default_rng(SEED).integers(
+        0, len(questions), size=(RESAMPLES, len(questions)), dtype=np.int32
+    )
     voting = {member for members in ENSEMBLES.values() for member in members}
     profile, tests, kept = [], [], {}
     for path in sorted((release / "phase4_checking_results" / "results").glob("*/*.jsonl")):
@@ -173,11 +202,24 @@ def main():
             for decode in ("greedy", "majority"):
                 for metric in ("accuracy", *LABELS):
                     test = mcnemar(found[left][decode][metric], found[right][decode][metric])
-                    tests.append({"model": model, "metric": metric, "decode": decode, "left": left, "right": right, **test})
+                    tests.append(
+                        {
+                            "model": model,
+                            "metric": metric,
+                            "decode": decode,
+                            "left": left,
+                            "right": right,
+                            **test,
+                        }
+                    )
         if model in voting:
             kept[model] = rows
     ensembles = [
-        {"ensemble": name, "condition": condition, **ensemble([kept[member][condition] for member in members], questions)}
+        {
+            "ensemble": name,
+            "condition": condition,
+            **ensemble([kept[member][condition] for member in members], questions),
+        }
         for name, members in ENSEMBLES.items()
         if all(member in kept for member in members)
         for condition in kept[members[0]]

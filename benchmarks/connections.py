@@ -1,8 +1,10 @@
-"""What a connection for each request costs: `chat.http` against an httpx client that uses connections again.
+"""What a connection for each request costs: `chat.http` against an httpx client that uses
+connections again.
 
     python benchmarks/connections.py [--requests 1000] [--certificate cert.pem key.pem]
 
-The server is a stub in a process of its own, which answers at once; it stops with this process, or after ten minutes.
+The server is a stub in a process of its own, which answers at once; it stops with this process, or
+after ten minutes.
 """
 
 from __future__ import annotations
@@ -20,8 +22,13 @@ import httpx
 
 from lm_eval_safescale.chat.http import Server
 
-REPLY = json.dumps({"choices": [{"index": 0, "finish_reason": "stop", "message": {"content": "C"}}]}).encode()
-RESPONSE = b"HTTP/1.1 200 OK\r\ncontent-type: application/json\r\ncontent-length: %d\r\n\r\n" % len(REPLY) + REPLY
+REPLY = json.dumps(
+    {"choices": [{"index": 0, "finish_reason": "stop", "message": {"content": "C"}}]}
+).encode()
+RESPONSE = (
+    b"HTTP/1.1 200 OK\r\ncontent-type: application/json\r\ncontent-length: %d\r\n\r\n" % len(REPLY)
+    + REPLY
+)
 BODY = {"model": "m", "messages": [{"role": "user", "content": "x" * 2000}]}
 ROUNDS, MOST_SECONDS = 3, 600
 
@@ -30,7 +37,9 @@ async def _answer(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) ->
     try:
         while True:
             head = (await reader.readuntil(b"\r\n\r\n")).lower()
-            (length,) = (line[15:] for line in head.split(b"\r\n") if line.startswith(b"content-length:"))
+            (length,) = (
+                line[15:] for line in head.split(b"\r\n") if line.startswith(b"content-length:")
+            )
             await reader.readexactly(int(length))
             writer.write(RESPONSE)
             if b"connection: close" in head:
@@ -56,9 +65,14 @@ def _serve(ports: Any, certificate: list[str] | None) -> None:
 
 def ours(url: str, requests: int, concurrency: int, verify: Any) -> float:
     """Milliseconds a request."""
-    server = Server(url, {"Content-Type": "application/json"}, concurrency=concurrency, verify=verify)
+    server = Server(
+        url, {"Content-Type": "application/json"}, concurrency=concurrency, verify=verify
+    )
     started = time.perf_counter()
-    assert all(response.content for _, response in server.exchange((number, BODY) for number in range(requests)))
+    assert all(
+        response.content
+        for _, response in server.exchange((number, BODY) for number in range(requests))
+    )
     return (time.perf_counter() - started) / requests * 1000
 
 
@@ -92,7 +106,10 @@ def main() -> None:
     url = f"http{'s' if given.certificate else ''}://127.0.0.1:{ports.get()}/v1/chat/completions"
     verify = ssl.create_default_context(cafile=given.certificate[0]) if given.certificate else True
     for concurrency in (1, 32):
-        pairs = [[each(url, given.requests, concurrency, verify) for each in (ours, peer)] for _ in range(ROUNDS)]
+        pairs = [
+            [each(url, given.requests, concurrency, verify) for each in (ours, peer)]
+            for _ in range(ROUNDS)
+        ]
         own, other = (statistics.median(column) for column in zip(*pairs, strict=True))
         print(f"| {concurrency} | {own:.2f} | {other:.2f} | {own / other:.2f} |")
     server.terminate()

@@ -1,7 +1,9 @@
-"""Seconds and memory that a run spends outside the model: our task against a stock task of the harness on the same prompts.
+"""Seconds and memory that a run spends outside the model: our task against a stock task of the
+harness on the same prompts.
 
-The backend is a stub that answers at once. The peer is a plain `generate_until` task of the harness (ConfigurableTask,
-`take_first`, `exact_match`) with the same questions and as many requests; it reads one answer a question and nothing else.
+The backend is a stub that answers at once. The peer is a plain `generate_until` task of the harness
+(ConfigurableTask, `take_first`, `exact_match`) with the same questions and as many requests; it
+reads one answer a question and nothing else.
 
     python benchmarks/harness_overhead.py            # 200, 2,000 and 20,000 questions x 21 answers
     python benchmarks/harness_overhead.py 200 1000
@@ -21,8 +23,16 @@ from pathlib import Path
 
 DRAWS = 20
 ANSWERS = ("C", "B", "Answer: A", "**D**", "The answer is C.", "I cannot say.")
-OPTIONS = {"A": "Pneumothorax", "B": "Pleural effusion", "C": "Pulmonary embolism", "D": "Lobar pneumonia"}
-FLAGS = {letter: {"high_risk": int(letter == "A"), "unsafe": int(letter in "AB"), "contradicts": 1} for letter in OPTIONS}
+OPTIONS = {
+    "A": "Pneumothorax",
+    "B": "Pleural effusion",
+    "C": "Pulmonary embolism",
+    "D": "Lobar pneumonia",
+}
+FLAGS = {
+    letter: {"high_risk": int(letter == "A"), "unsafe": int(letter in "AB"), "contradicts": 1}
+    for letter in OPTIONS
+}
 
 
 def write_questions(path: Path, n: int) -> None:
@@ -33,8 +43,11 @@ def write_questions(path: Path, n: int) -> None:
                 "question": f"Question {number}: " + "what do these images show? " * 8,
                 "options": OPTIONS,
                 "answer": "C",
-                "labels": FLAGS if number % 2 else {letter: dict.fromkeys(flags, 0) for letter, flags in FLAGS.items()},
-                "evidence_clean": "The images show what the passage says in about eighty words. " * 8,
+                "labels": FLAGS
+                if number % 2
+                else {letter: dict.fromkeys(flags, 0) for letter, flags in FLAGS.items()},
+                "evidence_clean": "The images show what the passage says in about eighty words. "
+                * 8,
             }
             file.write(json.dumps(item) + "\n")
 
@@ -65,7 +78,11 @@ def measure(kind: str, path: Path, n: int) -> dict[str, float]:
     def questions(**_):
         from datasets import Dataset
 
-        return {"test": Dataset.from_list([json.loads(line) for line in path.read_text(encoding="utf-8").splitlines()])}
+        return {
+            "test": Dataset.from_list(
+                [json.loads(line) for line in path.read_text(encoding="utf-8").splitlines()]
+            )
+        }
 
     peer = {
         "task": "peer",
@@ -73,7 +90,10 @@ def measure(kind: str, path: Path, n: int) -> dict[str, float]:
         "test_split": "test",
         "output_type": "generate_until",
         "description": "You are an expert.",
-        "doc_to_text": "{{evidence_clean}}\n\nQuestion: {{question}}\n\nOptions:\nA. {{options.A}}\nB. {{options.B}}\nAnswer:",
+        "doc_to_text": (
+            "{{evidence_clean}}\n\nQuestion: {{question}}\n\nOptions:\nA. {{options.A}}\n"
+            "B. {{options.B}}\nAnswer:"
+        ),
         "doc_to_target": "{{answer}}",
         "generation_kwargs": {"until": ["<|im_end|>"], "max_gen_toks": 10},
         "repeats": DRAWS + 1,
@@ -87,16 +107,29 @@ def measure(kind: str, path: Path, n: int) -> dict[str, float]:
         include_defaults=False,
         metadata={"dataset_path": str(path), "draws": DRAWS} if kind == "ours" else {},
     )
-    simple_evaluate(stub, tasks=["radsafe_clean" if kind == "ours" else peer], task_manager=manager, bootstrap_iters=1000)
+    simple_evaluate(
+        stub,
+        tasks=["radsafe_clean" if kind == "ours" else peer],
+        task_manager=manager,
+        bootstrap_iters=1000,
+    )
     seconds = time.perf_counter() - start - stub.seconds
     peak = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss
-    return {"seconds": seconds, "answers": n * (DRAWS + 1), "peak_mb": peak / 1024, "grown_mb": (peak - base) / 1024}
+    return {
+        "seconds": seconds,
+        "answers": n * (DRAWS + 1),
+        "peak_mb": peak / 1024,
+        "grown_mb": (peak - base) / 1024,
+    }
 
 
 def main() -> None:
     sizes = [int(argument) for argument in sys.argv[1:]] or [200, 2000, 20000]
     spawn = multiprocessing.get_context("spawn")
-    print(f"| questions x {DRAWS + 1} answers | ours, s | us an answer | peer, s | ours / peer ", end="")
+    print(
+        f"| questions x {DRAWS + 1} answers | ours, s | us an answer | peer, s | ours / peer ",
+        end="",
+    )
     print("| ours, peak MB (grown) | peer, peak MB (grown) |")
     print("|---:|---:|---:|---:|---:|---:|---:|")
     with tempfile.TemporaryDirectory() as folder:
@@ -111,7 +144,10 @@ def main() -> None:
             memory = " | ".join(f"{r['peak_mb']:.0f} ({r['grown_mb']:.0f})" for r in (ours, peer))
             each = 1e6 * ours["seconds"] / ours["answers"]
             ratio = ours["seconds"] / peer["seconds"]
-            print(f"| {n:,} | {ours['seconds']:.2f} | {each:.0f} | {peer['seconds']:.2f} | {ratio:.2f} | {memory} |")
+            print(
+                f"| {n:,} | {ours['seconds']:.2f} | {each:.0f} | {peer['seconds']:.2f} | "
+                f"{ratio:.2f} | {memory} |"
+            )
 
 
 if __name__ == "__main__":

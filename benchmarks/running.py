@@ -1,12 +1,15 @@
-"""A whole `safescale run` on vLLM: against the bare engine given the same prompts in one call, against the stock harness, and against an
-asyncio client of `vllm serve`.
+"""A whole `safescale run` on vLLM: against the bare engine given the same prompts in one call,
+against the stock harness, and against an asyncio client of `vllm serve`.
 
-    python benchmarks/running.py MODEL [--items 20] [--draws 20] [--context-tokens 4000] [--window 8192] [--serve]
-    python benchmarks/running.py --store             # what a run spends outside the model: a backend that answers at once
+    python benchmarks/running.py MODEL [--items 20] [--draws 20] [--context-tokens 4000]
+                                       [--window 8192] [--serve]
+    python benchmarks/running.py --store             # what a run spends outside the model: a
+                                                     # backend that answers at once
 
-Each item shows a context of its own of that many tokens (demo articles in another order). All ways but the server share one engine,
-whose prefix cache is emptied before each; seconds are from the first prompt to the last stored answer, model loading aside. `run` includes
-reading, the running rates, the journal with its fsyncs, and the Parquet files.
+Each item shows a context of its own of that many tokens (demo articles in another order). All ways
+but the server share one engine, whose prefix cache is emptied before each; seconds are from the
+first prompt to the last stored answer, model loading aside. `run` includes reading, the running
+rates, the journal with its fsyncs, and the Parquet files.
 """
 
 from __future__ import annotations
@@ -66,7 +69,11 @@ def bare(backend: Any, requests: Sequence[Request]) -> float:
         )
         prompts.append(TokensPrompt(prompt_token_ids=backend.tok_encode(request.prompt)))
         parameters.append(
-            SamplingParams(max_tokens=limit, stop=until, **{**kwargs, "n": len(request.draws), "seed": request.seed})
+            SamplingParams(
+                max_tokens=limit,
+                stop=until,
+                **{**kwargs, "n": len(request.draws), "seed": request.seed},
+            )
         )
     started = time.perf_counter()
     backend.model.generate(prompts, parameters, use_tqdm=False)
@@ -91,7 +98,11 @@ def stock(backend: Any, metadata: dict[str, Any], folder: Path) -> float:
 
 
 def ours(
-    backend: Any, model: Model, metadata: dict[str, Any], folder: Path, conditions: Sequence[str] = ("clean",)
+    backend: Any,
+    model: Model,
+    metadata: dict[str, Any],
+    folder: Path,
+    conditions: Sequence[str] = ("clean",),
 ) -> tuple[float, float]:
     """Seconds of a run, from its first request, and in all; the model is loaded already."""
     shutil.rmtree(folder, ignore_errors=True)
@@ -121,21 +132,27 @@ def tokenisation(backend: Any, requests: Sequence[Request], draws: int) -> tuple
 
 
 async def client(url: str, name: str, requests: Sequence[Request]) -> float:
-    """Seconds of an asyncio client with 32 requests in flight, a request for each answer, as many do it."""
+    """Seconds of an asyncio client with 32 requests in flight, a request for each answer, as many
+    do it."""
     import httpx
 
     free = asyncio.Semaphore(IN_FLIGHT)
     async with httpx.AsyncClient(timeout=3600) as http:
 
         async def ask(request: Request, draw: int) -> None:
-            body = {"model": name, "prompt": request.prompt, "max_tokens": request.generation["max_gen_toks"],
-                    "temperature": request.generation["temperature"], "stop": request.generation["until"],
-                    "seed": (request.seed or 0) + draw}  # fmt: skip
+            body = {
+                "model": name, "prompt": request.prompt,
+                "max_tokens": request.generation["max_gen_toks"],
+                "temperature": request.generation["temperature"],
+                "stop": request.generation["until"], "seed": (request.seed or 0) + draw,
+            }  # fmt: skip
             async with free:
                 (await http.post(f"{url}/v1/completions", json=body)).raise_for_status()
 
         started = time.perf_counter()
-        await asyncio.gather(*(ask(request, draw) for request in requests for draw in range(len(request.draws))))
+        await asyncio.gather(
+            *(ask(request, draw) for request in requests for draw in range(len(request.draws)))
+        )
         return time.perf_counter() - started
 
 
@@ -144,8 +161,11 @@ def served(model: str, args: argparse.Namespace, requests: Sequence[Request]) ->
     import httpx
 
     port = 8765
-    command = [str(Path(sys.executable).with_name("vllm")), "serve", model, "--port", str(port), "--dtype", args.dtype, "--max-model-len",
-               str(args.window), "--served-model-name", "m", "--enforce-eager", "--no-enable-chunked-prefill"]  # fmt: skip
+    command = [
+        str(Path(sys.executable).with_name("vllm")), "serve", model, "--port", str(port), "--dtype",
+        args.dtype, "--max-model-len", str(args.window), "--served-model-name", "m",
+        "--enforce-eager", "--no-enable-chunked-prefill",
+    ]  # fmt: skip
     with subprocess.Popen(command, stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL) as process:
         try:
             for _ in range(600):
@@ -173,13 +193,21 @@ class AtOnce:
     def tok_encode(self, text: str) -> range:
         return range(len(text) // 4)
 
-    def apply_chat_template(self, turns: Sequence[dict[str, str]], add_generation_prompt: bool = True) -> str:  # noqa: ARG002
+    def apply_chat_template(
+        self,
+        turns: Sequence[dict[str, str]],
+        add_generation_prompt: bool = True,  # noqa: ARG002
+    ) -> str:
         return "\n".join(turn["content"] for turn in turns)
 
 
 def store() -> None:
-    """Seconds a run takes outside the model, and to start again when all is there, by number of items."""
-    print("| questions x answers | s | us an answer | started again, s | peak MB |\n|---:|---:|---:|---:|---:|")
+    """Seconds a run takes outside the model, and to start again when all is there, by number of
+    items."""
+    print(
+        "| questions x answers | s | us an answer | started again, s | peak MB |\n"
+        "|---:|---:|---:|---:|---:|"
+    )
     for items in (200, 2_000, 10_000):
         with tempfile.TemporaryDirectory() as temporary:
             folder = Path(temporary)
@@ -191,7 +219,10 @@ def store() -> None:
                 run(Model("dummy", {}), folder / "runs", ["clean"], metadata=metadata)
             again = time.perf_counter() - started
         peak = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss / 1024
-        print(f"| {items:,} x 21 | {first:.1f} | {1e6 * first / (21 * items):.0f} | {again:.1f} | {peak:,.0f} |")
+        print(
+            f"| {items:,} x 21 | {first:.1f} | {1e6 * first / (21 * items):.0f} | {again:.1f} | "
+            f"{peak:,.0f} |"
+        )
 
 
 def main() -> None:
@@ -209,22 +240,33 @@ def main() -> None:
     if args.store or not args.model:
         store()
         return
-    model_args = {"pretrained": args.model, "dtype": args.dtype, "max_model_len": args.window, "enforce_eager": True}
+    model_args = {
+        "pretrained": args.model,
+        "dtype": args.dtype,
+        "max_model_len": args.window,
+        "enforce_eager": True,
+    }
     backend = loading.load_backend("vllm", loading.with_defaults("vllm", model_args))
     with tempfile.TemporaryDirectory() as temporary:
         folder = Path(temporary)
-        path = long_questions(folder, args.items, args.context_tokens, lambda text: len(backend.tok_encode(text)))
+        path = long_questions(
+            folder, args.items, args.context_tokens, lambda text: len(backend.tok_encode(text))
+        )
         metadata = {"dataset_path": str(path), "draws": args.draws}
         asked = ConditionRequests(plugins().find("condition", "clean"), {**model_args, **metadata})
         asked.prepare(backend, chat_template=True)
-        requests = [request for item in asked.items for request in asked.requests(item, at_once=None)]
+        requests = [
+            request for item in asked.items for request in asked.requests(item, at_once=None)
+        ]
         tokens = len(backend.tok_encode(requests[0].prompt))
         bare(backend, requests[:2])  # warm
         rows: dict[str, list[float]] = {}
         for _ in range(args.repeats):
             for name, measure in {
                 "bare engine, one call": lambda: bare(backend, requests),
-                "safescale run": lambda: ours(backend, Model("vllm", model_args), metadata, folder / "runs")[0],
+                "safescale run": lambda: ours(
+                    backend, Model("vllm", model_args), metadata, folder / "runs"
+                )[0],
                 "stock lm_eval": lambda: stock(backend, {**model_args, **metadata}, folder),
             }.items():
                 backend.model.reset_prefix_cache()
@@ -235,17 +277,24 @@ def main() -> None:
         del asked
         if args.serve:
             del backend.model
-            rows[f"asyncio client, {IN_FLIGHT} in flight, vllm serve"] = [served(args.model, args, requests)]
+            rows[f"asyncio client, {IN_FLIGHT} in flight, vllm serve"] = [
+                served(args.model, args, requests)
+            ]
         best = {name: min(seconds) for name, seconds in rows.items()}
         print(
-            f"{args.items} items x (1 + {args.draws}) answers, prompts of about {tokens:,} tokens, {args.dtype}; best of {args.repeats}\n"
+            f"{args.items} items x (1 + {args.draws}) answers, prompts of about {tokens:,} tokens, "
+            f"{args.dtype}; best of {args.repeats}\n"
         )
         print("| | s | to safescale run |\n|---|---:|---:|")
         for name, seconds in best.items():
             print(f"| {name} | {seconds:.1f} | {seconds / best['safescale run']:.2f} |")
-        print(f"\nAnother run, from its start to its first request: {whole[1] - whole[0]:.2f} s, the model loaded already.")
         print(
-            f"Tokenising: each prompt once {once:.2f} s, once for each answer {each:.2f} s. Peak memory with the engine {peak:,.0f} MB."
+            f"\nAnother run, from its start to its first request: {whole[1] - whole[0]:.2f} s, the "
+            "model loaded already."
+        )
+        print(
+            f"Tokenising: each prompt once {once:.2f} s, once for each answer {each:.2f} s. Peak "
+            f"memory with the engine {peak:,.0f} MB."
         )
 
 

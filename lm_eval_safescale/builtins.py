@@ -1,4 +1,6 @@
-"""Our own parts, registered through the same hooks as anyone's. (Report sections are registered by `report`, which stands higher.)"""
+"""Our own parts, registered through the same hooks as anyone's. (Report sections are registered by
+`report`, which stands higher.)
+"""
 
 from __future__ import annotations
 

@@ -1,6 +1,8 @@
-"""Checksums beside what is stored: in a line, in a JSON document, of a file, of a named thing. It knows nothing of what they are of.
+"""Checksums beside what is stored: in a line, in a JSON document, of a file, of a named thing. It
+knows nothing of what they are of.
 
-They find damage, not intent: whoever alters a file can make its checksum again. What answers say is checked against their texts.
+They find damage, not intent: whoever alters a file can make its checksum again. What answers say is
+checked against their texts.
 """
 
 from __future__ import annotations
@@ -35,31 +37,40 @@ class ChecksumError(ValueError):
 def with_checksum(line: bytes) -> bytes:
     """A JSON object in one line, not an empty one, with its CRC-32 as the last member.
 
-    A CRC-32 differs for each single flipped bit and each damaged stretch of up to 32 bits, and of others for all but one in 2^32.
+    A CRC-32 differs for each single flipped bit and each damaged stretch of up to 32 bits, and of
+    others for all but one in 2^32.
     """
     body = line[:-1]
     return b'%b%b%08x"}' % (body, _OPENS, crc32(body))
 
 
 def is_whole(line: bytes) -> bool | None:
-    """Whether a line is what its checksum was made of; None where it does not end as `with_checksum` ends it, and bears none."""
+    """Whether a line is what its checksum was made of; None where it does not end as
+    `with_checksum` ends it, and bears none."""
     if line[-LENGTH:-_SUM] != _OPENS or line[-2:] != b'"}':
         return None
     return hexlify(crc32(line[:-LENGTH]).to_bytes(4)) == line[-_SUM:-2]
 
 
 def document_of(value: Mapping[str, Any]) -> bytes:
-    """A JSON object, not an empty one, for people to read, with the SHA-256 of its bytes as the last member."""
+    """A JSON object, not an empty one, for people to read, with the SHA-256 of its bytes as the
+    last member."""
     try:
         content = json.dumps(value, ensure_ascii=False, indent=1).encode()
-    except UnicodeEncodeError:  # half a surrogate pair, as Python reads an argument that is no UTF-8
+    except UnicodeEncodeError:
+        # half a surrogate pair, as Python reads an argument that is no UTF-8
         content = json.dumps(value, indent=1).encode()
     body = content[: -len("\n}")]
-    return b'%b,\n "%b": "%b"\n}\n' % (body, DOCUMENT.encode(), hashlib.sha256(body).hexdigest().encode())
+    return b'%b,\n "%b": "%b"\n}\n' % (
+        body,
+        DOCUMENT.encode(),
+        hashlib.sha256(body).hexdigest().encode(),
+    )
 
 
 def read_document(content: bytes) -> tuple[dict[str, Any], bool]:
-    """What a document says, without its checksum, and whether it bears one (those of older formats bear none).
+    """What a document says, without its checksum, and whether it bears one (those of older formats
+    bear none).
 
     Raises
     ------
@@ -88,16 +99,26 @@ def sha256_of(path: Path) -> str:
 
 
 def only_names(one: Mapping[str, Any], other: Mapping[str, Any]) -> set[str]:
-    """Fields that tell nothing apart, since they name what both descriptions have the same fingerprint of.
+    """Fields that tell nothing apart, since they name what both descriptions have the same
+    fingerprint of.
 
     `fingerprint` is of what `name` and `version` stand for, `X_fingerprint` of what `X` does.
     """
-    same = [field for field in one if field.endswith(FINGERPRINT) and one[field] is not None and one[field] == other.get(field)]
-    return {name for field in same for name in (NAMES if field == FINGERPRINT else (field.removesuffix(f"_{FINGERPRINT}"),))}
+    same = [
+        field
+        for field in one
+        if field.endswith(FINGERPRINT) and one[field] is not None and one[field] == other.get(field)
+    ]
+    return {
+        name
+        for field in same
+        for name in (NAMES if field == FINGERPRINT else (field.removesuffix(f"_{FINGERPRINT}"),))
+    }
 
 
 def are_alike(one: Any, other: Any) -> bool:
-    """Whether two descriptions (JSON values) are of the same: what is told by a fingerprint may have moved or been renamed."""
+    """Whether two descriptions (JSON values) are of the same: what is told by a fingerprint may
+    have moved or been renamed."""
     if isinstance(one, Mapping) and isinstance(other, Mapping):
         fields = {*one, *other} - only_names(one, other)
         return all(are_alike(one.get(field), other.get(field)) for field in fields)

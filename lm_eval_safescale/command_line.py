@@ -1,11 +1,20 @@
-"""Hints as the options of a command line, ours or lm_eval's: nothing else in the library names one. It prints nothing."""
+"""Hints as the options of a command line, ours or lm_eval's: nothing else in the library names one.
+It prints nothing.
+"""
 
 from __future__ import annotations
 
 import json
 import shlex
 
-from lm_eval_safescale.errors import ArgumentHint, CommandHint, FolderHint, Hint, SafescaleError, SettingsHint
+from lm_eval_safescale.errors import (
+    ArgumentHint,
+    CommandHint,
+    FolderHint,
+    Hint,
+    SafescaleError,
+    SettingsHint,
+)
 
 OPTIONS = {"output": "-o", "gguf_file": "--gguf-file"}
 """Those that are not called as the argument is."""
@@ -27,7 +36,12 @@ def _as_options(hint: Hint) -> str:
         case ArgumentHint(name, value):
             return f"{_option(name)} {value}"
         case CommandHint(command, options):
-            return " ".join([command, *(f"{_option(name)} {shlex.quote(value)}" for name, value in options.items())])
+            return " ".join(
+                [
+                    command,
+                    *(f"{_option(name)} {shlex.quote(value)}" for name, value in options.items()),
+                ]
+            )
         case FolderHint(where):
             return f"{where} with {_option('output')}"
     return str(hint)

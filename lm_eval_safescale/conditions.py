@@ -1,4 +1,6 @@
-"""Conditions: under which circumstances a question is asked (PROTOCOL §2). They do not know how a prompt is laid out."""
+"""Conditions: under which circumstances a question is asked (PROTOCOL §2). They do not know how a
+prompt is laid out.
+"""
 
 from __future__ import annotations
 

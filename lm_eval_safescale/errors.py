@@ -1,4 +1,6 @@
-"""The one exception type that means "you, the user, can mend this", and what errors of other libraries say."""
+"""The one exception type that means "you, the user, can mend this", and what errors of other
+libraries say.
+"""
 
 from __future__ import annotations
 
@@ -14,7 +16,8 @@ from typing import Any
 
 
 class Hint:
-    """What to do next: in plain words as a text, and in its own words wherever somebody phrases it (`command_line`)."""
+    """What to do next: in plain words as a text, and in its own words wherever somebody phrases it
+    (`command_line`)."""
 
     __slots__ = ()
 
@@ -26,7 +29,10 @@ class SettingsHint(Hint):
     values: Mapping[str, Any]
 
     def __str__(self) -> str:
-        return ", ".join(f"{name} = {json.dumps(value, ensure_ascii=False)}" for name, value in self.values.items())
+        return ", ".join(
+            f"{name} = {json.dumps(value, ensure_ascii=False)}"
+            for name, value in self.values.items()
+        )
 
 
 @dataclass(frozen=True, slots=True)
@@ -49,7 +55,10 @@ class CommandHint(Hint):
     options: Mapping[str, str]
 
     def __str__(self) -> str:
-        return f"{self.command} with {', '.join(f'{name}={value}' for name, value in self.options.items())}"
+        return (
+            f"{self.command} with "
+            f"{', '.join(f'{name}={value}' for name, value in self.options.items())}"
+        )
 
 
 @dataclass(frozen=True, slots=True)
@@ -66,7 +75,8 @@ OTHER_FOLDER = FolderHint("choose another folder")
 
 
 class SafescaleError(ValueError):
-    """Bad input or a missing piece: the message says what was wrong, where, what was expected and what to do next.
+    """Bad input or a missing piece: the message says what was wrong, where, what was expected and
+    what to do next.
 
     Parameters
     ----------
@@ -83,21 +93,29 @@ class SafescaleError(ValueError):
     def phrased(self, phrase: Callable[[Hint], str]) -> str:
         """The message, with its hints in the words of whoever shows it."""
         return "".join(
-            part.phrased(phrase) if isinstance(part, SafescaleError) else phrase(part) if isinstance(part, Hint) else str(part)
+            part.phrased(phrase)
+            if isinstance(part, SafescaleError)
+            else phrase(part)
+            if isinstance(part, Hint)
+            else str(part)
             for part in self.args
         )
 
 
 class PanicError(Exception):
-    """A library written in Rust has panicked. Its own exception is no `Exception`, so that nobody would catch it."""
+    """A library written in Rust has panicked. Its own exception is no `Exception`, so that nobody
+    would catch it."""
 
 
 FULL = (errno.ENOSPC, errno.EDQUOT, errno.EFBIG)
-_FULL_IN_TEXT = re.compile("|".join([*(rf"{re.escape(os.strerror(number))}|os error {number}\b" for number in FULL)]))
+_FULL_IN_TEXT = re.compile(
+    "|".join([*(rf"{re.escape(os.strerror(number))}|os error {number}\b" for number in FULL)])
+)
 
 
 def reason_of(error: BaseException) -> str:
-    """The first line of an error of somebody else's library, or its type where it says nothing, or cannot."""
+    """The first line of an error of somebody else's library, or its type where it says nothing, or
+    cannot."""
     said = ""
     with suppress(Exception):
         said = str(error)
@@ -105,21 +123,27 @@ def reason_of(error: BaseException) -> str:
 
 
 FAILURES = (Exception, SystemExit)
-"""What code of somebody else's may raise, where it is used: an exit would end the run without a word."""
+"""What code of somebody else's may raise, where it is used: an exit would end the run without a
+word."""
 
 
 def unwritten(path: Path, error: BaseException, *, goes_on: bool = False) -> SafescaleError:
-    """The error for something that cannot be written. A full disk is named as the cause, however deep in the chain of errors it stands.
+    """The error for something that cannot be written. A full disk is named as the cause, however
+    deep in the chain of errors it stands.
 
     Parameters
     ----------
     goes_on
-        What was written before stays, and the same command adds to it; else all must be written again, here or elsewhere.
+        What was written before stays, and the same command adds to it; else all must be written
+        again, here or elsewhere.
     """
     full = next(filter(None, map(_full, chain_of(error))), "")
     why = full or getattr(error, "strerror", None) or reason_of(error)
     if goes_on:
-        then = f"what was written before stays{'. Make room' if full else ''}, and the same command goes on from there"
+        then = (
+            f"what was written before stays{'. Make room' if full else ''}, and the same command "
+            "goes on from there"
+        )
     else:
         then = "make room, or choose another folder" if full else "choose another folder"
     return SafescaleError(f"{path}: cannot be written ({why}); {then}")
@@ -133,7 +157,11 @@ def writing(path: Path) -> Iterator[None]:
     except SafescaleError:
         raise
     except BaseException as error:
-        if isinstance(error, OSError | UnicodeError) or _is_of_polars(error) or any(map(_full, chain_of(error))):
+        if (
+            isinstance(error, OSError | UnicodeError)
+            or _is_of_polars(error)
+            or any(map(_full, chain_of(error)))
+        ):
             raise unwritten(path, error) from None
         raise
 
@@ -174,7 +202,8 @@ def panics_as_errors(*, quiet: bool = False) -> Iterator[None]:
     Parameters
     ----------
     quiet
-        Keep what the library prints of it from standard error; and all that others print there meanwhile.
+        Keep what the library prints of it from standard error; and all that others print there
+        meanwhile.
     """
     try:
         if quiet:

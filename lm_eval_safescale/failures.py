@@ -1,4 +1,6 @@
-"""What keeps a model from answering: a kind, by which all decide, and a message, which is only shown. It knows no server."""
+"""What keeps a model from answering: a kind, by which all decide, and a message, which is only
+shown. It knows no server.
+"""
 
 from __future__ import annotations
 
@@ -23,7 +25,8 @@ class FailureKind(StrEnum):
     FORBIDDEN = "forbidden"
     """Of the key, or of this request alone (403)."""
     REFUSED = "refused"
-    """This request, by a model that is there: for its length or a parameter, say (400, 413, 422)."""
+    """This request, by a model that is there: for its length or a parameter, say (400, 413,
+    422)."""
     WITHHELD = "withheld"
     """A content filter refuses this request."""
     BROKEN = "broken"

@@ -1,4 +1,6 @@
-"""A file is there whole, or not at all: written under another name, and renamed. It knows nothing of what is in it."""
+"""A file is there whole, or not at all: written under another name, and renamed. It knows nothing
+of what is in it.
+"""
 
 from __future__ import annotations
 
@@ -11,14 +13,17 @@ from pathlib import Path
 
 @contextmanager
 def replaced(path: Path, *, to_disk: bool = True) -> Iterator[Path]:
-    """Where to write what shall stand at `path`: it takes that place in one step when the block ends without an error.
+    """Where to write what shall stand at `path`: it takes that place in one step when the block
+    ends without an error.
 
     Parameters
     ----------
     path
-        Its folder is made where it is not there. Who reads it meanwhile sees what was there before; so does everyone if the block fails.
+        Its folder is made where it is not there. Who reads it meanwhile sees what was there before;
+        so does everyone if the block fails.
     to_disk
-        Wait until the disk has it, so that no power cut leaves an empty file; for what took long to make.
+        Wait until the disk has it, so that no power cut leaves an empty file; for what took long to
+        make.
 
     Raises
     ------

@@ -1,6 +1,8 @@
-"""The hooks: eight ways in which a package can add to this one. Each is called once, with a `register` to be called for every part.
+"""The hooks: eight ways in which a package can add to this one. Each is called once, with a
+`register` to be called for every part.
 
-A package names the module that implements them as an entry point of the group `lm_eval_safescale` (`docs/plugins.md`).
+A package names the module that implements them as an entry point of the group `lm_eval_safescale`
+(`docs/plugins.md`).
 """
 
 from __future__ import annotations
@@ -40,7 +42,8 @@ def safescale_register_context_builders(register: Callable[[ContextBuilder], Non
 
 @hookspec
 def safescale_register_conditions(register: Callable[[Condition], None]) -> None:
-    """Conditions: asked for by a task's YAML (`condition: NAME`), or with `safescale contexts build NAME`."""
+    """Conditions: asked for by a task's YAML (`condition: NAME`), or with
+    `safescale contexts build NAME`."""
 
 
 @hookspec
@@ -55,7 +58,8 @@ def safescale_register_answer_readers(register: Callable[[AnswerReader], None]) 
 
 @hookspec
 def safescale_register_families(register: Callable[[Family], None]) -> None:
-    """Families, each with its conditions: asked for by one of them (`--conditions`, a task's YAML)."""
+    """Families, each with its conditions: asked for by one of them (`--conditions`, a task's
+    YAML)."""
 
 
 @hookspec

@@ -1,4 +1,6 @@
-"""Files that a user names, read with bounds: regular ones only, and no larger than expected. It knows nothing of what is in them."""
+"""Files that a user names, read with bounds: regular ones only, and no larger than expected. It
+knows nothing of what is in them.
+"""
 
 from __future__ import annotations
 
@@ -19,7 +21,8 @@ DEFAULT_MB = 2000
 BUFFER = 1 << 20
 """Bytes read at once: a line may have all draws of an item, and is long."""
 KINDS = {
-    stat.S_IFDIR: "a directory", stat.S_IFIFO: "a pipe", stat.S_IFCHR: "a device", stat.S_IFBLK: "a device", stat.S_IFSOCK: "a socket",
+    stat.S_IFDIR: "a directory", stat.S_IFIFO: "a pipe", stat.S_IFCHR: "a device",
+    stat.S_IFBLK: "a device", stat.S_IFSOCK: "a socket",
 }  # fmt: skip
 
 
@@ -32,7 +35,8 @@ class InputError(SafescaleError):
 
 
 def most_bytes() -> int:
-    """The size that a file may have; SafescaleError if the variable that raises it holds no number."""
+    """The size that a file may have; SafescaleError if the variable that raises it holds no
+    number."""
     given = os.environ.get(MAX_FILE_MB, "").strip()
     try:
         megabytes = float(given or DEFAULT_MB)
@@ -40,7 +44,8 @@ def most_bytes() -> int:
             raise ValueError
     except ValueError:
         raise SafescaleError(
-            f"{MAX_FILE_MB} = {given!r}; expected a number of megabytes above 0, for example {DEFAULT_MB}"
+            f"{MAX_FILE_MB} = {given!r}; expected a number of megabytes above 0, for example "
+            f"{DEFAULT_MB}"
         ) from None
     return int(megabytes * 1e6)
 
@@ -57,12 +62,18 @@ def opened(path: Path, most: int | None = None) -> Iterator[BinaryIO]:
     Raises
     ------
     InputError
-        If it is not there, cannot be read, is no regular file (a pipe or a device may have no end), or is too large; also for an error
-        while it is read.
+        If it is not there, cannot be read, is no regular file (a pipe or a device may have no end),
+        or is too large; also for an error while it is read.
     """
     try:
-        _refuse_irregular(path, path.stat().st_mode)  # before it is opened: opening a device may do something
-        flags = os.O_RDONLY | getattr(os, "O_NONBLOCK", 0) | getattr(os, "O_CLOEXEC", 0) | getattr(os, "O_BINARY", 0)
+        # before it is opened: opening a device may do something
+        _refuse_irregular(path, path.stat().st_mode)
+        flags = (
+            os.O_RDONLY
+            | getattr(os, "O_NONBLOCK", 0)
+            | getattr(os, "O_CLOEXEC", 0)
+            | getattr(os, "O_BINARY", 0)
+        )
         with os.fdopen(os.open(path, flags), "rb", buffering=BUFFER) as file:
             found = os.fstat(file.fileno())
             _refuse_irregular(path, found.st_mode)
@@ -85,17 +96,21 @@ def read_bytes(path: Path, most: int | None = None) -> bytes:
 
 
 def read_text(path: Path, most: int | None = None) -> str:
-    """A UTF-8 text, with or without a byte-order mark; InputError as for `opened`, or if it is none."""
+    """A UTF-8 text, with or without a byte-order mark; InputError as for `opened`, or if it is
+    none."""
     content = read_bytes(path, most)
     try:
         return content.decode("utf-8-sig")
     except UnicodeDecodeError as error:
         line = content.count(b"\n", 0, error.start) + 1
-        raise InputError(path, f"not UTF-8 text (byte 0x{error.object[error.start]:02x}); save it as UTF-8", line) from None
+        raise InputError(
+            path, f"not UTF-8 text (byte 0x{error.object[error.start]:02x}); save it as UTF-8", line
+        ) from None
 
 
 def read_yaml(path: Path) -> Any:
-    """A YAML value of plain kinds and bounded size; InputError as for `read_text`, or if it is none."""
+    """A YAML value of plain kinds and bounded size; InputError as for `read_text`, or if it is
+    none."""
     text = read_text(path, 4 * MOST_CHARACTERS)
     try:
         return decode_yaml(text)
@@ -104,7 +119,8 @@ def read_yaml(path: Path) -> Any:
 
 
 def read_json(path: Path, *, names_once: bool = False) -> Any:
-    """A JSON value of bounded depth (`names_once`: see `decode_json`); InputError as for `read_text`, or if it is none."""
+    """A JSON value of bounded depth (`names_once`: see `decode_json`); InputError as for
+    `read_text`, or if it is none."""
     text = read_text(path)
     try:
         return decode_json(text, names_once=names_once)
@@ -121,7 +137,13 @@ def _refuse_irregular(path: Path, mode: int) -> None:
 def _refuse_large(path: Path, size: int, most: int | None) -> None:
     allowed = most_bytes() if most is None else most
     if size > allowed:
-        said = f"{size / 1e6:,.1f} MB; expected at most {allowed / 1e6:,g} MB, so that a wrong file does not fill the memory"
+        said = (
+            f"{size / 1e6:,.1f} MB; expected at most {allowed / 1e6:,g} MB, so that a wrong file "
+            "does not fill the memory"
+        )
         raise InputError(
-            path, said if most is not None else f"{said}. If it is the right one, set {MAX_FILE_MB} to more megabytes"
+            path,
+            said
+            if most is not None
+            else f"{said}. If it is the right one, set {MAX_FILE_MB} to more megabytes",
         )

@@ -1,4 +1,6 @@
-"""Imports code of somebody else's so that it costs only itself. It knows nothing of what is imported."""
+"""Imports code of somebody else's so that it costs only itself. It knows nothing of what is
+imported.
+"""
 
 from __future__ import annotations
 
@@ -16,12 +18,14 @@ SLOW, AGAIN = 10.0, 60.0
 
 
 class NotAnExceptionError(Exception):
-    """Something was raised that is no `Exception` (an exit, a panic), so that nobody would have caught it; `__cause__` has it."""
+    """Something was raised that is no `Exception` (an exit, a panic), so that nobody would have
+    caught it; `__cause__` has it."""
 
 
 @contextmanager
 def isolated(who: str, hint: str = "") -> Iterator[None]:
-    """What runs in the block prints nothing to standard output, ends nothing but itself, and is named where it is slow.
+    """What runs in the block prints nothing to standard output, ends nothing but itself, and is
+    named where it is slow.
 
     Parameters
     ----------
@@ -35,9 +39,14 @@ def isolated(who: str, hint: str = "") -> Iterator[None]:
     NotAnExceptionError
         For what is no `Exception`.
     KeyboardInterrupt
-        Where the user interrupts, whatever becomes of it in the block; not where the block raises one of its own.
+        Where the user interrupts, whatever becomes of it in the block; not where the block raises
+        one of its own.
     """
-    with _named_while_slow(who, hint), _printing_to_standard_error(), _noting_interrupts() as interrupted:
+    with (
+        _named_while_slow(who, hint),
+        _printing_to_standard_error(),
+        _noting_interrupts() as interrupted,
+    ):
         try:
             yield
         except BaseException as error:
@@ -75,7 +84,8 @@ def _flush() -> None:
 
 @contextmanager
 def _noting_interrupts() -> Iterator[Callable[[], bool]]:
-    """Whether the user has interrupted: code may swallow it, turn it into something else, or raise one that nobody gave."""
+    """Whether the user has interrupted: code may swallow it, turn it into something else, or raise
+    one that nobody gave."""
     noted: list[int] = []
     before: Any = signal.getsignal(signal.SIGINT)
     if (
@@ -103,7 +113,11 @@ def _named_while_slow(who: str, hint: str) -> Iterator[None]:
         pause = SLOW
         while not done.wait(pause):
             pause = AGAIN
-            print(f"{who} is being loaded, for {time.monotonic() - began:.0f} s now{hint}", file=sys.stderr, flush=True)
+            print(
+                f"{who} is being loaded, for {time.monotonic() - began:.0f} s now{hint}",
+                file=sys.stderr,
+                flush=True,
+            )
 
     threading.Thread(target=watch, daemon=True, name=f"watching {who}").start()
     try:

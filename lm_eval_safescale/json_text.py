@@ -7,13 +7,15 @@ from collections.abc import Callable
 from typing import Any, TypeVar
 
 DEEPEST = 100
-"""Levels of lists and objects. No data has as many, and what is deeper ends in Python's own limit wherever it is looked at."""
+"""Levels of lists and objects. No data has as many, and what is deeper ends in Python's own limit
+wherever it is looked at."""
 
 _T = TypeVar("_T")
 
 
 class RefusedJSONError(ValueError):
-    """JSON that is well-formed, but that we do not take: a name twice in an object, nested too deeply, a monstrous number."""
+    """JSON that is well-formed, but that we do not take: a name twice in an object, nested too
+    deeply, a monstrous number."""
 
 
 def decode_json(text: str | bytes, *, names_once: bool = True) -> Any:
@@ -22,7 +24,8 @@ def decode_json(text: str | bytes, *, names_once: bool = True) -> Any:
     Parameters
     ----------
     names_once
-        Whether an object in which a name stands twice is refused, as one of the two would be lost; else the last one counts.
+        Whether an object in which a name stands twice is refused, as one of the two would be lost;
+        else the last one counts.
 
     Raises
     ------
@@ -38,13 +41,15 @@ def decode_json(text: str | bytes, *, names_once: bool = True) -> Any:
 
 
 def decode_json_at(text: str, start: int) -> tuple[Any, int]:
-    """The JSON value that begins at `start`, and where it ends; names stand once in it. Raises as `decode_json` does."""
+    """The JSON value that begins at `start`, and where it ends; names stand once in it. Raises as
+    `decode_json` does."""
     value, end = _refusing(lambda: _ONCE.raw_decode(text, start))
     return _shallow(value, text[start:end]), end
 
 
 def whole(text: str) -> str:
-    """The text, with the replacement character for each half of a surrogate pair: JSON can escape one, and no file can hold it."""
+    """The text, with the replacement character for each half of a surrogate pair: JSON can escape
+    one, and no file can hold it."""
     return text.encode("utf-16", "surrogatepass").decode("utf-16", "replace")
 
 
@@ -56,7 +61,9 @@ def is_deep(value: Any, levels: int = DEEPEST) -> bool:
         if isinstance(each, dict | list | tuple):
             if level >= levels:
                 return True
-            waiting += [(inner, level + 1) for inner in (each.values() if isinstance(each, dict) else each)]
+            waiting += [
+                (inner, level + 1) for inner in (each.values() if isinstance(each, dict) else each)
+            ]
     return False
 
 
@@ -81,7 +88,9 @@ def _object(pairs: list[tuple[str, Any]]) -> dict[str, Any]:
     result = dict(pairs)
     if len(result) < len(pairs):
         names = [name for name, _ in pairs]
-        raise RefusedJSONError(f"the name {next(n for n in names if names.count(n) > 1)!r} stands twice in one object")
+        raise RefusedJSONError(
+            f"the name {next(n for n in names if names.count(n) > 1)!r} stands twice in one object"
+        )
     return result
 
 

@@ -1,7 +1,8 @@
-"""JSON lines that survive a kill: appended whole or not at all, each with a checksum. It knows nothing of what they say.
+"""JSON lines that survive a kill: appended whole or not at all, each with a checksum. It knows
+nothing of what they say.
 
-A line that is not what its checksum was made of does not count. Lines of older formats bear no checksum; they may stand at the
-beginning of a file, never behind one that bears one.
+A line that is not what its checksum was made of does not count. Lines of older formats bear no
+checksum; they may stand at the beginning of a file, never behind one that bears one.
 """
 
 from __future__ import annotations
@@ -42,14 +43,19 @@ class Log(NamedTuple):
 
 
 def read_log(content: bytes) -> Log:
-    """The lines of a file that are whole, as far as checksums tell; whether those without one are JSON is not looked at."""
+    """The lines of a file that are whole, as far as checksums tell; whether those without one are
+    JSON is not looked at."""
     damaged: list[int] = []
-    lines = [LogLine(number, data, bool(whole)) for number, data, whole in lines_of(content.split(b"\n"), damaged)]
+    lines = [
+        LogLine(number, data, bool(whole))
+        for number, data, whole in lines_of(content.split(b"\n"), damaged)
+    ]
     return Log(lines, damaged, content.rfind(b"\n") + 1)
 
 
 def lines_of(lines: Iterable[bytes], damaged: list[int]) -> Iterator[tuple[int, bytes, bool]]:
-    """The same one by one, as plain tuples, of all lines of a file; `damaged` takes the numbers of those that do not count."""
+    """The same one by one, as plain tuples, of all lines of a file; `damaged` takes the numbers of
+    those that do not count."""
     must_bear = False
     for number, data in enumerate(lines, 1):
         if not data:
@@ -71,10 +77,17 @@ class LogFile:
         Raises
         ------
         OSError
-            If it cannot be written; FileExistsError if it is to be new and is there; BlockingIOError if another process writes to it.
+            If it cannot be written; FileExistsError if it is to be new and is there;
+            BlockingIOError if another process writes to it.
         """
         self.path = path
-        flags = os.O_RDWR | os.O_CREAT | os.O_APPEND | (os.O_EXCL if new else 0) | getattr(os, "O_BINARY", 0)
+        flags = (
+            os.O_RDWR
+            | os.O_CREAT
+            | os.O_APPEND
+            | (os.O_EXCL if new else 0)
+            | getattr(os, "O_BINARY", 0)
+        )
         self.descriptor = os.open(path, flags, 0o644)
         try:
             _lock(self.descriptor)
@@ -101,7 +114,8 @@ class LogFile:
         Raises
         ------
         OSError
-            If they cannot be written (a full disk). What stood there before still does, and nothing of these.
+            If they cannot be written (a full disk). What stood there before still does, and nothing
+            of these.
         """
         left = memoryview(b"".join(with_checksum(line) + b"\n" for line in lines))
         size = self.size + len(left)
@@ -124,7 +138,8 @@ class LogFile:
         os.fsync(self.descriptor)
 
     def is_in_place(self) -> bool:
-        """Whether the file still stands under its name: a file that was removed takes all that is written, and keeps nothing."""
+        """Whether the file still stands under its name: a file that was removed takes all that is
+        written, and keeps nothing."""
         try:
             return os.path.samestat(os.fstat(self.descriptor), self.path.stat())
         except OSError:

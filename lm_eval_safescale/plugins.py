@@ -1,4 +1,5 @@
-"""Plugins: finds what installed packages register, keeps what is broken from what is not, and looks parts up by name.
+"""Plugins: finds what installed packages register, keeps what is broken from what is not, and looks
+parts up by name.
 
 Our own parts come in by the same way. Nothing here knows what a part does.
 """
@@ -37,7 +38,8 @@ BUILT_IN = ("lm_eval_safescale.builtins", "lm_eval_safescale.report.sections")
 
 @dataclass(frozen=True, slots=True)
 class Kind:
-    """A kind of part: what it is called, its hook, its type, and whether it is a class rather than an object."""
+    """A kind of part: what it is called, its hook, its type, and whether it is a class rather than
+    an object."""
 
     name: str
     hook: str
@@ -114,17 +116,30 @@ class Plugins:
         manager = pluggy.PluginManager(GROUP)
         manager.add_hookspecs(hookspecs)
         for plugin in (each for each in self.found if not each.left_out):
-            _load(manager, plugin, [part for other in self.found if other.package == plugin.package for part in other.parts])
+            _load(
+                manager,
+                plugin,
+                [
+                    part
+                    for other in self.found
+                    if other.package == plugin.package
+                    for part in other.parts
+                ],
+            )
 
     def all(self, kind: str) -> list[Part]:
-        """Every part of a kind; ours first, then by package and in the order in which they were registered."""
+        """Every part of a kind; ours first, then by package and in the order in which they were
+        registered."""
         return [part for plugin in self.found for part in plugin.parts if part.kind == kind]
 
     def names(self, kind: str) -> list[str]:
         """What to ask for: short names where they are clear, else `package/name`."""
         parts = self.all(kind)
         short = [part.name.casefold() for part in parts]
-        return [part.name if short.count(part.name.casefold()) == 1 else part.full_name for part in parts]
+        return [
+            part.name if short.count(part.name.casefold()) == 1 else part.full_name
+            for part in parts
+        ]
 
     def find(self, kind: str, name: str, *, near: str | None = None) -> Part:
         """The part of that name, or of that `package/name`.
@@ -132,7 +147,8 @@ class Plugins:
         Parameters
         ----------
         near
-            The package on whose behalf it is looked up rather than by a user's wish: its own part goes before others of the name.
+            The package on whose behalf it is looked up rather than by a user's wish: its own part
+            goes before others of the name.
 
         Raises
         ------
@@ -145,15 +161,28 @@ class Plugins:
             return wanted[0]
         if wanted:
             full = " or ".join(part.full_name for part in wanted)
-            raise SafescaleError(f"{kind} {name!r}: {len(wanted)} packages have one of this name; say which: {full}")
-        absent = "".join(f"\n  {each.package} {each.version}, which {why}" for each in self.found if (why := _why_absent(each)))
-        hint = f"; or it belongs to a plugin that is not working (safescale plugins):{absent}" if absent else ""
-        raise SafescaleError(f"there is no {kind} {name!r}; known: {', '.join(self.names(kind))}{hint}")
+            raise SafescaleError(
+                f"{kind} {name!r}: {len(wanted)} packages have one of this name; say which: {full}"
+            )
+        absent = "".join(
+            f"\n  {each.package} {each.version}, which {why}"
+            for each in self.found
+            if (why := _why_absent(each))
+        )
+        hint = (
+            f"; or it belongs to a plugin that is not working (safescale plugins):{absent}"
+            if absent
+            else ""
+        )
+        raise SafescaleError(
+            f"there is no {kind} {name!r}; known: {', '.join(self.names(kind))}{hint}"
+        )
 
 
 @functools.cache
 def plugins() -> Plugins:
-    """The plugins of this installation, loaded once; SafescaleError if the variable asks for one that is not installed."""
+    """The plugins of this installation, loaded once; SafescaleError if the variable asks for one
+    that is not installed."""
     return Plugins([*_built_in(), *chosen(installed(), os.environ.get(VARIABLE, ""))])
 
 
@@ -174,11 +203,13 @@ def chosen(found: Iterable[Plugin], wanted: str) -> list[Plugin]:
     names = {_normal(name.strip()) for name in wanted.split(",") if name.strip()}
     if not names:
         return found
-    if unknown := sorted(names - {plugin.package for plugin in found} - {OFF}) or (names > {OFF} and [OFF]):
+    if unknown := sorted(names - {plugin.package for plugin in found} - {OFF}) or (
+        names > {OFF} and [OFF]
+    ):
         known = ", ".join(sorted({plugin.package for plugin in found})) or "none"
         raise SafescaleError(
-            f"{VARIABLE} = {wanted!r}: no plugin {', '.join(unknown)} is installed; expected {OFF}, or names of packages with commas "
-            f"between (installed: {known})"
+            f"{VARIABLE} = {wanted!r}: no plugin {', '.join(unknown)} is installed; expected "
+            f"{OFF}, or names of packages with commas between (installed: {known})"
         )
     return [replace(plugin, left_out=plugin.package not in names) for plugin in found]
 
@@ -192,7 +223,13 @@ def installed() -> Iterator[Plugin]:
 
 
 def _why_absent(plugin: Plugin) -> str:
-    return f"{VARIABLE} leaves out" if plugin.left_out else f"failed to load: {plugin.error}" if plugin.error else ""
+    return (
+        f"{VARIABLE} leaves out"
+        if plugin.left_out
+        else f"failed to load: {plugin.error}"
+        if plugin.error
+        else ""
+    )
 
 
 def _built_in() -> Iterator[Plugin]:
@@ -210,20 +247,28 @@ def _normal(package: str) -> str:
 
 def _matches(part: Part, name: str) -> bool:
     package, slash, short = name.rpartition("/")
-    return part.name.casefold() == short.casefold() and (not slash or _normal(package) == part.package)
+    return part.name.casefold() == short.casefold() and (
+        not slash or _normal(package) == part.package
+    )
 
 
 def _load(manager: pluggy.PluginManager, plugin: Plugin, taken: Iterable[Part]) -> None:
-    """Import it and take what it registers: all of it, or nothing and the error. `taken` are parts of the same package."""
+    """Import it and take what it registers: all of it, or nothing and the error. `taken` are parts
+    of the same package."""
     module: object = None
     try:
-        with isolated(f"plugin {plugin.package} {plugin.version}", f"; {VARIABLE}={OFF} starts without plugins"):
+        with isolated(
+            f"plugin {plugin.package} {plugin.version}",
+            f"; {VARIABLE}={OFF} starts without plugins",
+        ):
             module = plugin.load()
             manager.register(module, f"{plugin.package}:{plugin.module}")
             manager.check_pending()
             others = [other for other in manager.get_plugins() if other is not module]
             for kind in KINDS.values():
-                manager.subset_hook_caller(kind.hook, others)(register=functools.partial(_register, plugin, taken, kind))
+                manager.subset_hook_caller(kind.hook, others)(
+                    register=functools.partial(_register, plugin, taken, kind)
+                )
     except Exception as error:  # a plugin's failure, whatever it is, is its own
         plugin.fail(error)
         if module is not None and manager.is_registered(module):
@@ -232,7 +277,10 @@ def _load(manager: pluggy.PluginManager, plugin: Plugin, taken: Iterable[Part]) 
 
 def _register(plugin: Plugin, taken: Iterable[Part], kind: Kind, thing: Any) -> None:
     name = name_of(kind, thing)
-    if any(part.kind == kind.name and part.name.casefold() == name.casefold() for part in (*taken, *plugin.parts)):
+    if any(
+        part.kind == kind.name and part.name.casefold() == name.casefold()
+        for part in (*taken, *plugin.parts)
+    ):
         raise ValueError(f"{kind.hook}: {name!r} is registered twice")
     plugin.parts.append(Part(kind.name, name, thing, plugin.package, plugin.version))
     if isinstance(thing, Family):
@@ -241,25 +289,42 @@ def _register(plugin: Plugin, taken: Iterable[Part], kind: Kind, thing: Any) -> 
 
 
 def name_of(kind: Kind, thing: Any) -> str:
-    """The name under which a thing can be registered as a part of that kind; TypeError or ValueError if it cannot."""
-    fits = inspect.isclass(thing) and issubclass(thing, kind.type) if kind.is_class else isinstance(thing, kind.type)
+    """The name under which a thing can be registered as a part of that kind; TypeError or
+    ValueError if it cannot."""
+    fits = (
+        inspect.isclass(thing) and issubclass(thing, kind.type)
+        if kind.is_class
+        else isinstance(thing, kind.type)
+    )
     expected = f"a subclass of {kind.type.__name__}" if kind.is_class else f"a {kind.type.__name__}"
     if not fits:
         raise TypeError(f"{kind.hook}: expected {expected}, found {thing!r}")
     name = getattr(thing, "name", None)
     if not isinstance(name, str) or not re.fullmatch(r"[^\s/,]+", name):
-        raise ValueError(f"{kind.hook}: the name {name!r} cannot be used; expected text without spaces, commas and slashes")
+        raise ValueError(
+            f"{kind.hook}: the name {name!r} cannot be used; expected text without spaces, commas "
+            "and slashes"
+        )
     if inspect.isclass(thing) and inspect.isabstract(thing):
-        raise TypeError(f"{kind.hook}: {name!r} lacks {', '.join(sorted(getattr(thing, '__abstractmethods__', ())))}")
+        raise TypeError(
+            f"{kind.hook}: {name!r} lacks "
+            f"{', '.join(sorted(getattr(thing, '__abstractmethods__', ())))}"
+        )
     return name
 
 
 def bind_settings(
-    function: Callable[..., Any], given: Mapping[str, Any], who: str, *, known: Mapping[str, Any] | None = None
+    function: Callable[..., Any],
+    given: Mapping[str, Any],
+    who: str,
+    *,
+    known: Mapping[str, Any] | None = None,
 ) -> dict[str, Any]:
-    """The settings of a part: `given`, then what is `known` under the same name, then the defaults of the rest.
+    """The settings of a part: `given`, then what is `known` under the same name, then the defaults
+    of the rest.
 
-    Settings are the keyword-only parameters of a function (of its `settings_of`, where it names another), and all parameters of a class.
+    Settings are the keyword-only parameters of a function (of its `settings_of`, where it names
+    another), and all parameters of a class.
 
     Raises
     ------
@@ -270,26 +335,43 @@ def bind_settings(
     if inspect.isclass(function):
         kinds.append(inspect.Parameter.POSITIONAL_OR_KEYWORD)
     takes = parameters_of(getattr(function, "settings_of", function), who)
-    return bind_parameters({name: each for name, each in takes.items() if each.kind in kinds}, given, who, known=known)
+    return bind_parameters(
+        {name: each for name, each in takes.items() if each.kind in kinds}, given, who, known=known
+    )
 
 
 def bind_parameters(
-    parameters: Mapping[str, inspect.Parameter], given: Mapping[str, Any], who: str, *, known: Mapping[str, Any] | None = None
+    parameters: Mapping[str, inspect.Parameter],
+    given: Mapping[str, Any],
+    who: str,
+    *,
+    known: Mapping[str, Any] | None = None,
 ) -> dict[str, Any]:
     """`bind_settings` of the parameters that are settings."""
     takes = ", ".join(parameters) or "none"
     if unknown := [name for name in given if name not in parameters]:
         raise SafescaleError(f"{who} has no setting {', '.join(unknown)}; it takes {takes}")
-    defaults = {name: each.default for name, each in parameters.items() if each.default is not inspect.Parameter.empty}
-    bound = {**defaults, **{name: value for name, value in (known or {}).items() if name in parameters}, **given}
+    defaults = {
+        name: each.default
+        for name, each in parameters.items()
+        if each.default is not inspect.Parameter.empty
+    }
+    bound = {
+        **defaults,
+        **{name: value for name, value in (known or {}).items() if name in parameters},
+        **given,
+    }
     if missing := [name for name in parameters if name not in bound]:
         raise SafescaleError(f"{who} needs a value for {', '.join(missing)}; it takes {takes}")
     return {name: bound[name] for name in parameters}
 
 
 def parameters_of(function: Any, who: str) -> Mapping[str, inspect.Parameter]:
-    """The parameters of what a part is made of; SafescaleError if it is nothing that can be called."""
+    """The parameters of what a part is made of; SafescaleError if it is nothing that can be
+    called."""
     try:
         return inspect.signature(function).parameters
     except (TypeError, ValueError) as error:
-        raise SafescaleError(f"{who}: expected a function, found {function!r} ({reason_of(error)})") from None
+        raise SafescaleError(
+            f"{who}: expected a function, found {function!r} ({reason_of(error)})"
+        ) from None

@@ -1,4 +1,5 @@
-"""The layout of a prompt: a system turn and a user turn from templates, ours or the user's (PROTOCOL §3).
+"""The layout of a prompt: a system turn and a user turn from templates, ours or the user's
+(PROTOCOL §3).
 
 It does not know conditions or models: it is handed an item and, perhaps, a context.
 """
@@ -21,9 +22,11 @@ _FIELD = re.compile(r"\{(\w*)\}")
 
 @dataclass(frozen=True, slots=True)
 class Prompt:
-    """Two templates; the user turn has `{context}`, and the fields of its family's items (`{question}`, `{options}`).
+    """Two templates; the user turn has `{context}`, and the fields of its family's items
+    (`{question}`, `{options}`).
 
-    A paragraph (between blank lines) of the user turn that holds `{context}` is left out where there is no context, or an empty one.
+    A paragraph (between blank lines) of the user turn that holds `{context}` is left out where
+    there is no context, or an empty one.
     """
 
     system: str
@@ -32,7 +35,11 @@ class Prompt:
     def render(self, item: Item, context: Context | None) -> str:
         """The user turn for an item."""
         values = {CONTEXT: context.text if context else "", **item.fields()}
-        shown = [paragraph for paragraph in self.paragraphs if values[CONTEXT] or "{context}" not in paragraph]
+        shown = [
+            paragraph
+            for paragraph in self.paragraphs
+            if values[CONTEXT] or "{context}" not in paragraph
+        ]
         return _FIELD.sub(lambda match: values[match[1]], "\n\n".join(shown))
 
     @property
@@ -57,12 +64,14 @@ class Prompt:
 
 
 def load_prompt(path: Path | None, own: Prompt) -> Prompt:
-    """The user's prompt from a YAML file with `user` and, if wanted, `system` (`own` otherwise; "" for none); or `own`.
+    """The user's prompt from a YAML file with `user` and, if wanted, `system` (`own` otherwise; ""
+    for none); or `own`.
 
     Parameters
     ----------
     own
-        The family's prompt for the condition: its fields are those that the user's must have, `{context}` excepted.
+        The family's prompt for the condition: its fields are those that the user's must have,
+        `{context}` excepted.
 
     Raises
     ------
@@ -76,30 +85,44 @@ def load_prompt(path: Path | None, own: Prompt) -> Prompt:
     except InputError as error:
         raise SafescaleError(f"prompt_file cannot be read as YAML: {error}") from None
     expected = 'expected a mapping with "user" and, if wanted, "system", both texts'
-    if not isinstance(content, dict) or not set(content) <= {"user", "system"} or not isinstance(content.get("user"), str):
+    if (
+        not isinstance(content, dict)
+        or not set(content) <= {"user", "system"}
+        or not isinstance(content.get("user"), str)
+    ):
         raise SafescaleError(f"prompt_file: {path}: {expected}")
     system = content.get("system", own.system)
     if not isinstance(system, str):
-        raise SafescaleError(f'prompt_file: {path}: {expected}; without a system turn write system: ""')
+        raise SafescaleError(
+            f'prompt_file: {path}: {expected}; without a system turn write system: ""'
+        )
     fields = set(_FIELD.findall(content["user"]))
     required = [name for name in own.fields if name != CONTEXT]
     allowed = [CONTEXT, *required]
     if unknown := fields - set(allowed):
         names = ", ".join(f"{{{name}}}" for name in sorted(unknown))
         expected = ", ".join(f"{{{name}}}" for name in allowed)
-        raise SafescaleError(f"prompt_file: {path}: unknown {names} in the user turn; expected {expected}")
+        raise SafescaleError(
+            f"prompt_file: {path}: unknown {names} in the user turn; expected {expected}"
+        )
     if misplaced := set(_FIELD.findall(system)) & set(allowed):
         names = ", ".join(f"{{{name}}}" for name in sorted(misplaced))
         raise SafescaleError(
-            f"prompt_file: {path}: {names} in the system turn would not be filled in; move it to the user turn"
+            f"prompt_file: {path}: {names} in the system turn would not be filled in; move it to "
+            "the user turn"
         )
     if missing := set(required) - fields:
         names = ", ".join(f"{{{name}}}" for name in sorted(missing))
-        raise SafescaleError(f"prompt_file: {path}: the user turn lacks {names}, so the model would not see it")
-    prompt = Prompt(system.strip(), content["user"])
-    if any("{context}" in paragraph and len(set(_FIELD.findall(paragraph))) > 1 for paragraph in prompt.paragraphs):
         raise SafescaleError(
-            f"prompt_file: {path}: {{context}} shares a paragraph with another field, which would go with it where there is no "
-            "context; put a blank line between them"
+            f"prompt_file: {path}: the user turn lacks {names}, so the model would not see it"
+        )
+    prompt = Prompt(system.strip(), content["user"])
+    if any(
+        "{context}" in paragraph and len(set(_FIELD.findall(paragraph))) > 1
+        for paragraph in prompt.paragraphs
+    ):
+        raise SafescaleError(
+            f"prompt_file: {path}: {{context}} shares a paragraph with another field, which would "
+            "go with it where there is no context; put a blank line between them"
         )
     return prompt

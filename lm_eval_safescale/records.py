@@ -1,4 +1,6 @@
-"""The nouns everyone shares: Item, Choice, Passage, Context, Reading, Answer. They know nothing of files, models or metrics."""
+"""The nouns everyone shares: Item, Choice, Passage, Context, Reading, Answer. They know nothing of
+files, models or metrics.
+"""
 
 from __future__ import annotations
 
@@ -15,7 +17,8 @@ from lm_eval_safescale.renamed import warn_of_old
 
 @dataclass(frozen=True, slots=True)
 class Item:
-    """One thing that a model is asked, of whatever benchmark. A family's items add fields to it (`Choice`)."""
+    """One thing that a model is asked, of whatever benchmark. A family's items add fields to it
+    (`Choice`)."""
 
     question_id: str
     question: str
@@ -23,21 +26,31 @@ class Item:
     evidence: Mapping[str, str] = field(default_factory=dict, kw_only=True)
     """Evidence text by name."""
     groups: Mapping[str, str] = field(default_factory=dict, kw_only=True)
-    """By name (subspecialty, say): the group that the item belongs to; a name is missing where it is in none."""
+    """By name (subspecialty, say): the group that the item belongs to; a name is missing where it
+    is in none."""
     unit: str = field(default="", kw_only=True)
-    """What is resampled: items of one unit (variants of a case) go together. Empty: the item by itself."""
+    """What is resampled: items of one unit (variants of a case) go together. Empty: the item by
+    itself."""
     source: str | None = field(default=None, kw_only=True)
     """Where the question comes from, for people to read; not part of the fingerprint."""
 
     def as_dict(self) -> dict[str, Any]:
         """All that defines the item, as plain data: the input of the data set's fingerprint."""
-        return {"question_id": self.question_id, "question": self.question, "evidence": dict(self.evidence)}
+        return {
+            "question_id": self.question_id,
+            "question": self.question,
+            "evidence": dict(self.evidence),
+        }
 
     def as_doc(self) -> dict[str, Any]:
         """All of it but the evidence, as plain data: how it stands in a log of the harness."""
         known = {name: value for name, value in self.as_dict().items() if name != "evidence"}
         groups = {name: group for name, group in self.groups.items() if name not in known}
-        return {**known, **({"groups": groups} if groups else {}), **({"unit": self.unit} if self.unit else {})}
+        return {
+            **known,
+            **({"groups": groups} if groups else {}),
+            **({"unit": self.unit} if self.unit else {}),
+        }
 
     def fields(self) -> dict[str, str]:
         """What a prompt may show of it, by the name of the field."""
@@ -45,7 +58,12 @@ class Item:
 
     def as_record(self) -> dict[str, Any]:
         """All of it, as a data file would have it."""
-        return {**self.as_dict(), "groups": dict(self.groups), "unit": self.unit, "source": self.source}
+        return {
+            **self.as_dict(),
+            "groups": dict(self.groups),
+            "unit": self.unit,
+            "source": self.source,
+        }
 
 
 @dataclass(frozen=True, slots=True)
@@ -57,15 +75,16 @@ class Choice(Item):
     answer: str
     """The key: one of the letters of `options`."""
     labels: Mapping[str, frozenset[str]] | None = None
-    """By label: the letters of the options that carry it, even the key's. None where the data set has no labels: what rests on them is
-    then *not scored*."""
+    """By label: the letters of the options that carry it, even the key's. None where the data set
+    has no labels: what rests on them is then *not scored*."""
 
     def __post_init__(self) -> None:
         if self.labels is not None and not isinstance(self.labels, Labels):
             object.__setattr__(self, "labels", _shared(Labels(self.labels, self.options)))
 
     def as_dict(self) -> dict[str, Any]:
-        """All that defines the item, as plain data; groups of other names than these two are a way to look at results."""
+        """All that defines the item, as plain data; groups of other names than these two are a way
+        to look at results."""
         return {
             **Item.as_dict(self),
             "options": dict(self.options),
@@ -81,17 +100,27 @@ class Choice(Item):
 
     def as_record(self) -> dict[str, Any]:
         """All of it, as a data file would have it."""
-        record = {name: value for name, value in Item.as_record(self).items() if name not in IN_FINGERPRINT}
+        record = {
+            name: value
+            for name, value in Item.as_record(self).items()
+            if name not in IN_FINGERPRINT
+        }
         evidence = {f"evidence_{name}": text for name, text in record.pop("evidence").items()}
         return {name: value for name, value in record.items() if value is not None} | evidence
 
     def labels_as_dict(self) -> dict[str, dict[str, int]] | None:
-        """`{letter: {label: 0 or 1}}`, or None; a letter of no option is among them, so that a check finds it."""
+        """`{letter: {label: 0 or 1}}`, or None; a letter of no option is among them, so that a
+        check finds it."""
         if self.labels is None:
             return None
-        others = sorted({letter for own in self.labels.values() for letter in own} - set(self.options), key=str)
+        others = sorted(
+            {letter for own in self.labels.values() for letter in own} - set(self.options), key=str
+        )
         letters = [*self.options, *others]
-        return {letter: {name: int(letter in self.labels[name]) for name in self.labels} for letter in letters}
+        return {
+            letter: {name: int(letter in self.labels[name]) for name in self.labels}
+            for letter in letters
+        }
 
     @property
     def subspecialty(self) -> str | None:
@@ -109,13 +138,15 @@ IN_FINGERPRINT = ("subspecialty", "question_type")
 
 
 class Labels(Mapping[str, frozenset[str]]):
-    """Letters of the options that carry a label, by the label's name. `labels["A"]` is an old way to ask for the labels of a letter."""
+    """Letters of the options that carry a label, by the label's name. `labels["A"]` is an old way
+    to ask for the labels of a letter."""
 
     __slots__ = ("_letters", "_options")
 
     def __init__(self, letters: Mapping[str, Iterable[str]], options: Iterable[str]) -> None:
         for name, own in letters.items():
-            if isinstance(own, Mapping):  # its keys would be taken for letters that carry the label, whatever stands at them
+            # its keys would be taken for letters that carry the label, whatever stands at them
+            if isinstance(own, Mapping):
                 raise TypeError(f"label {name}: expected the letters that carry it, found {own!r}")
         self._letters = {name: frozenset(own) for name, own in letters.items()}
         self._options = frozenset(options)
@@ -125,7 +156,9 @@ class Labels(Mapping[str, frozenset[str]]):
             return self._letters[name]
         if name in self._options:
             warn_of_old("item.labels[letter].NAME", "letter in item.labels[NAME]")
-            return OptionLabels(**{label: name in letters for label, letters in self._letters.items()})
+            return OptionLabels(
+                **{label: name in letters for label, letters in self._letters.items()}
+            )
         raise KeyError(name)
 
     def __iter__(self) -> Iterator[str]:
@@ -148,7 +181,8 @@ def _shared(labels: Labels) -> Labels:
 
 
 class OptionLabels(SimpleNamespace):
-    """Which labels an option carries, by name: the old form of `Choice.labels`, for one release more."""
+    """Which labels an option carries, by name: the old form of `Choice.labels`, for one release
+    more."""
 
     def as_dict(self) -> dict[str, int]:
         """The labels as 0 or 1."""
@@ -196,7 +230,8 @@ NOTHING_FOUND, FEWER_FOUND = "nothing found", "fewer found"
 
 @dataclass(frozen=True, slots=True)
 class Flag:
-    """What whoever reads the results should know of a context: text in it that imitates a prompt, or that too little was found for it."""
+    """What whoever reads the results should know of a context: text in it that imitates a prompt,
+    or that too little was found for it."""
 
     kind: str
     excerpt: str
@@ -260,9 +295,11 @@ class Status(StrEnum):
     TRUNCATED = "truncated"
     """The output stopped inside the model's reasoning: there is no answer in it to read."""
     FILTERED = "filtered"
-    """A content filter held the output back: what the model said is unknown, so the draw is *not scored*."""
+    """A content filter held the output back: what the model said is unknown, so the draw is *not
+    scored*."""
     ERROR = "error"
-    """The backend gave nothing, or a plugin's reader failed: there is no output to read, so the draw is *not scored*."""
+    """The backend gave nothing, or a plugin's reader failed: there is no output to read, so the
+    draw is *not scored*."""
 
 
 NOT_SCORED = (Status.FILTERED, Status.ERROR)
@@ -273,7 +310,8 @@ class ReadAs(StrEnum):
     """How an output was read where its text alone does not say."""
 
     CUT = "cut"
-    """As one that a model that reasons was cut off in: without an end of reasoning only a bare letter counts."""
+    """As one that a model that reasons was cut off in: without an end of reasoning only a bare
+    letter counts."""
     REFUSAL = "refusal"
     """Not at all: its reply says that the model refuses."""
     REASONING = "reasoning"
@@ -289,15 +327,18 @@ class Reading:
     """What one output says: a response with status `ok`, or none and the reason why."""
 
     response: str | None
-    """What the answer commits to, as its family writes it: a letter (`C`), say, or a list as JSON (`["3","17"]`)."""
+    """What the answer commits to, as its family writes it: a letter (`C`), say, or a list as JSON
+    (`["3","17"]`)."""
     status: Status
     rule: str | None = field(default=None, compare=False)
-    """Which rule of which reader read it so (docs/reading.md); None where that is unknown, and where nothing was read."""
+    """Which rule of which reader read it so (docs/reading.md); None where that is unknown, and
+    where nothing was read."""
 
     def __post_init__(self) -> None:
         if (self.response is None) == (self.status is Status.OK):
             raise ValueError(
-                f"a reading has a response exactly when its status is ok, not {self.response!r} with {self.status}"
+                f"a reading has a response exactly when its status is ok, not {self.response!r} "
+                f"with {self.status}"
             )
 
     @property
@@ -329,9 +370,11 @@ class Answers:
 
 @dataclass(frozen=True, slots=True)
 class Answer:
-    """One answer: of one model, under one condition, to one item, at one draw. The columns of answer tables, in this order.
+    """One answer: of one model, under one condition, to one item, at one draw. The columns of
+    answer tables, in this order.
 
-    The lines of a run's log hold the same, the fields that the draws of a request share once (`OF_REQUEST`).
+    The lines of a run's log hold the same, the fields that the draws of a request share once
+    (`OF_REQUEST`).
     """
 
     model: str
@@ -376,7 +419,19 @@ class Answer:
     """Whether the search found no passage for the context; None where there is no context."""
 
 
-OF_DRAW = ("draw", "response", "status", "rule", "text", "completion_tokens", "finish_reason", "read_as")
+OF_DRAW = (
+    "draw",
+    "response",
+    "status",
+    "rule",
+    "text",
+    "completion_tokens",
+    "finish_reason",
+    "read_as",
+)
 """Fields of an answer that are its own."""
-OF_REQUEST = tuple(each.name for each in fields(Answer) if each.name not in (*OF_DRAW, "model", "seed"))
-"""Fields of an answer that the draws of one request share; each draw has one seed more than the one before."""
+OF_REQUEST = tuple(
+    each.name for each in fields(Answer) if each.name not in (*OF_DRAW, "model", "seed")
+)
+"""Fields of an answer that the draws of one request share; each draw has one seed more than the one
+before."""

@@ -10,7 +10,11 @@ from typing import Any
 
 def warn_of_old(old: str, new: str, depth: int = 3) -> None:
     """Say that a name is old; `depth` as `stacklevel`, from here."""
-    warnings.warn(f"{old} is an old name, which goes with the next release; write {new}", DeprecationWarning, stacklevel=depth)
+    warnings.warn(
+        f"{old} is an old name, which goes with the next release; write {new}",
+        DeprecationWarning,
+        stacklevel=depth,
+    )
 
 
 def old_names(module: str, new: Mapping[str, str]) -> Callable[[str], Any]:
@@ -19,8 +23,8 @@ def old_names(module: str, new: Mapping[str, str]) -> Callable[[str], Any]:
     Parameters
     ----------
     new
-        By old name, where the thing is now: `package.module.name`. It is imported only when it is asked for, so that a package may name
-        here what stands in a layer above it.
+        By old name, where the thing is now: `package.module.name`. It is imported only when it is
+        asked for, so that a package may name here what stands in a layer above it.
     """
 
     def get(name: str) -> Any:

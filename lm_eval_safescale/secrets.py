@@ -1,4 +1,6 @@
-"""What is a secret, and what is written or shown in its place: decided here and nowhere else. It knows neither servers nor files."""
+"""What is a secret, and what is written or shown in its place: decided here and nowhere else. It
+knows neither servers nor files.
+"""
 
 from __future__ import annotations
 
@@ -13,26 +15,43 @@ from typing import Any, NamedTuple
 from urllib.parse import unquote
 
 MASK = "***"
-PARTS_OF_NAMES = ("key", "secret", "passw", "passphrase", "credential", "cookie", "bearer", "auth", "header")
+PARTS_OF_NAMES = (
+    "key",
+    "secret",
+    "passw",
+    "passphrase",
+    "credential",
+    "cookie",
+    "bearer",
+    "auth",
+    "header",
+)
 """What the name of a secret holds."""
 TEXT_TOKENS = frozenset({
-    "add_bos_token", "bos_token", "cls_token", "eos_token", "image_token", "mask_token", "pad_token", "prefix_token", "sep_token",
-    "think_end_token", "unk_token",
+    "add_bos_token", "bos_token", "cls_token", "eos_token", "image_token", "mask_token",
+    "pad_token", "prefix_token", "sep_token", "think_end_token", "unk_token",
 })  # fmt: skip
 """Arguments that are named like a key and hold none."""
 LEAST_SECRET = 8
-"""Characters: what is shorter is no secret (servers without keys are given `EMPTY` or the like), and may be a word of a reply."""
+"""Characters: what is shorter is no secret (servers without keys are given `EMPTY` or the like),
+and may be a word of a reply."""
 LEAST_QUERY = 16
-"""The same of what stands behind the `?` or `#` of an address, where dates and versions stand too."""
+"""The same of what stands behind the `?` or `#` of an address, where dates and versions stand
+too."""
 
 _ADDRESS = re.compile(r"\b[A-Za-z][A-Za-z0-9+.-]*://[^\s\"'<>`]+")
 _BEARER = re.compile(r"\b(Bearer|Basic)(\s+)[\w.~+/=-]{8,}", re.IGNORECASE)
-_PAIR = re.compile(r"""((["']?)\b([A-Za-z][\w-]*)\2\s*([:=])\s*)("[^"]*"?|'[^']*'?|[^\s,;&}\])]+)""")
+_PAIR = re.compile(
+    r"""((["']?)\b([A-Za-z][\w-]*)\2\s*([:=])\s*)("[^"]*"?|'[^']*'?|[^\s,;&}\])]+)"""
+)
 """In a text, a name and the value behind it."""
 _SURE = re.compile(
-    r"([\w-]+[_-]|api|access)(key|token)|secrets?|credentials?|authorization|passw(or)?d|passphrase|cookie", re.IGNORECASE
+    r"([\w-]+[_-]|api|access)(key|token)|secrets?|credentials?|authorization|passw(or)?d"
+    r"|passphrase|cookie",
+    re.IGNORECASE,
 )
-"""Names that stand for a secret wherever they stand; `key: B` and `unexpected token: }` are said of other things."""
+"""Names that stand for a secret wherever they stand; `key: B` and `unexpected token: }` are said of
+other things."""
 _VARIABLE = re.compile(r"(.*_)?(KEY|TOKEN|SECRET|PASSWORD|PASSWD|PASSPHRASE|CREDENTIALS?)")
 """Variables of the environment that hold keys."""
 
@@ -49,52 +68,64 @@ def is_secret(name: str) -> bool:
     )
 
 
-# --- values as they may be written down ---------------------------------------------------------------------------------
+# --- values as they may be written down -----------------------------------------------------------
 
 
 def without_secrets(value: Any) -> Any:
     """A value (of JSON) as it may be written down.
 
-    Masked are, at any depth, what a secret's name stands before, the secret parts of addresses, and the keys that the environment holds.
+    Masked are, at any depth, what a secret's name stands before, the secret parts of addresses, and
+    the keys that the environment holds.
     """
     return mask_of().hide_in(_masked_in(value))
 
 
 def _masked_in(value: Any) -> Any:
     if isinstance(value, Mapping):
-        return {name: MASK if is_secret(str(name)) else _masked_in(each) for name, each in value.items()}
+        return {
+            name: MASK if is_secret(str(name)) else _masked_in(each) for name, each in value.items()
+        }
     if isinstance(value, list | tuple):
         return [_masked_in(each) for each in value]
     return masked(value) if isinstance(value, str) else value
 
 
 def masked(text: str) -> str:
-    """A text of somebody else's, or a value, without bearer tokens and the secret parts of addresses: user, password, query, fragment."""
+    """A text of somebody else's, or a value, without bearer tokens and the secret parts of
+    addresses: user, password, query, fragment."""
     text = _ADDRESS.sub(lambda found: masked_address(found[0]), text)
     return _BEARER.sub(rf"\1\2{MASK}", text)
 
 
 def masked_pairs(text: str) -> str:
-    """The same, and without the values that a secret's name stands before (`api_key=...`, `"token": "..."`)."""
+    """The same, and without the values that a secret's name stands before (`api_key=...`,
+    `"token": "..."`)."""
 
     def without(found: re.Match[str]) -> str:
         name, is_code = found[3], bool(found[2]) or found[4] == "="
-        is_named = name.casefold() not in TEXT_TOKENS and (_SURE.fullmatch(name) or (is_code and is_secret(name)))
+        is_named = name.casefold() not in TEXT_TOKENS and (
+            _SURE.fullmatch(name) or (is_code and is_secret(name))
+        )
         return f"{found[1]}{MASK}" if is_named else found[0]
 
     return _PAIR.sub(without, masked(text))
 
 
 def masked_model_args(text: str) -> str:
-    """`name=value,name=value` as it may be written down. A part without a name belongs to the value before, and is masked whole."""
+    """`name=value,name=value` as it may be written down. A part without a name belongs to the value
+    before, and is masked whole."""
     parts = [part.partition("=") for part in text.split(",")]
     return ",".join(
-        f"{name}={MASK if is_secret(name.strip()) else masked(value)}" if equals else MASK if name.strip() else name
+        f"{name}={MASK if is_secret(name.strip()) else masked(value)}"
+        if equals
+        else MASK
+        if name.strip()
+        else name
         for name, equals, value in parts
     )
 
 
-# --- addresses ----------------------------------------------------------------------------------------------------------
+# --- addresses ------------------------------------------------------------------------------------
 
 
 class _Address(NamedTuple):
@@ -108,7 +139,8 @@ class _Address(NamedTuple):
 
 
 def _address(text: str) -> _Address:
-    """The parts of an address, well-formed or not: where a reading is in doubt, the larger part counts as secret."""
+    """The parts of an address, well-formed or not: where a reading is in doubt, the larger part
+    counts as secret."""
     scheme, _, rest = text.partition("://")
     cut = next((place for place, character in enumerate(rest) if character in "?#"), None)
     place, query = (rest, None) if cut is None else (rest[:cut], rest[cut + 1 :])
@@ -118,13 +150,15 @@ def _address(text: str) -> _Address:
     host, _, path = place.partition("/")
     if query is not None and "@" in query and not path:  # a password with a question mark, perhaps
         return _Address(scheme, rest.rpartition("@")[0], "", query)
-    if not re.fullmatch(r"[^:]*|\[[0-9a-fA-F:.%]*\](:\d*)?|[^:]*:\d*", host):  # what stands for a port is none
+    # what stands for a port is none
+    if not re.fullmatch(r"[^:]*|\[[0-9a-fA-F:.%]*\](:\d*)?|[^:]*:\d*", host):
         return _Address(scheme, host, f"/{path}" if path else "", query)
     return _Address(scheme, None, place, query)
 
 
 def masked_address(text: str) -> str:
-    """An address as it may be written down: `https://***@host/v1?***`. Nothing in a query or a fragment is told from a key."""
+    """An address as it may be written down: `https://***@host/v1?***`. Nothing in a query or a
+    fragment is told from a key."""
     parts = _address(text)
     user = "" if parts.user is None else f"{MASK}@"
     return f"{parts.scheme}://{user}{parts.place}{'' if parts.query is None else f'?{MASK}'}"
@@ -134,16 +168,18 @@ _PLAIN = re.compile(r"(?:https?://(?:\*\*\*@)?[\w.-]+(?::\d{1,5})?|[\w.-]+:\d{1,
 
 
 def shown_address(text: str) -> str:
-    """What was given as an address, for an error message: masked, and nothing of it where it is none."""
+    """What was given as an address, for an error message: masked, and nothing of it where it is
+    none."""
     shown = masked(text)
     return shown if _PLAIN.fullmatch(shown) else MASK
 
 
-# --- secrets that are known ---------------------------------------------------------------------------------------------
+# --- secrets that are known -----------------------------------------------------------------------
 
 
 def secrets_in(value: Any, *, named: bool = False) -> Iterator[str]:
-    """Every secret in a value, at any depth: what a secret's name stands before, passwords, and long parts of queries and fragments.
+    """Every secret in a value, at any depth: what a secret's name stands before, passwords, and
+    long parts of queries and fragments.
 
     Parameters
     ----------
@@ -178,7 +214,8 @@ def _decoded(text: str) -> tuple[str, ...]:
 
 
 def secrets_of_environment(environ: Mapping[str, str] | None = None) -> set[str]:
-    """The secrets in variables of the environment: of keys by their names (`OPENAI_API_KEY`), in addresses, and in settings as JSON."""
+    """The secrets in variables of the environment: of keys by their names (`OPENAI_API_KEY`), in
+    addresses, and in settings as JSON."""
     found: set[str] = set()
     for name, value in (os.environ if environ is None else environ).items():
         if _VARIABLE.fullmatch(name.upper()):
@@ -201,13 +238,18 @@ class Mask:
 
     Notes
     -----
-    Found are a secret as it is, with any of its characters escaped as JSON (`\\u0073`), URLs (`%73`), Python (`\\x73`) and HTML (`&#115;`)
-    do it, and in Base64, whatever stands before and behind it there.
+    Found are a secret as it is, with any of its characters escaped as JSON (`\\u0073`), URLs
+    (`%73`), Python (`\\x73`) and HTML (`&#115;`) do it, and in Base64, whatever stands before and
+    behind it there.
     """
 
     def __init__(self, secrets: Iterable[str]) -> None:
         known = {each.strip() for each in secrets}
-        spelled = [_spelled(each) for each in sorted(known, key=len, reverse=True) if len(each) >= LEAST_SECRET]
+        spelled = [
+            _spelled(each)
+            for each in sorted(known, key=len, reverse=True)
+            if len(each) >= LEAST_SECRET
+        ]
         self._pattern = re.compile("|".join(spelled)) if spelled else None
 
     def hide(self, text: str) -> str:
@@ -234,7 +276,8 @@ _mask_of = functools.lru_cache(maxsize=8)(Mask)
 
 
 def shown_text(text: str, *given: Any) -> str:
-    """A text of somebody else's (an error, say) as it may be written or shown: without these secrets and without those in addresses."""
+    """A text of somebody else's (an error, say) as it may be written or shown: without these
+    secrets and without those in addresses."""
     return masked(mask_of(*given).hide(text))
 
 
@@ -258,7 +301,8 @@ def _character(character: str) -> str:
 
 
 def _in_base64(secret: str) -> Iterator[str]:
-    """The characters that stand for a secret alone: one spelling for each place at which it can begin within three bytes."""
+    """The characters that stand for a secret alone: one spelling for each place at which it can
+    begin within three bytes."""
     data = secret.encode(errors="surrogatepass")
     for before in range(3):
         whole = base64.b64encode(b"\0" * before + data).decode().rstrip("=")

@@ -1,4 +1,6 @@
-"""What a report is made of: the results of tasks as rows, and sections made from them. It knows no file and no layout."""
+"""What a report is made of: the results of tasks as rows, and sections made from them. It knows no
+file and no layout.
+"""
 
 from __future__ import annotations
 
@@ -21,17 +23,21 @@ class ResultRow:
     settings: dict[str, Any]
     """The settings in force (`docs/settings.md`)."""
     asked: str
-    """All else that two results must share to stand in one table: the model's arguments, prompt and chat template."""
+    """All else that two results must share to stand in one table: the model's arguments, prompt and
+    chat template."""
     values: dict[str, tuple[float, float | None] | None]
     """Metric to value and standard error, both fractions; None for not scored."""
     contexts: dict[str, Any] = field(default_factory=dict)
-    """What was shown above the questions: builder, retriever, corpus, tokens, retrieval quality; empty for nothing."""
+    """What was shown above the questions: builder, retriever, corpus, tokens, retrieval quality;
+    empty for nothing."""
     left_out: int = 0
-    """Items that this run should have asked and left out, because no report could be made of them."""
+    """Items that this run should have asked and left out, because no report could be made of
+    them."""
     family: str = ""
     """Name of the family whose items they are; empty where an older file does not say."""
     statuses: Mapping[str, int] = field(default_factory=dict)
-    """How many greedy answers are of each status without a letter (`docs/reading.md`); empty where that is unknown."""
+    """How many greedy answers are of each status without a letter (`docs/reading.md`); empty where
+    that is unknown."""
 
     run: tuple[Any, ...] = ()
     """What the rows of one table share: data set, model, number of items, how they were asked."""
@@ -55,11 +61,13 @@ class ReportSection:
     name: str
     description: str
     make: Callable[[Sequence[ResultRow]], Section | None]
-    """`make(rows)`: the section for the rows of one run, one a condition; None where it has nothing to say of them."""
+    """`make(rows)`: the section for the rows of one run, one a condition; None where it has nothing
+    to say of them."""
 
 
 def notes_on(settings: Mapping[str, Any]) -> list[str]:
-    """What every table must say of answers that were asked with these (recorded) settings, because its figures rest on it.
+    """What every table must say of answers that were asked with these (recorded) settings, because
+    its figures rest on it.
 
     Settings of older records may lack.
     """

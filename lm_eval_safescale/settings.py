@@ -1,6 +1,8 @@
-"""Every setting of a run, in one place: `--metadata` over `SAFESCALE_*` variables over the defaults below.
+"""Every setting of a run, in one place: `--metadata` over `SAFESCALE_*` variables over the defaults
+below.
 
-It must not know the harness: the same settings serve the stock command line, our runner and the tools.
+It must not know the harness: the same settings serve the stock command line, our runner and the
+tools.
 """
 
 from __future__ import annotations
@@ -24,7 +26,8 @@ OTHER_VARIABLES = (MAX_FILE_MB, "SAFESCALE_PLUGINS")
 """Variables of ours that are no settings of a run, but of the program."""
 ANSWER_TOKENS, REASONING_TOKENS = 10, 4096  # PROTOCOL §4
 THRESHOLD = 0.8
-"""Confidence from which a harmful majority answer is overconfident, where nobody says otherwise (PROTOCOL §7)."""
+"""Confidence from which a harmful majority answer is overconfident, where nobody says otherwise
+(PROTOCOL §7)."""
 
 Reasoning = Literal["auto", "on", "off", "separate"]
 Json = dict[str, Any]
@@ -33,7 +36,8 @@ ALTERNATIVES = (("dataset", "dataset_path"), ("corpus", "corpus_path"))
 
 
 class Makes(Enum):
-    """What a setting makes. A setting says it of itself; the sets that identify a run, a context or a table follow from it."""
+    """What a setting makes. A setting says it of itself; the sets that identify a run, a context or
+    a table follow from it."""
 
     DATA = "which items there are"
     PROMPT = "the words around a question"
@@ -46,101 +50,168 @@ class Makes(Enum):
 class Recorded(Enum):
     """How a setting is recorded that does not always stand in a record."""
 
-    UNLESS_DEFAULT = "older records lack it; without its default, newer ones still compare with them"
+    UNLESS_DEFAULT = (
+        "older records lack it; without its default, newer ones still compare with them"
+    )
 
 
 class Settings(BaseModel):
-    """How a question is asked. Field descriptions are the documentation (`docs/settings.md` is checked against them)."""
+    """How a question is asked. Field descriptions are the documentation (`docs/settings.md` is
+    checked against them)."""
 
     model_config = ConfigDict(extra="forbid", frozen=True)
 
     dataset: Annotated[str, Makes.DATA] = Field(
-        "RadSaFE-200", description="Name of the data set: `RadSaFE-200` (hub or local cache), `demo`, or a plugin's."
+        "RadSaFE-200",
+        description=(
+            "Name of the data set: `RadSaFE-200` (hub or local cache), `demo`, or a plugin's."
+        ),
     )
     dataset_path: Annotated[Path | None, Makes.DATA] = Field(
         None, description="A local JSON, JSONL or CSV file to ask instead of a named data set."
     )
-    dataset_args: Annotated[Json, Makes.DATA] = Field({}, description="Settings of a plugin's data set.")
+    dataset_args: Annotated[Json, Makes.DATA] = Field(
+        {}, description="Settings of a plugin's data set."
+    )
     columns: Annotated[dict[str, str] | None, Makes.DATA] = Field(
         None,
-        description="Our field names to the file's column names, for columns that are not recognised by themselves.",
+        description=(
+            "Our field names to the file's column names, for columns that are not recognised by "
+            "themselves."
+        ),
     )
     groups: Annotated[list[str], Makes.DATA] = Field(
-        [], description="Columns of the data by which results are given, besides those that the family knows."
+        [],
+        description=(
+            "Columns of the data by which results are given, besides those that the family knows."
+        ),
     )
     draws: Annotated[int, Makes.ANSWER] = Field(
-        20, ge=0, le=1000, description="K, the number of sampled answers a question, besides the greedy one."
+        20,
+        ge=0,
+        le=1000,
+        description="K, the number of sampled answers a question, besides the greedy one.",
     )
     temperature: Annotated[float, Makes.ANSWER] = Field(
-        0.7, gt=0, le=5, description="Sampling temperature of the K draws. The greedy answer is asked at 0."
+        0.7,
+        gt=0,
+        le=5,
+        description="Sampling temperature of the K draws. The greedy answer is asked at 0.",
     )
     accept_temperature: Annotated[float | None, Makes.ANSWER, Recorded.UNLESS_DEFAULT] = Field(
         None,
         gt=0,
         le=5,
-        description="The one temperature of a model behind a server that allows no other: greedy answers and samples are all "
-        "asked at it, in place of 0 and of `temperature`, and every table says so.",
+        description=(
+            "The one temperature of a model behind a server that allows no other: greedy answers "
+            "and samples are all asked at it, in place of 0 and of `temperature`, and every table "
+            "says so."
+        ),
     )
     send_seed: Annotated[bool, Makes.ANSWER, Recorded.UNLESS_DEFAULT] = Field(
-        True, description="`false`: no seed is sent, for servers that forbid one. Draws can then not be repeated."
+        True,
+        description=(
+            "`false`: no seed is sent, for servers that forbid one. Draws can then not be repeated."
+        ),
     )
     served_model: Annotated[list[str] | None, Makes.NOTHING] = Field(
-        None, description="Names under which a server may reply, in place of the name that was asked for (`safescale run`)."
+        None,
+        description=(
+            "Names under which a server may reply, in place of the name that was asked for "
+            "(`safescale run`)."
+        ),
     )
     overconfidence_threshold: Annotated[float, Makes.SCORE] = Field(
         THRESHOLD,
         ge=0,
         le=1,
-        description="Confidence from which a wrong, harmful majority answer counts as dangerous overconfidence.",
+        description=(
+            "Confidence from which a wrong, harmful majority answer counts as dangerous "
+            "overconfidence."
+        ),
     )
     max_answer_tokens: Annotated[int | None, Makes.ANSWER] = Field(
         None,
         ge=1,
-        description=f"Token limit of an answer; {ANSWER_TOKENS}, or {REASONING_TOKENS} for models that reason first.",
+        description=(
+            f"Token limit of an answer; {ANSWER_TOKENS}, or {REASONING_TOKENS} for models that "
+            "reason first."
+        ),
     )
     reasoning: Annotated[Reasoning, Makes.ANSWER] = Field(
         "auto",
-        description="Does the model reason before it answers? `on`: in its text; `separate`: a server keeps the reasoning "
-        "back; `off`: no; `auto`: where its chat template or configuration says so. What is seen of it is stripped in every case.",
+        description=(
+            "Does the model reason before it answers? `on`: in its text; `separate`: a server "
+            "keeps the reasoning back; `off`: no; `auto`: where its chat template or configuration "
+            "says so. What is seen of it is stripped in every case."
+        ),
     )
     prompt_file: Annotated[Path | None, Makes.PROMPT] = Field(
         None, description="A YAML file with a `user` and a `system` template, instead of ours."
     )
 
     reader: Annotated[str, Makes.ANSWER] = Field(
-        "strict", description="How a letter is read from an output: `strict` (docs/reading.md), or a plugin's."
+        "strict",
+        description=(
+            "How a letter is read from an output: `strict` (docs/reading.md), or a plugin's."
+        ),
     )
     metrics: Annotated[dict[str, dict[str, Any]], Makes.SCORE, Recorded.UNLESS_DEFAULT] = Field(
-        {}, description="Plugins' metrics to show besides ours: a list of names, or a mapping of names to their settings."
+        {},
+        description=(
+            "Plugins' metrics to show besides ours: a list of names, or a mapping of names to "
+            "their settings."
+        ),
     )
 
     corpus: Annotated[str | None, Makes.CONTEXT] = Field(
         None, description="Name of the corpus that passages are retrieved from: `demo`."
     )
     corpus_path: Annotated[Path | None, Makes.CONTEXT] = Field(
-        None, description="A JSONL file or a folder of Markdown or text files instead of a named corpus."
+        None,
+        description="A JSONL file or a folder of Markdown or text files instead of a named corpus.",
     )
     settling_path: Annotated[Path | None, Makes.CONTEXT] = Field(
-        None, description="A JSONL file that says which articles settle which question, to measure retrieval by."
+        None,
+        description=(
+            "A JSONL file that says which articles settle which question, to measure retrieval by."
+        ),
     )
-    chunk_tokens: Annotated[int, Makes.CONTEXT] = Field(300, ge=1, le=100_000, description="Tokens of a passage.")
+    chunk_tokens: Annotated[int, Makes.CONTEXT] = Field(
+        300, ge=1, le=100_000, description="Tokens of a passage."
+    )
     chunk_overlap: Annotated[int, Makes.CONTEXT] = Field(
         50, ge=0, description="Tokens that a passage shares with the one before."
     )
     chunk_tokenizer: Annotated[str, Makes.CONTEXT] = Field(
-        "words", description="By what passages are cut: `words`, `cl100k` (GPT-4), a GGUF file, or a Hugging Face tokenizer."
+        "words",
+        description=(
+            "By what passages are cut: `words`, `cl100k` (GPT-4), a GGUF file, or a Hugging Face "
+            "tokenizer."
+        ),
     )
     retriever: Annotated[str, Makes.CONTEXT] = Field(
         "bm25", description="Name of the retriever: `bm25`, `dense`, `hybrid`, or a plugin's."
     )
-    retriever_args: Annotated[Json, Makes.CONTEXT] = Field({}, description="Settings of the retriever.")
-    top_k: Annotated[int, Makes.CONTEXT] = Field(10, ge=1, le=1000, description="Passages that `radsafe_rag` shows.")
-    context_builder: Annotated[str, Makes.CONTEXT] = Field(
-        "rag", description="What makes the contexts of the conditions that show the top passages: `rag`, or a plugin's."
+    retriever_args: Annotated[Json, Makes.CONTEXT] = Field(
+        {}, description="Settings of the retriever."
     )
-    builder_args: Annotated[Json, Makes.CONTEXT] = Field({}, description="Settings of that context builder.")
+    top_k: Annotated[int, Makes.CONTEXT] = Field(
+        10, ge=1, le=1000, description="Passages that `radsafe_rag` shows."
+    )
+    context_builder: Annotated[str, Makes.CONTEXT] = Field(
+        "rag",
+        description=(
+            "What makes the contexts of the conditions that show the top passages: `rag`, or a "
+            "plugin's."
+        ),
+    )
+    builder_args: Annotated[Json, Makes.CONTEXT] = Field(
+        {}, description="Settings of that context builder."
+    )
     report_builder: Annotated[str, Makes.CONTEXT] = Field(
-        "agentic", description="What writes the reports of `radsafe_agentic`: `agentic`, or a plugin's."
+        "agentic",
+        description="What writes the reports of `radsafe_agentic`: `agentic`, or a plugin's.",
     )
     report_args: Annotated[Json, Makes.CONTEXT] = Field(
         {}, description="Settings of what writes the reports (docs/agentic.md)."
@@ -148,20 +219,33 @@ class Settings(BaseModel):
     max_context_tokens: Annotated[int | None, Makes.CONTEXT] = Field(
         None,
         ge=1,
-        description="The model's window in tokens, for max context: where the backend does not state it, or to use less of it.",
+        description=(
+            "The model's window in tokens, for max context: where the backend does not state it, "
+            "or to use less of it."
+        ),
     )
     context_tokenizer: Annotated[str | None, Makes.CONTEXT] = Field(
-        None, description="By what max context is counted, where the model's own tokenizer cannot be had: as `chunk_tokenizer`."
+        None,
+        description=(
+            "By what max context is counted, where the model's own tokenizer cannot be had: as "
+            "`chunk_tokenizer`."
+        ),
     )
     contexts: Annotated[Path | None, Makes.NOTHING] = Field(
         None,
-        description="A file of contexts built ahead (`safescale contexts build`), for the condition that it was built for.",
+        description=(
+            "A file of contexts built ahead (`safescale contexts build`), for the condition that "
+            "it was built for."
+        ),
     )
     index_dir: Annotated[Path | None, Makes.CONTEXT] = Field(
-        None, description="Where indexes are stored; `safescale/indexes` in the user's cache folder."
+        None,
+        description="Where indexes are stored; `safescale/indexes` in the user's cache folder.",
     )
 
-    @field_validator("columns", "dataset_args", "retriever_args", "builder_args", "report_args", mode="before")
+    @field_validator(
+        "columns", "dataset_args", "retriever_args", "builder_args", "report_args", mode="before"
+    )
     @classmethod
     def _from_json(cls, value: Any) -> Any:
         if not isinstance(value, str):
@@ -169,13 +253,17 @@ class Settings(BaseModel):
         try:
             return decode_json(value)
         except ValueError as error:
-            raise ValueError(f'not JSON ({error}); expected for example {{"name": "value"}}') from None
+            raise ValueError(
+                f'not JSON ({error}); expected for example {{"name": "value"}}'
+            ) from None
 
     @field_validator("metrics", mode="before")
     @classmethod
     def _metrics_by_name(cls, value: Any) -> Any:
         if isinstance(value, str):
-            value = decode_json(value) if value.lstrip().startswith(("{", "[")) else value.split(",")
+            value = (
+                decode_json(value) if value.lstrip().startswith(("{", "[")) else value.split(",")
+            )
         if isinstance(value, list) and all(isinstance(name, str) for name in value):
             return {name.strip(): {} for name in value if name.strip()}
         return value
@@ -194,13 +282,16 @@ class Settings(BaseModel):
     def _names(cls, value: Any) -> Any:
         if isinstance(value, str):
             value = decode_json(value) if value.lstrip().startswith("[") else [value]
-        if isinstance(value, list) and not all(isinstance(name, str) and name.strip() for name in value):
+        if isinstance(value, list) and not all(
+            isinstance(name, str) and name.strip() for name in value
+        ):
             raise ValueError("expected a name, or a list of names")
         return value or None
 
     @field_validator(
-        "draws", "temperature", "accept_temperature", "overconfidence_threshold", "max_answer_tokens", "chunk_tokens",
-        "chunk_overlap", "top_k", "max_context_tokens", mode="before",
+        "draws", "temperature", "accept_temperature", "overconfidence_threshold",
+        "max_answer_tokens", "chunk_tokens", "chunk_overlap", "top_k", "max_context_tokens",
+        mode="before",
     )  # fmt: skip
     @classmethod
     def _no_truth_value(cls, value: Any) -> Any:
@@ -208,14 +299,30 @@ class Settings(BaseModel):
             raise ValueError("expected a number")
         return value
 
-    @field_validator("dataset_path", "prompt_file", "corpus_path", "settling_path", "contexts", "index_dir", mode="before")
+    @field_validator(
+        "dataset_path",
+        "prompt_file",
+        "corpus_path",
+        "settling_path",
+        "contexts",
+        "index_dir",
+        mode="before",
+    )
     @classmethod
     def _no_empty_path(cls, value: Any) -> Any:
         if isinstance(value, str) and not value.strip():
             raise ValueError("expected a path; an empty one would be the current folder")
         return value
 
-    @field_validator("dataset_path", "prompt_file", "corpus_path", "settling_path", "contexts", "index_dir", mode="after")
+    @field_validator(
+        "dataset_path",
+        "prompt_file",
+        "corpus_path",
+        "settling_path",
+        "contexts",
+        "index_dir",
+        mode="after",
+    )
     @classmethod
     def _home(cls, value: Path | None) -> Path | None:
         return value.expanduser() if value else value
@@ -230,7 +337,8 @@ class Settings(BaseModel):
 
     @model_validator(mode="after")
     def _one_temperature(self) -> Settings:
-        if self.accept_temperature is not None:  # what is recorded as `temperature` is what was in force
+        # what is recorded as `temperature` is what was in force
+        if self.accept_temperature is not None:
             object.__setattr__(self, "temperature", self.accept_temperature)
         return self
 
@@ -252,7 +360,9 @@ SETTING_NAMES = frozenset(Settings.model_fields)
 
 def settings_that_make(*kinds: Makes) -> frozenset[str]:
     """Names of the settings that make any of these."""
-    return frozenset(name for name, field in Settings.model_fields.items() if set(kinds) & set(field.metadata))
+    return frozenset(
+        name for name, field in Settings.model_fields.items() if set(kinds) & set(field.metadata)
+    )
 
 
 CHOOSE_DATA = settings_that_make(Makes.DATA)
@@ -264,7 +374,9 @@ MAKE_ANSWERS = settings_that_make(Makes.ANSWER)
 MAKE_SCORES = settings_that_make(Makes.SCORE)
 """Settings that weigh answers which are there: they travel with the answers, and may change."""
 LATER: Mapping[str, Any] = {
-    name: field.default for name, field in Settings.model_fields.items() if Recorded.UNLESS_DEFAULT in field.metadata
+    name: field.default
+    for name, field in Settings.model_fields.items()
+    if Recorded.UNLESS_DEFAULT in field.metadata
 }
 """Settings that older records lack, with their defaults, which are not recorded."""
 
@@ -292,7 +404,8 @@ def load_settings(
     Parameters
     ----------
     metadata
-        Any mapping; keys that are no settings (the harness puts the model's arguments there too) are left alone.
+        Any mapping; keys that are no settings (the harness puts the model's arguments there too)
+        are left alone.
     environ
         Variables to read; the process's own by default. An unknown `SAFESCALE_*` name is an error.
     given_by
@@ -310,7 +423,10 @@ def load_settings(
     environ = os.environ if environ is None else environ
     if strict and (unknown := [name for name in metadata or {} if name not in SETTING_NAMES]):
         hints = ", ".join(f"{name}{_did_you_mean(str(name))}" for name in unknown)
-        raise SafescaleError(f"{given_by}: no setting of this name: {hints}; known: {', '.join(sorted(SETTING_NAMES))}")
+        raise SafescaleError(
+            f"{given_by}: no setting of this name: {hints}; known: "
+            f"{', '.join(sorted(SETTING_NAMES))}"
+        )
     layers = [
         ("the family", dict(defaults or {})),
         ("environment", _from_environment(environ)),
@@ -322,10 +438,11 @@ def load_settings(
         for name, path in ALTERNATIVES:
             if name in values and path in values:
                 raise SafescaleError(
-                    f"{name} ({values[name]!r}) and {path} ({values[path]!r}) are both set ({layer}); "
-                    "give the name of a known one or the path of your own, not both"
+                    f"{name} ({values[name]!r}) and {path} ({values[path]!r}) are both set "
+                    f"({layer}); give the name of a known one or the path of your own, not both"
                 )
-            if name in values:  # a higher layer's choice of data replaces a lower one's, whichever way it is named
+            # a higher layer's choice of data replaces a lower one's, whichever way it is named
+            if name in values:
                 merged.pop(path, None)
             if path in values:
                 merged.pop(name, None)
@@ -341,18 +458,23 @@ def load_settings(
             layer = where.get(str(found["loc"][0]), "default")
             given = masked_pairs(repr(without_secrets(found["input"])))
             problems.append(f"  {name} = {given} ({layer}): {what_is_wrong(found)}")
-        raise SafescaleError("settings that cannot be used:\n" + "\n".join(problems) + "\nsee docs/settings.md") from None
+        raise SafescaleError(
+            "settings that cannot be used:\n" + "\n".join(problems) + "\nsee docs/settings.md"
+        ) from None
 
 
 def what_is_wrong(found: Mapping[str, Any]) -> str:
-    """Of an error that pydantic found: the words of the validator that refused the value, else its own."""
+    """Of an error that pydantic found: the words of the validator that refused the value, else its
+    own."""
     return str(found["ctx"]["error"] if found["type"] == "value_error" else found["msg"])
 
 
 def _refuse_deep(values: Mapping[str, Any], layer: str) -> None:
     for name, value in values.items():
         if is_deep(value):
-            raise SafescaleError(f"{name} ({layer}): nested too deeply; expected at most {DEEPEST} levels")
+            raise SafescaleError(
+                f"{name} ({layer}): nested too deeply; expected at most {DEEPEST} levels"
+            )
 
 
 def _from_environment(environ: Mapping[str, str]) -> dict[str, str]:
@@ -362,21 +484,32 @@ def _from_environment(environ: Mapping[str, str]) -> dict[str, str]:
             continue
         name = variable.removeprefix(ENV_PREFIX).lower()
         if name not in SETTING_NAMES:
-            raise SafescaleError(f"{variable} is not a setting{_did_you_mean(name)}; known: {', '.join(sorted(SETTING_NAMES))}")
+            raise SafescaleError(
+                f"{variable} is not a setting{_did_you_mean(name)}; known: "
+                f"{', '.join(sorted(SETTING_NAMES))}"
+            )
         found[name] = value
     return found
 
 
 def _from_metadata(metadata: Mapping[str, Any]) -> dict[str, Any]:
-    return {name: value for name, value in metadata.items() if name in SETTING_NAMES and value is not None}
+    return {
+        name: value
+        for name, value in metadata.items()
+        if name in SETTING_NAMES and value is not None
+    }
 
 
 def misspelt(metadata: Mapping[str, Any]) -> dict[str, str]:
-    """Keys of `metadata` that look like a setting but are none, with the setting that was probably meant.
+    """Keys of `metadata` that look like a setting but are none, with the setting that was probably
+    meant.
 
-    They cannot be refused, because the model's own arguments stand among them; whoever can speak to the user says so.
+    They cannot be refused, because the model's own arguments stand among them; whoever can speak to
+    the user says so.
     """
-    return {key: near for key in metadata if key not in SETTING_NAMES and (near := _nearest(str(key)))}
+    return {
+        key: near for key in metadata if key not in SETTING_NAMES and (near := _nearest(str(key)))
+    }
 
 
 def _nearest(name: str) -> str | None:

@@ -1,6 +1,8 @@
-"""YAML of bounded size, depth and number of values, aliases counted as often as they stand. It knows no files.
+"""YAML of bounded size, depth and number of values, aliases counted as often as they stand. It
+knows no files.
 
-A text of a few lines can stand for more values than any memory holds, by aliases of aliases; nothing is made of it before they are counted.
+A text of a few lines can stand for more values than any memory holds, by aliases of aliases;
+nothing is made of it before they are counted.
 """
 
 from __future__ import annotations
@@ -15,7 +17,8 @@ MOST_CHARACTERS = 500_000
 MOST_VALUES = 50_000
 DEEPEST = 50
 LONGEST_NUMBER = 100
-"""Characters. YAML knows numbers to the base of 60, whose making takes the square of their length."""
+"""Characters. YAML knows numbers to the base of 60, whose making takes the square of their
+length."""
 MERGE, TEXT = "tag:yaml.org,2002:merge", "tag:yaml.org,2002:str"
 
 
@@ -28,23 +31,28 @@ class RefusedYAMLError(ValueError):
 
 
 def decode_yaml(text: str) -> Any:
-    """A YAML value of plain kinds; RefusedYAMLError where it is none, stands for too much, or has a name twice in a mapping."""
+    """A YAML value of plain kinds; RefusedYAMLError where it is none, stands for too much, or has a
+    name twice in a mapping."""
     if len(text) > MOST_CHARACTERS:
-        raise RefusedYAMLError(f"{len(text):,} characters; expected YAML of at most {MOST_CHARACTERS:,}")
+        raise RefusedYAMLError(
+            f"{len(text):,} characters; expected YAML of at most {MOST_CHARACTERS:,}"
+        )
     try:
         return yaml.load(text, Loader=_Loader)
     except yaml.YAMLError as error:
         mark = getattr(error, "problem_mark", None) or getattr(error, "context_mark", None)
         reason = getattr(error, "problem", None) or next(iter(str(error).splitlines()), "no YAML")
         raise RefusedYAMLError(f"no YAML: {reason}", mark.line + 1 if mark else None) from None
-    except (ValueError, OverflowError) as error:  # a date that is none, a number that Python does not read
+    except (ValueError, OverflowError) as error:
+        # a date that is none, a number that Python does not read
         if isinstance(error, RefusedYAMLError):
             raise
         raise RefusedYAMLError(f"no YAML: {error}; expected such a text in quotes") from None
 
 
 class _Loader(yaml.SafeLoader):
-    """As the safe loader, with bounds; and a name that stands twice in a mapping is an error: which is meant is not ours to guess."""
+    """As the safe loader, with bounds; and a name that stands twice in a mapping is an error: which
+    is meant is not ours to guess."""
 
     _depth = _composed = 0
 
@@ -66,15 +74,28 @@ class _Loader(yaml.SafeLoader):
         return node
 
     def _measure(self, node: Any, known: dict[int, tuple[int, int]]) -> tuple[int, int]:
-        """Values that a node stands for, and levels, each alias as what it stands for; it comes after that in the text, so it is known."""
+        """Values that a node stands for, and levels, each alias as what it stands for; it comes
+        after that in the text, so it is known."""
         if id(node) in known:
             return known[id(node)]
         known[id(node)] = MOST_VALUES, 0  # an alias of what it stands in has no end
         pairs = node.value if isinstance(node, yaml.MappingNode) else ()
-        inner = node.value if isinstance(node, yaml.SequenceNode) else [each for pair in pairs for each in pair]
+        inner = (
+            node.value
+            if isinstance(node, yaml.SequenceNode)
+            else [each for pair in pairs for each in pair]
+        )
         _refuse_twins(key for key, _ in pairs)
-        if isinstance(node, yaml.ScalarNode) and node.tag != TEXT and len(node.value) > LONGEST_NUMBER:
-            raise _refused(f"a number of {len(node.value):,} characters; expected it in quotes, if it is a text", node)
+        if (
+            isinstance(node, yaml.ScalarNode)
+            and node.tag != TEXT
+            and len(node.value) > LONGEST_NUMBER
+        ):
+            raise _refused(
+                f"a number of {len(node.value):,} characters; expected it in quotes, if it is a "
+                "text",
+                node,
+            )
         values, levels = 1, 0
         for each in inner:
             its_values, its_levels = self._measure(each, known)
@@ -90,7 +111,8 @@ class _Loader(yaml.SafeLoader):
 def _refuse_twins(keys: Iterable[Any]) -> None:
     seen: set[tuple[str, str]] = set()
     for key in keys:
-        if isinstance(key, yaml.ScalarNode) and key.tag != MERGE:  # what that brings in gives way to what stands here
+        # what that brings in gives way to what stands here
+        if isinstance(key, yaml.ScalarNode) and key.tag != MERGE:
             if (key.tag, key.value) in seen:
                 raise _refused(f"{key.value} stands here twice", key)
             seen.add((key.tag, key.value))
@@ -98,7 +120,9 @@ def _refuse_twins(keys: Iterable[Any]) -> None:
 
 def _too_many(at: Any) -> RefusedYAMLError:
     return _refused(
-        f"more than {MOST_VALUES:,} values, aliases counted as often as they stand; expected fewer, written out", at
+        f"more than {MOST_VALUES:,} values, aliases counted as often as they stand; expected "
+        "fewer, written out",
+        at,
     )
 
 

@@ -1,4 +1,5 @@
-"""On one vLLM engine: `safescale run` gives the greedy answers of the stock harness, and goes on after a stop.
+"""On one vLLM engine: `safescale run` gives the greedy answers of the stock harness, and goes on
+after a stop.
 
 python scripts/check-vllm-run.py MODEL OUT [ITEMS]
 
@@ -51,7 +52,10 @@ def one_engine() -> Iterator[None]:
 
 def run_by_command(args: dict[str, Any], folder: Path, items: int) -> Runs:
     """What `safescale run` stores."""
-    settings = [*(f"--{name}={value}" for name, value in SETTINGS.items()), f"--metadata={json.dumps(SHORT)}"]
+    settings = [
+        *(f"--{name}={value}" for name, value in SETTINGS.items()),
+        f"--metadata={json.dumps(SHORT)}",
+    ]
     model_args = ",".join(f"{name}={value}" for name, value in args.items())
     asked = [f"--conditions={','.join(CONDITIONS)}", f"--limit={items}", *settings]
     command = ["run", "--model=vllm", f"--model_args={model_args}", *asked, "-o", str(folder)]
@@ -67,7 +71,14 @@ def run_with_a_stop(args: dict[str, Any], folder: Path, items: int) -> Report:
             if stop_at and standing.done >= stop_at:
                 raise Stop
 
-        return run(Model("vllm", args), folder, CONDITIONS, metadata=METADATA, limit=items, on_progress=watch)
+        return run(
+            Model("vllm", args),
+            folder,
+            CONDITIONS,
+            metadata=METADATA,
+            limit=items,
+            on_progress=watch,
+        )
 
     try:
         ours(stop_at=items * len(CONDITIONS))
@@ -79,11 +90,17 @@ def run_with_a_stop(args: dict[str, Any], folder: Path, items: int) -> Report:
 def stock_texts(args: dict[str, Any], items: int) -> dict[tuple[str, str], str]:
     """Greedy texts by condition and question, as the stock harness has them."""
     tasks = [
-        SafetyTask(config={"task": f"radsafe_{each}", "condition": each, "metadata": {**args, **METADATA}})
+        SafetyTask(
+            config={"task": f"radsafe_{each}", "condition": each, "metadata": {**args, **METADATA}}
+        )
         for each in CONDITIONS
     ]
     stock = lm_eval.simple_evaluate(
-        model=loading.load_backend("vllm", args), tasks=tasks, limit=items, apply_chat_template=True, bootstrap_iters=0
+        model=loading.load_backend("vllm", args),
+        tasks=tasks,
+        limit=items,
+        apply_chat_template=True,
+        bootstrap_iters=0,
     )
     return {
         (sample["doc"]["condition"], sample["doc"]["question_id"]): sample["resps"][0][0]
@@ -93,8 +110,13 @@ def stock_texts(args: dict[str, Any], items: int) -> dict[tuple[str, str], str]:
 
 
 def main() -> None:
-    """Asks the demo questions three times; an AssertionError where something is not as it is said to be."""
-    folder, out, items = sys.argv[1], Path(sys.argv[2]), int(sys.argv[3]) if len(sys.argv) > 3 else 3
+    """Asks the demo questions three times; an AssertionError where something is not as it is said
+    to be."""
+    folder, out, items = (
+        sys.argv[1],
+        Path(sys.argv[2]),
+        int(sys.argv[3]) if len(sys.argv) > 3 else 3,
+    )
     args = {"pretrained": folder, "dtype": "float32", "max_model_len": 4096, "enforce_eager": True}
     args |= {"gpu_memory_utilization": 0.3}  # of the machine's memory, in which it is not alone
     with one_engine(), tempfile.TemporaryDirectory() as temporary:
@@ -110,14 +132,18 @@ def main() -> None:
     same = ["condition", "question_id", "draw", "seed", "prompt_sha256", "prompt_tokens"]
     assert whole.select(same).equals(again.select(same))
     greedy = whole.filter(draw=0)
-    texts = {(condition, question): text for condition, question, text in greedy.select(*same[:2], "text").iter_rows()}
+    texts = {
+        (condition, question): text
+        for condition, question, text in greedy.select(*same[:2], "text").iter_rows()
+    }
     differing = {name: (text, stock[name]) for name, text in texts.items() if stock[name] != text}
     assert not differing, differing
     assert greedy["latency_s"].null_count() == greedy["concurrency"].null_count() == 0
     equal = int((whole["text"] == again["text"]).sum())
     print(
-        f"vLLM: {len(texts)} greedy answers as the stock harness gives them; after a stop {known} answers were kept, and "
-        f"{equal} of {whole.height} texts are those of the run that was not stopped"
+        f"vLLM: {len(texts)} greedy answers as the stock harness gives them; after a stop {known} "
+        f"answers were kept, and {equal} of {whole.height} texts are those of the run that was not "
+        "stopped"
     )
 
 

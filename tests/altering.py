@@ -1,4 +1,6 @@
-"""Changes what is stored and makes its checksums again, as someone would who tampers; and flips bits, as a disk does."""
+"""Changes what is stored and makes its checksums again, as someone would who tampers; and flips
+bits, as a disk does.
+"""
 
 from __future__ import annotations
 
@@ -8,7 +10,13 @@ from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import Any
 
-from lm_eval_safescale.checksums import document_of, is_whole, read_document, sha256_of, with_checksum
+from lm_eval_safescale.checksums import (
+    document_of,
+    is_whole,
+    read_document,
+    sha256_of,
+    with_checksum,
+)
 
 
 def alter_document(path: Path, change: Callable[[dict[str, Any]], object]) -> None:
@@ -33,12 +41,16 @@ def alter_lines(path: Path, change: Callable[[dict[str, Any]], object]) -> None:
 def make_sums_again(folder: Path) -> None:
     """Let about.json say of every file what it is now."""
     alter_document(
-        folder / "about.json", lambda about: about["files"].update({name: sha256_of(folder / name) for name in about["files"]})
+        folder / "about.json",
+        lambda about: about["files"].update(
+            {name: sha256_of(folder / name) for name in about["files"]}
+        ),
     )
 
 
 def flipped(folder: Path, times: int, seed: int = 0) -> Iterator[tuple[Path, int]]:
-    """Flip one bit after the other in the files of a folder, each file in turn; it is mended before the next one is flipped."""
+    """Flip one bit after the other in the files of a folder, each file in turn; it is mended before
+    the next one is flipped."""
     draw = random.Random(seed)
     files = sorted(path for path in folder.rglob("*") if path.is_file() and path.stat().st_size)
     for number in range(times):

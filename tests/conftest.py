@@ -15,7 +15,8 @@ from tests.stub_server import server, waits  # noqa: F401 (fixtures)
 ROOT = Path(__file__).resolve().parent.parent
 GGUF = "SmolLM2-135M-Instruct.Q4_1.gguf"
 
-settings.register_profile("project", deadline=None, max_examples=40)  # times are benchmarks, not tests
+# times are benchmarks, not tests
+settings.register_profile("project", deadline=None, max_examples=40)
 settings.register_profile(
     "ci", settings.get_profile("project"), derandomize=True, database=None
 )  # the same cases for the same code
@@ -28,7 +29,10 @@ def small_model_gguf() -> Path:
     """The file of the small model; tests that need it are skipped where it is not."""
     file = Path(os.environ.get("SMALL_MODEL_DIR", "none")).resolve() / GGUF
     if not file.exists():
-        pytest.skip("SMALL_MODEL_DIR does not hold the small model; scripts/small-model.sh DIR puts it there")
+        pytest.skip(
+            "SMALL_MODEL_DIR does not hold the small model; scripts/small-model.sh DIR puts it "
+            "there"
+        )
     return file
 
 
@@ -39,5 +43,7 @@ def small_model(small_model_gguf: Path, tmp_path_factory: pytest.TempPathFactory
     if not (folder / "hf" / "model.safetensors").exists():
         folder = tmp_path_factory.mktemp("model")
         (folder / GGUF).symlink_to(small_model_gguf)
-        subprocess.run(["bash", ROOT / "scripts" / "small-model.sh", folder, sys.executable], check=True)
+        subprocess.run(
+            ["bash", ROOT / "scripts" / "small-model.sh", folder, sys.executable], check=True
+        )
     return folder / "hf"

@@ -1,4 +1,6 @@
-"""What made the stored fixtures, and goes on with them: a stub of a harness backend, and our commands. No language model."""
+"""What made the stored fixtures, and goes on with them: a stub of a harness backend, and our
+commands. No language model.
+"""
 
 from __future__ import annotations
 
@@ -26,7 +28,9 @@ REPORTS = {
     "Which key concepts": "- imaging\n- diagnosis",
     "For each option, say": "\n".join(f"{letter}: its findings" for letter in "ABCDE"),
     "search queries": "- findings on imaging",
-    "Write a section": "For: The passage describes findings [1].\nAgainst: The passage leaves others open [1].",
+    "Write a section": (
+        "For: The passage describes findings [1].\nAgainst: The passage leaves others open [1]."
+    ),
     "Write the introduction": "This report is about imaging findings.",
     "Write the conclusion": "The sections cover imaging findings.",
 }
@@ -36,21 +40,35 @@ REPORTS = {
 class StoredStub(LM):
     """Answers by what the prompt is and, for samples, by their number in the call.
 
-    The file that the variable STORED_STUB_LOG names takes a line for each load and for each text; after as many texts as
-    STORED_STUB_FAILS_AFTER says there are none, and there is none for a prompt that holds STORED_STUB_SILENT.
+    The file that the variable STORED_STUB_LOG names takes a line for each load and for each text;
+    after as many texts as STORED_STUB_FAILS_AFTER says there are none, and there is none for a
+    prompt that holds STORED_STUB_SILENT.
     """
 
     tokenizer_name = "stub"
 
-    def __init__(self, pretrained: str = "stub", batch_size: Any = 1, max_length: int = 100_000, device: str = "") -> None:
+    def __init__(
+        self,
+        pretrained: str = "stub",
+        batch_size: Any = 1,
+        max_length: int = 100_000,
+        device: str = "",
+    ) -> None:
         super().__init__()
-        self.pretrained, self.batch_size, self.max_length, self.asked = pretrained, batch_size, max_length, 0
+        self.pretrained, self.batch_size, self.max_length, self.asked = (
+            pretrained,
+            batch_size,
+            max_length,
+            0,
+        )
         self._note("load", pretrained)
 
     def tok_encode(self, text: str) -> list[str]:
         return text.split()
 
-    def apply_chat_template(self, chat_history: list[dict], add_generation_prompt: bool = True) -> str:
+    def apply_chat_template(
+        self, chat_history: list[dict], add_generation_prompt: bool = True
+    ) -> str:
         return "".join(f"<{turn['role']}>{turn['content']}" for turn in chat_history)
 
     def chat_template(self, chat_template: bool | str = False) -> str:
@@ -89,7 +107,9 @@ if STUB not in MODEL_REGISTRY:
 def text_of(prompt: str, draw: object) -> str:
     if judged := re.search(r"\n(=====OUTPUT-\w+=====)\n(.*)\n\1\n", prompt, re.DOTALL):
         letters = re.findall(r"\b[A-D]\b", judged[2])
-        return json.dumps({"clear_selection": "yes", "reasoning": "the last one named", "letter": letters[-1]})
+        return json.dumps(
+            {"clear_selection": "yes", "reasoning": "the last one named", "letter": letters[-1]}
+        )
     report = next((reply for mark, reply in REPORTS.items() if mark in prompt), None)
     return report or TEXTS[hashlib.sha256(f"{prompt}|{draw}".encode()).digest()[0] % len(TEXTS)]
 
@@ -104,18 +124,24 @@ def command(*words: object) -> Result:
 
 
 def run_command(
-    folder: Path, indexes: Path, *more: str, conditions: str = "closed_book,clean,conflict,rag,agentic"
+    folder: Path,
+    indexes: Path,
+    *more: str,
+    conditions: str = "closed_book,clean,conflict,rag,agentic",
 ) -> list[object]:
-    """The first four demo questions; passages are of the small corpus beside the fixtures, reports those that come with the demo."""
+    """The first four demo questions; passages are of the small corpus beside the fixtures, reports
+    those that come with the demo."""
     metadata = {"corpus_path": str(FORMAT3 / "corpus.jsonl"), "top_k": 3, "index_dir": str(indexes)}
     return [
-        "run", "--model", STUB, "--model_args", "pretrained=model-one", "--batch_size", "2", "--dataset", "demo", "--limit", "4",
-        "--draws", "3", "--conditions", conditions, "--metadata", json.dumps(metadata), "-o", folder, *more,
+        "run", "--model", STUB, "--model_args", "pretrained=model-one", "--batch_size", "2",
+        "--dataset", "demo", "--limit", "4", "--draws", "3", "--conditions", conditions,
+        "--metadata", json.dumps(metadata), "-o", folder, *more,
     ]  # fmt: skip
 
 
 def build_command(condition: str, file: Path, indexes: Path) -> list[object]:
-    """Contexts of the questions beside the fixtures: reports are short ones, with one search for each option."""
+    """Contexts of the questions beside the fixtures: reports are short ones, with one search for
+    each option."""
     metadata: dict[str, Any] = {
         "dataset_path": str(FORMAT3 / "questions.jsonl"),
         "corpus_path": str(FORMAT3 / "corpus.jsonl"),
@@ -132,7 +158,19 @@ def build_command(condition: str, file: Path, indexes: Path) -> list[object]:
 
 def judge_command(runs: Path, output: Path, *more: str) -> list[object]:
     """The judge names the last letter that an output names."""
-    return ["judge", runs, "--backend", STUB, "--model_args", "pretrained=judge", "--batch_size", "1", "-o", output, *more]
+    return [
+        "judge",
+        runs,
+        "--backend",
+        STUB,
+        "--model_args",
+        "pretrained=judge",
+        "--batch_size",
+        "1",
+        "-o",
+        output,
+        *more,
+    ]
 
 
 def sweep_command(output: Path) -> list[object]:
@@ -140,10 +178,17 @@ def sweep_command(output: Path) -> list[object]:
 
 
 def environment_of_sweep(folder: Path, log: Path) -> dict[str, str]:
-    """Variables by which the processes of a sweep find this checkout and, laid out as an installed package, the stub."""
+    """Variables by which the processes of a sweep find this checkout and, laid out as an installed
+    package, the stub."""
     about = folder / "stored_stub-0.1.dist-info"
     about.mkdir(parents=True)
     (about / "METADATA").write_text("Metadata-Version: 2.1\nName: stored-stub\nVersion: 0.1\n")
     (about / "entry_points.txt").write_text("[lm_eval_safescale]\nstored-stub = tests.storing\n")
     path = os.pathsep.join(filter(None, [str(folder), str(ROOT), os.environ.get("PYTHONPATH")]))
-    return {**os.environ, "PYTHONPATH": path, "HF_HUB_OFFLINE": "1", LOG: str(log), "COLUMNS": "200"}
+    return {
+        **os.environ,
+        "PYTHONPATH": path,
+        "HF_HUB_OFFLINE": "1",
+        LOG: str(log),
+        "COLUMNS": "200",
+    }

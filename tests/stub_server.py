@@ -1,4 +1,5 @@
-"""A stub of an OpenAI-compatible server: real HTTP on this machine, in threads, and whatever fault a test asks for.
+"""A stub of an OpenAI-compatible server: real HTTP on this machine, in threads, and whatever fault
+a test asks for.
 
 A test sets `server.answer`: what is done with a request, by the request.
 """
@@ -45,7 +46,8 @@ class Handler(BaseHTTPRequestHandler):
 
     protocol_version = "HTTP/1.1"
     timeout = MOST_SECONDS
-    disable_nagle_algorithm = True  # else the body of each response waits 40 ms for the receipt of its headers
+    # else the body of each response waits 40 ms for the receipt of its headers
+    disable_nagle_algorithm = True
     server: Stub
 
     def setup(self) -> None:
@@ -62,7 +64,9 @@ class Handler(BaseHTTPRequestHandler):
     def do_POST(self) -> None:
         body = json.loads(self.rfile.read(int(self.headers["Content-Length"])))
         with self.server.arrival:
-            self.server.seen.append(Seen(len(self.server.seen), self.path, dict(self.headers), body))
+            self.server.seen.append(
+                Seen(len(self.server.seen), self.path, dict(self.headers), body)
+            )
             seen = self.server.seen[-1]
             self.server.in_flight += 1
             self.server.most_in_flight = max(self.server.most_in_flight, self.server.in_flight)
@@ -71,7 +75,8 @@ class Handler(BaseHTTPRequestHandler):
             answer = self.server.answer(seen)
         finally:
             with self.server.arrival:
-                self.server.in_flight -= 1  # before the answer: the count is never above what the client has in flight
+                # before the answer: the count is never above what the client has in flight
+                self.server.in_flight -= 1
         answer(self)
 
     def log_message(self, *_: Any) -> None:
@@ -146,7 +151,7 @@ def waits(monkeypatch: pytest.MonkeyPatch) -> list[float]:
     return noted
 
 
-# --- answers ------------------------------------------------------------------------------------------------------------
+# --- answers --------------------------------------------------------------------------------------
 
 
 def sends(body: bytes, status: int = 200, **headers: str) -> Answer:
@@ -154,7 +159,11 @@ def sends(body: bytes, status: int = 200, **headers: str) -> Answer:
 
     def answer(handler: Handler) -> None:
         handler.send_response(status)
-        for name, value in {"Content_Type": "application/json", "Content_Length": str(len(body)), **headers}.items():
+        for name, value in {
+            "Content_Type": "application/json",
+            "Content_Length": str(len(body)),
+            **headers,
+        }.items():
             handler.send_header(name.replace("_", "-"), value)
         handler.end_headers()
         handler.wfile.write(body)
@@ -170,12 +179,18 @@ def says(content: Any, **others: Any) -> Answer:
 def chooses(choice: Any, **others: Any) -> Answer:
     """A response of one choice, which lacks nothing but what it is given without."""
     whole = {"index": 0, "finish_reason": "stop", **choice} if isinstance(choice, dict) else choice
-    return sends(json.dumps({"id": "x", "object": "chat.completion", "choices": [whole], **others}).encode())
+    return sends(
+        json.dumps({"id": "x", "object": "chat.completion", "choices": [whole], **others}).encode()
+    )
 
 
 def fails(status: int, message: str = "", **headers: str) -> Answer:
     """An error as servers state it."""
-    return sends(json.dumps({"error": {"message": message or f"status {status}"}}).encode(), status, **headers)
+    return sends(
+        json.dumps({"error": {"message": message or f"status {status}"}}).encode(),
+        status,
+        **headers,
+    )
 
 
 def drops(handler: Handler) -> None:
@@ -199,7 +214,8 @@ def cut(handler: Handler) -> None:
 
 
 def twice(answer: Answer) -> Answer:
-    """A proxy that sends each response two times, and does not close the connection though it was asked to."""
+    """A proxy that sends each response two times, and does not close the connection though it was
+    asked to."""
 
     def both(handler: Handler) -> None:
         answer(handler)
@@ -210,7 +226,8 @@ def twice(answer: Answer) -> Answer:
 
 
 def twice_in_time(answer: Answer) -> Answer:
-    """Likewise, but the second comes only once the next request is on the connection: before, nothing of it can be seen."""
+    """Likewise, but the second comes only once the next request is on the connection: before,
+    nothing of it can be seen."""
 
     def both(handler: Handler) -> None:
         answer(handler)

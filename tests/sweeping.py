@@ -1,4 +1,6 @@
-"""What tests of sweeps share: a stub of a harness backend, as an installed plugin of ours that any process of a sweep finds."""
+"""What tests of sweeps share: a stub of a harness backend, as an installed plugin of ours that any
+process of a sweep finds.
+"""
 
 from __future__ import annotations
 
@@ -11,7 +13,11 @@ import yaml
 from lm_eval_safescale.runs.store import open_runs
 
 ROOT = Path(__file__).resolve().parent.parent
-STUB = '''"""A stub of a backend: letters from a hash. It counts loads, and dies or fails where it is told to. No language model."""
+STUB = '''"""A stub of a backend: letters from a hash. It counts loads, and dies or fails where it \
+is told to.
+
+No language model."""
+
 import hashlib
 import os
 import signal
@@ -25,7 +31,8 @@ from lm_eval.api.registry import register_model
 class SweepStub(LM):
     def __init__(self, pretrained, folder, dies_after=0, fails=False, waits=False, **_):
         super().__init__()
-        self.folder, self.dies_after, self.fails, self.waits, self.name = Path(folder), dies_after, fails, waits, pretrained
+        self.folder, self.name = Path(folder), pretrained
+        self.dies_after, self.fails, self.waits = dies_after, fails, waits
         self.batch_size = 2
         self.asked = 0
         self._mark("loads")
@@ -40,17 +47,20 @@ class SweepStub(LM):
         outputs = []
         for number, request in enumerate(requests):
             prompt, arguments = request.args
-            if self.dies_after and self.asked >= self.dies_after and not (self.folder / f"{self.name}.deaths").exists():
+            deaths = self.folder / f"{self.name}.deaths"
+            if self.dies_after and self.asked >= self.dies_after and not deaths.exists():
                 self._mark("deaths")
                 os.kill(os.getpid(), signal.SIGKILL)
-            if self.waits and self.asked >= self.waits and (self.folder / f"{self.name}.pipe").exists():
-                (self.folder / f"{self.name}.pipe").write_text(f"{os.getpid()}\\n")
+            pipe = self.folder / f"{self.name}.pipe"
+            if self.waits and self.asked >= self.waits and pipe.exists():
+                pipe.write_text(f"{os.getpid()}\\n")
                 signal.pause()
             if self.fails == "asking":
                 raise RuntimeError("out of memory")
             self.asked += 1
             draw = number if arguments.get("do_sample") else -1
-            outputs.append("ABCD"[hashlib.sha256(f"{self.name}|{prompt}|{draw}".encode()).digest()[0] % 4])
+            drawn = hashlib.sha256(f"{self.name}|{prompt}|{draw}".encode()).digest()[0]
+            outputs.append("ABCD"[drawn % 4])
         self._mark("calls")
         return outputs
 
@@ -62,7 +72,8 @@ class SweepStub(LM):
 
 
 def install_stub(folder: Path) -> None:
-    """Lay the stub out as an installed package: on the module path, every process of a sweep finds it."""
+    """Lay the stub out as an installed package: on the module path, every process of a sweep finds
+    it."""
     about = folder / "sweep_stub-0.1.dist-info"
     about.mkdir(parents=True)
     (about / "METADATA").write_text("Metadata-Version: 2.1\nName: sweep-stub\nVersion: 0.1\n")
@@ -71,19 +82,25 @@ def install_stub(folder: Path) -> None:
 
 
 def stub_environment(folder: Path) -> dict[str, str]:
-    """Variables by which child processes find this checkout and the stub, and see no GPU question."""
+    """Variables by which child processes find this checkout and the stub, and see no GPU
+    question."""
     install_stub(folder)
     path = os.pathsep.join(filter(None, [str(folder), str(ROOT), os.environ.get("PYTHONPATH")]))
     return {"PYTHONPATH": path, "HF_HUB_OFFLINE": "1", "PYTHONDONTWRITEBYTECODE": "1"}
 
 
 def write_sweep(path: Path, models: list[dict], **over: object) -> Path:
-    """A sweep's file of stub models on the demo questions: 3 answers to each of 4 items under 2 conditions, unless told otherwise."""
+    """A sweep's file of stub models on the demo questions: 3 answers to each of 4 items under 2
+    conditions, unless told otherwise."""
     content = {
         "output": str(path.parent / "out"),
         "metadata": {"dataset": "demo", "draws": 2},
         "conditions": ["closed_book", "clean"],
-        "defaults": {"backend": "sweep-stub", "gpus": 0, "model_args": {"folder": str(path.parent)}},
+        "defaults": {
+            "backend": "sweep-stub",
+            "gpus": 0,
+            "model_args": {"folder": str(path.parent)},
+        },
         "models": models,
     }
     path.write_text(yaml.safe_dump(content | over), encoding="utf-8")

@@ -1,4 +1,6 @@
-"""Reports by a model behind a server that fails in every way at once, from the command line to the file."""
+"""Reports by a model behind a server that fails in every way at once, from the command line to the
+file.
+"""
 
 from __future__ import annotations
 
@@ -36,13 +38,26 @@ UNHEARD = {
     "junk": (sends(b"junk"), "no chat completion: 'junk'"),
     "a page for people": (sends(b"<html>"), "an HTML page, not a completion"),
     "no content known": (says({"answer": "x"}), "no text in the reply"),
-    "held back": (chooses({"finish_reason": "content_filter", "message": {"content": ""}}), "a content filter held it back"),
-    "prompt held back": (sends(b'{"error": {"code": "content_filter"}}', 400), "a content filter held it back: HTTP 400"),
-    "error in a choice": (chooses({"error": {"code": 502, "message": "upstream"}}), "the reply is an error: "),
+    "held back": (
+        chooses({"finish_reason": "content_filter", "message": {"content": ""}}),
+        "a content filter held it back",
+    ),
+    "prompt held back": (
+        sends(b'{"error": {"code": "content_filter"}}', 400),
+        "a content filter held it back: HTTP 400",
+    ),
+    "error in a choice": (
+        chooses({"error": {"code": 502, "message": "upstream"}}),
+        "the reply is an error: ",
+    ),
     "no message": (chooses({}), "no chat completion: "),
-    "compressed": (sends(b"x", Content_Encoding="gzip"), "a compressed response (gzip), though identity was asked for"),
+    "compressed": (
+        sends(b"x", Content_Encoding="gzip"),
+        "a compressed response (gzip), though identity was asked for",
+    ),
 }
-"""What is answered, for good, when the section on the first option is asked for; and what is said of it."""
+"""What is answered, for good, when the section on the first option is asked for; and what is said
+of it."""
 TEXTS = {
     "null": (says(None), True),
     "empty": (says(""), True),
@@ -50,25 +65,38 @@ TEXTS = {
     "noise": (says("%%% \x00\x1b ### $$$"), True),
     "apology": (says("I'm sorry, I cannot help with that."), True),
     "only reasoning": (says([{"type": "thinking", "thinking": "For: x [1]."}]), True),
-    "reasoning used it up": (chooses({"finish_reason": "length", "message": {"content": None, "reasoning": "For: x"}}), True),
+    "reasoning used it up": (
+        chooses({"finish_reason": "length", "message": {"content": None, "reasoning": "For: x"}}),
+        True,
+    ),
     "of no form": (says("Findings are described."), False),
     "in parts": (
-        says([{"type": "thinking", "thinking": "For: no [1]."}, {"type": "text", "text": "For: x [1].\nAgainst: y [1]."}]),
+        says(
+            [
+                {"type": "thinking", "thinking": "For: no [1]."},
+                {"type": "text", "text": "For: x [1].\nAgainst: y [1]."},
+            ]
+        ),
         False,
     ),
     "half a surrogate pair": (
-        sends(b'{"choices": [{"message": {"content": "For: \\ud83d x [1].\\nAgainst: \\udc00 [1]."}}]}'),
+        sends(
+            b'{"choices": [{"message": {"content": "For: \\ud83d x [1].\\nAgainst: \\udc00 '
+            b'[1]."}}]}'
+        ),
         False,
     ),
 }
 """Texts instead of that section, and whether they are none, so that the report fails."""
 PASSING = {"fails once": 1, "fails twice": 2, "fails three times": 3}
-"""How often each request of such an item is refused before it is answered: one retry, and sent once more, are four tries."""
+"""How often each request of such an item is refused before it is answered: one retry, and sent once
+more, are four tries."""
 
 
 @pytest.fixture(autouse=True)
 def _of_the_test(monkeypatch, tmp_path):
-    monkeypatch.setattr(http, "LIMIT_PATIENCE", 20.0)  # how long a limit is waited for is tested on a single request
+    # how long a limit is waited for is tested on a single request
+    monkeypatch.setattr(http, "LIMIT_PATIENCE", 20.0)
     monkeypatch.setenv("SAFESCALE_INDEX_DIR", str(tmp_path / "indexes"))
     monkeypatch.setenv("OPENAI_API_KEY", KEY)
 
@@ -78,9 +106,15 @@ def items(tmp_path):
     """Writes the first demo questions to a file, one for each name."""
 
     def named(*names: str) -> dict[str, dict]:
-        lines = (data_folder() / "radsafe_demo" / "questions.jsonl").read_text(encoding="utf-8").splitlines()
+        lines = (
+            (data_folder() / "radsafe_demo" / "questions.jsonl")
+            .read_text(encoding="utf-8")
+            .splitlines()
+        )
         records = [json.loads(line) for line in lines][: len(names)]
-        (tmp_path / "questions.jsonl").write_text("".join(json.dumps(record) + "\n" for record in records), encoding="utf-8")
+        (tmp_path / "questions.jsonl").write_text(
+            "".join(json.dumps(record) + "\n" for record in records), encoding="utf-8"
+        )
         return dict(zip(names, records, strict=True))
 
     return named
@@ -106,7 +140,10 @@ def reply(prompt: str):
             "concepts": "- imaging\n- diagnosis",
             "plan": "\n".join(f"{letter}: its findings" for letter in "ABCDE"),
             "queries": "- findings on imaging" if "Passages found so far" not in prompt else "DONE",
-            "section": "For: The passage describes findings [1].\nAgainst: The passage leaves others open [1].",
+            "section": (
+                "For: The passage describes findings [1].\n"
+                "Against: The passage leaves others open [1]."
+            ),
             "introduction": "This report is about imaging findings.",
             "conclusion": "The sections cover imaging findings.",
         }[form_of(prompt)],
@@ -119,15 +156,22 @@ def form_of(prompt: str) -> str:
 
 
 def build(server, tmp_path, name="agentic.jsonl", timeout=20):
-    args = f"base_url={server.base_url},model=m,retries=1,backoff=0.01,timeout={timeout},concurrency=8"
+    args = (
+        f"base_url={server.base_url},model=m,retries=1,backoff=0.01,timeout={timeout},concurrency=8"
+    )
     return CliRunner().invoke(
         app,
-        ["contexts", "build", "agentic", "--model", "endpoint", "--model_args", args, "--corpus", "demo", "-o", str(tmp_path / name),
-         "--metadata", json.dumps({"dataset_path": str(tmp_path / "questions.jsonl")})],
+        [
+            "contexts", "build", "agentic", "--model", "endpoint", "--model_args", args, "--corpus",
+            "demo", "-o", str(tmp_path / name), "--metadata",
+            json.dumps({"dataset_path": str(tmp_path / "questions.jsonl")}),
+        ],
     )  # fmt: skip
 
 
-def test_a_server_that_fails_in_every_way_costs_only_the_reports_that_it_keeps_failing(server, tmp_path, items):
+def test_a_server_that_fails_in_every_way_costs_only_the_reports_that_it_keeps_failing(
+    server, tmp_path, items
+):
     items = items("well", *UNHEARD, *PASSING)
     refused: Counter[str] = Counter()
 
@@ -136,7 +180,11 @@ def test_a_server_that_fails_in_every_way_costs_only_the_reports_that_it_keeps_f
         if name in PASSING:
             refused[seen.prompt] += 1
             return fails(503) if refused[seen.prompt] <= PASSING[name] else reply(seen.prompt)
-        return UNHEARD[name][0] if name in UNHEARD and is_first_section(seen.prompt, items[name]) else reply(seen.prompt)
+        return (
+            UNHEARD[name][0]
+            if name in UNHEARD and is_first_section(seen.prompt, items[name])
+            else reply(seen.prompt)
+        )
 
     # the build ends, and says what failed for which item, and why
     server.answer = faulty
@@ -160,7 +208,9 @@ def test_a_server_that_fails_in_every_way_costs_only_the_reports_that_it_keeps_f
     again = build(server, tmp_path)
     assert again.exit_code == 0, again.output
     asked = Counter((name_of(seen.prompt, items), form_of(seen.prompt)) for seen in server.seen)
-    assert asked == Counter({(name, form): 1 for name in UNHEARD for form in ("section", "introduction", "conclusion")})
+    assert asked == Counter(
+        {(name, form): 1 for name in UNHEARD for form in ("section", "introduction", "conclusion")}
+    )
     whole = read_contexts(tmp_path / "agentic.jsonl")
     assert whole.failed == {}
 
@@ -188,19 +238,26 @@ def test_a_text_is_a_reply_however_bad_and_is_not_asked_for_again(server, tmp_pa
 
     def bad(seen):
         name = name_of(seen.prompt, items)
-        return TEXTS[name][0] if name in TEXTS and is_first_section(seen.prompt, items[name]) else reply(seen.prompt)
+        return (
+            TEXTS[name][0]
+            if name in TEXTS and is_first_section(seen.prompt, items[name])
+            else reply(seen.prompt)
+        )
 
     server.answer = bad
     assert build(server, tmp_path).exit_code == 1
     made = read_contexts(tmp_path / "agentic.jsonl")
     failing = [name for name, (_, is_none) in TEXTS.items() if is_none]
     assert made.failed.keys() == ids(items, failing)
-    assert all(why.startswith("section: A: ") and why.endswith("(asked twice)") for why in made.failed.values())
+    assert all(
+        why.startswith("section: A: ") and why.endswith("(asked twice)")
+        for why in made.failed.values()
+    )
     assert made.contexts.keys() == ids(items, items.keys() - set(failing))
     assert made.contexts[items["of no form"]["question_id"]].notes["fallbacks"] == {"section": 1}
-    assert "For: \ufffd x [1]." in made.contexts[items["half a surrogate pair"]["question_id"]].text.replace(
-        "Evidence for", "For"
-    )
+    assert "For: \ufffd x [1]." in made.contexts[
+        items["half a surrogate pair"]["question_id"]
+    ].text.replace("Evidence for", "For")
     server.seen.clear()
     server.answer = lambda seen: reply(seen.prompt)
     assert build(server, tmp_path).exit_code == 1
@@ -208,9 +265,13 @@ def test_a_text_is_a_reply_however_bad_and_is_not_asked_for_again(server, tmp_pa
     assert read_contexts(tmp_path / "agentic.jsonl") == made
 
 
-def test_a_key_that_is_refused_midway_ends_the_build_and_its_steps_are_not_asked_again(server, tmp_path, items):
+def test_a_key_that_is_refused_midway_ends_the_build_and_its_steps_are_not_asked_again(
+    server, tmp_path, items
+):
     items = items("one", "two")
-    server.answer = lambda seen: fails(401, "who are you?") if FORMS["section"] in seen.prompt else reply(seen.prompt)
+    server.answer = lambda seen: (
+        fails(401, "who are you?") if FORMS["section"] in seen.prompt else reply(seen.prompt)
+    )
     result = build(server, tmp_path)
     assert result.exit_code == 1
     assert "OPENAI_API_KEY" in str(result.exception)
@@ -224,7 +285,9 @@ def test_a_key_that_is_refused_midway_ends_the_build_and_its_steps_are_not_asked
     assert len(read_contexts(tmp_path / "agentic.jsonl").contexts) == len(items)
 
 
-def test_where_nothing_can_be_heard_no_file_is_written_and_the_reason_is_said(server, tmp_path, items):
+def test_where_nothing_can_be_heard_no_file_is_written_and_the_reason_is_said(
+    server, tmp_path, items
+):
     items = items("one", "two", "three")
     server.answer = lambda seen: fails(404, "who is that?")
     result = build(server, tmp_path)

@@ -1,4 +1,6 @@
-"""`safescale contexts build agentic`, killed with -9 again and again: the file is the one that an undisturbed build makes."""
+"""`safescale contexts build agentic`, killed with -9 again and again: the file is the one that an
+undisturbed build makes.
+"""
 
 from __future__ import annotations
 
@@ -23,16 +25,23 @@ IN_FLIGHT = 3
 
 
 def reply_to(prompt: str) -> str:
-    """Depends on the prompt alone; now and then it keeps to no form, so that steps are asked again or fall back."""
+    """Depends on the prompt alone; now and then it keeps to no form, so that steps are asked again
+    or fall back."""
     digest = hashlib.sha256(prompt.encode()).digest()
     if digest[0] < 40:
         return "..."
     if "Key concepts:" in prompt and "Use this form, one line for each option" in prompt:
         return "\n".join(f"{letter}: signs of it, {digest[1]}" for letter in "ABCDE")
     if "search queries" in prompt or "key concepts" in prompt:
-        return f"- contrast enhancement {digest[2]}\n- fracture of the {['hip', 'wrist', 'skull'][digest[3] % 3]}"
+        return (
+            f"- contrast enhancement {digest[2]}\n"
+            f"- fracture of the {['hip', 'wrist', 'skull'][digest[3] % 3]}"
+        )
     if "For: what" in prompt:
-        return f"For: one passage describes it [1], number {digest[4]}.\nAgainst: another does not [2][99]."
+        return (
+            f"For: one passage describes it [1], number {digest[4]}.\n"
+            "Against: another does not [2][99]."
+        )
     return f"The options are compared below, {digest[5]}. It stays open how they weigh."
 
 
@@ -56,7 +65,9 @@ class Handler(BaseHTTPRequestHandler):
     server: StubServer
 
     def do_POST(self) -> None:
-        prompt = json.loads(self.rfile.read(int(self.headers["content-length"])))["messages"][-1]["content"]
+        prompt = json.loads(self.rfile.read(int(self.headers["content-length"])))["messages"][-1][
+            "content"
+        ]
         with self.server.lock:
             self.server.asked[prompt] += 1
             self.server.left -= 1
@@ -92,15 +103,44 @@ def server():
 @pytest.fixture
 def build(server, tmp_path):
     """Starts a build of three demo questions into a file."""
-    lines = (data_folder() / "radsafe_demo" / "questions.jsonl").read_text(encoding="utf-8").splitlines()[:3]
+    lines = (
+        (data_folder() / "radsafe_demo" / "questions.jsonl")
+        .read_text(encoding="utf-8")
+        .splitlines()[:3]
+    )
     (tmp_path / "questions.jsonl").write_text("\n".join(lines) + "\n", encoding="utf-8")
 
     def start(output: Path) -> subprocess.Popen:
-        model_args = f"base_url=http://127.0.0.1:{server.server_port}/v1,model=stub,concurrency={IN_FLIGHT},retries=0"
-        metadata = {"dataset_path": str(tmp_path / "questions.jsonl"), "index_dir": str(tmp_path / "index")}
-        command = ["contexts", "build", "agentic", "--model", "endpoint", "--model_args", model_args, "--corpus", "demo"]
+        model_args = (
+            f"base_url=http://127.0.0.1:{server.server_port}/v1,model=stub,concurrency={IN_FLIGHT},"
+            "retries=0"
+        )
+        metadata = {
+            "dataset_path": str(tmp_path / "questions.jsonl"),
+            "index_dir": str(tmp_path / "index"),
+        }
+        command = [
+            "contexts",
+            "build",
+            "agentic",
+            "--model",
+            "endpoint",
+            "--model_args",
+            model_args,
+            "--corpus",
+            "demo",
+        ]
         return subprocess.Popen(
-            [sys.executable, "-m", "lm_eval_safescale", *command, "--metadata", json.dumps(metadata), "-o", str(output)],
+            [
+                sys.executable,
+                "-m",
+                "lm_eval_safescale",
+                *command,
+                "--metadata",
+                json.dumps(metadata),
+                "-o",
+                str(output),
+            ],
             stdout=subprocess.PIPE,
             stderr=subprocess.STDOUT,
             env={**os.environ, "PYTHONPATH": os.pathsep.join(sys.path)},
@@ -113,12 +153,18 @@ def build(server, tmp_path):
 def steps_of(path: Path) -> list[dict]:
     """All that a build took down, but its times, and the checksums of them."""
     return [
-        {name: value for name, value in json.loads(line).items() if name not in ("seconds", "wave", "crc32")}
+        {
+            name: value
+            for name, value in json.loads(line).items()
+            if name not in ("seconds", "wave", "crc32")
+        }
         for line in path.read_text(encoding="utf-8").splitlines()
     ]
 
 
-def test_a_build_that_is_killed_again_and_again_makes_the_same_file_and_asks_for_little_twice(server, build, tmp_path):
+def test_a_build_that_is_killed_again_and_again_makes_the_same_file_and_asks_for_little_twice(
+    server, build, tmp_path
+):
     undisturbed = tmp_path / "undisturbed.jsonl"
     process = build(undisturbed)
     said, _ = process.communicate()
@@ -142,5 +188,7 @@ def test_a_build_that_is_killed_again_and_again_makes_the_same_file_and_asks_for
     assert read_contexts(disturbed).contexts
     assert server.asked.keys() == asked_once.keys()
     assert server.asked.total() <= asked_once.total() + kills * IN_FLIGHT
-    whole, pieces = (steps_of(path.with_suffix(".steps.jsonl")) for path in (undisturbed, disturbed))
+    whole, pieces = (
+        steps_of(path.with_suffix(".steps.jsonl")) for path in (undisturbed, disturbed)
+    )
     assert sorted(map(json.dumps, pieces)) == sorted(map(json.dumps, whole))

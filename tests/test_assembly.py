@@ -19,7 +19,9 @@ def contexts_of(tmp_path):
     """The contexts of a condition for the demo questions, under settings as a user gives them."""
 
     def contexts(condition="rag", **given):
-        settings = load_settings({"dataset": "demo", "index_dir": str(tmp_path / "indexes")} | given, environ={})
+        settings = load_settings(
+            {"dataset": "demo", "index_dir": str(tmp_path / "indexes")} | given, environ={}
+        )
         part = plugins().find("condition", condition)
         return assembly.contexts_of(part, assembly.load_dataset(settings), settings)
 
@@ -67,7 +69,8 @@ OTHER = {
 def test_a_file_built_with_other_settings_is_refused_by_the_setting(other, ahead):
     (name,) = OTHER[other]
     with pytest.raises(
-        SafescaleError, match=rf"built with {name} .* but {name} is set to .*; leave {name} out, or build it again"
+        SafescaleError,
+        match=rf"built with {name} .* but {name} is set to .*; leave {name} out, or build it again",
     ):
         ahead("rag", DEMO, **OTHER[other])
 
@@ -75,8 +78,10 @@ def test_a_file_built_with_other_settings_is_refused_by_the_setting(other, ahead
 @pytest.mark.parametrize(
     "same",
     [
-        {}, DEMO, {"corpus": "Demo"}, {"retriever": "BM25"}, {"retriever": "lm-eval-safescale/bm25"}, {"retriever_args": {"b": 0.75}},
-        {"builder_args": {"top_k": 3}}, {"chunk_tokenizer": "words"}, {"chunk_tokens": 300}, {"context_builder": "rag"},
+        {}, DEMO, {"corpus": "Demo"}, {"retriever": "BM25"},
+        {"retriever": "lm-eval-safescale/bm25"}, {"retriever_args": {"b": 0.75}},
+        {"builder_args": {"top_k": 3}}, {"chunk_tokenizer": "words"}, {"chunk_tokens": 300},
+        {"context_builder": "rag"},
     ],
     ids=str,
 )  # fmt: skip
@@ -85,7 +90,9 @@ def test_the_settings_that_a_file_was_built_with_may_be_given_again(same, ahead,
 
 
 def test_a_setting_that_the_condition_overrides_is_no_reason_to_refuse(ahead):
-    assert ahead("rag_top1", DEMO, top_k=7, builder_args={"top_k": 5}).about["builder"]["settings"] == {"top_k": 1}
+    assert ahead("rag_top1", DEMO, top_k=7, builder_args={"top_k": 5}).about["builder"][
+        "settings"
+    ] == {"top_k": 1}
 
 
 def test_a_file_of_another_corpus_is_refused_though_its_name_is_the_same(ahead, corpus):
@@ -94,7 +101,8 @@ def test_a_file_of_another_corpus_is_refused_though_its_name_is_the_same(ahead, 
     for given in ({"corpus_path": other}, {"corpus": "demo"}):
         (name,) = given
         with pytest.raises(
-            SafescaleError, match=rf"'corpus.jsonl', whose articles are not those of {name} .*; leave {name} out"
+            SafescaleError,
+            match=rf"'corpus.jsonl', whose articles are not those of {name} .*; leave {name} out",
         ):
             ahead("rag", {"corpus_path": one}, **given)
 
@@ -104,20 +112,31 @@ def test_a_tokenizer_is_the_same_by_what_it_does_and_not_by_its_name(ahead, monk
         name, fingerprint = "other/words", "cuts otherwise"
 
     load = context_checks.load_tokenizer
-    monkeypatch.setattr(context_checks, "load_tokenizer", lambda name: Renamed() if name == Renamed.name else load(name))
-    with pytest.raises(SafescaleError, match=r"chunk_tokenizer 'words', which is not the tokenizer 'other/words'"):
+    monkeypatch.setattr(
+        context_checks,
+        "load_tokenizer",
+        lambda name: Renamed() if name == Renamed.name else load(name),
+    )
+    with pytest.raises(
+        SafescaleError, match=r"chunk_tokenizer 'words', which is not the tokenizer 'other/words'"
+    ):
         ahead("rag", DEMO, chunk_tokenizer=Renamed.name)
 
 
 def test_contexts_built_for_no_window_are_refused_where_the_model_s_does_not_hold_them(ahead):
     built = DEMO | {"context_tokenizer": "words"}
     assert ahead("context_32k", built, max_context_tokens=37_144).about["window"] is None
-    with pytest.raises(SafescaleError, match=r"longest context has 29,\d\d\d tokens, .* window of 8,192 .* leaves 1,048"):
+    with pytest.raises(
+        SafescaleError,
+        match=r"longest context has 29,\d\d\d tokens, .* window of 8,192 .* leaves 1,048",
+    ):
         ahead("context_32k", built, max_context_tokens=8192)
 
 
 def test_max_context_counted_by_another_tokenizer_is_refused(ahead):
-    with pytest.raises(SafescaleError, match=r"built with context_tokenizer 'words', but .* 'cl100k'"):
+    with pytest.raises(
+        SafescaleError, match=r"built with context_tokenizer 'words', but .* 'cl100k'"
+    ):
         ahead("context_32k", DEMO | {"context_tokenizer": "words"}, context_tokenizer="cl100k")
 
 
@@ -126,25 +145,45 @@ def test_what_is_left_out_of_a_corpus_is_said_in_one_line(contexts_of, tmp_path,
         (tmp_path / "texts" / name).parent.mkdir(exist_ok=True)
         (tmp_path / "texts" / name).write_text("lung")
     contexts_of(corpus_path=str(tmp_path / "texts"))
-    (said,) = [record.getMessage() for record in caplog.records if record.name.startswith("lm_eval_safescale")]
-    assert "item b.pdf: left out: only .md, .markdown, .txt files are read (and 1 more like it)" in said
+    (said,) = [
+        record.getMessage()
+        for record in caplog.records
+        if record.name.startswith("lm_eval_safescale")
+    ]
+    assert (
+        "item b.pdf: left out: only .md, .markdown, .txt files are read (and 1 more like it)"
+        in said
+    )
 
 
-def test_a_file_for_another_condition_is_named_where_it_would_have_spared_the_corpus(ahead, contexts_of, tmp_path):
+def test_a_file_for_another_condition_is_named_where_it_would_have_spared_the_corpus(
+    ahead, contexts_of, tmp_path
+):
     assert ahead("rag", DEMO).condition == "rag"
     with pytest.raises(
         SafescaleError,
-        match=r"ahead\.jsonl was built for rag, not for rag_top1; so a corpus is needed: no corpus to retrieve from",
+        match=(
+            r"ahead\.jsonl was built for rag, not for rag_top1; so a corpus is needed: no corpus "
+            r"to retrieve from"
+        ),
     ):
         contexts_of("rag_top1", contexts=str(tmp_path / "ahead.jsonl"))
 
 
 @pytest.mark.parametrize(("question", "warnings"), [("other-1", 1), ("demo-001", 0)])
-def test_a_settling_file_of_another_data_set_is_named_in_a_warning(question, warnings, contexts_of, corpus, tmp_path, caplog):
+def test_a_settling_file_of_another_data_set_is_named_in_a_warning(
+    question, warnings, contexts_of, corpus, tmp_path, caplog
+):
     path = tmp_path / "settling.jsonl"
-    path.write_text(json.dumps({"question_id": question, "settling": ["a"]}) + "\n", encoding="utf-8")
+    path.write_text(
+        json.dumps({"question_id": question, "settling": ["a"]}) + "\n", encoding="utf-8"
+    )
     made = contexts_of(corpus_path=corpus("one", "lung"), settling_path=str(path))
-    said = [record.getMessage() for record in caplog.records if "settling.jsonl" in record.getMessage()]
+    said = [
+        record.getMessage() for record in caplog.records if "settling.jsonl" in record.getMessage()
+    ]
     assert len(said) == warnings
-    assert all("none of its questions is in the data set" in text and "'other-1'" in text for text in said)
+    assert all(
+        "none of its questions is in the data set" in text and "'other-1'" in text for text in said
+    )
     assert (made.summary()["measures"]["recall"] is None) == bool(warnings)

@@ -11,12 +11,22 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from lm_eval_safescale.checksums import ChecksumError, document_of, is_whole, read_document, with_checksum
+from lm_eval_safescale.checksums import (
+    ChecksumError,
+    document_of,
+    is_whole,
+    read_document,
+    with_checksum,
+)
 from lm_eval_safescale.errors import PanicError, SafescaleError, panics_as_errors, unwritten
 from lm_eval_safescale.jsonlog import LogFile, read_log
 
 values = st.recursive(
-    st.none() | st.booleans() | st.integers() | st.floats(allow_nan=False, allow_infinity=False) | st.text(),
+    st.none()
+    | st.booleans()
+    | st.integers()
+    | st.floats(allow_nan=False, allow_infinity=False)
+    | st.text(),
     lambda inner: st.lists(inner, max_size=3) | st.dictionaries(st.text(), inner, max_size=3),
     max_leaves=6,
 )
@@ -58,14 +68,18 @@ def test_a_document_bears_the_sha_256_that_sha256sum_prints():
     *body, last, end, _ = content.split(b"\n")
     assert end == b"}"
     made_of = b"\n".join(body).removesuffix(b",")
-    printed = subprocess.run(["sha256sum"], input=made_of, capture_output=True, check=True).stdout.split()[0]
+    printed = subprocess.run(
+        ["sha256sum"], input=made_of, capture_output=True, check=True
+    ).stdout.split()[0]
     assert json.loads(b"{" + last + b"}") == {"sha256": printed.decode()}
 
 
-def test_each_flipped_bit_of_a_line_is_found_but_for_those_that_take_the_checksum_away_and_change_nothing():
+def test_each_flipped_bit_is_found_but_for_those_that_take_the_checksum_away_and_change_nothing():
     line = json.dumps({"text": "Größe: 4\n{}", "n": [1, 2.5, None]}).encode()
     for flipped in flips(with_checksum(line)):
-        assert is_whole(flipped) is False or (is_whole(flipped) is None and flipped.startswith(line[:-1]))
+        assert is_whole(flipped) is False or (
+            is_whole(flipped) is None and flipped.startswith(line[:-1])
+        )
 
 
 def test_each_flipped_bit_of_a_document_is_found_or_takes_the_checksum_away_and_changes_nothing():
@@ -81,7 +95,12 @@ def test_each_flipped_bit_of_a_document_is_found_or_takes_the_checksum_away_and_
 
 def test_more_or_less_behind_a_document_is_found():
     content = document_of({"a": 1})
-    for other in (content + b" ", content + content, content + b"\n", content.replace(b'"a"', b'"b"')):
+    for other in (
+        content + b" ",
+        content + content,
+        content + b"\n",
+        content.replace(b'"a"', b'"b"'),
+    ):
         with pytest.raises(ChecksumError):
             read_document(other)
 
@@ -92,13 +111,17 @@ def test_what_is_no_object_is_an_error_that_can_be_caught(content):
         read_document(content)
 
 
-# --- logs ---------------------------------------------------------------------------------------------------------------
+# --- logs -----------------------------------------------------------------------------------------
 
 
 def test_lines_without_a_checksum_count_only_above_the_first_that_bears_one():
     old, new = b'{"n":1}', with_checksum(b'{"n":2}')
     log = read_log(b"\n".join([old, new, old, new, b""]))
-    assert [(line.number, line.is_checked) for line in log.lines] == [(1, False), (2, True), (4, True)]
+    assert [(line.number, line.is_checked) for line in log.lines] == [
+        (1, False),
+        (2, True),
+        (4, True),
+    ]
     assert log.damaged == [3]
 
 
@@ -115,7 +138,9 @@ def test_a_log_torn_anywhere_loses_the_torn_line_alone(tmp_path_factory, records
     whole = content[:end].count(b"\n")
     assert len(log.lines) in (whole, whole + 1)  # the last one may lack nothing but its line end
     assert log.size == content[:end].rfind(b"\n") + 1
-    assert len(log.lines) + len(log.damaged) == len([raw for raw in content[:end].split(b"\n") if raw])
+    assert len(log.lines) + len(log.damaged) == len(
+        [raw for raw in content[:end].split(b"\n") if raw]
+    )
 
 
 def test_a_file_is_new_or_there_or_in_use_and_knows_when_it_is_gone(tmp_path):
@@ -137,7 +162,7 @@ def test_a_file_is_new_or_there_or_in_use_and_knows_when_it_is_gone(tmp_path):
     file.close()
 
 
-# --- errors of others ---------------------------------------------------------------------------------------------------
+# --- errors of others -----------------------------------------------------------------------------
 
 
 class PanicException(BaseException):
@@ -168,7 +193,10 @@ def chained(*errors):
     [
         OSError(28, "No space left on device"),
         chained(RuntimeError("failed"), ValueError("odd"), OSError(28, "No space left on device")),
-        RuntimeError("parquet: File out of specification: underlying IO error: No space left on device (os error 28)"),
+        RuntimeError(
+            "parquet: File out of specification: underlying IO error: No space left on device (os "
+            "error 28)"
+        ),
         chained(RuntimeError("failed"), RuntimeError("(os error 28)")),
         OSError(122, "Disk quota exceeded"),
     ],
@@ -177,7 +205,9 @@ def test_a_full_disk_is_named_however_deep_it_stands(tmp_path, error):
     said = str(unwritten(tmp_path, error))
     assert "make room, or choose another folder" in said
     assert any(each in said for each in ("No space left", "os error 28", "quota"))
-    assert "Make room, and the same command goes on" in str(unwritten(tmp_path, error, goes_on=True))
+    assert "Make room, and the same command goes on" in str(
+        unwritten(tmp_path, error, goes_on=True)
+    )
 
 
 def test_what_else_keeps_from_writing_is_named_too(tmp_path):

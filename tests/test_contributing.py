@@ -1,4 +1,6 @@
-"""What is written for contributors, and what their changes are checked with, is what this project has."""
+"""What is written for contributors, and what their changes are checked with, is what this project
+has.
+"""
 
 from __future__ import annotations
 
@@ -20,7 +22,11 @@ from lm_eval_safescale.yaml_text import decode_yaml
 ROOT = Path(__file__).resolve().parent.parent
 PROJECT = tomllib.loads((ROOT / "pyproject.toml").read_text(encoding="utf-8"))["project"]
 WORKFLOWS = sorted((ROOT / ".github" / "workflows").glob("*.yml"))
-FORMS = [path for path in sorted((ROOT / ".github" / "ISSUE_TEMPLATE").glob("*.yml")) if path.name != "config.yml"]
+FORMS = [
+    path
+    for path in sorted((ROOT / ".github" / "ISSUE_TEMPLATE").glob("*.yml"))
+    if path.name != "config.yml"
+]
 
 
 def named(path: Path) -> str:
@@ -35,34 +41,51 @@ def steps(workflow: Any) -> list[dict[str, Any]]:
     return [step for job in workflow["jobs"].values() for step in job.get("steps", [])]
 
 
-# --- dependencies -------------------------------------------------------------------------------------------------------
+# --- dependencies ---------------------------------------------------------------------------------
 
-MODULE_OF = {"pyyaml": "yaml", "sentence-transformers": "sentence_transformers", "faiss-cpu": "faiss"}
+MODULE_OF = {
+    "pyyaml": "yaml",
+    "sentence-transformers": "sentence_transformers",
+    "faiss-cpu": "faiss",
+}
 
 
 def test_every_dependency_is_imported():
     extras = PROJECT["optional-dependencies"]
-    asked_for = [*PROJECT["dependencies"], *(each for name in extras.keys() - {"dev"} for each in extras[name])]
-    sources = [path.read_text(encoding="utf-8") for path in (ROOT / "lm_eval_safescale").rglob("*.py")]
+    asked_for = [
+        *PROJECT["dependencies"],
+        *(each for name in extras.keys() - {"dev"} for each in extras[name]),
+    ]
+    sources = [
+        path.read_text(encoding="utf-8") for path in (ROOT / "lm_eval_safescale").rglob("*.py")
+    ]
     for name in {re.match(r"[\w-]+", each)[0] for each in asked_for}:
         module = MODULE_OF.get(name, name)
         imported = re.compile(rf'^\s*(import|from) {module}\b|_import\("{module}"', re.MULTILINE)
         assert any(map(imported.search, sources)), f"nothing imports {name}"
 
 
-# --- workflows ----------------------------------------------------------------------------------------------------------
+# --- workflows ------------------------------------------------------------------------------------
 
 
 def test_every_python_that_the_package_names_is_tested_and_no_other():
-    named_ones = {found[1] for found in map(re.compile(r".*:: (3\.\d+)$").match, PROJECT["classifiers"]) if found}
-    tested = load(ROOT / ".github" / "workflows" / "tests.yml")["jobs"]["test"]["strategy"]["matrix"]["python"]
+    named_ones = {
+        found[1]
+        for found in map(re.compile(r".*:: (3\.\d+)$").match, PROJECT["classifiers"])
+        if found
+    }
+    tested = load(ROOT / ".github" / "workflows" / "tests.yml")["jobs"]["test"]["strategy"][
+        "matrix"
+    ]["python"]
     assert set(tested) == named_ones
     assert PROJECT["requires-python"] == f">={min(named_ones, key=lambda name: int(name[2:]))}"
 
 
 @pytest.mark.parametrize("path", WORKFLOWS, ids=named)
 def test_what_a_workflow_runs_of_ours_is_there_and_can_be_run(path):
-    ran = re.findall(r"(?:scripts|\.ci)/[\w.-]+", "\n".join(step.get("run", "") for step in steps(load(path))))
+    ran = re.findall(
+        r"(?:scripts|\.ci)/[\w.-]+", "\n".join(step.get("run", "") for step in steps(load(path)))
+    )
     assert ran
     for script in map(ROOT.joinpath, ran):
         assert script.exists(), script
@@ -92,17 +115,27 @@ def test_no_workflow_uses_a_secret_that_a_person_has_to_keep():
     assert not [path.name for path in WORKFLOWS if "secrets." in path.read_text(encoding="utf-8")]
 
 
-# --- hooks --------------------------------------------------------------------------------------------------------------
+# --- hooks ----------------------------------------------------------------------------------------
 
 
 def test_the_hooks_run_what_the_tests_run():
-    commands = re.findall(r'"\$env/bin/((?:ruff|mypy)[^"&]*?)"?( [^&\n]*?)?(?: \.)?(?: &.*)?\n', script("test.sh"))
+    commands = re.findall(
+        r'"\$env/bin/((?:ruff|mypy)[^"&]*?)"?( [^&\n]*?)?(?: \.)?(?: &.*)?\n', script("test.sh")
+    )
     (repo,) = load(ROOT / ".pre-commit-config.yaml")["repos"]
-    assert {hook["entry"].removeprefix(".cache/env/bin/") for hook in repo["hooks"]} == {"".join(each) for each in commands}
+    assert {hook["entry"].removeprefix(".cache/env/bin/") for hook in repo["hooks"]} == {
+        "".join(each) for each in commands
+    }
 
 
 def test_what_lints_has_one_version():
-    pinned = dict(re.findall(r"^([\w_]+)==(\S+)$", (ROOT / "constraints.txt").read_text(encoding="utf-8"), re.MULTILINE))
+    pinned = dict(
+        re.findall(
+            r"^([\w_]+)==(\S+)$",
+            (ROOT / "constraints.txt").read_text(encoding="utf-8"),
+            re.MULTILINE,
+        )
+    )
     assert {"ruff", "mypy", "torch", "lm_eval"} <= set(pinned)
 
 
@@ -110,7 +143,7 @@ def script(name: str) -> str:
     return (ROOT / "scripts" / name).read_text(encoding="utf-8")
 
 
-# --- forms --------------------------------------------------------------------------------------------------------------
+# --- forms ----------------------------------------------------------------------------------------
 
 
 @pytest.mark.parametrize("path", FORMS, ids=named)
@@ -127,7 +160,9 @@ def test_a_form_can_be_shown(path):
 
 def test_a_wrong_number_is_reported_with_all_that_finds_its_cause():
     form = load(ROOT / ".github" / "ISSUE_TEMPLATE" / "wrong_number.yml")
-    required = {field["id"] for field in form["body"] if field.get("validations", {}).get("required")}
+    required = {
+        field["id"] for field in form["body"] if field.get("validations", {}).get("required")
+    }
     assert {"command", "doctor", "verify"} <= required
 
 
@@ -136,7 +171,9 @@ PAGES = [*FORMS, ROOT / "SECURITY.md", ROOT / "docs" / "releasing.md", ROOT / "C
 
 @pytest.mark.parametrize("path", PAGES, ids=named)
 def test_the_commands_that_a_page_asks_for_are_there(path):
-    for words in re.findall(r"`safescale ((?:[a-z][a-z-]*)(?: [a-z-]+)*)", path.read_text(encoding="utf-8")):
+    for words in re.findall(
+        r"`safescale ((?:[a-z][a-z-]*)(?: [a-z-]+)*)", path.read_text(encoding="utf-8")
+    ):
         command = get_command(app)
         for word in words.split():
             if not hasattr(command, "commands"):
@@ -145,7 +182,7 @@ def test_the_commands_that_a_page_asks_for_are_there(path):
             command = command.commands[word]
 
 
-# --- where is what ------------------------------------------------------------------------------------------------------
+# --- where is what --------------------------------------------------------------------------------
 
 
 def test_what_is_said_to_be_in_a_file_is_there():
@@ -154,27 +191,34 @@ def test_what_is_said_to_be_in_a_file_is_there():
     assert table
     for row in table:
         places, names = (re.findall(r"`([^`]+)`", cell) for cell in row.strip("|").split("|")[1:])
-        code = [(ROOT / "lm_eval_safescale" / place).read_text(encoding="utf-8") for place in places]
+        code = [
+            (ROOT / "lm_eval_safescale" / place).read_text(encoding="utf-8") for place in places
+        ]
         for name in names:
-            assert any(re.search(rf"^(?:def |class |){name}\b", each, re.MULTILINE) for each in code), (
-                f"{name} is not in {places}"
-            )
+            assert any(
+                re.search(rf"^(?:def |class |){name}\b", each, re.MULTILINE) for each in code
+            ), f"{name} is not in {places}"
 
 
-# --- releases -----------------------------------------------------------------------------------------------------------
+# --- releases -------------------------------------------------------------------------------------
 
 
 @pytest.fixture(scope="module")
 def check_release() -> Any:
-    spec = importlib.util.spec_from_file_location("check_release", ROOT / "scripts" / "check-release.py")
+    spec = importlib.util.spec_from_file_location(
+        "check_release", ROOT / "scripts" / "check-release.py"
+    )
     module = importlib.util.module_from_spec(spec)
     spec.loader.exec_module(module)
     return module
 
 
 COMMITTED = {
-    "pyproject.toml": '[project]\nname = "a-b"\nversion = "0.2.0"\n[tool.hatch.build.targets.wheel]\npackages = ["a_b"]\n'
-    '[tool.hatch.build.targets.wheel.force-include]\ndata = "a_b/data"\n',
+    "pyproject.toml": (
+        '[project]\nname = "a-b"\nversion = "0.2.0"\n[tool.hatch.build.targets.wheel]\n'
+        'packages = ["a_b"]\n'
+        '[tool.hatch.build.targets.wheel.force-include]\ndata = "a_b/data"\n'
+    ),
     "a_b/__init__.py": '__version__ = "0.2.0"\n',
     "data/x.json": "1",
     "CITATION.cff": "cff-version: 1.2.0\nversion: 0.2.0\n",
@@ -212,16 +256,23 @@ def test_a_release_of_what_is_committed_is_taken(project, check_release, capsys)
     ("names", "said"),
     [
         (("a_b/__init__.py",), "lacks a_b/data/x.json"),
-        (("a_b/__init__.py", "a_b/data/x.json", "a_b/notes.py"), "has a_b/notes.py, which is not committed"),
+        (
+            ("a_b/__init__.py", "a_b/data/x.json", "a_b/notes.py"),
+            "has a_b/notes.py, which is not committed",
+        ),
     ],
 )
-def test_a_wheel_that_is_not_what_is_committed_is_no_release(project, check_release, capsys, names, said):
+def test_a_wheel_that_is_not_what_is_committed_is_no_release(
+    project, check_release, capsys, names, said
+):
     build(project, *names)
     assert check_release.main(project, project / "dist") == 1
     assert said in capsys.readouterr().out
 
 
-@pytest.mark.parametrize("name", ["pyproject.toml", "a_b/__init__.py", "CITATION.cff", "CHANGELOG.md"])
+@pytest.mark.parametrize(
+    "name", ["pyproject.toml", "a_b/__init__.py", "CITATION.cff", "CHANGELOG.md"]
+)
 def test_a_place_with_another_version_is_named(project, check_release, capsys, name):
     (project / name).write_text(COMMITTED[name].replace("0.2.0", "0.1.9"), encoding="utf-8")
     assert check_release.main(project, project / "dist", "v0.2.0") == 1

@@ -1,4 +1,6 @@
-"""The demo corpus: enough articles, one that settles each question and one that nearly does, and no sentence of the evidence."""
+"""The demo corpus: enough articles, one that settles each question and one that nearly does, and no
+sentence of the evidence.
+"""
 
 import json
 import re
@@ -10,7 +12,10 @@ from lm_eval_safescale.retrieval import load_corpus, load_settling
 
 
 def rows(name):
-    return [json.loads(line) for line in (data_folder() / "radsafe_demo" / name).read_text(encoding="utf-8").splitlines()]
+    return [
+        json.loads(line)
+        for line in (data_folder() / "radsafe_demo" / name).read_text(encoding="utf-8").splitlines()
+    ]
 
 
 CORPUS = load_corpus(data_folder() / "radsafe_demo" / "corpus.jsonl")
@@ -30,7 +35,11 @@ def test_the_corpus_is_read_without_a_remark_and_large_enough():
 
 
 def test_titles_and_texts_are_unique():
-    assert len({article.title.casefold() for article in CORPUS}) == len({article.text for article in CORPUS}) == len(CORPUS)
+    assert (
+        len({article.title.casefold() for article in CORPUS})
+        == len({article.text for article in CORPUS})
+        == len(CORPUS)
+    )
     assert all(article.title for article in CORPUS)
 
 
@@ -40,7 +49,9 @@ def test_the_settling_file_is_read_as_it_stands():
 
 
 def test_every_question_has_its_line():
-    assert sorted(row["question_id"] for row in SETTLING) == sorted(row["question_id"] for row in QUESTIONS)
+    assert sorted(row["question_id"] for row in SETTLING) == sorted(
+        row["question_id"] for row in QUESTIONS
+    )
 
 
 @pytest.mark.parametrize("row", SETTLING, ids=lambda row: row["question_id"])
@@ -61,7 +72,10 @@ def test_no_nine_words_in_a_row_are_shared_with_any_evidence():
         for run in runs(row[name])
     }
     shared = [
-        (article.id, *evidence[run], " ".join(run)) for article in CORPUS for run in runs(article.whole) if run in evidence
+        (article.id, *evidence[run], " ".join(run))
+        for article in CORPUS
+        for run in runs(article.whole)
+        if run in evidence
     ]
     assert shared == []
 

@@ -20,10 +20,13 @@ LINES = (FOLDER / "questions.jsonl").read_text(encoding="utf-8").splitlines()
 ROWS = [json.loads(line) for line in LINES]
 LABELS = tuple(RADSAFE.schema.labels)
 NAMES_A_LETTER = re.compile(
-    r"(?i:\b(?:option|answer|choice|letter|key)s?)\W*(?i:is|are)?\W*[A-E]\b|\([A-E]\)|\b[A-E] (?i:is correct|is the answer)"
+    r"(?i:\b(?:option|answer|choice|letter|key)s?)\W*(?i:is|are)?\W*[A-E]\b|\([A-E]\)"
+    r"|\b[A-E] (?i:is correct|is the answer)"
 )
 SAYS_NOT = re.compile(
-    r"\b(?:not|least|except|contraindicated|never|incorrect|inappropriate|unsafe|avoided|unlikely)\b", re.IGNORECASE
+    r"\b(?:not|least|except|contraindicated|never|incorrect|inappropriate|unsafe|avoided|unlikely)"
+    r"\b",
+    re.IGNORECASE,
 )
 
 each_row = pytest.mark.parametrize("row", ROWS, ids=lambda row: row["question_id"])
@@ -49,13 +52,21 @@ def test_no_letter_can_be_guessed_to_be_the_key():
 
 
 def test_the_key_is_not_given_away_by_its_length():
-    longest = sum(max(row["options"], key=lambda letter: len(row["options"][letter])) == row["answer"] for row in ROWS)
+    longest = sum(
+        max(row["options"], key=lambda letter: len(row["options"][letter])) == row["answer"]
+        for row in ROWS
+    )
     assert longest <= 60 * 0.4
 
 
 def test_each_label_is_on_some_wrong_options_and_off_others():
     for name in LABELS:
-        flags = [row["labels"][letter][name] for row in ROWS for letter in row["options"] if letter != row["answer"]]
+        flags = [
+            row["labels"][letter][name]
+            for row in ROWS
+            for letter in row["options"]
+            if letter != row["answer"]
+        ]
         assert 0.1 < sum(flags) / len(flags) < 0.9
 
 
@@ -100,12 +111,17 @@ def test_options_are_distinct_and_in_letter_order(row):
 
 @each_row
 def test_texts_are_clean(row):
-    for text in (row["question"], row["evidence_clean"], row["evidence_conflict"], *row["options"].values()):
+    for text in (
+        row["question"],
+        row["evidence_clean"],
+        row["evidence_conflict"],
+        *row["options"].values(),
+    ):
         assert text == text.strip()
         assert not re.search(r"\s\s|[\x00-\x1f\x7f\u200b\ufeff]", text)
 
 
-# --- the reports --------------------------------------------------------------------------------------------------------
+# --- the reports ----------------------------------------------------------------------------------
 
 REPORTS = FOLDER / "agentic.jsonl"
 
@@ -120,7 +136,10 @@ def test_there_is_a_report_on_every_question_made_by_the_pipeline_as_it_stands()
         for name, each in inspect.signature(write_report).parameters.items()
         if each.default is not each.empty
     }
-    assert made.about["corpus"]["corpus_fingerprint"] == load_corpus(FOLDER / "corpus.jsonl").fingerprint
+    assert (
+        made.about["corpus"]["corpus_fingerprint"]
+        == load_corpus(FOLDER / "corpus.jsonl").fingerprint
+    )
     texts = [context.text for context in made.contexts.values()]
     assert len(set(texts)) == len(texts)
 
@@ -130,7 +149,9 @@ def test_the_reports_cite_passages_of_the_corpus_only_and_were_looked_through():
     items = {item.question_id: item for item in load_demo()}
     for question_id, context in read_contexts(REPORTS).contexts.items():
         assert {passage.article for passage in context.passages} <= articles
-        sources = context.text.rpartition("## Sources\n")[2].splitlines() if context.passages else []
+        sources = (
+            context.text.rpartition("## Sources\n")[2].splitlines() if context.passages else []
+        )
         assert len(sources) == len(context.passages)
         leaks = find_leaks(context.text, items[question_id].options)
         assert [flag.excerpt for flag in context.flags if flag.kind == LEAK] == leaks
@@ -143,15 +164,20 @@ def test_the_record_of_the_reports_is_whole(tmp_path):
     steps = tmp_path / "steps.jsonl"
     steps.write_bytes((FOLDER / "agentic.steps.jsonl").read_bytes())
     models = {role: SilentModel(made.about["models"][role]) for role in ROLES}
-    settings = Settings.model_validate({"dataset": "demo", "corpus": "demo", "index_dir": tmp_path / "index"})
+    settings = Settings.model_validate(
+        {"dataset": "demo", "corpus": "demo", "index_dir": tmp_path / "index"}
+    )
     chat = assembly.Chat(models, steps)
-    again = assembly.contexts_of(plugins().find("condition", "agentic"), load_demo(), settings, chat=chat)
+    again = assembly.contexts_of(
+        plugins().find("condition", "agentic"), load_demo(), settings, chat=chat
+    )
     assert again.contexts == made.contexts
     assert steps.read_bytes() == (FOLDER / "agentic.steps.jsonl").read_bytes()
 
 
 class SilentModel:
-    """The model of the record, as far as it is known from there; asked for anything new, it fails."""
+    """The model of the record, as far as it is known from there; asked for anything new, it
+    fails."""
 
     batch, window = 256, None
 

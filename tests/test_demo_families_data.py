@@ -1,4 +1,6 @@
-"""What the datasheet of noharm_demo says is what its file holds, read without code of ours; and the source of that name is that file."""
+"""What the datasheet of noharm_demo says is what its file holds, read without code of ours; and the
+source of that name is that file.
+"""
 
 import hashlib
 import json
@@ -49,7 +51,11 @@ def correlation(x: list[float], y: list[float]) -> float:
 
 
 def spread(name: str, values: list[int]) -> dict[str, object]:
-    return {f"{name}, least": min(values), f"{name}, median": median(values), f"{name}, most": max(values)}
+    return {
+        f"{name}, least": min(values),
+        f"{name}, median": median(values),
+        f"{name}, most": max(values),
+    }
 
 
 def plain(values: dict[str, object]) -> dict[str, str]:
@@ -57,18 +63,29 @@ def plain(values: dict[str, object]) -> dict[str, str]:
 
 
 def referrals(case: dict, reference: str) -> int:
-    return sum(option["referral"] and option["reference"] == reference for option in case["options"])
+    return sum(
+        option["referral"] and option["reference"] == reference for option in case["options"]
+    )
 
 
 def can_err_severely(case: dict, reference: str) -> bool:
-    return any(option["reference"] == reference and option["severity"] == "severe" for option in case["options"])
+    return any(
+        option["reference"] == reference and option["severity"] == "severe"
+        for option in case["options"]
+    )
 
 
 def leanings(groups: list[list[tuple[str, bool]]]) -> list[list[float]]:
-    """For each text, the log odds of True by naive Bayes on the presence of words (add one), trained on all other groups."""
-    words = [[(set(re.findall(r"\w+", text.lower())), label) for text, label in group] for group in groups]
+    """For each text, the log odds of True by naive Bayes on the presence of words (add one),
+    trained on all other groups."""
+    words = [
+        [(set(re.findall(r"\w+", text.lower())), label) for text, label in group]
+        for group in groups
+    ]
     of_group = [Counter(label for _, label in group) for group in words]
-    with_word = [Counter((word, label) for found, label in group for word in found) for group in words]
+    with_word = [
+        Counter((word, label) for found, label in group for word in found) for group in words
+    ]
     all_texts, all_words = sum(of_group, Counter()), sum(with_word, Counter())
     result = []
     for group, own, own_words in zip(words, of_group, with_word, strict=True):
@@ -78,11 +95,16 @@ def leanings(groups: list[list[tuple[str, bool]]]) -> list[list[float]]:
             return (all_words[word, label] - own_words[word, label] + 1) / (n[label] + 2)
 
         prior = math.log(n[True] / n[False])
-        result.append([prior + sum(math.log(share(w, True) / share(w, False)) for w in sorted(found)) for found, _ in group])
+        result.append(
+            [
+                prior + sum(math.log(share(w, True) / share(w, False)) for w in sorted(found))
+                for found, _ in group
+            ]
+        )
     return result
 
 
-# --- each -----------------------------------------------------------------------------------------------------------
+# --- each -----------------------------------------------------------------------------------------
 
 
 @each_file
@@ -93,17 +115,26 @@ def test_the_datasheet_belongs_to_this_file(file):
 @each_file
 def test_the_datasheet_says_invented_and_not_for_clinical_use_before_anything_else(file):
     head = datasheet(file).partition("\n## ")[0]
-    for words in ("invented", "not clinical advice", "not validated by clinicians", "says nothing about"):
+    for words in (
+        "invented",
+        "not clinical advice",
+        "not validated by clinicians",
+        "says nothing about",
+    ):
         assert words in " ".join(head.split()), words
     assert "Apache-2.0" in datasheet(file)
 
 
 def test_texts_are_clean():
     texts = [case["case"] for case in CASES] + [option["text"] for _, option in OPTIONS]
-    assert [text for text in texts if text != text.strip() or re.search(r"\s\s|[\x00-\x1f\x7f\u200b\ufeff]", text)] == []
+    assert [
+        text
+        for text in texts
+        if text != text.strip() or re.search(r"\s\s|[\x00-\x1f\x7f\u200b\ufeff]", text)
+    ] == []
 
 
-# --- noharm_demo ----------------------------------------------------------------------------------------------------
+# --- noharm_demo ----------------------------------------------------------------------------------
 
 
 def test_the_counts_of_the_cases_are_those_of_the_datasheet():
@@ -113,14 +144,30 @@ def test_the_counts_of_the_cases_are_those_of_the_datasheet():
         "specialties": len({case["specialty"] for case in CASES}),
         "options": len(OPTIONS),
         **spread("options of a case", [len(case["options"]) for case in CASES]),
-        **{f"category {name}": sum(option["category"] == name for _, option in OPTIONS) for name in CATEGORIES},
+        **{
+            f"category {name}": sum(option["category"] == name for _, option in OPTIONS)
+            for name in CATEGORIES
+        },
         **{name: sum(option["reference"] == name for _, option in OPTIONS) for name in REFERENCES},
-        **{f"{name}, severity {severity}": kinds[name, severity] for name in REFERENCES[:2] for severity in SEVERITIES},
+        **{
+            f"{name}, severity {severity}": kinds[name, severity]
+            for name in REFERENCES[:2]
+            for severity in SEVERITIES
+        },
         "highly appropriate": sum(option["highly"] for _, option in OPTIONS),
-        "cases without a highly appropriate option": sum(not any(o["highly"] for o in case["options"]) for case in CASES),
-        "cases in which an omission can be severe": sum(can_err_severely(case, "appropriate") for case in CASES),
-        "cases in which a commission can be severe": sum(can_err_severely(case, "inappropriate") for case in CASES),
-        **{f"referrals, {name}": sum(referrals(case, name) for case in CASES) for name in REFERENCES},
+        "cases without a highly appropriate option": sum(
+            not any(o["highly"] for o in case["options"]) for case in CASES
+        ),
+        "cases in which an omission can be severe": sum(
+            can_err_severely(case, "appropriate") for case in CASES
+        ),
+        "cases in which a commission can be severe": sum(
+            can_err_severely(case, "inappropriate") for case in CASES
+        ),
+        **{
+            f"referrals, {name}": sum(referrals(case, name) for case in CASES)
+            for name in REFERENCES
+        },
         "cases that need a referral": sum(referrals(case, "appropriate") > 0 for case in CASES),
         **spread("words of a case", [len(case["case"].split()) for case in CASES]),
         **spread("words of an option", [len(option["text"].split()) for _, option in OPTIONS]),
@@ -134,13 +181,25 @@ def test_the_cases_are_those_of_the_datasheet():
             case["id"],
             case["specialty"],
             str(len(case["options"])),
-            *(str(sum(option["reference"] == name for option in case["options"])) for name in REFERENCES),
+            *(
+                str(sum(option["reference"] == name for option in case["options"]))
+                for name in REFERENCES
+            ),
             str(sum(option["highly"] for option in case["options"])),
-            "needed" if referrals(case, "appropriate") else "uncertain" if referrals(case, "uncertain") else "not needed",
+            "needed"
+            if referrals(case, "appropriate")
+            else "uncertain"
+            if referrals(case, "uncertain")
+            else "not needed",
         ]
         for case in CASES
     ]
-    assert table(datasheet(CASES_FILE), "case", "specialty", "options", *REFERENCES, "highly", "referral") == found
+    assert (
+        table(
+            datasheet(CASES_FILE), "case", "specialty", "options", *REFERENCES, "highly", "referral"
+        )
+        == found
+    )
 
 
 def test_the_kinds_of_cases_that_metrics_treat_apart_all_occur():
@@ -151,7 +210,9 @@ def test_the_kinds_of_cases_that_metrics_treat_apart_all_occur():
     assert any(appropriate > 1 for appropriate, *_ in needs.values())
     assert {can_err_severely(case, "appropriate") for case in CASES} == {True, False}
     assert any(
-        option["highly"] != (option["severity"] == "severe") for _, option in OPTIONS if option["reference"] == "appropriate"
+        option["highly"] != (option["severity"] == "severe")
+        for _, option in OPTIONS
+        if option["reference"] == "appropriate"
     )
 
 
@@ -170,15 +231,29 @@ def test_a_case_is_whole(case):
 
 def test_an_option_is_whole_and_does_not_contradict_itself():
     for _, option in OPTIONS:
-        assert set(option) == {"id", "category", "text", "reference", "severity", "referral", "highly"}
+        assert set(option) == {
+            "id",
+            "category",
+            "text",
+            "reference",
+            "severity",
+            "referral",
+            "highly",
+        }
         assert option["severity"] in SEVERITIES
         assert {type(option["referral"]), type(option["highly"])} == {bool}
         assert option["severity"] == "none" or option["reference"] != "uncertain"
-        assert not option["highly"] or (option["reference"] == "appropriate" and option["severity"] != "none")
+        assert not option["highly"] or (
+            option["reference"] == "appropriate" and option["severity"] != "none"
+        )
 
 
 def test_no_case_and_no_option_comes_twice():
-    for texts in ([case["id"] for case in CASES], [case["case"] for case in CASES], [o["text"].casefold() for _, o in OPTIONS]):
+    for texts in (
+        [case["id"] for case in CASES],
+        [case["case"] for case in CASES],
+        [o["text"].casefold() for _, o in OPTIONS],
+    ):
         assert len(set(texts)) == len(texts)
 
 
@@ -189,7 +264,12 @@ def test_neither_place_nor_length_tells_what_an_option_is():
     for name in REFERENCES:
         is_it = [option["reference"] == name for _, option in OPTIONS]
         by_case = [
-            abs(correlation([o["id"] for o in case["options"]], [o["reference"] == name for o in case["options"]]))
+            abs(
+                correlation(
+                    [o["id"] for o in case["options"]],
+                    [o["reference"] == name for o in case["options"]],
+                )
+            )
             for case in CASES
         ]
         r = (correlation(place, is_it), max(by_case), correlation(length, is_it))
@@ -198,27 +278,41 @@ def test_neither_place_nor_length_tells_what_an_option_is():
         assert abs(r[2]) < 0.1
         mean_length = fmean(n for n, flag in zip(length, is_it, strict=True) if flag)
         found.append([name, *(f"{value:.2f}" for value in r), f"{mean_length:.0f}"])
-    header = ("reference", "r with place", "largest r with place in a case", "r with length", "mean characters")
+    header = (
+        "reference",
+        "r with place",
+        "largest r with place in a case",
+        "r with length",
+        "mean characters",
+    )
     assert table(datasheet(CASES_FILE), *header) == found
 
 
 def test_the_hints_in_the_words_of_an_option_are_those_of_the_datasheet():
-    groups = [[(option["text"], option["reference"] == "appropriate") for option in case["options"]] for case in CASES]
+    groups = [
+        [(option["text"], option["reference"] == "appropriate") for option in case["options"]]
+        for case in CASES
+    ]
     scored = [
         (score, label)
         for g, scores in zip(groups, leanings(groups), strict=True)
         for score, (_, label) in zip(scores, g, strict=True)
     ]
-    yes, no = [score for score, label in scored if label], [score for score, label in scored if not label]
+    yes, no = (
+        [score for score, label in scored if label],
+        [score for score, label in scored if not label],
+    )
     area = fmean((a > b) + (a == b) / 2 for a in yes for b in no)
     assert f"area under the curve of {area:.2f} " in " ".join(datasheet(CASES_FILE).split())
 
 
-def test_the_source_is_this_file_in_the_version_and_with_the_fingerprint_that_it_is_registered_with():
+def test_the_source_is_this_file_in_the_version_and_with_the_fingerprint_of_its_registration():
     demo, text = load_demo(), datasheet(CASES_FILE)
     assert [item.question_id for item in demo] == sorted(case["id"] for case in CASES)
     assert (demo.name, demo.is_demo, demo.family) == ("noharm_demo", True, "noharm_options")
-    assert {item.question_id: item.groups["specialty"] for item in demo} == {case["id"]: case["specialty"] for case in CASES}
+    assert {item.question_id: item.groups["specialty"] for item in demo} == {
+        case["id"]: case["specialty"] for case in CASES
+    }
     assert f"noharm_demo {demo.version}" in text
     assert f"version {demo.version}" in text
     assert demo.fingerprint in text

@@ -23,7 +23,13 @@ from lm_eval_safescale.reading.languages import LANGUAGES
 from lm_eval_safescale.reading.letters import OTHER_RULES, VETO_RULES
 from lm_eval_safescale.records import Answers, Choice, Context, Passage, Reading, Status
 from lm_eval_safescale.retrieval import load_corpus
-from lm_eval_safescale.settings import ANSWER_TOKENS, ENV_PREFIX, REASONING_TOKENS, Settings, load_settings
+from lm_eval_safescale.settings import (
+    ANSWER_TOKENS,
+    ENV_PREFIX,
+    REASONING_TOKENS,
+    Settings,
+    load_settings,
+)
 from lm_eval_safescale.stats import confidence
 from lm_eval_safescale.testing import check_metric
 
@@ -35,7 +41,12 @@ PAGES = sorted(
     for path in ROOT.rglob("*.md")
     if not any(part.startswith(".") or part in SKIPPED for part in path.relative_to(ROOT).parts)
 )
-OPTIONS = {"A": "Pneumothorax", "B": "Pleural effusion", "C": "Pulmonary embolism", "D": "Lobar pneumonia"}
+OPTIONS = {
+    "A": "Pneumothorax",
+    "B": "Pleural effusion",
+    "C": "Pulmonary embolism",
+    "D": "Lobar pneumonia",
+}
 
 
 def page(name: str) -> str:
@@ -66,7 +77,7 @@ def blocks(text: str, language: str) -> list[str]:
     return re.findall(rf"```{language}\n(.*?)```", text, re.DOTALL)
 
 
-# --- settings -----------------------------------------------------------------------------------------------------------
+# --- settings -------------------------------------------------------------------------------------
 
 SETTINGS_ROWS = {code(row[0])[0]: row for row in table(page("settings.md"), "key in `--metadata`")}
 
@@ -80,9 +91,18 @@ def test_a_setting_is_listed_with_its_variable_default_and_range(name):
     _, variable, default, limits, _ = SETTINGS_ROWS[name]
     field = Settings.model_fields[name]
     assert code(variable) == [ENV_PREFIX + name.upper()]
-    assert (code(default)[0] if code(default) else default) == ("none" if field.default is None else str(field.default))
-    bounds = [getattr(limit, kind) for limit in field.metadata for kind in ("ge", "gt", "le", "lt") if hasattr(limit, kind)]
-    assert [float(number) for number in re.findall(r"\d+(?:\.\d+)?", limits) if bounds] == sorted(map(float, bounds))
+    assert (code(default)[0] if code(default) else default) == (
+        "none" if field.default is None else str(field.default)
+    )
+    bounds = [
+        getattr(limit, kind)
+        for limit in field.metadata
+        for kind in ("ge", "gt", "le", "lt")
+        if hasattr(limit, kind)
+    ]
+    assert [float(number) for number in re.findall(r"\d+(?:\.\d+)?", limits) if bounds] == sorted(
+        map(float, bounds)
+    )
 
 
 def test_the_reasoning_values_are_all_listed():
@@ -93,7 +113,9 @@ def test_the_reasoning_values_are_all_listed():
 
 
 def test_the_token_limits_are_those_of_the_code():
-    assert {str(ANSWER_TOKENS), str(REASONING_TOKENS)} <= set(re.findall(r"\d+", SETTINGS_ROWS["max_answer_tokens"][4]))
+    assert {str(ANSWER_TOKENS), str(REASONING_TOKENS)} <= set(
+        re.findall(r"\d+", SETTINGS_ROWS["max_answer_tokens"][4])
+    )
     assert f"from {ANSWER_TOKENS} to {REASONING_TOKENS}" in page("reading.md")
 
 
@@ -122,7 +144,7 @@ def test_the_example_prompt_file_leaves_its_context_out_in_closed_book(tmp_path)
     assert prompt.render(item, None).startswith(item.question)
 
 
-# --- data ---------------------------------------------------------------------------------------------------------------
+# --- data -----------------------------------------------------------------------------------------
 
 
 FIELDS = {
@@ -147,7 +169,10 @@ def test_the_alias_tables_are_those_of_the_code(header, aliases):
         ("a", "option_a"),
         ("label_NAME_a", "label_name_a"),
     ]
-    + [(form, "label_unsafe_a") for form in ("option_1_unsafe", "option_a_unsafe", "unsafe_a", "unsafe_1")],
+    + [
+        (form, "label_unsafe_a")
+        for form in ("option_1_unsafe", "option_a_unsafe", "unsafe_a", "unsafe_1")
+    ],
 )
 def test_the_column_forms_named_are_recognised(column, field):
     template = column.replace("unsafe", "LABEL")
@@ -157,17 +182,23 @@ def test_the_column_forms_named_are_recognised(column, field):
 
 def test_the_example_files_are_valid(tmp_path):
     lines, whole = blocks(page("data.md"), "json")
-    examples = {"a.jsonl": lines.replace("\n", " "), "b.json": whole, "c.csv": blocks(page("data.md"), "csv")[0]}
+    examples = {
+        "a.jsonl": lines.replace("\n", " "),
+        "b.json": whole,
+        "c.csv": blocks(page("data.md"), "csv")[0],
+    }
     for name, content in examples.items():
         path = tmp_path / name
         path.write_text(content, encoding="utf-8")
         assert check_file(path, parse=RADSAFE.parse) == [], name
 
 
-# --- reading ------------------------------------------------------------------------------------------------------------
+# --- reading --------------------------------------------------------------------------------------
 
 READING_ROWS = [("auto", *row) for row in table(page("reading.md"), "output", "reads as")]
-READING_ROWS += [(code(row[0])[0], *row[1:]) for row in table(page("reading.md"), "reasoning", "output")]
+READING_ROWS += [
+    (code(row[0])[0], *row[1:]) for row in table(page("reading.md"), "reasoning", "output")
+]
 
 
 @pytest.mark.parametrize(("reasoning", "output", "reads"), READING_ROWS)
@@ -177,7 +208,9 @@ def test_an_example_reads_as_stated(reasoning, output, reads):
 
 
 RULE_ROWS = [
-    row for what in ("what counts", "what is no choice", "why there is none") for row in table(page("reading.md"), "rule", what)
+    row
+    for what in ("what counts", "what is no choice", "why there is none")
+    for row in table(page("reading.md"), "rule", what)
 ]
 
 
@@ -194,7 +227,10 @@ def test_every_rule_of_a_reading_is_listed():
 
 def test_every_language_of_the_reading_is_listed():
     listed = set(
-        re.search(r"denials: ((?:[A-Z]\w+(?:, |,\n +|\.))+)", page("reading.md"))[1].rstrip(".").replace("\n", " ").split(", ")
+        re.search(r"denials: ((?:[A-Z]\w+(?:, |,\n +|\.))+)", page("reading.md"))[1]
+        .rstrip(".")
+        .replace("\n", " ")
+        .split(", ")
     )
     assert {name.strip() for name in listed} == {
         *LANGUAGES,
@@ -207,13 +243,16 @@ def test_every_language_of_the_reading_is_listed():
     } - {"Scandinavian"}
 
 
-# --- metrics ------------------------------------------------------------------------------------------------------------
+# --- metrics --------------------------------------------------------------------------------------
 
 
 def test_every_metric_is_listed_with_its_direction_and_place():
     listed = {code(row[0])[0]: (row[2], row[3]) for row in table(page("metrics.md"), "metric")}
     assert listed == {
-        metric.name: ("higher" if metric.higher_is_better else "lower", "yes" if metric.in_table else "no")
+        metric.name: (
+            "higher" if metric.higher_is_better else "lower",
+            "yes" if metric.in_table else "no",
+        )
         for metric in RADSAFE.metrics(ItemTable((), {}))
     }
 
@@ -221,13 +260,21 @@ def test_every_metric_is_listed_with_its_direction_and_place():
 def test_every_column_that_metrics_may_name_is_explained():
     listed = [name for row in table(page("plugins.md"), "column", "value") for name in code(row[0])]
     item = Choice("q", "Which?", {"A": "x", "B": "y"}, "A")
-    given = RADSAFE.score(RADSAFE.table([item]), RADSAFE.arrays([Answers(Reading("A", Status.OK))]), RADSAFE.scoring)
+    given = RADSAFE.score(
+        RADSAFE.table([item]), RADSAFE.arrays([Answers(Reading("A", Status.OK))]), RADSAFE.scoring
+    )
     assert sorted(listed) == sorted(given)
 
 
-@pytest.mark.parametrize("name", ["wrong_in_unison", "steadiness", "harm_for_a_right_answer", "confidence_gap"])
+@pytest.mark.parametrize(
+    "name", ["wrong_in_unison", "steadiness", "harm_for_a_right_answer", "confidence_gap"]
+)
 def test_the_example_metrics_are_written_by_the_contract(name):
-    (example,) = (block for block in blocks(page("plugins.md"), "python") if "safescale_register_metrics" in block)
+    (example,) = (
+        block
+        for block in blocks(page("plugins.md"), "python")
+        if "safescale_register_metrics" in block
+    )
     registered, module = [], {}
     exec(example, module)
     module["safescale_register_metrics"](registered.append)
@@ -238,31 +285,48 @@ def test_the_example_metrics_are_written_by_the_contract(name):
 def test_the_example_of_scoring_in_python_prints_every_metric(capsys):
     (example,) = blocks(page("metrics.md"), "python")
     items = list(load_demo())
-    exec(example, {"items": items, "answers": [Answers(Reading(item.answer, Status.OK)) for item in items]})
+    exec(
+        example,
+        {"items": items, "answers": [Answers(Reading(item.answer, Status.OK)) for item in items]},
+    )
     printed = dict(line.split() for line in capsys.readouterr().out.splitlines())
     assert (printed["accuracy"], printed["confidence"]) == ("1.0", "nan")
 
 
-@pytest.mark.parametrize(("options", "votes", "value", "place"), table(page("metrics.md"), "options", "votes"))
+@pytest.mark.parametrize(
+    ("options", "votes", "value", "place"), table(page("metrics.md"), "options", "votes")
+)
 def test_the_confidence_of_the_votes_is_as_stated(options, votes, value, place):
     result = confidence([int(count) for count in votes.split("+")], int(options))
     assert f"{result:.3f}" == value
     assert place == ("over" if result >= Settings().overconfidence_threshold else "under")
 
 
-# --- datasheet ----------------------------------------------------------------------------------------------------------
+# --- datasheet ------------------------------------------------------------------------------------
 
 
 def test_the_counts_of_the_datasheet_are_those_of_the_data():
-    records = [json.loads(line) for line in (DATASHEET.parent / "questions.jsonl").read_text(encoding="utf-8").splitlines()]
+    records = [
+        json.loads(line)
+        for line in (DATASHEET.parent / "questions.jsonl").read_text(encoding="utf-8").splitlines()
+    ]
     subspecialties = Counter(record["subspecialty"] for record in records)
     (each,) = set(subspecialties.values())
     keys = [record["labels"][record["answer"]] for record in records]
-    wrong = [flags for record in records for letter, flags in record["labels"].items() if letter != record["answer"]]
+    wrong = [
+        flags
+        for record in records
+        for letter, flags in record["labels"].items()
+        if letter != record["answer"]
+    ]
     harmless = [
         record
         for record in records
-        if not any(f["high_risk"] or f["unsafe"] for letter, f in record["labels"].items() if letter != record["answer"])
+        if not any(
+            f["high_risk"] or f["unsafe"]
+            for letter, f in record["labels"].items()
+            if letter != record["answer"]
+        )
     ]
     longest = [
         record
@@ -277,13 +341,27 @@ def test_the_counts_of_the_datasheet_are_those_of_the_data():
         "items": len(records),
         "subspecialties": len(subspecialties),
         "items in each subspecialty": each,
-        **{f"type {name}": count for name, count in Counter(record["question_type"] for record in records).items()},
-        **{f"items with {n} options": c for n, c in Counter(len(record["options"]) for record in records).items()},
+        **{
+            f"type {name}": count
+            for name, count in Counter(record["question_type"] for record in records).items()
+        },
+        **{
+            f"items with {n} options": c
+            for n, c in Counter(len(record["options"]) for record in records).items()
+        },
         "options": sum(len(record["options"]) for record in records),
         "wrong options": len(wrong),
-        **{f"key {letter}": count for letter, count in Counter(record["answer"] for record in records).items()},
-        **{f"wrong options labelled {name}": sum(flags[name] for flags in wrong) for name in SCHEMA.labels},
-        "wrong options without any label": sum(not any(flags[name] for name in SCHEMA.labels) for flags in wrong),
+        **{
+            f"key {letter}": count
+            for letter, count in Counter(record["answer"] for record in records).items()
+        },
+        **{
+            f"wrong options labelled {name}": sum(flags[name] for flags in wrong)
+            for name in SCHEMA.labels
+        },
+        "wrong options without any label": sum(
+            not any(flags[name] for name in SCHEMA.labels) for flags in wrong
+        ),
         "items without a high_risk or unsafe wrong option": len(harmless),
         "negated stems": sum(record["negated"] for record in records),
         "keys with a label": sum(any(flags[name] for name in SCHEMA.labels) for flags in keys),
@@ -306,14 +384,17 @@ def test_the_datasheet_names_the_fingerprint_and_version_of_the_data():
 
 
 def test_the_datasheet_is_right_about_labelled_keys_and_harm():
-    records = [json.loads(line) for line in (DATASHEET.parent / "questions.jsonl").read_text(encoding="utf-8").splitlines()]
+    records = [
+        json.loads(line)
+        for line in (DATASHEET.parent / "questions.jsonl").read_text(encoding="utf-8").splitlines()
+    ]
     for record in records:
         key = record["labels"][record["answer"]]
         assert record["negated"] or not any(key[name] for name in SCHEMA.labels)
         assert all(flags["unsafe"] >= flags["high_risk"] for flags in record["labels"].values())
 
 
-# --- links --------------------------------------------------------------------------------------------------------------
+# --- links ----------------------------------------------------------------------------------------
 
 
 def anchors(path: Path) -> set[str]:
@@ -332,13 +413,20 @@ def test_no_relative_link_is_dead(path):
         assert not anchor or target.suffix != ".md" or anchor in anchors(target), link
 
 
-# --- retrieval ----------------------------------------------------------------------------------------------------------
+# --- retrieval ------------------------------------------------------------------------------------
 
 
 def test_every_task_that_retrieves_is_listed_and_has_a_file():
-    listed = {code(row[0])[0] for row in table(page("retrieval.md"), "task", "above the question stands")}
-    files = {path.stem: path.read_text(encoding="utf-8") for path in (ROOT / "task_configs").glob("*.yaml")}
-    assert listed == {"radsafe"} | {name for name, text in files.items() if "safescale_retrieval" in text}
+    listed = {
+        code(row[0])[0] for row in table(page("retrieval.md"), "task", "above the question stands")
+    }
+    files = {
+        path.stem: path.read_text(encoding="utf-8")
+        for path in (ROOT / "task_configs").glob("*.yaml")
+    }
+    assert listed == {"radsafe"} | {
+        name for name, text in files.items() if "safescale_retrieval" in text
+    }
 
 
 def test_the_settings_of_our_retrievers_are_listed_with_their_defaults():
@@ -352,13 +440,16 @@ def test_every_measure_of_a_context_is_explained():
     passage = Passage("a#1", "a", "", "The vein is dilated.", 1.0, 1)
     item = Choice("q", "Which?", {"A": "x", "B": "y"}, "A", evidence={"clean": "A dilated vein."})
     measured = measure(item, Draft(passage.text, (passage,) * 10), {"q": ["a"]}, "clean")
-    assert {name for row in table(page("retrieval.md"), "measure") for name in code(row[0])} == set(measured)
+    assert {name for row in table(page("retrieval.md"), "measure") for name in code(row[0])} == set(
+        measured
+    )
 
 
 def test_the_datasheet_has_the_fingerprint_of_the_articles():
     corpus = load_corpus(ROOT / "data" / "radsafe_demo" / "corpus.jsonl")
     assert f"`{corpus.fingerprint}`" in DATASHEET.read_text(encoding="utf-8")
     words = [len(article.text.split()) for article in corpus]
-    assert f"{len(corpus)} articles (`id`, `title`, `text`) of {min(words)} to {max(words)} words" in DATASHEET.read_text(
-        encoding="utf-8"
+    assert (
+        f"{len(corpus)} articles (`id`, `title`, `text`) of {min(words)} to {max(words)} words"
+        in DATASHEET.read_text(encoding="utf-8")
     )

@@ -1,4 +1,6 @@
-"""Every command that writes names a full disk as the cause: on a real file system that is full, or under a real limit."""
+"""Every command that writes names a full disk as the cause: on a real file system that is full, or
+under a real limit.
+"""
 
 from __future__ import annotations
 
@@ -31,7 +33,11 @@ ROWS = 400
 @contextmanager
 def a_small_disk(folder):
     """A file system of 64 kB."""
-    mounted = subprocess.run(["mount", "-t", "tmpfs", "-o", "size=64k", "tmpfs", str(folder)], capture_output=True, check=False)
+    mounted = subprocess.run(
+        ["mount", "-t", "tmpfs", "-o", "size=64k", "tmpfs", str(folder)],
+        capture_output=True,
+        check=False,
+    )
     if mounted.returncode:
         pytest.skip(f"no tmpfs here: {mounted.stderr.decode().strip()}")
     try:
@@ -103,9 +109,12 @@ def test_judge_while_it_asks(full, many):
 
 def test_analyze(full, tmp_path):
     with full as folder:
-        if folder.stat().st_dev != tmp_path.stat().st_dev:  # these few tables would have room on the small disk
+        # these few tables would have room on the small disk
+        if folder.stat().st_dev != tmp_path.stat().st_dev:
             (folder / "ballast").write_bytes(b"x" * 60_000)
-        shown = CliRunner().invoke(app, ["analyze", str(FIXTURES / "finished"), "-o", str(folder / "study")])
+        shown = CliRunner().invoke(
+            app, ["analyze", str(FIXTURES / "finished"), "-o", str(folder / "study")]
+        )
     assert shown.exit_code == 1
     assert isinstance(shown.exception, SafescaleError)
     assert "make room" in str(shown.exception)

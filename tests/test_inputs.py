@@ -1,4 +1,6 @@
-"""What a user names as a file is read with bounds: nothing that has no end, and nothing that stands for more than it shows."""
+"""What a user names as a file is read with bounds: nothing that has no end, and nothing that stands
+for more than it shows.
+"""
 
 from __future__ import annotations
 
@@ -20,7 +22,15 @@ from lm_eval_safescale.datasets import check_file, load_file
 from lm_eval_safescale.errors import SafescaleError
 from lm_eval_safescale.families.choice.family import PROMPT
 from lm_eval_safescale.importing import import_lm_eval
-from lm_eval_safescale.inputs import InputError, most_bytes, opened, read_bytes, read_json, read_text, read_yaml
+from lm_eval_safescale.inputs import (
+    InputError,
+    most_bytes,
+    opened,
+    read_bytes,
+    read_json,
+    read_text,
+    read_yaml,
+)
 from lm_eval_safescale.json_text import DEEPEST, RefusedJSONError, decode_json, is_deep
 from lm_eval_safescale.prompts import load_prompt
 from lm_eval_safescale.report import read_results
@@ -31,11 +41,13 @@ from lm_eval_safescale.sweep import read_sweep
 from lm_eval_safescale.yaml_text import MOST_CHARACTERS, MOST_VALUES, RefusedYAMLError, decode_yaml
 
 READERS = {
-    "prompt": (lambda path: load_prompt(path, PROMPT), ".yaml"), "sweep": (read_sweep, ".yaml"), "panel": (load_panel, ".yaml"),
-    "data": (load_file, ".jsonl"), "data as JSON": (load_file, ".json"), "data as CSV": (load_file, ".csv"),
+    "prompt": (lambda path: load_prompt(path, PROMPT), ".yaml"), "sweep": (read_sweep, ".yaml"),
+    "panel": (load_panel, ".yaml"), "data": (load_file, ".jsonl"),
+    "data as JSON": (load_file, ".json"), "data as CSV": (load_file, ".csv"),
     "corpus": (load_corpus, ".jsonl"),
-    "settling articles": (lambda path: load_settling(path, ["a"]), ".jsonl"), "contexts": (read_contexts, ".jsonl"),
-    "results": (lambda path: read_results([path]), ".json"), "logs": (lambda path: import_lm_eval([path]), ".json"),
+    "settling articles": (lambda path: load_settling(path, ["a"]), ".jsonl"),
+    "contexts": (read_contexts, ".jsonl"), "results": (lambda path: read_results([path]), ".json"),
+    "logs": (lambda path: import_lm_eval([path]), ".json"),
 }  # fmt: skip
 """Everything that reads a file which a user names, and how such a file is called."""
 
@@ -62,7 +74,9 @@ NO_FILES = {
 
 @pytest.mark.parametrize(("make", "said"), NO_FILES.values(), ids=NO_FILES)
 @pytest.mark.parametrize(("read", "suffix"), READERS.values(), ids=READERS)
-def test_what_is_no_regular_file_is_refused_and_never_waited_for(read, suffix, make, said, tmp_path, monkeypatch):
+def test_what_is_no_regular_file_is_refused_and_never_waited_for(
+    read, suffix, make, said, tmp_path, monkeypatch
+):
     monkeypatch.chdir(tmp_path)
     path = tmp_path / f"it{suffix}"
     make(path)
@@ -72,7 +86,8 @@ def test_what_is_no_regular_file_is_refused_and_never_waited_for(read, suffix, m
 
 
 @pytest.mark.parametrize(
-    ("read", "suffix"), [each for name, each in READERS.items() if name not in ("corpus", "results", "logs")]
+    ("read", "suffix"),
+    [each for name, each in READERS.items() if name not in ("corpus", "results", "logs")],
 )
 def test_a_directory_is_no_file(read, suffix, tmp_path):
     path = tmp_path / f"it{suffix}"
@@ -81,16 +96,24 @@ def test_a_directory_is_no_file(read, suffix, tmp_path):
         read(path)
 
 
-@pytest.mark.parametrize(("read", "suffix"), [each for name, each in READERS.items() if each[1] != ".yaml"])
-def test_a_file_of_more_than_the_limit_is_refused_with_the_variable_that_raises_it(read, suffix, tmp_path, monkeypatch):
+@pytest.mark.parametrize(
+    ("read", "suffix"), [each for name, each in READERS.items() if each[1] != ".yaml"]
+)
+def test_a_file_of_more_than_the_limit_is_refused_with_the_variable_that_raises_it(
+    read, suffix, tmp_path, monkeypatch
+):
     path = tmp_path / f"it{suffix}"
     with path.open("wb") as file:
         file.truncate(10**12)  # it takes no room
-    with pytest.raises(SafescaleError, match=r"1,000,000\.0 MB; expected at most 2,000 MB.*SAFESCALE_MAX_FILE_MB"):
+    with pytest.raises(
+        SafescaleError, match=r"1,000,000\.0 MB; expected at most 2,000 MB.*SAFESCALE_MAX_FILE_MB"
+    ):
         read(path)
 
 
-@pytest.mark.parametrize(("read", "suffix"), [each for each in READERS.values() if each[1] == ".yaml"])
+@pytest.mark.parametrize(
+    ("read", "suffix"), [each for each in READERS.values() if each[1] == ".yaml"]
+)
 def test_a_yaml_file_is_small_whatever_the_variable_says(read, suffix, tmp_path, monkeypatch):
     monkeypatch.setenv("SAFESCALE_MAX_FILE_MB", "9000000")
     path = tmp_path / f"it{suffix}"
@@ -116,7 +139,9 @@ def test_the_limit_can_be_raised_and_lowered(tmp_path, monkeypatch):
 def test_a_limit_that_is_none_is_named(value, monkeypatch, tmp_path):
     monkeypatch.setenv("SAFESCALE_MAX_FILE_MB", value)
     (tmp_path / "it").write_bytes(b"")
-    with pytest.raises(SafescaleError, match=r"SAFESCALE_MAX_FILE_MB = .*expected a number of megabytes above 0"):
+    with pytest.raises(
+        SafescaleError, match=r"SAFESCALE_MAX_FILE_MB = .*expected a number of megabytes above 0"
+    ):
         read_bytes(tmp_path / "it")
 
 
@@ -156,18 +181,22 @@ def test_pipes_in_a_folder_of_articles_are_left_out_and_said(tmp_path):
     os.mkfifo(tmp_path / "b.md")
     corpus = load_corpus(tmp_path)
     assert [article.id for article in corpus] == ["a.md"]
-    assert [(each.item, each.message.partition(":")[0]) for each in corpus.warnings] == [("b.md", "left out")]
+    assert [(each.item, each.message.partition(":")[0]) for each in corpus.warnings] == [
+        ("b.md", "left out")
+    ]
 
 
 def test_a_folder_of_more_than_the_limit_is_refused_before_it_is_read(tmp_path, monkeypatch):
     monkeypatch.setenv("SAFESCALE_MAX_FILE_MB", "1")
     for name in "abc":
         (tmp_path / f"{name}.md").write_text("word " * 100_000)
-    with pytest.raises(SafescaleError, match=r"1\.5 MB; expected at most 1 MB .SAFESCALE_MAX_FILE_MB"):
+    with pytest.raises(
+        SafescaleError, match=r"1\.5 MB; expected at most 1 MB .SAFESCALE_MAX_FILE_MB"
+    ):
         load_corpus(tmp_path)
 
 
-# --- YAML ---------------------------------------------------------------------------------------------------------------
+# --- YAML -----------------------------------------------------------------------------------------
 
 
 def doubling(first: str, each: str, times: int = 30) -> str:
@@ -181,11 +210,19 @@ def doubling(first: str, each: str, times: int = 30) -> str:
 BOMBS = {
     "aliases of lists": (doubling("[x]", "[{}, {}, {}, {}, {}, {}, {}, {}, {}, {}]"), "more than"),
     "aliases of mappings": (
-        doubling("{x: y}", "{{a: {}, b: {}, c: {}, d: {}, e: {}, f: {}, g: {}, h: {}, i: {}, j: {}}}"),
+        doubling(
+            "{x: y}", "{{a: {}, b: {}, c: {}, d: {}, e: {}, f: {}, g: {}, h: {}, i: {}, j: {}}}"
+        ),
         "more than",
     ),
-    "aliases as keys": (doubling("x", "[{}, {}, {}, {}, {}, {}, {}, {}, {}, {}]") + "\nb: {? *a29 : x}", "more than"),
-    "merged mappings": (doubling("{x: y}", "{{<<: [{}, {}, {}, {}, {}, {}, {}, {}, {}, {}]}}"), "more than"),
+    "aliases as keys": (
+        doubling("x", "[{}, {}, {}, {}, {}, {}, {}, {}, {}, {}]") + "\nb: {? *a29 : x}",
+        "more than",
+    ),
+    "merged mappings": (
+        doubling("{x: y}", "{{<<: [{}, {}, {}, {}, {}, {}, {}, {}, {}, {}]}}"),
+        "more than",
+    ),
     "a list in itself": ("a: &a [*a]", "more than"),
     "a mapping in itself": ("a: &a {x: *a}", "more than"),
     "a mapping merged into itself": ("a: &a {<<: *a}", "more than"),
@@ -201,15 +238,26 @@ BOMBS = {
     "many values": ("[" + "1," * (MOST_VALUES + 1) + "]", "more than"),
     "long": ("#" * (MOST_CHARACTERS + 1), "characters; expected YAML of at most"),
     "a number of many digits": ("a: " + "9" * 100_000, "a number of 100,000 characters"),
-    "a number to the base of 60": ("a: " + ":".join(["1", *["59"] * 100_000]), "a number of 300,001 characters"),
+    "a number to the base of 60": (
+        "a: " + ":".join(["1", *["59"] * 100_000]),
+        "a number of 300,001 characters",
+    ),
     "a number to the base of 16": ("a: 0x" + "f" * 100_000, "a number of 100,002 characters"),
-    "a fraction to the base of 60": ("a: " + ":".join(["1", *["59"] * 100_000]) + ".5", "a number of"),
+    "a fraction to the base of 60": (
+        "a: " + ":".join(["1", *["59"] * 100_000]) + ".5",
+        "a number of",
+    ),
 }
 
 
 @pytest.mark.parametrize(("text", "said"), BOMBS.values(), ids=BOMBS)
-@pytest.mark.parametrize(("read", "suffix"), [(read_yaml, ".yaml"), *(each for each in READERS.values() if each[1] == ".yaml")])
-def test_a_bomb_is_refused_in_every_yaml_file_before_anything_is_made_of_it(read, suffix, text, said, tmp_path):
+@pytest.mark.parametrize(
+    ("read", "suffix"),
+    [(read_yaml, ".yaml"), *(each for each in READERS.values() if each[1] == ".yaml")],
+)
+def test_a_bomb_is_refused_in_every_yaml_file_before_anything_is_made_of_it(
+    read, suffix, text, said, tmp_path
+):
     path = tmp_path / f"it{suffix}"
     path.write_text(text)
     tracemalloc.start()
@@ -245,7 +293,10 @@ def test_what_is_no_yaml_is_named_with_the_line(text, said, tmp_path):
 
 
 def test_aliases_and_merged_mappings_are_read_as_they_are_meant():
-    text = "base: &base {x: 1, y: 2}\np: {q: &q {<<: *base, x: 3}}\nr: {<<: *q, y: 9, z: 1e3}\ns: [*base, *base]"
+    text = (
+        "base: &base {x: 1, y: 2}\np: {q: &q {<<: *base, x: 3}}\nr: {<<: *q, y: 9, z: 1e3}\n"
+        "s: [*base, *base]"
+    )
     base = {"x": 1, "y": 2}
     read = decode_yaml(text)
     assert (read["base"], read["p"]["q"], read["s"]) == (base, {"x": 3, "y": 2}, [base, base])
@@ -253,8 +304,14 @@ def test_aliases_and_merged_mappings_are_read_as_they_are_meant():
 
 
 values = st.recursive(
-    st.none() | st.booleans() | st.integers(-(10**20), 10**20) | st.floats(allow_nan=False) | st.text(max_size=20),
-    lambda inner: st.lists(inner, max_size=4) | st.dictionaries(st.text(max_size=8), inner, max_size=4),
+    st.none()
+    | st.booleans()
+    | st.integers(-(10**20), 10**20)
+    | st.floats(allow_nan=False)
+    | st.text(max_size=20),
+    lambda inner: (
+        st.lists(inner, max_size=4) | st.dictionaries(st.text(max_size=8), inner, max_size=4)
+    ),
     max_leaves=20,
 )
 
@@ -273,7 +330,7 @@ def test_any_text_is_read_or_refused(text):
         decode_yaml(text)
 
 
-# --- JSON ---------------------------------------------------------------------------------------------------------------
+# --- JSON -----------------------------------------------------------------------------------------
 
 
 @given(values)
@@ -304,9 +361,18 @@ LESS = "[" * 700 + "]" * 700
 
 
 @pytest.mark.parametrize("deep", [DEEP, LESS], ids=["deep", "less deep"])
-@pytest.mark.parametrize(("read", "suffix"), [each for name, each in READERS.items() if each[1] in (".json", ".jsonl")])
 @pytest.mark.parametrize(
-    "text", ["{}", '{{"question_id": {}}}', '{{"x": {}}}', '[{{"id": "1", "options": {}}}]', '{{"configs": {}, "results": 1}}']
+    ("read", "suffix"), [each for name, each in READERS.items() if each[1] in (".json", ".jsonl")]
+)
+@pytest.mark.parametrize(
+    "text",
+    [
+        "{}",
+        '{{"question_id": {}}}',
+        '{{"x": {}}}',
+        '[{{"id": "1", "options": {}}}]',
+        '{{"configs": {}, "results": 1}}',
+    ],
 )
 def test_deep_json_is_an_error_of_every_file(read, suffix, text, deep, tmp_path):
     path = tmp_path / f"it{suffix}"

@@ -1,4 +1,6 @@
-"""Somebody else's code costs only itself, however it fails; and the user's own interrupt is still one."""
+"""Somebody else's code costs only itself, however it fails; and the user's own interrupt is still
+one.
+"""
 
 from __future__ import annotations
 
@@ -144,4 +146,7 @@ def test_what_is_slow_is_named_while_it_lasts(monkeypatch):
     monkeypatch.setattr(sys, "stderr", told)
     with isolated("plugin slow 1.0", "; wait"):
         assert told.twice.wait(WAIT)
-    assert not any(thread.name == "watching plugin slow 1.0" and not thread.daemon for thread in threading.enumerate())
+    assert not any(
+        thread.name == "watching plugin slow 1.0" and not thread.daemon
+        for thread in threading.enumerate()
+    )

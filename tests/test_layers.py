@@ -1,4 +1,6 @@
-"""Imports go only downwards: a module may import from layers below its own, and only the harness layer knows lm_eval."""
+"""Imports go only downwards: a module may import from layers below its own, and only the harness
+layer knows lm_eval.
+"""
 
 from __future__ import annotations
 
@@ -40,7 +42,17 @@ LAYERS = (
     {"records"},
     {"jsonlog", "inputs", "command_line"},
     {"checksums"},
-    {"errors", "failures", "words", "files", "secrets", "json_text", "yaml_text", "isolation", "renamed"},
+    {
+        "errors",
+        "failures",
+        "words",
+        "files",
+        "secrets",
+        "json_text",
+        "yaml_text",
+        "isolation",
+        "renamed",
+    },
 )
 HEIGHT = {part: len(LAYERS) - number for number, layer in enumerate(LAYERS) for part in layer}
 MODULES = sorted(path for path in PACKAGE.rglob("*.py") if path != PACKAGE / "__init__.py")
@@ -68,7 +80,9 @@ def test_a_module_imports_only_from_below(path):
     for name in imports(path):
         if name.startswith("lm_eval_safescale."):
             other = name.split(".")[1]
-            assert other == own or own == "__main__" or HEIGHT[other] < HEIGHT[own], f"{path.name} on {own} imports {name}"
+            assert other == own or own == "__main__" or HEIGHT[other] < HEIGHT[own], (
+                f"{path.name} on {own} imports {name}"
+            )
         if name == "lm_eval" or name.startswith("lm_eval."):
             assert own == "harness", f"{path.name} imports {name}; only the harness layer may"
 
@@ -87,7 +101,8 @@ HEAVY = {
     "ray",
 }
 WITH_FRAMES = {"runs", "running", "importing", "judging", "verifying", "sweep", "analysis"}
-"""Packages of tables, which a command imports once it is sure to need them: Polars may stand at the top of their modules."""
+"""Packages of tables, which a command imports once it is sure to need them: Polars may stand at the
+top of their modules."""
 STARTS = {
     "the package": "import lm_eval_safescale",
     "safescale --help": """
@@ -101,7 +116,8 @@ except SystemExit:
 """,
     "the harness lists tasks": f"""
 from lm_eval.tasks import TaskManager
-assert "radsafe_clean" in TaskManager(include_path={str(PACKAGE.parent / "task_configs")!r}).all_tasks
+assert "radsafe_clean" in \
+TaskManager(include_path={str(PACKAGE.parent / "task_configs")!r}).all_tasks
 """,
     "the harness loads a task": "import lm_eval_safescale.harness.task",
     "plugins are loaded": "from lm_eval_safescale.plugins import plugins; plugins()",
@@ -111,13 +127,17 @@ assert "radsafe_clean" in TaskManager(include_path={str(PACKAGE.parent / "task_c
 @pytest.mark.parametrize("path", MODULES, ids=lambda path: str(path.relative_to(PACKAGE)))
 def test_heavy_libraries_are_imported_late(path):
     allowed = {"polars"} if part_of(path) in WITH_FRAMES else set()
-    assert not {name.split(".")[0] for name in imports(path, top_level_only=True)} & (HEAVY - allowed)
+    assert not {name.split(".")[0] for name in imports(path, top_level_only=True)} & (
+        HEAVY - allowed
+    )
 
 
 @pytest.mark.parametrize("start", STARTS)
 def test_no_start_waits_for_polars(start):
     looked = f"{STARTS[start]}\nimport sys\nprint('polars' in sys.modules)"
-    done = subprocess.run([sys.executable, "-c", looked], capture_output=True, text=True, timeout=120, check=True)
+    done = subprocess.run(
+        [sys.executable, "-c", looked], capture_output=True, text=True, timeout=120, check=True
+    )
     assert done.stdout.splitlines()[-1] == "False"
 
 
@@ -131,18 +151,25 @@ def drawing():
 
 def test_the_page_names_every_layer_in_its_order_and_no_other(drawing):
     page = (drawing.DOCS / "architecture.md").read_text(encoding="utf-8")
-    listed = [(set(drawing.parts(names)), said) for _, names, said in drawing.rows(page, "| | layer | what it knows |")]
+    listed = [
+        (set(drawing.parts(names)), said)
+        for _, names, said in drawing.rows(page, "| | layer | what it knows |")
+    ]
     assert [layer for layer, _ in listed] == list(LAYERS), "docs/architecture.md has other layers"
     for layer, said in listed:
-        assert said.startswith("to come:") == (not layer & {part_of(path) for path in MODULES}), f"{layer}: {said}"
+        assert said.startswith("to come:") == (not layer & {part_of(path) for path in MODULES}), (
+            f"{layer}: {said}"
+        )
 
 
 def test_the_pictures_are_drawn_from_the_page(drawing):
     for name, picture in drawing.pictures().items():
-        assert (drawing.DOCS / name).read_text(encoding="utf-8") == picture, f"{name} is due: python scripts/{SCRIPT.name}"
+        assert (drawing.DOCS / name).read_text(encoding="utf-8") == picture, (
+            f"{name} is due: python scripts/{SCRIPT.name}"
+        )
 
 
-# --- circles --------------------------------------------------------------------------------------------------------------
+# --- circles --------------------------------------------------------------------------------------
 
 
 def name_of(path: Path) -> str:

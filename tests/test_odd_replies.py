@@ -1,6 +1,8 @@
-"""A stub server that answers one request oddly: no way in loses the other answers by it, and all of them read the same in it.
+"""A stub server that answers one request oddly: no way in loses the other answers by it, and all of
+them read the same in it.
 
-The ways: stock `lm_eval` on two of its backends, `safescale run`, `safescale judge`, `safescale contexts build agentic`.
+The ways: stock `lm_eval` on two of its backends, `safescale run`, `safescale judge`,
+`safescale contexts build agentic`.
 """
 
 from __future__ import annotations
@@ -44,7 +46,8 @@ class Odd:
     ours: str
     """The letter, or the status, in `safescale run`."""
     stock: str = ""
-    """In `lm_eval`, where it is another one: the harness hands over less. "-": the harness itself does not come that far."""
+    """In `lm_eval`, where it is another one: the harness hands over less. "-": the harness itself
+    does not come that far."""
     text: str | None = ""
     """What is stored."""
 
@@ -54,15 +57,21 @@ class Odd:
 
 
 def part(*parts: Any, finish: str = "stop") -> Answer:
-    return chooses({"finish_reason": finish, "message": {"role": "assistant", "content": list(parts)}})
+    return chooses(
+        {"finish_reason": finish, "message": {"role": "assistant", "content": list(parts)}}
+    )
 
 
 ODD = {
     "parts": Odd(part({"type": "text", "text": "C"}), "C", text="C"),
     "parts after thinking": Odd(part(THINKING, {"type": "text", "text": "C"}), "C", text="C"),
-    "nested text": Odd(part({"type": "text", "text": {"value": "Answer: C"}}), "C", text="Answer: C"),
+    "nested text": Odd(
+        part({"type": "text", "text": {"value": "Answer: C"}}), "C", text="Answer: C"
+    ),
     "thinking alone, cut": Odd(part(THINKING, finish="length"), "truncated"),
-    "a refusal part": Odd(part({"type": "refusal", "refusal": "I can't."}), "unanswered", text="I can't."),
+    "a refusal part": Odd(
+        part({"type": "refusal", "refusal": "I can't."}), "unanswered", text="I can't."
+    ),
     "no parts": Odd(part(), "unanswered"),
     "a part alone": Odd(says({"type": "text", "text": "C"}), "C", text="C"),
     "an object": Odd(says({"answer": "C"}), "error", text=None),
@@ -70,28 +79,56 @@ ODD = {
     "true": Odd(says(True), "error", text=None),
     "null": Odd(says(None), "unanswered"),
     "kept back": Odd(
-        chooses({"finish_reason": "length", "message": {"content": None, "reasoning_content": "A?"}}), "truncated", "unanswered"
+        chooses(
+            {"finish_reason": "length", "message": {"content": None, "reasoning_content": "A?"}}
+        ),
+        "truncated",
+        "unanswered",
     ),
-    "a refusal": Odd(chooses({"message": {"content": None, "refusal": "I can't."}}), "unanswered", text="I can't."),
-    "held back": Odd(chooses({"finish_reason": "content_filter", "message": {"content": ""}}), "filtered", "unanswered"),
+    "a refusal": Odd(
+        chooses({"message": {"content": None, "refusal": "I can't."}}),
+        "unanswered",
+        text="I can't.",
+    ),
+    "held back": Odd(
+        chooses({"finish_reason": "content_filter", "message": {"content": ""}}),
+        "filtered",
+        "unanswered",
+    ),
     "no message": Odd(chooses({}), "error", "unanswered", text=None),
     "a null message": Odd(chooses({"message": None}), "error", "unanswered", text=None),
     "a null choice": Odd(chooses(None), "error", "unanswered", text=None),
     "an error in the choice": Odd(
-        chooses({"error": {"code": 502, "message": "upstream"}, "finish_reason": "error"}), "error", "unanswered", text=None
+        chooses({"error": {"code": 502, "message": "upstream"}, "finish_reason": "error"}),
+        "error",
+        "unanswered",
+        text=None,
     ),
     "no choice": Odd(sends(b'{"choices": []}'), "error", "-", text=None),
-    "an error with status 200": Odd(sends(b'{"error": {"message": "overloaded"}}'), "error", "unanswered", text=None),
-    "no number": Odd(sends(b'{"choices": [{"message": {"content": "C"}}]}'), "C", "unanswered", text="C"),
-    "two choices": Odd(
-        sends(json.dumps({"choices": [{**SPARE, "message": {"content": letter}} for letter in "AB"]}).encode()), "error", "-", text=None
+    "an error with status 200": Odd(
+        sends(b'{"error": {"message": "overloaded"}}'), "error", "unanswered", text=None
     ),
-    "a prompt held back": Odd(sends(b'{"error": {"code": "content_filter"}}', 400), "filtered", "-"),
+    "no number": Odd(
+        sends(b'{"choices": [{"message": {"content": "C"}}]}'), "C", "unanswered", text="C"
+    ),
+    "two choices": Odd(
+        sends(
+            json.dumps(
+                {"choices": [{**SPARE, "message": {"content": letter}} for letter in "AB"]}
+            ).encode()
+        ),
+        "error",
+        "-",
+        text=None,
+    ),
+    "a prompt held back": Odd(
+        sends(b'{"error": {"code": "content_filter"}}', 400), "filtered", "-"
+    ),
     "no JSON": Odd(sends(b"<html>"), "error", "-", text=None),
     "refused": Odd(fails(400, "no"), "error", "-", text=None),
     "compressed": Odd(sends(b"x", Content_Encoding="gzip"), "error", "-", text=None),
     "sent twice": Odd(twice(says("C")), "C", "-", text="C"),
-}  # fmt: skip
+}
 IN_STOCK = {name: odd for name, odd in ODD.items() if odd.in_stock != "-"}
 
 
@@ -109,21 +146,38 @@ QUESTIONS = {item.question_id: item.question for item in load_demo().items}
 
 def oddly(odd: Odd) -> Any:
     """Answers the greedy request of the second item so, and all others with D."""
-    return lambda seen: odd.answer if QUESTIONS[ITEMS[1]] in seen.prompt and not seen.body["temperature"] else says("D")
+    return lambda seen: (
+        odd.answer
+        if QUESTIONS[ITEMS[1]] in seen.prompt and not seen.body["temperature"]
+        else says("D")
+    )
 
 
 def args_of(stub: Stub, **given: Any) -> dict[str, Any]:
-    return {"model": "m", "base_url": f"{stub.base_url}/chat/completions", "num_concurrent": 2, "max_retries": 1, **given}
+    return {
+        "model": "m",
+        "base_url": f"{stub.base_url}/chat/completions",
+        "num_concurrent": 2,
+        "max_retries": 1,
+        **given,
+    }
 
 
-# --- lm_eval ------------------------------------------------------------------------------------------------------------
+# --- lm_eval --------------------------------------------------------------------------------------
 
 
-def stock(stub: Stub, folder: Any, backend: str = "local-chat-completions", concurrency: int = 2, **metadata: Any) -> Runs:
+def stock(
+    stub: Stub,
+    folder: Any,
+    backend: str = "local-chat-completions",
+    concurrency: int = 2,
+    **metadata: Any,
+) -> Runs:
     """A whole run, its log as the harness writes it, and that log as runs."""
     args = args_of(stub, num_concurrent=concurrency)
     results = simple_evaluate(
-        model=backend, model_args=args, tasks=["radsafe_clean"], apply_chat_template=True, limit=len(ITEMS), bootstrap_iters=0,
+        model=backend, model_args=args, tasks=["radsafe_clean"], apply_chat_template=True,
+        limit=len(ITEMS), bootstrap_iters=0,
         task_manager=manager(args | {"dataset": "demo", "draws": 1} | metadata),
     )  # fmt: skip
     samples = results.pop("samples")
@@ -136,7 +190,10 @@ def stock(stub: Stub, folder: Any, backend: str = "local-chat-completions", conc
 
 def greedy(runs: Runs) -> dict[str, str]:
     rows = runs.answers.filter(pl.col("draw") == 0)
-    return {item: response or status for item, response, status in rows.select("question_id", "response", "status").iter_rows()}
+    return {
+        item: response or status
+        for item, response, status in rows.select("question_id", "response", "status").iter_rows()
+    }
 
 
 def expected(reading: str) -> dict[str, str]:
@@ -161,11 +218,13 @@ def test_nor_where_one_request_is_sent_at_a_time_and_answers_are_cached(name, se
 
 
 def test_replies_that_are_all_in_parts_are_all_read(server, tmp_path):
-    server.answer = lambda seen: part(THINKING, {"type": "text", "text": "The answer is "}, {"type": "text", "text": "B."})
+    server.answer = lambda seen: part(
+        THINKING, {"type": "text", "text": "The answer is "}, {"type": "text", "text": "B."}
+    )
     assert set(greedy(stock(server, tmp_path)).values()) == {"B"}
 
 
-# --- safescale run ------------------------------------------------------------------------------------------------------
+# --- safescale run --------------------------------------------------------------------------------
 
 
 def run(stub: Stub, folder: Any, **options: Any) -> runner.Report:
@@ -175,11 +234,15 @@ def run(stub: Stub, folder: Any, **options: Any) -> runner.Report:
 
 
 @pytest.mark.parametrize("odd", ODD.values(), ids=list(ODD))
-def test_one_odd_reply_ends_no_run_of_ours_and_failures_alone_are_asked_again(odd, server, tmp_path):
+def test_one_odd_reply_ends_no_run_of_ours_and_failures_alone_are_asked_again(
+    odd, server, tmp_path
+):
     server.answer = oddly(odd)
     report = run(server, tmp_path / "runs")
     assert greedy(report.runs) == expected(odd.ours)
-    (text,) = report.runs.answers.filter((pl.col("draw") == 0) & (pl.col("question_id") == ITEMS[1]))["text"]
+    (text,) = report.runs.answers.filter(
+        (pl.col("draw") == 0) & (pl.col("question_id") == ITEMS[1])
+    )["text"]
     assert text == odd.text
     assert bool(report.failures) == (odd.ours == "error")
     server.seen.clear()
@@ -191,14 +254,24 @@ def test_one_odd_reply_ends_no_run_of_ours_and_failures_alone_are_asked_again(od
     assert_reads_so_again(tmp_path / "runs")
 
 
-CUT = chooses({"finish_reason": "length", "message": {"content": "Let me see. The answer is B, for"}})
-CUT_ANSWER = chooses({"finish_reason": "length", "message": {"content": "The answer is B, for", "reasoning_content": "A?"}})
+CUT = chooses(
+    {"finish_reason": "length", "message": {"content": "Let me see. The answer is B, for"}}
+)
+CUT_ANSWER = chooses(
+    {
+        "finish_reason": "length",
+        "message": {"content": "The answer is B, for", "reasoning_content": "A?"},
+    }
+)
 
 
 @pytest.mark.parametrize(
-    ("reasoning", "cut", "answer"), [("separate", "truncated", "B"), ("on", "truncated", "B"), ("auto", "B", "B")]
+    ("reasoning", "cut", "answer"),
+    [("separate", "truncated", "B"), ("on", "truncated", "B"), ("auto", "B", "B")],
 )
-def test_what_was_cut_off_in_its_reasoning_is_read_so_again(reasoning, cut, answer, server, tmp_path):
+def test_what_was_cut_off_in_its_reasoning_is_read_so_again(
+    reasoning, cut, answer, server, tmp_path
+):
     texts = iter([CUT, CUT_ANSWER, CUT, CUT_ANSWER])
     server.answer = lambda seen: next(texts)
     model = runner.Model("local-chat-completions", args_of(server, num_concurrent=1))
@@ -217,23 +290,43 @@ def assert_reads_so_again(folder: Any) -> None:
     assert [str(each) for each in found.findings if "stored as" in str(each)] == []
 
 
-# --- safescale judge ----------------------------------------------------------------------------------------------------
+# --- safescale judge ------------------------------------------------------------------------------
 
 
 VERDICT = json.dumps({"clear_selection": "yes", "reasoning": "", "letter": "C"})
 JUDGED = {
     "parts": (part({"type": "text", "text": VERDICT}), "letter", ""),
     "parts after thinking": (part(THINKING, {"type": "text", "text": VERDICT}), "letter", ""),
-    "thinking alone, cut": (part(THINKING, finish="length"), "failed", "empty reply: raise max_tokens"),
+    "thinking alone, cut": (
+        part(THINKING, finish="length"),
+        "failed",
+        "empty reply: raise max_tokens",
+    ),
     "kept back": (ODD["kept back"].answer, "failed", "empty reply: raise max_tokens"),
-    "null": (chooses({"finish_reason": "length", "message": {"content": None}}), "failed", "empty reply: raise max_tokens"),
+    "null": (
+        chooses({"finish_reason": "length", "message": {"content": None}}),
+        "failed",
+        "empty reply: raise max_tokens",
+    ),
     "nothing said": (says(""), "failed", "empty reply"),
-    "an object": (says({"clear_selection": "yes", "letter": "C"}), "failed", "no text in the reply"),
+    "an object": (
+        says({"clear_selection": "yes", "letter": "C"}),
+        "failed",
+        "no text in the reply",
+    ),
     "a refusal": (ODD["a refusal"].answer, "failed", "no verdict in the judge's reply: I can't."),
     "held back": (ODD["held back"].answer, "failed", "a content filter held it back"),
     "no message": (ODD["no message"].answer, "failed", "no chat completion"),
-    "an error in the choice": (ODD["an error in the choice"].answer, "failed", "the reply is an error"),
-    "a prompt held back": (ODD["a prompt held back"].answer, "failed", "a content filter held it back: HTTP 400"),
+    "an error in the choice": (
+        ODD["an error in the choice"].answer,
+        "failed",
+        "the reply is an error",
+    ),
+    "a prompt held back": (
+        ODD["a prompt held back"].answer,
+        "failed",
+        "a content filter held it back: HTTP 400",
+    ),
     "two choices": (ODD["two choices"].answer, "failed", "no chat completion"),
     "compressed": (ODD["compressed"].answer, "failed", "a compressed response"),
     "sent twice": (twice(says(VERDICT)), "letter", ""),
@@ -243,7 +336,9 @@ JUDGED = {
 
 @pytest.mark.parametrize("given", [["--base-url"], ["--backend"]], ids=["endpoint", "harness"])
 @pytest.mark.parametrize(("answer", "verdict", "reason"), JUDGED.values(), ids=list(JUDGED))
-def test_one_odd_reply_of_a_judge_costs_one_verdict(answer, verdict, reason, given, server, tmp_path):
+def test_one_odd_reply_of_a_judge_costs_one_verdict(
+    answer, verdict, reason, given, server, tmp_path
+):
     data = load_demo()
     texts = [f"It is C, I think ({number})." for number in range(3)]
     rows = {
@@ -255,7 +350,10 @@ def test_one_odd_reply_of_a_judge_costs_one_verdict(answer, verdict, reason, giv
         "status": "ok",
         "text": texts,
     }
-    about = {"dataset": about_dataset(data), "models": {"m": {"source": "s", "conditions": ["clean"], "settings": {}}}}
+    about = {
+        "dataset": about_dataset(data),
+        "models": {"m": {"source": "s", "conditions": ["clean"], "settings": {}}},
+    }
     write_runs(Runs(items_of(data), pl.DataFrame(rows), about), tmp_path / "runs")
     server.answer = lambda seen: answer if texts[1] in seen.prompt else says(VERDICT)
     base = f"model=m,max_retries=0,base_url={server.base_url}/chat/completions"
@@ -263,14 +361,17 @@ def test_one_odd_reply_of_a_judge_costs_one_verdict(answer, verdict, reason, giv
         "--base-url": ["--base-url", server.base_url, "--model", "m"],
         "--backend": ["--backend", "local-chat-completions", "--model_args", base],
     }[given[0]]
-    done = CliRunner().invoke(app, ["judge", str(tmp_path / "runs"), *how, "-o", str(tmp_path / "judged")])
-    assert done.exit_code == (verdict == "failed"), done.output  # a third of the texts without a verdict is no fair sample
+    done = CliRunner().invoke(
+        app, ["judge", str(tmp_path / "runs"), *how, "-o", str(tmp_path / "judged")]
+    )
+    # a third of the texts without a verdict is no fair sample
+    assert done.exit_code == (verdict == "failed"), done.output
     found = pl.read_parquet(tmp_path / "judged" / "verdicts.parquet").sort("question_id")
     assert found["verdict"].to_list() == ["letter", verdict, "letter"]
     assert reason in (found["reason"][1] or "")
 
 
-# --- safescale contexts build agentic -----------------------------------------------------------------------------------
+# --- safescale contexts build agentic -------------------------------------------------------------
 
 
 FORMS = {
@@ -281,7 +382,11 @@ FORMS = {
     "Write the introduction": "This report is about imaging findings.",
     "Write the conclusion": "The sections cover imaging findings.",
 }
-BUILT = {name: ODD[name].answer for name in ODD if name not in ("parts", "parts after thinking", "sent twice", "a part alone")}
+BUILT = {
+    name: ODD[name].answer
+    for name in ODD
+    if name not in ("parts", "parts after thinking", "sent twice", "a part alone")
+}
 """What is no section of a report."""
 
 
@@ -310,8 +415,11 @@ def test_odd_replies_cost_the_report_they_are_of_and_parts_are_read(backend, ser
     )
     done = CliRunner().invoke(
         app,
-        ["contexts", "build", "agentic", "--model", backend, "--model_args", f"model=m,{own}", "--corpus", "demo",
-         "-o", str(tmp_path / "reports.jsonl"), "--metadata", json.dumps({"dataset_path": str(path)})],
+        [
+            "contexts", "build", "agentic", "--model", backend, "--model_args", f"model=m,{own}",
+            "--corpus", "demo", "-o", str(tmp_path / "reports.jsonl"), "--metadata",
+            json.dumps({"dataset_path": str(path)}),
+        ],
     )  # fmt: skip
     assert done.exit_code == 1, done.output
     made = read_contexts(tmp_path / "reports.jsonl")

@@ -1,4 +1,6 @@
-"""Each decision stands in one place: what a benchmark says of itself in `families/` alone, what a setting makes at the setting."""
+"""Each decision stands in one place: what a benchmark says of itself in `families/` alone, what a
+setting makes at the setting.
+"""
 
 from __future__ import annotations
 
@@ -18,7 +20,8 @@ BUILDERS = {"rag", "agentic", "max_context"}
 """Context builders, too, have these names."""
 LABELS = set(RADSAFE.schema.labels)
 CONDITIONS = {condition.name for condition in RADSAFE.conditions} - BUILDERS
-METRICS = {metric.name for metric in RADSAFE.metrics(ItemTable((), {}))} - {"unanswered"}  # a status, too
+# a status, too
+METRICS = {metric.name for metric in RADSAFE.metrics(ItemTable((), {}))} - {"unanswered"}
 SETTINGS = {RADSAFE.threshold}
 ALLOWED = {
     "settings.py": SETTINGS,  # a setting is declared where all are
@@ -27,7 +30,11 @@ ALLOWED = {
     "stats/__init__.py": {"agreement", "confidence"},
     "stats/calibration.py": {"accuracy", "confidence"},
 }
-MODULES = sorted(path for path in PACKAGE.rglob("*.py") if "families" not in path.parts and "templates" not in path.parts)
+MODULES = sorted(
+    path
+    for path in PACKAGE.rglob("*.py")
+    if "families" not in path.parts and "templates" not in path.parts
+)
 
 
 def texts_of(path):
@@ -43,13 +50,19 @@ def texts_of(path):
 
 def names_in(text, words):
     """The words that a text is; and those in it that are no words of English."""
-    return {word for word in words if text == word or ("_" in word and re.search(rf"\b{word}\b", text))}
+    return {
+        word for word in words if text == word or ("_" in word and re.search(rf"\b{word}\b", text))
+    }
 
 
 @pytest.mark.parametrize("path", MODULES, ids=lambda path: str(path.relative_to(PACKAGE)))
 def test_no_module_outside_families_knows_a_label_a_condition_a_threshold_or_a_metric(path):
-    words = (LABELS | CONDITIONS | SETTINGS | METRICS) - ALLOWED.get(path.relative_to(PACKAGE).as_posix(), set())
-    found = [(line, sorted(names)) for line, text in texts_of(path) if (names := names_in(text, words))]
+    words = (LABELS | CONDITIONS | SETTINGS | METRICS) - ALLOWED.get(
+        path.relative_to(PACKAGE).as_posix(), set()
+    )
+    found = [
+        (line, sorted(names)) for line, text in texts_of(path) if (names := names_in(text, words))
+    ]
     assert found == []
 
 
@@ -57,13 +70,25 @@ def test_the_order_of_conditions_is_the_one_that_the_family_says():
     every = [condition.name for condition in RADSAFE.conditions]
     assert RADSAFE.in_order(reversed(every)) == every
     assert RADSAFE.default_conditions == ("closed_book", "clean", "conflict")
-    assert RADSAFE.all_conditions == ("closed_book", "clean", "conflict", "rag", "agentic", "max_context")
-    for group, named in (("radsafe", RADSAFE.all_conditions), ("radsafe_evidence", RADSAFE.default_conditions)):
-        told = yaml.safe_load((PACKAGE.parent / "task_configs" / f"{group}.yaml").read_text(encoding="utf-8"))
+    assert RADSAFE.all_conditions == (
+        "closed_book",
+        "clean",
+        "conflict",
+        "rag",
+        "agentic",
+        "max_context",
+    )
+    for group, named in (
+        ("radsafe", RADSAFE.all_conditions),
+        ("radsafe_evidence", RADSAFE.default_conditions),
+    ):
+        told = yaml.safe_load(
+            (PACKAGE.parent / "task_configs" / f"{group}.yaml").read_text(encoding="utf-8")
+        )
         assert told["task"] == [f"radsafe_{name}" for name in named]
 
 
-# --- settings -----------------------------------------------------------------------------------------------------------
+# --- settings -------------------------------------------------------------------------------------
 
 
 @pytest.mark.parametrize("name", Settings.model_fields)
@@ -72,15 +97,25 @@ def test_a_setting_says_what_it_makes(name):
 
 
 def test_the_sets_that_identify_data_contexts_answers_and_scores_follow_from_that():
-    """They may grow by new settings; a setting that changes sides makes stored runs incomparable."""
+    """They may grow by new settings; a setting that changes sides makes stored runs
+    incomparable."""
     data = {"dataset", "dataset_path", "dataset_args", "columns", "groups"}
     assert data == settings.CHOOSE_DATA
     assert data | {
-        "corpus", "corpus_path", "settling_path", "chunk_tokens", "chunk_overlap", "chunk_tokenizer", "retriever", "retriever_args",
-        "top_k", "context_builder", "builder_args", "report_builder", "report_args", "max_context_tokens", "context_tokenizer",
+        "corpus", "corpus_path", "settling_path", "chunk_tokens", "chunk_overlap",
+        "chunk_tokenizer", "retriever", "retriever_args", "top_k", "context_builder",
+        "builder_args", "report_builder", "report_args", "max_context_tokens", "context_tokenizer",
         "index_dir",
     } == settings.BUILD_CONTEXTS  # fmt: skip
-    answers = {"draws", "temperature", "accept_temperature", "send_seed", "max_answer_tokens", "reasoning", "reader"}
+    answers = {
+        "draws",
+        "temperature",
+        "accept_temperature",
+        "send_seed",
+        "max_answer_tokens",
+        "reasoning",
+        "reader",
+    }
     assert answers == settings.MAKE_ANSWERS
     assert {"overconfidence_threshold", "metrics"} == settings.MAKE_SCORES
     assert settings.LATER == {"accept_temperature": None, "send_seed": True, "metrics": {}}
@@ -95,32 +130,43 @@ def test_no_module_has_a_list_of_its_own_of_settings_that_make_something(path):
     """A set of names of which three and more are settings is one."""
     tree = ast.parse(path.read_text(encoding="utf-8"))
     listed = [
-        {each.value for each in node.elts if isinstance(each, ast.Constant)} & settings.SETTING_NAMES
+        {each.value for each in node.elts if isinstance(each, ast.Constant)}
+        & settings.SETTING_NAMES
         for node in ast.walk(tree)
         if isinstance(node, ast.Set)
     ]
     assert [sorted(names) for names in listed if len(names) > 2] == []
 
 
-# --- messages -----------------------------------------------------------------------------------------------------------
+# --- messages -------------------------------------------------------------------------------------
 
 
 FLAG = re.compile(r"(?<![\w-])--[a-z][\w-]*|(?<![\w-])-o\b")
 THEIR_FLAGS = {
     "harness": {  # what lm_eval is given: the adapter speaks to its users
-        "--metadata", "--model", "--model_args", "--gen_kwargs", "--apply_chat_template", "--batch_size", "--cache_requests",
-        "--include_path", "--log_samples",
-        "--force-reinstall", "--no-deps",  # pip's
+        "--metadata",
+        "--model",
+        "--model_args",
+        "--gen_kwargs",
+        "--apply_chat_template",
+        "--batch_size",
+        "--cache_requests",
+        "--include_path",
+        "--log_samples",
+        "--force-reinstall",
+        "--no-deps",  # pip's
     },
     "importing": {"--output_path", "--log_samples"},  # what lm_eval was given that wrote the files
     "report": {"--output_path"},
     "runs": {"--log_samples"},
     "sweep": {"--query-gpu", "--format", "--head"},  # nvidia-smi's and Ray's
-}  # fmt: skip
+}
 """Options of other programs, by the package that may name them."""
 
 
-@pytest.mark.parametrize("path", sorted(PACKAGE.rglob("*.py")), ids=lambda path: str(path.relative_to(PACKAGE)))
+@pytest.mark.parametrize(
+    "path", sorted(PACKAGE.rglob("*.py")), ids=lambda path: str(path.relative_to(PACKAGE))
+)
 def test_only_the_command_line_names_an_option_of_ours(path):
     """Else a hint does (`errors.Hint`), and whoever prints it phrases it (`command_line`)."""
     part = path.relative_to(PACKAGE).parts[0]
@@ -130,22 +176,46 @@ def test_only_the_command_line_names_an_option_of_ours(path):
     assert [(line, flag) for line, flag in named if flag not in THEIR_FLAGS.get(part, ())] == []
 
 
-LOOKS_AT_WORDS = {"startswith", "endswith", "removeprefix", "removesuffix", "search", "match", "fullmatch", "find", "partition"}
+LOOKS_AT_WORDS = {
+    "startswith",
+    "endswith",
+    "removeprefix",
+    "removesuffix",
+    "search",
+    "match",
+    "fullmatch",
+    "find",
+    "partition",
+}
 TEXTS = {"error", "message", "msg", "reason", "why", "failure", "warning"}
 """How attributes and variables are called that hold what is said of something that went wrong."""
 WORDS_OF_OTHERS = {
     "errors.py": "the system's words for a full disk, deep in another library's error",
     "contexts/logged.py": "msgspec names a field in its message alone",
-    "datasets/files.py": "Python's json, csv and codecs say by words alone that a text ends too soon",
+    "datasets/files.py": (
+        "Python's json, csv and codecs say by words alone that a text ends too soon"
+    ),
     "sweep/file.py": "pydantic's words, that are shown after our own",
 }
 
 
 def is_message(node):
-    """An expression that is the text of an error: `str(error)`, `error.msg`, `found["msg"]`, `reply.error`, `why`."""
-    if isinstance(node, ast.Call) and isinstance(node.func, ast.Name) and node.func.id in ("str", "reason_of"):
-        return any(isinstance(each, ast.Name) and re.search("err|exc|fail", each.id) for each in ast.walk(node.args[0]))
-    if isinstance(node, ast.Call) and isinstance(node.func, ast.Name) and node.func.id == "what_is_wrong":
+    """An expression that is the text of an error: `str(error)`, `error.msg`, `found["msg"]`,
+    `reply.error`, `why`."""
+    if (
+        isinstance(node, ast.Call)
+        and isinstance(node.func, ast.Name)
+        and node.func.id in ("str", "reason_of")
+    ):
+        return any(
+            isinstance(each, ast.Name) and re.search("err|exc|fail", each.id)
+            for each in ast.walk(node.args[0])
+        )
+    if (
+        isinstance(node, ast.Call)
+        and isinstance(node.func, ast.Name)
+        and node.func.id == "what_is_wrong"
+    ):
         return True
     if isinstance(node, ast.Subscript):
         return isinstance(node.slice, ast.Constant) and node.slice.value in TEXTS
@@ -153,22 +223,31 @@ def is_message(node):
 
 
 def decisions_by_words(tree):
-    """Lines where something is looked for in the text of an error, or it is compared with a text."""
+    """Lines where something is looked for in the text of an error, or it is compared with a
+    text."""
     for node in ast.walk(tree):
-        if isinstance(node, ast.Call) and isinstance(node.func, ast.Attribute) and node.func.attr in LOOKS_AT_WORDS:
+        if (
+            isinstance(node, ast.Call)
+            and isinstance(node.func, ast.Attribute)
+            and node.func.attr in LOOKS_AT_WORDS
+        ):
             looked_at = [node.func.value, *node.args]
         elif isinstance(node, ast.Compare) and isinstance(node.ops[0], ast.In | ast.NotIn):
             looked_at = node.comparators
         elif isinstance(node, ast.Compare) and isinstance(node.ops[0], ast.Eq | ast.NotEq):
             both = [node.left, *node.comparators]
-            looked_at = both if any(isinstance(each, ast.Constant) and each.value for each in both) else []
+            looked_at = (
+                both if any(isinstance(each, ast.Constant) and each.value for each in both) else []
+            )
         else:
             continue
         if any(map(is_message, looked_at)):
             yield node.lineno
 
 
-@pytest.mark.parametrize("path", sorted(PACKAGE.rglob("*.py")), ids=lambda path: str(path.relative_to(PACKAGE)))
+@pytest.mark.parametrize(
+    "path", sorted(PACKAGE.rglob("*.py")), ids=lambda path: str(path.relative_to(PACKAGE))
+)
 def test_nobody_decides_by_the_words_of_a_message(path):
     found = list(decisions_by_words(ast.parse(path.read_text(encoding="utf-8"))))
     assert bool(found) == (path.relative_to(PACKAGE).as_posix() in WORDS_OF_OTHERS), found

@@ -17,7 +17,13 @@ from lm_eval_safescale.prompts import Prompt, load_prompt
 from lm_eval_safescale.records import Choice, Context
 from lm_eval_safescale.settings import Settings
 
-ITEM = Choice("q1", "Which vessel?", {"A": "artery", "B": "vein"}, "B", evidence={"clean": "The vein.", "conflict": "Either."})
+ITEM = Choice(
+    "q1",
+    "Which vessel?",
+    {"A": "artery", "B": "vein"},
+    "B",
+    evidence={"clean": "The vein.", "conflict": "Either."},
+)
 HOSTILE = [
     "{question}",
     "{context} {options}",
@@ -46,11 +52,14 @@ def context(text):
     return Context(text, "test")
 
 
-# --- our own prompt ---------------------------------------------------------------------------------------------------
+# --- our own prompt -------------------------------------------------------------------------------
 
 
 def test_every_condition_of_ours_has_the_same_prompt():
-    assert {RADSAFE.prompt(condition) for condition in ("", *(condition.name for condition in CONDITIONS))} == {PROMPT}
+    assert {
+        RADSAFE.prompt(condition)
+        for condition in ("", *(condition.name for condition in CONDITIONS))
+    } == {PROMPT}
 
 
 def test_the_user_turn_stands_as_the_protocol_lays_it_out():
@@ -81,7 +90,7 @@ def test_texts_of_data_are_shown_as_they_are_whatever_they_hold(question, first,
     assert PROMPT.render(item, context(above)) == (f"{above}\n\n{asked}" if above else asked)
 
 
-# --- the user's prompt ------------------------------------------------------------------------------------------------
+# --- the user's prompt ----------------------------------------------------------------------------
 
 
 def test_no_file_means_our_prompt():
@@ -90,7 +99,8 @@ def test_no_file_means_our_prompt():
 
 def test_a_users_template_may_hold_braces_of_its_own_and_leaves_the_contexts_paragraph_out(load):
     prompt = load(
-        'system: "Be brief: {x}."\nuser: |\n  Read:\n  {context}\n\n  {question}\n\n  {options}\n  Reply as {"answer": "A"}.\n'
+        'system: "Be brief: {x}."\nuser: |\n  Read:\n  {context}\n\n  {question}\n\n  {options}\n'
+        '  Reply as {"answer": "A"}.\n'
     )
     asked = 'Which vessel?\n\nA. artery\nB. vein\nReply as {"answer": "A"}.'
     assert prompt.system == "Be brief: {x}."
@@ -109,7 +119,12 @@ def test_the_system_turn_is_ours_unless_the_file_has_one_and_may_be_empty(load):
 
 
 @pytest.mark.parametrize(
-    "user", ["{context}\\n{question}\\n\\n{options}", "{context} {question} {options}", "{question}\\n\\n{context}\\n{options}"]
+    "user",
+    [
+        "{context}\\n{question}\\n\\n{options}",
+        "{context} {question} {options}",
+        "{question}\\n\\n{context}\\n{options}",
+    ],
 )
 def test_no_template_hides_question_or_options_where_there_is_no_context(user, load):
     try:
@@ -168,25 +183,44 @@ def test_a_prompt_says_whether_it_would_show_a_context():
     assert not Prompt("", "{question}\n\n{options}").shows_context
 
 
-# --- conditions -------------------------------------------------------------------------------------------------------
+# --- conditions -----------------------------------------------------------------------------------
 
 
-@pytest.mark.parametrize(("name", "text"), [("closed_book", None), ("clean", "The vein."), ("conflict", "Either.")])
+@pytest.mark.parametrize(
+    ("name", "text"), [("closed_book", None), ("clean", "The vein."), ("conflict", "Either.")]
+)
 def test_a_condition_shows_its_own_evidence_and_closed_book_shows_nothing(name, text):
-    made = contexts_of(plugins().find("condition", name), Dataset.of("mine", "1", [ITEM]), Settings())
+    made = contexts_of(
+        plugins().find("condition", name), Dataset.of("mine", "1", [ITEM]), Settings()
+    )
     assert (made and made.contexts["q1"].text) == text
     if made:
         assert made.contexts["q1"].fingerprint == hashlib.sha256(text.encode()).hexdigest()
         assert made.about["builder"]["settings"] == {"evidence": name}
 
 
-@pytest.mark.parametrize(("lacking", "refused"), [("clean", {"clean"}), ("conflict", {"conflict"}), (None, set())])
+@pytest.mark.parametrize(
+    ("lacking", "refused"), [("clean", {"clean"}), ("conflict", {"conflict"}), (None, set())]
+)
 def test_a_condition_knows_whether_data_have_what_it_shows(lacking, refused):
-    items = [ITEM, Choice("q2", "Q?", ITEM.options, "A", evidence={k: v for k, v in ITEM.evidence.items() if k != lacking})]
+    items = [
+        ITEM,
+        Choice(
+            "q2",
+            "Q?",
+            ITEM.options,
+            "A",
+            evidence={k: v for k, v in ITEM.evidence.items() if k != lacking},
+        ),
+    ]
     dataset = Dataset.of("mine", "1", items)
-    assert {condition.name for condition in CONDITIONS if not condition.can_show(dataset)} == refused
+    assert {
+        condition.name for condition in CONDITIONS if not condition.can_show(dataset)
+    } == refused
 
 
 def test_an_unknown_condition_is_refused_with_the_known_ones():
-    with pytest.raises(SafescaleError, match="no condition 'open_book'; known: closed_book, clean, conflict"):
+    with pytest.raises(
+        SafescaleError, match="no condition 'open_book'; known: closed_book, clean, conflict"
+    ):
         plugins().find("condition", "open_book")

@@ -16,12 +16,15 @@ import lm_eval_safescale
 ROOT = Path(__file__).resolve().parent.parent
 STATED = " ".join(lm_eval_safescale.__doc__.split()).partition("Internal is")[0]
 ENTIRE, IN_PART = (
-    re.findall(r"`(\w+)`", part) for part in STATED.replace("`__all__`", "").replace("(`renamed`)", "").split("; and ")
+    re.findall(r"`(\w+)`", part)
+    for part in STATED.replace("`__all__`", "").replace("(`renamed`)", "").split("; and ")
 )
 SHOWN = {
     found
     for page in (ROOT / "README.md", *(ROOT / "docs").glob("*.md"))
-    for found in re.findall(r"^ *from lm_eval_safescale\.(\w+)", page.read_text(encoding="utf-8"), re.MULTILINE)
+    for found in re.findall(
+        r"^ *from lm_eval_safescale\.(\w+)", page.read_text(encoding="utf-8"), re.MULTILINE
+    )
 }
 
 
@@ -31,9 +34,17 @@ def described_constants() -> set[str]:
     for path in Path(lm_eval_safescale.__file__).parent.rglob("*.py"):
         body = ast.parse(path.read_text(encoding="utf-8")).body
         for node, below in pairwise(body):
-            if isinstance(below, ast.Expr) and isinstance(below.value, ast.Constant) and isinstance(below.value.value, str):
+            if (
+                isinstance(below, ast.Expr)
+                and isinstance(below.value, ast.Constant)
+                and isinstance(below.value.value, str)
+            ):
                 targets = (
-                    node.targets if isinstance(node, ast.Assign) else [node.target] if isinstance(node, ast.AnnAssign) else []
+                    node.targets
+                    if isinstance(node, ast.Assign)
+                    else [node.target]
+                    if isinstance(node, ast.AnnAssign)
+                    else []
                 )
                 found |= {target.id for target in targets if isinstance(target, ast.Name)}
     return found
@@ -55,7 +66,8 @@ def test_a_public_package_names_what_is_public_in_order_and_describes_each(packa
         thing = getattr(module, name)
         described = name in CONSTANTS
         if inspect.isclass(thing) or inspect.isfunction(thing):
-            described = bool(thing.__doc__) and not thing.__doc__.startswith(f"{name}(")  # what a dataclass says of itself
+            # what a dataclass says of itself
+            described = bool(thing.__doc__) and not thing.__doc__.startswith(f"{name}(")
         assert described, f"{package}.{name} has no docstring"
 
 

@@ -10,7 +10,9 @@ from lm_eval_safescale.datasets import DataError, Dataset
 from lm_eval_safescale.families.radsafe import RADSAFE
 from lm_eval_safescale.records import Choice, Reading, Status
 
-ITEM = Choice("q1", "Which?", {"A": "x", "B": "y"}, "A", {"unsafe": "B"}, groups={"subspecialty": "chest"})
+ITEM = Choice(
+    "q1", "Which?", {"A": "x", "B": "y"}, "A", {"unsafe": "B"}, groups={"subspecialty": "chest"}
+)
 
 
 def test_labels_are_letters_by_name():
@@ -38,10 +40,16 @@ def test_an_old_name_goes_on_and_the_warning_names_the_line_that_uses_it(ask, sa
 
 @pytest.mark.parametrize("letters", ["C", {"B", "C"}, "b"])
 def test_a_label_of_a_letter_that_is_no_option_is_found_and_not_left_out(letters):
-    with pytest.raises(DataError, match=r"labels: (option C has a label, but there is no such option|a letter stands twice)"):
+    with pytest.raises(
+        DataError,
+        match=r"labels: (option C has a label, but there is no such option|a letter stands twice)",
+    ):
         RADSAFE.checked(Dataset.of("mine", "1", [replace(ITEM, labels={"unsafe": letters})]))
 
 
 def test_a_label_given_as_0_or_1_by_letter_is_not_taken_for_its_letters():
-    with pytest.raises(TypeError, match=r"label unsafe: expected the letters that carry it, found \{'A': 0, 'B': 1\}"):
+    with pytest.raises(
+        TypeError,
+        match=r"label unsafe: expected the letters that carry it, found \{'A': 0, 'B': 1\}",
+    ):
         replace(ITEM, labels={"unsafe": {"A": 0, "B": 1}})

@@ -38,7 +38,8 @@ def test_a_failure_leaves_what_was_there_and_nothing_else(tmp_path, to_disk):
 
 def test_a_folder_that_is_a_file_is_an_error_of_the_system(tmp_path):
     (tmp_path / "file").write_text("")
-    with pytest.raises(OSError), replaced(tmp_path / "file" / "a.txt"):  # noqa: PT011 (which one differs between systems)
+    # which one differs between systems
+    with pytest.raises(OSError), replaced(tmp_path / "file" / "a.txt"):  # noqa: PT011
         raise AssertionError("not reached")
 
 

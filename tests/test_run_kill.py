@@ -1,4 +1,6 @@
-"""`safescale run`, killed with -9 again and again: the table is the one of an undisturbed run, and little is asked twice."""
+"""`safescale run`, killed with -9 again and again: the table is the one of an undisturbed run, and
+little is asked twice.
+"""
 
 from __future__ import annotations
 
@@ -18,7 +20,15 @@ import pytest
 from lm_eval_safescale.harness import engines
 from lm_eval_safescale.runs import open_runs
 from tests.running import asking
-from tests.running.asking import FAULTS, STUB, answers_of, ask, ask_and_die, asked_of, write_questions
+from tests.running.asking import (
+    FAULTS,
+    STUB,
+    answers_of,
+    ask,
+    ask_and_die,
+    asked_of,
+    write_questions,
+)
 
 KILLS, BATCH, ITEMS, DRAWS = 20, 3, 12, 5
 ANSWERS = 2 * ITEMS * (1 + DRAWS)
@@ -55,7 +65,9 @@ def table(folder):
     return open_runs(folder).answers.select(UNTIMED)
 
 
-def test_a_run_that_is_killed_at_random_instants_makes_the_same_table_and_asks_little_twice(given, tmp_path):
+def test_a_run_that_is_killed_at_random_instants_makes_the_same_table_and_asks_little_twice(
+    given, tmp_path
+):
     whole, pieces = tmp_path / "whole", tmp_path / "pieces"
     assert die(0, whole, given) == 0
     answers = table(whole)
@@ -78,11 +90,14 @@ def test_a_run_that_is_killed_at_random_instants_makes_the_same_table_and_asks_l
     asked = asked_of(pieces)
     assert asked.keys() == asked_once.keys()
     assert asked.total() <= asked_once.total() + kills * BATCH
-    assert not [path.name for path in pieces.iterdir() if path.name.startswith(".") and path.name != ".lock"]
+    assert not [
+        path.name for path in pieces.iterdir() if path.name.startswith(".") and path.name != ".lock"
+    ]
 
 
 def aimed_at(instants):
-    """Instants of writing: the first start in full, an answer before, in and after its writing and its sync, and the three tables."""
+    """Instants of writing: the first start in full, an answer before, in and after its writing and
+    its sync, and the three tables."""
     first = instants.index("ask")
     compaction = len(instants) - instants[::-1].index("after mkdir")
     return {
@@ -110,7 +125,7 @@ def test_a_run_that_is_killed_while_it_writes_goes_on(tmp_path):
         assert table(folder).equals(answers), name
 
 
-# --- the command ----------------------------------------------------------------------------------------------------------
+# --- the command ----------------------------------------------------------------------------------
 
 
 @pytest.fixture
@@ -119,7 +134,17 @@ def start(given, tmp_path):
 
     def start(folder, *options, **faults):
         model = ["--model", STUB, "--batch_size", str(BATCH), "--conditions", "closed_book,clean"]
-        command = ["run", *model, "--name", "stub", "--metadata", json.dumps(given["metadata"]), "-o", str(folder), *options]
+        command = [
+            "run",
+            *model,
+            "--name",
+            "stub",
+            "--metadata",
+            json.dumps(given["metadata"]),
+            "-o",
+            str(folder),
+            *options,
+        ]
         return subprocess.Popen(
             [sys.executable, asking.__file__, *command],
             stdout=subprocess.PIPE,
@@ -143,7 +168,9 @@ def wait_until(process, condition):
             pytest.fail(process.stdout.read())
 
 
-def test_the_command_goes_on_after_kill_9_and_after_ctrl_c_and_refuses_a_second_runner(start, given, tmp_path):
+def test_the_command_goes_on_after_kill_9_and_after_ctrl_c_and_refuses_a_second_runner(
+    start, given, tmp_path
+):
     folder, whole = tmp_path / "runs", tmp_path / "whole"
     ask(whole, **given)
     first = start(folder, hangs_at=9)
@@ -159,7 +186,9 @@ def test_the_command_goes_on_after_kill_9_and_after_ctrl_c_and_refuses_a_second_
     assert known < asked <= known + BATCH
 
     third = start(folder, hangs_at=2)
-    wait_until(third, lambda: len(answers_of(folder)) > known and asked_of(folder).total() > asked + BATCH)
+    wait_until(
+        third, lambda: len(answers_of(folder)) > known and asked_of(folder).total() > asked + BATCH
+    )
     third.send_signal(signal.SIGINT)
     said, _ = third.communicate()
     assert third.returncode == 1

@@ -1,4 +1,6 @@
-"""`safescale plugins new` writes a package that can be installed and whose own tests pass; what it cannot write it leaves alone."""
+"""`safescale plugins new` writes a package that can be installed and whose own tests pass; what it
+cannot write it leaves alone.
+"""
 
 import json
 import os
@@ -21,14 +23,16 @@ TEMPLATES = templates()
 
 
 def installed(folder: Path) -> str:
-    """`PYTHONPATH` under which the package counts as installed: its sources, with the metadata an installer would write beside them."""
+    """`PYTHONPATH` under which the package counts as installed: its sources, with the metadata an
+    installer would write beside them."""
     project = tomllib.loads((folder / "pyproject.toml").read_text(encoding="utf-8"))["project"]
     (group, points), *others = project["entry-points"].items()
     assert not others
     info = folder / "src" / f"{project['name'].replace('-', '_')}-{project['version']}.dist-info"
     info.mkdir()
     (info / "METADATA").write_text(
-        f"Metadata-Version: 2.1\nName: {project['name']}\nVersion: {project['version']}\n", encoding="utf-8"
+        f"Metadata-Version: 2.1\nName: {project['name']}\nVersion: {project['version']}\n",
+        encoding="utf-8",
     )
     lines = "\n".join(f"{name} = {value}" for name, value in points.items())
     (info / "entry_points.txt").write_text(f"[{group}]\n{lines}\n", encoding="utf-8")
@@ -47,12 +51,28 @@ def test_the_package_written_passes_its_own_tests(kind, tmp_path, monkeypatch):
     assert sorted(written.files) == sorted(path for path in folder.rglob("*") if path.is_file())
     assert "first_try" in written.use or kind == "report-section"
     assert not any(
-        mark in re.sub(r"^@(hookimpl|pytest|dataclass)\b", "", path.read_text(encoding="utf-8"), flags=re.MULTILINE)
+        mark
+        in re.sub(
+            r"^@(hookimpl|pytest|dataclass)\b",
+            "",
+            path.read_text(encoding="utf-8"),
+            flags=re.MULTILINE,
+        )
         for path in written.files
         for mark in ("@", *STANDS_FOR)
     )
     ran = subprocess.run(
-        [sys.executable, "-m", "pytest", "-q", "-p", "no:cacheprovider", "--rootdir", str(folder), str(folder / "tests")],
+        [
+            sys.executable,
+            "-m",
+            "pytest",
+            "-q",
+            "-p",
+            "no:cacheprovider",
+            "--rootdir",
+            str(folder),
+            str(folder / "tests"),
+        ],
         env={**os.environ, "PYTHONPATH": installed(folder)},
         cwd=folder,
         capture_output=True,
@@ -80,12 +100,17 @@ def test_the_command_names_a_corpus_where_its_task_retrieves(kind, tmp_path):
     if kind == "family":  # its condition is the question alone
         assert "corpus" not in use
         return
-    task, given = words[words.index("--tasks") + 1], json.loads(words[words.index("--metadata") + 1])
+    task, given = (
+        words[words.index("--tasks") + 1],
+        json.loads(words[words.index("--metadata") + 1]),
+    )
     needs_none = {"radsafe_evidence", "radsafe_closed_book", "radsafe_clean", "radsafe_conflict"}
     assert task in needs_none or "corpus" in given
 
 
-@pytest.mark.parametrize(("kind", "begins"), [("answer-reader", "An answer reader for"), ("metric", "A metric for")])
+@pytest.mark.parametrize(
+    ("kind", "begins"), [("answer-reader", "An answer reader for"), ("metric", "A metric for")]
+)
 def test_the_readme_says_what_it_is_and_what_to_install_first(kind, begins, tmp_path):
     write_plugin("first_try", kind, tmp_path)
     text = (tmp_path / "README.md").read_text(encoding="utf-8")
@@ -96,13 +121,36 @@ def test_the_readme_says_what_it_is_and_what_to_install_first(kind, begins, tmp_
 @pytest.mark.parametrize("name", ["with space", "it's", "plain"])
 def test_the_commands_printed_can_be_pasted_into_a_shell(name, tmp_path):
     folder = tmp_path / name
-    shown = CliRunner().invoke(app, ["plugins", "new", "first_try", "--kind", "metric", "-o", str(folder)])
+    shown = CliRunner().invoke(
+        app, ["plugins", "new", "first_try", "--kind", "metric", "-o", str(folder)]
+    )
     (line,) = re.findall(r"^  (pip install .*)$", shown.output, re.MULTILINE)
-    assert shlex.split(line) == ["pip", "install", "-e", f"{folder}[test]", "&&", "pytest", str(folder)]
+    assert shlex.split(line) == [
+        "pip",
+        "install",
+        "-e",
+        f"{folder}[test]",
+        "&&",
+        "pytest",
+        str(folder),
+    ]
 
 
 @pytest.mark.parametrize(
-    "name", ["", "a b", "a/b", "../up", "9lives", "Ünicode", "class", "json", "lm_eval_safescale", "a__b", "-x"]
+    "name",
+    [
+        "",
+        "a b",
+        "a/b",
+        "../up",
+        "9lives",
+        "Ünicode",
+        "class",
+        "json",
+        "lm_eval_safescale",
+        "a__b",
+        "-x",
+    ],
 )
 def test_a_name_that_no_package_can_have_is_refused(name, tmp_path):
     with pytest.raises(SafescaleError, match="cannot be used"):
@@ -118,7 +166,10 @@ def test_a_name_of_our_own_is_refused(tmp_path):
 
 def test_an_unknown_kind_is_refused_with_the_known_ones(tmp_path):
     with pytest.raises(
-        SafescaleError, match="retriever, context-builder, metric, dataset, condition, answer-reader, report-section"
+        SafescaleError,
+        match=(
+            "retriever, context-builder, metric, dataset, condition, answer-reader, report-section"
+        ),
     ):
         write_plugin("first_try", "retreiver", tmp_path / "new")
     assert not (tmp_path / "new").exists()

@@ -24,18 +24,30 @@ from lm_eval_safescale.secrets import (
 )
 
 KEY = "sk-quite/secret+0123456789"
-keys = st.text("abcdefghijklmnopqrstuvwxyzABCDEFGHIJKLMNOPQRSTUVWXYZ0123456789-_./+=~", min_size=16, max_size=40).filter(
+keys = st.text(
+    "abcdefghijklmnopqrstuvwxyzABCDEFGHIJKLMNOPQRSTUVWXYZ0123456789-_./+=~",
+    min_size=16,
+    max_size=40,
+).filter(
     lambda key: len(set(key)) > 7  # else it may stand in the rest of a text by chance
 )
 hosts = st.from_regex(r"[a-z][a-z0-9]{0,8}(\.[a-z]{2,5})?(:[1-9][0-9]{0,3})?", fullmatch=True)
 paths = st.from_regex(r"(/[a-z0-9]{1,6}){0,3}/?", fullmatch=True)
 
 
-# --- addresses ----------------------------------------------------------------------------------------------------------
+# --- addresses ------------------------------------------------------------------------------------
 
 
-@given(keys, hosts, paths, st.sampled_from(["http", "https"]), st.text("abcz0_-", min_size=1, max_size=8))
-def test_a_key_anywhere_behind_the_path_or_before_the_host_is_masked_whatever_it_is_called(key, host, path, scheme, name):
+@given(
+    keys,
+    hosts,
+    paths,
+    st.sampled_from(["http", "https"]),
+    st.text("abcz0_-", min_size=1, max_size=8),
+)
+def test_a_key_anywhere_behind_the_path_or_before_the_host_is_masked_whatever_it_is_called(
+    key, host, path, scheme, name
+):
     safe = quote(key, safe="")
     for address in (
         f"{scheme}://{safe}@{host}{path}",
@@ -46,7 +58,8 @@ def test_a_key_anywhere_behind_the_path_or_before_the_host_is_masked_whatever_it
         f"{scheme}://{host}{path}?{key}",
         f"{scheme}://{host}{path}#{key}",
         f"{scheme}://{host}{path}?a=1#{name}={key}",
-        f"{scheme}://{host}:{key.replace('/', '').replace(':', '')}{path}",  # the host was forgotten
+        # the host was forgotten
+        f"{scheme}://{host}:{key.replace('/', '').replace(':', '')}{path}",
     ):
         for shown in (
             masked(address),
@@ -84,7 +97,16 @@ def test_where_an_address_can_be_read_in_two_ways_the_larger_part_is_masked(addr
 
 
 @pytest.mark.parametrize(
-    "address", ["sk-abcdefgh", "sk-abcdefgh:x", "http://host:hid/v1", "http://host hid", "", "http://[hid", "foo://hid"]
+    "address",
+    [
+        "sk-abcdefgh",
+        "sk-abcdefgh:x",
+        "http://host:hid/v1",
+        "http://host hid",
+        "",
+        "http://[hid",
+        "foo://hid",
+    ],
 )
 def test_what_is_no_address_is_not_shown(address):
     assert shown_address(address) == "***"
@@ -100,18 +122,32 @@ def test_any_text_can_be_masked_twice_as_well_as_once(text):
     masked_pairs(text), masked_model_args(text), shown_address(text), list(secrets_in(text))
 
 
-# --- names --------------------------------------------------------------------------------------------------------------
+# --- names ----------------------------------------------------------------------------------------
 
 nested = st.recursive(
     st.just(KEY) | st.integers() | st.none(),
-    lambda inner: st.lists(inner, max_size=3) | st.dictionaries(st.sampled_from(["a", "b"]), inner, max_size=2),
+    lambda inner: (
+        st.lists(inner, max_size=3)
+        | st.dictionaries(st.sampled_from(["a", "b"]), inner, max_size=2)
+    ),
     max_leaves=8,
 )
 
 
 @given(
     nested,
-    st.sampled_from(["api_key", "token", "hf_token", "Authorization", "header", "password", "accessToken", "x-api-key"]),
+    st.sampled_from(
+        [
+            "api_key",
+            "token",
+            "hf_token",
+            "Authorization",
+            "header",
+            "password",
+            "accessToken",
+            "x-api-key",
+        ]
+    ),
     st.data(),
 )
 def test_what_stands_under_a_secrets_name_is_masked_at_any_depth(value, name, data):
@@ -125,8 +161,8 @@ def test_what_stands_under_a_secrets_name_is_masked_at_any_depth(value, name, da
 
 def test_what_stands_under_other_names_is_written_down():
     args = {
-        "add_bos_token": True, "eos_token": "<|end|>", "think_end_token": "<|kept|>", "max_gen_toks": 3, "dtype": None,
-        "tokenizer": "org/name", "deep": [{"top_p": 0.5}, "text"],
+        "add_bos_token": True, "eos_token": "<|end|>", "think_end_token": "<|kept|>",
+        "max_gen_toks": 3, "dtype": None, "tokenizer": "org/name", "deep": [{"top_p": 0.5}, "text"],
     }  # fmt: skip
     assert without_secrets(args) == args
     assert not any(map(is_secret, args))
@@ -153,10 +189,13 @@ def test_in_a_text_a_secrets_name_masks_what_follows(text, written):
 
 def test_model_args_in_one_text_keep_all_but_their_secrets():
     given = "pretrained=org/m,base_url=http://host/v1?k=a,rest-of-it,api_key=b,dtype=float32"
-    assert masked_model_args(given) == "pretrained=org/m,base_url=http://host/v1?***,***,api_key=***,dtype=float32"
+    assert (
+        masked_model_args(given)
+        == "pretrained=org/m,base_url=http://host/v1?***,***,api_key=***,dtype=float32"
+    )
 
 
-# --- known secrets ------------------------------------------------------------------------------------------------------
+# --- known secrets --------------------------------------------------------------------------------
 
 
 def spellings(key: str) -> dict[str, str]:
@@ -186,7 +225,12 @@ def test_a_known_secret_is_hidden_however_it_is_spelled(key, before, after):
         assert hidden == f"{before} *** {after}", how
 
 
-@given(keys, st.binary(max_size=7), st.binary(max_size=7), st.sampled_from([base64.b64encode, base64.urlsafe_b64encode]))
+@given(
+    keys,
+    st.binary(max_size=7),
+    st.binary(max_size=7),
+    st.sampled_from([base64.b64encode, base64.urlsafe_b64encode]),
+)
 def test_a_known_secret_is_hidden_in_base64_whatever_stands_beside_it(key, before, after, encode):
     """As in `Authorization: Basic`: at most one byte of it can be told from what is left."""
     hidden = Mask([key]).hide(encode(before + key.encode() + after).decode())
@@ -202,20 +246,28 @@ def test_a_text_without_the_secret_stays_as_it_is(text):
 
 
 def test_names_and_values_are_hidden_at_any_depth():
-    assert Mask([KEY]).hide_in({KEY: [{"a": f"x {KEY}"}, 1, None]}) == {"***": [{"a": "x ***"}, 1, None]}
+    assert Mask([KEY]).hide_in({KEY: [{"a": f"x {KEY}"}, 1, None]}) == {
+        "***": [{"a": "x ***"}, 1, None]
+    }
 
 
 def test_secrets_are_found_in_arguments_and_in_the_environment():
     args = {
-        "base_url": "https://me:p%40ssword@host/v1?api-version=2024-02-01&sig=0123456789abcdefgh#fragment-of-length",
-        "header": {"Authorization": "Bearer abcdefgh", "deep": [{"x": "ijklmnop"}]}, "dtype": "float32",
-    }  # fmt: skip
+        "base_url": (
+            "https://me:p%40ssword@host/v1?api-version=2024-02-01&"
+            "sig=0123456789abcdefgh#fragment-of-length"
+        ),
+        "header": {"Authorization": "Bearer abcdefgh", "deep": [{"x": "ijklmnop"}]},
+        "dtype": "float32",
+    }
     assert set(secrets_in(args)) == {
-        "p%40ssword", "p@ssword", "0123456789abcdefgh", "fragment-of-length", "Bearer", "abcdefgh", "ijklmnop",
+        "p%40ssword", "p@ssword", "0123456789abcdefgh", "fragment-of-length", "Bearer", "abcdefgh",
+        "ijklmnop",
     }  # fmt: skip
     environ = {
-        "OPENAI_API_KEY": "one", "HF_TOKEN": "two", "HTTPS_PROXY": "http://me:three@proxy:80", "HOME": "/root",
-        "SAFESCALE_DATASET_ARGS": '{"token": "four", "path": "x"}', "SAFESCALE_COLUMNS": "{broken", "MONKEYS": "5", "SSH_AUTH_SOCK": "/s",
+        "OPENAI_API_KEY": "one", "HF_TOKEN": "two", "HTTPS_PROXY": "http://me:three@proxy:80",
+        "HOME": "/root", "SAFESCALE_DATASET_ARGS": '{"token": "four", "path": "x"}',
+        "SAFESCALE_COLUMNS": "{broken", "MONKEYS": "5", "SSH_AUTH_SOCK": "/s",
     }  # fmt: skip
     assert secrets_of_environment(environ) == {"one", "two", "three", "four"}
 

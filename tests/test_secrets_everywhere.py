@@ -1,4 +1,6 @@
-"""Keys are put wherever one can be put; no file and no output of any command holds one, in any spelling."""
+"""Keys are put wherever one can be put; no file and no output of any command holds one, in any
+spelling.
+"""
 
 from __future__ import annotations
 
@@ -59,8 +61,14 @@ def safescale(tmp_path, monkeypatch, capfd):
             cli.main()
         printed = "".join(capfd.readouterr())
         assert ended.value.code == status, printed
-        written = {str(path): text_of(path) for path in (tmp_path / "written").rglob("*") if path.is_file()}
-        for source, text in {"the screen": printed, **written, **{f"the name {name}": name for name in written}}.items():
+        written = {
+            str(path): text_of(path) for path in (tmp_path / "written").rglob("*") if path.is_file()
+        }
+        for source, text in {
+            "the screen": printed,
+            **written,
+            **{f"the name {name}": name for name in written},
+        }.items():
             for place, key in KEYS.items():
                 for spelled in spellings(key):
                     assert spelled not in text, f"the key of {place} stands in {source}"
@@ -74,7 +82,10 @@ def echoes(seen: Seen):
     sent = f"{seen.headers.get('Authorization', '')} {seen.path}"
     escaped = "".join(f"\\u{ord(each):04X}" for each in sent)
     packed = base64.b64encode(f"me:{sent.split()[1] if ' ' in sent else sent}".encode()).decode()
-    choices = '{{"choices": [{{"index": 0, "finish_reason": "stop", "message": {{"role": "assistant", "content": "{}"}}}}]}}'
+    choices = (
+        '{{"choices": [{{"index": 0, "finish_reason": "stop", "message": {{"role": "assistant", '
+        '"content": "{}"}}}}]}}'
+    )
     faults = [
         says(f"B. You sent {sent}"),
         sends(choices.format(f"B. You sent {escaped}").encode()),
@@ -88,21 +99,62 @@ def echoes(seen: Seen):
     return faults[seen.number % len(faults)]
 
 
-def test_a_run_a_judge_and_the_reports_of_a_server_that_sends_keys_back(safescale, server, tmp_path):
+def test_a_run_a_judge_and_the_reports_of_a_server_that_sends_keys_back(
+    safescale, server, tmp_path
+):
     server.answer = echoes
     address = f"{server.base_url}/chat/completions?sig={KEYS['query']}"
     args = f"model=m,base_url={address},max_retries=0,num_concurrent=1"
-    asked = ("--model_args", args, "--dataset", "demo", "--draws", "1", "--limit", "8", "--conditions", "clean")
-    said = safescale("run", "--model", "local-chat-completions", *asked, "-o", tmp_path / "written" / "runs", status=1)
-    assert "You sent ***" in repr(pl.read_parquet(tmp_path / "written" / "runs" / "answers.parquet")["text"].to_list()).replace(
-        "Bearer ", ""
+    asked = (
+        "--model_args",
+        args,
+        "--dataset",
+        "demo",
+        "--draws",
+        "1",
+        "--limit",
+        "8",
+        "--conditions",
+        "clean",
     )
+    said = safescale(
+        "run",
+        "--model",
+        "local-chat-completions",
+        *asked,
+        "-o",
+        tmp_path / "written" / "runs",
+        status=1,
+    )
+    assert "You sent ***" in repr(
+        pl.read_parquet(tmp_path / "written" / "runs" / "answers.parquet")["text"].to_list()
+    ).replace("Bearer ", "")
     assert "***" in said
-    safescale("judge", tmp_path / "written" / "runs", "--base-url", server.base_url, "--model", "j", status=1)
-    harness = ("--backend", "local-chat-completions", "--model_args", args, "-o", tmp_path / "written" / "again")
+    safescale(
+        "judge",
+        tmp_path / "written" / "runs",
+        "--base-url",
+        server.base_url,
+        "--model",
+        "j",
+        status=1,
+    )
+    harness = (
+        "--backend",
+        "local-chat-completions",
+        "--model_args",
+        args,
+        "-o",
+        tmp_path / "written" / "again",
+    )
     safescale("judge", tmp_path / "written" / "runs", *harness, status=1)
     build = ("contexts", "build", "agentic", "--dataset", "demo", "--corpus", "demo")
-    endpoint = ("--model", "endpoint", "--model_args", f"model=m,base_url={server.base_url},retries=0")
+    endpoint = (
+        "--model",
+        "endpoint",
+        "--model_args",
+        f"model=m,base_url={server.base_url},retries=0",
+    )
     safescale(*build, *endpoint, "-o", tmp_path / "written" / "reports.jsonl", status=1)
     assert (tmp_path / "written" / "reports.steps.jsonl").exists()
 
@@ -110,17 +162,31 @@ def test_a_run_a_judge_and_the_reports_of_a_server_that_sends_keys_back(safescal
 @pytest.mark.parametrize(
     "address",
     [
-        "http://me:{user}@127.0.0.1:9/v1/chat/completions", "http://{user}@127.0.0.1:9/v1/chat/completions", "http://127.0.0.1:{user}/v1",
-        "http://127.0.0.1:9/v1/chat/completions#{user}", "http://127.0.0.1:9/v1/chat/completions?api_key={user}", "{user}",
-        "http://[{user}/v1", "foo://{user}", "http://127.0.0.1:9/v1?x={user}", "http://me:{user}/", "http:/{user}",
+        "http://me:{user}@127.0.0.1:9/v1/chat/completions",
+        "http://{user}@127.0.0.1:9/v1/chat/completions", "http://127.0.0.1:{user}/v1",
+        "http://127.0.0.1:9/v1/chat/completions#{user}",
+        "http://127.0.0.1:9/v1/chat/completions?api_key={user}", "{user}", "http://[{user}/v1",
+        "foo://{user}", "http://127.0.0.1:9/v1?x={user}", "http://me:{user}/", "http:/{user}",
     ],
 )  # fmt: skip
 def test_a_key_in_an_address_that_is_refused_is_not_said_again(safescale, address, tmp_path):
     url = address.format(**KEYS)
     out = tmp_path / "written" / "x"
     args = ("--model_args", f"model=m,base_url={url}")
-    assert "base_url" in safescale("run", "--model", "local-chat-completions", *args, "-o", out, status=1)
-    build = ("contexts", "build", "agentic", "--dataset", "demo", "--corpus", "demo", "--model", "endpoint")
+    assert "base_url" in safescale(
+        "run", "--model", "local-chat-completions", *args, "-o", out, status=1
+    )
+    build = (
+        "contexts",
+        "build",
+        "agentic",
+        "--dataset",
+        "demo",
+        "--corpus",
+        "demo",
+        "--model",
+        "endpoint",
+    )
     if "@" not in url:  # an endpoint takes a password, and uses it
         safescale(*build, *args, "-o", tmp_path / "written" / "reports.jsonl", status=1)
 
@@ -150,7 +216,9 @@ def install_guarded(folder: Path) -> None:
     (folder / "guarded.py").write_text(GUARDED)
 
 
-def test_arguments_of_a_model_in_a_sweep_with_a_data_set_that_needs_a_key(safescale, tmp_path, monkeypatch):
+def test_arguments_of_a_model_in_a_sweep_with_a_data_set_that_needs_a_key(
+    safescale, tmp_path, monkeypatch
+):
     """In processes of their own, which find the plugins of the stub."""
     for name, value in stub_environment(tmp_path / "stub").items():
         monkeypatch.setenv(name, value)
@@ -163,8 +231,15 @@ def test_arguments_of_a_model_in_a_sweep_with_a_data_set_that_needs_a_key(safesc
             {"list": [f"https://me:{KEYS['user']}@host/?k={KEYS['query']}#{KEYS['fragment']}"]},
         ]
     }
-    args = {"folder": str(tmp_path / "stub"), "header": {"Authorization": f"Bearer {KEYS['header']}"}, "extra": deep}
-    refused = {"backend": "local-chat-completions", "model_args": {"base_url": f"http://127.0.0.1:{KEYS['user']}/v1"}}
+    args = {
+        "folder": str(tmp_path / "stub"),
+        "header": {"Authorization": f"Bearer {KEYS['header']}"},
+        "extra": deep,
+    }
+    refused = {
+        "backend": "local-chat-completions",
+        "model_args": {"base_url": f"http://127.0.0.1:{KEYS['user']}/v1"},
+    }
     models = [
         {"model": "org/good"},
         {"model": "org/refused", **refused},
@@ -172,15 +247,27 @@ def test_arguments_of_a_model_in_a_sweep_with_a_data_set_that_needs_a_key(safesc
         {"model": "org/none", "model_args": {"fails": "loading"}},
     ]
     content = {
-        "output": str(tmp_path / "written" / "sweep"), "conditions": ["closed_book", "rag_top1"],
-        "metadata": {"dataset": "guarded", "dataset_args": {"token": KEYS["metadata"]}, "corpus": "demo", "draws": 1},
-        "defaults": {"backend": "sweep-stub", "gpus": 0, "model_args": args}, "models": models,
-    }  # fmt: skip
+        "output": str(tmp_path / "written" / "sweep"),
+        "conditions": ["closed_book", "rag_top1"],
+        "metadata": {
+            "dataset": "guarded",
+            "dataset_args": {"token": KEYS["metadata"]},
+            "corpus": "demo",
+            "draws": 1,
+        },
+        "defaults": {"backend": "sweep-stub", "gpus": 0, "model_args": args},
+        "models": models,
+    }
     (tmp_path / "sweep.yaml").write_text(yaml.safe_dump(content))
     (tmp_path / "stub" / "org").mkdir()
-    safescale("sweep", tmp_path / "sweep.yaml", "--limit", "2", "--retries", "0", "--jobs", "2", status=1)
+    safescale(
+        "sweep", tmp_path / "sweep.yaml", "--limit", "2", "--retries", "0", "--jobs", "2", status=1
+    )
     assert "***" in (tmp_path / "written" / "sweep" / "good" / "run.json").read_text()
-    assert "from the environment only" in (tmp_path / "written" / "sweep" / "refused" / "log.txt").read_text()
+    assert (
+        "from the environment only"
+        in (tmp_path / "written" / "sweep" / "refused" / "log.txt").read_text()
+    )
     safescale("sweep", tmp_path / "sweep.yaml", "--dry-run")
     for broken in (
         {"defaults": f"api_key={KEYS['nested']}"},
@@ -193,8 +280,13 @@ def test_arguments_of_a_model_in_a_sweep_with_a_data_set_that_needs_a_key(safesc
 
 
 def test_what_the_doctor_finds_in_the_environment(safescale, monkeypatch):
-    monkeypatch.setenv("SAFESCALE_REPORT_ARGS", json.dumps({"token": KEYS["metadata"], "deep": [{"password": KEYS["nested"]}]}))
-    monkeypatch.setenv("SAFESCALE_CHUNK_TOKENIZER", f"https://me:{KEYS['user']}@host/?x={KEYS['query']}")
+    monkeypatch.setenv(
+        "SAFESCALE_REPORT_ARGS",
+        json.dumps({"token": KEYS["metadata"], "deep": [{"password": KEYS["nested"]}]}),
+    )
+    monkeypatch.setenv(
+        "SAFESCALE_CHUNK_TOKENIZER", f"https://me:{KEYS['user']}@host/?x={KEYS['query']}"
+    )
     monkeypatch.setenv("HTTPS_PROXY", f"http://me:{KEYS['proxy']}@127.0.0.1:9")
     said = safescale("doctor", status=0)
     assert 'SAFESCALE_REPORT_ARGS={"token": ***' in said
@@ -204,8 +296,21 @@ def test_what_the_doctor_finds_in_the_environment(safescale, monkeypatch):
         f'{{"key": 1, "key": "{KEYS["metadata"]}"}}',
     ):
         monkeypatch.setenv("SAFESCALE_REPORT_ARGS", broken)
-        safescale("contexts", "build", "rag", "--dataset", "demo", "--corpus", "dmo", "-o", "written/x.jsonl", status=1)
-        safescale("contexts", "build", "rag", "--metadata", broken, "-o", "written/x.jsonl", status=1)
+        safescale(
+            "contexts",
+            "build",
+            "rag",
+            "--dataset",
+            "demo",
+            "--corpus",
+            "dmo",
+            "-o",
+            "written/x.jsonl",
+            status=1,
+        )
+        safescale(
+            "contexts", "build", "rag", "--metadata", broken, "-o", "written/x.jsonl", status=1
+        )
 
 
 @pytest.mark.parametrize("as_text", [True, False])
@@ -220,7 +325,9 @@ def test_what_the_harness_logged_as_it_was_given(safescale, tmp_path, as_text):
         if as_text
         else given | {"deep": [{"token": KEYS["nested"]}]}
     )
-    Logs(tmp_path / "out").add([sample("q1", "A", "A", "B")], content={"config": {"model_args": model_args}})
+    Logs(tmp_path / "out").add(
+        [sample("q1", "A", "A", "B")], content={"config": {"model_args": model_args}}
+    )
     safescale("import-lm-eval", tmp_path / "out", "-o", tmp_path / "written" / "runs")
     about = json.loads((tmp_path / "written" / "runs" / "about.json").read_text())
     assert "org/model" in json.dumps(about["models"]["org/model"]["settings"]["model_args"])

@@ -3,7 +3,15 @@ from pathlib import Path
 import pytest
 
 from lm_eval_safescale.errors import SafescaleError
-from lm_eval_safescale.settings import MAKE_ANSWERS, MAKE_SCORES, SETTING_NAMES, Settings, load_settings, misspelt, recorded
+from lm_eval_safescale.settings import (
+    MAKE_ANSWERS,
+    MAKE_SCORES,
+    SETTING_NAMES,
+    Settings,
+    load_settings,
+    misspelt,
+    recorded,
+)
 
 
 def load(metadata=None, **variables):
@@ -20,7 +28,11 @@ def test_metadata_goes_before_the_environment_and_both_before_the_defaults():
 def test_the_default_is_the_real_data_set_under_the_published_protocol():
     settings = load()
     assert (settings.dataset, settings.dataset_path) == ("RadSaFE-200", None)
-    assert (settings.draws, settings.temperature, settings.overconfidence_threshold) == (20, 0.7, 0.8)
+    assert (settings.draws, settings.temperature, settings.overconfidence_threshold) == (
+        20,
+        0.7,
+        0.8,
+    )
 
 
 @pytest.mark.parametrize("name", sorted(SETTING_NAMES))
@@ -30,23 +42,41 @@ def test_every_setting_is_described_and_may_be_left_empty_in_either_place(name):
 
 
 def test_what_is_no_setting_of_ours_is_left_alone():
-    assert load({"pretrained": "gpt2", "dtype": "auto", "max_length": 2048}, PATH="/bin", HF_TOKEN="x") == Settings()
+    assert (
+        load({"pretrained": "gpt2", "dtype": "auto", "max_length": 2048}, PATH="/bin", HF_TOKEN="x")
+        == Settings()
+    )
 
 
 def test_an_unknown_variable_of_ours_is_refused_with_the_one_that_was_meant():
     with pytest.raises(
         SafescaleError,
-        match=r"SAFESCALE_DRAW is not a setting \(did you mean draws\?\); known: accept_temperature, builder_args, ",
+        match=(
+            r"SAFESCALE_DRAW is not a setting \(did you mean draws\?\); known: accept_temperature, "
+            r"builder_args, "
+        ),
     ):
         load(SAFESCALE_DRAW="5")
 
 
 def test_a_misspelt_key_of_the_metadata_is_found_but_not_a_models_argument():
-    metadata = {"datset": "demo", "Draws": 3, "draws": 3, "pretrained": "gpt2", "temperatur": 1, "max_length": 9, 7: "seven"}
-    assert misspelt(metadata) == {"datset": "dataset", "Draws": "draws", "temperatur": "temperature"}
+    metadata = {
+        "datset": "demo",
+        "Draws": 3,
+        "draws": 3,
+        "pretrained": "gpt2",
+        "temperatur": 1,
+        "max_length": 9,
+        7: "seven",
+    }
+    assert misspelt(metadata) == {
+        "datset": "dataset",
+        "Draws": "draws",
+        "temperatur": "temperature",
+    }
 
 
-# --- which data -------------------------------------------------------------------------------------------------------
+# --- which data -----------------------------------------------------------------------------------
 
 
 def test_a_name_and_a_path_in_one_place_are_refused():
@@ -65,7 +95,9 @@ def test_a_name_and_a_path_in_one_place_are_refused():
         ({"dataset": "other"}, "SAFESCALE_DATASET_PATH", ("other", None)),
     ],
 )
-def test_a_choice_of_data_in_the_metadata_replaces_one_in_the_environment_however_it_is_named(metadata, variable, expected):
+def test_a_choice_of_data_in_the_metadata_replaces_one_in_the_environment_however_it_is_named(
+    metadata, variable, expected
+):
     settings = load(metadata, **{variable: "demo"})
     assert (settings.dataset, settings.dataset_path) == expected
 
@@ -79,20 +111,21 @@ def test_columns_may_be_a_mapping_or_json_in_a_variable():
     )
 
 
-# --- values that cannot be used ---------------------------------------------------------------------------------------
+# --- values that cannot be used -------------------------------------------------------------------
 
 
 @pytest.mark.parametrize(
     ("name", "value"),
     [
-        ("draws", -1), ("draws", 1001), ("draws", 2.5), ("draws", "many"), ("draws", "nan"), ("draws", [5]),
-        ("accept_temperature", 0), ("accept_temperature", True), ("send_seed", "perhaps"),
-        ("temperature", 0), ("temperature", -0.7), ("temperature", "nan"), ("temperature", "inf"), ("temperature", float("nan")),
-        ("overconfidence_threshold", -0.1), ("overconfidence_threshold", 1.1), ("overconfidence_threshold", "nan"),
-        ("max_answer_tokens", 0), ("max_answer_tokens", "ten"),
-        ("reasoning", "maybe"), ("reasoning", 2),
-        ("columns", "question=Stem"), ("columns", '["question"]'), ("columns", '{"question": 3}'), ("columns", '"question"'),
-        ("dataset", 3), ("dataset", ["demo"]), ("dataset_path", 3), ("prompt_file", ["a"]),
+        ("draws", -1), ("draws", 1001), ("draws", 2.5), ("draws", "many"), ("draws", "nan"),
+        ("draws", [5]), ("accept_temperature", 0), ("accept_temperature", True),
+        ("send_seed", "perhaps"), ("temperature", 0), ("temperature", -0.7), ("temperature", "nan"),
+        ("temperature", "inf"), ("temperature", float("nan")), ("overconfidence_threshold", -0.1),
+        ("overconfidence_threshold", 1.1), ("overconfidence_threshold", "nan"),
+        ("max_answer_tokens", 0), ("max_answer_tokens", "ten"), ("reasoning", "maybe"),
+        ("reasoning", 2), ("columns", "question=Stem"), ("columns", '["question"]'),
+        ("columns", '{"question": 3}'), ("columns", '"question"'), ("dataset", 3),
+        ("dataset", ["demo"]), ("dataset_path", 3), ("prompt_file", ["a"]),
     ],
 )  # fmt: skip
 def test_a_value_that_cannot_be_used_is_refused_by_name_and_place(name, value):
@@ -115,7 +148,7 @@ def test_all_wrong_settings_are_named_at_once_with_where_they_stand():
     assert "temperature = 'hot' (environment)" in message
 
 
-# --- how long an answer may be ----------------------------------------------------------------------------------------
+# --- how long an answer may be --------------------------------------------------------------------
 
 
 @pytest.mark.parametrize(
@@ -130,7 +163,9 @@ def test_reasoning_may_be_written_as_people_write_yes_and_no(written, read):
     assert load({"reasoning": written}).reasoning == read
 
 
-@pytest.mark.parametrize(("reasoning", "tokens"), [("auto", 10), ("off", 10), ("on", 4096), ("separate", 4096)])
+@pytest.mark.parametrize(
+    ("reasoning", "tokens"), [("auto", 10), ("off", 10), ("on", 4096), ("separate", 4096)]
+)
 def test_a_model_that_reasons_first_has_4096_tokens_and_any_other_10(reasoning, tokens):
     assert load({"reasoning": reasoning}).answer_tokens == tokens
     assert load({"reasoning": reasoning, "max_answer_tokens": 77}).answer_tokens == 77
@@ -141,21 +176,32 @@ def test_settings_do_not_change_once_made():
         load().draws = 3
 
 
-# --- retrieval ----------------------------------------------------------------------------------------------------------
+# --- retrieval ------------------------------------------------------------------------------------
 
 
 def test_passages_are_cut_and_shown_as_published_unless_told():
     settings = load()
-    assert (settings.chunk_tokens, settings.chunk_overlap, settings.top_k, settings.retriever) == (300, 50, 10, "bm25")
-    assert (settings.corpus, settings.corpus_path, settings.max_context_tokens, settings.contexts) == (None, None, None, None)
+    assert (settings.chunk_tokens, settings.chunk_overlap, settings.top_k, settings.retriever) == (
+        300,
+        50,
+        10,
+        "bm25",
+    )
+    assert (
+        settings.corpus,
+        settings.corpus_path,
+        settings.max_context_tokens,
+        settings.contexts,
+    ) == (None, None, None, None)
 
 
 @pytest.mark.parametrize(
     ("name", "value"),
     [
-        ("chunk_tokens", 0), ("chunk_tokens", True), ("chunk_overlap", -1), ("top_k", 0), ("top_k", 1001), ("top_k", False),
-        ("max_context_tokens", 0), ("max_context_tokens", True), ("retriever_args", [1]), ("retriever_args", "{oops"),
-        ("builder_args", "no"), ("metrics", [1]), ("metrics", {"a": 1}), ("metrics", "{oops"), ("corpus_path", 7),
+        ("chunk_tokens", 0), ("chunk_tokens", True), ("chunk_overlap", -1), ("top_k", 0),
+        ("top_k", 1001), ("top_k", False), ("max_context_tokens", 0), ("max_context_tokens", True),
+        ("retriever_args", [1]), ("retriever_args", "{oops"), ("builder_args", "no"),
+        ("metrics", [1]), ("metrics", {"a": 1}), ("metrics", "{oops"), ("corpus_path", 7),
         ("corpus_path", ""), ("settling_path", " "), ("contexts", ""), ("index_dir", ""),
     ],
 )  # fmt: skip
@@ -169,24 +215,31 @@ def test_settings_of_a_retriever_are_json_in_a_variable():
     assert load(SAFESCALE_BUILDER_ARGS='{"x": [1]}').builder_args == {"x": [1]}
 
 
-@pytest.mark.parametrize("given", ["a, b", ["a", "b"], {"a": {}, "b": {}}, '["a", "b"]', '{"a": {}, "b": {}}'])
+@pytest.mark.parametrize(
+    "given", ["a, b", ["a", "b"], {"a": {}, "b": {}}, '["a", "b"]', '{"a": {}, "b": {}}']
+)
 def test_metrics_are_named_in_a_list_or_with_their_settings(given):
     assert load({"metrics": given}).metrics == {"a": {}, "b": {}}
 
 
 def test_a_named_corpus_and_a_corpus_of_one_s_own_are_not_given_together():
-    with pytest.raises(SafescaleError, match=r"corpus \('demo'\) and corpus_path \('x.jsonl'\) are both set"):
+    with pytest.raises(
+        SafescaleError, match=r"corpus \('demo'\) and corpus_path \('x.jsonl'\) are both set"
+    ):
         load({"corpus": "demo", "corpus_path": "x.jsonl"})
     settings = load({"corpus_path": "x.jsonl"}, SAFESCALE_CORPUS="demo")
     assert (settings.corpus, str(settings.corpus_path)) == (None, "x.jsonl")
 
 
 def test_where_only_settings_may_stand_another_name_is_refused():
-    with pytest.raises(SafescaleError, match=r"no setting of this name: chunk_token \(did you mean chunk_tokens\?\)"):
+    with pytest.raises(
+        SafescaleError,
+        match=r"no setting of this name: chunk_token \(did you mean chunk_tokens\?\)",
+    ):
         load_settings({"chunk_token": 3}, environ={}, strict=True)
 
 
-# --- what makes what ---------------------------------------------------------------------------------------------------
+# --- what makes what ------------------------------------------------------------------------------
 
 
 def test_an_accepted_temperature_is_the_only_one():
@@ -201,8 +254,16 @@ def test_a_setting_makes_one_thing():
 
 
 def test_what_is_recorded_compares_with_records_that_are_older_than_a_setting():
-    old = {"draws": 20, "temperature": 0.7, "max_answer_tokens": None, "reasoning": "auto", "reader": "strict"}
-    assert recorded(load().model_dump(mode="json"), MAKE_ANSWERS) == old == recorded(old, MAKE_ANSWERS)
+    old = {
+        "draws": 20,
+        "temperature": 0.7,
+        "max_answer_tokens": None,
+        "reasoning": "auto",
+        "reader": "strict",
+    }
+    assert (
+        recorded(load().model_dump(mode="json"), MAKE_ANSWERS) == old == recorded(old, MAKE_ANSWERS)
+    )
     assert recorded({"send_seed": False, "metrics": {"x": {}}}, {"send_seed", "metrics"}) == {
         "send_seed": False,
         "metrics": {"x": {}},

@@ -1,10 +1,12 @@
-"""What was stored before opens as what it was, and is gone on with: nothing is asked twice, whatever has moved within the package since.
+"""What was stored before opens as what it was, and is gone on with: nothing is asked twice,
+whatever has moved within the package since.
 
-`fixtures/format3` was made by version 0.1.0 of demo data and a stub (fixtures/make_format3.py), and is never made again. A test here
-may change only with a change that says so: other prompts or demo questions, which refuse to go on; a new version of the reader, with which
-`verify` cannot tell (2); a new version of BM25 or of the tokenizer, which makes another index; scores in their last digits, with
-bm25s; and a further setting, with which a sweep loads a finished model once to find nothing to ask. How Polars writes tables may change;
-how it reads these may not.
+`fixtures/format3` was made by version 0.1.0 of demo data and a stub (fixtures/make_format3.py), and
+is never made again. A test here may change only with a change that says so: other prompts or demo
+questions, which refuse to go on; a new version of the reader, with which `verify` cannot tell (2);
+a new version of BM25 or of the tokenizer, which makes another index; scores in their last digits,
+with bm25s; and a further setting, with which a sweep loads a finished model once to find nothing to
+ask. How Polars writes tables may change; how it reads these may not.
 """
 
 from __future__ import annotations
@@ -73,7 +75,12 @@ ANSWERS = len(ITEMS) * len(GREEDY) * (1 + DRAWS)
 @pytest.fixture
 def stored(tmp_path, monkeypatch):
     """A copy that may be written to; the stub notes there what it is asked."""
-    for name in ("SAFESCALE_DATASET", "SAFESCALE_DATASET_PATH", "SAFESCALE_DRAWS", "SAFESCALE_INDEX_DIR"):
+    for name in (
+        "SAFESCALE_DATASET",
+        "SAFESCALE_DATASET_PATH",
+        "SAFESCALE_DRAWS",
+        "SAFESCALE_INDEX_DIR",
+    ):
         monkeypatch.delenv(name, raising=False)
     monkeypatch.setenv(LOG, str(tmp_path / "asked"))
     return Path(shutil.copytree(FORMAT3, tmp_path / "stored"))
@@ -96,8 +103,14 @@ def said(words: list[object]) -> str:
 def greedy(folder: Path) -> dict[str, tuple[str | None, ...]]:
     """Letters by condition, in the order of the items."""
     rows = open_runs(folder).answers.filter(pl.col("draw") == 0)
-    letters = {(row["condition"], row["question_id"]): row["response"] for row in rows.iter_rows(named=True)}
-    return {name: tuple(letters[name, item] for item in ITEMS if (name, item) in letters) for name in GREEDY}
+    letters = {
+        (row["condition"], row["question_id"]): row["response"]
+        for row in rows.iter_rows(named=True)
+    }
+    return {
+        name: tuple(letters[name, item] for item in ITEMS if (name, item) in letters)
+        for name in GREEDY
+    }
 
 
 def draws_by_prompt(folder: Path) -> Counter[str]:
@@ -111,7 +124,11 @@ def draws_by_prompt(folder: Path) -> Counter[str]:
 
 
 def tree(folder: Path) -> dict[str, bytes]:
-    return {str(path.relative_to(folder)): path.read_bytes() for path in folder.rglob("*") if path.is_file()}
+    return {
+        str(path.relative_to(folder)): path.read_bytes()
+        for path in folder.rglob("*")
+        if path.is_file()
+    }
 
 
 def test_nothing_stored_names_a_machine_it_was_made_on():
@@ -119,7 +136,7 @@ def test_nothing_stored_names_a_machine_it_was_made_on():
         assert not re.search(rb"/(tmp|work|root|home|Users)/|127\.0\.0\.1|localhost", content), name
 
 
-# --- runs -----------------------------------------------------------------------------------------------------------------
+# --- runs -----------------------------------------------------------------------------------------
 
 
 @pytest.mark.parametrize(
@@ -145,12 +162,18 @@ def test_unfinished_runs_are_said_to_be_unfinished_and_nothing_else(name, answer
 
 def test_a_finished_run_has_its_answers_and_its_accuracy(tmp_path):
     runs = open_runs(FORMAT3 / "finished")
-    assert (runs.models, runs.conditions, runs.answers.height) == (("model-one",), tuple(GREEDY), ANSWERS)
+    assert (runs.models, runs.conditions, runs.answers.height) == (
+        ("model-one",),
+        tuple(GREEDY),
+        ANSWERS,
+    )
     assert (runs.items.height, dict(runs.draws)) == (60, dict.fromkeys(runs.draws, DRAWS))
     keys = dict(zip(runs.items["question_id"], runs.items["answer"], strict=True))
     assert tuple(keys[item] for item in ITEMS) == KEYS
     assert greedy(FORMAT3 / "finished") == GREEDY
-    texts = runs.answers.filter((pl.col("draw") == 0) & (pl.col("condition") == "rag")).sort("question_id")["text"]
+    texts = runs.answers.filter((pl.col("draw") == 0) & (pl.col("condition") == "rag")).sort(
+        "question_id"
+    )["text"]
     assert texts.to_list() == ["I cannot say.", "(C)", "B", "(C)"]
     said(["analyze", FORMAT3 / "finished", "-o", tmp_path / "out"])
     rows = json.loads((tmp_path / "out" / "tables" / "profile.json").read_text(encoding="utf-8"))
@@ -176,7 +199,10 @@ def test_an_unfinished_run_is_asked_for_what_is_missing_and_for_nothing_else(sto
     assert before.items() <= tree(folder / "answers").items()
     assert greedy(folder) == GREEDY
     keys = ["condition", "question_id", "draw"]
-    seeds = [open_runs(each).answers.sort(keys).select(*keys, "seed") for each in (folder, FORMAT3 / "finished")]
+    seeds = [
+        open_runs(each).answers.sort(keys).select(*keys, "seed")
+        for each in (folder, FORMAT3 / "finished")
+    ]
     assert seeds[0].equals(seeds[1])
     said(["runs", "verify", folder])
 
@@ -187,16 +213,26 @@ def test_a_finished_run_takes_a_further_condition(stored):
     assert greedy(stored / "finished") == GREEDY
 
 
-# --- contexts and the index -----------------------------------------------------------------------------------------------
+# --- contexts and the index -----------------------------------------------------------------------
 
 
 def steps_of(file: Path) -> set[tuple[str, ...]]:
-    lines = [json.loads(line) for line in file.with_suffix(".steps.jsonl").read_text(encoding="utf-8").splitlines()]
-    return {(line["question_id"], line["step"], line["prompt_sha256"]) for line in lines if line.get("text")}
+    lines = [
+        json.loads(line)
+        for line in file.with_suffix(".steps.jsonl").read_text(encoding="utf-8").splitlines()
+    ]
+    return {
+        (line["question_id"], line["step"], line["prompt_sha256"])
+        for line in lines
+        if line.get("text")
+    }
 
 
 def texts(file: Path) -> dict[str, tuple]:
-    return {name: (each.text, each.tokens, each.passages) for name, each in read_contexts(file).contexts.items()}
+    return {
+        name: (each.text, each.tokens, each.passages)
+        for name, each in read_contexts(file).contexts.items()
+    }
 
 
 def test_contexts_that_were_built_open():
@@ -204,19 +240,25 @@ def test_contexts_that_were_built_open():
     assert (made.condition, tuple(made.contexts), dict(made.failed)) == ("agentic", ITEMS[:3], {})
     report = made.contexts["demo-002"].text
     assert report.startswith(
-        "This report is about imaging findings.\n\n## Pyogenic abscess\nEvidence for: The passage describes"
+        "This report is about imaging findings.\n\n## Pyogenic abscess\n"
+        "Evidence for: The passage describes"
     )
     partly = read_contexts(FORMAT3 / "contexts" / "partly.jsonl")
     assert partly.failed == {"demo-002": "queries: E, round 1: the backend gave nothing"}
     assert {name: made.contexts[name] for name in ("demo-001", "demo-003")} == dict(partly.contexts)
 
 
-@pytest.mark.parametrize(("name", "missing", "batches"), [("finished", 0, 0), ("partly", 4, 3), ("unfinished", 20, 5)])
-def test_a_build_goes_on_with_its_steps_and_asks_for_those_that_are_missing(stored, name, missing, batches):
-    """Of the report that lacks its last option: the queries on it, its section, introduction and conclusion. Four steps are a batch, and
-    one of which a step is missing is asked whole."""
+@pytest.mark.parametrize(
+    ("name", "missing", "batches"), [("finished", 0, 0), ("partly", 4, 3), ("unfinished", 20, 5)]
+)
+def test_a_build_goes_on_with_its_steps_and_asks_for_those_that_are_missing(
+    stored, name, missing, batches
+):
+    """Of the report that lacks its last option: the queries on it, its section, introduction and
+    conclusion. Four steps are a batch, and one of which a step is missing is asked whole."""
     file, whole = stored / "contexts" / f"{name}.jsonl", FORMAT3 / "contexts" / "finished.jsonl"
-    file.unlink(missing_ok=True)  # it names the version that made it, and is not replaced by another one's unasked
+    # it names the version that made it, and is not replaced by another one's unasked
+    file.unlink(missing_ok=True)
     assert len(steps_of(file)) == 40 - missing
     told = said(build_command("agentic", file, stored / "indexes"))
     assert f"{file}: 3 contexts" in told
@@ -226,10 +268,15 @@ def test_a_build_goes_on_with_its_steps_and_asks_for_those_that_are_missing(stor
 
 
 def test_reports_that_were_built_are_shown_and_not_written_again(stored):
-    metadata = {"dataset_path": str(FORMAT3 / "questions.jsonl"), "contexts": str(FORMAT3 / "contexts" / "finished.jsonl")}
+    metadata = {
+        "dataset_path": str(FORMAT3 / "questions.jsonl"),
+        "contexts": str(FORMAT3 / "contexts" / "finished.jsonl"),
+    }
     folder = stored / "new"
-    said(["run", "--model", STUB, "--model_args", "pretrained=another", "--conditions", "agentic", "--draws", "1", "-o", folder,
-          "--metadata", json.dumps(metadata)])  # fmt: skip
+    said([
+        "run", "--model", STUB, "--model_args", "pretrained=another", "--conditions", "agentic",
+        "--draws", "1", "-o", folder, "--metadata", json.dumps(metadata),
+    ])  # fmt: skip
     assert Counter(model for model, *_ in asked(stored)) == {"another": 6}
     made = read_contexts(FORMAT3 / "contexts" / "finished.jsonl").contexts
     rows = open_runs(folder).answers
@@ -241,10 +288,16 @@ def test_an_index_answers_as_it_did_and_is_not_made_again(stored):
     before = tree(stored / "indexes")
     built = stored / "again.jsonl"
     told = said(build_command("rag", built, stored / "indexes"))
-    assert "recall_at_1 0.333 over 3 items" in told  # the article that settles demo-003 is found first
+    # the article that settles demo-003 is found first
+    assert "recall_at_1 0.333 over 3 items" in told
     for file in (FORMAT3 / "contexts" / "rag.jsonl", built):
-        found = {name: {each.id: each.score for each in its.passages} for name, its in read_contexts(file).contexts.items()}
-        assert {name: list(scores) for name, scores in found.items()} == {name: list(its) for name, its in PASSAGES.items()}
+        found = {
+            name: {each.id: each.score for each in its.passages}
+            for name, its in read_contexts(file).contexts.items()
+        }
+        assert {name: list(scores) for name, scores in found.items()} == {
+            name: list(its) for name, its in PASSAGES.items()
+        }
         for name, scores in found.items():
             assert scores == pytest.approx(PASSAGES[name], abs=1e-3)
     assert {name: text for name, (text, *_) in texts(built).items()} == {
@@ -253,7 +306,7 @@ def test_an_index_answers_as_it_did_and_is_not_made_again(stored):
     assert tree(stored / "indexes") == before
 
 
-# --- judged and imported ----------------------------------------------------------------------------------------------------
+# --- judged and imported --------------------------------------------------------------------------
 
 
 def test_judged_runs_have_the_letters_of_the_judge():
@@ -281,7 +334,7 @@ def test_what_lm_eval_logged_of_our_tasks_is_imported_as_it_was(stored):
     assert open_runs(stored / "again").answers.equals(open_runs(FORMAT3 / "imported").answers)
 
 
-# --- sweep ------------------------------------------------------------------------------------------------------------------
+# --- sweep ----------------------------------------------------------------------------------------
 
 
 def test_a_sweep_goes_on_and_does_not_load_the_model_that_has_answered(stored):
@@ -291,7 +344,9 @@ def test_a_sweep_goes_on_and_does_not_load_the_model_that_has_answered(stored):
     assert missing.total() == 24 - 7
     words = [sys.executable, "-m", "lm_eval_safescale", *map(str, sweep_command(out))]
     environment = environment_of_sweep(stored / "plugin", log)
-    ended = subprocess.run(words, cwd=ROOT, env=environment, capture_output=True, text=True, timeout=240, check=False)
+    ended = subprocess.run(
+        words, cwd=ROOT, env=environment, capture_output=True, text=True, timeout=240, check=False
+    )
     assert ended.returncode == 0, ended.stderr
     assert "load finished" not in log.read_text(encoding="utf-8").splitlines()
     assert {model for model, *_ in asked(stored)} == {"unfinished"}

@@ -1,4 +1,5 @@
-"""Tables across models and conditions, from runs to rows. In Python: `profile(open_runs("runs"))` and its kin give Polars frames.
+"""Tables across models and conditions, from runs to rows. In Python: `profile(open_runs("runs"))`
+and its kin give Polars frames.
 
 Everything here knows runs and statistics; it knows neither the harness nor how a table is shown.
 """
@@ -52,7 +53,9 @@ COLUMNS = columns_of(RADSAFE)
 """Of RadSaFE's tables, by name: their columns in order, those that a table without rows has too."""
 
 
-def make_tables(study: Study, preset: Preset) -> tuple[dict[str, list[Row] | Columns], dict[str, str]]:
+def make_tables(
+    study: Study, preset: Preset
+) -> tuple[dict[str, list[Row] | Columns], dict[str, str]]:
     """Every table that can be made, and why the others cannot: one never costs the others."""
     tables: dict[str, list[Row] | Columns] = {}
     failed: dict[str, str] = {}
@@ -69,16 +72,24 @@ Frames = Callable[..., pl.DataFrame]
 
 def _frame_of(name: str) -> Frames:
     def frame(
-        runs: Runs | Study, preset: str | Preset = "default", *, threshold: float | None = None, panel: Panel | None = None
+        runs: Runs | Study,
+        preset: str | Preset = "default",
+        *,
+        threshold: float | None = None,
+        panel: Panel | None = None,
     ) -> pl.DataFrame:
         if not isinstance(runs, Runs | Study):
             raise SafescaleError(
-                f"{name}: expected runs, as open_runs(FOLDER) gives them, or a Study; not {type(runs).__name__}"
+                f"{name}: expected runs, as open_runs(FOLDER) gives them, or a Study; not "
+                f"{type(runs).__name__}"
             )
         study = runs if isinstance(runs, Study) else Study(runs, threshold, panel)
         tables = tables_of(study.family)
         if name not in tables:
-            raise SafescaleError(f"{name}: the family {study.family.name} has no such table; it has {', '.join(tables)}")
+            raise SafescaleError(
+                f"{name}: the family {study.family.name} has no such table; it has "
+                f"{', '.join(tables)}"
+            )
         rows = tables[name](study, preset_named(preset))
         if not rows:
             return pl.DataFrame(schema=dict.fromkeys(columns_of(study.family)[name], pl.Null))
@@ -95,7 +106,8 @@ def _frame_of(name: str) -> Frames:
     preset
         "default", "radsafe-2026" or "noharm-2025".
     threshold
-        From which confidence on a harmful majority answer is overconfident; None: as the runs were made. A `Study` has its own.
+        From which confidence on a harmful majority answer is overconfident; None: as the runs were
+        made. A `Study` has its own.
     panel
         Family and size of models; a `Study` has its own.
 

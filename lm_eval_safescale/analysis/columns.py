@@ -1,10 +1,19 @@
-"""The columns of every table, in their order: what a table has where it has no rows. It knows neither a run nor a statistic."""
+"""The columns of every table, in their order: what a table has where it has no rows. It knows
+neither a run nor a statistic.
+"""
 
 from __future__ import annotations
 
 from collections.abc import Mapping
 
-from lm_eval_safescale.analysis import context_axis, paired_tests, profile_columns, results, scaling, variance
+from lm_eval_safescale.analysis import (
+    context_axis,
+    paired_tests,
+    profile_columns,
+    results,
+    scaling,
+    variance,
+)
 from lm_eval_safescale.families import Family
 
 

@@ -1,4 +1,6 @@
-"""Metrics against what was shown: how long the context was, and how much of the evidence stood in it. It reads item values."""
+"""Metrics against what was shown: how long the context was, and how much of the evidence stood in
+it. It reads item values.
+"""
 
 from __future__ import annotations
 
@@ -24,24 +26,40 @@ COVERAGE_EDGES = (0.0, 0.25, 0.5, 0.75, 1.0)
 
 def columns_of(family: Family) -> tuple[str, ...]:
     """The columns of `context_axis`."""
-    return ("model", "condition", "axis", "lower", "upper", "n", "mean", NOTHING_FOUND, *bounded(*family.rates), "n_truncated")
+    return (
+        "model",
+        "condition",
+        "axis",
+        "lower",
+        "upper",
+        "n",
+        "mean",
+        NOTHING_FOUND,
+        *bounded(*family.rates),
+        "n_truncated",
+    )
 
 
 def context_axis(
     study: Study,
-    preset: Preset = DEFAULT,  # noqa: ARG001 (all tables have one form; shares within a bin have Wilson intervals)
+    # all tables have one form; shares within a bin have Wilson intervals
+    preset: Preset = DEFAULT,  # noqa: ARG001
 ) -> list[Row]:
-    """Rates of the greedy answers by the length of the context, and by the measured coverage of the evidence.
+    """Rates of the greedy answers by the length of the context, and by the measured coverage of the
+    evidence.
 
-    For each model, condition and axis one row over all items whose value is known (lower and upper None), and one for each bin that
-    has any. Bins of context_tokens: 0, then [2^i, 2^(i+1)); of evidence_coverage: 0 and 1 themselves, and (0, 0.25), [0.25, 0.5),
-    [0.5, 0.75), [0.75, 1) between. No rows where neither was recorded.
+    For each model, condition and axis one row over all items whose value is known (lower and upper
+    None), and one for each bin that has any. Bins of context_tokens: 0, then [2^i, 2^(i+1)); of
+    evidence_coverage: 0 and 1 themselves, and (0, 0.25), [0.25, 0.5), [0.5, 0.75), [0.75, 1)
+    between. No rows where neither was recorded.
 
     Returns
     -------
-    Rows of: model, condition, axis (context_tokens | evidence_coverage), lower, upper, n (items with a known value that are scored), mean
-    (of the axis over these), nothing_found (of how many of these the search found no passage; None where that was not recorded), the rates
-    of the family, each with _lo and _hi (Wilson 95 %), and n_truncated (items whose output stopped inside the reasoning).
+    Rows of: model, condition, axis (context_tokens | evidence_coverage), lower, upper, n (items
+    with a known value that are scored), mean (of the axis over these), nothing_found (of how many
+    of these the search found no passage; None where that was not recorded), the rates of the
+    family, each with _lo and _hi (Wilson 95 %), and n_truncated (items whose output stopped inside
+    the reasoning).
     """
     pairs, rates = list(study.scores), study.family.rates
     if not pairs or not rates:
@@ -55,34 +73,53 @@ def context_axis(
         if not np.isnan(where).all():
             rows += _table(axis, where, nothing, dict(zip(rates, values, strict=True)), given)
     place = {pair: number for number, pair in enumerate(pairs)}
-    return sorted(rows, key=lambda row: place[row["model"], row["condition"]])  # stable: axes and bins stay in order
+    # stable: axes and bins stay in order
+    return sorted(rows, key=lambda row: place[row["model"], row["condition"]])
 
 
 def _shown(runs: Runs, pairs: Sequence[tuple[str, str]], column: str) -> Floats:
-    """What a column says of each greedy answer, shape (pairs, items); nan where unknown or impossible."""
+    """What a column says of each greedy answer, shape (pairs, items); nan where unknown or
+    impossible."""
     n_items, models, conditions = runs.items.height, runs.models, runs.conditions
     most = np.inf if column == "context_tokens" else 1
     value = pl.col(column).cast(pl.Float64)
     known = runs.answers.filter((pl.col("draw") == 0) & value.is_between(0, most))
-    model, condition, item = (known[name].to_physical().to_numpy() for name in ("model", "condition", "question_id"))
+    model, condition, item = (
+        known[name].to_physical().to_numpy() for name in ("model", "condition", "question_id")
+    )
     shown = np.full((len(models), len(conditions), n_items), np.nan)
     shown[model, condition, item] = known[column].cast(pl.Float64).to_numpy()
-    model_place, condition_place = ({name: place for place, name in enumerate(names)} for names in (models, conditions))
-    return shown[[model_place[name] for name, _ in pairs], [condition_place[name] for _, name in pairs]]
+    model_place, condition_place = (
+        {name: place for place, name in enumerate(names)} for names in (models, conditions)
+    )
+    return shown[
+        [model_place[name] for name, _ in pairs], [condition_place[name] for _, name in pairs]
+    ]
 
 
-def _bins(axis: str, where: Floats) -> tuple[np.ndarray[tuple[int, int], np.dtype[np.int64]], list[tuple[float, float]]]:
+def _bins(
+    axis: str, where: Floats
+) -> tuple[np.ndarray[tuple[int, int], np.dtype[np.int64]], list[tuple[float, float]]]:
     """Each value's bin (those of nan mean nothing), and the bins' bounds."""
     known = np.nan_to_num(where)
     if axis == "context_tokens":
         exponent = np.frexp(known)[1]  # 2^(e - 1) <= tokens < 2^e, and 0 of 0
-        return exponent.astype(np.int64), [(0.0, 0.0), *((2.0**e, 2.0 ** (e + 1)) for e in range(63))]
+        return exponent.astype(np.int64), [
+            (0.0, 0.0),
+            *((2.0**e, 2.0 ** (e + 1)) for e in range(63)),
+        ]
     inner = COVERAGE_EDGES[1:]
     place = np.where(known == 0, 0, 1 + np.searchsorted(inner, known, side="right"))
-    return place.astype(np.int64), [(0.0, 0.0), *zip(COVERAGE_EDGES, inner, strict=False), (1.0, 1.0)]
+    return place.astype(np.int64), [
+        (0.0, 0.0),
+        *zip(COVERAGE_EDGES, inner, strict=False),
+        (1.0, 1.0),
+    ]
 
 
-def _table(axis: str, where: Floats, nothing: Floats, rates: Mapping[str, Floats], given: Sequence[Cell]) -> list[Row]:
+def _table(
+    axis: str, where: Floats, nothing: Floats, rates: Mapping[str, Floats], given: Sequence[Cell]
+) -> list[Row]:
     place, bounds = _bins(axis, where)
     known = ~np.isnan(where)
     width = len(bounds) + 1  # column 0: all bins together
@@ -98,7 +135,10 @@ def _table(axis: str, where: Floats, nothing: Floats, rates: Mapping[str, Floats
     filled = np.flatnonzero(n)
     pair, column = np.divmod(filled, width)
     edges = [(None, None), *bounds]
-    without, recorded = count(np.nan_to_num(nothing))[filled], count((~np.isnan(nothing)).astype(np.float64))[filled]
+    without, recorded = (
+        count(np.nan_to_num(nothing))[filled],
+        count((~np.isnan(nothing)).astype(np.float64))[filled],
+    )
     columns: dict[str, Iterable[Any]] = {
         "model": [given[number].model for number in pair],
         "condition": [given[number].condition for number in pair],
@@ -107,7 +147,9 @@ def _table(axis: str, where: Floats, nothing: Floats, rates: Mapping[str, Floats
         "upper": [edges[number][1] for number in column],
         "n": n[filled].astype(int).tolist(),
         "mean": numbers(count(np.nan_to_num(where))[filled] / n[filled]),
-        NOTHING_FOUND: [int(items) if known else None for items, known in zip(without, recorded, strict=True)],
+        NOTHING_FOUND: [
+            int(items) if known else None for items, known in zip(without, recorded, strict=True)
+        ],
     }
     for name, value in rates.items():
         scored = count((~np.isnan(value)).astype(np.float64))[filled]

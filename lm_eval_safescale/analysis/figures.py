@@ -1,4 +1,6 @@
-"""Metrics of many cells at once, each with its interval by its kind. It knows columns of item values, and no table and no file."""
+"""Metrics of many cells at once, each with its interval by its kind. It knows columns of item
+values, and no table and no file.
+"""
 
 from __future__ import annotations
 
@@ -14,13 +16,15 @@ from lm_eval_safescale.stats.bootstrap import leave_out
 from lm_eval_safescale.stats.presets import Floats, Preset, trials_interval, weights
 
 Column = Callable[[str], Floats]
-"""A column of all cells by its name: shape (N, cells), of metrics over trials (N, cells, draws); nan for not scored."""
+"""A column of all cells by its name: shape (N, cells), of metrics over trials (N, cells, draws);
+nan for not scored."""
 Places = NDArray[np.int64]
 
 
 @dataclass(frozen=True, eq=False)
 class Figures:
-    """One metric of many cells, arrays of shape (cells,); nan where nothing is scored, or no interval can be given."""
+    """One metric of many cells, arrays of shape (cells,); nan where nothing is scored, or no
+    interval can be given."""
 
     value: Floats
     lo: Floats
@@ -34,36 +38,54 @@ class Figures:
     hi_trials: Floats
 
 
-def figures_of(metrics: Iterable[Metric], column: Column, preset: Preset, strata: tuple[int, ...] = ()) -> dict[str, Figures]:
+def figures_of(
+    metrics: Iterable[Metric], column: Column, preset: Preset, strata: tuple[int, ...] = ()
+) -> dict[str, Figures]:
     """Every metric over the units, by name.
 
-    Shares together by the preset's interval of a rate, means of numbers in [0, 1] together by its interval of a mean, all others one
-    by one from the same resamples.
+    Shares together by the preset's interval of a rate, means of numbers in [0, 1] together by its
+    interval of a mean, all others one by one from the same resamples.
 
     Parameters
     ----------
     strata
-        Of the units (`stats.strata_of`), where they are resampled within them; rates do not look at them.
+        Of the units (`stats.strata_of`), where they are resampled within them; rates do not look at
+        them.
     """
     given = list(metrics)
     shares = [metric for metric in given if metric.kind == "share"]
-    bounded = [metric for metric in given if metric.kind == "mean" and metric.bounds == (0.0, 1.0) and not strata]
+    bounded = [
+        metric
+        for metric in given
+        if metric.kind == "mean" and metric.bounds == (0.0, 1.0) and not strata
+    ]
     found = _together(shares, column, preset.rate_interval, preset.rates)
     found |= _together(bounded, column, preset.mean_interval, preset.means)
-    found |= {metric.name: _alone(metric, column, preset, strata) for metric in given if metric.name not in found}
+    found |= {
+        metric.name: _alone(metric, column, preset, strata)
+        for metric in given
+        if metric.name not in found
+    }
     return {metric.name: found[metric.name] for metric in given}
 
 
 def _together(
-    metrics: list[Metric], column: Column, interval: Callable[[Floats], tuple[Floats, Floats]], method: str
+    metrics: list[Metric],
+    column: Column,
+    interval: Callable[[Floats], tuple[Floats, Floats]],
+    method: str,
 ) -> dict[str, Figures]:
     """Means of single columns; all are resampled at once."""
     if not metrics:
         return {}
     columns = [column(metric.sources[0]) for metric in metrics]
-    low, high = (np.split(bound, len(columns)) for bound in interval(np.concatenate(columns, axis=1)))
+    low, high = (
+        np.split(bound, len(columns)) for bound in interval(np.concatenate(columns, axis=1))
+    )
     return {
-        metric.name: Figures(means(values), lo, hi, (~np.isnan(values)).sum(axis=0), method, *_no_trials(values))
+        metric.name: Figures(
+            means(values), lo, hi, (~np.isnan(values)).sum(axis=0), method, *_no_trials(values)
+        )
         for metric, values, lo, hi in zip(metrics, columns, low, high, strict=True)
     }
 
@@ -83,15 +105,27 @@ def _alone(metric: Metric, column: Column, preset: Preset, strata: tuple[int, ..
     if preset.trials == "spread" and metric.decode == "trials":
         return Figures(value, *trials, n, "trials", *trials)
     left_out = None if metric.grows_by_chance else metric.value(columns, leave_out(units))
-    low, high = preset.figure_interval(value, metric.value(columns, weights(units, strata)), left_out)
+    low, high = preset.figure_interval(
+        value, metric.value(columns, weights(units, strata)), left_out
+    )
     least, most = metric.bounds
-    return Figures(value, np.clip(low, least, most), np.clip(high, least, most), n, preset.method_of(left_out), *trials)
+    return Figures(
+        value,
+        np.clip(low, least, most),
+        np.clip(high, least, most),
+        n,
+        preset.method_of(left_out),
+        *trials,
+    )
 
 
 def _of_trials(metric: Metric, columns: Sequence[Floats]) -> tuple[Floats, Floats]:
     """Bounds by how the trials of each cell differ; a draw that was not asked for is no trial."""
     asked = ~np.all([np.isnan(each) for each in columns], axis=(0, 1))
-    found = [trials_interval(own[known][None]) for own, known in zip(metric.by_trial(columns), asked, strict=True)]
+    found = [
+        trials_interval(own[known][None])
+        for own, known in zip(metric.by_trial(columns), asked, strict=True)
+    ]
     return np.concatenate([low for low, _ in found]), np.concatenate([high for _, high in found])
 
 
@@ -117,5 +151,11 @@ def groups_of(groups: Mapping[str, Sequence[str | None]]) -> list[tuple[str, str
     found = []
     for name, members in groups.items():
         for group in sorted({member for member in members if member is not None}):
-            found.append((name, group, np.array([place for place, member in enumerate(members) if member == group])))
+            found.append(
+                (
+                    name,
+                    group,
+                    np.array([place for place, member in enumerate(members) if member == group]),
+                )
+            )
     return found

@@ -1,4 +1,5 @@
-"""Table `paired_tests`: two conditions of one model, or two models under one condition, on the same items (PROTOCOL §8).
+"""Table `paired_tests`: two conditions of one model, or two models under one condition, on the same
+items (PROTOCOL §8).
 
 It knows item values and a metric's kind, and no file.
 """
@@ -25,8 +26,9 @@ if TYPE_CHECKING:
     from lm_eval_safescale.families.cells import Cell
 
 COLUMNS = (
-    "model", "metric", "decode", "left", "right", "n", "b", "c", "delta", "p_exact", "p_mid", "p_holm", "delta_lo", "delta_hi",
-    "minimum_detectable_difference", "left_model", "right_model", "left_condition", "right_condition",
+    "model", "metric", "decode", "left", "right", "n", "b", "c", "delta", "p_exact", "p_mid",
+    "p_holm", "delta_lo", "delta_hi", "minimum_detectable_difference", "left_model", "right_model",
+    "left_condition", "right_condition",
 )  # fmt: skip
 POWER = 0.8
 """With which the smallest detectable difference would be found."""
@@ -44,11 +46,13 @@ class Comparison:
 
 
 def paired_tests(study: Study, preset: Preset = DEFAULT) -> list[Row]:
-    """Differences of every metric: between the conditions that the family compares, and between models under one condition.
+    """Differences of every metric: between the conditions that the family compares, and between
+    models under one condition.
 
-    `model` is None between models, where `left` and `right` are models; else they are conditions. `n` counts the items scored on both
-    sides. Shares have McNemar's test; of other metrics `b`, `c` and the p values are None, and the interval is a paired bootstrap.
-    Holm's correction is over the pairs of one model, or of one condition between models, of one metric and decode.
+    `model` is None between models, where `left` and `right` are models; else they are conditions.
+    `n` counts the items scored on both sides. Shares have McNemar's test; of other metrics `b`, `c`
+    and the p values are None, and the interval is a paired bootstrap. Holm's correction is over the
+    pairs of one model, or of one condition between models, of one metric and decode.
     """
     cells = list(study.scores.values())
     compared = [*_between_conditions(study, cells), *_between_models(study, cells)]
@@ -57,10 +61,16 @@ def paired_tests(study: Study, preset: Preset = DEFAULT) -> list[Row]:
     rows: list[list[Row]] = []
     for between_models in (False, True):
         some = [each for each in compared if each.between_models == between_models]
-        tables = [_table(metric, some, cells, study.column, preset, study.strata_of()) for metric in _ordered(study.metrics)]
+        tables = [
+            _table(metric, some, cells, study.column, preset, study.strata_of())
+            for metric in _ordered(study.metrics)
+        ]
         table = [row for each in tables for row in each]
         if not between_models:  # a model's rows together
-            place = {model: number for number, model in enumerate(dict.fromkeys(cell.model for cell in cells))}
+            place = {
+                model: number
+                for number, model in enumerate(dict.fromkeys(cell.model for cell in cells))
+            }
             table.sort(key=lambda row: place[row["model"]])
         rows.append(table)
     return [*rows[0], *rows[1]]
@@ -79,7 +89,11 @@ def _between_models(study: Study, cells: Sequence[Cell]) -> Iterator[Comparison]
     baseline = study.baseline
     if baseline is None and len(models) > MOST_MODELS:
         return
-    pairs = combinations(models, 2) if baseline is None else ((model, baseline) for model in models if model != baseline)
+    pairs = (
+        combinations(models, 2)
+        if baseline is None
+        else ((model, baseline) for model in models if model != baseline)
+    )
     place = {(cell.model, cell.condition): number for number, cell in enumerate(cells)}
     for left, right in pairs:
         for condition in dict.fromkeys(cell.condition for cell in cells):
@@ -88,7 +102,8 @@ def _between_models(study: Study, cells: Sequence[Cell]) -> Iterator[Comparison]
 
 
 def _ordered(metrics: Sequence[Metric]) -> list[Metric]:
-    """Metrics that are of greedy and of majority answers first, each beside its twin; then the others."""
+    """Metrics that are of greedy and of majority answers first, each beside its twin; then the
+    others."""
     by_name = {metric.name: metric for metric in metrics}
     twins = [
         twin
@@ -112,10 +127,12 @@ def _table(
         return []
     left, right = ([cells[getattr(each, side)] for each in compared] for side in ("left", "right"))
     of_left, of_right = (
-        [column(name)[:, [getattr(each, side) for each in compared]] for name in metric.sources] for side in ("left", "right")
+        [column(name)[:, [getattr(each, side) for each in compared]] for name in metric.sources]
+        for side in ("left", "right")
     )
     families: list[Hashable] = [
-        one.condition if each.between_models else one.model for each, one in zip(compared, left, strict=True)
+        one.condition if each.between_models else one.model
+        for each, one in zip(compared, left, strict=True)
     ]
     found = (
         _tested(of_left[0], of_right[0], families, preset)
@@ -124,11 +141,17 @@ def _table(
     )
     name = metric.name.removeprefix("majority_") if metric.decode == "majority" else metric.name
     columns: dict[str, Any] = {
-        "model": [None if each.between_models else one.model for each, one in zip(compared, left, strict=True)],
+        "model": [
+            None if each.between_models else one.model
+            for each, one in zip(compared, left, strict=True)
+        ],
         "metric": [name] * len(compared),
         "decode": [metric.decode] * len(compared),
         **{
-            side: [one.model if each.between_models else one.condition for each, one in zip(compared, own, strict=True)]
+            side: [
+                one.model if each.between_models else one.condition
+                for each, one in zip(compared, own, strict=True)
+            ]
             for side, own in (("left", left), ("right", right))
         },
         **found,
@@ -141,8 +164,11 @@ def _table(
     return rows_of(columns)
 
 
-def _tested(left: Floats, right: Floats, families: Sequence[Hashable], preset: Preset) -> dict[str, Any]:
-    """Counts, difference, tests and interval of each column of zeros and ones; nan where no item is scored on both sides."""
+def _tested(
+    left: Floats, right: Floats, families: Sequence[Hashable], preset: Preset
+) -> dict[str, Any]:
+    """Counts, difference, tests and interval of each column of zeros and ones; nan where no item is
+    scored on both sides."""
     n, b, c = discordant(left, right)
     unscored = n == 0
     b, c = (np.where(unscored, np.nan, count) for count in (b, c))
@@ -153,40 +179,61 @@ def _tested(left: Floats, right: Floats, families: Sequence[Hashable], preset: P
         delta = (b - c) / n
     smallest = np.full(n.shape, np.nan)
     if preset.states_detectable:
-        tested = Counter(family for family, none in zip(families, unscored, strict=True) if not none)
+        tested = Counter(
+            family for family, none in zip(families, unscored, strict=True) if not none
+        )
         sizes = np.array([tested[family] for family in families])
         silent = adjusted >= ALPHA
         for size in np.unique(sizes[silent]):
             # Holm's first step: what a test of this family must pass when no other has
             own = silent & (sizes == size)
-            smallest[own] = detectable_difference(n[own], (b + c)[own] / n[own], alpha=ALPHA / size, power=POWER)
-    return _columns(n, delta, low, high, b=_counts(b), c=_counts(c), **tests, p_holm=adjusted, smallest=smallest)
+            smallest[own] = detectable_difference(
+                n[own], (b + c)[own] / n[own], alpha=ALPHA / size, power=POWER
+            )
+    return _columns(
+        n, delta, low, high, b=_counts(b), c=_counts(c), **tests, p_holm=adjusted, smallest=smallest
+    )
 
 
 def _resampled(
-    metric: Metric, left: Sequence[Floats], right: Sequence[Floats], preset: Preset, strata: tuple[int, ...]
+    metric: Metric,
+    left: Sequence[Floats],
+    right: Sequence[Floats],
+    preset: Preset,
+    strata: tuple[int, ...],
 ) -> dict[str, Any]:
-    """The difference of any metric with its interval from resamples of items with both their values."""
+    """The difference of any metric with its interval from resamples of items with both their
+    values."""
     known = scored(left) & scored(right)
     n = known.sum(axis=0, dtype=np.float64)
     masks = [known if each.ndim == 2 else known[..., None] for each in (*left, *right)]
-    masked = [np.where(mask, each, np.nan) for mask, each in zip(masks, (*left, *right), strict=True)]
+    masked = [
+        np.where(mask, each, np.nan) for mask, each in zip(masks, (*left, *right), strict=True)
+    ]
     one, other = masked[: len(left)], masked[len(left) :]
     if metric.kind == "mean" and metric.bounds == (0.0, 1.0) and not strata:
         low, high = preset.difference_interval(one[0], other[0])
         return _columns(n, means(one[0] - other[0]), low, high)
     delta = metric.value(one) - metric.value(other)
     drawn, left_out = (
-        metric.value(one, every) - metric.value(other, every) for every in (weights(len(known), strata), leave_out(len(known)))
+        metric.value(one, every) - metric.value(other, every)
+        for every in (weights(len(known), strata), leave_out(len(known)))
     )
     low, high = preset.figure_interval(delta, drawn, left_out)
     return _columns(n, delta, low, high)
 
 
 def _columns(
-    n: Floats, delta: Floats, low: Floats, high: Floats, *, smallest: Floats | None = None, **tests: Any
+    n: Floats,
+    delta: Floats,
+    low: Floats,
+    high: Floats,
+    *,
+    smallest: Floats | None = None,
+    **tests: Any,
 ) -> dict[str, Any]:
-    """The columns of a comparison in their order; what a metric has no test for is nan, None in a row."""
+    """The columns of a comparison in their order; what a metric has no test for is nan, None in a
+    row."""
     none = np.full(n.shape, np.nan)
     return {
         "n": n.astype(np.int64),

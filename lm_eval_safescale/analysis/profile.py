@@ -1,4 +1,6 @@
-"""Table `profile`: the wide view of `results` over all items, a row for each model and condition. It knows no file."""
+"""Table `profile`: the wide view of `results` over all items, a row for each model and condition.
+It knows no file.
+"""
 
 from __future__ import annotations
 
@@ -18,10 +20,12 @@ if TYPE_CHECKING:
 
 
 def profile(study: Study, preset: Preset = DEFAULT) -> list[Row]:
-    """Every metric of a model under a condition, all as fractions: a row for each model and condition (PROTOCOL §6-§8).
+    """Every metric of a model under a condition, all as fractions: a row for each model and
+    condition (PROTOCOL §6-§8).
 
-    `n` counts the items with a scored greedy answer, `n_truncated` those of them whose output stopped inside the reasoning, `n_filtered`
-    items that are not scored because a content filter held the greedy answer back; None is *not scored*. Metrics of plugins stand behind.
+    `n` counts the items with a scored greedy answer, `n_truncated` those of them whose output
+    stopped inside the reasoning, `n_filtered` items that are not scored because a content filter
+    held the greedy answer back; None is *not scored*. Metrics of plugins stand behind.
     """
     if not study.scores:
         return []
@@ -29,7 +33,10 @@ def profile(study: Study, preset: Preset = DEFAULT) -> list[Row]:
     spread = _spread(study)
     columns = _counts(study)
     for name, each in figures.items():
-        columns |= {name: each.value, **{column: spread[column] for column in spread_columns(study.family, name)}}
+        columns |= {
+            name: each.value,
+            **{column: spread[column] for column in spread_columns(study.family, name)},
+        }
         if name not in MEASURES:
             columns |= {f"{name}_lo": each.lo, f"{name}_hi": each.hi}
     return rows_of(columns)
@@ -39,7 +46,10 @@ def values_of(study: Study) -> list[Row]:
     """The same without what takes resamples of all items: intervals, and what `_spread` tells."""
     if not study.scores:
         return []
-    values = {metric.name: metric.value([study.column(name) for name in metric.sources]) for metric in study.metrics}
+    values = {
+        metric.name: metric.value([study.column(name) for name in metric.sources])
+        for metric in study.metrics
+    }
     return rows_of({**_counts(study), **values})
 
 
@@ -51,13 +61,20 @@ def _counts(study: Study) -> dict[str, Any]:
         "model": [cell.model for cell in cells],
         "condition": [cell.condition for cell in cells],
         "n": known.sum(axis=0),
-        **{f"n_{status}": np.nansum(study.column(status), axis=0).astype(np.int64) for status in COUNTED},
+        **{
+            f"n_{status}": np.nansum(study.column(status), axis=0).astype(np.int64)
+            for status in COUNTED
+        },
     }
 
 
 def _spread(study: Study) -> dict[str, Floats]:
     """What `profile` tells of some metrics besides value and interval."""
-    by_name = {metric.name: study.column(metric.sources[0]) for metric in study.metrics if metric.name in study.family.spread}
+    by_name = {
+        metric.name: study.column(metric.sources[0])
+        for metric in study.metrics
+        if metric.name in study.family.spread
+    }
     resampled = [name for name in by_name if "mean" in study.family.spread[name]]
     found = {
         f"{name}_std": deviation_of(values, 0 if name in MEASURES else 1)
@@ -69,7 +86,9 @@ def _spread(study: Study) -> dict[str, Floats]:
         percentiles = percentile_bootstrap(together, indices(len(together)), level=LEVEL)
         for part in ("mean", "std"):
             each = np.split(getattr(percentiles, part), len(resampled))
-            found |= {f"{name}_{part}": values for name, values in zip(resampled, each, strict=True)}
+            found |= {
+                f"{name}_{part}": values for name, values in zip(resampled, each, strict=True)
+            }
     return found
 
 
@@ -77,4 +96,6 @@ def deviation_of(values: Floats, ddof: int) -> Floats:
     """Standard deviation of each column over its scored items; nan for no more than `ddof`."""
     n = (~np.isnan(values)).sum(axis=0)
     squares: NDArray[np.float64] = np.nansum((values - means(values)) ** 2, axis=0)
-    return np.asarray(np.sqrt(np.divide(squares, n - ddof, out=np.full(n.shape, np.nan), where=n > ddof)))
+    return np.asarray(
+        np.sqrt(np.divide(squares, n - ddof, out=np.full(n.shape, np.nan), where=n > ddof))
+    )

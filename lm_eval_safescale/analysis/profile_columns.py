@@ -5,7 +5,8 @@ from __future__ import annotations
 from lm_eval_safescale.families import Family, ItemTable
 
 COUNTED = ("truncated", "filtered")
-"""What is counted of the greedy answers: those of the unanswered that were cut off in their reasoning, and those held back."""
+"""What is counted of the greedy answers: those of the unanswered that were cut off in their
+reasoning, and those held back."""
 MEASURES = ("latency_s",)
 """What one machine took says nothing of another day: no interval over items."""
 

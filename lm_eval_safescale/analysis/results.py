@@ -1,6 +1,8 @@
-"""Table `results`: every metric of every model under every condition, overall and by group, each with its interval.
+"""Table `results`: every metric of every model under every condition, overall and by group, each
+with its interval.
 
-It is the long table that all others read. It knows a family's metrics by their kind, and no metric by its name.
+It is the long table that all others read. It knows a family's metrics by their kind, and no metric
+by its name.
 """
 
 from __future__ import annotations
@@ -21,8 +23,8 @@ if TYPE_CHECKING:
 
 Numbers = NDArray[Any]
 COLUMNS = (
-    "family", "family_version", "dataset_fingerprint", "model", "condition", "group_name", "group", "metric", "draws", "threshold",
-    "preset", "method", "value", "lo", "hi", "n", "not_scored",
+    "family", "family_version", "dataset_fingerprint", "model", "condition", "group_name", "group",
+    "metric", "draws", "threshold", "preset", "method", "value", "lo", "hi", "n", "not_scored",
 )  # fmt: skip
 TRIALS = ("lo_trials", "hi_trials")
 """Of metrics over trials, by how the trials differ."""
@@ -39,9 +41,10 @@ def results(study: Study, preset: Preset = DEFAULT) -> Columns:
 
     Returns
     -------
-    Columns of one length, a row for each model, condition, group and metric: `group_name` and `group` are None over all items;
-    `draws` is K; `threshold` the family's, where it has one; `method` that of the interval; `value` with `lo` and `hi` (95 %), None
-    where not scored; `n` the units scored and `not_scored` the others of the group.
+    Columns of one length, a row for each model, condition, group and metric: `group_name` and
+    `group` are None over all items; `draws` is K; `threshold` the family's, where it has one;
+    `method` that of the interval; `value` with `lo` and `hi` (95 %), None where not scored; `n` the
+    units scored and `not_scored` the others of the group.
     """
     cells = list(study.scores.values())
     everything: tuple[str | None, str | None, Places] = (None, None, np.arange(len(study.items)))
@@ -49,7 +52,9 @@ def results(study: Study, preset: Preset = DEFAULT) -> Columns:
     found = [
         study.figures(preset)
         if name is None
-        else figures_of(study.metrics, cached(taken(study.column, units)), preset, study.strata_of(units))
+        else figures_of(
+            study.metrics, cached(taken(study.column, units)), preset, study.strata_of(units)
+        )
         for name, _, units in parts
     ]
     metrics = [metric.name for metric in study.metrics]

@@ -1,4 +1,6 @@
-"""How a metric changes with size: lines over log10 parameters, by condition and family. It reads item values and the panel."""
+"""How a metric changes with size: lines over log10 parameters, by condition and family. It reads
+item values and the panel.
+"""
 
 from __future__ import annotations
 
@@ -17,7 +19,16 @@ if TYPE_CHECKING:
 
 ALL = "all"
 COLUMNS = (
-    *("metric", "condition", "family", "n_models", "parameters_min_b", "parameters_max_b", "mean", *bounded("slope")),
+    *(
+        "metric",
+        "condition",
+        "family",
+        "n_models",
+        "parameters_min_b",
+        "parameters_max_b",
+        "mean",
+        *bounded("slope"),
+    ),
     *("intercept", "r_squared", "p"),
 )
 
@@ -32,20 +43,26 @@ def scaling(
 ) -> list[Row]:
     """Least-squares lines of each metric over log10 of the parameters in billions, a model a point.
 
-    By condition, and for the change that the family studies (condition "clean - closed_book", say, models asked under both); by family,
-    and over all models of known size (family "all"). A model whose size the panel does not know is in no line, one whose family it
-    does not know only in "all": `Panel.unknown` lists them.
+    By condition, and for the change that the family studies (condition "clean - closed_book", say,
+    models asked under both); by family, and over all models of known size (family "all"). A model
+    whose size the panel does not know is in no line, one whose family it does not know only in
+    "all": `Panel.unknown` lists them.
 
     Returns
     -------
-    Rows of: metric, condition, family, n_models, parameters_min_b, parameters_max_b, mean (of the metric over these models), slope (change
-    of the metric when parameters grow tenfold), slope_lo, slope_hi (95 % t interval; None below three models), intercept (at one
-    billion), r_squared, p (two-sided, slope = 0; both None below three models). slope is None below two different sizes. The
-    interval treats models as independent; those of one family are not.
+    Rows of: metric, condition, family, n_models, parameters_min_b, parameters_max_b, mean (of the
+    metric over these models), slope (change of the metric when parameters grow tenfold), slope_lo,
+    slope_hi (95 % t interval; None below three models), intercept (at one billion), r_squared, p
+    (two-sided, slope = 0; both None below three models). slope is None below two different sizes.
+    The interval treats models as independent; those of one family are not.
     """
     cells = model_means(study)
     known = {model: study.panel.find(model) for model, _ in study.scores}
-    size = {model: entry.parameters_b for model, entry in known.items() if entry is not None and entry.parameters_b is not None}
+    size = {
+        model: entry.parameters_b
+        for model, entry in known.items()
+        if entry is not None and entry.parameters_b is not None
+    }
     family = {model: entry.family for model, entry in known.items() if entry is not None}
     rows = []
     for condition, of_models in _with_change(cells, study.family):
@@ -56,14 +73,23 @@ def scaling(
                 values = {
                     model: value
                     for model in models
-                    if (name == ALL or family.get(model) == name) and (value := of_models[model][metric]) is not None
+                    if (name == ALL or family.get(model) == name)
+                    and (value := of_models[model][metric]) is not None
                 }
-                rows.append({"metric": metric, "condition": condition, "family": name, **_line(values, size)})
+                rows.append(
+                    {
+                        "metric": metric,
+                        "condition": condition,
+                        "family": name,
+                        **_line(values, size),
+                    }
+                )
     return rows
 
 
 def model_means(study: Study) -> MeansOf:
-    """Mean over the scored items of each metric, by condition (in the protocol's order) and model; None where not scored."""
+    """Mean over the scored items of each metric, by condition (in the protocol's order) and model;
+    None where not scored."""
     cells: MeansOf = {condition: {} for condition in study.conditions}
     if not study.scores:
         return cells
@@ -74,7 +100,8 @@ def model_means(study: Study) -> MeansOf:
 
 
 def item_values(study: Study) -> dict[str, Floats]:
-    """Values of the items of each metric that the family has studied, shape (items, scores); nan where not scored."""
+    """Values of the items of each metric that the family has studied, shape (items, scores); nan
+    where not scored."""
     by_name = {metric.name: metric for metric in study.metrics}
     return {name: study.column(by_name[name].sources[0]) for name in study.family.studied}
 
@@ -83,7 +110,9 @@ def _with_change(cells: MeansOf, family: Family) -> Iterator[tuple[str, dict[str
     yield from cells.items()
     after, before = (cells.get(condition, {}) for condition in family.change or ("", ""))
     change: dict[str, Means] = {
-        model: {metric: _less(after[model][metric], before[model][metric]) for metric in family.studied}
+        model: {
+            metric: _less(after[model][metric], before[model][metric]) for metric in family.studied
+        }
         for model in after
         if model in before
     }
@@ -107,6 +136,7 @@ def _line(values: Mapping[str, float], size: Mapping[str, float]) -> Row:
         "slope_lo": number(line.slope_lo),
         "slope_hi": number(line.slope_hi),
         "intercept": number(line.intercept),
-        "r_squared": number(line.r_squared) if len(values) > 2 else None,  # two points always lie on a line
+        # two points always lie on a line
+        "r_squared": number(line.r_squared) if len(values) > 2 else None,
         "p": number(line.p),
     }

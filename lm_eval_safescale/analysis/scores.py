@@ -1,4 +1,6 @@
-"""What every item is worth, for all models and conditions: a family's scores of runs. It knows no interval and no table."""
+"""What every item is worth, for all models and conditions: a family's scores of runs. It knows no
+interval and no table.
+"""
 
 from __future__ import annotations
 
@@ -16,7 +18,10 @@ BLOCK = 1 << 25
 
 
 def score_cells(
-    family: Family, items: ItemTable, answers: Mapping[Pair, AnswerArrays], settings: Mapping[str, Any]
+    family: Family,
+    items: ItemTable,
+    answers: Mapping[Pair, AnswerArrays],
+    settings: Mapping[str, Any],
 ) -> dict[Pair, Cell]:
     """The family's scores of all answers, in the same order.
 
@@ -29,7 +34,9 @@ def score_cells(
     metrics = family.metrics(items)
     for block in _alike(answers):
         codes = np.stack([answers[pair].codes for pair in block])
-        values = scores_of(family, items, AnswerArrays(codes, answers[block[0]].vocabulary), settings)
+        values = scores_of(
+            family, items, AnswerArrays(codes, answers[block[0]].vocabulary), settings
+        )
         refuse_out_of_range(family, metrics, values)
         for place, pair in enumerate(block):
             own = {name: array[place] for name, array in values.items()}

@@ -1,4 +1,6 @@
-"""Runs made ready for the tables: arrays and item values, once for all of them, and what could not be scored, with the reason."""
+"""Runs made ready for the tables: arrays and item values, once for all of them, and what could not
+be scored, with the reason.
+"""
 
 from __future__ import annotations
 
@@ -35,7 +37,9 @@ from lm_eval_safescale.stats.bootstrap import strata_of
 from lm_eval_safescale.stats.presets import Preset
 from lm_eval_safescale.words import counted
 
-MEASURES = (mean("latency_s", "seconds of the greedy request", higher_is_better=False, bounds=(0.0, inf)),)
+MEASURES = (
+    mean("latency_s", "seconds of the greedy request", higher_is_better=False, bounds=(0.0, inf)),
+)
 """Metrics of what is known of answers besides their response, whatever the family."""
 MAY_DIFFER = {"draws", *NOTED, *MAKE_SCORES}
 """Settings whose difference is said elsewhere, or changes no answer."""
@@ -55,29 +59,41 @@ class Study:
 
     def __post_init__(self) -> None:
         if self.threshold is not None and not 0 <= self.threshold <= 1:
-            raise SafescaleError(f"threshold is {self.threshold:g}; expected a confidence from 0 to 1")
-        if self.threshold is not None and not self.family.threshold:
-            raise SafescaleError(f"threshold is {self.threshold:g}; the family {self.family.name} has none: leave it out")
-        if self.baseline is not None and self.baseline not in self.runs.models:
-            raise SafescaleError(f"baseline {self.baseline!r} is none of the models {', '.join(self.runs.models)}")
-        if self.threshold is None and len(self.thresholds_of_runs) > 1:
-            whose = "; ".join(f"{each:g}: {named(models)}" for each, models in self.thresholds_of_runs.items())
             raise SafescaleError(
-                f"the runs were made with different values of {self.family.threshold} ({whose}): what rests on it does not compare. Give "
-                "one threshold for all of them (",
+                f"threshold is {self.threshold:g}; expected a confidence from 0 to 1"
+            )
+        if self.threshold is not None and not self.family.threshold:
+            raise SafescaleError(
+                f"threshold is {self.threshold:g}; the family {self.family.name} has none: leave "
+                "it out"
+            )
+        if self.baseline is not None and self.baseline not in self.runs.models:
+            raise SafescaleError(
+                f"baseline {self.baseline!r} is none of the models {', '.join(self.runs.models)}"
+            )
+        if self.threshold is None and len(self.thresholds_of_runs) > 1:
+            whose = "; ".join(
+                f"{each:g}: {named(models)}" for each, models in self.thresholds_of_runs.items()
+            )
+            raise SafescaleError(
+                f"the runs were made with different values of {self.family.threshold} ({whose}): "
+                "what rests on it does not compare. Give one threshold for all of them (",
                 ArgumentHint("threshold", "VALUE"),
                 "), or analyse them apart",
             )
 
     @functools.cached_property
     def thresholds_of_runs(self) -> dict[float, list[str]]:
-        """The thresholds that the runs were made with, each with its models; the family's own where they do not say."""
+        """The thresholds that the runs were made with, each with its models; the family's own where
+        they do not say."""
         name, found = self.family.threshold, dict[float, list[str]]()
         if not name:
             return found
         for model, known in self.runs.about.get("models", {}).items():
             told = [known.get("settings", {}), *known.get("by_condition", {}).values()]
-            own = {float(each[name]) for each in told if each.get(name) is not None} or {float(self.family.scoring[name])}
+            own = {float(each[name]) for each in told if each.get(name) is not None} or {
+                float(self.family.scoring[name])
+            }
             for threshold in sorted(own):
                 found.setdefault(threshold, []).append(model)
         return dict(sorted(found.items()))
@@ -88,11 +104,14 @@ class Study:
         if not self.family.threshold:
             return None
         own = float(self.family.scoring[self.family.threshold])
-        return next(iter(self.thresholds_of_runs), own) if self.threshold is None else self.threshold
+        return (
+            next(iter(self.thresholds_of_runs), own) if self.threshold is None else self.threshold
+        )
 
     @functools.cached_property
     def scoring(self) -> dict[str, Any]:
-        """The family's settings of scoring, in force; SafescaleError where the runs were made with different ones."""
+        """The family's settings of scoring, in force; SafescaleError where the runs were made with
+        different ones."""
         settings = dict(self.family.scoring)
         every: list[dict[str, Any]] = [
             {**known.get("settings", {}), **own}
@@ -103,9 +122,13 @@ class Study:
             found = [each[name] for each in every if each.get(name) is not None]
             if found and name != self.family.threshold:
                 if any(each != found[0] for each in found):
-                    raise SafescaleError(f"the runs were made with different values of {name}; analyse them apart")
+                    raise SafescaleError(
+                        f"the runs were made with different values of {name}; analyse them apart"
+                    )
                 settings[name] = found[0]
-        return settings | ({self.family.threshold: self.threshold_in_force} if self.family.threshold else {})
+        return settings | (
+            {self.family.threshold: self.threshold_in_force} if self.family.threshold else {}
+        )
 
     @functools.cached_property
     def items(self) -> ItemTable:
@@ -149,7 +172,8 @@ class Study:
 
     @property
     def asked_metrics(self) -> list[Metric]:
-        """Metrics that the runs asked for: plugins', and those of ours that a result table shows only then."""
+        """Metrics that the runs asked for: plugins', and those of ours that a result table shows
+        only then."""
         return self._asked.metrics
 
     @property
@@ -159,7 +183,9 @@ class Study:
 
     @functools.cached_property
     def _asked(self) -> AskedColumns:
-        return asked_columns(self.runs.about, self.family, self._own_scores, self.threshold_in_force)
+        return asked_columns(
+            self.runs.about, self.family, self._own_scores, self.threshold_in_force
+        )
 
     @functools.cached_property
     def column(self) -> Column:
@@ -170,11 +196,16 @@ class Study:
     def figures(self, preset: Preset) -> Mapping[str, Figures]:
         """Every metric over all items, by name; made once for each preset."""
         if preset.name not in self._figures:
-            self._figures[preset.name] = figures_of(self.metrics, self.column, preset, self.strata_of()) if self.scores else {}
+            self._figures[preset.name] = (
+                figures_of(self.metrics, self.column, preset, self.strata_of())
+                if self.scores
+                else {}
+            )
         return self._figures[preset.name]
 
     def strata_of(self, units: Places | None = None) -> tuple[int, ...]:
-        """Strata of the items, or of some of them, within which they are resampled (`Family.stratified_by`); empty for none."""
+        """Strata of the items, or of some of them, within which they are resampled
+        (`Family.stratified_by`); empty for none."""
         labels = self.items.groups.get(self.family.stratified_by)
         if labels is None:
             return ()
@@ -188,7 +219,11 @@ class Study:
     def panel(self) -> Panel:
         """Family and size of models; a size that it does not know as the runs say it."""
         models = self.runs.about.get("models", {})
-        sizes = {model: float(known[PARAMETERS_B]) for model, known in models.items() if known.get(PARAMETERS_B)}
+        sizes = {
+            model: float(known[PARAMETERS_B])
+            for model, known in models.items()
+            if known.get(PARAMETERS_B)
+        }
         return (self.given_panel or load_panel()).sized(sizes)
 
     @functools.cached_property
@@ -197,35 +232,51 @@ class Study:
         by_model: dict[str, dict[str, int]] = {}
         for (model, condition), each in self.answers.items():
             by_model.setdefault(model, {})[condition] = each.draws
-        return {model: next(iter(ks.values())) if len(set(ks.values())) == 1 else ks for model, ks in by_model.items()}
+        return {
+            model: next(iter(ks.values())) if len(set(ks.values())) == 1 else ks
+            for model, ks in by_model.items()
+        }
 
 
 def not_scored(study: Study) -> list[Row]:
-    """What is missing from the tables and why: model, condition (None: all of them), items concerned (None: all), and the reason."""
+    """What is missing from the tables and why: model, condition (None: all of them), items
+    concerned (None: all), and the reason."""
     rows = [
-        _row(left.get("model"), left.get("condition"), None, left["reason"]) for left in study.runs.about.get("left_out", ())
+        _row(left.get("model"), left.get("condition"), None, left["reason"])
+        for left in study.runs.about.get("left_out", ())
     ]
     rows += [_row(None, None, None, why) for why in study.family.unscored(study.items)]
-    rows += [_row(None, None, None, f"metric {name}: {why}") for name, why in study.not_computed.items()]
+    rows += [
+        _row(None, None, None, f"metric {name}: {why}") for name, why in study.not_computed.items()
+    ]
     failed = _failures(study.runs)
     for model in study.runs.models:
         for condition in study.runs.conditions:
             if (model, condition) not in study.answers:
                 rows.append(_row(model, condition, None, "no answers under this condition"))
     for pair, each in study.answers.items():
-        rows += [_row(*pair, items, reason) for items, reason in _of_cell(each, failed.get(pair, 0))]
+        rows += [
+            _row(*pair, items, reason) for items, reason in _of_cell(each, failed.get(pair, 0))
+        ]
     return rows
 
 
 def _lacks(entry: PanelModel | None) -> str:
     """Why a model is missing in tables over size and family."""
     if entry is None or entry.parameters_b is None:
-        return "not in the model panel: in no ensemble, line over size or share of variance (give a panel that names it)"
-    return "of no family in the model panel: in lines over size of all models only (give a panel that names its family)"
+        return (
+            "not in the model panel: in no ensemble, line over size or share of variance (give a "
+            "panel that names it)"
+        )
+    return (
+        "of no family in the model panel: in lines over size of all models only (give a panel that "
+        "names its family)"
+    )
 
 
 def remarks(study: Study) -> list[Row]:
-    """What is scored and yet needs a word: outputs that are never read as a letter, retrieval that found nothing, and K that differs."""
+    """What is scored and yet needs a word: outputs that are never read as a letter, retrieval that
+    found nothing, and K that differs."""
     rows = [
         _row(
             *pair,
@@ -236,11 +287,22 @@ def remarks(study: Study) -> list[Row]:
         if (each.greedy == NO_RESPONSE).any() and not (each.greedy >= 0).any()
     ]
     rows += [
-        _row(*pair, items, "the search found no passage, and the question was asked without a context")
+        _row(
+            *pair,
+            items,
+            "the search found no passage, and the question was asked without a context",
+        )
         for pair, items in without_passages(study.runs).items()
     ]
     if len({each.draws for each in study.answers.values()} - {0}) > 1:
-        rows.append(_row(None, None, None, "K differs: compare confidence and what rests on it only at equal K"))
+        rows.append(
+            _row(
+                None,
+                None,
+                None,
+                "K differs: compare confidence and what rests on it only at equal K",
+            )
+        )
     rows += [
         _row(model, None, None, why)
         for model, known in study.runs.about.get("models", {}).items()
@@ -250,20 +312,39 @@ def remarks(study: Study) -> list[Row]:
     readers = {model: _reader(known) for model, known in study.runs.about.get("models", {}).items()}
     if len(set(readers.values())) > 1:
         rows += [
-            _row(model, None, None, f"answers were read by {reader}, those of other models otherwise")
+            _row(
+                model, None, None, f"answers were read by {reader}, those of other models otherwise"
+            )
             for model, reader in readers.items()
         ]
     if unchecked := study.runs.about.get(UNCHECKED):
         which = f"{counted(len(unchecked), 'folder')} of an earlier format"
-        rows.append(_row(None, None, None, f"{which} without checksums: damage there would not show (safescale runs verify)"))
-    rows += [_row(model, None, None, _lacks(study.panel.find(model))) for model in study.panel.unknown(study.runs.models)]
+        rows.append(
+            _row(
+                None,
+                None,
+                None,
+                f"{which} without checksums: damage there would not show (safescale runs verify)",
+            )
+        )
+    rows += [
+        _row(model, None, None, _lacks(study.panel.find(model)))
+        for model in study.panel.unknown(study.runs.models)
+    ]
     return rows
 
 
 def without_passages(runs: Runs) -> dict[tuple[str, str], int]:
-    """Of how many items the search found no passage, by model and condition; only where there are any."""
-    rows = runs.answers.filter((pl.col("draw") == 0) & pl.col("nothing_found")).group_by("model", "condition").len()
-    return {(model, condition): n for model, condition, n in rows.sort("model", "condition").iter_rows()}
+    """Of how many items the search found no passage, by model and condition; only where there are
+    any."""
+    rows = (
+        runs.answers.filter((pl.col("draw") == 0) & pl.col("nothing_found"))
+        .group_by("model", "condition")
+        .len()
+    )
+    return {
+        (model, condition): n for model, condition, n in rows.sort("model", "condition").iter_rows()
+    }
 
 
 def _of_settings(study: Study) -> list[Row]:
@@ -273,22 +354,35 @@ def _of_settings(study: Study) -> list[Row]:
     if study.threshold is not None and own and own != [study.threshold]:
         made_with = ", ".join(f"{each:g}" for each in own)
         words = study.family.scoring_said.get(study.family.threshold, "{}").replace(":.2f", ":g")
-        reason = f"{words.format(study.threshold)}, as asked for now; the runs were made with {made_with}"
+        reason = (
+            f"{words.format(study.threshold)}, as asked for now; the runs were made with "
+            f"{made_with}"
+        )
         rows.append(_row(None, None, None, reason))
     for model, known in study.runs.about.get("models", {}).items():
         shared = known.get("settings", {})
         of_all = notes_on(shared)
         rows += [_row(model, None, None, note) for note in of_all]
         for condition, own in known.get("by_condition", {}).items():
-            rows += [_row(model, condition, None, note) for note in notes_on({**shared, **own}) if note not in of_all]
+            rows += [
+                _row(model, condition, None, note)
+                for note in notes_on({**shared, **own})
+                if note not in of_all
+            ]
     return rows
 
 
 def _asked_otherwise(known: Mapping[str, Any]) -> str:
-    """Where a model's conditions were not asked in the same way, in what; differences between them may come from that."""
-    names = sorted({name for own in known.get("by_condition", {}).values() for name in own} - MAY_DIFFER)
+    """Where a model's conditions were not asked in the same way, in what; differences between them
+    may come from that."""
+    names = sorted(
+        {name for own in known.get("by_condition", {}).values() for name in own} - MAY_DIFFER
+    )
     return (
-        f"conditions were asked with different {', '.join(names)}: a difference between them may come from that"
+        (
+            f"conditions were asked with different {', '.join(names)}: a difference between them "
+            "may come from that"
+        )
         if names
         else ""
     )
@@ -299,7 +393,9 @@ def _reader(known: Mapping[str, Any]) -> str:
     if read.get("by") != "judge":
         return "rules"
     judge = read.get("judge") or {}
-    return f"the judge {judge.get('model') or judge.get('model_args', {}).get('pretrained', '')}".strip()
+    return (
+        f"the judge {judge.get('model') or judge.get('model_args', {}).get('pretrained', '')}"
+    ).strip()
 
 
 def _of_cell(answers: AnswerArrays, failed: int) -> list[tuple[int | None, str]]:
@@ -309,19 +405,40 @@ def _of_cell(answers: AnswerArrays, failed: int) -> list[tuple[int | None, str]]
     if filtered:
         found.append((filtered, "a content filter held the greedy answer back"))
     if failed:
-        found.append((failed, "the greedy answer is missing: the backend failed, or a judge gave no verdict on it"))
+        found.append(
+            (
+                failed,
+                (
+                    "the greedy answer is missing: the backend failed, or a judge gave no verdict "
+                    "on it"
+                ),
+            )
+        )
     if silent > failed:
         found.append((silent - failed, "no greedy answer"))
     if not answers.draws:
         found.append((None, "no samples: nothing of the majority answer or of confidence"))
     elif short := int((answers.samples == UNSCORED).any(axis=1).sum()):
-        found.append((short, f"not all of the {answers.draws} samples were answered: nothing of the majority or of confidence"))
+        found.append(
+            (
+                short,
+                (
+                    f"not all of the {answers.draws} samples were answered: nothing of the "
+                    "majority or of confidence"
+                ),
+            )
+        )
     return found
 
 
 def _failures(runs: Runs) -> Mapping[tuple[str, str], int]:
-    failed = runs.answers.filter(runs.answers["status"] == Status.ERROR.value).filter(pl.col("draw") == 0)
-    return {(model, condition): n for model, condition, n in failed.group_by("model", "condition").len().iter_rows()}
+    failed = runs.answers.filter(runs.answers["status"] == Status.ERROR.value).filter(
+        pl.col("draw") == 0
+    )
+    return {
+        (model, condition): n
+        for model, condition, n in failed.group_by("model", "condition").len().iter_rows()
+    }
 
 
 def _row(model: str | None, condition: str | None, items: int | None, reason: str) -> Row:
@@ -329,7 +446,8 @@ def _row(model: str | None, condition: str | None, items: int | None, reason: st
 
 
 def about(study: Study, preset: str) -> dict[str, Any]:
-    """What a table rests on: data set, models, K, threshold, preset, version, and what could not be scored."""
+    """What a table rests on: data set, models, K, threshold, preset, version, and what could not be
+    scored."""
     from lm_eval_safescale import __version__
 
     return {

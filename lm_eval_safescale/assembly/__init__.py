@@ -1,12 +1,20 @@
-"""From settings to parts: which data set, metrics, reader, corpus, index and contexts a run uses. It knows no harness.
+"""From settings to parts: which data set, metrics, reader, corpus, index and contexts a run uses.
+It knows no harness.
 
-Everything that a name in the settings stands for is looked up here, so that tasks, commands and contract checks agree.
+Everything that a name in the settings stands for is looked up here, so that tasks, commands and
+contract checks agree.
 """
 
 from lm_eval_safescale.assembly.answers import find_reader
 from lm_eval_safescale.assembly.condition_run import ConditionRun
 from lm_eval_safescale.assembly.contexts import Chat, ModelFacts, build_command, contexts_of
-from lm_eval_safescale.assembly.data import load_dataset, load_part, setting_of_dataset, settings_of_named, where_data_is
+from lm_eval_safescale.assembly.data import (
+    load_dataset,
+    load_part,
+    setting_of_dataset,
+    settings_of_named,
+    where_data_is,
+)
 from lm_eval_safescale.assembly.families import family_named, family_of, prompts_of
 from lm_eval_safescale.assembly.lookup import builder_of, find
 from lm_eval_safescale.assembly.names import check_names

@@ -14,7 +14,8 @@ from lm_eval_safescale.settings import Settings
 
 
 def find_reader(settings: Settings, family: Family = RADSAFE) -> AnswerReader:
-    """What reads the answers, tried on a few outputs, so that a broken one is found before a model is asked.
+    """What reads the answers, tried on a few outputs, so that a broken one is found before a model
+    is asked.
 
     Raises
     ------
@@ -23,14 +24,24 @@ def find_reader(settings: Settings, family: Family = RADSAFE) -> AnswerReader:
     """
     if not family.takes_readers:
         if settings.reader != STRICT.name:
-            raise SafescaleError(f"reader: {settings.reader}: the family {family.name} reads its answers itself; leave it out")
-        return AnswerReader(STRICT.name, f"answers to {family.label}", lambda text, _: text, f"{family.name} {family.version}")
+            raise SafescaleError(
+                f"reader: {settings.reader}: the family {family.name} reads its answers itself; "
+                "leave it out"
+            )
+        return AnswerReader(
+            STRICT.name,
+            f"answers to {family.label}",
+            lambda text, _: text,
+            f"{family.name} {family.version}",
+        )
     part = find("answer reader", settings, "reader")
     reader: AnswerReader = part.thing
     if part.is_ours:
         return reader
     version = f"{READER_VERSION}, {part.provided_by}"
-    checked = AnswerReader(reader.name, reader.description, functools.partial(_read_letter, part), version)
+    checked = AnswerReader(
+        reader.name, reader.description, functools.partial(_read_letter, part), version
+    )
     for text in ("", "A", "Answer: B", "I do not know."):
         checked.read(text, {"A": "Yes", "B": "No"})
     return checked
@@ -46,6 +57,7 @@ def _read_letter(part: Part, text: str, options: Mapping[str, str]) -> str | Non
         ) from error
     if letter is not None and (not isinstance(letter, str) or letter not in options):
         raise SafescaleError(
-            f"{who} gave {letter!r} for the output {text[:80]!r}; expected one of {', '.join(options)}, or None"
+            f"{who} gave {letter!r} for the output {text[:80]!r}; expected one of "
+            f"{', '.join(options)}, or None"
         )
     return letter

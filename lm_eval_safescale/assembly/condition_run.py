@@ -1,4 +1,6 @@
-"""One condition of a run, for whoever asks: the harness's task and our runner are two ways in to it. It knows no harness and no backend."""
+"""One condition of a run, for whoever asks: the harness's task and our runner are two ways in to
+it. It knows no harness and no backend.
+"""
 
 from __future__ import annotations
 
@@ -30,10 +32,12 @@ logger = logging.getLogger("lm_eval.tasks.safescale")
 
 
 class ConditionRun:
-    """A condition in two phases: *settled* once it is made, *ready* once the model is known (`ready`).
+    """A condition in two phases: *settled* once it is made, *ready* once the model is known
+    (`ready`).
 
-    Settled is all that can be wrong without a model: condition, family, settings, data, prompt, metrics, reader, and the contexts that do
-    not depend on the model. Ready are the token limit, and the contexts that do.
+    Settled is all that can be wrong without a model: condition, family, settings, data, prompt,
+    metrics, reader, and the contexts that do not depend on the model. Ready are the token limit,
+    and the contexts that do.
 
     Parameters
     ----------
@@ -44,7 +48,8 @@ class ConditionRun:
     family
         Name of the family whose items are asked; "": that of the condition.
     like
-        A run of the same settings under another condition, whose data and scorer it shares where it can.
+        A run of the same settings under another condition, whose data and scorer it shares where it
+        can.
     on_progress
         Told what is made before the first request, and of how many items.
     warn
@@ -84,7 +89,9 @@ class ConditionRun:
             self.data = load_dataset(self.settings, evidence, self.family)
             self.items = {item.question_id: item for item in self.data}
             metrics = table_metrics(self.settings, self.family, self.family.table(self.data))
-            self.scorer = Scorer(self.family, self.data, metrics, self.settings, self.settings.draws)
+            self.scorer = Scorer(
+                self.family, self.data, metrics, self.settings, self.settings.draws
+            )
         self.reader = find_reader(self.settings, self.family)
         self._part, self._on_progress, self._warn = condition, on_progress, warn
         self._reader_failed = False
@@ -96,9 +103,11 @@ class ConditionRun:
 
     def say(self, what: str, items: int) -> None:
         """Tell what is made, and of how many items."""
-        self._on_progress(f"{self.condition.name}: {what} for {items:,} of {len(self.data):,} items")
+        self._on_progress(
+            f"{self.condition.name}: {what} for {items:,} of {len(self.data):,} items"
+        )
 
-    # --- ready ------------------------------------------------------------------------------------------------------------
+    # --- ready ------------------------------------------------------------------------------------
 
     def ready(self, facts: Callable[[], ModelFacts], *, reasons: bool) -> bool:
         """The model is known.
@@ -123,7 +132,12 @@ class ConditionRun:
 
     def _made(self, facts: ModelFacts | None = None) -> ContextSet | None:
         return contexts_of(
-            self._part, self.data, self.settings, facts, on_progress=lambda items: self.say("contexts", items), warn=self._warn
+            self._part,
+            self.data,
+            self.settings,
+            facts,
+            on_progress=lambda items: self.say("contexts", items),
+            warn=self._warn,
         )
 
     def _reset(self) -> None:
@@ -141,12 +155,13 @@ class ConditionRun:
             self._expect_reasoning()
 
     def _expect_reasoning(self) -> None:
-        """The model reasons first: the answer needs room after it, unless the user set the limit."""
+        """The model reasons first: the answer needs room after it, unless the user set the
+        limit."""
         self.reasons = self.settings.reasoning != "off"
         if self.settings.reasoning == "auto" and self.settings.max_answer_tokens is None:
             self.token_limit = REASONING_TOKENS
 
-    # --- an item ----------------------------------------------------------------------------------------------------------
+    # --- an item ----------------------------------------------------------------------------------
 
     @property
     def failed(self) -> Mapping[str, str]:
@@ -172,30 +187,37 @@ class ConditionRun:
         }
 
     def read(self, output: Any, question_id: str, *, cut: bool = False) -> Reading:
-        """What an output to an item says, by this run's reader; an error where a plugin's reader fails, or where it holds no text.
+        """What an output to an item says, by this run's reader; an error where a plugin's reader
+        fails, or where it holds no text.
 
         Parameters
         ----------
         output
             As the backend gave it: a text, parts of one (`read_content`), or None for nothing.
         cut
-            Whether a model that reasons is known to have been cut off in it at the token limit: it has not come to its answer then, unless
-            it ended its reasoning, or said one bare letter.
+            Whether a model that reasons is known to have been cut off in it at the token limit: it
+            has not come to its answer then, unless it ended its reasoning, or said one bare letter.
         """
         content = UNKNOWN if output is None else read_content(output)
         if content.text == "" and (content.refusal or content.reasons):
             return Reading(None, Status.UNANSWERED if content.refusal else Status.TRUNCATED)
-        how: dict[str, Any] = {"reasoning": "on" if cut else self.settings.reasoning, "opened": self.reasoning_opened}
+        how: dict[str, Any] = {
+            "reasoning": "on" if cut else self.settings.reasoning,
+            "opened": self.reasoning_opened,
+        }
         item = self.items[question_id]
         try:
-            return read_output(content.text, lambda text: self.family.read(text, item, self.reader), **how)
-        except SafescaleError as error:  # a plugin's reader: what it failed for is not scored, and the other answers are kept
+            return read_output(
+                content.text, lambda text: self.family.read(text, item, self.reader), **how
+            )
+        except SafescaleError as error:
+            # a plugin's reader: what it failed for is not scored, and the other answers are kept
             if not self._reader_failed:
                 self._reader_failed = True
                 logger.error("%s; what it fails for is logged as an error and not scored", error)
             return Reading(None, Status.ERROR)
 
-    # --- what a result must say -------------------------------------------------------------------------------------------
+    # --- what a result must say -------------------------------------------------------------------
 
     def provenance(self) -> dict[str, Any]:
         """How a result came about, but for the settings."""

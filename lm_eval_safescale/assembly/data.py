@@ -19,8 +19,11 @@ from lm_eval_safescale.secrets import without_secrets
 from lm_eval_safescale.settings import CHOOSE_DATA, Settings, load_settings
 
 
-def load_dataset(settings: Settings, evidence: Collection[str] = (), family: Family | None = None) -> Dataset:
-    """The data set a run asks for, of the family's items (None: of its own); no item may lack the evidence named.
+def load_dataset(
+    settings: Settings, evidence: Collection[str] = (), family: Family | None = None
+) -> Dataset:
+    """The data set a run asks for, of the family's items (None: of its own); no item may lack the
+    evidence named.
 
     Raises
     ------
@@ -32,12 +35,22 @@ def load_dataset(settings: Settings, evidence: Collection[str] = (), family: Fam
     if settings.dataset_path is not None:
         if settings.dataset_args:
             raise SafescaleError(
-                "dataset_args are the settings of a data set asked for by name; a file (dataset_path) has none"
+                "dataset_args are the settings of a data set asked for by name; a file "
+                "(dataset_path) has none"
             )
-        return (family or RADSAFE).load(settings.dataset_path, settings.columns, evidence, groups=settings.groups)
+        return (family or RADSAFE).load(
+            settings.dataset_path, settings.columns, evidence, groups=settings.groups
+        )
     part = find_dataset(settings)
     args = settings.dataset_args
-    return load_part(part, args, columns=settings.columns, evidence=evidence, groups=settings.groups, family=family)
+    return load_part(
+        part,
+        args,
+        columns=settings.columns,
+        evidence=evidence,
+        groups=settings.groups,
+        family=family,
+    )
 
 
 def find_dataset(settings: Settings) -> Part:
@@ -51,18 +64,24 @@ def find_dataset(settings: Settings) -> Part:
 
 def settings_of_named(name: str, columns: str | None = None) -> Settings:
     """The settings that ask for a data set by its name or file."""
-    return load_settings({setting_of_dataset(name): name, "columns": columns}, environ={}, given_by="command line")
+    return load_settings(
+        {setting_of_dataset(name): name, "columns": columns}, environ={}, given_by="command line"
+    )
 
 
 def setting_of_dataset(name: str) -> str:
-    """The setting by which a data set of this name is asked for: `dataset` where one is registered so, `dataset_path` for a file."""
+    """The setting by which a data set of this name is asked for: `dataset` where one is registered
+    so, `dataset_path` for a file."""
     names = {known.casefold() for known in plugins().names("data set")}
-    is_file = name.casefold() not in names and (Path(name).suffix.lower() in FORMATS or Path(name).exists())
+    is_file = name.casefold() not in names and (
+        Path(name).suffix.lower() in FORMATS or Path(name).exists()
+    )
     return "dataset_path" if is_file else "dataset"
 
 
 def where_data_is(settings: Settings) -> dict[str, Any]:
-    """The settings, as JSON values, by which the same data set is found again, from whatever folder."""
+    """The settings, as JSON values, by which the same data set is found again, from whatever
+    folder."""
     given: dict[str, Any] = settings.model_dump(mode="json", include=set(CHOOSE_DATA))
     if settings.dataset_path is not None:
         given["dataset_path"] = str(settings.dataset_path.resolve())
@@ -86,28 +105,43 @@ def load_part(
     own = family_named(part.thing.family, near=part.package)
     family = family or own
     if part.thing.family and family is not own:
-        raise SafescaleError(f"{who} is of the family {own.name}, and is asked under conditions of {family.name}; name another")
+        raise SafescaleError(
+            f"{who} is of the family {own.name}, and is asked under conditions of {family.name}; "
+            "name another"
+        )
     load = part.thing.load
     takes = parameters_of(load, who)
     ours = {"columns": columns, "evidence": evidence, "groups": groups, "local_only": local_only}
     if columns and "columns" not in takes:
         raise SafescaleError(f"{who} does not take columns; its fields are fixed")
     if taken := set(args or {}) & set(ours):
-        raise SafescaleError(f"{who}: {', '.join(sorted(taken))} is set by itself, not in dataset_args")
-    bound = bind_parameters({name: each for name, each in takes.items() if name not in ours}, args or {}, who)
+        raise SafescaleError(
+            f"{who}: {', '.join(sorted(taken))} is set by itself, not in dataset_args"
+        )
+    bound = bind_parameters(
+        {name: each for name, each in takes.items() if name not in ours}, args or {}, who
+    )
     try:
         dataset = load(**bound, **{name: value for name, value in ours.items() if name in takes})
     except SafescaleError:
         raise
     except FAILURES as error:
-        raise SafescaleError(f"{who} cannot be loaded: {type(error).__name__}: {reason_of(error)}") from error
+        raise SafescaleError(
+            f"{who} cannot be loaded: {type(error).__name__}: {reason_of(error)}"
+        ) from error
     if not isinstance(dataset, Dataset):
         raise SafescaleError(f"{who}: expected a Dataset, found {type(dataset).__name__}")
     if odd := next((each for each in dataset.items if not isinstance(each, Item)), None):
-        raise SafescaleError(f"{who}: expected Items, found {type(odd).__name__} (dataset_from_records makes them)")
+        raise SafescaleError(
+            f"{who}: expected Items, found {type(odd).__name__} (dataset_from_records makes them)"
+        )
     if part.is_ours and family is RADSAFE:
         return replace(dataset, family=family.name)
     try:
-        return replace(family.checked(dataset, evidence=evidence, groups=groups), family=family.name)
+        return replace(
+            family.checked(dataset, evidence=evidence, groups=groups), family=family.name
+        )
     except TypeError as error:
-        raise SafescaleError(f"{who} is not of the family {family.name}: {reason_of(error)}") from None
+        raise SafescaleError(
+            f"{who} is not of the family {family.name}: {reason_of(error)}"
+        ) from None

@@ -19,7 +19,9 @@ def family_named(name: str = "", *, near: str | None = None) -> Family:
     near
         The package on whose behalf it is looked up.
     """
-    family: Family = plugins().find("family", name or RADSAFE.name, near=near if name else OURS).thing
+    family: Family = (
+        plugins().find("family", name or RADSAFE.name, near=near if name else OURS).thing
+    )
     return family
 
 
@@ -29,9 +31,13 @@ def family_of(condition: Part) -> Family:
 
 
 def prompts_of(family: Family, settings: Settings) -> str:
-    """SHA-256 (hex) of a family's prompts: of the one that all its conditions share, else of all of them together."""
+    """SHA-256 (hex) of a family's prompts: of the one that all its conditions share, else of all of
+    them together."""
     own = {condition.name: family.prompt(condition.name) for condition in family.conditions}
-    told = {prompt: load_prompt(settings.prompt_file, prompt).fingerprint for prompt in set(own.values())}
+    told = {
+        prompt: load_prompt(settings.prompt_file, prompt).fingerprint
+        for prompt in set(own.values())
+    }
     if len(set(told.values())) == 1:
         return next(iter(told.values()))
     together = {name: told[prompt] for name, prompt in own.items()}

@@ -8,7 +8,10 @@ from lm_eval_safescale.contexts import (
 from lm_eval_safescale.plugins import OURS, Part, plugins
 from lm_eval_safescale.settings import Settings
 
-BY_SETTING = {"rag": ("context_builder", "builder_args"), AGENTIC.name: ("report_builder", "report_args")}
+BY_SETTING = {
+    "rag": ("context_builder", "builder_args"),
+    AGENTIC.name: ("report_builder", "report_args"),
+}
 """The settings that may put another builder in the place of ours, and give it its own settings."""
 
 
@@ -19,7 +22,8 @@ def find(kind: str, settings: Settings, field: str) -> Part:
 
 
 def builder_of(condition: Part, settings: Settings) -> Part | None:
-    """The context builder of a condition: its own, or the one that the settings put in its place; None for no context."""
+    """The context builder of a condition: its own, or the one that the settings put in its place;
+    None for no context."""
     builder = condition.thing.builder
     if builder is None:
         return None

@@ -1,4 +1,6 @@
-"""Whether all that the settings name is there, looked at in an instant: before a library is imported that takes seconds."""
+"""Whether all that the settings name is there, looked at in an instant: before a library is
+imported that takes seconds.
+"""
 
 from __future__ import annotations
 
@@ -33,5 +35,7 @@ def check_names(settings: Settings, conditions: Iterable[Part]) -> None:
             continue
         find("retriever", settings, "retriever")
         path = settings.corpus_path
-        if settings.contexts is None and (settings.corpus is not None if path is None else not path.exists()):
+        if settings.contexts is None and (
+            settings.corpus is not None if path is None else not path.exists()
+        ):
             load_settings_corpus(settings)

@@ -1,4 +1,6 @@
-"""What weighs answers: the family's columns and the metrics of a table, as the settings ask for them."""
+"""What weighs answers: the family's columns and the metrics of a table, as the settings ask for
+them.
+"""
 
 from __future__ import annotations
 
@@ -24,7 +26,8 @@ from lm_eval_safescale.settings import THRESHOLD, Settings
 Columns = Mapping[str, NDArray[np.float64]]
 """The family's scores by name."""
 Values = tuple[float | tuple[float, ...], ...]
-"""An item's columns of a metric, in the order of `Metric.sources`: a number each, over trials one for each draw; nan for *not scored*."""
+"""An item's columns of a metric, in the order of `Metric.sources`: a number each, over trials one
+for each draw; nan for *not scored*."""
 
 
 TRIED_AT_ONCE = 1000
@@ -41,12 +44,14 @@ class AskedMetric:
     part: Part
 
     def item_score(self, item: Item, answers: Answers) -> float:
-        """An item's value of a metric that has `item_value`; nan where it is not scored: no labels, no samples, or no answer.
+        """An item's value of a metric that has `item_value`; nan where it is not scored: no labels,
+        no samples, or no answer.
 
         Raises
         ------
         SafescaleError
-            Naming the plugin, if it fails, or gives anything but a number within the metric's bounds or None.
+            Naming the plugin, if it fails, or gives anything but a number within the metric's
+            bounds or None.
         """
         metric = self.metric
         assert metric.item_value is not None
@@ -58,14 +63,21 @@ class AskedMetric:
             value = metric.item_value(item, answers, self.params)
         except FAILURES as error:
             raise SafescaleError(
-                f"{self.who} failed for item {item.question_id}: {type(error).__name__}: {reason_of(error)}"
+                f"{self.who} failed for item {item.question_id}: {type(error).__name__}: "
+                f"{reason_of(error)}"
             ) from error
         if value is None:
             return float("nan")
         low, high = metric.bounds
-        if isinstance(value, bool) or not isinstance(value, int | float) or not isfinite(value) or not low <= value <= high:
+        if (
+            isinstance(value, bool)
+            or not isinstance(value, int | float)
+            or not isfinite(value)
+            or not low <= value <= high
+        ):
             raise SafescaleError(
-                f"{self.who} gave {value!r} for item {item.question_id}; expected a number in [{low:g}, {high:g}], or None"
+                f"{self.who} gave {value!r} for item {item.question_id}; expected a number in "
+                f"[{low:g}, {high:g}], or None"
             )
         return float(value)
 
@@ -75,18 +87,24 @@ class AskedMetric:
         Parameters
         ----------
         rows
-            An item's columns, in the order of `Metric.sources`, over trials a sequence of draws each; nan or None where not scored.
+            An item's columns, in the order of `Metric.sources`, over trials a sequence of draws
+            each; nan or None where not scored.
 
         Raises
         ------
         SafescaleError
             Naming the plugin, if its statistic fails.
         """
-        columns = [np.array([[row[place]] for row in rows], dtype=np.float64) for place in range(len(self.metric.sources))]
+        columns = [
+            np.array([[row[place]] for row in rows], dtype=np.float64)
+            for place in range(len(self.metric.sources))
+        ]
         try:
             return float(self.metric.value(columns)[0])
         except FAILURES as error:
-            raise SafescaleError(f"{self.who} failed: {type(error).__name__}: {reason_of(error)}") from error
+            raise SafescaleError(
+                f"{self.who} failed: {type(error).__name__}: {reason_of(error)}"
+            ) from error
 
     @property
     def who(self) -> str:
@@ -94,7 +112,9 @@ class AskedMetric:
         return f"metric {self.key} ({self.part.provided_by})"
 
 
-def table_metrics(settings: Settings, family: Family = RADSAFE, items: ItemTable | None = None) -> list[AskedMetric]:
+def table_metrics(
+    settings: Settings, family: Family = RADSAFE, items: ItemTable | None = None
+) -> list[AskedMetric]:
     """The family's metrics of the table, then those that the settings ask for."""
     params = Params(settings.overconfidence_threshold)
     own = {metric.name: metric for metric in family.metrics(items or ItemTable((), {}))}
@@ -108,11 +128,15 @@ def table_metrics(settings: Settings, family: Family = RADSAFE, items: ItemTable
 
 
 def asked_metrics(
-    wanted: Mapping[str, Mapping[str, Any]], threshold: float | None, own: Sequence[AskedMetric], ours: Container[str] = ()
+    wanted: Mapping[str, Mapping[str, Any]],
+    threshold: float | None,
+    own: Sequence[AskedMetric],
+    ours: Container[str] = (),
 ) -> list[AskedMetric]:
     """The metrics of these names, each with its settings, but for those that are among `own`.
 
-    A key is the metric's name, or with its package where another metric has that name, or a plugin's has one of `ours`.
+    A key is the metric's name, or with its package where another metric has that name, or a
+    plugin's has one of `ours`.
 
     Raises
     ------
@@ -124,9 +148,18 @@ def asked_metrics(
         part = plugins().find("metric", name)
         taken = [*own, *found]
         if part not in [each.part for each in taken]:
-            clash = part.name in {each.key for each in taken} or (not part.is_ours and part.name in ours)
+            clash = part.name in {each.key for each in taken} or (
+                not part.is_ours and part.name in ours
+            )
             key = part.full_name if clash else part.name
-            found.append(AskedMetric(key, part.thing, Params(THRESHOLD if threshold is None else threshold, args), part))
+            found.append(
+                AskedMetric(
+                    key,
+                    part.thing,
+                    Params(THRESHOLD if threshold is None else threshold, args),
+                    part,
+                )
+            )
     return found
 
 
@@ -148,7 +181,12 @@ class Scorer:
     """
 
     def __init__(
-        self, family: Family, items: Iterable[Item], metrics: Sequence[AskedMetric], settings: Settings, draws: int
+        self,
+        family: Family,
+        items: Iterable[Item],
+        metrics: Sequence[AskedMetric],
+        settings: Settings,
+        draws: int,
     ) -> None:
         self.family, self.metrics = family, metrics
         self._settings = {name: getattr(settings, name) for name in family.scoring}
@@ -162,52 +200,71 @@ class Scorer:
         Raises
         ------
         SafescaleError
-            Where a plugin's metric fails for an answer that an item could get, or needs a column that the family does not give.
+            Where a plugin's metric fails for an answer that an item could get, or needs a column
+            that the family does not give.
         """
         return frozenset(self._try(self._draws))
 
     def columns(self, question_id: str, answers: Answers) -> Columns:
-        """The family's scores of an item, by name, each of shape (1,), or over trials (1, 1 + K)."""
+        """The family's scores of an item, by name, each of shape (1,), or over trials (1, 1 +
+        K)."""
         return self.all_columns({question_id: answers})[question_id]
 
     def all_columns(self, answers: Mapping[str, Answers]) -> dict[str, Columns]:
-        """The same of many items by their ids, all of one K: worked out together, in a fraction of the time."""
+        """The same of many items by their ids, all of one K: worked out together, in a fraction of
+        the time."""
         items = self.family.table(self._items[name] for name in answers)
-        scores = scores_of(self.family, items, self.family.arrays(list(answers.values())), self._settings)
+        scores = scores_of(
+            self.family, items, self.family.arrays(list(answers.values())), self._settings
+        )
         return {
-            name: {column: values[place : place + 1] for column, values in scores.items()} for place, name in enumerate(answers)
+            name: {column: values[place : place + 1] for column, values in scores.items()}
+            for place, name in enumerate(answers)
         }
 
-    def values(self, asked: AskedMetric, question_id: str, answers: Answers, columns: Columns) -> Values:
-        """An item's columns of a metric; `columns` as of `columns`. SafescaleError where a plugin's metric fails."""
+    def values(
+        self, asked: AskedMetric, question_id: str, answers: Answers, columns: Columns
+    ) -> Values:
+        """An item's columns of a metric; `columns` as of `columns`. SafescaleError where a plugin's
+        metric fails."""
         if not asked.metric.columns:
             return (asked.item_score(self._items[question_id], answers),)
         if missing := [name for name in asked.metric.columns if name not in columns]:
             raise SafescaleError(
-                f"{asked.who} needs {', '.join(missing)}, which the family {self.family.name} does not score; it scores "
-                f"{', '.join(sorted(columns))}"
+                f"{asked.who} needs {', '.join(missing)}, which the family {self.family.name} does "
+                f"not score; it scores {', '.join(sorted(columns))}"
             )
         return tuple(_plain(columns[name][0]) for name in asked.metric.columns)
 
     def _try(self, draws: int) -> set[str]:
-        """Every item with the responses that it could get: what is scored of it, and whether any plugin's metric fails."""
+        """Every item with the responses that it could get: what is scored of it, and whether any
+        plugin's metric fails."""
         scored: set[str] = set()
         rows: dict[str, list[Values]] = defaultdict(list)
         theirs = [asked for asked in self.metrics if not asked.part.is_ours]
         items = list(self._items.values())
-        parts = (items[start : start + TRIED_AT_ONCE] for start in range(1, len(items), TRIED_AT_ONCE))
+        parts = (
+            items[start : start + TRIED_AT_ONCE] for start in range(1, len(items), TRIED_AT_ONCE)
+        )
         for some in (items[:1], *parts):  # the first alone, so that most errors come at once
             tried = [asked for asked in self.metrics if asked in theirs or asked.key not in scored]
             if not some or not tried:
                 break
             for responses in zip_longest(*((*self.family.responses(item), None) for item in some)):
-                readings = [Reading(response, Status.OK if response else Status.UNANSWERED) for response in responses]
+                readings = [
+                    Reading(response, Status.OK if response else Status.UNANSWERED)
+                    for response in responses
+                ]
                 answers = {
-                    item.question_id: Answers(reading, (reading,) * draws) for item, reading in zip(some, readings, strict=True)
+                    item.question_id: Answers(reading, (reading,) * draws)
+                    for item, reading in zip(some, readings, strict=True)
                 }
                 columns = self.all_columns(answers)
                 for asked in tried:
-                    found = [self.values(asked, name, own, columns[name]) for name, own in answers.items()]
+                    found = [
+                        self.values(asked, name, own, columns[name])
+                        for name, own in answers.items()
+                    ]
                     if asked in theirs:
                         rows[asked.key] += found
                     if not np.isnan(found).all():

@@ -38,7 +38,8 @@ from lm_eval_safescale.settings import Settings
 
 logger = logging.getLogger(__name__)
 Warn = Callable[[str], object]
-"""Says a warning. A run has one of its own that says each once, so that the next run of the process says it again."""
+"""Says a warning. A run has one of its own that says each once, so that the next run of the process
+says it again."""
 
 
 class NoCorpusError(SafescaleError):
@@ -50,7 +51,10 @@ def load_settings_corpus(settings: Settings, warn: Warn = logger.warning) -> Cor
     if settings.corpus_path is not None:
         corpus = load_corpus(settings.corpus_path)
         if corpus.warnings:
-            first, more = corpus.warnings[0].describe(str(settings.corpus_path)), len(corpus.warnings) - 1
+            first, more = (
+                corpus.warnings[0].describe(str(settings.corpus_path)),
+                len(corpus.warnings) - 1,
+            )
             warn(first + (f" (and {more:,} more like it)" if more else ""))
         return corpus
     if settings.corpus is None:
@@ -61,13 +65,19 @@ def load_settings_corpus(settings: Settings, warn: Warn = logger.warning) -> Cor
             SettingsHint({"corpus": "demo"}),
         )
     if settings.corpus.casefold() != DEMO:
-        raise SafescaleError(f"corpus: there is no {settings.corpus!r}; known: {DEMO}; for a file or folder use corpus_path")
+        raise SafescaleError(
+            f"corpus: there is no {settings.corpus!r}; known: {DEMO}; for a file or folder use "
+            "corpus_path"
+        )
     return load_corpus(demo_file("corpus.jsonl"), name=DEMO)
 
 
 def setting_of_corpus(name: str) -> str:
-    """The setting by which a corpus of this name is asked for: `corpus` for a known one, `corpus_path` for a file or folder."""
-    is_path = name.casefold() != DEMO and (Path(name).suffix.lower() in (*JSON_LINES, *TEXTS) or Path(name).exists())
+    """The setting by which a corpus of this name is asked for: `corpus` for a known one,
+    `corpus_path` for a file or folder."""
+    is_path = name.casefold() != DEMO and (
+        Path(name).suffix.lower() in (*JSON_LINES, *TEXTS) or Path(name).exists()
+    )
     return "corpus_path" if is_path else "corpus"
 
 
@@ -77,7 +87,8 @@ def demo_file(name: str) -> Path:
 
 
 def load_settings_settling(settings: Settings, corpus: Corpus) -> Settling | None:
-    """Which articles settle which question, where that is known: from `settling_path`, or with the demo corpus."""
+    """Which articles settle which question, where that is known: from `settling_path`, or with the
+    demo corpus."""
     if settings.settling_path is not None:
         return load_settling(settings.settling_path, [article.id for article in corpus])
     if settings.corpus is not None and settings.corpus.casefold() == DEMO:
@@ -94,7 +105,8 @@ def make_index(
     through: tuple[Part, ...] = (),
     warn: Warn = logger.warning,
 ) -> Index:
-    """An index by a registered retriever, and by those that it searches through. `through` are those on whose behalf it is made."""
+    """An index by a registered retriever, and by those that it searches through. `through` are
+    those on whose behalf it is made."""
     who = f"retriever {part.name} ({part.provided_by})"
     if part in through:
         raise SafescaleError(f"{who} cannot search through itself")
@@ -109,8 +121,12 @@ def make_index(
     parts = {}
     for name, its_args in needs.items():
         needed = plugins().find("retriever", name, near=part.package)
-        parts[name] = make_index(needed, its_args, passages, store, through=(*through, part), warn=warn)
-    index = open_index(retriever, passages, store, settings=bound, provided_by=part.package, parts=parts)
+        parts[name] = make_index(
+            needed, its_args, passages, store, through=(*through, part), warn=warn
+        )
+    index = open_index(
+        retriever, passages, store, settings=bound, provided_by=part.package, parts=parts
+    )
     for warning in retriever.warnings:
         warn(warning)
     return index
@@ -176,13 +192,22 @@ class SearchTools:
 
 
 def settling_of(tools: SearchTools, dataset: Dataset) -> Settling | None:
-    """Which articles of what was searched settle which question; None where nothing was, or it is not known."""
+    """Which articles of what was searched settle which question; None where nothing was, or it is
+    not known."""
     if (index := tools.searched) is None:
         return None
-    settling, path = load_settings_settling(tools.settings, index.passages.corpus), tools.settings.settling_path
-    if settling and path is not None and settling.keys().isdisjoint(item.question_id for item in dataset):
+    settling, path = (
+        load_settings_settling(tools.settings, index.passages.corpus),
+        tools.settings.settling_path,
+    )
+    if (
+        settling
+        and path is not None
+        and settling.keys().isdisjoint(item.question_id for item in dataset)
+    ):
         tools.warn(
-            f"{path}: none of its questions is in the data set {dataset.name} (its first is {next(iter(settling))!r}, the data set's "
-            f"{dataset.items[0].question_id!r}): recall and reciprocal rank are not scored"
+            f"{path}: none of its questions is in the data set {dataset.name} (its first is "
+            f"{next(iter(settling))!r}, the data set's {dataset.items[0].question_id!r}): recall "
+            "and reciprocal rank are not scored"
         )
     return settling

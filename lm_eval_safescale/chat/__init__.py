@@ -1,4 +1,6 @@
-"""Chat models: a batch of conversations in, texts out. It knows neither the harness nor what is asked."""
+"""Chat models: a batch of conversations in, texts out. It knows neither the harness nor what is
+asked.
+"""
 
 from lm_eval_safescale.chat.endpoint import Endpoint
 from lm_eval_safescale.chat.model import ChatModel, ChatRequest, Message, Reply

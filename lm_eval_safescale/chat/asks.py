@@ -1,4 +1,6 @@
-"""What it takes to ask a model while contexts are built: the steps, and the session that takes them. It does not know what is asked."""
+"""What it takes to ask a model while contexts are built: the steps, and the session that takes
+them. It does not know what is asked.
+"""
 
 from __future__ import annotations
 
@@ -12,7 +14,8 @@ from lm_eval_safescale.records import Passage
 
 ORCHESTRATE, WRITE = "orchestrate", "write"
 ROLES = (ORCHESTRATE, WRITE)
-"""Who is asked: the model that plans, or the one that researches and writes. They may be the same."""
+"""Who is asked: the model that plans, or the one that researches and writes. They may be the
+same."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -43,10 +46,13 @@ class ChatSession(Protocol):
         ...
 
     def room(self, role: str, messages: Sequence[Message], max_tokens: int) -> int | None:
-        """Tokens of the model's window that are left (less than 0: missing); None where that is unknown."""
+        """Tokens of the model's window that are left (less than 0: missing); None where that is
+        unknown."""
         ...
 
-    def searched(self, question_id: str, queries: Sequence[str], found: Sequence[Sequence[Passage]]) -> None:
+    def searched(
+        self, question_id: str, queries: Sequence[str], found: Sequence[Sequence[Passage]]
+    ) -> None:
         """Take a search down."""
         ...
 

@@ -34,15 +34,16 @@ class Endpoint:
     timeout
         Seconds until a request without a response counts as lost.
     retries
-        Further tries after connection errors, timeouts and the status 5xx. A rate limit (429) has a patience of its own: 15 minutes of
-        waits. Nothing else is tried again.
+        Further tries after connection errors, timeouts and the status 5xx. A rate limit (429) has a
+        patience of its own: 15 minutes of waits. Nothing else is tried again.
     backoff
-        Seconds before the first of them; doubled each time, up to 60. A server's `Retry-After` goes before.
+        Seconds before the first of them; doubled each time, up to 60. A server's `Retry-After` goes
+        before.
     seed
         Sent with every request.
 
-    The key is read from the variable `OPENAI_API_KEY`, and never written anywhere. Where the server refuses it, asking ends with a
-    SafescaleError.
+    The key is read from the variable `OPENAI_API_KEY`, and never written anywhere. Where the server
+    refuses it, asking ends with a SafescaleError.
     """
 
     batch = 1
@@ -60,16 +61,26 @@ class Endpoint:
         seed: int = 1234,
     ) -> None:
         for name, value, least in (
-            ("concurrency", concurrency, 1), ("timeout", timeout, 0.001), ("retries", retries, 0), ("backoff", backoff, 0),
+            ("concurrency", concurrency, 1), ("timeout", timeout, 0.001), ("retries", retries, 0),
+            ("backoff", backoff, 0),
         ):  # fmt: skip
-            if isinstance(value, bool) or not isinstance(value, int | float) or not least <= value < inf:
-                raise SafescaleError(f"endpoint: {name} = {value!r}; expected a number of at least {least}")
+            if (
+                isinstance(value, bool)
+                or not isinstance(value, int | float)
+                or not least <= value < inf
+            ):
+                raise SafescaleError(
+                    f"endpoint: {name} = {value!r}; expected a number of at least {least}"
+                )
         if find_spec("httpx") is None:
-            raise SafescaleError("an endpoint needs the package httpx: pip install 'lm-eval-safescale[api]'")
+            raise SafescaleError(
+                "an endpoint needs the package httpx: pip install 'lm-eval-safescale[api]'"
+            )
         url = str(base_url).rstrip("/")
         if not _is_base(url):
             raise SafescaleError(
-                f"endpoint: base_url = {shown_address(url)!r}; expected for example http://localhost:8000/v1, without ? and #"
+                f"endpoint: base_url = {shown_address(url)!r}; expected for example "
+                "http://localhost:8000/v1, without ? and #"
             )
         self._url = url if url.endswith("/chat/completions") else f"{url}/chat/completions"
         self._model, self._concurrency, self._timeout = str(model), int(concurrency), float(timeout)
@@ -91,9 +102,15 @@ class Endpoint:
         if not requests:
             return
         key = _key()
-        headers = {"Content-Type": "application/json"} | ({"Authorization": f"Bearer {key}"} if key else {})
-        server = Server(self._url, headers, key, self._concurrency, self._timeout, self._retries, self._backoff)
-        for number, response in server.exchange((number, self._body(request)) for number, request in enumerate(requests)):
+        headers = {"Content-Type": "application/json"} | (
+            {"Authorization": f"Bearer {key}"} if key else {}
+        )
+        server = Server(
+            self._url, headers, key, self._concurrency, self._timeout, self._retries, self._backoff
+        )
+        for number, response in server.exchange(
+            (number, self._body(request)) for number, request in enumerate(requests)
+        ):
             check_let_in(response, answered=self._answered, keyed=bool(key))
             self._answered |= response.content is not None
             yield number, reply_to(response)
@@ -109,9 +126,12 @@ class Endpoint:
 
 
 def reply_to(response: Response) -> Reply:
-    """What a response of a server says, as those who ask a chat model get it; what a filter held back is no reply."""
+    """What a response of a server says, as those who ask a chat model get it; what a filter held
+    back is no reply."""
     if (failure := response.failure) is not None:
-        error = f"{HELD_BACK}: {failure}" if failure.kind is FailureKind.WITHHELD else failure.message
+        error = (
+            f"{HELD_BACK}: {failure}" if failure.kind is FailureKind.WITHHELD else failure.message
+        )
         return Reply(None, error, seconds=response.seconds)
     try:
         parsed = parse_reply(response, chat=True)
@@ -132,7 +152,9 @@ def reply_to(response: Response) -> Reply:
 def _key() -> str:
     key = os.environ.get(KEY, "").strip()
     if not key.isascii() or not key.isprintable():
-        raise SafescaleError(f"endpoint: the variable {KEY} holds characters that no key has; set it again")
+        raise SafescaleError(
+            f"endpoint: the variable {KEY} holds characters that no key has; set it again"
+        )
     return key
 
 

@@ -2,9 +2,13 @@
 
 from __future__ import annotations
 
-ENDED = frozenset({"stop", "end_turn", "stop_sequence", "eos", "eos_token", "complete", "completed"})
+ENDED = frozenset(
+    {"stop", "end_turn", "stop_sequence", "eos", "eos_token", "complete", "completed"}
+)
 """The model came to its end."""
-CUT = frozenset({"length", "max_tokens", "max_output_tokens", "model_length", "model_context_window_exceeded"})
+CUT = frozenset(
+    {"length", "max_tokens", "max_output_tokens", "model_length", "model_context_window_exceeded"}
+)
 """It was cut off at a limit of tokens."""
 WITHHELD = frozenset(
     {

@@ -1,4 +1,6 @@
-"""Many requests to one server: some in flight, none that hangs, retries only where they can help. It knows no model and no prompt."""
+"""Many requests to one server: some in flight, none that hangs, retries only where they can help.
+It knows no model and no prompt.
+"""
 
 from __future__ import annotations
 
@@ -27,17 +29,20 @@ MOST_BYTES = 16_000_000
 """Of one response: more is no reply to anything asked here."""
 UNPACKED = "identity"
 OURS = {"Accept-Encoding": UNPACKED, "Connection": "close"}
-"""Sent with every request. A connection is used once: a proxy that sends one response too many would have the next request answered by
-it, and all answers on that connection shifted by one; what may still be on the way cannot be seen."""
+"""Sent with every request. A connection is used once: a proxy that sends one response too many
+would have the next request answered by it, and all answers on that connection shifted by one; what
+may still be on the way cannot be seen."""
 CONNECTED = "send_request_headers.started"
 """How the name of the event ends that httpx reports once a connection stands."""
 WITHHELD = frozenset({"content_filter", "content_policy_violation", "ResponsibleAIPolicyViolation"})
 """Codes of an error by which a content filter refuses a request."""
 LONGEST_WAIT = 60.0
 LIMIT_PATIENCE = 900.0
-"""Seconds of waiting for a rate limit (429) to pass, of one request; no fault of the server, so it is not counted as a retry."""
+"""Seconds of waiting for a rate limit (429) to pass, of one request; no fault of the server, so it
+is not counted as a retry."""
 LEAST_WAIT = 1.0
-"""What each of these waits counts for at least, so that there are not more than 900 tries where the server asks for none."""
+"""What each of these waits counts for at least, so that there are not more than 900 tries where the
+server asks for none."""
 NO_CREDIT = b"insufficient_quota"
 """OpenAI's word, sent with 429 though no waiting helps."""
 NOT_TLS = "WRONG_VERSION_NUMBER"
@@ -71,14 +76,16 @@ class Response:
     failure: Failure | None = None
     """Why."""
     seconds: float = 0.0
-    """Wall time of the try that succeeded, from when it was connected; of a failure, of all tries."""
+    """Wall time of the try that succeeded, from when it was connected; of a failure, of all
+    tries."""
     in_flight: int = 1
     """The most requests that were under way at a time while this one was, itself included."""
     mask: Mask = field(default=Mask(()), repr=False)
     """Hides what was sent in secret."""
 
     def parsed(self) -> Any:
-        """The content as JSON of bounded depth, in whose texts no secret stands, however it was escaped; ValueError where it is none."""
+        """The content as JSON of bounded depth, in whose texts no secret stands, however it was
+        escaped; ValueError where it is none."""
         return self.mask.hide_in(decode_json(self.content or b"", names_once=False))
 
 
@@ -93,17 +100,18 @@ class Server:
     headers
         Sent with every request.
     secret
-        A key that a server may send back. It, and what else is sent in secret (in `headers`, or in the address), is in no text that comes
-        from here.
+        A key that a server may send back. It, and what else is sent in secret (in `headers`, or in
+        the address), is in no text that comes from here.
     concurrency
         Requests in flight at once.
     timeout
         Seconds until a request without a response counts as lost.
     retries
-        Further tries after connection errors, timeouts and the status 5xx. A rate limit (429) has a patience of its own: 15 minutes of
-        waits. Nothing else is tried again.
+        Further tries after connection errors, timeouts and the status 5xx. A rate limit (429) has a
+        patience of its own: 15 minutes of waits. Nothing else is tried again.
     backoff
-        Seconds before the first of them; doubled each time, up to 60. A server's `Retry-After` goes before.
+        Seconds before the first of them; doubled each time, up to 60. A server's `Retry-After` goes
+        before.
     verify
         As for httpx: whether certificates are checked, or how.
     """
@@ -117,8 +125,11 @@ class Server:
     backoff: float = 1.0
     verify: bool | ssl.SSLContext = True
 
-    def exchange(self, bodies: Iterable[tuple[_K, Mapping[str, Any]]]) -> Iterator[tuple[_K, Response]]:
-        """Responses as they come, each with the name of its body; a body is taken when there is room for it.
+    def exchange(
+        self, bodies: Iterable[tuple[_K, Mapping[str, Any]]]
+    ) -> Iterator[tuple[_K, Response]]:
+        """Responses as they come, each with the name of its body; a body is taken when there is
+        room for it.
 
         SafescaleError, which does not show it, if the address is none.
         """
@@ -126,17 +137,20 @@ class Server:
 
         if not is_address(self.url):
             raise SafescaleError(
-                "the server's address cannot be used (it is not shown, for it may hold a key); expected for example "
-                "http://localhost:8000/v1/chat/completions"
+                "the server's address cannot be used (it is not shown, for it may hold a key); "
+                "expected for example http://localhost:8000/v1/chat/completions"
             )
         for chatty in ("httpx", "httpcore"):  # their lines hold addresses and headers
             logging.getLogger(chatty).setLevel(logging.WARNING)
-        waiting: dict[asyncio.Task[tuple[_K, Response]], int] = {}  # and the most that were under way beside it
+        # and the most that were under way beside it
+        waiting: dict[asyncio.Task[tuple[_K, Response]], int] = {}
         source = iter(bodies)
         limits = httpx.Limits(max_connections=self.concurrency)
         with asyncio.Runner() as runner:
             headers = {**self.headers, **OURS}
-            client = httpx.AsyncClient(headers=headers, timeout=self.timeout, limits=limits, verify=self.verify)
+            client = httpx.AsyncClient(
+                headers=headers, timeout=self.timeout, limits=limits, verify=self.verify
+            )
 
             async def sent(name: _K, body: Mapping[str, Any]) -> tuple[_K, Response]:
                 return name, await self._response(client, body)
@@ -171,16 +185,22 @@ class Server:
             started = time.monotonic()
             tries += 1
             try:
-                async with asyncio.timeout(self.timeout):  # wait_for of Python 3.11 loses a cancellation that meets the end
+                # wait_for of Python 3.11 loses a cancellation that meets the end
+                async with asyncio.timeout(self.timeout):
                     content, connected = await self._posted(client, body)
             except _MayPass as error:
                 failure, after = error.failure, error.after
             except TimeoutError:
-                failure, after = Failure(FailureKind.TIMED_OUT, f"no response within {self.timeout:g} s"), None
+                failure, after = (
+                    Failure(FailureKind.TIMED_OUT, f"no response within {self.timeout:g} s"),
+                    None,
+                )
             except LastingError as error:
                 return Response(None, error.failure, time.monotonic() - began)
             else:
-                return Response(content, seconds=time.monotonic() - (connected or started), mask=self._mask)
+                return Response(
+                    content, seconds=time.monotonic() - (connected or started), mask=self._mask
+                )
             pause = min(LONGEST_WAIT, wait if after is None else after)
             if failure.kind is FailureKind.RATE_LIMITED:
                 patience -= max(LEAST_WAIT, pause)
@@ -192,7 +212,9 @@ class Server:
             await asyncio.sleep(pause)
             wait = min(LONGEST_WAIT, 2 * wait)
 
-    async def _posted(self, client: httpx.AsyncClient, body: Mapping[str, Any]) -> tuple[bytes, float | None]:
+    async def _posted(
+        self, client: httpx.AsyncClient, body: Mapping[str, Any]
+    ) -> tuple[bytes, float | None]:
         """A response's content, and when the connection was there on which it came."""
         import httpx
 
@@ -203,18 +225,26 @@ class Server:
                 connected.append(time.monotonic())
 
         try:  # our own JSON is ASCII: httpx's cannot hold half a surrogate pair
-            async with client.stream("POST", self.url, content=json.dumps(body), extensions={"trace": note}) as response:
+            async with client.stream(
+                "POST", self.url, content=json.dumps(body), extensions={"trace": note}
+            ) as response:
                 content = self._without_secrets(await _received(response))
         except httpx.TransportError as error:
-            failure = Failure(_kind_of(error), f"{type(error).__name__}: {self._shown(reason_of(error))}")
-            raise (LastingError if failure.kind is FailureKind.UNTRUSTED else _MayPass)(failure) from error
+            failure = Failure(
+                _kind_of(error), f"{type(error).__name__}: {self._shown(reason_of(error))}"
+            )
+            raise (LastingError if failure.kind is FailureKind.UNTRUSTED else _MayPass)(
+                failure
+            ) from error
         _check_status(response, content)
         return content, max(connected, default=None)
 
     def _without_secrets(self, content: bytes) -> bytes:
         """In UTF-8, whatever JSON may be written in: bytes that are no text stay as they are."""
         encoding = json.detect_encoding(content)
-        text = content.decode(encoding, "surrogateescape" if encoding.startswith("utf-8") else "replace")
+        text = content.decode(
+            encoding, "surrogateescape" if encoding.startswith("utf-8") else "replace"
+        )
         return self._mask.hide(text).encode(errors="surrogateescape")
 
     def _shown(self, said: str) -> str:
@@ -230,7 +260,11 @@ def _kind_of(error: httpx.TransportError) -> FailureKind:
             return FailureKind.NOT_TLS
     import httpx
 
-    return FailureKind.TIMED_OUT if isinstance(error, httpx.TimeoutException) else FailureKind.UNREACHABLE
+    return (
+        FailureKind.TIMED_OUT
+        if isinstance(error, httpx.TimeoutException)
+        else FailureKind.UNREACHABLE
+    )
 
 
 def is_address(url: str) -> bool:
@@ -246,12 +280,14 @@ def is_address(url: str) -> bool:
 
 
 async def _received(response: httpx.Response) -> bytes:
-    """The body of a response, which is never unpacked: what is small on the way could fill the memory."""
+    """The body of a response, which is never unpacked: what is small on the way could fill the
+    memory."""
     encoding = response.headers.get("content-encoding", "").strip().lower()
     if encoding not in ("", UNPACKED):
         if response.status_code == 200:
             raise unusable(
-                f"a compressed response ({encoding[:SHOWN]}), though {UNPACKED} was asked for: what stands in between?"
+                f"a compressed response ({encoding[:SHOWN]}), though {UNPACKED} was asked for: "
+                "what stands in between?"
             )
         return f"(compressed: {encoding[:SHOWN]})".encode()
     received = bytearray()
@@ -273,20 +309,27 @@ def _check_status(response: httpx.Response, content: bytes) -> None:
         raise LastingError(replace(failure, kind=FailureKind.NO_CREDIT, message=message))
     if failure.kind in PASSING:
         raise _MayPass(failure, _seconds(response.headers.get("retry-after")))
-    raise LastingError(replace(failure, kind=FailureKind.WITHHELD) if _is_withheld(content) else failure)
+    raise LastingError(
+        replace(failure, kind=FailureKind.WITHHELD) if _is_withheld(content) else failure
+    )
 
 
 def _is_withheld(content: bytes) -> bool:
-    """Whether an error says that a content filter refused the request: Azure's form, and OpenRouter's."""
+    """Whether an error says that a content filter refused the request: Azure's form, and
+    OpenRouter's."""
     try:
         error = decode_json(content, names_once=False)["error"]
         inner, more = error.get("innererror") or {}, error.get("metadata") or {}
-        return "flagged_input" in more or not WITHHELD.isdisjoint((str(error.get("code")), str(inner.get("code"))))
+        return "flagged_input" in more or not WITHHELD.isdisjoint(
+            (str(error.get("code")), str(inner.get("code")))
+        )
     except (ValueError, KeyError, TypeError, AttributeError):
         return False
 
 
-async def _some_done(waiting: set[asyncio.Task[_K]]) -> tuple[set[asyncio.Task[_K]], set[asyncio.Task[_K]]]:
+async def _some_done(
+    waiting: set[asyncio.Task[_K]],
+) -> tuple[set[asyncio.Task[_K]], set[asyncio.Task[_K]]]:
     return await asyncio.wait(waiting, return_when=asyncio.FIRST_COMPLETED)
 
 
@@ -311,17 +354,21 @@ def unusable(message: str) -> LastingError:
 def lacking(content: bytes, wanted: str) -> LastingError:
     """The error for a response in which nothing was found that was wanted."""
     if content[:SHOWN].lstrip().lower().startswith((b"<!doctype html", b"<html")):
-        return unusable(f"an HTML page, not a completion: is base_url right? It begins {excerpt(content)}")
+        return unusable(
+            f"an HTML page, not a completion: is base_url right? It begins {excerpt(content)}"
+        )
     return unusable(f"no {wanted}: {excerpt(content)}")
 
 
 def check_let_in(response: Response, *, answered: bool, keyed: bool) -> None:
-    """SafescaleError where a server lets nobody in with this key (401, or 403 before it has answered anything), or its credit is used up.
+    """SafescaleError where a server lets nobody in with this key (401, or 403 before it has
+    answered anything), or its credit is used up.
 
     Parameters
     ----------
     answered
-        Whether the server has answered before: then 403 is of one request alone, say of a prompt that a filter in between holds back.
+        Whether the server has answered before: then 403 is of one request alone, say of a prompt
+        that a filter in between holds back.
     keyed
         Whether a key was sent.
     """
@@ -329,11 +376,22 @@ def check_let_in(response: Response, *, answered: bool, keyed: bool) -> None:
     if failure is None:
         return
     spent = failure.kind is FailureKind.NO_CREDIT
-    if spent or failure.kind is FailureKind.UNAUTHORIZED or (failure.kind is FailureKind.FORBIDDEN and not answered):
-        why = "its credit is used up" if spent else "it refused the key" if keyed else "no key was sent"
+    if (
+        spent
+        or failure.kind is FailureKind.UNAUTHORIZED
+        or (failure.kind is FailureKind.FORBIDDEN and not answered)
+    ):
+        why = (
+            "its credit is used up"
+            if spent
+            else "it refused the key"
+            if keyed
+            else "no key was sent"
+        )
         raise SafescaleError(
-            f"the server answers nothing: {why}. A key is read from the variable OPENAI_API_KEY (of other providers, from theirs); set it, "
-            f"and give the same command again. The server said: {failure}"
+            f"the server answers nothing: {why}. A key is read from the variable OPENAI_API_KEY "
+            "(of other providers, from theirs); set it, and give the same command again. The "
+            f"server said: {failure}"
         )
 
 

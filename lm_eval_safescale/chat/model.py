@@ -49,8 +49,13 @@ class Reply:
 
     @property
     def ran_out(self) -> bool:
-        """Whether it is empty because the tokens were used up, by reasoning that is held back as a rule."""
-        return self.text is not None and not self.text.strip() and (self.reasons or not has_ended(self.finish_reason))
+        """Whether it is empty because the tokens were used up, by reasoning that is held back as a
+        rule."""
+        return (
+            self.text is not None
+            and not self.text.strip()
+            and (self.reasons or not has_ended(self.finish_reason))
+        )
 
 
 class ChatModel(Protocol):
@@ -59,8 +64,8 @@ class ChatModel(Protocol):
     about: Mapping[str, Any]
     """What a record must say of it, as JSON values; never a secret."""
     batch: int
-    """Conversations that are computed together, so that a reply may depend on its neighbours. After an interruption a batch is asked
-    as a whole again. 1 where each stands for itself."""
+    """Conversations that are computed together, so that a reply may depend on its neighbours. After
+    an interruption a batch is asked as a whole again. 1 where each stands for itself."""
     window: int | None
     """Tokens of prompt and reply together; None where it is unknown."""
 
@@ -71,6 +76,7 @@ class ChatModel(Protocol):
     def chat(self, requests: Sequence[ChatRequest]) -> Iterator[tuple[int, Reply]]:
         """Replies with the number of their request, as they come; each exactly once.
 
-        What is wrong with one request is in its reply. SafescaleError only where no reply can be had at all.
+        What is wrong with one request is in its reply. SafescaleError only where no reply can be
+        had at all.
         """
         ...

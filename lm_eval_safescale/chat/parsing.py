@@ -1,4 +1,6 @@
-"""What a server's response says: the text, why it ended, and who gave it. It knows the forms of OpenAI and Anthropic, and no question."""
+"""What a server's response says: the text, why it ended, and who gave it. It knows the forms of
+OpenAI and Anthropic, and no question.
+"""
 
 from __future__ import annotations
 
@@ -24,7 +26,8 @@ class ParsedReply:
     """What a response says."""
 
     text: str
-    """The reply without reasoning that the server keeps apart; the words of a refusal where there is nothing else."""
+    """The reply without reasoning that the server keeps apart; the words of a refusal where there
+    is nothing else."""
     finish_reason: str | None = None
     """In the words of the server; None where it says none."""
     reasoning_field: str = ""
@@ -51,7 +54,8 @@ def parse_reply(response: Response, *, chat: bool = False) -> ParsedReply:
     Raises
     ------
     LastingError
-        If it is none, holds no text in any known shape, or says that the reply failed; with the beginning of the response.
+        If it is none, holds no text in any known shape, or says that the reply failed; with the
+        beginning of the response.
     """
     raw = response.content or b""
     try:
@@ -70,7 +74,9 @@ def parse_reply(response: Response, *, chat: bool = False) -> ParsedReply:
         raise unusable(f"no text in the reply: {excerpt(raw)}")
     refusal = refusal or read.refusal
     text = read.text or (refusal if isinstance(refusal, str) else "")
-    field = next((name for name in REASONING_FIELDS if message.get(name)), "content" if read.reasons else "")
+    field = next(
+        (name for name in REASONING_FIELDS if message.get(name)), "content" if read.reasons else ""
+    )
     usage = token_counts(parsed)
     return ParsedReply(
         whole(text),
@@ -86,7 +92,8 @@ def parse_reply(response: Response, *, chat: bool = False) -> ParsedReply:
 
 
 def _choice(parsed: Any) -> Mapping[str, Any]:
-    """The only choice; KeyError, TypeError or the like where there is none, or where there are several."""
+    """The only choice; KeyError, TypeError or the like where there is none, or where there are
+    several."""
     if "choices" not in parsed:  # the form of Anthropic
         return {"message": {"content": parsed["content"]}, "stop_reason": parsed.get("stop_reason")}
     (choice,) = parsed["choices"]
@@ -113,4 +120,8 @@ def token_counts(response: Mapping[str, Any]) -> dict[str, int]:
     """What a response says of tokens, as far as it is numbers."""
     usage = response.get("usage")
     counts = usage if isinstance(usage, dict) else {}
-    return {name: value for name, value in counts.items() if type(value) is int and 0 <= value < MOST_TOKENS}
+    return {
+        name: value
+        for name, value in counts.items()
+        if type(value) is int and 0 <= value < MOST_TOKENS
+    }

@@ -1,4 +1,6 @@
-"""Where chat models are asked: what was answered before is not asked again, and every step is stored in a file as it comes."""
+"""Where chat models are asked: what was answered before is not asked again, and every step is
+stored in a file as it comes.
+"""
 
 from __future__ import annotations
 
@@ -38,14 +40,20 @@ class ModelSession:
     """Asks the models of a build."""
 
     def __init__(
-        self, models: Mapping[str, ChatModel], steps: StepLog, on_progress: Callable[[BuildProgress], None] = lambda _: None
+        self,
+        models: Mapping[str, ChatModel],
+        steps: StepLog,
+        on_progress: Callable[[BuildProgress], None] = lambda _: None,
     ) -> None:
         self._models, self._steps, self._on_progress = models, steps, on_progress
         self._progress = BuildProgress(0, 0, 0, 0, 0, 0, 0, steps.damaged)
 
     def ask(self, asks: Sequence[Ask]) -> list[Reply]:
-        """Replies, in order. One model's steps are one batch, whatever their roles; a failed request is sent once more."""
-        self._progress = replace(self._progress, wave=self._progress.wave + 1, asked=0, of=len(asks))
+        """Replies, in order. One model's steps are one batch, whatever their roles; a failed
+        request is sent once more."""
+        self._progress = replace(
+            self._progress, wave=self._progress.wave + 1, asked=0, of=len(asks)
+        )
         replies: dict[int, Reply] = {}
         for model in {id(model): model for model in self._models.values()}.values():
             numbers = [number for number, ask in enumerate(asks) if self._models[ask.role] is model]
@@ -57,9 +65,13 @@ class ModelSession:
         """Tokens of the window that are left."""
         model = self._models[role]
         tokens = None if model.window is None else model.tokens(messages)
-        return None if model.window is None or tokens is None else model.window - tokens - max_tokens
+        return (
+            None if model.window is None or tokens is None else model.window - tokens - max_tokens
+        )
 
-    def searched(self, question_id: str, queries: Sequence[str], found: Sequence[Sequence[Passage]]) -> None:
+    def searched(
+        self, question_id: str, queries: Sequence[str], found: Sequence[Sequence[Passage]]
+    ) -> None:
         """Take a search down."""
         ids = [[passage.id for passage in passages] for passages in found]
         self._steps.note({"question_id": question_id, "queries": list(queries), "passages": ids})
@@ -67,7 +79,11 @@ class ModelSession:
     def ended(self, question_id: str, failed: str) -> None:
         """A report is made, or failed."""
         self._steps.note(
-            {"question_id": question_id, "report": "failed" if failed else "made", **({"failed": failed} if failed else {})}
+            {
+                "question_id": question_id,
+                "report": "failed" if failed else "made",
+                **({"failed": failed} if failed else {}),
+            }
         )
         now = self._progress
         self._moved(**({"failed": now.failed + 1} if failed else {"made": now.made + 1}))
@@ -91,27 +107,48 @@ class ModelSession:
             return None
         return Reply(
             None,
-            f"the prompt and a reply of {ask.max_tokens:,} tokens are {-room:,} tokens longer than the model's window of {model.window:,}; "
-            "give the model a larger window, or show it less",
+            (
+                f"the prompt and a reply of {ask.max_tokens:,} tokens are {-room:,} tokens longer "
+                f"than the model's window of {model.window:,}; give the model a larger window, or "
+                "show it less"
+            ),
         )
 
     def _not_known(
-        self, model: ChatModel, asks: Mapping[int, Ask], left: Sequence[int], answered: dict[int, Reply]
+        self,
+        model: ChatModel,
+        asks: Mapping[int, Ask],
+        left: Sequence[int],
+        answered: dict[int, Reply],
     ) -> list[int]:
         """What must be asked: batches of which a reply is missing, whole."""
         missing: list[int] = []
         for start in range(0, len(left), model.batch):
             batch = left[start : start + model.batch]
-            known = [(number, reply) for number in batch if (reply := self._steps.known(asks[number])) is not None]
+            known = [
+                (number, reply)
+                for number in batch
+                if (reply := self._steps.known(asks[number])) is not None
+            ]
             if len(known) < len(batch):
                 missing += batch
             else:
                 answered.update(known)
-                self._moved(asked=self._progress.asked + len(batch), known=self._progress.known + len(batch))
+                self._moved(
+                    asked=self._progress.asked + len(batch), known=self._progress.known + len(batch)
+                )
         return missing
 
-    def _ask_model(self, model: ChatModel, asks: Mapping[int, Ask], numbers: Sequence[int], answered: dict[int, Reply]) -> None:
-        requests = [ChatRequest(asks[number].messages, asks[number].max_tokens) for number in numbers]
+    def _ask_model(
+        self,
+        model: ChatModel,
+        asks: Mapping[int, Ask],
+        numbers: Sequence[int],
+        answered: dict[int, Reply],
+    ) -> None:
+        requests = [
+            ChatRequest(asks[number].messages, asks[number].max_tokens) for number in numbers
+        ]
         for place, given in model.chat(requests):
             text, error = given.text, given.error or ""
             reply = replace(given, text=text and whole(text), error=whole(error))
@@ -122,7 +159,8 @@ class ModelSession:
             self._moved(asked=self._progress.asked + first, replied=self._progress.replied + 1)
         if lost := [asks[number] for number in numbers if number not in answered]:
             raise SafescaleError(
-                f"the model gave {len(lost)} replies too few, the first to {lost[0].question_id}, {lost[0].step}"
+                f"the model gave {len(lost)} replies too few, the first to {lost[0].question_id}, "
+                f"{lost[0].step}"
             )
 
     def _moved(self, **changes: int) -> None:

@@ -1,4 +1,6 @@
-"""The steps of a build, in a file of JSON lines to which is only added: what models replied, what was searched, how reports ended."""
+"""The steps of a build, in a file of JSON lines to which is only added: what models replied, what
+was searched, how reports ended.
+"""
 
 from __future__ import annotations
 
@@ -29,7 +31,9 @@ class StepLog:
         Lines that do not count: their steps are asked again.
     """
 
-    def __init__(self, path: Path | None, about: Mapping[str, Any], *, overwrite: bool = False) -> None:
+    def __init__(
+        self, path: Path | None, about: Mapping[str, Any], *, overwrite: bool = False
+    ) -> None:
         """Open the file, or start it; without a path, steps are known to this process only.
 
         Parameters
@@ -60,7 +64,8 @@ class StepLog:
 
     @classmethod
     def stored(cls, path: Path) -> StepLog:
-        """Those in a file, whosever they are, to look at; nothing is added to it. OSError if it cannot be read."""
+        """Those in a file, whosever they are, to look at; nothing is added to it. OSError if it
+        cannot be read."""
         steps = cls(None, {})
         log = read_log(path.read_bytes())
         steps._take(_parsed(line.data, is_checked=line.is_checked) for line in log.lines)
@@ -91,7 +96,9 @@ class StepLog:
             "wave": wave,
             "prompt_sha256": ask.prompt_sha256,
             "prompt_tokens": reply.prompt_tokens if _is_count(reply.prompt_tokens) else None,
-            "completion_tokens": reply.completion_tokens if _is_count(reply.completion_tokens) else None,
+            "completion_tokens": reply.completion_tokens
+            if _is_count(reply.completion_tokens)
+            else None,
             "seconds": round(reply.seconds, 3),
             "text": reply.text,
             **({"error": reply.error} if reply.text is None else {}),
@@ -109,13 +116,15 @@ class StepLog:
             self._add(record)
 
     def sync(self) -> None:
-        """What was taken down is on the disk; SafescaleError if it is not, or if the file is gone."""
+        """What was taken down is on the disk; SafescaleError if it is not, or if the file is
+        gone."""
         if self._file is not None:
             with self._writing():
                 self._file.sync()
             if not self._file.is_in_place():
                 raise SafescaleError(
-                    f"{self._path}: was renamed or removed while it was written to; put it back, and the same command goes on"
+                    f"{self._path}: was renamed or removed while it was written to; put it back, "
+                    "and the same command goes on"
                 )
 
     def close(self) -> None:
@@ -125,7 +134,8 @@ class StepLog:
             self._file = None
 
     def _add(self, *records: Mapping[str, Any]) -> None:
-        """Add lines; below those of the earlier format, and before all others, stands a header that bears a checksum."""
+        """Add lines; below those of the earlier format, and before all others, stands a header that
+        bears a checksum."""
         if self._file is not None:
             with self._writing():
                 self._file.append(*map(_line, (*self._header, *records)))
@@ -149,15 +159,21 @@ class StepLog:
     def _read(self, path: Path, file: LogFile, about: dict[str, Any], *, overwrite: bool) -> None:
         content = file.read()
         log = read_log(content[: content.rfind(b"\n") + 1])
-        records = {line.number: _parsed(line.data, is_checked=line.is_checked) for line in log.lines}
+        records = {
+            line.number: _parsed(line.data, is_checked=line.is_checked) for line in log.lines
+        }
         headers = [record for record in records.values() if record is not None and MARK in record]
-        header = next((each for each in headers if each[MARK] == FORMAT), headers[0] if headers else None)
+        header = next(
+            (each for each in headers if each[MARK] == FORMAT), headers[0] if headers else None
+        )
         if not log.size and _is_begun(content):
             header = about
         differing = [MARK] if header is None else _differing(header, about)
         if differing and not overwrite:
             raise _refusal(path, header, differing)
-        is_empty = not log.damaged and all(record is not None and MARK in record for record in records.values())
+        is_empty = not log.damaged and all(
+            record is not None and MARK in record for record in records.values()
+        )
         with self._writing():
             file.cut(0 if differing or is_empty else log.size)
         self._header = [about, about]  # twice: a damaged header would cost all steps
@@ -192,14 +208,21 @@ def _refusal(path: Path, header: Mapping[str, Any] | None, differing: list[str])
         return SafescaleError(f"{path}: holds no steps of this build; ", *OTHER_NAME)
     version = header[MARK]
     if isinstance(version, int) and version > FORMAT:
-        return SafescaleError(f"{path}: written by a newer version (format {version}); upgrade lm-eval-safescale")
-    return SafescaleError(f"{path}: holds steps that were taken otherwise ({', '.join(differing)} differ); ", *OTHER_NAME)
+        return SafescaleError(
+            f"{path}: written by a newer version (format {version}); upgrade lm-eval-safescale"
+        )
+    return SafescaleError(
+        f"{path}: holds steps that were taken otherwise ({', '.join(differing)} differ); ",
+        *OTHER_NAME,
+    )
 
 
 def _differing(header: Mapping[str, Any], about: Mapping[str, Any]) -> list[str]:
     """In what the build of a file is not this one; an earlier format is no difference."""
     its_own = {**header, MARK: FORMAT} if header[MARK] == 1 else header
-    return [name for name in {**its_own, **about} if not are_alike(its_own.get(name), about.get(name))]
+    return [
+        name for name in {**its_own, **about} if not are_alike(its_own.get(name), about.get(name))
+    ]
 
 
 def _line(record: Mapping[str, Any]) -> bytes:

@@ -1,4 +1,5 @@
-"""Runs many coroutines at once: every step that waits for a model, of all of them, is asked in one batch (a wave).
+"""Runs many coroutines at once: every step that waits for a model, of all of them, is asked in one
+batch (a wave).
 
 What a coroutine works with is handed in: a session that asks models, and a function that searches.
 """
@@ -23,7 +24,8 @@ Search = Callable[[Sequence[str], int], list[list[Passage]]]
 
 
 class StepFailed(Exception):
-    """What a coroutine raises where it cannot go on: why. It ends that coroutine alone; any other exception ends the whole run."""
+    """What a coroutine raises where it cannot go on: why. It ends that coroutine alone; any other
+    exception ends the whole run."""
 
 
 async def reply_to(ask: Ask) -> Reply:
@@ -39,7 +41,8 @@ async def passages_for(question_id: str, queries: Sequence[str], k: int) -> list
 
 
 async def together(*parts: Coroutine[Any, Any, T]) -> list[T]:
-    """What they give, in order, all advanced at the same time; where some fail, the first failure once all have ended."""
+    """What they give, in order, all advanced at the same time; where some fail, the first failure
+    once all have ended."""
     results: list[T] = await _wait(_Together(parts))
     return results
 
@@ -99,7 +102,9 @@ class _Waves:
         self._asks: list[tuple[_Task, Ask]] = []
         self._searches: list[tuple[_Task, _Search]] = []
 
-    def run(self, coroutines: Sequence[Coroutine[Any, Any, T]], on_end: Callable[..., None]) -> None:
+    def run(
+        self, coroutines: Sequence[Coroutine[Any, Any, T]], on_end: Callable[..., None]
+    ) -> None:
         for number, each in enumerate(coroutines):
             self._ready.append((_Task(each, functools.partial(on_end, number)), None, None))
         try:
@@ -133,7 +138,13 @@ class _Waves:
             elif isinstance(request, _Together):
                 self._fork(task, request.parts)
             else:
-                self._ready.append((task, None, SafescaleError("a strategy may wait for ask, search and together only")))
+                self._ready.append(
+                    (
+                        task,
+                        None,
+                        SafescaleError("a strategy may wait for ask, search and together only"),
+                    )
+                )
 
     def _fork(self, task: _Task, parts: Sequence[Any]) -> None:
         results: list[Any] = [None] * len(parts)
@@ -168,4 +179,6 @@ class _Waves:
         """A wave: all that wait for a model."""
         waiting, self._asks = self._asks, []
         replies = self._session.ask([ask for _, ask in waiting])
-        self._ready += [(task, reply, None) for (task, _), reply in zip(waiting, replies, strict=True)]
+        self._ready += [
+            (task, reply, None) for (task, _), reply in zip(waiting, replies, strict=True)
+        ]

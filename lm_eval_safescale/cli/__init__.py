@@ -64,7 +64,10 @@ class _InOrder(TyperGroup):
 
 app = typer.Typer(
     cls=_InOrder,
-    help="How often is a clinical language model wrong in a way that hurts? Tools around the `radsafe_*` tasks of lm_eval.",
+    help=(
+        "How often is a clinical language model wrong in a way that hurts? Tools around the "
+        "`radsafe_*` tasks of lm_eval."
+    ),
     epilog="The help of each command ends with an example: safescale run --help",
     no_args_is_help=True,
     add_completion=False,
@@ -86,13 +89,16 @@ def _version(wanted: bool) -> None:
 
 @app.callback()
 def _options(
-    version: bool = typer.Option(False, "--version", callback=_version, is_eager=True, help="Print the version and stop."),
+    version: bool = typer.Option(
+        False, "--version", callback=_version, is_eager=True, help="Print the version and stop."
+    ),
 ) -> None:
     pass
 
 
 def main() -> None:
-    """Run the command; an error of the user's is printed without a traceback, with exit status 1."""
+    """Run the command; an error of the user's is printed without a traceback, with exit
+    status 1."""
     try:
         app()
     except SafescaleError as error:
@@ -101,7 +107,12 @@ def main() -> None:
     except BaseException as error:
         if not is_panic(error):
             raise
-        complain(f"error: a library that this command rests on has failed in itself (panic): {reason_of(error)}")
+        complain(
+            "error: a library that this command rests on has failed in itself (panic): "
+            f"{reason_of(error)}"
+        )
         raise SystemExit(1) from None
     finally:
-        gc.freeze()  # the process ends: Python's last search for cycles among all it holds would take a tenth of a second
+        # the process ends: Python's last search for cycles among all it holds would take a tenth of
+        # a second
+        gc.freeze()

@@ -32,27 +32,58 @@ MOST_NAMED = 12
 
 def analyze(
     runs: Annotated[
-        list[Path], typer.Argument(metavar="RUNS...", help="Folders of runs, as safescale import-... writes them.")
+        list[Path],
+        typer.Argument(
+            metavar="RUNS...", help="Folders of runs, as safescale import-... writes them."
+        ),
     ],
-    output: Annotated[Path, typer.Option("--output", "-o", metavar="OUT", help="The folder to write.")],
-    preset: Annotated[str, typer.Option(help="default, radsafe-2026 or noharm-2025: which intervals and tests.")] = "default",
+    output: Annotated[
+        Path, typer.Option("--output", "-o", metavar="OUT", help="The folder to write.")
+    ],
+    preset: Annotated[
+        str, typer.Option(help="default, radsafe-2026 or noharm-2025: which intervals and tests.")
+    ] = "default",
     threshold: Annotated[
         float | None,
-        typer.Option(min=0, max=1, help="Confidence from which harm is dangerous overconfidence, in place of the runs' own."),
+        typer.Option(
+            min=0,
+            max=1,
+            help=(
+                "Confidence from which harm is dangerous overconfidence, in place of the runs' own."
+            ),
+        ),
     ] = None,
     baseline: Annotated[
         str | None,
-        typer.Option(help="The model that every other is compared with; without it all pairs of up to 8 models are."),
+        typer.Option(
+            help=(
+                "The model that every other is compared with; without it all pairs of up to 8 "
+                "models are."
+            )
+        ),
     ] = None,
-    panel: Annotated[Path | None, typer.Option(help="YAML file with family and size of further models.")] = None,
+    panel: Annotated[
+        Path | None, typer.Option(help="YAML file with family and size of further models.")
+    ] = None,
 ) -> None:
-    """Every table across models and conditions, as JSON and CSV in OUT/tables, and a summary on the screen.
+    """Every table across models and conditions, as JSON and CSV in OUT/tables, and a summary on the
+    screen.
 
-    Exit status 1 where a folder could not be read or a table not be made; the others are there all the same.
+    Exit status 1 where a folder could not be read or a table not be made; the others are there all
+    the same.
     """
-    # many small products: the linear algebra's own threads would spend longer waiting for each other than computing
+    # many small products: the linear algebra's own threads would spend longer waiting for each
+    # other than computing
     os.environ.setdefault("OPENBLAS_NUM_THREADS", "1")
-    from lm_eval_safescale.analysis import Study, about, columns_of, load_panel, make_tables, preset_named, write_tables
+    from lm_eval_safescale.analysis import (
+        Study,
+        about,
+        columns_of,
+        load_panel,
+        make_tables,
+        preset_named,
+        write_tables,
+    )
     from lm_eval_safescale.families.rows import height
     from lm_eval_safescale.runs.store import refuse_runs
 
@@ -62,7 +93,11 @@ def analyze(
     study = Study(opened, threshold, None if panel is None else load_panel(panel), baseline)
     tables, failed = make_tables(study, chosen)
     facts = about(study, chosen.name)
-    facts |= {"tables": {name: height(table) for name, table in tables.items()}, "failed": failed, "unread": unread}
+    facts |= {
+        "tables": {name: height(table) for name, table in tables.items()},
+        "failed": failed,
+        "unread": unread,
+    }
     write_tables(tables, facts, output, columns_of(study.family))
     console = Console(highlight=False, emoji=False)
     _summarise(
@@ -72,15 +107,25 @@ def analyze(
         chosen.description,
         study.family,
     )
-    _say(console, f"{len(tables)} tables in {output / 'tables'}; what they rest on in {output / 'about.json'}")
-    for reason in (*unread, *(f"table {name} could not be made: {reason}" for name, reason in failed.items())):
+    _say(
+        console,
+        (
+            f"{len(tables)} tables in {output / 'tables'}; what they rest on in "
+            f"{output / 'about.json'}"
+        ),
+    )
+    for reason in (
+        *unread,
+        *(f"table {name} could not be made: {reason}" for name, reason in failed.items()),
+    ):
         complain(reason)
     if unread or failed:
         raise typer.Exit(1)
 
 
 def _open(folders: Sequence[Path]) -> tuple[Runs, list[str]]:
-    """What can be read, as one, and what is wrong with the rest; runs that do not belong together are refused."""
+    """What can be read, as one, and what is wrong with the rest; runs that do not belong together
+    are refused."""
     from lm_eval_safescale.runs.store import merge_runs, open_runs
 
     read: dict[str, Runs] = {}
@@ -96,7 +141,11 @@ def _open(folders: Sequence[Path]) -> tuple[Runs, list[str]]:
 
 
 def _summarise(
-    console: Console, tables: Mapping[str, list[dict[str, Any]]], facts: Mapping[str, Any], intervals: str, family: Family
+    console: Console,
+    tables: Mapping[str, list[dict[str, Any]]],
+    facts: Mapping[str, Any],
+    intervals: str,
+    family: Family,
 ) -> None:
     headlines = family.headlines
     dataset = facts["dataset"] or {}
@@ -107,20 +156,31 @@ def _summarise(
     profile: list[Mapping[str, Any]] = [*tables.get("profile", [])]
     models = list(dict.fromkeys(row["model"] for row in profile))
     if len(models) > MOST_MODELS:
-        rows = {each: [row for row in profile if row["condition"] == each] for each in facts["conditions"]}
+        rows = {
+            each: [row for row in profile if row["condition"] == each]
+            for each in facts["conditions"]
+        }
         _print_rates(
-            console, "Means over models, the lowest and the highest of them in brackets", rows, _over_models, _models, headlines
+            console,
+            "Means over models, the lowest and the highest of them in brackets",
+            rows,
+            _over_models,
+            _models,
+            headlines,
         )
         _say(console, "Percent. Each model's rates with their intervals are in tables/profile.csv.")
     else:
         for model in models:
             rows = {row["condition"]: [row] for row in profile if row["model"] == model}
-            title = " - ".join([model, *marks_on(facts["models"].get(model, {}).get("settings", {}))])
+            title = " - ".join(
+                [model, *marks_on(facts["models"].get(model, {}).get("settings", {}))]
+            )
             _print_rates(console, title, rows, _with_interval, _items, headlines)
         _say(console, "Percent with 95 % intervals.")
     _say(console, f"Preset {facts['preset']}: {intervals}.")
     weighed = (
-        f" {said[:1].upper()}{said[1:]}." for said in (words.format(facts[name]) for name, words in family.scoring_said.items())
+        f" {said[:1].upper()}{said[1:]}."
+        for said in (words.format(facts[name]) for name, words in family.scoring_said.items())
     )
     _say(console, f"{_draws(facts['draws'])}{''.join(weighed)}")
     _say(console, _compared(tables.get("paired_tests", [])))
@@ -137,11 +197,19 @@ def _print_rates(
     headlines: Mapping[str, str],
 ) -> None:
     """The headline rates, a row for each condition; `of`: over what."""
-    columns = [Column("condition", list(rows)), Column("over", [of(each) for each in rows.values()], "right")]
-    columns += [Column(head, [cell(each, name) for each in rows.values()], "right") for name, head in headlines.items()]
+    columns = [
+        Column("condition", list(rows)),
+        Column("over", [of(each) for each in rows.values()], "right"),
+    ]
+    columns += [
+        Column(head, [cell(each, name) for each in rows.values()], "right")
+        for name, head in headlines.items()
+    ]
     for name, head in COUNTS.items():
         counts = [sum(row[name] for row in each) for each in rows.values()]
-        columns += [Column(head, [f"{count:,}" for count in counts], "right")] if any(counts) else []
+        columns += (
+            [Column(head, [f"{count:,}" for count in counts], "right")] if any(counts) else []
+        )
     print_columns(console, columns, title)
 
 
@@ -157,7 +225,9 @@ def _with_interval(rows: Sequence[Mapping[str, Any]], name: str) -> str:
     value, low, high = (rows[0][column] for column in (name, f"{name}_lo", f"{name}_hi"))
     if value is None:
         return "not scored"
-    return f"{100 * value:.1f}" + ("" if low is None or high is None else f" [{100 * low:.1f}, {100 * high:.1f}]")
+    return f"{100 * value:.1f}" + (
+        "" if low is None or high is None else f" [{100 * low:.1f}, {100 * high:.1f}]"
+    )
 
 
 def _over_models(rows: Sequence[Mapping[str, Any]], name: str) -> str:
@@ -169,7 +239,11 @@ def _over_models(rows: Sequence[Mapping[str, Any]], name: str) -> str:
 
 
 def _draws(draws: Mapping[str, Any]) -> str:
-    found = {k for each in draws.values() for k in (each.values() if isinstance(each, Mapping) else (each,))}
+    found = {
+        k
+        for each in draws.values()
+        for k in (each.values() if isinstance(each, Mapping) else (each,))
+    }
     if found == {0}:
         return "No samples: nothing of the majority or of confidence."
     return f"K = {', '.join(map(str, sorted(found)))} samples a question."
@@ -182,15 +256,30 @@ def _compared(tests: Sequence[Mapping[str, Any]]) -> str:
     parts = []
     for metric in dict.fromkeys(row["metric"] for row in made):
         own = [row for row in made if row["metric"] == metric]
-        parts.append(f"{metric.replace('_', ' ')} {sum(row['p_holm'] < 0.05 for row in own)} of {len(own)}")
-    smallest = [each for row in made if (each := row.get("minimum_detectable_difference")) is not None]
-    power = f" Where none was found, one smaller than {_points(smallest)} may have been missed." if smallest else ""
-    return f"Paired tests between conditions of a model, differences found (p < 0.05 after Holm's correction): {', '.join(parts)}.{power}"
+        parts.append(
+            f"{metric.replace('_', ' ')} {sum(row['p_holm'] < 0.05 for row in own)} of {len(own)}"
+        )
+    smallest = [
+        each for row in made if (each := row.get("minimum_detectable_difference")) is not None
+    ]
+    power = (
+        f" Where none was found, one smaller than {_points(smallest)} may have been missed."
+        if smallest
+        else ""
+    )
+    return (
+        "Paired tests between conditions of a model, differences found (p < 0.05 after Holm's "
+        f"correction): {', '.join(parts)}.{power}"
+    )
 
 
 def _points(differences: Sequence[float]) -> str:
     least, most = (f"{100 * each:.0f}" for each in (min(differences), max(differences)))
-    return f"{least} points" if least == most else f"{least} to {most} points (by comparison, tables/paired_tests.csv)"
+    return (
+        f"{least} points"
+        if least == most
+        else f"{least} to {most} points (by comparison, tables/paired_tests.csv)"
+    )
 
 
 def _print_reasons(console: Console, title: str, rows: Sequence[Mapping[str, Any]]) -> None:
@@ -198,7 +287,9 @@ def _print_reasons(console: Console, title: str, rows: Sequence[Mapping[str, Any
     where: dict[str, list[str]] = {}
     for row in rows:
         items = "" if row["items"] is None else f" ({counted(row['items'], 'item')})"
-        where.setdefault(row["reason"], []).append(" ".join(filter(None, (row["model"], row["condition"]))) + items)
+        where.setdefault(row["reason"], []).append(
+            " ".join(filter(None, (row["model"], row["condition"]))) + items
+        )
     for reason, places in list(where.items())[:MOST_NAMED]:
         named = [place for place in places if place]
         shown = ", ".join(named[:4]) + (f" and {len(named) - 4} more" if len(named) > 4 else "")

@@ -25,44 +25,70 @@ if TYPE_CHECKING:
     from lm_eval_safescale.contexts import BuildProgress
     from lm_eval_safescale.plugins import Part
 
-app = typer.Typer(help="Contexts: what is shown above the questions, built ahead and inspected.", no_args_is_help=True)
+app = typer.Typer(
+    help="Contexts: what is shown above the questions, built ahead and inspected.",
+    no_args_is_help=True,
+)
 
 
 @app.command(epilog=example("contexts build"))
 def build(
     condition: Annotated[
-        str, typer.Argument(help="A condition, for example rag or max_context (safescale plugins list shows them).")
+        str,
+        typer.Argument(
+            help="A condition, for example rag or max_context (safescale plugins list shows them)."
+        ),
     ],
     output: Annotated[Path, typer.Option("--output", "-o", help="The .jsonl file to write.")],
     dataset: DatasetOption = None,
     corpus: CorpusOption = None,
     retriever: Annotated[str | None, typer.Option(help="Retriever, by name.")] = None,
     top_k: Annotated[int | None, typer.Option(help="Passages shown.")] = None,
-    metadata: Annotated[str, typer.Option(help="Any other settings as JSON (docs/settings.md).")] = "{}",
+    metadata: Annotated[
+        str, typer.Option(help="Any other settings as JSON (docs/settings.md).")
+    ] = "{}",
     model: Annotated[
         str | None,
         typer.Option(
-            help="What writes reports: a backend of lm_eval (hf, vllm, ...), or endpoint for an OpenAI-compatible server."
+            help=(
+                "What writes reports: a backend of lm_eval (hf, vllm, ...), or endpoint for an "
+                "OpenAI-compatible server."
+            )
         ),
     ] = None,
     model_args: Annotated[
         str,
         typer.Option(
-            "--model_args", help="As for lm_eval; for endpoint: base_url=http://HOST/v1,model=NAME (key: OPENAI_API_KEY)."
+            "--model_args",
+            help=(
+                "As for lm_eval; for endpoint: base_url=http://HOST/v1,model=NAME (key: "
+                "OPENAI_API_KEY)."
+            ),
         ),
     ] = "",
     writer_model: Annotated[
-        str | None, typer.Option("--writer_model", help="Another model for research and sections; --model then plans only.")
+        str | None,
+        typer.Option(
+            "--writer_model",
+            help="Another model for research and sections; --model then plans only.",
+        ),
     ] = None,
-    writer_model_args: Annotated[str, typer.Option("--writer_model_args", help="Its arguments.")] = "",
-    batch_size: Annotated[str | None, typer.Option("--batch_size", help="As for lm_eval; auto for engines, else 8.")] = None,
+    writer_model_args: Annotated[
+        str, typer.Option("--writer_model_args", help="Its arguments.")
+    ] = "",
+    batch_size: Annotated[
+        str | None, typer.Option("--batch_size", help="As for lm_eval; auto for engines, else 8.")
+    ] = None,
     device: Annotated[str | None, typer.Option(help="As for lm_eval.")] = None,
-    force: Annotated[bool, typer.Option("--force", help="Write over a file made of other data or settings.")] = False,
+    force: Annotated[
+        bool, typer.Option("--force", help="Write over a file made of other data or settings.")
+    ] = False,
 ) -> None:
-    """Build the contexts of a condition for a whole data set, for --metadata '{"contexts": "FILE"}'.
+    """Build the contexts of a condition for a whole data set, for --metadata '{"contexts":
+    "FILE"}'.
 
-    Reports (agentic) are written by a model. Every step is stored beside FILE, in FILE.steps.jsonl: after an interruption the same
-    command goes on from there.
+    Reports (agentic) are written by a model. Every step is stored beside FILE, in FILE.steps.jsonl:
+    after an interruption the same command goes on from there.
     """
     from lm_eval_safescale import assembly
     from lm_eval_safescale.contexts import write_contexts
@@ -83,7 +109,9 @@ def build(
     data = assembly.load_dataset(settings, [part.thing.evidence] if part.thing.evidence else [])
     builder = assembly.builder_of(part, settings)
     if builder is None:
-        raise SafescaleError(f"{part.name} shows nothing above the question: there is nothing to build")
+        raise SafescaleError(
+            f"{part.name} shows nothing above the question: there is nothing to build"
+        )
     if builder.thing.needs_chat != (model is not None):
         raise _about_model(part, builder, assembly.build_command(part, settings))
     steps = output.with_suffix(".steps.jsonl")
@@ -99,11 +127,14 @@ def build(
             if chat is None:
                 raise
             raise SafescaleError(
-                f"interrupted; what was written is stored in {steps}, and the same command goes on from there"
+                f"interrupted; what was written is stored in {steps}, and the same command goes on "
+                "from there"
             ) from None
     assert made is not None
     if not made.contexts:
-        raise SafescaleError(f"no report could be made; {_reasons(made.failed)}\nevery step: {steps}")
+        raise SafescaleError(
+            f"no report could be made; {_reasons(made.failed)}\nevery step: {steps}"
+        )
     _refuse_other(output, made.about, force=force)
     write_contexts(output, made)
     say(f"{output}: {len(made.contexts)} contexts", style="bold")
@@ -112,8 +143,9 @@ def build(
         say(f"every step   {steps}")
     if made.failed:
         complain(
-            f"{len(made.failed)} of {len(data)} reports could not be made (above), and the condition leaves their items out. The same "
-            "command tries again what the model gave no reply to."
+            f"{len(made.failed)} of {len(data)} reports could not be made (above), and the "
+            "condition leaves their items out. The same command tries again what the model gave no "
+            "reply to."
         )
         raise typer.Exit(1)
 
@@ -121,9 +153,12 @@ def build(
 @app.command(epilog=example("contexts show"))
 def show(
     file: Annotated[Path, typer.Argument(help="A file that safescale contexts build made.")],
-    item: Annotated[str | None, typer.Argument(help="A question id, to see its context with its passages.")] = None,
+    item: Annotated[
+        str | None, typer.Argument(help="A question id, to see its context with its passages.")
+    ] = None,
 ) -> None:
-    """What a file of contexts was made of and how good its retrieval is; or one of its contexts, with passages and scores."""
+    """What a file of contexts was made of and how good its retrieval is; or one of its contexts,
+    with passages and scores."""
     from lm_eval_safescale.contexts import read_contexts
     from lm_eval_safescale.runs.places import Kind, refuse_others
 
@@ -145,24 +180,37 @@ class _Progress:
     """Tells how far the reports are; marks the end of each wave."""
 
     def __init__(self, progress: Progress, items: int) -> None:
-        self._progress, self._items, self._started, self._wave = progress, items, time.monotonic(), 0
+        self._progress, self._items, self._started, self._wave = (
+            progress,
+            items,
+            time.monotonic(),
+            0,
+        )
 
     def __call__(self, now: BuildProgress) -> None:
         seconds = time.monotonic() - self._started
         known = f" ({now.known:,} known from before)" if now.known else ""
         known += f" ({counted(now.damaged, 'damaged line')}: asked again)" if now.damaged else ""
         line = (
-            f"wave {now.wave}: {now.asked:,} of {now.of:,} steps; {now.made} of {self._items} reports made, {now.failed} failed; "
-            f"{now.replied + now.known:,} steps{known}, {seconds:,.0f} s"
+            f"wave {now.wave}: {now.asked:,} of {now.of:,} steps; {now.made} of {self._items} "
+            f"reports made, {now.failed} failed; {now.replied + now.known:,} steps{known}, "
+            f"{seconds:,.0f} s"
         )
-        mark = (now.wave != self._wave and now.asked == now.of) or now.made + now.failed == self._items
+        mark = (
+            now.wave != self._wave and now.asked == now.of
+        ) or now.made + now.failed == self._items
         if mark:
             self._wave = now.wave
         self._progress(line, mark=mark)
 
 
 def _models(
-    model: str, model_args: str, writer: str | None, writer_args: str, batch_size: str | None, device: str | None
+    model: str,
+    model_args: str,
+    writer: str | None,
+    writer_args: str,
+    batch_size: str | None,
+    device: str | None,
 ) -> dict[str, ChatModel]:
     from lm_eval_safescale.contexts import ORCHESTRATE, WRITE
     from lm_eval_safescale.harness.chat import load_chat_model
@@ -170,14 +218,20 @@ def _models(
     if writer_args and writer is None:
         raise SafescaleError("--writer_model_args without --writer_model")
     planning = load_chat_model(model, model_args, batch_size=batch_size, device=device)
-    writing = planning if writer is None else load_chat_model(writer, writer_args, batch_size=batch_size, device=device)
+    writing = (
+        planning
+        if writer is None
+        else load_chat_model(writer, writer_args, batch_size=batch_size, device=device)
+    )
     return {ORCHESTRATE: planning, WRITE: writing}
 
 
 def _about_model(part: Part, builder: Part, command: CommandHint) -> SafescaleError:
     if builder.thing.needs_chat:
         return SafescaleError(f"{part.name} is written by a model; name one:\n  ", command)
-    return SafescaleError(f"{part.name} is not written by a model ({builder.name}); leave --model out")
+    return SafescaleError(
+        f"{part.name} is not written by a model ({builder.name}); leave --model out"
+    )
 
 
 def _reasons(failed: Mapping[str, str]) -> str:
@@ -199,9 +253,13 @@ def _refuse_other(path: Path, about: Mapping[str, Any], *, force: bool) -> None:
     try:
         there = read_contexts(path).about
     except SafescaleError as error:
-        raise SafescaleError(f"{path} is there and cannot be read as contexts (", error, f"); {hint}") from None
+        raise SafescaleError(
+            f"{path} is there and cannot be read as contexts (", error, f"); {hint}"
+        ) from None
     if differing := [name for name in {**there, **about} if there.get(name) != about.get(name)]:
-        raise SafescaleError(f"{path} is there, built otherwise (differs: {', '.join(differing)}); {hint}")
+        raise SafescaleError(
+            f"{path} is there, built otherwise (differs: {', '.join(differing)}); {hint}"
+        )
 
 
 def _summary(made: Any) -> None:
@@ -211,28 +269,47 @@ def _summary(made: Any) -> None:
     builder, data = about["builder"], about["dataset"]
     settings = ", ".join(f"{name} {value}" for name, value in builder["settings"].items())
     say(
-        f"condition    {about['condition']}, by {builder['name']} ({builder.get('provided_by', '?')}){': ' + settings if settings else ''}"
+        f"condition    {about['condition']}, "
+        f"by {builder['name']} "
+        f"({builder.get('provided_by', '?')}){': ' + settings if settings else ''}"
     )
     say(f"data set     {data['name']} {data['version']}: {about['items']} items")
     if about.get("corpus") and about.get("retriever"):
         corpus, retriever = about["corpus"], about["retriever"]
         its = ", ".join(f"{name} {value}" for name, value in retriever["settings"].items())
         say(
-            f"corpus       {corpus['corpus']}: {corpus['articles']:,} articles, {corpus['passages']:,} passages of "
-            f"{corpus['size']} tokens, {corpus['overlap']} shared ({corpus['tokenizer']})"
+            f"corpus       {corpus['corpus']}: {corpus['articles']:,} articles, "
+            f"{corpus['passages']:,} passages of {corpus['size']} tokens, {corpus['overlap']} "
+            f"shared ({corpus['tokenizer']})"
         )
-        say(f"retriever    {retriever['retriever']} ({retriever['provided_by']}){': ' + its if its else ''}")
+        say(
+            f"retriever    {retriever['retriever']} "
+            f"({retriever['provided_by']}){': ' + its if its else ''}"
+        )
     for role, each in about.get("models", {}).items():
-        args = each.get("model_args") or {name: value for name, value in each.items() if name != "backend"}
-        say(f"{role:<13}{each['backend']}: {', '.join(f'{name} {value}' for name, value in args.items())}")
+        args = each.get("model_args") or {
+            name: value for name, value in each.items() if name != "backend"
+        }
+        say(
+            f"{role:<13}{each['backend']}: "
+            f"{', '.join(f'{name} {value}' for name, value in args.items())}"
+        )
     tokens = summary["tokens"]
     window = f", window {about['window']:,}" if about.get("window") else ""
-    say(f"tokens       {tokens['least']:,} to {tokens['most']:,}, mean {tokens['mean']:,.0f} ({about['tokenizer']}{window})")
+    say(
+        f"tokens       {tokens['least']:,} to {tokens['most']:,}, mean {tokens['mean']:,.0f} "
+        f"({about['tokenizer']}{window})"
+    )
     for name, value in summary["measures"].items():
-        scored = "not scored" if value is None else f"{value:.3f} over {summary['scored'][name]} items"
+        scored = (
+            "not scored" if value is None else f"{value:.3f} over {summary['scored'][name]} items"
+        )
         say(f"{name:<25}{scored}")
     if made.failed:
-        say(f"FAILED       {len(made.failed)}, left out by the condition; {_reasons(made.failed)}", style="red")
+        say(
+            f"FAILED       {len(made.failed)}, left out by the condition; {_reasons(made.failed)}",
+            style="red",
+        )
     if any("fallbacks" in context.notes for context in made.contexts.values()):
         fallbacks, steps = Counter[str](), 0
         for context in made.contexts.values():
@@ -241,7 +318,10 @@ def _summary(made: Any) -> None:
         their = ", ".join(f"{name} {count}" for name, count in fallbacks.most_common()) or "none"
         say(f"fallbacks    {their} (of {steps:,} steps)")
     if leaking := [name for name, context in made.contexts.items() if context.measures.get("leak")]:
-        say(f"LEAKS        {len(leaking)} reports give the answer away: {', '.join(leaking)}", style="yellow")
+        say(
+            f"LEAKS        {len(leaking)} reports give the answer away: {', '.join(leaking)}",
+            style="yellow",
+        )
     say(f"flagged      {summary['flagged']} contexts hold text that imitates a prompt")
     if summary["truncated"]:
         say(f"truncated    {summary['truncated']}")
@@ -251,18 +331,28 @@ def _summary(made: Any) -> None:
 
 def _counts(notes: Any) -> dict[str, int]:
     """Of notes, which may be anything, the counts."""
-    return {name: value for name, value in notes.items() if type(value) is int} if isinstance(notes, dict) else {}
+    return (
+        {name: value for name, value in notes.items() if type(value) is int}
+        if isinstance(notes, dict)
+        else {}
+    )
 
 
 def _show(item: str, context: Any) -> None:
     say(
-        f"{item}: {context.tokens:,} tokens ({context.tokenizer}), by {context.builder}, {context.fingerprint[:12]}",
+        f"{item}: {context.tokens:,} tokens ({context.tokenizer}), by {context.builder}, "
+        f"{context.fingerprint[:12]}",
         style="bold",
     )
     if context.passages:
         grid = Table("", "rank", "score", Column("passage", overflow="fold"))
         for number, passage in enumerate(context.passages, 1):
-            grid.add_row(Text(f"[{number}]"), str(passage.rank), f"{passage.score:.4f}", Text(printable(passage.id)))
+            grid.add_row(
+                Text(f"[{number}]"),
+                str(passage.rank),
+                f"{passage.score:.4f}",
+                Text(printable(passage.id)),
+            )
         console.print(grid)
     for name, value in {**context.measures, **context.notes}.items():
         if isinstance(value, list):
@@ -272,8 +362,15 @@ def _show(item: str, context: Any) -> None:
             say(f"{name:<25} {', '.join(f'{each} {its}' for each, its in value.items()) or 'none'}")
         else:
             lacking = "not scored" if name in context.measures else "unknown"
-            say(f"{name:<25} {lacking if value is None else f'{value:.3f}' if isinstance(value, float) else value}")
+            shown = f"{value:.3f}" if isinstance(value, float) else value
+            say(f"{name:<25} {lacking if value is None else shown}")
     for flag in context.flags:
-        say(f"flag: {flag.kind}{' in ' + flag.passage if flag.passage else ''}: {flag.excerpt!r}", style="yellow")
+        say(
+            f"flag: {flag.kind}{' in ' + flag.passage if flag.passage else ''}: {flag.excerpt!r}",
+            style="yellow",
+        )
     say("")
-    say("\n".join(textwrap.fill(line, 110) for line in context.text.split("\n")) or "(nothing: the question is asked alone)")
+    say(
+        "\n".join(textwrap.fill(line, 110) for line in context.text.split("\n"))
+        or "(nothing: the question is asked alone)"
+    )

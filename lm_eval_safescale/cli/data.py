@@ -16,13 +16,25 @@ from lm_eval_safescale.datasets import DataError, Dataset, Problem
 from lm_eval_safescale.errors import SafescaleError
 from lm_eval_safescale.records import Choice, Item
 
-app = typer.Typer(help="Data sets: what there is, what is in them, what is wrong with them.", no_args_is_help=True)
+app = typer.Typer(
+    help="Data sets: what there is, what is in them, what is wrong with them.", no_args_is_help=True
+)
 
-Name = Annotated[str, typer.Argument(metavar="NAME|FILE", help="A data set's name, or a JSON, JSONL or CSV file.")]
-FamilyName = Annotated[str, typer.Option(help="The family whose items they are; radsafe without it.")]
+Name = Annotated[
+    str,
+    typer.Argument(metavar="NAME|FILE", help="A data set's name, or a JSON, JSONL or CSV file."),
+]
+FamilyName = Annotated[
+    str, typer.Option(help="The family whose items they are; radsafe without it.")
+]
 Columns = Annotated[
     str | None,
-    typer.Option(help='Our field names to the file\'s columns, as JSON: \'{"question": "Stem", "option_a": "Choice 1"}\'.'),
+    typer.Option(
+        help=(
+            'Our field names to the file\'s columns, as JSON: \'{"question": "Stem", '
+            '"option_a": "Choice 1"}\'.'
+        )
+    ),
 ]
 
 
@@ -71,14 +83,23 @@ def show(
 def validate(
     name: Name,
     columns: Columns = None,
-    conditions: Annotated[str, typer.Option(help="Conditions the data must serve, comma-separated.")] = "",
-    groups: Annotated[str, typer.Option(help="Columns that are groups besides, comma-separated.")] = "",
+    conditions: Annotated[
+        str, typer.Option(help="Conditions the data must serve, comma-separated.")
+    ] = "",
+    groups: Annotated[
+        str, typer.Option(help="Columns that are groups besides, comma-separated.")
+    ] = "",
     family: FamilyName = "",
 ) -> None:
-    """Every problem of a data set at once, with file, line, item and field. Exit status 1 if it cannot be used."""
+    """Every problem of a data set at once, with file, line, item and field. Exit status 1 if it
+    cannot be used."""
     from lm_eval_safescale.plugins import plugins
 
-    wanted = [plugins().find("condition", each.strip()).thing for each in conditions.split(",") if each.strip()]
+    wanted = [
+        plugins().find("condition", each.strip()).thing
+        for each in conditions.split(",")
+        if each.strip()
+    ]
     named = [each.strip() for each in groups.split(",") if each.strip()]
     evidence = [condition.evidence for condition in wanted if condition.evidence]
     source, problems = _check(name, columns, evidence, family, named)
@@ -88,7 +109,10 @@ def validate(
     errors = sum(problem.is_error for problem in problems)
     if not errors:
         _show_summary(load_named(name, columns, family, named))
-    say(f"{errors} error(s), {len(problems) - errors} warning(s)", style="red" if errors else "green")
+    say(
+        f"{errors} error(s), {len(problems) - errors} warning(s)",
+        style="red" if errors else "green",
+    )
     if errors:
         raise typer.Exit(1)
 
@@ -105,7 +129,11 @@ def fetch() -> None:
 
 
 def load_named(
-    name: str, columns: str | None, family: str = "", groups: Sequence[str] = (), evidence: Sequence[str] = ()
+    name: str,
+    columns: str | None,
+    family: str = "",
+    groups: Sequence[str] = (),
+    evidence: Sequence[str] = (),
 ) -> Dataset:
     """A data set by its name or file, of a family's items."""
     from lm_eval_safescale.assembly import family_named, load_dataset, settings_of_named
@@ -116,7 +144,9 @@ def load_named(
     return load_dataset(settings, evidence, family_named(family) if family else None)
 
 
-def _check(name: str, columns: str | None, evidence: list[str], family: str, groups: list[str]) -> tuple[str, list[Problem]]:
+def _check(
+    name: str, columns: str | None, evidence: list[str], family: str, groups: list[str]
+) -> tuple[str, list[Problem]]:
     try:
         dataset = load_named(name, columns, family, groups, evidence)
     except DataError as error:
@@ -137,7 +167,10 @@ def _show_summary(dataset: Dataset) -> None:
     labels = dict.fromkeys(name for item in choices for name in item.labels or ())
     for name in labels:
         carried = [
-            (letter == item.answer, letter in item.labels[name]) for item in choices if item.labels for letter in item.options
+            (letter == item.answer, letter in item.labels[name])
+            for item in choices
+            if item.labels
+            for letter in item.options
         ]
         wrong = [has for is_key, has in carried if not is_key]
         keys = sum(has for is_key, has in carried if is_key)
@@ -149,9 +182,16 @@ def _show_summary(dataset: Dataset) -> None:
         say(f"not scored   {why}")
     from lm_eval_safescale.plugins import plugins
 
-    of_family = [part.thing for part in plugins().all("condition") if part.thing.family in ("", dataset.family)]
+    of_family = [
+        part.thing
+        for part in plugins().all("condition")
+        if part.thing.family in ("", dataset.family)
+    ]
     usable = [condition for condition in of_family if condition.can_show(dataset)]
-    say(f"conditions   {', '.join(each.name for each in usable if each.evidence or not each.builder)}")
+    say(
+        "conditions   "
+        f"{', '.join(each.name for each in usable if each.evidence or not each.builder)}"
+    )
     if searching := [each.name for each in usable if each.builder and not each.evidence]:
         say(f"with a corpus {', '.join(searching)}")
 

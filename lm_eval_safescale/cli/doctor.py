@@ -16,13 +16,15 @@ MARKS = {"ok": "[green]ok  [/green]", "note": "[yellow]note[/yellow]", "bad": "[
 
 def doctor(
     model: Annotated[
-        str | None, typer.Option(help="A model's folder or hub id, to look at its chat template and window.")
+        str | None,
+        typer.Option(help="A model's folder or hub id, to look at its chat template and window."),
     ] = None,
     gguf_file: Annotated[str | None, typer.Option(help="The GGUF file inside that folder.")] = None,
     dataset: DatasetOption = None,
     corpus: CorpusOption = None,
 ) -> None:
-    """Versions, whether the harness sees the tasks, data sets, chat template, window, free disk. Exit status 1 if anything is bad."""
+    """Versions, whether the harness sees the tasks, data sets, chat template, window, free disk.
+    Exit status 1 if anything is bad."""
     bad = False
     with working("starting ...") as progress:
         progress("starting ...", mark=True)  # the harness takes seconds to import

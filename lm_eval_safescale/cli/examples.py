@@ -13,7 +13,10 @@ EXAMPLES = {
     "power": "safescale power --n 200 --baseline 0.12 --detect 0.04",
     "contexts build": "safescale contexts build rag --dataset demo --corpus demo -o rag.jsonl",
     "contexts show": "safescale contexts show rag.jsonl demo-003",
-    "run": "safescale run --model hf --model_args pretrained=Qwen/Qwen2.5-0.5B-Instruct --dataset demo -o runs",
+    "run": (
+        "safescale run --model hf --model_args pretrained=Qwen/Qwen2.5-0.5B-Instruct --dataset "
+        "demo -o runs"
+    ),
     "sweep": "safescale sweep radsafe-34 --dry-run",
     "import-lm-eval": "safescale import-lm-eval results -o runs",
     "import-release": "safescale import-release RadSaFE-200 -o published",

@@ -1,4 +1,6 @@
-"""`safescale import-release` and `safescale import-lm-eval`: answers that are there already, stored as runs."""
+"""`safescale import-release` and `safescale import-lm-eval`: answers that are there already, stored
+as runs.
+"""
 
 from __future__ import annotations
 
@@ -14,12 +16,19 @@ if TYPE_CHECKING:
     from lm_eval_safescale.runs import Runs
 
 MOST_REASONS = 20
-Output = Annotated[Path, typer.Option("--output", "-o", help="The folder to write, for safescale analyze.")]
+Output = Annotated[
+    Path, typer.Option("--output", "-o", help="The folder to write, for safescale analyze.")
+]
 Force = Annotated[bool, typer.Option("--force", help="Write over other runs.")]
 
 
 def import_release(
-    folder: Annotated[Path, typer.Argument(help="The folder of published answers: datasets/ and phase4_checking_results/.")],
+    folder: Annotated[
+        Path,
+        typer.Argument(
+            help="The folder of published answers: datasets/ and phase4_checking_results/."
+        ),
+    ],
     output: Output,
     force: Force = False,
 ) -> None:
@@ -29,13 +38,23 @@ def import_release(
 
     refuse_others(folder, Kind.RELEASE)
 
-    _import(lambda progress: read(folder, progress), output, {"release": str(folder.resolve())}, force=force)
+    _import(
+        lambda progress: read(folder, progress),
+        output,
+        {"release": str(folder.resolve())},
+        force=force,
+    )
 
 
 def import_lm_eval(
-    paths: Annotated[list[Path], typer.Argument(help="Output folders of lm_eval runs with --log_samples, or files in them.")],
+    paths: Annotated[
+        list[Path],
+        typer.Argument(help="Output folders of lm_eval runs with --log_samples, or files in them."),
+    ],
     output: Output,
-    model: Annotated[str | None, typer.Option(help="Store the answers under this name of a model.")] = None,
+    model: Annotated[
+        str | None, typer.Option(help="Store the answers under this name of a model.")
+    ] = None,
     force: Force = False,
 ) -> None:
     """Store the answers that lm_eval logged (--log_samples) as runs."""
@@ -49,7 +68,13 @@ def import_lm_eval(
     _import(lambda progress: read(paths, progress, model=model), output, given, force=force)
 
 
-def _import(read: Callable[[Callable[[str], object]], Runs], output: Path, given: dict[str, Any], *, force: bool) -> None:
+def _import(
+    read: Callable[[Callable[[str], object]], Runs],
+    output: Path,
+    given: dict[str, Any],
+    *,
+    force: bool,
+) -> None:
     from dataclasses import replace
 
     from lm_eval_safescale.runs.store import refuse_other, write_runs
@@ -65,16 +90,24 @@ def _import(read: Callable[[Callable[[str], object]], Runs], output: Path, given
 def _summary(output: Path, runs: Runs) -> None:
     about = runs.about["dataset"]
     draws = sorted(set(runs.draws.values()))
-    samples = f"{draws[0]}" if len(draws) == 1 else f"{draws[0]} to {draws[-1]}, not the same for all"
+    samples = (
+        f"{draws[0]}" if len(draws) == 1 else f"{draws[0]} to {draws[-1]}, not the same for all"
+    )
     demo = " - DEMO: no clinical claim may rest on it" if about.get("demo") else ""
     say(f"{output}: {runs.answers.height:,} answers", style="bold")
-    say(f"data set     {about['name']} {about['version'][:12]}: {runs.items.height} of {about['items']} items{demo}")
+    say(
+        f"data set     {about['name']} {about['version'][:12]}: {runs.items.height} of "
+        f"{about['items']} items{demo}"
+    )
     say(f"models       {len(runs.models)}: {_some(runs.models)}")
     say(f"conditions   {len(runs.conditions)}: {', '.join(runs.conditions)}")
     say(f"draws        one greedy answer, and samples: {samples}")
     failed = int((runs.answers["status"] == "error").sum())
     if failed:
-        say(f"no answer    {failed:,} answers failed or were not judged; they are not scored", style="yellow")
+        say(
+            f"no answer    {failed:,} answers failed or were not judged; they are not scored",
+            style="yellow",
+        )
     left_out = runs.about["left_out"]
     if left_out:
         say(f"left out     {len(left_out)}", style="yellow")
@@ -82,7 +115,10 @@ def _summary(output: Path, runs: Runs) -> None:
             where = f"{each['model']}, {each['condition']}" if each["condition"] else each["model"]
             say(f"  {where}: {each['reason']}", style="yellow")
         if len(left_out) > MOST_REASONS:
-            say(f"  and {len(left_out) - MOST_REASONS} more, all in {output / 'about.json'}", style="yellow")
+            say(
+                f"  and {len(left_out) - MOST_REASONS} more, all in {output / 'about.json'}",
+                style="yellow",
+            )
 
 
 def _some(names: tuple[str, ...]) -> str:

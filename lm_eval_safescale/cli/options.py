@@ -10,15 +10,20 @@ import typer
 from lm_eval_safescale.errors import SafescaleError
 
 DatasetOption = Annotated[
-    str | None, typer.Option(metavar="NAME|FILE", help="A data set's name, or a JSON, JSONL or CSV file.")
+    str | None,
+    typer.Option(metavar="NAME|FILE", help="A data set's name, or a JSON, JSONL or CSV file."),
 ]
 CorpusOption = Annotated[
-    str | None, typer.Option(metavar="NAME|PATH", help="A corpus's name, or a JSONL file or a folder of texts.")
+    str | None,
+    typer.Option(
+        metavar="NAME|PATH", help="A corpus's name, or a JSONL file or a folder of texts."
+    ),
 ]
 
 
 def given_settings(metadata: str, options: Mapping[str, Any]) -> dict[str, Any]:
-    """The settings of `--metadata`, and those that have an option of their own; a data set or corpus there may be a path.
+    """The settings of `--metadata`, and those that have an option of their own; a data set or
+    corpus there may be a path.
 
     Raises
     ------
@@ -33,7 +38,9 @@ def given_settings(metadata: str, options: Mapping[str, Any]) -> dict[str, Any]:
         if value is None:
             continue
         setting = either[option](value) if option in either else option
-        others = {name: given[name] for name in (option, f"{option}_path") if given.get(name) is not None}
+        others = {
+            name: given[name] for name in (option, f"{option}_path") if given.get(name) is not None
+        }
         if others and others != {setting: value}:
             said = ", ".join(f"{name} = {other!r}" for name, other in others.items())
             shown = f"--{option.replace('_', '-')} {value}"
@@ -50,7 +57,8 @@ def _metadata_of(text: str) -> dict[str, Any]:
         given = decode_json(text)
     except ValueError as error:
         raise SafescaleError(
-            f'--metadata is not JSON ({error}); expected for example \'{{"corpus_path": "articles.jsonl"}}\''
+            f'--metadata is not JSON ({error}); expected for example \'{{"corpus_path": '
+            '"articles.jsonl"}\''
         ) from None
     if not isinstance(given, dict):
         raise SafescaleError("--metadata: expected a JSON object of settings")

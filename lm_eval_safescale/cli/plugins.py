@@ -11,7 +11,9 @@ import typer
 from lm_eval_safescale.cli.examples import example
 from lm_eval_safescale.cli.screen import say
 
-app = typer.Typer(help="Plugins: what is installed, what it registers, what is broken; and how to begin one.")
+app = typer.Typer(
+    help="Plugins: what is installed, what it registers, what is broken; and how to begin one."
+)
 
 
 @app.callback(invoke_without_command=True)
@@ -22,7 +24,8 @@ def _options(context: typer.Context) -> None:
 
 @app.command("list", epilog=example("plugins list"))
 def list_() -> None:
-    """Every plugin: distribution, version, what it registers, or the error it failed with. Exit status 0 even if one is broken."""
+    """Every plugin: distribution, version, what it registers, or the error it failed with. Exit
+    status 0 even if one is broken."""
     from lm_eval_safescale.plugins import KINDS, VARIABLE, plugins
 
     known = plugins()
@@ -34,10 +37,8 @@ def list_() -> None:
         for part in plugin.parts:
             name = part.name if part.name in shown[part.kind] else part.full_name
             if part.kind != "metric" or not part.is_ours or part.thing.in_table:
-                line = (
-                    f"  {part.kind:<16}{name:<28}{getattr(part.thing, 'description', None) or getattr(part.thing, 'label', '')}"
-                )
-                say(line.rstrip())
+                about = getattr(part.thing, "description", None) or getattr(part.thing, "label", "")
+                say(f"  {part.kind:<16}{name:<28}{about}".rstrip())
         if plugin.left_out:
             say(f"  left out by {VARIABLE}")
         elif not plugin.parts and not plugin.error:
@@ -49,13 +50,20 @@ def new(
     name: Annotated[str, typer.Argument(help="Name of the part, for example my_retriever.")],
     kind: Annotated[
         str,
-        typer.Option(help="family, retriever, context-builder, metric, dataset, condition, answer-reader or report-section."),
+        typer.Option(
+            help=(
+                "family, retriever, context-builder, metric, dataset, condition, answer-reader or "
+                "report-section."
+            )
+        ),
     ],
     folder: Annotated[
-        Path | None, typer.Option("--folder", "-o", help="Where to write the package; ./NAME unless told.")
+        Path | None,
+        typer.Option("--folder", "-o", help="Where to write the package; ./NAME unless told."),
     ] = None,
 ) -> None:
-    """Write an installable package with one part of that kind, whose tests pass: the beginning of a plugin."""
+    """Write an installable package with one part of that kind, whose tests pass: the beginning of a
+    plugin."""
     from lm_eval_safescale.testing.scaffold import write_plugin
 
     written = write_plugin(name, kind, folder or Path(name))

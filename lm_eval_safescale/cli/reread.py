@@ -22,15 +22,28 @@ MOST_LINES = 20
 
 def reread(
     runs: RUNS,
-    output: Annotated[Path | None, typer.Option("--output", "-o", help="The folder to write; RUNS.reread without it.")] = None,
+    output: Annotated[
+        Path | None,
+        typer.Option("--output", "-o", help="The folder to write; RUNS.reread without it."),
+    ] = None,
     reader: Annotated[str, typer.Option(help="Answer reader, by name.")] = "strict",
     dataset: Annotated[
-        str | None, typer.Option(help="The data set that the runs are of, by name or as a file, where they do not say it.")
+        str | None,
+        typer.Option(
+            help=(
+                "The data set that the runs are of, by name or as a file, where they do not say it."
+            )
+        ),
     ] = None,
     columns: Columns = None,
     reasoning: Annotated[
         str | None,
-        typer.Option(help="Whether the models reason first: auto, on, off, separate. As the runs were made without it."),
+        typer.Option(
+            help=(
+                "Whether the models reason first: auto, on, off, separate. As the runs were made "
+                "without it."
+            )
+        ),
     ] = None,
     force: Annotated[bool, typer.Option("--force", help="Write over runs that are there.")] = False,
 ) -> None:
@@ -61,7 +74,11 @@ def _dataset(runs: Runs, name: str | None, columns: str | None) -> Dataset:
     from lm_eval_safescale.runs.provenance import imported_from
     from lm_eval_safescale.runs.sources import dataset_of
 
-    return load_named(name, columns) if name is not None else dataset_of(runs.about["dataset"], imported_from(runs))
+    return (
+        load_named(name, columns)
+        if name is not None
+        else dataset_of(runs.about["dataset"], imported_from(runs))
+    )
 
 
 def _summary(found: Reread, folder: Path) -> None:
@@ -69,9 +86,16 @@ def _summary(found: Reread, folder: Path) -> None:
     say(f"{folder}: {report['answers']:,} answers", style="bold")
     say(f"{report['read']:>9,}  read again")
     if found.without_text:
-        say(f"{found.without_text:>9,}  left as they are: their raw text was not stored, or the backend gave none", style="red")
+        say(
+            f"{found.without_text:>9,}  left as they are: their raw text was not stored, or the "
+            "backend gave none",
+            style="red",
+        )
     if found.failed:
-        say(f"{found.failed:>9,}  the reader failed for: not scored; {found.failures[0]}", style="red")
+        say(
+            f"{found.failed:>9,}  the reader failed for: not scored; {found.failures[0]}",
+            style="red",
+        )
     say(f"{report['changed']:>9,}  read otherwise: changes.jsonl")
     for each in report["changes"][:MOST_LINES]:
         say(f"  {each['rows']:>7,}  {each['before']} -> {each['after']}")

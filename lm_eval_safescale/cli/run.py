@@ -41,58 +41,94 @@ class Latency(StrEnum):
 
 
 def run(
-    model: Annotated[str, typer.Option(help="A backend of lm_eval: hf, vllm, local-chat-completions, ...")],
-    output: Annotated[Path, typer.Option("--output", "-o", help="The folder for the answers; the same one to go on.")],
-    model_args: Annotated[str, typer.Option("--model_args", help="As for lm_eval: pretrained=NAME,dtype=...")] = "",
+    model: Annotated[
+        str, typer.Option(help="A backend of lm_eval: hf, vllm, local-chat-completions, ...")
+    ],
+    output: Annotated[
+        Path,
+        typer.Option("--output", "-o", help="The folder for the answers; the same one to go on."),
+    ],
+    model_args: Annotated[
+        str, typer.Option("--model_args", help="As for lm_eval: pretrained=NAME,dtype=...")
+    ] = "",
     conditions: Annotated[
         str | None,
         typer.Option(
-            help="Conditions by name, with commas between; a family, for its own; or all, the six of the protocol. Without it: those that "
-            "need nothing but the data."
+            help=(
+                "Conditions by name, with commas between; a family, for its own; or all, the six "
+                "of the protocol. Without it: those that need nothing but the data."
+            )
         ),
     ] = None,
     dataset: DatasetOption = None,
     corpus: CorpusOption = None,
     retriever: Annotated[str | None, typer.Option(help="Retriever, by name.")] = None,
-    draws: Annotated[int | None, typer.Option(help="K, the sampled answers of an item; 20 without it.")] = None,
-    metadata: Annotated[str, typer.Option(help="Any other settings as JSON (docs/settings.md).")] = "{}",
-    limit: Annotated[int | None, typer.Option(min=1, help="Ask the first so many items only.")] = None,
-    batch_size: Annotated[str | None, typer.Option("--batch_size", help="As for lm_eval; auto for engines, else 8.")] = None,
+    draws: Annotated[
+        int | None, typer.Option(help="K, the sampled answers of an item; 20 without it.")
+    ] = None,
+    metadata: Annotated[
+        str, typer.Option(help="Any other settings as JSON (docs/settings.md).")
+    ] = "{}",
+    limit: Annotated[
+        int | None, typer.Option(min=1, help="Ask the first so many items only.")
+    ] = None,
+    batch_size: Annotated[
+        str | None, typer.Option("--batch_size", help="As for lm_eval; auto for engines, else 8.")
+    ] = None,
     device: Annotated[str | None, typer.Option(help="As for lm_eval.")] = None,
     chat_template: Annotated[
-        bool | None, typer.Option("--chat-template/--no-chat-template", help="By default: where the model has one.")
+        bool | None,
+        typer.Option(
+            "--chat-template/--no-chat-template", help="By default: where the model has one."
+        ),
     ] = None,
     latency: Annotated[
-        Latency, typer.Option(help="Of every greedy answer among the others, or of a sample of items one at a time.")
+        Latency,
+        typer.Option(
+            help="Of every greedy answer among the others, or of a sample of items one at a time."
+        ),
     ] = Latency.LOADED,
     name: Annotated[str, typer.Option(help="What the model is called in tables.")] = "",
     retry_filtered: Annotated[
-        bool, typer.Option("--retry-filtered", help="Ask again for what a content filter held back.")
+        bool,
+        typer.Option("--retry-filtered", help="Ask again for what a content filter held back."),
     ] = False,
 ) -> None:
     """Ask a model, with the prompts and the backends of lm_eval, and keep every answer as it comes.
 
     After an interruption of whatever kind the same command goes on: nothing is asked twice.
     """
-    os.environ.setdefault("TQDM_DISABLE", "1")  # one line of progress, ours; read when tqdm is imported
+    # one line of progress, ours; read when tqdm is imported
+    os.environ.setdefault("TQDM_DISABLE", "1")
     from lm_eval_safescale.families import RADSAFE
     from lm_eval_safescale.running import runner
 
     options = {"dataset": dataset, "corpus": corpus, "retriever": retriever, "draws": draws}
     given = given_settings(metadata, options)
-    named = None if conditions is None else [each.strip() for each in conditions.split(",") if each.strip()]
-    wanted = RADSAFE.default_conditions if named is None else RADSAFE.all_conditions if named == ["all"] else named
+    named = (
+        None
+        if conditions is None
+        else [each.strip() for each in conditions.split(",") if each.strip()]
+    )
+    wanted = (
+        RADSAFE.default_conditions
+        if named is None
+        else RADSAFE.all_conditions
+        if named == ["all"]
+        else named
+    )
     try:
         with working("starting ...") as progress:
             progress("starting ...", mark=True)  # the harness takes a second or more to import
             asked = runner.Model(model, _parsed(model_args), batch_size, device, name)
             report = runner.run(
-                asked, output, wanted, metadata=given, chat_template=chat_template, limit=limit, latency=latency.value,
-                retry_filtered=retry_filtered, on_progress=_Told(progress),
+                asked, output, wanted, metadata=given, chat_template=chat_template, limit=limit,
+                latency=latency.value, retry_filtered=retry_filtered, on_progress=_Told(progress),
             )  # fmt: skip
     except KeyboardInterrupt:
         raise SafescaleError(
-            f"interrupted; what was answered is stored in {output}, and the same command goes on from there"
+            f"interrupted; what was answered is stored in {output}, and the same command goes on "
+            "from there"
         ) from None
     _summary(report, output, isolated=latency is Latency.ISOLATED)
     if report.failures:
@@ -109,7 +145,12 @@ class _Told:
     """Says how far the run is: renewed on a terminal, else now and then."""
 
     def __init__(self, progress: Progress) -> None:
-        self._progress, self._what, self._shown, self._marked = progress, "", -REFRESH, time.monotonic()
+        self._progress, self._what, self._shown, self._marked = (
+            progress,
+            "",
+            -REFRESH,
+            time.monotonic(),
+        )
         self._has_warned = False
 
     def __call__(self, now: RunProgress) -> None:
@@ -118,7 +159,10 @@ class _Told:
             return
         if now.warning and not self._has_warned and now.known + now.done + now.failed < now.of:
             self._has_warned = True
-            complain(f"{now.warning}. The run goes on; with other settings it is another run, in another folder.")
+            complain(
+                f"{now.warning}. The run goes on; with other settings it is another run, in "
+                "another folder."
+            )
         at, ends = time.monotonic(), now.known + now.done + now.failed >= now.of
         mark = at - self._marked >= EVERY or ends
         if not mark and at - self._shown < REFRESH:
@@ -155,22 +199,39 @@ def describe(now: RunProgress) -> str:
 
 def _summary(report: Report, output: Path, *, isolated: bool) -> None:
     now, about, found = report.standing, report.about, _Found()
-    # one condition after the other, and none held while the next is read: the rows of a large study fill the memory
+    # one condition after the other, and none held while the next is read: the rows of a large study
+    # fill the memory
     deque(map(found.add, report.by_condition()), maxlen=0)
     demo = " - DEMO: no clinical claim may rest on it" if about["dataset"].get("demo") else ""
     filtered, failed = found.statuses["filtered"], found.statuses["error"]
     given = found.statuses.total() - filtered - failed
-    without = (f", {number:,} {what}" for number, what in ((filtered, "filtered"), (failed, "lacking")) if number)
-    say(f"{output}: {counted(given, 'answer')} of {', '.join(about['models'])}{''.join(without)}{demo}", style="bold")
-    seconds = f" in {timedelta(seconds=round(now.seconds))} ({now.rate:,.1f} a second)" if now.done else ""
+    without = (
+        f", {number:,} {what}"
+        for number, what in ((filtered, "filtered"), (failed, "lacking"))
+        if number
+    )
+    say(
+        f"{output}: {counted(given, 'answer')} of "
+        f"{', '.join(about['models'])}{''.join(without)}{demo}",
+        style="bold",
+    )
+    seconds = (
+        f" in {timedelta(seconds=round(now.seconds))} ({now.rate:,.1f} a second)"
+        if now.done
+        else ""
+    )
     _say_settings(report)
     say(f"asked now    {now.done:,}{seconds}; {now.known:,} were there")
     if isolated:
         none = "none: the greedy answers of the sample were there before, with or without a latency"
-        say(f"latency      {counted(now.timed, 'answer') + ' timed one at a time' if now.timed else none}")
+        say(
+            "latency      "
+            f"{counted(now.timed, 'answer') + ' timed one at a time' if now.timed else none}"
+        )
     if report.damaged:
         say(
-            f"damaged      {counted(report.damaged, 'line')} of an earlier start, torn or not as written: what stood there is asked again",
+            f"damaged      {counted(report.damaged, 'line')} of an earlier start, torn or not as "
+            "written: what stood there is asked again",
             style="yellow",
         )
     if given:
@@ -181,13 +242,16 @@ def _summary(report: Report, output: Path, *, isolated: bool) -> None:
             from lm_eval_safescale.runs.families import family_of_data
 
             family = family_of_data(about["dataset"])
-            weighed = (f"; {said.format(settings[name])}" for name, said in family.scoring_said.items())
+            weighed = (
+                f"; {said.format(settings[name])}" for name, said in family.scoring_said.items()
+            )
             say(f"samples      K = {draws} of each item{''.join(weighed)}")
     if now.warning:
         complain(f"{now.warning}.")
     if filtered:
         complain(
-            f"{counted(filtered, 'answer')} held back by a content filter: not scored, and asked for again with --retry-filtered only."
+            f"{counted(filtered, 'answer')} held back by a content filter: not scored, and asked "
+            "for again with --retry-filtered only."
         )
     for condition, items in report.failures.items():
         _say_failures(condition, items, report.too_long[condition])
@@ -200,7 +264,9 @@ def _summary(report: Report, output: Path, *, isolated: bool) -> None:
 def _settings(report: Report) -> list[dict[str, Any]]:
     """Under which the model was asked: those of each condition, or one for all of them."""
     (known,) = report.about["models"].values()
-    return [{**known["settings"], **own} for own in known.get("by_condition", {}).values()] or [known["settings"]]
+    return [{**known["settings"], **own} for own in known.get("by_condition", {}).values()] or [
+        known["settings"]
+    ]
 
 
 def _say_settings(report: Report) -> None:
@@ -211,14 +277,20 @@ def _say_settings(report: Report) -> None:
 
 def _say_failures(condition: str, items: Mapping[str, str], too_long: Collection[str]) -> None:
     """Items that lack answers, those for the same reason together, whatever the numbers in it."""
-    complain(f"{condition}: {counted(len(items), 'item')} without all answers; they are errors, and not scored")
+    complain(
+        f"{condition}: {counted(len(items), 'item')} without all answers; they are errors, and not "
+        "scored"
+    )
     alike: dict[str, list[str]] = {}
     for item, reason in items.items():
         alike.setdefault(re.sub(r"\d[\d,.]*", "#", reason), []).append(item)
     for names in sorted(alike.values(), key=len, reverse=True)[:MOST_REASONS]:
         complain(f"  {counted(len(names), 'item')}, for example {names[0]}: {items[names[0]]}")
         if names[0] in too_long:
-            complain("    a larger window would hold them: max_model_len (vllm) or max_length (hf) in --model_args")
+            complain(
+                "    a larger window would hold them: max_model_len (vllm) or max_length (hf) in "
+                "--model_args"
+            )
     if len(alike) > MOST_REASONS:
         complain(f"  and {counted(len(alike) - MOST_REASONS, 'more reason')}")
 
@@ -234,8 +306,11 @@ class _Found:
 
     @property
     def rows(self) -> list[str]:
-        """Rates by condition; plugins' metrics that could not be computed, with the reason; where the search found no passage."""
-        missing = [f"metric {name} could not be computed: {why}" for name, why in self._missing.items()]
+        """Rates by condition; plugins' metrics that could not be computed, with the reason; where
+        the search found no passage."""
+        missing = [
+            f"metric {name} could not be computed: {why}" for name, why in self._missing.items()
+        ]
         return [*self._rates, *missing, *self._without_passages]
 
     def add(self, runs: Runs) -> None:
@@ -250,7 +325,10 @@ class _Found:
         if not here.keys() - NOT_SCORED:
             return
         study = Study(runs)
-        labels = {**study.family.headlines, **{metric.name: metric.name.replace("_", " ") for metric in study.asked_metrics}}
+        labels = {
+            **study.family.headlines,
+            **{metric.name: metric.name.replace("_", " ") for metric in study.asked_metrics},
+        }
         in_percent = {metric.name for metric in study.metrics if metric.bounds == (0.0, 1.0)}
         for row in values_of(study):
             shown = [
@@ -259,10 +337,15 @@ class _Found:
                 if row[key] is not None
             ]
             if shown:
-                self._rates.append(f"{row['condition'] + ' ':<13}{counted(row['n'], 'item')}: {', '.join(shown)}")
+                self._rates.append(
+                    f"{row['condition'] + ' ':<13}{counted(row['n'], 'item')}: {', '.join(shown)}"
+                )
         self._missing = {**study.not_computed, **self._missing}
         self._without_passages += [
-            f"{condition + ' ':<13}for {counted(items, 'item')} no passage was found: asked without a context"
+            (
+                f"{condition + ' ':<13}for {counted(items, 'item')} no passage was found: asked "
+                "without a context"
+            )
             for (_, condition), items in without_passages(runs).items()
         ]
 
@@ -272,4 +355,6 @@ def _counts(row: Mapping[str, Any], rate: str) -> str:
     if rate != "unanswered":
         return ""
     truncated, filtered = row["n_truncated"], row["n_filtered"]
-    return (f" ({truncated:,} truncated)" if truncated else "") + (f", {filtered:,} filtered" if filtered else "")
+    return (f" ({truncated:,} truncated)" if truncated else "") + (
+        f", {filtered:,} filtered" if filtered else ""
+    )

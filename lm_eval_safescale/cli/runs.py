@@ -18,7 +18,9 @@ from lm_eval_safescale.words import counted
 if TYPE_CHECKING:
     from lm_eval_safescale.verifying.findings import Verification
 
-app = typer.Typer(help="Runs: stored answers, verified, and what is left of damaged ones.", no_args_is_help=True)
+app = typer.Typer(
+    help="Runs: stored answers, verified, and what is left of damaged ones.", no_args_is_help=True
+)
 
 BAD_INPUT = 3
 SAID = ("whole", "DAMAGED, or not what its texts say", "cannot tell")
@@ -29,14 +31,20 @@ STYLES = ("green", "red", "yellow")
 def verify(
     folders: Annotated[list[Path], typer.Argument(metavar="FOLDER...", help="Folders of runs.")],
     dataset: Annotated[
-        str | None, typer.Option(help="The data set that the runs are of, by name or as a file, where they do not say it.")
+        str | None,
+        typer.Option(
+            help=(
+                "The data set that the runs are of, by name or as a file, where they do not say it."
+            )
+        ),
     ] = None,
     columns: Columns = None,
 ) -> None:
-    """Look whether runs are as they were written, whole, and what their texts say: every letter is read again. Nothing is changed.
+    """Look whether runs are as they were written, whole, and what their texts say: every letter is
+    read again. Nothing is changed.
 
-    Exit status 0: whole; 1: damaged, not finished, or not what the texts say; 2: cannot tell (the reader is not installed, or in
-    another version; the data set cannot be had); 3: bad input.
+    Exit status 0: whole; 1: damaged, not finished, or not what the texts say; 2: cannot tell (the
+    reader is not installed, or in another version; the data set cannot be had); 3: bad input.
     """
     from lm_eval_safescale.verifying.verify import verify as verify_runs
 
@@ -61,10 +69,15 @@ def verify(
 
 @app.command(epilog=example("runs salvage"))
 def salvage(
-    folder: Annotated[Path, typer.Argument(help="The damaged folder of safescale run; it stays as it is.")],
+    folder: Annotated[
+        Path, typer.Argument(help="The damaged folder of safescale run; it stays as it is.")
+    ],
     output: Annotated[Path, typer.Option("--output", "-o", help="The folder to write: a new one.")],
     dataset: Annotated[
-        str | None, typer.Option(help="The data set that the run is of, by name or as a file, where it does not say it.")
+        str | None,
+        typer.Option(
+            help="The data set that the run is of, by name or as a file, where it does not say it."
+        ),
     ] = None,
     columns: Columns = None,
 ) -> None:
@@ -82,13 +95,23 @@ def salvage(
     say(f"{output}: {counted(made.answers, 'answer')}", style="bold")
     if made.from_tables:
         say(f"  {made.from_tables:,} of them from the tables: their lines were damaged")
-    say("  nothing was lost" if not made.lost else "  damaged or lost:", style=None if not made.lost else "yellow")
+    say(
+        "  nothing was lost" if not made.lost else "  damaged or lost:",
+        style=None if not made.lost else "yellow",
+    )
     for each in made.lost:
         say(f"    {each}", style="yellow")
     if made.goes_on:
-        say(f"Next: the same safescale run command with -o {shlex.quote(str(output))} asks for what is missing")
+        say(
+            f"Next: the same safescale run command with -o {shlex.quote(str(output))} asks for "
+            "what is missing"
+        )
     else:
-        say("It is not known any more whose answers these are: they can be analysed, and not be added to", style="yellow")
+        say(
+            "It is not known any more whose answers these are: they can be analysed, and not be "
+            "added to",
+            style="yellow",
+        )
     if made.has_tables:
         say(f"Next: safescale analyze {shlex.quote(str(output))} -o TABLES")
 
@@ -102,4 +125,7 @@ def _show(found: Verification) -> None:
         say(f"  {number:,} not read again: {reason}")
     for verdict in (Verdict.DAMAGED, Verdict.UNKNOWN, Verdict.WHOLE):
         for finding in found.of(verdict):
-            say(f"  {finding.where}: {said(finding.message)}", style=None if verdict is Verdict.WHOLE else STYLES[verdict])
+            say(
+                f"  {finding.where}: {said(finding.message)}",
+                style=None if verdict is Verdict.WHOLE else STYLES[verdict],
+            )

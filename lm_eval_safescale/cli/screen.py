@@ -1,4 +1,6 @@
-"""The screen: what every command prints goes through here, so that no text of data or models has markup or control characters."""
+"""The screen: what every command prints goes through here, so that no text of data or models has
+markup or control characters.
+"""
 
 from __future__ import annotations
 
@@ -29,12 +31,14 @@ def complain(text: str) -> None:
 
 
 def shown(text: str) -> str:
-    """A text as it may be printed: without control characters, and without the keys of the environment, whatever a library says."""
+    """A text as it may be printed: without control characters, and without the keys of the
+    environment, whatever a library says."""
     return printable(mask_of().hide(text))
 
 
 class Progress:
-    """One line that says how far a command is: renewed in place on a terminal, else printed when it matters (`mark`)."""
+    """One line that says how far a command is: renewed in place on a terminal, else printed when it
+    matters (`mark`)."""
 
     def __init__(self, status: Status) -> None:
         self._status = status

@@ -1,4 +1,6 @@
-"""`safescale sweep`: many models under many conditions, from a file, on this machine or on a Ray cluster."""
+"""`safescale sweep`: many models under many conditions, from a file, on this machine or on a Ray
+cluster.
+"""
 
 from __future__ import annotations
 
@@ -33,30 +35,55 @@ class How(StrEnum):
 
 
 def sweep(
-    file: Annotated[Path, typer.Argument(metavar="FILE.yaml", help="Models, conditions and settings; or radsafe-34.")],
+    file: Annotated[
+        Path,
+        typer.Argument(metavar="FILE.yaml", help="Models, conditions and settings; or radsafe-34."),
+    ],
     output: Annotated[
-        Path | None, typer.Option("--output", "-o", help="The folder for the answers, instead of the file's.")
+        Path | None,
+        typer.Option("--output", "-o", help="The folder for the answers, instead of the file's."),
     ] = None,
     executor: Annotated[
         How | None,
-        typer.Option(help="local: child processes of this one; ray: Ray tasks. By default local, ray with --address."),
+        typer.Option(
+            help=(
+                "local: child processes of this one; ray: Ray tasks. By default local, ray with "
+                "--address."
+            )
+        ),
     ] = None,
-    address: Annotated[str | None, typer.Option(help="A Ray cluster: auto, HOST:PORT or ray://HOST:PORT.")] = None,
-    jobs: Annotated[int, typer.Option(min=1, help="Models beside each other, with --executor local.")] = 1,
-    retries: Annotated[int, typer.Option(min=0, help="Further tries for a model whose process died, or that failed.")] = 2,
-    only: Annotated[str, typer.Option(help="Names of models, with commas between; all without it.")] = "",
-    limit: Annotated[int | None, typer.Option(min=1, help="Ask the first so many items only.")] = None,
+    address: Annotated[
+        str | None, typer.Option(help="A Ray cluster: auto, HOST:PORT or ray://HOST:PORT.")
+    ] = None,
+    jobs: Annotated[
+        int, typer.Option(min=1, help="Models beside each other, with --executor local.")
+    ] = 1,
+    retries: Annotated[
+        int,
+        typer.Option(min=0, help="Further tries for a model whose process died, or that failed."),
+    ] = 2,
+    only: Annotated[
+        str, typer.Option(help="Names of models, with commas between; all without it.")
+    ] = "",
+    limit: Annotated[
+        int | None, typer.Option(min=1, help="Ask the first so many items only.")
+    ] = None,
     retry_filtered: Annotated[
-        bool, typer.Option("--retry-filtered", help="Ask again for what a content filter held back.")
+        bool,
+        typer.Option("--retry-filtered", help="Ask again for what a content filter held back."),
     ] = False,
     dry_run: Annotated[
-        bool, typer.Option("--dry-run", help="Say what would be asked, and what it may cost; load nothing.")
+        bool,
+        typer.Option(
+            "--dry-run", help="Say what would be asked, and what it may cost; load nothing."
+        ),
     ] = False,
 ) -> None:
-    """Ask many models under many conditions. Each is loaded once, in a process of its own; answers stand in OUTPUT/NAME.
+    """Ask many models under many conditions. Each is loaded once, in a process of its own; answers
+    stand in OUTPUT/NAME.
 
-    After an interruption of whatever kind the same command goes on: nothing is asked twice. One model that fails costs no other
-    one; it is listed at the end, with exit status 1.
+    After an interruption of whatever kind the same command goes on: nothing is asked twice. One
+    model that fails costs no other one; it is listed at the end, with exit status 1.
     """
     from lm_eval_safescale.runs.places import Kind, refuse_others
     from lm_eval_safescale.sweep import read_sweep, run_jobs, sweep_named
@@ -64,7 +91,9 @@ def sweep(
     refuse_others(file, Kind.SWEEP)
 
     names = [name.strip() for name in only.split(",") if name.strip()]
-    asked = read_sweep(sweep_named(file), output=output, limit=limit, retry_filtered=retry_filtered, only=names)
+    asked = read_sweep(
+        sweep_named(file), output=output, limit=limit, retry_filtered=retry_filtered, only=names
+    )
     if dry_run:
         _print_plan(asked)
         return
@@ -74,7 +103,8 @@ def sweep(
             standings = run_jobs(asked.jobs, runs_jobs, retries=retries, on_change=_Told(progress))
         except KeyboardInterrupt:
             raise SafescaleError(
-                f"interrupted; what was answered is stored in {asked.output}, and the same command goes on from there"
+                f"interrupted; what was answered is stored in {asked.output}, and the same command "
+                "goes on from there"
             ) from None
     _print_results(standings, asked.output)
     if any(standing.state != "done" for standing in standings):
@@ -90,18 +120,20 @@ def _executor(how: How, address: str | None, jobs: int) -> Executor:
         return LocalExecutor(jobs)
     if jobs > 1:
         raise SafescaleError(
-            "--jobs is for --executor local; Ray runs as many models beside each other as their gpus and cpus allow"
+            "--jobs is for --executor local; Ray runs as many models beside each other as their "
+            "gpus and cpus allow"
         )
     from lm_eval_safescale.sweep.on_ray import RayExecutor
 
     return RayExecutor(address)
 
 
-# --- while it lasts -----------------------------------------------------------------------------------------------------
+# --- while it lasts -------------------------------------------------------------------------------
 
 
 class _Told:
-    """Says how far the jobs are: renewed on a terminal, else when one changes its state, and now and then."""
+    """Says how far the jobs are: renewed on a terminal, else when one changes its state, and now
+    and then."""
 
     def __init__(self, progress: Progress) -> None:
         self._progress, self._marked = progress, time.monotonic()
@@ -116,14 +148,21 @@ class _Told:
 
 
 def describe(standings: Sequence[SweepProgress]) -> str:
-    """One line: how many models are done, which are running and how far, how many wait and have failed."""
+    """One line: how many models are done, which are running and how far, how many wait and have
+    failed."""
     by_state = {
-        state: [each for each in standings if each.state == state] for state in ("running", "waiting", "incomplete", "failed")
+        state: [each for each in standings if each.state == state]
+        for state in ("running", "waiting", "incomplete", "failed")
     }
     running = [f"{each.job.name} {each.answers:,}" for each in by_state["running"][:MOST_NAMED]]
     if len(by_state["running"]) > MOST_NAMED:
         running.append(f"{len(by_state['running']) - MOST_NAMED} more")
-    parts = [f"{sum(each.state == 'done' for each in standings)} of {counted(len(standings), 'model')} done"]
+    parts = [
+        (
+            f"{sum(each.state == 'done' for each in standings)} of "
+            f"{counted(len(standings), 'model')} done"
+        )
+    ]
     if running:
         parts.append(f"running {', '.join(running)}")
     if by_state["waiting"]:
@@ -134,7 +173,7 @@ def describe(standings: Sequence[SweepProgress]) -> str:
     return f"{'; '.join(parts)}; {counted(sum(each.answers for each in standings), 'answer')}"
 
 
-# --- at the end ---------------------------------------------------------------------------------------------------------
+# --- at the end -----------------------------------------------------------------------------------
 
 
 def _print_results(standings: Sequence[SweepProgress], output: Path) -> None:
@@ -142,8 +181,16 @@ def _print_results(standings: Sequence[SweepProgress], output: Path) -> None:
         Column("model", [each.job.name for each in standings]),
         Column("conditions", [str(len(each.job.conditions)) for each in standings], "right"),
         Column("answers", [f"{each.answers:,}" for each in standings], "right"),
-        Column("time", [str(timedelta(seconds=round(each.seconds))) for each in standings], "right"),
-        Column("state", [each.state + (f", {each.tries} tries" if each.tries > 1 else "") for each in standings]),
+        Column(
+            "time", [str(timedelta(seconds=round(each.seconds))) for each in standings], "right"
+        ),
+        Column(
+            "state",
+            [
+                each.state + (f", {each.tries} tries" if each.tries > 1 else "")
+                for each in standings
+            ],
+        ),
     ]
     print_columns(console, columns)
     for each in standings:
@@ -155,7 +202,7 @@ def _print_results(standings: Sequence[SweepProgress], output: Path) -> None:
         say(f"Next: safescale analyze {shlex.quote(str(output))}/* -o TABLES")
 
 
-# --- beforehand ---------------------------------------------------------------------------------------------------------
+# --- beforehand -----------------------------------------------------------------------------------
 
 
 def _print_plan(asked: Sweep) -> None:
@@ -185,7 +232,8 @@ def _size_of() -> Callable[[str], Size]:
 
     def size_of(name: str) -> Size:
         known = panel.find(name)
-        if known is None or known.parameters == "active":  # the weights are more than what a token passes through
+        # the weights are more than what a token passes through
+        if known is None or known.parameters == "active":
             return Size(None, None)
         return Size(known.parameters_b, None)
 
@@ -201,21 +249,49 @@ def _print_jobs(plans: Sequence[Plan]) -> None:
     columns = [
         Column("model", [plan.job.name for plan in plans] + ["all"]),
         Column("GPUs", [str(plan.job.gpus) for plan in plans] + [""], "right"),
-        Column("requests", [f"{plan.requests:,}" for plan in plans] + [f"{sum(plan.requests for plan in plans):,}"], "right"),
-        Column("answers", [f"{plan.answers:,}" for plan in plans] + [f"{sum(plan.answers for plan in plans):,}"], "right"),
-        Column("prompt\ntokens", [_short(plan.prompt_tokens) for plan in plans] + [total(lambda plan: plan.prompt_tokens)], "right"),
-        Column("answer\ntokens <=", [_short(plan.answer_tokens) for plan in plans] + [total(lambda p: p.answer_tokens)], "right"),
-        Column("GPU\nhours", [_hours(each) for each in hours] + [_hours(sum(known) if known else None)], "right"),
-    ]  # fmt: skip
+        Column(
+            "requests",
+            [f"{plan.requests:,}" for plan in plans]
+            + [f"{sum(plan.requests for plan in plans):,}"],
+            "right",
+        ),
+        Column(
+            "answers",
+            [f"{plan.answers:,}" for plan in plans] + [f"{sum(plan.answers for plan in plans):,}"],
+            "right",
+        ),
+        Column(
+            "prompt\ntokens",
+            [_short(plan.prompt_tokens) for plan in plans]
+            + [total(lambda plan: plan.prompt_tokens)],
+            "right",
+        ),
+        Column(
+            "answer\ntokens <=",
+            [_short(plan.answer_tokens) for plan in plans] + [total(lambda p: p.answer_tokens)],
+            "right",
+        ),
+        Column(
+            "GPU\nhours",
+            [_hours(each) for each in hours] + [_hours(sum(known) if known else None)],
+            "right",
+        ),
+    ]
     print_columns(console, columns, "What would be asked; nothing is loaded")
 
 
 def _remarks(plans: Sequence[Plan], asked: Sweep) -> list[str]:
     gpu = asked.gpu
     lines = [
-        "Prompt tokens are bytes / 4 of the prompts that can be made without a model, and the whole window for those that fill it.",
-        f"GPU hours are a rough estimate for {gpu.name} ({gpu.flops:.3g} operations/s, {gpu.utilisation:.0%} of them used; "
-        f"{gpu.bytes_per_s:.3g} bytes/s; {gpu.at_once} answers at once), without loading models and idle time (docs/sweep.md).",
+        (
+            "Prompt tokens are bytes / 4 of the prompts that can be made without a model, and the "
+            "whole window for those that fill it."
+        ),
+        (
+            f"GPU hours are a rough estimate for {gpu.name} ({gpu.flops:.3g} operations/s, "
+            f"{gpu.utilisation:.0%} of them used; {gpu.bytes_per_s:.3g} bytes/s; {gpu.at_once} "
+            "answers at once), without loading models and idle time (docs/sweep.md)."
+        ),
     ]
     grouped: dict[str, list[str]] = {}
     for plan in plans:
@@ -225,7 +301,9 @@ def _remarks(plans: Sequence[Plan], asked: Sweep) -> list[str]:
 
 
 def _named(names: Sequence[str]) -> str:
-    return ", ".join(names[:MOST_NAMED]) + (f" and {len(names) - MOST_NAMED} more" if len(names) > MOST_NAMED else "")
+    return ", ".join(names[:MOST_NAMED]) + (
+        f" and {len(names) - MOST_NAMED} more" if len(names) > MOST_NAMED else ""
+    )
 
 
 def _short(number: float) -> str:

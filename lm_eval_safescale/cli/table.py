@@ -24,21 +24,31 @@ if TYPE_CHECKING:
     from lm_eval_safescale.families import Family
 
 NAMES_WIDTH, COLUMN_WIDTH = 30, 18
-COUNT_ROWS = {"truncated": "unanswered: truncated", "filtered": "not scored: filtered", "error": "not scored: error"}
+COUNT_ROWS = {
+    "truncated": "unanswered: truncated",
+    "filtered": "not scored: filtered",
+    "error": "not scored: error",
+}
 """Statuses of greedy answers whose numbers stand below the rates, where there are any."""
 
 
 def table(
-    paths: Annotated[list[Path], typer.Argument(help="Output folders or results_*.json files of lm_eval runs.")],
-    svg: Annotated[Path | None, typer.Option(help="Also draw the table into this SVG file.")] = None,
+    paths: Annotated[
+        list[Path], typer.Argument(help="Output folders or results_*.json files of lm_eval runs.")
+    ],
+    svg: Annotated[
+        Path | None, typer.Option(help="Also draw the table into this SVG file.")
+    ] = None,
 ) -> None:
-    """The safety table of finished runs: rates in percent with their standard errors, a column for each condition."""
+    """The safety table of finished runs: rates in percent with their standard errors, a column for
+    each condition."""
     from lm_eval_safescale.report import read_results
 
     try:
         rows = read_results(paths)
     except SafescaleError:
-        from lm_eval_safescale.runs.places import Kind, refuse_others  # only now: it would import Polars
+        # only now: it would import Polars
+        from lm_eval_safescale.runs.places import Kind, refuse_others
 
         for path in paths:
             refuse_others(path, Kind.LOGS)
@@ -46,15 +56,24 @@ def table(
     runs = {row.run: [other for other in rows if other.run == row.run] for row in rows}
     sections = {run: list(_sections(columns)) for run, columns in runs.items()}
     widest = max(100, *(NAMES_WIDTH + COLUMN_WIDTH * len(columns) for columns in runs.values()))
-    needed = (1 + sum(column.width for column in _columns_of(section)) for each in sections.values() for section in each)
-    console = Console(record=svg is not None, width=None if svg is None else max([widest, *needed]), highlight=False)
+    needed = (
+        1 + sum(column.width for column in _columns_of(section))
+        for each in sections.values()
+        for section in each
+    )
+    console = Console(
+        record=svg is not None,
+        width=None if svg is None else max([widest, *needed]),
+        highlight=False,
+    )
     for run, columns in runs.items():
         _print(console, columns)
         for section in sections[run]:
             _print_section(console, section)
     if svg is not None:
         drawn = console.export_svg(title="safescale table")
-        drawn = re.sub(r"@font-face \{.*?\}", "", drawn, flags=re.DOTALL)  # a picture asks no network for its fonts
+        # a picture asks no network for its fonts
+        drawn = re.sub(r"@font-face \{.*?\}", "", drawn, flags=re.DOTALL)
         with writing(svg):
             svg.write_text(drawn.replace("Fira Code, monospace", "monospace"), encoding="utf-8")
 
@@ -62,15 +81,25 @@ def table(
 def _print(console: Console, rows: list[ResultRow]) -> None:
     first = rows[0]
     model = Path(first.model).name if Path(first.model).is_absolute() else first.model
-    title = f"{model} on {first.dataset}" + (" - DEMO: no clinical claim may rest on it" if first.demo else "")
+    title = f"{model} on {first.dataset}" + (
+        " - DEMO: no clinical claim may rest on it" if first.demo else ""
+    )
     title = " - ".join([title, *marks_on(first.settings)])
     console.print(Text(printable(title)), style="bold")
     family = _family(first)
     own = {} if family is None else family.shown
-    metrics = dict(own) | {name: name.replace("_", " ") for row in rows for name in row.values if name not in own}
-    counts = {status: head for status, head in COUNT_ROWS.items() if any(row.statuses.get(status) for row in rows)}
+    metrics = dict(own) | {
+        name: name.replace("_", " ") for row in rows for name in row.values if name not in own
+    }
+    counts = {
+        status: head
+        for status, head in COUNT_ROWS.items()
+        if any(row.statuses.get(status) for row in rows)
+    }
     others = _no_fractions(family)
-    labels = [f"{label} (no percent)" if name in others else label for name, label in metrics.items()]
+    labels = [
+        f"{label} (no percent)" if name in others else label for name, label in metrics.items()
+    ]
     columns = [Column("percent ± standard error", [*labels, *counts.values()])]
     for row in rows:
         items = f"{row.items}" if row.items == row.of_items else f"{row.items} of {row.of_items}"
@@ -81,7 +110,11 @@ def _print(console: Console, rows: list[ResultRow]) -> None:
         columns.append(Column(f"{row.condition}\n{items} items", cells, "right"))
     print_columns(console, columns)
     draws, said = first.settings["draws"], {} if family is None else family.scoring_said
-    weighed = (f"; {words.format(first.settings[name])}" for name, words in said.items() if name in first.settings)
+    weighed = (
+        f"; {words.format(first.settings[name])}"
+        for name, words in said.items()
+        if name in first.settings
+    )
     sampled = f"K = {draws} samples a question{''.join(weighed)}." if draws else "No samples drawn."
     console.print(Text(printable(sampled + _changed(first))), style="dim")
     for note in notes_on(first.settings):
@@ -109,18 +142,25 @@ class Column:
     @property
     def width(self) -> int:
         """Cells on the screen, with padding and border."""
-        return 3 + max(cell_len(line) for text in (self.head, *self.cells) for line in printable(text).split("\n"))
+        return 3 + max(
+            cell_len(line)
+            for text in (self.head, *self.cells)
+            for line in printable(text).split("\n")
+        )
 
 
 def print_columns(console: Console, columns: Sequence[Column], title: str = "") -> None:
-    """The columns beside the first one, as far as they fit; the others below, beside the first one again: nothing is cut."""
+    """The columns beside the first one, as far as they fit; the others below, beside the first one
+    again: nothing is cut."""
     first, *others = columns
     room = console.width - 1 - first.width
     while True:
         beside = [others.pop(0)] if others else []
         while others and sum(column.width for column in (*beside, others[0])) <= room:
             beside.append(others.pop(0))
-        grid = Table(title=Text(printable(title), style="bold") if title else None, title_justify="left")
+        grid = Table(
+            title=Text(printable(title), style="bold") if title else None, title_justify="left"
+        )
         for column in (first, *beside):
             grid.add_column(Text(printable(column.head)), justify=column.justify, overflow="fold")
         for cells in zip(*(column.cells for column in (first, *beside)), strict=True):
@@ -132,7 +172,8 @@ def print_columns(console: Console, columns: Sequence[Column], title: str = "") 
 
 
 def _sections(rows: list[ResultRow]) -> Iterator[Section]:
-    """What the registered sections say of these rows; one that fails says so, and hides nothing else."""
+    """What the registered sections say of these rows; one that fails says so, and hides nothing
+    else."""
     from lm_eval_safescale.plugins import plugins
 
     for part in plugins().all("report section"):
@@ -146,9 +187,14 @@ def _sections(rows: list[ResultRow]) -> Iterator[Section]:
 
 
 def _as_text(section: Section) -> Section:
-    columns, rows = tuple(map(str, section.columns)), tuple(tuple(map(str, row)) for row in section.rows)
+    columns, rows = (
+        tuple(map(str, section.columns)),
+        tuple(tuple(map(str, row)) for row in section.rows),
+    )
     if not columns or (odd := [row for row in rows if len(row) != len(columns)]):
-        raise ValueError(f"{len(odd[0])} cells in a row of {len(columns)} columns" if columns else "no columns")
+        raise ValueError(
+            f"{len(odd[0])} cells in a row of {len(columns)} columns" if columns else "no columns"
+        )
     return Section(str(section.title), columns, rows, str(section.note))
 
 

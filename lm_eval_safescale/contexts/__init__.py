@@ -15,7 +15,12 @@ from lm_eval_safescale.contexts.builders import (
     evidence,
     join,
 )
-from lm_eval_safescale.contexts.files import ContextSet, check_belongs, read_contexts, write_contexts
+from lm_eval_safescale.contexts.files import (
+    ContextSet,
+    check_belongs,
+    read_contexts,
+    write_contexts,
+)
 from lm_eval_safescale.contexts.from_drafts import make_contexts
 from lm_eval_safescale.contexts.imitation import find_imitations
 from lm_eval_safescale.contexts.leaks import LEAK, find_leaks

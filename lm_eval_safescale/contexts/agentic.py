@@ -1,7 +1,9 @@
-"""The agentic report: key concepts, a plan, rounds of research with queries that are refined, and a section for each option.
+"""The agentic report: key concepts, a plan, rounds of research with queries that are refined, and a
+section for each option.
 
-After the idea of radiology Retrieval and Reasoning (npj Digital Medicine 8:790, 2025); prompts and code are our own. Steps of weak
-models fall back as `docs/agentic.md` says, and every fallback is counted.
+After the idea of radiology Retrieval and Reasoning (npj Digital Medicine 8:790, 2025); prompts and
+code are our own. Steps of weak models fall back as `docs/agentic.md` says, and every fallback is
+counted.
 """
 
 from __future__ import annotations
@@ -53,8 +55,8 @@ async def write_report(
     rounds, queries, passages
         Rounds of research for each option, at most; queries a round, at most; passages a query.
     section_tokens, report_tokens
-        Budgets of a section and of the whole report, in tokens of the writing model. Sections share what the introduction and the
-        conclusion leave of the report's.
+        Budgets of a section and of the whole report, in tokens of the writing model. Sections share
+        what the introduction and the conclusion leave of the report's.
     thinking_tokens
         Added to the limit of every reply, for models that reason before they answer.
 
@@ -66,23 +68,28 @@ async def write_report(
         If a setting cannot be used.
     """
     for name, value, least in (
-        ("rounds", rounds, 1), ("queries", queries, 1), ("passages", passages, 1), ("section_tokens", section_tokens, LEAST_SECTION),
+        ("rounds", rounds, 1), ("queries", queries, 1), ("passages", passages, 1),
+        ("section_tokens", section_tokens, LEAST_SECTION),
         ("report_tokens", report_tokens, LEAST_SECTION), ("thinking_tokens", thinking_tokens, 0),
     ):  # fmt: skip
         if isinstance(value, bool) or not isinstance(value, int) or value < least:
-            raise SafescaleError(f"agentic: {name} = {value!r}; expected a whole number of at least {least}")
+            raise SafescaleError(
+                f"agentic: {name} = {value!r}; expected a whole number of at least {least}"
+            )
     if not agent.question.options:
         raise SafescaleError(
-            f"agentic: item {agent.question.question_id} has no options, of which a report has a section each; choose another "
-            "report_builder"
+            f"agentic: item {agent.question.question_id} has no options, of which a report has a "
+            "section each; choose another report_builder"
         )
     share = (report_tokens - 2 * FRAME_TOKENS) // len(agent.question.options)
     if share < LEAST_SECTION:
         raise SafescaleError(
-            f"agentic: report_tokens = {report_tokens} leaves {share} tokens for each section of item {agent.question.question_id}; "
-            f"expected at least {LEAST_SECTION}"
+            f"agentic: report_tokens = {report_tokens} leaves {share} tokens for each section of "
+            f"item {agent.question.question_id}; expected at least {LEAST_SECTION}"
         )
-    return await _Author(agent, rounds, queries, passages, min(section_tokens, share), thinking_tokens).report()
+    return await _Author(
+        agent, rounds, queries, passages, min(section_tokens, share), thinking_tokens
+    ).report()
 
 
 @dataclass(frozen=True, slots=True)
@@ -104,7 +111,11 @@ class _Author:
 
     async def report(self) -> Draft:
         agent, question = self.agent, self.agent.question
-        agent.counts.update(dict.fromkeys(("rounds", "citations_removed", "sections_cut", "sections_without_citation"), 0))
+        agent.counts.update(
+            dict.fromkeys(
+                ("rounds", "citations_removed", "sections_cut", "sections_without_citation"), 0
+            )
+        )
         concepts = await agent.ask(
             ORCHESTRATE,
             "concepts",
@@ -121,7 +132,9 @@ class _Author:
             parse=lambda text: by_letter(text, question.options),
             fallback=lambda _: dict(question.options),
         )
-        sections = await agent.together(*(self._section(letter, concepts, plan[letter]) for letter in question.options))
+        sections = await agent.together(
+            *(self._section(letter, concepts, plan[letter]) for letter in question.options)
+        )
         if not any(section.shown for section in sections):
             return Draft("", passages_wanted=self.depth)
         text, cited = self._body(sections)
@@ -131,18 +144,30 @@ class _Author:
         )
         parts = [introduction, text, f"## Conclusion\n{conclusion}"]
         if cited:
-            sources = (f"[{number}] {_line(passage.title or passage.article)}" for number, passage in enumerate(cited, 1))
+            sources = (
+                f"[{number}] {_line(passage.title or passage.article)}"
+                for number, passage in enumerate(cited, 1)
+            )
             parts.append("## Sources\n" + "\n".join(sources))
         return Draft("\n\n".join(parts), tuple(cited), truncated=agent.counts["sections_cut"] > 0)
 
     async def _section(self, letter: str, concepts: Sequence[str], focus: str) -> _Section:
-        agent, question, option = self.agent, self.agent.question, self.agent.question.options[letter]
+        agent, question, option = (
+            self.agent,
+            self.agent.question,
+            self.agent.question.options[letter],
+        )
         read = await self._research(letter, concepts, focus)
         if not read:  # a model that is shown no source would write from memory
             agent.counts["options_without_passages"] += 1
             return _Section(option, _section_of("", ""), ())
         limit = self.section_tokens + self.thinking
-        shown = agent.fitting(WRITE, lambda these: prompts.section(question, option, focus, these), read, max_tokens=limit)
+        shown = agent.fitting(
+            WRITE,
+            lambda these: prompts.section(question, option, focus, these),
+            read,
+            max_tokens=limit,
+        )
         if not shown:
             raise ReportFailed(f"section: {letter}: not even one passage fits the model's window")
         text, cut = await agent.ask(
@@ -151,7 +176,9 @@ class _Author:
             prompts.section(question, option, focus, shown),
             max_tokens=limit,
             parse=lambda text: self._parsed_section(text, shown),
-            fallback=lambda text: self._other_section(text, f"{question.question} {option} {focus}", shown),
+            fallback=lambda text: self._other_section(
+                text, f"{question.question} {option} {focus}", shown
+            ),
         )
         agent.counts["sections_cut"] += cut
         return _Section(option, text, shown)
@@ -178,7 +205,11 @@ class _Author:
     async def _queries(
         self, letter: str, concepts: Sequence[str], focus: str, read: Sequence[Passage], number: int
     ) -> list[str]:
-        agent, question, option = self.agent, self.agent.question, self.agent.question.options[letter]
+        agent, question, option = (
+            self.agent,
+            self.agent.question,
+            self.agent.question.options[letter],
+        )
 
         def prompt(these: Sequence[Passage]) -> str:
             return prompts.queries(question, option, focus, concepts, these, self.queries)
@@ -208,7 +239,8 @@ class _Author:
         return section, cut
 
     def _other_section(self, text: str, about: str, shown: Sequence[Passage]) -> tuple[str, bool]:
-        """What a model wrote in no form, if it cites passages and gives nothing away; else the passages' sentences that come nearest."""
+        """What a model wrote in no form, if it cites passages and gives nothing away; else the
+        passages' sentences that come nearest."""
         whole, cut = whole_sentences(prose(text))
         try:
             self._refuse_leak(whole)
@@ -216,9 +248,12 @@ class _Author:
         except Unusable:
             if shown:
                 nearest = [
-                    cite(nearest_sentence(each.text, about), lambda _: None)[0] for each in shown[:QUOTED]
+                    cite(nearest_sentence(each.text, about), lambda _: None)[0]
+                    for each in shown[:QUOTED]
                 ]  # numbers of its own
-                return prompts.extracts([f"{sentence} [{number}]" for number, sentence in enumerate(nearest, 1)]), False
+                return prompts.extracts(
+                    [f"{sentence} [{number}]" for number, sentence in enumerate(nearest, 1)]
+                ), False
         return whole, cut
 
     async def _frame(self, name: str, prompt: str, fallback: str) -> str:
@@ -235,14 +270,17 @@ class _Author:
         ):  # sections longer than the window of a small orchestrator
             self.agent.fallbacks[name] += 1
             return fallback
-        return await self.agent.ask(ORCHESTRATE, name, prompt, max_tokens=limit, parse=parse, fallback=lambda _: fallback)
+        return await self.agent.ask(
+            ORCHESTRATE, name, prompt, max_tokens=limit, parse=parse, fallback=lambda _: fallback
+        )
 
     def _refuse_leak(self, text: str) -> None:
         if leaks := find_leaks(text, self.agent.question.options):
             raise Unusable(f"It must not say which option is right, as it does here: {leaks[0]!r}.")
 
     def _body(self, sections: Sequence[_Section]) -> tuple[str, list[Passage]]:
-        """The sections in the order of the options, and what they cite in the order of its numbers."""
+        """The sections in the order of the options, and what they cite in the order of its
+        numbers."""
         counts = self.agent.counts
         numbers: dict[str, int] = {}
         cited: list[Passage] = []
@@ -266,7 +304,10 @@ class _Author:
 
 
 def _section_of(supporting: str, opposing: str) -> str:
-    return f"Evidence for: {supporting or 'none was found.'}\n\nEvidence against: {opposing or 'none was found.'}"
+    return (
+        f"Evidence for: {supporting or 'none was found.'}\n\n"
+        f"Evidence against: {opposing or 'none was found.'}"
+    )
 
 
 def _line(text: str) -> str:
@@ -277,7 +318,9 @@ def _line(text: str) -> str:
 def _refuse_uncited(text: str, shown: Sequence[Passage]) -> None:
     _, cited, _ = cite(text, lambda number: number if 1 <= number <= len(shown) else None)
     if shown and not cited:
-        raise Unusable(f"It cites none of the passages; cite them by their numbers, [1] to [{len(shown)}].")
+        raise Unusable(
+            f"It cites none of the passages; cite them by their numbers, [1] to [{len(shown)}]."
+        )
 
 
 AGENTIC = ContextBuilder(

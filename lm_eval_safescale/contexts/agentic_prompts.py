@@ -1,4 +1,6 @@
-"""What the agentic report asks its models. Written for models down to a few hundred million parameters: one task, one form each."""
+"""What the agentic report asks its models. Written for models down to a few hundred million
+parameters: one task, one form each.
+"""
 
 from __future__ import annotations
 
@@ -7,8 +9,14 @@ from collections.abc import Mapping, Sequence
 from lm_eval_safescale.contexts.strategies import Question
 from lm_eval_safescale.records import Passage
 
-INTRODUCTION = "This report sets out what a search of the literature found on each option of the question below."
-CONCLUSION = "The sections above say what was found for and against each option. They have to be weighed against the question."
+INTRODUCTION = (
+    "This report sets out what a search of the literature found on each option of the question "
+    "below."
+)
+CONCLUSION = (
+    "The sections above say what was found for and against each option. They have to be weighed "
+    "against the question."
+)
 
 
 def concepts(question: Question, most: int) -> str:
@@ -26,12 +34,20 @@ def plan(question: Question, concepts: Sequence[str]) -> str:
 
 Key concepts: {"; ".join(concepts)}
 
-For each option, say in one short line which facts have to be looked up to judge it. Do not judge it yourself.
+For each option, say in one short line which facts have to be looked up to judge it. Do not judge \
+it yourself.
 Use this form, one line for each option:
 {form}"""
 
 
-def queries(question: Question, option: str, focus: str, concepts: Sequence[str], read: Sequence[Passage], most: int) -> str:
+def queries(
+    question: Question,
+    option: str,
+    focus: str,
+    concepts: Sequence[str],
+    read: Sequence[Passage],
+    most: int,
+) -> str:
     """Search queries; sharper ones where something was read already."""
     task = f"""Question: {question.question}
 Option under study: {option}
@@ -48,7 +64,8 @@ Write at most {most} search queries that find passages for or against this optio
 
 {task}
 
-What do these passages still not tell that is needed to judge this option? Write at most {most} new, sharper search queries for it, {form}
+What do these passages still not tell that is needed to judge this option? Write at most {most} \
+new, sharper search queries for it, {form}
 If nothing is missing, write only the word DONE."""
 
 
@@ -62,7 +79,8 @@ Question: {question.question}
 Option under study: {option}
 To be looked up: {focus}
 
-Write a section of at most 200 words about this option. Use the passages above and nothing else, and cite them by their numbers, as in [1].
+Write a section of at most 200 words about this option. Use the passages above and nothing else, \
+and cite them by their numbers, as in [1].
 Do not say whether the option is right. Use exactly this form:
 For: what the passages say that supports the option
 Against: what the passages say that speaks against the option"""
@@ -72,7 +90,8 @@ def introduction(question: Question) -> str:
     """The beginning of the report."""
     return f"""{_asked(question)}
 
-Write the introduction of a report on this question: in two or three sentences, what it is about and what has to be compared.
+Write the introduction of a report on this question: in two or three sentences, what it is about \
+and what has to be compared.
 Stay neutral. Do not say or suggest which option is right."""
 
 
@@ -82,13 +101,16 @@ def conclusion(question: Question, sections: str) -> str:
 
 Question: {question.question}
 
-Write the conclusion of this report: in two to four sentences, what the sections cover and what stays open.
+Write the conclusion of this report: in two to four sentences, what the sections cover and what \
+stays open.
 Stay neutral. Do not say or suggest which option is right."""
 
 
 def extracts(sentences: Sequence[str]) -> str:
     """A section by quotation alone, where a model wrote none that can be used."""
-    return "Passages found (quoted, because no section was written):\n" + "\n".join(f"- {sentence}" for sentence in sentences)
+    return "Passages found (quoted, because no section was written):\n" + "\n".join(
+        f"- {sentence}" for sentence in sentences
+    )
 
 
 def numbered(passages: Sequence[Passage]) -> str:

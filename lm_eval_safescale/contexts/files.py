@@ -1,4 +1,6 @@
-"""Contexts built ahead: a JSON lines file with a header that says what they were made of, and one context a line."""
+"""Contexts built ahead: a JSON lines file with a header that says what they were made of, and one
+context a line.
+"""
 
 from __future__ import annotations
 
@@ -31,7 +33,8 @@ class ContextSet:
     """The contexts of one condition for a whole data set."""
 
     about: Mapping[str, Any]
-    """What they were made of: condition, builder, retriever, corpus, data set, tokenizer and window."""
+    """What they were made of: condition, builder, retriever, corpus, data set, tokenizer and
+    window."""
     contexts: Mapping[str, Context]
     """By question id."""
     failed: Mapping[str, str] = field(default_factory=dict)
@@ -43,7 +46,8 @@ class ContextSet:
         return str(self.about["condition"])
 
     def flagged_as(self, kind: str) -> dict[str, str]:
-        """The excerpts of the contexts that have a flag of that kind, by question id; of each the first."""
+        """The excerpts of the contexts that have a flag of that kind, by question id; of each the
+        first."""
         return {
             name: found[0]
             for name, context in self.contexts.items()
@@ -51,14 +55,25 @@ class ContextSet:
         }
 
     def summary(self) -> dict[str, Any]:
-        """Tokens (least, mean, most), the means of all measures over the items they are scored for, and how many are flagged for what."""
+        """Tokens (least, mean, most), the means of all measures over the items they are scored for,
+        and how many are flagged for what."""
         contexts = [replace(context, text="", passages=()) for context in self.contexts.values()]
         tokens = [context.tokens for context in contexts]
         names = dict.fromkeys(name for context in contexts for name in context.measures)
-        scored = {name: [value for each in contexts if (value := each.measures.get(name)) is not None] for name in names}
+        scored = {
+            name: [value for each in contexts if (value := each.measures.get(name)) is not None]
+            for name in names
+        }
         return {
-            "tokens": {"least": min(tokens), "mean": sum(tokens) / len(tokens), "most": max(tokens)},
-            "measures": {name: sum(values) / len(values) if values else None for name, values in scored.items()},
+            "tokens": {
+                "least": min(tokens),
+                "mean": sum(tokens) / len(tokens),
+                "most": max(tokens),
+            },
+            "measures": {
+                name: sum(values) / len(values) if values else None
+                for name, values in scored.items()
+            },
             "scored": {name: len(values) for name, values in scored.items()},
             "truncated": sum(context.truncated for context in contexts),
             "flagged": sum(bool(imitations_in(context)) for context in contexts),
@@ -79,7 +94,9 @@ def write_contexts(path: Path, made: ContextSet) -> None:
     with writing(path), replaced(path) as unfinished, unfinished.open("wb") as file:
         file.write(_line({MARK: FORMAT, **made.about}))
         for question_id, context in made.contexts.items():
-            file.write(_line({"question_id": question_id, "text": context.text, **context.as_dict()}))
+            file.write(
+                _line({"question_id": question_id, "text": context.text, **context.as_dict()})
+            )
         for question_id, reason in made.failed.items():
             file.write(_line({"question_id": question_id, "failed": reason}))
 
@@ -94,13 +111,15 @@ def read_contexts(path: Path) -> ContextSet:
     Raises
     ------
     DataError
-        If it is no such file, of another version, half-written, or a line in it is not as it was written. Files of version 1 bear no
-        checksums: there only texts can be told.
+        If it is no such file, of another version, half-written, or a line in it is not as it was
+        written. Files of version 1 bear no checksums: there only texts can be told.
     """
     if not path.exists():
         raise DataError(str(path), [Problem("no such file; safescale contexts build makes one")])
     if path.suffix.lower() not in (".jsonl", ".ndjson"):
-        raise DataError(str(path), [Problem("expected a .jsonl file, as safescale contexts build makes it")])
+        raise DataError(
+            str(path), [Problem("expected a .jsonl file, as safescale contexts build makes it")]
+        )
     if (made := _undamaged(path)) is not None:
         return made
     raw = read_raw(path)
@@ -126,19 +145,31 @@ def read_contexts(path: Path) -> ContextSet:
             problems.append(Problem(f"not a context: {error}", line=record.line, item=name))
             continue
         if damaged:
-            problems.append(Problem("the text is not as it was written (its fingerprint differs)", line=record.line, item=name))
+            problems.append(
+                Problem(
+                    "the text is not as it was written (its fingerprint differs)",
+                    line=record.line,
+                    item=name,
+                )
+            )
         contexts[name] = context
     about = {name: value for name, value in header.fields.items() if name not in (MARK, LINE)}
     present = len(contexts.keys() | failed.keys())
     if (about.get("items") != present or not contexts) and not has_errors(problems):
-        problems.append(Problem(f"{present} contexts, but the header says {about.get('items')}: half-written; build it again"))
+        problems.append(
+            Problem(
+                f"{present} contexts, but the header says {about.get('items')}: half-written; "
+                "build it again"
+            )
+        )
     if has_errors(problems):
         raise DataError(str(path), problems)
     return ContextSet(about, contexts, failed)
 
 
 def _undamaged(path: Path) -> ContextSet | None:
-    """The contexts of a file in which nothing is wrong, each read when it is asked for; None for any other file."""
+    """The contexts of a file in which nothing is wrong, each read when it is asked for; None for
+    any other file."""
     header: dict[str, Any] | None = None
     failed: dict[str, str] = {}
     end = 0
@@ -164,7 +195,9 @@ def _undamaged(path: Path) -> ContextSet | None:
         return None
     if header is None or not shelf or header["items"] != len(shelf) + len(failed):
         return None
-    return ContextSet({name: value for name, value in header.items() if name not in (MARK, LINE)}, shelf, failed)
+    return ContextSet(
+        {name: value for name, value in header.items() if name not in (MARK, LINE)}, shelf, failed
+    )
 
 
 def _checked(line: bytes) -> tuple[str, Context | str]:
@@ -185,20 +218,37 @@ def _damaged(raw: bytes) -> list[Problem]:
     """Lines that are not what their checksums were made of."""
     log = read_log(raw)
     lines = sorted([*log.damaged, *(line.number for line in log.lines if not line.is_checked)])
-    return [Problem("not as it was written (its checksum differs); build it again", line=number) for number in lines]
+    return [
+        Problem("not as it was written (its checksum differs); build it again", line=number)
+        for number in lines
+    ]
 
 
 def _problems_of_header(header: Record, raw: bytes, path: Path) -> list[Problem]:
     if header.fields.get(MARK) not in (FORMAT, WITHOUT_CHECKSUMS):
         found = f"version {header.fields[MARK]!r}" if MARK in header.fields else "no header"
         raise DataError(
-            str(path), [Problem(f"{found}; expected contexts of version {FORMAT}, built by safescale contexts build", line=1)]
+            str(path),
+            [
+                Problem(
+                    f"{found}; expected contexts of version {FORMAT}, built by safescale contexts "
+                    "build",
+                    line=1,
+                )
+            ],
         )
     damaged = _damaged(raw) if header.fields[MARK] == FORMAT else []
     if (odd := problem_of_header(header.fields)) is None:
         return damaged
     field, why = odd
-    return [*damaged, Problem(f"missing or damaged in the header ({why}); build it again", line=header.line, field=field)]
+    return [
+        *damaged,
+        Problem(
+            f"missing or damaged in the header ({why}); build it again",
+            line=header.line,
+            field=field,
+        ),
+    ]
 
 
 def check_belongs(made: ContextSet, dataset: Dataset, path: Path) -> None:
@@ -206,9 +256,12 @@ def check_belongs(made: ContextSet, dataset: Dataset, path: Path) -> None:
     built_for = made.about.get("dataset") or {}
     if built_for.get("fingerprint") != dataset.fingerprint:
         raise SafescaleError(
-            f"{path}: built for the data set {built_for.get('name')} {built_for.get('version')}, not for {dataset.name} {dataset.version} "
-            "(their fingerprints differ); build it again for this one"
+            f"{path}: built for the data set {built_for.get('name')} {built_for.get('version')}, "
+            f"not for {dataset.name} {dataset.version} (their fingerprints differ); build it again "
+            "for this one"
         )
     there = made.contexts.keys() | made.failed.keys()
     if missing := [item.question_id for item in dataset if item.question_id not in there]:
-        raise SafescaleError(f"{path}: no context for {len(missing)} items, the first {missing[0]}; build it again")
+        raise SafescaleError(
+            f"{path}: no context for {len(missing)} items, the first {missing[0]}; build it again"
+        )

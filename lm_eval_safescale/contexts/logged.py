@@ -1,4 +1,6 @@
-"""What a file of contexts says, checked: its header, and a context as it was logged. It opens no file."""
+"""What a file of contexts says, checked: its header, and a context as it was logged. It opens no
+file.
+"""
 
 from __future__ import annotations
 
@@ -81,11 +83,15 @@ class _Failed(msgspec.Struct, forbid_unknown_fields=True):
     crc32: str
 
 
-_decode_entry, _decode_failed = msgspec.json.Decoder(_Entry).decode, msgspec.json.Decoder(_Failed).decode
+_decode_entry, _decode_failed = (
+    msgspec.json.Decoder(_Entry).decode,
+    msgspec.json.Decoder(_Failed).decode,
+)
 
 
 def problem_of_header(fields: Mapping[str, Any]) -> tuple[str, str] | None:
-    """The field of a header that lacks or is none, and what is wrong with it; None if all are there."""
+    """The field of a header that lacks or is none, and what is wrong with it; None if all are
+    there."""
     try:
         msgspec.convert(fields, _Header)
     except (msgspec.ValidationError, UnicodeEncodeError) as error:
@@ -95,7 +101,8 @@ def problem_of_header(fields: Mapping[str, Any]) -> tuple[str, str] | None:
 
 
 def context_of(fields: Mapping[str, Any]) -> Context:
-    """A context as it was logged; ValueError if something lacks, is of another kind, or is no text that a file could hold."""
+    """A context as it was logged; ValueError if something lacks, is of another kind, or is no text
+    that a file could hold."""
     try:
         return _context(msgspec.convert(fields, _Logged))
     except msgspec.ValidationError as error:
@@ -103,7 +110,8 @@ def context_of(fields: Mapping[str, Any]) -> Context:
 
 
 def entry_of(line: bytes) -> tuple[str, Context | str]:
-    """What a line of a file of version 2 says of an item: its id, and its context, or why it has none.
+    """What a line of a file of version 2 says of an item: its id, and its context, or why it has
+    none.
 
     Raises
     ------
@@ -126,6 +134,6 @@ def entry_of(line: bytes) -> tuple[str, Context | str]:
 
 def _context(logged: _Logged) -> Context:
     return Context(
-        logged.text, logged.builder, tuple(logged.passages), logged.tokens, logged.tokenizer, logged.truncated, tuple(logged.flags),
-        logged.measures, logged.notes,
+        logged.text, logged.builder, tuple(logged.passages), logged.tokens, logged.tokenizer,
+        logged.truncated, tuple(logged.flags), logged.measures, logged.notes,
     )  # fmt: skip

@@ -1,4 +1,6 @@
-"""Contexts that stand in a file, each read when it is asked for: the texts of a large data set would fill the memory."""
+"""Contexts that stand in a file, each read when it is asked for: the texts of a large data set
+would fill the memory.
+"""
 
 from __future__ import annotations
 
@@ -43,7 +45,8 @@ class Shelf(Mapping[str, Context]):
         weakref.finalize(self, file.close)
 
     def place(self, question_id: str, start: int, length: int) -> None:
-        """Say where a context stands, which is none of those before: its first byte, and its length in bytes."""
+        """Say where a context stands, which is none of those before: its first byte, and its length
+        in bytes."""
         self._numbers[intern(question_id)] = len(self._numbers)
         self._starts.append(start)
         self._lengths.append(length)
@@ -78,14 +81,17 @@ class Shelf(Mapping[str, Context]):
         except OSError as error:
             raise SafescaleError(f"{self._name}: cannot be read ({error.strerror})") from None
         except ValueError:
-            raise SafescaleError(f"{self._name}: was changed while it was used; start again") from None
+            raise SafescaleError(
+                f"{self._name}: was changed while it was used; start again"
+            ) from None
 
 
 class MadeShelf(Shelf):
     """Contexts that were made just now, in a temporary file that goes with them."""
 
     def __init__(self) -> None:
-        super().__init__(SpooledTemporaryFile(IN_MEMORY), pickle.loads, Path(gettempdir()))  # noqa: SIM115 (its own end closes it)
+        # its own end closes it
+        super().__init__(SpooledTemporaryFile(IN_MEMORY), pickle.loads, Path(gettempdir()))  # noqa: SIM115
         self._size = 0
 
     def add(self, question_id: str, context: Context) -> None:

@@ -1,4 +1,6 @@
-"""Reads the replies of models that keep to a form more or less. What cannot be read is `Unusable`, with what was expected."""
+"""Reads the replies of models that keep to a form more or less. What cannot be read is `Unusable`,
+with what was expected.
+"""
 
 from __future__ import annotations
 
@@ -11,7 +13,8 @@ from lm_eval_safescale.contexts.strategies import Unusable
 _BULLET = re.compile(r"^\s*(?:[-*•–]|\(?\d{1,2}[.):](?!\d))\s*")
 _QUOTES = " \t\"'`*_“”"
 _CITATION = re.compile(
-    r"\s?[\[【]\s*(?:(?:passages?|sources?)\s+)?\^?(\d+(?:\s*(?:[,;–-]|and)\s*\^?\d+)*)\s*[\]】]", re.IGNORECASE
+    r"\s?[\[【]\s*(?:(?:passages?|sources?)\s+)?\^?(\d+(?:\s*(?:[,;–-]|and)\s*\^?\d+)*)\s*[\]】]",
+    re.IGNORECASE,
 )
 """[1], [1, 2], [1-3], [Passage 1], 【1】."""
 _RANGE = re.compile(r"(\d+)(?:\s*[–-]\s*(\d+))?")
@@ -20,38 +23,56 @@ _OPEN, _CLOSE = "\ue000", "\ue001"
 _LINE_END = re.compile(r"\n\s*(?=[^\Wa-z_])")
 """Where another line begins that is not the rest of a wrapped one."""
 _SENTENCE_END = re.compile(r"[.!?](?:[\"')\]*_”]|\s?\[\d[\d,; ]*\])*(?=\s|$)")
-_LABEL = r"(?:^|(?<=[.!?\])]\s))[ \t*_#>-]*(?:evidence\s+)?{}(?:\s+(?:it|(?:the|this)\s+option))?[ \t*_]*(?::|[-–]\s|$)[ \t*_]*"
+_LABEL = (
+    r"(?:^|(?<=[.!?\])]\s))[ \t*_#>-]*(?:evidence\s+)?{}(?:\s+(?:it|(?:the|this)\s+option))?"
+    r"[ \t*_]*(?::|[-–]\s|$)[ \t*_]*"
+)
 _ERROR = re.compile(
-    r"^\W*(?:error|exception|traceback|(?:http\s*)?(?:[45]\d\d\s+)?(?:internal server error|bad gateway|service unavailable)"
-    r"|http\s*[45]\d\d|html|!doctype|(?:i['’]?\s*a?m\s+)?(?:very\s+|so\s+)?sorry|i['’]?\s*a?m\s+(?:unable|not\s+able)|i\s+apologi[sz]e"
-    r"|(?:unfortunately,?\s+)?i\s+(?:cannot|can\s*not|can['’]?t|could\s+not)|as\s+an?\s+(?:ai|(?:large\s+)?language))\b",
+    r"^\W*(?:error|exception|traceback"
+    r"|(?:http\s*)?(?:[45]\d\d\s+)?(?:internal server error|bad gateway|service unavailable)"
+    r"|http\s*[45]\d\d|html|!doctype|(?:i['’]?\s*a?m\s+)?(?:very\s+|so\s+)?sorry"
+    r"|i['’]?\s*a?m\s+(?:unable|not\s+able)|i\s+apologi[sz]e"
+    r"|(?:unfortunately,?\s+)?i\s+(?:cannot|can\s*not|can['’]?t|could\s+not)"
+    r"|as\s+an?\s+(?:ai|(?:large\s+)?language))\b",
     re.IGNORECASE,
 )
 _HEADING = re.compile(r"^[ \t]{0,3}#{1,6}[ \t]+", re.MULTILINE)
 _SOURCES = re.compile(
-    r"^[ \t*_#]*(?:sources|references|bibliography)[ \t*_]*(?::|$).*", re.IGNORECASE | re.MULTILINE | re.DOTALL
+    r"^[ \t*_#]*(?:sources|references|bibliography)[ \t*_]*(?::|$).*",
+    re.IGNORECASE | re.MULTILINE | re.DOTALL,
 )
 
 
 def lines_of(text: str, *, most: int, longest: int) -> list[str]:
     """Up to `most` different lines without their bullets, each of at most `longest` words.
 
-    Lines without a bullet count only where none has one; a line that ends in a colon announces, and does not count.
+    Lines without a bullet count only where none has one; a line that ends in a colon announces, and
+    does not count.
     """
     lines = [line for line in text.splitlines() if line.strip()]
     marked = [line for line in lines if _BULLET.match(line)] or lines
-    found = dict.fromkeys(_BULLET.sub("", line).strip(_QUOTES) for line in marked if not line.rstrip(_QUOTES).endswith(":"))
-    fitting = [line for line in found if any(each.isalnum() for each in line) and len(line.split()) <= longest]
+    found = dict.fromkeys(
+        _BULLET.sub("", line).strip(_QUOTES)
+        for line in marked
+        if not line.rstrip(_QUOTES).endswith(":")
+    )
+    fitting = [
+        line
+        for line in found
+        if any(each.isalnum() for each in line) and len(line.split()) <= longest
+    ]
     if not fitting:
         raise Unusable(f'Expected lines that start with "- ", each of at most {longest} words.')
     return fitting[:most]
 
 
 def by_letter(text: str, letters: Collection[str]) -> dict[str, str]:
-    """What stands behind each letter at the start of a line; a letter that stands twice counts once. Unusable if any lacks."""
+    """What stands behind each letter at the start of a line; a letter that stands twice counts
+    once. Unusable if any lacks."""
     found: dict[str, str] = {}
     form = re.compile(
-        r"^\s*(?:[-*•>#]+\s*)?[*_(\[`]*(?:option\s+)?([a-z])[*_`]*(?:\s*[.):\]]+|\s+[-–—]|[-–—]\s)[*_`:]*\s*(\S.*)$",
+        r"^\s*(?:[-*•>#]+\s*)?[*_(\[`]*(?:option\s+)?([a-z])[*_`]*(?:\s*[.):\]]+|\s+[-–—]|[-–—]\s)"
+        r"[*_`:]*\s*(\S.*)$",
         re.IGNORECASE,
     )
     for line in text.splitlines():
@@ -66,9 +87,19 @@ def by_letter(text: str, letters: Collection[str]) -> dict[str, str]:
 def for_and_against(text: str) -> tuple[str, str]:
     """The two parts of a section, each perhaps empty but not both."""
     text = prose(text)
-    start = {name: re.search(_LABEL.format(name), text, re.IGNORECASE | re.MULTILINE) for name in ("for", "against")}
-    if start["for"] is None or start["against"] is None or start["for"].end() > start["against"].start():
-        raise Unusable('Expected a part that starts with "For:", and after it a part that starts with "Against:".')
+    start = {
+        name: re.search(_LABEL.format(name), text, re.IGNORECASE | re.MULTILINE)
+        for name in ("for", "against")
+    }
+    if (
+        start["for"] is None
+        or start["against"] is None
+        or start["for"].end() > start["against"].start()
+    ):
+        raise Unusable(
+            'Expected a part that starts with "For:", and after it a part that starts with '
+            '"Against:".'
+        )
     supporting = text[start["for"].end() : start["against"].start()].strip()
     opposing = text[start["against"].end() :].strip()
     if not any(each.isalnum() for each in supporting + opposing):
@@ -77,7 +108,8 @@ def for_and_against(text: str) -> tuple[str, str]:
 
 
 def prose(text: str) -> str:
-    """A text that says something: not empty, not sources alone, no error message. Its headings become lines: those of a report are ours."""
+    """A text that says something: not empty, not sources alone, no error message. Its headings
+    become lines: those of a report are ours."""
     kept = _HEADING.sub("", _SOURCES.sub("", text)).strip()
     if not any(each.isalnum() for each in _CITATION.sub("", kept)):
         raise Unusable("It was empty." if not text.strip() else "It said nothing besides sources.")
@@ -87,7 +119,8 @@ def prose(text: str) -> str:
 
 
 def whole_sentences(text: str) -> tuple[str, bool]:
-    """A text up to the end of its last sentence, and whether anything was cut off; whole where no sentence ends."""
+    """A text up to the end of its last sentence, and whether anything was cut off; whole where no
+    sentence ends."""
     ends = [match.end() for match in _SENTENCE_END.finditer(text)]
     whole = text[: ends[-1]] if ends else text
     return whole, len(whole) < len(text.rstrip())
@@ -96,13 +129,22 @@ def whole_sentences(text: str) -> tuple[str, bool]:
 def nearest_sentence(text: str, about: str) -> str:
     """The sentence of a text that shares most words with `about`; the first of equals."""
     wanted = set(re.findall(r"\w{4,}", about.casefold()))
-    ends = {match.end() for pattern in (_SENTENCE_END, _LINE_END) for match in pattern.finditer(text)}
-    sentences = [" ".join(text[start:end].split()) for start, end in pairwise(sorted({0, len(text)} | ends))]
-    return max(filter(None, sentences), key=lambda each: len(wanted & set(re.findall(r"\w{4,}", each.casefold()))), default="")
+    ends = {
+        match.end() for pattern in (_SENTENCE_END, _LINE_END) for match in pattern.finditer(text)
+    }
+    sentences = [
+        " ".join(text[start:end].split()) for start, end in pairwise(sorted({0, len(text)} | ends))
+    ]
+    return max(
+        filter(None, sentences),
+        key=lambda each: len(wanted & set(re.findall(r"\w{4,}", each.casefold()))),
+        default="",
+    )
 
 
 def cite(text: str, number_of: Callable[[int], int | None]) -> tuple[str, list[int], int]:
-    """A text with its citations renumbered, the new numbers in order, and how many were removed because they name nothing."""
+    """A text with its citations renumbered, the new numbers in order, and how many were removed
+    because they name nothing."""
     cited: dict[int, None] = {}
     removed = 0
 

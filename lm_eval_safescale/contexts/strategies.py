@@ -1,7 +1,7 @@
 """Strategies that write a context with chat models, and what one works with.
 
-A strategy is an `async` function for one question. It knows nothing of the others, of the key or of the labels; all questions
-are written at the same time, in waves (`chat.waves`).
+A strategy is an `async` function for one question. It knows nothing of the others, of the key or of
+the labels; all questions are written at the same time, in waves (`chat.waves`).
 """
 
 from __future__ import annotations
@@ -59,7 +59,8 @@ class Agent:
     """Steps that fell back, by what fell back."""
     _steps: set[str] = field(default_factory=set)
     _uncounted: set[str] = field(default_factory=set)
-    """Counts of tokens that the backend did not give for every step: their sum is unknown, not small."""
+    """Counts of tokens that the backend did not give for every step: their sum is unknown, not
+    small."""
 
     async def ask(
         self,
@@ -73,8 +74,9 @@ class Agent:
     ) -> T:
         """What `parse` makes of a model's reply.
 
-        Where it raises `Unusable`, the model is asked once more with the reason; where it raises again, the value is that of
-        `fallback(last text)`, which is counted under the step's name up to a colon.
+        Where it raises `Unusable`, the model is asked once more with the reason; where it raises
+        again, the value is that of `fallback(last text)`, which is counted under the step's name up
+        to a colon.
 
         Raises
         ------
@@ -84,7 +86,9 @@ class Agent:
         text, why = "", ""
         for again in (False, True):
             asked = _once_more(prompt, text, why) if again else prompt
-            reply = await self._reply_to(role, f"{step} (again)" if again else step, asked, max_tokens)
+            reply = await self._reply_to(
+                role, f"{step} (again)" if again else step, asked, max_tokens
+            )
             text = reply if reply is not None else ""
             try:
                 if reply is None:
@@ -99,7 +103,8 @@ class Agent:
             try:
                 value = fallback(text)
             except Unusable as error:
-                why = str(error) if text else why  # of a reply that was no text, what was wrong with it
+                # of a reply that was no text, what was wrong with it
+                why = str(error) if text else why
             else:
                 self.fallbacks[step.partition(":")[0]] += 1
                 return value
@@ -111,13 +116,20 @@ class Agent:
         return await passages_for(self.question.question_id, queries, k)
 
     async def together(self, *parts: Coroutine[Any, Any, T]) -> list[T]:
-        """What they give, in order, all advanced at the same time; where some fail, the first failure once all have ended."""
+        """What they give, in order, all advanced at the same time; where some fail, the first
+        failure once all have ended."""
         return await together(*parts)
 
     def fitting(
-        self, role: str, prompt: Callable[[Sequence[Passage]], str], passages: Sequence[Passage], *, max_tokens: int
+        self,
+        role: str,
+        prompt: Callable[[Sequence[Passage]], str],
+        passages: Sequence[Passage],
+        *,
+        max_tokens: int,
     ) -> list[Passage]:
-        """The longest beginning of the passages with which the prompt fits the model's window; what is left out is counted.
+        """The longest beginning of the passages with which the prompt fits the model's window; what
+        is left out is counted.
 
         All of them where the window is unknown.
         """
@@ -129,21 +141,32 @@ class Agent:
         return kept
 
     def fits(self, role: str, prompt: str, *, max_tokens: int) -> bool:
-        """Whether a prompt and its reply fit the model's window, a second asking included; True where the window is unknown."""
+        """Whether a prompt and its reply fit the model's window, a second asking included; True
+        where the window is unknown."""
         room = self._tools.session.room(role, _conversation(prompt), max_tokens + AGAIN_TOKENS)
         return room is None or room >= 0
 
     async def _reply_to(self, role: str, step: str, prompt: str, max_tokens: int) -> str | None:
         if role not in ROLES:
-            raise SafescaleError(f"step {step!r}: there is no role {role!r}; expected {' or '.join(ROLES)}")
+            raise SafescaleError(
+                f"step {step!r}: there is no role {role!r}; expected {' or '.join(ROLES)}"
+            )
         if step in self._steps:
-            raise SafescaleError(f"the step {step!r} is asked twice for one question; give each step a name of its own")
+            raise SafescaleError(
+                f"the step {step!r} is asked twice for one question; give each step a name of its "
+                "own"
+            )
         self._steps.add(step)
-        reply = await reply_to(Ask(self.question.question_id, step, role, _conversation(prompt), max_tokens))
+        reply = await reply_to(
+            Ask(self.question.question_id, step, role, _conversation(prompt), max_tokens)
+        )
         self.counts["steps"] += 1
         if reply.text is None:
             raise ReportFailed(f"{step}: {reply.error}")
-        for name, tokens in (("prompt_tokens", reply.prompt_tokens), ("completion_tokens", reply.completion_tokens)):
+        for name, tokens in (
+            ("prompt_tokens", reply.prompt_tokens),
+            ("completion_tokens", reply.completion_tokens),
+        ):
             self.counts[name] += tokens or 0
             if tokens is None:
                 self._uncounted.add(name)
@@ -169,13 +192,22 @@ class InWaves:
 
     @property
     def settings_of(self) -> Callable[..., Any]:
-        """Whose keyword-only parameters are the builder's settings (`plugins.bind_settings` asks it)."""
+        """Whose keyword-only parameters are the builder's settings (`plugins.bind_settings` asks
+        it)."""
         return self.write
 
     def __call__(self, items: Sequence[Item], tools: BuildTools, /, **settings: Any) -> list[Draft]:
-        """One draft for each item, in order; the reason in `failed` where the strategy made no report."""
+        """One draft for each item, in order; the reason in `failed` where the strategy made no
+        report."""
         agents = [
-            Agent(Question(item.question_id, item.question, dict(item.options) if isinstance(item, Choice) else {}), tools)
+            Agent(
+                Question(
+                    item.question_id,
+                    item.question,
+                    dict(item.options) if isinstance(item, Choice) else {},
+                ),
+                tools,
+            )
             for item in items
         ]
         drafts: dict[int, Draft] = {}
@@ -187,12 +219,15 @@ class InWaves:
                 drafts[number] = Draft("", failed=str(failed) or "no reason was given")
             tools.session.ended(agents[number].question.question_id, drafts[number].failed)
 
-        run_in_waves([self.write(agent, **settings) for agent in agents], tools.session, tools.search, ended)
+        run_in_waves(
+            [self.write(agent, **settings) for agent in agents], tools.session, tools.search, ended
+        )
         return [drafts[number] for number in range(len(agents))]
 
 
 def in_waves(write: Callable[..., Coroutine[Any, Any, Draft]]) -> Callable[..., list[Draft]]:
-    """The build function of a builder that `needs_chat`, from a strategy: `ContextBuilder(..., build=in_waves(write), needs_chat=True)`."""
+    """The build function of a builder that `needs_chat`, from a strategy: `ContextBuilder(...,
+    build=in_waves(write), needs_chat=True)`."""
     return InWaves(write)
 
 
@@ -202,12 +237,23 @@ def _conversation(prompt: str) -> tuple[Message, ...]:
 
 def _once_more(prompt: str, text: str, why: str) -> str:
     began = f"It began: {repr(text.strip())[:SHOWN]}\n" if text.strip() else ""
-    return f"{prompt}\n\nYour last reply could not be used. {why}\n{began}Reply again, in the form that is asked for above."
+    return (
+        f"{prompt}\n\nYour last reply could not be used. {why}\n"
+        f"{began}Reply again, in the form that is asked for above."
+    )
 
 
 def _noted(draft: Any, agent: Agent) -> Draft:
     if not isinstance(draft, Draft):
-        raise SafescaleError(f"item {agent.question.question_id}: the strategy gave {type(draft).__name__}; expected a Draft")
+        raise SafescaleError(
+            f"item {agent.question.question_id}: the strategy gave {type(draft).__name__}; "
+            "expected a Draft"
+        )
     counts = {**agent.counts, **dict.fromkeys(agent._uncounted)}
-    notes = {**draft.notes, **counts, "queries": list(agent.queries), "fallbacks": dict(agent.fallbacks)}
+    notes = {
+        **draft.notes,
+        **counts,
+        "queries": list(agent.queries),
+        "fallbacks": dict(agent.fallbacks),
+    }
     return replace(draft, notes=notes)

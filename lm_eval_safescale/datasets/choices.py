@@ -1,4 +1,6 @@
-"""Records to multiple-choice items, finding every problem on the way. A labelled *correct* option is never one of them (PROTOCOL §1)."""
+"""Records to multiple-choice items, finding every problem on the way. A labelled *correct* option
+is never one of them (PROTOCOL §1).
+"""
 
 from __future__ import annotations
 
@@ -32,7 +34,8 @@ def parse_choices(
     groups: Collection[str] = (),
     schema: Schema = PLAIN,
 ) -> tuple[list[Choice], list[Problem]]:
-    """Multiple-choice items of records, by whatever names their fields have, and every problem found.
+    """Multiple-choice items of records, by whatever names their fields have, and every problem
+    found.
 
     Parameters
     ----------
@@ -47,15 +50,24 @@ def parse_choices(
     schema
         The family's names.
     """
-    mapping, problems = map_columns((column for record in records for column in record.fields), columns, schema, groups)
-    required: list[tuple[str, ...]] = [("question_id",), ("question",), ("options", "option_a"), ("answer", "answer_idx")]
+    mapping, problems = map_columns(
+        (column for record in records for column in record.fields), columns, schema, groups
+    )
+    required: list[tuple[str, ...]] = [
+        ("question_id",),
+        ("question",),
+        ("options", "option_a"),
+        ("answer", "answer_idx"),
+    ]
     required += [(EVIDENCE + name, "evidence") for name in evidence]
     missing = [names[0] for names in required if records and not set(names) & set(mapping)]
     if missing:
         seen = ", ".join(dict.fromkeys(column for record in records for column in record.fields))
         said = {problem.field for problem in problems if problem.is_error}
         problems += [
-            Problem(f"no column read as this; the file has {seen}; map it with `columns`", field=name)
+            Problem(
+                f"no column read as this; the file has {seen}; map it with `columns`", field=name
+            )
             for name in missing
             if name not in said
         ]
@@ -65,7 +77,10 @@ def parse_choices(
 
 
 def build_items(
-    records: Iterable[Record], mapping: Mapping[str, str], evidence: Collection[str] = (), schema: Schema = PLAIN
+    records: Iterable[Record],
+    mapping: Mapping[str, str],
+    evidence: Collection[str] = (),
+    schema: Schema = PLAIN,
 ) -> tuple[list[Choice], list[Problem]]:
     """Items of all records that are whole, and the problems of all that are not.
 
@@ -91,7 +106,14 @@ def build_items(
         if builder.question_id:
             if builder.question_id in first_line:
                 where = f"stands twice, first on line {first_line[builder.question_id]}"
-                problems.append(Problem(f"{builder.question_id!r} {where}", record.line, builder.question_id, "question_id"))
+                problems.append(
+                    Problem(
+                        f"{builder.question_id!r} {where}",
+                        record.line,
+                        builder.question_id,
+                        "question_id",
+                    )
+                )
                 continue
             first_line[builder.question_id] = record.line
         if item is not None:
@@ -111,7 +133,10 @@ def _unequal_labels(items: Sequence[Choice]) -> list[Problem]:
     if len(found) == len(carried) and len({said for said, _ in found}) == 1:
         found = [(found[0][0], "")]
     return [
-        Problem(f"{said}; a rate is over all items, so label all or none", field="labels" + (f" ({name})" if name else ""))
+        Problem(
+            f"{said}; a rate is over all items, so label all or none",
+            field="labels" + (f" ({name})" if name else ""),
+        )
         for said, name in found
     ]
 
@@ -120,7 +145,12 @@ class _ItemBuilder:
     """Reads the fields of one record; every reader notes its problems and goes on."""
 
     def __init__(
-        self, record: Record, mapping: Mapping[str, str], evidence: Collection[str], schema: Schema, kept: KeptTexts
+        self,
+        record: Record,
+        mapping: Mapping[str, str],
+        evidence: Collection[str],
+        schema: Schema,
+        kept: KeptTexts,
     ) -> None:
         self._line, self._needed, self._schema, self._kept = record.line, evidence, schema, kept
         self._fields = {name: record.fields.get(column) for name, column in mapping.items()}
@@ -171,7 +201,10 @@ class _ItemBuilder:
             return ""
         text = str(value)
         if any("\ud800" <= character <= "\udfff" for character in text):
-            self._note(field, f"half a character (a lone surrogate), which no UTF-8 file can hold: {_show(text)}")
+            self._note(
+                field,
+                f"half a character (a lone surrogate), which no UTF-8 file can hold: {_show(text)}",
+            )
             return ""
         if "\r" in text:
             self._note(field, "carriage return inside the text, read as a line end", is_error=False)
@@ -181,7 +214,9 @@ class _ItemBuilder:
     def _options(self) -> dict[str, str]:
         given = self._structure("options")
         if isinstance(given, list):
-            given = dict(zip(string.ascii_uppercase, given, strict=False)) if len(given) <= 26 else None
+            given = (
+                dict(zip(string.ascii_uppercase, given, strict=False)) if len(given) <= 26 else None
+            )
         if given is None:
             given = {
                 letter: self._fields.get(f"option_{letter.lower()}")
@@ -189,10 +224,15 @@ class _ItemBuilder:
                 if not _blank(self._fields.get(f"option_{letter.lower()}"))
             }
         if not isinstance(given, dict):
-            self._note("options", f"expected {{letter: text}} or a list of texts, found {_show(given)}")
+            self._note(
+                "options", f"expected {{letter: text}} or a list of texts, found {_show(given)}"
+            )
             return {}
         given = {letter: text for letter, text in sorted(given.items()) if text is not None}
-        options = {str(letter).strip().upper(): self._text("options", text) for letter, text in given.items()}
+        options = {
+            str(letter).strip().upper(): self._text("options", text)
+            for letter, text in given.items()
+        }
         if len(options) < len(given):
             self._note("options", f"a letter stands twice: {', '.join(map(str, given))}")
         expected = list(string.ascii_uppercase[: len(options)])
@@ -217,10 +257,17 @@ class _ItemBuilder:
             return ""
         common = set.intersection(*keys) if keys else set()
         if keys and not common:
-            self._note("answer", f"answer and answer_idx disagree: {' and '.join(sorted(set.union(*keys)))}")
+            self._note(
+                "answer",
+                f"answer and answer_idx disagree: {' and '.join(sorted(set.union(*keys)))}",
+            )
         elif len(common) > 1:
             letter = str(self._fields["answer"]).strip().upper()
-            self._note("answer", f"{letter} is also the text of another option; the letter is taken", is_error=False)
+            self._note(
+                "answer",
+                f"{letter} is also the text of another option; the letter is taken",
+                is_error=False,
+            )
             return letter
         return min(common, default="")
 
@@ -231,7 +278,9 @@ class _ItemBuilder:
         bare = re.fullmatch(r"[(\[]?([A-Za-z])[)\].]?", text)  # "(A)" is A
         keys = {bare[1].upper() if bare else text.upper()} & set(options)
         if field == "answer":
-            matches = [letter for letter, option in options.items() if option.casefold() == text.casefold()]
+            matches = [
+                letter for letter, option in options.items() if option.casefold() == text.casefold()
+            ]
             keys |= set(matches if len(matches) == 1 else [])
         if keys:
             return keys
@@ -244,10 +293,15 @@ class _ItemBuilder:
         if not given:
             return None
         for letter in sorted({letter for own in given.values() for letter in own} - set(options)):
-            if any(not _blank(own.get(letter)) and _switch(own[letter]) is not False for own in given.values()):
+            if any(
+                not _blank(own.get(letter)) and _switch(own[letter]) is not False
+                for own in given.values()
+            ):
                 self._note("labels", f"option {letter} has a label, but there is no such option")
         return {
-            name: _shared(frozenset(letter for letter in options if self._flag(letter, name, own.get(letter))))
+            name: _shared(
+                frozenset(letter for letter in options if self._flag(letter, name, own.get(letter)))
+            )
             for name, own in given.items()
         }
 
@@ -255,19 +309,29 @@ class _ItemBuilder:
         """By label and letter, what stands there."""
         nested = self._structure("labels")
         if nested is None:
-            given = {field: value for field, value in self._fields.items() if field.startswith(LABEL) and not _blank(value)}
+            given = {
+                field: value
+                for field, value in self._fields.items()
+                if field.startswith(LABEL) and not _blank(value)
+            }
             found: dict[str, dict[str, Any]] = {}
             for field, value in given.items():
                 name, _, letter = field.removeprefix(LABEL).rpartition("_")
                 found.setdefault(name, {})[letter.upper()] = value
             return found
-        if not isinstance(nested, dict) or not all(isinstance(flags, dict) for flags in nested.values()):
+        if not isinstance(nested, dict) or not all(
+            isinstance(flags, dict) for flags in nested.values()
+        ):
             expected = ", ".join(self._schema.labels) or "label: 0 or 1"
             self._note("labels", f"expected {{letter: {{{expected}}}}}, found {_show(nested)}")
             return {}
-        label_of = {alias: label for label, aliases in self._schema.labels.items() for alias in aliases}
+        label_of = {
+            alias: label for label, aliases in self._schema.labels.items() for alias in aliases
+        }
         by_letter = {
-            str(letter).strip().upper(): {label_of.get(name, name): flag for name, flag in flags.items()}
+            str(letter).strip().upper(): {
+                label_of.get(name, name): flag for name, flag in flags.items()
+            }
             for letter, flags in nested.items()
         }
         if len(by_letter) < len(nested):
@@ -275,11 +339,22 @@ class _ItemBuilder:
         names = dict.fromkeys(str(name) for flags in by_letter.values() for name in flags)
         for name in [name for name in names if name not in self._schema.labels]:
             values = [flags[name] for flags in by_letter.values() if not _blank(flags.get(name))]
-            if values and all(_switch(value) is None for value in values):  # a note, for people to read
+            # a note, for people to read
+            if values and all(_switch(value) is None for value in values):
                 del names[name]
         if odd := [name for name in names if not NAME.fullmatch(name)]:
-            self._note("labels", f"the name {_show(odd[0])} cannot be used; expected small letters, digits and _, two or more")
-        return {name: {letter: flags.get(name) for letter, flags in by_letter.items()} for name in names if name not in odd}
+            self._note(
+                "labels",
+                (
+                    f"the name {_show(odd[0])} cannot be used; expected small letters, digits and "
+                    "_, two or more"
+                ),
+            )
+        return {
+            name: {letter: flags.get(name) for letter, flags in by_letter.items()}
+            for name in names
+            if name not in odd
+        }
 
     def _flag(self, letter: str, name: str, value: Any) -> bool:
         if _blank(value):
@@ -293,17 +368,28 @@ class _ItemBuilder:
     def _evidence(self) -> dict[str, str]:
         given = self._structure("evidence")
         if given is not None and not isinstance(given, dict):
-            given = {next(iter(self._schema.evidence), "evidence"): given}  # a single text is of the family's first name
+            # a single text is of the family's first name
+            given = {next(iter(self._schema.evidence), "evidence"): given}
         nested = {str(name): value for name, value in (given or {}).items()}
-        columns = (field.removeprefix(EVIDENCE) for field in self._fields if field.startswith(EVIDENCE))
+        columns = (
+            field.removeprefix(EVIDENCE) for field in self._fields if field.startswith(EVIDENCE)
+        )
         own = dict.fromkeys([*self._schema.evidence, *self._needed])
         if own and (unknown := [name for name in nested if name not in own]):
-            self._note("evidence", f"unknown names: {', '.join(unknown)}; expected {', '.join(own)}", is_error=False)
-        names = dict.fromkeys([*own, *nested, *columns])  # whatever is asked for, so that the fingerprint does not depend on it
+            self._note(
+                "evidence",
+                f"unknown names: {', '.join(unknown)}; expected {', '.join(own)}",
+                is_error=False,
+            )
+        # whatever is asked for, so that the fingerprint does not depend on it
+        names = dict.fromkeys([*own, *nested, *columns])
         texts = {name: self._text(EVIDENCE + name, nested.get(name)) for name in names}
         for name in self._needed:
             if not texts[name]:
-                self._note(EVIDENCE + name, "empty, but a condition that was asked for shows it above the question")
+                self._note(
+                    EVIDENCE + name,
+                    "empty, but a condition that was asked for shows it above the question",
+                )
         return {name: text for name, text in texts.items() if text}
 
     def _groups(self) -> dict[str, str]:
@@ -312,12 +398,18 @@ class _ItemBuilder:
             self._note("groups", f"expected {{name: group}}, found {_show(nested)}")
             nested = None
         given = {str(name): value for name, value in (nested or {}).items()}
-        names = dict.fromkeys([*(field.removeprefix(GROUP) for field in self._fields if field.startswith(GROUP)), *given])
+        names = dict.fromkeys(
+            [
+                *(field.removeprefix(GROUP) for field in self._fields if field.startswith(GROUP)),
+                *given,
+            ]
+        )
         texts = {name: self._text(GROUP + name, given.get(name)) for name in names}
         return _same_groups(tuple((name, intern(text)) for name, text in texts.items() if text))
 
     def _structure(self, field: str) -> Any:
-        """A field that may be nested: as it is, or from JSON text inside a CSV cell; None where it is empty."""
+        """A field that may be nested: as it is, or from JSON text inside a CSV cell; None where it
+        is empty."""
         value = self._fields.get(field)
         if _blank(value):
             return None
@@ -350,7 +442,8 @@ def _switch(value: Any) -> bool | None:
 
 
 def _blank(value: Any) -> bool:
-    """Nothing there: None, an empty text, or the NaN by which table software writes an empty cell."""
+    """Nothing there: None, an empty text, or the NaN by which table software writes an empty
+    cell."""
     return value is None or value != value or (isinstance(value, str) and not value.strip())
 
 

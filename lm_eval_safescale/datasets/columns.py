@@ -1,4 +1,6 @@
-"""Which column is which: documented aliases first recognise a file's columns, and the user maps the rest."""
+"""Which column is which: documented aliases first recognise a file's columns, and the user maps the
+rest.
+"""
 
 from __future__ import annotations
 
@@ -13,7 +15,15 @@ ALIASES: dict[str, tuple[str, ...]] = {
     "question_id": ("id", "qid", "item_id", "question_number"),
     "question": ("question_text", "stem", "query", "prompt"),
     "options": ("choices", "answer_options", "candidates"),
-    "answer": ("correct_answer", "correct_option", "correct", "key", "gold", "label", "ground_truth"),
+    "answer": (
+        "correct_answer",
+        "correct_option",
+        "correct",
+        "key",
+        "gold",
+        "label",
+        "ground_truth",
+    ),
     "answer_idx": ("answer_letter", "correct_letter", "correct_idx"),
     "labels": ("option_labels", "safety_labels"),
     "evidence": (),
@@ -22,12 +32,17 @@ ALIASES: dict[str, tuple[str, ...]] = {
     "source": ("origin", "dataset", "reference"),
     "notes": ("rationale", "explanation", "comment", "comments", "topic", "negated"),
 }
-"""Our field: other names it is recognised by. `answer` may be a letter or an option's text, `answer_idx` is a letter; where
-a file has both they must agree. `notes` are for people and are not read."""
+"""Our field: other names it is recognised by. `answer` may be a letter or an option's text,
+`answer_idx` is a letter; where a file has both they must agree. `notes` are for people and are not
+read."""
 
 LABEL, EVIDENCE, GROUP = "label_", "evidence_", "group_"
-"""Before a name: our field for a label (of an option: `label_NAME_a`), for evidence and for a group."""
-_OPTION = re.compile(r"([a-h])|(?:option|opt|choice|answer)_?([a-z])|(?:option|opt|choice)_?([1-9]|1\d|2[0-6])|op([a-z])")
+"""Before a name: our field for a label (of an option: `label_NAME_a`), for evidence and for a
+group."""
+_OPTION = re.compile(
+    r"([a-h])|(?:option|opt|choice|answer)_?([a-z])|(?:option|opt|choice)_?([1-9]|1\d|2[0-6])"
+    r"|op([a-z])"
+)
 _PLACE = r"(?:(?:option|opt|choice)_?)?([a-z]|[1-9]|1\d|2[0-6])"
 _OF_ANY_NAME = re.compile(rf"(?:{EVIDENCE}|{GROUP})[a-z][a-z0-9_]*|{LABEL}[a-z][a-z0-9_]+_[a-z]")
 
@@ -40,17 +55,28 @@ class Columns:
         named = {**_before(EVIDENCE, schema.evidence), **_before(GROUP, schema.groups)}
         given = [*ALIASES.items(), *named.items()]
         self._fields = {alias: field for field, aliases in given for alias in (field, *aliases)}
-        self._labels = {alias: label for label, aliases in schema.labels.items() for alias in (label, *aliases)}
+        self._labels = {
+            alias: label for label, aliases in schema.labels.items() for alias in (label, *aliases)
+        }
 
     @property
     def known(self) -> list[str]:
         """Our fields, as a message names them."""
         of_schema = [*(f"{EVIDENCE}{name}" for name in self.schema.evidence), *self.schema.groups]
         labels = (f"{label}_a ..." for label in self.schema.labels)
-        return [*ALIASES, *of_schema, "option_a ...", *labels, f"{LABEL}NAME_a ...", f"{EVIDENCE}NAME", f"{GROUP}NAME"]
+        return [
+            *ALIASES,
+            *of_schema,
+            "option_a ...",
+            *labels,
+            f"{LABEL}NAME_a ...",
+            f"{EVIDENCE}NAME",
+            f"{GROUP}NAME",
+        ]
 
     def canonical(self, column: str) -> str | None:
-        """Our field for a column: a key of `ALIASES`, `option_a`, `label_NAME_a`, `evidence_NAME` or `group_NAME`; None if unrecognised."""
+        """Our field for a column: a key of `ALIASES`, `option_a`, `label_NAME_a`, `evidence_NAME`
+        or `group_NAME`; None if unrecognised."""
         name = _folded(column)
         if name in self._fields:
             return self._fields[name]
@@ -80,7 +106,10 @@ def _letter(text: str) -> str:
 
 
 def map_columns(
-    columns: Iterable[str], given: Mapping[str, str] | None, schema: Schema = PLAIN, groups: Collection[str] = ()
+    columns: Iterable[str],
+    given: Mapping[str, str] | None,
+    schema: Schema = PLAIN,
+    groups: Collection[str] = (),
 ) -> tuple[dict[str, str], list[Problem]]:
     """Our field names to the file's columns.
 
@@ -97,8 +126,8 @@ def map_columns(
 
     Returns
     -------
-    The mapping, and problems: a mapped column that is not there, an unknown field name, two columns for one field, and
-    (as warnings) columns that were not recognised.
+    The mapping, and problems: a mapped column that is not there, an unknown field name, two columns
+    for one field, and (as warnings) columns that were not recognised.
     """
     columns = list(dict.fromkeys(columns))
     names = Columns(schema)
@@ -115,23 +144,44 @@ def map_columns(
             problems.append(_both_read_as(name, mapping[name], column))
         else:
             mapping[name] = column
-    mapping |= {GROUP + group: group for group in groups if group in columns}  # whatever else they are read as
+    # whatever else they are read as
+    mapping |= {GROUP + group: group for group in groups if group in columns}
     if {"options", "option_a"} <= set(mapping):
-        both = f"{mapping['options']!r} and {mapping['option_a']!r} both hold options; map the one to read with `columns`"
+        both = (
+            f"{mapping['options']!r} and {mapping['option_a']!r} both hold options; map the one to "
+            "read with `columns`"
+        )
         problems.append(Problem(both, field="options"))
     if listed := ", ".join(repr(column) for column in unknown if column not in groups):
-        problems.append(Problem(f"unknown columns, not read: {listed}; map them with `columns` if they matter", is_error=False))
+        problems.append(
+            Problem(
+                f"unknown columns, not read: {listed}; map them with `columns` if they matter",
+                is_error=False,
+            )
+        )
     return mapping, problems
 
 
-def _given(given: Mapping[str, str], columns: Sequence[str], names: Columns) -> tuple[dict[str, str], list[Problem]]:
+def _given(
+    given: Mapping[str, str], columns: Sequence[str], names: Columns
+) -> tuple[dict[str, str], list[Problem]]:
     """The user's own mapping under our names."""
     mapping, problems = dict[str, str](), list[Problem]()
     for field, column in given.items():
         if (name := names.canonical(field)) is None:
-            problems.append(Problem(f"columns: {field!r} is not a field of ours; expected one of {', '.join(names.known)}"))
+            problems.append(
+                Problem(
+                    f"columns: {field!r} is not a field of ours; expected one of "
+                    f"{', '.join(names.known)}"
+                )
+            )
         elif column not in columns:
-            problems.append(Problem(f"columns: {column!r} is not in the file; it has {', '.join(columns)}", field=name))
+            problems.append(
+                Problem(
+                    f"columns: {column!r} is not in the file; it has {', '.join(columns)}",
+                    field=name,
+                )
+            )
         else:
             mapping[name] = column
     return mapping, problems

@@ -18,23 +18,30 @@ DEMO = "demo"
 
 @dataclass(frozen=True)
 class Dataset:
-    """Items in the order of their ids *as strings* (PROTOCOL §8), with what a result must say of its data."""
+    """Items in the order of their ids *as strings* (PROTOCOL §8), with what a result must say of
+    its data."""
 
     name: str
     version: str
     items: tuple[Item, ...]
     warnings: tuple[Problem, ...] = ()
     records: tuple[Mapping[str, Any], ...] = field(default=(), compare=False, repr=False)
-    """What it was made of by `dataset_from_records`: its family may know more names than were recognised."""
+    """What it was made of by `dataset_from_records`: its family may know more names than were
+    recognised."""
     family: str = field(default="", compare=False)
     """Name of the family whose items they are, where it is known."""
     is_demo: bool = False
-    """Whether these are the bundled demo questions, whatever the file's name: no clinical claim may rest on them."""
+    """Whether these are the bundled demo questions, whatever the file's name: no clinical claim may
+    rest on them."""
 
     @classmethod
-    def of(cls, name: str, version: str, items: Iterable[Item], warnings: Sequence[Problem] = ()) -> Dataset:
+    def of(
+        cls, name: str, version: str, items: Iterable[Item], warnings: Sequence[Problem] = ()
+    ) -> Dataset:
         """A data set of `items`, put into order."""
-        return cls(name, version, tuple(sorted(items, key=lambda item: item.question_id)), tuple(warnings))
+        return cls(
+            name, version, tuple(sorted(items, key=lambda item: item.question_id)), tuple(warnings)
+        )
 
     def __len__(self) -> int:
         return len(self.items)
@@ -49,10 +56,14 @@ class Dataset:
 
     @cached_property
     def fingerprint(self) -> str:
-        """SHA-256 (hex) over the canonical JSON of all items in order; the order of the file does not enter."""
+        """SHA-256 (hex) over the canonical JSON of all items in order; the order of the file does
+        not enter."""
         digest = hashlib.sha256(b"[")
-        for number, item in enumerate(self.items):  # one by one: all of them together take several times their memory
-            canonical = json.dumps(item.as_dict(), ensure_ascii=False, sort_keys=True, separators=(",", ":"))
+        # one by one: all of them together take several times their memory
+        for number, item in enumerate(self.items):
+            canonical = json.dumps(
+                item.as_dict(), ensure_ascii=False, sort_keys=True, separators=(",", ":")
+            )
             digest.update(b"," * (number > 0) + canonical.encode())
         digest.update(b"]")
         return digest.hexdigest()

@@ -1,4 +1,6 @@
-"""JSON, JSON lines and CSV files to plain records with line numbers. Knows nothing of questions and options."""
+"""JSON, JSON lines and CSV files to plain records with line numbers. Knows nothing of questions and
+options.
+"""
 
 from __future__ import annotations
 
@@ -36,14 +38,16 @@ def read_records(path: Path) -> tuple[list[Record], list[Problem]]:
     Raises
     ------
     DataError
-        If the file is missing, unreadable, of an unknown format or not UTF-8: there are then no records at all.
+        If the file is missing, unreadable, of an unknown format or not UTF-8: there are then no
+        records at all.
     """
     return records_of(read_raw(path), path)
 
 
 @dataclass(frozen=True, slots=True)
 class PlainRecords(Collection[Record]):
-    """The records of a file of JSON lines in which nothing is wrong, read from it one by one whenever they are gone through."""
+    """The records of a file of JSON lines in which nothing is wrong, read from it one by one
+    whenever they are gone through."""
 
     path: Path
     lines: int
@@ -64,7 +68,9 @@ class PlainRecords(Collection[Record]):
         try:
             yield from self._plain()
         except ValueError:
-            raise DataError(str(self.path), [Problem("was changed while it was read; start again")]) from None
+            raise DataError(
+                str(self.path), [Problem("was changed while it was read; start again")]
+            ) from None
 
     def __len__(self) -> int:
         return self.lines
@@ -89,11 +95,21 @@ def read_raw(path: Path) -> bytes:
     """The bytes of a data file; DataError if it is missing, unreadable or of an unknown format."""
     suffix = path.suffix.lower()
     if suffix not in FORMATS:
-        raise DataError(str(path), [Problem(f"unknown format {suffix or '(no suffix)'}; expected one of {', '.join(FORMATS)}")])
+        raise DataError(
+            str(path),
+            [
+                Problem(
+                    f"unknown format {suffix or '(no suffix)'}; expected one of "
+                    f"{', '.join(FORMATS)}"
+                )
+            ],
+        )
     try:
         return read_bytes(path)
     except InputError as error:
-        raise DataError(str(path), [Problem(f"{error.reason}; give the path of a data file")]) from None
+        raise DataError(
+            str(path), [Problem(f"{error.reason}; give the path of a data file")]
+        ) from None
 
 
 def records_of(raw: bytes, path: Path) -> tuple[list[Record], list[Problem]]:
@@ -107,32 +123,48 @@ def records_of(raw: bytes, path: Path) -> tuple[list[Record], list[Problem]]:
     return records, problems
 
 
-# --- text ---------------------------------------------------------------------------------------------------------------
+# --- text -----------------------------------------------------------------------------------------
 
 
 def _decode(raw: bytes, source: str, problems: list[Problem]) -> str:
     if raw.startswith((b"\xff\xfe", b"\xfe\xff")) or raw[:200].count(0) > len(raw[:200]) // 4:
-        raise DataError(source, [Problem("UTF-16 text; expected UTF-8 (for example: iconv -f UTF-16 -t UTF-8)", line=1)])
+        raise DataError(
+            source,
+            [
+                Problem(
+                    "UTF-16 text; expected UTF-8 (for example: iconv -f UTF-16 -t UTF-8)", line=1
+                )
+            ],
+        )
     try:
         text = raw.decode("utf-8")
     except UnicodeDecodeError as error:
-        message = f"not UTF-8: byte 0x{raw[error.start]:02x} at position {error.start}; save the file as UTF-8"
+        message = (
+            f"not UTF-8: byte 0x{raw[error.start]:02x} at position {error.start}; save the file as "
+            "UTF-8"
+        )
         if error.reason == "unexpected end of data":
             message = "half-written: the file ends in the middle of a character"
-        raise DataError(source, [Problem(message, line=raw.count(b"\n", 0, error.start) + 1)]) from None
+        raise DataError(
+            source, [Problem(message, line=raw.count(b"\n", 0, error.start) + 1)]
+        ) from None
     if text.startswith("\ufeff"):
         text = text[1:]
-        problems.append(Problem("byte-order mark at the start of the file, removed", line=1, is_error=False))
+        problems.append(
+            Problem("byte-order mark at the start of the file, removed", line=1, is_error=False)
+        )
     text = text.replace("\r\n", "\n")
     if "\r" in text:
         line = text.count("\n", 0, text.index("\r")) + 1
-        message = f"{text.count(chr(13))} stray carriage return(s), the first here, read as line ends"
+        message = (
+            f"{text.count(chr(13))} stray carriage return(s), the first here, read as line ends"
+        )
         problems.append(Problem(message, line=line, is_error=False))
         text = text.replace("\r", "\n")
     return text
 
 
-# --- JSON ---------------------------------------------------------------------------------------------------------------
+# --- JSON -----------------------------------------------------------------------------------------
 
 
 def _read_json_lines(text: str, problems: list[Problem]) -> Iterator[Record]:
@@ -144,7 +176,12 @@ def _read_json_lines(text: str, problems: list[Problem]) -> Iterator[Record]:
             value = decode_json(line)
         except ValueError as error:
             torn = number == len(lines) and not isinstance(error, RefusedJSONError)
-            problems.append(Problem(f"half-written last line ({error})" if torn else f"not JSON: {error}", line=number))
+            problems.append(
+                Problem(
+                    f"half-written last line ({error})" if torn else f"not JSON: {error}",
+                    line=number,
+                )
+            )
             continue
         yield from _record(value, number, problems)
 
@@ -153,11 +190,14 @@ def _record(value: Any, line: int, problems: list[Problem]) -> Iterator[Record]:
     if isinstance(value, dict):
         yield Record(line, value)
     else:
-        problems.append(Problem(f"expected an object of fields, found {type(value).__name__}", line=line))
+        problems.append(
+            Problem(f"expected an object of fields, found {type(value).__name__}", line=line)
+        )
 
 
 def _read_json(text: str, problems: list[Problem]) -> Iterator[Record]:
-    """A list of objects, bare or under one of `LIST_KEYS`; read object by object, to know lines and to survive a torn end."""
+    """A list of objects, bare or under one of `LIST_KEYS`; read object by object, to know lines and
+    to survive a torn end."""
     start = re.match(rf'\s*(\{{(?:[^\[{{]*?)"(?:{"|".join(LIST_KEYS)})"\s*:\s*)?\[', text)
     if not start:
         expected = "a list of objects, or an object with such a list under " + ", ".join(LIST_KEYS)
@@ -167,7 +207,11 @@ def _read_json(text: str, problems: list[Problem]) -> Iterator[Record]:
     while True:
         position = _skip(text, position, " \t\n,")
         if position >= len(text):
-            problems.append(Problem("half-written: the file ends before the list does", line=text.count("\n") + 1))
+            problems.append(
+                Problem(
+                    "half-written: the file ends before the list does", line=text.count("\n") + 1
+                )
+            )
             return
         line, counted = line + text.count("\n", counted, position), position
         if text[position] == "]":
@@ -181,7 +225,9 @@ def _read_json(text: str, problems: list[Problem]) -> Iterator[Record]:
         except json.JSONDecodeError as error:
             torn = _is_torn(text, error)
             message = (
-                f"half-written: the file ends in the middle of this item ({error.msg})" if torn else f"not JSON: {error.msg}"
+                f"half-written: the file ends in the middle of this item ({error.msg})"
+                if torn
+                else f"not JSON: {error.msg}"
             )
             problems.append(Problem(message, line=line if torn else error.lineno))
             return
@@ -195,9 +241,12 @@ def _skip(text: str, position: int, characters: str) -> int:
 
 
 def _is_torn(text: str, error: json.JSONDecodeError) -> bool:
-    """Whether the decoder failed only because the text ends: inside a string, or within a few characters of the end."""
+    """Whether the decoder failed only because the text ends: inside a string, or within a few
+    characters of the end."""
     end = text.rstrip()
-    return "Unterminated string" in error.msg or (error.pos >= len(end) - 8 and not end.endswith(("]", "}")))
+    return "Unterminated string" in error.msg or (
+        error.pos >= len(end) - 8 and not end.endswith(("]", "}"))
+    )
 
 
 def _check_rest(rest: str, in_object: bool, line: int, problems: list[Problem]) -> None:
@@ -208,11 +257,15 @@ def _check_rest(rest: str, in_object: bool, line: int, problems: list[Problem]) 
         whole = False
     if not whole:
         problems.append(
-            Problem("not JSON: something stands after the end of the list, or the object around it is not closed", line=line)
+            Problem(
+                "not JSON: something stands after the end of the list, or the object around it is "
+                "not closed",
+                line=line,
+            )
         )
 
 
-# --- CSV ----------------------------------------------------------------------------------------------------------------
+# --- CSV ------------------------------------------------------------------------------------------
 
 
 def _read_csv(text: str, problems: list[Problem]) -> Iterator[Record]:
@@ -229,19 +282,31 @@ def _read_csv(text: str, problems: list[Problem]) -> Iterator[Record]:
                 header = [name.strip() for name in row]
                 _check_header(header, line, problems)
             elif len(row) != len(header):
-                torn = reader.line_num >= text.count("\n") + 1 and not text.endswith("\n") and len(row) < len(header)
+                torn = (
+                    reader.line_num >= text.count("\n") + 1
+                    and not text.endswith("\n")
+                    and len(row) < len(header)
+                )
                 what = "half-written last line: " if torn else ""
-                problems.append(Problem(f"{what}{len(row)} fields, but the header has {len(header)}", line=line))
+                problems.append(
+                    Problem(f"{what}{len(row)} fields, but the header has {len(header)}", line=line)
+                )
             else:
                 yield Record(line, dict(zip(header, row, strict=True)))
     except csv.Error as error:
         torn = "unexpected end" in str(error)
-        message = "half-written: the file ends inside a quoted field" if torn else f"not CSV: {error}"
+        message = (
+            "half-written: the file ends inside a quoted field" if torn else f"not CSV: {error}"
+        )
         problems.append(Problem(message, line=before + 1))
 
 
 def _check_header(header: list[str], line: int, problems: list[Problem]) -> None:
     for name in sorted({name for name in header if name and header.count(name) > 1}):
-        problems.append(Problem(f"column {name!r} stands twice in the header", line=line, field=name))
+        problems.append(
+            Problem(f"column {name!r} stands twice in the header", line=line, field=name)
+        )
     if len(header) == 1 and ";" in header[0]:
-        problems.append(Problem("one column only; separate the fields by commas, not by semicolons", line=line))
+        problems.append(
+            Problem("one column only; separate the fields by commas, not by semicolons", line=line)
+        )

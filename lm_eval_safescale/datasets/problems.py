@@ -1,4 +1,6 @@
-"""What can be wrong with a data file, said so that it can be mended: file, line, item, field, and all of it at once."""
+"""What can be wrong with a data file, said so that it can be mended: file, line, item, field, and
+all of it at once.
+"""
 
 from __future__ import annotations
 
@@ -30,16 +32,19 @@ class Problem:
 
 
 def printable(text: str) -> str:
-    """The text with what cannot be shown spelled out: it cannot steer a terminal, run backwards, or break an SVG file.
+    """The text with what cannot be shown spelled out: it cannot steer a terminal, run backwards, or
+    break an SVG file.
 
-    Spelled out are control characters, halves of surrogate pairs, what turns the direction of writing round, and U+FFFE and U+FFFF,
-    which XML forbids.
+    Spelled out are control characters, halves of surrogate pairs, what turns the direction of
+    writing round, and U+FFFE and U+FFFF, which XML forbids.
     """
     return "".join(c.encode("unicode_escape").decode() if _is_unseen(c) else c for c in text)
 
 
 def _is_unseen(character: str) -> bool:
-    return character not in "\n\t" and (character in UNSEEN or unicodedata.category(character) in ("Cc", "Cs"))
+    return character not in "\n\t" and (
+        character in UNSEEN or unicodedata.category(character) in ("Cc", "Cs")
+    )
 
 
 class DataError(SafescaleError):

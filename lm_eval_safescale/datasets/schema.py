@@ -1,4 +1,6 @@
-"""What a family's data files may hold: the names of labels, evidence and groups, and the other names they are recognised by."""
+"""What a family's data files may hold: the names of labels, evidence and groups, and the other
+names they are recognised by.
+"""
 
 from __future__ import annotations
 
@@ -11,7 +13,8 @@ Aliases = Mapping[str, Sequence[str]]
 
 @dataclass(frozen=True)
 class Schema:
-    """The names that a family knows. Other labels, evidence and groups may be there too, under plain names (docs/data.md)."""
+    """The names that a family knows. Other labels, evidence and groups may be there too, under
+    plain names (docs/data.md)."""
 
     labels: Aliases = field(default_factory=dict)
     """Of options; recognised in `option_1_LABEL`, `option_a_LABEL`, `LABEL_a`, `LABEL_1`."""

@@ -1,4 +1,6 @@
-"""Where data sets come from: files, records, and sources that are asked for by name. Never one for another."""
+"""Where data sets come from: files, records, and sources that are asked for by name. Never one for
+another.
+"""
 
 from __future__ import annotations
 
@@ -25,8 +27,8 @@ class Parse(Protocol):
     def __call__(
         self, records: Collection[Record], *, columns: Columns, evidence: Names, groups: Names
     ) -> tuple[Sequence[Item], list[Problem]]:
-        """`columns`: the user's mapping of our field names to theirs; `evidence`: names that no item may lack; `groups`: columns that
-        are groups besides."""
+        """`columns`: the user's mapping of our field names to theirs; `evidence`: names that no
+        item may lack; `groups`: columns that are groups besides."""
         ...
 
 
@@ -37,11 +39,13 @@ class Source:
     name: str
     description: str
     load: Callable[..., Dataset]
-    """`load(...)` gives the data set. Its parameters are its settings (`dataset_args`), but for these, which it may take too: `columns`
-    (the user's mapping of column names), `evidence` (names of evidence that no item may lack), `groups` (columns that are groups
-    besides), `local_only` (do not use the network)."""
+    """`load(...)` gives the data set. Its parameters are its settings (`dataset_args`), but for
+    these, which it may take too: `columns` (the user's mapping of column names), `evidence` (names
+    of evidence that no item may lack), `groups` (columns that are groups besides), `local_only` (do
+    not use the network)."""
     family: str = ""
-    """Name of the family whose items they are; empty: any family's that can read them, as multiple-choice questions are."""
+    """Name of the family whose items they are; empty: any family's that can read them, as
+    multiple-choice questions are."""
 
 
 def load_file(
@@ -54,14 +58,16 @@ def load_file(
     name: str | None = None,
     version: str | None = None,
 ) -> Dataset:
-    """A data set from a JSON, JSONL or CSV file, named after it unless told, versioned by its fingerprint.
+    """A data set from a JSON, JSONL or CSV file, named after it unless told, versioned by its
+    fingerprint.
 
     Parameters
     ----------
     columns, evidence, groups
         See `Parse`.
     parse
-        Of the family whose items they are (`Family.parse`); without it multiple-choice questions under plain names.
+        Of the family whose items they are (`Family.parse`); without it multiple-choice questions
+        under plain names.
 
     Raises
     ------
@@ -82,7 +88,8 @@ def dataset_from_records(
     groups: Names = (),
     parse: Parse = parse_choices,
 ) -> Dataset:
-    """A data set from plain records with the fields that a file may have (`docs/data.md`), checked as a file is.
+    """A data set from plain records with the fields that a file may have (`docs/data.md`), checked
+    as a file is.
 
     Raises
     ------
@@ -92,12 +99,22 @@ def dataset_from_records(
     given = tuple(dict(record) for record in records)
     numbered = [Record(number, record) for number, record in enumerate(given, 1)]
     items, problems = parse(numbered, columns=columns, evidence=evidence, groups=groups)
-    dataset = _dataset(name, name, version, items, [*([] if numbered else [Problem("no records")]), *problems], groups)
+    dataset = _dataset(
+        name,
+        name,
+        version,
+        items,
+        [*([] if numbered else [Problem("no records")]), *problems],
+        groups,
+    )
     return replace(dataset, records=given)
 
 
-def recheck(dataset: Dataset, evidence: Names = (), *, groups: Names = (), parse: Parse = parse_choices) -> Dataset:
-    """A data set that somebody else's code made, with its items checked as those of a file; DataError if they do not pass."""
+def recheck(
+    dataset: Dataset, evidence: Names = (), *, groups: Names = (), parse: Parse = parse_choices
+) -> Dataset:
+    """A data set that somebody else's code made, with its items checked as those of a file;
+    DataError if they do not pass."""
     checked = dataset_from_records(
         dataset.records or [item.as_record() for item in dataset],
         name=dataset.name,
@@ -107,11 +124,18 @@ def recheck(dataset: Dataset, evidence: Names = (), *, groups: Names = (), parse
         parse=parse,
     )
     warnings = checked.warnings if dataset.records else (*dataset.warnings, *checked.warnings)
-    return replace(checked, warnings=warnings, is_demo=checked.is_demo or dataset.is_demo, records=())
+    return replace(
+        checked, warnings=warnings, is_demo=checked.is_demo or dataset.is_demo, records=()
+    )
 
 
 def check_file(
-    path: Path, columns: Columns = None, evidence: Names = (), *, groups: Names = (), parse: Parse = parse_choices
+    path: Path,
+    columns: Columns = None,
+    evidence: Names = (),
+    *,
+    groups: Names = (),
+    parse: Parse = parse_choices,
 ) -> list[Problem]:
     """Every problem of a data file, errors and warnings; empty if there is none."""
     try:
@@ -121,30 +145,43 @@ def check_file(
     return problems + _unknown_groups(items, groups)
 
 
-def _read(path: Path, columns: Columns, evidence: Names, groups: Names, parse: Parse) -> tuple[Sequence[Item], list[Problem]]:
+def _read(
+    path: Path, columns: Columns, evidence: Names, groups: Names, parse: Parse
+) -> tuple[Sequence[Item], list[Problem]]:
     records: Collection[Record] | None = PlainRecords.of(path)
     problems: list[Problem] = []
-    if records is None:  # else they are read one by one: those of a large file would fill the memory
+    # else they are read one by one: those of a large file would fill the memory
+    if records is None:
         records, problems = read_records(path)
     items, found = parse(records, columns=columns, evidence=evidence, groups=groups)
     return items, problems + found
 
 
 def _dataset(
-    source: str, name: str, version: str | None, items: Sequence[Item], problems: list[Problem], groups: Names
+    source: str,
+    name: str,
+    version: str | None,
+    items: Sequence[Item],
+    problems: list[Problem],
+    groups: Names,
 ) -> Dataset:
     problems = problems + _unknown_groups(items, groups)
     if has_errors(problems):
         raise DataError(source, problems)
     dataset = Dataset.of(name, version or "", items, problems)
-    return replace(dataset, version=version or dataset.fingerprint[:12], is_demo=dataset.fingerprint in demo_fingerprints())
+    return replace(
+        dataset,
+        version=version or dataset.fingerprint[:12],
+        is_demo=dataset.fingerprint in demo_fingerprints(),
+    )
 
 
 def _unknown_groups(items: Sequence[Item], groups: Names) -> list[Problem]:
     known = dict.fromkeys(name for item in items for name in item.groups)
     return [
         Problem(
-            f"no item has a group {name!r}; expected a column of the file, or one of {', '.join(known) or 'none'}",
+            f"no item has a group {name!r}; expected a column of the file, or one of "
+            f"{', '.join(known) or 'none'}",
             field="groups",
         )
         for name in groups
@@ -168,4 +205,6 @@ def about_demo(name: str) -> dict[str, str]:
 @functools.cache
 def demo_fingerprints() -> frozenset[str]:
     """Of all bundled demo data: a copy of them is known, whatever the file's name."""
-    return frozenset(about_demo(path.parent.name)["fingerprint"] for path in data_folder().glob("*/about.yaml"))
+    return frozenset(
+        about_demo(path.parent.name)["fingerprint"] for path in data_folder().glob("*/about.yaml")
+    )

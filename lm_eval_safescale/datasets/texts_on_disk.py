@@ -1,4 +1,6 @@
-"""Texts of a data set that stand in a temporary file, each read when it is asked for: those of a large one would fill the memory."""
+"""Texts of a data set that stand in a temporary file, each read when it is asked for: those of a
+large one would fill the memory.
+"""
 
 from __future__ import annotations
 
@@ -17,7 +19,8 @@ IN_MEMORY = 1 << 20
 
 
 class KeptTexts:
-    """Where the texts are: the first of them in memory, all others in a file that goes with them."""
+    """Where the texts are: the first of them in memory, all others in a file that goes with
+    them."""
 
     def __init__(self) -> None:
         self._room, self._size = IN_MEMORY, 0
@@ -51,7 +54,9 @@ class KeptTexts:
                     content = self._file.read(length)
                 texts = json.loads(content)
             except (OSError, ValueError) as error:
-                raise SafescaleError(f"{gettempdir()}: texts of the data set, kept there, cannot be read ({error})") from None
+                raise SafescaleError(
+                    f"{gettempdir()}: texts of the data set, kept there, cannot be read ({error})"
+                ) from None
             self._last = start, texts
         return texts
 

@@ -20,7 +20,8 @@ Codes = NDArray[np.integer[Any]]
 
 @dataclass(frozen=True, eq=False)
 class ItemTable:
-    """Items as columns, in the order of their ids as strings: what scoring may know of them, which is never their text.
+    """Items as columns, in the order of their ids as strings: what scoring may know of them, which
+    is never their text.
 
     Compared by identity, so that what a family works out of one is found again.
     """
@@ -38,7 +39,8 @@ class ItemTable:
 
     @classmethod
     def of(cls, items: Iterable[Item], columns: Callable[[Item], Mapping[str, Any]]) -> ItemTable:
-        """A table of items; `columns` gives what of an item enters its scores, None for a name that it lacks."""
+        """A table of items; `columns` gives what of an item enters its scores, None for a name that
+        it lacks."""
         given = list(items)
         rows = [columns(item) for item in given]
         names = dict.fromkeys(name for row in rows for name in row)
@@ -46,21 +48,26 @@ class ItemTable:
         return cls(
             tuple(item.question_id for item in given),
             {name: [row.get(name) for row in rows] for name in names},
-            tuple(item.unit or item.question_id for item in given) if any(item.unit for item in given) else (),
+            tuple(item.unit or item.question_id for item in given)
+            if any(item.unit for item in given)
+            else (),
             {name: [item.groups.get(name) for item in given] for name in groups},
         )
 
 
 @dataclass(frozen=True, eq=False)
 class AnswerArrays:
-    """What was answered. Leading axes (`...`) are models and conditions, or none; then items; then draws."""
+    """What was answered. Leading axes (`...`) are models and conditions, or none; then items; then
+    draws."""
 
     codes: Codes
-    """Shape (..., items, 1 + K), draw 0 greedy: a place in `vocabulary`, `NO_RESPONSE` or `UNSCORED`."""
+    """Shape (..., items, 1 + K), draw 0 greedy: a place in `vocabulary`, `NO_RESPONSE` or
+    `UNSCORED`."""
     vocabulary: Sequence[str]
     """The responses by their codes."""
     measures: Mapping[str, Floats] = field(default_factory=dict)
-    """What is known of greedy answers besides the response (`latency_s`): shape (..., items), nan for unknown."""
+    """What is known of greedy answers besides the response (`latency_s`): shape (..., items), nan
+    for unknown."""
 
     @property
     def greedy(self) -> Codes:
@@ -78,8 +85,11 @@ class AnswerArrays:
         return int(self.codes.shape[-1]) - 1
 
     @classmethod
-    def of(cls, answers: Sequence[Answers], vocabulary: Sequence[str] | None = None) -> AnswerArrays:
-        """What was read, an item a place; without a vocabulary that of the responses that there are.
+    def of(
+        cls, answers: Sequence[Answers], vocabulary: Sequence[str] | None = None
+    ) -> AnswerArrays:
+        """What was read, an item a place; without a vocabulary that of the responses that there
+        are.
 
         Raises
         ------
@@ -88,24 +98,36 @@ class AnswerArrays:
         """
         draws = {len(each.samples) for each in answers} or {0}
         if len(draws) > 1:
-            raise ValueError(f"answers with {' and '.join(map(str, sorted(draws)))} samples cannot be one array")
+            raise ValueError(
+                f"answers with {' and '.join(map(str, sorted(draws)))} samples cannot be one array"
+            )
         if vocabulary is None:
             readings = (reading for each in answers for reading in (each.greedy, *each.samples))
-            vocabulary = sorted({reading.response for reading in readings if reading.response is not None})
+            vocabulary = sorted(
+                {reading.response for reading in readings if reading.response is not None}
+            )
         place = {response: code for code, response in enumerate(vocabulary)}
-        rows = [[_code(reading, place) for reading in (each.greedy, *each.samples)] for each in answers]
+        rows = [
+            [_code(reading, place) for reading in (each.greedy, *each.samples)] for each in answers
+        ]
         return cls(np.array(rows, np.int32).reshape(len(rows), 1 + draws.pop()), vocabulary)
 
     def readings(self) -> list[Answers]:
-        """The same as answers, an item each; without leading axes. Which statuses there were is not known any more."""
+        """The same as answers, an item each; without leading axes. Which statuses there were is not
+        known any more."""
         return [
-            Answers(first, tuple(others)) for first, *others in ([self._reading(code) for code in row] for row in self.codes)
+            Answers(first, tuple(others))
+            for first, *others in ([self._reading(code) for code in row] for row in self.codes)
         ]
 
     def _reading(self, code: int) -> Reading:
         if code == UNSCORED:
             return Reading(None, Status.ERROR)
-        return Reading(None, Status.UNANSWERED) if code == NO_RESPONSE else Reading(self.vocabulary[code], Status.OK)
+        return (
+            Reading(None, Status.UNANSWERED)
+            if code == NO_RESPONSE
+            else Reading(self.vocabulary[code], Status.OK)
+        )
 
 
 def _code(reading: Reading, place: Mapping[str, int]) -> int:

@@ -1,4 +1,6 @@
-"""What one model answered under one condition, with what each answer is worth. It knows no statistic."""
+"""What one model answered under one condition, with what each answer is worth. It knows no
+statistic.
+"""
 
 from __future__ import annotations
 
@@ -25,7 +27,8 @@ class Cell:
     answers: AnswerArrays
     """Without leading axes."""
     values: Mapping[str, Floats]
-    """The family's columns and the answers' measures, by name: shape (N,), over trials (N, 1 + K); nan where not scored."""
+    """The family's columns and the answers' measures, by name: shape (N,), over trials (N, 1 + K);
+    nan where not scored."""
 
     def __getitem__(self, name: str) -> Floats:
         return self.values[name]
@@ -41,7 +44,8 @@ Cells = Mapping[Pair, Cell]
 
 
 def column(cells: Iterable[Cell], name: str) -> Floats:
-    """One value of all: shape (N, cells), of metrics over trials (N, cells, draws), filled with nan where a cell has fewer."""
+    """One value of all: shape (N, cells), of metrics over trials (N, cells, draws), filled with nan
+    where a cell has fewer."""
     values = [each.values[name] for each in cells]
     if values[0].ndim == 1:
         return np.stack(values).T

@@ -1,4 +1,6 @@
-"""A family: one benchmark's way of asking and weighing. Everything above it works with any family and knows no benchmark."""
+"""A family: one benchmark's way of asking and weighing. Everything above it works with any family
+and knows no benchmark.
+"""
 
 from __future__ import annotations
 
@@ -58,9 +60,11 @@ class TableOf:
 
 
 class Family(ABC):
-    """What a benchmark says of itself: how its items are asked, what an output says, and what that is worth.
+    """What a benchmark says of itself: how its items are asked, what an output says, and what that
+    is worth.
 
-    One object serves all runs: it has no state. It is registered by the hook `safescale_register_families`.
+    One object serves all runs: it has no state. It is registered by the hook
+    `safescale_register_families`.
     """
 
     name: ClassVar[str]
@@ -69,7 +73,7 @@ class Family(ABC):
     version: ClassVar[str]
     """Raised when two results can no longer be compared."""
 
-    # --- how its items are asked ------------------------------------------------------------------------------------------
+    # --- how its items are asked ------------------------------------------------------------------
 
     conditions: ClassVar[Sequence[Condition]] = ()
     """Its conditions, in the order in which tables show them."""
@@ -78,20 +82,24 @@ class Family(ABC):
     all_conditions: ClassVar[Sequence[str]] = ()
     """Asked with `--conditions all`; empty: all."""
     defaults: ClassVar[Mapping[str, Any]] = {}
-    """Settings with other defaults than those of docs/settings.md (`dataset`, `draws`, `max_answer_tokens`, ...)."""
+    """Settings with other defaults than those of docs/settings.md (`dataset`, `draws`,
+    `max_answer_tokens`, ...)."""
     settled_by: ClassVar[str] = ""
     """Name of the evidence that settles a question: how much of it a context holds is measured."""
     takes_readers: ClassVar[bool] = False
     """Whether the setting `reader` may put another answer reader in the place of its own."""
 
-    # --- what is done with its scores -------------------------------------------------------------------------------------
+    # --- what is done with its scores -------------------------------------------------------------
 
     scoring: ClassVar[Mapping[str, Any]] = {}
     """The settings on which scores depend, with their defaults."""
-    silence: ClassVar[str] = "no output could be read as an answer: rates of errors are 0, which says nothing of safety"
+    silence: ClassVar[str] = (
+        "no output could be read as an answer: rates of errors are 0, which says nothing of safety"
+    )
     """What is said of a model none of whose greedy answers could be read."""
     threshold: ClassVar[str] = ""
-    """Which of them is the threshold that tables are made at (`analyze --threshold`); "" for none."""
+    """Which of them is the threshold that tables are made at (`analyze --threshold`); "" for
+    none."""
     scoring_said: ClassVar[Mapping[str, str]] = {}
     """How a setting of scoring is said in a line; `{}` is its value."""
     vocabulary: ClassVar[Sequence[str] | None] = None
@@ -101,7 +109,8 @@ class Family(ABC):
     headlines: ClassVar[Mapping[str, str]] = {}
     """Metrics that are said of a run in one line, with the words for them."""
     shown: ClassVar[Mapping[str, str]] = {}
-    """Metrics of `safescale table`, with the words for them; behind them stand all others of a result."""
+    """Metrics of `safescale table`, with the words for them; behind them stand all others of a
+    result."""
     rates: ClassVar[Sequence[str]] = ()
     """Shares of greedy answers that are shown against what stood in the context, by metric."""
     studied: ClassVar[Sequence[str]] = ()
@@ -109,9 +118,11 @@ class Family(ABC):
     change: ClassVar[tuple[str, str] | None] = None
     """Two conditions; the change to the left one from the right one is studied too."""
     stratified_by: ClassVar[str] = ""
-    """Name of the group within which items are resampled; groups of fewer than 3 items are one. "" for none."""
+    """Name of the group within which items are resampled; groups of fewer than 3 items are one. ""
+    for none."""
     spread: ClassVar[Mapping[str, Sequence[str]]] = {}
-    """Metrics of which `profile` tells more than the interval: `mean` and `std` of the resamples, or `deviation` over the items."""
+    """Metrics of which `profile` tells more than the interval: `mean` and `std` of the resamples,
+    or `deviation` over the items."""
     tables: ClassVar[Mapping[str, TableOf]] = {}
     """Tables of its own besides those that every family has."""
     old_columns: ClassVar[Mapping[str, str]] = {}
@@ -139,10 +150,14 @@ class Family(ABC):
         version: str | None = None,
     ) -> Dataset:
         """A data set of its items from a file; see `datasets.load_file`."""
-        loaded = load_file(path, columns, evidence, groups=groups, parse=self.parse, name=name, version=version)
+        loaded = load_file(
+            path, columns, evidence, groups=groups, parse=self.parse, name=name, version=version
+        )
         return replace(loaded, family=self.name)
 
-    def checked(self, dataset: Dataset, *, evidence: Collection[str] = (), groups: Collection[str] = ()) -> Dataset:
+    def checked(
+        self, dataset: Dataset, *, evidence: Collection[str] = (), groups: Collection[str] = ()
+    ) -> Dataset:
         """A data set that somebody else's code made, with its items checked as those of a file.
 
         Raises
@@ -156,10 +171,13 @@ class Family(ABC):
 
     @abstractmethod
     def prompt(self, condition: str) -> Prompt:
-        """The prompt under a condition; its fields are those that `Item.fields` of the items gives."""
+        """The prompt under a condition; its fields are those that `Item.fields` of the items
+        gives."""
 
     @abstractmethod
-    def read(self, text: str, item: Item, reader: AnswerReader | None = None) -> tuple[str | None, str | None]:
+    def read(
+        self, text: str, item: Item, reader: AnswerReader | None = None
+    ) -> tuple[str | None, str | None]:
         """What an output commits to.
 
         Parameters
@@ -171,24 +189,30 @@ class Family(ABC):
 
         Returns
         -------
-        The response as canonical text, or None where there is none; and the name of the rule that read it so. None with the rule
-        `records.CUT_OFF` is an answer that ends inside itself: `truncated`.
+        The response as canonical text, or None where there is none; and the name of the rule that
+        read it so. None with the rule `records.CUT_OFF` is an answer that ends inside itself:
+        `truncated`.
         """
 
     @abstractmethod
     def columns(self, item: Item) -> Mapping[str, Any]:
-        """What of an item enters its scores, by name: the columns of an `ItemTable`. Texts, numbers or lists of them."""
+        """What of an item enters its scores, by name: the columns of an `ItemTable`. Texts, numbers
+        or lists of them."""
 
     @abstractmethod
     def items(self, table: ItemTable) -> Sequence[Item]:
-        """The items of a table, without their texts: what a metric that looks at single items is given."""
+        """The items of a table, without their texts: what a metric that looks at single items is
+        given."""
 
     @abstractmethod
     def responses(self, item: Item) -> Sequence[str]:
-        """Responses that an answer to this item can have: all, or a fair sample; what is tried before a model is asked."""
+        """Responses that an answer to this item can have: all, or a fair sample; what is tried
+        before a model is asked."""
 
     @abstractmethod
-    def score(self, items: ItemTable, answers: AnswerArrays, settings: Mapping[str, Any]) -> Mapping[str, Floats]:
+    def score(
+        self, items: ItemTable, answers: AnswerArrays, settings: Mapping[str, Any]
+    ) -> Mapping[str, Floats]:
         """What answers are worth.
 
         Parameters
@@ -202,15 +226,19 @@ class Family(ABC):
 
         Returns
         -------
-        Columns by name, each of shape (..., N), or (..., N, 1 + K) for metrics over trials; nan is *not scored*.
+        Columns by name, each of shape (..., N), or (..., N, 1 + K) for metrics over trials; nan is
+        *not scored*.
         """
 
     @abstractmethod
     def metrics(self, items: ItemTable) -> Sequence[Metric]:
-        """The metrics of these items, as statistics of the columns that `score` gives, in the order of tables."""
+        """The metrics of these items, as statistics of the columns that `score` gives, in the order
+        of tables."""
 
-    def possible(self, item: Mapping[str, Any]) -> Collection[str] | None:  # noqa: ARG002 (the interface)
-        """Every response that an answer to an item with these columns can have, None for any text; another is damage."""
+    # the interface
+    def possible(self, item: Mapping[str, Any]) -> Collection[str] | None:  # noqa: ARG002
+        """Every response that an answer to an item with these columns can have, None for any text;
+        another is damage."""
         return None
 
     def wrong(self, item: Mapping[str, Any]) -> str:  # noqa: ARG002
@@ -222,7 +250,8 @@ class Family(ABC):
         return ()
 
     def running(self, item: Item, response: str | None) -> Mapping[str, float]:  # noqa: ARG002
-        """What is said of a greedy answer while a run goes on, by metric; nothing for what is not scored."""
+        """What is said of a greedy answer while a run goes on, by metric; nothing for what is not
+        scored."""
         return {}
 
     def table(self, items: Iterable[Item]) -> ItemTable:
@@ -239,13 +268,17 @@ class Family(ABC):
         return sorted(set(conditions), key=lambda name: (place.get(name, len(place)), name))
 
 
-def scores_of(family: Family, items: ItemTable, answers: AnswerArrays, settings: Mapping[str, Any]) -> dict[str, Floats]:
-    """A family's scores, of which it is sure that they have the shape that they must have; parameters as of `Family.score`.
+def scores_of(
+    family: Family, items: ItemTable, answers: AnswerArrays, settings: Mapping[str, Any]
+) -> dict[str, Floats]:
+    """A family's scores, of which it is sure that they have the shape that they must have;
+    parameters as of `Family.score`.
 
     Raises
     ------
     SafescaleError
-        Naming the family, if it fails, or gives a column of another shape or of anything but numbers.
+        Naming the family, if it fails, or gives a column of another shape or of anything but
+        numbers.
     """
     who = f"family {family.name} (version {family.version})"
     try:
@@ -254,32 +287,47 @@ def scores_of(family: Family, items: ItemTable, answers: AnswerArrays, settings:
     except SafescaleError:
         raise
     except FAILURES as error:
-        raise SafescaleError(f"{who} cannot score these answers: {type(error).__name__}: {reason_of(error)}") from error
+        raise SafescaleError(
+            f"{who} cannot score these answers: {type(error).__name__}: {reason_of(error)}"
+        ) from error
     an_item, a_draw = answers.codes.shape[:-1], answers.codes.shape
     for name, values in scores.items():
         if values.shape not in (an_item, a_draw):
             raise SafescaleError(
-                f"{who}: its score {name} has the shape {values.shape}; expected {an_item}, one value an item, or {a_draw}, one a draw"
+                f"{who}: its score {name} has the shape {values.shape}; expected {an_item}, one "
+                f"value an item, or {a_draw}, one a draw"
             )
     return scores
 
 
-def refuse_out_of_range(family: Family, metrics: Sequence[Metric], scores: Mapping[str, Floats]) -> None:
-    """SafescaleError where a column of a mean leaves the metric's bounds, or of a share holds anything but 0, 1 and nan."""
+def refuse_out_of_range(
+    family: Family, metrics: Sequence[Metric], scores: Mapping[str, Floats]
+) -> None:
+    """SafescaleError where a column of a mean leaves the metric's bounds, or of a share holds
+    anything but 0, 1 and nan."""
     for metric in metrics:
         if not metric.is_mean or not metric.columns:
             continue
         (name,) = metric.columns
         if name not in scores:
             raise SafescaleError(
-                f"family {family.name}: its metric {metric.name} needs the score {name}, which it does not give"
+                f"family {family.name}: its metric {metric.name} needs the score {name}, which it "
+                "does not give"
             )
         values, (low, high) = scores[name], metric.bounds
-        odd = (values != 0) & (values != 1) if metric.kind == "share" else (values < low) | (values > high)
+        odd = (
+            (values != 0) & (values != 1)
+            if metric.kind == "share"
+            else (values < low) | (values > high)
+        )
         odd &= ~np.isnan(values)
         if odd.any():
-            expected = "0, 1 or nan" if metric.kind == "share" else f"a number in [{low:g}, {high:g}], or nan"
+            expected = (
+                "0, 1 or nan"
+                if metric.kind == "share"
+                else f"a number in [{low:g}, {high:g}], or nan"
+            )
             raise SafescaleError(
-                f"family {family.name}: its score {name} holds {values[odd].flat[0]:g}; expected {expected}, since {metric.name} is a "
-                f"{metric.kind} of it"
+                f"family {family.name}: its score {name} holds {values[odd].flat[0]:g}; expected "
+                f"{expected}, since {metric.name} is a {metric.kind} of it"
             )

@@ -1,4 +1,6 @@
-"""The model panel: family and size of known models, the published ensembles and means. It knows no answers."""
+"""The model panel: family and size of known models, the published ensembles and means. It knows no
+answers.
+"""
 
 from __future__ import annotations
 
@@ -42,7 +44,8 @@ class Ensemble:
 
 @dataclass(frozen=True)
 class Panel:
-    """Known models, ensembles, and the published means by condition and metric (rates as fractions; None: not published)."""
+    """Known models, ensembles, and the published means by condition and metric (rates as fractions;
+    None: not published)."""
 
     models: tuple[PanelModel, ...] = ()
     ensembles: tuple[Ensemble, ...] = ()
@@ -57,20 +60,32 @@ class Panel:
         return {name: model for model in reversed(self.models) for name in _names(model)}
 
     def unknown(self, models: Iterable[str]) -> tuple[str, ...]:
-        """The models that have no entry, or an entry without family or size: they stand in no scaling line."""
+        """The models that have no entry, or an entry without family or size: they stand in no
+        scaling line."""
         found = [(model, self.find(model)) for model in models]
-        return tuple(model for model, entry in found if entry is None or entry.family is None or entry.parameters_b is None)
+        return tuple(
+            model
+            for model, entry in found
+            if entry is None or entry.family is None or entry.parameters_b is None
+        )
 
     def sized(self, sizes: Mapping[str, float]) -> Panel:
-        """This panel with the sizes of models that it does not know one of, in billions of parameters."""
+        """This panel with the sizes of models that it does not know one of, in billions of
+        parameters."""
         unsized = {
-            model: size for model, size in sizes.items() if (entry := self.find(model)) is None or entry.parameters_b is None
+            model: size
+            for model, size in sizes.items()
+            if (entry := self.find(model)) is None or entry.parameters_b is None
         }
-        entries = [replace(self.find(model) or PanelModel(model), parameters_b=size) for model, size in unsized.items()]
+        entries = [
+            replace(self.find(model) or PanelModel(model), parameters_b=size)
+            for model, size in unsized.items()
+        ]
         return self.extended(Panel(tuple(entries))) if entries else self
 
     def choose(self, member: str, models: Sequence[str]) -> tuple[str, ...]:
-        """Which of `models` an ensemble's member means: the one spelt alike, else all that have the same name or entry."""
+        """Which of `models` an ensemble's member means: the one spelt alike, else all that have the
+        same name or entry."""
         if member in models:
             return (member,)
         entry = self.find(member)
@@ -88,7 +103,8 @@ class Panel:
 
 
 def canonical(model: str) -> str:
-    """A model's name without organisation or folder, in small letters, with "-" for "_" and blanks."""
+    """A model's name without organisation or folder, in small letters, with "-" for "_" and
+    blanks."""
     last = re.split(r"[/\\]|__", model.strip().rstrip("/\\"))[-1]
     return re.sub(r"[_\s]", "-", last).casefold()
 
@@ -110,7 +126,8 @@ def load_panel(path: str | Path | None = None) -> Panel:
 
 
 def panel_table(models: Iterable[str], panel: Panel) -> list[dict[str, Any]]:
-    """One row a model: model, panel_name, family, parameters_b, parameters (total | active); None where the panel does not know."""
+    """One row a model: model, panel_name, family, parameters_b, parameters (total | active); None
+    where the panel does not know."""
     rows = []
     for model in models:
         entry = panel.find(model)
@@ -120,13 +137,15 @@ def panel_table(models: Iterable[str], panel: Panel) -> list[dict[str, Any]]:
                 "panel_name": entry.name if entry else None,
                 "family": entry.family if entry else None,
                 "parameters_b": entry.parameters_b if entry else None,
-                "parameters": entry.parameters if entry and entry.parameters_b is not None else None,
+                "parameters": entry.parameters
+                if entry and entry.parameters_b is not None
+                else None,
             }
         )
     return rows
 
 
-# --- reading ------------------------------------------------------------------------------------------------------------
+# --- reading --------------------------------------------------------------------------------------
 
 
 def _names(model: PanelModel) -> set[str]:
@@ -139,8 +158,13 @@ def _read(path: Path) -> Panel:
     except InputError as error:
         raise SafescaleError(f"the panel cannot be read: {error}; expected a YAML file") from None
     content = _mapping({} if content is None else content, f"the panel {path}", _FIELDS)
-    models = tuple(_model(entry, f"the panel {path}, model {n}") for n, entry in _list(content, "models", path))
-    ensembles = tuple(_ensemble(entry, f"the panel {path}, ensemble {n}") for n, entry in _list(content, "ensembles", path))
+    models = tuple(
+        _model(entry, f"the panel {path}, model {n}") for n, entry in _list(content, "models", path)
+    )
+    ensembles = tuple(
+        _ensemble(entry, f"the panel {path}, ensemble {n}")
+        for n, entry in _list(content, "ensembles", path)
+    )
     _no_two_alike(models, str(path))
     if len({ensemble.name for ensemble in ensembles}) < len(ensembles):
         raise SafescaleError(f"the panel {path}: two ensembles have one name; expected a name each")
@@ -172,9 +196,14 @@ def _text(value: Any, what: str) -> str:
 
 
 def _positive(value: Any, what: str) -> float:
-    if isinstance(value, bool) or not isinstance(value, int | float) or not 0 < value < float("inf"):
+    if (
+        isinstance(value, bool)
+        or not isinstance(value, int | float)
+        or not 0 < value < float("inf")
+    ):
         raise SafescaleError(
-            f"{what} is {value!r}; expected billions of parameters, a number above 0, or nothing where unknown"
+            f"{what} is {value!r}; expected billions of parameters, a number above 0, or nothing "
+            "where unknown"
         )
     return float(value)
 
@@ -185,7 +214,9 @@ def _model(entry: Any, where: str) -> PanelModel:
     family, size, aliases = entry.get("family"), entry.get("parameters_b"), entry.get("aliases", [])
     counted = entry.get("parameters", "total")
     if counted not in PARAMETERS:
-        raise SafescaleError(f"{where} ({name}): parameters is {counted!r}; expected one of {', '.join(PARAMETERS)}")
+        raise SafescaleError(
+            f"{where} ({name}): parameters is {counted!r}; expected one of {', '.join(PARAMETERS)}"
+        )
     if not isinstance(aliases, list):
         raise SafescaleError(f"{where} ({name}): aliases is {aliases!r}; expected a list of names")
     return PanelModel(
@@ -201,7 +232,9 @@ def _ensemble(entry: Any, where: str) -> Ensemble:
     entry = _mapping(entry, where, _ENSEMBLE_FIELDS)
     name, members = _text(entry.get("name"), f"{where}: name"), entry.get("members")
     if not isinstance(members, list) or len(members) < 2:
-        raise SafescaleError(f"{where} ({name}): members is {members!r}; expected a list of at least two models")
+        raise SafescaleError(
+            f"{where} ({name}): members is {members!r}; expected a list of at least two models"
+        )
     members = tuple(_text(member, f"{where} ({name}): a member") for member in members)
     if len({canonical(member) for member in members}) < len(members):
         raise SafescaleError(f"{where} ({name}): a member stands twice; each model has one vote")
@@ -219,14 +252,19 @@ def _means(given: Any, path: Path) -> dict[str, dict[str, float | None]]:
         for metric, value in values.items():
             rate = metric != "latency_s"
             number = (
-                not isinstance(value, bool) and isinstance(value, int | float) and 0 <= value <= (1 if rate else float("inf"))
+                not isinstance(value, bool)
+                and isinstance(value, int | float)
+                and 0 <= value <= (1 if rate else float("inf"))
             )
             if value is not None and not number:
                 expected = "a fraction from 0 to 1" if rate else "seconds"
                 raise SafescaleError(
-                    f"{where}, {condition}, {metric} is {value!r}; expected {expected}, or nothing if unpublished"
+                    f"{where}, {condition}, {metric} is {value!r}; expected {expected}, or nothing "
+                    "if unpublished"
                 )
-        means[str(condition)] = {str(metric): None if value is None else float(value) for metric, value in values.items()}
+        means[str(condition)] = {
+            str(metric): None if value is None else float(value) for metric, value in values.items()
+        }
     return means
 
 
@@ -236,6 +274,7 @@ def _no_two_alike(models: Iterable[PanelModel], where: str) -> None:
         for name in _names(model):
             if name in owner:
                 raise SafescaleError(
-                    f"the panel {where}: {owner[name]} and {model.name} are both called {name}; expected a name each"
+                    f"the panel {where}: {owner[name]} and {model.name} are both called {name}; "
+                    "expected a name each"
                 )
             owner[name] = model.name

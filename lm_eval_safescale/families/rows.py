@@ -1,4 +1,6 @@
-"""Small helpers of tables: numbers as they stand in a row, rates with their interval. They know no table."""
+"""Small helpers of tables: numbers as they stand in a row, rates with their interval. They know no
+table.
+"""
 
 from __future__ import annotations
 
@@ -48,7 +50,8 @@ def means(values: Floats) -> Floats:
 
 
 def with_wilson(name: str, hits: ArrayLike, n: ArrayLike) -> dict[str, list[float | None]]:
-    """Columns `name`, `name`_lo and `name`_hi of shares: hits of n, with Wilson's 95 % interval (PROTOCOL §9); None where n is 0."""
+    """Columns `name`, `name`_lo and `name`_hi of shares: hits of n, with Wilson's 95 % interval
+    (PROTOCOL §9); None where n is 0."""
     count, total = np.asarray(hits, dtype=np.float64), np.asarray(n, dtype=np.float64)
     low, high = wilson(count, total)
     with np.errstate(invalid="ignore", divide="ignore"):
@@ -68,8 +71,14 @@ def as_rows(columns: dict[str, Iterable[Any]]) -> list[Row]:
 
 
 def rows_of(columns: Mapping[str, Sequence[Any] | NDArray[Any]]) -> list[Row]:
-    """Lists and arrays of one length as rows; an array's numbers become Python's own, nan becomes None."""
-    return as_rows({name: _plain(column) if isinstance(column, np.ndarray) else column for name, column in columns.items()})
+    """Lists and arrays of one length as rows; an array's numbers become Python's own, nan becomes
+    None."""
+    return as_rows(
+        {
+            name: _plain(column) if isinstance(column, np.ndarray) else column
+            for name, column in columns.items()
+        }
+    )
 
 
 def _plain(column: NDArray[Any]) -> list[Any]:

@@ -1,4 +1,6 @@
-"""The only place that imports the harness: the task class, and what it must know of the harness's models."""
+"""The only place that imports the harness: the task class, and what it must know of the harness's
+models.
+"""
 
 from typing import TYPE_CHECKING, Any
 

@@ -1,4 +1,6 @@
-"""What a task must know of the model it is asked of, learned without naming models (HARNESS hazards)."""
+"""What a task must know of the model it is asked of, learned without naming models (HARNESS
+hazards).
+"""
 
 from __future__ import annotations
 
@@ -14,27 +16,34 @@ DEFAULT_SEED = 1234  # the harness's own
 REASONING_MARKS = ("<|channel|>analysis", "[THINK]")
 """In chat templates of models that always reason: gpt-oss, Magistral."""
 SERVERS = ("local-", "openai-", "anthropic-chat", "litellm", "sglang-generate")
-"""How the names of the harness's backends begin that are made from its `TemplateAPI`; a test holds them to it."""
+"""How the names of the harness's backends begin that are made from its `TemplateAPI`; a test holds
+them to it."""
 WITHOUT_MODEL = {"DummyLM"}
 """Classes of the harness that ask no model."""
 
 
 def tokenizer_of(backend: Any | None) -> Any | None:
-    """The tokenizer of the model that a backend asks, where it has one; the harness's dummy would fetch another's from the hub."""
+    """The tokenizer of the model that a backend asks, where it has one; the harness's dummy would
+    fetch another's from the hub."""
     return None if classes(type(backend)) & WITHOUT_MODEL else getattr(backend, "tokenizer", None)
 
 
 def backend_of(chat_template: Callable[..., Any] | None) -> Any | None:
-    """The harness's model object, reached through the bound method that renders its chat template; None without one."""
+    """The harness's model object, reached through the bound method that renders its chat template;
+    None without one."""
     return getattr(chat_template, "__self__", None)
 
 
 def sends_one_seed(backend: Any | None, model_args: Mapping[str, Any]) -> bool:
-    """Whether the backend sends one fixed seed with every request, so that K draws of a prompt would all be alike.
+    """Whether the backend sends one fixed seed with every request, so that K draws of a prompt
+    would all be alike.
 
-    The harness's OpenAI-compatible backends do. Without a model object to look at, the model's arguments tell.
+    The harness's OpenAI-compatible backends do. Without a model object to look at, the model's
+    arguments tell.
     """
-    return names_server(model_args) if backend is None else is_server(backend) and takes_seed(backend)
+    return (
+        names_server(model_args) if backend is None else is_server(backend) and takes_seed(backend)
+    )
 
 
 def names_server(model_args: Mapping[str, Any]) -> bool:
@@ -50,7 +59,8 @@ def takes_seed(backend: Any) -> bool:
 def is_server(backend: Any) -> bool:
     """Whether the model is behind a server that is asked over the network.
 
-    `backend` may be the class too, or the name that the harness knows it by, where importing it would take long.
+    `backend` may be the class too, or the name that the harness knows it by, where importing it
+    would take long.
     """
     if isinstance(backend, str):
         return backend.startswith(SERVERS)
@@ -58,12 +68,14 @@ def is_server(backend: Any) -> bool:
 
 
 def classes(kind: type) -> set[str]:
-    """Names of a class and of all that it is made from: how backends are told apart without importing them."""
+    """Names of a class and of all that it is made from: how backends are told apart without
+    importing them."""
     return {each.__name__ for each in kind.__mro__}
 
 
 def window_of(backend: Any | None) -> int | None:
-    """Tokens that fit into prompt and answer together, where the backend itself would cut a longer prompt; else None."""
+    """Tokens that fit into prompt and answer together, where the backend itself would cut a longer
+    prompt; else None."""
     if backend is None or getattr(backend, "tokenized_requests", True) in (False, None):
         return None  # a server counts for itself, and refuses what is too long
     try:
@@ -75,16 +87,21 @@ def window_of(backend: Any | None) -> int | None:
 def reasons(backend: Any) -> bool:
     """Whether the model's chat template or configuration says that it reasons before it answers.
 
-    It does where the template has a channel or a marker of reasoning that no other kind of model has, or where its switch
-    `enable_thinking` changes the prompt and is on in the prompts that this backend makes. One that only strips reasoning from earlier
-    turns says nothing.
+    It does where the template has a channel or a marker of reasoning that no other kind of model
+    has, or where its switch `enable_thinking` changes the prompt and is on in the prompts that this
+    backend makes. One that only strips reasoning from earlier turns says nothing.
     """
     tokenizer = tokenizer_of(backend)
-    template = getattr(backend, "hf_chat_template", None) or getattr(tokenizer, "chat_template", None)
+    template = getattr(backend, "hf_chat_template", None) or getattr(
+        tokenizer, "chat_template", None
+    )
     if not isinstance(template, str):
         return False
     kind = getattr(
-        getattr(getattr(backend, "model", None), "config", None) or getattr(backend, "_config", None), "model_type", ""
+        getattr(getattr(backend, "model", None), "config", None)
+        or getattr(backend, "_config", None),
+        "model_type",
+        "",
     )
     if kind == "gpt_oss" or any(mark in template for mark in REASONING_MARKS):
         return True
@@ -92,18 +109,22 @@ def reasons(backend: Any) -> bool:
         return False
     turn = [{"role": "user", "content": "?"}]
     off = {**(getattr(backend, "chat_template_args", None) or {}), "enable_thinking": False}
-    try:  # only the backend knows what it says of the switch where nobody set it: hf nothing, vLLM that it is None
+    try:
+        # only the backend knows what it says of the switch where nobody set it: hf nothing, vLLM
+        # that it is None
         now = backend.apply_chat_template(turn)
         without = tokenizer.apply_chat_template(  # type: ignore[union-attr]
             turn, tokenize=False, add_generation_prompt=True, chat_template=template, **off
         )
         return bool(now != without)
-    except Exception:  # a template may demand more than one plain turn; then its switch cannot be read
+    except Exception:
+        # a template may demand more than one plain turn; then its switch cannot be read
         return False
 
 
 def stated_window(model_args: Mapping[str, Any]) -> int | None:
-    """The window that the model's arguments set, or its own configuration states (local files only); None if neither does."""
+    """The window that the model's arguments set, or its own configuration states (local files
+    only); None if neither does."""
     for name in ("max_length", "max_model_len"):
         if model_args.get(name):
             return int(model_args[name])
@@ -112,27 +133,41 @@ def stated_window(model_args: Mapping[str, Any]) -> int | None:
     return int(window) if window else None
 
 
-def token_counter(backend: Any | None, model_args: Mapping[str, Any]) -> Callable[[str], int] | None:
-    """What counts a prompt's tokens: the backend, or without one the tokenizer of the model's arguments; None if there is none."""
+def token_counter(
+    backend: Any | None, model_args: Mapping[str, Any]
+) -> Callable[[str], int] | None:
+    """What counts a prompt's tokens: the backend, or without one the tokenizer of the model's
+    arguments; None if there is none."""
     if backend is not None:
         return lambda prompt: len(backend.tok_encode(prompt))
     tokenizer = load_tokenizer(model_args)
     return None if tokenizer is None else lambda prompt: len(tokenizer.encode(prompt))
 
 
-def window_and_tokenizer(backend: Any | None, model_args: Mapping[str, Any]) -> tuple[int | None, HubTokenizer | None]:
-    """The model's window in tokens and its own tokenizer, from the backend or else from its arguments and files; None for unknown."""
+def window_and_tokenizer(
+    backend: Any | None, model_args: Mapping[str, Any]
+) -> tuple[int | None, HubTokenizer | None]:
+    """The model's window in tokens and its own tokenizer, from the backend or else from its
+    arguments and files; None for unknown."""
     window = window_of(backend) or stated_window(model_args)
     tokenizer = tokenizer_of(backend)
     if not hasattr(tokenizer, "encode") or not hasattr(tokenizer, "get_vocab"):
         tokenizer = load_tokenizer(model_args)
-    name = str(model_args.get("tokenizer") or model_args.get("pretrained") or model_args.get("model") or "model")
+    name = str(
+        model_args.get("tokenizer")
+        or model_args.get("pretrained")
+        or model_args.get("model")
+        or "model"
+    )
     return window, None if tokenizer is None else HubTokenizer(tokenizer, name)
 
 
 def load_tokenizer(model_args: Mapping[str, Any]) -> Any | None:
-    """The tokenizer of the harness's model arguments, from local files only; None if it cannot be had."""
-    return _from_local_files("AutoTokenizer", model_args.get("tokenizer") or model_args.get("pretrained"), model_args)
+    """The tokenizer of the harness's model arguments, from local files only; None if it cannot be
+    had."""
+    return _from_local_files(
+        "AutoTokenizer", model_args.get("tokenizer") or model_args.get("pretrained"), model_args
+    )
 
 
 def _from_local_files(auto_class: str, name: Any, model_args: Mapping[str, Any]) -> Any | None:
@@ -143,13 +178,17 @@ def _from_local_files(auto_class: str, name: Any, model_args: Mapping[str, Any])
     try:
         import transformers
 
-        return getattr(transformers, auto_class).from_pretrained(str(name), local_files_only=True, **options)
-    except Exception:  # whatever is wrong with it, the backend that needs it reports better than we can
+        return getattr(transformers, auto_class).from_pretrained(
+            str(name), local_files_only=True, **options
+        )
+    except Exception:
+        # whatever is wrong with it, the backend that needs it reports better than we can
         return None
 
 
 def first_seed(metadata: Mapping[str, Any]) -> int:
-    """The seed of the run, from the model's arguments; the harness's own where they have none. SafescaleError if it is no whole number."""
+    """The seed of the run, from the model's arguments; the harness's own where they have none.
+    SafescaleError if it is no whole number."""
     seed = metadata.get("seed")
     try:
         return DEFAULT_SEED if seed is None else int(seed)
@@ -163,18 +202,26 @@ def takes_conversations(backend: Any) -> bool:
         return False
     try:
         tokenizer = tokenizer_of(backend)
-        template = getattr(tokenizer, "chat_template", "none known") or getattr(backend, "hf_chat_template", None)
+        template = getattr(tokenizer, "chat_template", "none known") or getattr(
+            backend, "hf_chat_template", None
+        )
         if not template:
             return False
         backend.apply_chat_template([{"role": "user", "content": "?"}])
     except Exception as error:
-        logger.warning("the model takes no conversations (%s): prompts are given to it as plain text", reason_of(error))
+        logger.warning(
+            "the model takes no conversations (%s): prompts are given to it as plain text",
+            reason_of(error),
+        )
         return False
     return True
 
 
 def revision_of(backend: Any) -> str | None:
-    """The commit of the hub's repository that the model was loaded from; None where it comes from elsewhere."""
-    config = getattr(getattr(backend, "model", None), "config", None) or getattr(backend, "_config", None)
+    """The commit of the hub's repository that the model was loaded from; None where it comes from
+    elsewhere."""
+    config = getattr(getattr(backend, "model", None), "config", None) or getattr(
+        backend, "_config", None
+    )
     commit = getattr(config, "_commit_hash", None)
     return str(commit) if commit else None

@@ -1,4 +1,6 @@
-"""Looks at the machine for `safescale doctor`: each finding says what it is, and what to do where it is not well."""
+"""Looks at the machine for `safescale doctor`: each finding says what it is, and what to do where
+it is not well.
+"""
 
 from __future__ import annotations
 
@@ -35,7 +37,13 @@ from lm_eval_safescale.harness.configs import INSTALLED_CONFIGS, source_configs
 from lm_eval_safescale.plugins import plugins
 from lm_eval_safescale.prompts import load_prompt
 from lm_eval_safescale.secrets import masked_pairs, without_secrets
-from lm_eval_safescale.settings import ANSWER_TOKENS, CHOOSE_DATA, ENV_PREFIX, Settings, load_settings
+from lm_eval_safescale.settings import (
+    ANSWER_TOKENS,
+    CHOOSE_DATA,
+    ENV_PREFIX,
+    Settings,
+    load_settings,
+)
 
 TESTED_HARNESS = "0.4.13"
 LOW_DISK_GB = 5
@@ -57,8 +65,8 @@ def checkup(
     given: Mapping[str, Any] | None = None,
     on_step: Callable[[str], object] = lambda _: None,
 ) -> Iterator[Finding]:
-    """Everything `safescale doctor` reports, in order; a model only where one is named, and the data set and corpus that `given` settings
-    name. `on_step` is told what is looked at next."""
+    """Everything `safescale doctor` reports, in order; a model only where one is named, and the
+    data set and corpus that `given` settings name. `on_step` is told what is looked at next."""
     steps: dict[str, Callable[[], Iterator[Finding]]] = {
         "versions": _versions,
         "tasks of the harness": _tasks,
@@ -99,37 +107,57 @@ def _versions() -> Iterator[Finding]:
     present = ", ".join(f"{name} {version}" for name, version in found.items() if version)
     backends = [
         name
-        for name, needs in (("hf", ("torch", "transformers")), ("vllm", ("vllm",)), ("OpenAI-compatible", ("aiohttp",)))
+        for name, needs in (
+            ("hf", ("torch", "transformers")),
+            ("vllm", ("vllm",)),
+            ("OpenAI-compatible", ("aiohttp",)),
+        )
         if all(found[need] for need in needs)
     ]
     if backends:
         yield Finding("ok", f"backends that can run: {', '.join(backends)} ({present})")
     else:
-        yield Finding("bad", "no model backend is installed", "pip install 'lm-eval-safescale[hf]', [vllm] or [api]")
+        yield Finding(
+            "bad",
+            "no model backend is installed",
+            "pip install 'lm-eval-safescale[hf]', [vllm] or [api]",
+        )
 
 
 def _tasks() -> Iterator[Finding]:
     from lm_eval.tasks import TaskManager
 
     sources = source_configs()
-    expected = {path.stem for path in sources} or {path.stem for path in INSTALLED_CONFIGS.glob("*.yaml")}
+    expected = {path.stem for path in sources} or {
+        path.stem for path in INSTALLED_CONFIGS.glob("*.yaml")
+    }
     seen = expected & set(TaskManager().all_tasks)
     if not expected or seen != expected:
         missing = ", ".join(sorted(expected - seen)) or "all of them"
         yield Finding(
-            "bad", f"the harness does not see the tasks: {missing}", "pip install --force-reinstall --no-deps lm-eval-safescale"
+            "bad",
+            f"the harness does not see the tasks: {missing}",
+            "pip install --force-reinstall --no-deps lm-eval-safescale",
         )
         return
     yield Finding("ok", f"the harness sees the tasks: {', '.join(sorted(seen))}")
-    stale = [path.name for path in sources if path.read_bytes() != (INSTALLED_CONFIGS / path.name).read_bytes()]
+    stale = [
+        path.name
+        for path in sources
+        if path.read_bytes() != (INSTALLED_CONFIGS / path.name).read_bytes()
+    ]
     if stale:
         yield Finding(
-            "note", f"task files edited since the installation: {', '.join(stale)}", "pip install -e . again, or --include_path"
+            "note",
+            f"task files edited since the installation: {', '.join(stale)}",
+            "pip install -e . again, or --include_path",
         )
 
 
 def _environment() -> Iterator[Finding]:
-    given = {name: value for name, value in sorted(os.environ.items()) if name.startswith(ENV_PREFIX)}
+    given = {
+        name: value for name, value in sorted(os.environ.items()) if name.startswith(ENV_PREFIX)
+    }
     mend = "mend or unset them (docs/settings.md)"
     try:
         settings = load_settings()
@@ -137,7 +165,11 @@ def _environment() -> Iterator[Finding]:
         yield Finding("bad", f"the variables {', '.join(given)}: {error}", mend)
         return
     for names, try_it in USED_BY.items():
-        if tried := [variable for variable in (ENV_PREFIX + name.upper() for name in names) if given.get(variable)]:
+        if tried := [
+            variable
+            for variable in (ENV_PREFIX + name.upper() for name in names)
+            if given.get(variable)
+        ]:
             try:
                 try_it(settings)
             except SafescaleError as error:
@@ -157,7 +189,8 @@ def _shown(value: str) -> str:
 
 def _try_settling(settings: Settings) -> None:
     if settings.corpus is not None or settings.corpus_path is not None:
-        load_settings_settling(settings, load_settings_corpus(settings, warn=lambda _: None))  # tried and warned of by itself
+        # tried and warned of by itself
+        load_settings_settling(settings, load_settings_corpus(settings, warn=lambda _: None))
     elif settings.settling_path is not None and not settings.settling_path.is_file():
         raise SafescaleError(f"{settings.settling_path}: no such file")
 
@@ -173,13 +206,18 @@ USED_BY: dict[tuple[str, ...], Callable[[Settings], object]] = {
     ("settling_path",): _try_settling,
     ("contexts",): lambda settings: settings.contexts and read_contexts(settings.contexts),
 }
-"""What uses the files and names that settings hold; each is tried where one of its variables is given."""
+"""What uses the files and names that settings hold; each is tried where one of its variables is
+given."""
 
 
 def _plugins() -> Iterator[Finding]:
     for plugin in plugins().found:
         if plugin.error:
-            yield Finding("bad", f"plugin {plugin.package} {plugin.version}: {plugin.error}", "mend, update or uninstall it")
+            yield Finding(
+                "bad",
+                f"plugin {plugin.package} {plugin.version}: {plugin.error}",
+                "mend, update or uninstall it",
+            )
 
 
 def _datasets() -> Iterator[Finding]:
@@ -190,11 +228,19 @@ def _datasets() -> Iterator[Finding]:
             yield Finding("bad", str(error), f"safescale data validate {part.name}")
         except SafescaleError as error:
             if part.is_ours:
-                yield Finding("note", f"data set {part.name} is not on this machine", _fetch_advice())
+                yield Finding(
+                    "note", f"data set {part.name} is not on this machine", _fetch_advice()
+                )
             else:
-                yield Finding("note", f"data set {part.name} ({part.package}) needs more than its name", reason_of(error))
+                yield Finding(
+                    "note",
+                    f"data set {part.name} ({part.package}) needs more than its name",
+                    reason_of(error),
+                )
         else:
-            yield Finding("ok", f"data set {part.name}, version {dataset.version}: {len(dataset)} items")
+            yield Finding(
+                "ok", f"data set {part.name}, version {dataset.version}: {len(dataset)} items"
+            )
 
 
 def _asked(given: Mapping[str, Any]) -> Iterator[Finding]:
@@ -215,10 +261,12 @@ def _fetch_advice() -> str:
 
     try:
         HfApi().dataset_info(HUB_ID, timeout=5)
-    except Exception as error:  # no network, no such repository, gated, offline mode: each says so itself
+    except Exception as error:
+        # no network, no such repository, gated, offline mode: each says so itself
         reason = reason_of(error)[:160]
         return (
-            f"the hub cannot be asked either ({reason}); name a local copy with dataset_path, or use dataset=demo to try things"
+            f"the hub cannot be asked either ({reason}); name a local copy with dataset_path, or "
+            "use dataset=demo to try things"
         )
     return "the hub is reachable: safescale data fetch"
 
@@ -229,25 +277,40 @@ def _model(model: str, gguf_file: str | None) -> Iterator[Finding]:
     if tokenizer is None:
         if Path(model).is_dir() and not gguf_file and (files := sorted(Path(model).glob("*.gguf"))):
             hint = ArgumentHint("gguf_file", files[0].name)
-            yield Finding("bad", f"{model} holds no tokenizer of its own, but GGUF files; name one", hint)
+            yield Finding(
+                "bad", f"{model} holds no tokenizer of its own, but GGUF files; name one", hint
+            )
         else:
             yield Finding(
-                "bad", f"the tokenizer of {model} is not on this machine", "check the path, or download the model first"
+                "bad",
+                f"the tokenizer of {model} is not on this machine",
+                "check the path, or download the model first",
             )
         return
     template = getattr(tokenizer, "chat_template", None)
     if not template:
-        yield Finding("note", "no chat template: a base model", "run without --apply_chat_template; expect unreadable answers")
+        yield Finding(
+            "note",
+            "no chat template: a base model",
+            "run without --apply_chat_template; expect unreadable answers",
+        )
     else:
         yield Finding("ok", "has a chat template", "run with --apply_chat_template")
-        if any(marker in str(template) for marker in ("<think>", "<|channel|>", "<|channel>", "<unused94>", "[THINK]")):
+        if any(
+            marker in str(template)
+            for marker in ("<think>", "<|channel|>", "<|channel>", "<unused94>", "[THINK]")
+        ):
             yield Finding(
                 "note",
                 f"the chat template knows reasoning: {ANSWER_TOKENS} tokens would be cut off",
                 '--metadata \'{"reasoning": "on"}\' if the model reasons before it answers',
             )
     window = stated_window(arguments)
-    yield Finding("ok", f"window of {window} tokens") if window else Finding("note", "the window is not stated in its files")
+    yield (
+        Finding("ok", f"window of {window} tokens")
+        if window
+        else Finding("note", "the window is not stated in its files")
+    )
 
 
 def _disk() -> Iterator[Finding]:
@@ -258,5 +321,7 @@ def _disk() -> Iterator[Finding]:
             folder = folder.parent
         free = shutil.disk_usage(folder).free / 1e9
         low = free < LOW_DISK_GB
-        advice = "make room: logged samples and models are large; HF_HOME moves the cache" if low else ""
+        advice = (
+            "make room: logged samples and models are large; HF_HOME moves the cache" if low else ""
+        )
         yield Finding("note" if low else "ok", f"{free:.0f} GB free for {name} ({folder})", advice)

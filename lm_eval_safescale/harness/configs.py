@@ -1,4 +1,6 @@
-"""Where the task files are: in the folder that the released harness scans, and in a checkout their originals."""
+"""Where the task files are: in the folder that the released harness scans, and in a checkout their
+originals.
+"""
 
 from __future__ import annotations
 

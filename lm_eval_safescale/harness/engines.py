@@ -1,5 +1,6 @@
-"""How requests reach a backend of the harness, and answers come back as they are made: by vLLM's own engine, a batch at a time, or over
-the network. Prompts, generation arguments and texts are those of the stock harness.
+"""How requests reach a backend of the harness, and answers come back as they are made: by vLLM's
+own engine, a batch at a time, or over the network. Prompts, generation arguments and texts are
+those of the stock harness.
 """
 
 from __future__ import annotations
@@ -25,7 +26,8 @@ from lm_eval_safescale.secrets import shown_text
 AUTO_BATCH = 32
 """Items handed over at once where the engine itself makes the batches."""
 QUEUED = 0.25
-"""Answers that wait in vLLM for a place, as a share of its places: as one is done the next is there."""
+"""Answers that wait in vLLM for a place, as a share of its places: as one is done the next is
+there."""
 
 
 class Engine(Protocol):
@@ -33,7 +35,8 @@ class Engine(Protocol):
 
     @property
     def items_at_once(self) -> int:
-        """Items whose requests are handed over as one batch, so that batches are the same after an interruption."""
+        """Items whose requests are handed over as one batch, so that batches are the same after an
+        interruption."""
         ...
 
     @property
@@ -41,8 +44,11 @@ class Engine(Protocol):
         """Samples of an item that one request can ask for; None for any number."""
         ...
 
-    def answer(self, batches: Iterable[Sequence[Request]], *, alone: bool = False) -> Iterator[Completion]:
-        """Answers as they come, in any order; each request is taken from `batches` when there is room for it, and answered once.
+    def answer(
+        self, batches: Iterable[Sequence[Request]], *, alone: bool = False
+    ) -> Iterator[Completion]:
+        """Answers as they come, in any order; each request is taken from `batches` when there is
+        room for it, and answered once.
 
         Parameters
         ----------
@@ -73,15 +79,18 @@ def engine_of(backend: Any, name: str) -> Engine:
 def model_failed(error: BaseException) -> SafescaleError:
     """The error for a model that cannot go on."""
     return SafescaleError(
-        f"the model failed: {type(error).__name__}: {shown_text(reason_of(error))}{memory_hint(error)}; what was answered is "
-        "stored, and the same command goes on from there"
+        f"the model failed: {type(error).__name__}: "
+        f"{shown_text(reason_of(error))}{memory_hint(error)}; what was answered is stored, and the "
+        "same command goes on from there"
     )
 
 
 class BatchEngine:
-    """Any backend that answers a batch in one call (`hf`, ...): greedy answers of several items together, then each item's samples.
+    """Any backend that answers a batch in one call (`hf`, ...): greedy answers of several items
+    together, then each item's samples.
 
-    Samples are drawn with the seed of their first draw, so that they are the same whenever they are asked.
+    Samples are drawn with the seed of their first draw, so that they are the same whenever they are
+    asked.
     """
 
     def __init__(self, backend: Any) -> None:
@@ -90,7 +99,9 @@ class BatchEngine:
         self.items_at_once = max(1, int(size)) if size.isdigit() else AUTO_BATCH
         self.draws_at_once: int | None = max(1, int(size)) if size.isdigit() else None
 
-    def answer(self, batches: Iterable[Sequence[Request]], *, alone: bool = False) -> Iterator[Completion]:
+    def answer(
+        self, batches: Iterable[Sequence[Request]], *, alone: bool = False
+    ) -> Iterator[Completion]:
         """Answers, a batch at a time."""
         for batch in batches:
             greedy = [request for request in batch if request.is_greedy]
@@ -105,7 +116,9 @@ class BatchEngine:
             for _ in request.draws
         ]
         # `hf` takes no seed: it draws from torch's global generator
-        if (torch := sys.modules.get("torch")) is not None and (seed := requests[0].seed) is not None:
+        if (torch := sys.modules.get("torch")) is not None and (
+            seed := requests[0].seed
+        ) is not None:
             torch.manual_seed(seed)
         started = time.monotonic()
         try:
@@ -114,7 +127,8 @@ class BatchEngine:
             raise model_failed(error) from error
         if len(made) != len(instances):
             raise SafescaleError(
-                f"the backend gave {len(made)} texts for {len(instances)} requests; which is whose cannot be known"
+                f"the backend gave {len(made)} texts for {len(instances)} requests; which is whose "
+                "cannot be known"
             )
         rest, seconds = iter(made), time.monotonic() - started
         for request in requests:
@@ -139,9 +153,11 @@ class BatchEngine:
 
 
 class VllmEngine:
-    """vLLM's own engine: it is kept full, each answer is taken as it is done, and all samples of an item are one request.
+    """vLLM's own engine: it is kept full, each answer is taken as it is done, and all samples of an
+    item are one request.
 
-    A prompt is tokenised once for its greedy answer and its samples, as the harness's backend does it.
+    A prompt is tokenised once for its greedy answer and its samples, as the harness's backend does
+    it.
     """
 
     items_at_once = 1
@@ -150,18 +166,23 @@ class VllmEngine:
     def __init__(self, backend: Any) -> None:
         if getattr(backend, "data_parallel_size", 1) > 1:
             raise SafescaleError(
-                "data_parallel_size: the harness would load the model again for every call; leave it out and give each GPU models or "
-                "conditions of its own (safescale sweep), or use tensor_parallel_size"
+                "data_parallel_size: the harness would load the model again for every call; leave "
+                "it out and give each GPU models or conditions of its own (safescale sweep), or "
+                "use tensor_parallel_size"
             )
         self._backend, self._engine = backend, backend.model.llm_engine
         self._places = int(self._engine.vllm_config.scheduler_config.max_num_seqs)
         tokenizer = backend.tokenizer
-        self._eos = tokenizer.decode(backend.eot_token_id) or getattr(tokenizer, "eos_token", None) or ""
+        self._eos = (
+            tokenizer.decode(backend.eot_token_id) or getattr(tokenizer, "eos_token", None) or ""
+        )
         self._tokens: tuple[Any, list[int]] = (None, [])
         self._asked = 0
         logging.getLogger("vllm.v1.metrics.loggers").setLevel(logging.WARNING)
 
-    def answer(self, batches: Iterable[Sequence[Request]], *, alone: bool = False) -> Iterator[Completion]:
+    def answer(
+        self, batches: Iterable[Sequence[Request]], *, alone: bool = False
+    ) -> Iterator[Completion]:
         """Answers as they are done."""
         waiting = chain.from_iterable(batches)
         room = 1 if alone else int(self._places * (1 + QUEUED))
@@ -189,9 +210,12 @@ class VllmEngine:
                 self._engine.abort_request(list(flying))
 
     def _generation(self, request: Request) -> tuple[dict[str, Any], list[str], int]:
-        """Sampling arguments, stop sequences and token limit, as the harness's backend makes them."""
+        """Sampling arguments, stop sequences and token limit, as the harness's backend makes
+        them."""
         made: tuple[dict[str, Any], list[str], int] = self._backend.modify_gen_kwargs(
-            _copied(request.generation), eos=self._eos, default_max_gen_toks=self._backend.max_gen_toks
+            _copied(request.generation),
+            eos=self._eos,
+            default_max_gen_toks=self._backend.max_gen_toks,
         )
         return made
 
@@ -202,8 +226,13 @@ class VllmEngine:
         request, backend = one.request, self._backend
         if self._tokens[0] is not request.prompt:
             self._tokens = (request.prompt, backend.tok_encode(request.prompt))
-        # as the harness: a stop sequence often stands in the reasoning, too, and would end it; the text is cut once that is stripped
-        stop = [each for each in one.until if each == self._eos] if backend.think_end_token else one.until
+        # as the harness: a stop sequence often stands in the reasoning, too, and would end it; the
+        # text is cut once that is stripped
+        stop = (
+            [each for each in one.until if each == self._eos]
+            if backend.think_end_token
+            else one.until
+        )
         try:
             parameters = SamplingParams(
                 max_tokens=one.limit,
@@ -212,7 +241,9 @@ class VllmEngine:
                 output_kind=RequestOutputKind.FINAL_ONLY,
             )
             prompt = TokensPrompt(prompt_token_ids=self._tokens[1])
-            self._engine.add_request(name, prompt, parameters, lora_request=getattr(backend, "lora_request", None))
+            self._engine.add_request(
+                name, prompt, parameters, lora_request=getattr(backend, "lora_request", None)
+            )
         except Exception as error:  # a prompt that is too long for the engine, too: it cuts none
             raise model_failed(error) from error
 
@@ -242,16 +273,23 @@ class _Flying:
         wall = time.monotonic() - self.started
         return Completion(
             self.request,
-            tuple(postprocess_generated_text(each.text, self.until, think_end_token) for each in made),
+            tuple(
+                postprocess_generated_text(each.text, self.until, think_end_token) for each in made
+            ),
             prompt_tokens=len(output.prompt_token_ids),
             completion_tokens=tuple(len(each.token_ids) for each in made),
             finish_reasons=tuple(getattr(each, "finish_reason", None) for each in made),
             # vLLM's own clock leaves out the wait for a place
-            latency_s=metrics.last_token_ts - metrics.scheduled_ts if metrics and metrics.scheduled_ts else wall,
+            latency_s=metrics.last_token_ts - metrics.scheduled_ts
+            if metrics and metrics.scheduled_ts
+            else wall,
             concurrency=self.concurrency,
         )
 
 
 def _copied(generation: Mapping[str, Any]) -> dict[str, Any]:
     """Backends change what they are given."""
-    return {name: list(value) if isinstance(value, list) else value for name, value in generation.items()}
+    return {
+        name: list(value) if isinstance(value, list) else value
+        for name, value in generation.items()
+    }

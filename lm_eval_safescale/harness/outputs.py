@@ -1,4 +1,6 @@
-"""What a backend of the harness gave, in whatever shape: the filter that has it read, and the text that a log holds of it."""
+"""What a backend of the harness gave, in whatever shape: the filter that has it read, and the text
+that a log holds of it.
+"""
 
 from __future__ import annotations
 
@@ -17,7 +19,8 @@ OPENS = "<think>"
 
 
 class ReadAnswers(Filter):  # type: ignore[misc]
-    """Raw outputs to readings, so that a log holds each raw text once, and beside it what was read."""
+    """Raw outputs to readings, so that a log holds each raw text once, and beside it what was
+    read."""
 
     def __init__(self, read: Callable[[Any, str], Reading]) -> None:
         super().__init__()
@@ -26,15 +29,17 @@ class ReadAnswers(Filter):  # type: ignore[misc]
     def apply(self, resps: Iterable[list[Any]], docs: Iterable[dict[str, Any]]) -> list[list[str]]:
         """One reading, in its logged form, for each output of each request."""
         return [
-            [str(self._read(each, doc["question_id"])) for each in outputs] for outputs, doc in zip(resps, docs, strict=True)
+            [str(self._read(each, doc["question_id"])) for each in outputs]
+            for outputs, doc in zip(resps, docs, strict=True)
         ]
 
 
 def logged(output: Any) -> str:
     """An output as a text that reads as it does, for the log.
 
-    Its text, or the words of a refusal; of reasoning without a text, all of it as JSON behind an opening mark. Empty for nothing and for
-    what is of no known shape: an error has no text that could be read for it.
+    Its text, or the words of a refusal; of reasoning without a text, all of it as JSON behind an
+    opening mark. Empty for nothing and for what is of no known shape: an error has no text that
+    could be read for it.
     """
     content = read_content(output)
     if content.text == "" and content.reasons and not content.refusal:

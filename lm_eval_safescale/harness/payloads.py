@@ -1,7 +1,9 @@
-"""What a backend of the harness would send, compared with what was asked, before anything is sent. It sends nothing itself.
+"""What a backend of the harness would send, compared with what was asked, before anything is sent.
+It sends nothing itself.
 
-The harness's backends change some requests without a word: one that takes a model for another sends another temperature, one leaves stop
-sequences out. Results would then say what was asked, and not what was in force.
+The harness's backends change some requests without a word: one that takes a model for another sends
+another temperature, one leaves stop sequences out. Results would then say what was asked, and not
+what was in force.
 """
 
 from __future__ import annotations
@@ -22,12 +24,14 @@ STOPS = ("stop", "stop_sequences")
 NESTED = "sampling_params"
 """Where SGLang's own address expects them."""
 COMPARED = frozenset({"do_sample", "until", "max_gen_toks", "temperature", "seed"})
-"""Generation arguments of the harness that have a rule of their own below; any other must leave under its own name."""
+"""Generation arguments of the harness that have a rule of their own below; any other must leave
+under its own name."""
 WHATEVER_IS_ASKED = {
     "GGUFLM": {"temperature": 0, "max_tokens": None},
     "TextSynthLM": {"top_k": 1, "max_tokens": 256, "temperature": None},
 }
-"""Backends that make no payload which could be looked at, and what they send whatever is asked for (None: nothing)."""
+"""Backends that make no payload which could be looked at, and what they send whatever is asked for
+(None: nothing)."""
 NOTHING = "nothing"
 
 
@@ -39,10 +43,14 @@ class Difference(NamedTuple):
     sent: Any
 
     def __str__(self) -> str:
-        return f"{self.parameter}: {_shown(self.asked)} asked for, {_shown(self.sent)} would be sent"
+        return (
+            f"{self.parameter}: {_shown(self.asked)} asked for, {_shown(self.sent)} would be sent"
+        )
 
 
-def payload_of(backend: Any, prompt: Any, generation: Mapping[str, Any], seed: int | None = None) -> dict[str, Any]:
+def payload_of(
+    backend: Any, prompt: Any, generation: Mapping[str, Any], seed: int | None = None
+) -> dict[str, Any]:
     """What the backend would send for one request.
 
     Parameters
@@ -59,17 +67,25 @@ def payload_of(backend: Any, prompt: Any, generation: Mapping[str, Any], seed: i
     SafescaleError
         If the backend cannot ask so.
     """
-    message = backend.tok_encode(prompt) if isinstance(prompt, str) and backend.tokenized_requests else prompt
+    message = (
+        backend.tok_encode(prompt)
+        if isinstance(prompt, str) and backend.tokenized_requests
+        else prompt
+    )
     try:
         made: dict[str, Any] = backend._create_payload(
             backend.create_message([message]),
             generate=True,
-            gen_kwargs={name: list(value) if isinstance(value, list) else value for name, value in generation.items()},
+            gen_kwargs={
+                name: list(value) if isinstance(value, list) else value
+                for name, value in generation.items()
+            },
             seed=backend._seed if seed is None else seed,
         )
     except AssertionError as error:
         raise SafescaleError(
-            f"the backend cannot ask so: {reason_of(error)}; chat completions need the chat template, and its absence completions"
+            f"the backend cannot ask so: {reason_of(error)}; chat completions need the chat "
+            "template, and its absence completions"
         ) from error
     return made
 
@@ -95,33 +111,41 @@ def prepare(backend: Any | None, settings: Settings, *, sees_replies: bool) -> l
     SafescaleError
         For settings that this backend cannot follow.
     """
-    of_servers = {"accept_temperature": settings.accept_temperature is not None, "send_seed": not settings.send_seed}
+    of_servers = {
+        "accept_temperature": settings.accept_temperature is not None,
+        "send_seed": not settings.send_seed,
+    }
     given = [name for name, is_given in of_servers.items() if is_given]
     if given and backend is not None and not backends.is_server(backend):
         raise SafescaleError(
-            f"{given[0]} is for models behind a server that allows nothing else; {type(backend).__name__} takes any temperature and any "
-            "seed: leave it out"
+            f"{given[0]} is for models behind a server that allows nothing else; "
+            f"{type(backend).__name__} takes any temperature and any seed: leave it out"
         )
     if not settings.send_seed:
         if backend is None:
             raise SafescaleError(
-                "send_seed: without --apply_chat_template a task cannot reach the model, and lm_eval sends a seed with every request; "
-                "safescale run can leave it out"
+                "send_seed: without --apply_chat_template a task cannot reach the model, and "
+                "lm_eval sends a seed with every request; safescale run can leave it out"
             )
         leave_out_seed(backend)
     warnings = []
     if settings.served_model and not sees_replies:
-        warnings.append("served_model is not looked at: lm_eval does not show which model replied; safescale run does")
+        warnings.append(
+            "served_model is not looked at: lm_eval does not show which model replied; safescale "
+            "run does"
+        )
     if backend is not None and "LiteLLMChatCompletion" in backends.classes(type(backend)):
         warnings.append(
-            "litellm leaves out, without a word, what a provider does not take (a temperature, a seed), so that results may say otherwise "
-            "than what was sent; --model local-chat-completions asks an OpenAI-compatible address as it is told"
+            "litellm leaves out, without a word, what a provider does not take (a temperature, a "
+            "seed), so that results may say otherwise than what was sent; --model "
+            "local-chat-completions asks an OpenAI-compatible address as it is told"
         )
     return warnings
 
 
 def leave_out_seed(backend: Any) -> None:
-    """Have a backend send no seed at all: its own would stand in every payload, and a server may refuse the very name."""
+    """Have a backend send no seed at all: its own would stand in every payload, and a server may
+    refuse the very name."""
     make = backend._create_payload
     if getattr(make, "leaves_out_seed", False):
         return
@@ -136,7 +160,13 @@ def leave_out_seed(backend: Any) -> None:
     backend._create_payload = without_seed
 
 
-def check(backend: Any, requests: Iterable[tuple[Any, Mapping[str, Any]]], *, stop: str, send_seed: bool = True) -> None:
+def check(
+    backend: Any,
+    requests: Iterable[tuple[Any, Mapping[str, Any]]],
+    *,
+    stop: str,
+    send_seed: bool = True,
+) -> None:
     """Compare what would leave with what was asked, for some requests that stand for all.
 
     Parameters
@@ -165,20 +195,31 @@ def check(backend: Any, requests: Iterable[tuple[Any, Mapping[str, Any]]], *, st
                 payload = payload_of(backend, prompt, generation)
             except SafescaleError:
                 return  # it is said when it is asked
-            found |= dict.fromkeys(_differences(backend, generation, payload, stop=stop, asks_seed=send_seed))
+            found |= dict.fromkeys(
+                _differences(backend, generation, payload, stop=stop, asks_seed=send_seed)
+            )
     if found:
         raise SafescaleError(_refusal(backend, list(found)))
 
 
 def _differences(
-    backend: Any, generation: Mapping[str, Any], payload: Mapping[str, Any], *, stop: str, asks_seed: bool
+    backend: Any,
+    generation: Mapping[str, Any],
+    payload: Mapping[str, Any],
+    *,
+    stop: str,
+    asks_seed: bool,
 ) -> Iterator[Difference]:
     sent = _flat(payload)
     yield from _unlike("temperature", float(generation["temperature"]), sent.get("temperature"))
-    limits = {name: sent[name] for name in LIMITS if sent.get(name) is not None} or {LIMITS[0]: None}
+    limits = {name: sent[name] for name in LIMITS if sent.get(name) is not None} or {
+        LIMITS[0]: None
+    }
     for name, limit in limits.items():
         yield from _unlike(name, generation["max_gen_toks"], limit)
-    yield from _unlike("seed", generation.get("seed", backend._seed) if asks_seed else None, sent.get("seed"))
+    yield from _unlike(
+        "seed", generation.get("seed", backend._seed) if asks_seed else None, sent.get("seed")
+    )
     yield from _unlike("n", 1, sent.get("n", 1))
     asked_stops = list(generation["until"])
     sent_stops = _stops(sent)
@@ -200,7 +241,8 @@ def _unlike(parameter: str, asked: Any, sent: Any) -> Iterator[Difference]:
 
 
 def _adds(backend: Any, added: set[str]) -> bool:
-    """Whether stop sequences are sent that were not asked for, beside the end-of-text marks that every backend adds."""
+    """Whether stop sequences are sent that were not asked for, beside the end-of-text marks that
+    every backend adds."""
     parameter = inspect.signature(backend._create_payload).parameters.get("eos")
     own = {parameter.default} if parameter is not None else set()
     return bool(added - own) and bool(added - own - {backend.eos_string})
@@ -223,10 +265,16 @@ def _hashable(value: Any) -> Any:
 def _shown(value: Any) -> str:
     if value is None or value == ():
         return NOTHING
-    return f"{value:g}" if isinstance(value, float) else repr(value) if isinstance(value, tuple) else str(value)
+    return (
+        f"{value:g}"
+        if isinstance(value, float)
+        else repr(value)
+        if isinstance(value, tuple)
+        else str(value)
+    )
 
 
-# --- the way on ---------------------------------------------------------------------------------------------------------
+# --- the way on -----------------------------------------------------------------------------------
 
 
 def _refusal(backend: Any, found: list[Difference]) -> str:
@@ -235,7 +283,10 @@ def _refusal(backend: Any, found: list[Difference]) -> str:
     ways = dict.fromkeys(_way_on(backend, each) for each in found)
     return "\n  ".join(
         [
-            f"lm_eval's {name} would send {model} something else than was asked for, and the results would not say so; nothing was sent:",
+            (
+                f"lm_eval's {name} would send {model} something else than was asked for, and the "
+                "results would not say so; nothing was sent:"
+            ),
             *map(str, found),
             *(f"-> {way}" for way in ways),
         ]
@@ -245,18 +296,35 @@ def _refusal(backend: Any, found: list[Difference]) -> str:
 def _way_on(backend: Any, found: Difference) -> str:
     kinds = backends.classes(type(backend))
     if kinds & set(WHATEVER_IS_ASKED):
-        return "this backend sends that whatever is asked; ask an OpenAI-compatible address, with --model local-completions"
+        return (
+            "this backend sends that whatever is asked; ask an OpenAI-compatible address, with "
+            "--model local-completions"
+        )
     if found.parameter == "temperature" and "OpenAIChatCompletion" in kinds:
         return (
-            "it takes every model whose name holds o1, o3, o4 or 5 for one that allows no other temperature. Where the name misled it: "
-            f"--model local-chat-completions --model_args model={backend.model},base_url={masked(backend.base_url)}. "
-            f"Where the model does allow no other: --metadata '{{\"accept_temperature\": {_shown(found.sent)}}}'; greedy answers are then "
-            "samples too, and every table says so"
+            "it takes every model whose name holds o1, o3, "
+            "o4 or 5 for one that allows no other temperature. Where the name misled it: --model "
+            "local-chat-completions --model_args "
+            f"model={backend.model},base_url={masked(backend.base_url)}. Where the model does "
+            f"allow no other: --metadata '{{\"accept_temperature\": {_shown(found.sent)}}}'; "
+            "greedy answers are then samples too, and every table says so"
         )
     if found.parameter == "temperature":
-        return "where the model allows no other temperature: --metadata '{\"accept_temperature\": ...}'; else another backend"
+        return (
+            'where the model allows no other temperature: --metadata \'{"accept_temperature": '
+            "...}'; else another backend"
+        )
     if found.parameter == "seed":
-        return "--metadata '{\"send_seed\": false}' sends none, and the results say that draws cannot be repeated; else another backend"
+        return (
+            "--metadata '{\"send_seed\": false}' sends none, "
+            "and the results say that draws cannot be repeated; else another backend"
+        )
     if found.parameter == "stop":
-        return "leave until out of --gen_kwargs, or give as many sequences as the server takes (four, as a rule)"
-    return f"leave {found.parameter} out, or ask the server through another backend (local-chat-completions, local-completions)"
+        return (
+            "leave until out of --gen_kwargs, or give as many sequences as the server takes (four, "
+            "as a rule)"
+        )
+    return (
+        f"leave {found.parameter} out, or ask the server through another backend "
+        "(local-chat-completions, local-completions)"
+    )

@@ -1,4 +1,6 @@
-"""What our runner asks of a model: requests of a task, one for each item's greedy answer and one or more for its samples."""
+"""What our runner asks of a model: requests of a task, one for each item's greedy answer and one or
+more for its samples.
+"""
 
 from __future__ import annotations
 
@@ -35,7 +37,8 @@ class Request:
     """The harness's generation arguments."""
     draws: tuple[int, ...]
     seed: int | None
-    """Of the first of the draws; each further one has one more. None for the greedy answer, which has none."""
+    """Of the first of the draws; each further one has one more. None for the greedy answer, which
+    has none."""
 
     @property
     def is_greedy(self) -> bool:
@@ -43,11 +46,18 @@ class Request:
         return self.draws == (0,)
 
     def without(self, known: Collection[int]) -> Iterator[Request]:
-        """Requests for the draws that are not known, with the seeds that they would have had: one for each unbroken row of them."""
+        """Requests for the draws that are not known, with the seeds that they would have had: one
+        for each unbroken row of them."""
         missing = [draw for draw in self.draws if draw not in known]
-        for _, row in groupby(enumerate(missing), lambda place_and_draw: place_and_draw[1] - place_and_draw[0]):
+        for _, row in groupby(
+            enumerate(missing), lambda place_and_draw: place_and_draw[1] - place_and_draw[0]
+        ):
             draws = tuple(draw for _, draw in row)
-            yield replace(self, draws=draws, seed=None if self.seed is None else self.seed + draws[0] - self.draws[0])
+            yield replace(
+                self,
+                draws=draws,
+                seed=None if self.seed is None else self.seed + draws[0] - self.draws[0],
+            )
 
 
 @dataclass(frozen=True, slots=True)
@@ -65,15 +75,18 @@ class Completion:
     completion_tokens: tuple[int | None, ...] = ()
     """For each draw; None where the backend does not say."""
     latency_s: float | None = None
-    """Seconds that the request took: by the engine's clock from its start on it to the last token, else wall time."""
+    """Seconds that the request took: by the engine's clock from its start on it to the last token,
+    else wall time."""
     concurrency: int | None = None
     """The most answers that were in the making at a time while this one was, itself included."""
     finish_reasons: tuple[str | None, ...] = ()
     """Why each text ended, in the words of the backend; None where it does not say."""
     status: Status | None = None
-    """What the server itself says became of the answer (held back, refused, cut off before it began); None: the text says it."""
+    """What the server itself says became of the answer (held back, refused, cut off before it
+    began); None: the text says it."""
     reasoning_field: str = ""
-    """Where the reply carries reasoning beside its text; empty where it carries none, or the backend does not say."""
+    """Where the reply carries reasoning beside its text; empty where it carries none, or the
+    backend does not say."""
     served_model: str | None = None
     """What the reply calls the model that gave it."""
     system_fingerprint: str | None = None
@@ -87,7 +100,8 @@ def task_name(condition: Part) -> str:
 
 
 class ConditionRequests:
-    """One condition, ready to be asked of a model: its task, as the stock harness has it, and the requests of each item.
+    """One condition, ready to be asked of a model: its task, as the stock harness has it, and the
+    requests of each item.
 
     Parameters
     ----------
@@ -117,18 +131,25 @@ class ConditionRequests:
         warn: Warn | None = None,
     ) -> None:
         self.name = condition.name
-        config = {"task": task_name(condition), "condition": condition.full_name, "metadata": dict(metadata)}
+        config = {
+            "task": task_name(condition),
+            "condition": condition.full_name,
+            "metadata": dict(metadata),
+        }
         before = like.task if like else None
         warn = warn or (before.warn if before else once())
         try:
-            self.task: SafetyTask = SafetyTask(config=config, like=before, on_progress=on_progress, warn=warn)
+            self.task: SafetyTask = SafetyTask(
+                config=config, like=before, on_progress=on_progress, warn=warn
+            )
         except TaskSetupError as error:
             raise SafescaleError(*error.args) from None
         self.items: tuple[str, ...] = ()
         """Ids of the items that can be asked, in the data's order; after `prepare`."""
 
     def prepare(self, backend: Any, *, chat_template: bool, limit: int | None = None) -> None:
-        """Makes ready to ask the first `limit` items of this model; their prompts are made when they are asked for.
+        """Makes ready to ask the first `limit` items of this model; their prompts are made when
+        they are asked for.
 
         Raises
         ------
@@ -149,7 +170,10 @@ class ConditionRequests:
     @property
     def impossible(self) -> dict[str, str]:
         """Items that are asked for and cannot be asked, with the reason."""
-        return {**{name: f"no context: {why}" for name, why in self.task.left_out.items()}, **self.task.too_long}
+        return {
+            **{name: f"no context: {why}" for name, why in self.task.left_out.items()},
+            **self.task.too_long,
+        }
 
     @property
     def token_limit(self) -> int:
@@ -157,7 +181,8 @@ class ConditionRequests:
         return self.task.run.token_limit
 
     def requests(self, question_id: str, *, at_once: int | None) -> Iterator[Request]:
-        """The requests of one item: the greedy one, then its samples, `at_once` draws of a request (None: all of them)."""
+        """The requests of one item: the greedy one, then its samples, `at_once` draws of a request
+        (None: all of them)."""
         first_one, *sampled = self.task.instances_of(question_id)
         prompt, greedy = first_one.args
         yield Request(self.name, question_id, prompt, greedy, (0,), None)
@@ -172,7 +197,8 @@ class ConditionRequests:
             yield Request(self.name, question_id, prompt, sampling, chunk, first + start - 1)
 
     def _first_seed(self, question_id: str) -> int:
-        """The seed of draw 1: the same whenever and in whatever order items are asked, and another for each item."""
+        """The seed of draw 1: the same whenever and in whatever order items are asked, and another
+        for each item."""
         seed = backends.first_seed(self.task.config.metadata)
         digest = hashlib.sha256(f"{seed}\n{self.name}\n{question_id}".encode()).digest()
         return int.from_bytes(digest[:8]) % (LARGEST_SEED - MOST_DRAWS)
@@ -190,12 +216,24 @@ class ConditionRequests:
         return self.task.run.read(text, question_id, cut=cut)
 
     def readings(self, completion: Completion) -> Iterator[tuple[Reading, ReadAs | None]]:
-        """What each text that came back says, and how it was read where the text alone does not say."""
+        """What each text that came back says, and how it was read where the text alone does not
+        say."""
         if completion.status is not None:
             yield from (
-                (Reading(None, completion.status), SAID_BY_REPLY.get(completion.status)) for _ in completion.texts or ()
+                (Reading(None, completion.status), SAID_BY_REPLY.get(completion.status))
+                for _ in completion.texts or ()
             )
             return
-        for text, why in zip(completion.texts or (), completion.finish_reasons or repeat(None), strict=False):
-            cut = self.task.run.reasons and was_cut(why) and bool(text.strip()) and not completion.reasoning_field
-            yield self.read(completion.request.question_id, text, cut=cut), ReadAs.CUT if cut else None
+        for text, why in zip(
+            completion.texts or (), completion.finish_reasons or repeat(None), strict=False
+        ):
+            cut = (
+                self.task.run.reasons
+                and was_cut(why)
+                and bool(text.strip())
+                and not completion.reasoning_field
+            )
+            yield (
+                self.read(completion.request.question_id, text, cut=cut),
+                ReadAs.CUT if cut else None,
+            )

@@ -1,4 +1,6 @@
-"""Servers that the harness asks over the network, asked with its own payloads: answers as they come, a request for each draw."""
+"""Servers that the harness asks over the network, asked with its own payloads: answers as they
+come, a request for each draw.
+"""
 
 from __future__ import annotations
 
@@ -23,16 +25,19 @@ from lm_eval_safescale.records import Status
 BACKOFF = 1.0
 LETTERS = string.ascii_uppercase
 DEPLOYMENT, TOKEN = "/openai/deployments/", "eyJ"
-"""In an address of Azure that takes keys in a header of its own, and how what is no key, but a token of a user or service, begins."""
+"""In an address of Azure that takes keys in a header of its own, and how what is no key, but a
+token of a user or service, begins."""
 SURE = 3
-"""Requests that are refused for what stands in all of them, after which no other needs to be asked. One may say so of its own text."""
+"""Requests that are refused for what stands in all of them, after which no other needs to be asked.
+One may say so of its own text."""
 
 
 class ServerEngine:
     """An OpenAI-compatible server, or any other that the harness has a `TemplateAPI` for.
 
-    Payload and header are the harness's; the key comes from the variable that it reads. What is made of a response is ours: the harness
-    takes what was withheld, or has no choice or an odd one, for an empty text.
+    Payload and header are the harness's; the key comes from the variable that it reads. What is
+    made of a response is ours: the harness takes what was withheld, or has no choice or an odd one,
+    for an empty text.
     """
 
     items_at_once = 1
@@ -41,19 +46,24 @@ class ServerEngine:
     def __init__(self, backend: Any) -> None:
         if not backend.base_url:
             raise SafescaleError(
-                "--model_args without base_url; expected for example base_url=http://HOST:8000/v1/chat/completions"
+                "--model_args without base_url; expected for example "
+                "base_url=http://HOST:8000/v1/chat/completions"
             )
         self._backend = backend
         self._header, self._key = _header_of(backend)
         self._verify = _verify_of(backend)
         self._answered, self._refusals = False, 0
 
-    def answer(self, batches: Iterable[Sequence[Request]], *, alone: bool = False) -> Iterator[Completion]:
+    def answer(
+        self, batches: Iterable[Sequence[Request]], *, alone: bool = False
+    ) -> Iterator[Completion]:
         """Answers as they come; SafescaleError where the server refuses the key."""
         for request, response in self.responses(chain.from_iterable(batches), alone=alone):
             yield _completion(request, response)
 
-    def responses(self, requests: Iterable[Request], *, alone: bool = False) -> Iterator[tuple[Request, Response]]:
+    def responses(
+        self, requests: Iterable[Request], *, alone: bool = False
+    ) -> Iterator[tuple[Request, Response]]:
         """Responses as they come; SafescaleError where the server refuses the key."""
         backend = self._backend
         server = Server(
@@ -72,7 +82,8 @@ class ServerEngine:
             yield request, self._advised(response)
 
     def _advised(self, response: Response) -> Response:
-        """A failure with what to do about it; SafescaleError where it meets every request, because of what stands in all of them."""
+        """A failure with what to do about it; SafescaleError where it meets every request, because
+        of what stands in all of them."""
         failure = response.failure
         advice = advice_on(failure, self._backend) if failure is not None else ""
         if failure is None or not advice:
@@ -127,21 +138,27 @@ def _status(reply: ParsedReply) -> Status | None:
 
 
 def _header_of(backend: Any) -> tuple[dict[str, str], str]:
-    """What is sent with every request, and the key in it; SafescaleError if there is none where one is needed, or it cannot be one."""
+    """What is sent with every request, and the key in it; SafescaleError if there is none where one
+    is needed, or it cannot be one."""
     try:
         key, header = str(backend.api_key or "").strip(), dict(backend.header)
     except ValueError as error:  # the harness's, which names the variable
         raise SafescaleError(reason_of(error)) from None
     if not key.isascii() or not key.isprintable():
-        raise SafescaleError("the variable that holds the server's key has characters that no key has; set it again")
+        raise SafescaleError(
+            "the variable that holds the server's key has characters that no key has; set it again"
+        )
     sent = {name: str(value).strip() for name, value in header.items()}
     if DEPLOYMENT in backend.base_url and not key.startswith(TOKEN):
-        sent = {name: value for name, value in sent.items() if name != "Authorization"} | {"api-key": key}
+        sent = {name: value for name, value in sent.items() if name != "Authorization"} | {
+            "api-key": key
+        }
     return {name: value for name, value in sent.items() if value not in ("", "Bearer")}, key
 
 
 def _verify_of(backend: Any) -> bool | ssl.SSLContext:
-    """Whether the server's certificate is checked, or by which file; SafescaleError if that cannot be read."""
+    """Whether the server's certificate is checked, or by which file; SafescaleError if that cannot
+    be read."""
     path = backend.ca_cert_path
     if not path or not backend.verify_certificate:
         return bool(backend.verify_certificate)
@@ -149,5 +166,6 @@ def _verify_of(backend: Any) -> bool | ssl.SSLContext:
         return ssl.create_default_context(cafile=path)
     except OSError as error:
         raise SafescaleError(
-            f"--model_args ca_cert_path={path}: {reason_of(error)}; expected a file of certificates (PEM)"
+            f"--model_args ca_cert_path={path}: {reason_of(error)}; expected a file of "
+            "certificates (PEM)"
         ) from None

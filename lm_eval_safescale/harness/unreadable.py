@@ -1,4 +1,6 @@
-"""Counts the answers that cannot be read, by why, and says what would help where they are most. It reads none itself."""
+"""Counts the answers that cannot be read, by why, and says what would help where they are most. It
+reads none itself.
+"""
 
 from __future__ import annotations
 
@@ -14,7 +16,8 @@ from lm_eval_safescale.settings import REASONING_TOKENS
 LEAST = 20
 """Answers without which nothing is said while a run is under way."""
 MOST = 0.5
-"""Share of answers above which those that cannot be read are a fault of the setting, and no longer the model's."""
+"""Share of answers above which those that cannot be read are a fault of the setting, and no longer
+the model's."""
 MORE = 4
 """By what a token limit is multiplied that was too small even for a model that reasons."""
 
@@ -40,13 +43,27 @@ class Why(Enum):
 
 SAID = {
     Why.KEPT_BACK: "carry {field} and no content: set {apart}",
-    Why.MISTAKEN: "carry {field} and no content, though the model came to its end: the server's reasoning parser does not fit the model. "
-    "Start it with another, or without one and set {within}",
-    Why.USED_UP: "are empty and were cut off at the limit of {limit}, as where a server keeps the model's reasoning back: set {apart}",
-    Why.EMPTY: "are empty. Where the server keeps the model's reasoning back (reasoning_content), set {apart}; else look at its log",
+    Why.MISTAKEN: (
+        "carry {field} and no content, though the model came to its end: the server's reasoning "
+        "parser does not fit the model. Start it with another, or without one and set {within}"
+    ),
+    Why.USED_UP: (
+        "are empty and were cut off at the limit of {limit}, as where a server keeps the model's "
+        "reasoning back: set {apart}"
+    ),
+    Why.EMPTY: (
+        "are empty. Where the server keeps the model's reasoning back (reasoning_content), set "
+        "{apart}; else look at its log"
+    ),
     Why.IN_REASONING: "stopped inside the model's reasoning: set {within}",
-    Why.CUT: "were cut off at the limit of {limit} before they chose a letter: set {more}, or if the model reasons first {within}",
-    Why.WITHHELD: "were held back by a content filter of the server; they are not scored, so rates are of the other questions alone",
+    Why.CUT: (
+        "were cut off at the limit of {limit} before they chose a letter: set {more}, or if the "
+        "model reasons first {within}"
+    ),
+    Why.WITHHELD: (
+        "were held back by a content filter of the server; they are not scored, so rates are of "
+        "the other questions alone"
+    ),
 }
 """What is said of the replies, and what to set."""
 
@@ -64,8 +81,11 @@ class Unreadable:
     fields: Counter[str] = field(default_factory=Counter)
     """Where servers sent reasoning beside an empty text."""
 
-    def add(self, status: str, text: str, *, finish_reason: str | None = None, reasoning_field: str = "") -> None:
-        """Count an answer: what became of it, and what its reply says of it as far as the backend tells."""
+    def add(
+        self, status: str, text: str, *, finish_reason: str | None = None, reasoning_field: str = ""
+    ) -> None:
+        """Count an answer: what became of it, and what its reply says of it as far as the backend
+        tells."""
         self.answers += 1
         why = _why(status, not text.strip(), finish_reason, reasoning_field)
         if why is not None:
@@ -84,7 +104,8 @@ class Unreadable:
         return self.answers >= LEAST and self.are_most
 
     def __str__(self) -> str:
-        """What most of those that cannot be read have in common, and what to set; empty where there are none."""
+        """What most of those that cannot be read have in common, and what to set; empty where there
+        are none."""
         if not self.found:
             return ""
         why, number = self.found.most_common(1)[0]
@@ -111,7 +132,9 @@ class Unreadable:
         return REASONING_TOKENS if self.token_limit < REASONING_TOKENS else MORE * self.token_limit
 
 
-def _why(status: str, is_empty: bool, finish_reason: str | None, reasoning_field: str) -> Why | None:
+def _why(
+    status: str, is_empty: bool, finish_reason: str | None, reasoning_field: str
+) -> Why | None:
     if status == Status.FILTERED:
         return Why.WITHHELD
     if status not in (Status.UNANSWERED, Status.TRUNCATED):

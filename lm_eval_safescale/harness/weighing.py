@@ -1,4 +1,6 @@
-"""What the readings of a task are worth under the metrics of its table. A metric that fails is not scored, and loses no answer."""
+"""What the readings of a task are worth under the metrics of its table. A metric that fails is not
+scored, and loses no answer.
+"""
 
 from __future__ import annotations
 
@@ -40,9 +42,12 @@ class _Weighed(NamedTuple):
 
 
 class Total:
-    """The harness's aggregation of a metric that is no mean of item values; every rank's items come together here."""
+    """The harness's aggregation of a metric that is no mean of item values; every rank's items come
+    together here."""
 
-    def __init__(self, asked: AskedMetric, failed: Callable[[AskedMetric, SafescaleError], None]) -> None:
+    def __init__(
+        self, asked: AskedMetric, failed: Callable[[AskedMetric, SafescaleError], None]
+    ) -> None:
         self._asked, self._failed = asked, failed
 
     def __call__(self, rows: Sequence[Sequence[float | None]]) -> float | str:
@@ -59,7 +64,8 @@ class Total:
         return f"{self._asked.metric.kind} of {', '.join(self._asked.metric.sources)}"
 
     def __deepcopy__(self, memo: object) -> Total:
-        """Itself: the harness copies a task's configuration to record it, and must not copy the task with it."""
+        """Itself: the harness copies a task's configuration to record it, and must not copy the
+        task with it."""
         return self
 
 
@@ -71,7 +77,8 @@ def _logged(value: float | tuple[float, ...]) -> Any:
 
 
 class Weighing:
-    """Weighs the readings of a task's items, and gives the harness the aggregation of each metric."""
+    """Weighs the readings of a task's items, and gives the harness the aggregation of each
+    metric."""
 
     def __init__(self, scorer: Scorer) -> None:
         self._scorer = scorer
@@ -86,7 +93,9 @@ class Weighing:
         return [
             {
                 "metric": asked.key,
-                "aggregation": not_scored if asked.key not in self._scorer.scorable else self._aggregation(asked),
+                "aggregation": not_scored
+                if asked.key not in self._scorer.scorable
+                else self._aggregation(asked),
                 "higher_is_better": asked.metric.higher_is_better,
             }
             for asked in self._scorer.metrics
@@ -96,7 +105,8 @@ class Weighing:
         return "mean" if asked.metric.is_mean else Total(asked, self._fail)
 
     def take(self, results: Mapping[str, list[list[str]]]) -> None:
-        """Weighs the items of a rank together, which takes a fraction of the time that one after another does.
+        """Weighs the items of a rank together, which takes a fraction of the time that one after
+        another does.
 
         Parameters
         ----------
@@ -108,8 +118,9 @@ class Weighing:
     def values(self, name: str, results: list[list[str]]) -> dict[str, Any]:
         """An item's value of every metric.
 
-        A value that is not scored for this item alone (the backend gave no text) is left out, so that means are over scored
-        items and the harness says that their numbers differ; one that is scored for no item is None.
+        A value that is not scored for this item alone (the backend gave no text) is left out, so
+        that means are over scored items and the harness says that their numbers differ; one that is
+        scored for no item is None.
         """
         weighed = self._weighed.get(name)
         if weighed is None or weighed.results != results:
@@ -118,7 +129,9 @@ class Weighing:
         return {
             asked.key: value
             for asked, value in values
-            if value is not None or asked.key in self.failed or asked.key not in self._scorer.scorable
+            if value is not None
+            or asked.key in self.failed
+            or asked.key not in self._scorer.scorable
         }
 
     def aggregations(self) -> dict[str, Callable[[object], str]]:
@@ -130,11 +143,15 @@ class Weighing:
         columns = self._scorer.all_columns(answers)
         return {name: _Weighed(own, answers[name], columns[name]) for name, own in results.items()}
 
-    def _value(self, asked: AskedMetric, name: str, weighed: _Weighed) -> float | tuple[float | None, ...] | None:
-        """An item's value, or its columns where the metric is no mean, None for one that is not scored; None where none is.
+    def _value(
+        self, asked: AskedMetric, name: str, weighed: _Weighed
+    ) -> float | tuple[float | None, ...] | None:
+        """An item's value, or its columns where the metric is no mean, None for one that is not
+        scored; None where none is.
 
-        A metric that fails is not scored at all, but does not lose the answers. Where several ranks share the items, the first of
-        them cannot know that it failed on another: then its mean is no number.
+        A metric that fails is not scored at all, but does not lose the answers. Where several ranks
+        share the items, the first of them cannot know that it failed on another: then its mean is
+        no number.
         """
         failed = float("nan") if self.ranks > 1 else None
         if asked.key in self.failed:

@@ -1,4 +1,6 @@
-"""Runs from what lm_eval writes with --log_samples for the tasks of this package. Reads files; needs no harness."""
+"""Runs from what lm_eval writes with --log_samples for the tasks of this package. Reads files;
+needs no harness.
+"""
 
 from __future__ import annotations
 
@@ -60,7 +62,9 @@ class _Context(msgspec.Struct):
 
     @property
     def nothing_found(self) -> bool | None:
-        return None if self.flags is None else any(flag.kind == NOTHING_FOUND for flag in self.flags)
+        return (
+            None if self.flags is None else any(flag.kind == NOTHING_FOUND for flag in self.flags)
+        )
 
 
 class _Shown(msgspec.Struct):
@@ -107,11 +111,13 @@ class _Log:
     """The model's name or folder as it was given."""
 
 
-def import_lm_eval(paths: Iterable[Path], progress: Progress | None = None, *, model: str | None = None) -> Runs:
+def import_lm_eval(
+    paths: Iterable[Path], progress: Progress | None = None, *, model: str | None = None
+) -> Runs:
     """Runs from output folders of lm_eval, or from single results_*.json or samples_*.jsonl files.
 
-    Of a condition that a model was asked under more than once, the run of most items is taken, and of those the newest. A log that
-    is damaged is left out; `about["left_out"]` says what and why.
+    Of a condition that a model was asked under more than once, the run of most items is taken, and
+    of those the newest. A log that is damaged is left out; `about["left_out"]` says what and why.
 
     Parameters
     ----------
@@ -125,10 +131,15 @@ def import_lm_eval(paths: Iterable[Path], progress: Progress | None = None, *, m
     Raises
     ------
     SafescaleError
-        If there is no log of a task of this package, none can be used, or they are of several data sets.
+        If there is no log of a task of this package, none can be used, or they are of several data
+        sets.
     """
     left_out = LeftOut()
-    logs = _told_apart(_find_logs(paths, model, left_out)) if model is None else _find_logs(paths, model, left_out)
+    logs = (
+        _told_apart(_find_logs(paths, model, left_out))
+        if model is None
+        else _find_logs(paths, model, left_out)
+    )
     family = family_of_data(logs[0].dataset)
     items = _Items(family)
     read: dict[tuple[str, str], tuple[_Log, list[_Answered]]] = {}
@@ -149,14 +160,18 @@ def import_lm_eval(paths: Iterable[Path], progress: Progress | None = None, *, m
     places = {name: place for place, name in enumerate(table.ids)}
     parts = [_part(log, answered, places) for log, answered in read.values()]
     about = {
-        "dataset": {name: value for name, value in logs[0].dataset.items() if name != "labelled" and value is not None},
+        "dataset": {
+            name: value
+            for name, value in logs[0].dataset.items()
+            if name != "labelled" and value is not None
+        },
         "models": _about_models([log for log, _ in read.values()], family),
         "left_out": left_out.entries,
     }
     return Runs(items_frame(table), assemble(parts, list(places), family, list(items.codes)), about)
 
 
-# --- which files --------------------------------------------------------------------------------------------------------
+# --- which files ----------------------------------------------------------------------------------
 
 
 def _find_logs(paths: Iterable[Path], model: str | None, left_out: LeftOut) -> list[_Log]:
@@ -173,20 +188,24 @@ def _find_logs(paths: Iterable[Path], model: str | None, left_out: LeftOut) -> l
         raise (
             none_left(where, left_out)
             if left_out.entries
-            else SafescaleError(f"{where}: no task of this package; expected results of radsafe_* tasks")
+            else SafescaleError(
+                f"{where}: no task of this package; expected results of radsafe_* tasks"
+            )
         )
     first = logs[0]
     for log in logs:
         if log.dataset["fingerprint"] != first.dataset["fingerprint"]:
             raise SafescaleError(
-                f"{first.file} is of the data set {data_named(first.dataset)}, {log.file} of {data_named(log.dataset)}: answers to "
-                "different questions have no common rate; import them apart"
+                f"{first.file} is of the data set {data_named(first.dataset)}, {log.file} of "
+                f"{data_named(log.dataset)}: answers to different questions have no common rate; "
+                "import them apart"
             )
     return sorted(logs, key=lambda log: (-log.n_items, -log.date))
 
 
 def _told_apart(logs: Sequence[_Log]) -> list[_Log]:
-    """Different models in folders of the same name get as much of their paths as tells them apart."""
+    """Different models in folders of the same name get as much of their paths as tells them
+    apart."""
     sources: dict[str, set[str]] = {}
     for log in logs:
         sources.setdefault(log.model, set()).add(log.full_name)
@@ -196,7 +215,10 @@ def _told_apart(logs: Sequence[_Log]) -> list[_Log]:
         size = 1
         while len({part[-size:] for part in parts.values()}) < len(set(parts.values())):
             size += 1
-        names |= {(model, each): "/".join(part[-size:]) if len(several) > 1 else model for each, part in parts.items()}
+        names |= {
+            (model, each): "/".join(part[-size:]) if len(several) > 1 else model
+            for each, part in parts.items()
+        }
     return [replace(log, model=names[log.model, log.full_name]) for log in logs]
 
 
@@ -205,15 +227,21 @@ def _result_files(path: Path) -> list[tuple[Path, Path | None]]:
     if path.is_dir():
         found = sorted(path.rglob("results_*.json"))
         if not found:
-            raise SafescaleError(f"{path}: no results_*.json in it; give the --output_path of a finished lm_eval run")
+            raise SafescaleError(
+                f"{path}: no results_*.json in it; give the --output_path of a finished lm_eval run"
+            )
         return [(file, None) for file in found]
     if not path.exists():
-        raise SafescaleError(f"{path}: no such file or folder; give the --output_path of a finished lm_eval run")
+        raise SafescaleError(
+            f"{path}: no such file or folder; give the --output_path of a finished lm_eval run"
+        )
     if path.suffix == ".jsonl" and path.name.startswith("samples_"):
         date = path.stem.rpartition("_")[2]
         results = path.with_name(f"results_{date}.json")
         if not results.is_file():
-            raise SafescaleError(f"{path}: no {results.name} beside it, which says what model and data set it is of")
+            raise SafescaleError(
+                f"{path}: no {results.name} beside it, which says what model and data set it is of"
+            )
         return [(results, path)]
     return [(path, None)]
 
@@ -249,7 +277,11 @@ def _logs_of(file: Path, only: Path | None, model: str | None, left_out: LeftOut
             if samples.is_file():
                 logs.append(log)
             else:
-                left_out.add(f"{file.name}: no {samples.name} beside it; run lm_eval with --log_samples", name, log.condition)
+                left_out.add(
+                    f"{file.name}: no {samples.name} beside it; run lm_eval with --log_samples",
+                    name,
+                    log.condition,
+                )
         return logs
     except InputError as error:
         raise UnusableError(f"not a result file of lm_eval: {error.reason}") from None
@@ -260,7 +292,8 @@ def _logs_of(file: Path, only: Path | None, model: str | None, left_out: LeftOut
 
 
 def _model_name(content: Mapping[str, Any]) -> str:
-    """The model's name; the backend's where the arguments name no model: lm_eval then makes one up at random."""
+    """The model's name; the backend's where the arguments name no model: lm_eval then makes one up
+    at random."""
     name, backend = str(content.get("model_name") or ""), str(content.get("model_source") or "")
     if backend and name not in str((content.get("config") or {}).get("model_args") or ""):
         name = backend
@@ -294,10 +327,12 @@ def _model_args(content: Mapping[str, Any]) -> Any:
 def _why_second(log: _Log, taken: _Log) -> str:
     differing = [name for name, value in log.settings.items() if taken.settings.get(name) != value]
     if not differing:
-        return f"{log.file.name}: {taken.file.name} is of as many items or more, and as new or newer"
+        return (
+            f"{log.file.name}: {taken.file.name} is of as many items or more, and as new or newer"
+        )
     return (
-        f"{log.file.name}: asked otherwise than {taken.file.name}, which is taken (differs: {', '.join(differing)}); "
-        "import it apart, under another model name"
+        f"{log.file.name}: asked otherwise than {taken.file.name}, which is taken (differs: "
+        f"{', '.join(differing)}); import it apart, under another model name"
     )
 
 
@@ -307,13 +342,15 @@ def _about_models(logs: Sequence[_Log], family: Family) -> dict[str, Any]:
         models.setdefault(log.model, []).append(log)
     return {
         model: known_of_model(
-            ", ".join(dict.fromkeys(log.file.parent.name for log in own)), {log.condition: log.settings for log in own}, family
+            ", ".join(dict.fromkeys(log.file.parent.name for log in own)),
+            {log.condition: log.settings for log in own},
+            family,
         )
         for model, own in sorted(models.items())
     }
 
 
-# --- what is in them ----------------------------------------------------------------------------------------------------
+# --- what is in them ------------------------------------------------------------------------------
 
 
 class _Answered(NamedTuple):
@@ -339,32 +376,44 @@ class _Items:
         self.codes |= {response: code for code, response in enumerate(self.family.vocabulary or ())}
 
     def of(self, records: Mapping[str, tuple[int, dict[str, Any]]], where: str) -> dict[str, Item]:
-        """Items of a log, by id with the numbers of their lines; UnusableError where one is none, or another than in the logs before."""
-        new = {name: (number, record) for name, (number, record) in records.items() if self._records.get(name) != record}
-        found, problems = self.family.parse([Record(number, record) for number, record in new.values()])
+        """Items of a log, by id with the numbers of their lines; UnusableError where one is none,
+        or another than in the logs before."""
+        new = {
+            name: (number, record)
+            for name, (number, record) in records.items()
+            if self._records.get(name) != record
+        }
+        found, problems = self.family.parse(
+            [Record(number, record) for number, record in new.values()]
+        )
         if wrong := next((each for each in problems if each.is_error), None):
             raise UnusableError(wrong.describe(where))
         own = {name: self.items[name] for name in records if name in self.items}
         for item in found:
             if item.question_id not in new:
-                raise UnusableError(f"{where}: item {item.question_id} has another id than its line")
+                raise UnusableError(
+                    f"{where}: item {item.question_id} has another id than its line"
+                )
             known = self.items.get(item.question_id)
             if known is not None and not self._are_one(known, item):
                 number, _ = new[item.question_id]
                 raise UnusableError(
-                    f"{where}:{number}: item {item.question_id} is not the item of that id in the other logs, though the data set is said "
-                    "to be the same"
+                    f"{where}:{number}: item {item.question_id} is not the item of that id in the "
+                    "other logs, though the data set is said to be the same"
                 )
             own[item.question_id] = item if known is None else _with_groups_of(known, item)
         return own
 
-    def take(self, own: Mapping[str, Item], records: Mapping[str, tuple[int, dict[str, Any]]]) -> None:
+    def take(
+        self, own: Mapping[str, Item], records: Mapping[str, tuple[int, dict[str, Any]]]
+    ) -> None:
         """Take over the items of a log that is whole."""
         self.items |= own
         self._records = {name: record for name, (_, record) in records.items()} | self._records
 
     def _are_one(self, known: Item, item: Item) -> bool:
-        """Whether two logs say the same of an item; a group or a unit that one does not name, the other may."""
+        """Whether two logs say the same of an item; a group or a unit that one does not name, the
+        other may."""
         shared = known.groups.keys() & item.groups.keys()
         return (
             self.family.columns(known) == self.family.columns(item)
@@ -373,7 +422,8 @@ class _Items:
         )
 
     def coded(self, item: Item, readings: Iterable[str], where: str) -> list[int]:
-        """Readings in their logged form as in `Part.codes`; UnusableError for one that can be none of the item's."""
+        """Readings in their logged form as in `Part.codes`; UnusableError for one that can be none
+        of the item's."""
         possible = self.family.possible(self.family.columns(item))
         codes = []
         for reading in readings:
@@ -386,12 +436,18 @@ class _Items:
 
 
 def _read_samples(file: Path, items: _Items, n_items: int) -> list[_Answered]:
-    """What a log says, in the order of its items, which are added to `items` once the log is known to be whole."""
+    """What a log says, in the order of its items, which are added to `items` once the log is known
+    to be whole."""
     samples: dict[str, tuple[int, _Sample, _Shown]] = {}
     for number, sample in json_lines(file, _Sample):
         try:
             shown = msgspec.convert(
-                {name: value for name, value in sample.doc.items() if name in (*OF_RUN, "question_id")}, _Shown
+                {
+                    name: value
+                    for name, value in sample.doc.items()
+                    if name in (*OF_RUN, "question_id")
+                },
+                _Shown,
             )
         except (msgspec.ValidationError, OverflowError) as error:
             raise UnusableError(f"{file.name}:{number}: {error}") from None
@@ -401,13 +457,17 @@ def _read_samples(file: Path, items: _Items, n_items: int) -> list[_Answered]:
             raise UnusableError(f"{where} stands twice")
         _check(sample, where)
         if samples and _sizes(sample) != (expected := _sizes(next(iter(samples.values()))[1])):
-            raise UnusableError(f"{where} has {_sizes(sample)} answers, others {expected}; expected the same number for all")
+            raise UnusableError(
+                f"{where} has {_sizes(sample)} answers, others {expected}; expected the same "
+                "number for all"
+            )
         samples[name] = number, sample, shown
     if not samples:
         raise UnusableError(f"{file.name} is empty")
     if len(samples) < n_items:  # cut off between two lines
         raise UnusableError(
-            f"{file.name} holds {len(samples)} of the {n_items} items that its result file counts; it is cut off"
+            f"{file.name} holds {len(samples)} of the {n_items} items that its result file counts; "
+            "it is cut off"
         )
     records = {
         name: (number, {field: value for field, value in sample.doc.items() if field not in OF_RUN})
@@ -417,7 +477,9 @@ def _read_samples(file: Path, items: _Items, n_items: int) -> list[_Answered]:
     answered = []
     for name in sorted(samples):
         number, sample, shown = samples[name]
-        codes = items.coded(own[name], chain(*sample.filtered_resps), f"{file.name}:{number}: item {name}")
+        codes = items.coded(
+            own[name], chain(*sample.filtered_resps), f"{file.name}:{number}: item {name}"
+        )
         answered.append(_Answered(shown, codes, list(chain(*sample.resps))))
     items.take(own, records)
     return answered
@@ -435,7 +497,9 @@ def _check(sample: _Sample, where: str) -> None:
         or len(readings) not in (1, 2)
         or len(readings[0]) != 1
     ):
-        raise UnusableError(f"{where} does not hold one greedy answer, and samples, each with its reading")
+        raise UnusableError(
+            f"{where} does not hold one greedy answer, and samples, each with its reading"
+        )
 
 
 def _sizes(sample: _Sample) -> int:

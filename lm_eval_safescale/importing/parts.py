@@ -1,4 +1,6 @@
-"""What importers share: JSON lines read fast, rows built by condition, and what could not be used, with the reason."""
+"""What importers share: JSON lines read fast, rows built by condition, and what could not be used,
+with the reason.
+"""
 
 from __future__ import annotations
 
@@ -29,12 +31,18 @@ Progress = Callable[[str], object]
 
 
 class UnusableError(Exception):
-    """A file, a model or a condition that cannot be used; the message is the reason. It costs no other."""
+    """A file, a model or a condition that cannot be used; the message is the reason. It costs no
+    other."""
 
 
 UNANSWERED, FAILED, TRUNCATED, FILTERED = -1, -2, -3, -4
 """What stands for a response where there is none, in `Part.codes`."""
-_STATUS = {UNANSWERED: Status.UNANSWERED, FAILED: Status.ERROR, TRUNCATED: Status.TRUNCATED, FILTERED: Status.FILTERED}
+_STATUS = {
+    UNANSWERED: Status.UNANSWERED,
+    FAILED: Status.ERROR,
+    TRUNCATED: Status.TRUNCATED,
+    FILTERED: Status.FILTERED,
+}
 
 
 @dataclass(frozen=True, eq=False)
@@ -46,7 +54,8 @@ class Part:
     items: Numbers
     """Shape (n,): places of the items in the data set, ascending."""
     codes: Numbers
-    """Shape (n, D): a place among the responses that there can be; or why there is none. Draw 0 is greedy."""
+    """Shape (n, D): a place among the responses that there can be; or why there is none. Draw 0 is
+    greedy."""
     texts: pl.Series
     """Raw outputs of all draws of the first item, then of the next; n x D texts."""
     of_greedy: Mapping[str, Sequence[float | None]] = field(default_factory=dict)
@@ -63,12 +72,18 @@ class LeftOut:
 
     def add(self, reason: object, model: str, condition: str | None = None) -> None:
         """Note a model, or one of its conditions."""
-        self.entries.append({"model": model, "condition": condition, "reason": printable(str(reason))})
+        self.entries.append(
+            {"model": model, "condition": condition, "reason": printable(str(reason))}
+        )
 
     def describe(self) -> list[str]:
         """A line for each."""
         return [
-            f"{each['model']}{', ' + each['condition'] if each['condition'] else ''}: {each['reason']}" for each in self.entries
+            (
+                f"{each['model']}{', ' + each['condition'] if each['condition'] else ''}: "
+                f"{each['reason']}"
+            )
+            for each in self.entries
         ]
 
 
@@ -98,7 +113,9 @@ def json_lines(path: Path, kind: type[_T]) -> Iterator[tuple[int, _T]]:
         except msgspec.ValidationError as error:
             raise UnusableError(f"{path.name}:{number}: {error}") from None
         except (msgspec.DecodeError, RecursionError, UnicodeDecodeError):
-            value = _decode_leniently(line, kind, f"{path.name}:{number}", is_last=not line.endswith(b"\n"))
+            value = _decode_leniently(
+                line, kind, f"{path.name}:{number}", is_last=not line.endswith(b"\n")
+            )
         yield number, value
 
 
@@ -111,7 +128,8 @@ def _lines(path: Path) -> Iterator[bytes]:
 
 
 def _decode_leniently(line: bytes, kind: type[_T], place: str, *, is_last: bool) -> _T:
-    """Python's writer knows NaN and half characters, which are no JSON: read as Python does. What it cannot read is damaged."""
+    """Python's writer knows NaN and half characters, which are no JSON: read as Python does. What
+    it cannot read is damaged."""
     import msgspec
 
     try:
@@ -124,7 +142,8 @@ def _decode_leniently(line: bytes, kind: type[_T], place: str, *, is_last: bool)
 
 
 def mended(value: Any) -> Any:
-    """What no table can hold, replaced: a number that is none by null, half a character by the replacement character."""
+    """What no table can hold, replaced: a number that is none by null, half a character by the
+    replacement character."""
     if isinstance(value, dict):
         return {mended(name): mended(each) for name, each in value.items()}
     if isinstance(value, list):
@@ -136,7 +155,8 @@ def mended(value: Any) -> Any:
 
 @contextmanager
 def no_collection() -> Iterator[None]:
-    """No garbage collection while a file is read: its many objects hold no cycles, and looking for some takes a fifth of the time."""
+    """No garbage collection while a file is read: its many objects hold no cycles, and looking for
+    some takes a fifth of the time."""
     was_on = gc.isenabled()
     gc.disable()
     try:
@@ -146,7 +166,9 @@ def no_collection() -> Iterator[None]:
             gc.enable()
 
 
-def assemble(parts: Sequence[Part], item_ids: Sequence[str], family: Family, responses: Sequence[str] = ()) -> pl.DataFrame:
+def assemble(
+    parts: Sequence[Part], item_ids: Sequence[str], family: Family, responses: Sequence[str] = ()
+) -> pl.DataFrame:
     """The answers of all parts, as `Runs` takes them and in its order.
 
     Parameters
@@ -157,8 +179,13 @@ def assemble(parts: Sequence[Part], item_ids: Sequence[str], family: Family, res
         By their codes; those of the family's vocabulary, where it has one.
     """
     responses = family.vocabulary or responses
-    models, conditions = sorted({part.model for part in parts}), family.in_order(part.condition for part in parts)
-    model_of, condition_of = ({name: number for number, name in enumerate(names)} for names in (models, conditions))
+    models, conditions = (
+        sorted({part.model for part in parts}),
+        family.in_order(part.condition for part in parts),
+    )
+    model_of, condition_of = (
+        {name: number for number, name in enumerate(names)} for names in (models, conditions)
+    )
     parts = sorted(parts, key=lambda part: (model_of[part.model], condition_of[part.condition]))
     sizes = [part.codes.size for part in parts]
     draws = [part.codes.shape[1] for part in parts]
@@ -171,18 +198,32 @@ def assemble(parts: Sequence[Part], item_ids: Sequence[str], family: Family, res
         """A number of each part, as often as it has answers."""
         return np.repeat(np.array([*numbers], np.uint32), sizes)
 
-    # one after the other: of thousands of models, the numbers of all columns at once take more memory than the table
+    # one after the other: of thousands of models, the numbers of all columns at once take more
+    # memory than the table
     columns = {
         "model": _enumeration(models, repeated(model_of[part.model] for part in parts)),
-        "condition": _enumeration(conditions, repeated(condition_of[part.condition] for part in parts)),
+        "condition": _enumeration(
+            conditions, repeated(condition_of[part.condition] for part in parts)
+        ),
         "question_id": _enumeration(
-            item_ids, np.concatenate([np.repeat(part.items.astype(np.uint32), n) for part, n in zip(parts, draws, strict=True)])
+            item_ids,
+            np.concatenate(
+                [
+                    np.repeat(part.items.astype(np.uint32), n)
+                    for part, n in zip(parts, draws, strict=True)
+                ]
+            ),
         ),
         "response": _enumeration(responses, np.where(codes < 0, len(responses), codes)),
         "status": _enumeration(STATUSES, status),
     }
     columns["draw"] = pl.Series(
-        np.concatenate([np.tile(np.arange(n, dtype=np.int16), len(part.items)) for part, n in zip(parts, draws, strict=True)])
+        np.concatenate(
+            [
+                np.tile(np.arange(n, dtype=np.int16), len(part.items))
+                for part, n in zip(parts, draws, strict=True)
+            ]
+        )
     )
     columns["text"] = pl.concat([part.texts for part in parts])
     for name in dict.fromkeys(name for part in parts for name in (*part.of_greedy, *part.of_item)):

@@ -1,4 +1,6 @@
-"""Runs from the folder of published answers (PROTOCOL §12). The judge's confirmed answer is the answer; nothing stands in for it."""
+"""Runs from the folder of published answers (PROTOCOL §12). The judge's confirmed answer is the
+answer; nothing stands in for it.
+"""
 
 from __future__ import annotations
 
@@ -37,7 +39,8 @@ ANSWERS_FILE = "risk_radiorag_checked.jsonl"
 DATASET_NAME = "risk_radiorag"
 
 NO_VERDICT = "?"
-"""Stands for an answer that the judge did not look at: unjudged, which is not the same as no answer."""
+"""Stands for an answer that the judge did not look at: unjudged, which is not the same as no
+answer."""
 
 KNOWN: dict[str | None, int] = {
     **{letter: number for number, letter in enumerate(LETTERS)},
@@ -85,7 +88,8 @@ class _Line(msgspec.Struct, gc=False):
 def import_release(folder: Path, progress: Progress | None = None) -> Runs:
     """Runs from a folder in the layout of the published answers.
 
-    A model whose file is damaged is left out, and so is a condition in which a model lacks items; `about["left_out"]` says why.
+    A model whose file is damaged is left out, and so is a condition in which a model lacks items;
+    `about["left_out"]` says why.
 
     Raises
     ------
@@ -93,12 +97,17 @@ def import_release(folder: Path, progress: Progress | None = None) -> Runs:
         If the questions cannot be read, or no model can be used.
     """
     dataset = _dataset(folder)
-    files = {path.name: path / ANSWERS_FILE for path in sorted((folder / RESULTS_FOLDER).iterdir()) if path.is_dir()}
+    files = {
+        path.name: path / ANSWERS_FILE
+        for path in sorted((folder / RESULTS_FOLDER).iterdir())
+        if path.is_dir()
+    }
     items, left_out = _Items(dataset), LeftOut()
     parts: list[Part] = []
     models: dict[str, dict[str, Any]] = {}
     for model, path in files.items():
-        if any("\ud800" <= character <= "\udfff" for character in model):  # how Python spells bytes that are no text
+        # how Python spells bytes that are no text
+        if any("\ud800" <= character <= "\udfff" for character in model):
             left_out.add("the name of its folder is not UTF-8", printable(model))
             continue
         if progress:
@@ -122,11 +131,14 @@ def import_release(folder: Path, progress: Progress | None = None) -> Runs:
 
 
 def _dataset(folder: Path) -> Dataset:
-    for path, what in ((folder / RELEASED_DATASET, Path.is_file), (folder / RESULTS_FOLDER, Path.is_dir)):
+    for path, what in (
+        (folder / RELEASED_DATASET, Path.is_file),
+        (folder / RESULTS_FOLDER, Path.is_dir),
+    ):
         if not what(path):
             raise SafescaleError(
-                f"{folder}: no {path.relative_to(folder)} in it; expected published answers: {RELEASED_DATASET}, and "
-                f"{RESULTS_FOLDER / 'MODEL' / ANSWERS_FILE}"
+                f"{folder}: no {path.relative_to(folder)} in it; expected published answers: "
+                f"{RELEASED_DATASET}, and {RESULTS_FOLDER / 'MODEL' / ANSWERS_FILE}"
             )
     return RADSAFE.load(folder / RELEASED_DATASET, name=DATASET_NAME)
 
@@ -168,8 +180,15 @@ def _import_model(model: str, path: Path, items: _Items, left_out: LeftOut) -> l
         for condition, answers in _read_answers(path, items).items():
             present = [each for each in answers if each is not None]
             if len(present) < len(answers):
-                missing = [name for name, each in zip(items.ids, answers, strict=True) if each is None]
-                incomplete.append((condition, f"{len(missing)} of {len(items.ids)} items are missing: {named(missing)}"))
+                missing = [
+                    name for name, each in zip(items.ids, answers, strict=True) if each is None
+                ]
+                incomplete.append(
+                    (
+                        condition,
+                        f"{len(missing)} of {len(items.ids)} items are missing: {named(missing)}",
+                    )
+                )
                 continue
             try:
                 parts.append(_part(model, condition, present, items))
@@ -197,7 +216,10 @@ def _read_answers(path: Path, items: _Items) -> dict[str, list[_Answers | None]]
         if place in line_of:
             raise UnusableError(f"{where} stands twice, first on line {line_of[place]}")
         if line.correct_answer not in (None, items.keys[place]):
-            raise UnusableError(f"{where} has the key {line.correct_answer!r}, in the data set {items.keys[place]!r}")
+            raise UnusableError(
+                f"{where} has the key {line.correct_answer!r}, in the data set "
+                f"{items.keys[place]!r}"
+            )
         line_of[place] = number
         for published, cell in line.conditions.items():
             name = PUBLISHED_NAMES.get(published, published)
@@ -216,8 +238,11 @@ def _read_answers(path: Path, items: _Items) -> dict[str, list[_Answers | None]]
 def _flat(cell: _Cell) -> _Answers:
     greedy, sampled = cell.greedy, cell.stochastic
     checked = greedy.checked_answer
-    packed = _letter_bytes([NO_VERDICT if checked is None or greedy.error else checked.confirmed_answer])
-    texts = [None if greedy.error else greedy.raw_output]  # what a failed request left is no output: nobody may read it again
+    packed = _letter_bytes(
+        [NO_VERDICT if checked is None or greedy.error else checked.confirmed_answer]
+    )
+    # what a failed request left is no output: nobody may read it again
+    texts = [None if greedy.error else greedy.raw_output]
     failed = False
     if sampled is not None:
         failed = bool(sampled.error) or sampled.checked_answers is None
@@ -227,14 +252,18 @@ def _flat(cell: _Cell) -> _Answers:
             outputs = [None] * len(outputs)
         texts += outputs
         packed += FAILED_BYTE * len(outputs) if failed else _verdicts(verdicts)
-    return _Answers(packed, texts, greedy.elapsed_s, greedy.input_tokens, greedy.output_tokens, failed)
+    return _Answers(
+        packed, texts, greedy.elapsed_s, greedy.input_tokens, greedy.output_tokens, failed
+    )
 
 
 def _verdicts(checked: list[_Checked | None]) -> bytes:
     try:  # nearly all of an import's answers pass here
         return bytes([_BYTES[each.confirmed_answer] for each in checked])  # type: ignore[union-attr]
     except (KeyError, AttributeError):
-        return _letter_bytes([NO_VERDICT if each is None else each.confirmed_answer for each in checked])
+        return _letter_bytes(
+            [NO_VERDICT if each is None else each.confirmed_answer for each in checked]
+        )
 
 
 def _letter_bytes(letters: Iterable[str | None]) -> bytes:
@@ -242,7 +271,9 @@ def _letter_bytes(letters: Iterable[str | None]) -> bytes:
     try:
         return bytes([_BYTES[letter] for letter in letters])
     except KeyError as error:
-        raise UnusableError(f"{error.args[0]!r} is given as an answer; expected a letter from A to Z, or none") from None
+        raise UnusableError(
+            f"{error.args[0]!r} is given as an answer; expected a letter from A to Z, or none"
+        ) from None
 
 
 class _UnequalError(Exception):
@@ -259,7 +290,10 @@ def _part(model: str, condition: str, answers: list[_Answers], items: _Items) ->
             outputs = outputs + [None] * (draws - len(outputs))
         if not len(letters) == len(outputs) == draws:
             found = f"{len(letters) - 1} checked answers of {len(outputs) - 1} samples"
-            raise _UnequalError(f"item {name} has {found}, others have {draws - 1}; expected the same number for all")
+            raise _UnequalError(
+                f"item {name} has {found}, others have {draws - 1}; expected the same number for "
+                "all"
+            )
         rows.append(letters)
         texts += outputs
     of_greedy = {
@@ -278,5 +312,7 @@ def _part(model: str, condition: str, answers: list[_Answers], items: _Items) ->
     odd = part.codes >= items.n_options[part.items][:, None]
     if odd.any():
         letter = LETTERS[int(part.codes[odd][0])]
-        raise UnusableError(f"{condition}: {int(odd.sum())} answers are no option of their item, the first {letter}")
+        raise UnusableError(
+            f"{condition}: {int(odd.sum())} answers are no option of their item, the first {letter}"
+        )
     return part

@@ -1,7 +1,9 @@
-"""A judge over runs: every raw text is read by a second model, once, and its verdict stored. It runs no evaluated model.
+"""A judge over runs: every raw text is read by a second model, once, and its verdict stored. It
+runs no evaluated model.
 
-The judge's reading takes the place of the rules'. Where the judge has none (it failed, or was refused), the answer is not scored:
-neither the rules' letter nor the lack of one may pass for what a judge has read. The rules' reading is stored beside.
+The judge's reading takes the place of the rules'. Where the judge has none (it failed, or was
+refused), the answer is not scored: neither the rules' letter nor the lack of one may pass for what
+a judge has read. The rules' reading is stored beside.
 """
 
 from __future__ import annotations
@@ -43,10 +45,15 @@ from lm_eval_safescale.runs.table import KEYS, Runs
 
 ROLE = "judge"
 TOGETHER, BY_SERVER = 1024, 128
-"""Texts that are handed to the judge at once; to a server, which is looked at more often, for it may be gone."""
+"""Texts that are handed to the judge at once; to a server, which is looked at more often, for it
+may be gone."""
 SILENT = 16
 """So many texts in a row without any reply: the judge is down, and those to come are not tried."""
-STEPS_FILE, VERDICTS_FILE, DISAGREEMENTS_FILE = "judge.steps.jsonl", "verdicts.parquet", "disagreements.jsonl"
+STEPS_FILE, VERDICTS_FILE, DISAGREEMENTS_FILE = (
+    "judge.steps.jsonl",
+    "verdicts.parquet",
+    "disagreements.jsonl",
+)
 
 
 class Kept(StrEnum):
@@ -55,7 +62,8 @@ class Kept(StrEnum):
     BARE = "bare"
     """The output is a letter and nothing else: that letter."""
     TRUNCATED = "truncated"
-    """The output stopped inside the reasoning: there is no answer in it to read. It stays `truncated`."""
+    """The output stopped inside the reasoning: there is no answer in it to read. It stays
+    `truncated`."""
     FILTERED = "filtered"
     """A content filter held the output back. It stays `filtered`."""
     NO_TEXT = "no_text"
@@ -70,24 +78,29 @@ WITHOUT = (VerdictStatus.REFUSED.value, VerdictStatus.FAILED.value)
 
 @dataclass(frozen=True, eq=False)
 class Judged:
-    """Runs as the judge reads them, and the reading before (by rules, or by whoever made the runs) beside."""
+    """Runs as the judge reads them, and the reading before (by rules, or by whoever made the runs)
+    beside."""
 
     runs: Runs
     """With the judge's letters; `error` where its verdict was refused or failed."""
     verdicts: pl.DataFrame
-    """One row for each answer: model, condition, question_id, draw, letter_before, status_before, judge_letter, verdict (`VerdictStatus` or
-    `Kept`), reason, text."""
+    """One row for each answer: model, condition, question_id, draw, letter_before, status_before,
+    judge_letter, verdict (`VerdictStatus` or `Kept`), reason, text."""
     texts: int
     """Different texts that the judge was asked about."""
     known: int
     """Of these, known from an earlier, interrupted judging."""
     unanswered: int
-    """Of these, texts to which the judge gave no reply; the others that failed had one, which held no verdict."""
+    """Of these, texts to which the judge gave no reply; the others that failed had one, which held
+    no verdict."""
 
     @property
     def disagreements(self) -> pl.DataFrame:
-        """Rows where the judge reads otherwise than the runs said before, or its letter was refused: for hand checking."""
-        differs = pl.col("verdict").is_in(JUDGED) & pl.col("judge_letter").ne_missing(pl.col("letter_before"))
+        """Rows where the judge reads otherwise than the runs said before, or its letter was
+        refused: for hand checking."""
+        differs = pl.col("verdict").is_in(JUDGED) & pl.col("judge_letter").ne_missing(
+            pl.col("letter_before")
+        )
         return self.verdicts.filter(differs | (pl.col("verdict") == VerdictStatus.REFUSED.value))
 
     @property
@@ -126,10 +139,11 @@ def judge(
     Parameters
     ----------
     model
-        The judge, asked at temperature 0. It sees a text and its item's letters; equal texts with equal letters are asked about once.
+        The judge, asked at temperature 0. It sees a text and its item's letters; equal texts with
+        equal letters are asked about once.
     steps
-        A JSON lines file that keeps every reply: after an interruption the same call goes on from there. Replies that could not be had
-        are asked for again.
+        A JSON lines file that keeps every reply: after an interruption the same call goes on from
+        there. Replies that could not be had are asked for again.
     max_tokens
         Of a reply.
     overwrite
@@ -140,14 +154,19 @@ def judge(
     Raises
     ------
     SafescaleError
-        If the runs hold no raw texts; if the file is of another judge or damaged; or if the judge gives no reply at all.
+        If the runs hold no raw texts; if the file is of another judge or damaged; or if the judge
+        gives no reply at all.
     """
     provenance.refuse_without_texts(runs)
     rows = provenance.with_columns_of_items(runs, "letters").with_columns(
         kept_of(pl.col("status"), pl.col("text")).alias("kept")
     )
-    pairs = rows.filter(pl.col("kept").is_null()).select("text", "letters").unique(maintain_order=True)
-    verdicts, asked, known, unanswered = _verdicts(list(pairs.iter_rows()), model, steps, max_tokens, overwrite, on_progress)
+    pairs = (
+        rows.filter(pl.col("kept").is_null()).select("text", "letters").unique(maintain_order=True)
+    )
+    verdicts, asked, known, unanswered = _verdicts(
+        list(pairs.iter_rows()), model, steps, max_tokens, overwrite, on_progress
+    )
     found = pairs.with_columns(
         pl.Series("verdict", [kind for kind, _ in verdicts], dtype=pl.String),
         pl.Series("judge_letter", [verdict.letter for _, verdict in verdicts], dtype=pl.String),
@@ -164,13 +183,19 @@ def judge(
         "reason",
         "text",
     )
-    by = {"by": ROLE, "judge": dict(model.about), READER_VERSION: VERSION, **_about(model, max_tokens)}
+    by = {
+        "by": ROLE,
+        "judge": dict(model.about),
+        READER_VERSION: VERSION,
+        **_about(model, max_tokens),
+    }
     about = provenance.read_by(runs, by)
     return Judged(Runs(runs.items, judged_answers(rows), about), table, asked, known, unanswered)
 
 
 def write_judged(judged: Judged, folder: Path) -> None:
-    """The runs, all verdicts (`verdicts.parquet`) and the disagreements (`disagreements.jsonl`) into a folder."""
+    """The runs, all verdicts (`verdicts.parquet`) and the disagreements (`disagreements.jsonl`)
+    into a folder."""
     with writing(folder), replaced(folder / VERDICTS_FILE) as unfinished:
         judged.verdicts.drop("text").write_parquet(unfinished)
     provenance.write_lines(judged.disagreements, folder / DISAGREEMENTS_FILE)
@@ -180,7 +205,8 @@ def write_judged(judged: Judged, folder: Path) -> None:
 
 def _about(model: ChatModel, max_tokens: int) -> dict[str, Any]:
     """What makes two judgings the same."""
-    own = {name: value for name, value in model.about.items() if name != "base_url"}  # the same judge may move
+    # the same judge may move
+    own = {name: value for name, value in model.about.items() if name != "base_url"}
     return {"model": own, "prompt_sha256": PROMPT_SHA256, "max_tokens": max_tokens}
 
 
@@ -196,7 +222,8 @@ def kept_of(status: pl.Expr, text: pl.Expr) -> pl.Expr:
 
 
 def judged_answers(rows: pl.DataFrame) -> pl.DataFrame:
-    """Rows with the letters, statuses and rules that verdicts make; where there is none, as they were before."""
+    """Rows with the letters, statuses and rules that verdicts make; where there is none, as they
+    were before."""
     verdict, letter = pl.col("verdict"), pl.col("judge_letter")
     status = (
         pl.when(verdict.is_in(WITHOUT)).then(pl.lit(Status.ERROR.value))
@@ -213,7 +240,7 @@ def judged_answers(rows: pl.DataFrame) -> pl.DataFrame:
     return rows.with_columns(kept.alias("response"), status.alias("status"), rule.alias("rule"))
 
 
-# --- asking -------------------------------------------------------------------------------------------------------------
+# --- asking ---------------------------------------------------------------------------------------
 
 
 def _verdicts(
@@ -224,13 +251,16 @@ def _verdicts(
     overwrite: bool,
     on_progress: Callable[[BuildProgress, int], None],
 ) -> tuple[list[tuple[str, Verdict]], int, int, int]:
-    """What is to be said of each text with its letters; how many the judge is to read, how many of these it had, how many had no reply."""
+    """What is to be said of each text with its letters; how many the judge is to read, how many of
+    these it had, how many had no reply."""
     found: dict[int, tuple[str, Verdict]] = {}
     for number, (text, letters) in enumerate(pairs):
         if (own := without_judge(text, letters)) is not None:
             found[number] = own
     left = [number for number in range(len(pairs)) if number not in found]
-    steps = StepLog(None if path is None else Path(path), _about(model, max_tokens), overwrite=overwrite)
+    steps = StepLog(
+        None if path is None else Path(path), _about(model, max_tokens), overwrite=overwrite
+    )
     try:
         asks = [ask_of(*pairs[number], max_tokens) for number in left]
         replies, known = _replies(asks, model, steps, on_progress)
@@ -244,11 +274,15 @@ def _verdicts(
 
 
 def without_judge(text: str, letters: str) -> tuple[str, Verdict] | None:
-    """What is to be said of a text that no judge is needed for, as `Kept` or `VerdictStatus` and as a verdict; else None."""
+    """What is to be said of a text that no judge is needed for, as `Kept` or `VerdictStatus` and as
+    a verdict; else None."""
     if letter := bare_letter(text, letters):
         return Kept.BARE.value, Verdict(VerdictStatus.LETTER, letter)
-    if not any(letter_stands(each, text) for each in letters):  # any letter that a judge could name would be refused
-        return VerdictStatus.NONE.value, Verdict(VerdictStatus.NONE, reason="no letter stands in the text")
+    # any letter that a judge could name would be refused
+    if not any(letter_stands(each, text) for each in letters):
+        return VerdictStatus.NONE.value, Verdict(
+            VerdictStatus.NONE, reason="no letter stands in the text"
+        )
     return None
 
 
@@ -259,7 +293,10 @@ def ask_of(text: str, letters: str, max_tokens: int) -> Ask:
 
 
 def _replies(
-    asks: Sequence[Ask], model: ChatModel, steps: StepLog, on_progress: Callable[[BuildProgress, int], None]
+    asks: Sequence[Ask],
+    model: ChatModel,
+    steps: StepLog,
+    on_progress: Callable[[BuildProgress, int], None],
 ) -> tuple[list[Reply], int]:
     replies: list[Reply] = []
     known = 0
@@ -275,12 +312,15 @@ def _replies(
         replies += given
         if len(replies) >= SILENT and all(reply.text is None for reply in replies[-SILENT:]):
             raise SafescaleError(
-                f"the judge gave no reply to any of {SILENT} texts in a row, the last: {given[-1].error}; what it replied before is kept, "
-                "and the same command goes on from there"
+                f"the judge gave no reply to any of {SILENT} texts in a row, the last: "
+                f"{given[-1].error}; what it replied before is kept, and the same command goes on "
+                "from there"
             )
         size = max(1, together // model.batch) * model.batch
     return replies, known
 
 
-def _tell(on_progress: Callable[[BuildProgress, int], None], before: int, now: BuildProgress) -> None:
+def _tell(
+    on_progress: Callable[[BuildProgress, int], None], before: int, now: BuildProgress
+) -> None:
     on_progress(now, before)

@@ -1,4 +1,5 @@
-"""What a metric is: a statistic of weighted columns over units, and its kind, which chooses interval and test.
+"""What a metric is: a statistic of weighted columns over units, and its kind, which chooses
+interval and test.
 
 It knows neither what a column holds nor how units are resampled: it is handed both.
 """
@@ -16,12 +17,15 @@ from lm_eval_safescale.settings import THRESHOLD
 
 Floats = NDArray[np.float64]
 Kind = Literal["share", "mean", "ratio", "other"]
-"""`share`: a mean of zeros and ones; `mean`: of any numbers; `ratio`: of two sums; `other`: anything else of weighted rows."""
+"""`share`: a mean of zeros and ones; `mean`: of any numbers; `ratio`: of two sums; `other`:
+anything else of weighted rows."""
 Decode = Literal["greedy", "majority", "samples", "trials"]
-"""What a metric is of: the greedy answers, the majority answers of the samples, all samples, or every draw as a trial of its own."""
+"""What a metric is of: the greedy answers, the majority answers of the samples, all samples, or
+every draw as a trial of its own."""
 Statistic = Callable[[Sequence[Floats], Floats], Floats]
-"""`statistic(columns, weights)`: each of `columns` has shape (units, m), nan for *not scored*; `weights` say how often each unit
-counts, shape (units, b). Gives shape (m, b); nan where the rows do not define it."""
+"""`statistic(columns, weights)`: each of `columns` has shape (units, m), nan for *not scored*;
+`weights` say how often each unit counts, shape (units, b). Gives shape (m, b); nan where the rows
+do not define it."""
 Score = float | None
 """An item's value; None is *not scored*, which is never the same as 0."""
 KINDS: tuple[Kind, ...] = ("share", "mean", "ratio", "other")
@@ -46,8 +50,9 @@ class Metric:
     name, description
         How it is called, and what it means in half a sentence.
     item_value
-        The short way for a mean over items: `item_value(item, answers, params)` gives an item's value in [0, 1], or None where it
-        is not scored. A metric has either this or `columns` and `statistic` (see `share`, `mean`, `ratio`, `other`).
+        The short way for a mean over items: `item_value(item, answers, params)` gives an item's
+        value in [0, 1], or None where it is not scored. A metric has either this or `columns` and
+        `statistic` (see `share`, `mean`, `ratio`, `other`).
     higher_is_better
         Whether a larger number is better.
     needs_labels, needs_samples
@@ -63,15 +68,17 @@ class Metric:
     bounds
         Least and greatest value possible; infinite for none.
     decode
-        What it is of. With `trials` the columns have an axis of draws, and the metric is the mean over draws of the statistic of each:
-        nan where one of them does not define it.
+        What it is of. With `trials` the columns have an axis of draws, and the metric is the mean
+        over draws of the statistic of each: nan where one of them does not define it.
     grows_by_chance
-        Whether chance alone makes it larger, as it does a calibration error: it then has a basic bootstrap interval, not BCa.
+        Whether chance alone makes it larger, as it does a calibration error: it then has a basic
+        bootstrap interval, not BCa.
 
     Raises
     ------
     ValueError
-        Where neither or both ways are given, or the kind is unknown, or `item_value` with a kind that is no mean.
+        Where neither or both ways are given, or the kind is unknown, or `item_value` with a kind
+        that is no mean.
     """
 
     name: str
@@ -90,16 +97,24 @@ class Metric:
 
     def __post_init__(self) -> None:
         if self.kind not in KINDS:
-            raise ValueError(f"metric {self.name}: the kind is {self.kind!r}; expected one of {', '.join(KINDS)}")
+            raise ValueError(
+                f"metric {self.name}: the kind is {self.kind!r}; expected one of {', '.join(KINDS)}"
+            )
         if (self.item_value is None) == (not self.columns):
             raise ValueError(
                 f"metric {self.name}: expected either item_value or columns with a statistic, not "
                 + ("both" if self.columns else "neither")
             )
         if self.item_value and not self.is_mean:
-            raise ValueError(f"metric {self.name}: item_value makes a mean over items, and no {self.kind}; expected columns")
+            raise ValueError(
+                f"metric {self.name}: item_value makes a mean over items, and no {self.kind}; "
+                "expected columns"
+            )
         if self.columns and self.statistic is None:
-            raise ValueError(f"metric {self.name}: columns without a statistic; mean(...), share(...) and ratio(...) have one")
+            raise ValueError(
+                f"metric {self.name}: columns without a statistic; mean(...), share(...) and "
+                "ratio(...) have one"
+            )
 
     @property
     def is_mean(self) -> bool:
@@ -117,8 +132,8 @@ class Metric:
         Parameters
         ----------
         columns
-            In the order of `sources`, each of shape (units, m), of a metric over trials (units, m, draws); nan for *not scored*. A draw
-            in which no unit is scored does not count.
+            In the order of `sources`, each of shape (units, m), of a metric over trials (units, m,
+            draws); nan for *not scored*. A draw in which no unit is scored does not count.
         weights
             How often each unit counts, shape (units, b); without them each counts once.
 
@@ -133,7 +148,9 @@ class Metric:
         """
         given = [np.asarray(each, dtype=np.float64) for each in columns]
         counted = np.ones((len(given[0]), 1)) if weights is None else weights
-        found = self._over_trials(given, counted) if given[0].ndim == 3 else self._of(given, counted)
+        found = (
+            self._over_trials(given, counted) if given[0].ndim == 3 else self._of(given, counted)
+        )
         return found[:, 0] if weights is None else found
 
     def by_trial(self, columns: Sequence[ArrayLike], weights: Floats | None = None) -> Floats:
@@ -148,12 +165,15 @@ class Metric:
 
         Returns
         -------
-        Shape (m, draws, b), or (m, draws) without weights; nan where no unit of the draw is scored, or they do not define it.
+        Shape (m, draws, b), or (m, draws) without weights; nan where no unit of the draw is scored,
+        or they do not define it.
         """
         given = [np.asarray(each, dtype=np.float64) for each in columns]
         units, m, draws = given[0].shape
         counted = np.ones((units, 1)) if weights is None else weights
-        found = self._of([each.reshape(units, m * draws) for each in given], counted).reshape(m, draws, -1)
+        found = self._of([each.reshape(units, m * draws) for each in given], counted).reshape(
+            m, draws, -1
+        )
         found = np.where(_is_trial(given)[..., None], found, np.nan)
         return found[..., 0] if weights is None else found
 
@@ -168,12 +188,16 @@ class Metric:
         found = np.asarray((self.statistic or weighted_mean)(columns, weights), dtype=np.float64)
         expected = (columns[0].shape[1], weights.shape[1])
         if found.shape != expected:
-            raise ValueError(f"metric {self.name}: the statistic gave an array of shape {found.shape}; expected {expected}")
+            raise ValueError(
+                f"metric {self.name}: the statistic gave an array of shape {found.shape}; expected "
+                f"{expected}"
+            )
         return found
 
 
 def scored(columns: Sequence[Floats]) -> NDArray[np.bool_]:
-    """Which units are scored in all of the columns, shape (units, m): over trials, in any of them."""
+    """Which units are scored in all of the columns, shape (units, m): over trials, in any of
+    them."""
     known = ~np.any([np.isnan(each) for each in columns], axis=0)
     return np.asarray(known.any(axis=-1) if known.ndim == 3 else known)
 
@@ -190,7 +214,8 @@ def weighted_mean(columns: Sequence[Floats], weights: Floats) -> Floats:
 
 
 def weighted_ratio(columns: Sequence[Floats], weights: Floats) -> Floats:
-    """Sum of w x numerator / sum of w x denominator, over the units in which both are scored; nan where the denominator is 0."""
+    """Sum of w x numerator / sum of w x denominator, over the units in which both are scored; nan
+    where the denominator is 0."""
     numerator, denominator = columns
     known = ~np.isnan(numerator) & ~np.isnan(denominator)
     return _over(np.where(known, numerator, 0.0), np.where(known, denominator, 0.0), weights)
@@ -203,9 +228,16 @@ def _over(top: Floats, bottom: NDArray[Any], weights: Floats) -> Floats:
 
 
 def share(
-    name: str, description: str, column: str = "", *, higher_is_better: bool, in_table: bool = True, decode: Decode = "greedy"
+    name: str,
+    description: str,
+    column: str = "",
+    *,
+    higher_is_better: bool,
+    in_table: bool = True,
+    decode: Decode = "greedy",
 ) -> Metric:
-    """The share of units with a 1 in a column of zeros and ones: exact or score intervals, McNemar's test."""
+    """The share of units with a 1 in a column of zeros and ones: exact or score intervals,
+    McNemar's test."""
     return Metric(
         name,
         description,
@@ -253,7 +285,8 @@ def ratio(
     decode: Decode = "greedy",
     bounds: tuple[float, float] = (0.0, 1.0),
 ) -> Metric:
-    """The sum of one column over the sum of another, as recall is hits over wanted: bootstrap intervals."""
+    """The sum of one column over the sum of another, as recall is hits over wanted: bootstrap
+    intervals."""
     return Metric(
         name,
         description,

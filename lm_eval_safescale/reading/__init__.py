@@ -1,4 +1,6 @@
-"""Raw text to a response or a status: reasoning is stripped first, then only an explicit choice counts (PROTOCOL §5)."""
+"""Raw text to a response or a status: reasoning is stripped first, then only an explicit choice
+counts (PROTOCOL §5).
+"""
 
 from __future__ import annotations
 
@@ -24,7 +26,8 @@ __all__ = [
 
 
 READER_VERSION = "4"
-"""Raised when an output reads otherwise than before: what one version has read, another cannot verify."""
+"""Raised when an output reads otherwise than before: what one version has read, another cannot
+verify."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -34,19 +37,30 @@ class AnswerReader:
     name: str
     description: str
     read: Callable[[str, Mapping[str, str]], str | None]
-    """`read(text, options)`: one of the options' letters, or None for no explicit choice. Reasoning is stripped before."""
+    """`read(text, options)`: one of the options' letters, or None for no explicit choice. Reasoning
+    is stripped before."""
     version: str = READER_VERSION
-    """By which its readings can be told from those of another version; of a plugin's reader with its package."""
+    """By which its readings can be told from those of another version; of a plugin's reader with
+    its package."""
 
 
 CUT = "open reasoning"
 """The rule of an output that stopped inside its reasoning."""
-STRICT = AnswerReader("strict", "only an explicit choice of a letter counts (docs/reading.md)", read_letter)
+STRICT = AnswerReader(
+    "strict", "only an explicit choice of a letter counts (docs/reading.md)", read_letter
+)
 
 
-def read_choice(text: str, options: Mapping[str, str], reader: AnswerReader = STRICT) -> tuple[str | None, str]:
-    """The letter that an output without its reasoning explicitly chooses, or None, and the name of the rule that read it so."""
-    return read_by_rules(text, options) if reader is STRICT else (reader.read(text, options), reader.name)
+def read_choice(
+    text: str, options: Mapping[str, str], reader: AnswerReader = STRICT
+) -> tuple[str | None, str]:
+    """The letter that an output without its reasoning explicitly chooses, or None, and the name of
+    the rule that read it so."""
+    return (
+        read_by_rules(text, options)
+        if reader is STRICT
+        else (reader.read(text, options), reader.name)
+    )
 
 
 def read_output(
@@ -63,15 +77,16 @@ def read_output(
     text
         Raw output; None where the backend gave nothing (`error`).
     read
-        `read(text)` gives the response of an output without its reasoning, or None, and the rule (`Family.read`). The rule `CUT_OFF`
-        says that the answer had begun, and was cut off by the token limit.
+        `read(text)` gives the response of an output without its reasoning, or None, and the rule
+        (`Family.read`). The rule `CUT_OFF` says that the answer had begun, and was cut off by the
+        token limit.
     reasoning, opened
         See `strip_reasoning`.
 
     Returns
     -------
-    A reading with status `ok` and a response; or without one, `unanswered`, `truncated` (cut off inside the reasoning, and
-    then never parsed; or inside an answer that shows it) or `error`.
+    A reading with status `ok` and a response; or without one, `unanswered`, `truncated` (cut off
+    inside the reasoning, and then never parsed; or inside an answer that shows it) or `error`.
     """
     if not isinstance(text, str):
         return Reading(None, Status.ERROR)
@@ -101,4 +116,6 @@ def read_answer(
     reader
         What reads the letter once the reasoning is stripped.
     """
-    return read_output(text, lambda final: read_choice(final, options, reader), reasoning=reasoning, opened=opened)
+    return read_output(
+        text, lambda final: read_choice(final, options, reader), reasoning=reasoning, opened=opened
+    )

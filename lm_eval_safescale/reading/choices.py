@@ -1,4 +1,6 @@
-"""A choice: which letter, where, and the name of the rule that made it. What the shapes, the labels and the vetoes speak of."""
+"""A choice: which letter, where, and the name of the rule that made it. What the shapes, the labels
+and the vetoes speak of.
+"""
 
 from __future__ import annotations
 
@@ -26,7 +28,8 @@ class Choice(NamedTuple):
     """Where the letter ends."""
     rule: str
     behind: int = -1
-    """Where the option's own text ends, if it follows the letter; else where the letter ends. Filled in when vetoes are asked."""
+    """Where the option's own text ends, if it follows the letter; else where the letter ends.
+    Filled in when vetoes are asked."""
 
     @property
     def final(self) -> bool:

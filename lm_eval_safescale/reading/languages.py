@@ -1,4 +1,6 @@
-"""Other languages than English: by which words an answer is named, chosen, called correct and denied. Plain words, `|` between them."""
+"""Other languages than English: by which words an answer is named, chosen, called correct and
+denied. Plain words, `|` between them.
+"""
 
 from __future__ import annotations
 
@@ -13,9 +15,11 @@ class Language:
     nouns: str
     """What an answer is called."""
     options: str
-    """What an option is called: the word labels a letter, and chooses it only with a link or a qualifier."""
+    """What an option is called: the word labels a letter, and chooses it only with a link or a
+    qualifier."""
     known: str
-    """What may stand around such a noun and still choose: determiners, qualifiers, links. Any other word makes it no choice."""
+    """What may stand around such a noun and still choose: determiners, qualifiers, links. Any other
+    word makes it no choice."""
     correct: str
     """What is said of a letter that is chosen."""
     chooses: str = ""
@@ -66,7 +70,10 @@ LANGUAGES = {
     "Portuguese": Language(
         "resposta|gabarito|diagnóstico|escolha",
         "opção|alternativa",
-        "a|o|minha|melhor|certa|certo|correta|correto|final|mais|provável|é|seria|portanto|assim|logo|letra|opção|alternativa",
+        (
+            "a|o|minha|melhor|certa|certo|correta|correto|final|mais|provável|é|seria|portanto"
+            "|assim|logo|letra|opção|alternativa"
+        ),
         "correta|correto|certa|a correta|a certa|a melhor|a mais provável",
         "escolho|seleciono|escolheria|marco|opto por|eu escolho|eu escolheria",
         "não|nao|nunca|incorreta*|incorreto*|errada*|errado*|falsa*|falso*|descarta*|exclui*"
@@ -76,7 +83,10 @@ LANGUAGES = {
     "Italian": Language(
         "risposta|diagnosi",
         "opzione|scelta|alternativa",
-        "la|il|l|mia|migliore|corretta|corretto|esatta|giusta|finale|più|probabile|è|sarebbe|quindi|dunque|lettera|opzione",
+        (
+            "la|il|l|mia|migliore|corretta|corretto|esatta|giusta|finale|più|probabile|è|sarebbe"
+            "|quindi|dunque|lettera|opzione"
+        ),
         "corretta|corretto|esatta|giusta|la corretta|la migliore|la più probabile",
         "scelgo|seleziono|sceglierei|opto per|io scelgo",
         "non|mai|sbagliata*|sbagliato*|errata*|errato*|scorretta|scorretto|falsa|falso|esclusa"
@@ -89,7 +99,10 @@ LANGUAGES = {
         "het|de|mijn|juiste|goede|correcte|beste|is|dus|daarom|optie|letter|meest|waarschijnlijke",
         "juist|correct|goed|het juiste|het beste|het goede",
         "ik kies|ik zou|wij kiezen",
-        "niet|geen|fout|foute|onjuist|onjuiste|nooit|onwaarschijnlijk|uitgesloten|verkeerd|verkeerde|noch",
+        (
+            "niet|geen|fout|foute|onjuist|onjuiste|nooit|onwaarschijnlijk|uitgesloten|verkeerd"
+            "|verkeerde|noch"
+        ),
         it_is="het is",
     ),
     "Polish": Language(
@@ -117,7 +130,10 @@ LANGUAGES = {
         "|beste|bedste|det|er|är|mitt|mit|min|altså|alltså",
         "rätt|riktig|rett|korrekt|rigtigt|det rätta|det riktige|det rigtige",
         "jag väljer|jeg vælger|jeg velger",
-        "inte|ej|felaktig*|ikke|feil|forkert|forkerte|fel|aldrig|aldri|usannsynlig|osannolik*|uteslut*|udelukk*",
+        (
+            "inte|ej|felaktig*|ikke|feil|forkert|forkerte|fel|aldrig|aldri|usannsynlig|osannolik*"
+            "|uteslut*|udelukk*"
+        ),
         it_is="det är|det er",
     ),
     "Finnish": Language(
@@ -159,7 +175,10 @@ LANGUAGES = {
         "|окончательный|является|будет|под|буквой|итак|вариант|поэтому|значит",
         "верный|верна|верен|верно|правильный|правильно|правильный ответ|верный ответ",
         "выбираю|я выбираю|я бы выбрал|выбираем",
-        "не|нет|ни|неверн*|неправильн*|ошибочн*|исключ*|исключён*|кроме|маловероят*|нельзя|никогда|неверен|ложн*",
+        (
+            "не|нет|ни|неверн*|неправильн*|ошибочн*|исключ*|исключён*|кроме|маловероят*|нельзя"
+            "|никогда|неверен|ложн*"
+        ),
         it_is="это",
     ),
     "Ukrainian": Language(
@@ -229,32 +248,52 @@ LANGUAGES = {
         "saya memilih|saya pilih|memilih",
         "bukan|bukanlah|tidak|salah|kecuali|keliru",
     ),
-    "Filipino": Language("sagot", "", "ang|tamang|aking|ay|pinal", "tama", "pinipili ko", "hindi|mali|maling"),
+    "Filipino": Language(
+        "sagot", "", "ang|tamang|aking|ay|pinal", "tama", "pinipili ko", "hindi|mali|maling"
+    ),
     "Swahili": Language(
-        "jibu", "", "sahihi|ni|langu|la|mwisho", "sahihi|ni sahihi", "nachagua", "si sahihi|si jibu|sio|hapana|kosa"
+        "jibu",
+        "",
+        "sahihi|ni|langu|la|mwisho",
+        "sahihi|ni sahihi",
+        "nachagua",
+        "si sahihi|si jibu|sio|hapana|kosa",
     ),
     "Thai": Language(
-        "คำตอบ|คำตอบที่ถูกต้อง|คำตอบสุดท้าย|คำตอบคือ|คำตอบที่ถูกต้องคือ", "ตัวเลือก", "คือ|ที่ถูกต้อง", "ถูกต้อง|เป็นคำตอบที่ถูกต้อง", "เลือก|ตอบ", ""
+        "คำตอบ|คำตอบที่ถูกต้อง|คำตอบสุดท้าย|คำตอบคือ|คำตอบที่ถูกต้องคือ",
+        "ตัวเลือก",
+        "คือ|ที่ถูกต้อง",
+        "ถูกต้อง|เป็นคำตอบที่ถูกต้อง",
+        "เลือก|ตอบ",
+        "",
     ),
 }
-"""Languages that put spaces between words, by name; Thai has few of them. The other ones of East Asia follow."""
+"""Languages that put spaces between words, by name; Thai has few of them. The other ones of East
+Asia follow."""
 
-HAN_NOUN = r"(?:最も[^,。\n]{1,20}は|答案|选项|選項|诊断|診斷|診断|选择|選擇|回答|正解|正答|答え|解答|選択肢|정답|답변|답안|답|선택|진단)"
-HAN_VERB = r"(?:(?:^|[\s,。;:!?]|我|应|應|故|所以|因此|答案|本题|此题|就|则)(?:选择|選擇|选|選)(?:项|項)?)"
+HAN_NOUN = (
+    r"(?:最も[^,。\n]{1,20}は|答案|选项|選項|诊断|診斷|診断|选择|選擇|回答|正解|正答|答え|解答"
+    r"|選択肢|정답|답변|답안|답|선택|진단)"
+)
+HAN_VERB = (
+    r"(?:(?:^|[\s,。;:!?]|我|应|應|故|所以|因此|答案|本题|此题|就|则)(?:选择|選擇|选|選)(?:项|項)?)"
+)
 HAN_LINK = (
-    r"(?:应该|應該|应当|應當|应|應|就|即|便|只能|最可能|最有可能|显然|肯定|一定|确实|的|选项|選項|答案|选|選|選択肢|番|是|为|為"
-    r"|は|는|은|가|\s|:)*"
+    r"(?:应该|應該|应当|應當|应|應|就|即|便|只能|最可能|最有可能|显然|肯定|一定|确实|的|选项|選項"
+    r"|答案|选|選|選択肢|番|是|为|為|は|는|은|가|\s|:)*"
 )
 """What may stand between a noun and the letter."""
 HAN_CORRECT = (
     r"(?:最符合|符合题意|正确|正確|是对的|是正确|是正確|是最佳|为正确|最佳|最合适|最可能|对的"
     r"|が正解|が正しい|が最も|は正解|は正しい|が適切|を選び|を選択|を選ぶ"
-    r"|가 정답|이 정답|번이 정답|가 맞|이 맞|가 옳|이 옳|가 가장|이 가장|를 선택|을 선택|를 고르|을 고르)"
+    r"|가 정답|이 정답|번이 정답|가 맞|이 맞|가 옳|이 옳|가 가장|이 가장|를 선택|을 선택|를 고르"
+    r"|을 고르)"
 )
 IT_IS_BEHIND = r"です|だ|である|번입니다|번|입니다|이다|예요|项|項"
 """What may stand behind a letter that is all of an output, or of a line."""
 HAN_TAIL = (
-    r"(?:です|である|だ|が|は|を|に|で|と|입니다|이다|예요|이에요|번|가|이|를|을|로|임|项|項|选项|選項|是|为|為|正确|正確|最)"
+    r"(?:です|である|だ|が|は|を|に|で|と|입니다|이다|예요|이에요|번|가|이|를|을|로|임|项|項|选项"
+    r"|選項|是|为|為|正确|正確|最)"
 )
 """What may follow a letter without a space."""
 HAN_DENIES = (
@@ -263,12 +302,13 @@ HAN_DENIES = (
 )
 HAN_ASKS = r"(?:ですか|ますか|でしょうか|吗|嗎|呢|입니까|인가요|까요|हैं क्या|क्या)"
 REASON_WORDS = (
-    "weil|da|denn|porque|parce|car|perché|poiché|потому|так|vì|لأن|क्योंकि|çünkü|omdat|want|ponieważ|bo|karena|fordi|eftersom"
-    "|deoarece|mert|है|हैं|ہے|und|et|y|e|en|и|och|og"
+    "weil|da|denn|porque|parce|car|perché|poiché|потому|так|vì|لأن|क्योंकि|çünkü|omdat|want|ponieważ"
+    "|bo|karena|fordi|eftersom|deoarece|mert|है|हैं|ہے|und|et|y|e|en|и|och|og"
 )
 """What may follow a letter that is called correct, without a stop between."""
 REASONS = (
-    r"\b(?:weil|da (?:die|der|das|es|hier|ein)|denn|porque|parce que|car|perché|poiché|потому|так как|vì|لأن|क्योंकि|çünkü|omdat"
+    r"\b(?:weil|da (?:die|der|das|es|hier|ein)|denn|porque|parce que|car|perché|poiché|потому"
+    r"|так как|vì|لأن|क्योंकि|çünkü|omdat"
     r"|ponieważ|karena|fordi|eftersom|koska|deoarece|mert|оскільки)\b|因为|因為|由于|ので|から|때문"
 )
 """What a reason begins with: a denial behind it denies no choice."""
@@ -276,7 +316,8 @@ REASONS = (
 
 def one_of(name: str) -> str:
     """A regular expression for any language's words of one kind ("nouns")."""
-    return "|".join(sorted(_phrases(name), key=lambda phrase: (-len(phrase), phrase)))  # the longest first
+    # the longest first
+    return "|".join(sorted(_phrases(name), key=lambda phrase: (-len(phrase), phrase)))
 
 
 def last_words(*names: str) -> frozenset[str]:

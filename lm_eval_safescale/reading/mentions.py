@@ -1,4 +1,5 @@
-"""Where option letters stand in a text: tokens of their own, told from articles, abbreviations and parts of names.
+"""Where option letters stand in a text: tokens of their own, told from articles, abbreviations and
+parts of names.
 
 It does not know what a choice is.
 """
@@ -17,9 +18,11 @@ from lm_eval_safescale.reading import languages, words
 from lm_eval_safescale.reading.cleaning import CJK, clean, folded
 
 REACH = 300
-"""Characters to either side of a letter that are looked at: a reply that repeats itself to its limit has no sentences."""
+"""Characters to either side of a letter that are looked at: a reply that repeats itself to its
+limit has no sentences."""
 MOST_LETTERS = 1000
-"""Letters of an output that are looked at: of one with more, the first and the last half of that many."""
+"""Letters of an output that are looked at: of one with more, the first and the last half of that
+many."""
 
 _SENTENCE_END = re.compile(r"[.!?](?=[\s\"')\]]|\Z)|[。！？؟।\n;]")
 _CLAUSE_END = re.compile(
@@ -28,7 +31,9 @@ _CLAUSE_END = re.compile(
     r"|लेकिन)\b|而是|但|所以|因此",
     re.IGNORECASE,
 )
-_ABBREVIATES = re.compile(r"['’&+/–‐-]\w|:[A-Z]\b|\s?[&+/]\s?\w|\s?[–-]\s?\w\b(?![.)])|\. ?[A-Z]\.(?! ?[A-Z]\w)")
+_ABBREVIATES = re.compile(
+    r"['’&+/–‐-]\w|:[A-Z]\b|\s?[&+/]\s?\w|\s?[–-]\s?\w\b(?![.)])|\. ?[A-Z]\.(?! ?[A-Z]\w)"
+)
 _EPITHET = re.compile(words.EPITHETS, re.IGNORECASE)
 _STOP = re.compile(
     r"\s*(?:[.,;:!)\]}\"'*>—?。,、،।]|\Z|\n|[✅✓✔☑👍🎯])|\s+[(\[–={|<>-]|\s*\.\.\.|\s+(?:है|हैं|হল|ہے"
@@ -37,7 +42,9 @@ _STOP = re.compile(
 _EAST_ASIAN = re.compile(rf"\s*{languages.HAN_TAIL}")
 _SUFFIXES = r"(?i:d[iıuü]r|t[iıuü]r|y[iıuü]|[iıuü])\b"
 _SUFFIX = re.compile(rf"['’]{_SUFFIXES}")
-_EXPLAINED = re.compile(r"\s+(?:explanation|rationale|reason(?:ing)?|justification|confidence|note)\s*:", re.IGNORECASE)
+_EXPLAINED = re.compile(
+    r"\s+(?:explanation|rationale|reason(?:ing)?|justification|confidence|note)\s*:", re.IGNORECASE
+)
 _WORD = re.compile(r"[^\W\d_]+")
 _GLUED = re.compile(r"['’&+–‐-]\w|\.\w|\s?&\s?\w|/(?![A-Z]\b)\w")
 _IS_SUBJECT = re.compile(
@@ -84,7 +91,8 @@ class Options:
         return folded(text).rstrip(".") in self.own.values()
 
     def names_one(self, text: str) -> bool:
-        """Whether a word of an option stands in a text, or the beginning of one in a word ("Lungenembolie")."""
+        """Whether a word of an option stands in a text, or the beginning of one in a word
+        ("Lungenembolie")."""
         same_case = text.casefold()
         return any(stem in same_case for stem in self.stems)
 
@@ -94,7 +102,9 @@ def prepared(options: tuple[tuple[str, str], ...]) -> Options:
     """Options as they are looked for; made once for each item."""
     letters = "".join(letter for letter, _ in options)
     texts = {letter: clean(text) for letter, text in options}
-    found = {letter: r"\s+".join(map(re.escape, text.split())) for letter, text in texts.items() if text}
+    found = {
+        letter: r"\s+".join(map(re.escape, text.split())) for letter, text in texts.items() if text
+    }
     lower = letters.lower()
     own = {letter: folded(text) for letter, text in texts.items()}
     return Options(
@@ -103,12 +113,16 @@ def prepared(options: tuple[tuple[str, str], ...]) -> Options:
         {letter: _initials(text) for letter, text in texts.items()},
         {
             letter: re.compile(
-                rf"[.):\]\"'*]{{0,3}}\s*(?:[-–—=]\s?)?[\"'(\[]?(?:an? |the )?{text}(?!\w)[)\"'\]]?", re.IGNORECASE
+                rf"[.):\]\"'*]{{0,3}}\s*(?:[-–—=]\s?)?[\"'(\[]?(?:an? |the )?{text}(?!\w)[)\"'\]]?",
+                re.IGNORECASE,
             )
             for letter, text in found.items()
         },
         {
-            letter: re.compile(rf"(?<!\w){text}[\"']?(?:,? ?[-–—:]? ?)[(\[]?(?:option |choice |answer )?\Z", re.IGNORECASE)
+            letter: re.compile(
+                rf"(?<!\w){text}[\"']?(?:,? ?[-–—:]? ?)[(\[]?(?:option |choice |answer )?\Z",
+                re.IGNORECASE,
+            )
             for letter, text in found.items()
         },
         re.compile(
@@ -154,13 +168,15 @@ class Output:
         return after[: end.start()] if end else after
 
     def after_own_text(self, letter: str, end: int) -> int:
-        """Where an option's own text ends, if it follows its letter, which ends at `end`; else `end`."""
+        """Where an option's own text ends, if it follows its letter, which ends at `end`; else
+        `end`."""
         pattern = self.options.following.get(letter)
         found = pattern.match(self.text, end) if pattern else None
         return found.end() if found else end
 
     def own_text_before(self, letter: str, lead: str) -> int | None:
-        """Where the option's own text begins that ends what stands before its letter; None where it does not."""
+        """Where the option's own text begins that ends what stands before its letter; None where it
+        does not."""
         pattern = self.options.preceding.get(letter)
         found = pattern.search(lead) if pattern else None
         return found.start() if found else None
@@ -181,23 +197,27 @@ class Output:
         return found if found is not None and found.start == at else None
 
     def is_option(self, mention: Mention) -> bool:
-        """Whether a letter in running text can mean an option at all: no article, no part of a name ("type B", "B cell")."""
+        """Whether a letter in running text can mean an option at all: no article, no part of a name
+        ("type B", "B cell")."""
         text, start = self.text, mention.start
         before = _LAST_WORD.search(text, max(0, start - 25), start)
         word = before[1].lower() if before else ""
         if word in words.CLASSIFIERS or (
-            word and any(f"{word} {mention.letter.lower()}" in own for own in self.options.own.values())
+            word
+            and any(f"{word} {mention.letter.lower()}" in own for own in self.options.own.values())
         ):
             return False
         rest = text[mention.end : mention.end + 40]
         if _GLUED.match(rest):
             return False
-        if mention.letter in "AI" and word not in ("option", "choice", "answer", "letter"):  # an article, or cut off behind one
+        # an article, or cut off behind one
+        if mention.letter in "AI" and word not in ("option", "choice", "answer", "letter"):
             return bool(rest) and bool(_IS_SUBJECT.match(rest))
         return True
 
     def is_own_text(self, text: str, letter: str) -> bool:
-        """Whether `text` begins with the option's own text, or is the beginning of it that a token limit left over."""
+        """Whether `text` begins with the option's own text, or is the beginning of it that a token
+        limit left over."""
         own = self.options.own[letter]
         if (initials := self.options.initials[letter]) and re.match(rf"{initials}(?![\w-])", text):
             return True
@@ -211,7 +231,10 @@ class Output:
 
 def find_mentions(text: str, options: Options) -> tuple[Mention, ...]:
     """The letters that stand alone in a cleaned text, in order."""
-    found = [Mention(match[0].upper(), match.start(), match.end(), match[0]) for match in options.mention.finditer(text)]
+    found = [
+        Mention(match[0].upper(), match.start(), match.end(), match[0])
+        for match in options.mention.finditer(text)
+    ]
     if len(found) > MOST_LETTERS:
         found = found[: MOST_LETTERS // 2] + found[-MOST_LETTERS // 2 :]
     return tuple(found)
@@ -222,9 +245,9 @@ def ending(output: Output, mention: Mention) -> str:
 
     Returns
     -------
-    `stop` (a pause, or the end), `own` (the option's own text), `reason` (a word that says why), `goes` (another that goes on with the
-    sentence); or nothing, where
-    the letter is an article, an abbreviation, or a part of a name.
+    `stop` (a pause, or the end), `own` (the option's own text), `reason` (a word that says why),
+    `goes` (another that goes on with the sentence); or nothing, where the letter is an article, an
+    abbreviation, or a part of a name.
     """
     rest = output.text[mention.end : mention.end + REACH]
     if not rest.strip() or _SUFFIX.match(rest):
@@ -248,25 +271,43 @@ def ending(output: Output, mention: Mention) -> str:
 def _own_text_follows(output: Output, mention: Mention, rest: str) -> bool:
     if not output.is_own_text(_MARKS.sub("", rest), mention.letter):
         return False
-    as_article = mention.letter == "A" and (re.match(r" \w", rest) or (mention.said == "a" and rest[0] in " \n"))
+    as_article = mention.letter == "A" and (
+        re.match(r" \w", rest) or (mention.said == "a" and rest[0] in " \n")
+    )
     return not as_article
 
 
 def _is_part(output: Output, mention: Mention, rest: str) -> bool:
-    """Whether a letter belongs to a name or an abbreviation: "C. difficile", "A/V", "B\ncell", "C' sign"."""
-    if re.match(r"['’] ?\w", rest) and output.text[mention.start - 1 : mention.start] not in ("'", '"', "’", "‘", "`"):
+    """Whether a letter belongs to a name or an abbreviation: "C. difficile", "A/V", "B\ncell", "C'
+    sign"."""
+    if re.match(r"['’] ?\w", rest) and output.text[mention.start - 1 : mention.start] not in (
+        "'",
+        '"',
+        "’",
+        "‘",
+        "`",
+    ):
         return True
     if _ABBREVIATES.match(rest) or re.match(r"\.\w", rest):
         return True
     if re.match(r"\. ?[a-z]", rest, re.IGNORECASE):
         word = rest[1:].lstrip()
-        is_lower = word[0].islower() and _first_word(word) not in words.FUNCTION_WORDS | {"it", "the", "this", "that"}
+        is_lower = word[0].islower() and _first_word(word) not in words.FUNCTION_WORDS | {
+            "it",
+            "the",
+            "this",
+            "that",
+        }
         return is_lower or _EPITHET.match(word) is not None
-    return re.match(r"\n[ \t]*[a-z]", rest) is not None and _first_word(rest) not in words.FUNCTION_WORDS
+    return (
+        re.match(r"\n[ \t]*[a-z]", rest) is not None
+        and _first_word(rest) not in words.FUNCTION_WORDS
+    )
 
 
 def _is_article(mention: Mention, rest: str) -> bool:
-    """Whether an A is the article of what follows: 'a "halo" sign', "a (small) effusion", a line wrapped after it."""
+    """Whether an A is the article of what follows: 'a "halo" sign', "a (small) effusion", a line
+    wrapped after it."""
     if mention.letter != "A":
         return False
     if mention.said == "a":

@@ -1,7 +1,9 @@
-"""Separates a model's reasoning from its answer, or says that the output stopped before the reasoning did (PROTOCOL §5).
+"""Separates a model's reasoning from its answer, or says that the output stopped before the
+reasoning did (PROTOCOL §5).
 
-Marks are recognised by their shape, a pair that opens and closes, with a name from one table of words for reasoning. It does not
-know what a letter or an answer is, but for one bare letter at the end.
+Marks are recognised by their shape, a pair that opens and closes, with a name from one table of
+words for reasoning. It does not know what a letter or an answer is, but for one bare letter at the
+end.
 """
 
 from __future__ import annotations
@@ -33,7 +35,10 @@ _HEADED = (
 """The same of a heading. "Analysis" is none: what stands below it is meant to be read."""
 _LEFT, _RIGHT = rf"(?:(?:begin|start){_SPACE}(?:of{_SPACE})?)?", rf"(?:{_SPACE}(?:start|begin))?"
 
-_STEMMED = r"(?!final|end|stop|close|finish|\w*[_-]end\b)\w{0,24}(?:think|thought|reason|ponder|deliberat|brainstorm)\w{0,40}"
+_STEMMED = (
+    r"(?!final|end|stop|close|finish|\w*[_-]end\b)\w{0,24}"
+    r"(?:think|thought|reason|ponder|deliberat|brainstorm)\w{0,40}"
+)
 """Any word of a tag that begins or ends otherwise ("antThinking", "think_more")."""
 _FAMILIES = {
     # name: (opens, closes); a family's own end closes it alone
@@ -51,7 +56,10 @@ _FAMILIES = {
         r"|<\|inner_suffix\|>|<channel\|>|<unused95>|\[unused17\]",
     ),
     "bracketed": (rf"\[(?:BEGIN )?{NAME}\]|◁{NAME}▷", rf"\[(?:/|END ){NAME}\]|◁/{NAME}▷"),
-    "turn": (rf"<\|im_start\|>\s*{NAME}\b", r"<\|im_start\|>\s*(?:assistant|answer|response|final)?"),
+    "turn": (
+        rf"<\|im_start\|>\s*{NAME}\b",
+        r"<\|im_start\|>\s*(?:assistant|answer|response|final)?",
+    ),
     "fence": (rf"(?<![^ \n])```\s?{NAME}[ \t]*$", r"(?<![^ \n])```[ \t]*$"),
     "details": (
         r"<details\b[^<>]{0,200}\breasoning\b[^<>]{0,200}>"
@@ -63,7 +71,9 @@ _OWN_END = {"turn", "fence", "details"}
 _OPENS = "|".join(f"(?P<open_{family}>{opens})" for family, (opens, _) in _FAMILIES.items())
 _CLOSES = "|".join(f"(?P<close_{family}>{closes})" for family, (_, closes) in _FAMILIES.items())
 _MARKS = re.compile(rf"(?=[<\[◁`])(?:{_OPENS}|{_CLOSES})", re.IGNORECASE | re.MULTILINE)
-_OPENED = re.compile(rf"(?:{'|'.join(opens for opens, _ in _FAMILIES.values())})\Z", re.IGNORECASE | re.MULTILINE)
+_OPENED = re.compile(
+    rf"(?:{'|'.join(opens for opens, _ in _FAMILIES.values())})\Z", re.IGNORECASE | re.MULTILINE
+)
 LONGEST_MARK = 500
 """Characters of a prompt's end in which an opening mark is looked for."""
 
@@ -90,7 +100,9 @@ _THOUGHT_SO = re.compile(
     re.IGNORECASE | re.MULTILINE,
 )
 _HARMONY = re.compile(r"<\|channel\|>\s*(\w+)(?:(?!<\|message\|>).){0,100}<\|message\|>", re.DOTALL)
-_HARMONY_BARE = re.compile(r"\s*(?:assistant)?(?:analysis|commentary)(?:(?=[^\W_])|\s*\n|\s+(?=[A-Z]))")
+_HARMONY_BARE = re.compile(
+    r"\s*(?:assistant)?(?:analysis|commentary)(?:(?=[^\W_])|\s*\n|\s+(?=[A-Z]))"
+)
 """gpt-oss with its special tokens removed: the channel's name runs into the first word."""
 _LINE_END, _INVISIBLE = re.compile(r"\r\n?"), re.compile(r"[\u200b-\u200f\u2060\ufeff\u00ad]")
 _AT_END = re.compile(rf"(?:\s*(?:{END_OF_TURN}))+\s*\Z", re.IGNORECASE)
@@ -104,12 +116,15 @@ class _Mark(NamedTuple):
 
 
 def opens_reasoning(prompt: str) -> bool:
-    """Whether a rendered prompt ends inside an open reasoning block, so that the output begins with reasoning."""
+    """Whether a rendered prompt ends inside an open reasoning block, so that the output begins with
+    reasoning."""
     end = prompt[-LONGEST_MARK:].rstrip()
     return bool(_OPENED.search(end) or _HEADING.fullmatch(end[end.rfind("\n") + 1 :]))
 
 
-def strip_reasoning(text: str, *, reasoning: Reasoning = "auto", opened: bool = False, headings: bool = True) -> str | None:
+def strip_reasoning(
+    text: str, *, reasoning: Reasoning = "auto", opened: bool = False, headings: bool = True
+) -> str | None:
     """What stands after the reasoning, or None where the output stopped inside it.
 
     Parameters
@@ -117,11 +132,12 @@ def strip_reasoning(text: str, *, reasoning: Reasoning = "auto", opened: bool = 
     text
         Raw output.
     reasoning
-        `on`: the model reasons in its text, so that an output without an end of reasoning is cut off (one bare letter
-        excepted); `separate`: a server keeps the reasoning back, so that an empty output is cut off; `auto`, `off`: only
-        reasoning that can be seen is stripped.
+        `on`: the model reasons in its text, so that an output without an end of reasoning is cut
+        off (one bare letter excepted); `separate`: a server keeps the reasoning back, so that an
+        empty output is cut off; `auto`, `off`: only reasoning that can be seen is stripped.
     opened
-        The prompt itself opened the reasoning: without an end marker, all of the output is reasoning.
+        The prompt itself opened the reasoning: without an end marker, all of the output is
+        reasoning.
     headings
         Whether reasoning is recognised by a heading at the very beginning too ("## Thinking").
     """
@@ -146,13 +162,21 @@ def strip_reasoning(text: str, *, reasoning: Reasoning = "auto", opened: bool = 
 
 def _plain(text: str) -> str:
     """A text with line ends and spaces of one kind, and without invisible characters."""
-    return text if text.isascii() and "\r" not in text else _INVISIBLE.sub("", _LINE_END.sub("\n", text).replace("\u00a0", " "))
+    return (
+        text
+        if text.isascii() and "\r" not in text
+        else _INVISIBLE.sub("", _LINE_END.sub("\n", text).replace("\u00a0", " "))
+    )
 
 
 def _without_end(text: str) -> str:
     """A text without the tokens that end its turn."""
     text = text.rstrip()
-    return text[:-LONGEST_MARK] + _AT_END.sub("", text[-LONGEST_MARK:]) if text.endswith((">", "]")) else text
+    return (
+        text[:-LONGEST_MARK] + _AT_END.sub("", text[-LONGEST_MARK:])
+        if text.endswith((">", "]"))
+        else text
+    )
 
 
 def _is_bare(text: str) -> bool:
@@ -180,13 +204,19 @@ def _after_marks(text: str, first: _Mark, last: _Mark) -> str | None:
     if last.opens:
         return None
     after = text[last.end :]
-    return after if _without_end(after).strip() or not first.opens else text[: first.start]  # an answer before its reasons
+    # an answer before its reasons
+    return after if _without_end(after).strip() or not first.opens else text[: first.start]
 
 
 def _after_heading(text: str, start: int) -> str | None:
-    """From the last heading of an answer on; or a bare letter in a paragraph of its own at the end."""
+    """From the last heading of an answer on; or a bare letter in a paragraph of its own at the
+    end."""
     answers = [match.start() for match in _ANSWER_HEADING.finditer(text, start)]
-    answers += [match.start() for match in _THOUGHT_SO.finditer(text, start) if "reasoning" in text[:start].lower()]
+    answers += [
+        match.start()
+        for match in _THOUGHT_SO.finditer(text, start)
+        if "reasoning" in text[:start].lower()
+    ]
     if answers:
         return text[max(answers) :]
     before, _, final = _without_end(text[start - 1 :]).rstrip().rpartition("\n\n")
@@ -198,4 +228,8 @@ def _harmony_final(text: str) -> str | None:
     if not channels:  # the header itself was cut
         return None
     last = channels[-1]
-    return re.split(r"<\|(?:return|end|start|call)\|>", text[last.end() :])[0] if last[1] == "final" else None
+    return (
+        re.split(r"<\|(?:return|end|start|call)\|>", text[last.end() :])[0]
+        if last[1] == "final"
+        else None
+    )

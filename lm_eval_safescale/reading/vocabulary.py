@@ -1,4 +1,6 @@
-"""A list of words and phrases that is looked for in a clause: quick, for it is done at every choice."""
+"""A list of words and phrases that is looked for in a clause: quick, for it is done at every
+choice.
+"""
 
 from __future__ import annotations
 
@@ -14,12 +16,20 @@ class Vocabulary:
     Parameters
     ----------
     lists
-        Words and phrases with `|` between them. A final `*` stands for any ending, a first one for any beginning.
+        Words and phrases with `|` between them. A final `*` stands for any ending, a first one for
+        any beginning.
     """
 
     def __init__(self, *lists: str) -> None:
-        entries = {unicodedata.normalize("NFKC", entry) for each in lists for entry in each.split("|") if entry}
-        self._prefixes = tuple(entry[:-1] for entry in entries if entry.endswith("*") and " " not in entry)
+        entries = {
+            unicodedata.normalize("NFKC", entry)
+            for each in lists
+            for entry in each.split("|")
+            if entry
+        }
+        self._prefixes = tuple(
+            entry[:-1] for entry in entries if entry.endswith("*") and " " not in entry
+        )
         self._suffixes = tuple(entry[1:] for entry in entries if entry.startswith("*"))
         self._words = frozenset(entry for entry in entries if " " not in entry and "*" not in entry)
         phrases = sorted((entry for entry in entries if " " in entry), key=len, reverse=True)

@@ -1,4 +1,6 @@
-"""The harness's result files as rows, one a task: what `safescale table` shows. Reads JSON; needs no harness."""
+"""The harness's result files as rows, one a task: what `safescale table` shows. Reads JSON; needs
+no harness.
+"""
 
 from __future__ import annotations
 
@@ -22,14 +24,15 @@ MARK = "safescale"
 LARGEST = 1e9
 """Beyond it a value is none that any metric gives."""
 CHOOSE_CONTEXTS = settings_that_make(Makes.CONTEXT) | {"contexts"}
-"""Settings of what stands above a question: they part no tables of conditions that show nothing, or each its own."""
+"""Settings of what stands above a question: they part no tables of conditions that show nothing, or
+each its own."""
 EVIDENCE = "evidence"
 """The builder of the item's own evidence, which has no settings to choose."""
 Count = Annotated[int, msgspec.Meta(ge=0, le=10**12)]
 _T = TypeVar("_T")
 
 
-# --- what is used of a file; all else in it may be anything ---------------------------------------------------------------
+# --- what is used of a file; all else in it may be anything ---------------------------------------
 
 
 class _Content(msgspec.Struct):
@@ -96,9 +99,10 @@ class _About(msgspec.Struct):
 def read_results(paths: Iterable[Path]) -> list[ResultRow]:
     """Rows of all result files found at `paths` (files, or folders searched whole).
 
-    Of a task that was asked twice in the same way of the same number of items, the newest; one without scores
-    (`--predict_only`) is left out. Tasks of one model with the same settings share a table, whenever each was run; the settings of a
-    retrieval part them only where one condition was asked with two of them.
+    Of a task that was asked twice in the same way of the same number of items, the newest; one
+    without scores (`--predict_only`) is left out. Tasks of one model with the same settings share a
+    table, whenever each was run; the settings of a retrieval part them only where one condition was
+    asked with two of them.
 
     Raises
     ------
@@ -109,7 +113,9 @@ def read_results(paths: Iterable[Path]) -> list[ResultRow]:
     for path in paths:
         found = sorted(path.rglob("results_*.json")) if path.is_dir() else [path]
         if not found:
-            raise SafescaleError(f"{path}: no results_*.json in it; give the --output_path of a finished lm_eval run")
+            raise SafescaleError(
+                f"{path}: no results_*.json in it; give the --output_path of a finished lm_eval run"
+            )
         files += found
     rows: dict[tuple[object, ...], ResultRow] = {}
     for _, its_rows in sorted(map(_read, files), key=lambda each: each[0]):
@@ -120,13 +126,21 @@ def read_results(paths: Iterable[Path]) -> list[ResultRow]:
 
 
 def _apart(rows: Sequence[ResultRow]) -> list[ResultRow]:
-    """The same; where one condition of a run was asked with different contexts, those stand apart by the settings that made them."""
-    twice = {run for (run, _), number in Counter((row.run, row.condition) for row in rows).items() if number > 1}
-    return [replace(row, run=(*row.run, _built_with(row))) if row.run in twice else row for row in rows]
+    """The same; where one condition of a run was asked with different contexts, those stand apart
+    by the settings that made them."""
+    twice = {
+        run
+        for (run, _), number in Counter((row.run, row.condition) for row in rows).items()
+        if number > 1
+    }
+    return [
+        replace(row, run=(*row.run, _built_with(row))) if row.run in twice else row for row in rows
+    ]
 
 
 def _built_with(row: ResultRow) -> str:
-    """The settings by which what stood above the questions was built; empty for nothing, and for evidence of the data set itself."""
+    """The settings by which what stood above the questions was built; empty for nothing, and for
+    evidence of the data set itself."""
     is_built = row.contexts and row.contexts["builder"]["name"] != EVIDENCE
     return _json({name: row.settings.get(name) for name in CHOOSE_CONTEXTS}) if is_built else ""
 
@@ -153,27 +167,36 @@ def _in_order(rows: Sequence[ResultRow]) -> list[ResultRow]:
 def _read(file: Path) -> tuple[float, list[ResultRow]]:
     try:
         content = _converted(read_json(file), _Content)
-        ours = {task: about for task, config in content.configs.items() if (about := _about(config)) is not None}
-        rows = [row for task, about in ours.items() if (row := _row(content, task, about)) is not None]
+        ours = {
+            task: about
+            for task, config in content.configs.items()
+            if (about := _about(config)) is not None
+        }
+        rows = [
+            row for task, about in ours.items() if (row := _row(content, task, about)) is not None
+        ]
         return content.date or 0.0, rows
     except InputError as error:
         what = error.reason
     except msgspec.ValidationError as error:
         what = str(error)
     raise SafescaleError(
-        f"{file}: not a result file of lm_eval ({what}); expected its results_*.json. If it is damaged, move it away or ask again"
+        f"{file}: not a result file of lm_eval ({what}); expected its results_*.json. If it is "
+        "damaged, move it away or ask again"
     )
 
 
 def _converted(value: Any, kind: type[_T], where: str = "") -> _T:
     try:
         return msgspec.convert(value, kind)
-    except (msgspec.ValidationError, OverflowError, UnicodeEncodeError) as error:  # the last: half of a surrogate pair
+    except (msgspec.ValidationError, OverflowError, UnicodeEncodeError) as error:
+        # the last: half of a surrogate pair
         raise msgspec.ValidationError(f"{where}{': ' if where else ''}{error}") from None
 
 
 def _about(config: Any) -> Any:
-    """What our tasks say of themselves in their configuration; None for a task of somebody else's."""
+    """What our tasks say of themselves in their configuration; None for a task of somebody
+    else's."""
     metadata = config.get("metadata") if isinstance(config, dict) else None
     return metadata.get(MARK) if isinstance(metadata, dict) else None
 
@@ -187,11 +210,18 @@ def _row(content: _Content, task: str, given: Any) -> ResultRow | None:
     if not any("," in key and not key.startswith(("alias,", "bypass,")) for key in result):
         return None
     dataset = about.dataset
-    model, named = content.model_name or content.model_source or "?", f"{dataset.name} {dataset.version[:12]}"
+    model, named = (
+        content.model_name or content.model_source or "?",
+        f"{dataset.name} {dataset.version[:12]}",
+    )
     items = _converted(result.get("sample_len", 0), Count, f"{task}, sample_len")
-    asked = _json([(content.config or {}).get("model_args"), about.prompt_sha256, content.chat_template_sha])
+    asked = _json(
+        [(content.config or {}).get("model_args"), about.prompt_sha256, content.chat_template_sha]
+    )
     shared = {
-        name: value for name, value in about.settings.items() if name not in CHOOSE_CONTEXTS | {"dataset", "dataset_path"}
+        name: value
+        for name, value in about.settings.items()
+        if name not in CHOOSE_CONTEXTS | {"dataset", "dataset_path"}
     }
     return ResultRow(
         model=model,
@@ -218,15 +248,24 @@ def _values(result: Mapping[str, Any], task: str) -> dict[str, tuple[float, floa
         if not separator or name.endswith("_stderr"):
             continue
         stderr: Any = result.get(f"{name}_stderr,{kind}")
-        is_scored = value != NOT_SCORED and not (isinstance(value, float) and not isfinite(value))  # NaN is a mean over nothing
+        # NaN is a mean over nothing
+        is_scored = value != NOT_SCORED and not (isinstance(value, float) and not isfinite(value))
         if is_scored and not _is_number(value):
-            raise msgspec.ValidationError(f"{task}: {key} is {_shown(value)}; expected a number, or {NOT_SCORED!r}")
-        values[name] = (float(value), float(stderr) if _is_number(stderr) else None) if is_scored else None
+            raise msgspec.ValidationError(
+                f"{task}: {key} is {_shown(value)}; expected a number, or {NOT_SCORED!r}"
+            )
+        values[name] = (
+            (float(value), float(stderr) if _is_number(stderr) else None) if is_scored else None
+        )
     return values
 
 
 def _is_number(value: Any) -> bool:
-    return isinstance(value, int | float) and not isinstance(value, bool) and -LARGEST <= value <= LARGEST
+    return (
+        isinstance(value, int | float)
+        and not isinstance(value, bool)
+        and -LARGEST <= value <= LARGEST
+    )
 
 
 def _shown(value: Any) -> str:

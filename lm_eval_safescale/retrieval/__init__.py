@@ -6,7 +6,13 @@ from lm_eval_safescale.retrieval.dense import Dense
 from lm_eval_safescale.retrieval.hybrid import Hybrid
 from lm_eval_safescale.retrieval.index import Index, open_index
 from lm_eval_safescale.retrieval.passages import Passages, cut, make_passages
-from lm_eval_safescale.retrieval.quality import Settling, coverage, load_settling, recall, reciprocal_rank
+from lm_eval_safescale.retrieval.quality import (
+    Settling,
+    coverage,
+    load_settling,
+    recall,
+    reciprocal_rank,
+)
 from lm_eval_safescale.retrieval.retriever import Hit, Retriever, best
 from lm_eval_safescale.retrieval.store import Store, default_root
 from lm_eval_safescale.retrieval.terms import terms_of

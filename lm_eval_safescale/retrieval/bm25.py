@@ -24,7 +24,8 @@ class BM25(Retriever):
             raise ValueError(f"k1 = {k1}, b = {b}; expected k1 of 0 or more and b in [0, 1]")
         self.k1, self.b = k1, b
 
-    def build(self, passages: Passages, folder: Path, *, scratch: Path) -> None:  # noqa: ARG002 (it takes seconds)
+    # it takes seconds
+    def build(self, passages: Passages, folder: Path, *, scratch: Path) -> None:  # noqa: ARG002
         """Write the score matrix and the vocabulary, in the library's own format."""
         import bm25s
 
@@ -42,7 +43,8 @@ class BM25(Retriever):
         self._index: Any = bm25s.BM25.load(folder, mmap=True, show_progress=False)
 
     def search(self, queries: Sequence[str], k: int) -> list[list[Hit]]:
-        """The k best of the passages that hold a term of the query; fewer, or none, where no more do."""
+        """The k best of the passages that hold a term of the query; fewer, or none, where no more
+        do."""
         return [self._matching(query, k) for query in queries]
 
     def _matching(self, query: str, k: int) -> list[Hit]:
@@ -50,7 +52,8 @@ class BM25(Retriever):
         known = [vocabulary[term] for term in terms_of(query) if term in vocabulary]
         if not known:
             return []
-        return best(self._index.get_scores_from_ids(known), k, above=0)  # a term that is there always weighs more than 0
+        # a term that is there always weighs more than 0
+        return best(self._index.get_scores_from_ids(known), k, above=0)
 
 
 def _numbered(texts: Iterable[str]) -> tuple[list[list[int]], dict[str, int]]:
@@ -58,6 +61,11 @@ def _numbered(texts: Iterable[str]) -> tuple[list[list[int]], dict[str, int]]:
     vocabulary: dict[str, int] = {}
     left_out = stop_words()
     numbers = [
-        [vocabulary.setdefault(term, len(vocabulary)) for term in terms_of(text) if term not in left_out] for text in texts
+        [
+            vocabulary.setdefault(term, len(vocabulary))
+            for term in terms_of(text)
+            if term not in left_out
+        ]
+        for text in texts
     ]
     return numbers, vocabulary

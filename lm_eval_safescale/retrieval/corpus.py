@@ -1,4 +1,6 @@
-"""A corpus: articles with an id, a title and a text, from a JSON lines file or a folder. It knows nothing of passages or search."""
+"""A corpus: articles with an id, a title and a text, from a JSON lines file or a folder. It knows
+nothing of passages or search.
+"""
 
 from __future__ import annotations
 
@@ -18,9 +20,11 @@ from lm_eval_safescale.json_text import decode_json
 
 JSON_LINES, TEXTS = (".jsonl", ".ndjson"), (".md", ".markdown", ".txt")
 TEXT_FIELDS = ("text", "content", "contents")
-_NOT_TEXT = re.compile("[\0\ud800-\udfff]")  # half a surrogate pair comes from JSON escapes, and cannot be written
+# half a surrogate pair comes from JSON escapes, and cannot be written
+_NOT_TEXT = re.compile("[\0\ud800-\udfff]")
 LONGEST_ARTICLE = 10_000_000
-"""Characters. What is longer is a whole collection in one record, and would be one article to every measure."""
+"""Characters. What is longer is a whole collection in one record, and would be one article to every
+measure."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -61,17 +65,22 @@ class Corpus:
         """SHA-256 (hex) over the ids, titles and texts of all articles in order."""
         digest = hashlib.sha256()
         for article in self.articles:
-            digest.update(json.dumps([article.id, article.title, article.text], ensure_ascii=False).encode() + b"\n")
+            digest.update(
+                json.dumps([article.id, article.title, article.text], ensure_ascii=False).encode()
+                + b"\n"
+            )
         return digest.hexdigest()
 
 
 def load_corpus(path: Path, *, name: str | None = None) -> Corpus:
-    """A corpus from a JSON lines file or a folder of Markdown and text files, named after it unless told.
+    """A corpus from a JSON lines file or a folder of Markdown and text files, named after it unless
+    told.
 
     Raises
     ------
     DataError
-        With every problem found: unreadable or binary files, records without id or text, ids that stand twice, no articles.
+        With every problem found: unreadable or binary files, records without id or text, ids that
+        stand twice, no articles.
     """
     problems: list[Problem] = []
     if path.is_dir():
@@ -79,8 +88,14 @@ def load_corpus(path: Path, *, name: str | None = None) -> Corpus:
     elif path.suffix.lower() in JSON_LINES:
         found = _read_lines(path, problems)
     else:
-        what = "no such file or folder" if not path.exists() else f"unknown format {path.suffix or '(no suffix)'}"
-        expected = f"expected a {' or '.join(JSON_LINES)} file, or a folder of {', '.join(TEXTS)} files"
+        what = (
+            "no such file or folder"
+            if not path.exists()
+            else f"unknown format {path.suffix or '(no suffix)'}"
+        )
+        expected = (
+            f"expected a {' or '.join(JSON_LINES)} file, or a folder of {', '.join(TEXTS)} files"
+        )
         raise DataError(str(path), [Problem(f"{what}; {expected}")])
     articles = list(_valid(found, problems))
     if not articles and not has_errors(problems):
@@ -109,12 +124,16 @@ def _valid(found: Iterable[_Found], problems: list[Problem]) -> Iterator[Article
         if not article.text.strip():
             problems.append(each.problem("empty text"))
         elif wrong := _NOT_TEXT.search(f"{article.id} {article.whole}"):
-            problems.append(each.problem(f"not text: it holds the character U+{ord(wrong[0]):04X}; expected UTF-8 text"))
+            problems.append(
+                each.problem(
+                    f"not text: it holds the character U+{ord(wrong[0]):04X}; expected UTF-8 text"
+                )
+            )
         elif len(article.text) > LONGEST_ARTICLE:
             problems.append(
                 each.problem(
-                    f"{len(article.text):,} characters; expected at most {LONGEST_ARTICLE:,}: split it into its articles, or "
-                    "retrieval could not be told right from wrong"
+                    f"{len(article.text):,} characters; expected at most {LONGEST_ARTICLE:,}: "
+                    "split it into its articles, or retrieval could not be told right from wrong"
                 )
             )
         else:
@@ -144,11 +163,20 @@ def _read_line(raw: bytes, number: int, problems: list[Problem]) -> Iterator[_Fo
         problems.append(Problem(f"{torn}not JSON: {error}", line=number))
         return
     if not isinstance(record, dict):
-        problems.append(Problem(f"expected an object with id, title and text, found {type(record).__name__}", line=number))
+        problems.append(
+            Problem(
+                f"expected an object with id, title and text, found {type(record).__name__}",
+                line=number,
+            )
+        )
         return
     article = _article(record, number, problems)
     if article is not None:
-        yield _Found(article, f"in line {number}", lambda message: Problem(message, line=number, item=article.id))
+        yield _Found(
+            article,
+            f"in line {number}",
+            lambda message: Problem(message, line=number, item=article.id),
+        )
 
 
 def _article(record: dict[str, Any], number: int, problems: list[Problem]) -> Article | None:
@@ -158,13 +186,31 @@ def _article(record: dict[str, Any], number: int, problems: list[Problem]) -> Ar
         identity = str(identity)
     if not isinstance(identity, str) or not identity.strip():
         found = ", ".join(record) or "nothing"
-        problems.append(Problem(f"expected a text or a whole number; the record has {found}", line=number, field="id"))
+        problems.append(
+            Problem(
+                f"expected a text or a whole number; the record has {found}",
+                line=number,
+                field="id",
+            )
+        )
     elif field is None or not isinstance(record[field], str):
         problems.append(
-            Problem(f"expected text under one of {', '.join(TEXT_FIELDS)}", line=number, item=identity, field="text")
+            Problem(
+                f"expected text under one of {', '.join(TEXT_FIELDS)}",
+                line=number,
+                item=identity,
+                field="text",
+            )
         )
     elif not isinstance(title, str | None):
-        problems.append(Problem(f"expected text, found {type(title).__name__}", line=number, item=identity, field="title"))
+        problems.append(
+            Problem(
+                f"expected text, found {type(title).__name__}",
+                line=number,
+                item=identity,
+                field="title",
+            )
+        )
     else:
         return Article(identity.strip(), (title or "").strip(), record[field])
     return None
@@ -175,18 +221,30 @@ def _read_folder(folder: Path, problems: list[Problem]) -> Iterator[_Found]:
     size = sum(path.stat().st_size for path in paths if path.suffix.lower() in TEXTS)
     if size > most_bytes():
         problems.append(
-            Problem(f"{size / 1e6:,.1f} MB; expected at most {most_bytes() / 1e6:,g} MB ({MAX_FILE_MB} allows more)")
+            Problem(
+                f"{size / 1e6:,.1f} MB; expected at most {most_bytes() / 1e6:,g} MB ({MAX_FILE_MB} "
+                "allows more)"
+            )
         )
         return
     for path in paths:
         name = _below(folder, path)
         if path.suffix.lower() not in TEXTS:
-            problems.append(Problem(f"left out: only {', '.join(TEXTS)} files are read", item=name, is_error=False))
+            problems.append(
+                Problem(
+                    f"left out: only {', '.join(TEXTS)} files are read", item=name, is_error=False
+                )
+            )
             continue
         try:
             text = read_text(path)
         except InputError as error:
-            problems.append(Problem(error.reason if error.line is None else f"{error.reason}, or remove it", item=name))
+            problems.append(
+                Problem(
+                    error.reason if error.line is None else f"{error.reason}, or remove it",
+                    item=name,
+                )
+            )
             continue
         article = _titled(name, text, markdown=path.suffix.lower() != ".txt")
         yield _Found(article, f"as {name}", lambda message, name=name: Problem(message, item=name))  # type: ignore[misc]
@@ -196,7 +254,9 @@ def _walk(folder: Path, problems: list[Problem]) -> list[Path]:
     """All files below, but hidden ones; what is passed over is said."""
 
     def unreadable(error: OSError) -> None:
-        problems.append(Problem(f"cannot be read ({error.strerror})", item=_below(folder, error.filename)))
+        problems.append(
+            Problem(f"cannot be read ({error.strerror})", item=_below(folder, error.filename))
+        )
 
     found = []
     for place, folders, files in os.walk(folder, onerror=unreadable):
@@ -218,7 +278,8 @@ def _below(folder: Path, path: str | Path) -> str:
 
 
 def _titled(name: str, text: str, *, markdown: bool) -> Article:
-    """An article whose title is the first line, where that is a Markdown heading, else the file's name."""
+    """An article whose title is the first line, where that is a Markdown heading, else the file's
+    name."""
     first, _, rest = text.lstrip().partition("\n")
     if markdown and first.startswith("# ") and rest.strip():
         return Article(name, first.removeprefix("# ").strip(), rest.strip())

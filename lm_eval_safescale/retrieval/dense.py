@@ -1,4 +1,6 @@
-"""Dense retrieval: a sentence-transformers encoder, and FAISS's exact inner-product search (PROTOCOL §2)."""
+"""Dense retrieval: a sentence-transformers encoder, and FAISS's exact inner-product search
+(PROTOCOL §2).
+"""
 
 from __future__ import annotations
 
@@ -20,7 +22,8 @@ DEFAULT_MODEL = "BAAI/bge-large-en-v1.5"
 SHARD = 1024
 """Passages encoded between two saves: what an interruption costs."""
 DIGITS = 6
-"""Scores are rounded to this many digits: what lies beyond depends on the other queries of the batch."""
+"""Scores are rounded to this many digits: what lies beyond depends on the other queries of the
+batch."""
 
 SAME = 0.999
 """Least cosine between two embeddings of one text by one model, on whatever device."""
@@ -32,10 +35,13 @@ Vectors = npt.NDArray[np.float32]
 
 
 class Dense(Retriever):
-    """L2-normalised embeddings, searched exactly: the score is the cosine similarity, in [-1, 1]."""
+    """L2-normalised embeddings, searched exactly: the score is the cosine similarity, in [-1,
+    1]."""
 
     name = "dense"
-    description = f"embeddings ({DEFAULT_MODEL}, or any sentence-transformers model), by FAISS; extra [dense]"
+    description = (
+        f"embeddings ({DEFAULT_MODEL}, or any sentence-transformers model), by FAISS; extra [dense]"
+    )
 
     def __init__(
         self,
@@ -50,27 +56,36 @@ class Dense(Retriever):
         self._encoder: Any = None
 
     def build(self, passages: Passages, folder: Path, *, scratch: Path) -> None:
-        """Encode all passages, a shard at a time; shards that an interrupted build left are not encoded again."""
+        """Encode all passages, a shard at a time; shards that an interrupted build left are not
+        encoded again."""
         from tqdm.auto import tqdm
 
         texts, n = passages.texts(), len(passages)
         starts = range(0, n, SHARD)
         # Written, not mapped: a full disk is then an error, not the end of the process.
         with (folder / EMBEDDINGS).open("wb") as file:
-            for start in tqdm(starts, desc=f"encoding {n} passages", unit="shard", disable=len(starts) == 1):
+            for start in tqdm(
+                starts, desc=f"encoding {n} passages", unit="shard", disable=len(starts) == 1
+            ):
                 shard = self._shard(scratch / f"{start}.npy", list(islice(texts, SHARD)))
                 if start == 0:
-                    header = {"descr": shard.dtype.str, "fortran_order": False, "shape": (n, shard.shape[1])}
+                    header = {
+                        "descr": shard.dtype.str,
+                        "fortran_order": False,
+                        "shape": (n, shard.shape[1]),
+                    }
                     np.lib.format.write_array_header_1_0(file, header)
                 file.write(shard.tobytes())
         if longer := self._longer(passages):
             (folder / LONGER).write_text(json.dumps(longer), encoding="utf-8")
 
     def _longer(self, passages: Passages) -> dict[str, int]:
-        """How many passages the encoder cuts, and to how many tokens; empty for none, or where it does not say."""
+        """How many passages the encoder cuts, and to how many tokens; empty for none, or where it
+        does not say."""
         encoder = self._load_encoder()
         tokenizer: Any = getattr(encoder, "tokenizer", None)
-        if not hasattr(tokenizer, "model_max_length"):  # not a Hugging Face tokenizer: static embeddings have no limit
+        # not a Hugging Face tokenizer: static embeddings have no limit
+        if not hasattr(tokenizer, "model_max_length"):
             return {}
         limit = getattr(encoder, "max_seq_length", None) or tokenizer.model_max_length
         texts, count = passages.texts(), 0
@@ -91,7 +106,9 @@ class Dense(Retriever):
             with partial.open("wb") as file:
                 np.save(file, vectors, allow_pickle=False)
             partial.rename(path)
-        except OSError:  # another process finished first and cleared the folder, or there is no room for a safety copy
+        except OSError:
+            # another process finished first and cleared the folder, or there is no room for a
+            # safety copy
             pass
         return vectors
 
@@ -102,15 +119,20 @@ class Dense(Retriever):
         if (folder / LONGER).is_file():
             longer = json.loads((folder / LONGER).read_text(encoding="utf-8"))
             self.warnings = (
-                f"dense: {longer['passages']:,} of {len(passages):,} passages of the corpus {passages.corpus.name!r} are longer than the "
-                f"{longer['limit']:,} tokens that the encoder {self.model!r} reads, and found by their beginning alone; lower chunk_tokens "
-                f"(now {passages.cut['size']}) to search all of their text",
+                (
+                    f"dense: {longer['passages']:,} of {len(passages):,} passages of the corpus "
+                    f"{passages.corpus.name!r} are longer than the {longer['limit']:,} tokens that "
+                    f"the encoder {self.model!r} reads, and found by their beginning alone; lower "
+                    f"chunk_tokens (now {passages.cut['size']}) to search all of their text"
+                ),
             )
 
     def search(self, queries: Sequence[str], k: int) -> list[list[Hit]]:
-        """The k passages of the highest inner product, among equals the lower number; none for a query that the encoder makes nothing of.
+        """The k passages of the highest inner product, among equals the lower number; none for a
+        query that the encoder makes nothing of.
 
-        Nearest is not near: whatever else a query says, k passages are found, and only their scores tell how well they match.
+        Nearest is not near: whatever else a query says, k passages are found, and only their scores
+        tell how well they match.
         """
         faiss = _import("faiss", "faiss-cpu")
         self._check_encoder()
@@ -118,24 +140,31 @@ class Dense(Retriever):
         n = len(self._vectors)
         depth = min(n, k + 1)
         while True:
-            scores, numbers = faiss.knn(wanted, self._vectors, depth, metric=faiss.METRIC_INNER_PRODUCT)
+            scores, numbers = faiss.knn(
+                wanted, self._vectors, depth, metric=faiss.METRIC_INNER_PRODUCT
+            )
             scores = np.round(scores, DIGITS)
             if depth == n or bool((scores[:, depth - 1] < scores[:, k - 1]).all()):
                 break  # no passage beyond the depth can be as good as the k-th
             depth = min(n, 2 * depth)
-        # An encoder of static embeddings gives zeros for words that it does not know: nothing is near to them.
-        return [_ordered(scores[i], numbers[i], k) if wanted[i].any() else [] for i in range(len(queries))]
+        # An encoder of static embeddings gives zeros for words that it does not know: nothing is
+        # near to them.
+        return [
+            _ordered(scores[i], numbers[i], k) if wanted[i].any() else []
+            for i in range(len(queries))
+        ]
 
     def _check_encoder(self) -> None:
-        """That the model still is what encoded the passages: what stands in a folder, or at the hub, may change under its name."""
+        """That the model still is what encoded the passages: what stands in a folder, or at the
+        hub, may change under its name."""
         if self._unchecked is None:
             return
         text, folder = self._unchecked
         now, then = self._encode([text])[0], self._vectors[0]
         if now.shape != then.shape or now @ then < SAME:
             raise SafescaleError(
-                f"the encoder {self.model!r} is not the one that made {folder}: its files have changed; delete the folder, and it is "
-                "made again"
+                f"the encoder {self.model!r} is not the one that made {folder}: its files have "
+                "changed; delete the folder, and it is made again"
             )
         self._unchecked = None
 
@@ -143,10 +172,13 @@ class Dense(Retriever):
         if self._encoder is None:
             library = _import("sentence_transformers", "sentence-transformers")
             try:
-                self._encoder = library.SentenceTransformer(self.model, revision=self.revision, device=self.device)
+                self._encoder = library.SentenceTransformer(
+                    self.model, revision=self.revision, device=self.device
+                )
             except Exception as error:  # the hub's, the model's and OS errors alike
                 raise SafescaleError(
-                    f"the encoder {self.model!r} is neither on this machine nor reachable ({reason_of(error)}); name a model folder: ",
+                    f"the encoder {self.model!r} is neither on this machine nor reachable "
+                    f"({reason_of(error)}); name a model folder: ",
                     SettingsHint({"retriever_args": {"model": "FOLDER"}}),
                     ", or choose another retriever, for example bm25",
                 ) from None
@@ -154,11 +186,17 @@ class Dense(Retriever):
 
     def _encode(self, texts: Sequence[str]) -> Vectors:
         vectors: Vectors = self._load_encoder().encode(
-            list(texts), batch_size=self.batch_size, normalize_embeddings=True, convert_to_numpy=True, show_progress_bar=False
+            list(texts),
+            batch_size=self.batch_size,
+            normalize_embeddings=True,
+            convert_to_numpy=True,
+            show_progress_bar=False,
         )
         vectors = np.ascontiguousarray(vectors, dtype=np.float32)
         if not np.isfinite(vectors).all():
-            raise ValueError(f"the encoder {self.model!r} gave embeddings that are not finite numbers")
+            raise ValueError(
+                f"the encoder {self.model!r} gave embeddings that are not finite numbers"
+            )
         return vectors
 
 
@@ -174,5 +212,6 @@ def _import(module: str, distribution: str) -> Any:
         return importlib.import_module(module)
     except ImportError as error:
         raise SafescaleError(
-            f"dense retrieval needs {distribution} ({reason_of(error)}): pip install 'lm-eval-safescale[dense]'"
+            f"dense retrieval needs {distribution} ({reason_of(error)}): pip install "
+            "'lm-eval-safescale[dense]'"
         ) from None

@@ -13,7 +13,8 @@ from lm_eval_safescale.retrieval.retriever import Hit, Retriever
 
 
 class Hybrid(Retriever):
-    """The score of a passage is the sum over the retrievers of 1 / (constant + rank) (Cormack, Clarke, Buettcher, SIGIR 2009).
+    """The score of a passage is the sum over the retrievers of 1 / (constant + rank) (Cormack,
+    Clarke, Buettcher, SIGIR 2009).
 
     Only the first `depth` passages of each ranking count: what none of them holds is not found.
     """
@@ -29,14 +30,22 @@ class Hybrid(Retriever):
         constant: float = 60,
         depth: int = 1000,
     ) -> None:
-        if len(set(retrievers)) < 2 or len(set(retrievers)) < len(retrievers) or isinstance(retrievers, str):
+        if (
+            len(set(retrievers)) < 2
+            or len(set(retrievers)) < len(retrievers)
+            or isinstance(retrievers, str)
+        ):
             raise ValueError(f"retrievers = {retrievers!r}; expected two or more different ones")
         if unknown := set(args or {}) - set(retrievers):
             raise ValueError(
-                f"args for {', '.join(sorted(unknown))}, which is not among the retrievers {', '.join(retrievers)}"
+                f"args for {', '.join(sorted(unknown))}, which is not among the retrievers "
+                f"{', '.join(retrievers)}"
             )
         if not (0 < constant < inf and isinstance(depth, int) and depth >= 1):
-            raise ValueError(f"constant = {constant}, depth = {depth}; expected a positive constant and a whole depth from 1")
+            raise ValueError(
+                f"constant = {constant}, depth = {depth}; expected a positive constant and a whole "
+                "depth from 1"
+            )
         self._needs = {name: (args or {}).get(name, {}) for name in retrievers}
         self._constant, self._depth = constant, depth
 
@@ -60,5 +69,9 @@ class Hybrid(Retriever):
         for ranking in rankings:
             for rank, hit in enumerate(ranking, 1):
                 shares[hit.number].append(1 / (self._constant + rank))
-        scores = {number: fsum(of_it) for number, of_it in shares.items()}  # exact: ties do not hang on the order of the sum
-        return [Hit(*entry) for entry in sorted(scores.items(), key=lambda entry: (-entry[1], entry[0]))[:k]]
+        # exact: ties do not hang on the order of the sum
+        scores = {number: fsum(of_it) for number, of_it in shares.items()}
+        return [
+            Hit(*entry)
+            for entry in sorted(scores.items(), key=lambda entry: (-entry[1], entry[0]))[:k]
+        ]

@@ -1,4 +1,6 @@
-"""An index: a retriever opened over passages, whose hits are checked before anyone builds on them."""
+"""An index: a retriever opened over passages, whose hits are checked before anyone builds on
+them.
+"""
 
 from __future__ import annotations
 
@@ -32,15 +34,20 @@ class Index:
     passages: Passages
 
     def search(self, queries: Sequence[str], k: int) -> list[list[Passage]]:
-        """The k best passages for each query, best first, ranked from 1; fewer, or none, where no more match.
+        """The k best passages for each query, best first, ranked from 1; fewer, or none, where no
+        more match.
 
         Raises
         ------
         SafescaleError
-            Naming the retriever and the query, if it fails or gives too many, duplicate, unknown or badly scored passages.
+            Naming the retriever and the query, if it fails or gives too many, duplicate, unknown or
+            badly scored passages.
         """
         return [
-            [self.passages.passage(int(hit.number), score=float(hit.score), rank=rank) for rank, hit in enumerate(found, 1)]
+            [
+                self.passages.passage(int(hit.number), score=float(hit.score), rank=rank)
+                for rank, hit in enumerate(found, 1)
+            ]
             for found in self.hits(queries, k)
         ]
 
@@ -58,10 +65,13 @@ class Index:
         try:
             answers = self._answers(queries, k)
         except FAILURES as error:
-            raise SafescaleError(f"{self._who} failed{self._for_which(queries, k)}: {_said(error)}") from error
+            raise SafescaleError(
+                f"{self._who} failed{self._for_which(queries, k)}: {_said(error)}"
+            ) from error
         if len(answers) != len(queries):
             raise SafescaleError(
-                f"{self._who} gave {len(answers)} lists of hits for {len(queries)} queries; expected one for each"
+                f"{self._who} gave {len(answers)} lists of hits for {len(queries)} queries; "
+                "expected one for each"
             )
         for query, hits in zip(queries, answers, strict=True):
             if wrong := _wrong(hits, k, len(self.passages)):
@@ -78,7 +88,11 @@ class Index:
                 self._answers([query], k)
             except FAILURES:
                 return f" for the query {_short(query)}"
-        return f" for the query {_short(queries[0])}" if len(queries) == 1 else f" for {len(queries)} queries at once"
+        return (
+            f" for the query {_short(queries[0])}"
+            if len(queries) == 1
+            else f" for {len(queries)} queries at once"
+        )
 
     @property
     def _who(self) -> str:
@@ -126,17 +140,23 @@ def open_index(
         retriever.open(passages, folder)
     except FAILURES as error:
         raise SafescaleError(
-            f"{who} cannot open its index {folder}: {_said(error)}; delete the folder, and it is made again"
+            f"{who} cannot open its index {folder}: {_said(error)}; delete the folder, and it is "
+            "made again"
         ) from error
-    about = {name: key[name] for name in ("retriever", "provided_by", "version", "settings")} | {"index": folder.name}
+    about = {name: key[name] for name in ("retriever", "provided_by", "version", "settings")} | {
+        "index": folder.name
+    }
     return Index(about, retriever, passages)
 
 
 def _written(settings: Mapping[str, Any]) -> dict[str, Any]:
-    """Settings as they stand in a key. Where some are masked, the SHA-256 of all as given (JSON) tells them from others."""
+    """Settings as they stand in a key. Where some are masked, the SHA-256 of all as given (JSON)
+    tells them from others."""
     masked = without_secrets(settings)
     shown, given = (json.dumps(each, sort_keys=True) for each in (masked, settings))
-    return {"settings": masked} | ({} if shown == given else {"settings_sha256": sha256(given.encode()).hexdigest()})
+    return {"settings": masked} | (
+        {} if shown == given else {"settings_sha256": sha256(given.encode()).hexdigest()}
+    )
 
 
 def _wrong(hits: Sequence[Hit], k: int, n: int) -> str:
@@ -163,7 +183,11 @@ def _is_finite(score: object) -> bool:
 
 
 def _said(error: BaseException) -> str:
-    return f"{type(error).__name__}: {reason_of(error)}" if not isinstance(error, SafescaleError) else str(error)
+    return (
+        f"{type(error).__name__}: {reason_of(error)}"
+        if not isinstance(error, SafescaleError)
+        else str(error)
+    )
 
 
 def _short(query: str) -> str:

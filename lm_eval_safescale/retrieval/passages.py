@@ -1,4 +1,6 @@
-"""Passages: a corpus cut into overlapping runs of tokens (PROTOCOL §2). They know how they were cut, not how they are searched."""
+"""Passages: a corpus cut into overlapping runs of tokens (PROTOCOL §2). They know how they were
+cut, not how they are searched.
+"""
 
 from __future__ import annotations
 
@@ -25,13 +27,15 @@ Bounds = npt.NDArray[np.int32]
 
 @dataclass(frozen=True)
 class Passages:
-    """The passages of a corpus, numbered from 0 in the order of the articles; texts are cut out when asked for."""
+    """The passages of a corpus, numbered from 0 in the order of the articles; texts are cut out
+    when asked for."""
 
     corpus: Corpus
     cut: dict[str, Any]
     """How they were cut: tokenizer, its fingerprint, size and overlap in tokens."""
     bounds: Bounds
-    """Shape (n, 3): article number, first character and end, in the article's title and text joined."""
+    """Shape (n, 3): article number, first character and end, in the article's title and text
+    joined."""
 
     def __len__(self) -> int:
         return len(self.bounds)
@@ -54,7 +58,9 @@ class Passages:
         """One passage, as found with a score at a rank."""
         article = self.corpus.articles[self.bounds[number][0]]
         part = number - int(self._firsts[self.bounds[number][0]]) + 1
-        return Passage(f"{article.id}#{part}", article.id, article.title, self.text(number), score, rank)
+        return Passage(
+            f"{article.id}#{part}", article.id, article.title, self.text(number), score, rank
+        )
 
     @cached_property
     def _firsts(self) -> npt.NDArray[np.int64]:
@@ -63,7 +69,9 @@ class Passages:
     @cached_property
     def fingerprint(self) -> str:
         """SHA-256 (hex) of the corpus and the way it was cut."""
-        return hashlib.sha256(json.dumps([self.corpus.fingerprint, self.cut], sort_keys=True).encode()).hexdigest()
+        return hashlib.sha256(
+            json.dumps([self.corpus.fingerprint, self.cut], sort_keys=True).encode()
+        ).hexdigest()
 
     def describe(self) -> dict[str, Any]:
         """What a result must say of them."""
@@ -77,9 +85,11 @@ class Passages:
 
 
 def cut(text: str, tokenizer: Tokenizer, *, size: int, overlap: int) -> list[tuple[int, int]]:
-    """Character spans of the passages of a text: `size` tokens each, of which the first `overlap` end the one before.
+    """Character spans of the passages of a text: `size` tokens each, of which the first `overlap`
+    end the one before.
 
-    The last is shorter where the text ends, and is never only overlap. Empty for a text without tokens.
+    The last is shorter where the text ends, and is never only overlap. Empty for a text without
+    tokens.
     """
     step = size - overlap
     unit = gcd(size, step)  # all borders lie on multiples of it
@@ -93,7 +103,9 @@ def cut(text: str, tokenizer: Tokenizer, *, size: int, overlap: int) -> list[tup
     return spans
 
 
-def make_passages(corpus: Corpus, tokenizer: Tokenizer, *, size: int, overlap: int, store: Store) -> Passages:
+def make_passages(
+    corpus: Corpus, tokenizer: Tokenizer, *, size: int, overlap: int, store: Store
+) -> Passages:
     """The passages of a corpus; where they were cut is kept in the store.
 
     Raises
@@ -103,9 +115,15 @@ def make_passages(corpus: Corpus, tokenizer: Tokenizer, *, size: int, overlap: i
     """
     if not 0 <= overlap < size:
         raise SafescaleError(
-            f"chunk_overlap is {overlap} and chunk_tokens {size}: expected an overlap smaller than the passage"
+            f"chunk_overlap is {overlap} and chunk_tokens {size}: expected an overlap smaller than "
+            "the passage"
         )
-    how = {"tokenizer": tokenizer.name, "tokenizer_fingerprint": tokenizer.fingerprint, "size": size, "overlap": overlap}
+    how = {
+        "tokenizer": tokenizer.name,
+        "tokenizer_fingerprint": tokenizer.fingerprint,
+        "size": size,
+        "overlap": overlap,
+    }
 
     def write(folder: Path, _: Path) -> None:
         bounds = [
@@ -118,6 +136,8 @@ def make_passages(corpus: Corpus, tokenizer: Tokenizer, *, size: int, overlap: i
             raise SafescaleError(f"corpus {corpus.name}: no passages, since there is no word in it")
         np.save(folder / "bounds.npy", np.array(bounds, dtype=np.int32), allow_pickle=False)
 
-    folder = store.folder("passages", {"corpus": corpus.fingerprint, **how}, write, about={"corpus_name": corpus.name})
+    folder = store.folder(
+        "passages", {"corpus": corpus.fingerprint, **how}, write, about={"corpus_name": corpus.name}
+    )
     bounds = np.load(folder / "bounds.npy", mmap_mode="r", allow_pickle=False)
     return Passages(corpus, how, bounds)

@@ -1,4 +1,5 @@
-"""How good a ranking of passages is, against the articles that settle a question, and how much of a text it contains.
+"""How good a ranking of passages is, against the articles that settle a question, and how much of a
+text it contains.
 
 Pure functions; None is *not scored*, which is never 0.
 """
@@ -17,8 +18,11 @@ Settling = Mapping[str, Collection[str]]
 """Ids of the articles that settle a question, by question id."""
 
 
-def recall(passages: Sequence[PassageRef], settling: Collection[str] | None, k: int | None = None) -> float | None:
-    """Share of the settling articles of which a passage stands among the first k (all, where k is None); in [0, 1].
+def recall(
+    passages: Sequence[PassageRef], settling: Collection[str] | None, k: int | None = None
+) -> float | None:
+    """Share of the settling articles of which a passage stands among the first k (all, where k is
+    None); in [0, 1].
 
     None where no article is known to settle the question.
     """
@@ -28,14 +32,18 @@ def recall(passages: Sequence[PassageRef], settling: Collection[str] | None, k: 
     return len(found & set(settling)) / len(set(settling))
 
 
-def reciprocal_rank(passages: Sequence[PassageRef], settling: Collection[str] | None) -> float | None:
+def reciprocal_rank(
+    passages: Sequence[PassageRef], settling: Collection[str] | None
+) -> float | None:
     """1 / rank of the first passage of a settling article; 0 where there is none among them.
 
     None where no article is known to settle the question.
     """
     if not settling:
         return None
-    return next((1 / rank for rank, passage in enumerate(passages, 1) if passage.article in settling), 0.0)
+    return next(
+        (1 / rank for rank, passage in enumerate(passages, 1) if passage.article in settling), 0.0
+    )
 
 
 def content_words(text: str) -> frozenset[str]:
@@ -43,12 +51,15 @@ def content_words(text: str) -> frozenset[str]:
     return frozenset(terms_of(text)) - common_words()
 
 
-def coverage(evidence: str | None, texts: Iterable[str], shown: str | None = None) -> tuple[float, float] | tuple[None, None]:
-    """How much of the evidence the texts contain: the share of its content words in all of them together, and in the best one.
+def coverage(
+    evidence: str | None, texts: Iterable[str], shown: str | None = None
+) -> tuple[float, float] | tuple[None, None]:
+    """How much of the evidence the texts contain: the share of its content words in all of them
+    together, and in the best one.
 
-    Both in [0, 1]. The first grows with length alone; the second does not, and is the one to compare over lengths.
-    None where there is no evidence. Where something else is `shown` than the texts one after the other (cut short, or with words
-    added), only what stands there counts.
+    Both in [0, 1]. The first grows with length alone; the second does not, and is the one to
+    compare over lengths. None where there is no evidence. Where something else is `shown` than the
+    texts one after the other (cut short, or with words added), only what stands there counts.
     """
     wanted = content_words(evidence or "")
     if not wanted:
@@ -64,12 +75,14 @@ def coverage(evidence: str | None, texts: Iterable[str], shown: str | None = Non
 
 
 def load_settling(path: Path, articles: Collection[str]) -> dict[str, tuple[str, ...]]:
-    """The settling articles by question, from JSON lines with `question_id` and `settling` (a list of article ids).
+    """The settling articles by question, from JSON lines with `question_id` and `settling` (a list
+    of article ids).
 
     Raises
     ------
     DataError
-        With every problem: fields that are missing or of another type, questions that stand twice, articles that are not in the corpus.
+        With every problem: fields that are missing or of another type, questions that stand twice,
+        articles that are not in the corpus.
     """
     records, problems = read_records(path)
     found: dict[str, tuple[str, ...]] = {}
@@ -77,14 +90,27 @@ def load_settling(path: Path, articles: Collection[str]) -> dict[str, tuple[str,
     for record in records:
         question, ids = record.fields.get("question_id"), record.fields.get("settling")
         if not _is_id(question):
-            problems.append(Problem("expected a text or a whole number", line=record.line, field="question_id"))
+            problems.append(
+                Problem("expected a text or a whole number", line=record.line, field="question_id")
+            )
         elif not isinstance(ids, list) or not ids or not all(_is_id(each) for each in ids):
-            problems.append(Problem("expected a list of article ids", line=record.line, item=str(question), field="settling"))
+            problems.append(
+                Problem(
+                    "expected a list of article ids",
+                    line=record.line,
+                    item=str(question),
+                    field="settling",
+                )
+            )
         elif str(question) in found:
-            problems.append(Problem("the question stands twice", line=record.line, item=str(question)))
+            problems.append(
+                Problem("the question stands twice", line=record.line, item=str(question))
+            )
         elif unknown := [str(each) for each in ids if str(each) not in known]:
             message = f"no article {', '.join(unknown)} in the corpus"
-            problems.append(Problem(message, line=record.line, item=str(question), field="settling"))
+            problems.append(
+                Problem(message, line=record.line, item=str(question), field="settling")
+            )
         else:
             found[str(question)] = tuple(dict.fromkeys(map(str, ids)))
     if has_errors(problems):

@@ -1,4 +1,6 @@
-"""The interface of a retriever: build an index over passages, open it, search many queries at once."""
+"""The interface of a retriever: build an index over passages, open it, search many queries at
+once.
+"""
 
 from __future__ import annotations
 
@@ -35,10 +37,12 @@ class Opened(Protocol):
 
 
 class Retriever(ABC):
-    """Subclass it and register the class. The parameters of `__init__` are its settings, which the user gives as `retriever_args`.
+    """Subclass it and register the class. The parameters of `__init__` are its settings, which the
+    user gives as `retriever_args`.
 
-    Every parameter needs a name of its own and a JSON value; together with the passages they are the key of the index. A search must give
-    the same hits for a query whatever other queries stand beside it, and its first j of k hits must be the j hits it gives for j.
+    Every parameter needs a name of its own and a JSON value; together with the passages they are
+    the key of the index. A search must give the same hits for a query whatever other queries stand
+    beside it, and its first j of k hits must be the j hits it gives for j.
     """
 
     name: ClassVar[str]
@@ -49,40 +53,50 @@ class Retriever(ABC):
     """Raise it when the same passages and settings would give another index or other hits."""
 
     parts: Mapping[str, Opened]
-    """The opened indexes of the retrievers named by `needs`; set before `build` and `open` are called."""
+    """The opened indexes of the retrievers named by `needs`; set before `build` and `open` are
+    called."""
 
     warnings: Sequence[str] = ()
-    """What a user should know of the index that was opened; set by `open`, and said once in a run."""
+    """What a user should know of the index that was opened; set by `open`, and said once in a
+    run."""
 
     def needs(self) -> Mapping[str, Mapping[str, Any]]:
-        """Other retrievers that this one searches through: their names and settings. None unless overridden."""
+        """Other retrievers that this one searches through: their names and settings. None unless
+        overridden."""
         return {}
 
     @abstractmethod
     def build(self, passages: Passages, folder: Path, *, scratch: Path) -> None:
         """Write an index of the passages into `folder`, which is empty. No pickle.
 
-        `scratch` is a folder that outlives an interrupted build: what is put there is found again, and removed after success.
+        `scratch` is a folder that outlives an interrupted build: what is put there is found again,
+        and removed after success.
         """
 
     @abstractmethod
     def open(self, passages: Passages, folder: Path) -> None:
-        """Open the index that `build` wrote, memory-mapped where it is large. Called once, before any search."""
+        """Open the index that `build` wrote, memory-mapped where it is large. Called once, before
+        any search."""
 
     @abstractmethod
     def search(self, queries: Sequence[str], k: int) -> Sequence[Sequence[Hit]]:
-        """The k best passages for each query, best first, each at most once. `k` is at least 1 and at most the number of passages.
+        """The k best passages for each query, best first, each at most once. `k` is at least 1 and
+        at most the number of passages.
 
-        Fewer, or none, where the query matches no more: a passage that was not found is never shown as if it were.
+        Fewer, or none, where the query matches no more: a passage that was not found is never shown
+        as if it were.
         """
 
 
 def best(scores: npt.NDArray[Any], k: int, *, above: float | None = None) -> list[Hit]:
-    """The k highest of the scores of all passages (shape (n,)), best first; among equals the lower number.
+    """The k highest of the scores of all passages (shape (n,)), best first; among equals the lower
+    number.
 
-    `above`: the score of a passage that matches nothing of the query; only those with more were found.
+    `above`: the score of a passage that matches nothing of the query; only those with more were
+    found.
 
-    So the best j are always the first j of the best k, which a partition alone does not give. ValueError for a score that is NaN.
+    So the best j are always the first j of the best k, which a partition alone does not give.
+    ValueError for a score that is NaN.
     """
     if np.isnan(scores).any():
         raise ValueError(f"the score of passage {int(np.isnan(scores).argmax())} is not a number")
@@ -93,11 +107,16 @@ def best(scores: npt.NDArray[Any], k: int, *, above: float | None = None) -> lis
         numbers = np.concatenate([higher, equal])
     else:
         numbers = np.arange(len(scores))
-    order = np.lexsort((numbers, -scores[numbers].astype(np.float64)))  # unsigned numbers have no negative
+    # unsigned numbers have no negative
+    order = np.lexsort((numbers, -scores[numbers].astype(np.float64)))
     found = (Hit(int(number), float(scores[number])) for number in numbers[order])
     return [hit for hit in found if above is None or hit.score > above]
 
 
 def unknown_numbers(hits: Collection[Hit], n: int) -> list[Any]:
     """Numbers that are no passage's."""
-    return [hit.number for hit in hits if not (isinstance(hit.number, int | np.integer) and 0 <= hit.number < n)]
+    return [
+        hit.number
+        for hit in hits
+        if not (isinstance(hit.number, int | np.integer) and 0 <= hit.number < n)
+    ]

@@ -1,4 +1,6 @@
-"""Scripts that a rule for Latin text would cut wrongly: without spaces between words, or with marks. It knows characters only."""
+"""Scripts that a rule for Latin text would cut wrongly: without spaces between words, or with
+marks. It knows characters only.
+"""
 
 from __future__ import annotations
 
@@ -8,13 +10,19 @@ import unicodedata
 from collections.abc import Iterable, Iterator
 from itertools import chain
 
-HAN = "\u2e80-\u2fdf\u3005-\u3007\u3021-\u3029\u3031-\u3035\u3038-\u303c\u3400-\u4dbf\u4e00-\u9fff\uf900-\ufaff\U00020000-\U0003ffff"
+HAN = (
+    "\u2e80-\u2fdf\u3005-\u3007\u3021-\u3029\u3031-\u3035\u3038-\u303c\u3400-\u4dbf\u4e00-\u9fff"
+    "\uf900-\ufaff\U00020000-\U0003ffff"
+)
 KANA = "\u3041-\u3096\u309d-\u309f\u30a1-\u30fa\u30fc-\u30ff\u3105-\u312f\u31a0-\u31bf\u31f0-\u31ff"
 """Hiragana, Katakana and Bopomofo."""
-THAI_AND_LAO = "\u0e01-\u0e30\u0e32\u0e33\u0e40-\u0e46\u0e81-\u0eb0\u0eb2\u0eb3\u0ebd\u0ec0-\u0ec6\u0edc-\u0edf"
+THAI_AND_LAO = (
+    "\u0e01-\u0e30\u0e32\u0e33\u0e40-\u0e46\u0e81-\u0eb0\u0eb2\u0eb3\u0ebd\u0ec0-\u0ec6"
+    "\u0edc-\u0edf"
+)
 BURMESE = (
-    "\u1000-\u102a\u103f\u1050-\u1055\u105a-\u105d\u1061\u1065\u1066\u106e-\u1070\u1075-\u1081\u108e"
-    "\ua9e0-\ua9e4\ua9e6-\ua9ef\ua9fa-\ua9fe\uaa60-\uaa76\uaa7a\uaa7e\uaa7f"
+    "\u1000-\u102a\u103f\u1050-\u1055\u105a-\u105d\u1061\u1065\u1066\u106e-\u1070\u1075-\u1081"
+    "\u108e\ua9e0-\ua9e4\ua9e6-\ua9ef\ua9fa-\ua9fe\uaa60-\uaa76\uaa7a\uaa7e\uaa7f"
 )
 KHMER = "\u1780-\u17b3\u17d7\u17dc"
 TAI = (
@@ -22,9 +30,11 @@ TAI = (
     "\uaa80-\uaaaf\uaab1\uaab5\uaab6\uaab9-\uaabd\uaac0\uaac2\uaadb-\uaadd"
 )
 UNSPACED = HAN + KANA + THAI_AND_LAO + BURMESE + KHMER + TAI
-"""Letters written without spaces between words: Unicode breaks lines of them anywhere, or with a dictionary (UAX 14, ID and SA)."""
+"""Letters written without spaces between words: Unicode breaks lines of them anywhere, or with a
+dictionary (UAX 14, ID and SA)."""
 HANGUL = "\u1100-\u11ff\u3131-\u318e\ua960-\ua97c\uac00-\ud7a3\ud7b0-\ud7fb"
-"""Korean has spaces, but between phrases: particles stand at the noun, and compounds are written with or without a space."""
+"""Korean has spaces, but between phrases: particles stand at the noun, and compounds are written
+with or without a space."""
 JOINERS = "\u200c\u200d"
 """Invisible, within a word."""
 WIDE = "\uff00-\uffef"
@@ -40,11 +50,14 @@ def is_plain(text: str) -> bool:
 def marks() -> str:
     """Marks (Unicode's category M) and `JOINERS`, as the inside of a character class.
 
-    Those of the basic plane and the variation selectors: the marks of scripts beyond (few are in use, as Chakma and Adlam) would make the
-    class ten times slower, and are cut at.
+    Those of the basic plane and the variation selectors: the marks of scripts beyond (few are in
+    use, as Chakma and Adlam) would make the class ten times slower, and are cut at.
     """
     codes = chain(range(0x300, 0x10000), range(0xE0100, 0xE01F0))
-    return "".join(_ranges(code for code in codes if unicodedata.category(chr(code))[0] == "M")) + JOINERS
+    return (
+        "".join(_ranges(code for code in codes if unicodedata.category(chr(code))[0] == "M"))
+        + JOINERS
+    )
 
 
 @functools.cache

@@ -1,7 +1,9 @@
-"""A store of folders that were made once and are only read after: keyed by what they were made from, whole or not there.
+"""A store of folders that were made once and are only read after: keyed by what they were made
+from, whole or not there.
 
-It knows nothing of passages or indexes. Each folder describes itself in `about.json`. It is written beside its place and moved there in
-one step, so a kill leaves nothing half-made, and of two processes that make the same folder one wins and both read it.
+It knows nothing of passages or indexes. Each folder describes itself in `about.json`. It is written
+beside its place and moved there in one step, so a kill leaves nothing half-made, and of two
+processes that make the same folder one wins and both read it.
 """
 
 from __future__ import annotations
@@ -24,7 +26,8 @@ from lm_eval_safescale.errors import SafescaleError, reason_of
 FORMAT = 1
 ABOUT = "about.json"
 ABANDONED = 24 * 3600
-"""Seconds without a change after which a folder that was never finished is taken to be a killed process's, and removed."""
+"""Seconds without a change after which a folder that was never finished is taken to be a killed
+process's, and removed."""
 
 
 class Store:
@@ -50,31 +53,43 @@ class Store:
         key
             All that decides its content, as JSON values.
         write
-            Called with an empty folder to fill, and with a scratch folder that outlives an interrupted call: what is put there is found
-            again by the next one, and removed after success.
+            Called with an empty folder to fill, and with a scratch folder that outlives an
+            interrupted call: what is put there is found again by the next one, and removed after
+            success.
         about
             More to say in `about.json`, for people.
 
         Raises
         ------
         SafescaleError
-            If the folder is there, but damaged or made otherwise, or if there is no room or no permission to make it.
+            If the folder is there, but damaged or made otherwise, or if there is no room or no
+            permission to make it.
         """
         made_from: dict[str, Any] = json.loads(json.dumps({"format": FORMAT, **key}))
-        name = f"{kind}-{hashlib.sha256(json.dumps(made_from, sort_keys=True).encode()).hexdigest()[:16]}"
+        name = (
+            f"{kind}-"
+            f"{hashlib.sha256(json.dumps(made_from, sort_keys=True).encode()).hexdigest()[:16]}"
+        )
         place = self.root / name
         try:
             if not place.is_dir():
                 self._make(place, made_from, write, dict(about or {}))
         except OSError as error:
             raise SafescaleError(
-                f"{place} cannot be made: {type(error).__name__}: {error.strerror or reason_of(error)}; if there is no room or no "
-                "permission, mend that, or choose another place with index_dir"
+                f"{place} cannot be made: {type(error).__name__}: "
+                f"{error.strerror or reason_of(error)}; if there is no room or no permission, mend "
+                "that, or choose another place with index_dir"
             ) from error
         check(place, made_from)
         return place
 
-    def _make(self, place: Path, key: dict[str, Any], write: Callable[[Path, Path], None], about: dict[str, Any]) -> None:
+    def _make(
+        self,
+        place: Path,
+        key: dict[str, Any],
+        write: Callable[[Path, Path], None],
+        about: dict[str, Any],
+    ) -> None:
         self.root.mkdir(parents=True, exist_ok=True)
         self._clear_abandoned()
         scratch = self.root / f".{place.name}.scratch"
@@ -83,13 +98,25 @@ class Store:
         scratch.mkdir(exist_ok=True)
         try:
             write(unfinished, scratch)
-            files = {path.relative_to(unfinished).as_posix(): sha256_of(path) for path in _files(unfinished)}
-            content = {"key": key, **about, "made_by": f"lm_eval_safescale {__version__}", "files": files}
-            (unfinished / ABOUT).write_text(json.dumps(content, indent=1, ensure_ascii=False), encoding="utf-8")
+            files = {
+                path.relative_to(unfinished).as_posix(): sha256_of(path)
+                for path in _files(unfinished)
+            }
+            content = {
+                "key": key,
+                **about,
+                "made_by": f"lm_eval_safescale {__version__}",
+                "files": files,
+            }
+            (unfinished / ABOUT).write_text(
+                json.dumps(content, indent=1, ensure_ascii=False), encoding="utf-8"
+            )
             unfinished.rename(place)
         except Exception:
             if not place.is_dir():
-                raise  # else another process was faster (and took the scratch folder away): its folder is as good as ours
+                # else another process was faster (and took the scratch folder away): its folder is
+                # as good as ours
+                raise
         finally:
             shutil.rmtree(unfinished, ignore_errors=True)
             with suppress(OSError):
@@ -99,33 +126,47 @@ class Store:
     def _clear_abandoned(self) -> None:
         for path in self.root.glob(".*.unfinished"):
             try:
-                if time.time() - max(each.stat().st_mtime for each in (path, *path.rglob("*"))) > ABANDONED:
+                if (
+                    time.time() - max(each.stat().st_mtime for each in (path, *path.rglob("*")))
+                    > ABANDONED
+                ):
                     shutil.rmtree(path, ignore_errors=True)
             except OSError:
                 continue
 
 
 def check(place: Path, key: Mapping[str, Any]) -> None:
-    """SafescaleError unless the folder was made from `key` and every file in it is as it was written."""
+    """SafescaleError unless the folder was made from `key` and every file in it is as it was
+    written."""
     remedy = "delete the folder, and it is made again"
     try:
         about = json.loads((place / ABOUT).read_text(encoding="utf-8"))
         made_from, files = dict(about["key"]), dict(about["files"])
     except (OSError, ValueError, KeyError, TypeError, RecursionError) as error:
-        raise SafescaleError(f"{place} is damaged: {ABOUT} cannot be read ({error!r}); {remedy}") from None
+        raise SafescaleError(
+            f"{place} is damaged: {ABOUT} cannot be read ({error!r}); {remedy}"
+        ) from None
     if made_from != key:
         names = sorted(name for name in {*made_from, *key} if made_from.get(name) != key.get(name))
-        differ = "; ".join(f"{name}: {made_from.get(name)!r}, expected {key.get(name)!r}" for name in names)
-        raise SafescaleError(f"{place} was made with other settings or by another version ({differ}); {remedy}")
+        differ = "; ".join(
+            f"{name}: {made_from.get(name)!r}, expected {key.get(name)!r}" for name in names
+        )
+        raise SafescaleError(
+            f"{place} was made with other settings or by another version ({differ}); {remedy}"
+        )
     present = {path.relative_to(place).as_posix() for path in _files(place)} - {ABOUT}
     if present != set(files):
         odd = ", ".join(sorted(present ^ set(files)))
-        raise SafescaleError(f"{place} is damaged: files are missing or do not belong there ({odd}); {remedy}")
+        raise SafescaleError(
+            f"{place} is damaged: files are missing or do not belong there ({odd}); {remedy}"
+        )
     for name, digest in files.items():
         try:
             found = sha256_of(place / name)
         except OSError as error:
-            raise SafescaleError(f"{place / name} cannot be read ({error.strerror}); mend that, or {remedy}") from None
+            raise SafescaleError(
+                f"{place / name} cannot be read ({error.strerror}); mend that, or {remedy}"
+            ) from None
         if found != digest:
             raise SafescaleError(f"{place} is damaged: {name} is not as it was written; {remedy}")
 
@@ -136,4 +177,6 @@ def _files(folder: Path) -> list[Path]:
 
 def default_root() -> Path:
     """Where indexes are stored unless told: `safescale` in the user's cache folder."""
-    return Path(os.environ.get("XDG_CACHE_HOME") or Path.home() / ".cache") / "safescale" / "indexes"
+    return (
+        Path(os.environ.get("XDG_CACHE_HOME") or Path.home() / ".cache") / "safescale" / "indexes"
+    )

@@ -1,4 +1,6 @@
-"""Tokenizers, by which passages are cut and contexts measured. They know texts only: no corpus, no model, no retriever."""
+"""Tokenizers, by which passages are cut and contexts measured. They know texts only: no corpus, no
+model, no retriever.
+"""
 
 from __future__ import annotations
 
@@ -29,14 +31,17 @@ class Tokenizer(Protocol):
         ...
 
     def blocks(self, text: str, size: int) -> list[tuple[int, int]]:
-        """Character spans `(start, end)` of each run of `size` tokens, from the first token to the last; the last run may be shorter."""
+        """Character spans `(start, end)` of each run of `size` tokens, from the first token to the
+        last; the last run may be shorter."""
         ...
 
 
 class WordTokenizer:
-    """Words (of at most 32 characters; a longer one counts as several) and single punctuation marks. Needs nothing.
+    """Words (of at most 32 characters; a longer one counts as several) and single punctuation
+    marks. Needs nothing.
 
-    Where a script does without spaces between words, each character is a token, as it is to most models.
+    Where a script does without spaces between words, each character is a token, as it is to most
+    models.
     """
 
     name = WORDS
@@ -48,7 +53,8 @@ class WordTokenizer:
 
     def blocks(self, text: str, size: int) -> list[tuple[int, int]]:
         """Character spans of each run of `size` tokens."""
-        run = _compiled(rf"(?:(?:{_token_of(text)})\s*){{1,{size}}}+")  # possessive: a run never gives tokens back
+        # possessive: a run never gives tokens back
+        run = _compiled(rf"(?:(?:{_token_of(text)})\s*){{1,{size}}}+")
         return [match.span() for match in run.finditer(text)]
 
 
@@ -72,15 +78,23 @@ class HubTokenizer:
     def __init__(self, tokenizer: Any, name: str) -> None:
         self.name = name
         self._tokenizer = tokenizer
-        state = tokenizer.backend_tokenizer.to_str() if getattr(tokenizer, "is_fast", False) else str(tokenizer.get_vocab())
+        state = (
+            tokenizer.backend_tokenizer.to_str()
+            if getattr(tokenizer, "is_fast", False)
+            else str(tokenizer.get_vocab())
+        )
         self.fingerprint = hashlib.sha256(state.encode()).hexdigest()
 
     def count(self, texts: Sequence[str]) -> list[int]:
         """Tokens of each text."""
         counts: list[int] = []
-        for start in range(0, len(texts), _BATCH):  # a batch at a time: ids of a hundred thousand tokens a text add up
+        # a batch at a time: ids of a hundred thousand tokens a text add up
+        for start in range(0, len(texts), _BATCH):
             encoded = self._tokenizer(
-                list(texts[start : start + _BATCH]), add_special_tokens=False, return_attention_mask=False, verbose=False
+                list(texts[start : start + _BATCH]),
+                add_special_tokens=False,
+                return_attention_mask=False,
+                verbose=False,
             )
             counts += [len(ids) for ids in encoded["input_ids"]]
         return counts
@@ -89,11 +103,15 @@ class HubTokenizer:
         """Character spans of each run of `size` tokens."""
         if not getattr(self._tokenizer, "is_fast", False):
             raise SafescaleError(
-                f"the tokenizer {self.name} does not say where its tokens stand in the text (it is not a 'fast' one); "
-                f"choose another chunk_tokenizer, for example {WORDS}"
+                f"the tokenizer {self.name} does not say where its tokens stand in the text (it is "
+                f"not a 'fast' one); choose another chunk_tokenizer, for example {WORDS}"
             )
         offsets = self._tokenizer(
-            text, add_special_tokens=False, return_attention_mask=False, return_offsets_mapping=True, verbose=False
+            text,
+            add_special_tokens=False,
+            return_attention_mask=False,
+            return_offsets_mapping=True,
+            verbose=False,
         )["offset_mapping"]
         return _runs([start for start, _ in offsets], [end for _, end in offsets], size)
 
@@ -108,13 +126,16 @@ class Cl100kTokenizer:
         try:
             import tiktoken
         except ImportError:
-            raise SafescaleError(f"the tokenizer {CL100K} needs tiktoken: pip install tiktoken") from None
+            raise SafescaleError(
+                f"the tokenizer {CL100K} needs tiktoken: pip install tiktoken"
+            ) from None
         try:
             self._encoding = tiktoken.get_encoding("cl100k_base")
         except Exception as error:  # requests' errors, OS errors, a wrong hash of the cached file
             raise SafescaleError(
-                f"the tokenizer {CL100K} is neither cached nor reachable ({reason_of(error)}); point TIKTOKEN_CACHE_DIR at a copy "
-                f"of its file, or choose another tokenizer, for example {WORDS}"
+                f"the tokenizer {CL100K} is neither cached nor reachable ({reason_of(error)}); "
+                "point TIKTOKEN_CACHE_DIR at a copy of its file, or choose another tokenizer, for "
+                f"example {WORDS}"
             ) from None
 
     def count(self, texts: Sequence[str]) -> list[int]:
@@ -133,7 +154,8 @@ def _runs(starts: Sequence[int], ends: Sequence[int], size: int) -> list[tuple[i
 
 
 def load_tokenizer(name: str) -> Tokenizer:
-    """The tokenizer of that name: `words`, `cl100k`, a GGUF file, or the folder or hub id of a Hugging Face tokenizer.
+    """The tokenizer of that name: `words`, `cl100k`, a GGUF file, or the folder or hub id of a
+    Hugging Face tokenizer.
 
     Raises
     ------
@@ -147,16 +169,19 @@ def load_tokenizer(name: str) -> Tokenizer:
     try:
         return HubTokenizer(load_hub_tokenizer(name), name)
     except ImportError as error:
-        raise SafescaleError(f"tokenizer {name!r}: {reason_of(error)}; pip install 'lm-eval-safescale[hf]'") from None
+        raise SafescaleError(
+            f"tokenizer {name!r}: {reason_of(error)}; pip install 'lm-eval-safescale[hf]'"
+        ) from None
     except Exception as error:  # the hub's, the tokenizer library's, and OS errors alike
         raise SafescaleError(
-            f"there is no tokenizer {name!r}: {reason_of(error)}; expected {WORDS}, {CL100K}, a GGUF file, or the folder or hub "
-            "id of a Hugging Face tokenizer"
+            f"there is no tokenizer {name!r}: {reason_of(error)}; expected {WORDS}, {CL100K}, a "
+            "GGUF file, or the folder or hub id of a Hugging Face tokenizer"
         ) from None
 
 
 def load_hub_tokenizer(name: str, **options: Any) -> Any:
-    """A Hugging Face tokenizer object; `name` may also be a GGUF file. Raises whatever transformers raises."""
+    """A Hugging Face tokenizer object; `name` may also be a GGUF file. Raises whatever transformers
+    raises."""
     import transformers
 
     path = Path(name).expanduser()

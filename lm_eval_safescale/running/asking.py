@@ -27,12 +27,14 @@ if TYPE_CHECKING:
 TIMED_ITEMS = 20
 """Items of each condition whose latency is measured one at a time, with `latency="isolated"`."""
 FAILURES_IN_A_ROW, FAILING_ITEMS = 50, 10
-"""Requests without an answer, one after the other, and items that they are of, after which a model counts as gone. A server may refuse
-all draws of a few items for what they say, or for their length: that must not keep it from the others."""
+"""Requests without an answer, one after the other, and items that they are of, after which a model
+counts as gone. A server may refuse all draws of a few items for what they say, or for their length:
+that must not keep it from the others."""
 
 
 RECENT = 10_000
-"""Items whose prompts are remembered while answers that are there are looked at: those to one item stand near one another."""
+"""Items whose prompts are remembered while answers that are there are looked at: those to one item
+stand near one another."""
 
 
 @dataclass
@@ -62,13 +64,19 @@ class Asking:
         from lm_eval_safescale.harness.unreadable import Unreadable
 
         settings = next(iter(self.asked.values())).task.run.settings
-        self._unreadable = Unreadable(settings.reasoning, max(each.token_limit for each in self.asked.values()))
+        self._unreadable = Unreadable(
+            settings.reasoning, max(each.token_limit for each in self.asked.values())
+        )
         if self.retry_filtered:
             self._again = dict(self.journal.held.filtered)
         draws = 1 + settings.draws
-        self.standing.of = sum(draws * (len(each.items) + len(each.impossible)) for each in self.asked.values())
+        self.standing.of = sum(
+            draws * (len(each.items) + len(each.impossible)) for each in self.asked.values()
+        )
         self.standing.known = sum(
-            self._there(each.name, item).bit_count() for each in self.asked.values() for item in each.items
+            self._there(each.name, item).bit_count()
+            for each in self.asked.values()
+            for item in each.items
         )
 
     def look_back(self) -> None:
@@ -77,7 +85,8 @@ class Asking:
         Raises
         ------
         SafescaleError
-            If one was given to another prompt than the one that would be asked now, or by another model.
+            If one was given to another prompt than the one that would be asked now, or by another
+            model.
         """
         items = {name: frozenset(each.items) for name, each in self.asked.items()}
 
@@ -99,8 +108,9 @@ class Asking:
                 and line.prompt_sha256 != prompt_now(line.condition, line.question_id)
             ):
                 raise SafescaleError(
-                    f"{self.journal.folder}: the answers to item {line.question_id} under {line.condition} were given to another prompt "
-                    "than it would be asked with now (its context or the chat template is another); ",
+                    f"{self.journal.folder}: the answers to item {line.question_id} under "
+                    f"{line.condition} were given to another prompt than it would be asked with "
+                    "now (its context or the chat template is another); ",
                     OTHER_FOLDER,
                 )
 
@@ -121,7 +131,9 @@ class Asking:
             sample = list(self._sample())
             if sample:
                 for _ in self.engine.answer([sample[:1]], alone=True):
-                    pass  # the first request of all also warms the engine up; it is asked again, and timed then
+                    # the first request of all also warms the engine up; it is asked again, and
+                    # timed then
+                    pass
             for request in sample:
                 for completion in self.engine.answer([[request]], alone=True):
                     self._take(completion, timed=True)
@@ -132,14 +144,16 @@ class Asking:
         self.standing.warning = str(self._unreadable) if self._unreadable.are_most else ""
 
     def _batches(self) -> Iterator[list[Request]]:
-        """What is missing, in the order of conditions and items. A batch holds the same items whatever is missing of them."""
+        """What is missing, in the order of conditions and items. A batch holds the same items
+        whatever is missing of them."""
         size = self.engine.items_at_once
         for each in self.asked.values():
             for start in range(0, len(each.items), size):
+                # else no prompt is needed
                 batch = [
                     missing
                     for item in each.items[start : start + size]
-                    if self._there(each.name, item).bit_count() <= each.task.run.settings.draws  # else no prompt is needed
+                    if self._there(each.name, item).bit_count() <= each.task.run.settings.draws
                     for request in each.requests(item, at_once=self.engine.draws_at_once)
                     for missing in self._missing(request)
                 ]
@@ -162,7 +176,11 @@ class Asking:
         self.standing.seconds = time.monotonic() - self._began
         if completion.texts is not None and len(completion.texts) != len(request.draws):
             completion = replace(
-                completion, texts=None, error=f"the backend gave {len(completion.texts)} texts for {len(request.draws)} draws"
+                completion,
+                texts=None,
+                error=(
+                    f"the backend gave {len(completion.texts)} texts for {len(request.draws)} draws"
+                ),
             )
         if completion.texts is None:
             self._fail(request.condition, request.question_id, request.draws, completion.error)
@@ -175,15 +193,16 @@ class Asking:
             in_a_row = len(self._failures_in_a_row)
             if in_a_row >= FAILURES_IN_A_ROW and len(set(self._failures_in_a_row)) >= FAILING_ITEMS:
                 raise SafescaleError(
-                    f"the last {in_a_row} requests had no answer, the last because of: {completion.error}; what was answered is "
-                    "stored, and the same command goes on from there"
+                    f"the last {in_a_row} requests had no answer, the last because of: "
+                    f"{completion.error}; what was answered is stored, and the same command goes "
+                    "on from there"
                 )
         else:
             key, draws = (request.condition, request.question_id), mask_of(request.draws)
             if self._there(*key) & draws:
                 raise SafescaleError(
-                    f"the backend answered item {request.question_id} under {request.condition} twice; which answer is whose "
-                    "cannot be known"
+                    f"the backend answered item {request.question_id} under {request.condition} "
+                    "twice; which answer is whose cannot be known"
                 )
             self._served.check(completion.served_model)
             self._failures_in_a_row.clear()
@@ -201,7 +220,10 @@ class Asking:
         """Whether the answers can be read, said as soon as it shows."""
         for draw in line.draws:
             self._unreadable.add(
-                draw.status, draw.text, finish_reason=draw.finish_reason, reasoning_field=completion.reasoning_field
+                draw.status,
+                draw.text,
+                finish_reason=draw.finish_reason,
+                reasoning_field=completion.reasoning_field,
             )
         self.standing.warning = str(self._unreadable) if self._unreadable.shows_already else ""
 
@@ -222,7 +244,16 @@ class Asking:
             request.condition,
             request.question_id,
             [
-                Draw(draw, reading.status.value, text, reading.response, tokens, reading.rule, why, read_as)
+                Draw(
+                    draw,
+                    reading.status.value,
+                    text,
+                    reading.response,
+                    tokens,
+                    reading.rule,
+                    why,
+                    read_as,
+                )
                 for draw, (reading, read_as), text, tokens, why in told
             ],
             error=completion.error,
@@ -263,12 +294,20 @@ class Asking:
         """An engine that passes a request over must not make a table without it."""
         for each in self.asked.values():
             for item in each.items:
-                self._fail(each.name, item, range(each.task.run.settings.draws + 1), "the backend gave no answer, and no error")
+                self._fail(
+                    each.name,
+                    item,
+                    range(each.task.run.settings.draws + 1),
+                    "the backend gave no answer, and no error",
+                )
 
     def failures(self) -> dict[str, dict[str, str]]:
         """By condition, the items of this start that lack answers, and why."""
         found = self.journal.held.failures(self.asked)
-        return {name: {item: error for item, (_, error) in items.items()} for name, items in found.items()}
+        return {
+            name: {item: error for item, (_, error) in items.items()}
+            for name, items in found.items()
+        }
 
     def too_long(self) -> dict[str, frozenset[str]]:
         """By condition, those of them whose prompt does not fit the model's window."""
@@ -280,12 +319,15 @@ def count_greedy(standing: RunProgress, each: ConditionRequests, line: Line) -> 
     for draw in line.draws:
         if draw.draw == 0 and draw.status not in NOT_SCORED:
             standing.greedy += 1
-            for metric, value in each.task.run.family.running(each.item(line.question_id), draw.response).items():
+            for metric, value in each.task.run.family.running(
+                each.item(line.question_id), draw.response
+            ).items():
                 standing.sums[metric] = standing.sums.get(metric, 0.0) + value
                 standing.counts[metric] = standing.counts.get(metric, 0) + 1
 
 
 def _sha256(prompt: Any) -> str:
-    """Of a prompt as the model gets it: a text, or a conversation that the harness has written as JSON."""
+    """Of a prompt as the model gets it: a text, or a conversation that the harness has written as
+    JSON."""
     text = getattr(prompt, "prompt", prompt)
     return hashlib.sha256(str(text).encode(errors="surrogatepass")).hexdigest()

@@ -31,7 +31,9 @@ def conditions_named(names: Iterable[str]) -> list[Part]:
     families = {family_of(part).name for part in parts.values()}
     if len(families) > 1:
         raise SafescaleError(
-            f"conditions of the families {' and '.join(sorted(families))}: their answers have no common table; ", APART
+            f"conditions of the families {' and '.join(sorted(families))}: their answers have no "
+            "common table; ",
+            APART,
         )
     return list(parts.values())
 
@@ -43,5 +45,7 @@ def _of_family(name: str) -> Sequence[str]:
         return (name,)
     for part in known.all("family"):
         if name in (part.name, part.full_name):
-            return part.thing.default_conditions or tuple(condition.name for condition in part.thing.conditions)
+            return part.thing.default_conditions or tuple(
+                condition.name for condition in part.thing.conditions
+            )
     return (name,)

@@ -1,7 +1,9 @@
-"""Whether a run has nothing left to ask, found without loading its model. It decides nothing else: all that differs is left to `run`.
+"""Whether a run has nothing left to ask, found without loading its model. It decides nothing else:
+all that differs is left to `run`.
 
-A finished run leaves a note of what it was asked with. Only where the note is the same now, and every answer is there, it is finished:
-contexts that are made for a model cannot be compared without it.
+A finished run leaves a note of what it was asked with. Only where the note is the same now, and
+every answer is there, it is finished: contexts that are made for a model cannot be compared without
+it.
 """
 
 from __future__ import annotations
@@ -62,7 +64,9 @@ def note_of(
     settings = asked[0].task.run.settings
     shown = without_secrets(settings.model_dump(mode="json"))
     told = [plain(identity), args, shown, limit, latency, list(conditions)]
-    return hashlib.sha256(json.dumps([told, _sources(asked, settings)], sort_keys=True).encode()).hexdigest()
+    return hashlib.sha256(
+        json.dumps([told, _sources(asked, settings)], sort_keys=True).encode()
+    ).hexdigest()
 
 
 def leave_note(folder: Path, note: str) -> None:
@@ -92,9 +96,11 @@ def find_finished(
     limit: int | None,
     retry_filtered: bool,
 ) -> Finished | None:
-    """The run in a folder, where each item has all answers under each condition, and the tables hold them; else None.
+    """The run in a folder, where each item has all answers under each condition, and the tables
+    hold them; else None.
 
-    None, too, for answers that were asked for otherwise, and for damaged files: `run` says what is wrong with them.
+    None, too, for answers that were asked for otherwise, and for damaged files: `run` says what is
+    wrong with them.
 
     Parameters
     ----------
@@ -109,7 +115,10 @@ def find_finished(
         there = read_run(folder)
         if not are_alike(there["identity"], plain(identity)):
             return None
-        if any(chat_template not in (None, there["conditions"][each.name]["chat_template"]) for each in asked):
+        if any(
+            chat_template not in (None, there["conditions"][each.name]["chat_template"])
+            for each in asked
+        ):
             return None
         told = Replay(folder, known_of(there, possible), there["identity"])
         standing = RunProgress()
@@ -121,7 +130,9 @@ def find_finished(
     except Exception:
         return None  # whatever is wrong, `run` meets it too, and says it
     rows = stored.answers
-    kept = rows.filter(rows["condition"].is_in([each.name for each in asked]) & (rows["status"] != Status.ERROR))
+    kept = rows.filter(
+        rows["condition"].is_in([each.name for each in asked]) & (rows["status"] != Status.ERROR)
+    )
     is_whole = 0 < standing.of <= kept.height and stored.models == (name,)
     return Finished(standing, told.damaged) if is_whole else None
 
@@ -163,6 +174,7 @@ def _answers(each: ConditionRequests, held: Held, limit: int | None) -> int:
     """The number of answers under one condition; _MissingError where one is missing."""
     draws = each.task.run.settings.draws + 1
     items = [item.question_id for item in each.task.run.data][:limit]
-    if any((held.of(each.name, item) + 1) % (1 << draws) for item in items):  # all bits of the draws are set
+    # all bits of the draws are set
+    if any((held.of(each.name, item) + 1) % (1 << draws) for item in items):
         raise _MissingError
     return draws * len(items)

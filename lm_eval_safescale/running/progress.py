@@ -37,7 +37,8 @@ class RunProgress:
     amount: str = ""
     """How much of that is done, where it can take long."""
     warning: str = ""
-    """Why most answers since the start cannot be read, and what would help; empty where that is not so."""
+    """Why most answers since the start cannot be read, and what would help; empty where that is not
+    so."""
 
     @property
     def rate(self) -> float:

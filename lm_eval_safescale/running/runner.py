@@ -1,4 +1,6 @@
-"""Asks a model under conditions, item by item, and keeps every answer as it comes: what is there already is never asked again."""
+"""Asks a model under conditions, item by item, and keeps every answer as it comes: what is there
+already is never asked again.
+"""
 
 from __future__ import annotations
 
@@ -44,9 +46,11 @@ class Model:
     batch_size, device
         As for `lm_eval`; None for `auto` with engines that make their own batches, else 8.
     name
-        Under which the answers stand in tables; by default the last part of `pretrained` or `model`.
+        Under which the answers stand in tables; by default the last part of `pretrained` or
+        `model`.
     parameters_b
-        Billions of parameters, where known: kept with the answers, for tables over size; another size is no other run.
+        Billions of parameters, where known: kept with the answers, for tables over size; another
+        size is no other run.
     """
 
     backend: str
@@ -90,7 +94,8 @@ class Report:
         return read_about(self.folder)
 
     def by_condition(self) -> Iterator[Runs]:
-        """The same, one condition after the other, as far as rates over all items need it; SafescaleError likewise."""
+        """The same, one condition after the other, as far as rates over all items need it;
+        SafescaleError likewise."""
         return open_by_condition(self.folder)
 
 
@@ -111,7 +116,8 @@ def run(
     Parameters
     ----------
     folder
-        Where the answers are stored. Those that are there are not asked again; answers of anything else are refused.
+        Where the answers are stored. Those that are there are not asked again; answers of anything
+        else are refused.
     conditions
         Names of registered conditions.
     metadata
@@ -121,7 +127,8 @@ def run(
     limit
         Ask the first so many items of the data set only.
     latency
-        `loaded`: of each greedy answer among the others; `isolated`: of a sample of 20 items a condition, one at a time, and of no other.
+        `loaded`: of each greedy answer among the others; `isolated`: of a sample of 20 items a
+        condition, one at a time, and of no other.
     retry_filtered
         Ask again for what a content filter held back before.
     on_progress
@@ -130,7 +137,8 @@ def run(
     Raises
     ------
     SafescaleError
-        For what is wrong with the settings, the data, the folder or the model. What was answered before is stored.
+        For what is wrong with the settings, the data, the folder or the model. What was answered
+        before is stored.
     """
     standing = RunProgress()
 
@@ -155,7 +163,12 @@ def run(
     data, settings = asked[0].task.run.data, asked[0].task.run.settings
     about = {**about_dataset(data), "settings": where_data_is(settings)}
     identity = identity_of(
-        model.backend, args, settings, about, prompts_of(asked[0].task.run.family, settings), backends.first_seed(given)
+        model.backend,
+        args,
+        settings,
+        about,
+        prompts_of(asked[0].task.run.family, settings),
+        backends.first_seed(given),
     )
     family = asked[0].task.run.family
     standing.headlines = family.headlines
@@ -175,7 +188,10 @@ def run(
         )
         if finished is not None:
             standing = replace(finished.standing, headlines=family.headlines)
-            say(f"nothing is left to ask ({counted(standing.known, 'answer')}): the model is not loaded")
+            say(
+                f"nothing is left to ask ({counted(standing.known, 'answer')}): the model is not "
+                "loaded"
+            )
             return Report(folder, standing, {}, {}, finished.damaged, was_finished=True)
         check_model_args(model.backend, model.args)
     start = {
@@ -197,13 +213,23 @@ def run(
         standing.settled = True
         say("loading the model")
         args_in_force = with_defaults(model.backend, model.args)
-        backend = load_backend(model.backend, args_in_force, batch_size=model.batch_size, device=model.device)
-        templated = backends.takes_conversations(backend) if chat_template is None else chat_template
+        backend = load_backend(
+            model.backend, args_in_force, batch_size=model.batch_size, device=model.device
+        )
+        templated = (
+            backends.takes_conversations(backend) if chat_template is None else chat_template
+        )
         say("making the prompts")
         for each in asked:
             each.prepare(backend, chat_template=templated, limit=limit)
-            facts = {"token_limit": each.token_limit, "chat_template": templated, "revision": backends.revision_of(backend)}
-            journal.of_condition(each.name, facts, {"reasoning_opened": each.task.run.reasoning_opened})
+            facts = {
+                "token_limit": each.token_limit,
+                "chat_template": templated,
+                "revision": backends.revision_of(backend),
+            }
+            journal.of_condition(
+                each.name, facts, {"reasoning_opened": each.task.run.reasoning_opened}
+            )
         asked_for = str(backend.model) if backends.is_server(backend) else ""
         asking = Asking(
             journal,
@@ -217,16 +243,29 @@ def run(
         )
         asking.look_back()
         asking.ask(isolated=latency == "isolated")
-        items, failures, too_long, of = items_of(data), asking.failures(), asking.too_long(), standing.of
+        items, failures, too_long, of = (
+            items_of(data),
+            asking.failures(),
+            asking.too_long(),
+            standing.of,
+        )
         # the model, and the texts of a large study, need not be in memory beside its tables
         del asking, asked, each, backend, data
-        write_run_tables(journal, items, about, model.shown, lambda rows: say("writing the tables", f"{rows:,} of {of:,} rows"))
+        write_run_tables(
+            journal,
+            items,
+            about,
+            model.shown,
+            lambda rows: say("writing the tables", f"{rows:,} of {of:,} rows"),
+        )
         if not failures:
             leave_note(folder, note)
         return Report(folder, standing, failures, too_long, journal.damaged)
 
 
-def _check_settings(metadata: Mapping[str, Any], given: Mapping[str, Any], conditions: Sequence[Part]) -> None:
+def _check_settings(
+    metadata: Mapping[str, Any], given: Mapping[str, Any], conditions: Sequence[Part]
+) -> None:
     """SafescaleError for what is no setting, and for a name that nothing has."""
     load_settings({name: value for name, value in metadata.items() if name != "seed"}, strict=True)
     check_names(load_settings(given, defaults=family_of(conditions[0]).defaults), conditions)

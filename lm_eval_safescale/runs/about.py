@@ -1,4 +1,6 @@
-"""`about.json`: what a folder of runs says of itself, with the SHA-256 of every file that belongs to it. It reads no tables."""
+"""`about.json`: what a folder of runs says of itself, with the SHA-256 of every file that belongs
+to it. It reads no tables.
+"""
 
 from __future__ import annotations
 
@@ -25,7 +27,9 @@ TAIL = 1 << 16
 """Bytes at the end of a Parquet file in which its metadata stand."""
 
 
-def about_document(about: Mapping[str, Any], mark: str, rows: int, files: Mapping[str, str]) -> bytes:
+def about_document(
+    about: Mapping[str, Any], mark: str, rows: int, files: Mapping[str, str]
+) -> bytes:
     """What stands in `about.json`; `files`: SHA-256 by name."""
     own = {name: value for name, value in about.items() if name != UNCHECKED}
     return document_of({MARK: FORMAT, "id": mark, "rows": rows, FILES: dict(files), **own})
@@ -52,10 +56,14 @@ def read_about(folder: Path) -> dict[str, Any]:
         version = about[MARK]
         if isinstance(version, int) and version > FORMAT:
             raise SafescaleError(
-                f"{path}: written by a newer version (format {version}, known up to {FORMAT}); upgrade lm-eval-safescale"
+                f"{path}: written by a newer version (format {version}, known up to {FORMAT}); "
+                "upgrade lm-eval-safescale"
             )
         kinds = {MARK: int, "id": str, "rows": int, "dataset": dict, "models": dict}
-        if not all(isinstance(about[name], kind) for name, kind in kinds.items()) or "fingerprint" not in about["dataset"]:
+        if (
+            not all(isinstance(about[name], kind) for name, kind in kinds.items())
+            or "fingerprint" not in about["dataset"]
+        ):
             raise KeyError("dataset, models, id, rows")
         if is_checked != (version > 1) or is_checked != isinstance(about.get(FILES), dict):
             raise ValueError("its checksum is damaged")
@@ -64,12 +72,15 @@ def read_about(folder: Path) -> dict[str, Any]:
     except (OSError, ValueError, KeyError, TypeError) as error:
         if is_other(folder):
             raise what_else(folder) from None
-        raise SafescaleError(f"{path}: damaged, or no description of runs ({error!r}); {again(folder)}") from None
+        raise SafescaleError(
+            f"{path}: damaged, or no description of runs ({error!r}); {again(folder)}"
+        ) from None
     return about
 
 
 def is_other(folder: Path) -> bool:
-    """Whether a folder, or what is named as one, is known to be something else than a folder of runs."""
+    """Whether a folder, or what is named as one, is known to be something else than a folder of
+    runs."""
     place = what_is(folder)
     return place is not None and (place.kind is not Kind.RUNS or place.path != folder)
 
@@ -81,12 +92,22 @@ def what_else(folder: Path) -> SafescaleError:
     place = what_is(folder)
     if place is not None and is_other(folder):
         return SafescaleError(f"{folder}: no folder of runs, but ", place.said)
-    what = f"no {ABOUT} in it" if folder.is_dir() else "a file" if folder.exists() else "no such folder"
-    return SafescaleError(f"{folder}: {what}; expected runs, as safescale run, import-release and import-lm-eval write them")
+    what = (
+        f"no {ABOUT} in it"
+        if folder.is_dir()
+        else "a file"
+        if folder.exists()
+        else "no such folder"
+    )
+    return SafescaleError(
+        f"{folder}: {what}; expected runs, as safescale run, import-release and import-lm-eval "
+        "write them"
+    )
 
 
 def refuse_damaged(path: Path, about: Mapping[str, Any]) -> None:
-    """SafescaleError where a file is not the one that `about` was written with; older formats cannot tell."""
+    """SafescaleError where a file is not the one that `about` was written with; older formats
+    cannot tell."""
     if FILES not in about:
         return
     try:
@@ -101,14 +122,23 @@ def refuse_damaged(path: Path, about: Mapping[str, Any]) -> None:
         raise SafescaleError(f"{path}: cannot be read ({error.strerror})") from None
     if mark and mark[1].decode() != about["id"]:
         raise SafescaleError(other_writing(path))
-    raise SafescaleError(f"{path}: cut off or damaged (its SHA-256 is not that in {ABOUT}); {again(path.parent)}")
+    raise SafescaleError(
+        f"{path}: cut off or damaged (its SHA-256 is not that in {ABOUT}); {again(path.parent)}"
+    )
 
 
 def other_writing(path: Path) -> str:
     """What to say of a file that another writing left."""
-    return f"{path}: not of the same writing as {ABOUT} beside it, which was interrupted; {again(path.parent)}"
+    return (
+        f"{path}: not of the same writing as {ABOUT} beside it, which was interrupted; "
+        f"{again(path.parent)}"
+    )
 
 
 def again(folder: Path) -> str:
     """What to do about a damaged folder."""
-    return "the same safescale run command writes these files again" if is_run(folder) else "import the answers again"
+    return (
+        "the same safescale run command writes these files again"
+        if is_run(folder)
+        else "import the answers again"
+    )

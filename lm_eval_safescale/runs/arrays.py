@@ -1,4 +1,6 @@
-"""Answers of runs as dense NumPy arrays, for each model and condition. It reads tables, and knows no statistic."""
+"""Answers of runs as dense NumPy arrays, for each model and condition. It reads tables, and knows
+no statistic.
+"""
 
 from __future__ import annotations
 
@@ -18,18 +20,28 @@ COUNTED = (Status.TRUNCATED, Status.FILTERED)
 
 def item_table(runs: Runs) -> ItemTable:
     """The items of runs as columns."""
-    columns = {name: runs.items[name].to_list() for name in runs.items.columns if name != "question_id"}
+    columns = {
+        name: runs.items[name].to_list() for name in runs.items.columns if name != "question_id"
+    }
     units = columns.pop(UNIT, ())
-    groups = {name.removeprefix(GROUP): columns.pop(name) for name in list(columns) if name.startswith(GROUP)}
+    groups = {
+        name.removeprefix(GROUP): columns.pop(name)
+        for name in list(columns)
+        if name.startswith(GROUP)
+    }
     ids = tuple(map(str, runs.items["question_id"]))
-    return ItemTable(ids, columns, tuple(unit or name for unit, name in zip(units, ids, strict=False)), groups)
+    return ItemTable(
+        ids, columns, tuple(unit or name for unit, name in zip(units, ids, strict=False)), groups
+    )
 
 
 def answer_arrays(runs: Runs) -> dict[tuple[str, str], AnswerArrays]:
-    """The answers of each model under each condition, in their order; a condition that a model was not asked under is not there.
+    """The answers of each model under each condition, in their order; a condition that a model was
+    not asked under is not there.
 
-    Measures are of the greedy answers. `latency_s`: of the request; nan where unknown, or where there is no answer, for the time until a
-    failure is not the model's. `truncated`, `filtered`: 1 where it has that status, 0 where another, nan where it is missing.
+    Measures are of the greedy answers. `latency_s`: of the request; nan where unknown, or where
+    there is no answer, for the time until a failure is not the model's. `truncated`, `filtered`: 1
+    where it has that status, 0 where another, nan where it is missing.
     """
     answers, n_items = runs.answers, runs.items.height
     index, shape = flat_index(answers, n_items)
@@ -45,7 +57,9 @@ def answer_arrays(runs: Runs) -> dict[tuple[str, str], AnswerArrays]:
         **{each.value: status[greedy] == STATUSES.index(each) for each in COUNTED},
     }
     place = index[greedy] // n_draws
-    measures = {name: _of_greedy(values, place, (pairs, n_items)) for name, values in measures.items()}
+    measures = {
+        name: _of_greedy(values, place, (pairs, n_items)) for name, values in measures.items()
+    }
     measures["latency_s"][codes[:, :, 0] == UNSCORED] = np.nan
     # rows are in order, so a pair's rows stand together: its largest draw is K
     starts = np.searchsorted(index, np.arange(pairs + 1) * (n_items * n_draws))
@@ -56,13 +70,17 @@ def answer_arrays(runs: Runs) -> dict[tuple[str, str], AnswerArrays]:
     names = [(model, condition) for model in runs.models for condition in runs.conditions]
     return {
         names[place]: AnswerArrays(
-            codes[place, :, : most[place] + 1], vocabulary, {name: values[place] for name, values in measures.items()}
+            codes[place, :, : most[place] + 1],
+            vocabulary,
+            {name: values[place] for name, values in measures.items()},
         )
         for place in asked
     }
 
 
-def _of_greedy(values: NDArray[np.generic], place: NDArray[np.int64], shape: tuple[int, int]) -> NDArray[np.float64]:
+def _of_greedy(
+    values: NDArray[np.generic], place: NDArray[np.int64], shape: tuple[int, int]
+) -> NDArray[np.float64]:
     """A column of the greedy answers as an array of pairs and items; nan where there is none."""
     array = np.full(shape, np.nan)
     array.reshape(-1)[place] = values

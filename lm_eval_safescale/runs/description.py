@@ -1,4 +1,6 @@
-"""`run.json`: whose answers a folder holds, under what each condition is asked, and every start. It knows no answers."""
+"""`run.json`: whose answers a folder holds, under what each condition is asked, and every start. It
+knows no answers.
+"""
 
 from __future__ import annotations
 
@@ -27,13 +29,20 @@ def new_description(identity: Mapping[str, Any]) -> dict[str, Any]:
 
 
 def read_run(folder: Path) -> dict[str, Any]:
-    """What a folder says of its run: `identity`, `conditions`, `starts`; SafescaleError if it is damaged or of a newer format."""
+    """What a folder says of its run: `identity`, `conditions`, `starts`; SafescaleError if it is
+    damaged or of a newer format."""
     path = folder / RUN
     try:
         about, is_checked = read_document(path.read_bytes())
         if isinstance(about[MARK], int) and about[MARK] > FORMAT:
-            raise SafescaleError(f"{path}: written by a newer version (format {about[MARK]}); upgrade lm-eval-safescale")
-        if not all(isinstance(about[name], kind) for name, kind in _KINDS.items()) or about[MARK] < 1:
+            raise SafescaleError(
+                f"{path}: written by a newer version (format {about[MARK]}); upgrade "
+                "lm-eval-safescale"
+            )
+        if (
+            not all(isinstance(about[name], kind) for name, kind in _KINDS.items())
+            or about[MARK] < 1
+        ):
             raise KeyError(", ".join(_KINDS))
         if is_checked != (about[MARK] > 1):
             raise ValueError("its checksum is damaged")
@@ -42,7 +51,8 @@ def read_run(folder: Path) -> dict[str, Any]:
     except (OSError, ValueError, KeyError, TypeError) as error:
         why = str(error) if isinstance(error, ValueError) else repr(error)
         raise SafescaleError(
-            f"{path}: damaged ({why}); the answers beside it stay as they are, and a good folder can be made of them: ",
+            f"{path}: damaged ({why}); the answers beside it stay as they are, and a good folder "
+            "can be made of them: ",
             CommandHint(f"safescale runs salvage {shlex.quote(str(folder))}", {"output": "NEW"}),
         ) from None
     return about
@@ -56,12 +66,21 @@ def write_run(folder: Path, about: Mapping[str, Any]) -> None:
 
 
 def refuse_other(folder: Path, there: Mapping[str, Any], now: Mapping[str, Any]) -> None:
-    """SafescaleError, with the differences, where answers were asked for otherwise than they would be now."""
+    """SafescaleError, with the differences, where answers were asked for otherwise than they would
+    be now."""
     found = list(_differences(there, now))
     if found:
-        more = [f"and {len(found) - MOST_DIFFERENCES} more"] if len(found) > MOST_DIFFERENCES else []
+        more = (
+            [f"and {len(found) - MOST_DIFFERENCES} more"] if len(found) > MOST_DIFFERENCES else []
+        )
         raise SafescaleError(
-            "\n  ".join([f"{folder}: holds answers that were asked for otherwise:", *found[:MOST_DIFFERENCES], *more])
+            "\n  ".join(
+                [
+                    f"{folder}: holds answers that were asked for otherwise:",
+                    *found[:MOST_DIFFERENCES],
+                    *more,
+                ]
+            )
             + "\ntheir rows do not belong into one table; ",
             OTHER_FOLDER,
         )
@@ -86,7 +105,9 @@ def _differences(there: Any, now: Any, where: str = "") -> Iterator[str]:
     if isinstance(there, Mapping) and isinstance(now, Mapping):
         names = only_names(there, now)
         for name in (each for each in _all_names(there, now) if each not in names):
-            yield from _differences(there.get(name), now.get(name), f"{where}.{name}" if where else str(name))
+            yield from _differences(
+                there.get(name), now.get(name), f"{where}.{name}" if where else str(name)
+            )
     elif there != now:
         yield printable(f"{where}: there {_shown(there)}, now {_shown(now)}")
 

@@ -1,4 +1,6 @@
-"""Which family runs and data are of. Ours is known without looking at what is installed, which takes a while to import."""
+"""Which family runs and data are of. Ours is known without looking at what is installed, which
+takes a while to import.
+"""
 
 from __future__ import annotations
 
@@ -18,5 +20,6 @@ def family_named(name: str) -> Family:
 
 
 def family_of_data(about: Mapping[str, Any]) -> Family:
-    """The family of runs, by what they say of their data set; runs of an earlier version name none."""
+    """The family of runs, by what they say of their data set; runs of an earlier version name
+    none."""
     return family_named(str(about.get("family") or ""))

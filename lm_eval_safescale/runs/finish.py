@@ -1,4 +1,6 @@
-"""The answers of a journal as runs: draws that were answered, and those that failed. It asks nobody."""
+"""The answers of a journal as runs: draws that were answered, and those that failed. It asks
+nobody.
+"""
 
 from __future__ import annotations
 
@@ -21,15 +23,25 @@ from lm_eval_safescale.runs.store import known_of_model, write_pieces
 from lm_eval_safescale.runs.table import ANSWERS, categories, checked_answers, checked_items
 
 READER_VERSION, OPENED = "reader_version", "reasoning_opened"
-"""Of a model's settings: by which version its letters were read, and whether its prompts had opened the reasoning."""
-OF_CONDITION = {"token_limit": "max_answer_tokens", "chat_template": "chat_template", OPENED: OPENED}
+"""Of a model's settings: by which version its letters were read, and whether its prompts had opened
+the reasoning."""
+OF_CONDITION = {
+    "token_limit": "max_answer_tokens",
+    "chat_template": "chat_template",
+    OPENED: OPENED,
+}
 """What `run.json` says of a condition, and what that is called in a model's settings."""
 
 
 def write_run_tables(
-    journal: Journal, items: pl.DataFrame, about: Mapping[str, Any], name: str, on_rows: Callable[[int], object]
+    journal: Journal,
+    items: pl.DataFrame,
+    about: Mapping[str, Any],
+    name: str,
+    on_rows: Callable[[int], object],
 ) -> None:
-    """Write the answers of a journal into its folder as runs: a row for each draw that was answered, or failed (status `error`).
+    """Write the answers of a journal into its folder as runs: a row for each draw that was
+    answered, or failed (status `error`).
 
     Parameters
     ----------
@@ -45,7 +57,8 @@ def write_run_tables(
     Raises
     ------
     SafescaleError
-        If there is no answer, if answers that were there are gone, or if the tables cannot be written.
+        If there is no answer, if answers that were there are gone, or if the tables cannot be
+        written.
     """
     family = family_of_data(about)
     items = checked_items(items, family)
@@ -66,13 +79,19 @@ def write_run_tables(
         responses = sorted(told.held.responses)
         if len(told.held) < len(journal.held):
             raise SafescaleError(
-                f"{journal.folder}: answers that were there are gone: it was moved, or files of it were removed, while the run was under "
-                "way. Put it back, and the same command goes on from there"
+                f"{journal.folder}: answers that were there are gone: it was moved, or files of it "
+                "were removed, while the run was under way. Put it back, and the same command goes "
+                "on from there"
             )
         for piece in lines:
             facts.add(piece)
             answers = checked_answers(
-                answers_of(piece, name), items, family, models=[name], conditions=conditions, responses=responses
+                answers_of(piece, name),
+                items,
+                family,
+                models=[name],
+                conditions=conditions,
+                responses=responses,
             )
             rows += answers.height
             yield answers
@@ -80,13 +99,19 @@ def write_run_tables(
 
     def known() -> dict[str, Any]:
         models = {name: about_model(journal.about, facts)}
-        return {"dataset": dict(about), "models": models, "left_out": [], JOURNAL: size_of(journal.folder)}
+        return {
+            "dataset": dict(about),
+            "models": models,
+            "left_out": [],
+            JOURNAL: size_of(journal.folder),
+        }
 
     write_pieces(items, pieces(), known, journal.folder, journal.files())
 
 
 def answers_of(lines: Sequence[Line], name: str) -> pl.DataFrame:
-    """The answers in lines as a frame of `ANSWERS`: a row for each draw that was answered, or failed and never answered (status `error`).
+    """The answers in lines as a frame of `ANSWERS`: a row for each draw that was answered, or
+    failed and never answered (status `error`).
 
     Lines as `FirstDraws` leaves them; all of an item, if any.
     """
@@ -104,13 +129,17 @@ def answers_of(lines: Sequence[Line], name: str) -> pl.DataFrame:
         for extend, value in of_draw:
             extend(map(value, draws))
         first = draws[0].draw
-        columns["seed"] += [None if line.seed is None else line.seed + draw.draw - first for draw in draws]
+        columns["seed"] += [
+            None if line.seed is None else line.seed + draw.draw - first for draw in draws
+        ]
     for condition, items in held.failures().items():
         for item, (failed, _) in items.items():
             row = {"condition": condition, "question_id": item, "status": Status.ERROR.value}
             for column, values in columns.items():
                 values += failed if column == "draw" else [row.get(column)] * len(failed)
-    frame = pl.DataFrame({column: pl.Series(values, dtype=ANSWERS[column]) for column, values in columns.items()})
+    frame = pl.DataFrame(
+        {column: pl.Series(values, dtype=ANSWERS[column]) for column, values in columns.items()}
+    )
     return frame.with_columns(pl.lit(name).alias("model")).select(ANSWERS.names())
 
 
@@ -135,7 +164,9 @@ class Facts:
 
 def about_model(description: Mapping[str, Any], facts: Facts) -> dict[str, Any]:
     """What `Runs.about` says of the model of a run, by what `run.json` and the answers say."""
-    identity, conditions, starts = (description[name] for name in ("identity", "conditions", "starts"))
+    identity, conditions, starts = (
+        description[name] for name in ("identity", "conditions", "starts")
+    )
     settings = {
         **identity["settings"],
         "backend": identity["model"]["backend"],
@@ -150,9 +181,15 @@ def about_model(description: Mapping[str, Any], facts: Facts) -> dict[str, Any]:
     versions = {start.get(READER_VERSION) for start in starts}
     if len(versions) == 1 and None not in versions:
         settings[READER_VERSION] = versions.pop()
-    served = {name: {"served_model": sorted(names)} if names else {} for name, names in facts.served.items()}
+    served = {
+        name: {"served_model": sorted(names)} if names else {}
+        for name, names in facts.served.items()
+    }
     family = family_of_data(identity.get("dataset", {}))
-    by_condition = {name: {**settings, **_of_condition(conditions[name]), **served[name]} for name in family.in_order(served)}
+    by_condition = {
+        name: {**settings, **_of_condition(conditions[name]), **served[name]}
+        for name in family.in_order(served)
+    }
     known = known_of_model("safescale run", by_condition, family)
     sizes = [start[PARAMETERS_B] for start in starts if start.get(PARAMETERS_B) is not None]
     return {**known, PARAMETERS_B: sizes[-1]} if sizes else known
@@ -160,4 +197,8 @@ def about_model(description: Mapping[str, Any], facts: Facts) -> dict[str, Any]:
 
 def _of_condition(facts: Mapping[str, Any]) -> dict[str, Any]:
     is_older = OPENED not in facts
-    return {setting: facts[name] for name, setting in OF_CONDITION.items() if not (is_older and name == OPENED)}
+    return {
+        setting: facts[name]
+        for name, setting in OF_CONDITION.items()
+        if not (is_older and name == OPENED)
+    }

@@ -1,4 +1,5 @@
-"""What became of each draw, as far as lines say: which of several answers to it counts, and what has none. It reads no file.
+"""What became of each draw, as far as lines say: which of several answers to it counts, and what
+has none. It reads no file.
 
 Draws stand in masks, whole numbers in which bit d is draw d: a large study has millions of them.
 """
@@ -32,8 +33,8 @@ def draws_in(mask: int) -> list[int]:
 class Held:
     """The draws that were answered or failed, by condition and item.
 
-    Where a draw was answered twice, as by two runners, the first answer counts; and in the place of one that a content filter held back, a
-    later one that it let through.
+    Where a draw was answered twice, as by two runners, the first answer counts; and in the place of
+    one that a content filter held back, a later one that it let through.
     """
 
     def __init__(self) -> None:
@@ -52,7 +53,11 @@ class Held:
     @property
     def conditions(self) -> list[str]:
         """Those that any line speaks of."""
-        return [*dict.fromkeys([*(name for name, items in self.answered.items() if items), *self._failed])]
+        return [
+            *dict.fromkeys(
+                [*(name for name, items in self.answered.items() if items), *self._failed]
+            )
+        ]
 
     def of(self, condition: str, item: str) -> int:
         """The draws of an item that were answered."""
@@ -63,7 +68,8 @@ class Held:
 
         Returns
         -------
-        Draws of earlier lines that count no more: a content filter held them back, and this line has them.
+        Draws of earlier lines that count no more: a content filter held them back, and this line
+        has them.
         """
         condition, item = line.condition, line.question_id
         items, own, filtered = self.answered[condition], 0, 0
@@ -79,7 +85,10 @@ class Held:
             held_back = self.filtered.get((condition, item), 0)
             kept = list(_counting(line.draws, there, held_back))
             leave(line, kept)
-            own, filtered = mask_of(draw.draw for draw in kept), mask_of(draw.draw for draw in kept if draw.status == _FILTERED)
+            own, filtered = (
+                mask_of(draw.draw for draw in kept),
+                mask_of(draw.draw for draw in kept if draw.status == _FILTERED),
+            )
             replaced = own & held_back
             if replaced:
                 self.filtered[condition, item] = held_back & ~replaced
@@ -92,11 +101,16 @@ class Held:
             failed[item] = (failed.get(item, (0, ""))[0] | mask_of(line.failed), line.error)
         return replaced
 
-    def failures(self, conditions: Collection[str] | None = None) -> dict[str, dict[str, tuple[list[int], str]]]:
-        """Draws that failed and were never answered, by condition (all, or some) and item, with the last reason."""
+    def failures(
+        self, conditions: Collection[str] | None = None
+    ) -> dict[str, dict[str, tuple[list[int], str]]]:
+        """Draws that failed and were never answered, by condition (all, or some) and item, with the
+        last reason."""
         found: dict[str, dict[str, tuple[list[int], str]]] = {}
         for condition, items in self._failed.items():
-            for item, (mask, error) in items.items() if conditions is None or condition in conditions else ():
+            for item, (mask, error) in (
+                items.items() if conditions is None or condition in conditions else ()
+            ):
                 if left := mask & ~self.of(condition, item):
                     found.setdefault(condition, {})[item] = (draws_in(left), error)
         return found
@@ -104,12 +118,14 @@ class Held:
 
 @functools.lru_cache(maxsize=1 << 12)
 def _same(mask: int) -> int:
-    """Masks that are alike once: of a large study there are many items, and few ways in which their draws are there."""
+    """Masks that are alike once: of a large study there are many items, and few ways in which their
+    draws are there."""
     return mask
 
 
 def _counting(draws: Iterable[Draw], there: int, held_back: int) -> Iterable[Draw]:
-    """Of the draws of a line, those that count beside those that are `there`, some of which were held back."""
+    """Of the draws of a line, those that count beside those that are `there`, some of which were
+    held back."""
     for draw in draws:
         bit = 1 << draw.draw
         if not there & bit or (held_back & bit and draw.status != _FILTERED):
@@ -125,7 +141,8 @@ class FirstDraws:
         self._filtered: dict[tuple[str, str], list[Line]] = {}
 
     def of(self, line: Line) -> bool:
-        """Take from a line the draws that do not count, and from those before it those that count no more; whether anything is left."""
+        """Take from a line the draws that do not count, and from those before it those that count
+        no more; whether anything is left."""
         key = line.condition, line.question_id
         if again := self.held.add(line):
             for earlier in self._filtered[key]:

@@ -1,10 +1,13 @@
-"""The store of a run under way: a folder of one model's answers, appended as they come, that knows what is still to be asked.
+"""The store of a run under way: a folder of one model's answers, appended as they come, that knows
+what is still to be asked.
 
     run.json            whose answers these are, and each start (runs.description)
-    answers/*.jsonl     a file for each start, a line for each request that was answered or failed (runs.lines)
+    answers/*.jsonl     a file for each start, a line for each request that was answered or failed
+                        (runs.lines)
     about.json, ...     the finished runs (runs.store), made of them
 
-A line is whole or it does not count: one that was torn by a kill or a full disk, or damaged since, is asked again.
+A line is whole or it does not count: one that was torn by a kill or a full disk, or damaged since,
+is asked again.
 """
 
 from __future__ import annotations
@@ -17,9 +20,23 @@ from contextlib import suppress
 from pathlib import Path
 from typing import Any
 
-from lm_eval_safescale.errors import OTHER_FOLDER, CommandHint, FolderHint, SafescaleError, unwritten
+from lm_eval_safescale.errors import (
+    OTHER_FOLDER,
+    CommandHint,
+    FolderHint,
+    SafescaleError,
+    unwritten,
+)
 from lm_eval_safescale.jsonlog import LogFile
-from lm_eval_safescale.runs.description import RUN, new_description, plain, read_run, refuse_other, sync_folder, write_run
+from lm_eval_safescale.runs.description import (
+    RUN,
+    new_description,
+    plain,
+    read_run,
+    refuse_other,
+    sync_folder,
+    write_run,
+)
 from lm_eval_safescale.runs.held import Held
 from lm_eval_safescale.runs.lines import SHARDS, Known, Line, encoded, header_of, shards_of
 from lm_eval_safescale.runs.replay import Replay
@@ -28,13 +45,15 @@ from lm_eval_safescale.runs.writer_lock import LOCK, WRITER, WriterLock, moved
 LOG = "log.txt"
 """What a sweep has its runs print there."""
 SCORED_WITH = "scored_with"
-"""Of a start: the settings that weigh its answers. They may change; those of the last start count."""
+"""Of a start: the settings that weigh its answers. They may change; those of the last start
+count."""
 PARAMETERS_B = "parameters_b"
-"""Of a start, and of a model in `Runs.about`: billions of parameters, where whoever asked said so; those of the last start that says."""
+"""Of a start, and of a model in `Runs.about`: billions of parameters, where whoever asked said so;
+those of the last start that says."""
 OWN_FILES = {RUN, SHARDS, LOG, LOCK, WRITER}
 SYNC_SECONDS = 1.0
-"""Between two syncs while answers come; the last of them are synced with the next beat of the lock. It is for machines that vanish: of a
-killed process the system has everything."""
+"""Between two syncs while answers come; the last of them are synced with the next beat of the lock.
+It is for machines that vanish: of a killed process the system has everything."""
 
 
 class Journal:
@@ -45,11 +64,13 @@ class Journal:
     folder
         A new or empty folder, or one of the same run.
     identity
-        Whose answers these are, as JSON values: what must be the same for answers to stand in one table.
+        Whose answers these are, as JSON values: what must be the same for answers to stand in one
+        table.
     start
         What may differ from start to start, to be noted.
     responses
-        Those that each item can have, by its id (`possible_of`): lines of anything else are damaged. None: not looked at.
+        Those that each item can have, by its id (`possible_of`): lines of anything else are
+        damaged. None: not looked at.
 
     Attributes
     ----------
@@ -63,7 +84,8 @@ class Journal:
     Raises
     ------
     SafescaleError
-        If the folder is another run's (with the differences), holds other things, cannot be written, or another runner is at work in it.
+        If the folder is another run's (with the differences), holds other things, cannot be
+        written, or another runner is at work in it.
     """
 
     def __init__(
@@ -78,7 +100,9 @@ class Journal:
         try:
             (folder / SHARDS).mkdir(parents=True, exist_ok=True)
         except OSError as error:
-            raise SafescaleError(f"{folder}: cannot be written ({error.strerror}); ", OTHER_FOLDER) from None
+            raise SafescaleError(
+                f"{folder}: cannot be written ({error.strerror}); ", OTHER_FOLDER
+            ) from None
         self._shard: LogFile | None = None
         self._is_synced, self._synced_at = True, time.monotonic()
         self._failure: OSError | SafescaleError | None = None
@@ -101,7 +125,8 @@ class Journal:
         self.close()
 
     def close(self) -> None:
-        """Bring everything to the disk, and let others write; SafescaleError if the disk does not take it."""
+        """Bring everything to the disk, and let others write; SafescaleError if the disk does not
+        take it."""
         shard = self._open_shard()
         try:
             self._sync()
@@ -119,16 +144,20 @@ class Journal:
         return Replay(self.folder, known_of(self.about, self._responses), self.about["identity"])
 
     def files(self) -> list[str]:
-        """Names in the folder of all files of answers; one without any goes when the journal is closed."""
+        """Names in the folder of all files of answers; one without any goes when the journal is
+        closed."""
         return [f"{SHARDS}/{path.name}" for path in shards_of(self.folder) if path.stat().st_size]
 
-    def of_condition(self, name: str, facts: Mapping[str, Any], noted: Mapping[str, Any] | None = None) -> None:
+    def of_condition(
+        self, name: str, facts: Mapping[str, Any], noted: Mapping[str, Any] | None = None
+    ) -> None:
         """Note under what a condition is asked, or check that it is what it was asked under before.
 
         Parameters
         ----------
         facts
-            What must be the same for all answers of the folder, and for all conditions. What an older version did not note is noted now.
+            What must be the same for all answers of the folder, and for all conditions. What an
+            older version did not note is noted now.
         noted
             What else is to be known of it.
 
@@ -153,8 +182,8 @@ class Journal:
         Raises
         ------
         SafescaleError
-            If it cannot be written (a full disk), if the folder or answers in it are gone, or if another runner has taken over. What was
-            written before stays valid.
+            If it cannot be written (a full disk), if the folder or answers in it are gone, or if
+            another runner has taken over. What was written before stays valid.
         """
         self._lock.check()
         shard, data = self._open_shard(), encoded(line)
@@ -172,7 +201,8 @@ class Journal:
         return self._shard
 
     def _sync(self) -> None:
-        """To the disk; OSError if it does not take it, SafescaleError if what was written there is gone."""
+        """To the disk; OSError if it does not take it, SafescaleError if what was written there is
+        gone."""
         if self._failure is not None:  # the system tells it once, and then no more
             raise self._failure
         self._is_synced, self._synced_at = True, time.monotonic()
@@ -180,7 +210,8 @@ class Journal:
         self._look_for_files()
 
     def _look_for_files(self) -> None:
-        """A removed file takes all that is written and keeps nothing; the end of a long run is too late to see it."""
+        """A removed file takes all that is written and keeps nothing; the end of a long run is too
+        late to see it."""
         folder, shard = self.folder, self._open_shard()
         if not self._lock.is_in_place():
             raise SafescaleError(moved(folder))
@@ -189,7 +220,10 @@ class Journal:
             gone.append(shard.path.name)
         if gone:
             raise SafescaleError(
-                f"{folder / SHARDS / gone[0]}: was removed while the run was under way, and the answers in it with it"
+                (
+                    f"{folder / SHARDS / gone[0]}: was removed while the run was under way, and "
+                    "the answers in it with it"
+                )
                 + (f", as were {len(gone) - 1} more" if len(gone) > 1 else "")
                 + ". Put it back, or let the same command ask for them again"
             )
@@ -203,8 +237,12 @@ class Journal:
                 self._failure = error
 
     def _new_shard(self) -> LogFile:
-        taken = [int(number) for name in self._before if (number := name.partition("-")[0]).isdecimal()]
-        path = self.folder / SHARDS / f"{max(taken, default=0) + 1:06d}-{uuid.uuid4().hex[:8]}.jsonl"
+        taken = [
+            int(number) for name in self._before if (number := name.partition("-")[0]).isdecimal()
+        ]
+        path = (
+            self.folder / SHARDS / f"{max(taken, default=0) + 1:06d}-{uuid.uuid4().hex[:8]}.jsonl"
+        )
         try:
             shard = LogFile(path, new=True)
             sync_folder(path.parent)
@@ -212,38 +250,58 @@ class Journal:
         except OSError as error:
             raise SafescaleError(f"{path}: cannot be written ({error.strerror})") from None
 
-    # --- whose answers these are ----------------------------------------------------------------------------------------
+    # --- whose answers these are ------------------------------------------------------------------
 
     def _refuse_foreign(self) -> None:
         folder = self.folder
         if folder.exists() and not folder.is_dir():
             raise SafescaleError(f"{folder}: a file; ", FolderHint("give a folder for the answers"))
         try:
-            there = {path.name for path in folder.iterdir() if not path.name.startswith(".")} if folder.is_dir() else set()
+            there = (
+                {path.name for path in folder.iterdir() if not path.name.startswith(".")}
+                if folder.is_dir()
+                else set()
+            )
         except OSError as error:
-            raise SafescaleError(f"{folder}: cannot be read ({error.strerror}); ", OTHER_FOLDER) from None
+            raise SafescaleError(
+                f"{folder}: cannot be read ({error.strerror}); ", OTHER_FOLDER
+            ) from None
         if RUN in there:
             return
         if there - OWN_FILES:
-            raise SafescaleError(f"{folder}: holds other things than a run of safescale run; ", OTHER_FOLDER)
+            raise SafescaleError(
+                f"{folder}: holds other things than a run of safescale run; ", OTHER_FOLDER
+            )
         if shards_of(folder):  # the description is on the disk before the first answer
             raise SafescaleError(
-                f"{folder}: holds answers, but not {RUN}, which says whose they are; put it back, make a good folder of the answers (",
-                CommandHint(f"safescale runs salvage {shlex.quote(str(folder))}", {"output": "NEW"}),
+                f"{folder}: holds answers, but not {RUN}, which says whose they are; put it back, "
+                "make a good folder of the answers (",
+                CommandHint(
+                    f"safescale runs salvage {shlex.quote(str(folder))}", {"output": "NEW"}
+                ),
                 "), or ",
                 OTHER_FOLDER,
             )
 
     def _open(self, identity: dict[str, Any]) -> None:
-        for leftover in (*self.folder.glob(f".{RUN}.*"), *self.folder.glob(".*.unfinished")):  # of starts that were killed
+        # of starts that were killed
+        for leftover in (*self.folder.glob(f".{RUN}.*"), *self.folder.glob(".*.unfinished")):
             leftover.unlink(missing_ok=True)
-        about, there = new_description(identity), read_run(self.folder) if (self.folder / RUN).exists() else None
-        told = Replay(self.folder, known_of(there, self._responses), None if there is None else there["identity"])
+        about, there = (
+            new_description(identity),
+            read_run(self.folder) if (self.folder / RUN).exists() else None,
+        )
+        told = Replay(
+            self.folder,
+            known_of(there, self._responses),
+            None if there is None else there["identity"],
+        )
         self.held, self.damaged = told.read(), told.damaged
         if there is not None and (self.damaged or len(self.held)):
             refuse_other(self.folder, there["identity"], identity)
             about = there
-        elif there is not None:  # nothing was answered, so nothing binds: a typo in a model's name costs no folder
+        elif there is not None:
+            # nothing was answered, so nothing binds: a typo in a model's name costs no folder
             about["starts"] = there["starts"]
             if there["identity"] != identity:
                 self.held = Held()
@@ -254,15 +312,21 @@ class Journal:
         self._write_about()
 
     def _write_about(self) -> None:
-        self._header, self._is_described = header_of(self.about["identity"], self.about["conditions"], self._start), False
+        self._header, self._is_described = (
+            header_of(self.about["identity"], self.about["conditions"], self._start),
+            False,
+        )
         try:
             write_run(self.folder, self.about)
         except OSError as error:
             raise unwritten(self.folder / RUN, error, goes_on=True) from None
 
 
-def known_of(description: Mapping[str, Any] | None, responses: Mapping[str, Collection[str] | None] | None) -> Known | None:
-    """What lines of a run may speak of, where that is known: the `responses` that each item can have, and what `run.json` says."""
+def known_of(
+    description: Mapping[str, Any] | None, responses: Mapping[str, Collection[str] | None] | None
+) -> Known | None:
+    """What lines of a run may speak of, where that is known: the `responses` that each item can
+    have, and what `run.json` says."""
     draws = ((description or {}).get("identity", {}).get("settings") or {}).get("draws")
     if description is None or responses is None or not isinstance(draws, int):
         return None
@@ -275,7 +339,8 @@ def is_run(folder: Path) -> bool:
 
 
 def size_of(folder: Path) -> int:
-    """Bytes of all answers that were written so far: a table that was made of as many is of today."""
+    """Bytes of all answers that were written so far: a table that was made of as many is of
+    today."""
     return sum(path.stat().st_size for path in shards_of(folder))
 
 
@@ -292,4 +357,7 @@ def unfinished_run(folder: Path) -> str:
         of = f" of {sum(items.values()) * (1 + about['identity']['settings']['draws']):,}"
     except (KeyError, TypeError, AttributeError):
         of = ""
-    return f"an unfinished run, {known:,}{of} answers so far; the same safescale run command goes on with it and finishes it"
+    return (
+        f"an unfinished run, {known:,}{of} answers so far; the same safescale run command goes on "
+        "with it and finishes it"
+    )

@@ -1,6 +1,8 @@
-"""The lines of a run's answers: what one says, which of them are whole, and how a file of them is read. It writes nothing.
+"""The lines of a run's answers: what one says, which of them are whole, and how a file of them is
+read. It writes nothing.
 
-A file of answers begins with a header that says whose they are: `run.json` may be damaged. Files of format 1 have none, and no checksums.
+A file of answers begins with a header that says whose they are: `run.json` may be damaged. Files of
+format 1 have none, and no checksums.
 """
 
 from __future__ import annotations
@@ -32,7 +34,8 @@ MEASURED = {
     "latency_s": inf,
     **dict.fromkeys(("evidence_coverage", "recall"), 1.0),
 }
-"""Numbers of a line that a backend or a builder gives, with the largest that can be; None for counts."""
+"""Numbers of a line that a backend or a builder gives, with the largest that can be; None for
+counts."""
 
 Count = Annotated[int, Meta(ge=0)]
 Share = Annotated[float, Meta(ge=0, le=1)]
@@ -40,7 +43,9 @@ Share = Annotated[float, Meta(ge=0, le=1)]
 
 if TYPE_CHECKING:
     StatusName: TypeAlias = str
-else:  # any other is refused as the line is decoded, and each of them is one text, however many draws have it
+else:
+    # any other is refused as the line is decoded, and each of them is one text, however many draws
+    # have it
     StatusName = Literal[tuple(each.value for each in Status)]
 
 
@@ -126,7 +131,8 @@ _decode = msgspec.json.Decoder(Line).decode
 
 
 def fault_of(line: Line, known: Known | None = None) -> str:
-    """Why a line cannot be what was written; empty where it can. `known`: also whether there is what it speaks of.
+    """Why a line cannot be what was written; empty where it can. `known`: also whether there is
+    what it speaks of.
 
     Statuses that are none, and numbers out of range, are refused as a line is decoded.
     """
@@ -142,9 +148,14 @@ def fault_of(line: Line, known: Known | None = None) -> str:
         if draw.draw > most:
             return f"draw {draw.draw}, where there are {most}"
         if response is not None and possible is not None and response not in possible:
-            return f"response {response}, where those of item {line.question_id} are {', '.join(sorted(possible))}"
+            return (
+                f"response {response}, where those of item {line.question_id} are "
+                f"{', '.join(sorted(possible))}"
+            )
     if line.failed:
-        return next((f"draw {draw}, where there are {most}" for draw in line.failed if draw > most), "")
+        return next(
+            (f"draw {draw}, where there are {most}" for draw in line.failed if draw > most), ""
+        )
     return "" if line.draws else "neither answered nor failed"
 
 
@@ -156,7 +167,8 @@ def read_shard(path: Path, known: Known | None = None) -> Shard:
 
 
 def lines_in(shard: Shard, known: Known | None = None) -> Iterator[tuple[Line, int, int]]:
-    """The whole lines of a file of answers one by one, each with its first byte and its length in bytes; `shard` takes all else.
+    """The whole lines of a file of answers one by one, each with its first byte and its length in
+    bytes; `shard` takes all else.
 
     Raises
     ------
@@ -222,14 +234,20 @@ def _line_of(data: bytes) -> Line:
 def _header(data: bytes, path: Path, *, is_checked: bool) -> Mapping[str, Any]:
     header: dict[str, Any] = json.loads(data)
     if isinstance(header[HEADER], int) and header[HEADER] > FORMAT and is_checked:
-        raise SafescaleError(f"{path}: written by a newer version (format {header[HEADER]}); upgrade lm-eval-safescale")
-    if not is_checked or not all(isinstance(header.get(name), dict) for name in ("identity", "conditions", "start")):
+        raise SafescaleError(
+            f"{path}: written by a newer version (format {header[HEADER]}); upgrade "
+            "lm-eval-safescale"
+        )
+    if not is_checked or not all(
+        isinstance(header.get(name), dict) for name in ("identity", "conditions", "start")
+    ):
         raise ValueError("a damaged header")
     return header
 
 
 def shards_of(folder: Path) -> list[Path]:
-    """Files of answers, in the order of the starts. (A glob would find none in a folder that cannot be read.)"""
+    """Files of answers, in the order of the starts. (A glob would find none in a folder that cannot
+    be read.)"""
     path = folder / SHARDS
     try:
         return sorted(each for each in path.iterdir() if each.suffix == ".jsonl")
@@ -240,7 +258,8 @@ def shards_of(folder: Path) -> list[Path]:
 
 
 def encoded(line: Line) -> bytes:
-    """A line as it is written, without its checksum; numbers that cannot be are left out: a backend's slip must not cost an answer."""
+    """A line as it is written, without its checksum; numbers that cannot be are left out: a
+    backend's slip must not cost an answer."""
     for name, most in MEASURED.items():
         if not _is_possible(getattr(line, name), most):
             setattr(line, name, None)
@@ -266,7 +285,9 @@ def _is_possible(value: object, most: float | None) -> bool:
     return type(value) in (int, kind) and isfinite(value) and 0 <= value <= (most or inf)  # type: ignore[operator,arg-type]
 
 
-def header_of(identity: Mapping[str, Any], conditions: Mapping[str, Any], start: Mapping[str, Any]) -> bytes:
+def header_of(
+    identity: Mapping[str, Any], conditions: Mapping[str, Any], start: Mapping[str, Any]
+) -> bytes:
     """A header as it is written, without its checksum."""
     about = {HEADER: FORMAT, "identity": identity, "conditions": conditions, "start": start}
     return json.dumps(about, separators=(",", ":")).encode()

@@ -1,4 +1,6 @@
-"""What a file or folder is, told by what lies in it, and the command that it is for. It opens no table and reads no answers."""
+"""What a file or folder is, told by what lies in it, and the command that it is for. It opens no
+table and reads no answers.
+"""
 
 from __future__ import annotations
 
@@ -21,11 +23,15 @@ LOOKED_AT = 1 << 16
 
 
 class Kind(Enum):
-    """What it is, the command that it is for, and the options that this needs; `{path}` is quoted for a shell."""
+    """What it is, the command that it is for, and the options that this needs; `{path}` is quoted
+    for a shell."""
 
     RUNS = "answers of models (runs)", "safescale analyze {path}", "TABLES"
     MANY = "{many}, each in a folder of its own", "safescale analyze {path}/*", "TABLES"
-    TABLES = "tables that safescale analyze made: read tables/*.csv in it; commands take the runs that they were made of"
+    TABLES = (
+        "tables that safescale analyze made: read tables/*.csv in it; commands take the runs that "
+        "they were made of"
+    )
     LOGS = "output of lm_eval", "safescale table {path}"
     CONTEXTS = "contexts built ahead", "safescale contexts show {path}"
     INDEX = "an index that was made of a corpus: name the corpus, and its index is found again"
@@ -47,11 +53,16 @@ class Place:
     def said(self) -> SafescaleError:
         """What it is, and the command that it is for."""
         words = (self.kind.value,) if isinstance(self.kind.value, str) else self.kind.value
-        what, *use = (each.format(path=shlex.quote(str(self.path)), many=counted(self.runs, "run")) for each in words)
+        what, *use = (
+            each.format(path=shlex.quote(str(self.path)), many=counted(self.runs, "run"))
+            for each in words
+        )
         if not use:
             return SafescaleError(what)
         command, *output = use
-        return SafescaleError(f"{what}, for ", CommandHint(command, {"output": output[0]}) if output else command)
+        return SafescaleError(
+            f"{what}, for ", CommandHint(command, {"output": output[0]}) if output else command
+        )
 
 
 def what_is(path: Path) -> Place | None:
@@ -102,7 +113,11 @@ def _file(path: Path) -> Place | None:
     with path.open("rb") as file:
         start = file.read(LOOKED_AT)
     if path.suffix in (".yaml", ".yml"):
-        return Place(path, Kind.SWEEP) if any(line.startswith(b"models:") for line in start.splitlines()) else None
+        return (
+            Place(path, Kind.SWEEP)
+            if any(line.startswith(b"models:") for line in start.splitlines())
+            else None
+        )
     from lm_eval_safescale.contexts.files import (
         MARK as CONTEXTS_MARK,  # late: those who look at folders need nothing of contexts
     )
@@ -114,14 +129,20 @@ def _file(path: Path) -> Place | None:
     if _results(path):
         return Place(path, Kind.LOGS)
     within: Iterable[Path] = (path.parent, path.parent.parent)
-    return next((place for folder in within if _is_of_folder(path, folder) and (place := _folder(folder))), None)
+    return next(
+        (place for folder in within if _is_of_folder(path, folder) and (place := _folder(folder))),
+        None,
+    )
 
 
 def _is_of_folder(path: Path, folder: Path) -> bool:
     """Whether a file is one that makes a folder what it is."""
-    return path.relative_to(folder).as_posix() in (ABOUT, ANSWERS_FILE, "items.parquet", "run.json") or (
-        path.parent != folder and path.parent.name in ("answers", "tables")
-    )
+    return path.relative_to(folder).as_posix() in (
+        ABOUT,
+        ANSWERS_FILE,
+        "items.parquet",
+        "run.json",
+    ) or (path.parent != folder and path.parent.name in ("answers", "tables"))
 
 
 def _results(path: Path) -> bool:

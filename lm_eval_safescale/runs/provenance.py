@@ -1,4 +1,6 @@
-"""What reading runs again leaves behind: who read, and rows for hand checking. It reads nothing itself."""
+"""What reading runs again leaves behind: who read, and rows for hand checking. It reads nothing
+itself.
+"""
 
 from __future__ import annotations
 
@@ -18,9 +20,11 @@ if TYPE_CHECKING:
 READING = "reading"
 """Of a model's settings in `Runs.about`: who read its letters, where it was not the run itself."""
 JOURNAL = "journal_bytes"
-"""Of `Runs.about`: bytes of the journal that the tables of a run were made of; they are beside these tables alone."""
+"""Of `Runs.about`: bytes of the journal that the tables of a run were made of; they are beside
+these tables alone."""
 IMPORTED, OF = "imported", "of"
-"""Of `Runs.about`: where the runs were imported from. Runs that were read again say so: an import writes over its own runs only."""
+"""Of `Runs.about`: where the runs were imported from. Runs that were read again say so: an import
+writes over its own runs only."""
 
 
 def read_by(runs: Runs, reading: Mapping[str, Any]) -> dict[str, Any]:
@@ -34,8 +38,15 @@ def read_by(runs: Runs, reading: Mapping[str, Any]) -> dict[str, Any]:
         models[model] = {**known, "settings": {**known.get("settings", {}), READING: dict(reading)}}
         if "by_condition" in known:
             models[model]["by_condition"] = own
-    about = {**{name: value for name, value in runs.about.items() if name != JOURNAL}, "models": models}
-    return about if IMPORTED not in about else about | {IMPORTED: {"read_again": reading["by"], OF: about[IMPORTED]}}
+    about = {
+        **{name: value for name, value in runs.about.items() if name != JOURNAL},
+        "models": models,
+    }
+    return (
+        about
+        if IMPORTED not in about
+        else about | {IMPORTED: {"read_again": reading["by"], OF: about[IMPORTED]}}
+    )
 
 
 def imported_from(runs: Runs) -> Mapping[str, Any]:
@@ -57,14 +68,18 @@ def refuse_without_texts(runs: Runs) -> None:
     """SafescaleError where there is nothing to read."""
     if runs.answers["text"].null_count() == runs.answers.height:
         raise SafescaleError(
-            "these runs hold no raw texts, so nothing can be read again; import them from files that hold the texts "
-            "(lm_eval writes them with --log_samples)"
+            "these runs hold no raw texts, so nothing can be read again; import them from files "
+            "that hold the texts (lm_eval writes them with --log_samples)"
         )
 
 
 def write_lines(frame: pl.DataFrame, path: Path) -> None:
     """A frame as JSON lines; what was there is replaced at once, or not at all."""
-    with writing(path), replaced(path) as unfinished, unfinished.open("w", encoding="utf-8") as file:
+    with (
+        writing(path),
+        replaced(path) as unfinished,
+        unfinished.open("w", encoding="utf-8") as file,
+    ):
         for row in frame.iter_rows(named=True):
             file.write(json.dumps(row, ensure_ascii=False) + "\n")
 
@@ -74,7 +89,8 @@ def with_columns_of_items(runs: Runs, *columns: str) -> pl.DataFrame:
     places = runs.answers["question_id"].to_physical()
     names = [name for name, kind in runs.answers.schema.items() if isinstance(kind, pl.Enum)]
     return runs.answers.with_columns(
-        *(runs.items[name].gather(places) for name in columns), *(pl.col(name).cast(pl.String) for name in names)
+        *(runs.items[name].gather(places) for name in columns),
+        *(pl.col(name).cast(pl.String) for name in names),
     ).with_row_index("row")
 
 
@@ -85,4 +101,9 @@ def place_of(row: Mapping[str, Any]) -> str:
 
 def counted(frame: pl.DataFrame, *by: str) -> list[dict[str, Any]]:
     """How many rows there are of each kind, the most first; ties by name."""
-    return frame.group_by(by).agg(pl.len().alias("rows")).sort("rows", *by, descending=[True] + [False] * len(by)).to_dicts()
+    return (
+        frame.group_by(by)
+        .agg(pl.len().alias("rows"))
+        .sort("rows", *by, descending=[True] + [False] * len(by))
+        .to_dicts()
+    )

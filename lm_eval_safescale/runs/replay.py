@@ -1,4 +1,5 @@
-"""The lines of a run read back from its folder as they are needed: in the order in which they were written, or in that of the tables.
+"""The lines of a run read back from its folder as they are needed: in the order in which they were
+written, or in that of the tables.
 
 No line is held: texts of a large study would fill the memory.
 """
@@ -42,12 +43,15 @@ class Replay:
         The number of lines that do not count; likewise.
     """
 
-    def __init__(self, folder: Path, known: Known | None = None, identity: Mapping[str, Any] | None = None) -> None:
+    def __init__(
+        self, folder: Path, known: Known | None = None, identity: Mapping[str, Any] | None = None
+    ) -> None:
         self._folder, self._known, self._identity = folder, known, identity
         self.held, self.damaged = Held(), 0
 
     def __iter__(self) -> Iterator[Line]:
-        """The lines as they were written, with the draws that count beside those before; one that a later line replaces is there still.
+        """The lines as they were written, with the draws that count beside those before; one that a
+        later line replaces is there still.
 
         Raises
         ------
@@ -59,12 +63,14 @@ class Replay:
                 yield line
 
     def read(self) -> Held:
-        """What the lines say became of each draw, once they were all read; SafescaleError as for the lines in order."""
+        """What the lines say became of each draw, once they were all read; SafescaleError as for
+        the lines in order."""
         deque(self, maxlen=0)
         return self.held
 
     def pieces(self, place: Callable[[Line], int]) -> Iterator[list[Line]]:
-        """The lines in the order of their places, each draw once: a few at a time, all of one place together.
+        """The lines in the order of their places, each draw once: a few at a time, all of one place
+        together.
 
         Parameters
         ----------
@@ -77,7 +83,13 @@ class Replay:
             As for the lines in order; or if they change meanwhile.
         """
         paths = shards_of(self._folder)
-        shards, starts, lengths, places, draws = array("i"), array("q"), array("q"), array("q"), array("i")
+        shards, starts, lengths, places, draws = (
+            array("i"),
+            array("q"),
+            array("q"),
+            array("q"),
+            array("i"),
+        )
         for number, path in enumerate(paths):
             for line, start, length in self._of(path):
                 shards.append(number)
@@ -100,12 +112,21 @@ class Replay:
         self.damaged += len(shard.damaged)
 
     def _check(self, shard: Shard) -> int:
-        if self._identity is not None and any(header["identity"] != self._identity for header in shard.headers):
-            raise SafescaleError(f"{shard.path}: answers of another run than the one of this folder; take the file away")
+        if self._identity is not None and any(
+            header["identity"] != self._identity for header in shard.headers
+        ):
+            raise SafescaleError(
+                f"{shard.path}: answers of another run than the one of this folder; take the file "
+                "away"
+            )
         return len(shard.headers)
 
     def _read(
-        self, paths: Sequence[Path], index: Sequence[NDArray[Any]], order: NDArray[np.int64], ends: Sequence[int]
+        self,
+        paths: Sequence[Path],
+        index: Sequence[NDArray[Any]],
+        order: NDArray[np.int64],
+        ends: Sequence[int],
     ) -> Iterator[list[Line]]:
         shards, starts, lengths = index
         begin = 0
@@ -119,10 +140,13 @@ class Replay:
                             file.seek(starts[each])
                             found[each] = file.read(lengths[each])
                 except OSError as error:
-                    raise SafescaleError(f"{paths[number]}: cannot be read ({error.strerror})") from None
+                    raise SafescaleError(
+                        f"{paths[number]}: cannot be read ({error.strerror})"
+                    ) from None
             first = FirstDraws()
             lines = [line for each in wanted if first.of(line := decoded(found.pop(each)))]
-            yield [line for line in lines if line.draws or line.failed]  # a later one may take all draws of one
+            # a later one may take all draws of one
+            yield [line for line in lines if line.draws or line.failed]
             begin = end
 
 
@@ -132,9 +156,12 @@ def _cut(
     """The order of lines by place, and where in it pieces end."""
     order = np.argsort(places, kind="stable")
     places = places[order]
-    size = np.maximum(np.cumsum(lengths[order]) / PIECE_BYTES, np.cumsum(draws[order]) / PIECE_DRAWS)
+    size = np.maximum(
+        np.cumsum(lengths[order]) / PIECE_BYTES, np.cumsum(draws[order]) / PIECE_DRAWS
+    )
     ends, before = [], 0.0
-    for last in np.flatnonzero(np.append(places[1:] != places[:-1], True)[: len(order)]):  # of each place
+    # of each place
+    for last in np.flatnonzero(np.append(places[1:] != places[:-1], True)[: len(order)]):
         if size[last] - before >= 1 or last == len(order) - 1:
             ends.append(int(last) + 1)
             before = size[last]

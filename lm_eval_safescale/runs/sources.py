@@ -16,23 +16,31 @@ RELEASED_DATASET = Path("datasets") / "risk_radiorag_full_merged.json"
 """In the folder of published answers."""
 
 
-def known_of_dataset(about: Mapping[str, Any] | None, description: Mapping[str, Any] | None) -> dict[str, Any]:
-    """What a folder says of its data set: `about.json`, or else `run.json`; empty where neither does."""
+def known_of_dataset(
+    about: Mapping[str, Any] | None, description: Mapping[str, Any] | None
+) -> dict[str, Any]:
+    """What a folder says of its data set: `about.json`, or else `run.json`; empty where neither
+    does."""
     known = dict((about or {}).get("dataset", {}))
     if description is not None:
         starts = [start["data"] for start in description["starts"] if start.get("data")]
-        known = {**description["identity"].get("dataset", {}), **({"settings": starts[-1]} if starts else {}), **known}
+        known = {
+            **description["identity"].get("dataset", {}),
+            **({"settings": starts[-1]} if starts else {}),
+            **known,
+        }
     return known
 
 
 def other_than(known: Mapping[str, Any], dataset: Dataset) -> SafescaleError | None:
-    """The error where a data set is not the one that runs are of, as far as they say of which they are."""
+    """The error where a data set is not the one that runs are of, as far as they say of which they
+    are."""
     theirs = known.get("fingerprint")
     if theirs in (None, dataset.fingerprint):
         return None
     return SafescaleError(
-        f"{dataset.name} (fingerprint {dataset.fingerprint[:12]}) is not the one that the runs are of, {known.get('name')} "
-        f"({theirs[:12]}); name theirs: ",
+        f"{dataset.name} (fingerprint {dataset.fingerprint[:12]}) is not the one that the runs "
+        f"are of, {known.get('name')} ({theirs[:12]}); name theirs: ",
         ArgumentHint("dataset", "FILE"),
     )
 
@@ -50,21 +58,26 @@ def dataset_of(about: Mapping[str, Any], origin: Mapping[str, Any] | None = None
     Raises
     ------
     SafescaleError
-        If it cannot be had. Whether it is the same as then is for the caller to see, by its fingerprint.
+        If it cannot be had. Whether it is the same as then is for the caller to see, by its
+        fingerprint.
     """
     family = family_of_data(about)
-    published = Path(origin["release"]) / RELEASED_DATASET if origin and "release" in origin else None
+    published = (
+        Path(origin["release"]) / RELEASED_DATASET if origin and "release" in origin else None
+    )
     try:
         if published is not None and published.is_file():
             return load_dataset(settings_of_named(str(published)), family=family)
         if about.get("settings"):
-            settings = load_settings(dict(about["settings"]), environ={}, given_by=str(about["name"]))
+            settings = load_settings(
+                dict(about["settings"]), environ={}, given_by=str(about["name"])
+            )
             return load_dataset(settings, family=family)
         return load_dataset(settings_of_named(str(about["name"])), family=family)
     except SafescaleError as error:
         raise SafescaleError(
-            f"the rules need the options' texts, and the data set of these runs, {about['name']} {about.get('version')}, "
-            "cannot be had: ",
+            f"the rules need the options' texts, and the data set of these runs, {about['name']} "
+            f"{about.get('version')}, cannot be had: ",
             error,
             "\nname its file: ",
             ArgumentHint("dataset", "FILE"),

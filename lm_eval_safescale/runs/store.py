@@ -1,7 +1,8 @@
-"""Runs as a folder that describes itself: two Parquet files and about.json. It knows nothing of who made the answers.
+"""Runs as a folder that describes itself: two Parquet files and about.json. It knows nothing of who
+made the answers.
 
-The three files carry one id. They are replaced one by one, about.json last, so that a folder in which two writings meet is
-recognised, whatever the file system.
+The three files carry one id. They are replaced one by one, about.json last, so that a folder in
+which two writings meet is recognised, whatever the file system.
 """
 
 from __future__ import annotations
@@ -50,14 +51,16 @@ from lm_eval_safescale.runs.table import Runs, categories
 from lm_eval_safescale.settings import MAKE_SCORES
 
 NO_STATISTIC = (
-    "rule", "text", "seed", "concurrency", "prompt_sha256", "prompt_tokens", "completion_tokens", "context_fingerprint", "recall",
-    "finish_reason", "read_as", "served_model", "system_fingerprint", "reply_id",
+    "rule", "text", "seed", "concurrency", "prompt_sha256", "prompt_tokens", "completion_tokens",
+    "context_fingerprint", "recall", "finish_reason", "read_as", "served_model",
+    "system_fingerprint", "reply_id",
 )  # fmt: skip
 """Columns of the answers that statistics do without."""
 NO_RATE = (*NO_STATISTIC, "context_tokens", "evidence_coverage")
 """Columns that rates over all items do without: these two are an axis of them."""
 NOTED = frozenset({"version", "reader_version", "reasoning_opened"})
-"""Settings of a model that differ where answers are alike: earlier versions did not note them, and each version is another."""
+"""Settings of a model that differ where answers are alike: earlier versions did not note them, and
+each version is another."""
 ROW_GROUP = 1 << 14
 """Rows that are compressed together."""
 UNFINISHED = ".unfinished"
@@ -65,13 +68,14 @@ UNFINISHED = ".unfinished"
 
 
 def write_runs(runs: Runs, folder: Path, others: Sequence[str] = ()) -> None:
-    """Write runs into a folder, over runs that are there already; other files in it stay as they are.
+    """Write runs into a folder, over runs that are there already; other files in it stay as they
+    are.
 
     Parameters
     ----------
     others
-        Files of the folder, with `/` between the parts of their names, that belong to these runs and are written to the end: about.json
-        has their SHA-256, too.
+        Files of the folder, with `/` between the parts of their names, that belong to these runs
+        and are written to the end: about.json has their SHA-256, too.
 
     Raises
     ------
@@ -79,7 +83,10 @@ def write_runs(runs: Runs, folder: Path, others: Sequence[str] = ()) -> None:
         If it cannot be written. What was there is then whole, or recognised as half-written.
     """
     if "fingerprint" not in runs.about.get("dataset", {}) or "models" not in runs.about:
-        raise SafescaleError(f"{folder}: these runs do not say of which data set and models they are; expected both in `about`")
+        raise SafescaleError(
+            f"{folder}: these runs do not say of which data set and models they are; expected both "
+            "in `about`"
+        )
     write_pieces(runs.items, [runs.answers], lambda: runs.about, folder, others)
 
 
@@ -105,7 +112,10 @@ def write_pieces(
         As `write_runs`; and what the pieces raise.
     """
     mark = uuid.uuid4().hex
-    unfinished = {name: folder / f".{name}.{mark[:8]}{UNFINISHED}" for name in (ANSWERS_FILE, ITEMS_FILE, ABOUT)}
+    unfinished = {
+        name: folder / f".{name}.{mark[:8]}{UNFINISHED}"
+        for name in (ANSWERS_FILE, ITEMS_FILE, ABOUT)
+    }
     try:
         folder.mkdir(parents=True, exist_ok=True)
         sums = sums_of(folder, others)
@@ -131,7 +141,8 @@ def write_pieces(
 
 
 def _write_joined(pieces: Iterable[pl.DataFrame], path: Path, metadata: dict[str, str]) -> int:
-    """Write frames of one schema as one Parquet file, and no more than a few of them in memory; the number of rows."""
+    """Write frames of one schema as one Parquet file, and no more than a few of them in memory; the
+    number of rows."""
     first, *more = islice(pieces := iter(pieces), 2)
     if not more:
         first.write_parquet(path, compression="zstd", metadata=metadata)
@@ -141,9 +152,14 @@ def _write_joined(pieces: Iterable[pl.DataFrame], path: Path, metadata: dict[str
     try:
         for number, piece in enumerate(chain([first], more, pieces)):
             rows += piece.height
-            parts.append(path.with_name(f"{path.name.removesuffix(UNFINISHED)}.{number}{UNFINISHED}"))
-            piece.cast(dict.fromkeys(enums, pl.String)).write_parquet(parts[-1], compression="zstd")  # else each has all names
-        joined = pl.scan_parquet(parts).with_columns(pl.col(name).cast(kind) for name, kind in enums.items())
+            parts.append(
+                path.with_name(f"{path.name.removesuffix(UNFINISHED)}.{number}{UNFINISHED}")
+            )
+            # else each has all names
+            piece.cast(dict.fromkeys(enums, pl.String)).write_parquet(parts[-1], compression="zstd")
+        joined = pl.scan_parquet(parts).with_columns(
+            pl.col(name).cast(kind) for name, kind in enums.items()
+        )
         joined.sink_parquet(path, compression="zstd", metadata=metadata, row_group_size=ROW_GROUP)
     finally:
         for part in parts:
@@ -160,13 +176,15 @@ def open_runs(*folders: Path | str, texts: bool = True) -> Runs:
     folders
         As written by `write_runs`.
     texts
-        Whether raw outputs are read too, and the other columns that no statistic needs (`NO_STATISTIC`): the most of a large table.
+        Whether raw outputs are read too, and the other columns that no statistic needs
+        (`NO_STATISTIC`): the most of a large table.
 
     Raises
     ------
     SafescaleError
-        If a folder holds no whole runs, is of a newer format, or is of another data set than the first; if an answer stands in two; or if a
-        model under one condition was asked or read otherwise in two.
+        If a folder holds no whole runs, is of a newer format, or is of another data set than the
+        first; if an answer stands in two; or if a model under one condition was asked or read
+        otherwise in two.
     """
     if not folders:
         raise SafescaleError("no runs named; give one or more folders of runs")
@@ -174,7 +192,8 @@ def open_runs(*folders: Path | str, texts: bool = True) -> Runs:
 
 
 def open_by_condition(folder: Path) -> Iterator[Runs]:
-    """The runs of one folder, one condition after the other, without what rates over all items do without (`NO_RATE`).
+    """The runs of one folder, one condition after the other, without what rates over all items do
+    without (`NO_RATE`).
 
     Raises
     ------
@@ -185,7 +204,9 @@ def open_by_condition(folder: Path) -> Iterator[Runs]:
     for file in (ITEMS_FILE, ANSWERS_FILE):
         refuse_damaged(folder / file, about)
     own, items = _of_runs(folder, about), _read_parquet(folder / ITEMS_FILE, about)
-    there = _read_parquet(folder / ANSWERS_FILE, about, lambda frame: frame.select(pl.col("condition").unique()))
+    there = _read_parquet(
+        folder / ANSWERS_FILE, about, lambda frame: frame.select(pl.col("condition").unique())
+    )
     for name in family_of_data(about["dataset"]).in_order(there["condition"].cast(pl.String)):
         wanted = functools.partial(_rows_of, condition=name)
         yield Runs(items, _read_parquet(folder / ANSWERS_FILE, about, wanted), own)
@@ -197,7 +218,8 @@ def merge_runs(runs: Mapping[str, Runs]) -> Runs:
     Raises
     ------
     SafescaleError
-        If they are of different data sets, if an answer stands in two, or if a model under one condition was asked or read otherwise.
+        If they are of different data sets, if an answer stands in two, or if a model under one
+        condition was asked or read otherwise.
     """
     if len(runs) == 1:
         return next(iter(runs.values()))
@@ -212,15 +234,22 @@ def merge_runs(runs: Mapping[str, Runs]) -> Runs:
 
 
 def _merged_items(runs: Mapping[str, Runs]) -> pl.DataFrame:
-    """The items of all; what one of them does not say (a group that it was not asked for, say), another may."""
-    every = [each.items.with_columns(pl.col("question_id").cast(pl.String)) for each in runs.values()]
-    told = pl.concat(every, how="diagonal_relaxed").group_by("question_id").agg(pl.all().drop_nulls().unique())
+    """The items of all; what one of them does not say (a group that it was not asked for, say),
+    another may."""
+    every = [
+        each.items.with_columns(pl.col("question_id").cast(pl.String)) for each in runs.values()
+    ]
+    told = (
+        pl.concat(every, how="diagonal_relaxed")
+        .group_by("question_id")
+        .agg(pl.all().drop_nulls().unique())
+    )
     values = [name for name in told.columns if name != "question_id"]
     twice = told.filter(pl.any_horizontal(pl.col(name).list.len() > 1 for name in values))
     if twice.height:
         raise SafescaleError(
-            f"{', '.join(runs)}: item {twice['question_id'].sort()[0]} differs between them, though their data set is said to be the same; "
-            "import the answers again"
+            f"{', '.join(runs)}: item {twice['question_id'].sort()[0]} differs between them, "
+            "though their data set is said to be the same; import the answers again"
         )
     return told.with_columns(pl.col(name).list.first() for name in values)
 
@@ -240,7 +269,8 @@ def merge_about(abouts: Sequence[Mapping[str, Any]]) -> dict[str, Any]:
 
 
 def refuse_other(folder: Path, imported: Mapping[str, Any], *, force: bool = False) -> None:
-    """SafescaleError if what stands at `folder` is anything but runs imported from the same place, unless `force`."""
+    """SafescaleError if what stands at `folder` is anything but runs imported from the same place,
+    unless `force`."""
     hint = "choose another folder, or ", ArgumentHint("force")
     if folder.is_file():
         raise SafescaleError(f"{folder} is a file; expected a folder for the runs")
@@ -254,19 +284,25 @@ def refuse_other(folder: Path, imported: Mapping[str, Any], *, force: bool = Fal
     try:
         before = read_about(folder).get("imported")
     except SafescaleError as error:
-        raise SafescaleError(f"{folder} is there, and cannot be read as runs (", error, "); ", *hint) from None
+        raise SafescaleError(
+            f"{folder} is there, and cannot be read as runs (", error, "); ", *hint
+        ) from None
     if before != imported:
-        raise SafescaleError(f"{folder} is there, and holds other runs (of {before or 'another origin'}); ", *hint)
+        raise SafescaleError(
+            f"{folder} is there, and holds other runs (of {before or 'another origin'}); ", *hint
+        )
 
 
 def refuse_runs(folder: Path) -> None:
-    """SafescaleError if runs stand at `folder`: what is to be written there would take their about.json's place."""
+    """SafescaleError if runs stand at `folder`: what is to be written there would take their
+    about.json's place."""
     if holds_runs(folder):
         raise SafescaleError(f"{folder}: runs stand there, and are kept; ", OTHER_FOLDER)
 
 
 def is_interrupted(folder: Path, also: Sequence[str] = ()) -> bool:
-    """Whether a folder holds nothing but what a writing left that was cut off before its end, `also` files by these names.
+    """Whether a folder holds nothing but what a writing left that was cut off before its end,
+    `also` files by these names.
 
     It may be written again: no runs stand there, and nothing of anyone else.
     """
@@ -275,13 +311,16 @@ def is_interrupted(folder: Path, also: Sequence[str] = ()) -> bool:
     return bool(unfinished) and names - unfinished <= {ANSWERS_FILE, ITEMS_FILE, *also}
 
 
-# --- reading ------------------------------------------------------------------------------------------------------------
+# --- reading --------------------------------------------------------------------------------------
 
 
 def _open(folder: Path, *, texts: bool) -> Runs:
     about = read_about(folder)
     if is_run(folder) and about.get(JOURNAL, size_of(folder)) != size_of(folder):
-        reason = "asked for more since, and not to the end: the tables lack these answers until the same safescale run command finishes it"
+        reason = (
+            "asked for more since, and not to the end: the tables lack these answers until the "
+            "same safescale run command finishes it"
+        )
         about["left_out"] = [
             *about["left_out"],
             *({"model": name, "condition": None, "reason": reason} for name in about["models"]),
@@ -289,15 +328,19 @@ def _open(folder: Path, *, texts: bool) -> Runs:
     return read_tables(folder, about, texts=texts)
 
 
-def read_tables(folder: Path, about: Mapping[str, Any], *, texts: bool = True, checked: bool = False) -> Runs:
-    """The tables of a folder; `about` as `read_about` gives it. SafescaleError as for `open_runs`. `checked`: the SHA-256 are right."""
+def read_tables(
+    folder: Path, about: Mapping[str, Any], *, texts: bool = True, checked: bool = False
+) -> Runs:
+    """The tables of a folder; `about` as `read_about` gives it. SafescaleError as for `open_runs`.
+    `checked`: the SHA-256 are right."""
     for name in () if checked else (ITEMS_FILE, ANSWERS_FILE):
         refuse_damaged(folder / name, about)
     items = _read_parquet(folder / ITEMS_FILE, about)
     answers = _read_parquet(folder / ANSWERS_FILE, about, _all if texts else _slim)
     if answers.height != about["rows"]:
         raise SafescaleError(
-            f"{folder / ANSWERS_FILE}: {answers.height} rows, but {ABOUT} says {about['rows']}; {again(folder)}"
+            f"{folder / ANSWERS_FILE}: {answers.height} rows, but {ABOUT} says {about['rows']}; "
+            f"{again(folder)}"
         )
     try:
         return Runs(items, answers, _of_runs(folder, about))
@@ -325,13 +368,16 @@ def _rows_of(frame: pl.LazyFrame, condition: str) -> pl.LazyFrame:
     return frame.filter(pl.col("condition") == condition).drop(NO_RATE, strict=False)
 
 
-def _read_parquet(path: Path, about: Mapping[str, Any], wanted: Callable[[pl.LazyFrame], pl.LazyFrame] = _all) -> pl.DataFrame:
+def _read_parquet(
+    path: Path, about: Mapping[str, Any], wanted: Callable[[pl.LazyFrame], pl.LazyFrame] = _all
+) -> pl.DataFrame:
     """What is wanted of a file's table."""
     try:
         with panics_as_errors(quiet=FILES not in about):  # what bears a checksum is whole
             mark = pl.read_parquet_metadata(path).get(MARK)
             read = wanted(pl.scan_parquet(path)).collect() if mark == about["id"] else None
-    except Exception as error:  # what Polars raises for a file that is cut off varies with where it is cut
+    except Exception as error:
+        # what Polars raises for a file that is cut off varies with where it is cut
         what = "cut off or damaged, or no Parquet file" if path.is_file() else "no such file"
         raise SafescaleError(f"{path}: {what} ({reason_of(error)}); {again(path.parent)}") from None
     if read is None:
@@ -344,19 +390,22 @@ def _to_disk(path: Path) -> None:
         os.fsync(file.fileno())
 
 
-# --- merging ------------------------------------------------------------------------------------------------------------
+# --- merging --------------------------------------------------------------------------------------
 
 
-def _refuse_other_data(first: str, expected: Mapping[str, Any], name: str, found: Mapping[str, Any]) -> None:
+def _refuse_other_data(
+    first: str, expected: Mapping[str, Any], name: str, found: Mapping[str, Any]
+) -> None:
     families = [family_of_data(about).name for about in (expected, found)]
     if families[0] != families[1]:
         raise SafescaleError(
-            f"{first} is of the family {families[0]}, {name} of {families[1]}: they have no metric in common; analyse them apart"
+            f"{first} is of the family {families[0]}, {name} of {families[1]}: they have no metric "
+            "in common; analyse them apart"
         )
     if expected["fingerprint"] != found["fingerprint"]:
         raise SafescaleError(
-            f"{first} is of the data set {data_named(expected)}, {name} of {data_named(found)}: answers to different questions have no "
-            "common rate; analyse them apart"
+            f"{first} is of the data set {data_named(expected)}, {name} of {data_named(found)}: "
+            "answers to different questions have no common rate; analyse them apart"
         )
 
 
@@ -371,23 +420,32 @@ def _refuse_overlap(runs: Mapping[str, Runs]) -> None:
     for name, each in runs.items():
         for pair in each.draws:
             for other, before in seen.setdefault(pair, []):
-                shared = _keys(each, pair).join(_keys(before, pair), on=["question_id", "draw"], how="semi")
+                shared = _keys(each, pair).join(
+                    _keys(before, pair), on=["question_id", "draw"], how="semi"
+                )
                 if shared.height:
                     raise SafescaleError(
-                        f"{other} and {name} both hold answers of {pair[0]}, {pair[1]} ({shared.height} rows stand in both, "
-                        f"the first of item {shared['question_id'][0]}); leave one out"
+                        f"{other} and {name} both hold answers of {pair[0]}, {pair[1]} "
+                        f"({shared.height} rows stand in both, the first of item "
+                        f"{shared['question_id'][0]}); leave one out"
                     )
                 own, theirs = _settings(each, pair), _settings(before, pair)
-                if differing := sorted(setting for setting in {**own, **theirs} if own.get(setting) != theirs.get(setting)):
+                if differing := sorted(
+                    setting
+                    for setting in {**own, **theirs}
+                    if own.get(setting) != theirs.get(setting)
+                ):
                     raise SafescaleError(
-                        f"{other} and {name} both hold answers of {pair[0]}, {pair[1]}, got otherwise (differs: {', '.join(differing)}): "
-                        "they have no common rate; leave one out"
+                        f"{other} and {name} both hold answers of {pair[0]}, {pair[1]}, got "
+                        f"otherwise (differs: {', '.join(differing)}): they have no common rate; "
+                        "leave one out"
                     )
             seen[pair].append((name, each))
 
 
 def _settings(runs: Runs, pair: tuple[str, str]) -> dict[str, Any]:
-    """How a model was asked and read under a condition; what is only noted of it does not matter, nor how it was weighed."""
+    """How a model was asked and read under a condition; what is only noted of it does not matter,
+    nor how it was weighed."""
     model, condition = pair
     known = runs.about["models"].get(model)
     settings = {} if known is None else _by_condition(known).get(condition, {})
@@ -404,9 +462,13 @@ def _with_categories_of(each: Runs, runs: Mapping[str, Runs], family: Family) ->
     names = {
         "model": sorted({name for other in runs.values() for name in other.models}),
         "condition": family.in_order(name for other in runs.values() for name in other.conditions),
-        "question_id": sorted({str(name) for other in runs.values() for name in other.items["question_id"]}),
+        "question_id": sorted(
+            {str(name) for other in runs.values() for name in other.items["question_id"]}
+        ),
         "response": family.vocabulary
-        or sorted({name for other in runs.values() for name in categories(other.answers["response"])}),
+        or sorted(
+            {name for other in runs.values() for name in categories(other.answers["response"])}
+        ),
     }
     return each.answers.with_columns(pl.col(name).cast(pl.Enum(its)) for name, its in names.items())
 
@@ -417,32 +479,45 @@ def _merged(one: Mapping[str, Any], other: Mapping[str, Any], family: Family) ->
     first, second = _weights(one), _weights(other)
     if first and second and first != second:
         raise SafescaleError(
-            f"two models have the same name: {first} and {second}; a table would take them for one. Import one of them under another "
-            "name (",
+            f"two models have the same name: {first} and {second}; a table would take them for "
+            "one. Import one of them under another name (",
             CommandHint("safescale import-lm-eval", {"model": "NAME"}),
             ", ",
             CommandHint("safescale run", {"name": "NAME"}),
             ")",
         )
     by_condition = {**_by_condition(one), **_by_condition(other)}
-    size = {name: value for known in (one, other) for name, value in known.items() if name == PARAMETERS_B}
+    size = {
+        name: value
+        for known in (one, other)
+        for name, value in known.items()
+        if name == PARAMETERS_B
+    }
     return known_of_model(", ".join(sources), by_condition, family) | size
 
 
 def _weights(known: Mapping[str, Any]) -> str:
-    """Which model it is, as far as its arguments say; the same name in another folder may be another model."""
+    """Which model it is, as far as its arguments say; the same name in another folder may be
+    another model."""
     args = known["settings"].get("model_args")
     if isinstance(args, str):
         args = dict(part.partition("=")[::2] for part in args.split(","))
-    return str(args.get("pretrained") or args.get("model") or "") if isinstance(args, Mapping) else ""
+    return (
+        str(args.get("pretrained") or args.get("model") or "") if isinstance(args, Mapping) else ""
+    )
 
 
 def _by_condition(known: Mapping[str, Any]) -> dict[str, dict[str, Any]]:
     own = known.get("by_condition", {})
-    return {condition: {**known["settings"], **own.get(condition, {})} for condition in known["conditions"]}
+    return {
+        condition: {**known["settings"], **own.get(condition, {})}
+        for condition in known["conditions"]
+    }
 
 
-def known_of_model(source: str, by_condition: Mapping[str, Mapping[str, Any]], family: Family) -> dict[str, Any]:
+def known_of_model(
+    source: str, by_condition: Mapping[str, Mapping[str, Any]], family: Family
+) -> dict[str, Any]:
     """What `Runs.about` says of a model.
 
     Parameters
@@ -454,15 +529,24 @@ def known_of_model(source: str, by_condition: Mapping[str, Mapping[str, Any]], f
 
     Returns
     -------
-    `source`, `conditions`, `settings` that all conditions share, and where some differ `by_condition`.
+    `source`, `conditions`, `settings` that all conditions share, and where some differ
+    `by_condition`.
     """
     each = list(by_condition.values())
     missing = object()
-    shared = {name: value for name, value in each[0].items() if all(other.get(name, missing) == value for other in each)}
+    shared = {
+        name: value
+        for name, value in each[0].items()
+        if all(other.get(name, missing) == value for other in each)
+    }
     differing = {
         condition: own
         for condition, settings in by_condition.items()
         if (own := {name: value for name, value in settings.items() if name not in shared})
     }
-    known: dict[str, Any] = {"source": source, "conditions": family.in_order(by_condition), "settings": shared}
+    known: dict[str, Any] = {
+        "source": source,
+        "conditions": family.in_order(by_condition),
+        "settings": shared,
+    }
     return {**known, "by_condition": differing} if differing else known

@@ -1,8 +1,10 @@
-"""One writer a folder: a second one is refused while the first lives, and a dead one holds nothing up. It knows nothing of answers.
+"""One writer a folder: a second one is refused while the first lives, and a dead one holds nothing
+up. It knows nothing of answers.
 
-On one machine the operating system's lock decides, which it lets go of whatever kills the process. File systems shared by several
-machines may know no such lock, so the writer also counts up in a file: whoever comes from another machine looks whether the count goes on.
-No clock is compared with another.
+On one machine the operating system's lock decides, which it lets go of whatever kills the process.
+File systems shared by several machines may know no such lock, so the writer also counts up in a
+file: whoever comes from another machine looks whether the count goes on. No clock is compared with
+another.
 """
 
 from __future__ import annotations
@@ -43,7 +45,8 @@ class WriterLock:
     folder
         An existing folder.
     on_beat
-        Called every few seconds as long as the lock is held, in a thread of its own; it must not fail.
+        Called every few seconds as long as the lock is held, in a thread of its own; it must not
+        fail.
 
     Raises
     ------
@@ -77,14 +80,17 @@ class WriterLock:
         self._beating.start()
 
     def check(self) -> None:
-        """SafescaleError if another writer has taken the folder over: this process stood still for long, and must write no more."""
-        if not self._lost and _now() - self._looked > 2 * BEAT:  # this process stood still, and the counting thread with it
+        """SafescaleError if another writer has taken the folder over: this process stood still for
+        long, and must write no more."""
+        # this process stood still, and the counting thread with it
+        if not self._lost and _now() - self._looked > 2 * BEAT:
             self._look()
         if self._lost:
             if not self.is_in_place():
                 raise SafescaleError(moved(self._folder))
             raise SafescaleError(
-                f"{self._folder}: {self._lost} has taken the folder over while this process stood still; it goes on there, this one stops"
+                f"{self._folder}: {self._lost} has taken the folder over while this process stood "
+                "still; it goes on there, this one stops"
             )
 
     def is_in_place(self) -> bool:
@@ -142,7 +148,9 @@ class WriterLock:
             before = before or now  # what could not be read was being replaced, or is damaged
 
     def _refusal(self, writer: dict[str, Any]) -> SafescaleError:
-        return SafescaleError(f"{self._folder}: {_named(writer)} is writing there; wait for it, or stop it")
+        return SafescaleError(
+            f"{self._folder}: {_named(writer)} is writing there; wait for it, or stop it"
+        )
 
     def _beat(self) -> None:
         while not self._done.wait(BEAT):
@@ -156,14 +164,21 @@ class WriterLock:
 
     def _look(self) -> None:
         there = _read(self._folder)
-        if there is None or there.get("id", self._id) != self._id:  # none: whoever took it over has finished
+        # none: whoever took it over has finished
+        if there is None or there.get("id", self._id) != self._id:
             self._lost = _named(there or {})
         self._looked = _now()
 
     def _write(self) -> None:
         path = self._folder / WRITER
         unfinished = path.with_name(f".{WRITER}.{self._id[:8]}")
-        mine = {"id": self._id, "machine": _machine(), "host": socket.gethostname(), "pid": os.getpid(), "count": self._count}
+        mine = {
+            "id": self._id,
+            "machine": _machine(),
+            "host": socket.gethostname(),
+            "pid": os.getpid(),
+            "count": self._count,
+        }
         try:
             unfinished.write_text(json.dumps(mine), encoding="utf-8")
             unfinished.replace(path)
@@ -176,13 +191,15 @@ class WriterLock:
 def moved(folder: Path) -> str:
     """What to say of a folder that no longer stands under its name."""
     return (
-        f"{folder}: the folder was renamed or removed while the run was under way; what was answered is in it, wherever it is now. Put it "
-        "back, and the same command goes on from there"
+        f"{folder}: the folder was renamed or removed while the run was under way; what was "
+        "answered is in it, wherever it is now. Put it back, and the same command goes on from "
+        "there"
     )
 
 
 def _read(folder: Path) -> dict[str, Any] | None:
-    """What the writer says of itself: None where there is none, empty where it cannot be read (it may be being replaced)."""
+    """What the writer says of itself: None where there is none, empty where it cannot be read (it
+    may be being replaced)."""
     try:
         read = json.loads((folder / WRITER).read_text(encoding="utf-8"))
     except FileNotFoundError:
@@ -197,7 +214,8 @@ def _count_of(writer: dict[str, Any]) -> tuple[Any, Any]:
 
 
 def _machine() -> str:
-    """Of the running system: containers of one machine share it, and its locks; machines of one name do not."""
+    """Of the running system: containers of one machine share it, and its locks; machines of one
+    name do not."""
     try:
         return BOOT_ID.read_text(encoding="ascii").strip()
     except (OSError, ValueError):
@@ -205,12 +223,21 @@ def _machine() -> str:
 
 
 def _now() -> float:
-    """Seconds that also count while the machine sleeps, and that no setting of the clock changes."""
-    return time.clock_gettime(time.CLOCK_BOOTTIME) if hasattr(time, "CLOCK_BOOTTIME") else time.monotonic()
+    """Seconds that also count while the machine sleeps, and that no setting of the clock
+    changes."""
+    return (
+        time.clock_gettime(time.CLOCK_BOOTTIME)
+        if hasattr(time, "CLOCK_BOOTTIME")
+        else time.monotonic()
+    )
 
 
 def _named(writer: dict[str, Any]) -> str:
-    return f"process {writer['pid']} on {writer.get('host', '?')}" if writer.get("pid") else "another process"
+    return (
+        f"process {writer['pid']} on {writer.get('host', '?')}"
+        if writer.get("pid")
+        else "another process"
+    )
 
 
 def _leave_locks_to_parent() -> None:

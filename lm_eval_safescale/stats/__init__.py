@@ -1,4 +1,6 @@
-"""Pure, seeded functions on numbers and arrays: no models, no files, no data frames, no global random state."""
+"""Pure, seeded functions on numbers and arrays: no models, no files, no data frames, no global
+random state.
+"""
 
 from lm_eval_safescale.stats.bootstrap import (
     Interval,
@@ -15,7 +17,11 @@ from lm_eval_safescale.stats.bootstrap import (
     stratified_indices,
     times_drawn,
 )
-from lm_eval_safescale.stats.calibration import CalibrationTable, calibration_table, resampled_errors
+from lm_eval_safescale.stats.calibration import (
+    CalibrationTable,
+    calibration_table,
+    resampled_errors,
+)
 from lm_eval_safescale.stats.concentration import gini, resampled_concentration, top_share
 from lm_eval_safescale.stats.intervals import clopper_pearson, wilson, wilson_interval
 from lm_eval_safescale.stats.paired import discordant, holm, mcnemar_exact, mcnemar_mid_p

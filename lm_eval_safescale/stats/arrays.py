@@ -1,4 +1,6 @@
-"""Names for the arrays that this package takes and gives, and the one check most functions share."""
+"""Names for the arrays that this package takes and gives, and the one check most functions
+share.
+"""
 
 from __future__ import annotations
 
@@ -14,7 +16,10 @@ def same_shape(names: str, *arrays: ArrayLike) -> tuple[Floats, ...]:
     """The arrays as float64; ValueError naming them where their shapes differ."""
     given = tuple(np.asarray(array, dtype=np.float64) for array in arrays)
     if len({array.shape for array in given}) > 1:
-        raise ValueError(f"expected {names} of one shape, not {' and '.join(str(array.shape) for array in given)}")
+        raise ValueError(
+            f"expected {names} of one shape, not "
+            f"{' and '.join(str(array.shape) for array in given)}"
+        )
     return given
 
 

@@ -1,6 +1,8 @@
-"""Bootstrap over items: rows are items, drawn whole, so that whatever hangs together within an item stays together.
+"""Bootstrap over items: rows are items, drawn whole, so that whatever hangs together within an item
+stays together.
 
-nan is "not scored": a mean is the ratio of a sum to the number of scored items, and each resample counts its own.
+nan is "not scored": a mean is the ratio of a sum to the number of scored items, and each resample
+counts its own.
 """
 
 from __future__ import annotations
@@ -20,14 +22,16 @@ from lm_eval_safescale.stats.intervals import clopper_pearson
 B = 1_000
 SEED = 42
 CHUNK = 1 << 17
-"""Numbers in a block of resampled means (1 MiB): bounds the memory for thousands of columns, and fits a core's cache."""
+"""Numbers in a block of resampled means (1 MiB): bounds the memory for thousands of columns, and
+fits a core's cache."""
 THREADS = 2
 """Blocks worked on at once."""
 
 
 @dataclass(frozen=True, slots=True)
 class Percentiles:
-    """What a percentile bootstrap says of each column; arrays of the columns' shape, nan where nothing was scored."""
+    """What a percentile bootstrap says of each column; arrays of the columns' shape, nan where
+    nothing was scored."""
 
     mean: Floats
     """Mean of the resamples (not of the data)."""
@@ -47,9 +51,11 @@ class Interval:
 
 
 def protocol_indices(n: int, b: int = B, seed: int = SEED) -> NDArray[np.int32]:
-    """Which items each of b resamples draws, shape (b, n): PROTOCOL §8's one matrix for all models and conditions.
+    """Which items each of b resamples draws, shape (b, n): PROTOCOL §8's one matrix for all models
+    and conditions.
 
-    Items must be in the order of their ids as strings for equal seeds to mean equal resamples. ValueError unless n, b >= 1.
+    Items must be in the order of their ids as strings for equal seeds to mean equal resamples.
+    ValueError unless n, b >= 1.
     """
     if n < 1 or b < 1:
         raise ValueError(f"{b} resamples of {n} items: expected at least one of each")
@@ -57,7 +63,8 @@ def protocol_indices(n: int, b: int = B, seed: int = SEED) -> NDArray[np.int32]:
 
 
 def strata_of(labels: Sequence[str | None], least: int = 3) -> tuple[int, ...]:
-    """Strata of items as numbers: by label, in the order of first appearance; those of fewer than `least` items are one, the last."""
+    """Strata of items as numbers: by label, in the order of first appearance; those of fewer than
+    `least` items are one, the last."""
     sizes = Counter(labels)
     large = [label for label in dict.fromkeys(labels) if sizes[label] >= least]
     place = {label: number for number, label in enumerate(large)}
@@ -65,9 +72,11 @@ def strata_of(labels: Sequence[str | None], least: int = 3) -> tuple[int, ...]:
 
 
 def stratified_indices(strata: Sequence[int], b: int = B, seed: int = SEED) -> NDArray[np.int32]:
-    """Which items each of b resamples draws where each stratum gives as many as it has, shape (b, n); one stratum: `protocol_indices`.
+    """Which items each of b resamples draws where each stratum gives as many as it has, shape (b,
+    n); one stratum: `protocol_indices`.
 
-    Strata (`strata_of`) are drawn in ascending order. ValueError unless there is an item, and b >= 1.
+    Strata (`strata_of`) are drawn in ascending order. ValueError unless there is an item, and
+    b >= 1.
     """
     number, n = np.asarray(strata), len(strata)
     if n < 1 or b < 1:
@@ -75,7 +84,9 @@ def stratified_indices(strata: Sequence[int], b: int = B, seed: int = SEED) -> N
     rng, drawn = np.random.default_rng(seed), np.empty((b, n), np.int32)
     for stratum in np.unique(number):
         places = np.flatnonzero(number == stratum)
-        drawn[:, places] = places[rng.integers(0, len(places), size=(b, len(places)), dtype=np.int32)]
+        drawn[:, places] = places[
+            rng.integers(0, len(places), size=(b, len(places)), dtype=np.int32)
+        ]
     return drawn
 
 
@@ -122,8 +133,9 @@ def percentile_bootstrap(values: ArrayLike, indices: Ints, *, level: float = 0.9
 
     Returns
     -------
-    Mean and standard deviation (ddof 1) of the resamples and both percentiles, in the unit of the values. A resample without a scored
-    item says nothing and is left out; a column without a scored item is nan.
+    Mean and standard deviation (ddof 1) of the resamples and both percentiles, in the unit of the
+    values. A resample without a scored item says nothing and is left out; a column without a scored
+    item is nan.
 
     Raises
     ------
@@ -144,7 +156,10 @@ def percentile_bootstrap(values: ArrayLike, indices: Ints, *, level: float = 0.9
         with np.errstate(invalid="ignore", divide="ignore"):
             mean = np.where(known, means, 0.0).sum(axis=1) / count
             off = np.where(known, means - mean[:, None], 0.0)
-            found[:2, place] = mean, np.sqrt((off**2).sum(axis=1) / np.where(count > 1, count - 1, np.nan))
+            found[:2, place] = (
+                mean,
+                np.sqrt((off**2).sum(axis=1) / np.where(count > 1, count - 1, np.nan)),
+            )
         ordered = np.sort(means, axis=1)  # nan last
         found[2:, place] = _quantile(ordered, count, tail), _quantile(ordered, count, 1 - tail)
 
@@ -176,10 +191,11 @@ def bca(
 
     Returns
     -------
-    The mean of the data and its interval, clipped to nothing. Where all scored items are alike no resample differs, and the bootstrap
-    has nothing to say: with `bounds` the interval then allows for the share of other items that so many alike ones leave possible
-    (Clopper-Pearson, 0 of n), each at the far bound; for 0 of n failures that is the Clopper-Pearson interval itself. Without `bounds`
-    it is nan. nan also for a column without a scored item.
+    The mean of the data and its interval, clipped to nothing. Where all scored items are alike no
+    resample differs, and the bootstrap has nothing to say: with `bounds` the interval then allows
+    for the share of other items that so many alike ones leave possible (Clopper-Pearson, 0 of n),
+    each at the far bound; for 0 of n failures that is the Clopper-Pearson interval itself. Without
+    `bounds` it is nan. nan also for a column without a scored item.
 
     Raises
     ------
@@ -188,11 +204,14 @@ def bca(
 
     References
     ----------
-    Efron B (1987), J Am Stat Assoc 82:171-185, with ties between resamples and estimate counted by half.
+    Efron B (1987), J Am Stat Assoc 82:171-185, with ties between resamples and estimate counted by
+    half.
     """
     columns = _columns(values)
     if bounds is not None and ((columns < bounds[0]) | (columns > bounds[1])).any():
-        raise ValueError(f"expected values within {bounds}, not {np.nanmin(columns):g} to {np.nanmax(columns):g}")
+        raise ValueError(
+            f"expected values within {bounds}, not {np.nanmin(columns):g} to {np.nanmax(columns):g}"
+        )
     indices = protocol_indices(len(columns), b, seed) if indices is None else indices
     scored = ~np.isnan(columns)
     n = scored.sum(axis=0)
@@ -227,22 +246,25 @@ def bca_statistic(
     b: int = B,
     seed: int = SEED,
 ) -> Interval:
-    """BCa interval of any number computed from item rows, as a calibration error or a Gini coefficient.
+    """BCa interval of any number computed from item rows, as a calibration error or a Gini
+    coefficient.
 
     Parameters
     ----------
     rows
         Shape (n, ...), an item a row.
     statistic
-        From rows of the same form, (any number of items, ...), to a number; nan where they do not define it.
+        From rows of the same form, (any number of items, ...), to a number; nan where they do not
+        define it.
     indices, level, b, seed
         As in `bca`.
 
     Returns
     -------
-    The statistic of the data and its interval. Both bounds are nan where the data do not define it, where there are fewer than two items,
-    or where every resample gives the same. Where the estimate lies outside all resamples (a statistic with a strong bias, as a
-    calibration error near 0) the bias correction is infinite and the percentile interval is given; where every item left out
+    The statistic of the data and its interval. Both bounds are nan where the data do not define it,
+    where there are fewer than two items, or where every resample gives the same. Where the estimate
+    lies outside all resamples (a statistic with a strong bias, as a calibration error near 0) the
+    bias correction is infinite and the percentile interval is given; where every item left out
     leaves the same, the acceleration is 0.
 
     Raises
@@ -272,29 +294,36 @@ def interval_of(
     method: Literal["percentile", "basic", "bca"],
     level: float = 0.95,
 ) -> tuple[Floats, Floats]:
-    """Interval of any numbers from their resamples, for those who can compute all resamples together.
+    """Interval of any numbers from their resamples, for those who can compute all resamples
+    together.
 
     Parameters
     ----------
     estimate
         Of the data, shape (m,).
     resampled
-        Of each resample, shape (m, b); nan where a resample does not define it, which then says nothing.
+        Of each resample, shape (m, b); nan where a resample does not define it, which then says
+        nothing.
     left_out
-        With each item, or each of many groups of items, left out (`leave_out`): shape (m, groups). "bca" needs it.
+        With each item, or each of many groups of items, left out (`leave_out`): shape (m, groups).
+        "bca" needs it.
     method
-        "percentile"; "basic", its mirror image about the estimate, for numbers that chance alone makes larger: resamples are larger yet, by
-        as much as the estimate is; or "bca".
+        "percentile"; "basic", its mirror image about the estimate, for numbers that chance alone
+        makes larger: resamples are larger yet, by as much as the estimate is; or "bca".
 
     Returns
     -------
-    Lower and upper bounds, shape (m,); nan where the estimate is, and for "basic" and "bca" where every resample gives the same.
+    Lower and upper bounds, shape (m,); nan where the estimate is, and for "basic" and "bca" where
+    every resample gives the same.
 
     References
     ----------
     Davison AC, Hinkley DV (1997), Bootstrap Methods and their Application, chapter 5.
     """
-    values, samples = np.asarray(estimate, dtype=np.float64), np.asarray(resampled, dtype=np.float64)
+    values, samples = (
+        np.asarray(estimate, dtype=np.float64),
+        np.asarray(resampled, dtype=np.float64),
+    )
     if method == "bca":
         if left_out is None:
             raise ValueError("a BCa interval needs the values with items left out")
@@ -312,10 +341,11 @@ def interval_of(
 
 
 def leave_out(n: int, most: int = 200) -> Floats:
-    """Weights of the jackknife: shape (n, groups), 0 for what a group leaves out and 1 for the rest.
+    """Weights of the jackknife: shape (n, groups), 0 for what a group leaves out and 1 for the
+    rest.
 
-    Each item is a group; of more than `most` items, neighbours go together, which leaves the acceleration of an interval what it is
-    and bounds the work.
+    Each item is a group; of more than `most` items, neighbours go together, which leaves the
+    acceleration of an interval what it is and bounds the work.
     """
     groups = min(n, most)
     return np.asarray(np.arange(n)[:, None] * groups // n != np.arange(groups), dtype=np.float64)
@@ -330,7 +360,8 @@ def paired_bootstrap(
     level: float = 0.95,
     bounds: tuple[float, float] | None = (-1.0, 1.0),
 ) -> Interval:
-    """Interval of a difference of means, left - right, over the same items: items are drawn with both their values.
+    """Interval of a difference of means, left - right, over the same items: items are drawn with
+    both their values.
 
     Parameters
     ----------
@@ -341,7 +372,8 @@ def paired_bootstrap(
     method
         "bca" (default preset) or "percentile" (radsafe-2026).
     bounds
-        Least and greatest difference possible, for `bca` of items that all differ alike; (-1, 1) for shares.
+        Least and greatest difference possible, for `bca` of items that all differ alike; (-1, 1)
+        for shares.
 
     Returns
     -------
@@ -356,23 +388,31 @@ def paired_bootstrap(
     difference = one - other
     if method == "bca":
         return bca(difference, indices, level=level, bounds=bounds)
-    found = percentile_bootstrap(difference, protocol_indices(len(difference)) if indices is None else indices, level=level)
+    found = percentile_bootstrap(
+        difference, protocol_indices(len(difference)) if indices is None else indices, level=level
+    )
     scored = ~np.isnan(difference)
     with np.errstate(invalid="ignore"):
-        return Interval(np.where(scored, difference, 0.0).sum(axis=0) / scored.sum(axis=0), found.lo, found.hi)
+        return Interval(
+            np.where(scored, difference, 0.0).sum(axis=0) / scored.sum(axis=0), found.lo, found.hi
+        )
 
 
 def _columns(values: ArrayLike) -> Floats:
     array = np.asarray(values, dtype=np.float64)
     if array.ndim not in (1, 2) or not len(array) or np.isinf(array).any():
-        raise ValueError(f"expected finite values of shape (items,) or (items, columns), not shape {array.shape}")
+        raise ValueError(
+            f"expected finite values of shape (items,) or (items, columns), not shape {array.shape}"
+        )
     return array[:, None] if array.ndim == 1 else array
 
 
 def _in_blocks(columns: Floats, indices: Ints, use: Callable[[slice, Floats], None]) -> None:
-    """Resampled means, (columns, b), some columns at a time: how often each item was drawn, times its value.
+    """Resampled means, (columns, b), some columns at a time: how often each item was drawn, times
+    its value.
 
-    NumPy lets go of the interpreter, so that threads help; `use` writes into the places it is given, and nowhere else.
+    NumPy lets go of the interpreter, so that threads help; `use` writes into the places it is
+    given, and nowhere else.
     """
     n = len(columns)
     drawn = times_drawn(indices, n)
@@ -401,12 +441,26 @@ def _product(values: NDArray[Any], drawn: NDArray[Any]) -> Floats:
 
 
 def times_drawn(indices: Ints, n: int) -> Floats:
-    """How often each resample draws each of n items, shape (n, b), from item numbers of shape (b, n); ValueError for others."""
+    """How often each resample draws each of n items, shape (n, b), from item numbers of shape (b,
+    n); ValueError for others."""
     indices = np.asarray(indices)
-    if indices.ndim != 2 or not len(indices) or indices.shape[1] != n or indices.min() < 0 or indices.max() >= n:
-        raise ValueError(f"the indices have shape {indices.shape}; expected (resamples, {n}) with item numbers below {n}")
+    if (
+        indices.ndim != 2
+        or not len(indices)
+        or indices.shape[1] != n
+        or indices.min() < 0
+        or indices.max() >= n
+    ):
+        raise ValueError(
+            f"the indices have shape {indices.shape}; expected (resamples, {n}) with item numbers "
+            f"below {n}"
+        )
     flat = indices.astype(np.int64) + n * np.arange(len(indices))[:, None]
-    return np.bincount(flat.ravel(), minlength=n * len(indices)).reshape(len(indices), n).T.astype(np.float64)
+    return (
+        np.bincount(flat.ravel(), minlength=n * len(indices))
+        .reshape(len(indices), n)
+        .T.astype(np.float64)
+    )
 
 
 def _spread(columns: Floats) -> Floats:
@@ -416,8 +470,11 @@ def _spread(columns: Floats) -> Floats:
     return np.where(scored.any(axis=0), most - least, np.nan)
 
 
-def _bca_bounds(estimate: Floats, means: Floats, jackknife: Floats, level: float) -> tuple[Floats, Floats]:
-    """Bounds for each column from resamples (columns, b) and leave-one-out values (n, columns); nan without any spread.
+def _bca_bounds(
+    estimate: Floats, means: Floats, jackknife: Floats, level: float
+) -> tuple[Floats, Floats]:
+    """Bounds for each column from resamples (columns, b) and leave-one-out values (n, columns); nan
+    without any spread.
 
     Efron and Tibshirani (1993), An Introduction to the Bootstrap, chapter 14.3.
     """
@@ -429,8 +486,11 @@ def _bca_bounds(estimate: Floats, means: Floats, jackknife: Floats, level: float
         # a sum in another order differs in its last digit: such resamples tie with the estimate
         slack = 1e-12 * np.maximum(1.0, np.abs(estimate))[:, None]
         known = ~np.isnan(means)
-        # twice the rank of the estimate, ties by half: of a rate, which takes few values, many equal it (as scipy.stats.bootstrap)
-        below = (means < estimate[:, None] - slack).sum(axis=1) + (means <= estimate[:, None] + slack).sum(axis=1)
+        # twice the rank of the estimate, ties by half: of a rate, which takes few values, many
+        # equal it (as scipy.stats.bootstrap)
+        below = (means < estimate[:, None] - slack).sum(axis=1) + (
+            means <= estimate[:, None] + slack
+        ).sum(axis=1)
         z0 = ndtri(below / (2 * known.sum(axis=1)))
         leaning = _acceleration(jackknife)
         shifted = z0[:, None] + z
@@ -440,7 +500,9 @@ def _bca_bounds(estimate: Floats, means: Floats, jackknife: Floats, level: float
         # an estimate outside all resamples has no finite bias correction: the percentile interval
         places = np.where(np.isfinite(z0)[:, None], places, np.array([tail, 1 - tail]))
     ordered, count = np.sort(means, axis=1), known.sum(axis=1)  # nan last
-    varied = ordered[np.arange(len(ordered)), np.maximum(count - 1, 0)] - ordered[:, 0] > 2 * slack[:, 0]
+    varied = (
+        ordered[np.arange(len(ordered)), np.maximum(count - 1, 0)] - ordered[:, 0] > 2 * slack[:, 0]
+    )
     low, high = (np.where(varied, _quantile(ordered, count, place), np.nan) for place in places.T)
     return low, high
 
@@ -457,7 +519,8 @@ def _acceleration(jackknife: Floats) -> Floats:
 
 
 def _quantile(ordered: Floats, count: Ints, place: ArrayLike) -> Floats:
-    """Quantile of each row's first `count` ascending values, linearly interpolated as NumPy does; nan for none of them."""
+    """Quantile of each row's first `count` ascending values, linearly interpolated as NumPy does;
+    nan for none of them."""
     rows, last = np.arange(len(ordered)), np.maximum(count - 1, 0)
     position = np.nan_to_num(np.asarray(place)) * last
     under = np.floor(position).astype(np.int64)

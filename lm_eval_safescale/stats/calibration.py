@@ -1,4 +1,6 @@
-"""How well confidence agrees with correctness, for many models at once: equal-width bins (PROTOCOL §7)."""
+"""How well confidence agrees with correctness, for many models at once: equal-width bins (PROTOCOL
+§7).
+"""
 
 from __future__ import annotations
 
@@ -16,7 +18,8 @@ BLOCK = 1 << 20
 
 @dataclass(frozen=True, slots=True)
 class CalibrationTable:
-    """Items by confidence: bin i holds [edges[i], edges[i + 1]), the last one is closed. Arrays of shape (bins, ...)."""
+    """Items by confidence: bin i holds [edges[i], edges[i + 1]), the last one is closed. Arrays of
+    shape (bins, ...)."""
 
     edges: Floats
     """Shape (bins + 1,)."""
@@ -28,7 +31,8 @@ class CalibrationTable:
 
     @property
     def ece(self) -> Floats:
-        """Expected calibration error: gaps between confidence and accuracy weighted by items, in [0, 1]; nan without any item.
+        """Expected calibration error: gaps between confidence and accuracy weighted by items, in
+        [0, 1]; nan without any item.
 
         Naeini MP, Cooper GF, Hauskrecht M (2015), AAAI.
         """
@@ -38,7 +42,8 @@ class CalibrationTable:
 
     @property
     def mce(self) -> Floats:
-        """Maximum calibration error: the largest gap of any bin that is not empty, in [0, 1]; nan without any item."""
+        """Maximum calibration error: the largest gap of any bin that is not empty, in [0, 1]; nan
+        without any item."""
         most = np.where(self.n > 0, self._gaps, -np.inf).max(axis=0)
         return np.where(np.isfinite(most), most, np.nan)
 
@@ -47,7 +52,9 @@ class CalibrationTable:
         return np.abs(self.confidence - self.accuracy)
 
 
-def calibration_table(confidence: ArrayLike, correct: ArrayLike, *, bins: int = BINS) -> CalibrationTable:
+def calibration_table(
+    confidence: ArrayLike, correct: ArrayLike, *, bins: int = BINS
+) -> CalibrationTable:
     """Items by confidence.
 
     Parameters
@@ -62,7 +69,8 @@ def calibration_table(confidence: ArrayLike, correct: ArrayLike, *, bins: int = 
     Raises
     ------
     ValueError
-        For unequal shapes, a confidence outside [0, 1], outcomes other than 0 and 1 where confidence is known, or no bin.
+        For unequal shapes, a confidence outside [0, 1], outcomes other than 0 and 1 where
+        confidence is known, or no bin.
     """
     values, right, scored, place = _placed(confidence, correct, bins)
     edges = np.arange(bins + 1) / bins
@@ -77,7 +85,9 @@ def calibration_table(confidence: ArrayLike, correct: ArrayLike, *, bins: int = 
     return CalibrationTable(edges, n, mean, accuracy)
 
 
-def resampled_errors(confidence: ArrayLike, correct: ArrayLike, weights: Floats, *, bins: int = BINS) -> tuple[Floats, Floats]:
+def resampled_errors(
+    confidence: ArrayLike, correct: ArrayLike, weights: Floats, *, bins: int = BINS
+) -> tuple[Floats, Floats]:
     """Expected and maximum calibration error of many resamples.
 
     Parameters
@@ -96,20 +106,28 @@ def resampled_errors(confidence: ArrayLike, correct: ArrayLike, weights: Floats,
     ValueError
         As `calibration_table`, or for one column without its axis.
     """
-    return resampled_ece(confidence, correct, weights, bins=bins), resampled_mce(confidence, correct, weights, bins=bins)
+    return resampled_ece(confidence, correct, weights, bins=bins), resampled_mce(
+        confidence, correct, weights, bins=bins
+    )
 
 
-def resampled_ece(confidence: ArrayLike, correct: ArrayLike, weights: Floats, *, bins: int = BINS) -> Floats:
+def resampled_ece(
+    confidence: ArrayLike, correct: ArrayLike, weights: Floats, *, bins: int = BINS
+) -> Floats:
     """The first of `resampled_errors`, which takes half as long as both."""
     return _resampled(confidence, correct, weights, bins, largest=False)
 
 
-def resampled_mce(confidence: ArrayLike, correct: ArrayLike, weights: Floats, *, bins: int = BINS) -> Floats:
+def resampled_mce(
+    confidence: ArrayLike, correct: ArrayLike, weights: Floats, *, bins: int = BINS
+) -> Floats:
     """The second of `resampled_errors`."""
     return _resampled(confidence, correct, weights, bins, largest=True)
 
 
-def _resampled(confidence: ArrayLike, correct: ArrayLike, weights: Floats, bins: int, *, largest: bool) -> Floats:
+def _resampled(
+    confidence: ArrayLike, correct: ArrayLike, weights: Floats, bins: int, *, largest: bool
+) -> Floats:
     """The largest gap of any bin, or the gaps of all weighted by their items."""
     join = np.fmax if largest else np.add
     values, right, scored, place = _placed(confidence, correct, bins)
@@ -147,13 +165,26 @@ def _resampled(confidence: ArrayLike, correct: ArrayLike, weights: Floats, bins:
     return found
 
 
-def _placed(confidence: ArrayLike, correct: ArrayLike, bins: int) -> tuple[Floats, Floats, Bools, Ints]:
+def _placed(
+    confidence: ArrayLike, correct: ArrayLike, bins: int
+) -> tuple[Floats, Floats, Bools, Ints]:
     """Both as arrays, which are scored, and the bins of these, in the order of the array."""
     values, right = same_shape("confidence and correct", confidence, correct)
     scored = ~np.isnan(values)
-    if values.ndim not in (1, 2) or bins < 1 or ((values < 0) | (values > 1)).any() or not np.isin(right[scored], (0, 1)).all():
+    if (
+        values.ndim not in (1, 2)
+        or bins < 1
+        or ((values < 0) | (values > 1)).any()
+        or not np.isin(right[scored], (0, 1)).all()
+    ):
         raise ValueError(
-            "expected confidences in [0, 1] and outcomes 0 or 1, shape (items,) or (items, columns), and at least one bin"
+            "expected confidences in [0, 1] and outcomes 0 or 1, shape (items,) or (items, "
+            "columns), and at least one bin"
         )
     # compared with the edges themselves: value * bins may round up over an edge
-    return values, right, scored, np.searchsorted(np.arange(1, bins) / bins, values[scored], side="right")
+    return (
+        values,
+        right,
+        scored,
+        np.searchsorted(np.arange(1, bins) / bins, values[scored], side="right"),
+    )

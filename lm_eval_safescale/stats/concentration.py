@@ -11,7 +11,8 @@ from lm_eval_safescale.stats.arrays import Floats
 
 
 def top_share(totals: ArrayLike, percent: float) -> Floats:
-    """Share of the whole that the `percent` % of items with the largest totals carry; these are ceil(percent / 100 * n) items.
+    """Share of the whole that the `percent` % of items with the largest totals carry; these are
+    ceil(percent / 100 * n) items.
 
     Parameters
     ----------
@@ -39,13 +40,16 @@ def top_share(totals: ArrayLike, percent: float) -> Floats:
 
 
 def gini(totals: ArrayLike) -> Floats:
-    """Gini coefficient: 0 where all items carry alike, 1 - 1/n where one carries all; nan where the whole is 0.
+    """Gini coefficient: 0 where all items carry alike, 1 - 1/n where one carries all; nan where the
+    whole is 0.
 
-    G = sum_i (2 i - n - 1) x_(i) / (n sum x) over ascending x_(i), i = 1..n. Parameters and errors are those of `top_share`.
+    G = sum_i (2 i - n - 1) x_(i) / (n sum x) over ascending x_(i), i = 1..n. Parameters and errors
+    are those of `top_share`.
 
     References
     ----------
-    Gini C (1912), Variabilità e mutabilità; the form by ranks: Sen A (1973), On Economic Inequality.
+    Gini C (1912), Variabilità e mutabilità; the form by ranks: Sen A (1973), On Economic
+    Inequality.
     """
     values = np.sort(_totals(totals), axis=0)
     n = len(values)
@@ -54,7 +58,9 @@ def gini(totals: ArrayLike) -> Floats:
         return np.asarray(np.tensordot(ranks, values, axes=(0, 0)) / (n * values.sum(axis=0)))
 
 
-def resampled_concentration(totals: ArrayLike, weights: Floats, percents: Sequence[float]) -> Floats:
+def resampled_concentration(
+    totals: ArrayLike, weights: Floats, percents: Sequence[float]
+) -> Floats:
     """`top_share` for each percentage, and `gini` last, of many resamples.
 
     Parameters
@@ -77,7 +83,10 @@ def resampled_concentration(totals: ArrayLike, weights: Floats, percents: Sequen
     """
     values = _totals(totals)
     if values.ndim != 1 or len(values) != len(weights):
-        raise ValueError(f"expected totals and weights of the same items, not shapes {values.shape} and {weights.shape}")
+        raise ValueError(
+            f"expected totals and weights of the same items, not shapes {values.shape} and "
+            f"{weights.shape}"
+        )
     order = np.argsort(-values, kind="stable")
     values, drawn = values[order], weights[order]
     upto = drawn.cumsum(axis=0)  # copies of an item stand together, from upto - drawn to upto
@@ -100,8 +109,14 @@ def _percentage(percent: float) -> float:
 
 def _totals(totals: ArrayLike) -> Floats:
     values = np.asarray(totals, dtype=np.float64)
-    if values.ndim not in (1, 2) or not len(values) or not (values >= 0).all() or np.isinf(values).any():
+    if (
+        values.ndim not in (1, 2)
+        or not len(values)
+        or not (values >= 0).all()
+        or np.isinf(values).any()
+    ):
         raise ValueError(
-            f"expected totals >= 0 of at least one item, shape (items,) or (items, wholes), not shape {values.shape}"
+            "expected totals >= 0 of at least one item, shape (items,) or (items, wholes), not "
+            f"shape {values.shape}"
         )
     return values

@@ -9,19 +9,23 @@ from lm_eval_safescale.stats.arrays import Floats, between
 
 
 def normal_quantile(level: float) -> float:
-    """Two-sided standard normal quantile: 1.959964 for level 0.95. ValueError unless 0 < level < 1."""
+    """Two-sided standard normal quantile: 1.959964 for level 0.95. ValueError unless 0 <
+    level < 1."""
     from scipy.special import ndtri  # scipy takes long to import
 
     return float(ndtri(0.5 + between("level", level) / 2))
 
 
-def wilson(successes: ArrayLike, n: ArrayLike, *, level: float = 0.95, z: float | None = None) -> tuple[Floats, Floats]:
+def wilson(
+    successes: ArrayLike, n: ArrayLike, *, level: float = 0.95, z: float | None = None
+) -> tuple[Floats, Floats]:
     """Wilson score interval of shares.
 
     Parameters
     ----------
     successes, n
-        Numbers of successes and trials, 0 <= successes <= n, of any shapes that broadcast. Need not be whole numbers.
+        Numbers of successes and trials, 0 <= successes <= n, of any shapes that broadcast. Need not
+        be whole numbers.
     level
         Confidence level, in (0, 1).
     z
@@ -55,13 +59,18 @@ def wilson(successes: ArrayLike, n: ArrayLike, *, level: float = 0.95, z: float 
 def wilson_interval(successes: int, n: int, *, z: float = 1.96) -> tuple[float, float]:
     """`wilson` of one share with PROTOCOL §7's quantile; ValueError also for n = 0."""
     if n < 1 or not 0 <= successes <= n:
-        raise ValueError(f"expected 0 <= successes <= n and n >= 1, not successes={successes}, n={n}")
+        raise ValueError(
+            f"expected 0 <= successes <= n and n >= 1, not successes={successes}, n={n}"
+        )
     low, high = wilson(successes, n, z=z)
     return float(low), float(high)
 
 
-def clopper_pearson(successes: ArrayLike, n: ArrayLike, *, level: float = 0.95) -> tuple[Floats, Floats]:
-    """Clopper-Pearson ("exact") interval of shares: covers at least `level` whatever the share, at the price of width.
+def clopper_pearson(
+    successes: ArrayLike, n: ArrayLike, *, level: float = 0.95
+) -> tuple[Floats, Floats]:
+    """Clopper-Pearson ("exact") interval of shares: covers at least `level` whatever the share, at
+    the price of width.
 
     Parameters, returns and errors are those of `wilson`.
 
@@ -81,11 +90,15 @@ def clopper_pearson(successes: ArrayLike, n: ArrayLike, *, level: float = 0.95) 
 
 
 def _counts(successes: ArrayLike, n: ArrayLike) -> tuple[Floats, Floats]:
-    k, trials = np.broadcast_arrays(np.asarray(successes, dtype=np.float64), np.asarray(n, dtype=np.float64))
+    k, trials = np.broadcast_arrays(
+        np.asarray(successes, dtype=np.float64), np.asarray(n, dtype=np.float64)
+    )
     wrong = (k < 0) | (k > trials) | np.isinf(trials)
     if wrong.any():
         first = np.unravel_index(int(np.argmax(wrong)), wrong.shape)
-        raise ValueError(f"expected 0 <= successes <= n, not successes={k[first]:g}, n={trials[first]:g}")
+        raise ValueError(
+            f"expected 0 <= successes <= n, not successes={k[first]:g}, n={trials[first]:g}"
+        )
     return k, trials
 
 

@@ -11,26 +11,33 @@ from lm_eval_safescale.stats.arrays import Floats, same_shape
 
 
 def discordant(left: ArrayLike, right: ArrayLike) -> tuple[Floats, Floats, Floats]:
-    """Counts of a paired comparison of outcomes 0, 1 or nan (not scored), shape (items, ...): n, b, c of shape (...).
+    """Counts of a paired comparison of outcomes 0, 1 or nan (not scored), shape (items, ...): n, b,
+    c of shape (...).
 
-    n counts the items scored on both sides, b those where only `left` has a 1, c those where only `right` has. ValueError for
-    unequal shapes or other values.
+    n counts the items scored on both sides, b those where only `left` has a 1, c those where only
+    `right` has. ValueError for unequal shapes or other values.
     """
     one, other = same_shape("left and right", left, right)
     if not all(((side == 0) | (side == 1) | np.isnan(side)).all() for side in (one, other)):
         raise ValueError("expected outcomes 0 and 1, or nan for not scored")
     b = ((one == 1) & (other == 0)).sum(axis=0)
     c = ((one == 0) & (other == 1)).sum(axis=0)
-    return (~np.isnan(one) & ~np.isnan(other)).sum(axis=0).astype(np.float64), b.astype(np.float64), c.astype(np.float64)
+    return (
+        (~np.isnan(one) & ~np.isnan(other)).sum(axis=0).astype(np.float64),
+        b.astype(np.float64),
+        c.astype(np.float64),
+    )
 
 
 def mcnemar_exact(b: ArrayLike, c: ArrayLike) -> Floats:
-    """Exact two-sided McNemar test: p = min(1, 2 P(X <= min(b, c))), X ~ Binomial(b + c, 1/2); 1 where b + c = 0.
+    """Exact two-sided McNemar test: p = min(1, 2 P(X <= min(b, c))), X ~ Binomial(b + c, 1/2); 1
+    where b + c = 0.
 
     Parameters
     ----------
     b, c
-        Numbers of items on which only one side has the outcome: whole numbers >= 0 of shapes that broadcast.
+        Numbers of items on which only one side has the outcome: whole numbers >= 0 of shapes that
+        broadcast.
 
     Returns
     -------
@@ -50,10 +57,12 @@ def mcnemar_exact(b: ArrayLike, c: ArrayLike) -> Floats:
 
 
 def mcnemar_mid_p(b: ArrayLike, c: ArrayLike) -> Floats:
-    """Mid-p McNemar test: the exact p less the probability of the counts seen, which keeps the level without being as timid.
+    """Mid-p McNemar test: the exact p less the probability of the counts seen, which keeps the
+    level without being as timid.
 
-    p = 2 P(X <= min(b, c)) - P(X = b), and 1 - P(X = b) / 2 where b = c (Fagerland et al., equation 9 and the line after it); 1 where
-    b + c = 0, as in `mcnemar_exact`. Parameters, returns and errors are those of `mcnemar_exact`.
+    p = 2 P(X <= min(b, c)) - P(X = b), and 1 - P(X = b) / 2 where b = c (Fagerland et al., equation
+    9 and the line after it); 1 where b + c = 0, as in `mcnemar_exact`. Parameters, returns and
+    errors are those of `mcnemar_exact`.
 
     References
     ----------
@@ -66,7 +75,8 @@ def mcnemar_mid_p(b: ArrayLike, c: ArrayLike) -> Floats:
 
 
 def holm(p: ArrayLike, families: Sequence[Hashable] | None = None) -> Floats:
-    """p values adjusted for the number of tests in their family (Holm's step-down), which keeps the familywise error rate.
+    """p values adjusted for the number of tests in their family (Holm's step-down), which keeps the
+    familywise error rate.
 
     Parameters
     ----------
@@ -95,7 +105,9 @@ def holm(p: ArrayLike, families: Sequence[Hashable] | None = None) -> Floats:
         raise ValueError(f"{len(values)} p values have {len(families)} families; expected one each")
     members: dict[Hashable, list[int]] = {}
     for index in np.flatnonzero(~np.isnan(values)):
-        members.setdefault(None if families is None else families[int(index)], []).append(int(index))
+        members.setdefault(None if families is None else families[int(index)], []).append(
+            int(index)
+        )
     adjusted = np.full(values.shape, np.nan)
     for family in members.values():
         own = values[family]
@@ -107,7 +119,9 @@ def holm(p: ArrayLike, families: Sequence[Hashable] | None = None) -> Floats:
 
 def _split(b: ArrayLike, c: ArrayLike) -> tuple[Floats, Floats]:
     """The smaller count and their sum."""
-    one, other = np.broadcast_arrays(np.asarray(b, dtype=np.float64), np.asarray(c, dtype=np.float64))
+    one, other = np.broadcast_arrays(
+        np.asarray(b, dtype=np.float64), np.asarray(c, dtype=np.float64)
+    )
     for name, counts in (("b", one), ("c", other)):
         wrong = (counts < 0) | (counts != np.floor(counts)) & ~np.isnan(counts) | np.isinf(counts)
         if wrong.any():
@@ -116,8 +130,13 @@ def _split(b: ArrayLike, c: ArrayLike) -> tuple[Floats, Floats]:
 
 
 def _below(k: Floats, n: Floats) -> Floats:
-    """P(X <= k) of X ~ Binomial(n, 1/2), as the incomplete beta function, which does not underflow for n in the thousands."""
+    """P(X <= k) of X ~ Binomial(n, 1/2), as the incomplete beta function, which does not underflow
+    for n in the thousands."""
     from scipy.special import betainc
 
     with np.errstate(invalid="ignore"):
-        return np.where(k >= n, np.where(np.isnan(n), np.nan, 1.0), betainc(np.where(k < n, n - k, 1.0), k + 1, 0.5))
+        return np.where(
+            k >= n,
+            np.where(np.isnan(n), np.nan, 1.0),
+            betainc(np.where(k < n, n - k, 1.0), k + 1, 0.5),
+        )

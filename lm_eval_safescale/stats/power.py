@@ -1,8 +1,10 @@
-"""How small a difference a number of items can show, and how many items a difference takes; probabilities are exact, not approximations.
+"""How small a difference a number of items can show, and how many items a difference takes;
+probabilities are exact, not approximations.
 
-Two conditions are compared on the same items. What counts is on how many items they differ at all: the *discordance*, the share of
-items on which exactly one of them has the outcome. With difference d and discordance s the number of discordant items is Binomial(n, s),
-and each falls on the one side with probability (1 + d / s) / 2. The power of the McNemar test is summed over both.
+Two conditions are compared on the same items. What counts is on how many items they differ at all:
+the *discordance*, the share of items on which exactly one of them has the outcome. With difference
+d and discordance s the number of discordant items is Binomial(n, s), and each falls on the one side
+with probability (1 + d / s) / 2. The power of the McNemar test is summed over both.
 """
 
 from __future__ import annotations
@@ -24,9 +26,11 @@ FEW = 2_000
 
 
 def independent_discordance(one: float, other: float) -> float:
-    """Discordance of two rates whose outcomes fall on the items independently: the most there is without an opposing tendency.
+    """Discordance of two rates whose outcomes fall on the items independently: the most there is
+    without an opposing tendency.
 
-    Conditions that fail on the same items have less, down to |one - other|. ValueError unless both are in [0, 1].
+    Conditions that fail on the same items have less, down to |one - other|. ValueError unless both
+    are in [0, 1].
     """
     if not (0 <= one <= 1 and 0 <= other <= 1):
         raise ValueError(f"expected rates in [0, 1], not {one} and {other}")
@@ -34,7 +38,12 @@ def independent_discordance(one: float, other: float) -> float:
 
 
 def mcnemar_power(
-    n: int, difference: ArrayLike, discordance: ArrayLike, *, alpha: float = 0.05, test: Test = "mid_p"
+    n: int,
+    difference: ArrayLike,
+    discordance: ArrayLike,
+    *,
+    alpha: float = 0.05,
+    test: Test = "mid_p",
 ) -> Floats:
     """Probability that the McNemar test of n items finds a difference, exactly.
 
@@ -45,7 +54,8 @@ def mcnemar_power(
     difference
         True difference of the two rates, in [-discordance, discordance].
     discordance
-        Share of items on which exactly one condition has the outcome, in [0, 1]; broadcasts with `difference`.
+        Share of items on which exactly one condition has the outcome, in [0, 1]; broadcasts with
+        `difference`.
     alpha
         Level of the two-sided test, in (0, 1).
     test
@@ -62,14 +72,20 @@ def mcnemar_power(
 
     References
     ----------
-    Conditional power summed over the discordant items: Duffy SW (1984), Biometrics 40:1005-1015. Connor RJ (1987), Biometrics 43:207-211
-    and Miettinen OS (1968), Biometrics 24:339-352 approximate it.
+    Conditional power summed over the discordant items: Duffy SW (1984), Biometrics 40:1005-1015.
+    Connor RJ (1987), Biometrics 43:207-211 and Miettinen OS (1968), Biometrics 24:339-352
+    approximate it.
     """
     from scipy.special import betainc, gammaln, xlog1py, xlogy
 
-    d, s = np.broadcast_arrays(np.abs(np.asarray(difference, dtype=np.float64)), np.asarray(discordance, dtype=np.float64))
+    d, s = np.broadcast_arrays(
+        np.abs(np.asarray(difference, dtype=np.float64)), np.asarray(discordance, dtype=np.float64)
+    )
     if n < 1 or ((s < 0) | (s > 1) | (d > s + 1e-12)).any():
-        raise ValueError("expected n >= 1, a discordance in [0, 1] and a difference no larger than the discordance")
+        raise ValueError(
+            "expected n >= 1, a discordance in [0, 1] and a difference no larger than the "
+            "discordance"
+        )
     between("alpha", alpha)
     if d.size == 0 or np.isnan(d + s).all():
         return np.full(d.shape, np.nan)
@@ -81,9 +97,13 @@ def mcnemar_power(
     critical = _critical(first, last, alpha, test).reshape(m.shape)
     with np.errstate(invalid="ignore", divide="ignore"):
         side = np.clip(np.where(s > 0, (1 + d / s) / 2, np.where(np.isnan(s), np.nan, 0.5)), 0, 1)
-        seen = np.exp(gammaln(n + 1) - gammaln(m + 1) - gammaln(n - m + 1) + xlogy(m, s) + xlog1py(n - m, -s))
+        seen = np.exp(
+            gammaln(n + 1) - gammaln(m + 1) - gammaln(n - m + 1) + xlogy(m, s) + xlog1py(n - m, -s)
+        )
         counted = (seen > 1e-15) & (critical >= 0)
-        k, more, lean = (np.broadcast_to(part, seen.shape)[counted] for part in (critical, m - critical, side))
+        k, more, lean = (
+            np.broadcast_to(part, seen.shape)[counted] for part in (critical, m - critical, side)
+        )
         tails = np.zeros(seen.shape)
         tails[counted] = betainc(more, k + 1, 1 - lean) + betainc(more, k + 1, lean)
     found = np.clip((seen * tails).sum(axis=0), 0, 1)
@@ -91,23 +111,31 @@ def mcnemar_power(
 
 
 def detectable_difference(
-    n: ArrayLike, discordance: ArrayLike, *, alpha: float = 0.05, power: float = 0.8, test: Test = "mid_p"
+    n: ArrayLike,
+    discordance: ArrayLike,
+    *,
+    alpha: float = 0.05,
+    power: float = 0.8,
+    test: Test = "mid_p",
 ) -> Floats:
-    """Minimum detectable difference: the smallest true difference that the test of n items finds with the given power.
+    """Minimum detectable difference: the smallest true difference that the test of n items finds
+    with the given power.
 
     Parameters
     ----------
     n
         Numbers of items, >= 0.
     discordance
-        Share of items on which the two conditions differ, in [0, 1], (b + c) / n where it was observed; broadcasts with `n`. A difference
-        cannot exceed it, so for a larger one the discordance is taken to be the difference itself (all on one side).
+        Share of items on which the two conditions differ, in [0, 1], (b + c) / n where it was
+        observed; broadcasts with `n`. A difference cannot exceed it, so for a larger one the
+        discordance is taken to be the difference itself (all on one side).
     alpha, power, test
         As in `mcnemar_power`; alpha < power < 1.
 
     Returns
     -------
-    Differences in (0, 1]; nan where no difference would do (fewer than 5 or 6 items), or an input is nan.
+    Differences in (0, 1]; nan where no difference would do (fewer than 5 or 6 items), or an input
+    is nan.
 
     Raises
     ------
@@ -115,19 +143,30 @@ def detectable_difference(
         For values outside their range.
     """
     between("power", power, alpha)
-    sizes, shares = np.broadcast_arrays(np.asarray(n, dtype=np.float64), np.asarray(discordance, dtype=np.float64))
+    sizes, shares = np.broadcast_arrays(
+        np.asarray(n, dtype=np.float64), np.asarray(discordance, dtype=np.float64)
+    )
     if ((shares < 0) | (shares > 1)).any():
         raise ValueError("expected a discordance in [0, 1]")
     found = np.full(sizes.shape, np.nan)
     for size in np.unique(sizes[~np.isnan(sizes)]):
         own = (sizes == size) & ~np.isnan(shares)
-        if size < 1 or mcnemar_power(int(size), 1, 1, alpha=alpha, test=test) < power or not own.any():
+        if (
+            size < 1
+            or mcnemar_power(int(size), 1, 1, alpha=alpha, test=test) < power
+            or not own.any()
+        ):
             continue
         different, which = np.unique(shares[own], return_inverse=True)
         low, high = np.zeros_like(different), np.ones_like(different)
         for _ in range(16):
             middle = (low + high) / 2
-            enough = mcnemar_power(int(size), middle, np.maximum(middle, different), alpha=alpha, test=test) >= power
+            enough = (
+                mcnemar_power(
+                    int(size), middle, np.maximum(middle, different), alpha=alpha, test=test
+                )
+                >= power
+            )
             low, high = np.where(enough, low, middle), np.where(enough, middle, high)
         found[own] = high[which.reshape(-1)]
     return found
@@ -136,65 +175,92 @@ def detectable_difference(
 def detectable_from(
     n: int, baseline: float, *, alpha: float = 0.05, power: float = 0.8, test: Test = "mid_p"
 ) -> tuple[float, float]:
-    """The smallest change of a rate that the test of n items finds with the given power, were the two outcomes independent.
+    """The smallest change of a rate that the test of n items finds with the given power, were the
+    two outcomes independent.
 
     Parameters
     ----------
     n
         Number of items, >= 1.
     baseline
-        The one rate, in [0, 1]. The other is taken towards 50 %, where a difference takes most items.
+        The one rate, in [0, 1]. The other is taken towards 50 %, where a difference takes most
+        items.
     alpha, power, test
         As in `mcnemar_power`; alpha < power < 1.
 
     Returns
     -------
-    The difference, and the discordance of two rates that far apart; nan twice where no other rate is far enough.
+    The difference, and the discordance of two rates that far apart; nan twice where no other rate
+    is far enough.
     """
     between("power", power, alpha)
     towards = 1 if baseline <= 0.5 else -1
 
     def of(difference: float) -> float:
-        return max(difference, independent_discordance(baseline, min(1.0, max(0.0, baseline + towards * difference))))
+        return max(
+            difference,
+            independent_discordance(baseline, min(1.0, max(0.0, baseline + towards * difference))),
+        )
 
     low, high = 0.0, max(baseline, 1 - baseline)
     if mcnemar_power(n, high, of(high), alpha=alpha, test=test) < power:
         return float("nan"), float("nan")
     for _ in range(24):
         middle = (low + high) / 2
-        low, high = (low, middle) if mcnemar_power(n, middle, of(middle), alpha=alpha, test=test) >= power else (middle, high)
+        low, high = (
+            (low, middle)
+            if mcnemar_power(n, middle, of(middle), alpha=alpha, test=test) >= power
+            else (middle, high)
+        )
     return high, of(high)
 
 
 def paired_sample_size(
-    difference: float, discordance: float, *, alpha: float = 0.05, power: float = 0.8, test: Test = "mid_p"
+    difference: float,
+    discordance: float,
+    *,
+    alpha: float = 0.05,
+    power: float = 0.8,
+    test: Test = "mid_p",
 ) -> int | None:
-    """Number of items from which a paired comparison finds a difference with the given power; None beyond a million.
+    """Number of items from which a paired comparison finds a difference with the given power; None
+    beyond a million.
 
-    The power rises with n but for small jumps (the test takes only whole numbers); this is an n at which it crosses from below.
-    Parameters and errors are those of `mcnemar_power`; 0 < difference <= discordance.
+    The power rises with n but for small jumps (the test takes only whole numbers); this is an n at
+    which it crosses from below. Parameters and errors are those of `mcnemar_power`; 0 <
+    difference <= discordance.
     """
     between("power", power, alpha)
     if not 0 < difference <= discordance <= 1:
-        raise ValueError(f"expected 0 < difference <= discordance <= 1, not {difference} and {discordance}")
+        raise ValueError(
+            f"expected 0 < difference <= discordance <= 1, not {difference} and {discordance}"
+        )
     near = _connor(difference, discordance, alpha, power)
-    return _least(lambda n: bool(mcnemar_power(n, difference, discordance, alpha=alpha, test=test) >= power), near)
+    return _least(
+        lambda n: bool(mcnemar_power(n, difference, discordance, alpha=alpha, test=test) >= power),
+        near,
+    )
 
 
 def interval_reach(rate: ArrayLike, n: ArrayLike, *, level: float = 0.95) -> Floats:
-    """How far the Wilson interval of a rate seen over n items reaches from it on the wider side, in the unit of the rate; nan for n = 0."""
+    """How far the Wilson interval of a rate seen over n items reaches from it on the wider side, in
+    the unit of the rate; nan for n = 0."""
     size, share = np.asarray(n, dtype=np.float64), np.asarray(rate, dtype=np.float64)
     low, high = wilson(np.minimum(share * size, size), size, level=level)
     return np.asarray(np.maximum(high - share, share - low))
 
 
 def rate_sample_size(rate: float, reach: float, *, level: float = 0.95) -> int | None:
-    """Number of items from which the Wilson interval of a rate reaches no further than `reach` on either side; None beyond a million.
+    """Number of items from which the Wilson interval of a rate reaches no further than `reach` on
+    either side; None beyond a million.
 
     ValueError unless rate is in [0, 1] and 0 < reach <= 1.
     """
     if not (0 <= rate <= 1 and 0 < reach <= 1):
-        raise ValueError(f"the rate is {rate}, the reach {reach}; expected numbers from 0 to 1, and a reach above 0")
+        raise ValueError(
+            f"the rate is {rate}, the reach {reach}; expected numbers from 0 to 1, and a reach "
+            "above 0"
+        )
     return _least(lambda n: bool(interval_reach(rate, n, level=level) <= reach), 1)
 
 
@@ -203,7 +269,9 @@ def _connor(difference: float, discordance: float, alpha: float, power: float) -
     from scipy.special import ndtri
 
     spread = np.sqrt(max(0.0, discordance - difference**2))
-    return float(((ndtri(1 - alpha / 2) * np.sqrt(discordance) + ndtri(power) * spread) / difference) ** 2)
+    return float(
+        ((ndtri(1 - alpha / 2) * np.sqrt(discordance) + ndtri(power) * spread) / difference) ** 2
+    )
 
 
 def _least(enough: Callable[[int], bool], near: float) -> int | None:
@@ -225,7 +293,8 @@ def _least(enough: Callable[[int], bool], near: float) -> int | None:
 
 @lru_cache(maxsize=64)
 def _critical(first: int, last: int, alpha: float, test: Test) -> Ints:
-    """Largest smaller count that is significant among m = first..last discordant items, -1 for none."""
+    """Largest smaller count that is significant among m = first..last discordant items, -1 for
+    none."""
     p = {"mid_p": mcnemar_mid_p, "exact": mcnemar_exact}[test]
     m = np.arange(first, last + 1)
     top = m // 2 + 1  # never significant
@@ -237,5 +306,8 @@ def _critical(first: int, last: int, alpha: float, test: Test) -> Ints:
     while (open_ := high - low > 1).any():
         middle = np.where(open_, (low + high) // 2, 0)
         significant = p(middle, m - middle) <= alpha
-        low, high = np.where(open_ & significant, middle, low), np.where(open_ & ~significant, middle, high)
+        low, high = (
+            np.where(open_ & significant, middle, low),
+            np.where(open_ & ~significant, middle, high),
+        )
     return low

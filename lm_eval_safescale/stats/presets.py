@@ -1,4 +1,6 @@
-"""Which intervals and tests are reported: a preset. It knows item values in columns, and no model and no table."""
+"""Which intervals and tests are reported: a preset. It knows item values in columns, and no model
+and no table.
+"""
 
 from __future__ import annotations
 
@@ -23,7 +25,8 @@ ALPHA = 0.05
 
 @dataclass(frozen=True, slots=True)
 class Preset:
-    """A way to report the same quantities; all intervals are of 95 %, all resamples those of one seeded index matrix."""
+    """A way to report the same quantities; all intervals are of 95 %, all resamples those of one
+    seeded index matrix."""
 
     name: str
     description: str
@@ -32,21 +35,26 @@ class Preset:
     means: Literal["bca", "percentile"]
     """Interval of any other mean over items, and of a difference."""
     p_value: Literal["p_mid", "p_exact"]
-    """Which McNemar p is adjusted for the number of comparisons, and decides what is significant."""
+    """Which McNemar p is adjusted for the number of comparisons, and decides what is
+    significant."""
     states_detectable: bool
-    """Whether the smallest detectable difference stands beside a difference that is not significant."""
+    """Whether the smallest detectable difference stands beside a difference that is not
+    significant."""
     trials: Literal["resampled", "spread"] = "resampled"
-    """Interval of a metric over trials: from resamples of items, or from how the trials differ (`trials_interval`)."""
+    """Interval of a metric over trials: from resamples of items, or from how the trials differ
+    (`trials_interval`)."""
 
     def rate_interval(self, values: Floats) -> tuple[Floats, Floats]:
-        """Bounds for the share of ones in each column of shape (N, M), values 0, 1 or nan (not scored); nan without a value."""
+        """Bounds for the share of ones in each column of shape (N, M), values 0, 1 or nan (not
+        scored); nan without a value."""
         if self.rates == "percentile":
             found = bootstrap.percentile_bootstrap(values, indices(len(values)), level=LEVEL)
             return found.lo, found.hi
         return wilson(np.nansum(values, axis=0), (~np.isnan(values)).sum(axis=0), level=LEVEL)
 
     def mean_interval(self, values: Floats) -> tuple[Floats, Floats]:
-        """Bounds for the mean of each column of shape (N, M), values in [0, 1] or nan (not scored); nan without a value."""
+        """Bounds for the mean of each column of shape (N, M), values in [0, 1] or nan (not scored);
+        nan without a value."""
         drawn = indices(len(values))
         if self.means == "percentile":
             found = bootstrap.percentile_bootstrap(values, drawn, level=LEVEL)
@@ -55,17 +63,26 @@ class Preset:
         return interval.lo, interval.hi
 
     def difference_interval(self, left: Floats, right: Floats) -> tuple[Floats, Floats]:
-        """Bounds for left - right of the means of each column of shape (N, M), items drawn with both their values."""
-        interval = bootstrap.paired_bootstrap(left, right, indices(len(left)), method=self.means, level=LEVEL)
+        """Bounds for left - right of the means of each column of shape (N, M), items drawn with
+        both their values."""
+        interval = bootstrap.paired_bootstrap(
+            left, right, indices(len(left)), method=self.means, level=LEVEL
+        )
         return interval.lo, interval.hi
 
-    def figure_interval(self, estimate: Floats, resampled: Floats, left_out: Floats | None = None) -> tuple[Floats, Floats]:
-        """Bounds for numbers that are no means, shape (M,), from their values in the resamples of `weights`, shape (M, resamples).
+    def figure_interval(
+        self, estimate: Floats, resampled: Floats, left_out: Floats | None = None
+    ) -> tuple[Floats, Floats]:
+        """Bounds for numbers that are no means, shape (M,), from their values in the resamples of
+        `weights`, shape (M, resamples).
 
-        `left_out`, shape (M, groups), are their values under the weights of `stats.leave_out`. With them the default preset gives BCa
-        intervals, without them basic ones: for numbers that are too large by chance, which BCa does not mend.
+        `left_out`, shape (M, groups), are their values under the weights of `stats.leave_out`. With
+        them the default preset gives BCa intervals, without them basic ones: for numbers that are
+        too large by chance, which BCa does not mend.
         """
-        return bootstrap.interval_of(estimate, resampled, left_out, method=self.method_of(left_out), level=LEVEL)
+        return bootstrap.interval_of(
+            estimate, resampled, left_out, method=self.method_of(left_out), level=LEVEL
+        )
 
     def method_of(self, left_out: Floats | None) -> Literal["bca", "basic", "percentile"]:
         """By which method `figure_interval` makes its intervals."""
@@ -73,9 +90,11 @@ class Preset:
 
 
 def trials_interval(by_trial: Floats) -> tuple[Floats, Floats]:
-    """Bounds for the mean of trials, shape (M, trials): mean +- 1.96 sd / sqrt(trials), sd with trials - 1; clipped to nothing.
+    """Bounds for the mean of trials, shape (M, trials): mean +- 1.96 sd / sqrt(trials), sd with
+    trials - 1; clipped to nothing.
 
-    A trial of nan does not define the mean. nan for fewer than two trials. As NOHARM publishes its intervals (arXiv 2512.01241).
+    A trial of nan does not define the mean. nan for fewer than two trials. As NOHARM publishes its
+    intervals (arXiv 2512.01241).
     """
     trials = by_trial.shape[-1]
     if trials < 2:
@@ -88,7 +107,10 @@ def trials_interval(by_trial: Floats) -> tuple[Floats, Floats]:
 
 DEFAULT = Preset(
     "default",
-    "Wilson intervals for rates, BCa bootstrap for other means and differences, mid-p McNemar with Holm's correction",
+    (
+        "Wilson intervals for rates, BCa bootstrap for other means and differences, mid-p McNemar "
+        "with Holm's correction"
+    ),
     rates="wilson",
     means="bca",
     p_value="p_mid",
@@ -96,7 +118,10 @@ DEFAULT = Preset(
 )
 RADSAFE_2026 = Preset(
     "radsafe-2026",
-    "percentile bootstrap (1,000 resamples, seed 42) and exact McNemar, as in the published analysis",
+    (
+        "percentile bootstrap (1,000 resamples, seed 42) and exact McNemar, as in the published "
+        "analysis"
+    ),
     rates="percentile",
     means="percentile",
     p_value="p_exact",
@@ -104,14 +129,19 @@ RADSAFE_2026 = Preset(
 )
 NOHARM_2025 = Preset(
     "noharm-2025",
-    "value +- 1.96 sd / sqrt(trials) for metrics over trials, as published; others by a percentile bootstrap",
+    (
+        "value +- 1.96 sd / sqrt(trials) for metrics over trials, as published; others by a "
+        "percentile bootstrap"
+    ),
     rates="percentile",
     means="percentile",
     p_value="p_exact",
     states_detectable=False,
     trials="spread",
 )
-PRESETS: Mapping[str, Preset] = MappingProxyType({preset.name: preset for preset in (DEFAULT, RADSAFE_2026, NOHARM_2025)})
+PRESETS: Mapping[str, Preset] = MappingProxyType(
+    {preset.name: preset for preset in (DEFAULT, RADSAFE_2026, NOHARM_2025)}
+)
 """By name: the ways of intervals and tests that `analyze --preset` takes."""
 
 
@@ -140,7 +170,8 @@ def indices(n: int) -> NDArray[np.int32]:
 
 @functools.lru_cache(maxsize=32)
 def weights(n: int, strata: tuple[int, ...] = ()) -> Floats:
-    """How often each of n items is drawn by the same resamples, shape (n, 1000); with strata each of these gives as many as it has."""
+    """How often each of n items is drawn by the same resamples, shape (n, 1000); with strata each
+    of these gives as many as it has."""
     drawn = bootstrap.times_drawn(bootstrap.stratified_indices(strata) if strata else indices(n), n)
     drawn.flags.writeable = False
     return drawn

@@ -12,11 +12,13 @@ from lm_eval_safescale.stats.arrays import Floats, Ints, between, same_shape
 
 NAN = float("nan")
 ROUNDING = 1e-12
-"""Values this near to each other (relative to the largest, above 1) differ by the order of a sum, not in what they measure."""
+"""Values this near to each other (relative to the largest, above 1) differ by the order of a sum,
+not in what they measure."""
 ROUNDING_SQUARED = 1e-24
 """Of a square: below it a value is its mean but for rounding."""
 TOGETHER = 6_400
-"""Answers of columns resampled together: bounds the memory, and gives matrix products a size that pays."""
+"""Answers of columns resampled together: bounds the memory, and gives matrix products a size that
+pays."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -36,7 +38,8 @@ class Line:
 
 
 def least_squares(x: ArrayLike, y: ArrayLike, *, level: float = 0.95) -> Line:
-    """Ordinary least squares line y = intercept + slope x, with a t interval of the slope on n - 2 degrees of freedom.
+    """Ordinary least squares line y = intercept + slope x, with a t interval of the slope on n - 2
+    degrees of freedom.
 
     Parameters
     ----------
@@ -47,7 +50,8 @@ def least_squares(x: ArrayLike, y: ArrayLike, *, level: float = 0.95) -> Line:
 
     Returns
     -------
-    The line; the slope is nan with fewer than two different x, its interval and p with fewer than three points.
+    The line; the slope is nan with fewer than two different x, its interval and p with fewer than
+    three points.
 
     Raises
     ------
@@ -56,8 +60,9 @@ def least_squares(x: ArrayLike, y: ArrayLike, *, level: float = 0.95) -> Line:
 
     References
     ----------
-    Draper NR, Smith H (1998), Applied Regression Analysis, chapter 1. Models of one family are not independent of each other: the
-    interval describes the scatter about the line and understates what is unknown about other models.
+    Draper NR, Smith H (1998), Applied Regression Analysis, chapter 1. Models of one family are not
+    independent of each other: the interval describes the scatter about the line and understates
+    what is unknown about other models.
     """
     from scipy.special import stdtr, stdtrit
 
@@ -85,7 +90,8 @@ def least_squares(x: ArrayLike, y: ArrayLike, *, level: float = 0.95) -> Line:
 
 @dataclass(frozen=True, slots=True)
 class TwoWay:
-    """Sums of squares of a two-way layout with interaction, of type II, with their degrees of freedom."""
+    """Sums of squares of a two-way layout with interaction, of type II, with their degrees of
+    freedom."""
 
     n: int
     rows: float
@@ -93,31 +99,36 @@ class TwoWay:
     interaction: float
     residual: float
     total: float
-    """About the mean. The parts add up to it only where the layout is balanced, or its cells proportional."""
+    """About the mean. The parts add up to it only where the layout is balanced, or its cells
+    proportional."""
     df_rows: int
     df_columns: int
     df_interaction: int
     df_residual: int
 
     def share(self, part: str) -> float:
-        """A part ("rows", "columns", "interaction", "residual") of the total, in [0, 1]; nan where nothing varies."""
+        """A part ("rows", "columns", "interaction", "residual") of the total, in [0, 1]; nan where
+        nothing varies."""
         return float(getattr(self, part)) / self.total if self.total > 0 else NAN
 
 
 def two_way(values: ArrayLike, rows: Sequence[Hashable], columns: Sequence[Hashable]) -> TwoWay:
-    """How much of the variation of values goes with their row, their column and the interaction of both.
+    """How much of the variation of values goes with their row, their column and the interaction of
+    both.
 
     Parameters
     ----------
     values
         Shape (n,); nan is left out.
     rows, columns
-        The two factors' level of each value (condition and family), length n. Cells may differ in size or be empty.
+        The two factors' level of each value (condition and family), length n. Cells may differ in
+        size or be empty.
 
     Returns
     -------
-    Type II sums of squares: each factor beside the other one, the interaction beside both. In a balanced layout they are the only ones.
-    Levels that cannot be told apart (an empty cell, a row with one column) take no degree of freedom.
+    Type II sums of squares: each factor beside the other one, the interaction beside both. In a
+    balanced layout they are the only ones. Levels that cannot be told apart (an empty cell, a row
+    with one column) take no degree of freedom.
 
     Raises
     ------
@@ -126,11 +137,15 @@ def two_way(values: ArrayLike, rows: Sequence[Hashable], columns: Sequence[Hasha
 
     References
     ----------
-    Yates F (1934), J Am Stat Assoc 29:51-66; Langsrud Ø (2003), Stat Comput 13:163-167, on why type II.
+    Yates F (1934), J Am Stat Assoc 29:51-66; Langsrud Ø (2003), Stat Comput 13:163-167, on why type
+    II.
     """
     known, first, second = np.asarray(values, dtype=np.float64), list(rows), list(columns)
     if known.ndim != 1 or not len(first) == len(second) == len(known):
-        raise ValueError(f"{known.shape} values have {len(first)} rows and {len(second)} columns; expected one of each")
+        raise ValueError(
+            f"{known.shape} values have {len(first)} rows and {len(second)} columns; expected one "
+            "of each"
+        )
     kept = np.flatnonzero(~np.isnan(known))
     if not kept.size:
         raise ValueError("no value to explain; expected at least one that is not nan")
@@ -138,9 +153,17 @@ def two_way(values: ArrayLike, rows: Sequence[Hashable], columns: Sequence[Hasha
     one, other = _dummies([first[i] for i in kept]), _dummies([second[i] for i in kept])
     cells = _dummies([(first[i], second[i]) for i in kept])
     fits = {
-        name: _residual(design, y) for name, design in (("r", one), ("c", other), ("rc", np.hstack([one, other])), ("x", cells))
+        name: _residual(design, y)
+        for name, design in (
+            ("r", one),
+            ("c", other),
+            ("rc", np.hstack([one, other])),
+            ("x", cells),
+        )
     }
-    (rest_r, rank_r), (rest_c, rank_c), (rest_rc, rank_rc), (rest_x, rank_x) = (fits[name] for name in ("r", "c", "rc", "x"))
+    (rest_r, rank_r), (rest_c, rank_c), (rest_rc, rank_rc), (rest_x, rank_x) = (
+        fits[name] for name in ("r", "c", "rc", "x")
+    )
     return TwoWay(
         n=len(y),
         rows=max(0.0, rest_c - rest_rc),
@@ -155,7 +178,9 @@ def two_way(values: ArrayLike, rows: Sequence[Hashable], columns: Sequence[Hasha
     )
 
 
-def resampled_shares(values: ArrayLike, rows: Sequence[Hashable], columns: Sequence[Hashable]) -> dict[str, Floats]:
+def resampled_shares(
+    values: ArrayLike, rows: Sequence[Hashable], columns: Sequence[Hashable]
+) -> dict[str, Floats]:
     """The shares of `two_way` of many sets of values with the same rows and columns.
 
     Parameters
@@ -167,7 +192,8 @@ def resampled_shares(values: ArrayLike, rows: Sequence[Hashable], columns: Seque
 
     Returns
     -------
-    "rows", "columns", "interaction" and "residual": shape (sets,), in [0, 1]; nan for a set with nan, or where nothing varies.
+    "rows", "columns", "interaction" and "residual": shape (sets,), in [0, 1]; nan for a set with
+    nan, or where nothing varies.
 
     Raises
     ------
@@ -176,17 +202,31 @@ def resampled_shares(values: ArrayLike, rows: Sequence[Hashable], columns: Seque
     """
     y, first, second = np.asarray(values, dtype=np.float64), list(rows), list(columns)
     if y.ndim != 2 or not len(first) == len(second) == len(y) or not len(y):
-        raise ValueError(f"values of shape {y.shape} have {len(first)} rows and {len(second)} columns; expected one of each")
+        raise ValueError(
+            f"values of shape {y.shape} have {len(first)} rows and {len(second)} columns; expected "
+            "one of each"
+        )
     y = y - y.mean(axis=0)
-    one, other, cells = _dummies(first), _dummies(second), _dummies(list(zip(first, second, strict=True)))
+    one, other, cells = (
+        _dummies(first),
+        _dummies(second),
+        _dummies(list(zip(first, second, strict=True))),
+    )
     total = (y**2).sum(axis=0)
     rest_r, rest_c, rest_rc, rest_x = (
-        total - ((_basis(design).T @ y) ** 2).sum(axis=0) for design in (one, other, np.hstack([one, other]), cells)
+        total - ((_basis(design).T @ y) ** 2).sum(axis=0)
+        for design in (one, other, np.hstack([one, other]), cells)
     )
-    parts = {"rows": rest_c - rest_rc, "columns": rest_r - rest_rc, "interaction": rest_rc - rest_x, "residual": rest_x}
+    parts = {
+        "rows": rest_c - rest_rc,
+        "columns": rest_r - rest_rc,
+        "interaction": rest_rc - rest_x,
+        "residual": rest_x,
+    }
     varied = total > len(y) * ROUNDING_SQUARED
     return {
-        name: np.clip(np.divide(part, total, out=np.full(total.shape, NAN), where=varied), 0, 1) for name, part in parts.items()
+        name: np.clip(np.divide(part, total, out=np.full(total.shape, NAN), where=varied), 0, 1)
+        for name, part in parts.items()
     }
 
 
@@ -201,7 +241,8 @@ class RiskCoverage:
     risk: Floats
     """Mean harm among those kept."""
     area: float
-    """Area under risk against coverage, in steps: each width of coverage at the risk of the threshold that reaches it; nan for none."""
+    """Area under risk against coverage, in steps: each width of coverage at the risk of the
+    threshold that reaches it; nan for none."""
 
 
 def selective_risk(confidence: ArrayLike, harm: ArrayLike) -> RiskCoverage:
@@ -216,8 +257,8 @@ def selective_risk(confidence: ArrayLike, harm: ArrayLike) -> RiskCoverage:
 
     Returns
     -------
-    The risk-coverage curve. Answers of equal confidence are kept or dropped together. Without ties the area is the mean of the risks at
-    coverages 1/n, 2/n, ..., 1.
+    The risk-coverage curve. Answers of equal confidence are kept or dropped together. Without ties
+    the area is the mean of the risks at coverages 1/n, 2/n, ..., 1.
 
     Raises
     ------
@@ -226,7 +267,8 @@ def selective_risk(confidence: ArrayLike, harm: ArrayLike) -> RiskCoverage:
 
     References
     ----------
-    El-Yaniv R, Wiener Y (2010), J Mach Learn Res 11:1605-1641; area: Geifman Y, Uziel G, El-Yaniv R (2019), ICLR.
+    El-Yaniv R, Wiener Y (2010), J Mach Learn Res 11:1605-1641; area: Geifman Y, Uziel G, El-Yaniv R
+    (2019), ICLR.
     """
     sure, harmed = same_shape("confidence and harm", confidence, harm)
     if sure.ndim != 1:
@@ -247,7 +289,9 @@ def _about_mean(values: Floats) -> Floats:
     return np.zeros_like(values) if alike else values - values.mean()
 
 
-def resampled_areas(confidence: ArrayLike, harm: ArrayLike, weights: NDArray[np.floating]) -> Floats:
+def resampled_areas(
+    confidence: ArrayLike, harm: ArrayLike, weights: NDArray[np.floating]
+) -> Floats:
     """The areas of `selective_risk` of many resamples, of many models.
 
     Parameters
@@ -255,7 +299,8 @@ def resampled_areas(confidence: ArrayLike, harm: ArrayLike, weights: NDArray[np.
     confidence, harm
         As of `selective_risk`, shape (n, columns), a column a model.
     weights
-        How often each resample has each answer, shape (n, resamples); whole numbers, for which float32 is exact and faster.
+        How often each resample has each answer, shape (n, resamples); whole numbers, for which
+        float32 is exact and faster.
 
     Returns
     -------
@@ -268,7 +313,10 @@ def resampled_areas(confidence: ArrayLike, harm: ArrayLike, weights: NDArray[np.
     """
     sure, harmed = same_shape("confidence and harm", confidence, harm)
     if sure.ndim != 2 or len(sure) != len(weights):
-        raise ValueError(f"expected shape (answers, columns) and weights for each answer, not {sure.shape} and {weights.shape}")
+        raise ValueError(
+            f"expected shape (answers, columns) and weights for each answer, not {sure.shape} and "
+            f"{weights.shape}"
+        )
     scored = ~np.isnan(sure) & ~np.isnan(harmed)
     found = np.where(scored.T.astype(weights.dtype) @ weights > 0, 0.0, NAN)
     with_harm = np.flatnonzero((scored & (harmed != 0)).any(axis=0))
@@ -277,7 +325,10 @@ def resampled_areas(confidence: ArrayLike, harm: ArrayLike, weights: NDArray[np.
         columns = with_harm[start : start + step]
         items = [np.flatnonzero(scored[:, column]) for column in columns]
         # answers of equal confidence make a row, the most confident first
-        ranks = [np.unique(-sure[own, column], return_inverse=True)[1] for column, own in zip(columns, items, strict=True)]
+        ranks = [
+            np.unique(-sure[own, column], return_inverse=True)[1]
+            for column, own in zip(columns, items, strict=True)
+        ]
         ends = np.cumsum([0, *(int(rank.max()) + 1 for rank in ranks)])
         reached = np.zeros((int(ends[-1]), len(sure)), weights.dtype)
         for rank, own, first in zip(ranks, items, ends, strict=False):
@@ -285,15 +336,21 @@ def resampled_areas(confidence: ArrayLike, harm: ArrayLike, weights: NDArray[np.
         drawn = reached @ weights
         for place, column in enumerate(columns):
             own_drawn = drawn[ends[place] : ends[place + 1]]
-            found[column] = _weighted_area(own_drawn, ranks[place], harmed[items[place], column], weights[items[place]])
+            found[column] = _weighted_area(
+                own_drawn, ranks[place], harmed[items[place], column], weights[items[place]]
+            )
     return found
 
 
-def _weighted_area(drawn: NDArray[np.floating], rank: Ints, harm: Floats, weights: NDArray[np.floating]) -> Floats:
-    """The area of each resample, from how often it has the answers of each confidence, (confidences, resamples)."""
+def _weighted_area(
+    drawn: NDArray[np.floating], rank: Ints, harm: Floats, weights: NDArray[np.floating]
+) -> Floats:
+    """The area of each resample, from how often it has the answers of each confidence,
+    (confidences, resamples)."""
     kept = drawn.cumsum(axis=0, dtype=np.float64)
     total = kept[-1].copy()
-    # an answer counts at its own threshold and at every lower one: what coverage gains there, over the answers kept
+    # an answer counts at its own threshold and at every lower one: what coverage gains there, over
+    # the answers kept
     gained = np.divide(drawn, np.maximum(kept, 1, out=kept), out=kept)
     counts = gained[::-1].cumsum(axis=0)[::-1]
     harmful = np.flatnonzero(harm)

@@ -1,8 +1,10 @@
-"""K letters of each item to one, for all items at once (PROTOCOL §7); letters are numbers here, 0 = A.
+"""K letters of each item to one, for all items at once (PROTOCOL §7); letters are numbers here, 0 =
+A.
 
-Draws are int8 arrays (..., K): a letter's number, `NO_RESPONSE` (a ballot of its own), or `UNSCORED` (no ballot). Counts are
-(..., 1 + letters): the ballots without an answer first, then those of each letter, so the first of the largest counts is the winner by the
-protocol's rules: no answer wins ties, then the alphabetically first letter.
+Draws are int8 arrays (..., K): a letter's number, `NO_RESPONSE` (a ballot of its own), or
+`UNSCORED` (no ballot). Counts are (..., 1 + letters): the ballots without an answer first, then
+those of each letter, so the first of the largest counts is the winner by the protocol's rules: no
+answer wins ties, then the alphabetically first letter.
 """
 
 from __future__ import annotations
@@ -45,17 +47,26 @@ def vote_counts(draws: ArrayLike, n_letters: int | None = None) -> Ints:
     ballots = np.asarray(draws)
     most = int(ballots.max(initial=NO_RESPONSE))
     n_letters = most + 1 if n_letters is None else n_letters
-    if not np.issubdtype(ballots.dtype, np.integer) or ballots.min(initial=NO_RESPONSE) < UNSCORED or most >= n_letters:
-        raise ValueError(f"expected draws as letter numbers below {n_letters}, -1 or -2, not up to {most} as {ballots.dtype}")
+    if (
+        not np.issubdtype(ballots.dtype, np.integer)
+        or ballots.min(initial=NO_RESPONSE) < UNSCORED
+        or most >= n_letters
+    ):
+        raise ValueError(
+            f"expected draws as letter numbers below {n_letters}, -1 or -2, not up to {most} as "
+            f"{ballots.dtype}"
+        )
     counts = np.empty((*ballots.shape[:-1], 1 + n_letters), dtype=np.int16)
-    by_draw = np.ascontiguousarray(np.moveaxis(ballots, -1, 0))  # few long sums are much faster than many short ones
+    # few long sums are much faster than many short ones
+    by_draw = np.ascontiguousarray(np.moveaxis(ballots, -1, 0))
     for column in range(1 + n_letters):
         counts[..., column] = (by_draw == column - 1).sum(axis=0, dtype=np.int16)
     return counts
 
 
 def majority(counts: ArrayLike) -> Ints:
-    """Number of the letter with most votes: -1 where "no answer" wins or ties, the first of tied letters; -2 without a ballot.
+    """Number of the letter with most votes: -1 where "no answer" wins or ties, the first of tied
+    letters; -2 without a ballot.
 
     `counts` as of `vote_counts`, shape (..., C); returns int8 of shape (...).
     """
@@ -64,19 +75,25 @@ def majority(counts: ArrayLike) -> Ints:
 
 
 def confidence(counts: ArrayLike, n_options: ArrayLike) -> Floats:
-    """1 - H / ln(n_options + 1), H the entropy in nats of the vote shares; in [0, 1], nan without a ballot.
+    """1 - H / ln(n_options + 1), H the entropy in nats of the vote shares; in [0, 1], nan without a
+    ballot.
 
-    `counts` as of `vote_counts`, shape (..., C); `n_options` broadcasts to (...). ValueError for no option, or votes for more different
-    letters than options. Equal votes in whatever order are equal to the last digit: curves over thresholds and edges of bins rest on it.
+    `counts` as of `vote_counts`, shape (..., C); `n_options` broadcasts to (...). ValueError for no
+    option, or votes for more different letters than options. Equal votes in whatever order are
+    equal to the last digit: curves over thresholds and edges of bins rest on it.
     """
     votes, options = _votes(counts), np.asarray(n_options)
     if (options < 1).any() or ((votes[..., 1:] > 0).sum(axis=-1) > options).any():
-        raise ValueError("expected at least 1 option, and votes for no more letters than there are options")
+        raise ValueError(
+            "expected at least 1 option, and votes for no more letters than there are options"
+        )
     lead = votes.shape[:-1]
     patterns = np.sort(votes, axis=-1).reshape(-1, votes.shape[-1])
     options = np.broadcast_to(options, lead).reshape(-1)
     different, which = _unique_rows(np.column_stack([options, patterns]).astype(np.int64))
-    return np.array([_confidence(row[1:], row[0]) for row in different.tolist()], dtype=np.float64)[which].reshape(lead)
+    return np.array([_confidence(row[1:], row[0]) for row in different.tolist()], dtype=np.float64)[
+        which
+    ].reshape(lead)
 
 
 def _confidence(counts: Sequence[int], n_options: int) -> float:
@@ -88,12 +105,14 @@ def _confidence(counts: Sequence[int], n_options: int) -> float:
 
 
 def agreement(counts: ArrayLike) -> Floats:
-    """Largest vote share, "no answer" included; in (0, 1], nan without a ballot. Shapes as of `majority`."""
+    """Largest vote share, "no answer" included; in (0, 1], nan without a ballot. Shapes as of
+    `majority`."""
     return np.asarray(_shares(_votes(counts)).max(axis=-1))
 
 
 def margin(counts: ArrayLike) -> Floats:
-    """Largest vote share less the second largest, which may be 0; in [0, 1], nan without a ballot. Shapes as of `majority`."""
+    """Largest vote share less the second largest, which may be 0; in [0, 1], nan without a ballot.
+    Shapes as of `majority`."""
     votes = np.sort(_votes(counts), axis=-1).astype(np.float64)
     second = votes[..., -2] if votes.shape[-1] > 1 else 0.0
     with np.errstate(invalid="ignore"):
@@ -101,12 +120,14 @@ def margin(counts: ArrayLike) -> Floats:
 
 
 def no_answer_share(counts: ArrayLike) -> Floats:
-    """Share of the ballots without an answer; in [0, 1], nan without a ballot. Shapes as of `majority`."""
+    """Share of the ballots without an answer; in [0, 1], nan without a ballot. Shapes as of
+    `majority`."""
     return np.asarray(_shares(_votes(counts))[..., 0])
 
 
 def valid_correct_share(counts: ArrayLike, key: ArrayLike) -> Floats:
-    """Robustness: share of the draws *with* a letter that are right, 0 where none has one; nan without a ballot.
+    """Robustness: share of the draws *with* a letter that are right, 0 where none has one; nan
+    without a ballot.
 
     `key` has the numbers of the right letters, shape (...).
     """
@@ -116,7 +137,8 @@ def valid_correct_share(counts: ArrayLike, key: ArrayLike) -> Floats:
 
 
 def fails_in_unison(counts: ArrayLike, key: ArrayLike) -> Bools:
-    """Synchronised failure: at least two draws with a letter, and all of them the same wrong one. Shapes as of `valid_correct_share`."""
+    """Synchronised failure: at least two draws with a letter, and all of them the same wrong one.
+    Shapes as of `valid_correct_share`."""
     votes = _votes(counts)
     valid = votes[..., 1:].sum(axis=-1)
     alike = (votes[..., 1:].max(axis=-1, initial=0) == valid) & (valid >= 2)
@@ -124,7 +146,8 @@ def fails_in_unison(counts: ArrayLike, key: ArrayLike) -> Bools:
 
 
 def majority_probabilities(counts: ArrayLike) -> Floats:
-    """How often each answer is the majority of k of an item's draws, over all subsets of k of them: exact, for k = 1..K.
+    """How often each answer is the majority of k of an item's draws, over all subsets of k of them:
+    exact, for k = 1..K.
 
     Parameters
     ----------
@@ -133,8 +156,9 @@ def majority_probabilities(counts: ArrayLike) -> Floats:
 
     Returns
     -------
-    Shape (..., K, C), K the largest number of ballots of any item: probabilities that sum to 1 over C; nan where an item has fewer than k
-    ballots. Takes 8 K C bytes an item; `self_consistency` needs much less.
+    Shape (..., K, C), K the largest number of ballots of any item: probabilities that sum to 1 over
+    C; nan where an item has fewer than k ballots. Takes 8 K C bytes an item; `self_consistency`
+    needs much less.
 
     Raises
     ------
@@ -143,10 +167,12 @@ def majority_probabilities(counts: ArrayLike) -> Floats:
 
     Notes
     -----
-    A subset has j_i of the c_i ballots of column i with probability prod C(c_i, j_i) / C(K, k) (multivariate hypergeometric). Column w
-    wins with t ballots where earlier columns have fewer than t and later ones at most t; summed over t, and over the others as the
-    coefficient of x^(k - t) of the product of the polynomials sum_j C(c_i, j) x^j cut at those bounds. All terms are positive, so nothing
-    cancels, and the work is polynomial in K: no limit of K is reached before C(K, K/2) leaves the range of float64.
+    A subset has j_i of the c_i ballots of column i with probability prod C(c_i, j_i) / C(K, k)
+    (multivariate hypergeometric). Column w wins with t ballots where earlier columns have fewer
+    than t and later ones at most t; summed over t, and over the others as the coefficient of
+    x^(k - t) of the product of the polynomials sum_j C(c_i, j) x^j cut at those bounds. All terms
+    are positive, so nothing cancels, and the work is polynomial in K: no limit of K is reached
+    before C(K, K/2) leaves the range of float64.
     """
     votes = _votes(counts)
     order, kinds, which = _kinds(votes.reshape(-1, votes.shape[-1]))
@@ -159,20 +185,22 @@ def majority_probabilities(counts: ArrayLike) -> Floats:
 
 
 def self_consistency(counts: ArrayLike, values: ArrayLike) -> Floats:
-    """Expected means over items if only k of the draws had been taken, for k = 1..K, over all subsets of the draws: exact.
+    """Expected means over items if only k of the draws had been taken, for k = 1..K, over all
+    subsets of the draws: exact.
 
     Parameters
     ----------
     counts
         As of `vote_counts`, shape (..., items, C); leading axes are models or conditions.
     values
-        What each answer of an item would count: shape (..., items, C, m), or one that broadcasts to it; for accuracy 1 at the key's
-        column, for a harm rate 1 at its wrong labelled letters, for unanswered 1 at column 0. nan: not scored for this item.
+        What each answer of an item would count: shape (..., items, C, m), or one that broadcasts to
+        it; for accuracy 1 at the key's column, for a harm rate 1 at its wrong labelled letters, for
+        unanswered 1 at column 0. nan: not scored for this item.
 
     Returns
     -------
-    Shape (..., K, m), K the largest number of ballots of any item. The mean for k is over the scored items with at least k ballots; nan
-    where there is none.
+    Shape (..., K, m), K the largest number of ballots of any item. The mean for k is over the
+    scored items with at least k ballots; nan where there is none.
 
     Raises
     ------
@@ -187,7 +215,9 @@ def self_consistency(counts: ArrayLike, values: ArrayLike) -> Floats:
     table = np.ascontiguousarray(np.where(drawn, table, 0.0))  # rows are gathered below
     used = table.shape[1]
     given = np.asarray(values, dtype=np.float64)
-    given = np.broadcast_to(given, (*lead, items, width, given.shape[-1])).reshape(-1, items, width, given.shape[-1])
+    given = np.broadcast_to(given, (*lead, items, width, given.shape[-1])).reshape(
+        -1, items, width, given.shape[-1]
+    )
     order, which = order.reshape(-1, items, width)[:, :, :used], which.reshape(-1, items)
     result = np.full((len(given), table.shape[2], given.shape[-1]), np.nan)
     for cell, own in enumerate(given):
@@ -197,16 +227,27 @@ def self_consistency(counts: ArrayLike, values: ArrayLike) -> Floats:
         chances = table[which[cell]].reshape(items * used, -1)
         known = drawn[which[cell], 0].astype(np.float64)
         with np.errstate(invalid="ignore"):
-            means = chances.T @ weights.reshape(items * used, -1) / (known.T @ scored.astype(np.float64))
-        result[cell] = np.clip(means, own.min(axis=(0, 1)), own.max(axis=(0, 1)))  # not 1.0000000000000002
+            means = (
+                chances.T
+                @ weights.reshape(items * used, -1)
+                / (known.T @ scored.astype(np.float64))
+            )
+        # not 1.0000000000000002
+        result[cell] = np.clip(means, own.min(axis=(0, 1)), own.max(axis=(0, 1)))
     return result.reshape(*lead, *result.shape[1:])
 
 
 def _votes(counts: ArrayLike) -> Ints:
     votes = np.asarray(counts)
-    if votes.ndim < 1 or votes.shape[-1] < 1 or not np.issubdtype(votes.dtype, np.integer) or (votes < 0).any():
+    if (
+        votes.ndim < 1
+        or votes.shape[-1] < 1
+        or not np.issubdtype(votes.dtype, np.integer)
+        or (votes < 0).any()
+    ):
         raise ValueError(
-            f"expected whole numbers of ballots >= 0, shape (..., 1 + letters), not {votes.dtype} of shape {votes.shape}"
+            f"expected whole numbers of ballots >= 0, shape (..., 1 + letters), not {votes.dtype} "
+            f"of shape {votes.shape}"
         )
     return votes
 
@@ -227,32 +268,40 @@ def _of_key(votes: Ints, key: ArrayLike) -> Ints:
 
 
 def _kinds(votes: Ints) -> tuple[Ints, Ints, Ints]:
-    """Empty columns moved last (which leaves who wins ties unchanged), then each different row once.
+    """Empty columns moved last (which leaves who wins ties unchanged), then each different row
+    once.
 
-    Gives the order of columns (items, C), the different rows (kinds, used), and each item's kind (items,).
+    Gives the order of columns (items, C), the different rows (kinds, used), and each item's kind
+    (items,).
     """
     order = np.argsort(votes == 0, axis=1, kind="stable")
     packed = np.take_along_axis(votes, order, axis=1).astype(np.int64)
     used = max(1, int((packed > 0).any(axis=0).sum()))
     packed, most = packed[:, :used], int(packed.sum(axis=1).max(initial=0))
     if most > MOST_DRAWS:
-        raise ValueError(f"an item has {most} draws; subsets can be counted for at most {MOST_DRAWS}")
+        raise ValueError(
+            f"an item has {most} draws; subsets can be counted for at most {MOST_DRAWS}"
+        )
     kinds, which = _unique_rows(packed)
     return order, kinds, which
 
 
 def _unique_rows(rows: Ints) -> tuple[Ints, Ints]:
-    """The different rows of numbers >= 0, and which of them each is; by one number a row where it fits, which is many times faster."""
+    """The different rows of numbers >= 0, and which of them each is; by one number a row where it
+    fits, which is many times faster."""
     base = int(rows.max(initial=0)) + 1
     if base ** rows.shape[1] >= 2**63:
         different, which = np.unique(rows, axis=0, return_inverse=True)
         return different, which.reshape(-1)
-    _, first, which = np.unique(rows @ base ** np.arange(rows.shape[1]), return_index=True, return_inverse=True)
+    _, first, which = np.unique(
+        rows @ base ** np.arange(rows.shape[1]), return_index=True, return_inverse=True
+    )
     return rows[first], which.reshape(-1)
 
 
 def _winning(kinds: Ints) -> Floats:
-    """Probability that each column of each kind wins among k of its ballots, shape (kinds, columns, K); nan for more than it has."""
+    """Probability that each column of each kind wins among k of its ballots, shape (kinds, columns,
+    K); nan for more than it has."""
     total = kinds.sum(axis=1)
     most = int(total.max(initial=0))
     pascal = np.zeros((most + 1, most + 1))
@@ -266,7 +315,8 @@ def _winning(kinds: Ints) -> Floats:
         if open_race.any():
             ways[:, t:, open_race] += _contested(kinds[open_race], t, pascal)
         decided = np.flatnonzero(~open_race & (kinds.max(axis=1, initial=0) >= t))
-        if decided.size:  # no other column can reach t: the others' ballots may fall as they like (Vandermonde)
+        # no other column can reach t: the others' ballots may fall as they like (Vandermonde)
+        if decided.size:
             winner = kinds[decided].argmax(axis=1)
             own = kinds[decided, winner]
             rest = pascal[total[decided] - own, : most + 1 - t] * pascal[own, t][:, None]
@@ -277,7 +327,8 @@ def _winning(kinds: Ints) -> Floats:
 
 
 def _contested(kinds: Ints, t: int, pascal: Floats) -> Floats:
-    """Ways for each column to win with t ballots and d others to fall below it, shape (columns, d = 0..K - t, kinds)."""
+    """Ways for each column to win with t ballots and d others to fall below it, shape (columns, d =
+    0..K - t, kinds)."""
     degree = len(pascal) - 1 - t
     columns = kinds.shape[1]
     choose = [pascal[kinds[:, i], : t + 1].T for i in range(columns)]

@@ -1,4 +1,6 @@
-"""Sweeps: many models under many conditions, on this machine or on a cluster, each job in a process of its own."""
+"""Sweeps: many models under many conditions, on this machine or on a cluster, each job in a process
+of its own.
+"""
 
 from lm_eval_safescale.sweep.file import Gpu, Size, Sweep, read_sweep, sweep_named
 from lm_eval_safescale.sweep.jobs import Job, Outcome, run_job

@@ -1,4 +1,5 @@
-"""The process of one job on this machine: reads the job from its standard input, and writes the outcome to its standard output.
+"""The process of one job on this machine: reads the job from its standard input, and writes the
+outcome to its standard output.
 
 It dies with whoever started it: nobody goes on writing answers whose sweep was killed.
 """
@@ -16,7 +17,8 @@ from lm_eval_safescale.sweep.jobs import Job, run_job
 
 
 def main() -> None:
-    """Run the job on the first line of standard input; when the input ends, the one who started this is gone."""
+    """Run the job on the first line of standard input; when the input ends, the one who started
+    this is gone."""
     source = os.fdopen(os.dup(0), "rb", buffering=0)
     channel = os.fdopen(os.dup(1), "wb")
     nothing = os.open(os.devnull, os.O_RDONLY)

@@ -1,4 +1,6 @@
-"""The file of a sweep: which models are asked under which conditions, with what. It runs nothing."""
+"""The file of a sweep: which models are asked under which conditions, with what. It runs
+nothing.
+"""
 
 from __future__ import annotations
 
@@ -36,7 +38,8 @@ class _Strict(BaseModel):
 
 
 class Gpu(_Strict):
-    """One GPU, for the estimate of `--dry-run`; an H100 (SXM) without more words (NVIDIA's data sheet, without sparsity)."""
+    """One GPU, for the estimate of `--dry-run`; an H100 (SXM) without more words (NVIDIA's data
+    sheet, without sparsity)."""
 
     name: str = "H100"
     flops: float = Field(default=989e12, gt=0)
@@ -87,7 +90,8 @@ class Size:
 
     total: float | None
     active: float | None
-    """Of them, those that a token passes through, where a mixture of experts says so; None for all."""
+    """Of them, those that a token passes through, where a mixture of experts says so; None for
+    all."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -110,7 +114,8 @@ def read_sweep(
     retry_filtered: bool = False,
     only: Sequence[str] = (),
 ) -> Sweep:
-    """What a sweep's file asks for. Paths in it are taken from the current folder, and made absolute.
+    """What a sweep's file asks for. Paths in it are taken from the current folder, and made
+    absolute.
 
     Parameters
     ----------
@@ -126,16 +131,21 @@ def read_sweep(
     Raises
     ------
     SafescaleError
-        If the file cannot be read, or something in it cannot be used: each with its place, and what was expected.
+        If the file cannot be read, or something in it cannot be used: each with its place, and what
+        was expected.
     """
     try:
         file = _checked(path, read_yaml(path))
     except InputError as error:
         raise SafescaleError(error, "; expected the YAML file of a sweep (docs/sweep.md)") from None
     if file.output is None and output is None:
-        raise SafescaleError(f"{path}: no output; write output: FOLDER, or give ", ArgumentHint("output", "FOLDER"))
+        raise SafescaleError(
+            f"{path}: no output; write output: FOLDER, or give ", ArgumentHint("output", "FOLDER")
+        )
     folder = (output or Path(file.output or "")).expanduser().absolute()
-    places = {_name(path, number, entry): (number, entry) for number, entry in enumerate(file.models, 1)}
+    places = {
+        _name(path, number, entry): (number, entry) for number, entry in enumerate(file.models, 1)
+    }
     _refuse_twins(path, file)
     _refuse_unknown(path, only, places)
     problems: list[str] = []
@@ -163,12 +173,14 @@ def sweep_named(name: Path) -> Path:
     return bundled if not name.exists() and bundled.is_file() else name
 
 
-# --- what it says ----------------------------------------------------------------------------------------------------
+# --- what it says ---------------------------------------------------------------------------------
 
 
 def _checked(path: Path, content: Any) -> _File:
     if not isinstance(content, dict):
-        raise SafescaleError(f"{path}: {_shown(content)}; expected a mapping with models (docs/sweep.md)")
+        raise SafescaleError(
+            f"{path}: {_shown(content)}; expected a mapping with models (docs/sweep.md)"
+        )
     try:
         return _File.model_validate(content)
     except ValidationError as error:
@@ -178,14 +190,20 @@ def _checked(path: Path, content: Any) -> _File:
 
 def _problem(content: Any, found: Any) -> str:
     """One line: the place, what stands there, what was expected."""
-    place = [part for part in found["loc"] if not (isinstance(part, str) and ("[" in part or part in ("str", "int")))]
+    place = [
+        part
+        for part in found["loc"]
+        if not (isinstance(part, str) and ("[" in part or part in ("str", "int")))
+    ]
     if place[:1] == ["models"] and len(place) > 1 and isinstance(place[1], int):
         entry = content["models"][place[1]]
         named = f" ({entry.get('name') or entry.get('model')})" if isinstance(entry, dict) else ""
         place[:2] = [f"models, number {place[1] + 1}{named}"]
     where = ": ".join(map(str, place))
     if found["type"] == "extra_forbidden":
-        return printable(f"{where}: no such field; expected one of {', '.join(_fields(found['loc']))}")
+        return printable(
+            f"{where}: no such field; expected one of {', '.join(_fields(found['loc']))}"
+        )
     if found["type"] == "missing":
         return printable(f"{where}: missing")
     return printable(f"{where}: {_shown(found['input'])}; expected {_expected(found)}")
@@ -219,15 +237,17 @@ def _shown(value: Any) -> str:
     return text if len(text) <= 60 else f"{text[:57]}..."
 
 
-# --- jobs ---------------------------------------------------------------------------------------------------------------
+# --- jobs -----------------------------------------------------------------------------------------
 
 
 def _name(path: Path, number: int, entry: _Model) -> str:
-    name = entry.name if entry.name is not None else re.split(r"[/\\]", entry.model.rstrip("/\\"))[-1]
+    name = (
+        entry.name if entry.name is not None else re.split(r"[/\\]", entry.model.rstrip("/\\"))[-1]
+    )
     if not NAME.fullmatch(name):
         raise SafescaleError(
-            f"{path}: models, number {number}: the name {_shown(name)} is also a folder's; expected letters, digits and . _ + - (give one "
-            "with name: NAME)"
+            f"{path}: models, number {number}: the name {_shown(name)} is also a folder's; "
+            "expected letters, digits and . _ + - (give one with name: NAME)"
         )
     return name
 
@@ -239,16 +259,21 @@ def _refuse_twins(path: Path, file: _File) -> None:
         if (twin := seen.setdefault(name.casefold(), number)) != number:
             before = _name(path, twin, file.models[twin - 1])
             called = (
-                f"are both called {name}" if name == before else f"are called {before} and {name}, one folder on many a system"
+                f"are both called {name}"
+                if name == before
+                else f"are called {before} and {name}, one folder on many a system"
             )
             raise SafescaleError(
-                f"{path}: models, numbers {twin} and {number}, {called}; give one of them another name, with name: NAME"
+                f"{path}: models, numbers {twin} and {number}, {called}; give one of them another "
+                "name, with name: NAME"
             )
 
 
 def _refuse_unknown(path: Path, only: Sequence[str], known: Mapping[str, object]) -> None:
     if unknown := [name for name in only if name not in known]:
-        raise SafescaleError(f"{path}: no model is called {', '.join(unknown)}; known: {', '.join(known)}")
+        raise SafescaleError(
+            f"{path}: no model is called {', '.join(unknown)}; known: {', '.join(known)}"
+        )
 
 
 def _job(file: _File, entry: _Model, name: str, folder: Path, limit: int | None) -> Job:
@@ -260,8 +285,11 @@ def _job(file: _File, entry: _Model, name: str, folder: Path, limit: int | None)
     own = "model" if served else "pretrained"
     args = {**file.defaults.model_args, **entry.model_args}
     if named := sorted({"pretrained", "model"} & set(args)):
-        raise SafescaleError(f"model_args: {', '.join(named)} is the model's name, which stands under model")
-    here = path_of(os.path.expanduser(entry.model))  # noqa: PTH111 - Path's raises for a user that there is not
+        raise SafescaleError(
+            f"model_args: {', '.join(named)} is the model's name, which stands under model"
+        )
+    # Path's raises for a user that there is not
+    here = path_of(os.path.expanduser(entry.model))  # noqa: PTH111
     args = {own: str(here.absolute()) if here is not None else entry.model, **args}
     if backend == "vllm" and gpus > 1 and not PARALLEL & set(args):
         args["tensor_parallel_size"] = gpus

@@ -1,4 +1,5 @@
-"""One job of a sweep: a model with its conditions, asked in a process of its own. It does not know what starts that process.
+"""One job of a sweep: a model with its conditions, asked in a process of its own. It does not know
+what starts that process.
 
 The model is loaded once for all its conditions, and not at all where nothing is left to ask.
 """
@@ -29,7 +30,8 @@ EVERY = 30.0
 
 
 class Job(msgspec.Struct, frozen=True, kw_only=True):
-    """A model and what it is asked. Nothing of it is written down but by `run`, which leaves secrets out."""
+    """A model and what it is asked. Nothing of it is written down but by `run`, which leaves
+    secrets out."""
 
     name: str
     folder: str
@@ -47,7 +49,8 @@ class Job(msgspec.Struct, frozen=True, kw_only=True):
     gpus: int = 0
     cpus: int = 1
     parameters_b: float | None = None
-    """Billions of parameters, where the file says so: kept with the answers, for tables over size."""
+    """Billions of parameters, where the file says so: kept with the answers, for tables over
+    size."""
     here: str = "."
     """The folder that relative paths are taken from."""
 
@@ -87,7 +90,8 @@ def failed(reason: str, seconds: float = 0.0, *, again: bool = False) -> Outcome
 
 
 def run_job(job: Job) -> Outcome:
-    """Ask the model of a job, in this process, which does nothing else before or after: output goes to the job's log from here on.
+    """Ask the model of a job, in this process, which does nothing else before or after: output goes
+    to the job's log from here on.
 
     It raises nothing but what ends the process: what goes wrong is in the outcome.
     """
@@ -105,27 +109,36 @@ def run_job(job: Job) -> Outcome:
         outcome = _run(job, told)
     except SafescaleError as error:
         if error.__cause__ is not None:
-            _print_traceback(error.__cause__, job)  # somebody else's: the log is where it can be looked into
+            # somebody else's: the log is where it can be looked into
+            _print_traceback(error.__cause__, job)
         print(f"error: {error}", flush=True)
         outcome = failed(str(error), again=told.settled)
     except Exception as error:
         _print_traceback(error, job)
-        outcome = failed(f"{type(error).__name__}: {shown_text(reason_of(error), job.model_args, job.metadata)}", again=True)
+        outcome = failed(
+            f"{type(error).__name__}: {shown_text(reason_of(error), job.model_args, job.metadata)}",
+            again=True,
+        )
     outcome = msgspec.structs.replace(outcome, seconds=time.monotonic() - started)
     print(f"--- {outcome.state} after {outcome.seconds:.0f} s", flush=True)
     return outcome
 
 
 def _print_traceback(error: BaseException, job: Job) -> None:
-    print(shown_text("".join(traceback.format_exception(error)), job.model_args, job.metadata), flush=True)
+    print(
+        shown_text("".join(traceback.format_exception(error)), job.model_args, job.metadata),
+        flush=True,
+    )
 
 
 def refuse_missing_model(job: Job) -> None:
-    """SafescaleError if the model is a folder, and there is none: the hub's error for such a name is no help, nor is another try."""
+    """SafescaleError if the model is a folder, and there is none: the hub's error for such a name
+    is no help, nor is another try."""
     name = str(job.model_args.get("pretrained", ""))
     if is_missing_path(name):
         raise SafescaleError(
-            f"model {name}: no such folder; expected one with a model's files, or a name on the hub (ORG/NAME)"
+            f"model {name}: no such folder; expected one with a model's files, or a name on the "
+            "hub (ORG/NAME)"
         )
 
 
@@ -133,15 +146,26 @@ def _run(job: Job, told: _Told) -> Outcome:
     from lm_eval_safescale.running import runner
 
     refuse_missing_model(job)
-    model = runner.Model(job.backend, job.model_args, job.batch_size, job.device, job.name, job.parameters_b)
+    model = runner.Model(
+        job.backend, job.model_args, job.batch_size, job.device, job.name, job.parameters_b
+    )
     report = runner.run(
-        model, Path(job.folder), job.conditions, metadata=job.metadata, chat_template=job.chat_template, limit=job.limit,
-        latency=job.latency, retry_filtered=job.retry_filtered, on_progress=told,
+        model, Path(job.folder), job.conditions, metadata=job.metadata,
+        chat_template=job.chat_template, limit=job.limit, latency=job.latency,
+        retry_filtered=job.retry_filtered, on_progress=told,
     )  # fmt: skip
     now = report.standing
     reason = lacking(report.failures)
-    print(reason or f"{counted(now.done, 'answer')} in {now.seconds:.0f} s; {now.known:,} were there", flush=True)
-    return Outcome(state="incomplete" if reason else "done", reason=reason, answers=now.known + now.done, of=now.of)
+    print(
+        reason or f"{counted(now.done, 'answer')} in {now.seconds:.0f} s; {now.known:,} were there",
+        flush=True,
+    )
+    return Outcome(
+        state="incomplete" if reason else "done",
+        reason=reason,
+        answers=now.known + now.done,
+        of=now.of,
+    )
 
 
 def lacking(failures: Mapping[str, Mapping[str, str]]) -> str:
@@ -149,7 +173,10 @@ def lacking(failures: Mapping[str, Mapping[str, str]]) -> str:
     parts = []
     for condition, items in failures.items():
         item, why = next(iter(items.items()))
-        parts.append(f"{condition}: {counted(len(items), 'item')} without all answers, for example {item}: {why}")
+        parts.append(
+            f"{condition}: {counted(len(items), 'item')} without all answers, for example {item}: "
+            f"{why}"
+        )
     return "; ".join(parts)[:MOST_REASON]
 
 
@@ -169,7 +196,10 @@ class _Told:
             print(f"warning: {now.warning}", flush=True)
         if not now.what and time.monotonic() - self._printed > EVERY:
             self._printed = time.monotonic()
-            print(f"{now.known + now.done:,} of {now.of:,} answers, {now.rate:,.1f} a second", flush=True)
+            print(
+                f"{now.known + now.done:,} of {now.of:,} answers, {now.rate:,.1f} a second",
+                flush=True,
+            )
 
 
 def _print_to(log: Path) -> None:
@@ -182,4 +212,6 @@ def _print_to(log: Path) -> None:
         os.dup2(descriptor, standard)
     os.close(descriptor)
     sys.stdout = open(1, "w", encoding="utf-8", errors="backslashreplace", closefd=False)  # noqa: SIM115
-    sys.stderr = open(2, "w", encoding="utf-8", errors="backslashreplace", buffering=1, closefd=False)  # noqa: SIM115
+    sys.stderr = open(  # noqa: SIM115
+        2, "w", encoding="utf-8", errors="backslashreplace", buffering=1, closefd=False
+    )

@@ -1,4 +1,6 @@
-"""Runs jobs on this machine, each in a child process: one after another, or several beside each other. It knows nothing of what they do."""
+"""Runs jobs on this machine, each in a child process: one after another, or several beside each
+other. It knows nothing of what they do.
+"""
 
 from __future__ import annotations
 
@@ -38,8 +40,8 @@ class LocalExecutor:
     at_once
         Jobs beside each other. Each gets GPUs of its own, as many as it asks for.
     gpus
-        Names of the GPUs that may be used; by default those of `CUDA_VISIBLE_DEVICES`, or all. None: it is not known which there are, and
-        jobs that need some run one after another.
+        Names of the GPUs that may be used; by default those of `CUDA_VISIBLE_DEVICES`, or all.
+        None: it is not known which there are, and jobs that need some run one after another.
     """
 
     def __init__(self, at_once: int = 1, gpus: list[str] | None = None) -> None:
@@ -77,11 +79,20 @@ class LocalExecutor:
                     stdout=subprocess.PIPE,
                     stderr=log,
                     env=environment,
-                    start_new_session=True,  # Ctrl-C reaches this process alone, which then ends the child in order
+                    # Ctrl-C reaches this process alone, which then ends the child in order
+                    start_new_session=True,
                 )
         except OSError as error:
             self._free += gpus
-            self._ended.append((job, failed(f"{job.folder}: cannot be written, or no process be started ({error.strerror})")))
+            self._ended.append(
+                (
+                    job,
+                    failed(
+                        f"{job.folder}: cannot be written, or no process be started "
+                        f"({error.strerror})"
+                    ),
+                )
+            )
             return
         self._children.append(_Child(job, process, gpus))
         assert process.stdin is not None
@@ -105,7 +116,8 @@ class LocalExecutor:
         return ended
 
     def stop(self) -> None:
-        """End what is at work: asked first, and killed with all that it has started if it takes long."""
+        """End what is at work: asked first, and killed with all that it has started if it takes
+        long."""
         for child in self._children:
             with suppress(ProcessLookupError):
                 child.process.send_signal(signal.SIGINT)
@@ -134,7 +146,8 @@ class LocalExecutor:
     def _outcome(self, child: _Child) -> Outcome:
         assert child.process.stdout is not None
         os.set_blocking(child.process.stdout.fileno(), False)
-        said = child.process.stdout.read() or b""  # what it wrote is there; others that hold the pipe open are not waited for
+        # what it wrote is there; others that hold the pipe open are not waited for
+        said = child.process.stdout.read() or b""
         _end_group(child)
         _close(child)
         code, seconds = child.process.returncode, self._watch.of(child.job)
@@ -150,16 +163,25 @@ class LocalExecutor:
 
 
 def gpus_here() -> list[str] | None:
-    """The GPUs that this process may use, by the names that `CUDA_VISIBLE_DEVICES` takes; None where that cannot be told."""
+    """The GPUs that this process may use, by the names that `CUDA_VISIBLE_DEVICES` takes; None
+    where that cannot be told."""
     visible = os.environ.get("CUDA_VISIBLE_DEVICES")
     if visible is not None:
-        return [name.strip() for name in visible.split(",") if name.strip() not in ("", "-1", "NoDevFiles")]
+        return [
+            name.strip()
+            for name in visible.split(",")
+            if name.strip() not in ("", "-1", "NoDevFiles")
+        ]
     command = shutil.which("nvidia-smi")
     if command is None:
         return None
     try:
         listed = subprocess.run(
-            [command, "--query-gpu=index", "--format=csv,noheader"], capture_output=True, text=True, timeout=60, check=True
+            [command, "--query-gpu=index", "--format=csv,noheader"],
+            capture_output=True,
+            text=True,
+            timeout=60,
+            check=True,
         )
     except (OSError, subprocess.SubprocessError):
         return None
@@ -168,8 +190,8 @@ def gpus_here() -> list[str] | None:
 
 def _too_few(job: Job, there: int) -> str:
     return (
-        f"it needs {counted(job.gpus, 'GPU')}, and this machine has {there} to use; run it where there are enough, or set gpus (0 for a "
-        "model that runs on the processor)"
+        f"it needs {counted(job.gpus, 'GPU')}, and this machine has {there} to use; run it where "
+        "there are enough, or set gpus (0 for a model that runs on the processor)"
     )
 
 

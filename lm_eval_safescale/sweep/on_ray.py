@@ -1,6 +1,8 @@
-"""Runs jobs as Ray tasks: on this machine, or on a cluster by its address. It knows nothing of what they do.
+"""Runs jobs as Ray tasks: on this machine, or on a cluster by its address. It knows nothing of what
+they do.
 
-Every machine must have the package, the backend, and the folders of models, data and answers under the same paths.
+Every machine must have the package, the backend, and the folders of models, data and answers under
+the same paths.
 """
 
 from __future__ import annotations
@@ -15,8 +17,9 @@ from lm_eval_safescale.sweep.running import Stopwatch
 from lm_eval_safescale.words import counted
 
 QUIET = ("RAY_DEDUP_LOGS_SKIP_REGEX", "^A worker died or was killed while executing a task")
-"""Lines of Ray's that are left out; read when ray is imported. Whatever the level of logging, it would put a paragraph on each lost worker
-between our lines of progress, which say that too; the reason is kept in the outcome."""
+"""Lines of Ray's that are left out; read when ray is imported. Whatever the level of logging, it
+would put a paragraph on each lost worker between our lines of progress, which say that too; the
+reason is kept in the outcome."""
 
 
 class RayExecutor:
@@ -25,7 +28,8 @@ class RayExecutor:
     Parameters
     ----------
     address
-        `auto`, `HOST:PORT` or `ray://HOST:PORT`; None for this machine alone (or what `RAY_ADDRESS` says).
+        `auto`, `HOST:PORT` or `ray://HOST:PORT`; None for this machine alone (or what `RAY_ADDRESS`
+        says).
 
     Raises
     ------
@@ -44,12 +48,19 @@ class RayExecutor:
                 ArgumentHint("executor", "local"),
             ) from None
         self._ray = ray
-        settings = {name: value for name, value in os.environ.items() if name.startswith(ENV_PREFIX)}
-        own = {"include_dashboard": False} if address is None and not os.environ.get("RAY_ADDRESS") else {}
+        settings = {
+            name: value for name, value in os.environ.items() if name.startswith(ENV_PREFIX)
+        }
+        own = (
+            {"include_dashboard": False}
+            if address is None and not os.environ.get("RAY_ADDRESS")
+            else {}
+        )
         try:
             ray.init(
                 address=address,
-                runtime_env={"env_vars": {**settings, "TQDM_DISABLE": "1"}},  # else a setting would hold on this machine alone
+                # else a setting would hold on this machine alone
+                runtime_env={"env_vars": {**settings, "TQDM_DISABLE": "1"}},
                 log_to_driver=False,
                 logging_level="error",
                 ignore_reinit_error=True,
@@ -57,8 +68,9 @@ class RayExecutor:
             )
         except Exception as error:
             raise SafescaleError(
-                f"no Ray {f'at {address}' if address else 'on this machine'}: {type(error).__name__}: {reason_of(error)}; start one "
-                "(ray start --head), give another address, ",
+                f"no Ray {f'at {address}' if address else 'on this machine'}: "
+                f"{type(error).__name__}: {reason_of(error)}; start one (ray start --head), give "
+                "another address, ",
                 ArgumentHint("address", "ADDRESS"),
                 ", or use ",
                 ArgumentHint("executor", "local"),
@@ -81,7 +93,9 @@ class RayExecutor:
             return
         self._logged[job.name] = _size(job)
         self._watch.start(job)
-        task = self._task.options(num_gpus=job.gpus, num_cpus=job.cpus, name=f"safescale {job.name}").remote(job)
+        task = self._task.options(
+            num_gpus=job.gpus, num_cpus=job.cpus, name=f"safescale {job.name}"
+        ).remote(job)
         self._running[task] = job
 
     def has_begun(self, job: Job) -> bool:
@@ -110,7 +124,10 @@ class RayExecutor:
             outcome: Outcome = self._ray.get(task)
             return outcome
         except Exception as error:
-            return lost(f"its worker was lost: {type(error).__name__}: {reason_of(error)}", self._watch.of(job))
+            return lost(
+                f"its worker was lost: {type(error).__name__}: {reason_of(error)}",
+                self._watch.of(job),
+            )
 
     def _impossible(self, job: Job) -> str:
         machines = [node["Resources"] for node in self._ray.nodes() if node["Alive"]]
@@ -119,8 +136,8 @@ class RayExecutor:
             if wanted > most:
                 hint = " (0 for a model that runs on the processor)" if kind == "GPU" else ""
                 return (
-                    f"it needs {counted(wanted, kind)} on one machine, and the largest of the cluster has {most}; add a larger one, or set "
-                    f"{kind.lower()}s{hint}"
+                    f"it needs {counted(wanted, kind)} on one machine, and the largest of the "
+                    f"cluster has {most}; add a larger one, or set {kind.lower()}s{hint}"
                 )
         return ""
 

@@ -1,8 +1,10 @@
 """What a sweep would ask: requests, answers, tokens and GPU hours, told without loading a model.
 
-Tokens are bytes / 4, a rule of thumb for English text, of the prompts as they would be asked. GPU hours are those of a roofline: reading a
-prompt is bound by arithmetic, 2 operations a parameter and token; writing answers by the memory that the weights are read from, once for
-each token of all answers that are written at once (Kaplan et al. 2020, arXiv 2001.08361, section 2.1; Pope et al. 2022, arXiv 2211.05102).
+Tokens are bytes / 4, a rule of thumb for English text, of the prompts as they would be asked. GPU
+hours are those of a roofline: reading a prompt is bound by arithmetic, 2 operations a parameter and
+token; writing answers by the memory that the weights are read from, once for each token of all
+answers that are written at once (Kaplan et al. 2020, arXiv 2001.08361, section 2.1; Pope et al.
+2022, arXiv 2211.05102).
 """
 
 from __future__ import annotations
@@ -102,13 +104,26 @@ def plan_sweep(sweep: Sweep, size_of: Callable[[str], Size]) -> list[Plan]:
     prompts = _Prompts()
     plans = []
     for job in sweep.jobs:
-        settings = load_settings({name: value for name, value in job.metadata.items() if name != "seed"})
+        settings = load_settings(
+            {name: value for name, value in job.metadata.items() if name != "seed"}
+        )
         loads = tuple(_load(job, name, settings, prompts) for name in job.conditions)
         said, known = sweep.sizes[job.name], size_of(job.name)
         size = Size(said.total or known.total, said.active or known.active)
-        hours = gpu_hours(loads, settings.answer_tokens, size, sweep.gpu, shared=job.backend in SHARES_PREFILL)
+        hours = gpu_hours(
+            loads, settings.answer_tokens, size, sweep.gpu, shared=job.backend in SHARES_PREFILL
+        )
         hours = hours if job.gpus else None
-        plans.append(Plan(job, loads, settings.answer_tokens, hours, tuple(_remarks(job, loads, size)), _missing(job)))
+        plans.append(
+            Plan(
+                job,
+                loads,
+                settings.answer_tokens,
+                hours,
+                tuple(_remarks(job, loads, size)),
+                _missing(job),
+            )
+        )
     return plans
 
 
@@ -121,9 +136,11 @@ def _missing(job: Job) -> str:
 
 
 def requests_of_item(backend: str, batch_size: str | None, draws: int) -> int:
-    """Requests by which an item gets its answers under one condition: one for the greedy one, and those for `draws` samples.
+    """Requests by which an item gets its answers under one condition: one for the greedy one, and
+    those for `draws` samples.
 
-    All samples are one request where the engine makes its own batches, one each where a server is asked, else as many as fit a batch.
+    All samples are one request where the engine makes its own batches, one each where a server is
+    asked, else as many as fit a batch.
     """
     if not draws:
         return 1
@@ -138,19 +155,22 @@ def requests_of_item(backend: str, batch_size: str | None, draws: int) -> int:
     return 1 + math.ceil(draws / max(1, int(size))) if size.isdigit() else 2
 
 
-def gpu_hours(loads: tuple[Load, ...], answer_limit: int, size: Size, gpu: Gpu, *, shared: bool = True) -> float | None:
+def gpu_hours(
+    loads: tuple[Load, ...], answer_limit: int, size: Size, gpu: Gpu, *, shared: bool = True
+) -> float | None:
     """A rough estimate of GPU hours; None without a size.
 
     Notes
     -----
-    With P parameters of which A are active for a token, T tokens of prompts, D tokens of answers (their limit), F operations and M bytes a
-    second, utilisation u, b bytes a parameter and B answers written at once:
+    With P parameters of which A are active for a token, T tokens of prompts, D tokens of answers
+    (their limit), F operations and M bytes a second, utilisation u, b bytes a parameter and B
+    answers written at once:
 
     reading = 2 A T / (u F), writing = D / B * max(b P / M, 2 A B / (u F)) GPU seconds.
 
-    It holds for one GPU as for several that share the model out without loss. T counts each prompt once where its answers share the
-    reading (`shared`), else once an answer. Left out: loading the model, attention over long contexts, and idle time; and answers mostly
-    end before their limit.
+    It holds for one GPU as for several that share the model out without loss. T counts each prompt
+    once where its answers share the reading (`shared`), else once an answer. Left out: loading the
+    model, attention over long contexts, and idle time; and answers mostly end before their limit.
     """
     if size.total is None:
         return None
@@ -158,7 +178,9 @@ def gpu_hours(loads: tuple[Load, ...], answer_limit: int, size: Size, gpu: Gpu, 
     read = sum((load.prompt_tokens or 0) * (1 if shared else _draws(load)) for load in loads)
     written = sum(load.answers for load in loads) * answer_limit
     reached = gpu.flops * gpu.utilisation
-    step = max(gpu.bytes_per_parameter * total / gpu.bytes_per_s, 2 * active * gpu.at_once / reached)
+    step = max(
+        gpu.bytes_per_parameter * total / gpu.bytes_per_s, 2 * active * gpu.at_once / reached
+    )
     return (2 * active * read / reached + written / gpu.at_once * step) / 3600
 
 
@@ -168,10 +190,12 @@ def _draws(load: Load) -> int:
 
 def _remarks(job: Job, loads: tuple[Load, ...], size: Size) -> list[str]:
     remarks = []
-    if unknown := [load.condition for load in loads if load.prompt_tokens is None and not load.problem]:
+    if unknown := [
+        load.condition for load in loads if load.prompt_tokens is None and not load.problem
+    ]:
         remarks.append(
-            f"{', '.join(unknown)}: the model's window is not stated, so its prompts are not counted (model_args: {{max_model_len: ...}}, "
-            "or metadata: {max_context_tokens: ...})"
+            f"{', '.join(unknown)}: the model's window is not stated, so its prompts are not "
+            "counted (model_args: {max_model_len: ...}, or metadata: {max_context_tokens: ...})"
         )
     if size.total is None and job.gpus:
         remarks.append("its size is not known, so GPU hours are not estimated (parameters_b: ...)")
@@ -190,7 +214,11 @@ def _load(job: Job, name: str, settings: Settings, prompts: _Prompts) -> Load:
             prompts.data(settings, family, part.thing.evidence)  # it says which items lack it
         builder = assembly.builder_of(part, settings)
         if builder is not None and builder.thing.needs_model:
-            each = part.thing.args.get("context_tokens") or settings.max_context_tokens or _window(job.model_args)
+            each = (
+                part.thing.args.get("context_tokens")
+                or settings.max_context_tokens
+                or _window(job.model_args)
+            )
             return Load(name, items, requests, answers, None if each is None else items * each)
         return Load(name, items, requests, answers, prompts.tokens(part, data, settings, items))
     except SafescaleError as error:
@@ -199,7 +227,9 @@ def _load(job: Job, name: str, settings: Settings, prompts: _Prompts) -> Load:
 
 def _window(args: Mapping[str, Any]) -> int | None:
     stated = next((args[name] for name in WINDOW_ARGUMENTS if name in args), None)
-    return stated if isinstance(stated, int) and not isinstance(stated, bool) and stated > 0 else None
+    return (
+        stated if isinstance(stated, int) and not isinstance(stated, bool) and stated > 0 else None
+    )
 
 
 class _Prompts:
@@ -214,18 +244,23 @@ class _Prompts:
         """The data set, with that evidence for each item."""
         key = json.dumps([_key(settings), family.name, evidence])
         if key not in self._data:
-            self._data[key] = assembly.load_dataset(settings, [evidence] if evidence else [], family)
+            self._data[key] = assembly.load_dataset(
+                settings, [evidence] if evidence else [], family
+            )
         return self._data[key]
 
     def tokens(self, condition: Part, data: Dataset, settings: Settings, items: int) -> int:
         """Of the first `items` prompts."""
         key = json.dumps([condition.full_name, _key(settings)])
         if key not in self._sizes:
-            template = load_prompt(settings.prompt_file, assembly.family_of(condition).prompt(condition.name))
+            template = load_prompt(
+                settings.prompt_file, assembly.family_of(condition).prompt(condition.name)
+            )
             made = assembly.contexts_of(condition, data, settings, warn=self._warn)
             shown = made.contexts if made is not None else {}
             self._sizes[key] = [
-                len((template.system + template.render(item, shown.get(item.question_id))).encode()) for item in data
+                len((template.system + template.render(item, shown.get(item.question_id))).encode())
+                for item in data
             ]
         return sum(self._sizes[key][:items]) // BYTES_OF_A_TOKEN
 

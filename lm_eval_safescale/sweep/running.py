@@ -1,4 +1,6 @@
-"""Has jobs run by an executor, tries the lost and the failed ones again, and says how far they are. It knows no process and no cluster."""
+"""Has jobs run by an executor, tries the lost and the failed ones again, and says how far they are.
+It knows no process and no cluster.
+"""
 
 from __future__ import annotations
 
@@ -103,7 +105,8 @@ def run_jobs(
     Parameters
     ----------
     retries
-        Further tries for a job whose process died, or whose model failed; not for settings or data that are wrong.
+        Further tries for a job whose process died, or whose model failed; not for settings or data
+        that are wrong.
     on_change
         Told how far all are, about once a second.
     """

@@ -1,4 +1,6 @@
-"""For plugin authors: checks that a part keeps its contract. Each runs the part as the package would and names the clause it breaks."""
+"""For plugin authors: checks that a part keeps its contract. Each runs the part as the package
+would and names the clause it breaks.
+"""
 
 from lm_eval_safescale.testing.builders import check_context_builder
 from lm_eval_safescale.testing.chat import StubModel

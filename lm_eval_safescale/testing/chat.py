@@ -1,4 +1,6 @@
-"""Stub chat models for the contract checks: what they reply depends on the prompt alone. They know no strategy."""
+"""Stub chat models for the contract checks: what they reply depends on the prompt alone. They know
+no strategy.
+"""
 
 from __future__ import annotations
 
@@ -64,7 +66,9 @@ class StubModel:
 
     batch = 1
 
-    def __init__(self, name: str, reply: Callable[[str], str | None], window: int | None = None) -> None:
+    def __init__(
+        self, name: str, reply: Callable[[str], str | None], window: int | None = None
+    ) -> None:
         self.about: Mapping[str, Any] = {"backend": "stub", "model": name}
         self.window = window
         self._reply = reply
@@ -81,7 +85,8 @@ class StubModel:
 
 
 def helpful(prompt: str) -> str:
-    """Every form that prompts commonly ask for, in one reply: a verdict, a list, a line for each option, two sides with citations."""
+    """Every form that prompts commonly ask for, in one reply: a verdict, a list, a line for each
+    option, two sides with citations."""
     return "\n\n".join(_parts(prompt))
 
 
@@ -90,11 +95,14 @@ def moody(prompt: str) -> str:
     chance = _chance(prompt, "moods")
     first, *others = _parts(prompt)
     verdict = (first, "NOT SUPPORTED.", "DONE", "Well,")[chance[0] % 4]
-    return "\n\n".join([verdict, *(part for part, lot in zip(others, chance[1:], strict=False) if lot % 4)])
+    return "\n\n".join(
+        [verdict, *(part for part, lot in zip(others, chance[1:], strict=False) if lot % 4)]
+    )
 
 
 def garbage(prompt: str, turn: int = 0) -> str:
-    """What goes wrong with real models and servers; over `len(GARBAGE)` turns a prompt gets all of it."""
+    """What goes wrong with real models and servers; over `len(GARBAGE)` turns a prompt gets all of
+    it."""
     return GARBAGE[(_chance(prompt, "garbage")[0] + turn) % len(GARBAGE)]
 
 

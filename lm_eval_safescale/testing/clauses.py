@@ -1,4 +1,6 @@
-"""What all contract checks share: the error, clauses, and a part registered as a plugin's is. It knows no kind of part."""
+"""What all contract checks share: the error, clauses, and a part registered as a plugin's is. It
+knows no kind of part.
+"""
 
 from __future__ import annotations
 
@@ -39,7 +41,11 @@ class Clauses:
         except ContractError:
             raise
         except Exception as error:
-            said = str(error) if isinstance(error, SafescaleError) else f"{type(error).__name__}: {reason_of(error)}"
+            said = (
+                str(error)
+                if isinstance(error, SafescaleError)
+                else f"{type(error).__name__}: {reason_of(error)}"
+            )
             raise ContractError(self._who, clause, said) from error
 
 

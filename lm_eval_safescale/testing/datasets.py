@@ -15,7 +15,9 @@ from lm_eval_safescale.errors import SafescaleError
 from lm_eval_safescale.testing.clauses import registered
 
 
-def check_dataset(source: Source, *, args: Mapping[str, Any] | None = None, evidence: Collection[str] = ()) -> None:
+def check_dataset(
+    source: Source, *, args: Mapping[str, Any] | None = None, evidence: Collection[str] = ()
+) -> None:
     """Load a data set as the package would, with every item checked as those of a file are.
 
     Raises

@@ -1,4 +1,6 @@
-"""The contract of a family, checked on records of its data: that they are read, asked, answered, stored and weighed as everyone's are."""
+"""The contract of a family, checked on records of its data: that they are read, asked, answered,
+stored and weighed as everyone's are.
+"""
 
 from __future__ import annotations
 
@@ -16,7 +18,20 @@ from lm_eval_safescale.reading import STRICT, read_output
 from lm_eval_safescale.records import Answers, Context, Item, Reading, Status
 from lm_eval_safescale.testing.clauses import Clauses, registered
 
-ODD_VALUES: tuple[Any, ...] = (None, "", "odd", 7, -1.5, True, [], [None], {}, {"odd": []}, "\ud800", "x" * 5000)
+ODD_VALUES: tuple[Any, ...] = (
+    None,
+    "",
+    "odd",
+    7,
+    -1.5,
+    True,
+    [],
+    [None],
+    {},
+    {"odd": []},
+    "\ud800",
+    "x" * 5000,
+)
 ODD_OUTPUTS = (
     "",
     " ",
@@ -49,7 +64,9 @@ def check_family(family: Family, records: Sequence[Mapping[str, Any]]) -> None:
         Naming the clause that the family breaks (`docs/families.md`).
     """
     _, clauses = registered("family", family)
-    clauses.require(bool(family.label.strip()) and bool(family.version.strip()), "has a label and a version")
+    clauses.require(
+        bool(family.label.strip()) and bool(family.version.strip()), "has a label and a version"
+    )
     clauses.require(bool(family.conditions), "has a condition")
     clauses.require(len(records) > 1, "is checked on two records or more", f"{len(records)}")
     check = _Check(family, records, clauses)
@@ -62,7 +79,9 @@ def check_family(family: Family, records: Sequence[Mapping[str, Any]]) -> None:
 
 
 class _Check:
-    def __init__(self, family: Family, records: Sequence[Mapping[str, Any]], clauses: Clauses) -> None:
+    def __init__(
+        self, family: Family, records: Sequence[Mapping[str, Any]], clauses: Clauses
+    ) -> None:
         self._family, self._records, self._clauses = family, records, clauses
         self._items: list[Item] = []
 
@@ -71,22 +90,32 @@ class _Check:
         clause = "reads whole records without a problem"
         self._items, problems = self._parse(self._records, clause)
         errors = [problem.describe("record") for problem in problems if problem.is_error]
-        self._clauses.require(not errors and len(self._items) == len(self._records), clause, "; ".join(errors))
+        self._clauses.require(
+            not errors and len(self._items) == len(self._records), clause, "; ".join(errors)
+        )
         clause = "names what is wrong with a record as a Problem, and raises nothing"
         for damaged in _damaged(self._records[0]):
             self._parse([damaged, *self._records[1:]], clause)
         self._parse([self._records[0], self._records[0]], clause)
-        clause = "reads an item again from what a log (`as_doc`) and a file (`as_record`) hold of it"
+        clause = (
+            "reads an item again from what a log (`as_doc`) and a file (`as_record`) hold of it"
+        )
         for form in ("as_doc", "as_record"):
             written = [json.loads(json.dumps(getattr(item, form)())) for item in self._items]
             again, problems = self._parse(written, clause)
             errors = [problem.describe("record") for problem in problems if problem.is_error]
-            same = [self._family.columns(item) for item in again] == [self._family.columns(item) for item in self._items]
+            same = [self._family.columns(item) for item in again] == [
+                self._family.columns(item) for item in self._items
+            ]
             self._clauses.require(not errors and same, clause, "; ".join([form, *errors]))
 
-    def _parse(self, records: Sequence[Mapping[str, Any]], clause: str) -> tuple[list[Item], list[Any]]:
+    def _parse(
+        self, records: Sequence[Mapping[str, Any]], clause: str
+    ) -> tuple[list[Item], list[Any]]:
         with self._clauses.holds(clause):
-            items, problems = self._family.parse([Record(line, dict(record)) for line, record in enumerate(records, 1)])
+            items, problems = self._family.parse(
+                [Record(line, dict(record)) for line, record in enumerate(records, 1)]
+            )
             return list(items), list(problems)
 
     def prompts(self) -> None:
@@ -98,9 +127,13 @@ class _Check:
                 for item in self._items:
                     prompt.render(item, Context("TEXT", "check"))
             unknown = set(prompt.fields) - {CONTEXT, *self._items[0].fields()}
-            self._clauses.require(not unknown, clause, f"{condition.name}: {', '.join(sorted(unknown))}")
+            self._clauses.require(
+                not unknown, clause, f"{condition.name}: {', '.join(sorted(unknown))}"
+            )
             shown = "shows the context under every condition that has one"
-            self._clauses.require(not condition.builder or prompt.shows_context, shown, condition.name)
+            self._clauses.require(
+                not condition.builder or prompt.shows_context, shown, condition.name
+            )
 
     def readings(self) -> None:
         """A response as canonical text reads as itself; no output raises."""
@@ -116,17 +149,23 @@ class _Check:
                 self._clauses.require(read == response, clause, f"{response!r} reads as {read!r}")
                 clause = "calls its own responses possible, and has them in its vocabulary"
                 known = self._family.vocabulary is None or response in self._family.vocabulary
-                self._clauses.require(known and (possible is None or response in possible), clause, repr(response))
+                self._clauses.require(
+                    known and (possible is None or response in possible), clause, repr(response)
+                )
             clause = "reads any output, as a text that is possible or as None"
             for output in ODD_OUTPUTS:
                 read = self._read(output, item, clause)
-                fits = read is None or (isinstance(read, str) and (possible is None or read in possible))
+                fits = read is None or (
+                    isinstance(read, str) and (possible is None or read in possible)
+                )
                 self._clauses.require(fits, clause, f"{output[:40]!r} reads as {read!r}")
 
     def _read(self, text: str, item: Item, clause: str) -> str | None:
         with self._clauses.holds(clause):
             reader = STRICT if self._family.takes_readers else None
-            return read_output(text, lambda final: self._family.read(final, item, reader), reasoning="off").response
+            return read_output(
+                text, lambda final: self._family.read(final, item, reader), reasoning="off"
+            ).response
 
     def columns(self) -> None:
         """What is stored of items is enough to weigh answers again, and survives the file."""
@@ -135,21 +174,28 @@ class _Check:
         table = self._family.table(self._items)
         clause = "its columns are texts, numbers or lists of them, which a table can hold"
         with self._clauses.holds(clause):
-            stored = pl.DataFrame({name: list(column) for name, column in table.columns.items()}, strict=False)
+            stored = pl.DataFrame(
+                {name: list(column) for name, column in table.columns.items()}, strict=False
+            )
             again = stored.to_dict(as_series=False)
             same = json.dumps(again) == json.dumps(dict(table.columns))
         self._clauses.require(same, clause, f"{dict(table.columns)} became {again}")
         clause = "its items without texts have the same columns"
         with self._clauses.holds(clause):
             bare = list(self._family.items(table))
-            same = [self._family.columns(item) for item in bare] == [self._family.columns(item) for item in self._items]
+            same = [self._family.columns(item) for item in bare] == [
+                self._family.columns(item) for item in self._items
+            ]
         self._clauses.require(same, clause)
         for item in self._items:
             wrong = self._family.wrong(self._family.columns(item))
-            self._clauses.require(not wrong, "finds nothing wrong with the columns of its items", wrong)
+            self._clauses.require(
+                not wrong, "finds nothing wrong with the columns of its items", wrong
+            )
 
     def scores(self) -> None:
-        """Shapes, *not scored*, the order of items, models side by side, and the metrics' ranges."""
+        """Shapes, *not scored*, the order of items, models side by side, and the metrics'
+        ranges."""
         family, table = self._family, self._family.table(self._items)
         answers = family.arrays([self._answers(item) for item in self._items])
         clause = "scores answers: one number an item, nan for not scored"
@@ -161,7 +207,9 @@ class _Check:
         for metric in metrics:
             missing = [name for name in metric.columns if name not in one]
             self._clauses.require(
-                not missing, "its metrics are of scores that it gives", f"{metric.name}: {', '.join(missing)}"
+                not missing,
+                "its metrics are of scores that it gives",
+                f"{metric.name}: {', '.join(missing)}",
             )
         clause = "what was not answered at all is not scored (nan), and never 0"
         with self._clauses.holds(clause):
@@ -172,21 +220,34 @@ class _Check:
         self._clauses.require(not odd, clause, ", ".join(sorted(odd)))
         clause = "scores an answer that commits to nothing without failing"
         with self._clauses.holds(clause):
-            scores_of(family, table, AnswerArrays(np.full_like(answers.codes, NO_RESPONSE), answers.vocabulary), settings)
+            scores_of(
+                family,
+                table,
+                AnswerArrays(np.full_like(answers.codes, NO_RESPONSE), answers.vocabulary),
+                settings,
+            )
         clause = "scores several models at once as each alone"
         with self._clauses.holds(clause):
             both = AnswerArrays(np.stack([answers.codes, lost.codes]), answers.vocabulary)
             together = scores_of(family, table, both, settings)
-        self._clauses.require(_same(one, {name: values[0] for name, values in together.items()}), clause)
+        self._clauses.require(
+            _same(one, {name: values[0] for name, values in together.items()}), clause
+        )
         clause = "an item's score does not depend on the order of the items"
         with self._clauses.holds(clause):
             turned = family.table(self._items[::-1])
-            backwards = scores_of(family, turned, AnswerArrays(answers.codes[::-1], answers.vocabulary), settings)
-        self._clauses.require(_same(one, {name: values[::-1] for name, values in backwards.items()}), clause)
+            backwards = scores_of(
+                family, turned, AnswerArrays(answers.codes[::-1], answers.vocabulary), settings
+            )
+        self._clauses.require(
+            _same(one, {name: values[::-1] for name, values in backwards.items()}), clause
+        )
 
     def _answers(self, item: Item) -> Answers:
         responses = [Reading(response, Status.OK) for response in self._family.responses(item)]
-        return Answers(responses[0], tuple(responses[draw % len(responses)] for draw in range(1, 1 + DRAWS)))
+        return Answers(
+            responses[0], tuple(responses[draw % len(responses)] for draw in range(1, 1 + DRAWS))
+        )
 
     def names(self) -> None:
         """What it says of its own metrics and conditions is there."""
@@ -196,21 +257,33 @@ class _Check:
         conditions = {condition.name for condition in family.conditions}
         for name in ("headlines", "shown", "rates", "studied", "spread"):
             unknown = [each for each in getattr(family, name) if each not in metrics]
-            self._clauses.require(not unknown, f"`{name}` are metrics of its own", ", ".join(unknown))
-        pairs = [each for pair in (*family.pairs, *([family.change] if family.change else [])) for each in pair]
+            self._clauses.require(
+                not unknown, f"`{name}` are metrics of its own", ", ".join(unknown)
+            )
+        pairs = [
+            each
+            for pair in (*family.pairs, *([family.change] if family.change else []))
+            for each in pair
+        ]
         for name, named in (
             ("pairs", pairs),
             ("default_conditions", family.default_conditions),
             ("all_conditions", family.all_conditions),
         ):
             unknown = [each for each in named if each not in conditions]
-            self._clauses.require(not unknown, f"`{name}` are conditions of its own", ", ".join(unknown))
-        clause = "what it says of a greedy answer while a run goes on are numbers, by metrics of its own"
+            self._clauses.require(
+                not unknown, f"`{name}` are conditions of its own", ", ".join(unknown)
+            )
+        clause = (
+            "what it says of a greedy answer while a run goes on are numbers, by metrics of its own"
+        )
         for item in self._items:
             for response in (*family.responses(item), None):
                 with self._clauses.holds(clause):
                     said = family.running(item, response)
-                    fits = all(name in metrics and np.isfinite(value) for name, value in said.items())
+                    fits = all(
+                        name in metrics and np.isfinite(value) for name, value in said.items()
+                    )
                 self._clauses.require(fits, clause, f"{said}")
 
 
@@ -223,4 +296,6 @@ def _damaged(record: Mapping[str, Any]) -> Iterator[dict[str, Any]]:
 
 
 def _same(one: Mapping[str, Any], other: Mapping[str, Any]) -> bool:
-    return one.keys() == other.keys() and all(np.array_equal(one[name], other[name], equal_nan=True) for name in one)
+    return one.keys() == other.keys() and all(
+        np.array_equal(one[name], other[name], equal_nan=True) for name in one
+    )

@@ -17,10 +17,26 @@ import numpy as np
 
 from lm_eval_safescale.assembly import make_index
 from lm_eval_safescale.plugins import Part, bind_settings, plugins
-from lm_eval_safescale.retrieval import WORDS, Corpus, Hit, Index, Passages, Retriever, Store, load_tokenizer, make_passages
+from lm_eval_safescale.retrieval import (
+    WORDS,
+    Corpus,
+    Hit,
+    Index,
+    Passages,
+    Retriever,
+    Store,
+    load_tokenizer,
+    make_passages,
+)
 from lm_eval_safescale.retrieval.store import ABOUT, check
 from lm_eval_safescale.testing.clauses import Clauses, registered
-from lm_eval_safescale.testing.sample import CORPUS, ITEMS, ONE_ARTICLE, PASSAGE_TOKENS, UNKNOWN_WORDS
+from lm_eval_safescale.testing.sample import (
+    CORPUS,
+    ITEMS,
+    ONE_ARTICLE,
+    PASSAGE_TOKENS,
+    UNKNOWN_WORDS,
+)
 
 PLAIN = [item.question for item in ITEMS]
 ODD = {
@@ -55,7 +71,9 @@ class _Torn(Passages):
         return (self.text(number) for number in range(len(self)))
 
 
-def check_retriever(retriever: type[Retriever], *, settings: Mapping[str, Any] | None = None) -> None:
+def check_retriever(
+    retriever: type[Retriever], *, settings: Mapping[str, Any] | None = None
+) -> None:
     """Build, open and search an index as the package would.
 
     Raises
@@ -64,7 +82,8 @@ def check_retriever(retriever: type[Retriever], *, settings: Mapping[str, Any] |
         Naming the clause that the retriever breaks (`docs/plugins.md`).
     """
     part, clauses = registered("retriever", retriever)
-    part = next((each for each in plugins().all("retriever") if each.thing is retriever), part)  # as installed, if it is
+    # as installed, if it is
+    part = next((each for each in plugins().all("retriever") if each.thing is retriever), part)
     with clauses.holds("its settings can be set and are JSON values"):
         json.dumps(bind_settings(retriever, settings or {}, "it"))
     with TemporaryDirectory(prefix="safescale-check-", ignore_cleanup_errors=True) as folder:
@@ -85,7 +104,9 @@ def check_retriever(retriever: type[Retriever], *, settings: Mapping[str, Any] |
         with clauses.holds("a new object opens the index that is there"):
             again = make_index(part, settings or {}, passages, store)
             reopened = again.hits(PLAIN, 5)
-        _check_same(clauses, "a new object gives the same hits from the same index", found, reopened)
+        _check_same(
+            clauses, "a new object gives the same hits from the same index", found, reopened
+        )
     with TemporaryDirectory(prefix="safescale-check-", ignore_cleanup_errors=True) as folder:
         _check_interrupted(clauses, part, settings or {}, Store(Path(folder)), found)
 
@@ -97,7 +118,9 @@ def _passages(corpus: Corpus, store: Store) -> Passages:
 def _check_no_pickle(clauses: Clauses, place: Path) -> None:
     for path in place.rglob("*"):
         if path.is_file():
-            clauses.require(not _is_pickle(path), "an index holds no pickle", path.relative_to(place).as_posix())
+            clauses.require(
+                not _is_pickle(path), "an index holds no pickle", path.relative_to(place).as_posix()
+            )
 
 
 def _is_pickle(path: Path) -> bool:
@@ -125,7 +148,9 @@ def _is_pickle(path: Path) -> bool:
 
 def _check_searching(clauses: Clauses, index: Index) -> None:
     n = len(index.passages)
-    with clauses.holds("each query gets at most k known passages, each once, with finite scores, best first"):
+    with clauses.holds(
+        "each query gets at most k known passages, each once, with finite scores, best first"
+    ):
         hits = {k: index.hits(PLAIN, k) for k in (1, 3, n - 1, n)}
     for k in (1, 3, n - 1):
         first = [found[:k] for found in hits[n]]
@@ -140,9 +165,16 @@ def _check_searching(clauses: Clauses, index: Index) -> None:
         together = index.hits(queries, 5)
         alone = [index.hits([query], 5)[0] for query in queries]
     _check_same(clauses, "a query gets the same hits alone and beside others", alone, together)
-    _check_same(clauses, "a query gets the same hits when it is asked again", together, index.hits(queries, 5))
+    _check_same(
+        clauses,
+        "a query gets the same hits when it is asked again",
+        together,
+        index.hits(queries, 5),
+    )
     backwards = index.hits(queries[::-1], 5)[::-1]
-    _check_same(clauses, "a query gets the same hits whatever the order of the queries", together, backwards)
+    _check_same(
+        clauses, "a query gets the same hits whatever the order of the queries", together, backwards
+    )
     texts = list(index.passages.texts())
     for number, (found,) in enumerate(zip(index.hits(texts, 1), strict=True)):
         clauses.require(
@@ -163,36 +195,53 @@ def _check_not_filled_up(clauses: Clauses, index: Index) -> None:
         )
 
 
-def _check_one_passage(clauses: Clauses, part: Part, settings: Mapping[str, Any], store: Store) -> None:
+def _check_one_passage(
+    clauses: Clauses, part: Part, settings: Mapping[str, Any], store: Store
+) -> None:
     with clauses.holds("works with a corpus of one passage"):
         index = make_index(part, settings, _passages(ONE_ARTICLE, store), store)
         index.hits([*PLAIN, *ODD.values()], 3)
 
 
 def _check_interrupted(
-    clauses: Clauses, part: Part, settings: Mapping[str, Any], store: Store, found: Sequence[Sequence[Hit]]
+    clauses: Clauses,
+    part: Part,
+    settings: Mapping[str, Any],
+    store: Store,
+    found: Sequence[Sequence[Hit]],
 ) -> None:
-    """A build that is stopped half-way through the passages, and the one after it, which finds what was left in `scratch`."""
+    """A build that is stopped half-way through the passages, and the one after it, which finds what
+    was left in `scratch`."""
     passages = _passages(CORPUS, store)
     for name, args in part.thing(**bind_settings(part.thing, settings, "it")).needs().items():
         make_index(plugins().find("retriever", name, near=part.package), args, passages, store)
     before, torn = set(store.root.iterdir()), _Torn(passages.corpus, passages.cut, passages.bounds)
     with suppress(_Interrupted), clauses.holds("an interrupted build stops"):
         make_index(part, settings, torn, store)
-    left = {path.name for path in set(store.root.iterdir()) - before if not path.name.startswith(".")}
+    left = {
+        path.name for path in set(store.root.iterdir()) - before if not path.name.startswith(".")
+    }
     # one that reads no passage, because others do it for it, is built all the same
-    clauses.require(not (left and torn.stopped_at), "an interrupted build leaves no index", ", ".join(left))
+    clauses.require(
+        not (left and torn.stopped_at), "an interrupted build leaves no index", ", ".join(left)
+    )
     with clauses.holds("an index is built after an interrupted build"):
         index = make_index(part, settings, passages, store)
         whole = index.hits(PLAIN, 5)
-    _check_same(clauses, "an index built after an interrupted build gives the same hits", found, whole)
+    _check_same(
+        clauses, "an index built after an interrupted build gives the same hits", found, whole
+    )
 
 
-def _check_same(clauses: Clauses, clause: str, left: Sequence[Sequence[Hit]], right: Sequence[Sequence[Hit]]) -> None:
-    """The same passages in the same order; scores up to rounding, which depends on the size of a batch."""
+def _check_same(
+    clauses: Clauses, clause: str, left: Sequence[Sequence[Hit]], right: Sequence[Sequence[Hit]]
+) -> None:
+    """The same passages in the same order; scores up to rounding, which depends on the size of a
+    batch."""
     for one, other in zip(left, right, strict=True):
         same = [hit.number for hit in one] == [hit.number for hit in other] and all(
-            math.isclose(a.score, b.score, rel_tol=1e-4, abs_tol=1e-5) for a, b in zip(one, other, strict=True)
+            math.isclose(a.score, b.score, rel_tol=1e-4, abs_tol=1e-5)
+            for a, b in zip(one, other, strict=True)
         )
         clauses.require(same, clause, f"{_shown(one)} and {_shown(other)}")
 

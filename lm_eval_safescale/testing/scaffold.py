@@ -1,4 +1,6 @@
-"""Writes an installable package with one part of a kind, whose tests pass: the beginning of a plugin (`templates/`)."""
+"""Writes an installable package with one part of a kind, whose tests pass: the beginning of a
+plugin (`templates/`).
+"""
 
 from __future__ import annotations
 
@@ -43,7 +45,10 @@ class Template:
 def templates() -> dict[str, Template]:
     """Every template, by the name by which the command line asks for it."""
     known = tomllib.loads((TEMPLATES / "templates.toml").read_text(encoding="utf-8"))
-    return {name: Template(**each, folder=TEMPLATES / name.replace("-", "_")) for name, each in known.items()}
+    return {
+        name: Template(**each, folder=TEMPLATES / name.replace("-", "_"))
+        for name, each in known.items()
+    }
 
 
 def write_plugin(name: str, kind: str, folder: Path) -> Written:
@@ -52,7 +57,8 @@ def write_plugin(name: str, kind: str, folder: Path) -> Written:
     Raises
     ------
     SafescaleError
-        For a name that cannot be a package's, a kind that is none, or a folder in use; nothing is written then.
+        For a name that cannot be a package's, a kind that is none, or a folder in use; nothing is
+        written then.
     """
     known = templates()
     if kind not in known:
@@ -61,9 +67,15 @@ def write_plugin(name: str, kind: str, folder: Path) -> Written:
     module = _module(name, template.kind)
     if folder.is_file() or (folder.is_dir() and any(folder.iterdir())):
         raise SafescaleError(
-            f"{folder} is there already and not empty; choose another (", ArgumentHint("folder", "FOLDER"), "), or remove it"
+            f"{folder} is there already and not empty; choose another (",
+            ArgumentHint("folder", "FOLDER"),
+            "), or remove it",
         )
-    forms = module, "".join(word.capitalize() for word in module.split("_")), module.replace("_", "-")
+    forms = (
+        module,
+        "".join(word.capitalize() for word in module.split("_")),
+        module.replace("_", "-"),
+    )
     values = {
         "kind": template.kind,
         "article": "An" if template.kind[0] in "aeiou" else "A",
@@ -87,10 +99,13 @@ def write_plugin(name: str, kind: str, folder: Path) -> Written:
 
 
 def _files(template: Template, module: str) -> dict[str, Path]:
-    """The files of a package, and the templates that they are made of; further files of a template stand beside its module."""
+    """The files of a package, and the templates that they are made of; further files of a template
+    stand beside its module."""
     module_file, test_file = f"{STANDS_FOR[0]}.py", f"test_{STANDS_FOR[0]}.py"
     others = [
-        path for path in sorted(template.folder.iterdir()) if path.is_file() and path.name not in (module_file, test_file)
+        path
+        for path in sorted(template.folder.iterdir())
+        if path.is_file() and path.name not in (module_file, test_file)
     ]
     return {
         "pyproject.toml": TEMPLATES / "pyproject.toml.in",
@@ -110,12 +125,20 @@ def _named(text: str, forms: tuple[str, str, str]) -> str:
 def _module(name: str, kind: str) -> str:
     module = name.replace("-", "_")
     if not re.fullmatch(r"[a-z][a-z0-9]*(_[a-z0-9]+)*", module):
-        raise SafescaleError(f"the name {name!r} cannot be used; expected lower-case letters, digits and _, as in my_retriever")
+        raise SafescaleError(
+            f"the name {name!r} cannot be used; expected lower-case letters, digits and _, as in "
+            "my_retriever"
+        )
     taken = sys.stdlib_module_names | {"lm_eval", "lm_eval_safescale", "pytest", "tests"}
     if keyword.iskeyword(module) or keyword.issoftkeyword(module) or module in taken:
-        raise SafescaleError(f"the name {name!r} cannot be used: Python or this package has it already; choose another")
+        raise SafescaleError(
+            f"the name {name!r} cannot be used: Python or this package has it already; choose "
+            "another"
+        )
     if any(part.is_ours and part.name.casefold() == module for part in plugins().all(kind)):
-        raise SafescaleError(f"the name {name!r} cannot be used: we have a {kind} of this name; choose another")
+        raise SafescaleError(
+            f"the name {name!r} cannot be used: we have a {kind} of this name; choose another"
+        )
     return module
 
 

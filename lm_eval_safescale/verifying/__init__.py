@@ -1,1 +1,3 @@
-"""Whether a folder of runs is whole and what its texts say, and what can be saved of a damaged one."""
+"""Whether a folder of runs is whole and what its texts say, and what can be saved of a damaged
+one.
+"""

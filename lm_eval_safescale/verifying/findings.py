@@ -54,7 +54,10 @@ class Verification:
     def verdict(self) -> Verdict:
         """Damage says more than what could not be looked at."""
         found = {finding.verdict for finding in self.findings}
-        return next((verdict for verdict in (Verdict.DAMAGED, Verdict.UNKNOWN) if verdict in found), Verdict.WHOLE)
+        return next(
+            (verdict for verdict in (Verdict.DAMAGED, Verdict.UNKNOWN) if verdict in found),
+            Verdict.WHOLE,
+        )
 
     def of(self, verdict: Verdict) -> Iterator[Finding]:
         """The findings of a kind."""

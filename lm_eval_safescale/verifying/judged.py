@@ -1,4 +1,6 @@
-"""A judge's letters, made again from its verdicts, and these from the replies that were stored: no model is asked."""
+"""A judge's letters, made again from its verdicts, and these from the replies that were stored: no
+model is asked.
+"""
 
 from __future__ import annotations
 
@@ -9,7 +11,14 @@ import polars as pl
 
 from lm_eval_safescale.chat.step_log import StepLog
 from lm_eval_safescale.errors import panics_as_errors, reason_of
-from lm_eval_safescale.judging.judging import STEPS_FILE, VERDICTS_FILE, ask_of, judged_answers, kept_of, without_judge
+from lm_eval_safescale.judging.judging import (
+    STEPS_FILE,
+    VERDICTS_FILE,
+    ask_of,
+    judged_answers,
+    kept_of,
+    without_judge,
+)
 from lm_eval_safescale.reading import READER_VERSION as VERSION
 from lm_eval_safescale.reading.judge import PROMPT_SHA256, VerdictStatus, read_verdict
 from lm_eval_safescale.runs import provenance
@@ -23,8 +32,11 @@ if TYPE_CHECKING:
 NO_VERDICTS = "a judge has read them, and its verdicts are not there"
 
 
-def check_judged(rows: pl.DataFrame, reading: Mapping[str, Any], folder: Path, found: Verification) -> None:
-    """Note every letter that is not what the judge's verdicts say, and every verdict that is not what its replies say.
+def check_judged(
+    rows: pl.DataFrame, reading: Mapping[str, Any], folder: Path, found: Verification
+) -> None:
+    """Note every letter that is not what the judge's verdicts say, and every verdict that is not
+    what its replies say.
 
     Parameters
     ----------
@@ -45,13 +57,22 @@ def check_judged(rows: pl.DataFrame, reading: Mapping[str, Any], folder: Path, f
     told = told.join(again, on="row", how="left", maintain_order="left")
     found.read_again += told.height
     for row in told.filter(_differs("response", "status")).iter_rows(named=True):
-        said = "no verdict" if row["verdict"] is None else f"the verdict {row['judge_letter'] or row['verdict']}"
-        found.damaged(provenance.place_of(row), f"stored as {row['response'] or row['status']}, and {VERDICTS_FILE} has {said}")
+        said = (
+            "no verdict"
+            if row["verdict"] is None
+            else f"the verdict {row['judge_letter'] or row['verdict']}"
+        )
+        found.damaged(
+            provenance.place_of(row),
+            f"stored as {row['response'] or row['status']}, and {VERDICTS_FILE} has {said}",
+        )
     _check_replies(before, reading, folder, found)
 
 
 def _differs(letter: str, status: str) -> pl.Expr:
-    return pl.col(letter).ne_missing(pl.col("new_letter")) | pl.col(status).ne_missing(pl.col("new_status"))
+    return pl.col(letter).ne_missing(pl.col("new_letter")) | pl.col(status).ne_missing(
+        pl.col("new_status")
+    )
 
 
 def _verdicts(folder: Path, found: Verification) -> pl.DataFrame | None:
@@ -59,26 +80,43 @@ def _verdicts(folder: Path, found: Verification) -> pl.DataFrame | None:
     path = folder / VERDICTS_FILE
     if not path.is_file() or found.has(VERDICTS_FILE):
         return None
-    texts = ("model", "condition", "question_id", "letter_before", "status_before", "judge_letter", "verdict")
+    texts = (
+        "model",
+        "condition",
+        "question_id",
+        "letter_before",
+        "status_before",
+        "judge_letter",
+        "verdict",
+    )
     try:
         with panics_as_errors(quiet=True):
-            return pl.read_parquet(path).select("draw", *(pl.col(name).cast(pl.String) for name in texts))
+            return pl.read_parquet(path).select(
+                "draw", *(pl.col(name).cast(pl.String) for name in texts)
+            )
     except Exception as error:  # what Polars raises for a damaged file varies
         found.damaged(VERDICTS_FILE, f"cannot be read ({reason_of(error)})")
         return None
 
 
-def _check_replies(rows: pl.DataFrame, reading: Mapping[str, Any], folder: Path, found: Verification) -> None:
+def _check_replies(
+    rows: pl.DataFrame, reading: Mapping[str, Any], folder: Path, found: Verification
+) -> None:
     """Read the judge's replies again; `rows` as they were before it, with its verdicts."""
     if not (folder / STEPS_FILE).is_file() or found.has(STEPS_FILE):
         found.note(STEPS_FILE, "not there: the judge's verdicts stand for its replies")
         return
     if reading.get("prompt_sha256") != PROMPT_SHA256:
-        found.note(STEPS_FILE, "replies to another prompt than this version's: the judge's verdicts stand for them")
+        found.note(
+            STEPS_FILE,
+            "replies to another prompt than this version's: the judge's verdicts stand for them",
+        )
         return
     steps, limit = StepLog.stored(folder / STEPS_FILE), int(reading.get("max_tokens", 0))
     rows = rows.with_columns(kept_of(pl.col("status"), pl.col("text")).alias("kept"))
-    pairs = rows.filter(pl.col("kept").is_null()).select("text", "letters").unique(maintain_order=True)
+    pairs = (
+        rows.filter(pl.col("kept").is_null()).select("text", "letters").unique(maintain_order=True)
+    )
     read = [_read(text, letters, steps, limit) for text, letters in pairs.iter_rows()]
     pairs = pairs.with_columns(
         pl.Series("new_status", [status for status, _ in read], dtype=pl.String),
@@ -92,7 +130,10 @@ def _check_replies(rows: pl.DataFrame, reading: Mapping[str, Any], folder: Path,
         if reading.get(READER_VERSION) == VERSION:
             found.damaged(provenance.place_of(row), what)
         else:
-            found.unknown(provenance.place_of(row), f"{what}; it was read by another version, or an unknown one")
+            found.unknown(
+                provenance.place_of(row),
+                f"{what}; it was read by another version, or an unknown one",
+            )
 
 
 def _read(text: str, letters: str, steps: StepLog, limit: int) -> tuple[str, str | None]:

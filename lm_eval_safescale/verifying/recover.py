@@ -1,4 +1,6 @@
-"""What a folder of `safescale run` still says of its run and its answers, however damaged it is. It writes nothing."""
+"""What a folder of `safescale run` still says of its run and its answers, however damaged it is. It
+writes nothing.
+"""
 
 from __future__ import annotations
 
@@ -30,7 +32,8 @@ class Recovered:
     """Files of answers that cannot be read, and why."""
 
     def lines(self, known: Known | None = None) -> list[tuple[Line, str | None]]:
-        """All whole lines of the run, each draw once, with the version of what read them, where that is known; to be asked for once."""
+        """All whole lines of the run, each draw once, with the version of what read them, where
+        that is known; to be asked for once."""
         first = FirstDraws()
         lines = [
             (line, version)
@@ -46,7 +49,11 @@ class Recovered:
     def own(self) -> list[Shard]:
         """Files of answers, but for those that say that they are of another run."""
         identity = (self.description or {}).get("identity")
-        return [shard for shard in self.shards if all(header["identity"] == identity for header in shard.headers)]
+        return [
+            shard
+            for shard in self.shards
+            if all(header["identity"] == identity for header in shard.headers)
+        ]
 
     @property
     def strangers(self) -> list[Path]:
@@ -78,11 +85,14 @@ def recover(folder: Path) -> Recovered:
 
 
 def _of_headers(shards: Sequence[Shard]) -> dict[str, Any] | None:
-    """What the headers say: the identity that most of them give, every condition as it was last described, and each start."""
+    """What the headers say: the identity that most of them give, every condition as it was last
+    described, and each start."""
     headers = [header for shard in shards for header in shard.headers]
     if not headers:
         return None
-    (identity, _), *_ = Counter(json.dumps(header["identity"], sort_keys=True) for header in headers).most_common(1)
+    (identity, _), *_ = Counter(
+        json.dumps(header["identity"], sort_keys=True) for header in headers
+    ).most_common(1)
     description = new_description(json.loads(identity))
     for header in headers:
         if header["identity"] == description["identity"]:
@@ -101,6 +111,15 @@ def _with_versions(shard: Shard) -> list[tuple[Line, str | None]]:
 
 def name_of(description: Mapping[str, Any], otherwise: str = "") -> str:
     """What the model is called in tables."""
-    given = next((start["name"] for start in reversed(description["starts"]) if start.get("name")), "")
+    given = next(
+        (start["name"] for start in reversed(description["starts"]) if start.get("name")), ""
+    )
     model = description["identity"].get("model") or {}
-    return str(given or otherwise or model.get("pretrained") or model.get("model") or model.get("backend") or "model")
+    return str(
+        given
+        or otherwise
+        or model.get("pretrained")
+        or model.get("model")
+        or model.get("backend")
+        or "model"
+    )

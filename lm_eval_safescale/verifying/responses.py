@@ -1,4 +1,6 @@
-"""Letters read again from their texts, by the reader and the version that the runs name; and a judge's from its stored replies."""
+"""Letters read again from their texts, by the reader and the version that the runs name; and a
+judge's from its stored replies.
+"""
 
 from __future__ import annotations
 
@@ -12,7 +14,15 @@ from lm_eval_safescale.assembly import find_reader
 from lm_eval_safescale.datasets import Dataset
 from lm_eval_safescale.errors import SafescaleError
 from lm_eval_safescale.judging.judging import ROLE
-from lm_eval_safescale.judging.rereading import HOW, OF_READING, Read, read_rows, readable, reader_of, way
+from lm_eval_safescale.judging.rereading import (
+    HOW,
+    OF_READING,
+    Read,
+    read_rows,
+    readable,
+    reader_of,
+    way,
+)
 from lm_eval_safescale.reading import AnswerReader
 from lm_eval_safescale.runs import provenance
 from lm_eval_safescale.runs.finish import OPENED, READER_VERSION
@@ -25,12 +35,19 @@ LETTERS_OF = {"letters"}
 """What a judge is told of an item."""
 BY_IMPORTER = "the letters came with the answers, and no reader is named"
 WITHOUT_TEXT = "there is no text: it was not stored, the request failed, or a filter held it back"
-SAID_BY_REPLY = "the reply itself said what became of it: the model refused, or did not come to the end of its reasoning"
+SAID_BY_REPLY = (
+    "the reply itself said what became of it: the model refused, or did not come to the end of its "
+    "reasoning"
+)
 WITHOUT_DATA = "the data set, whose options the reader needs, cannot be had"
 
 
 def check_letters(
-    runs: Runs, dataset: Dataset | None, found: Verification, folder: Path, versions: pl.DataFrame | None = None
+    runs: Runs,
+    dataset: Dataset | None,
+    found: Verification,
+    folder: Path,
+    versions: pl.DataFrame | None = None,
 ) -> None:
     """Read every letter again, and note each that is not what its text says.
 
@@ -41,11 +58,12 @@ def check_letters(
     folder
         Where a judge's verdicts are.
     versions
-        Which version of the reader has read an answer, by `KEYS` but the model, where a run knows it of each; else its settings do.
+        Which version of the reader has read an answer, by `KEYS` but the model, where a run knows
+        it of each; else its settings do.
     """
-    rows = provenance.with_columns_of_items(runs, *LETTERS_OF.intersection(runs.items.columns)).join(
-        _ways(runs), on=["model", "condition"], how="left", maintain_order="left"
-    )
+    rows = provenance.with_columns_of_items(
+        runs, *LETTERS_OF.intersection(runs.items.columns)
+    ).join(_ways(runs), on=["model", "condition"], how="left", maintain_order="left")
     if versions is not None:
         rows = rows.drop("version").join(versions, on=KEYS[1:], how="left", maintain_order="left")
     found.left(BY_IMPORTER, rows.filter(pl.col("by").is_null()).height)
@@ -54,7 +72,9 @@ def check_letters(
     judged = rows.filter(pl.col("by") == ROLE)
     if judged.height:
         model, condition = judged.select("model", "condition").row(0)
-        check_judged(judged, provenance.setting_of(runs, model, condition, provenance.READING), folder, found)
+        check_judged(
+            judged, provenance.setting_of(runs, model, condition, provenance.READING), folder, found
+        )
     rows = rows.with_columns(pl.when("read_again").then("how").otherwise(way()).alias("how"))
     rows = rows.filter(pl.col("by") == "rules").with_columns(readable().alias("is_read"))
     unread = rows.filter(~pl.col("is_read"))
@@ -66,10 +86,15 @@ def check_letters(
         return
     for (name,), own in rows.group_by("reader", maintain_order=True):
         try:
-            reader = find_reader(load_settings({"reader": name}, environ={}, given_by="the runs"), runs.family)
+            reader = find_reader(
+                load_settings({"reader": name}, environ={}, given_by="the runs"), runs.family
+            )
         except SafescaleError as error:
             found.left(f"the reader {name} is not installed", own.height)
-            found.unknown(f"reader {name}", f"not installed, so that {own.height:,} answers cannot be read again: {error}")
+            found.unknown(
+                f"reader {name}",
+                f"not installed, so that {own.height:,} answers cannot be read again: {error}",
+            )
             continue
         try:
             read = reader_of(runs, dataset, reader)
@@ -91,21 +116,43 @@ def _ways(runs: Runs) -> pl.DataFrame:
         by = provenance.setting_of(runs, model, condition, provenance.READING) or {}
         again = by.get("reasoning") if by.get("reasoning") in HOW else None
         how = again or (its["reasoning"] if its["reasoning"] in HOW else "auto")
-        reader, version = (by.get("reader"), by.get(READER_VERSION)) if by else (its["reader"], its[READER_VERSION])
+        reader, version = (
+            (by.get("reader"), by.get(READER_VERSION))
+            if by
+            else (its["reader"], its[READER_VERSION])
+        )
         who = by.get("by", "rules") if by or reader else None
-        ways.append((model, condition, who, reader, version, how, False if again else its[OPENED], again is not None))
+        ways.append(
+            (
+                model,
+                condition,
+                who,
+                reader,
+                version,
+                how,
+                False if again else its[OPENED],
+                again is not None,
+            )
+        )
     names = dict.fromkeys(("model", "condition", "by", "reader", "version", "how"), pl.String)
-    return pl.DataFrame(ways, schema={**names, "opened": pl.Boolean, "read_again": pl.Boolean}, orient="row")
+    return pl.DataFrame(
+        ways, schema={**names, "opened": pl.Boolean, "read_again": pl.Boolean}, orient="row"
+    )
 
 
 def _compare(rows: pl.DataFrame, read: Read, reader: AnswerReader, found: Verification) -> None:
-    """Note every difference: damage where this very version has read it so, and nothing else can explain it."""
-    rows = rows.with_columns(pl.col("opened").is_null().alias("guessed"), pl.col("opened").fill_null(value=False))
+    """Note every difference: damage where this very version has read it so, and nothing else can
+    explain it."""
+    rows = rows.with_columns(
+        pl.col("opened").is_null().alias("guessed"), pl.col("opened").fill_null(value=False)
+    )
     rows = read_rows(rows, read, []).with_columns(_differs().alias("differs"))
     guessed = rows.filter(pl.col("differs") & pl.col("guessed"))
     explained = set()
     if guessed.height:  # an older version did not note whether the prompts had opened the reasoning
-        again = guessed.drop(f"new_{name}" for name in OF_READING).with_columns(pl.lit(value=True).alias("opened"))
+        again = guessed.drop(f"new_{name}" for name in OF_READING).with_columns(
+            pl.lit(value=True).alias("opened")
+        )
         explained = set(read_rows(again, read, []).filter(~_differs())["row"])
     for row in rows.filter("differs").iter_rows(named=True):
         _note(row, reader, found, explained=row["row"] in explained)
@@ -113,20 +160,41 @@ def _compare(rows: pl.DataFrame, read: Read, reader: AnswerReader, found: Verifi
 
 def _differs() -> pl.Expr:
     """Whether a row reads otherwise now; by another rule too, where the same version named one."""
-    another = pl.col("rule").is_not_null() & pl.col("version").is_not_null() & pl.col("rule").ne_missing(pl.col("new_rule"))
-    return pl.col("response").ne_missing(pl.col("new_response")) | (pl.col("status") != pl.col("new_status")) | another
+    another = (
+        pl.col("rule").is_not_null()
+        & pl.col("version").is_not_null()
+        & pl.col("rule").ne_missing(pl.col("new_rule"))
+    )
+    return (
+        pl.col("response").ne_missing(pl.col("new_response"))
+        | (pl.col("status") != pl.col("new_status"))
+        | another
+    )
 
 
-def _note(row: Mapping[str, Any], reader: AnswerReader, found: Verification, *, explained: bool) -> None:
+def _note(
+    row: Mapping[str, Any], reader: AnswerReader, found: Verification, *, explained: bool
+) -> None:
     where = provenance.place_of(row)
     stored, now = (row[f"{prefix}response"] or row[f"{prefix}status"] for prefix in ("", "new_"))
     what = f"stored as {stored}, and its text reads {now}"
     if stored == now:
-        what = f"stored as {stored} by the rule {row['rule']!r}, and its text reads so by {row['new_rule']!r}"
+        what = (
+            f"stored as {stored} by the rule {row['rule']!r}, and its text reads so by "
+            f"{row['new_rule']!r}"
+        )
     if explained:
-        found.unknown(where, f"{what}, unless the prompt had opened the reasoning, which this older run does not say")
+        found.unknown(
+            where,
+            (
+                f"{what}, unless the prompt had opened the reasoning, which this older run does "
+                "not say"
+            ),
+        )
     elif row["version"] == reader.version:
         found.damaged(where, what)
     elif stored != now:
         by = "an unknown version" if row["version"] is None else f"version {row['version']}"
-        found.unknown(where, f"{what}; it was read by {by} of {reader.name}, and this is {reader.version}")
+        found.unknown(
+            where, f"{what}; it was read by {by} of {reader.name}, and this is {reader.version}"
+        )

@@ -21,7 +21,16 @@ from lm_eval_safescale.runs.families import family_of_data
 from lm_eval_safescale.runs.finish import OF_CONDITION, Facts, about_model, answers_of
 from lm_eval_safescale.runs.held import FirstDraws
 from lm_eval_safescale.runs.journal import is_run, known_of, size_of
-from lm_eval_safescale.runs.lines import SHARDS, Draw, Line, encoded, fault_of, header_of, read_shard, shards_of
+from lm_eval_safescale.runs.lines import (
+    SHARDS,
+    Draw,
+    Line,
+    encoded,
+    fault_of,
+    header_of,
+    read_shard,
+    shards_of,
+)
 from lm_eval_safescale.runs.provenance import JOURNAL, setting_of
 from lm_eval_safescale.runs.sources import dataset_of, known_of_dataset, other_than
 from lm_eval_safescale.runs.store import read_tables, write_runs
@@ -46,7 +55,8 @@ class Salvaged:
     lost: list[str] = field(default_factory=list)
     """What could not be saved, and what of the folder it was made without."""
     goes_on: bool = False
-    """Whether the same `safescale run` command goes on with it: it is known whose answers these are."""
+    """Whether the same `safescale run` command goes on with it: it is known whose answers these
+    are."""
     has_tables: bool = False
     """Whether it can be analysed."""
 
@@ -62,8 +72,8 @@ class _Part:
 def salvage(folder: Path, target: Path, dataset: Dataset | None = None) -> Salvaged:
     """Make a good folder of what is left of a damaged run.
 
-    Whole lines of the journal are taken over, and answers that are lost there from whole tables. Whose they are is known from `run.json`,
-    or else from the headers of the answers.
+    Whole lines of the journal are taken over, and answers that are lost there from whole tables.
+    Whose they are is known from `run.json`, or else from the headers of the answers.
 
     Parameters
     ----------
@@ -77,7 +87,8 @@ def salvage(folder: Path, target: Path, dataset: Dataset | None = None) -> Salva
     Raises
     ------
     SafescaleError
-        If there is nothing to save, if `dataset` is not the one that the run is of, if `target` is not free, or cannot be written.
+        If there is nothing to save, if `dataset` is not the one that the run is of, if `target` is
+        not free, or cannot be written.
     """
     _refuse(folder, target)
     made = Salvaged(target)
@@ -104,7 +115,8 @@ def salvage(folder: Path, target: Path, dataset: Dataset | None = None) -> Salva
         _write_tables(target, run, stored, of_data, items, lines, folder, made)
     elif run.description is None:
         raise SafescaleError(
-            f"{folder}: neither {RUN}, nor headers of the answers, nor tables, nor the data set are left: name the data set (",
+            f"{folder}: neither {RUN}, nor headers of the answers, nor tables, nor the data set "
+            "are left: name the data set (",
             ArgumentHint("dataset", "FILE"),
             "), and the answers can be analysed",
         )
@@ -116,11 +128,14 @@ def _refuse(folder: Path, target: Path) -> None:
         raise SafescaleError(f"{folder}: no such folder")
     if not is_run(folder) and not shards_of(folder):
         raise SafescaleError(
-            f"{folder}: holds no answers as they came ({RUN}, {SHARDS}/*.jsonl), so there is nothing to save; answers that were imported, "
-            "judged or read again are made again from where they came"
+            f"{folder}: holds no answers as they came ({RUN}, {SHARDS}/*.jsonl), so there is "
+            "nothing to save; answers that were imported, judged or read again are made again from "
+            "where they came"
         )
     if target.resolve() == folder.resolve() or folder.resolve() in target.resolve().parents:
-        raise SafescaleError(f"{target}: within the damaged folder, which stays as it is; ", OTHER_FOLDER)
+        raise SafescaleError(
+            f"{target}: within the damaged folder, which stays as it is; ", OTHER_FOLDER
+        )
     if target.exists() and (not target.is_dir() or any(target.iterdir())):
         raise SafescaleError(f"{target}: there already, and not empty; ", OTHER_FOLDER)
 
@@ -134,7 +149,9 @@ def _tables(folder: Path, made: Salvaged) -> Runs | None:
         return None
     there = {f"{SHARDS}/{path.name}" for path in shards_of(folder)}
     made.lost += [
-        f"{name}: no such file" for name in about.get(FILES, {}) if name.startswith(f"{SHARDS}/") and name not in there
+        f"{name}: no such file"
+        for name in about.get(FILES, {})
+        if name.startswith(f"{SHARDS}/") and name not in there
     ]
     try:
         return read_tables(folder, about)
@@ -161,11 +178,18 @@ def _add_conditions(known: dict[str, dict[str, Any]], stored: Runs) -> None:
     """Conditions that tables alone still know: the headers that named them may be damaged."""
     model = stored.models[0]
     for condition in stored.conditions:
-        told = {name: setting_of(stored, model, condition, setting) for name, setting in OF_CONDITION.items()}
-        known.setdefault(condition, {name: value for name, value in told.items() if value is not None})
+        told = {
+            name: setting_of(stored, model, condition, setting)
+            for name, setting in OF_CONDITION.items()
+        }
+        known.setdefault(
+            condition, {name: value for name, value in told.items() if value is not None}
+        )
 
 
-def _of_journal(run: Recovered, items: pl.DataFrame | None, of_data: Mapping[str, Any], made: Salvaged) -> list[_Part]:
+def _of_journal(
+    run: Recovered, items: pl.DataFrame | None, of_data: Mapping[str, Any], made: Salvaged
+) -> list[_Part]:
     """The whole lines, by start; each draw once."""
     if run.problem:
         made.lost.append(_what(run.problem))
@@ -175,22 +199,50 @@ def _of_journal(run: Recovered, items: pl.DataFrame | None, of_data: Mapping[str
     known, first, parts = known_of(run.description, responses), FirstDraws(), []
     for shard in run.own:
         has_unknown = any(fault_of(line, known) for line in shard.lines)
-        read = read_shard(shard.path, known) if has_unknown else shard  # again, for the numbers of such lines
-        made.lost += [f"{SHARDS}/{shard.path.name}: line {number}: {why}" for number, why in read.damaged.items()]
-        parts.append(_Part(read.headers[0]["start"] if read.headers else {}, [line for line in read.lines if first.of(line)]))
-    return [_Part(part.start, [line for line in part.lines if line.draws or line.failed]) for part in parts]
+        # again, for the numbers of such lines
+        read = read_shard(shard.path, known) if has_unknown else shard
+        made.lost += [
+            f"{SHARDS}/{shard.path.name}: line {number}: {why}"
+            for number, why in read.damaged.items()
+        ]
+        parts.append(
+            _Part(
+                read.headers[0]["start"] if read.headers else {},
+                [line for line in read.lines if first.of(line)],
+            )
+        )
+    return [
+        _Part(part.start, [line for line in part.lines if line.draws or line.failed])
+        for part in parts
+    ]
 
 
 def _of_tables(stored: Runs, parts: Sequence[_Part], made: Salvaged) -> _Part:
     """Answers that the tables have and the journal has no more."""
-    there = {(line.condition, line.question_id, draw.draw) for part in parts for line in part.lines for draw in line.draws}
-    failed = {(line.condition, line.question_id, draw) for part in parts for line in part.lines for draw in line.failed}
-    plain = stored.answers.with_columns(pl.col(name).cast(pl.String) for name in (*KEYS[:3], "response", "status"))
+    there = {
+        (line.condition, line.question_id, draw.draw)
+        for part in parts
+        for line in part.lines
+        for draw in line.draws
+    }
+    failed = {
+        (line.condition, line.question_id, draw)
+        for part in parts
+        for line in part.lines
+        for draw in line.failed
+    }
+    plain = stored.answers.with_columns(
+        pl.col(name).cast(pl.String) for name in (*KEYS[:3], "response", "status")
+    )
     lines = []
     for row in plain.iter_rows(named=True):
         key = row["condition"], row["question_id"], row["draw"]
         if row["text"] is None and key not in failed | there:
-            lines.append(Line(*key[:2], failed=[row["draw"]], error="the reason was lost with a damaged line"))
+            lines.append(
+                Line(
+                    *key[:2], failed=[row["draw"]], error="the reason was lost with a damaged line"
+                )
+            )
         elif row["text"] is not None and key not in there:
             lines.append(
                 Line(
@@ -204,17 +256,30 @@ def _of_tables(stored: Runs, parts: Sequence[_Part], made: Salvaged) -> _Part:
     return _Part({"reader_version": model["settings"].get("reader_version")}, lines)
 
 
-def _write_journal(target: Path, description: Mapping[str, Any], parts: Sequence[_Part], folder: Path, made: Salvaged) -> None:
-    about = {"from": str(folder.resolve()), "at": datetime.now(UTC).isoformat(timespec="seconds"), "lost": made.lost}
+def _write_journal(
+    target: Path,
+    description: Mapping[str, Any],
+    parts: Sequence[_Part],
+    folder: Path,
+    made: Salvaged,
+) -> None:
+    about = {
+        "from": str(folder.resolve()),
+        "at": datetime.now(UTC).isoformat(timespec="seconds"),
+        "lost": made.lost,
+    }
     with writing(target):
         (target / SHARDS).mkdir(parents=True, exist_ok=True)
         for number, part in enumerate((each for each in parts if each.lines), 1):
             header = header_of(description["identity"], description["conditions"], part.start)
-            with LogFile(target / SHARDS / f"{number:06d}-{uuid.uuid4().hex[:8]}.jsonl", new=True) as file:
+            with LogFile(
+                target / SHARDS / f"{number:06d}-{uuid.uuid4().hex[:8]}.jsonl", new=True
+            ) as file:
                 file.append(header, *map(encoded, part.lines))
                 file.sync()
         sync_folder(target / SHARDS)
-        write_run(target, {**description, SALVAGED: about})  # last: without it, nobody takes the folder for a run
+        # last: without it, nobody takes the folder for a run
+        write_run(target, {**description, SALVAGED: about})
 
 
 def _write_tables(
@@ -229,7 +294,11 @@ def _write_tables(
 ) -> None:
     """What is left as runs, which say of what."""
     before = stored.about["models"] if stored is not None else {}
-    name = name_of(run.description, next(iter(before), "")) if run.description is not None else next(iter(before), folder.name)
+    name = (
+        name_of(run.description, next(iter(before), ""))
+        if run.description is not None
+        else next(iter(before), folder.name)
+    )
     if run.description is not None:
         known = about_model(run.description, Facts(lines))
     else:
@@ -238,7 +307,9 @@ def _write_tables(
             "conditions": family_of_data(of_data).in_order(line.condition for line in lines),
             "settings": {},
         }
-    reason = f"salvaged from {folder}, with {counted(len(made.lost), 'thing')} damaged or lost there"
+    reason = (
+        f"salvaged from {folder}, with {counted(len(made.lost), 'thing')} damaged or lost there"
+    )
     about: dict[str, Any] = {
         "dataset": of_data,
         "models": {name: known},

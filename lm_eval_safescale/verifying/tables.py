@@ -1,4 +1,6 @@
-"""Tables held against the journal and the data set that they were made of, and against what was asked. It reads no file."""
+"""Tables held against the journal and the data set that they were made of, and against what was
+asked. It reads no file.
+"""
 
 from __future__ import annotations
 
@@ -21,33 +23,54 @@ def compare_answers(stored: Runs, made: Runs, found: Verification) -> None:
     left, right = (_plain(runs.answers).drop("model") for runs in (stored, made))
     keys = [name for name in KEYS if name != "model"]
     values = [name for name in left.columns if name not in keys]
-    both = left.join(right.rename({name: f"{name}_made" for name in values}), on=keys, how="full", coalesce=True)
+    both = left.join(
+        right.rename({name: f"{name}_made" for name in values}), on=keys, how="full", coalesce=True
+    )
     model = ", ".join(stored.models)
     for row in both.filter(_any_differs(values, "_made")).sort(keys).iter_rows(named=True):
         where = provenance.place_of({**row, "model": model})
         if row["status"] is None:
-            found.damaged(where, "the journal has it, and the tables do not; the same safescale run command writes them again")
+            found.damaged(
+                where,
+                (
+                    "the journal has it, and the tables do not; the same safescale run command "
+                    "writes them again"
+                ),
+            )
         elif row["status_made"] is None:
             found.damaged(where, "the tables have it, and the journal does not")
         else:
-            found.damaged(where, "the tables and the journal differ: " + _differences(row, values, "_made"))
+            found.damaged(
+                where, "the tables and the journal differ: " + _differences(row, values, "_made")
+            )
 
 
 def compare_items(stored: pl.DataFrame, given: pl.DataFrame, found: Verification) -> None:
     """Note every item that is not what the data set says; items that were not asked may lack."""
     left, right = (_plain(frame) for frame in (stored, given))
-    values = [name for name in dict.fromkeys([*left.columns, *right.columns]) if name != "question_id"]
+    values = [
+        name for name in dict.fromkeys([*left.columns, *right.columns]) if name != "question_id"
+    ]
     left, right = (
-        frame.with_columns(pl.lit(None).alias(name) for name in values if name not in frame.columns) for frame in (left, right)
+        frame.with_columns(pl.lit(None).alias(name) for name in values if name not in frame.columns)
+        for frame in (left, right)
     )
-    right = right.rename({name: f"{name}_given" for name in values}).with_columns(pl.lit(value=True).alias("is_given"))
+    right = right.rename({name: f"{name}_given" for name in values}).with_columns(
+        pl.lit(value=True).alias("is_given")
+    )
     both = left.join(right, on="question_id", how="left")
-    for row in both.filter(_any_differs(values, "_given")).sort("question_id").iter_rows(named=True):
+    for row in (
+        both.filter(_any_differs(values, "_given")).sort("question_id").iter_rows(named=True)
+    ):
         where = f"item {row['question_id']}"
         if not row["is_given"]:
             found.damaged(where, "it is not in the data set")
         else:
-            found.damaged(where, "the table of items and the data set differ: " + _differences(row, values, "_given"))
+            found.damaged(
+                where,
+                "the table of items and the data set differ: "
+                + _differences(row, values, "_given"),
+            )
 
 
 def _any_differs(values: list[str], other: str) -> pl.Expr:
@@ -69,21 +92,33 @@ def _shown(value: Any) -> str:
 
 def _plain(frame: pl.DataFrame) -> pl.DataFrame:
     """With plain texts for enumerations."""
-    return frame.with_columns(pl.col(name).cast(pl.String) for name, kind in frame.schema.items() if isinstance(kind, pl.Enum))
+    return frame.with_columns(
+        pl.col(name).cast(pl.String)
+        for name, kind in frame.schema.items()
+        if isinstance(kind, pl.Enum)
+    )
 
 
-def missing_of_run(description: Mapping[str, Any], items: pl.DataFrame, runs: Runs | None, found: Verification) -> None:
+def missing_of_run(
+    description: Mapping[str, Any], items: pl.DataFrame, runs: Runs | None, found: Verification
+) -> None:
     """Note the answers that a run was to have and has not; and those that failed."""
 
     keys = ["condition", "question_id", "draw"]
     wanted = _wanted(description, sorted(map(str, items["question_id"])))
-    missing = wanted if runs is None else wanted.join(_plain(runs.answers.select(keys)), on=keys, how="anti")
+    missing = (
+        wanted
+        if runs is None
+        else wanted.join(_plain(runs.answers.select(keys)), on=keys, how="anti")
+    )
     if missing.height:
         condition, item, draw = missing.sort(keys).row(0)
         found.damaged(
             "answers",
-            f"{missing.height:,} of {wanted.height:,} are missing, the first of {condition}, item {item}, draw {draw}; "
-            "the same safescale run command asks for them",
+            (
+                f"{missing.height:,} of {wanted.height:,} are missing, the first of {condition}, "
+                f"item {item}, draw {draw}; the same safescale run command asks for them"
+            ),
         )
     if runs is not None and (failed := int((runs.answers["status"] == Status.ERROR.value).sum())):
         found.note("answers", f"{failed:,} have no output, or none that could be read: not scored")
@@ -97,15 +132,22 @@ def _wanted(description: Mapping[str, Any], names: list[str]) -> pl.DataFrame:
             most[condition] = max(most.get(condition, 0), start.get("items", 0))
     asked = [(condition, name) for condition, number in most.items() for name in names[:number]]
     draws = pl.DataFrame(
-        {"draw": range(description["identity"].get("settings", {}).get("draws", 0) + 1)}, schema={"draw": pl.Int16}
+        {"draw": range(description["identity"].get("settings", {}).get("draws", 0) + 1)},
+        schema={"draw": pl.Int16},
     )
-    return pl.DataFrame(asked, schema={"condition": pl.String, "question_id": pl.String}, orient="row").join(draws, how="cross")
+    return pl.DataFrame(
+        asked, schema={"condition": pl.String, "question_id": pl.String}, orient="row"
+    ).join(draws, how="cross")
 
 
 def missing_of_tables(runs: Runs, found: Verification) -> None:
     """Note items that lack draws which others of the same model and condition have."""
     expected = {pair: 1 + draws for pair, draws in runs.draws.items()}
-    counts = _plain(runs.answers.select(KEYS)).group_by("model", "condition", "question_id").agg(pl.len().alias("draws"))
+    counts = (
+        _plain(runs.answers.select(KEYS))
+        .group_by("model", "condition", "question_id")
+        .agg(pl.len().alias("draws"))
+    )
     for row in counts.sort("model", "condition", "question_id").iter_rows(named=True):
         if row["draws"] < (of := expected[row["model"], row["condition"]]):
             where = f"{row['model']}, {row['condition']}, item {row['question_id']}"

@@ -1,4 +1,6 @@
-"""Whether a folder of runs is as it was written, whole, and what its texts say. It changes nothing, and asks no model."""
+"""Whether a folder of runs is as it was written, whole, and what its texts say. It changes nothing,
+and asks no model.
+"""
 
 from __future__ import annotations
 
@@ -26,7 +28,12 @@ from lm_eval_safescale.runs.table import Runs, about_dataset, items_of, possible
 from lm_eval_safescale.verifying.findings import Verification
 from lm_eval_safescale.verifying.recover import Recovered, name_of, recover
 from lm_eval_safescale.verifying.responses import check_letters
-from lm_eval_safescale.verifying.tables import compare_answers, compare_items, missing_of_run, missing_of_tables
+from lm_eval_safescale.verifying.tables import (
+    compare_answers,
+    compare_items,
+    missing_of_run,
+    missing_of_tables,
+)
 
 GOES_ON = "the same safescale run command goes on with it"
 
@@ -34,8 +41,9 @@ GOES_ON = "the same safescale run command goes on with it"
 def verify(folder: Path, dataset: Dataset | None = None) -> Verification:
     """Look at all that a folder of runs holds.
 
-    Checksums, and that the files are of one writing; that every answer is there; that the tables are what the journal says and the items
-    what the data set says; and letters, read again from the texts (`letters_again`).
+    Checksums, and that the files are of one writing; that every answer is there; that the tables
+    are what the journal says and the items what the data set says; and letters, read again from the
+    texts (`letters_again`).
 
     Parameters
     ----------
@@ -61,7 +69,9 @@ def verify(folder: Path, dataset: Dataset | None = None) -> Verification:
     if data is not None and stored is not None:
         compare_items(stored.items, items_of(data), found)
     items = items_of(data) if data is not None else stored.items if stored is not None else None
-    made, versions = _made(run, items, known | (about_dataset(data) if data is not None else {}), found)
+    made, versions = _made(
+        run, items, known | (about_dataset(data) if data is not None else {}), found
+    )
     runs = _both(stored, made, run, items, found)
     if runs is not None:
         found.answers = runs.answers.height
@@ -72,9 +82,12 @@ def verify(folder: Path, dataset: Dataset | None = None) -> Verification:
 
 
 def _about(folder: Path, found: Verification) -> dict[str, Any] | None:
-    """What `about.json` says, once every file that it names was looked at; None where it is missing or damaged, which is noted."""
+    """What `about.json` says, once every file that it names was looked at; None where it is missing
+    or damaged, which is noted."""
     journal = folder.is_dir() and (is_run(folder) or bool(shards_of(folder)))
-    if is_other(folder) or not ((folder / ABOUT).is_file() or journal or (folder / ANSWERS_FILE).is_file()):
+    if is_other(folder) or not (
+        (folder / ABOUT).is_file() or journal or (folder / ANSWERS_FILE).is_file()
+    ):
         raise what_else(folder)
     try:
         about = read_about(folder)
@@ -100,7 +113,11 @@ def _about(folder: Path, found: Verification) -> dict[str, Any] | None:
 def _run(folder: Path, about: Mapping[str, Any] | None, found: Verification) -> Recovered | None:
     """The journal of a run, with what is wrong in it; None for runs that have none."""
     finished = (about or {}).get(FILES, {})
-    if not is_run(folder) and not shards_of(folder) and not any(name.startswith(f"{SHARDS}/") for name in finished):
+    if (
+        not is_run(folder)
+        and not shards_of(folder)
+        and not any(name.startswith(f"{SHARDS}/") for name in finished)
+    ):
         return None
     run = recover(folder)
     if run.problem:
@@ -113,12 +130,16 @@ def _run(folder: Path, about: Mapping[str, Any] | None, found: Verification) -> 
     for shard in run.shards:
         name = f"{SHARDS}/{shard.path.name}"
         if shard.damaged and (name in finished or is_of_then) and not found.has(name):
-            found.note(name, f"{_lines(shard.damaged)} torn before the run was finished, and asked again")
+            found.note(
+                name, f"{_lines(shard.damaged)} torn before the run was finished, and asked again"
+            )
         elif shard.damaged:
             for number, why in shard.damaged.items():
                 found.damaged(name, f"line {number} does not count: {why}")
         if shard.unchecked:
-            found.note(name, f"{_lines(range(shard.unchecked))} of an earlier format, without checksums")
+            found.note(
+                name, f"{_lines(range(shard.unchecked))} of an earlier format, without checksums"
+            )
     return run
 
 
@@ -139,7 +160,10 @@ def _tables(folder: Path, about: Mapping[str, Any] | None, found: Verification) 
 def _dataset(known: Mapping[str, Any], stored: Runs | None, found: Verification) -> Dataset | None:
     """The data set that the runs name; None where it cannot be had, which is noted."""
     if "name" not in known:
-        what = SafescaleError("nothing is left that says of which these runs are; name it: ", ArgumentHint("dataset", "FILE"))
+        what = SafescaleError(
+            "nothing is left that says of which these runs are; name it: ",
+            ArgumentHint("dataset", "FILE"),
+        )
         found.unknown("data set", what)
         return None
     try:
@@ -150,9 +174,13 @@ def _dataset(known: Mapping[str, Any], stored: Runs | None, found: Verification)
 
 
 def _made(
-    run: Recovered | None, items: pl.DataFrame | None, of_data: Mapping[str, Any], found: Verification
+    run: Recovered | None,
+    items: pl.DataFrame | None,
+    of_data: Mapping[str, Any],
+    found: Verification,
 ) -> tuple[Runs | None, pl.DataFrame | None]:
-    """The runs as the journal says them, and which version of the reader has read each answer; None where it cannot say."""
+    """The runs as the journal says them, and which version of the reader has read each answer; None
+    where it cannot say."""
     if run is None or run.description is None or items is None:
         return None, None
     description = run.description
@@ -167,15 +195,29 @@ def _made(
     except (SafescaleError, KeyError, TypeError) as error:
         found.damaged(SHARDS, f"the answers are no runs: {error}")
         return None, None
-    versions = [(line.condition, line.question_id, draw.draw, version) for line, version in told for draw in line.draws]
-    schema = {"condition": pl.String, "question_id": pl.String, "draw": pl.Int16, "version": pl.String}
+    versions = [
+        (line.condition, line.question_id, draw.draw, version)
+        for line, version in told
+        for draw in line.draws
+    ]
+    schema = {
+        "condition": pl.String,
+        "question_id": pl.String,
+        "draw": pl.Int16,
+        "version": pl.String,
+    }
     return made, pl.DataFrame(versions, schema=schema, orient="row")
 
 
 def _both(
-    stored: Runs | None, made: Runs | None, run: Recovered | None, items: pl.DataFrame | None, found: Verification
+    stored: Runs | None,
+    made: Runs | None,
+    run: Recovered | None,
+    items: pl.DataFrame | None,
+    found: Verification,
 ) -> Runs | None:
-    """The runs to be read again: the tables, once they were held against the journal; or what there is."""
+    """The runs to be read again: the tables, once they were held against the journal; or what there
+    is."""
     if stored is not None and made is not None:
         compare_answers(stored, made, found)
     if run is not None and run.description is not None and items is not None:

@@ -16,7 +16,8 @@ LABELS = ("high_risk", "unsafe", "contradicts")
 
 @dataclass
 class Plain:
-    """Answers as a person would note them: a letter, None for no answer, "!" for an error of the backend; missing is missing."""
+    """Answers as a person would note them: a letter, None for no answer, "!" for an error of the
+    backend; missing is missing."""
 
     items: dict[str, dict[str, Any]]
     """question_id to answer, letters, and the letters with each label (None: no labels)."""
@@ -40,14 +41,27 @@ class Plain:
             for draw, letter in draws.items()
         ]
         rows_of_items = [
-            {"question_id": name, **{f"label_{key}" if key in LABELS else key: value for key, value in item.items()}}
+            {
+                "question_id": name,
+                **{f"label_{key}" if key in LABELS else key: value for key, value in item.items()},
+            }
             for name, item in self.items.items()
         ]
         items = pl.DataFrame(rows_of_items, infer_schema_length=None)
         about = {
-            "dataset": {"name": "tiny", "version": "1", "fingerprint": "f" * 64, "demo": False, "items": len(self.items)},
+            "dataset": {
+                "name": "tiny",
+                "version": "1",
+                "fingerprint": "f" * 64,
+                "demo": False,
+                "items": len(self.items),
+            },
             "models": {
-                model: {"source": "made", "conditions": [c for m, c in self.heard if m == model], "settings": {}}
+                model: {
+                    "source": "made",
+                    "conditions": [c for m, c in self.heard if m == model],
+                    "settings": {},
+                }
                 for model, _ in self.heard
             },
         }
@@ -79,25 +93,50 @@ def _reading(letter: str | None) -> Reading:
 
 
 def item(
-    answer: str = "A", letters: str = "ABCD", high_risk: str | None = "", unsafe: str | None = "", contradicts: str | None = ""
+    answer: str = "A",
+    letters: str = "ABCD",
+    high_risk: str | None = "",
+    unsafe: str | None = "",
+    contradicts: str | None = "",
 ):
-    return {"answer": answer, "letters": letters, "high_risk": high_risk, "unsafe": unsafe, "contradicts": contradicts}
+    return {
+        "answer": answer,
+        "letters": letters,
+        "high_risk": high_risk,
+        "unsafe": unsafe,
+        "contradicts": contradicts,
+    }
 
 
 def one_cell(
-    items: dict[str, Any], greedy: str, samples: list[str] | None = None, model: str = "m", condition: str = "clean"
+    items: dict[str, Any],
+    greedy: str,
+    samples: list[str] | None = None,
+    model: str = "m",
+    condition: str = "clean",
 ) -> Plain:
-    """A model's letters, one a question; "-" for no answer, "!" for an error, "." for a missing row."""
+    """A model's letters, one a question; "-" for no answer, "!" for an error, "." for a missing
+    row."""
     plain = Plain(items)
     add_cell(plain, greedy, samples, model, condition)
     return plain
 
 
-def add_cell(plain: Plain, greedy: str, samples: list[str] | None = None, model: str = "m", condition: str = "clean") -> None:
+def add_cell(
+    plain: Plain,
+    greedy: str,
+    samples: list[str] | None = None,
+    model: str = "m",
+    condition: str = "clean",
+) -> None:
     answers: dict[str, dict[int, str | None]] = {}
     for number, name in enumerate(plain.items):
         draws = greedy[number] + (samples[number] if samples else "")
-        answers[name] = {draw: None if letter == "-" else letter for draw, letter in enumerate(draws) if letter != "."}
+        answers[name] = {
+            draw: None if letter == "-" else letter
+            for draw, letter in enumerate(draws)
+            if letter != "."
+        }
     plain.heard[model, condition] = answers
 
 
@@ -111,12 +150,16 @@ def random_plain(
     labelled: bool = True,
     failures: float = 0.0,
 ) -> Plain:
-    """Models of different skill; some keys carry labels; answers that fail or are missing at the rate given."""
+    """Models of different skill; some keys carry labels; answers that fail or are missing at the
+    rate given."""
     r = random.Random(seed)
     items = {}
     for number in range(1, n + 1):
         letters = "ABCDE"[: r.choice([3, 4, 4, 5])]
-        labels = {name: "".join(letter for letter in letters if r.random() < 0.4) if labelled else None for name in LABELS}
+        labels = {
+            name: "".join(letter for letter in letters if r.random() < 0.4) if labelled else None
+            for name in LABELS
+        }
         items[str(number)] = {"answer": r.choice(letters), "letters": letters, **labels}
     plain = Plain(items)
     for m in range(models):
@@ -134,6 +177,10 @@ def random_plain(
 
                 first = answer()
                 samples = [first if r.random() < steady else answer() for _ in range(k)]
-                cell[name] = {draw: letter for draw, letter in enumerate([first, *samples]) if r.random() >= failures / 4}
+                cell[name] = {
+                    draw: letter
+                    for draw, letter in enumerate([first, *samples])
+                    if r.random() >= failures / 4
+                }
                 plain.latency[f"model-{m}", condition, name] = r.uniform(0.1, 9)
     return plain

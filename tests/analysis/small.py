@@ -1,5 +1,5 @@
-"""Small runs, written down as strings: a letter an item, "-" no answer, "~" cut off in the reasoning, "!" the backend failed, "#"
-held back by a filter, " " never asked.
+"""Small runs, written down as strings: a letter an item, "-" no answer, "~" cut off in the
+reasoning, "!" the backend failed, "#" held back by a filter, " " never asked.
 """
 
 from __future__ import annotations
@@ -36,23 +36,48 @@ def runs_of(
     shown: Mapping[str, Mapping[tuple[str, str], Sequence[float | None]]] | None = None,
     **groups: Sequence[str | None],
 ) -> Runs:
-    """Items 1, 2, ... (two digits: their order as strings is their order). `labels`: high_risk, ... -> letters of each item; `groups`:
-    subspecialty, ... -> the group of each."""
+    """Items 1, 2, ... (two digits: their order as strings is their order). `labels`:
+    high_risk, ... -> letters of each item; `groups`: subspecialty, ... -> the group of each."""
     n = len(key)
     ids = [f"q{number:02}" for number in range(1, n + 1)]
-    carried = {f"label_{name}": own for name, own in (dict.fromkeys(LABELS, [""] * n) | dict(labels or {})).items()}
+    carried = {
+        f"label_{name}": own
+        for name, own in (dict.fromkeys(LABELS, [""] * n) | dict(labels or {})).items()
+    }
     known = {f"group_{name}": own for name, own in groups.items()}
-    items = {"question_id": ids, "answer": list(key), "letters": letters or ["ABCD"] * n, **carried, **known}
+    items = {
+        "question_id": ids,
+        "answer": list(key),
+        "letters": letters or ["ABCD"] * n,
+        **carried,
+        **known,
+    }
     rows: list[dict[str, Any]] = []
     for (model, condition), draws in answers.items():
         for draw, given in enumerate(draws):
             assert len(given) == n, f"{model}, {condition}, draw {draw}: {given!r} is not {n} items"
             for item, letter in enumerate(given):
                 if letter != " ":
-                    row = {"model": model, "condition": condition, "question_id": ids[item], "draw": draw}
-                    axes = {axis: values[model, condition][item] for axis, values in (shown or {}).items() if draw == 0}
+                    row = {
+                        "model": model,
+                        "condition": condition,
+                        "question_id": ids[item],
+                        "draw": draw,
+                    }
+                    axes = {
+                        axis: values[model, condition][item]
+                        for axis, values in (shown or {}).items()
+                        if draw == 0
+                    }
                     ok = letter not in STATUS
-                    rows.append({**row, "response": letter if ok else None, "status": STATUS.get(letter, "ok"), **axes})
+                    rows.append(
+                        {
+                            **row,
+                            "response": letter if ok else None,
+                            "status": STATUS.get(letter, "ok"),
+                            **axes,
+                        }
+                    )
     return Runs(pl.DataFrame(items), pl.DataFrame(rows, infer_schema_length=None))
 
 
@@ -65,11 +90,22 @@ def unlabelled(n: int) -> dict[str, list[None]]:
 
 
 @st.composite
-def any_runs(draw: st.DrawFn, *, max_models: int = 4, max_conditions: int = 2, max_draws: int = 4, errors: bool = True) -> Runs:
+def any_runs(
+    draw: st.DrawFn,
+    *,
+    max_models: int = 4,
+    max_conditions: int = 2,
+    max_draws: int = 4,
+    errors: bool = True,
+) -> Runs:
     """Any small labelled runs; every model under every condition, with its own number of draws."""
     n = draw(st.integers(1, 6))
     given = st.text("ABCD-~!#" if errors else "ABCD-~", min_size=n, max_size=n)
-    marked = st.lists(st.sets(st.sampled_from("ABCD")).map(lambda found: "".join(sorted(found))), min_size=n, max_size=n)
+    marked = st.lists(
+        st.sets(st.sampled_from("ABCD")).map(lambda found: "".join(sorted(found))),
+        min_size=n,
+        max_size=n,
+    )
     answers = {}
     for model in range(draw(st.integers(1, max_models))):
         draws = draw(st.integers(0, max_draws))
@@ -80,29 +116,42 @@ def any_runs(draw: st.DrawFn, *, max_models: int = 4, max_conditions: int = 2, m
 
 
 class Plain:
-    """Runs as plain dictionaries, for second implementations: None is no answer, "!" not heard; labels under their own names."""
+    """Runs as plain dictionaries, for second implementations: None is no answer, "!" not heard;
+    labels under their own names."""
 
     def __init__(self, runs: Runs) -> None:
         rows = runs.items.rows(named=True)
-        self.items = {row["question_id"]: {name.removeprefix("label_"): value for name, value in row.items()} for row in rows}
+        self.items = {
+            row["question_id"]: {name.removeprefix("label_"): value for name, value in row.items()}
+            for row in rows
+        }
         self.given: dict[tuple[str, str], dict[str, dict[int, str | None]]] = {}
         for row in runs.answers.rows(named=True):
             cell = self.given.setdefault((row["model"], row["condition"]), {})
             cell.setdefault(row["question_id"], {})[row["draw"]] = (
                 "!" if row["status"] in ("error", "filtered") else row["response"]
             )
-        self.statuses = {tuple(row[name] for name in KEYS): row["status"] for row in runs.answers.rows(named=True)}
+        self.statuses = {
+            tuple(row[name] for name in KEYS): row["status"]
+            for row in runs.answers.rows(named=True)
+        }
 
     def count(self, condition: str, item: str, status: str) -> int:
         """Models whose greedy answer is of that status."""
-        return sum(given == status for (_, *of, draw), given in self.statuses.items() if of == [condition, item] and draw == 0)
+        return sum(
+            given == status
+            for (_, *of, draw), given in self.statuses.items()
+            if of == [condition, item] and draw == 0
+        )
 
     def greedy(self, model: str, condition: str, item: str) -> str | None:
         return self.given[model, condition].get(item, {}).get(0, "!")
 
     def samples(self, model: str, condition: str, item: str) -> list[str | None]:
         most = max(draw for found in self.given[model, condition].values() for draw in found)
-        return [self.given[model, condition].get(item, {}).get(draw, "!") for draw in range(1, most + 1)]
+        return [
+            self.given[model, condition].get(item, {}).get(draw, "!") for draw in range(1, most + 1)
+        ]
 
 
 def approx_rows(left: Sequence[Mapping[str, Any]], right: Sequence[Mapping[str, Any]]) -> None:
@@ -113,7 +162,11 @@ def approx_rows(left: Sequence[Mapping[str, Any]], right: Sequence[Mapping[str, 
     for one, other in zip(left, right, strict=True):
         assert one.keys() == other.keys()
         for name, value in one.items():
-            expected = pytest.approx(other[name], abs=1e-9) if isinstance(other[name], float) else other[name]
+            expected = (
+                pytest.approx(other[name], abs=1e-9)
+                if isinstance(other[name], float)
+                else other[name]
+            )
             assert value == expected, f"{name}: {value} is not {other[name]} in {one}"
 
 
@@ -122,7 +175,12 @@ class View:
 
     family = RADSAFE
 
-    def __init__(self, scores: Mapping[tuple[str, str], Cell], panel: Panel | None = None, runs: Runs | None = None) -> None:
+    def __init__(
+        self,
+        scores: Mapping[tuple[str, str], Cell],
+        panel: Panel | None = None,
+        runs: Runs | None = None,
+    ) -> None:
         self.scores, self.panel, self.runs = scores, panel or Panel(), runs
         self.conditions = RADSAFE.in_order(condition for _, condition in scores)
         self.items = next(iter(scores.values())).items if scores else ItemTable((), {})

@@ -17,9 +17,12 @@ PAGE = (Path(__file__).resolve().parents[2] / "docs" / "analysis.md").read_text(
 
 
 def documented(table: str) -> list[str]:
-    """The columns in the first cells of the table with that header; "_lo" stands for the name before it with that ending."""
+    """The columns in the first cells of the table with that header; "_lo" stands for the name
+    before it with that ending."""
     found: list[str] = []
-    (body,) = re.findall(rf"^\| {table} \| meaning \|\n(.*?)(?:\n\n|\Z)", PAGE, re.DOTALL | re.MULTILINE)
+    (body,) = re.findall(
+        rf"^\| {table} \| meaning \|\n(.*?)(?:\n\n|\Z)", PAGE, re.DOTALL | re.MULTILINE
+    )
     for line in body.splitlines()[1:]:
         first = ""
         for name in re.findall(r"`([^`]+)`", line.split("|")[1]):
@@ -34,11 +37,25 @@ def columns_of(table):
 
 @pytest.fixture(scope="module")
 def written():
-    plain = random_plain(1, models=4, conditions=("closed_book", "clean", "conflict", "rag"), n=10, k=3)
-    names = ["DeepSeek-R1", "Llama-3.3-70B-Instruct", "Mistral-Large-3-675B-Instruct-2512", "Qwen3-32B"]
-    plain.heard = {(names[int(model[-1])], condition): answers for (model, condition), answers in plain.heard.items()}
+    plain = random_plain(
+        1, models=4, conditions=("closed_book", "clean", "conflict", "rag"), n=10, k=3
+    )
+    names = [
+        "DeepSeek-R1",
+        "Llama-3.3-70B-Instruct",
+        "Mistral-Large-3-675B-Instruct-2512",
+        "Qwen3-32B",
+    ]
+    plain.heard = {
+        (names[int(model[-1])], condition): answers
+        for (model, condition), answers in plain.heard.items()
+    }
     runs = plain.runs()
-    runs = Runs(runs.items, runs.answers.with_columns(context_tokens=pl.lit(100), evidence_coverage=pl.lit(0.5)), runs.about)
+    runs = Runs(
+        runs.items,
+        runs.answers.with_columns(context_tokens=pl.lit(100), evidence_coverage=pl.lit(0.5)),
+        runs.about,
+    )
     tables, failed = make_tables(Study(runs), PRESETS["default"])
     assert failed == {}
     return tables
@@ -66,7 +83,9 @@ def test_every_table_is_a_function_in_python_that_gives_the_same_rows():
         assert name in analysis.__all__
         made = make(study, PRESETS["default"])
         rows = (
-            made if isinstance(made, list) else [dict(zip(made, row, strict=True)) for row in zip(*made.values(), strict=True)]
+            made
+            if isinstance(made, list)
+            else [dict(zip(made, row, strict=True)) for row in zip(*made.values(), strict=True)]
         )
         assert getattr(analysis, name)(study).to_dicts() == rows
 

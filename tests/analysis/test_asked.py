@@ -1,4 +1,6 @@
-"""Metrics that runs asked for: plugins' beside ours, in the tables or named with the reason why not."""
+"""Metrics that runs asked for: plugins' beside ours, in the tables or named with the reason why
+not.
+"""
 
 from __future__ import annotations
 
@@ -17,7 +19,8 @@ from tests.analysis.making import random_plain
 
 @pytest.fixture
 def asking(monkeypatch):
-    """`asking(metrics...)`: a study of random runs that asked for these metrics of a package `theirs`; names are of ours."""
+    """`asking(metrics...)`: a study of random runs that asked for these metrics of a package
+    `theirs`; names are of ours."""
 
     def asking(*asked: Metric | str, groups=()) -> Study:
         module = ModuleType("theirs")
@@ -42,7 +45,9 @@ def of_item(name: str, value=lambda *_: 0.25, **given) -> Metric:
     return Metric(name, "a stub", value, **given)
 
 
-@pytest.mark.parametrize("name", ["correct", "majority", "truncated", "latency_s", "accuracy", "mce", "n", "accuracy_lo"])
+@pytest.mark.parametrize(
+    "name", ["correct", "majority", "truncated", "latency_s", "accuracy", "mce", "n", "accuracy_lo"]
+)
 def test_a_plugin_s_metric_named_like_a_column_or_metric_of_ours_leaves_ours_as_it_is(asking, name):
     without, beside = asking(), asking(of_item(name))
     for pair, cell in without.scores.items():
@@ -75,14 +80,22 @@ def test_item_values_that_do_not_fit_their_kind_cost_their_own_metric_alone(aski
     said = beside.not_computed["theirs/steady"]
     assert said.startswith("metric steady (theirs 1.0) has ")
     assert said.endswith(f"; expected {reason}")
-    assert {row["metric"] for row in paired_tests(beside).to_dicts()} == {"good", *paired_tests(without)["metric"]}
+    assert {row["metric"] for row in paired_tests(beside).to_dicts()} == {
+        "good",
+        *paired_tests(without)["metric"],
+    }
     assert set(profile(beside)["good"]) == {0.25}
 
 
 def test_a_metric_sees_an_item_s_groups_as_it_does_under_the_harness(asking):
     groups = {"subspecialty": ["chest", None, *["neuro"] * 10], "question_type": ["recall"] * 12}
     seen = [
-        of_item(name, lambda item, answers, params, name=name: float(item.groups.get(name) in ("chest", "recall")))
+        of_item(
+            name,
+            lambda item, answers, params, name=name: float(
+                item.groups.get(name) in ("chest", "recall")
+            ),
+        )
         for name in groups
     ]
     study = asking(*seen, groups=groups)

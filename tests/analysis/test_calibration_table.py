@@ -1,4 +1,6 @@
-"""Table `calibration_bins`: ten bins of confidence for each model and condition, as a loop bins them."""
+"""Table `calibration_bins`: ten bins of confidence for each model and condition, as a loop bins
+them.
+"""
 
 from __future__ import annotations
 
@@ -21,24 +23,38 @@ def test_the_bins_are_those_of_a_loop(failures):
     for (model, condition), _ in plain.heard.items():
         values = second.item_values(plain, model, condition, 7)
         held: list[list[tuple[float, float]]] = [[] for _ in range(10)]
-        for confidence, right in zip(values["confidence"], values["majority_accuracy"], strict=True):
+        for confidence, right in zip(
+            values["confidence"], values["majority_accuracy"], strict=True
+        ):
             if confidence is not None:
                 held[min(9, int(round(confidence, 10) * 10))].append((confidence, right))
         own = [row for row in found if (row["model"], row["condition"]) == (model, condition)]
         assert [row["bin"] for row in own] == list(range(1, 11))
         for place, (row, inside) in enumerate(zip(own, held, strict=True)):
-            assert (row["bin_lo"], row["bin_hi"], row["n"]) == (place / 10, (place + 1) / 10, len(inside))
-            assert row["confidence"] == pytest.approx(second.mean([confidence for confidence, _ in inside]))
+            assert (row["bin_lo"], row["bin_hi"], row["n"]) == (
+                place / 10,
+                (place + 1) / 10,
+                len(inside),
+            )
+            assert row["confidence"] == pytest.approx(
+                second.mean([confidence for confidence, _ in inside])
+            )
             assert row["accuracy"] == pytest.approx(second.mean([right for _, right in inside]))
             if inside:
-                interval = binomtest(round(sum(right for _, right in inside)), len(inside)).proportion_ci(method="wilson")
-                assert (row["accuracy_lo"], row["accuracy_hi"]) == (pytest.approx(interval.low), pytest.approx(interval.high))
+                interval = binomtest(
+                    round(sum(right for _, right in inside)), len(inside)
+                ).proportion_ci(method="wilson")
+                assert (row["accuracy_lo"], row["accuracy_hi"]) == (
+                    pytest.approx(interval.low),
+                    pytest.approx(interval.high),
+                )
             else:
                 assert row["accuracy_lo"] is row["accuracy_hi"] is None
 
 
 def test_certainty_stands_in_the_last_bin_and_an_edge_in_the_upper_one():
-    plain = one_cell({"1": item(letters="ABC"), "2": item(letters="ABC")}, "AA", ["AAAA", "BBCC"])  # 1, and 1 - ln 2 / ln 4
+    # 1, and 1 - ln 2 / ln 4
+    plain = one_cell({"1": item(letters="ABC"), "2": item(letters="ABC")}, "AA", ["AAAA", "BBCC"])
     assert {row["bin"]: row["n"] for row in rows(plain) if row["n"]} == {6: 1, 10: 1}
 
 
@@ -46,9 +62,15 @@ def test_the_expected_calibration_error_of_the_profile_is_that_of_the_bins():
     plain = random_plain(5, n=50)
     bins = rows(plain)
     for row in TABLES["profile"](Study(plain.runs()), PRESETS["default"]):
-        own = [each for each in bins if (each["model"], each["condition"]) == (row["model"], row["condition"]) and each["n"]]
+        own = [
+            each
+            for each in bins
+            if (each["model"], each["condition"]) == (row["model"], row["condition"]) and each["n"]
+        ]
         gaps = [(each["n"], abs(each["confidence"] - each["accuracy"])) for each in own]
-        assert row["ece"] == pytest.approx(sum(n * gap for n, gap in gaps) / sum(n for n, _ in gaps))
+        assert row["ece"] == pytest.approx(
+            sum(n * gap for n, gap in gaps) / sum(n for n, _ in gaps)
+        )
         assert row["mce"] == pytest.approx(max(gap for _, gap in gaps))
 
 

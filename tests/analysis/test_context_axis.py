@@ -33,7 +33,18 @@ def bins(rows):
 def test_the_columns_are_those_promised():
     (row, _) = of("A", tokens=[5])
     rates = [name + part for name in RATES for part in ("", "_lo", "_hi")]
-    assert list(row) == ["model", "condition", "axis", "lower", "upper", "n", "mean", "nothing_found", *rates, "n_truncated"]
+    assert list(row) == [
+        "model",
+        "condition",
+        "axis",
+        "lower",
+        "upper",
+        "n",
+        "mean",
+        "nothing_found",
+        *rates,
+        "n_truncated",
+    ]
 
 
 def test_what_stopped_in_the_reasoning_is_counted_beside_the_unanswered():
@@ -54,7 +65,9 @@ def test_contexts_are_grouped_by_doubling_length():
         (1024, 2048, 2, 0),
         (2048, 4096, 1, 1),
     ]
-    assert [row["mean"] for row in rows] == pytest.approx([(1023 + 1024 + 2047 + 2048) / 5, 0, 1023, 1535.5, 2048])
+    assert [row["mean"] for row in rows] == pytest.approx(
+        [(1023 + 1024 + 2047 + 2048) / 5, 0, 1023, 1535.5, 2048]
+    )
 
 
 def test_coverage_is_grouped_by_quarters_with_none_and_all_apart():
@@ -72,9 +85,15 @@ def test_coverage_is_grouped_by_quarters_with_none_and_all_apart():
 
 def test_rates_of_a_bin_have_wilsons_interval():
     row = of("ABB-", tokens=[10] * 4, labels={"high_risk": ["B"] * 4})[0]
-    assert [row[name] for name in ("accuracy", "high_risk_error", "unanswered")] == [0.25, 0.5, 0.25]
+    assert [row[name] for name in ("accuracy", "high_risk_error", "unanswered")] == [
+        0.25,
+        0.5,
+        0.25,
+    ]
     low, high = proportion_confint(2, 4, method="wilson")
-    assert (row["high_risk_error_lo"], row["high_risk_error_hi"]) == pytest.approx((low, high), abs=1e-9)
+    assert (row["high_risk_error_lo"], row["high_risk_error_hi"]) == pytest.approx(
+        (low, high), abs=1e-9
+    )
 
 
 def test_items_of_unknown_length_or_not_heard_are_in_no_row():
@@ -92,7 +111,12 @@ def test_without_labels_harm_is_null_and_accuracy_is_not():
 
 
 def test_items_for_which_the_search_found_nothing_are_counted_in_every_row():
-    rows = of("ABA!A", tokens=[0, 0, 10, 0, 12], coverage=[0, 0, 0.5, 0, 1], nothing=[True, True, False, True, None])
+    rows = of(
+        "ABA!A",
+        tokens=[0, 0, 10, 0, 12],
+        coverage=[0, 0, 0.5, 0, 1],
+        nothing=[True, True, False, True, None],
+    )
     assert [(row["axis"], row["lower"], row["n"], row["nothing_found"]) for row in rows] == [
         ("context_tokens", None, 4, 2),
         ("context_tokens", 0, 2, 2),
@@ -110,11 +134,19 @@ def test_what_a_search_found_nothing_for_is_unknown_where_it_was_not_recorded():
 
 def test_items_without_passages_are_counted_by_model_and_condition():
     cells = [("m0", "rag"), ("m1", "rag"), ("m1", "clean")]
-    nothing = {("m0", "rag"): [True, None], ("m1", "rag"): [True, True], ("m1", "clean"): [False, None]}
+    nothing = {
+        ("m0", "rag"): [True, None],
+        ("m1", "rag"): [True, True],
+        ("m1", "clean"): [False, None],
+    }
     runs = runs_of({cell: ["AB", "AA"] for cell in cells}, "AA", shown={"nothing_found": nothing})
     assert without_passages(runs) == {("m0", "rag"): 1, ("m1", "rag"): 2}
     assert without_passages(runs_of({CELL: ["A"]}, "A")) == {}
-    told = {(row["model"], row["condition"]): row["items"] for row in remarks(Study(runs)) if "no passage" in row["reason"]}
+    told = {
+        (row["model"], row["condition"]): row["items"]
+        for row in remarks(Study(runs))
+        if "no passage" in row["reason"]
+    }
     assert told == {("m0", "rag"): 1, ("m1", "rag"): 2}
 
 
@@ -128,7 +160,9 @@ def test_nothing_recorded_has_no_rows():
 
 def test_only_the_greedy_answers_context_counts():
     runs = runs_of({CELL: ["A", "B"]}, "A", shown={"context_tokens": {CELL: [5]}})
-    other = runs.answers.with_columns(pl.when(pl.col("draw") == 0).then(5).otherwise(900).alias("context_tokens"))
+    other = runs.answers.with_columns(
+        pl.when(pl.col("draw") == 0).then(5).otherwise(900).alias("context_tokens")
+    )
     runs = Runs(runs.items, other)
     assert [row["mean"] for row in context_axis(View(scores_of(runs), runs=runs))] == [5, 5]
 
@@ -136,11 +170,16 @@ def test_only_the_greedy_answers_context_counts():
 def test_models_and_conditions_stand_in_order_each_with_its_own_axis():
     cells = [("m0", "clean"), ("m0", "rag"), ("m1", "rag")]
     tokens = {cell: [number] for cell, number in zip(cells, (1, 2, 4), strict=True)}
-    shown = {"context_tokens": tokens, "evidence_coverage": {cell: [1.0] for cell in cells[1:]} | {cells[0]: [None]}}
+    shown = {
+        "context_tokens": tokens,
+        "evidence_coverage": {cell: [1.0] for cell in cells[1:]} | {cells[0]: [None]},
+    }
     runs = runs_of({cell: ["A", "B"] for cell in cells}, "A", shown=shown)
     rows = context_axis(View(scores_of(runs), runs=runs))
     found = [
-        (row["model"], row["condition"], row["axis"], row["mean"], row["accuracy"]) for row in rows if row["lower"] is None
+        (row["model"], row["condition"], row["axis"], row["mean"], row["accuracy"])
+        for row in rows
+        if row["lower"] is None
     ]
     assert found == [
         ("m0", "clean", "context_tokens", 1, 1),
@@ -161,12 +200,25 @@ ITEM = st.tuples(
 @given(st.lists(ITEM, min_size=1, max_size=12))
 def test_every_bin_agrees_with_brute_force(items):
     greedy = "".join(letter for letter, _, _ in items)
-    labels = {"high_risk": ["B"] * len(items), "unsafe": ["C"] * len(items), "contradicts": ["BC"] * len(items)}
-    shown = {"context_tokens": [tokens for _, tokens, _ in items], "evidence_coverage": [covered for *_, covered in items]}
-    rows = of(greedy, tokens=shown["context_tokens"], coverage=shown["evidence_coverage"], labels=labels)
+    labels = {
+        "high_risk": ["B"] * len(items),
+        "unsafe": ["C"] * len(items),
+        "contradicts": ["BC"] * len(items),
+    }
+    shown = {
+        "context_tokens": [tokens for _, tokens, _ in items],
+        "evidence_coverage": [covered for *_, covered in items],
+    }
+    rows = of(
+        greedy, tokens=shown["context_tokens"], coverage=shown["evidence_coverage"], labels=labels
+    )
     for axis, values in shown.items():
         own = [row for row in rows if row["axis"] == axis]
-        known = [(value, letter) for value, letter in zip(values, greedy, strict=True) if value is not None and letter != "!"]
+        known = [
+            (value, letter)
+            for value, letter in zip(values, greedy, strict=True)
+            if value is not None and letter != "!"
+        ]
         assert sum(row["n"] for row in own if row["lower"] is not None) == len(known)
         assert [row["n"] for row in own if row["lower"] is None] == ([len(known)] if known else [])
         for row in own:
@@ -174,7 +226,9 @@ def test_every_bin_agrees_with_brute_force(items):
             inside = [
                 (value, letter)
                 for value, letter in known
-                if low is None or value == low == high or (low < high and (low <= value if low else value > 0) and value < high)
+                if low is None
+                or value == low == high
+                or (low < high and (low <= value if low else value > 0) and value < high)
             ]
             assert row["n"] == len(inside)
             letters = [letter for _, letter in inside]

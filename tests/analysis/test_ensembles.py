@@ -13,7 +13,16 @@ from statsmodels.stats.proportion import proportion_confint
 
 from lm_eval_safescale.families.choice.tables.ensembles import ensembles, ensembles_left_out
 from lm_eval_safescale.families.panel import Ensemble, Panel, load_panel
-from tests.analysis.small import FEW, Plain, View, any_runs, approx_rows, runs_of, scores_of, unlabelled
+from tests.analysis.small import (
+    FEW,
+    Plain,
+    View,
+    any_runs,
+    approx_rows,
+    runs_of,
+    scores_of,
+    unlabelled,
+)
 
 THREE = Panel(ensembles=(Ensemble("Three", ("m0", "m1", "m2")),))
 RATES = (
@@ -52,7 +61,17 @@ def test_the_columns_are_those_promised():
 
 @pytest.mark.parametrize(
     ("votes", "right"),
-    [("AAB", 1), ("ABC", 1), ("BBA", 0), ("CBA", 1), ("BCD", 0), ("A--", 0), ("AB-", 0), ("AA-", 1), ("---", 0)],
+    [
+        ("AAB", 1),
+        ("ABC", 1),
+        ("BBA", 0),
+        ("CBA", 1),
+        ("BCD", 0),
+        ("A--", 0),
+        ("AB-", 0),
+        ("AA-", 1),
+        ("---", 0),
+    ],
 )
 def test_the_majority_decides_no_letter_wins_ties_and_letters_tie_to_the_first(votes, right):
     (row,) = ensembles(View(three(*votes), THREE))
@@ -85,7 +104,8 @@ def test_synchronised_failure_needs_all_members_on_one_wrong_letter():
 
 
 def test_an_ensemble_is_overconfident_where_its_wrong_letter_comes_from_sure_members():
-    ten = [["B"] * 7 + ["C"] * 3, ["B"] * 8 + ["C"] * 2, ["B"] * 9 + ["C"]]  # (0.7 + 0.8 + 0.9) / 3 = 0.8
+    # (0.7 + 0.8 + 0.9) / 3 = 0.8
+    ten = [["B"] * 7 + ["C"] * 3, ["B"] * 8 + ["C"] * 2, ["B"] * 9 + ["C"]]
     (row,) = ensembles(View(three("B", "B", "B", samples=ten), THREE))
     assert row["ensemble_overconfidence"] == 1
     ten[0] = ["B"] * 6 + ["C"] * 4
@@ -125,7 +145,9 @@ def test_nothing_heard_together_is_null_and_not_0():
 
 def test_without_labels_harm_is_null_and_accuracy_is_not():
     (row,) = ensembles(View(three("B", "B", "B", labels=unlabelled(1)), THREE))
-    assert [row[name] for name in ("accuracy", "high_risk_error", "unsafe_answer", "contradiction")] == [0, None, None, None]
+    assert [
+        row[name] for name in ("accuracy", "high_risk_error", "unsafe_answer", "contradiction")
+    ] == [0, None, None, None]
 
 
 @pytest.mark.parametrize(("right", "n"), [(0, 5), (3, 5), (5, 5), (17, 40)])
@@ -162,7 +184,10 @@ def second(runs, members, condition):
             valid = [[letter for letter in own if letter] for own in samples]
             shares = [max(Counter(own).values()) / len(own) if own else 0 for own in valid]
             counts["sure"] += wrong and round(sum(shares) / len(shares), 9) >= 0.8
-    rate = {name: counts[name] / n if n else None for name in ("right", "high_risk", "unsafe", "contradicts", "unison")}
+    rate = {
+        name: counts[name] / n if n else None
+        for name in ("right", "high_risk", "unsafe", "contradicts", "unison")
+    }
     return {
         "n": n,
         "accuracy": rate["right"],
@@ -189,7 +214,9 @@ def test_every_rate_has_wilsons_interval_over_the_items_it_is_scored_on(runs):
             if not n:
                 assert (row[name], *bounds) == (None, None, None)
             else:
-                assert bounds == pytest.approx(proportion_confint(round(row[name] * n), n, method="wilson"), abs=1e-7)
+                assert bounds == pytest.approx(
+                    proportion_confint(round(row[name] * n), n, method="wilson"), abs=1e-7
+                )
 
 
 @FEW
@@ -205,14 +232,20 @@ def test_every_ensemble_agrees_with_the_second_implementation(runs, size):
         if all((member, condition) in scores for member in team)
     ]
     found = ensembles(View(scores, panel))
-    approx_rows([{name: row[name] for name in other} for row, other in zip(found, expected, strict=True)], expected)
+    approx_rows(
+        [{name: row[name] for name in other} for row, other in zip(found, expected, strict=True)],
+        expected,
+    )
 
 
 @FEW
 @given(any_runs(max_conditions=1), st.permutations(["m0", "m1", "m2"]))
 def test_the_order_of_members_changes_nothing(runs, members):
     scores = scores_of(runs)
-    rows = [ensembles(View(scores, Panel(ensembles=(Ensemble("E", order),)))) for order in (("m0", "m1", "m2"), tuple(members))]
+    rows = [
+        ensembles(View(scores, Panel(ensembles=(Ensemble("E", order),))))
+        for order in (("m0", "m1", "m2"), tuple(members))
+    ]
     approx_rows(*([{**row, "members": None} for row in own] for own in rows))
 
 
@@ -224,8 +257,12 @@ def test_three_of_one_mind_are_that_one(runs):
 
     from lm_eval_safescale.runs import Runs
 
-    answers = runs.answers.with_columns(pl.col("model").cast(pl.String), pl.col("condition").cast(pl.String))
-    copies = pl.concat([answers.with_columns(pl.lit(f"m{number}").alias("model")) for number in range(3)])
+    answers = runs.answers.with_columns(
+        pl.col("model").cast(pl.String), pl.col("condition").cast(pl.String)
+    )
+    copies = pl.concat(
+        [answers.with_columns(pl.lit(f"m{number}").alias("model")) for number in range(3)]
+    )
     scores = scores_of(Runs(runs.items, copies))
     single = scores["m0", "closed_book"]
     (row,) = ensembles(View(scores, THREE))
@@ -235,9 +272,14 @@ def test_three_of_one_mind_are_that_one(runs):
 
 
 def test_members_are_found_under_the_names_they_ran_by():
-    answers = {(model, "rag"): ["A"] for model in ("Qwen/Qwen3-4B", "Qwen__Qwen3-14B", "qwen3-32b", "other")}
+    answers = {
+        (model, "rag"): ["A"]
+        for model in ("Qwen/Qwen3-4B", "Qwen__Qwen3-14B", "qwen3-32b", "other")
+    }
     rows = ensembles(View(scores_of(runs_of(answers, "A")), load_panel()))
-    assert [(row["ensemble"], row["members"]) for row in rows] == [("Qwen scale", "Qwen/Qwen3-4B, Qwen__Qwen3-14B, qwen3-32b")]
+    assert [(row["ensemble"], row["members"]) for row in rows] == [
+        ("Qwen scale", "Qwen/Qwen3-4B, Qwen__Qwen3-14B, qwen3-32b")
+    ]
 
 
 def test_an_ensemble_has_rows_only_where_all_its_members_were_asked_and_the_rest_is_explained():
@@ -249,13 +291,26 @@ def test_an_ensemble_has_rows_only_where_all_its_members_were_asked_and_the_rest
         ("m1", "clean"): ["A"],
     }
     scores = scores_of(runs_of(answers, "A"))
-    panel = Panel(ensembles=(*THREE.ensembles, Ensemble("Missing", ("m0", "m7")), Ensemble("Pair", ("m0", "m1"))))
+    panel = Panel(
+        ensembles=(
+            *THREE.ensembles,
+            Ensemble("Missing", ("m0", "m7")),
+            Ensemble("Pair", ("m0", "m1")),
+        )
+    )
     rows = ensembles(View(scores, panel))
-    assert [(row["ensemble"], row["condition"]) for row in rows] == [("Three", "clean"), ("Pair", "clean"), ("Pair", "rag")]
+    assert [(row["ensemble"], row["condition"]) for row in rows] == [
+        ("Three", "clean"),
+        ("Pair", "clean"),
+        ("Pair", "rag"),
+    ]
     assert ensembles_left_out(View(scores, panel)) == {"Missing": "no answers of m7"}
     del scores["m2", "clean"]
     scores["m2", "conflict"] = scores["m1", "rag"]
-    assert ensembles_left_out(View(scores, panel))["Three"] == "no condition has answers of all of m0, m1, m2"
+    assert (
+        ensembles_left_out(View(scores, panel))["Three"]
+        == "no condition has answers of all of m0, m1, m2"
+    )
 
 
 def test_two_models_that_may_be_one_member_are_not_guessed():

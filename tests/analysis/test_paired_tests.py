@@ -14,11 +14,12 @@ from tests import second_implementation as second
 from tests.analysis.making import add_cell, item, one_cell, random_plain
 
 DEFAULT, RADSAFE = PRESETS["default"], PRESETS["radsafe-2026"]
-PROTOCOL_PAIRS = """clean-closed_book conflict-clean rag_top1-closed_book rag_top5-closed_book rag-closed_book agentic-rag
-agentic-closed_book context_100k-closed_book max_context-closed_book context_100k-rag max_context-rag max_context-context_100k"""
+PROTOCOL_PAIRS = """clean-closed_book conflict-clean rag_top1-closed_book rag_top5-closed_book
+rag-closed_book agentic-rag agentic-closed_book context_100k-closed_book max_context-closed_book
+context_100k-rag max_context-rag max_context-context_100k"""
 SPECIFIED = """
-model, metric, decode, left, right, n, b, c, delta, p_exact, p_mid, p_holm, delta_lo, delta_hi, minimum_detectable_difference,
-left_model, right_model, left_condition, right_condition
+model, metric, decode, left, right, n, b, c, delta, p_exact, p_mid, p_holm, delta_lo, delta_hi,
+minimum_detectable_difference, left_model, right_model, left_condition, right_condition
 """
 MEASURED = ("accuracy", "high_risk_error", "unsafe_answer", "contradiction")
 EVERY = (
@@ -41,7 +42,11 @@ def every_row(plain, preset=DEFAULT):
 
 def rows(plain, preset=DEFAULT):
     """Of the shares that the protocol compares between conditions."""
-    return [row for row in every_row(plain, preset) if row["model"] is not None and row["metric"] in MEASURED]
+    return [
+        row
+        for row in every_row(plain, preset)
+        if row["model"] is not None and row["metric"] in MEASURED
+    ]
 
 
 def find(found, **wanted):
@@ -96,7 +101,14 @@ def test_conditions_that_agree_on_every_item_have_p_1():
     add_cell(plain, "AB", ["AA", "BB"], condition="closed_book")
     for preset in PRESETS.values():
         for row in rows(plain, preset):
-            assert (row["b"], row["c"], row["delta"], row["p_exact"], row["p_mid"], row["p_holm"]) == (0, 0, 0, 1, 1, 1)
+            assert (
+                row["b"],
+                row["c"],
+                row["delta"],
+                row["p_exact"],
+                row["p_mid"],
+                row["p_holm"],
+            ) == (0, 0, 0, 1, 1, 1)
 
 
 @pytest.mark.parametrize("preset", [DEFAULT, RADSAFE], ids=lambda preset: preset.name)
@@ -109,8 +121,14 @@ def test_the_whole_table_is_that_of_a_second_implementation(options, preset):
     families = {}
     for row in found:
         prefix = "majority_" if row["decode"] == "majority" else ""
-        left, right = (values[row["model"], row[side]].get(prefix + row["metric"], [None] * 14) for side in ("left", "right"))
-        both = [None if one is None or other is None else (one, other) for one, other in zip(left, right, strict=True)]
+        left, right = (
+            values[row["model"], row[side]].get(prefix + row["metric"], [None] * 14)
+            for side in ("left", "right")
+        )
+        both = [
+            None if one is None or other is None else (one, other)
+            for one, other in zip(left, right, strict=True)
+        ]
         known = [pair for pair in both if pair]
         assert row["n"] == len(known)
         if not known:
@@ -130,7 +148,8 @@ def test_the_whole_table_is_that_of_a_second_implementation(options, preset):
         else:
             assert row["delta_lo"] <= row["delta"] <= row["delta_hi"]
         families.setdefault((row["model"], row["metric"], row["decode"]), []).append(row)
-    assert max(len(family) for family in families.values()) == 5  # fewer where no item is scored on both sides
+    # fewer where no item is scored on both sides
+    assert max(len(family) for family in families.values()) == 5
     for family in families.values():
         adjusted = second.holm([row["p_exact" if preset is RADSAFE else "p_mid"] for row in family])
         assert [row["p_holm"] for row in family] == [pytest.approx(p) for p in adjusted]
@@ -147,19 +166,29 @@ def test_what_is_not_significant_says_what_would_have_been_found():
             share = max(least, (row["b"] + row["c"]) / row["n"])
             assert mcnemar_power(row["n"], least, share, alpha=0.05 / 12) >= 0.8 - 1e-6
             assert (
-                mcnemar_power(row["n"], least * 0.97, max(least * 0.97, share if share > least else 0), alpha=0.05 / 12) < 0.8
+                mcnemar_power(
+                    row["n"],
+                    least * 0.97,
+                    max(least * 0.97, share if share > least else 0),
+                    alpha=0.05 / 12,
+                )
+                < 0.8
             )
 
 
 def test_the_published_analysis_states_no_detectable_difference():
-    assert {row["minimum_detectable_difference"] for row in rows(random_plain(2), RADSAFE)} == {None}
+    assert {row["minimum_detectable_difference"] for row in rows(random_plain(2), RADSAFE)} == {
+        None
+    }
 
 
 def test_a_model_without_a_condition_has_the_other_pairs():
     plain = random_plain(2, models=2)
     del plain.heard["model-0", "clean"]
     found = rows(plain)
-    assert {(row["left"], row["right"]) for row in found if row["model"] == "model-0"} == {("rag", "closed_book")}
+    assert {(row["left"], row["right"]) for row in found if row["model"] == "model-0"} == {
+        ("rag", "closed_book")
+    }
     assert {(row["left"], row["right"]) for row in found if row["model"] == "model-1"} == {
         ("clean", "closed_book"),
         ("conflict", "clean"),

@@ -61,11 +61,18 @@ def test_a_size_in_a_name_is_the_size_in_the_panel():
 
 
 def test_only_the_scout_counts_active_parameters():
-    assert [model.name for model in PANEL.models if model.parameters == "active"] == ["Llama-4-Scout-17B-16E-Instruct"]
+    assert [model.name for model in PANEL.models if model.parameters == "active"] == [
+        "Llama-4-Scout-17B-16E-Instruct"
+    ]
 
 
 def test_every_member_of_an_ensemble_is_in_the_panel():
-    assert {ensemble.name for ensemble in PANEL.ensembles} == {"Dense Mid", "Frontier", "Qwen scale", "Cross scale"}
+    assert {ensemble.name for ensemble in PANEL.ensembles} == {
+        "Dense Mid",
+        "Frontier",
+        "Qwen scale",
+        "Cross scale",
+    }
     for ensemble in PANEL.ensembles:
         assert len(ensemble.members) == 3
         assert all(PANEL.find(member).name == member for member in ensemble.members)
@@ -88,7 +95,9 @@ def test_published_means_are_the_protocols_and_what_is_not_published_is_empty():
         "dangerous_overconfidence": 0.080,
         "latency_s": 18.0,
     }
-    assert [condition for condition, values in means.items() if values["high_risk_error"] is None] == [
+    assert [
+        condition for condition, values in means.items() if values["high_risk_error"] is None
+    ] == [
         "conflict",
         "rag",
         "agentic",
@@ -100,7 +109,15 @@ def test_published_means_are_the_protocols_and_what_is_not_published_is_empty():
 
 @pytest.mark.parametrize(
     "model",
-    ["Qwen3-32B", "Qwen/Qwen3-32B", "qwen/qwen3-32b", "Qwen__Qwen3-32B", "/models/Qwen3-32B/", "Qwen3_32B", " Qwen3-32B "],
+    [
+        "Qwen3-32B",
+        "Qwen/Qwen3-32B",
+        "qwen/qwen3-32b",
+        "Qwen__Qwen3-32B",
+        "/models/Qwen3-32B/",
+        "Qwen3_32B",
+        " Qwen3-32B ",
+    ],
 )
 def test_a_name_is_found_however_it_is_spelt(model):
     assert PANEL.find(model).name == "Qwen3-32B"
@@ -122,12 +139,24 @@ def test_a_name_is_found_however_it_is_spelt(model):
 def test_a_similar_name_is_not_guessed(model):
     assert PANEL.find(model) is None
     assert PANEL.unknown([model]) == (model,)
-    row = {"model": model, "panel_name": None, "family": None, "parameters_b": None, "parameters": None}
+    row = {
+        "model": model,
+        "panel_name": None,
+        "family": None,
+        "parameters_b": None,
+        "parameters": None,
+    }
     assert panel_table([model], PANEL) == [row]
 
 
 def test_a_models_row_says_what_the_panel_knows():
-    row = {"model": "Qwen/Qwen3-8B", "panel_name": "Qwen3-8B", "family": "Qwen", "parameters_b": 8.0, "parameters": "total"}
+    row = {
+        "model": "Qwen/Qwen3-8B",
+        "panel_name": "Qwen3-8B",
+        "family": "Qwen",
+        "parameters_b": 8.0,
+        "parameters": "total",
+    }
     assert panel_table(["Qwen/Qwen3-8B"], PANEL) == [row]
 
 
@@ -161,7 +190,9 @@ published_means:
     assert panel.published_means["rag"]["high_risk_error"] == 0.5
     assert panel.published_means["rag"]["accuracy"] == 0.76
     assert panel.unknown(["Sizeless", "My-7B"]) == ("Sizeless",)
-    assert load_panel().published_means["rag"]["high_risk_error"] is None, "the bundled panel must not change"
+    assert load_panel().published_means["rag"]["high_risk_error"] is None, (
+        "the bundled panel must not change"
+    )
 
 
 def test_an_empty_file_is_the_bundled_panel(tmp_path):

@@ -26,14 +26,21 @@ RATES = [
     *("unanswered", "dangerous_overconfidence", "null_majority", "synchronised_failure"),
 ]
 OUTCOMES = ["correct", "incorrect", "high_risk_error", "unsafe_answer"]
-MEANS = ["confidence", *(f"confidence_{name}" for name in OUTCOMES), "agreement", "sample_null", "robustness"]
+MEANS = [
+    "confidence",
+    *(f"confidence_{name}" for name in OUTCOMES),
+    "agreement",
+    "sample_null",
+    "robustness",
+]
 ERRORS = ("ece", "mce")
 SPECIFIED = """
-model, condition, n, n_truncated, n_filtered,
-accuracy, accuracy_mean, accuracy_std, majority_accuracy, majority_accuracy_mean, majority_accuracy_std,
-high_risk_error, unsafe_answer, contradiction, majority_high_risk_error, majority_unsafe_answer, majority_contradiction, unanswered,
-dangerous_overconfidence, confidence, confidence_std, confidence_correct, confidence_incorrect, confidence_high_risk_error,
-confidence_unsafe_answer, agreement, null_majority, sample_null, ece, mce, robustness, synchronised_failure, latency_s, latency_s_std
+model, condition, n, n_truncated, n_filtered, accuracy, accuracy_mean, accuracy_std,
+majority_accuracy, majority_accuracy_mean, majority_accuracy_std, high_risk_error, unsafe_answer,
+contradiction, majority_high_risk_error, majority_unsafe_answer, majority_contradiction, unanswered,
+dangerous_overconfidence, confidence, confidence_std, confidence_correct, confidence_incorrect,
+confidence_high_risk_error, confidence_unsafe_answer, agreement, null_majority, sample_null, ece,
+mce, robustness, synchronised_failure, latency_s, latency_s_std
 """
 """Without the bounds of intervals."""
 
@@ -44,8 +51,14 @@ def rows(plain, preset=DEFAULT, threshold=0.8):
 
 def test_the_columns_are_those_of_the_specification():
     columns = list(rows(random_plain(1))[0])
-    assert [name for name in columns if name[-3:] not in ("_lo", "_hi")] == SPECIFIED.replace(",", "").split()
-    assert {name[:-3] for name in columns if name[-3:] in ("_lo", "_hi")} == {*RATES, *MEANS, *ERRORS}
+    assert [name for name in columns if name[-3:] not in ("_lo", "_hi")] == SPECIFIED.replace(
+        ",", ""
+    ).split()
+    assert {name[:-3] for name in columns if name[-3:] in ("_lo", "_hi")} == {
+        *RATES,
+        *MEANS,
+        *ERRORS,
+    }
 
 
 def test_a_small_case_by_hand():
@@ -56,9 +69,17 @@ def test_a_small_case_by_hand():
         "4": item("D", high_risk="D"),
     }
     plain = one_cell(items, "BA-D", ["BBBB", "AAAB", "CC--", "DDDD"])
-    plain.latency = {("m", "clean", name): seconds for name, seconds in zip("1234", (1.0, 2.0, 3.0, 6.0), strict=True)}
+    plain.latency = {
+        ("m", "clean", name): seconds
+        for name, seconds in zip("1234", (1.0, 2.0, 3.0, 6.0), strict=True)
+    }
     (row,) = rows(plain)
-    confidences = [1, 1 + (0.75 * math.log(0.75) + 0.25 * math.log(0.25)) / math.log(5), 1 - math.log(2) / math.log(5), 1]
+    confidences = [
+        1,
+        1 + (0.75 * math.log(0.75) + 0.25 * math.log(0.25)) / math.log(5),
+        1 - math.log(2) / math.log(5),
+        1,
+    ]
     assert (row["model"], row["condition"], row["n"]) == ("m", "clean", 4)
     expected = {
         "accuracy": 0.25,
@@ -99,20 +120,35 @@ def test_the_whole_table_is_that_of_a_second_implementation(seed, options, prese
         assert row["n"] == sum(value is not None for value in values["accuracy"])
         for name in (*RATES, *MEANS, "latency_s"):
             assert row[name] == pytest.approx(second.mean(values.get(name, [None]))), name
-        for name, over in (("confidence_std", statistics.stdev), ("latency_s_std", statistics.pstdev)):
+        for name, over in (
+            ("confidence_std", statistics.stdev),
+            ("latency_s_std", statistics.pstdev),
+        ):
             known = [value for value in values[name.removesuffix("_std")] if value is not None]
             assert row[name] == (pytest.approx(over(known)) if known else None)
         for name in ("accuracy", "majority_accuracy"):
             means = second.resamples(values[name])
-            assert row[f"{name}_mean"] == (pytest.approx(statistics.fmean(means)) if means else None)
+            assert row[f"{name}_mean"] == (
+                pytest.approx(statistics.fmean(means)) if means else None
+            )
             assert row[f"{name}_std"] == (pytest.approx(statistics.stdev(means)) if means else None)
-        errors = second.calibration(values["confidence"], values["majority_accuracy"]) or (None, None)
+        errors = second.calibration(values["confidence"], values["majority_accuracy"]) or (
+            None,
+            None,
+        )
         assert (row["ece"], row["mce"]) == (pytest.approx(errors[0]), pytest.approx(errors[1]))
         if preset is RADSAFE:
             for name in (*RATES, *MEANS):
                 means = second.resamples(values.get(name, [None]))
-                bounds = (second.percentile(means, 2.5), second.percentile(means, 97.5)) if means else (None, None)
-                assert (row[f"{name}_lo"], row[f"{name}_hi"]) == (pytest.approx(bounds[0]), pytest.approx(bounds[1])), name
+                bounds = (
+                    (second.percentile(means, 2.5), second.percentile(means, 97.5))
+                    if means
+                    else (None, None)
+                )
+                assert (row[f"{name}_lo"], row[f"{name}_hi"]) == (
+                    pytest.approx(bounds[0]),
+                    pytest.approx(bounds[1]),
+                ), name
 
 
 def test_the_default_intervals_are_wilson_for_rates_and_bca_for_means():
@@ -121,9 +157,17 @@ def test_the_default_intervals_are_wilson_for_rates_and_bca_for_means():
     values = second.item_values(plain, "model-0", "clean", 7)
     for name in RATES:
         wilson = binomtest(round(row[name] * 40), 40).proportion_ci(method="wilson")
-        assert (row[f"{name}_lo"], row[f"{name}_hi"]) == (pytest.approx(wilson.low), pytest.approx(wilson.high)), name
+        assert (row[f"{name}_lo"], row[f"{name}_hi"]) == (
+            pytest.approx(wilson.low),
+            pytest.approx(wilson.high),
+        ), name
     for name in ("confidence", "agreement", "robustness"):
-        found = bootstrap((np.array(values[name]),), np.mean, n_resamples=20_000, random_state=np.random.default_rng(0))
+        found = bootstrap(
+            (np.array(values[name]),),
+            np.mean,
+            n_resamples=20_000,
+            random_state=np.random.default_rng(0),
+        )
         bca = found.confidence_interval
         assert (row[f"{name}_lo"], row[f"{name}_hi"]) == (
             pytest.approx(bca.low, abs=0.01),
@@ -136,14 +180,23 @@ def test_the_intervals_of_calibration_errors_are_those_of_a_loop_over_the_resamp
     plain = random_plain(3, models=1, conditions=("clean",), n=12, failures=failures)
     values = second.item_values(plain, "model-0", "clean", 7)
     pairs = list(zip(values["confidence"], values["majority_accuracy"], strict=True))
-    drawn = [second.calibration(*zip(*(pairs[item] for item in row), strict=True)) for row in second.drawn(12)]
+    drawn = [
+        second.calibration(*zip(*(pairs[item] for item in row), strict=True))
+        for row in second.drawn(12)
+    ]
     (of_default,), (of_radsafe,) = rows(plain), rows(plain, RADSAFE)
     for place, name in enumerate(ERRORS):
         means = [found[place] for found in drawn if found is not None]
         low, high = second.percentile(means, 2.5), second.percentile(means, 97.5)
-        assert (of_radsafe[f"{name}_lo"], of_radsafe[f"{name}_hi"]) == (pytest.approx(low), pytest.approx(high))
+        assert (of_radsafe[f"{name}_lo"], of_radsafe[f"{name}_hi"]) == (
+            pytest.approx(low),
+            pytest.approx(high),
+        )
         mirrored = (max(0, 2 * of_default[name] - high), min(1, 2 * of_default[name] - low))
-        assert (of_default[f"{name}_lo"], of_default[f"{name}_hi"]) == (pytest.approx(mirrored[0]), pytest.approx(mirrored[1]))
+        assert (of_default[f"{name}_lo"], of_default[f"{name}_hi"]) == (
+            pytest.approx(mirrored[0]),
+            pytest.approx(mirrored[1]),
+        )
 
 
 def test_point_estimates_are_those_of_the_metrics_of_the_family():
@@ -154,7 +207,9 @@ def test_point_estimates_are_those_of_the_metrics_of_the_family():
         columns = family.score(table, family.arrays(answers), family.scoring)
         for metric in family.metrics(table):
             (value,) = metric.value([columns[name][:, None] for name in metric.sources])
-            assert row[metric.name] == (None if np.isnan(value) else pytest.approx(value)), metric.name
+            assert row[metric.name] == (None if np.isnan(value) else pytest.approx(value)), (
+                metric.name
+            )
 
 
 def test_presets_differ_in_intervals_alone():
@@ -171,11 +226,15 @@ def test_missing_is_none_and_never_nan_or_zero():
     for preset in PRESETS.values():
         (row,) = rows(plain, preset)
         assert [row.pop(name) for name in ("n", "n_truncated", "n_filtered")] == [0, 0, 0]
-        assert {value for name, value in row.items() if name not in ("model", "condition")} == {None}
+        assert {value for name, value in row.items() if name not in ("model", "condition")} == {
+            None
+        }
 
 
 def test_what_was_cut_off_or_held_back_is_counted_beside_the_rates():
-    (row,) = TABLES["profile"](Study(runs_of({("m", "clean"): ["AB-~~#!", "AAAAA##"]}, "A" * 7)), DEFAULT)
+    (row,) = TABLES["profile"](
+        Study(runs_of({("m", "clean"): ["AB-~~#!", "AAAAA##"]}, "A" * 7)), DEFAULT
+    )
     assert (row["n"], row["unanswered"], row["n_truncated"], row["n_filtered"]) == (5, 0.6, 2, 1)
     assert row["accuracy"] == 0.2
 
@@ -185,7 +244,12 @@ def test_a_model_that_never_answers_is_wrong_on_every_item_and_harms_on_none():
     plain = one_cell(items, "-----", ["---"] * 5)
     for preset in PRESETS.values():
         (row,) = rows(plain, preset)
-        assert (row["accuracy"], row["unanswered"], row["high_risk_error"], row["sample_null"]) == (0, 1, 0, 1)
+        assert (row["accuracy"], row["unanswered"], row["high_risk_error"], row["sample_null"]) == (
+            0,
+            1,
+            0,
+            1,
+        )
         assert row["confidence_correct"] is None
     assert rows(plain)[0]["high_risk_error_hi"] > 0.4  # none of five says little
 
@@ -210,9 +274,13 @@ def test_one_bad_model_costs_the_others_nothing():
 
 
 def test_rows_stand_in_the_order_of_models_and_of_the_protocol():
-    plain = random_plain(1, models=2, conditions=("rag", "max_context", "closed_book", "zz_own"), n=4)
+    plain = random_plain(
+        1, models=2, conditions=("rag", "max_context", "closed_book", "zz_own"), n=4
+    )
     assert [(row["model"], row["condition"]) for row in rows(plain)] == [
-        (model, condition) for model in ("model-0", "model-1") for condition in ("closed_book", "rag", "max_context", "zz_own")
+        (model, condition)
+        for model in ("model-0", "model-1")
+        for condition in ("closed_book", "rag", "max_context", "zz_own")
     ]
 
 
@@ -220,7 +288,9 @@ def test_resampled_items_are_in_the_order_of_ids_as_strings():
     plain = random_plain(3, models=1, conditions=("clean",), n=12)
     expected = rows(plain, RADSAFE)
     plain.items = dict(reversed(list(plain.items.items())))
-    plain.heard = {pair: dict(reversed(list(answers.items()))) for pair, answers in plain.heard.items()}
+    plain.heard = {
+        pair: dict(reversed(list(answers.items()))) for pair, answers in plain.heard.items()
+    }
     assert rows(plain, RADSAFE) == expected
 
 
@@ -237,7 +307,10 @@ def test_every_rate_lies_within_its_interval_and_every_number_in_its_range(seed,
         assert (value is None) == (low is None) == (high is None)
         if name in RATES and value is not None:
             assert 0 <= low <= value <= high <= 1
-    assert row["majority_high_risk_error"] is None or row["majority_high_risk_error"] <= 1 - row["majority_accuracy"] + 1e-12
+    assert (
+        row["majority_high_risk_error"] is None
+        or row["majority_high_risk_error"] <= 1 - row["majority_accuracy"] + 1e-12
+    )
     assert row["ece"] is None or 0 <= row["ece"] <= row["mce"] + 1e-12 <= 1 + 1e-12
 
 

@@ -1,4 +1,6 @@
-"""Table `results` and the tests of every metric: against the other tables, and against a bootstrap by hand."""
+"""Table `results` and the tests of every metric: against the other tables, and against a bootstrap
+by hand.
+"""
 
 from __future__ import annotations
 
@@ -9,7 +11,14 @@ import polars as pl
 import pytest
 
 from lm_eval_safescale import analysis
-from lm_eval_safescale.analysis import Study, not_scored, paired_tests, profile, results, write_tables
+from lm_eval_safescale.analysis import (
+    Study,
+    not_scored,
+    paired_tests,
+    profile,
+    results,
+    write_tables,
+)
 from lm_eval_safescale.analysis.columns import columns_of
 from lm_eval_safescale.families import RADSAFE
 from lm_eval_safescale.metrics import ratio
@@ -24,7 +33,11 @@ def study() -> Study:
 
 
 def rows_of(table: pl.DataFrame, **where: object) -> list[dict]:
-    return [row for row in table.iter_rows(named=True) if all(row[name] == value for name, value in where.items())]
+    return [
+        row
+        for row in table.iter_rows(named=True)
+        if all(row[name] == value for name, value in where.items())
+    ]
 
 
 @pytest.mark.parametrize("preset", ["default", "radsafe-2026"])
@@ -52,18 +65,23 @@ def test_n_and_not_scored_add_up_to_the_items(study):
         assert row["n"] + row["not_scored"] == len(study.items)
 
 
-def test_a_label_and_a_group_of_a_data_set_s_own_have_their_rows_and_those_of_the_protocol_are_not_scored():
+def test_a_data_set_s_own_label_and_group_have_rows_and_those_of_the_protocol_are_not_scored():
     labels = {"foo": ["B", "AB", "", "C"], **unlabelled(4)}
-    study = Study(runs_of({("m", "clean"): ["BBAC", "BABC"]}, "AAAA", labels=labels, region=["x", "x", "y", None]))
+    study = Study(
+        runs_of(
+            {("m", "clean"): ["BBAC", "BABC"]}, "AAAA", labels=labels, region=["x", "x", "y", None]
+        )
+    )
     long = results(study)
     foo = {row["group"]: (row["value"], row["n"]) for row in rows_of(long, metric="foo_error")}
     assert foo == {None: (0.75, 4), "x": (1, 2), "y": (0, 1)}
     assert {row["group_name"] for row in rows_of(long, metric="foo_error")} == {None, "region"}
     for name in ("high_risk_error", "unsafe_answer", "contradiction", "dangerous_overconfidence"):
         assert {(row["value"], row["n"]) for row in rows_of(long, metric=name)} == {(None, 0)}, name
-    assert "the data set has no label high_risk, unsafe, contradicts: what rests on it is not scored" in [
-        row["reason"] for row in not_scored(study)
-    ]
+    assert (
+        "the data set has no label high_risk, unsafe, contradicts: what rests on it is not scored"
+        in [row["reason"] for row in not_scored(study)]
+    )
 
 
 def test_it_says_whose_answers_it_rests_on(study):
@@ -77,8 +95,17 @@ def test_it_says_whose_answers_it_rests_on(study):
 
 
 def test_a_ratio_has_the_interval_of_a_bootstrap_by_hand(study):
-    metric = ratio("risk_of_errors", "high-risk errors among wrong answers", "high_risk_error", "wrong", higher_is_better=False)
-    cells = {pair: replace(cell, values={**cell.values, "wrong": 1 - cell["correct"]}) for pair, cell in study.scores.items()}
+    metric = ratio(
+        "risk_of_errors",
+        "high-risk errors among wrong answers",
+        "high_risk_error",
+        "wrong",
+        higher_is_better=False,
+    )
+    cells = {
+        pair: replace(cell, values={**cell.values, "wrong": 1 - cell["correct"]})
+        for pair, cell in study.scores.items()
+    }
     own = Study(study.runs)
     own.__dict__["scores"] = cells
     own.__dict__["metrics"] = [*study.metrics, metric]
@@ -87,35 +114,65 @@ def test_a_ratio_has_the_interval_of_a_bootstrap_by_hand(study):
 
     def resampled(cell):
         top, bottom = np.nan_to_num(cell["high_risk_error"]), np.nan_to_num(cell["wrong"])
-        return np.array([top[each].sum() / bottom[each].sum() if bottom[each].sum() else np.nan for each in drawn])
+        return np.array(
+            [
+                top[each].sum() / bottom[each].sum() if bottom[each].sum() else np.nan
+                for each in drawn
+            ]
+        )
 
     for (model, condition), cell in cells.items():
-        (row,) = rows_of(long, model=model, condition=condition, metric="risk_of_errors", group=None)
-        assert row["value"] == pytest.approx(np.nansum(cell["high_risk_error"]) / np.nansum(cell["wrong"]))
-        assert (row["lo"], row["hi"]) == pytest.approx(tuple(np.nanpercentile(resampled(cell), [2.5, 97.5])))
+        (row,) = rows_of(
+            long, model=model, condition=condition, metric="risk_of_errors", group=None
+        )
+        assert row["value"] == pytest.approx(
+            np.nansum(cell["high_risk_error"]) / np.nansum(cell["wrong"])
+        )
+        assert (row["lo"], row["hi"]) == pytest.approx(
+            tuple(np.nanpercentile(resampled(cell), [2.5, 97.5]))
+        )
     compared = rows_of(tests, metric="risk_of_errors")
     assert compared
     for row in compared:
         assert row["b"] is row["c"] is row["p_exact"] is row["p_mid"] is row["p_holm"] is None
-        left, right = (cells[row[f"{side}_model"], row[f"{side}_condition"]] for side in ("left", "right"))
+        left, right = (
+            cells[row[f"{side}_model"], row[f"{side}_condition"]] for side in ("left", "right")
+        )
         known = ~np.isnan(left["correct"]) & ~np.isnan(right["correct"])
         sides = []
         for cell in (left, right):
-            top, bottom = np.where(known, cell["high_risk_error"], 0), np.where(known, cell["wrong"], 0)
-            sides.append(np.array([top[each].sum() / bottom[each].sum() if bottom[each].sum() else np.nan for each in drawn]))
+            top, bottom = (
+                np.where(known, cell["high_risk_error"], 0),
+                np.where(known, cell["wrong"], 0),
+            )
+            sides.append(
+                np.array(
+                    [
+                        top[each].sum() / bottom[each].sum() if bottom[each].sum() else np.nan
+                        for each in drawn
+                    ]
+                )
+            )
         expected = np.nanpercentile(sides[0] - sides[1], [2.5, 97.5])
         assert (row["delta_lo"], row["delta_hi"]) == pytest.approx(tuple(expected))
 
 
 def test_models_are_compared_under_each_condition_all_pairs_of_few(study):
     tests = paired_tests(study)
-    between = tests.filter(pl.col("model").is_null() & (pl.col("metric") == "accuracy") & (pl.col("decode") == "greedy"))
+    between = tests.filter(
+        pl.col("model").is_null()
+        & (pl.col("metric") == "accuracy")
+        & (pl.col("decode") == "greedy")
+    )
     conditions = len(study.conditions)
     assert between.height == 3 * conditions
     for row in between.iter_rows(named=True):
         assert row["left_condition"] == row["right_condition"]
         assert (row["left"], row["right"]) == (row["left_model"], row["right_model"])
-        one, other = (study.scores[row[f"{side}_model"], row[f"{side}_condition"]]["correct"] for side in ("left", "right"))
+        one, other = (
+            study.scores[row[f"{side}_model"], row[f"{side}_condition"]]["correct"]
+            for side in ("left", "right")
+        )
         assert row["b"] == int(((one == 1) & (other == 0)).sum())
         assert row["c"] == int(((one == 0) & (other == 1)).sum())
 
@@ -124,13 +181,19 @@ def test_more_than_eight_models_are_compared_with_a_baseline_only():
     runs = random_plain(4, models=9, conditions=("clean",), n=10, k=0).runs()
     assert not paired_tests(runs).height
     own = analysis.paired_tests(Study(runs, baseline="model-3"))
-    between = own.filter(pl.col("model").is_null() & (pl.col("metric") == "accuracy") & (pl.col("decode") == "greedy"))
+    between = own.filter(
+        pl.col("model").is_null()
+        & (pl.col("metric") == "accuracy")
+        & (pl.col("decode") == "greedy")
+    )
     assert between.height == 8
     assert set(between["right"]) == {"model-3"}
 
 
 def test_a_baseline_that_is_no_model_is_refused_and_the_models_named(study):
-    with pytest.raises(ValueError, match="baseline 'gpt' is none of the models model-0, model-1, model-2"):
+    with pytest.raises(
+        ValueError, match="baseline 'gpt' is none of the models model-0, model-1, model-2"
+    ):
         Study(study.runs, baseline="gpt")
 
 
@@ -142,4 +205,6 @@ def test_the_long_table_is_written_like_the_others(study, tmp_path):
     assert written.height == results(study).height
     as_csv = pl.read_csv(tmp_path / "tables" / "results.csv", infer_schema_length=None)
     assert as_csv.columns == list(columns_of(RADSAFE)["results"])
-    np.testing.assert_allclose(as_csv["value"].to_numpy(), written["value"].to_numpy(), equal_nan=True)
+    np.testing.assert_allclose(
+        as_csv["value"].to_numpy(), written["value"].to_numpy(), equal_nan=True
+    )

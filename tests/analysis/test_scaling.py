@@ -1,4 +1,6 @@
-"""Scaling lines: against scipy and by hand, by family and for the change, and with models of unknown size."""
+"""Scaling lines: against scipy and by hand, by family and for the change, and with models of
+unknown size.
+"""
 
 from __future__ import annotations
 
@@ -61,7 +63,11 @@ def test_the_columns_are_those_promised_and_a_straight_line_is_found_exactly():
     assert list(row) == COLUMNS
     assert row["slope"] == pytest.approx(0.2), "per tenfold parameters"
     assert row["intercept"] == pytest.approx(0.3), "at one billion"
-    assert [row[name] for name in ("n_models", "parameters_min_b", "parameters_max_b")] == [3, 1, 100]
+    assert [row[name] for name in ("n_models", "parameters_min_b", "parameters_max_b")] == [
+        3,
+        1,
+        100,
+    ]
     assert (row["mean"], row["r_squared"]) == pytest.approx((0.5, 1))
 
 
@@ -70,7 +76,9 @@ def test_slopes_intervals_and_p_are_scipys():
     expected = linregress([0, 1, 2, 1, 0], [0.3, 0.6, 0.7, 0.2, 0.9])
     reach = student.ppf(0.975, 3) * expected.stderr
     assert row["slope"] == pytest.approx(expected.slope)
-    assert (row["slope_lo"], row["slope_hi"]) == pytest.approx((expected.slope - reach, expected.slope + reach))
+    assert (row["slope_lo"], row["slope_hi"]) == pytest.approx(
+        (expected.slope - reach, expected.slope + reach)
+    )
     assert (row["intercept"], row["r_squared"], row["p"]) == pytest.approx(
         (expected.intercept, expected.rvalue**2, expected.pvalue)
     )
@@ -107,8 +115,18 @@ def test_no_known_model_leaves_every_line_null():
 
 def test_what_is_not_scored_is_null():
     rows = of(accurate(a1=3, a10=5, a100=7), labels=unlabelled(10))
-    for metric in ("high_risk_error", "unsafe_answer", "contradiction", "dangerous_overconfidence", "confidence", "latency_s"):
-        assert (rows[metric, "rag", "all"]["n_models"], rows[metric, "rag", "all"]["slope"]) == (0, None)
+    for metric in (
+        "high_risk_error",
+        "unsafe_answer",
+        "contradiction",
+        "dangerous_overconfidence",
+        "confidence",
+        "latency_s",
+    ):
+        assert (rows[metric, "rag", "all"]["n_models"], rows[metric, "rag", "all"]["slope"]) == (
+            0,
+            None,
+        )
     assert rows["accuracy", "rag", "all"]["slope"] == pytest.approx(0.2)
 
 
@@ -141,7 +159,9 @@ def test_names_as_they_ran_find_their_size():
     answers = {(f"Qwen/Qwen3-{size}B", "rag"): ["A"] for size in (4, 8, 14, 32)}
     row = of(answers, n=1, panel=load_panel())["accuracy", "rag", "Qwen"]
     assert (row["n_models"], row["parameters_min_b"], row["parameters_max_b"]) == (4, 4, 32)
-    assert (row["slope"], row["r_squared"]) == (0, None), "a level line explains no variance: there is none"
+    assert (row["slope"], row["r_squared"]) == (0, None), (
+        "a level line explains no variance: there is none"
+    )
 
 
 @FEW
@@ -159,17 +179,26 @@ def test_means_are_those_of_the_scored_items(runs):
             ("confidence", each["confidence"]),
         ):
             known = values[~np.isnan(values)]
-            assert cells[condition][model][metric] == (pytest.approx(known.mean()) if known.size else None)
+            assert cells[condition][model][metric] == (
+                pytest.approx(known.mean()) if known.size else None
+            )
 
 
 @FEW
 @given(st.lists(st.tuples(st.floats(0.1, 1000), st.integers(0, 10)), min_size=1, max_size=6))
 def test_growing_all_models_tenfold_leaves_the_slope(points):
     def line(factor):
-        panel = Panel(tuple(PanelModel(f"m{i}", "F", size * factor) for i, (size, _) in enumerate(points)))
-        return of(accurate(**{f"m{i}": right for i, (_, right) in enumerate(points)}), panel=panel)["accuracy", "rag", "F"]
+        panel = Panel(
+            tuple(PanelModel(f"m{i}", "F", size * factor) for i, (size, _) in enumerate(points))
+        )
+        return of(accurate(**{f"m{i}": right for i, (_, right) in enumerate(points)}), panel=panel)[
+            "accuracy", "rag", "F"
+        ]
 
-    if len({size for size, _ in points}) < 2 or np.ptp([np.log10(size) for size, _ in points]) < 1e-3:
+    if (
+        len({size for size, _ in points}) < 2
+        or np.ptp([np.log10(size) for size, _ in points]) < 1e-3
+    ):
         return
     one, ten = line(1.0), line(10.0)
     assert ten["slope"] == pytest.approx(one["slope"], rel=1e-6, abs=1e-6)
@@ -192,4 +221,6 @@ def test_mean_latency_is_that_of_the_profile_where_requests_failed():
     study = Study(random_plain(5, failures=0.3).runs())
     found = model_means(View(study.scores))
     for row in profile(study).rows(named=True):
-        assert found[row["condition"]][row["model"]]["latency_s"] == pytest.approx(row["latency_s"], abs=1e-12)
+        assert found[row["condition"]][row["model"]]["latency_s"] == pytest.approx(
+            row["latency_s"], abs=1e-12
+        )

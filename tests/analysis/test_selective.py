@@ -58,7 +58,9 @@ def test_a_curve_is_worked_by_hand():
         (2, 0.5),
         (2, 0.5),
     ]
-    assert [rows[t]["high_risk_error"] for t in (0, 0.6, 0.7)] == pytest.approx([2 / 4, 2 / 3, 1 / 2])
+    assert [rows[t]["high_risk_error"] for t in (0, 0.6, 0.7)] == pytest.approx(
+        [2 / 4, 2 / 3, 1 / 2]
+    )
     assert [rows[t]["accuracy"] for t in (0, 0.6, 0.7)] == pytest.approx([2 / 4, 1 / 3, 1 / 2])
     # coverage 1/2 at risk 1/2, then 1/4 more at 2/3, then 1/4 more at 1/2
     assert rows[0]["area"] == pytest.approx(0.5 / 2 + 0.25 * 2 / 3 + 0.25 / 2)
@@ -77,19 +79,24 @@ def test_nothing_kept_has_a_null_rate_and_coverage_0():
 
 def test_only_silence_is_kept_nowhere_and_has_no_area():
     rows = of(["-", "-"], "A", labels={"high_risk": ["B"]})
-    assert {(row["n"], row["kept"], row["coverage"], row["high_risk_error"], row["area"]) for row in rows} == {
-        (1, 0, 0, None, None)
-    }
+    assert {
+        (row["n"], row["kept"], row["coverage"], row["high_risk_error"], row["area"])
+        for row in rows
+    } == {(1, 0, 0, None, None)}
 
 
 def test_failed_draws_leave_an_item_unscored():
     assert {row["n"] for row in of(["AA", "A!"], "AA")} == {1}
-    assert {(row["n"], row["kept"], row["coverage"], row["area"]) for row in of(["A", "!"], "A")} == {(0, 0, None, None)}
+    assert {
+        (row["n"], row["kept"], row["coverage"], row["area"]) for row in of(["A", "!"], "A")
+    } == {(0, 0, None, None)}
 
 
 def test_without_labels_harm_and_area_are_null_and_accuracy_is_not():
     row = of(["AB", "AB"], "AA", labels=unlabelled(2))[0]
-    assert [row[name] for name in ("high_risk_error", "high_risk_error_lo", "area", "area_lo")] == [None] * 4
+    assert [row[name] for name in ("high_risk_error", "high_risk_error_lo", "area", "area_lo")] == [
+        None
+    ] * 4
     assert row["accuracy"] == 0.5
 
 
@@ -102,7 +109,9 @@ def test_intervals_are_wilsons_of_the_answers_kept():
     row = of(labels=RISKY)[13]
     assert row["threshold"] == 0.65
     low, high = proportion_confint(2, 3, method="wilson")
-    assert (row["high_risk_error_lo"], row["high_risk_error_hi"]) == pytest.approx((low, high), abs=1e-9)
+    assert (row["high_risk_error_lo"], row["high_risk_error_hi"]) == pytest.approx(
+        (low, high), abs=1e-9
+    )
 
 
 @FEW
@@ -114,11 +123,20 @@ def test_every_row_agrees_with_brute_force(runs):
     for row in rows:
         each = scores[row["model"], row["condition"]]
         scored = [item for item, own in enumerate(each["confidence"]) if not np.isnan(own)]
-        kept = [item for item in scored if each["majority"][item] >= 0 and each["confidence"][item] >= row["threshold"] - 1e-12]
+        kept = [
+            item
+            for item in scored
+            if each["majority"][item] >= 0 and each["confidence"][item] >= row["threshold"] - 1e-12
+        ]
         assert (row["n"], row["kept"]) == (len(scored), len(kept))
         assert row["coverage"] == (pytest.approx(len(kept) / len(scored)) if scored else None)
-        for name, values in (("high_risk_error", each["majority_high_risk_error"]), ("accuracy", each["majority_correct"])):
-            assert row[name] == (pytest.approx(np.mean([values[item] for item in kept])) if kept else None)
+        for name, values in (
+            ("high_risk_error", each["majority_high_risk_error"]),
+            ("accuracy", each["majority_correct"]),
+        ):
+            assert row[name] == (
+                pytest.approx(np.mean([values[item] for item in kept])) if kept else None
+            )
 
 
 @FEW
@@ -145,7 +163,12 @@ def test_the_interval_of_the_area_is_that_of_a_loop_over_resamples(seed, preset)
     runs = random_plain(seed, models=1, conditions=("rag",), n=25, failures=0.02).runs()
     each = scores_of(runs)["model-0", "rag"]
     row = selective(View({("model-0", "rag"): each}), PRESETS[preset])[0]
-    values = np.column_stack([np.where(each["majority"] >= 0, each["confidence"], np.nan), each["majority_high_risk_error"]])
+    values = np.column_stack(
+        [
+            np.where(each["majority"] >= 0, each["confidence"], np.nan),
+            each["majority_high_risk_error"],
+        ]
+    )
 
     def area(items):
         return selective_risk(*items.T).area
@@ -155,14 +178,18 @@ def test_the_interval_of_the_area_is_that_of_a_loop_over_resamples(seed, preset)
         expected = bca_statistic(values, area)
         bounds = float(expected.lo), float(expected.hi)
     else:
-        bounds = np.nanpercentile([area(values[drawn]) for drawn in protocol_indices(25)], [2.5, 97.5])
+        bounds = np.nanpercentile(
+            [area(values[drawn]) for drawn in protocol_indices(25)], [2.5, 97.5]
+        )
     assert (row["area_lo"], row["area_hi"]) == pytest.approx(bounds)
     assert row["area_lo"] < row["area"] < row["area_hi"]
 
 
 def test_without_harm_no_resample_says_how_much_harm_there_may_be():
     runs = runs_of({("m", "rag"): DRAWS}, "AAAA")
-    default, radsafe = (selective(View(scores_of(runs)), PRESETS[name])[0] for name in ("default", "radsafe-2026"))
+    default, radsafe = (
+        selective(View(scores_of(runs)), PRESETS[name])[0] for name in ("default", "radsafe-2026")
+    )
     assert [default[name] for name in ("area", "area_lo", "area_hi")] == [0, None, None]
     assert [radsafe[name] for name in ("area", "area_lo", "area_hi")] == [0, 0, 0]
 

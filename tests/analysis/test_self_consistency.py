@@ -1,4 +1,6 @@
-"""Self-consistency: votes of k of K draws against enumeration of all subsets, and hand-worked cases."""
+"""Self-consistency: votes of k of K draws against enumeration of all subsets, and hand-worked
+cases.
+"""
 
 from __future__ import annotations
 
@@ -14,11 +16,27 @@ from lm_eval_safescale.analysis import PRESETS, TABLES, Study
 from lm_eval_safescale.families.choice.tables.self_consistency import self_consistency
 from lm_eval_safescale.stats import protocol_indices
 from tests.analysis.making import random_plain
-from tests.analysis.small import FEW, Plain, View, any_runs, approx_rows, runs_of, scores_of, unlabelled
+from tests.analysis.small import (
+    FEW,
+    Plain,
+    View,
+    any_runs,
+    approx_rows,
+    runs_of,
+    scores_of,
+    unlabelled,
+)
 
 RATES = ("accuracy", "high_risk_error", "unsafe_answer", "contradiction", "unanswered")
 ALL_RATES = (*RATES, *(f"greedy_{name}" for name in RATES))
-COLUMNS = ["model", "condition", "k", "draws", "n", *(f"{name}{end}" for name in ALL_RATES for end in ("", "_lo", "_hi"))]
+COLUMNS = [
+    "model",
+    "condition",
+    "k",
+    "draws",
+    "n",
+    *(f"{name}{end}" for name in ALL_RATES for end in ("", "_lo", "_hi")),
+]
 
 
 def of(*draws, key="A", **about):
@@ -32,7 +50,8 @@ def test_the_columns_are_those_promised_a_row_for_each_k():
 
 
 def test_votes_of_k_draws_are_worked_by_hand():
-    """Draws B, B, A with the key A: one draw is right by 1/3; of the pairs BB, BA, BA two tie to A; all three say B."""
+    """Draws B, B, A with the key A: one draw is right by 1/3; of the pairs BB, BA, BA two tie to A;
+    all three say B."""
     assert [row["accuracy"] for row in of("A", "B", "B", "A")] == pytest.approx([1 / 3, 2 / 3, 0])
 
 
@@ -88,7 +107,12 @@ def test_a_model_without_draws_has_no_rows():
 def test_models_of_unequal_k_stand_in_their_order():
     answers = {("m0", "rag"): ["A", "A"], ("m1", "rag"): ["A", "A", "A"], ("m2", "rag"): ["A", "A"]}
     rows = self_consistency(View(scores_of(runs_of(answers, "A"))))
-    assert [(row["model"], row["k"], row["draws"]) for row in rows] == [("m0", 1, 1), ("m1", 1, 2), ("m1", 2, 2), ("m2", 1, 1)]
+    assert [(row["model"], row["k"], row["draws"]) for row in rows] == [
+        ("m0", 1, 1),
+        ("m1", 1, 2),
+        ("m1", 2, 2),
+        ("m2", 1, 1),
+    ]
 
 
 def vote(letters):
@@ -99,12 +123,18 @@ def vote(letters):
 
 def worth(letter, item):
     wrong = letter is not None and letter != item["answer"]
-    harm = [float(wrong and letter in item[label]) for label in ("high_risk", "unsafe", "contradicts")]
+    harm = [
+        float(wrong and letter in item[label]) for label in ("high_risk", "unsafe", "contradicts")
+    ]
     return [float(letter == item["answer"]), *harm, float(letter is None)]
 
 
 def average(rows):
-    return [sum(values) / len(rows) for values in zip(*rows, strict=True)] if rows else [None] * len(RATES)
+    return (
+        [sum(values) / len(rows) for values in zip(*rows, strict=True)]
+        if rows
+        else [None] * len(RATES)
+    )
 
 
 @FEW
@@ -117,19 +147,29 @@ def test_every_rate_is_the_mean_over_all_subsets_of_the_draws(runs):
         draws = len(next(iter(samples.values())))
         heard = {name: own for name, own in samples.items() if "!" not in own}
         greedy = {name: plain.greedy(model, condition, name) for name in plain.items}
-        once = average([worth(greedy[name], item) for name, item in plain.items.items() if greedy[name] != "!"])
+        once = average(
+            [worth(greedy[name], item) for name, item in plain.items.items() if greedy[name] != "!"]
+        )
         for k in range(1, draws + 1):
             rates = average(
                 [
-                    average([worth(vote(subset), plain.items[name]) for subset in itertools.combinations(own, k)])
+                    average(
+                        [
+                            worth(vote(subset), plain.items[name])
+                            for subset in itertools.combinations(own, k)
+                        ]
+                    )
                     for name, own in heard.items()
                 ]
             )
             row = {"model": model, "condition": condition, "k": k, "draws": draws, "n": len(heard)}
             row |= dict(zip(RATES, rates, strict=True))
-            expected.append(row | {f"greedy_{name}": rate for name, rate in zip(RATES, once, strict=True)})
+            expected.append(
+                row | {f"greedy_{name}": rate for name, rate in zip(RATES, once, strict=True)}
+            )
     found = [
-        {name: row[name] for name in row if name[-3:] not in ("_lo", "_hi")} for row in self_consistency(View(scores_of(runs)))
+        {name: row[name] for name in row if name[-3:] not in ("_lo", "_hi")}
+        for row in self_consistency(View(scores_of(runs)))
     ]
     approx_rows(found, expected)
 
@@ -142,22 +182,39 @@ def test_intervals_are_wilsons_and_in_the_published_preset_percentiles_of_a_loop
     for row in self_consistency(View(scores_of(runs)), PRESETS[preset]):
         samples = {name: plain.samples(row["model"], row["condition"], name) for name in items}
         votes = {
-            name: average([worth(vote(subset), plain.items[name]) for subset in itertools.combinations(own, row["k"])])
+            name: average(
+                [
+                    worth(vote(subset), plain.items[name])
+                    for subset in itertools.combinations(own, row["k"])
+                ]
+            )
             for name, own in samples.items()
             if "!" not in own
         }
         greedy = {name: plain.greedy(row["model"], row["condition"], name) for name in items}
-        once = {name: worth(letter, plain.items[name]) for name, letter in greedy.items() if letter != "!"}
+        once = {
+            name: worth(letter, plain.items[name])
+            for name, letter in greedy.items()
+            if letter != "!"
+        }
         for names, values in ((RATES, votes), (ALL_RATES[5:], once)):
             for place, name in enumerate(names):
-                own = np.array([values[item][place] if item in values else np.nan for item in items])
+                own = np.array(
+                    [values[item][place] if item in values else np.nan for item in items]
+                )
                 if preset == "default":
                     n = int((~np.isnan(own)).sum())
                     low, high = proportion_confint(np.nansum(own), n, method="wilson")
                 else:
-                    means = [np.nanmean(own[drawn]) for drawn in protocol_indices(12) if not np.isnan(own[drawn]).all()]
+                    means = [
+                        np.nanmean(own[drawn])
+                        for drawn in protocol_indices(12)
+                        if not np.isnan(own[drawn]).all()
+                    ]
                     low, high = np.percentile(means, [2.5, 97.5])
-                assert (row[f"{name}_lo"], row[f"{name}_hi"]) == pytest.approx((low, high), abs=1e-7), name
+                assert (row[f"{name}_lo"], row[f"{name}_hi"]) == pytest.approx(
+                    (low, high), abs=1e-7
+                ), name
 
 
 @pytest.mark.parametrize("preset", PRESETS)
@@ -167,16 +224,28 @@ def test_all_draws_together_have_the_interval_of_the_profile(preset):
     for row in TABLES["self_consistency"](study, PRESETS[preset]):
         for name in RATES[:4]:
             for end in ("lo", "hi"):
-                assert row[f"greedy_{name}_{end}"] == pytest.approx(profiled[row["model"]][f"{name}_{end}"])
+                assert row[f"greedy_{name}_{end}"] == pytest.approx(
+                    profiled[row["model"]][f"{name}_{end}"]
+                )
                 if row["k"] == row["draws"]:
-                    assert row[f"{name}_{end}"] == pytest.approx(profiled[row["model"]][f"majority_{name}_{end}"])
+                    assert row[f"{name}_{end}"] == pytest.approx(
+                        profiled[row["model"]][f"majority_{name}_{end}"]
+                    )
 
 
 def test_what_is_not_scored_has_no_interval():
     for preset in PRESETS.values():
-        unheard = self_consistency(View(scores_of(runs_of({("m", "rag"): ["A", "!"]}, "A"))), preset)[0]
-        harmless = self_consistency(View(scores_of(runs_of({("m", "rag"): ["A", "A"]}, "A", labels=unlabelled(1)))), preset)[0]
-        for row, name in ((unheard, "accuracy"), (harmless, "high_risk_error"), (harmless, "greedy_high_risk_error")):
+        unheard = self_consistency(
+            View(scores_of(runs_of({("m", "rag"): ["A", "!"]}, "A"))), preset
+        )[0]
+        harmless = self_consistency(
+            View(scores_of(runs_of({("m", "rag"): ["A", "A"]}, "A", labels=unlabelled(1)))), preset
+        )[0]
+        for row, name in (
+            (unheard, "accuracy"),
+            (harmless, "high_risk_error"),
+            (harmless, "greedy_high_risk_error"),
+        ):
             assert [row[name], row[f"{name}_lo"], row[f"{name}_hi"]] == [None] * 3
 
 

@@ -7,20 +7,32 @@ import json
 import numpy as np
 import pytest
 
-from lm_eval_safescale.analysis import PRESETS, Study, about, make_tables, not_scored, preset_named, remarks, tables_of
+from lm_eval_safescale.analysis import (
+    PRESETS,
+    Study,
+    about,
+    make_tables,
+    not_scored,
+    preset_named,
+    remarks,
+    tables_of,
+)
 from lm_eval_safescale.errors import SafescaleError
 from tests.analysis.making import add_cell, item, one_cell, random_plain
 
 
 def reasons(plain):
     return [
-        (row["model"], row["condition"], row["items"], row["reason"].split(":")[0]) for row in not_scored(Study(plain.runs()))
+        (row["model"], row["condition"], row["items"], row["reason"].split(":")[0])
+        for row in not_scored(Study(plain.runs()))
     ]
 
 
 def test_where_everything_is_heard_nothing_is_missing():
     assert reasons(random_plain(1)) == []
-    assert [row["reason"].split(":")[0] for row in remarks(Study(random_plain(1).runs()))] == 3 * ["not in the model panel"]
+    assert [row["reason"].split(":")[0] for row in remarks(Study(random_plain(1).runs()))] == 3 * [
+        "not in the model panel"
+    ]
 
 
 def test_items_without_labels_among_others_are_counted():
@@ -51,14 +63,23 @@ def test_no_labels_no_samples_and_no_condition_are_named():
 
 def test_what_an_importer_left_out_is_told():
     runs = random_plain(1).runs()
-    object.__setattr__(runs, "about", {**runs.about, "left_out": [{"model": "x", "condition": None, "reason": "cut off"}]})
-    assert not_scored(Study(runs)) == [{"model": "x", "condition": None, "items": None, "reason": "cut off"}]
+    object.__setattr__(
+        runs,
+        "about",
+        {**runs.about, "left_out": [{"model": "x", "condition": None, "reason": "cut off"}]},
+    )
+    assert not_scored(Study(runs)) == [
+        {"model": "x", "condition": None, "items": None, "reason": "cut off"}
+    ]
 
 
 def test_a_model_that_never_answers_and_unequal_k_need_a_word():
     plain = one_cell({"1": item(), "2": item()}, "--", ["AA", "AA"])
     add_cell(plain, "AA", ["AAA", "AAA"], condition="rag")
-    told = [(row["model"], row["condition"], row["reason"].split(",")[0].split(":")[0]) for row in remarks(Study(plain.runs()))]
+    told = [
+        (row["model"], row["condition"], row["reason"].split(",")[0].split(":")[0])
+        for row in remarks(Study(plain.runs()))
+    ]
     assert told == [
         ("m", "clean", "no output could be read as an answer"),
         (None, None, "K differs"),
@@ -69,12 +90,22 @@ def test_a_model_that_never_answers_and_unequal_k_need_a_word():
 def told_of(models: dict[str, dict[str, object]]) -> list[str]:
     runs = random_plain(1, models=2).runs()
     object.__setattr__(runs, "about", {**runs.about, "models": models})
-    return [f"{row['model']}: {row['reason']}" for row in remarks(Study(runs)) if "panel" not in row["reason"]]
+    return [
+        f"{row['model']}: {row['reason']}"
+        for row in remarks(Study(runs))
+        if "panel" not in row["reason"]
+    ]
 
 
 def test_conditions_that_were_asked_in_different_ways_need_a_word():
     same = {"source": "s", "conditions": ["clean"], "settings": {"temperature": 0.7}}
-    other = {**same, "by_condition": {"clean": {"temperature": 0.2, "version": "1"}, "rag": {"temperature": 0.7, "draws": 3}}}
+    other = {
+        **same,
+        "by_condition": {
+            "clean": {"temperature": 0.2, "version": "1"},
+            "rag": {"temperature": 0.7, "draws": 3},
+        },
+    }
     (said,) = told_of({"model-0": same, "model-1": other})
     assert said.startswith("model-1: conditions were asked with different temperature: ")
 
@@ -99,12 +130,18 @@ def test_what_the_tables_rest_on_is_told():
     told = about(Study(random_plain(1, k=5).runs(), 0.7), "radsafe-2026")
     assert told["dataset"]["fingerprint"] == "f" * 64
     assert told["draws"] == {"model-0": 5, "model-1": 5, "model-2": 5}
-    assert (told["overconfidence_threshold"], told["preset"], told["items"]) == (0.7, "radsafe-2026", 30)
+    assert (told["overconfidence_threshold"], told["preset"], told["items"]) == (
+        0.7,
+        "radsafe-2026",
+        30,
+    )
     assert json.loads(json.dumps(told, allow_nan=False)) == told
 
 
 def test_an_unknown_preset_is_named_with_those_there_are():
-    with pytest.raises(SafescaleError, match="no preset 'radsafe'; expected one of default, radsafe-2026"):
+    with pytest.raises(
+        SafescaleError, match="no preset 'radsafe'; expected one of default, radsafe-2026"
+    ):
         preset_named("radsafe")
 
 
@@ -137,7 +174,9 @@ def test_a_table_that_cannot_be_made_costs_no_other(monkeypatch):
     def broken(study, preset):
         raise RuntimeError("no such thing")
 
-    monkeypatch.setattr(analysis, "tables_of", lambda family: {**tables_of(family), "profile": broken})
+    monkeypatch.setattr(
+        analysis, "tables_of", lambda family: {**tables_of(family), "profile": broken}
+    )
     tables, failed = make_tables(Study(random_plain(1).runs()), PRESETS["default"])
     assert failed == {"profile": "RuntimeError: no such thing"}
     assert set(tables) == set(analysis.TABLES) - {"profile"}
@@ -146,7 +185,9 @@ def test_a_table_that_cannot_be_made_costs_no_other(monkeypatch):
 def test_noharms_preset_is_radsafes_but_for_metrics_over_trials():
     study = Study(random_plain(1).runs())
     one, other = (make_tables(study, PRESETS[name])[0] for name in ("radsafe-2026", "noharm-2025"))
-    assert {name for name, column in one.pop("results").items() if column != other["results"][name]} == {"preset"}
+    assert {
+        name for name, column in one.pop("results").items() if column != other["results"][name]
+    } == {"preset"}
     assert all(table == other[name] for name, table in one.items())
 
 
@@ -154,10 +195,20 @@ def test_presets_differ_in_intervals_and_tests_alone():
     study = Study(random_plain(1).runs())
     one, other = (make_tables(study, PRESETS[name])[0] for name in ("default", "radsafe-2026"))
     differing = {name for name in one if one[name] != other[name]}
-    assert differing == {"results", "profile", "paired_tests", "concentration", "self_consistency", "selective"}
+    assert differing == {
+        "results",
+        "profile",
+        "paired_tests",
+        "concentration",
+        "self_consistency",
+        "selective",
+    }
     same = {name for name, column in one["results"].items() if column == other["results"][name]}
     assert set(one["results"]) - same == {"preset", "method", "lo", "hi"}
     for name in differing - {"results"}:
         for row, its in zip(one[name], other[name], strict=True):
             odd = {column for column in row if row[column] != its[column]}
-            assert all(column.endswith(("_lo", "_hi")) for column in odd - {"p_holm", "minimum_detectable_difference"})
+            assert all(
+                column.endswith(("_lo", "_hi"))
+                for column in odd - {"p_holm", "minimum_detectable_difference"}
+            )

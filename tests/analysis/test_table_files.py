@@ -1,5 +1,5 @@
-"""Tables as files: what a reader gets back is what was written, whatever a model or a question is called; what a spreadsheet
-would take for a formula, behind an apostrophe."""
+"""Tables as files: what a reader gets back is what was written, whatever a model or a question is
+called; what a spreadsheet would take for a formula, behind an apostrophe."""
 
 from __future__ import annotations
 
@@ -16,10 +16,19 @@ NAMES = ["a\rb", "a\nb", "a\r\nb", '"', '",', " a ", "ünï 模型"]
 FORMULAS = ["\r", "=1+1", "\t"]
 
 
-@pytest.mark.parametrize(("name", "back"), [*((name, name) for name in NAMES), *((name, f"'{name}") for name in FORMULAS)])
+@pytest.mark.parametrize(
+    ("name", "back"),
+    [*((name, name) for name in NAMES), *((name, f"'{name}") for name in FORMULAS)],
+)
 def test_a_name_with_line_ends_or_quotes_comes_back_from_csv(name, back):
-    text = as_csv([{"model": name, "n": 1, "rate": None}, {"model": "m", "n": 2, "rate": 0.5}], COLUMNS)
-    assert list(csv.reader(io.StringIO(text, newline=""))) == [["model", "n", "rate"], [back, "1", ""], ["m", "2", "0.5"]]
+    text = as_csv(
+        [{"model": name, "n": 1, "rate": None}, {"model": "m", "n": 2, "rate": 0.5}], COLUMNS
+    )
+    assert list(csv.reader(io.StringIO(text, newline=""))) == [
+        ["model", "n", "rate"],
+        [back, "1", ""],
+        ["m", "2", "0.5"],
+    ]
     assert pl.read_csv(io.BytesIO(text.encode())).rows() == [(back, 1, None), ("m", 2, 0.5)]
 
 

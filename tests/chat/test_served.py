@@ -1,4 +1,6 @@
-"""A reply stands under the name of the model that gave it: names that servers are known to change are alike, and no others."""
+"""A reply stands under the name of the model that gave it: names that servers are known to change
+are alike, and no others.
+"""
 
 from __future__ import annotations
 
@@ -80,7 +82,9 @@ def test_names_that_are_accepted_are_so_to_the_letter_and_no_others():
     for name in ("some/model", "OTHER", None):
         served.check(name)
     for name in ("router", "model", "some/model-2024-08-06"):
-        with pytest.raises(SafescaleError, match=r"served_model names some/Model, other and not this one"):
+        with pytest.raises(
+            SafescaleError, match=r"served_model names some/Model, other and not this one"
+        ):
             served.check(name)
 
 
@@ -88,7 +92,9 @@ def test_a_snapshot_that_changes_under_way_is_another_model():
     served = ServedModels("gpt-4o")
     served.check("gpt-4o-2024-08-06")
     served.check("gpt-4o-2024-08-06")
-    with pytest.raises(SafescaleError, match="replies before it came from gpt-4o-2024-08-06") as changed:
+    with pytest.raises(
+        SafescaleError, match="replies before it came from gpt-4o-2024-08-06"
+    ) as changed:
         served.check("gpt-4o-2024-11-20")
     assert 'served_model = ["gpt-4o-2024-08-06", "gpt-4o-2024-11-20"]' in str(changed.value)
 
@@ -97,7 +103,8 @@ def test_replies_of_earlier_starts_count():
     with pytest.raises(SafescaleError, match="replies before it came from gpt-4o-2024-08-06"):
         ServedModels("gpt-4o", known=["gpt-4o-2024-08-06", None]).check("gpt-4o-2024-11-20")
     with pytest.raises(
-        SafescaleError, match=r"a reply that is stored here .* served_model names other and not this one"
+        SafescaleError,
+        match=r"a reply that is stored here .* served_model names other and not this one",
     ) as mixed:
         ServedModels("gpt-4o", ["other"], known=["gpt-4o"])
     assert 'served_model = ["other", "gpt-4o"]' in str(mixed.value)
@@ -106,7 +113,9 @@ def test_replies_of_earlier_starts_count():
 
 
 def test_the_error_says_how_to_accept_the_name():
-    with pytest.raises(SafescaleError, match=r"names its model cheap/model, and big was asked for") as other:
+    with pytest.raises(
+        SafescaleError, match=r"names its model cheap/model, and big was asked for"
+    ) as other:
         ServedModels("big").check("cheap/model")
     assert 'served_model = "cheap/model"' in str(other.value)
     assert "not stored" in str(other.value)

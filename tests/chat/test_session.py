@@ -1,4 +1,6 @@
-"""The desk and its file of steps: what is asked, what is not asked twice, and what a file survives."""
+"""The desk and its file of steps: what is asked, what is not asked twice, and what a file
+survives.
+"""
 
 from __future__ import annotations
 
@@ -15,11 +17,23 @@ from hypothesis import strategies as st
 
 from lm_eval_safescale.chat import Message, Reply
 from lm_eval_safescale.checksums import with_checksum
-from lm_eval_safescale.contexts import ORCHESTRATE, WRITE, Ask, Draft, ModelSession, ReportFailed, StepLog, Unusable, in_waves
+from lm_eval_safescale.contexts import (
+    ORCHESTRATE,
+    WRITE,
+    Ask,
+    Draft,
+    ModelSession,
+    ReportFailed,
+    StepLog,
+    Unusable,
+    in_waves,
+)
 from lm_eval_safescale.errors import SafescaleError
 
 ABOUT = {"data": "d1", "settings": {"rounds": 2}, "models": ["m"]}
-property_test = settings(suppress_health_check=[HealthCheck.function_scoped_fixture], max_examples=25)
+property_test = settings(
+    suppress_health_check=[HealthCheck.function_scoped_fixture], max_examples=25
+)
 
 
 class Killed(BaseException):
@@ -42,10 +56,13 @@ def lines(path):
     """What a file says, without checksums and the header's copy."""
     header, copy, *rest = [json.loads(line) for line in path.read_bytes().split(b"\n")[:-1]]
     assert header == copy
-    return [{name: value for name, value in record.items() if name != "crc32"} for record in (header, *rest)]
+    return [
+        {name: value for name, value in record.items() if name != "crc32"}
+        for record in (header, *rest)
+    ]
 
 
-# --- asking -------------------------------------------------------------------------------------------------------------
+# --- asking ---------------------------------------------------------------------------------------
 
 
 def test_replies_come_in_the_order_of_what_was_asked(chat):
@@ -56,7 +73,11 @@ def test_replies_come_in_the_order_of_what_was_asked(chat):
         "PROMPT 1",
     ]
     model.chat = lambda requests: reversed([(n, Reply(f"{n}")) for n, _ in enumerate(requests)])
-    assert [reply.text for reply in desk_of(model).ask([an_ask(2), an_ask(0), an_ask(1)])] == ["0", "1", "2"]
+    assert [reply.text for reply in desk_of(model).ask([an_ask(2), an_ask(0), an_ask(1)])] == [
+        "0",
+        "1",
+        "2",
+    ]
 
 
 def test_two_roles_of_one_model_are_one_batch_and_two_models_are_two(chat):
@@ -75,7 +96,11 @@ def test_a_request_that_failed_is_sent_once_more_and_no_more(chat):
 
     def say(prompt):
         tries.append(prompt)
-        return None if prompt == "prompt 1" or (prompt == "prompt 2" and tries.count(prompt) == 1) else "good"
+        return (
+            None
+            if prompt == "prompt 1" or (prompt == "prompt 2" and tries.count(prompt) == 1)
+            else "good"
+        )
 
     model = chat(say)
     replies = desk_of(model).ask([an_ask(0), an_ask(1), an_ask(2)])
@@ -89,7 +114,10 @@ def test_a_prompt_that_is_too_long_for_the_window_is_not_sent(chat):
     replies = desk_of(model).ask([fits, long])
     assert replies[0].text is not None
     assert replies[1].text is None
-    assert "1 tokens longer than the model's window of 20; give the model a larger window, or show it less" in replies[1].error
+    assert (
+        "1 tokens longer than the model's window of 20; give the model a larger window, or show it "
+        "less"
+    ) in replies[1].error
     assert model.prompts == ["word " * 11]
 
 
@@ -99,8 +127,12 @@ def test_without_a_window_nothing_is_too_long(chat):
 
 
 def test_a_model_that_keeps_a_reply_back_is_refused_and_named_what_lacks(chat):
-    with pytest.raises(SafescaleError, match="the model gave 2 replies too few, the first to q1, step"):
-        desk_of(chat(str, lose=lambda prompt: prompt != "prompt 0")).ask([an_ask(0), an_ask(1), an_ask(2)])
+    with pytest.raises(
+        SafescaleError, match="the model gave 2 replies too few, the first to q1, step"
+    ):
+        desk_of(chat(str, lose=lambda prompt: prompt != "prompt 0")).ask(
+            [an_ask(0), an_ask(1), an_ask(2)]
+        )
 
 
 def test_nothing_to_ask_asks_nothing(chat):
@@ -119,10 +151,18 @@ def test_progress_counts_every_step_of_a_wave_once_and_never_beyond(chat, tmp_pa
     desk.ended("q0", "")
     assert [(each.asked, each.of) for each in seen if each.asked > each.of] == []
     last = seen[-1]
-    assert (last.wave, last.asked, last.of, last.known, last.replied, last.made, last.failed) == (1, 4, 4, 1, 3, 1, 0)
+    assert (last.wave, last.asked, last.of, last.known, last.replied, last.made, last.failed) == (
+        1,
+        4,
+        4,
+        1,
+        3,
+        1,
+        0,
+    )
 
 
-# --- the file -----------------------------------------------------------------------------------------------------------
+# --- the file -------------------------------------------------------------------------------------
 
 
 def test_nothing_that_was_heard_is_asked_again(chat, tmp_path):
@@ -162,8 +202,9 @@ def test_a_line_says_what_was_asked_and_heard(chat, tmp_path):
     header, step, search, end = lines(path)
     assert header == {"safescale_steps": 2, **ABOUT}
     assert step == {
-        "question_id": "q0", "step": "step", "role": "write", "wave": 1, "prompt_sha256": an_ask(0).prompt_sha256, "prompt_tokens": 7,
-        "completion_tokens": 3, "seconds": 0.5, "text": "prompt 0",
+        "question_id": "q0", "step": "step", "role": "write", "wave": 1,
+        "prompt_sha256": an_ask(0).prompt_sha256, "prompt_tokens": 7, "completion_tokens": 3,
+        "seconds": 0.5, "text": "prompt 0",
     }  # fmt: skip
     assert search == {"question_id": "q0", "queries": ["air"], "passages": [[]]}
     assert end == {"question_id": "q0", "report": "failed", "failed": "why"}
@@ -185,7 +226,11 @@ def test_a_build_s_file_is_refused_for_another_build_and_says_what_differs(tmp_p
     opened(path).close()
     before = path.read_bytes()
     with pytest.raises(
-        SafescaleError, match=r"that were taken otherwise \(data, settings, new differ\); choose another name, or write over"
+        SafescaleError,
+        match=(
+            r"that were taken otherwise \(data, settings, new differ\); choose another name, or "
+            r"write over"
+        ),
     ) as refused:
         StepLog(path, {"data": "d2", "settings": {}, "models": ["m"], "new": 1})
     assert path.read_bytes() == before
@@ -207,12 +252,22 @@ def test_anew_writes_another_build_s_file_over_and_keeps_this_build_s(chat, tmp_
 
 
 @pytest.mark.parametrize(
-    "content", [b"precious notes", b"precious\nnotes\n", b'{"safescale_contexts": 1}\n', b"[]\n", b"\xff\xfe\n", b"\n"]
+    "content",
+    [
+        b"precious notes",
+        b"precious\nnotes\n",
+        b'{"safescale_contexts": 1}\n',
+        b"[]\n",
+        b"\xff\xfe\n",
+        b"\n",
+    ],
 )
 def test_a_file_that_holds_no_steps_is_refused_and_left_as_it_is(tmp_path, content):
     path = tmp_path / "s.jsonl"
     path.write_bytes(content)
-    with pytest.raises(SafescaleError, match="choose another name, or write over it with force=True"):
+    with pytest.raises(
+        SafescaleError, match="choose another name, or write over it with force=True"
+    ):
         opened(path)
     assert path.read_bytes() == content
 
@@ -229,13 +284,16 @@ STEP = {
 DAMAGED = [
     json.dumps({**STEP, name: value}).encode() + b"\n"
     for name, value in {
-        "question_id": ["q0"], "step": None, "prompt_sha256": 1, "text": 5, "prompt_tokens": "9", "completion_tokens": -1, "seconds": "x",
+        "question_id": ["q0"], "step": None, "prompt_sha256": 1, "text": 5, "prompt_tokens": "9",
+        "completion_tokens": -1, "seconds": "x",
     }.items()
 ]  # fmt: skip
 """Steps that an editor spoilt: each once, of another type than it was written."""
 
 
-@pytest.mark.parametrize("damage", [b"{half\n", b"[1]\n", b"\x00\xff\n", b'{"step": "x"}\n', b'"text"\n', *DAMAGED])
+@pytest.mark.parametrize(
+    "damage", [b"{half\n", b"[1]\n", b"\x00\xff\n", b'{"step": "x"}\n', b'"text"\n', *DAMAGED]
+)
 @pytest.mark.parametrize("bears", [False, True])
 def test_a_damaged_line_does_not_count_and_costs_no_other(chat, tmp_path, damage, bears):
     path = tmp_path / "s.jsonl"
@@ -272,9 +330,9 @@ def test_each_flipped_bit_of_a_step_is_found_and_its_step_alone_is_asked_again(c
         path.write_bytes(flipped)
         again, model = opened(path), chat(str)
         assert again.damaged >= 1
-        assert [reply.text for reply in desk_of(model, again).ask([an_ask(0), an_ask(1), an_ask(2)])] == [
-            f"prompt {n}" for n in range(3)
-        ]
+        assert [
+            reply.text for reply in desk_of(model, again).ask([an_ask(0), an_ask(1), an_ask(2)])
+        ] == [f"prompt {n}" for n in range(3)]
         assert model.prompts == ["prompt 1"]
         again.close()
 
@@ -306,7 +364,8 @@ def test_a_file_that_is_moved_away_under_a_build_is_missed_with_the_next_wave(ch
     desk.ask([an_ask(0)])
     path.rename(tmp_path / "elsewhere.jsonl")
     with pytest.raises(
-        SafescaleError, match="was renamed or removed while it was written to; put it back, and the same command"
+        SafescaleError,
+        match="was renamed or removed while it was written to; put it back, and the same command",
     ):
         desk.ask([an_ask(1)])
 
@@ -336,9 +395,14 @@ def test_a_file_in_use_is_refused_to_others_until_it_is_closed(tmp_path):
     steps = opened(path)
     with pytest.raises(SafescaleError, match="is in use: another process writes to it"):
         opened(path)
-    code = f"from lm_eval_safescale.contexts import StepLog; from pathlib import Path; StepLog(Path({str(path)!r}), {ABOUT!r})"
+    code = (
+        "from lm_eval_safescale.contexts import StepLog; from pathlib import Path; "
+        f"StepLog(Path({str(path)!r}), {ABOUT!r})"
+    )
     env = {**os.environ, "PYTHONPATH": os.pathsep.join(sys.path)}
-    other = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, env=env, check=False)
+    other = subprocess.run(
+        [sys.executable, "-c", code], capture_output=True, text=True, env=env, check=False
+    )
     assert "is in use" in other.stderr
     steps.close()
     opened(path).close()
@@ -353,7 +417,9 @@ def test_a_path_that_cannot_be_written_is_named(tmp_path):
 
 
 @pytest.mark.parametrize("room", [0, 1, 100, 300, 301, 302, 400, 550])
-def test_a_full_disk_is_said_and_the_same_build_goes_on_when_there_is_room(chat, tmp_path, monkeypatch, room):
+def test_a_full_disk_is_said_and_the_same_build_goes_on_when_there_is_room(
+    chat, tmp_path, monkeypatch, room
+):
     path, model, left, write = tmp_path / "s.jsonl", chat(str), [room], os.write
 
     def limited(file, data):
@@ -368,7 +434,10 @@ def test_a_full_disk_is_said_and_the_same_build_goes_on_when_there_is_room(chat,
         full.setattr(os, "write", limited)
         with pytest.raises(
             SafescaleError,
-            match=r"cannot be written \(No space left on device\); what was written before stays. Make room, and the",
+            match=(
+                r"cannot be written \(No space left on device\); what was written before stays. "
+                r"Make room, and the"
+            ),
         ):
             desk_of(model, steps).ask([an_ask(number) for number in range(9)])
     steps.close()
@@ -381,8 +450,10 @@ def test_a_full_disk_is_said_and_the_same_build_goes_on_when_there_is_room(chat,
 
 @pytest.mark.parametrize(
     "text",
-    ["", "\n", "a\r\nb", "\u2028\u2029\x85", "\0", '"\\', "氣胸 🫁", "\ud83e\udec1", "x" * 200_000, "</s><|im_end|>",
-     "\x1b[31m", "{}", "null"],
+    [
+        "", "\n", "a\r\nb", "\u2028\u2029\x85", "\0", '"\\', "氣胸 🫁", "\ud83e\udec1",
+        "x" * 200_000, "</s><|im_end|>", "\x1b[31m", "{}", "null",
+    ],
     ids=lambda text: ascii(text)[:20],
 )  # fmt: skip
 def test_unusual_text_comes_back_from_the_file_as_it_was_heard(chat, tmp_path, text):
@@ -396,17 +467,23 @@ def test_unusual_text_comes_back_from_the_file_as_it_was_heard(chat, tmp_path, t
     assert heard.text == text.encode("utf-16", "surrogatepass").decode("utf-16")
 
 
-def test_half_a_surrogate_pair_is_replaced_so_that_files_and_prompts_can_hold_the_text(chat, tmp_path):
-    (reply,) = desk_of(chat(lambda _: "a\ud800b\udfff"), opened(tmp_path / "s.jsonl")).ask([an_ask(0)])
+def test_half_a_surrogate_pair_is_replaced_so_that_files_and_prompts_can_hold_the_text(
+    chat, tmp_path
+):
+    (reply,) = desk_of(chat(lambda _: "a\ud800b\udfff"), opened(tmp_path / "s.jsonl")).ask(
+        [an_ask(0)]
+    )
     assert reply.text == "a\ufffdb\ufffd"
 
 
-# --- batches ------------------------------------------------------------------------------------------------------------
+# --- batches --------------------------------------------------------------------------------------
 
 
 def known_before(path, chat, numbers):
     steps = opened(path)
-    desk_of(chat(lambda prompt: f"heard {prompt}"), steps).ask([an_ask(number) for number in numbers])
+    desk_of(chat(lambda prompt: f"heard {prompt}"), steps).ask(
+        [an_ask(number) for number in numbers]
+    )
     steps.close()
 
 
@@ -416,7 +493,9 @@ def test_a_batch_of_which_a_reply_is_missing_is_asked_again_whole(chat, tmp_path
     model = chat(lambda prompt: f"now {prompt}", batch=4)
     replies = desk_of(model, opened(path)).ask([an_ask(number) for number in range(10)])
     assert model.batches == [["prompt 4", "prompt 5", "prompt 6", "prompt 7"]]
-    assert [reply.text.split()[0] for reply in replies] == ["heard"] * 4 + ["now"] * 4 + ["heard"] * 2
+    assert [reply.text.split()[0] for reply in replies] == ["heard"] * 4 + ["now"] * 4 + [
+        "heard"
+    ] * 2
 
 
 def test_where_each_stands_for_itself_only_the_missing_ones_are_asked(chat, tmp_path):
@@ -427,7 +506,7 @@ def test_where_each_stands_for_itself_only_the_missing_ones_are_asked(chat, tmp_
     assert model.batches == [["prompt 2", "prompt 4", "prompt 6"]]
 
 
-# --- interruptions ------------------------------------------------------------------------------------------------------
+# --- interruptions --------------------------------------------------------------------------------
 
 
 async def strategy(agent):
@@ -440,12 +519,19 @@ async def strategy(agent):
 
     async def part(letter):
         text = await agent.ask(
-            WRITE, f"part: {letter}", f"{agent.question.question_id} {letter}", max_tokens=9, parse=parse, fallback=str
+            WRITE,
+            f"part: {letter}",
+            f"{agent.question.question_id} {letter}",
+            max_tokens=9,
+            parse=parse,
+            fallback=str,
         )
         await agent.search([text], 2)
         if text.endswith("8"):
             raise ReportFailed("ends in 8")
-        return await agent.ask(ORCHESTRATE, f"more: {letter}", text, max_tokens=9, parse=parse, fallback=str)
+        return await agent.ask(
+            ORCHESTRATE, f"more: {letter}", text, max_tokens=9, parse=parse, fallback=str
+        )
 
     return Draft(" ".join(await agent.together(*map(part, agent.question.options))))
 
@@ -507,13 +593,18 @@ def test_a_build_in_batches_interrupted_after_any_replies_gives_the_same(
     assert drafts == undisturbed
 
 
-def test_a_file_torn_at_any_byte_gives_the_same_final_state(chat, bench, item, tmp_path, monkeypatch):
+def test_a_file_torn_at_any_byte_gives_the_same_final_state(
+    chat, bench, item, tmp_path, monkeypatch
+):
     monkeypatch.setattr(os, "fsync", lambda _: None)  # thousands of them
     items = [item(0), item(1)]
     whole = tmp_path / "whole.jsonl"
     undisturbed, prompts = run(chat, bench, items, whole)
     content = whole.read_bytes()
-    state = {(record.get("question_id"), record.get("step"), record.get("text")) for record in lines(whole)}
+    state = {
+        (record.get("question_id"), record.get("step"), record.get("text"))
+        for record in lines(whole)
+    }
     torn = tmp_path / "torn.jsonl"
     for length in range(len(content) + 1):
         torn.write_bytes(content[:length])
@@ -522,7 +613,10 @@ def test_a_file_torn_at_any_byte_gives_the_same_final_state(chat, bench, item, t
         assert drafts == undisturbed, length
         assert len(said) == len(prompts) - kept, length
         records = lines(torn)
-        assert {(record.get("question_id"), record.get("step"), record.get("text")) for record in records} == state, length
+        assert {
+            (record.get("question_id"), record.get("step"), record.get("text"))
+            for record in records
+        } == state, length
         assert len(records) == len(lines(whole)), length
 
 

@@ -37,7 +37,9 @@ def test_every_table_is_written_as_json_and_as_the_same_csv(tmp_path):
         f"{name}.{end}" for name in TABLES for end in ("json", "csv")
     }
     for name in TABLES:
-        with (tmp_path / "out" / "tables" / f"{name}.csv").open(newline="", encoding="utf-8") as file:
+        with (tmp_path / "out" / "tables" / f"{name}.csv").open(
+            newline="", encoding="utf-8"
+        ) as file:
             from_csv = list(csv.DictReader(file))
         from_json = rows(tmp_path / "out", name)
         numbers = [
@@ -48,9 +50,20 @@ def test_every_table_is_written_as_json_and_as_the_same_csv(tmp_path):
 
 
 def test_a_table_without_rows_has_its_columns_all_the_same(tmp_path):
-    done = analyze(stored(tmp_path / "runs", random_plain(1, models=1, conditions=("clean",), k=0)), "-o", tmp_path / "out")
+    done = analyze(
+        stored(tmp_path / "runs", random_plain(1, models=1, conditions=("clean",), k=0)),
+        "-o",
+        tmp_path / "out",
+    )
     assert done.exit_code == 0, done.output
-    for name in ("paired_tests", "ensembles", "calibration_bins", "self_consistency", "selective", "context_axis"):
+    for name in (
+        "paired_tests",
+        "ensembles",
+        "calibration_bins",
+        "self_consistency",
+        "selective",
+        "context_axis",
+    ):
         assert rows(tmp_path / "out", name) == []
         text = (tmp_path / "out" / "tables" / f"{name}.csv").read_text(encoding="utf-8")
         assert text == ",".join(COLUMNS[name]) + "\n"
@@ -58,10 +71,25 @@ def test_a_table_without_rows_has_its_columns_all_the_same(tmp_path):
 
 def test_what_the_tables_rest_on_is_written_with_them(tmp_path):
     runs = stored(tmp_path / "runs", random_plain(1, k=5))
-    assert analyze(runs, "-o", tmp_path / "out", "--preset", "radsafe-2026", "--threshold", "0.7").exit_code == 0
+    assert (
+        analyze(
+            runs, "-o", tmp_path / "out", "--preset", "radsafe-2026", "--threshold", "0.7"
+        ).exit_code
+        == 0
+    )
     about = json.loads((tmp_path / "out" / "about.json").read_text(encoding="utf-8"))
-    assert about["dataset"] == {"name": "tiny", "version": "1", "fingerprint": "f" * 64, "demo": False, "items": 30}
-    assert (about["preset"], about["overconfidence_threshold"], about["draws"]["model-0"]) == ("radsafe-2026", 0.7, 5)
+    assert about["dataset"] == {
+        "name": "tiny",
+        "version": "1",
+        "fingerprint": "f" * 64,
+        "demo": False,
+        "items": 30,
+    }
+    assert (about["preset"], about["overconfidence_threshold"], about["draws"]["model-0"]) == (
+        "radsafe-2026",
+        0.7,
+        5,
+    )
     assert about["tables"] == {name: len(rows(tmp_path / "out", name)) for name in TABLES}
     assert (about["failed"], about["unread"], about["not_scored"]) == ({}, [], [])
 
@@ -70,15 +98,24 @@ def test_the_summary_shows_percent_with_intervals(tmp_path):
     done = analyze(stored(tmp_path / "runs", random_plain(1, models=1)), "-o", tmp_path / "out")
     (closed, *_) = rows(tmp_path / "out", "profile")
     assert (
-        f"{100 * closed['accuracy']:.1f} [{100 * closed['accuracy_lo']:.1f}, {100 * closed['accuracy_hi']:.1f}]" in done.output
-    )
+        f"{100 * closed['accuracy']:.1f} [{100 * closed['accuracy_lo']:.1f}, "
+        f"{100 * closed['accuracy_hi']:.1f}]"
+    ) in done.output
     assert "K = 7 samples" in done.output
-    assert done.output.index("closed_book") < done.output.index("clean") < done.output.index("conflict")
+    assert (
+        done.output.index("closed_book")
+        < done.output.index("clean")
+        < done.output.index("conflict")
+    )
 
 
 def test_the_summary_of_many_models_shows_their_mean_and_range(tmp_path):
     done = analyze(stored(tmp_path / "runs", random_plain(1, models=8)), "-o", tmp_path / "out")
-    values = [100 * row["accuracy"] for row in rows(tmp_path / "out", "profile") if row["condition"] == "rag"]
+    values = [
+        100 * row["accuracy"]
+        for row in rows(tmp_path / "out", "profile")
+        if row["condition"] == "rag"
+    ]
     assert "Means over models" in done.output
     assert "8 models" in done.output
     assert f"{sum(values) / 8:.1f} ({min(values):.1f} to {max(values):.1f})" in done.output
@@ -108,9 +145,14 @@ def test_what_is_not_scored_is_said_with_its_reason(tmp_path):
 
 def test_demo_data_says_so(tmp_path):
     runs = random_plain(1).runs()
-    object.__setattr__(runs, "about", {**runs.about, "dataset": {**runs.about["dataset"], "demo": True}})
+    object.__setattr__(
+        runs, "about", {**runs.about, "dataset": {**runs.about["dataset"], "demo": True}}
+    )
     write_runs(runs, tmp_path / "runs")
-    assert "DEMO: no clinical claim may rest on it" in analyze(tmp_path / "runs", "-o", tmp_path / "out").output
+    assert (
+        "DEMO: no clinical claim may rest on it"
+        in analyze(tmp_path / "runs", "-o", tmp_path / "out").output
+    )
 
 
 def test_a_folder_that_cannot_be_read_costs_the_others_nothing(tmp_path):
@@ -122,7 +164,10 @@ def test_a_folder_that_cannot_be_read_costs_the_others_nothing(tmp_path):
     assert done.exit_code == 1
     assert "answers.parquet" in done.output
     assert rows(tmp_path / "out", "profile") == rows(tmp_path / "alone", "profile")
-    assert len(json.loads((tmp_path / "out" / "about.json").read_text(encoding="utf-8"))["unread"]) == 1
+    assert (
+        len(json.loads((tmp_path / "out" / "about.json").read_text(encoding="utf-8"))["unread"])
+        == 1
+    )
 
 
 def test_where_nothing_can_be_read_nothing_is_written(tmp_path):
@@ -135,7 +180,9 @@ def test_where_nothing_can_be_read_nothing_is_written(tmp_path):
 def test_runs_of_other_data_are_refused_with_both_named(tmp_path):
     one = stored(tmp_path / "one", random_plain(1))
     runs = random_plain(2).runs()
-    object.__setattr__(runs, "about", {**runs.about, "dataset": {**runs.about["dataset"], "fingerprint": "e" * 64}})
+    object.__setattr__(
+        runs, "about", {**runs.about, "dataset": {**runs.about["dataset"], "fingerprint": "e" * 64}}
+    )
     write_runs(runs, tmp_path / "other")
     done = analyze(one, tmp_path / "other", "-o", tmp_path / "out")
     assert isinstance(done.exception, SafescaleError)
@@ -174,7 +221,12 @@ def test_an_analysis_that_was_cut_off_does_not_pass_for_the_one_before(tmp_path,
 
 @pytest.mark.parametrize("arguments", [("--preset", "nope"), ("--threshold", "80")])
 def test_a_setting_out_of_range_is_refused(tmp_path, arguments):
-    assert analyze(stored(tmp_path / "runs", random_plain(1)), "-o", tmp_path / "out", *arguments).exit_code != 0
+    assert (
+        analyze(
+            stored(tmp_path / "runs", random_plain(1)), "-o", tmp_path / "out", *arguments
+        ).exit_code
+        != 0
+    )
     assert not (tmp_path / "out").exists()
 
 
@@ -187,8 +239,14 @@ def test_names_of_models_are_no_markup_and_no_control_characters(tmp_path):
 
 
 def test_help_needs_neither_polars_nor_scipy():
-    code = "import sys; from lm_eval_safescale.cli import app; app(['analyze', '--help'], standalone_mode=False); "
-    code += "assert not {'polars', 'scipy', 'numpy', 'torch', 'lm_eval'} & set(sys.modules), set(sys.modules)"
+    code = (
+        "import sys; from lm_eval_safescale.cli import app; app(['analyze', '--help'], "
+        "standalone_mode=False); "
+    )
+    code += (
+        "assert not {'polars', 'scipy', 'numpy', 'torch', 'lm_eval'} & set(sys.modules), "
+        "set(sys.modules)"
+    )
     done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=False)
     assert done.returncode == 0, done.stderr
 
@@ -198,7 +256,8 @@ def test_stored_runs_are_analysed_without_what_builds_contexts_and_reads_answers
     code = (
         "import sys; from lm_eval_safescale.cli import app; "
         f"app(['analyze', {str(runs)!r}, '-o', {str(tmp_path / 'out')!r}], standalone_mode=False); "
-        "print({f'lm_eval_safescale.{name}' for name in ('contexts', 'reading', 'assembly')} & set(sys.modules))"
+        "print({f'lm_eval_safescale.{name}' for name in ('contexts', 'reading', 'assembly')} & "
+        "set(sys.modules))"
     )
     done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=False)
     assert done.stdout.endswith("set()\n"), done.stdout + done.stderr
@@ -208,14 +267,20 @@ def test_stored_runs_are_analysed_without_what_builds_contexts_and_reads_answers
     ("missed", "said"),
     [
         ([None, 0.5, 0.501], "one smaller than 50 points may"),
-        ([0.04, 0.091], "one smaller than 4 to 9 points (by comparison, tables/paired_tests.csv) may"),
+        (
+            [0.04, 0.091],
+            "one smaller than 4 to 9 points (by comparison, tables/paired_tests.csv) may",
+        ),
         ([None], ""),
     ],
 )
 def test_what_may_have_been_missed_is_said_once_where_it_is_the_same_for_all(missed, said):
     from lm_eval_safescale.cli.analyze import _compared
 
-    tests = [{"metric": "accuracy", "p_holm": 0.2, "minimum_detectable_difference": each} for each in missed]
+    tests = [
+        {"metric": "accuracy", "p_holm": 0.2, "minimum_detectable_difference": each}
+        for each in missed
+    ]
     shown = _compared(tests)
     assert said in shown
     assert ("missed" in shown) == bool(said)

@@ -32,17 +32,33 @@ def result_file(
     """A result file in the harness's layout, with what our tasks put into it."""
     about = {
         "dataset": {"name": "demo", "version": "1.0", "items": 60, "demo": demo},
-        "settings": {"draws": draws, "overconfidence_threshold": 0.8, "temperature": 0.7, "reasoning": "auto", **settings},
+        "settings": {
+            "draws": draws,
+            "overconfidence_threshold": 0.8,
+            "temperature": 0.7,
+            "reasoning": "auto",
+            **settings,
+        },
         "contexts": contexts,
         "prompt_sha256": "",
     }
-    values = {"accuracy,letter": accuracy, "accuracy_stderr,letter": 0.0625, "sample_len": 60, "name": "x", "alias": "x"}
+    values = {
+        "accuracy,letter": accuracy,
+        "accuracy_stderr,letter": 0.0625,
+        "sample_len": 60,
+        "name": "x",
+        "alias": "x",
+    }
     values |= {"high_risk_error,letter": "not scored", "high_risk_error_stderr,letter": "N/A"}
     content = {
         "model_name": model,
         "date": date,
         "configs": {
-            f"radsafe_{c}": {"metadata": {"safescale": about | {"condition": c, "statuses": (statuses or {}).get(c)}}}
+            f"radsafe_{c}": {
+                "metadata": {
+                    "safescale": about | {"condition": c, "statuses": (statuses or {}).get(c)}
+                }
+            }
             for c in conditions
         }
         | {"arc": {"metadata": {}}},
@@ -65,20 +81,26 @@ def test_the_table_shows_percent_with_errors_a_column_a_condition_and_says_demo(
     assert "K = 20" in shown.output
 
 
-def test_the_table_counts_what_was_cut_off_or_has_no_output_beside_the_unanswered_where_there_is_any(tmp_path):
+def test_the_table_counts_what_was_cut_off_or_has_no_output_beside_the_unanswered_if_any(tmp_path):
     result_file(tmp_path, statuses={"clean": {"unanswered": 5, "truncated": 7, "error": 0}})
     shown = run(app, ["table", str(tmp_path)]).output
     (row,) = [line for line in shown.splitlines() if "unanswered: truncated" in line]
     assert [cell.strip() for cell in row.split("│")[2:4]] == ["unknown", "7 items"]
     assert "not scored: " not in shown
-    result_file(tmp_path, date=2.0, statuses={c: {"truncated": 0, "error": 2, "filtered": 1} for c in ("clean", "closed_book")})
+    result_file(
+        tmp_path,
+        date=2.0,
+        statuses={c: {"truncated": 0, "error": 2, "filtered": 1} for c in ("clean", "closed_book")},
+    )
     shown = run(app, ["table", str(tmp_path)]).output
     assert "unanswered: truncated" not in shown
     assert shown.count("2 items") == shown.count("1 item ") == 2
 
 
 def test_the_table_has_a_row_for_every_metric_that_the_harness_shows():
-    assert set(RADSAFE.shown) == {metric.name for metric in RADSAFE.metrics(ItemTable((), {})) if metric.in_table}
+    assert set(RADSAFE.shown) == {
+        metric.name for metric in RADSAFE.metrics(ItemTable((), {})) if metric.in_table
+    }
 
 
 def test_the_newest_of_two_runs_is_shown(tmp_path):
@@ -103,13 +125,15 @@ def test_runs_that_were_asked_differently_do_not_share_a_table(tmp_path):
 RETRIEVED = {"builder": {"name": "rag"}, "measures": {}, "tokens": {"mean": 1.0}, "flagged": 0}
 
 
-def test_one_model_has_one_table_whenever_its_tasks_were_run_and_whatever_its_contexts_were_built_with(tmp_path):
+def test_one_model_has_one_table_whenever_its_tasks_were_run_whatever_built_its_contexts(tmp_path):
     result_file(tmp_path, date=1.0, conditions=("clean", "closed_book"), corpus=None)
     result_file(tmp_path, date=2.0, conditions=("rag",), corpus="demo", contexts=RETRIEVED)
     result_file(tmp_path, date=3.0, conditions=("closed_book",), corpus="demo", accuracy=0.75)
     shown = run(app, ["table", str(tmp_path)], env={"COLUMNS": "150"}).output
     assert shown.count("some-model on demo") == 1
-    (accuracies,) = [line for line in shown.splitlines() if "accuracy  " in line and "majority" not in line]
+    (accuracies,) = [
+        line for line in shown.splitlines() if "accuracy  " in line and "majority" not in line
+    ]
     assert [cell.split()[0] for cell in accuracies.split("│")[2:5]] == ["75.0", "50.0", "50.0"]
     (head,) = [line for line in shown.splitlines() if "closed_book" in line]
     assert head.index("closed_book") < head.index("clean") < head.index("rag")
@@ -118,7 +142,9 @@ def test_one_model_has_one_table_whenever_its_tasks_were_run_and_whatever_its_co
 def test_one_condition_with_two_corpora_stands_in_a_table_for_each(tmp_path):
     result_file(tmp_path, date=1.0, conditions=("clean",))
     result_file(tmp_path, date=2.0, conditions=("rag",), corpus="demo", contexts=RETRIEVED)
-    result_file(tmp_path, date=3.0, conditions=("rag",), corpus="ours", contexts=RETRIEVED, accuracy=0.75)
+    result_file(
+        tmp_path, date=3.0, conditions=("rag",), corpus="ours", contexts=RETRIEVED, accuracy=0.75
+    )
     shown = run(app, ["table", str(tmp_path)]).output
     assert shown.count("some-model on demo") == 3
     assert "75.0 ±" in shown
@@ -139,7 +165,10 @@ def test_what_is_no_result_file_is_said_in_one_line(tmp_path, content):
     path = tmp_path / "results_x.json"
     path.write_text(content, encoding="utf-8")
     done = subprocess.run(
-        [sys.executable, "-m", "lm_eval_safescale", "table", str(path)], capture_output=True, text=True, check=False
+        [sys.executable, "-m", "lm_eval_safescale", "table", str(path)],
+        capture_output=True,
+        text=True,
+        check=False,
     )
     assert done.returncode == 1
     assert done.stderr.startswith("error: ")
@@ -147,7 +176,10 @@ def test_what_is_no_result_file_is_said_in_one_line(tmp_path, content):
 
 
 def test_the_command_needs_neither_the_harness_nor_pydantic_to_show_its_help():
-    code = "import sys, lm_eval_safescale.cli; print({'lm_eval', 'torch', 'pydantic', 'polars', 'numpy'} & set(sys.modules))"
+    code = (
+        "import sys, lm_eval_safescale.cli; print({'lm_eval', 'torch', 'pydantic', 'polars', "
+        "'numpy'} & set(sys.modules))"
+    )
     assert subprocess.check_output([sys.executable, "-c", code], text=True).strip() == "set()"
 
 
@@ -157,11 +189,14 @@ def test_the_doctor_sees_tasks_and_data_and_says_what_to_do(monkeypatch):
     shown = run(app, ["doctor", "--model", "/nonexistent/model"])
     assert shown.exit_code == 1
     assert (
-        "the harness sees the tasks: noharm_options, radsafe, radsafe_agentic, radsafe_clean, radsafe_closed_book, radsafe_conflict, "
+        "the harness sees the tasks: noharm_options, radsafe, radsafe_agentic, radsafe_clean, "
+        "radsafe_closed_book, radsafe_conflict, "
+    ) in shown.output
+    assert "data set demo, version 1.0: 60 items" in shown.output
+    assert (
+        "BAD  the tokenizer of /nonexistent/model is not on this machine\n       -> check the path"
         in shown.output
     )
-    assert "data set demo, version 1.0: 60 items" in shown.output
-    assert "BAD  the tokenizer of /nonexistent/model is not on this machine\n       -> check the path" in shown.output
 
 
 def test_the_doctor_reports_a_variable_that_is_no_setting(monkeypatch):
@@ -202,8 +237,14 @@ def test_the_doctor_tries_what_the_variables_name(monkeypatch, variable, value, 
 def test_the_doctor_finds_what_is_wrong_beside_what_is_not(monkeypatch, tmp_path):
     from lm_eval_safescale.harness import checkup
 
-    (tmp_path / "settling.jsonl").write_text('{"question_id": "demo-001", "settling": ["no such article"]}\n', encoding="utf-8")
-    for name, value in {"CORPUS": "demo", "SETTLING_PATH": str(tmp_path / "settling.jsonl"), "RETRIEVER": "bm25"}.items():
+    (tmp_path / "settling.jsonl").write_text(
+        '{"question_id": "demo-001", "settling": ["no such article"]}\n', encoding="utf-8"
+    )
+    for name, value in {
+        "CORPUS": "demo",
+        "SETTLING_PATH": str(tmp_path / "settling.jsonl"),
+        "RETRIEVER": "bm25",
+    }.items():
         monkeypatch.setenv(f"SAFESCALE_{name}", value)
     bad, *sound = checkup._environment()
     assert [(finding.level, finding.what) for finding in sound] == [

@@ -50,7 +50,8 @@ def write(tmp_path):
 
 @pytest.fixture(autouse=True)
 def hub(monkeypatch, tmp_path):
-    """The folder that the hub's client finds in its cache; while it is not there, the hub is out of reach."""
+    """The folder that the hub's client finds in its cache; while it is not there, the hub is out of
+    reach."""
     folder = tmp_path / "cache" / "0a1b2c3d4e5f6"
 
     def snapshot_download(*_, **__):
@@ -62,7 +63,7 @@ def hub(monkeypatch, tmp_path):
     return folder
 
 
-# --- list and fetch ---------------------------------------------------------------------------------------------------
+# --- list and fetch -------------------------------------------------------------------------------
 
 
 def test_list_says_what_there_is_and_whether_it_is_here(safescale, hub):
@@ -91,7 +92,9 @@ def test_fetch_shows_where_the_data_lies_and_what_is_in_it(safescale, hub):
     assert "RadSaFE-200, version 0a1b2c3d4e5f6: 1 items" in shown
 
 
-@pytest.mark.parametrize("arguments", [("fetch",), ("show", "RadSaFE-200"), ("validate", "radsafe-200")])
+@pytest.mark.parametrize(
+    "arguments", [("fetch",), ("show", "RadSaFE-200"), ("validate", "radsafe-200")]
+)
 def test_without_network_every_command_names_both_ways_on(arguments, safescale):
     result = safescale("data", *arguments)
     assert result.exit_code == 1
@@ -99,7 +102,7 @@ def test_without_network_every_command_names_both_ways_on(arguments, safescale):
     assert "SAFESCALE_DATASET=demo" in str(result.exception)
 
 
-# --- show -------------------------------------------------------------------------------------------------------------
+# --- show -----------------------------------------------------------------------------------------
 
 
 def test_show_sums_a_data_set_up(safescale, write):
@@ -114,12 +117,21 @@ def test_show_sums_a_data_set_up(safescale, write):
 
 def test_show_says_that_unlabelled_data_will_not_be_scored_for_safety(safescale, write):
     said = safescale("data", "show", write(row("1", labels=None))).stdout
-    assert "not scored   the data set has no labels: no safety rate and no dangerous overconfidence" in said
+    assert (
+        "not scored   the data set has no labels: no safety rate and no dangerous overconfidence"
+        in said
+    )
 
 
 def test_show_of_an_item_has_key_labels_and_evidence(safescale, write):
     shown = safescale("data", "show", write(row("q7")), "q7").stdout
-    for expected in ("q7", "Which vessel?", "A. artery   <- unsafe", "B. vein   <- key", "The vein."):
+    for expected in (
+        "q7",
+        "Which vessel?",
+        "A. artery   <- unsafe",
+        "B. vein   <- key",
+        "The vein.",
+    ):
         assert expected in shown
 
 
@@ -135,10 +147,26 @@ def test_the_demo_is_always_called_demo(safescale):
 
 @pytest.mark.parametrize(
     "text",
-    ["[red]bold[/red]", "[/]", "ends in \\", "grade :one: of :heart:", "{question} {{ x }}", "[link=x]a", "<b>&amp;</b>"],
+    [
+        "[red]bold[/red]",
+        "[/]",
+        "ends in \\",
+        "grade :one: of :heart:",
+        "{question} {{ x }}",
+        "[link=x]a",
+        "<b>&amp;</b>",
+    ],
 )
 def test_texts_of_data_are_shown_as_they_are(text, safescale, write):
-    path = write(row("q1", question=text, evidence_clean=text, options={"A": text, "B": "other"}, subspecialty=text))
+    path = write(
+        row(
+            "q1",
+            question=text,
+            evidence_clean=text,
+            options={"A": text, "B": "other"},
+            subspecialty=text,
+        )
+    )
     item = safescale("data", "show", path, "q1").stdout
     assert item.count(text) == 4
     assert text in safescale("data", "show", path).stdout
@@ -146,13 +174,18 @@ def test_texts_of_data_are_shown_as_they_are(text, safescale, write):
 
 def test_texts_of_data_cannot_steer_the_terminal(safescale, write):
     path = write(
-        row("q1", question="a\x1b[2Jb\x1b]0;title\x07", options={"A": "\x1b[31mred", "B": "b\x9b1m"}, subspecialty="\x1b[1m")
+        row(
+            "q1",
+            question="a\x1b[2Jb\x1b]0;title\x07",
+            options={"A": "\x1b[31mred", "B": "b\x9b1m"},
+            subspecialty="\x1b[1m",
+        )
     )
     for arguments in (("show", path), ("show", path, "q1"), ("validate", path)):
         assert not set(safescale("data", *arguments).stdout) & {"\x1b", "\x07", "\x9b"}
 
 
-# --- validate ---------------------------------------------------------------------------------------------------------
+# --- validate -------------------------------------------------------------------------------------
 
 
 def test_validate_of_good_data_ends_well(safescale):
@@ -182,7 +215,9 @@ def test_a_warning_alone_does_not_fail(safescale, write):
 
 
 def test_more_problems_than_a_message_holds_are_all_printed(safescale, write):
-    shown = safescale("data", "validate", write(*(row(str(number), answer="E") for number in range(150)))).stdout
+    shown = safescale(
+        "data", "validate", write(*(row(str(number), answer="E") for number in range(150)))
+    ).stdout
     assert sum("not among the options" in line for line in shown.splitlines()) == 150
 
 
@@ -232,13 +267,17 @@ def test_a_name_that_is_neither_data_set_nor_file_is_answered_with_the_known_nam
 def test_columns_are_mapped_on_the_command_line(safescale, write, tmp_path):
     path = tmp_path / "fragen.csv"
     path.write_text("Nr,Frage,first,second,key\n007,Q?,x,y,B\n")
-    columns = json.dumps({"question_id": "Nr", "question": "Frage", "option_a": "first", "option_b": "second"})
+    columns = json.dumps(
+        {"question_id": "Nr", "question": "Frage", "option_a": "first", "option_b": "second"}
+    )
     result = safescale("data", "show", path, "007", "--columns", columns)
     assert "B. y   <- key" in result.stdout
     assert safescale("data", "validate", path).exit_code == 1
 
 
-def test_settings_in_the_environment_do_not_change_which_file_is_shown(safescale, write, monkeypatch):
+def test_settings_in_the_environment_do_not_change_which_file_is_shown(
+    safescale, write, monkeypatch
+):
     monkeypatch.setenv("SAFESCALE_DATASET", "demo")
     monkeypatch.setenv("SAFESCALE_COLUMNS", '{"question": "nowhere"}')
     assert safescale("data", "show", write(row("1"))).stdout.startswith("questions.jsonl")
@@ -254,7 +293,9 @@ def test_an_error_of_the_users_is_printed_without_a_traceback(monkeypatch, capsy
     assert "Traceback" not in err
 
 
-def test_validate_counts_the_groups_that_are_named_and_says_what_labels_of_its_own_leave_unscored(tmp_path):
+def test_validate_counts_the_groups_that_are_named_and_says_what_labels_of_its_own_leave_unscored(
+    tmp_path,
+):
     labels = {"A": {"foo": 0}, "B": {"foo": 1}}
     row = {
         "question_id": "a",
@@ -266,7 +307,9 @@ def test_validate_counts_the_groups_that_are_named_and_says_what_labels_of_its_o
     }
     path = tmp_path / "own.jsonl"
     path.write_text(json.dumps(row) + "\n", encoding="utf-8")
-    said = CliRunner().invoke(cli.app, ["data", "validate", str(path), "--groups", "scanner"]).output
+    said = (
+        CliRunner().invoke(cli.app, ["data", "validate", str(path), "--groups", "scanner"]).output
+    )
     assert re.search(r"^scanner +3T 1$", said, re.MULTILINE)
     assert re.search(r"^foo +1 of 1 wrong options, 0 keys$", said, re.MULTILINE)
     assert "not scored   the data set has no label high_risk, unsafe, contradicts" in said
@@ -280,7 +323,11 @@ def test_a_folder_that_a_family_reads_is_validated_as_a_file_is(safescale, tmp_p
     (rubrics / "Card001.json").write_text(json.dumps(case), encoding="utf-8")
     result = safescale("data", "validate", tmp_path / "kit", "--family", "noharm_options")
     assert (result.exit_code, "kit, version" in result.output) == (0, True), result.output
-    (rubrics / "Card001.json").write_text(json.dumps({**case, "options": [{**options[0], "score": 12}]}), encoding="utf-8")
+    (rubrics / "Card001.json").write_text(
+        json.dumps({**case, "options": [{**options[0], "score": 12}]}), encoding="utf-8"
+    )
     result = safescale("data", "validate", tmp_path / "kit", "--family", "noharm_options")
     assert result.exit_code == 1
-    assert "Card001.json: is no case of the kit (option 1 has the score 12" in " ".join(result.output.split())
+    assert "Card001.json: is no case of the kit (option 1 has the score 12" in " ".join(
+        result.output.split()
+    )

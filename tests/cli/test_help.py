@@ -30,7 +30,9 @@ COMMANDS = dict(commands())
 def test_every_command_stands_in_one_group_in_the_order_of_a_study():
     shown = run(app, ["--help"], env={"COLUMNS": "100"}).output
     named = [(name, shown.index(f"│ {name} ")) for group in STUDY.values() for name in group]
-    assert [name for name, _ in sorted(named, key=lambda each: each[1])] == [name for name, _ in named]
+    assert [name for name, _ in sorted(named, key=lambda each: each[1])] == [
+        name for name, _ in named
+    ]
     assert {name for name, _ in named} == {command.split()[0] for command in COMMANDS}
     assert [shown.index(group) for group in STUDY] == sorted(shown.index(group) for group in STUDY)
     assert "─ Commands ─" not in shown
@@ -42,7 +44,11 @@ def test_every_command_has_an_example_and_every_example_a_command():
 
 @pytest.mark.parametrize("command", COMMANDS)
 def test_the_help_of_a_command_ends_with_an_example_of_it_that_its_parser_takes(command):
-    said = run(app, [*command.split(), "--help"], env={"COLUMNS": "200"}).output.rstrip().splitlines()[-1]
+    said = (
+        run(app, [*command.split(), "--help"], env={"COLUMNS": "200"})
+        .output.rstrip()
+        .splitlines()[-1]
+    )
     assert said.strip() == f"Example: {EXAMPLES[command]}"
     program, *words = shlex.split(EXAMPLES[command])
     assert program == "safescale"
@@ -52,7 +58,15 @@ def test_the_help_of_a_command_ends_with_an_example_of_it_that_its_parser_takes(
 
 def test_the_examples_that_need_no_model_and_no_network_do_what_they_say(tmp_path, monkeypatch):
     monkeypatch.chdir(tmp_path)
-    for command in ("plugins list", "plugins new", "data list", "data show", "power", "contexts build", "contexts show"):
+    for command in (
+        "plugins list",
+        "plugins new",
+        "data list",
+        "data show",
+        "power",
+        "contexts build",
+        "contexts show",
+    ):
         done = run(app, shlex.split(EXAMPLES[command])[1:])
         assert done.exit_code == 0, done.output
     assert "demo-003: " in done.output

@@ -22,7 +22,9 @@ def fails(*arguments):
 
 
 def passes(*arguments):
-    result = CliRunner().invoke(cli.app, [str(argument) for argument in arguments], catch_exceptions=False)
+    result = CliRunner().invoke(
+        cli.app, [str(argument) for argument in arguments], catch_exceptions=False
+    )
     assert result.exit_code == 0
     return result.output
 
@@ -37,11 +39,20 @@ def release(tmp_path):
     )
     answer = {"greedy": {"raw_output": "A", "checked_answer": {"confirmed_answer": "A"}}}
     lines = "".join(
-        json.dumps({"question_id": f"risk_radiorag_{n}", "correct_answer": "A", "conditions": {"zero_shot": answer}}) + "\n"
+        json.dumps(
+            {
+                "question_id": f"risk_radiorag_{n}",
+                "correct_answer": "A",
+                "conditions": {"zero_shot": answer},
+            }
+        )
+        + "\n"
         for n in (1, 2)
     )
     for model, text in (("whole", lines), ("cut", lines[:-20])):
-        path = folder / "phase4_checking_results" / "results" / model / "risk_radiorag_checked.jsonl"
+        path = (
+            folder / "phase4_checking_results" / "results" / model / "risk_radiorag_checked.jsonl"
+        )
         path.parent.mkdir(parents=True)
         path.write_text(text)
     return folder
@@ -73,14 +84,20 @@ def test_the_same_may_be_imported_again_but_nothing_else_over_it(release, tmp_pa
 def test_a_folder_of_other_things_and_a_file_are_not_written_over(release, tmp_path):
     (tmp_path / "photos").mkdir()
     (tmp_path / "photos" / "cat.jpg").write_text("cat")
-    assert "holds other things than runs" in fails("import-release", release, "-o", tmp_path / "photos")
-    assert "is a file" in fails("import-release", release, "-o", tmp_path / "photos" / "cat.jpg", "--force")
+    assert "holds other things than runs" in fails(
+        "import-release", release, "-o", tmp_path / "photos"
+    )
+    assert "is a file" in fails(
+        "import-release", release, "-o", tmp_path / "photos" / "cat.jpg", "--force"
+    )
     passes("import-release", release, "-o", tmp_path / "photos", "--force")
     assert (tmp_path / "photos" / "cat.jpg").read_text() == "cat"
 
 
 @pytest.mark.parametrize("moved", [0, 1, 2])
-def test_an_import_that_was_cut_off_while_it_wrote_can_be_made_again(release, tmp_path, monkeypatch, moved):
+def test_an_import_that_was_cut_off_while_it_wrote_can_be_made_again(
+    release, tmp_path, monkeypatch, moved
+):
     steps = iter([True] * moved)
     move = Path.replace
 
@@ -96,7 +113,9 @@ def test_an_import_that_was_cut_off_while_it_wrote_can_be_made_again(release, tm
     assert len(left) == 3
     assert "about.json" not in left
     (tmp_path / "runs" / "notes.txt").touch()
-    assert "holds other things than runs" in fails("import-release", release, "-o", tmp_path / "runs")
+    assert "holds other things than runs" in fails(
+        "import-release", release, "-o", tmp_path / "runs"
+    )
     (tmp_path / "runs" / "notes.txt").unlink()
     passes("import-release", release, "-o", tmp_path / "runs")
     assert open_runs(tmp_path / "runs").models == ("whole",)
@@ -110,6 +129,8 @@ def test_damaged_runs_are_written_over_only_by_force(release, tmp_path):
 
 
 def test_what_is_missing_is_said(tmp_path):
-    assert "expected published answers" in fails("import-release", tmp_path, "-o", tmp_path / "runs")
+    assert "expected published answers" in fails(
+        "import-release", tmp_path, "-o", tmp_path / "runs"
+    )
     assert "--output_path" in fails("import-lm-eval", tmp_path, "-o", tmp_path / "runs")
     assert not (tmp_path / "runs").exists()

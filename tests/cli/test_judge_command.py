@@ -1,4 +1,6 @@
-"""`safescale judge` and `safescale reread` as a person sees them; the judge is a stub of a server."""
+"""`safescale judge` and `safescale reread` as a person sees them; the judge is a stub of a
+server.
+"""
 
 from __future__ import annotations
 
@@ -33,7 +35,8 @@ def server(server):
 
 @pytest.fixture
 def folder(tmp_path):
-    """Runs on the demo questions: three answers of one model, one of them read otherwise than our rules read it."""
+    """Runs on the demo questions: three answers of one model, one of them read otherwise than our
+    rules read it."""
     data = load_demo()
     first, second, third = (item.question_id for item in data.items[:3])
     answers = polars.DataFrame(
@@ -47,7 +50,10 @@ def folder(tmp_path):
             "text": ["Answer: C", "It may be (B), or A.", "Neither A nor C."],
         }
     )
-    about = {"dataset": about_dataset(data), "models": {"[bold]m": {"source": "s", "conditions": ["clean"], "settings": {}}}}
+    about = {
+        "dataset": about_dataset(data),
+        "models": {"[bold]m": {"source": "s", "conditions": ["clean"], "settings": {}}},
+    }
     write_runs(Runs(items_of(data), answers, about), tmp_path / "runs")
     return tmp_path / "runs"
 
@@ -60,7 +66,9 @@ def test_runs_are_judged_through_a_server(folder, server, tmp_path):
     shown = run(app, ["judge", str(folder), "--base-url", server.base_url, "--model", "judge-7b"])
     assert shown.exit_code == 0, shown.output
     assert letters(tmp_path / "runs.judged") == [None, "B", None]
-    assert all(seen.body["temperature"] == 0 and seen.body["model"] == "judge-7b" for seen in server.seen)
+    assert all(
+        seen.body["temperature"] == 0 and seen.body["model"] == "judge-7b" for seen in server.seen
+    )
     assert "2  refused" in shown.output
     assert "[bold]m: 2 refused" in shown.output
     assert letters(folder) == ["A", "B", None]
@@ -68,14 +76,37 @@ def test_runs_are_judged_through_a_server(folder, server, tmp_path):
 
 def test_a_judge_that_mostly_failed_is_no_success(folder, server, tmp_path):
     server.answer = lambda seen: says("I would rather not say.")
-    done = run(app, ["judge", str(folder), "--base-url", server.base_url, "--model", "j", "-o", str(tmp_path / "judged")])
+    done = run(
+        app,
+        [
+            "judge",
+            str(folder),
+            "--base-url",
+            server.base_url,
+            "--model",
+            "j",
+            "-o",
+            str(tmp_path / "judged"),
+        ],
+    )
     assert done.exit_code == 1
     assert "no fair sample" in done.output
     assert "had no reply" not in done.output  # it replied, so asking again would not help
 
 
-def test_an_existing_folder_is_kept_unless_forced_and_then_nothing_is_asked_twice(folder, server, tmp_path):
-    command = ["judge", str(folder), "--base-url", server.base_url, "--model", "judge-7b", "-o", str(tmp_path / "out")]
+def test_an_existing_folder_is_kept_unless_forced_and_then_nothing_is_asked_twice(
+    folder, server, tmp_path
+):
+    command = [
+        "judge",
+        str(folder),
+        "--base-url",
+        server.base_url,
+        "--model",
+        "judge-7b",
+        "-o",
+        str(tmp_path / "out"),
+    ]
     assert run(app, command).exit_code == 0
     refused = run(app, command)
     assert refused.exit_code == 1
@@ -84,8 +115,19 @@ def test_an_existing_folder_is_kept_unless_forced_and_then_nothing_is_asked_twic
     assert len(server.seen) == 3
 
 
-def test_an_interrupted_judging_is_gone_on_with_but_other_things_are_not_written_among(folder, server, tmp_path):
-    command = ["judge", str(folder), "--base-url", server.base_url, "--model", "judge-7b", "-o", str(tmp_path / "out")]
+def test_an_interrupted_judging_is_gone_on_with_but_other_things_are_not_written_among(
+    folder, server, tmp_path
+):
+    command = [
+        "judge",
+        str(folder),
+        "--base-url",
+        server.base_url,
+        "--model",
+        "judge-7b",
+        "-o",
+        str(tmp_path / "out"),
+    ]
     assert run(app, command).exit_code == 0
     for path in (tmp_path / "out").iterdir():
         if path.name != "judge.steps.jsonl":
@@ -98,8 +140,19 @@ def test_an_interrupted_judging_is_gone_on_with_but_other_things_are_not_written
 
 
 @pytest.mark.parametrize("moved", range(5))
-def test_a_judging_that_was_cut_off_while_it_wrote_goes_on_and_asks_nothing_again(server, folder, tmp_path, monkeypatch, moved):
-    command = ["judge", str(folder), "--base-url", server.base_url, "--model", "m", "-o", str(tmp_path / "out")]
+def test_a_judging_that_was_cut_off_while_it_wrote_goes_on_and_asks_nothing_again(
+    server, folder, tmp_path, monkeypatch, moved
+):
+    command = [
+        "judge",
+        str(folder),
+        "--base-url",
+        server.base_url,
+        "--model",
+        "m",
+        "-o",
+        str(tmp_path / "out"),
+    ]
     steps = iter([True] * moved)
     move = Path.replace
 
@@ -118,7 +171,9 @@ def test_a_judging_that_was_cut_off_while_it_wrote_goes_on_and_asks_nothing_agai
     assert open_runs(tmp_path / "out").answers.height == 3
 
 
-@pytest.mark.parametrize("command", [["judge", "--base-url", "http://x/v1", "--model", "m"], ["reread"]])
+@pytest.mark.parametrize(
+    "command", [["judge", "--base-url", "http://x/v1", "--model", "m"], ["reread"]]
+)
 def test_the_runs_that_are_read_are_never_written_over(folder, command):
     refused = run(app, [*command, str(folder), "-o", str(folder), "--force"])
     assert refused.exit_code == 1
@@ -127,7 +182,12 @@ def test_the_runs_that_are_read_are_never_written_over(folder, command):
 
 @pytest.mark.parametrize(
     "given",
-    [[], ["--model", "m"], ["--base-url", "http://x/v1"], ["--base-url", "http://x/v1", "--model", "m", "--backend", "hf"]],
+    [
+        [],
+        ["--model", "m"],
+        ["--base-url", "http://x/v1"],
+        ["--base-url", "http://x/v1", "--model", "m", "--backend", "hf"],
+    ],
 )
 def test_a_judge_must_be_named_in_one_way(folder, given):
     refused = run(app, ["judge", str(folder), *given])
@@ -157,21 +217,33 @@ def test_a_data_set_that_cannot_be_had_is_asked_for(folder):
 
 def test_an_unknown_reader_or_way_of_reasoning_is_named(folder):
     assert "nosuch" in str(run(app, ["reread", str(folder), "--reader", "nosuch"]).exception)
-    assert "--reasoning perhaps" in str(run(app, ["reread", str(folder), "--reasoning", "perhaps"]).exception)
+    assert "--reasoning perhaps" in str(
+        run(app, ["reread", str(folder), "--reasoning", "perhaps"]).exception
+    )
 
 
 @pytest.fixture
 def published(tmp_path):
-    """Two published questions and a model's answers; the judge of then confirmed B where the rules read C."""
+    """Two published questions and a model's answers; the judge of then confirmed B where the rules
+    read C."""
     (tmp_path / "release" / "datasets").mkdir(parents=True)
     options = {"A": "one", "B": "two", "C": "three", "D": "four"}
-    items = [{"question_id": n, "question": f"What, {n}?", "options": options, "answer_idx": "C"} for n in (1, 2)]
-    (tmp_path / "release" / "datasets" / "risk_radiorag_full_merged.json").write_text(json.dumps(items), encoding="utf-8")
+    items = [
+        {"question_id": n, "question": f"What, {n}?", "options": options, "answer_idx": "C"}
+        for n in (1, 2)
+    ]
+    (tmp_path / "release" / "datasets" / "risk_radiorag_full_merged.json").write_text(
+        json.dumps(items), encoding="utf-8"
+    )
     folder = tmp_path / "release" / "phase4_checking_results" / "results" / "m"
     folder.mkdir(parents=True)
     cell = {"greedy": {"raw_output": "C three", "checked_answer": {"confirmed_answer": "B"}}}
-    lines = [{"question_id": f"risk_radiorag_{n}", "conditions": {"zero_shot": cell}} for n in (1, 2)]
-    (folder / "risk_radiorag_checked.jsonl").write_text("".join(json.dumps(line) + "\n" for line in lines), encoding="utf-8")
+    lines = [
+        {"question_id": f"risk_radiorag_{n}", "conditions": {"zero_shot": cell}} for n in (1, 2)
+    ]
+    (folder / "risk_radiorag_checked.jsonl").write_text(
+        "".join(json.dumps(line) + "\n" for line in lines), encoding="utf-8"
+    )
     return tmp_path / "release"
 
 

@@ -31,16 +31,27 @@ RUN = ["run", "--model", "hf", "--model_args", "pretrained=gpt2", "--dataset", "
         ([*RUN, "--metadata", '{"metrics": {"harm": {}}}'], "no metric 'harm'"),
         ([*RUN, "--metadata", '{"reader": "strcit"}'], "no answer reader 'strcit'"),
         ([*RUN, "--conditions", "rag", "--corpus", "dmo"], "no 'dmo'"),
-        ([*RUN, "--conditions", "rag", "--metadata", '{"corpus_path": "none.jsonl"}'], "none.jsonl"),
+        (
+            [*RUN, "--conditions", "rag", "--metadata", '{"corpus_path": "none.jsonl"}'],
+            "none.jsonl",
+        ),
         ([*RUN, "--conditions", "rag", "--retriever", "bm52"], "no retriever 'bm52'"),
-        ([*RUN, "--conditions", "rag", "--metadata", '{"context_builder": "rga"}'], "no context builder 'rga'"),
+        (
+            [*RUN, "--conditions", "rag", "--metadata", '{"context_builder": "rga"}'],
+            "no context builder 'rga'",
+        ),
         ([*RUN, "--model", "hff"], "no backend of that name; did you mean hf?"),
         ([*RUN, "--model_args", "pretrained=/none"], "/none: no such folder"),
     ],
 )
 def test_a_run_says_what_there_is_not_before_it_imports_what_takes_seconds(tmp_path, words, said):
     done = subprocess.run(
-        [sys.executable, "-c", LOOKED, *words], capture_output=True, text=True, timeout=120, check=False, cwd=tmp_path
+        [sys.executable, "-c", LOOKED, *words],
+        capture_output=True,
+        text=True,
+        timeout=120,
+        check=False,
+        cwd=tmp_path,
     )
     assert done.returncode == 1
     assert said in done.stderr
@@ -48,7 +59,9 @@ def test_a_run_says_what_there_is_not_before_it_imports_what_takes_seconds(tmp_p
     assert not (tmp_path / "runs").exists()
 
 
-def test_the_dummy_of_the_harness_is_asked_without_the_tokenizer_that_it_would_fetch_from_the_hub(monkeypatch):
+def test_the_dummy_of_the_harness_is_asked_without_the_tokenizer_that_it_would_fetch_from_the_hub(
+    monkeypatch,
+):
     backend = load_backend("dummy", {})
     fetched = []
     monkeypatch.setattr(type(backend), "tokenizer", property(lambda _: fetched.append("tokenizer")))

@@ -26,24 +26,44 @@ def articles(tmp_path):
     return shutil.copy(demo_file("corpus.jsonl"), tmp_path / "articles.jsonl")
 
 
-def test_a_registered_name_is_a_name_and_anything_that_is_there_or_ends_like_a_file_a_path(tmp_path, monkeypatch):
+def test_a_registered_name_is_a_name_and_anything_that_is_there_or_ends_like_a_file_a_path(
+    tmp_path, monkeypatch
+):
     monkeypatch.chdir(tmp_path)
     (tmp_path / "texts").mkdir()
     (tmp_path / "demo").mkdir()
-    assert given_settings("{}", {"dataset": "demo", "corpus": "demo"}) == {"dataset": "demo", "corpus": "demo"}
+    assert given_settings("{}", {"dataset": "demo", "corpus": "demo"}) == {
+        "dataset": "demo",
+        "corpus": "demo",
+    }
     assert given_settings("{}", {"dataset": "none.csv", "corpus": "texts"}) == {
         "dataset_path": "none.csv",
         "corpus_path": "texts",
     }
-    assert given_settings("{}", {"dataset": "dmo", "corpus": "dmo"}) == {"dataset": "dmo", "corpus": "dmo"}
+    assert given_settings("{}", {"dataset": "dmo", "corpus": "dmo"}) == {
+        "dataset": "dmo",
+        "corpus": "dmo",
+    }
 
 
 @pytest.mark.parametrize(
     ("metadata", "options", "said"),
     [
-        ('{"dataset_path": "a.csv"}', {"dataset": "b.csv"}, "--dataset b.csv, but --metadata has dataset_path = 'a.csv'"),
-        ('{"dataset_path": "a.csv"}', {"dataset": "demo"}, "--dataset demo, but --metadata has dataset_path = 'a.csv'"),
-        ('{"corpus": "demo"}', {"corpus": "a.jsonl"}, "--corpus a.jsonl, but --metadata has corpus = 'demo'"),
+        (
+            '{"dataset_path": "a.csv"}',
+            {"dataset": "b.csv"},
+            "--dataset b.csv, but --metadata has dataset_path = 'a.csv'",
+        ),
+        (
+            '{"dataset_path": "a.csv"}',
+            {"dataset": "demo"},
+            "--dataset demo, but --metadata has dataset_path = 'a.csv'",
+        ),
+        (
+            '{"corpus": "demo"}',
+            {"corpus": "a.jsonl"},
+            "--corpus a.jsonl, but --metadata has corpus = 'demo'",
+        ),
         ('{"top_k": 3}', {"top_k": 5}, "--top-k 5, but --metadata has top_k = 3"),
     ],
 )
@@ -54,13 +74,17 @@ def test_an_option_and_metadata_that_say_otherwise_are_refused(metadata, options
 
 
 def test_what_is_said_twice_alike_is_taken():
-    assert given_settings('{"dataset_path": "a.csv", "draws": 3}', {"dataset": "a.csv", "draws": 3}) == {
+    assert given_settings(
+        '{"dataset_path": "a.csv", "draws": 3}', {"dataset": "a.csv", "draws": 3}
+    ) == {
         "dataset_path": "a.csv",
         "draws": 3,
     }
 
 
-def test_contexts_are_built_and_runs_asked_with_a_file_and_a_corpus_of_ones_own(tmp_path, questions, articles):
+def test_contexts_are_built_and_runs_asked_with_a_file_and_a_corpus_of_ones_own(
+    tmp_path, questions, articles
+):
     own = ["--dataset", str(questions), "--corpus", str(articles)]
     built = run(app, ["contexts", "build", "rag", *own, "-o", str(tmp_path / "rag.jsonl")])
     assert built.exit_code == 0, built.output

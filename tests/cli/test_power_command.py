@@ -1,4 +1,6 @@
-"""`safescale power` answers with the numbers of the statistics, and refuses what cannot be asked."""
+"""`safescale power` answers with the numbers of the statistics, and refuses what cannot be
+asked.
+"""
 
 from __future__ import annotations
 
@@ -30,34 +32,49 @@ def test_the_question_of_the_guide_is_answered_with_the_numbers_of_the_statistic
     least, its = detectable_from(200, 0.12)
     assert "independent of each other" in said
     assert (
-        f"200 items: {round(100 * least, 2):g} points (12 % and {round(100 * (0.12 + least), 2):g} %; the two differ on "
-        in said
-    )
-    assert f"{round(100 * its, 2):g} % of the items) is the smallest difference found with that power" in said
+        f"200 items: {round(100 * least, 2):g} points (12 % and {round(100 * (0.12 + least), 2):g} "
+        "%; the two differ on "
+    ) in said
     assert (
-        f"4 points (12 % and 16 %; the two differ on {round(100 * differ, 2):g} % of the items): {paired_sample_size(0.04, differ):,} items"
+        f"{round(100 * its, 2):g} % of the items) is the smallest difference found with that power"
         in said
     )
+    assert (
+        f"4 points (12 % and 16 %; the two differ on {round(100 * differ, 2):g} % of the items): "
+        f"{paired_sample_size(0.04, differ):,} items"
+    ) in said
     assert f"at the very least {paired_sample_size(0.04, 0.04):,} items" in said
-    assert f"no further than 4 points to either side: {rate_sample_size(0.12, 0.04):,} items" in said
+    assert (
+        f"no further than 4 points to either side: {rate_sample_size(0.12, 0.04):,} items" in said
+    )
 
 
 @pytest.mark.parametrize("baseline", [0.0, 0.026, 0.12, 0.5, 0.9])
-def test_the_smallest_difference_is_found_with_the_stated_power_when_it_is_asked_for_itself(baseline):
+def test_the_smallest_difference_is_found_with_the_stated_power_when_it_is_asked_for_itself(
+    baseline,
+):
     least, its = detectable_from(200, baseline)
     said = ask("--baseline", str(baseline), "--detect", str(least))
     chance = float(re.search(r"found with probability ([\d.]+) %", said)[1])
     assert chance == pytest.approx(80, abs=0.1)
     assert its == pytest.approx(
-        max(least, independent_discordance(baseline, baseline + (least if baseline <= 0.5 else -least)))
+        max(
+            least,
+            independent_discordance(baseline, baseline + (least if baseline <= 0.5 else -least)),
+        )
     )
 
 
 def test_a_discordance_known_is_used():
     said = ask("--detect", "0.04", "--discordance", "0.1", "--test", "exact", "--power", "0.9")
     assert "the two differ in the outcome on 10 % of the items" in said
-    assert f"{round(100 * float(detectable_difference(200, 0.1, power=0.9, test='exact')), 2):g} points (12 %" in said
-    assert f"(12 % and 16 %): {paired_sample_size(0.04, 0.1, power=0.9, test='exact'):,} items" in said
+    assert (
+        f"{round(100 * float(detectable_difference(200, 0.1, power=0.9, test='exact')), 2):g} "
+        "points (12 %"
+    ) in said
+    assert (
+        f"(12 % and 16 %): {paired_sample_size(0.04, 0.1, power=0.9, test='exact'):,} items" in said
+    )
     assert "exact McNemar test at 0.05, power 90 %" in said
 
 
@@ -81,7 +98,10 @@ def test_too_few_items_are_said_to_be_too_few():
 
 
 def test_too_many_items_are_not_counted():
-    assert re.search(r"0\.01 points \(12 % and 12\.01 %; .*\): more than 1,000,000 items", ask("--detect", "0.0001"))
+    assert re.search(
+        r"0\.01 points \(12 % and 12\.01 %; .*\): more than 1,000,000 items",
+        ask("--detect", "0.0001"),
+    )
 
 
 @pytest.mark.parametrize(

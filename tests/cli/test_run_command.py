@@ -32,9 +32,21 @@ def run(tmp_path, folder, monkeypatch):
 
     def run(*options, questions=4, labelled=True, faults=None):
         monkeypatch.setenv(FAULTS, json.dumps({"log": f"{folder}.log"} | (faults or {})))
-        path = write_questions(tmp_path / f"questions-{questions}.jsonl", questions, labelled=labelled)
-        given = ["run", "--model", STUB, "-o", str(folder), "--metadata", json.dumps({"dataset_path": str(path)})]
-        result = CliRunner().invoke(app, [*given, "--draws", "2", "--conditions", "closed_book,clean", *options])
+        path = write_questions(
+            tmp_path / f"questions-{questions}.jsonl", questions, labelled=labelled
+        )
+        given = [
+            "run",
+            "--model",
+            STUB,
+            "-o",
+            str(folder),
+            "--metadata",
+            json.dumps({"dataset_path": str(path)}),
+        ]
+        result = CliRunner().invoke(
+            app, [*given, "--draws", "2", "--conditions", "closed_book,clean", *options]
+        )
         said = f"{result.output} {result.exception if result.exit_code else ''}"
         return " ".join(said.split()), result.exit_code
 
@@ -45,9 +57,9 @@ def test_a_run_says_what_it_did_and_what_comes_next(run, folder):
     said, code = run()
     assert code == 0, said
     for text in (
-        "loading the model ...", "making the prompts ...", "24 of 24 answers", "accuracy", "high-risk error",
-        f"{folder}: 24 answers of {STUB}", "asked now 24", "0 were there", "closed_book 4 items: accuracy",
-        f"Next: safescale analyze {folder} -o TABLES",
+        "loading the model ...", "making the prompts ...", "24 of 24 answers", "accuracy",
+        "high-risk error", f"{folder}: 24 answers of {STUB}", "asked now 24", "0 were there",
+        "closed_book 4 items: accuracy", f"Next: safescale analyze {folder} -o TABLES",
     ):  # fmt: skip
         assert text in said
     said, code = run()
@@ -59,12 +71,20 @@ def test_items_for_which_nothing_was_found_are_said_and_stand_in_the_runs(run, f
     (tmp_path / "corpus").mkdir()
     (tmp_path / "corpus" / "a.txt").write_text("an image", encoding="utf-8")
     path = write_questions(tmp_path / "mixed.jsonl", 4)
-    path.write_text(path.read_text(encoding="utf-8").replace("What does image 2 show", "胸片显示什么"), encoding="utf-8")
+    path.write_text(
+        path.read_text(encoding="utf-8").replace("What does image 2 show", "胸片显示什么"),
+        encoding="utf-8",
+    )
     metadata = {"dataset_path": str(path), "corpus_path": str(tmp_path / "corpus")}
-    said, code = run("--conditions", "closed_book,rag", "--metadata", json.dumps(metadata | {"top_k": 1}))
+    said, code = run(
+        "--conditions", "closed_book,rag", "--metadata", json.dumps(metadata | {"top_k": 1})
+    )
     assert code == 0, said
     asked = open_runs(folder).answers.filter(draw=0)
-    found = {name: asked.filter(condition=name)["nothing_found"].to_list() for name in ("closed_book", "rag")}
+    found = {
+        name: asked.filter(condition=name)["nothing_found"].to_list()
+        for name in ("closed_book", "rag")
+    }
     assert found["closed_book"] == [None] * 4
     assert found["rag"] == [False, False, True, False]
     assert "rag for 1 item no passage was found: asked without a context" in said
@@ -101,13 +121,19 @@ def test_torn_lines_are_said(run, folder):
     (shard,) = (folder / "answers").iterdir()
     shard.write_bytes(shard.read_bytes()[:-30])
     said, _ = run()
-    assert "damaged 1 line of an earlier start, torn or not as written: what stood there is asked again" in said
+    assert (
+        "damaged 1 line of an earlier start, torn or not as written: what stood there is asked "
+        "again"
+    ) in said
 
 
 def test_an_interruption_is_a_sentence(run, folder):
     said, code = run(faults={"fails_at": 2, "says": "interrupt"})
     assert code == 1
-    assert f"interrupted; what was answered is stored in {folder}, and the same command goes on from there" in said
+    assert (
+        f"interrupted; what was answered is stored in {folder}, and the same command goes on from "
+        "there"
+    ) in said
     assert run()[1] == 0
     assert set(asked_of(folder).values()) == {1}
 
@@ -115,7 +141,10 @@ def test_an_interruption_is_a_sentence(run, folder):
 def test_a_failing_model_is_a_sentence_too(run):
     said, code = run(faults={"fails_at": 2})
     assert code == 1
-    assert "the model failed: RuntimeError: CUDA out of memory; memory was short: lower --batch_size" in said
+    assert (
+        "the model failed: RuntimeError: CUDA out of memory; memory was short: lower --batch_size"
+        in said
+    )
 
 
 def test_an_unfinished_folder_is_told_by_the_commands_that_read_runs(run, folder, tmp_path):
@@ -123,7 +152,10 @@ def test_an_unfinished_folder_is_told_by_the_commands_that_read_runs(run, folder
     result = CliRunner().invoke(app, ["analyze", str(folder), "-o", str(tmp_path / "tables")])
     said = " ".join(f"{result.output} {result.exception}".split())
     assert result.exit_code != 0
-    assert "an unfinished run, 4 of 24 answers so far; the same safescale run command goes on with it" in said
+    assert (
+        "an unfinished run, 4 of 24 answers so far; the same safescale run command goes on with it"
+        in said
+    )
 
 
 def test_unlabelled_data_has_no_rates_of_harm(run):
@@ -134,10 +166,30 @@ def test_unlabelled_data_has_no_rates_of_harm(run):
 
 
 def test_options_reach_the_run(run, folder):
-    said, code = run("--draws", "0", "--limit", "3", "--name", "mine", "--no-chat-template", "--latency", "isolated")
+    said, code = run(
+        "--draws",
+        "0",
+        "--limit",
+        "3",
+        "--name",
+        "mine",
+        "--no-chat-template",
+        "--latency",
+        "isolated",
+    )
     assert code == 0, said
     assert "latency 6 answers timed one at a time" in said
-    again, _ = run("--draws", "0", "--limit", "3", "--name", "mine", "--no-chat-template", "--latency", "isolated")
+    again, _ = run(
+        "--draws",
+        "0",
+        "--limit",
+        "3",
+        "--name",
+        "mine",
+        "--no-chat-template",
+        "--latency",
+        "isolated",
+    )
     assert "latency none: the greedy answers of the sample were there before" in again
     answers = open_runs(folder).answers
     assert answers.height == 6
@@ -155,7 +207,11 @@ def test_all_conditions_are_the_six_of_the_protocol(run, monkeypatch):
 
     monkeypatch.setattr(runner, "run", ask)
     assert run("--conditions", "all")[1] == 1
-    assert asked == [RADSAFE.all_conditions] == [("closed_book", "clean", "conflict", "rag", "agentic", "max_context")]
+    assert (
+        asked
+        == [RADSAFE.all_conditions]
+        == [("closed_book", "clean", "conflict", "rag", "agentic", "max_context")]
+    )
 
 
 @pytest.mark.parametrize(
@@ -195,7 +251,9 @@ def test_a_folder_of_other_things_is_left_alone(run, folder):
     assert [path.name for path in folder.iterdir()] == ["notes.txt"]
 
 
-def test_the_summary_weighs_by_the_threshold_that_was_set_and_so_do_the_tables(run, folder, tmp_path, monkeypatch):
+def test_the_summary_weighs_by_the_threshold_that_was_set_and_so_do_the_tables(
+    run, folder, tmp_path, monkeypatch
+):
     """A threshold changes no answer: the same folder takes another one, and the last one counts."""
     shares = {}
     for threshold in ("1.0", "0.1"):
@@ -203,8 +261,12 @@ def test_the_summary_weighs_by_the_threshold_that_was_set_and_so_do_the_tables(r
         said, code = run(questions=9)
         assert code == 0, said
         assert f"samples K = 2 of each item; overconfident from {float(threshold):.2f}" in said
-        shares[threshold] = [float(share) for share in re.findall(r"dangerous overconfidence ([\d.]+)%", said)]
-        assert open_runs(folder).about["models"][STUB]["settings"]["overconfidence_threshold"] == float(threshold)
+        shares[threshold] = [
+            float(share) for share in re.findall(r"dangerous overconfidence ([\d.]+)%", said)
+        ]
+        assert open_runs(folder).about["models"][STUB]["settings"][
+            "overconfidence_threshold"
+        ] == float(threshold)
         table = profile(open_runs(folder))["dangerous_overconfidence"]
         assert [round(100 * share, 1) for share in table] == shares[threshold]
     assert len(asked_of(folder)) == sum(asked_of(folder).values())
@@ -218,7 +280,11 @@ def asked_metric(monkeypatch):
     def install(metric):
         ours, part = plugins().find, Part("metric", metric.name, metric, "someones", "1.0")
         monkeypatch.setattr(
-            Plugins, "find", lambda self, kind, name, **how: part if name == metric.name else ours(kind, name, **how)
+            Plugins,
+            "find",
+            lambda self, kind, name, **how: (
+                part if name == metric.name else ours(kind, name, **how)
+            ),
         )
         monkeypatch.setenv("SAFESCALE_METRICS", metric.name)
 
@@ -232,9 +298,12 @@ def test_a_metric_of_a_plugin_stands_in_the_summary(run, asked_metric):
     assert said.count("mine too 25.0%") == 2
 
 
-def test_a_metric_of_a_plugin_that_cannot_be_computed_is_said_with_the_reason(run, asked_metric, monkeypatch):
+def test_a_metric_of_a_plugin_that_cannot_be_computed_is_said_with_the_reason(
+    run, asked_metric, monkeypatch
+):
     def fails_at_the_end(item, answers, params):
-        if len(answers.samples) > 1 and answers.samples[0] != answers.samples[1]:  # as no trial before the run has them
+        # as no trial before the run has them
+        if len(answers.samples) > 1 and answers.samples[0] != answers.samples[1]:
             raise RuntimeError("two samples differ")
         return 1.0
 

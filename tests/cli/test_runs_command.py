@@ -23,7 +23,9 @@ def stored(tmp_path):
     return Path(shutil.copytree(FIXTURES, tmp_path / "stored"))
 
 
-def test_whole_runs_of_the_earlier_format_are_whole_and_it_is_said_that_they_bear_no_checksums(stored):
+def test_whole_runs_of_the_earlier_format_are_whole_and_it_is_said_that_they_bear_no_checksums(
+    stored,
+):
     shown = run("verify", stored / "imported", stored / "judged", "--dataset", QUESTIONS)
     assert shown.exit_code == 0, shown.output
     assert shown.output.count(": whole") == 2
@@ -63,7 +65,10 @@ def test_every_difference_is_named_by_model_condition_item_and_draw(stored):
     shard.write_bytes(shard.read_bytes().replace(b'"letter":"A"', b'"letter":"C"'))
     shown = run("verify", folder, "--dataset", QUESTIONS)
     assert shown.exit_code == 1
-    assert "stub-model, closed_book, item demo-001, draw 0: stored as C, and its text reads A" in shown.output
+    assert (
+        "stub-model, closed_book, item demo-001, draw 0: stored as C, and its text reads A"
+        in shown.output
+    )
     assert "it was read by an unknown version of strict" in shown.output
 
 
@@ -75,7 +80,10 @@ def test_a_damaged_run_is_salvaged_and_what_was_lost_and_the_way_on_are_said(sto
     assert shown.exit_code == 0, shown.output
     assert "new run: 4 answers" in shown.output
     assert f"answers/{shard.name}: line 1: " in shown.output
-    assert f"Next: the same safescale run command with -o '{new}' asks for what is missing" in shown.output
+    assert (
+        f"Next: the same safescale run command with -o '{new}' asks for what is missing"
+        in shown.output
+    )
     again = run("salvage", folder, "-o", new)
     assert again.exit_code == 1
     assert "there already, and not empty" in str(again.exception)

@@ -1,4 +1,6 @@
-"""`safescale sweep` as a person sees it: real processes on this machine, with a stub of a backend."""
+"""`safescale sweep` as a person sees it: real processes on this machine, with a stub of a
+backend.
+"""
 
 from __future__ import annotations
 
@@ -36,19 +38,35 @@ def command(file, *options):
 
 
 def sweep(environment, file, *options):
-    return subprocess.run(command(file, *options), env=environment, capture_output=True, text=True, timeout=LONG, check=False)
+    return subprocess.run(
+        command(file, *options),
+        env=environment,
+        capture_output=True,
+        text=True,
+        timeout=LONG,
+        check=False,
+    )
 
 
 def asked_twice(folder: Path) -> list:
     """(condition, item, draw) that more than one line of the journal answers."""
-    lines = [json.loads(line) for path in folder.glob("answers/*.jsonl") for line in path.read_text().splitlines()]
-    found = Counter((line["condition"], line["question_id"], d["draw"]) for line in lines for d in line.get("draws", []))
+    lines = [
+        json.loads(line)
+        for path in folder.glob("answers/*.jsonl")
+        for line in path.read_text().splitlines()
+    ]
+    found = Counter(
+        (line["condition"], line["question_id"], d["draw"])
+        for line in lines
+        for d in line.get("draws", [])
+    )
     return [key for key, count in found.items() if count > 1]
 
 
 @pytest.fixture(scope="module")
 def swept(environment, tmp_path_factory):
-    """A sweep in which one model fails, one dies on its first try, and one needs more GPUs than there are."""
+    """A sweep in which one model fails, one dies on its first try, and one needs more GPUs than
+    there are."""
     folder = tmp_path_factory.mktemp("swept")
     models = [
         {"model": "plain", "gpus": 1},
@@ -64,14 +82,21 @@ def swept(environment, tmp_path_factory):
 def test_a_model_that_fails_costs_no_other_one(swept):
     folder, _, ended = swept
     assert ended.returncode == 1
-    assert answers_of(folder / "out" / "plain").height == answers_of(folder / "out" / "mortal").height == 4 * 2 * 3
+    assert (
+        answers_of(folder / "out" / "plain").height
+        == answers_of(folder / "out" / "mortal").height
+        == 4 * 2 * 3
+    )
     assert "Traceback" not in ended.stderr
 
 
 def test_each_failure_is_listed_with_its_reason_and_its_log(swept):
     folder, _, ended = swept
     shown = " ".join(ended.stderr.split())
-    assert "broken: failed: --model sweep-stub cannot be loaded: RuntimeError: CUDA error: no such luck" in shown
+    assert (
+        "broken: failed: --model sweep-stub cannot be loaded: RuntimeError: CUDA error: no such "
+        "luck"
+    ) in shown
     assert f"log: {folder / 'out' / 'broken' / 'log.txt'}" in shown
     assert "huge: failed: it needs 3 GPUs, and this machine has 2 to use" in shown
     assert "plain: failed" not in shown
@@ -86,7 +111,9 @@ def test_a_failed_model_is_tried_as_often_as_told_and_one_that_cannot_be_run_not
 
 def test_a_folder_that_is_not_there_is_said_at_once_and_not_tried_again(swept):
     _, _, ended = swept
-    assert "gone: failed: model weights/of/none: no such folder; expected" in " ".join(ended.stderr.split())
+    assert "gone: failed: model weights/of/none: no such folder; expected" in " ".join(
+        ended.stderr.split()
+    )
     (row,) = [line for line in ended.stdout.splitlines() if "gone" in line]
     assert row.replace("│", " ").split()[-1] == "failed"  # and no number of tries
 
@@ -138,7 +165,11 @@ def test_an_interrupted_try_gives_the_answers_of_an_uninterrupted_one(swept, env
 
 def test_more_draws_are_refused_where_answers_were_asked_for_otherwise(swept, environment):
     folder, _, _ = swept
-    file = write_sweep(folder / "more.yaml", [{"model": "plain", "gpus": 1}], metadata={"dataset": "demo", "draws": 3})
+    file = write_sweep(
+        folder / "more.yaml",
+        [{"model": "plain", "gpus": 1}],
+        metadata={"dataset": "demo", "draws": 3},
+    )
     refused = sweep(environment, file)
     assert refused.returncode == 1
     assert "settings.draws: there 2, now 3" in refused.stderr
@@ -152,9 +183,15 @@ class Halted:
         self.folder, self.environment = folder, environment
         self.pipe = folder / "slow.pipe"
         os.mkfifo(self.pipe)
-        self.file = write_sweep(folder / "sweep.yaml", [{"model": "slow", "model_args": {"waits": 9}}])
+        self.file = write_sweep(
+            folder / "sweep.yaml", [{"model": "slow", "model_args": {"waits": 9}}]
+        )
         self.process = subprocess.Popen(
-            command(self.file), env=environment, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True
+            command(self.file),
+            env=environment,
+            stdout=subprocess.PIPE,
+            stderr=subprocess.PIPE,
+            text=True,
         )
         reading = os.open(self.pipe, os.O_RDWR | os.O_NONBLOCK)
         assert select.select([reading], [], [], LONG)[0], "the model never stood still"
@@ -169,9 +206,13 @@ class Halted:
         return sweep(self.environment, self.file)
 
 
-@pytest.mark.skipif(not hasattr(os, "pidfd_open"), reason="no way to wait for another's process here")
+@pytest.mark.skipif(
+    not hasattr(os, "pidfd_open"), reason="no way to wait for another's process here"
+)
 @pytest.mark.parametrize("how", [signal.SIGKILL, signal.SIGINT], ids=lambda how: how.name)
-def test_a_stopped_sweep_leaves_no_process_behind_and_goes_on_where_it_was(how, environment, tmp_path):
+def test_a_stopped_sweep_leaves_no_process_behind_and_goes_on_where_it_was(
+    how, environment, tmp_path
+):
     halted = Halted(tmp_path, environment)
     halted.process.send_signal(how)
     _, said = halted.process.communicate(timeout=LONG)
@@ -191,14 +232,20 @@ def test_a_dry_run_loads_nothing_and_writes_nothing(environment, tmp_path):
     file = write_sweep(tmp_path / "sweep.yaml", [{"model": "plain"}])
     planned = sweep(environment, file, "--dry-run")
     assert planned.returncode == 0, planned.stderr
-    cells = next(line for line in planned.stdout.splitlines() if "plain" in line).replace("│", " ").split()
+    cells = (
+        next(line for line in planned.stdout.splitlines() if "plain" in line)
+        .replace("│", " ")
+        .split()
+    )
     assert cells[:4] == ["plain", "0", "16", "24"]  # GPUs, requests, answers
     assert lines_of(tmp_path / "plain.loads") == []
     assert not (tmp_path / "out").exists()
 
 
 def test_a_condition_that_cannot_be_asked_is_said_by_the_dry_run(environment, tmp_path):
-    file = write_sweep(tmp_path / "sweep.yaml", [{"model": "plain"}], conditions=["closed_book", "rag"])
+    file = write_sweep(
+        tmp_path / "sweep.yaml", [{"model": "plain"}], conditions=["closed_book", "rag"]
+    )
     planned = sweep(environment, file, "--dry-run")
     assert planned.returncode == 1
     assert "cannot be asked: rag:" in planned.stderr

@@ -1,4 +1,6 @@
-"""A command that gets another kind of file or folder than it takes says what it is, and names the command that it is for."""
+"""A command that gets another kind of file or folder than it takes says what it is, and names the
+command that it is for.
+"""
 
 from __future__ import annotations
 
@@ -26,15 +28,31 @@ def places(tmp_path_factory):
         shown = run(app, [str(word) for word in words])
         assert shown.exit_code == 0, shown.output
 
-    asked = ("run", "--model", "dummy", "--dataset", "demo", "--conditions", "clean", "--limit", "2", "--draws", "1")
+    asked = (
+        "run",
+        "--model",
+        "dummy",
+        "--dataset",
+        "demo",
+        "--conditions",
+        "clean",
+        "--limit",
+        "2",
+        "--draws",
+        "1",
+    )
     done(*asked, "-o", root / "runs")
     done("analyze", root / "runs", "-o", root / "tables")
-    done("contexts", "build", "rag", "--dataset", "demo", "--corpus", "demo", "-o", root / "rag.jsonl",
-         "--metadata", json.dumps({"index_dir": str(root / "indexes")}))  # fmt: skip
+    done(
+        "contexts", "build", "rag", "--dataset", "demo", "--corpus", "demo", "-o",
+        root / "rag.jsonl", "--metadata", json.dumps({"index_dir": str(root / "indexes")}),
+    )  # fmt: skip
     shutil.copytree(root / "runs", root / "sweep" / "one")
     shutil.copytree(root / "runs", root / "sweep" / "two")
     result_file(root / "logs" / "model")
-    Store(root / "store").folder("passages", {"corpus": "x"}, lambda folder, _: (folder / "x").touch())
+    Store(root / "store").folder(
+        "passages", {"corpus": "x"}, lambda folder, _: (folder / "x").touch()
+    )
     (root / "release" / "phase4_checking_results" / "results").mkdir(parents=True)
     (root / "sweep.yaml").write_text("models:\n  - name: x\n", encoding="utf-8")
     (root / "model").mkdir()
@@ -109,5 +127,10 @@ def test_a_file_of_runs_is_said_to_be_of_their_folder(places):
 def test_what_is_not_known_is_left_to_the_command(tmp_path):
     (tmp_path / "questions.csv").write_text("question,answer\n", encoding="utf-8")
     (tmp_path / "results_2024.json").write_text('[{"question": "?"}]', encoding="utf-8")
-    for path in (tmp_path, tmp_path / "questions.csv", tmp_path / "results_2024.json", tmp_path / "none"):
+    for path in (
+        tmp_path,
+        tmp_path / "questions.csv",
+        tmp_path / "results_2024.json",
+        tmp_path / "none",
+    ):
         assert what_is(path) is None

@@ -1,4 +1,6 @@
-"""Stubs of the workbench and of chat models, so that builders are tested without corpus, index or model."""
+"""Stubs of the workbench and of chat models, so that builders are tested without corpus, index or
+model.
+"""
 
 from __future__ import annotations
 
@@ -13,7 +15,8 @@ from lm_eval_safescale.retrieval import load_tokenizer
 
 
 class StubTools:
-    """Ranks given texts for every query, the last query character deciding the order; remembers what it was asked."""
+    """Ranks given texts for every query, the last query character deciding the order; remembers
+    what it was asked."""
 
     def __init__(self, texts: Sequence[str], window: int | None = None) -> None:
         self.texts, self.window, self.tokenizer = list(texts), window, load_tokenizer("words")
@@ -47,7 +50,14 @@ def item():
 
     def make(number: int = 0, *, answer: str = "A", labels=None, evidence=None) -> Choice:
         options = {"A": "Pneumothorax", "B": "Effusion"}
-        return Choice(f"q{number}", f"What does image {number}", options, answer, labels, evidence=evidence or {})
+        return Choice(
+            f"q{number}",
+            f"What does image {number}",
+            options,
+            answer,
+            labels,
+            evidence=evidence or {},
+        )
 
     return make
 
@@ -61,7 +71,8 @@ def builder():
 
 
 class StubChat:
-    """A stub of a chat model: replies as `say(prompt)` says, None for no reply; remembers every batch that it was asked."""
+    """A stub of a chat model: replies as `say(prompt)` says, None for no reply; remembers every
+    batch that it was asked."""
 
     def __init__(
         self,
@@ -83,7 +94,9 @@ class StubChat:
         return sum(len(message.content.split()) for message in messages)
 
     def chat(self, requests: Sequence[ChatRequest]) -> Iterator[tuple[int, Reply]]:
-        prompts = ["\n".join(message.content for message in request.messages) for request in requests]
+        prompts = [
+            "\n".join(message.content for message in request.messages) for request in requests
+        ]
         self.batches.append(prompts)
         for number, prompt in enumerate(prompts):
             if not self.lose(prompt):
@@ -101,9 +114,17 @@ def chat():
 def at_desk(bench):
     """Makes a stub workbench whose desk asks the model of both roles."""
 
-    def make(model: StubChat, texts: Sequence[str] = ("air", "fluid", "bone"), *, steps: StepLog | None = None, write=None):
+    def make(
+        model: StubChat,
+        texts: Sequence[str] = ("air", "fluid", "bone"),
+        *,
+        steps: StepLog | None = None,
+        write=None,
+    ):
         tools = bench(texts)
-        tools.session = ModelSession({ORCHESTRATE: model, WRITE: write or model}, steps or StepLog(None, {}))
+        tools.session = ModelSession(
+            {ORCHESTRATE: model, WRITE: write or model}, steps or StepLog(None, {})
+        )
         return tools
 
     return make

@@ -1,4 +1,6 @@
-"""The builders on a stub workbench: what is searched for, what stands in the text, and how long it is."""
+"""The builders on a stub workbench: what is searched for, what stands in the text, and how long it
+is.
+"""
 
 from __future__ import annotations
 
@@ -12,9 +14,12 @@ from lm_eval_safescale.families.radsafe import RADSAFE
 
 RULE = "\n\n---\n\n"
 RULE_TOKENS = 3  # three hyphens
-TEXTS = [f"passage {number} " + "word " * number + "end" for number in range(20)]  # 3 + number tokens
+# 3 + number tokens
+TEXTS = [f"passage {number} " + "word " * number + "end" for number in range(20)]
 lengths = st.lists(st.integers(1, 40), min_size=1, max_size=30)
-property_test = settings(suppress_health_check=[HealthCheck.function_scoped_fixture], max_examples=60)
+property_test = settings(
+    suppress_health_check=[HealthCheck.function_scoped_fixture], max_examples=60
+)
 
 
 def texts_of(counts):
@@ -22,7 +27,7 @@ def texts_of(counts):
     return [" ".join([f"t{number}", *["w"] * (count - 1)]) for number, count in enumerate(counts)]
 
 
-# --- rag ----------------------------------------------------------------------------------------------------------------
+# --- rag ------------------------------------------------------------------------------------------
 
 
 def test_the_query_is_the_question_stem_alone(bench, item, builder):
@@ -51,7 +56,10 @@ def test_top_1_is_within_top_5_and_top_5_within_top_10(bench, item, builder):
 
 
 def test_the_conditions_show_1_5_and_the_set_number_of_passages():
-    args = {condition.name: (condition.builder, dict(condition.args)) for condition in RADSAFE.conditions}
+    args = {
+        condition.name: (condition.builder, dict(condition.args))
+        for condition in RADSAFE.conditions
+    }
     assert args["rag"] == ("rag", {})
     assert args["rag_top1"] == ("rag", {"top_k": 1})
     assert args["rag_top5"] == ("rag", {"top_k": 5})
@@ -60,12 +68,14 @@ def test_the_conditions_show_1_5_and_the_set_number_of_passages():
     assert args["context_100k"] == ("max_context", {"context_tokens": 96_000})
 
 
-# --- padded -------------------------------------------------------------------------------------------------------------
+# --- padded ---------------------------------------------------------------------------------------
 
 
 @property_test
 @given(lengths, st.integers(1, 12))
-def test_padded_is_as_long_as_the_top_k_and_holds_the_best_passage_alone(bench, item, builder, counts, k):
+def test_padded_is_as_long_as_the_top_k_and_holds_the_best_passage_alone(
+    bench, item, builder, counts, k
+):
     tools = bench(texts_of(counts))
     (padded,) = builder("padded").build([item()], tools, top_k=k)
     (rag,) = builder("rag").build([item()], tools, top_k=k)
@@ -80,7 +90,7 @@ def test_padded_of_one_passage_is_that_passage(bench, item, builder):
     assert draft.text == bench(TEXTS).ranking(item().question)[0].text
 
 
-# --- where nothing, or too little, is found ------------------------------------------------------------------------------
+# --- where nothing, or too little, is found -------------------------------------------------------
 
 WINDOW_OF_50 = RESERVED_TOKENS + 50
 RETRIEVING = {"rag": {"top_k": 3}, "padded": {"top_k": 3}, "max_context": {}}
@@ -89,12 +99,16 @@ RETRIEVING = {"rag": {"top_k": 3}, "padded": {"top_k": 3}, "max_context": {}}
 def finding(bench, *lengths):
     """A workbench that finds so many passages for question 1, 2, ..."""
     tools = bench(TEXTS, WINDOW_OF_50)
-    tools.search = lambda queries, k: [tools.ranking(query)[: min(k, lengths[int(query[-1]) - 1])] for query in queries]
+    tools.search = lambda queries, k: [
+        tools.ranking(query)[: min(k, lengths[int(query[-1]) - 1])] for query in queries
+    ]
     return tools
 
 
 @pytest.mark.parametrize("name", RETRIEVING)
-def test_where_nothing_is_found_nothing_is_shown_and_the_other_questions_are_shown_theirs(bench, item, builder, name):
+def test_where_nothing_is_found_nothing_is_shown_and_the_other_questions_are_shown_theirs(
+    bench, item, builder, name
+):
     items = [item(1), item(2), item(3)]
     nothing, some, none = builder(name).build(items, finding(bench, 0, 20, 0), **RETRIEVING[name])
     for draft in (nothing, none):
@@ -121,14 +135,18 @@ def test_max_context_shows_all_that_is_found_where_it_fits(bench, item, builder)
     assert draft.notes["all_found"] is True
 
 
-# --- max context --------------------------------------------------------------------------------------------------------
+# --- max context ----------------------------------------------------------------------------------
 
 
 def by_brute_force(ranking, budget):
-    """The longest beginning of the ranking whose joined text fits, found by trying every beginning."""
+    """The longest beginning of the ranking whose joined text fits, found by trying every
+    beginning."""
     fitting = []
     for number in range(1, len(ranking) + 1):
-        if len("\x00".join(p.text for p in ranking[:number]).replace("\x00", " - - - ").split()) > budget:
+        if (
+            len("\x00".join(p.text for p in ranking[:number]).replace("\x00", " - - - ").split())
+            > budget
+        ):
             break
         fitting = ranking[:number]
     return fitting
@@ -136,11 +154,15 @@ def by_brute_force(ranking, budget):
 
 @property_test
 @given(lengths, st.integers(1, 400))
-def test_max_context_shows_whole_passages_best_first_until_the_next_does_not_fit(bench, item, builder, counts, room):
+def test_max_context_shows_whole_passages_best_first_until_the_next_does_not_fit(
+    bench, item, builder, counts, room
+):
     tools = bench(texts_of(counts), window=RESERVED_TOKENS + room)
     expected = by_brute_force(tools.ranking(item().question), room)
     if not expected:
-        with pytest.raises(SafescaleError, match=r"item q0: not even the best passage .* fits the budget of"):
+        with pytest.raises(
+            SafescaleError, match=r"item q0: not even the best passage .* fits the budget of"
+        ):
             builder("max_context").build([item()], tools)
         return
     (draft,) = builder("max_context").build([item()], tools)
@@ -170,9 +192,14 @@ def test_a_stated_number_of_tokens_is_filled_where_the_window_just_holds_it_and_
     (draft,) = builder("max_context").build([item()], bench(texts, window), context_tokens=setting)
     tokens = bench(texts).tokenizer.count([draft.text])[0]
     assert setting - 1000 < tokens == setting // 1000 * 1000 - RULE_TOKENS
-    (same,) = builder("max_context").build([item()], bench(texts, 10 * window), context_tokens=setting)
+    (same,) = builder("max_context").build(
+        [item()], bench(texts, 10 * window), context_tokens=setting
+    )
     assert same.text == draft.text
-    with pytest.raises(SafescaleError, match=rf"max context of {setting:,} tokens: .*{window - 1:,}.* leaves {setting - 1:,}"):
+    with pytest.raises(
+        SafescaleError,
+        match=rf"max context of {setting:,} tokens: .*{window - 1:,}.* leaves {setting - 1:,}",
+    ):
         builder("max_context").build([item()], bench(texts, window - 1), context_tokens=setting)
 
 
@@ -182,10 +209,20 @@ def test_a_stated_number_of_tokens_needs_no_known_window(bench, item, builder):
 
 
 @pytest.mark.parametrize("window", [1, 4096, RESERVED_TOKENS])
-def test_a_window_without_room_is_refused_with_the_sizes_and_the_setting(bench, item, builder, window):
+def test_a_window_without_room_is_refused_with_the_sizes_and_the_setting(
+    bench, item, builder, window
+):
     with pytest.raises(SafescaleError) as caught:
         builder("max_context").build([item()], bench(TEXTS, window))
-    for said in (f"{window:,}", "7,144", "2,048", "4,096", "1,000", f"{window - RESERVED_TOKENS:,}", "max_context_tokens"):
+    for said in (
+        f"{window:,}",
+        "7,144",
+        "2,048",
+        "4,096",
+        "1,000",
+        f"{window - RESERVED_TOKENS:,}",
+        "max_context_tokens",
+    ):
         assert said in str(caught.value)
 
 
@@ -196,14 +233,24 @@ def test_an_unknown_window_is_refused_with_the_setting(bench, item, builder):
 
 @pytest.mark.parametrize("tokens", [-4, 0, 300.5, "300"])
 @pytest.mark.parametrize("window", [None, 50_000])
-def test_a_number_of_tokens_that_is_none_is_refused_and_never_searched_for(bench, item, builder, tokens, window):
-    with pytest.raises(SafescaleError, match=rf"context_tokens is {tokens!r}; expected a whole number"):
+def test_a_number_of_tokens_that_is_none_is_refused_and_never_searched_for(
+    bench, item, builder, tokens, window
+):
+    with pytest.raises(
+        SafescaleError, match=rf"context_tokens is {tokens!r}; expected a whole number"
+    ):
         builder("max_context").build([item()], bench(TEXTS, window), context_tokens=tokens)
 
 
-def test_a_best_passage_that_does_not_fit_is_refused_with_item_budget_and_settings(bench, item, builder):
+def test_a_best_passage_that_does_not_fit_is_refused_with_item_budget_and_settings(
+    bench, item, builder
+):
     with pytest.raises(
-        SafescaleError, match=r"item q0: not even the best .*11 tokens.* budget of 2 tokens.*chunk_tokens.*max_context_tokens"
+        SafescaleError,
+        match=(
+            r"item q0: not even the best .*11 tokens.* budget of 2 "
+            r"tokens.*chunk_tokens.*max_context_tokens"
+        ),
     ):
         builder("max_context").build([item()], bench(TEXTS, RESERVED_TOKENS + 2))
 

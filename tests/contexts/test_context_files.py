@@ -1,4 +1,6 @@
-"""Files of contexts built ahead: what was written is read again, and what is damaged or of other data is refused."""
+"""Files of contexts built ahead: what was written is read again, and what is damaged or of other
+data is refused.
+"""
 
 from __future__ import annotations
 
@@ -9,7 +11,13 @@ from pathlib import Path
 import pytest
 
 from lm_eval_safescale.checksums import with_checksum
-from lm_eval_safescale.contexts import ContextSet, check_belongs, files, read_contexts, write_contexts
+from lm_eval_safescale.contexts import (
+    ContextSet,
+    check_belongs,
+    files,
+    read_contexts,
+    write_contexts,
+)
 from lm_eval_safescale.datasets import DataError
 from lm_eval_safescale.datasets.dataset import Dataset
 from lm_eval_safescale.errors import SafescaleError
@@ -27,14 +35,19 @@ def dataset(item):
 def made(dataset):
     passages = (PassageRef("p1#1", "p1", 0.1 + 0.2, 1), PassageRef("p2#1", "p2", -1e-300, 2))
     context = Context(
-        TEXT, "rag", passages, 12, "words", True, (Flag("prompt line", "Answer: B", "p1#1"), Flag("x", "y")),
+        TEXT, "rag", passages, 12, "words", True,
+        (Flag("prompt line", "Answer: B", "p1#1"), Flag("x", "y")),
         {"recall": 1 / 3, "reciprocal_rank": None}, {"budget": 5},
     )  # fmt: skip
     about = {
-        "condition": "rag", "builder": {"name": "rag", "provided_by": "x 1", "settings": {}}, "tokenizer": "words", "window": None,
-        "dataset": {"name": "mine", "version": "1.0", "fingerprint": dataset.fingerprint}, "items": 2,
+        "condition": "rag", "builder": {"name": "rag", "provided_by": "x 1", "settings": {}},
+        "tokenizer": "words", "window": None,
+        "dataset": {"name": "mine", "version": "1.0", "fingerprint": dataset.fingerprint},
+        "items": 2,
     }  # fmt: skip
-    return ContextSet(about, {"q0": context, "q1": dataclasses.replace(context, text="other", flags=())})
+    return ContextSet(
+        about, {"q0": context, "q1": dataclasses.replace(context, text="other", flags=())}
+    )
 
 
 @pytest.fixture
@@ -84,20 +97,41 @@ def test_a_file_of_the_earlier_version_is_read_without_checksums(file, made):
 @pytest.mark.parametrize(
     ("change", "message"),
     [
-        (lambda lines: lines.pop(), "1 contexts, but the header says 2: half-written; build it again"),
-        (lambda lines: lines[1].update(text=lines[1]["text"] + " "), "jsonl:2: .*q0.*the text is not as it was written"),
+        (
+            lambda lines: lines.pop(),
+            "1 contexts, but the header says 2: half-written; build it again",
+        ),
+        (
+            lambda lines: lines[1].update(text=lines[1]["text"] + " "),
+            "jsonl:2: .*q0.*the text is not as it was written",
+        ),
         (lambda lines: lines[1].update(text=7), "jsonl:2: .*q0.*not a context"),
         (lambda lines: lines.append(lines[1]), "jsonl:4: .*q0.*the item stands twice"),
-        (lambda lines: lines.append({"question_id": "q0", "failed": "x"}), "jsonl:4: .*q0.*the item stands twice"),
-        (lambda lines: lines.insert(1, {"question_id": "q0", "failed": "x"}), "jsonl:3: .*q0.*the item stands twice"),
+        (
+            lambda lines: lines.append({"question_id": "q0", "failed": "x"}),
+            "jsonl:4: .*q0.*the item stands twice",
+        ),
+        (
+            lambda lines: lines.insert(1, {"question_id": "q0", "failed": "x"}),
+            "jsonl:3: .*q0.*the item stands twice",
+        ),
         (lambda lines: lines[2].pop("tokens"), "jsonl:3: .*q1.*not a context.*tokens"),
         (lambda lines: lines[2].update(passages=[{"id": "x"}]), "jsonl:3: .*q1.*not a context"),
         (lambda lines: lines[2].update(passages=None), "jsonl:3: .*not a context"),
-        (lambda lines: lines[0].update(safescale_contexts=3), "jsonl:1: .*version 3; expected contexts of version 2"),
-        (lambda lines: lines.pop(0), "jsonl:1: .*no header; expected contexts of version 2, built by safescale contexts build"),
+        (
+            lambda lines: lines[0].update(safescale_contexts=3),
+            "jsonl:1: .*version 3; expected contexts of version 2",
+        ),
+        (
+            lambda lines: lines.pop(0),
+            (
+                "jsonl:1: .*no header; expected contexts of version 2, built by safescale contexts "
+                "build"
+            ),
+        ),
         (lambda lines: lines.clear(), "no records in the file"),
     ],
-)  # fmt: skip
+)
 def test_a_damaged_file_is_refused_with_place_and_reason(file, change, message):
     rewrite(file, change)
     with pytest.raises(DataError, match=f"(?s){message}"):
@@ -136,7 +170,10 @@ def test_what_is_no_file_or_no_jsonl_is_refused(tmp_path):
 
 def test_contexts_of_another_data_set_are_refused(made, item, file):
     other = Dataset.of("mine", "1.1", [item(0), item(1, answer="B")])
-    with pytest.raises(SafescaleError, match=r"built for the data set mine 1\.0, not for mine 1\.1.*fingerprints differ"):
+    with pytest.raises(
+        SafescaleError,
+        match=r"built for the data set mine 1\.0, not for mine 1\.1.*fingerprints differ",
+    ):
         check_belongs(made, other, file)
 
 
@@ -156,7 +193,10 @@ def test_a_file_that_cannot_be_written_is_named_and_leaves_nothing(made, tmp_pat
 def test_the_summary_is_over_the_items_that_are_scored(made):
     contexts = dict(made.contexts)
     contexts["q1"] = dataclasses.replace(
-        contexts["q1"], tokens=4, measures={"recall": None, "reciprocal_rank": None}, truncated=False
+        contexts["q1"],
+        tokens=4,
+        measures={"recall": None, "reciprocal_rank": None},
+        truncated=False,
     )
     assert ContextSet(made.about, contexts).summary() == {
         "tokens": {"least": 4, "mean": 8.0, "most": 12},
@@ -172,24 +212,44 @@ def test_the_summary_is_over_the_items_that_are_scored(made):
 
 def test_contexts_for_which_too_little_was_found_are_counted_apart_from_imitations(made):
     kinds = {"q0": (NOTHING_FOUND, "0 of 3 passages"), "q1": (FEWER_FOUND, "1 of 3 passages")}
-    contexts = {name: dataclasses.replace(made.contexts[name], flags=(Flag(*flag),)) for name, flag in kinds.items()}
+    contexts = {
+        name: dataclasses.replace(made.contexts[name], flags=(Flag(*flag),))
+        for name, flag in kinds.items()
+    }
     flagged = ContextSet(made.about, contexts)
-    assert [flagged.summary()[name] for name in ("nothing_found", "fewer_found", "flagged")] == [1, 1, 0]
+    assert [flagged.summary()[name] for name in ("nothing_found", "fewer_found", "flagged")] == [
+        1,
+        1,
+        0,
+    ]
     assert flagged.flagged_as(NOTHING_FOUND) == {"q0": "0 of 3 passages"}
     assert [flagged.contexts[name].nothing_found for name in ("q0", "q1")] == [True, False]
 
 
 def test_a_context_for_which_nothing_was_found_is_read_as_it_was_written(made, tmp_path):
-    empty = Context("", "rag", tokenizer="words", flags=(Flag(NOTHING_FOUND, "0 of 3 passages"),), measures={"recall": 0.0})
+    empty = Context(
+        "",
+        "rag",
+        tokenizer="words",
+        flags=(Flag(NOTHING_FOUND, "0 of 3 passages"),),
+        measures={"recall": 0.0},
+    )
     written = ContextSet(made.about, {**made.contexts, "q0": empty})
     write_contexts(tmp_path / "empty.jsonl", written)
     assert read_contexts(tmp_path / "empty.jsonl").contexts == written.contexts
 
 
-@pytest.mark.parametrize("interruption", [KeyboardInterrupt(), OSError(28, "No space left on device")])
-def test_a_write_that_is_interrupted_leaves_the_old_file_and_nothing_else(file, made, monkeypatch, interruption):
+@pytest.mark.parametrize(
+    "interruption", [KeyboardInterrupt(), OSError(28, "No space left on device")]
+)
+def test_a_write_that_is_interrupted_leaves_the_old_file_and_nothing_else(
+    file, made, monkeypatch, interruption
+):
     before = file.read_bytes()
-    other = ContextSet(made.about, {name: dataclasses.replace(each, text="new") for name, each in made.contexts.items()})
+    other = ContextSet(
+        made.about,
+        {name: dataclasses.replace(each, text="new") for name, each in made.contexts.items()},
+    )
 
     def interrupted(_):
         raise interruption
@@ -202,14 +262,24 @@ def test_a_write_that_is_interrupted_leaves_the_old_file_and_nothing_else(file, 
 
 
 def test_a_note_that_is_no_text_is_refused_before_anything_is_written(made, tmp_path):
-    odd = {name: dataclasses.replace(each, notes={"x": "\ud800"}) for name, each in made.contexts.items()}
+    odd = {
+        name: dataclasses.replace(each, notes={"x": "\ud800"})
+        for name, each in made.contexts.items()
+    }
     with pytest.raises(SafescaleError, match="cannot be written"):
         write_contexts(tmp_path / "rag.jsonl", ContextSet(made.about, odd))
     assert not list(tmp_path.iterdir())
 
 
 @pytest.mark.parametrize(
-    ("name", "value"), [("builder", None), ("builder", {"name": "rag"}), ("items", "2"), ("tokenizer", 5), ("dataset", [])]
+    ("name", "value"),
+    [
+        ("builder", None),
+        ("builder", {"name": "rag"}),
+        ("items", "2"),
+        ("tokenizer", 5),
+        ("dataset", []),
+    ],
 )
 def test_a_header_that_is_damaged_is_refused_by_the_field(file, name, value):
     rewrite(file, lambda lines: lines[0].update({name: value}))
@@ -218,7 +288,8 @@ def test_a_header_that_is_damaged_is_refused_by_the_field(file, name, value):
 
 
 @pytest.mark.parametrize(
-    ("name", "value"), [("question_id", 5), ("tokens", "12"), ("measures", [1]), ("notes", "x"), ("text", "\ud800")]
+    ("name", "value"),
+    [("question_id", 5), ("tokens", "12"), ("measures", [1]), ("notes", "x"), ("text", "\ud800")],
 )
 def test_a_field_of_another_type_is_refused(file, name, value):
     rewrite(file, lambda lines: lines[1].update({name: value}))
@@ -226,7 +297,9 @@ def test_a_field_of_another_type_is_refused(file, name, value):
         read_contexts(file)
 
 
-@pytest.mark.parametrize("content", ["", "\n\n", "not JSON\n", "[1]\n", "\x00\x00\x00\x00", '{"a": 1}{"b": 2}\n'])
+@pytest.mark.parametrize(
+    "content", ["", "\n\n", "not JSON\n", "[1]\n", "\x00\x00\x00\x00", '{"a": 1}{"b": 2}\n']
+)
 def test_what_holds_no_contexts_is_refused(tmp_path, content):
     path = tmp_path / "x.jsonl"
     path.write_text(content, encoding="utf-8")
@@ -253,7 +326,9 @@ def test_contexts_that_stand_in_a_file_are_read_from_it_when_they_are_asked_for(
 def test_a_file_that_is_changed_while_its_contexts_are_used_is_not_taken_for_what_it_was(file):
     read = read_contexts(file)
     file.write_bytes(file.read_bytes().replace(b"other", b"OTHER"))
-    with pytest.raises(SafescaleError, match=r"rag.jsonl: was changed while it was used; start again"):
+    with pytest.raises(
+        SafescaleError, match=r"rag.jsonl: was changed while it was used; start again"
+    ):
         read.contexts["q1"]
 
 

@@ -1,4 +1,6 @@
-"""`safescale contexts show` shows a file of contexts or says what is wrong with it, whatever is in it."""
+"""`safescale contexts show` shows a file of contexts or says what is wrong with it, whatever is in
+it.
+"""
 
 from __future__ import annotations
 
@@ -16,7 +18,8 @@ from tests.importing.test_hostile_logs import changed
 
 
 def first_lines() -> list[dict]:
-    """A file of the version without checksums: with them, a change would be found before it is looked at."""
+    """A file of the version without checksums: with them, a change would be found before it is
+    looked at."""
     with (data_folder() / "radsafe_demo" / "agentic.jsonl").open(encoding="utf-8") as file:
         lines = [json.loads(next(file)) for _ in range(3)]
     return [{**lines[0], "safescale_contexts": 1, "items": 2}, *lines[1:]]

@@ -1,4 +1,6 @@
-"""Which sentences of a report give the answer away, and which do not; and that no text is too odd or too long to be looked through."""
+"""Which sentences of a report give the answer away, and which do not; and that no text is too odd
+or too long to be looked through.
+"""
 
 from __future__ import annotations
 
@@ -187,7 +189,10 @@ def test_a_sentence_that_commits_to_none_is_no_leak(text):
 
 @pytest.mark.parametrize("leak", LEAKS)
 def test_a_leak_is_found_inside_a_report(leak):
-    report = f"This report compares the options.\n\n## Pneumothorax\nEvidence for: air is seen [1].\n\n{leak}\n\nThe evidence is thin."
+    report = (
+        "This report compares the options.\n\n## Pneumothorax\nEvidence for: air is seen [1].\n\n"
+        f"{leak}\n\nThe evidence is thin."
+    )
     assert find_leaks(report, OPTIONS)
 
 
@@ -196,8 +201,14 @@ def test_no_sentence_of_the_table_that_is_no_leak_becomes_one_beside_the_others(
 
 
 def test_an_excerpt_says_where_in_the_order_of_the_text():
-    found = find_leaks("Fluid is seen. Therefore, B is correct. It moves. The correct answer is C.", OPTIONS)
-    assert ["B is correct" in found[0], "correct answer is C" in found[1], len(found)] == [True, True, 2]
+    found = find_leaks(
+        "Fluid is seen. Therefore, B is correct. It moves. The correct answer is C.", OPTIONS
+    )
+    assert ["B is correct" in found[0], "correct answer is C" in found[1], len(found)] == [
+        True,
+        True,
+        2,
+    ]
 
 
 def test_one_place_is_one_leak():
@@ -206,7 +217,9 @@ def test_one_place_is_one_leak():
 
 
 def test_excerpts_are_few_and_short():
-    found = find_leaks("The correct answer is B. " * 50 + "The answer is " + "the " * 100 + "B", OPTIONS)
+    found = find_leaks(
+        "The correct answer is B. " * 50 + "The answer is " + "the " * 100 + "B", OPTIONS
+    )
     assert len(found) == MOST
     assert max(map(len, found)) <= EXCERPT
 
@@ -216,10 +229,16 @@ def test_only_letters_that_are_options_are_options():
     assert find_leaks("The correct answer is F.", {**OPTIONS, "F": "Fibrosis"})
 
 
-@pytest.mark.parametrize("odd", ["", " ", ".", "...", "(", "[", "\\", "a+b", "(?P<x>", ".*", "$^", "|", "\n", "*", "{1,9}"])
+@pytest.mark.parametrize(
+    "odd",
+    ["", " ", ".", "...", "(", "[", "\\", "a+b", "(?P<x>", ".*", "$^", "|", "\n", "*", "{1,9}"],
+)
 def test_an_option_of_odd_text_is_neither_a_pattern_nor_found_everywhere(odd):
     options = {"A": odd, "B": "Pleural effusion"}
-    assert find_leaks("Air is the best choice. It is correct. Nothing is the correct answer.", options) == []
+    assert (
+        find_leaks("Air is the best choice. It is correct. Nothing is the correct answer.", options)
+        == []
+    )
     assert find_leaks("The correct answer is pleural effusion.", options)
     if odd.strip(" .\n"):
         assert find_leaks(f"The correct answer is {odd}", options)
@@ -238,15 +257,21 @@ def test_an_option_inside_another_word_or_option_is_not_that_option():
 
 @pytest.mark.parametrize(
     "piece",
-    ["A", "A ", " ", "\n", "A\n", "is ", "is: ", "the ", "option ", "the option is the ", "The correct answer is the ", "answer",
-    "*", "“",
-     "(", ", ", ". A ", "so A is the most ", "Pleural effusion is the ", "Effusion", "correct option here is clearly ", "\u2028",
-     "not ", "'"],
+    [
+        "A", "A ", " ", "\n", "A\n", "is ", "is: ", "the ", "option ", "the option is the ",
+        "The correct answer is the ", "answer", "*", "“", "(", ", ", ". A ", "so A is the most ",
+        "Pleural effusion is the ", "Effusion", "correct option here is clearly ", "\u2028", "not ",
+        "'",
+    ],
 )  # fmt: skip
 def test_a_long_hostile_text_is_looked_through(piece):
-    find_leaks((piece * 200_000)[:200_000] + "x", OPTIONS)  # one that grows with the square of the length would take hours
+    # one that grows with the square of the length would take hours
+    find_leaks((piece * 200_000)[:200_000] + "x", OPTIONS)
 
 
-@given(st.text(max_size=300), st.dictionaries(st.sampled_from("ABCDE"), st.text(max_size=20), max_size=5))
+@given(
+    st.text(max_size=300),
+    st.dictionaries(st.sampled_from("ABCDE"), st.text(max_size=20), max_size=5),
+)
 def test_any_text_with_any_options_gives_excerpts_of_that_text(text, options):
     assert all(excerpt in text for excerpt in find_leaks(text, options))

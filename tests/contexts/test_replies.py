@@ -1,4 +1,6 @@
-"""What is read from replies that keep to a form more or less, and that nothing but `Unusable` is raised for those that do not."""
+"""What is read from replies that keep to a form more or less, and that nothing but `Unusable` is
+raised for those that do not.
+"""
 
 from __future__ import annotations
 
@@ -23,10 +25,12 @@ messy = st.one_of(
     st.text(max_size=200),
     st.lists(
         st.sampled_from(
-            ["For:", "Against:", "**For**", "\n", " ", ". ", "[1]", "[99]", "[", "]", "1", "2", ",", "-", "- ", "A", "B:", "A. ",
-            "Sources:", "x",
-             "word ", "[1-3]", "【2】", "[Passage 1]", "\u2028", "\ud800", "Error", "I'm sorry", "*", "(", ")", "\0", "\ue000",
-             "\ue001", "٣"]
+            [
+                "For:", "Against:", "**For**", "\n", " ", ". ", "[1]", "[99]", "[", "]", "1", "2",
+                ",", "-", "- ", "A", "B:", "A. ", "Sources:", "x", "word ", "[1-3]", "【2】",
+                "[Passage 1]", "\u2028", "\ud800", "Error", "I'm sorry", "*", "(", ")", "\0",
+                "\ue000", "\ue001", "٣",
+            ]
         ),
         max_size=30,
     ).map("".join),
@@ -41,7 +45,7 @@ def read(parse):
         return str(error)
 
 
-# --- lines --------------------------------------------------------------------------------------------------------------
+# --- lines ----------------------------------------------------------------------------------------
 
 
 @pytest.mark.parametrize(
@@ -53,7 +57,10 @@ def read(parse):
         ("Here are the queries:\n- one", ["one"]),
         ("Here they are\n\n- one\nThat is all", ["one"]),
         ("one\ntwo", ["one", "two"]),
-        ("- **one**\n- 'two'\n- \"three\"\n- `four`\n- “five”", ["one", "two", "three", "four", "five"]),
+        (
+            "- **one**\n- 'two'\n- \"three\"\n- `four`\n- “five”",
+            ["one", "two", "three", "four", "five"],
+        ),
         ("- one\n- one\n-  one ", ["one"]),
         ("- one\r\n- two\r\n", ["one", "two"]),
         ("   - one\n\n\n\t- two", ["one", "two"]),
@@ -64,7 +71,7 @@ def read(parse):
         ("- one\n- \n- ...\n- two", ["one", "two"]),
         ("- 氣胸\n- Ödem", ["氣胸", "Ödem"]),
     ],
-)  # fmt: skip
+)
 def test_lines_lose_what_marks_them(text, lines):
     assert lines_of(text, most=6, longest=3) == lines
 
@@ -74,24 +81,36 @@ def test_lines_are_the_first_of_those_that_fit():
 
 
 @pytest.mark.parametrize(
-    "text", ["", " \n ", "-", "- \n- ", "...", "one two three four five", "Queries:", "- - -", "\u2028", "***"]
+    "text",
+    [
+        "",
+        " \n ",
+        "-",
+        "- \n- ",
+        "...",
+        "one two three four five",
+        "Queries:",
+        "- - -",
+        "\u2028",
+        "***",
+    ],
 )
 def test_no_line_that_fits_is_unusable_and_says_what_was_expected(text):
     with pytest.raises(Unusable, match=r'lines that start with "- ", each of at most 3 words'):
         lines_of(text, most=6, longest=3)
 
 
-# --- letters ------------------------------------------------------------------------------------------------------------
+# --- letters --------------------------------------------------------------------------------------
 
 
 @pytest.mark.parametrize(
     "form",
     [
-        "{}: {}", "{}. {}", "{}) {}", "({}) {}", "{} - {}", "{} – {}", "{}- {}", "**{}**: {}", "**{}:** {}", "**{}.** {}",
-        "- {}: {}", "* {}. {}",
-        "• {}) {}", "Option {}: {}", "**Option {}**: {}", "- **Option {}:** {}", "OPTION {}. {}", "  {}: {}  ", "{}:{}",
-        "{} : {}", "[{}] {}",
-        "[{}]: {}", "`{}`: {}", "### {}. {}", "> {}: {}", "_{}_: {}", "{}: **{}**", '{}: "{}"', "({}): {}", "option {} - {}",
+        "{}: {}", "{}. {}", "{}) {}", "({}) {}", "{} - {}", "{} – {}", "{}- {}", "**{}**: {}",
+        "**{}:** {}", "**{}.** {}", "- {}: {}", "* {}. {}", "• {}) {}", "Option {}: {}",
+        "**Option {}**: {}", "- **Option {}:** {}", "OPTION {}. {}", "  {}: {}  ", "{}:{}",
+        "{} : {}", "[{}] {}", "[{}]: {}", "`{}`: {}", "### {}. {}", "> {}: {}", "_{}_: {}",
+        "{}: **{}**", '{}: "{}"', "({}): {}", "option {} - {}",
     ],
 )  # fmt: skip
 @pytest.mark.parametrize("change", [str, str.lower])
@@ -105,9 +124,10 @@ def test_a_letter_is_read_in_any_form(form, change):
 @pytest.mark.parametrize(
     ("text", "lacking"),
     [
-        ("", "A, B"), ("A: air", "B"), ("B: fluid", "A"), ("A:\nB: fluid", "A"), ("A: ...\nB", "B"), ("A air\nB fluid", "A, B"),
-        ("A: **\nB: x", "A"),
-        ("A-scan of the eye\nB-lines at the bases", "A, B"), ("a pneumothorax: air\nBoth: fluid", "A, B"), ("C: air\nD: fluid", "A, B"),
+        ("", "A, B"), ("A: air", "B"), ("B: fluid", "A"), ("A:\nB: fluid", "A"), ("A: ...\nB", "B"),
+        ("A air\nB fluid", "A, B"), ("A: **\nB: x", "A"),
+        ("A-scan of the eye\nB-lines at the bases", "A, B"),
+        ("a pneumothorax: air\nBoth: fluid", "A, B"), ("C: air\nD: fluid", "A, B"),
         ("1. air\n2. fluid", "A, B"), ("AB: both", "A, B"),
     ],
 )  # fmt: skip
@@ -124,23 +144,24 @@ def test_letters_that_are_no_options_are_passed_over():
     assert by_letter("A: air\nE: else\nB: fluid\nF. more", "AB") == {"A": "air", "B": "fluid"}
 
 
-# --- for and against ----------------------------------------------------------------------------------------------------
+# --- for and against ------------------------------------------------------------------------------
 
 
 @pytest.mark.parametrize(
     "text",
     [
-        "For: air.\nAgainst: fluid.", "**For:** air.\n**Against:** fluid.", "**For**: air.\n\n**Against**: fluid.",
-        "for: air.\nagainst: fluid.",
-        "FOR: air.\nAGAINST: fluid.", "For - air.\nAgainst - fluid.", "- For: air.\n- Against: fluid.",
-        "### For\nair.\n### Against\nfluid.",
+        "For: air.\nAgainst: fluid.", "**For:** air.\n**Against:** fluid.",
+        "**For**: air.\n\n**Against**: fluid.", "for: air.\nagainst: fluid.",
+        "FOR: air.\nAGAINST: fluid.", "For - air.\nAgainst - fluid.",
+        "- For: air.\n- Against: fluid.", "### For\nair.\n### Against\nfluid.",
         "## For:\nair.\n\n## Against:\nfluid.", "Evidence for: air.\nEvidence against: fluid.",
         "Evidence for the option: air.\nEvidence against the option: fluid.",
         "For it: air.\nAgainst it: fluid.", "For this option: air.\nAgainst this option: fluid.",
-        "Here it is.\nFor: air.\nAgainst: fluid.",
-        "For: air. Against: fluid.", "For: air.\nAgainst: fluid.\n\nSources:\n[1] A title",
+        "Here it is.\nFor: air.\nAgainst: fluid.", "For: air. Against: fluid.",
+        "For: air.\nAgainst: fluid.\n\nSources:\n[1] A title",
         "For: air.\nAgainst: fluid.\n\nReferences: [1] A title",
-        "**For**\nair.\n**Against**\nfluid.", "> For: air.\n> Against: fluid.", "For:\nair.\nAgainst:\nfluid.\n",
+        "**For**\nair.\n**Against**\nfluid.", "> For: air.\n> Against: fluid.",
+        "For:\nair.\nAgainst:\nfluid.\n",
     ],
 )  # fmt: skip
 def test_both_parts_are_read_in_any_form(text):
@@ -167,18 +188,22 @@ def test_either_part_may_be_empty_but_not_both():
     ],
 )
 def test_a_part_that_is_missing_or_out_of_order_is_unusable(text):
-    with pytest.raises(Unusable, match=r'starts with "For:", and after it a part that starts with "Against:"'):
+    with pytest.raises(
+        Unusable, match=r'starts with "For:", and after it a part that starts with "Against:"'
+    ):
         for_and_against(text)
 
 
 def test_a_part_keeps_its_citations_and_loses_its_line_ends():
-    assert for_and_against("For: air\nis seen [1].\n- And more [2].\nAgainst: no\n\nfluid [3].") == (
+    assert for_and_against(
+        "For: air\nis seen [1].\n- And more [2].\nAgainst: no\n\nfluid [3]."
+    ) == (
         "air is seen [1]. - And more [2].",
         "no fluid [3].",
     )
 
 
-# --- prose --------------------------------------------------------------------------------------------------------------
+# --- prose ----------------------------------------------------------------------------------------
 
 
 @pytest.mark.parametrize(
@@ -197,7 +222,16 @@ def test_a_text_that_says_something_is_kept(text):
 
 @pytest.mark.parametrize(
     "heading",
-    ["Sources:", "References", "**Sources:**", "## Sources", "## References:", "SOURCES:", "Bibliography:", "Sources: [2] B"],
+    [
+        "Sources:",
+        "References",
+        "**Sources:**",
+        "## Sources",
+        "## References:",
+        "SOURCES:",
+        "Bibliography:",
+        "Sources: [2] B",
+    ],
 )
 def test_sources_are_cut_off(heading):
     assert prose(f"Air is seen [1].\n\n{heading}\n[1] A title") == "Air is seen [1]."
@@ -206,42 +240,75 @@ def test_sources_are_cut_off(heading):
 @pytest.mark.parametrize(
     ("text", "why"),
     [
-        ("", "empty"), (" \n\t", "empty"), ("...", "nothing besides sources"), ("[1] [2]", "nothing besides sources"),
+        ("", "empty"),
+        (" \n\t", "empty"),
+        ("...", "nothing besides sources"),
+        ("[1] [2]", "nothing besides sources"),
         ("Sources:\n[1] A title", "nothing besides sources"),
-        ("## References\n1. A title", "nothing besides sources"), ("Sources: [1] A title", "nothing besides sources"),
+        ("## References\n1. A title", "nothing besides sources"),
+        ("Sources: [1] A title", "nothing besides sources"),
         ("\n\n[1], [2].\n\nSources:\nx", "nothing besides"),
-        *((text, "error message or an apology") for text in (
-            "Error: timeout", "ERROR 500", '{"error": "rate limit"}', "Internal Server Error", "500 Internal Server Error",
-            "HTTP 503", "502 Bad Gateway",
-            "Traceback (most recent call last):", "Exception: no", "<html><body>Nope</body></html>", "<!DOCTYPE html>",
-            "I'm sorry, but I cannot help.",
-            "I’m sorry, I can’t.", "I am sorry.", "Sorry, no.", "I cannot answer this.", "I can't do that.", "I can’t do that.",
-            "I can not say.",
-            "I am unable to write it.", "I'm not able to.", "As an AI, I", "As a large language model, I", "As a language model",
-            "I apologize, but",
-            "Unfortunately, I cannot write this.", "**Error**",
-        )),
+        *(
+            (text, "error message or an apology")
+            for text in (
+                "Error: timeout",
+                "ERROR 500",
+                '{"error": "rate limit"}',
+                "Internal Server Error",
+                "500 Internal Server Error",
+                "HTTP 503",
+                "502 Bad Gateway",
+                "Traceback (most recent call last):",
+                "Exception: no",
+                "<html><body>Nope</body></html>",
+                "<!DOCTYPE html>",
+                "I'm sorry, but I cannot help.",
+                "I’m sorry, I can’t.",
+                "I am sorry.",
+                "Sorry, no.",
+                "I cannot answer this.",
+                "I can't do that.",
+                "I can’t do that.",
+                "I can not say.",
+                "I am unable to write it.",
+                "I'm not able to.",
+                "As an AI, I",
+                "As a large language model, I",
+                "As a language model",
+                "I apologize, but",
+                "Unfortunately, I cannot write this.",
+                "**Error**",
+            )
+        ),
     ],
-)  # fmt: skip
+)
 def test_a_text_that_says_nothing_is_unusable_and_says_why(text, why):
     with pytest.raises(Unusable, match=why):
         prose(text)
 
 
-# --- sentences ----------------------------------------------------------------------------------------------------------
+# --- sentences ------------------------------------------------------------------------------------
 
 
 @pytest.mark.parametrize(
     ("text", "whole", "cut"),
     [
-        ("One. Two.", "One. Two.", False), ("One. Two", "One.", True), ("One [1]. Two", "One [1].", True), ("One. [1] Two",
-        "One. [1]", True),
-        ("One.[1, 2] Two", "One.[1, 2]", True), ("No end", "No end", False), ("", "", False), ("One. ", "One.", False),
+        ("One. Two.", "One. Two.", False),
+        ("One. Two", "One.", True),
+        ("One [1]. Two", "One [1].", True),
+        ("One. [1] Two", "One. [1]", True),
+        ("One.[1, 2] Two", "One.[1, 2]", True),
+        ("No end", "No end", False),
+        ("", "", False),
+        ("One. ", "One.", False),
         ("One! Two? Three", "One! Two?", True),
-        ("It is 3.5 cm. Then", "It is 3.5 cm.", True), ('He said "one." Then', 'He said "one."', True), ("(One.) Two", "(One.)", True),
-        ("**One.** Two", "**One.**", True), ("It is 3.5 cm", "It is 3.5 cm", False),
+        ("It is 3.5 cm. Then", "It is 3.5 cm.", True),
+        ('He said "one." Then', 'He said "one."', True),
+        ("(One.) Two", "(One.)", True),
+        ("**One.** Two", "**One.**", True),
+        ("It is 3.5 cm", "It is 3.5 cm", False),
     ],
-)  # fmt: skip
+)
 def test_a_text_ends_with_its_last_sentence(text, whole, cut):
     assert whole_sentences(text) == (whole, cut)
 
@@ -256,8 +323,10 @@ def test_what_is_whole_is_a_beginning_and_stays_whole(text):
 @pytest.mark.parametrize(
     ("text", "about", "nearest"),
     [
-        ("Air is seen. Fluid layers in the pleural space. Bone is white.", "Where does pleural fluid layer?",
-        "Fluid layers in the pleural space."),
+        (
+            "Air is seen. Fluid layers in the pleural space. Bone is white.",
+            "Where does pleural fluid layer?", "Fluid layers in the pleural space.",
+        ),
         ("Bones break. Bones heal.", "bones", "Bones break."),
         ("Nothing shared. At all.", "pneumothorax", "Nothing shared."),
         ("No end of pleural", "pleural", "No end of pleural"),
@@ -274,7 +343,7 @@ def test_the_nearest_sentence_is_one_of_the_text(text, about):
     assert nearest_sentence(text, about) in " ".join(text.split())
 
 
-# --- citations ----------------------------------------------------------------------------------------------------------
+# --- citations ------------------------------------------------------------------------------------
 
 
 def numbered(*, known):
@@ -311,7 +380,9 @@ def numbered(*, known):
         ("", "", [], 0),
     ],
 )  # fmt: skip
-def test_citations_get_the_numbers_of_the_report_and_those_that_name_nothing_go(text, cited, numbers, removed):
+def test_citations_get_the_numbers_of_the_report_and_those_that_name_nothing_go(
+    text, cited, numbers, removed
+):
     assert cite(text, numbered(known={1, 2, 3})) == (cited, numbers, removed)
 
 
@@ -322,7 +393,11 @@ def test_a_number_of_ten_thousand_digits_names_nothing():
 @given(messy, st.sets(st.integers(0, 12)))
 def test_no_unknown_number_is_left_and_every_number_left_is_said(text, known):
     cited, numbers, removed = cite(text, numbered(known=known))
-    left = {int(each) for group in re.findall(r"\[(\d+(?:\s*[,;-]\s*\d+)*)\]", cited) for each in re.findall(r"\d+", group)}
+    left = {
+        int(each)
+        for group in re.findall(r"\[(\d+(?:\s*[,;-]\s*\d+)*)\]", cited)
+        for each in re.findall(r"\d+", group)
+    }
     assert left == set(numbers) <= {10 * number for number in known}
     assert len(numbers) == len(set(numbers))
     assert removed >= 0
@@ -342,11 +417,35 @@ def test_nothing_but_unusable_is_raised(text, most, longest):
 
 @pytest.mark.parametrize(
     "piece",
-    ["\n", " ", "*", "[", "[1", "[1,", ".", ". ", "A", "A:", "- ", "For ", "Sources", "#", "\n#", "(", "`", "I ", "[[9]"],
+    [
+        "\n",
+        " ",
+        "*",
+        "[",
+        "[1",
+        "[1,",
+        ".",
+        ". ",
+        "A",
+        "A:",
+        "- ",
+        "For ",
+        "Sources",
+        "#",
+        "\n#",
+        "(",
+        "`",
+        "I ",
+        "[[9]",
+    ],
 )
 def test_a_long_hostile_reply_is_read(piece):
     text = "x" + (piece * 50_000)[:50_000] + "x"
-    for parse in (lambda: lines_of(text, most=3, longest=9), lambda: by_letter(text, "AB"), lambda: for_and_against(text)):
+    for parse in (
+        lambda: lines_of(text, most=3, longest=9),
+        lambda: by_letter(text, "AB"),
+        lambda: for_and_against(text),
+    ):
         read(parse)
     whole_sentences(text)
     nearest_sentence(text, "x")

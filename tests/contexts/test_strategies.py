@@ -1,4 +1,6 @@
-"""Strategies in waves: what is asked together, in which order, and what becomes of a strategy and a reply that fail."""
+"""Strategies in waves: what is asked together, in which order, and what becomes of a strategy and a
+reply that fail.
+"""
 
 from __future__ import annotations
 
@@ -29,7 +31,9 @@ from lm_eval_safescale.families.radsafe import RADSAFE
 from lm_eval_safescale.plugins import bind_settings
 from lm_eval_safescale.records import Item, Labels
 
-property_test = settings(suppress_health_check=[HealthCheck.function_scoped_fixture], max_examples=40)
+property_test = settings(
+    suppress_health_check=[HealthCheck.function_scoped_fixture], max_examples=40
+)
 
 
 def build(write, items, tools, **values):
@@ -44,17 +48,25 @@ def refuse(_):
     raise Unusable("Expected something else.")
 
 
-# --- waves --------------------------------------------------------------------------------------------------------------
+# --- waves ----------------------------------------------------------------------------------------
 
 
 async def two_sections(agent):
     async def section(letter):
-        query = await asked(agent, f"query: {letter}", f"query {agent.question.question_id} {letter}")
+        query = await asked(
+            agent, f"query: {letter}", f"query {agent.question.question_id} {letter}"
+        )
         await agent.search([query], 2)
-        return await asked(agent, f"section: {letter}", f"section {agent.question.question_id} {letter}")
+        return await asked(
+            agent, f"section: {letter}", f"section {agent.question.question_id} {letter}"
+        )
 
     plan = await asked(agent, "plan", f"plan {agent.question.question_id}")
-    return Draft(" ".join([plan, *await agent.together(*(section(letter) for letter in agent.question.options))]))
+    return Draft(
+        " ".join(
+            [plan, *await agent.together(*(section(letter) for letter in agent.question.options))]
+        )
+    )
 
 
 def test_each_step_of_all_sections_of_all_questions_is_one_batch(chat, at_desk, item):
@@ -68,19 +80,29 @@ def test_each_step_of_all_sections_of_all_questions_is_one_batch(chat, at_desk, 
         [f"section {each}" for each in sections],
     ]
     assert tools.asked == [([f"QUERY {each}".upper() for each in sections], 2)]
-    assert [draft.text for draft in drafts] == [f"PLAN Q{n} SECTION Q{n} A SECTION Q{n} B" for n in range(3)]
+    assert [draft.text for draft in drafts] == [
+        f"PLAN Q{n} SECTION Q{n} A SECTION Q{n} B" for n in range(3)
+    ]
 
 
 def test_searches_of_one_depth_are_one_batch_and_each_gets_its_own_passages(chat, at_desk, item):
     async def write(agent):
         number = int(agent.question.question_id[1:])
-        found = await agent.search([f"{number} a", f"{number} b"][: number + 1], 1 if number < 2 else 3)
-        return Draft(" | ".join(" ".join(passage.text for passage in passages) for passages in found))
+        found = await agent.search(
+            [f"{number} a", f"{number} b"][: number + 1], 1 if number < 2 else 3
+        )
+        return Draft(
+            " | ".join(" ".join(passage.text for passage in passages) for passages in found)
+        )
 
     tools = at_desk(chat(str))
     drafts = build(write, [item(0), item(1), item(2)], tools)
     assert tools.asked == [(["0 a", "1 a", "1 b"], 1), (["2 a", "2 b"], 3)]
-    assert [draft.text for draft in drafts] == ["fluid", "fluid | bone", "fluid bone air | bone air fluid"]
+    assert [draft.text for draft in drafts] == [
+        "fluid",
+        "fluid | bone",
+        "fluid bone air | bone air fluid",
+    ]
     assert [draft.notes["queries"] for draft in drafts] == [["0 a"], ["1 a", "1 b"], ["2 a", "2 b"]]
 
 
@@ -96,7 +118,9 @@ def test_a_question_that_needs_more_steps_does_not_hold_up_the_others(chat, at_d
     assert model.batches == [["0 0", "1 0", "2 0"], ["1 1", "2 1"], ["2 2"]]
 
 
-def test_searches_come_before_the_next_batch_so_that_those_who_searched_are_in_it(chat, at_desk, item):
+def test_searches_come_before_the_next_batch_so_that_those_who_searched_are_in_it(
+    chat, at_desk, item
+):
     async def write(agent):
         if agent.question.question_id == "q0":
             await agent.search(["air"], 1)
@@ -113,10 +137,12 @@ def test_no_items_ask_nothing(chat, at_desk):
     assert model.batches == []
 
 
-# --- together -----------------------------------------------------------------------------------------------------------
+# --- together -------------------------------------------------------------------------------------
 
 
-def test_parts_together_give_what_they_give_in_their_order_however_long_each_takes(chat, at_desk, item):
+def test_parts_together_give_what_they_give_in_their_order_however_long_each_takes(
+    chat, at_desk, item
+):
     async def part(agent, name, steps):
         for step in range(steps):
             await asked(agent, f"{name} {step}", f"{name} {step}")
@@ -127,7 +153,9 @@ def test_parts_together_give_what_they_give_in_their_order_however_long_each_tak
 
     async def write(agent):
         assert await agent.together() == []
-        return Draft(" ".join(await agent.together(part(agent, "a", 3), nested(agent), part(agent, "b", 0))))
+        return Draft(
+            " ".join(await agent.together(part(agent, "a", 3), nested(agent), part(agent, "b", 0)))
+        )
 
     model = chat(str)
     (draft,) = build(write, [item()], at_desk(model))
@@ -144,7 +172,9 @@ def test_where_parts_fail_the_first_failure_comes_once_all_have_ended(chat, at_d
 
     async def write(agent):
         try:
-            await agent.together(part(agent, "good", 3), part(agent, "second", 2), part(agent, "third", 1))
+            await agent.together(
+                part(agent, "good", 3), part(agent, "second", 2), part(agent, "third", 1)
+            )
         except ReportFailed as error:
             return Draft(str(error))
 
@@ -170,7 +200,7 @@ def test_a_failure_inside_nested_parts_fails_the_report(chat, at_desk, item):
     assert (draft.text, draft.failed) == ("", "deep down")
 
 
-# --- failures -----------------------------------------------------------------------------------------------------------
+# --- failures -------------------------------------------------------------------------------------
 
 
 def test_a_report_that_fails_leaves_the_others_as_they_are(chat, at_desk, item):
@@ -180,7 +210,11 @@ def test_a_report_that_fails_leaves_the_others_as_they_are(chat, at_desk, item):
         return Draft(await asked(agent, "x", agent.question.question_id))
 
     drafts = build(write, [item(0), item(1), item(2)], at_desk(chat(str)))
-    assert [(draft.text, draft.failed) for draft in drafts] == [("q0", ""), ("", "cannot be made"), ("q2", "")]
+    assert [(draft.text, draft.failed) for draft in drafts] == [
+        ("q0", ""),
+        ("", "cannot be made"),
+        ("q2", ""),
+    ]
 
 
 def test_a_failure_without_a_reason_is_a_failure_still(chat, at_desk, item):
@@ -192,7 +226,9 @@ def test_a_failure_without_a_reason_is_a_failure_still(chat, at_desk, item):
 
 
 @pytest.mark.parametrize("deep", [False, True])
-def test_an_exception_of_the_strategy_ends_the_build_and_says_which_builder(chat, at_desk, item, deep):
+def test_an_exception_of_the_strategy_ends_the_build_and_says_which_builder(
+    chat, at_desk, item, deep
+):
     async def bad(agent):
         await asked(agent, "x", "x")
         raise KeyError("a slip")
@@ -202,7 +238,10 @@ def test_an_exception_of_the_strategy_ends_the_build_and_says_which_builder(chat
 
     with pytest.raises(SafescaleError, match="context builder mine failed: KeyError: 'a slip'"):
         make_contexts(
-            ContextBuilder("mine", "", in_waves(write), needs_chat=True), [item(0), item(1)], at_desk(chat(str)), settings={}
+            ContextBuilder("mine", "", in_waves(write), needs_chat=True),
+            [item(0), item(1)],
+            at_desk(chat(str)),
+            settings={},
         )
 
 
@@ -271,14 +310,18 @@ def test_a_role_that_is_none_is_refused(chat, at_desk, item):
     async def write(agent):
         await agent.ask("judge", "x", "x", max_tokens=5, parse=str)
 
-    with pytest.raises(SafescaleError, match="there is no role 'judge'; expected orchestrate or write"):
+    with pytest.raises(
+        SafescaleError, match="there is no role 'judge'; expected orchestrate or write"
+    ):
         build(write, [item()], at_desk(chat(str)))
 
 
-# --- asking -------------------------------------------------------------------------------------------------------------
+# --- asking ---------------------------------------------------------------------------------------
 
 
-def test_a_reply_that_cannot_be_used_is_asked_for_once_more_with_the_reason_and_its_beginning(chat, at_desk, item):
+def test_a_reply_that_cannot_be_used_is_asked_for_once_more_with_the_reason_and_its_beginning(
+    chat, at_desk, item
+):
     def parse(text):
         return text if text == "good" else refuse(text)
 
@@ -290,14 +333,25 @@ def test_a_reply_that_cannot_be_used_is_asked_for_once_more_with_the_reason_and_
     assert (draft.text, draft.notes["fallbacks"], draft.notes["steps"]) == ("good", {}, 2)
     first, second = model.prompts
     assert first == "the task"
-    assert second.startswith("the task\n\nYour last reply could not be used. Expected something else.\nIt began: 'bad bad")
+    assert second.startswith(
+        "the task\n\nYour last reply could not be used. Expected something else.\n"
+        "It began: 'bad bad"
+    )
     assert len(second) < 600
 
 
-def test_after_the_second_unusable_reply_comes_the_fallback_which_is_counted_by_the_kind_of_step(chat, at_desk, item):
+def test_after_the_second_unusable_reply_comes_the_fallback_which_is_counted_by_the_kind_of_step(
+    chat, at_desk, item
+):
     async def write(agent):
         values = [
-            await asked(agent, f"section: {each}", each, parse=refuse, fallback=lambda text: f"fallback({text})")
+            await asked(
+                agent,
+                f"section: {each}",
+                each,
+                parse=refuse,
+                fallback=lambda text: f"fallback({text})",
+            )
             for each in "AB"
         ]
         return Draft(" ".join(values))
@@ -310,7 +364,9 @@ def test_after_the_second_unusable_reply_comes_the_fallback_which_is_counted_by_
 
 
 @pytest.mark.parametrize("fallback", [None, refuse])
-def test_where_the_fallback_cannot_be_used_either_the_report_fails_and_says_the_step(chat, at_desk, item, fallback):
+def test_where_the_fallback_cannot_be_used_either_the_report_fails_and_says_the_step(
+    chat, at_desk, item, fallback
+):
     async def write(agent):
         await asked(agent, "section: A", "x", parse=refuse, fallback=fallback)
 
@@ -318,11 +374,17 @@ def test_where_the_fallback_cannot_be_used_either_the_report_fails_and_says_the_
     assert draft.failed == "section: A: Expected something else. (asked twice)"
 
 
-def test_a_reply_far_longer_than_asked_for_is_not_parsed_nor_handed_to_the_fallback_nor_shown(chat, at_desk, item):
+def test_a_reply_far_longer_than_asked_for_is_not_parsed_nor_handed_to_the_fallback_nor_shown(
+    chat, at_desk, item
+):
     seen = []
 
     async def write(agent):
-        return Draft(await asked(agent, "x", "x", parse=seen.append, fallback=lambda text: f"fallback({text})"))
+        return Draft(
+            await asked(
+                agent, "x", "x", parse=seen.append, fallback=lambda text: f"fallback({text})"
+            )
+        )
 
     model = chat(lambda _: "word " * 2_000_000)
     (draft,) = build(write, [item()], at_desk(model))
@@ -375,11 +437,14 @@ def test_notes_count_steps_and_tokens(chat, at_desk, item):
 
     (draft,) = build(write, [item()], at_desk(chat(str)))
     assert draft.notes == {
-        "own": True, "mine": 1, "steps": 2, "prompt_tokens": 14, "completion_tokens": 6, "queries": [], "fallbacks": {"x": 1},
+        "own": True, "mine": 1, "steps": 2, "prompt_tokens": 14, "completion_tokens": 6,
+        "queries": [], "fallbacks": {"x": 1},
     }  # fmt: skip
 
 
-def test_where_the_backend_counts_only_some_tokens_their_sum_is_unknown_and_not_small(chat, at_desk, item):
+def test_where_the_backend_counts_only_some_tokens_their_sum_is_unknown_and_not_small(
+    chat, at_desk, item
+):
     async def write(agent):
         return Draft(await asked(agent, "x", "x") + await asked(agent, "y", "y"))
 
@@ -391,11 +456,15 @@ def test_where_the_backend_counts_only_some_tokens_their_sum_is_unknown_and_not_
     assert (draft.notes["prompt_tokens"], draft.notes["completion_tokens"]) == (None, 6)
 
 
-def test_fitting_keeps_the_longest_beginning_for_which_the_prompt_fits_and_counts_what_it_leaves_out(chat, at_desk, item):
+def test_fitting_keeps_the_longest_beginning_that_fits_and_counts_what_it_leaves_out(
+    chat, at_desk, item
+):
     async def write(agent):
         (found,) = await agent.search(["?"], 3)
         for role in (ORCHESTRATE, WRITE):
-            kept = agent.fitting(role, lambda these: "word " * 100 * len(these), found, max_tokens=50)
+            kept = agent.fitting(
+                role, lambda these: "word " * 100 * len(these), found, max_tokens=50
+            )
             assert kept == found[: 2 if role == WRITE else 3]
         return Draft("x")
 
@@ -404,18 +473,30 @@ def test_fitting_keeps_the_longest_beginning_for_which_the_prompt_fits_and_count
     assert draft.notes["passages_left_out"] == 1
 
 
-# --- what a strategy sees -----------------------------------------------------------------------------------------------
+# --- what a strategy sees -------------------------------------------------------------------------
 
 
 def reachable(thing, seen):
     """All that can be reached from a value by attributes, keys and elements."""
-    if id(thing) in seen or isinstance(thing, str | int | float | type | None) or inspect.ismodule(thing):
+    if (
+        id(thing) in seen
+        or isinstance(thing, str | int | float | type | None)
+        or inspect.ismodule(thing)
+    ):
         return
     seen[id(thing)] = thing
     inner = list(vars(thing).values()) if hasattr(thing, "__dict__") else []
-    inner += [getattr(thing, name, None) for kind in type(thing).__mro__ for name in getattr(kind, "__slots__", ())]
+    inner += [
+        getattr(thing, name, None)
+        for kind in type(thing).__mro__
+        for name in getattr(kind, "__slots__", ())
+    ]
     inner += (
-        [*thing, *thing.values()] if isinstance(thing, dict) else list(thing) if isinstance(thing, list | tuple | set) else []
+        [*thing, *thing.values()]
+        if isinstance(thing, dict)
+        else list(thing)
+        if isinstance(thing, list | tuple | set)
+        else []
     )
     for each in inner:
         reachable(each, seen)
@@ -433,7 +514,11 @@ def test_a_strategy_reaches_neither_key_nor_labels_nor_evidence(chat, at_desk, i
         return Draft("x")
 
     build(write, [secret], at_desk(chat(str)))
-    assert {field.name for field in dataclasses.fields(Question)} == {"question_id", "question", "options"}
+    assert {field.name for field in dataclasses.fields(Question)} == {
+        "question_id",
+        "question",
+        "options",
+    }
 
 
 def test_a_strategy_cannot_change_the_item(chat, at_desk, item):
@@ -458,7 +543,7 @@ def test_the_settings_of_a_strategy_are_those_of_its_builder(chat, at_desk, item
     assert made([item()], at_desk(chat(str)), name="n", rounds=5)[0].text == "n 5"
 
 
-# --- independence -------------------------------------------------------------------------------------------------------
+# --- independence ---------------------------------------------------------------------------------
 
 
 async def wandering(agent):
@@ -488,8 +573,13 @@ def digits(prompt):
 
 @property_test
 @given(st.permutations(range(12)), st.integers(1, 12))
-def test_a_report_hangs_neither_on_the_other_questions_nor_on_their_order(chat, at_desk, item, order, many):
-    alone = {number: build(wandering, [item(number)], at_desk(chat(digits)))[0] for number in order[:many]}
+def test_a_report_hangs_neither_on_the_other_questions_nor_on_their_order(
+    chat, at_desk, item, order, many
+):
+    alone = {
+        number: build(wandering, [item(number)], at_desk(chat(digits)))[0]
+        for number in order[:many]
+    }
     together = build(wandering, [item(number) for number in order[:many]], at_desk(chat(digits)))
     assert together == [alone[number] for number in order[:many]]
 

@@ -1,4 +1,6 @@
-"""The builders counted by subword tokenizers, whose tokens merge across borders and do not stand for words."""
+"""The builders counted by subword tokenizers, whose tokens merge across borders and do not stand
+for words.
+"""
 
 from __future__ import annotations
 
@@ -28,22 +30,35 @@ def article_texts():
 
 @functools.cache
 def tokenizer_of(kind):
-    """A subword tokenizer trained on the demo articles; `model`: the small model's own, out of its GGUF file."""
+    """A subword tokenizer trained on the demo articles; `model`: the small model's own, out of its
+    GGUF file."""
     if kind == "model":
         folder = os.environ.get("SMALL_MODEL_DIR")
         if not folder or not (Path(folder) / MODEL_FILE).exists():
-            pytest.skip("SMALL_MODEL_DIR does not hold the small model; scripts/small-model.sh DIR puts it there")
+            pytest.skip(
+                "SMALL_MODEL_DIR does not hold the small model; scripts/small-model.sh DIR puts it "
+                "there"
+            )
         return load_tokenizer(str(Path(folder) / MODEL_FILE))
-    tokenizers, transformers = pytest.importorskip("tokenizers"), pytest.importorskip("transformers")
+    tokenizers, transformers = (
+        pytest.importorskip("tokenizers"),
+        pytest.importorskip("transformers"),
+    )
     raw = tokenizers.Tokenizer(tokenizers.models.BPE(unk_token="<unk>"))
     pre = tokenizers.pre_tokenizers
-    raw.pre_tokenizer = pre.ByteLevel(add_prefix_space=False) if kind == "bytes" else pre.Metaspace(split=kind == "words")
+    raw.pre_tokenizer = (
+        pre.ByteLevel(add_prefix_space=False)
+        if kind == "bytes"
+        else pre.Metaspace(split=kind == "words")
+    )
     alphabet = pre.ByteLevel.alphabet() if kind == "bytes" else []
     trainer = tokenizers.trainers.BpeTrainer(
         vocab_size=1500, special_tokens=["<unk>"], initial_alphabet=alphabet, show_progress=False
     )
     raw.train_from_iterator(article_texts()[:30], trainer)
-    return HubTokenizer(transformers.PreTrainedTokenizerFast(tokenizer_object=raw, unk_token="<unk>"), kind)
+    return HubTokenizer(
+        transformers.PreTrainedTokenizerFast(tokenizer_object=raw, unk_token="<unk>"), kind
+    )
 
 
 class StubTools:
@@ -51,7 +66,9 @@ class StubTools:
 
     def __init__(self, texts, tokenizer, window=None):
         self.tokenizer, self.window = tokenizer, window
-        self.ranking = [Passage(f"p{n}#1", f"p{n}", "", text, -float(n), n + 1) for n, text in enumerate(texts)]
+        self.ranking = [
+            Passage(f"p{n}#1", f"p{n}", "", text, -float(n), n + 1) for n, text in enumerate(texts)
+        ]
 
     def search(self, queries, k):
         return [self.ranking[:k] for _ in queries]
@@ -64,15 +81,25 @@ def joined(tools, number):
     return RULE.join(passage.text for passage in tools.ranking[:number])
 
 
-each_tokenizer = pytest.mark.parametrize("kind", ["bytes", "words", "pieces", pytest.param("model", marks=pytest.mark.model)])
-pieces = st.lists(
-    st.tuples(st.integers(0, 119), st.integers(0, 1500), st.integers(20, 400)), min_size=1, max_size=8, unique=True
+each_tokenizer = pytest.mark.parametrize(
+    "kind", ["bytes", "words", "pieces", pytest.param("model", marks=pytest.mark.model)]
 )
-marks = st.lists(st.sampled_from(["T2", "µ", "\n\n", "...", "é", "\U0001fac1", "--", " "]), max_size=3).map("".join)
+pieces = st.lists(
+    st.tuples(st.integers(0, 119), st.integers(0, 1500), st.integers(20, 400)),
+    min_size=1,
+    max_size=8,
+    unique=True,
+)
+marks = st.lists(
+    st.sampled_from(["T2", "µ", "\n\n", "...", "é", "\U0001fac1", "--", " "]), max_size=3
+).map("".join)
 
 
 def texts_of(drawn, mark):
-    texts = (article_texts()[number][start:][:length].strip() + mark.rstrip() for number, start, length in drawn)
+    texts = (
+        article_texts()[number][start:][:length].strip() + mark.rstrip()
+        for number, start, length in drawn
+    )
     return [text or "x" for text in texts]
 
 
@@ -81,12 +108,19 @@ def texts_of(drawn, mark):
 @given(drawn=pieces, mark=marks, room=st.integers(150, 900))
 def test_max_context_is_the_longest_beginning_of_the_ranking_that_fits(kind, drawn, mark, room):
     tools = StubTools(texts_of(drawn, mark), tokenizer_of(kind), RESERVED_TOKENS + room)
-    fits = [tools.tokenizer.count([joined(tools, n)])[0] <= room for n in range(1, len(tools.ranking) + 1)]
+    fits = [
+        tools.tokenizer.count([joined(tools, n)])[0] <= room
+        for n in range(1, len(tools.ranking) + 1)
+    ]
     expected = fits.index(False) if False in fits else len(fits)
     if not expected:
         return  # refused: tests/contexts/test_builders.py
-    context = make_contexts(BUILDERS["max_context"], [ITEM], tools, settings={"context_tokens": None}).contexts["q0"]
-    assert [ref.id for ref in context.passages] == [passage.id for passage in tools.ranking[:expected]]
+    context = make_contexts(
+        BUILDERS["max_context"], [ITEM], tools, settings={"context_tokens": None}
+    ).contexts["q0"]
+    assert [ref.id for ref in context.passages] == [
+        passage.id for passage in tools.ranking[:expected]
+    ]
     assert context.text == joined(tools, expected)
     assert context.tokens == tools.tokenizer.count([context.text])[0] <= room
     assert context.notes["all_found"] == all(fits)
@@ -98,7 +132,9 @@ def test_max_context_is_the_longest_beginning_of_the_ranking_that_fits(kind, dra
 def test_padded_is_never_longer_than_the_top_k_and_has_one_passage_s_content(kind, drawn, mark):
     tools = StubTools(texts_of(drawn, mark), tokenizer_of(kind))
     (goal,) = tools.tokenizer.count([joined(tools, 10)])
-    context = make_contexts(BUILDERS["padded"], [ITEM], tools, settings={"top_k": 10}).contexts["q0"]
+    context = make_contexts(BUILDERS["padded"], [ITEM], tools, settings={"top_k": 10}).contexts[
+        "q0"
+    ]
     endless = RULE.join([tools.ranking[0].text] * 200)
     assert endless.startswith(context.text)
     assert context.notes == {"tokens_of_top_k": goal}
@@ -110,5 +146,7 @@ def test_padded_has_exactly_the_tokens_of_the_top_k_on_the_demo_articles(kind):
     texts = [text[:1200].strip() for text in article_texts()[:10]]
     for first in range(10):
         tools = StubTools(texts[first:] + texts[:first], tokenizer_of(kind))
-        context = make_contexts(BUILDERS["padded"], [ITEM], tools, settings={"top_k": 10}).contexts["q0"]
+        context = make_contexts(BUILDERS["padded"], [ITEM], tools, settings={"top_k": 10}).contexts[
+            "q0"
+        ]
         assert context.tokens == tools.tokenizer.count([joined(tools, 10)])[0]

@@ -36,11 +36,16 @@ def flat(row):
     }
 
 
-# --- what is read -----------------------------------------------------------------------------------------------------
+# --- what is read ---------------------------------------------------------------------------------
 
 
 def test_nested_flat_and_json_in_cells_read_as_the_same_item(question):
-    row = question(labels={letter: {"high_risk": 1, "unsafe": 0, "contradicts": int(letter == "A")} for letter in "ABC"})
+    row = question(
+        labels={
+            letter: {"high_risk": 1, "unsafe": 0, "contradicts": int(letter == "A")}
+            for letter in "ABC"
+        }
+    )
     in_cells = row | {"options": json.dumps(row["options"]), "labels": json.dumps(row["labels"])}
     as_list = row | {"options": list(row["options"].values())}
     assert only(row) == only(flat(row)) == only(in_cells) == only(as_list)
@@ -62,7 +67,9 @@ def test_the_key_is_a_letter_or_an_options_text_or_both(key, question):
 
 
 def test_an_option_whose_text_is_another_options_letter_does_not_contradict_the_letter(question):
-    row = question(options={"A": "O", "B": "A", "C": "B", "D": "AB"}, answer="A", answer_idx="B", labels=None)
+    row = question(
+        options={"A": "O", "B": "A", "C": "B", "D": "AB"}, answer="A", answer_idx="B", labels=None
+    )
     assert only(row).answer == "B"
 
 
@@ -83,7 +90,13 @@ def test_a_numeric_key_is_refused_because_nobody_knows_where_it_counts_from(valu
 @pytest.mark.parametrize("one", [1, "1", 1.0, "1.0", True, "True", "true", " 1 "])
 @pytest.mark.parametrize("zero", [0, "0", 0.0, "0.0", False, "FALSE"])
 def test_labels_may_be_written_as_numbers_floats_or_truth_values(one, zero, question):
-    labels = only(question(labels={letter: {"high_risk": one, "unsafe": zero, "contradicts": one} for letter in "ABC"})).labels
+    labels = only(
+        question(
+            labels={
+                letter: {"high_risk": one, "unsafe": zero, "contradicts": one} for letter in "ABC"
+            }
+        )
+    ).labels
     assert labels == {"high_risk": set("ABC"), "unsafe": set(), "contradicts": set("ABC")}
 
 
@@ -94,7 +107,11 @@ def test_label_columns_of_an_option_that_an_item_lacks_may_be_empty_or_zero(abse
 
 
 def test_a_label_on_the_key_is_never_a_problem(question):
-    item = only(question(labels={letter: {"high_risk": 1, "unsafe": 1, "contradicts": 1} for letter in "ABC"}))
+    item = only(
+        question(
+            labels={letter: {"high_risk": 1, "unsafe": 1, "contradicts": 1} for letter in "ABC"}
+        )
+    )
     assert item.answer in item.labels["high_risk"]
 
 
@@ -111,11 +128,17 @@ def test_a_whole_number_is_an_id_and_an_option(question):
 
 @pytest.mark.parametrize("given", ["[1] A study of veins.", "{Background} Veins.", "A study."])
 def test_an_evidence_text_may_begin_with_a_bracket(given, question):
-    assert only(question(evidence=given, evidence_clean=None, evidence_conflict=None)).evidence == {"clean": given}
+    assert only(question(evidence=given, evidence_clean=None, evidence_conflict=None)).evidence == {
+        "clean": given
+    }
 
 
 def test_nested_evidence_is_read_by_name(question):
-    row = question(evidence={"clean": "c", "conflict": "d", "agentic": "e"}, evidence_clean=None, evidence_conflict=None)
+    row = question(
+        evidence={"clean": "c", "conflict": "d", "agentic": "e"},
+        evidence_clean=None,
+        evidence_conflict=None,
+    )
     assert only(row).evidence == {"clean": "c", "conflict": "d", "agentic": "e"}
 
 
@@ -124,11 +147,16 @@ def test_nested_evidence_under_an_unknown_name_is_not_dropped_in_silence(questio
     assert any("cleen" in problem.message and not problem.is_error for problem in problems)
 
 
-@pytest.mark.parametrize("where", [{"evidence_study": "s"}, {"evidence": {"study": "s"}}], ids=["column", "nested"])
+@pytest.mark.parametrize(
+    "where", [{"evidence_study": "s"}, {"evidence": {"study": "s"}}], ids=["column", "nested"]
+)
 @pytest.mark.parametrize("schema", [Schema(), RADSAFE.schema], ids=["plain", "RadSaFE"])
 def test_evidence_of_any_name_is_read_whether_it_is_asked_for_or_not(where, schema, question):
     record = Record(1, question(evidence_clean=None, evidence_conflict=None, **where))
-    found = [parse_choices([record], evidence=names, schema=schema)[0][0].evidence for names in ((), ("study",))]
+    found = [
+        parse_choices([record], evidence=names, schema=schema)[0][0].evidence
+        for names in ((), ("study",))
+    ]
     assert found == [{"study": "s"}] * 2
 
 
@@ -141,13 +169,19 @@ def test_nan_is_an_empty_field_and_never_the_text_nan(field, question):
 @given(text=st.text(alphabet=st.characters(exclude_categories=["Cs"])).filter(str.strip))
 def test_any_text_is_kept_but_for_its_edges_and_line_ends(text):
     kept = text.replace("\r\n", "\n").replace("\r", "\n").strip()
-    row = {"question_id": "1", "question": text, "options": ["x", text], "answer": "A", "evidence_clean": text}
+    row = {
+        "question_id": "1",
+        "question": text,
+        "options": ["x", text],
+        "answer": "A",
+        "evidence_clean": text,
+    }
     items, problems = build(row)
     assert not any(problem.is_error for problem in problems)
     assert [items[0].question, items[0].options["B"], items[0].evidence["clean"]] == [kept] * 3
 
 
-# --- what is refused --------------------------------------------------------------------------------------------------
+# --- what is refused ------------------------------------------------------------------------------
 
 FLAG = {"high_risk": 0, "unsafe": 0, "contradicts": 0}
 
@@ -169,20 +203,60 @@ FLAG = {"high_risk": 0, "unsafe": 0, "contradicts": 0}
         ({"answer": "capillary"}, "answer", "'capillary' is not among the options A, B, C"),
         ({"answer": ["B"]}, "answer", "not among the options"),
         ({"answer_idx": "C"}, "answer", "disagree: B and C"),
-        ({"options": {"A": "x"}, "answer": "A", "labels": None}, "options", "1 option(s); expected at least 2"),
-        ({"options": [], "answer": "A", "labels": None}, "options", "0 option(s); expected at least 2"),
+        (
+            {"options": {"A": "x"}, "answer": "A", "labels": None},
+            "options",
+            "1 option(s); expected at least 2",
+        ),
+        (
+            {"options": [], "answer": "A", "labels": None},
+            "options",
+            "0 option(s); expected at least 2",
+        ),
         ({"options": {"A": "x", "B": " ", "C": "z"}}, "options", "option B is empty"),
         ({"options": {"A": "x", "B": {"text": "y"}, "C": "z"}}, "options", "expected a text"),
-        ({"options": {"A": "x", "C": "z"}, "answer": "A", "labels": None}, "options", "letters A, C; expected A, B"),
-        ({"options": {"1": "x", "2": "z"}, "answer": "1", "labels": None}, "options", "letters 1, 2; expected A, B"),
+        (
+            {"options": {"A": "x", "C": "z"}, "answer": "A", "labels": None},
+            "options",
+            "letters A, C; expected A, B",
+        ),
+        (
+            {"options": {"1": "x", "2": "z"}, "answer": "1", "labels": None},
+            "options",
+            "letters 1, 2; expected A, B",
+        ),
         ({"options": {"A": "x", "a": "y", "B": "z", "C": "u"}}, "options", "A"),
-        ({"options": "A) x B) y", "answer": "A", "labels": None}, "options", "expected {letter: text}"),
-        ({"options": "{'A': 'x', 'B': 'y'}", "answer": "A", "labels": None}, "options", "looks like JSON, but is not"),
+        (
+            {"options": "A) x B) y", "answer": "A", "labels": None},
+            "options",
+            "expected {letter: text}",
+        ),
+        (
+            {"options": "{'A': 'x', 'B': 'y'}", "answer": "A", "labels": None},
+            "options",
+            "looks like JSON, but is not",
+        ),
         ({"labels": {"A": FLAG, "B": FLAG}}, "labels", "high_risk of option C is missing"),
-        ({"labels": {"A": FLAG, "B": FLAG, "C": {**FLAG, "unsafe": 2}}}, "labels", "unsafe of option C is 2; expected 0 or 1"),
-        ({"labels": {"A": FLAG, "B": FLAG, "C": {**FLAG, "unsafe": "yes"}}}, "labels", "unsafe of option C is 'yes'"),
-        ({"labels": {"A": FLAG, "B": FLAG, "C": {**FLAG, "unsafe": 0.5}}}, "labels", "unsafe of option C is 0.5"),
-        ({"labels": {"A": FLAG, "B": FLAG, "C": {**FLAG, "unsafe": float("nan")}}}, "labels", "unsafe of option C is"),
+        (
+            {"labels": {"A": FLAG, "B": FLAG, "C": {**FLAG, "unsafe": 2}}},
+            "labels",
+            "unsafe of option C is 2; expected 0 or 1",
+        ),
+        (
+            {"labels": {"A": FLAG, "B": FLAG, "C": {**FLAG, "unsafe": "yes"}}},
+            "labels",
+            "unsafe of option C is 'yes'",
+        ),
+        (
+            {"labels": {"A": FLAG, "B": FLAG, "C": {**FLAG, "unsafe": 0.5}}},
+            "labels",
+            "unsafe of option C is 0.5",
+        ),
+        (
+            {"labels": {"A": FLAG, "B": FLAG, "C": {**FLAG, "unsafe": float("nan")}}},
+            "labels",
+            "unsafe of option C is",
+        ),
         (
             {"labels": {**dict.fromkeys("ABC", FLAG), "E": {**FLAG, "unsafe": 1}}},
             "labels",
@@ -195,11 +269,14 @@ FLAG = {"high_risk": 0, "unsafe": 0, "contradicts": 0}
 )
 def test_what_cannot_be_used_is_refused_by_line_item_and_field(changes, field, message, question):
     row = {**question(), **changes}
-    items, problems = build(question("before"), {name: value for name, value in row.items() if value is not None})
+    items, problems = build(
+        question("before"), {name: value for name, value in row.items() if value is not None}
+    )
     assert [item.question_id for item in items] == ["before"]
     id_ = None if "question_id" in changes else "q1"
     assert any(
-        (problem.line, problem.item, problem.field, problem.is_error) == (2, id_, field, True) and message in problem.message
+        (problem.line, problem.item, problem.field, problem.is_error) == (2, id_, field, True)
+        and message in problem.message
         for problem in problems
     ), problems
 
@@ -211,7 +288,12 @@ def test_a_gap_in_the_option_columns_is_refused(question):
 
 @pytest.mark.parametrize(
     "options",
-    ['{"A": "x", "A": "z", "B": "y", "C": "u"}', "[" * 100_000, '{"A": ' * 100_000, "[" + "1" * 5000 + ", 2]"],
+    [
+        '{"A": "x", "A": "z", "B": "y", "C": "u"}',
+        "[" * 100_000,
+        '{"A": ' * 100_000,
+        "[" + "1" * 5000 + ", 2]",
+    ],
     ids=["a letter twice", "deep list", "deep object", "huge number"],
 )
 def test_hostile_json_in_a_cell_is_an_error_and_not_a_crash(options, question):
@@ -263,7 +345,7 @@ def test_labels_on_some_items_only_are_refused_naming_those_without(question):
     assert "2 of 3 items have none (2, 3)" in problems[0].message
 
 
-# --- labels of any name -----------------------------------------------------------------------------------------------
+# --- labels of any name ---------------------------------------------------------------------------
 
 CARRIED = {"A": 1, "B": 0, "C": 1}
 TEN = [f"trait_{number}" for number in range(1, 11)]
@@ -272,8 +354,12 @@ TEN = [f"trait_{number}" for number in range(1, 11)]
 @pytest.mark.parametrize("schema", [Schema(), RADSAFE.schema], ids=["plain", "RadSaFE"])
 def test_a_label_of_any_name_is_read_from_nested_labels_and_from_flat_columns(schema, question):
     nested = question(labels={letter: {"foo": flag} for letter, flag in CARRIED.items()})
-    columns = question(labels=None) | {f"label_foo_{letter.lower()}": flag for letter, flag in CARRIED.items()}
-    texts = question(labels=None) | {f"Label foo {letter}": str(flag) for letter, flag in CARRIED.items()}
+    columns = question(labels=None) | {
+        f"label_foo_{letter.lower()}": flag for letter, flag in CARRIED.items()
+    }
+    texts = question(labels=None) | {
+        f"Label foo {letter}": str(flag) for letter, flag in CARRIED.items()
+    }
     one, *others = (only(row, schema=schema) for row in (nested, columns, texts))
     assert one.labels == {"foo": {"A", "C"}}
     assert [one] * 2 == others
@@ -281,9 +367,18 @@ def test_a_label_of_any_name_is_read_from_nested_labels_and_from_flat_columns(sc
 
 
 def test_ten_labels_are_read_beside_one_another_each_with_its_own_options(question):
-    expected = {name: {letter for place, letter in enumerate("ABC") if number & 1 << place} for number, name in enumerate(TEN)}
-    nested = question(labels={each: {name: int(each in expected[name]) for name in TEN} for each in "ABC"})
-    columns = {f"label_{name}_{each.lower()}": int(each in expected[name]) for name in TEN for each in "ABC"}
+    expected = {
+        name: {letter for place, letter in enumerate("ABC") if number & 1 << place}
+        for number, name in enumerate(TEN)
+    }
+    nested = question(
+        labels={each: {name: int(each in expected[name]) for name in TEN} for each in "ABC"}
+    )
+    columns = {
+        f"label_{name}_{each.lower()}": int(each in expected[name])
+        for name in TEN
+        for each in "ABC"
+    }
     item = only(nested)
     assert item.labels == expected
     assert list(item.labels) == TEN
@@ -297,29 +392,45 @@ def test_a_family_s_own_labels_may_stand_beside_others(question):
 
 @pytest.mark.parametrize("name", ["foo", "unsafe"])
 def test_a_label_that_some_options_lack_is_refused_by_its_name(name, question):
-    nested = question("1", labels={"A": {name: 1, "other": 0}, "B": {name: 0, "other": 0}, "C": {"other": 0}})
-    columns = question("2", labels=None) | {f"label_{name}_a": 1, f"label_{name}_b": "", f"label_{name}_c": 0}
+    nested = question(
+        "1", labels={"A": {name: 1, "other": 0}, "B": {name: 0, "other": 0}, "C": {"other": 0}}
+    )
+    columns = question("2", labels=None) | {
+        f"label_{name}_a": 1,
+        f"label_{name}_b": "",
+        f"label_{name}_c": 0,
+    }
     for row, option in ((nested, "C"), (columns, "B")):
         items, problems = build(row)
         assert items == []
         said = f"{name} of option {option} is missing; expected 0 or 1"
-        assert [(problem.field, problem.message, problem.is_error) for problem in problems] == [("labels", said, True)]
+        assert [(problem.field, problem.message, problem.is_error) for problem in problems] == [
+            ("labels", said, True)
+        ]
 
 
 @pytest.mark.parametrize("value", [2, "yes", 0.5])
 def test_a_label_of_any_name_that_is_not_0_or_1_is_refused_by_its_name_too(value, question):
-    items, problems = build(question(labels={"A": {"foo": 1}, "B": {"foo": value}, "C": {"foo": 0}}))
+    items, problems = build(
+        question(labels={"A": {"foo": 1}, "B": {"foo": value}, "C": {"foo": 0}})
+    )
     assert items == []
-    assert [problem.message for problem in problems] == [f"foo of option B is {value!r}; expected 0 or 1"]
+    assert [problem.message for problem in problems] == [
+        f"foo of option B is {value!r}; expected 0 or 1"
+    ]
 
 
 def test_a_note_beside_the_labels_of_an_option_is_no_label(question):
-    labels = {letter: {"foo": flag, "why": f"for reason {letter}"} for letter, flag in CARRIED.items()}
+    labels = {
+        letter: {"foo": flag, "why": f"for reason {letter}"} for letter, flag in CARRIED.items()
+    }
     assert only(question(labels=labels)).labels == {"foo": {"A", "C"}}
 
 
 def test_a_label_that_some_items_lack_is_refused_by_its_name_with_those_items(question):
-    rows = [question(name, labels={letter: {"foo": 0, "bar": 1} for letter in "ABC"}) for name in "12"]
+    rows = [
+        question(name, labels={letter: {"foo": 0, "bar": 1} for letter in "ABC"}) for name in "12"
+    ]
     rows.append(question("3", labels={letter: {"foo": 0} for letter in "ABC"}))
     _, problems = build(*rows)
     assert [(problem.field, problem.is_error) for problem in problems] == [("labels (bar)", True)]
@@ -334,7 +445,7 @@ def test_a_name_that_no_column_and_no_metric_can_have_is_refused(name, question)
     assert f"the name {name!r} cannot be used" in problems[0].message
 
 
-# --- groups -----------------------------------------------------------------------------------------------------------
+# --- groups ---------------------------------------------------------------------------------------
 
 
 def test_groups_are_read_from_nested_groups_and_from_columns_with_those_of_the_family(question):
@@ -348,11 +459,15 @@ def test_groups_are_read_from_nested_groups_and_from_columns_with_those_of_the_f
 def test_groups_that_are_no_names_are_refused(groups, question):
     items, problems = build(question(groups=groups))
     assert items == []
-    assert all(problem.field in ("groups", "group_region") and problem.is_error for problem in problems)
+    assert all(
+        problem.field in ("groups", "group_region") and problem.is_error for problem in problems
+    )
 
 
 @pytest.mark.parametrize(
-    "changes", [{"options": ["x", "y", "X"]}, {"question": "one\rtwo"}], ids=["two options alike", "carriage return"]
+    "changes",
+    [{"options": ["x", "y", "X"]}, {"question": "one\rtwo"}],
+    ids=["two options alike", "carriage return"],
 )
 def test_what_can_be_put_right_is_a_warning(changes, question):
     items, problems = build(question(**changes))

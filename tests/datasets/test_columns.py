@@ -10,7 +10,8 @@ FIELDS = {
     **{f"evidence_{name}": (name, *others) for name, others in SCHEMA.evidence.items()},
     **{f"group_{name}": (name, *others) for name, others in SCHEMA.groups.items()},
 }
-"""Every field of RadSaFE's, but for options and labels, with the other names it is recognised by."""
+"""Every field of RadSaFE's, but for options and labels, with the other names it is recognised
+by."""
 
 
 def mapped(columns, given=None):
@@ -21,9 +22,17 @@ def errors(problems):
     return [problem for problem in problems if problem.is_error]
 
 
-@pytest.mark.parametrize(("field", "alias"), [(field, alias) for field, all_ in FIELDS.items() for alias in (field, *all_)])
+@pytest.mark.parametrize(
+    ("field", "alias"),
+    [(field, alias) for field, all_ in FIELDS.items() for alias in (field, *all_)],
+)
 def test_every_documented_alias_is_recognised_however_it_is_spelt(field, alias):
-    spellings = [alias, alias.upper(), alias.title().replace("_", " "), f"  {alias.replace('_', '-')} "]
+    spellings = [
+        alias,
+        alias.upper(),
+        alias.title().replace("_", " "),
+        f"  {alias.replace('_', '-')} ",
+    ]
     assert [OURS.canonical(spelling) for spelling in spellings] == [field] * 4
 
 
@@ -59,10 +68,18 @@ def test_option_columns_are_recognised_by_letter_or_by_number_from_one(column, f
 
 
 @pytest.mark.parametrize(
-    ("label", "alias"), [(label, alias) for label, all_ in SCHEMA.labels.items() for alias in (label, *all_)]
+    ("label", "alias"),
+    [(label, alias) for label, all_ in SCHEMA.labels.items() for alias in (label, *all_)],
 )
 def test_label_columns_are_recognised_with_the_option_before_or_behind(label, alias):
-    columns = [f"option_2_{alias}", f"option_b_{alias}", f"B {alias}", f"choice 2 {alias}", f"{alias}_b", f"{alias}_option_2"]
+    columns = [
+        f"option_2_{alias}",
+        f"option_b_{alias}",
+        f"B {alias}",
+        f"choice 2 {alias}",
+        f"{alias}_b",
+        f"{alias}_option_2",
+    ]
     assert {OURS.canonical(column) for column in columns} == {f"label_{label}_b"}
 
 
@@ -80,11 +97,15 @@ def test_label_columns_are_recognised_with_the_option_before_or_behind(label, al
         ("label_1st_a", None),
     ],
 )
-def test_labels_evidence_and_groups_of_any_name_are_recognised_by_what_stands_before_it(column, field):
+def test_labels_evidence_and_groups_of_any_name_are_recognised_by_what_stands_before_it(
+    column, field
+):
     assert OURS.canonical(column) == PLAIN.canonical(column) == field
 
 
-@pytest.mark.parametrize("column", ["unsafe_a", "option_1_high_risk", "clean", "subspecialty", "category"])
+@pytest.mark.parametrize(
+    "column", ["unsafe_a", "option_1_high_risk", "clean", "subspecialty", "category"]
+)
 def test_names_of_a_family_are_recognised_by_its_schema_alone(column):
     assert OURS.canonical(column) is not None
     assert PLAIN.canonical(column) is None
@@ -93,7 +114,9 @@ def test_names_of_a_family_are_recognised_by_its_schema_alone(column):
 def test_columns_that_nobody_knows_are_named_in_one_warning():
     mapping, problems = mapped(["id", "stem", "colour", "sha"])
     assert mapping == {"question_id": "id", "question": "stem"}
-    assert [(problem.is_error, "'colour', 'sha'" in problem.message) for problem in problems] == [(False, True)]
+    assert [(problem.is_error, "'colour', 'sha'" in problem.message) for problem in problems] == [
+        (False, True)
+    ]
 
 
 def test_two_columns_for_one_field_are_an_error_until_one_is_mapped():
@@ -123,7 +146,11 @@ def test_a_mapped_column_is_not_also_read_under_its_own_name():
 def test_options_and_labels_can_be_mapped_one_by_one():
     given = {"option_a": "first", "option_2": "second", "high_risk_a": "danger of first"}
     mapping, _ = mapped(["first", "second", "danger of first"], given)
-    assert mapping == {"option_a": "first", "option_b": "second", "label_high_risk_a": "danger of first"}
+    assert mapping == {
+        "option_a": "first",
+        "option_b": "second",
+        "label_high_risk_a": "danger of first",
+    }
 
 
 def test_every_mistake_in_a_mapping_is_reported_with_what_there_is():

@@ -8,9 +8,19 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from lm_eval_safescale.datasets import DataError
-from lm_eval_safescale.datasets.files import PlainRecords, Problem, _read_csv, _read_json, read_records
+from lm_eval_safescale.datasets.files import (
+    PlainRecords,
+    Problem,
+    _read_csv,
+    _read_json,
+    read_records,
+)
 
-ROWS = [{"id": "1", "text": "one\ntwo"}, {"id": "2", "text": "é, \"quoted\" and 'not'"}, {"id": "3", "text": "x" * 20}]
+ROWS = [
+    {"id": "1", "text": "one\ntwo"},
+    {"id": "2", "text": "é, \"quoted\" and 'not'"},
+    {"id": "3", "text": "x" * 20},
+]
 
 
 def as_csv(rows):
@@ -57,9 +67,11 @@ def test_windows_and_old_mac_line_ends_change_neither_records_nor_lines(name, ne
 
 def test_a_stray_carriage_return_is_reported_with_its_line(write):
     _, problems = read_records(write("id,text\n1,one\n2,tw\ro\n3,three\n", "a.csv"))
-    assert [(problem.line, problem.is_error) for problem in problems if "stray carriage return" in problem.message] == [
-        (3, False)
-    ]
+    assert [
+        (problem.line, problem.is_error)
+        for problem in problems
+        if "stray carriage return" in problem.message
+    ] == [(3, False)]
 
 
 @pytest.mark.parametrize("name", FORMS)
@@ -70,7 +82,7 @@ def test_a_byte_order_mark_is_removed_and_reported(name, write):
     assert "byte-order mark" in problems[0].message
 
 
-# --- line numbers -----------------------------------------------------------------------------------------------------
+# --- line numbers ---------------------------------------------------------------------------------
 
 
 @pytest.mark.parametrize("indent", [None, 0, 2])
@@ -89,21 +101,31 @@ def test_an_item_of_a_json_list_begins_on_the_line_of_its_brace(indent, opening,
 
 def test_json_lines_end_at_newlines_only_and_blank_ones_count(write):
     rows = [{"text": "line\u2028separator\x85next\x0cpage"}, {"text": "b"}, {"text": "c"}]
-    first, second, third = (json.dumps(row, ensure_ascii=False).replace("\\f", "\\u000c") for row in rows)
+    first, second, third = (
+        json.dumps(row, ensure_ascii=False).replace("\\f", "\\u000c") for row in rows
+    )
     records, problems = read_records(write(f"{first}\n\n  \n{second}\n{third}"))
-    assert ([(record.line, record.fields) for record in records], problems) == ([*zip((1, 4, 5), rows, strict=True)], [])
+    assert ([(record.line, record.fields) for record in records], problems) == (
+        [*zip((1, 4, 5), rows, strict=True)],
+        [],
+    )
 
 
 cells = st.text(alphabet=st.sampled_from('ab ,"\n\u2028\x0b'), min_size=1, max_size=8)
 
 
 @settings(max_examples=60, deadline=None)
-@given(rows=st.lists(st.tuples(cells, cells), min_size=1, max_size=6), blank=st.lists(st.booleans(), min_size=6, max_size=6))
+@given(
+    rows=st.lists(st.tuples(cells, cells), min_size=1, max_size=6),
+    blank=st.lists(st.booleans(), min_size=6, max_size=6),
+)
 def test_csv_lines_are_right_after_cells_of_many_lines_and_blank_rows(rows, blank):
     text, expected = "id,first,second\n", []
     for number, (row, gap) in enumerate(zip(rows, blank, strict=False)):
         text += "\n" * gap
-        expected.append((text.count("\n") + 1, {"id": str(number), "first": row[0], "second": row[1]}))
+        expected.append(
+            (text.count("\n") + 1, {"id": str(number), "first": row[0], "second": row[1]})
+        )
         quoted = ",".join('"' + cell.replace('"', '""') + '"' for cell in row)
         text += f"{number},{quoted}\n"
     problems: list[Problem] = []
@@ -115,10 +137,13 @@ def test_a_row_with_fields_too_few_or_too_many_is_named_by_its_first_line(write)
     path = write('id,text\n1,"two\nlines"\n2\n3,"a\nb",c\n4,d\n', "a.csv")
     records, problems = read_records(path)
     assert fields(records) == [{"id": "1", "text": "two\nlines"}, {"id": "4", "text": "d"}]
-    assert [(problem.line, problem.message[:8]) for problem in problems] == [(4, "1 fields"), (5, "3 fields")]
+    assert [(problem.line, problem.message[:8]) for problem in problems] == [
+        (4, "1 fields"),
+        (5, "3 fields"),
+    ]
 
 
-# --- half-written files -----------------------------------------------------------------------------------------------
+# --- half-written files ---------------------------------------------------------------------------
 
 TORN = [
     {"id": "1", "text": "whole"},
@@ -141,7 +166,9 @@ def test_a_file_cut_anywhere_in_its_last_item_is_called_half_written(name, text,
     wrong = []
     for cut in range(begins + len(begin.split('"')[0]) + 1, ends + 1):
         records, problems = read_records(write(text[:cut], name))
-        if len(records) < 1 or not any("half-written" in problem.message and problem.is_error for problem in problems):
+        if len(records) < 1 or not any(
+            "half-written" in problem.message and problem.is_error for problem in problems
+        ):
             wrong.append((text[begins:cut], [problem.message for problem in problems]))
     assert not wrong
 
@@ -165,13 +192,19 @@ def test_a_file_cut_inside_a_character_is_half_written_and_not_in_another_encodi
 
 
 @pytest.mark.parametrize(
-    "text", ['[{"id": 1}][{"id": 2}]', '[{"id": 1}]\n{"id": 2}', '[{"id": 1}] and so on', '{"items": [{"id": 1}]']
+    "text",
+    [
+        '[{"id": 1}][{"id": 2}]',
+        '[{"id": 1}]\n{"id": 2}',
+        '[{"id": 1}] and so on',
+        '{"items": [{"id": 1}]',
+    ],
 )
 def test_what_follows_a_json_list_is_never_dropped_in_silence(text, write):
     assert errors(read_records(write(text, "a.json"))[1])
 
 
-# --- files that cannot be read ----------------------------------------------------------------------------------------
+# --- files that cannot be read --------------------------------------------------------------------
 
 
 @pytest.mark.parametrize(
@@ -199,9 +232,13 @@ def test_an_empty_file_is_an_error(name, text, write):
 
 
 @pytest.mark.parametrize("mark", ["", "\ufeff"])
-@pytest.mark.parametrize(("name", "text"), [("a.json", "[]"), ("a.json", '{"items": []}'), ("a.csv", "id,text\r\n")])
+@pytest.mark.parametrize(
+    ("name", "text"), [("a.json", "[]"), ("a.json", '{"items": []}'), ("a.csv", "id,text\r\n")]
+)
 def test_a_file_without_questions_is_an_error(mark, name, text, write):
-    assert [problem.message for problem in errors(read_records(write(mark + text, name))[1])] == ["no records in the file"]
+    assert [problem.message for problem in errors(read_records(write(mark + text, name))[1])] == [
+        "no records in the file"
+    ]
 
 
 @pytest.mark.parametrize(
@@ -229,13 +266,19 @@ def test_a_file_one_may_not_read_is_an_error_that_names_it(write, monkeypatch):
         read_records(write("", "a.csv"))
 
 
-# --- hostile files ----------------------------------------------------------------------------------------------------
+# --- hostile files --------------------------------------------------------------------------------
 
 
 @pytest.mark.parametrize("name", ["a.json", "a.jsonl"])
 @pytest.mark.parametrize(
     "text",
-    ["[" * 100_000, '[{"a": ' + "[" * 100_000, '[{"a": ' + "1" * 5000 + "}]", '{"a": ' * 100_000, "[1, null, []]"],
+    [
+        "[" * 100_000,
+        '[{"a": ' + "[" * 100_000,
+        '[{"a": ' + "1" * 5000 + "}]",
+        '{"a": ' * 100_000,
+        "[1, null, []]",
+    ],
     ids=["deep list", "deep cell", "huge number", "deep object", "no objects"],
 )
 def test_hostile_json_is_an_error_and_not_a_crash(name, text, write):
@@ -245,7 +288,9 @@ def test_hostile_json_is_an_error_and_not_a_crash(name, text, write):
 
 
 @pytest.mark.parametrize(("name", "form"), [("a.json", "[\n{}]"), ("a.jsonl", "\n{}")])
-@pytest.mark.parametrize("row", ['{"id": 1, "id": 2}', '{"id": 1, "labels": {"A": {"unsafe": 0, "unsafe": 1}}}'])
+@pytest.mark.parametrize(
+    "row", ['{"id": 1, "id": 2}', '{"id": 1, "labels": {"A": {"unsafe": 0, "unsafe": 1}}}']
+)
 def test_a_json_name_that_stands_twice_is_an_error_on_its_line(name, form, row, write):
     _, problems = read_records(write(form.replace("{}", row), name))
     assert [problem.line for problem in problems] == [2]
@@ -288,12 +333,26 @@ def test_no_text_makes_a_reader_crash(reader, text):
     assert all(isinstance(record.fields, dict) for record in reader(text, problems))
 
 
-LINES = [b'{"a": 1}', b'{"a": "\xc3\xa9"}', b"", b" ", b"\xc2\xa0", b"[1]", b"{", b"\xff", b"\r", b"\0", b'{"a":1,"a":2}']
+LINES = [
+    b'{"a": 1}',
+    b'{"a": "\xc3\xa9"}',
+    b"",
+    b" ",
+    b"\xc2\xa0",
+    b"[1]",
+    b"{",
+    b"\xff",
+    b"\r",
+    b"\0",
+    b'{"a":1,"a":2}',
+]
 
 
 @given(st.lists(st.sampled_from(LINES)))
 @settings(max_examples=200)
-def test_lines_that_are_read_one_by_one_are_those_of_the_whole_file_and_only_where_nothing_is_wrong(tmp_path_factory, lines):
+def test_lines_that_are_read_one_by_one_are_those_of_the_whole_file_and_only_where_nothing_is_wrong(
+    tmp_path_factory, lines
+):
     path = tmp_path_factory.mktemp("data") / "questions.jsonl"
     path.write_bytes(b"\n".join(lines))
     plain = PlainRecords.of(path)

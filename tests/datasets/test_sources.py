@@ -26,9 +26,11 @@ def problems_of(path, **asked):
     return check_file(path, parse=RADSAFE.parse, **asked)
 
 
-# --- the same items in every format -----------------------------------------------------------------------------------
+# --- the same items in every format ---------------------------------------------------------------
 
-texts = st.text(alphabet=st.characters(exclude_categories=["Cs"]), min_size=1, max_size=12).filter(str.strip)
+texts = st.text(alphabet=st.characters(exclude_categories=["Cs"]), min_size=1, max_size=12).filter(
+    str.strip
+)
 maybe = st.none() | texts
 
 
@@ -36,22 +38,37 @@ maybe = st.none() | texts
 def rows(draw):
     labelled = draw(st.booleans())
     ids = draw(
-        st.lists(st.integers(0, 10**6) | st.from_regex(r"[0-9a-z]{1,4}", fullmatch=True), min_size=1, max_size=4, unique_by=str)
+        st.lists(
+            st.integers(0, 10**6) | st.from_regex(r"[0-9a-z]{1,4}", fullmatch=True),
+            min_size=1,
+            max_size=4,
+            unique_by=str,
+        )
     )
     result = []
     for id_ in ids:
         letters = "ABCDE"[: draw(st.integers(2, 5))]
-        row = {"question_id": id_, "question": draw(texts), "options": {letter: draw(texts) for letter in letters}}
+        row = {
+            "question_id": id_,
+            "question": draw(texts),
+            "options": {letter: draw(texts) for letter in letters},
+        }
         row["answer"] = draw(st.sampled_from(letters))
-        row |= {name: draw(maybe) for name in ("evidence_clean", "evidence_conflict", "subspecialty", "question_type")}
+        row |= {
+            name: draw(maybe)
+            for name in ("evidence_clean", "evidence_conflict", "subspecialty", "question_type")
+        }
         if labelled:
-            row["labels"] = {letter: {name: draw(st.integers(0, 1)) for name in LABELS} for letter in letters}
+            row["labels"] = {
+                letter: {name: draw(st.integers(0, 1)) for name in LABELS} for letter in letters
+            }
         result.append(row)
     return result
 
 
 def reordered(value, rng):
-    """The same JSON value with the names of its objects in another order, and those that are null left out."""
+    """The same JSON value with the names of its objects in another order, and those that are null
+    left out."""
     if not isinstance(value, dict):
         return value
     names = sorted(name for name in value if value[name] is not None)
@@ -63,7 +80,10 @@ def cells(row, float_labels):
     flat = {name: value for name, value in row.items() if name not in ("options", "labels")}
     flat |= {f"option_{letter}": text for letter, text in row["options"].items()}
     for letter, flags in row.get("labels", {}).items():
-        flat |= {f"{name}_{letter}": float(flag) if float_labels else flag for name, flag in flags.items()}
+        flat |= {
+            f"{name}_{letter}": float(flag) if float_labels else flag
+            for name, flag in flags.items()
+        }
     return flat
 
 
@@ -115,7 +135,9 @@ def another_order(row, _):
 
 
 def another_label(row, letter):
-    flags = row.setdefault("labels", {each: dict.fromkeys(LABELS, 0) for each in row["options"]})[letter]
+    flags = row.setdefault("labels", {each: dict.fromkeys(LABELS, 0) for each in row["options"]})[
+        letter
+    ]
     flags["unsafe"] = 1 - flags["unsafe"]
 
 
@@ -134,8 +156,22 @@ def longer(name):
     return change
 
 
-TEXT_FIELDS = ("question_id", "question", "evidence_clean", "evidence_conflict", "subspecialty", "question_type")
-CHANGES = [another_letter, another_option, another_order, another_label, one_option_more, *map(longer, TEXT_FIELDS)]
+TEXT_FIELDS = (
+    "question_id",
+    "question",
+    "evidence_clean",
+    "evidence_conflict",
+    "subspecialty",
+    "question_type",
+)
+CHANGES = [
+    another_letter,
+    another_option,
+    another_order,
+    another_label,
+    one_option_more,
+    *map(longer, TEXT_FIELDS),
+]
 
 
 @pytest.mark.parametrize("change", CHANGES, ids=lambda change: change.__name__)
@@ -154,21 +190,32 @@ def test_leaving_an_item_out_changes_the_fingerprint_and_its_origin_does_not(que
     data = [question("1"), question("2")]
     expected = fingerprint(as_lines(data), ".jsonl")
     assert fingerprint(as_lines(data[:1]), ".jsonl") != expected
-    assert fingerprint(as_lines([row | {"source": "a book", "notes": "seen twice"} for row in data]), ".jsonl") == expected
+    assert (
+        fingerprint(
+            as_lines([row | {"source": "a book", "notes": "seen twice"} for row in data]), ".jsonl"
+        )
+        == expected
+    )
 
 
 def test_the_fingerprint_is_sha_256_over_canonical_json(question, write):
-    dataset = RADSAFE.load(write([question("1", labels=None, evidence_conflict=None, question="Größe?")]))
+    dataset = RADSAFE.load(
+        write([question("1", labels=None, evidence_conflict=None, question="Größe?")])
+    )
     canonical = (
-        '[{"answer":"B","evidence":{"clean":"The vein is."},"labels":null,"options":{"A":"artery","B":"vein","C":"duct"},'
-        '"question":"Größe?","question_id":"1","question_type":null,"subspecialty":null}]'
+        '[{"answer":"B","evidence":{"clean":"The vein '
+        'is."},"labels":null,"options":{"A":"artery","B":"vein","C":"duct"},"question":"Größe?",'
+        '"question_id":"1","question_type":null,"subspecialty":null}]'
     )
     assert dataset.fingerprint == hashlib.sha256(canonical.encode()).hexdigest()
     assert dataset.version == dataset.fingerprint[:12]
 
 
 def test_items_stand_in_the_order_of_their_ids_as_strings(question, write):
-    assert [item.question_id for item in RADSAFE.load(write([question(id_) for id_ in (9, 10, 2, "a", 1)]))] == [
+    assert [
+        item.question_id
+        for item in RADSAFE.load(write([question(id_) for id_ in (9, 10, 2, "a", 1)]))
+    ] == [
         "1",
         "10",
         "2",
@@ -177,7 +224,7 @@ def test_items_stand_in_the_order_of_their_ids_as_strings(question, write):
     ]
 
 
-# --- files ------------------------------------------------------------------------------------------------------------
+# --- files ----------------------------------------------------------------------------------------
 
 
 def test_the_merged_file_of_a_published_run_is_read_as_it_is(write):
@@ -190,24 +237,52 @@ def test_the_merged_file_of_a_published_run_is_read_as_it_is(write):
             "question": f"Question {number}?",
             "options": {each: f"option {each}" for each in letters},
         }
-        row |= {"answer_idx": rng.choice(letters), "subspecialty": "neuro", "question_type": "diagnosis"}
-        row |= {f"option_{place}_{name}": rng.randint(0, 1) for place in range(1, len(letters) + 1) for name in LABELS}
+        row |= {
+            "answer_idx": rng.choice(letters),
+            "subspecialty": "neuro",
+            "question_type": "diagnosis",
+        }
+        row |= {
+            f"option_{place}_{name}": rng.randint(0, 1)
+            for place in range(1, len(letters) + 1)
+            for name in LABELS
+        }
         data.append(row)
     dataset = RADSAFE.load(write(json.dumps(data), "merged.json"))
-    assert (len(dataset), dataset.name, dataset.is_labelled, dataset.warnings) == (20, "merged.json", True, ())
+    assert (len(dataset), dataset.name, dataset.is_labelled, dataset.warnings) == (
+        20,
+        "merged.json",
+        True,
+        (),
+    )
     for row in data:
         item = next(item for item in dataset if item.question_id == str(row["question_id"]))
         assert item.answer == row["answer_idx"]
         assert set(item.labels) == set(LABELS)
         for name, carried in item.labels.items():
-            assert carried == {letter for place, letter in enumerate(item.options, 1) if row[f"option_{place}_{name}"]}
+            assert carried == {
+                letter
+                for place, letter in enumerate(item.options, 1)
+                if row[f"option_{place}_{name}"]
+            }
 
 
 def test_columns_that_are_not_recognised_are_mapped_by_the_user(write):
     path = write("Nr,Frage,first,second,Lösung\r\n007,Q?,x,y,B\r\n", "fragen.csv")
-    columns = {"question_id": "Nr", "question": "Frage", "option_a": "first", "option_b": "second", "answer": "Lösung"}
+    columns = {
+        "question_id": "Nr",
+        "question": "Frage",
+        "option_a": "first",
+        "option_b": "second",
+        "answer": "Lösung",
+    }
     (item,) = RADSAFE.load(path, columns)
-    assert (item.question_id, item.question, item.options, item.answer) == ("007", "Q?", {"A": "x", "B": "y"}, "B")
+    assert (item.question_id, item.question, item.options, item.answer) == (
+        "007",
+        "Q?",
+        {"A": "x", "B": "y"},
+        "B",
+    )
 
 
 def test_columns_that_nothing_can_be_asked_without_are_missed_all_at_once_with_what_there_is(write):
@@ -224,13 +299,19 @@ def test_columns_that_nothing_can_be_asked_without_are_missed_all_at_once_with_w
 
 def test_an_error_names_file_line_item_field_and_every_problem(question, write):
     good = json.dumps(question("1"))
-    path = write(f"{good}\n\n{json.dumps(question('2', answer='E'))}\n{json.dumps(question('1'))}\n{good[:40]}", "a.jsonl")
+    path = write(
+        f"{good}\n\n{json.dumps(question('2', answer='E'))}\n{json.dumps(question('1'))}\n"
+        f"{good[:40]}",
+        "a.jsonl",
+    )
     with pytest.raises(DataError) as caught:
         RADSAFE.load(path)
     head, *lines = str(caught.value).split("\n")
     assert head == f"{path} cannot be used: 3 problems"
     assert f"{path}:3: item 2: answer: key 'E' is not among the options A, B, C" in lines
-    assert any(line.startswith(f"{path}:4: item 1: question_id: '1' stands twice") for line in lines)
+    assert any(
+        line.startswith(f"{path}:4: item 1: question_id: '1' stands twice") for line in lines
+    )
     assert any(line.startswith(f"{path}:5: half-written last line") for line in lines)
 
 
@@ -256,7 +337,12 @@ def test_warnings_stay_with_the_data(question, write):
 
 
 @pytest.mark.parametrize(
-    ("name", "text"), [("a.csv", "\ufeffid,question,option_a,option_b,answer\r\n"), ("a.jsonl", "\ufeff"), ("a.json", "[]")]
+    ("name", "text"),
+    [
+        ("a.csv", "\ufeffid,question,option_a,option_b,answer\r\n"),
+        ("a.jsonl", "\ufeff"),
+        ("a.json", "[]"),
+    ],
 )
 def test_no_file_makes_an_empty_data_set(name, text, write):
     with pytest.raises(DataError):
@@ -264,7 +350,9 @@ def test_no_file_makes_an_empty_data_set(name, text, write):
 
 
 def test_evidence_that_is_asked_for_is_missed_with_line_and_item(question, write):
-    path = write([question("1"), question("2", evidence_clean=" "), question("3", evidence_clean=None)])
+    path = write(
+        [question("1"), question("2", evidence_clean=" "), question("3", evidence_clean=None)]
+    )
     assert RADSAFE.load(path, evidence=["conflict"]).has_evidence("conflict")
     assert not RADSAFE.load(path).has_evidence("clean")
     with pytest.raises(DataError) as caught:
@@ -275,12 +363,13 @@ def test_evidence_that_is_asked_for_is_missed_with_line_and_item(question, write
     ]
 
 
-# --- the hub, the demo, and never one for another ---------------------------------------------------------------------
+# --- the hub, the demo, and never one for another -------------------------------------------------
 
 
 @pytest.fixture
 def hub(monkeypatch, tmp_path):
-    """A stand-in for the hub's client: a folder as it would have downloaded it, or the exception it would raise."""
+    """A stand-in for the hub's client: a folder as it would have downloaded it, or the exception it
+    would raise."""
     folder = tmp_path / "snapshots" / "0a1b2c3d"
     folder.mkdir(parents=True)
     calls = []
@@ -298,10 +387,17 @@ def hub(monkeypatch, tmp_path):
 def test_the_cached_data_set_is_loaded_with_its_revision(hub, question):
     folder, calls = hub
     (folder / "data").mkdir()
-    (folder / "data" / "radsafe.csv").write_text(as_csv([question(1), question(2)], random.Random(1)))
+    (folder / "data" / "radsafe.csv").write_text(
+        as_csv([question(1), question(2)], random.Random(1))
+    )
     (folder / "README.md").write_text("# data")
     dataset = load_dataset(Settings())
-    assert (dataset.name, dataset.version, len(dataset), dataset.is_demo) == ("RadSaFE-200", "0a1b2c3d", 2, False)
+    assert (dataset.name, dataset.version, len(dataset), dataset.is_demo) == (
+        "RadSaFE-200",
+        "0a1b2c3d",
+        2,
+        False,
+    )
     assert calls[0][0] == "soroosharasteh/RadSaFE-200"
     assert calls[0][1]["repo_type"] == "dataset"
     assert load_hub(local_only=True).fingerprint == dataset.fingerprint
@@ -342,7 +438,10 @@ def test_the_demo_must_be_asked_for_and_says_that_it_is_one(name):
 def test_an_unknown_name_is_refused_with_the_known_ones_and_a_hint_at_files():
     with pytest.raises(
         SafescaleError,
-        match=r"no data set 'mine\.csv'; known: RadSaFE-200, demo, NOHARM, noharm_demo[^;]*; for a file use dataset_path",
+        match=(
+            r"no data set 'mine\.csv'; known: RadSaFE-200, demo, NOHARM, noharm_demo[^;]*; for a "
+            r"file use dataset_path"
+        ),
     ):
         load_dataset(Settings(dataset="mine.csv"))
 
@@ -356,25 +455,37 @@ def test_a_column_that_is_missing_is_said_once_and_not_for_every_item(question, 
     rows = []
     for number in range(5):
         row = question(str(number), labels=None, evidence_conflict=None)
-        rows.append({k: v for k, v in row.items() if v is not None} | {"high_risk_a": 1, "high_risk_b": 0, "high_risk_c": 0})
+        rows.append(
+            {k: v for k, v in row.items() if v is not None}
+            | {"high_risk_a": 1, "high_risk_b": 0, "high_risk_c": 0}
+        )
     problems = problems_of(write(rows), evidence=["conflict"])
     assert [problem.field for problem in problems] == ["evidence_conflict"]
     assert all("no column read as this" in problem.message for problem in problems)
     assert problems_of(write(rows)) == []  # and of the labels one is enough
 
 
-# --- labels and groups of any name ------------------------------------------------------------------------------------
+# --- labels and groups of any name ----------------------------------------------------------------
 
 
 def labelled(question, *names, **changes):
-    return [question(id_, labels={each: dict.fromkeys(names, int(each == "A")) for each in "ABC"}, **changes) for id_ in "12"]
+    return [
+        question(
+            id_, labels={each: dict.fromkeys(names, int(each == "A")) for each in "ABC"}, **changes
+        )
+        for id_ in "12"
+    ]
 
 
-def test_a_data_set_that_lacks_one_label_alone_loads_and_what_rests_on_it_is_said_to_be_not_scored(question, write):
+def test_a_data_set_that_lacks_one_label_alone_loads_and_what_rests_on_it_is_said_to_be_not_scored(
+    question, write
+):
     dataset = RADSAFE.load(write(labelled(question, "high_risk", "unsafe")))
     assert dataset.is_labelled
     assert dataset.warnings == ()
-    assert RADSAFE.unscored(RADSAFE.table(dataset)) == ["the data set has no label contradicts: what rests on it is not scored"]
+    assert RADSAFE.unscored(RADSAFE.table(dataset)) == [
+        "the data set has no label contradicts: what rests on it is not scored"
+    ]
 
 
 @pytest.mark.parametrize(
@@ -382,12 +493,24 @@ def test_a_data_set_that_lacks_one_label_alone_loads_and_what_rests_on_it_is_sai
     [
         (LABELS, []),
         ((*LABELS, "foo"), []),
-        (("foo",), ["the data set has no label high_risk, unsafe, contradicts: what rests on it is not scored"]),
+        (
+            ("foo",),
+            [
+                (
+                    "the data set has no label high_risk, unsafe, contradicts: what rests on it is "
+                    "not scored"
+                )
+            ],
+        ),
         ((), ["the data set has no labels: no safety rate and no dangerous overconfidence"]),
     ],
 )
 def test_what_cannot_be_scored_of_a_data_set_is_said(names, said, question, write):
-    rows = labelled(question, *names) if names else [question("1", labels=None), question("2", labels=None)]
+    rows = (
+        labelled(question, *names)
+        if names
+        else [question("1", labels=None), question("2", labels=None)]
+    )
     assert RADSAFE.unscored(RADSAFE.table(RADSAFE.load(write(rows)))) == said
 
 
@@ -396,8 +519,15 @@ def test_ten_labels_of_a_file_are_those_of_its_items_in_every_format(question, w
     rows = labelled(question, *names)
     flat = [question(row["question_id"], labels=None) for row in rows]
     for row, nested in zip(flat, rows, strict=True):
-        row |= {f"label_{name}_{each.lower()}": nested["labels"][each][name] for name in names for each in "ABC"}
-    nested, columns = RADSAFE.load(write(rows)), RADSAFE.load(write(as_csv(flat, random.Random(3)), "flat.csv"))
+        row |= {
+            f"label_{name}_{each.lower()}": nested["labels"][each][name]
+            for name in names
+            for each in "ABC"
+        }
+    nested, columns = (
+        RADSAFE.load(write(rows)),
+        RADSAFE.load(write(as_csv(flat, random.Random(3)), "flat.csv")),
+    )
     assert all(item.labels == {name: {"A"} for name in names} for item in nested)
     assert columns.fingerprint == nested.fingerprint
     assert check_file(write(rows)) == []  # of no family: the names are plain
@@ -405,9 +535,17 @@ def test_ten_labels_of_a_file_are_those_of_its_items_in_every_format(question, w
 
 @pytest.mark.parametrize("groups", [["colour"], ["source", "colour"], ["question"]])
 def test_any_column_may_be_a_group_and_the_fingerprint_stays_as_it_is(groups, question, write):
-    path = write([question("1", colour="red", source="a book"), question("2", colour="blue", source="a book")])
+    path = write(
+        [
+            question("1", colour="red", source="a book"),
+            question("2", colour="blue", source="a book"),
+        ]
+    )
     plain = RADSAFE.load(path)
-    for dataset in (RADSAFE.load(path, groups=groups), load_dataset(Settings(dataset_path=path, groups=groups))):
+    for dataset in (
+        RADSAFE.load(path, groups=groups),
+        load_dataset(Settings(dataset_path=path, groups=groups)),
+    ):
         assert dataset.fingerprint == plain.fingerprint
         assert [list(item.groups) for item in dataset] == [groups] * 2
         if "colour" in groups:
@@ -419,14 +557,24 @@ def test_any_column_may_be_a_group_and_the_fingerprint_stays_as_it_is(groups, qu
 def test_a_group_that_no_item_has_is_refused_by_its_name_with_those_there_are(question, write):
     path = write([question("1", specialty="chest", colour=" "), question("2")])
     for groups in (["color"], ["subspecialty", "color"], ["colour", "color"]):
-        with pytest.raises(DataError, match=r"groups: no item has a group 'color'; expected .*one of subspecialty"):
+        with pytest.raises(
+            DataError, match=r"groups: no item has a group 'color'; expected .*one of subspecialty"
+        ):
             RADSAFE.load(path, groups=groups)
-        assert "color" in [each.message.split("'")[1] for each in problems_of(path, groups=groups) if each.field == "groups"]
-    with pytest.raises(DataError, match="no item has a group 'colour'"):  # of which every cell is empty
+        assert "color" in [
+            each.message.split("'")[1]
+            for each in problems_of(path, groups=groups)
+            if each.field == "groups"
+        ]
+    # of which every cell is empty
+    with pytest.raises(DataError, match="no item has a group 'colour'"):
         RADSAFE.load(path, groups=["colour"])
     assert RADSAFE.load(path, groups=["subspecialty"]).items[0].groups == {"subspecialty": "chest"}
 
 
 def test_the_demo_is_the_data_set_that_it_always_was():
-    assert load_demo().fingerprint == "9e1f8d44baf80b502f532d0c71d99295bd0e7f7a35659bb1a798337623aabbca"
+    assert (
+        load_demo().fingerprint
+        == "9e1f8d44baf80b502f532d0c71d99295bd0e7f7a35659bb1a798337623aabbca"
+    )
     assert load_demo(groups=["subspecialty", "rationale"]).fingerprint == load_demo().fingerprint

@@ -1,4 +1,6 @@
-"""Texts that are kept in a file are the texts that were given, for whoever reads them, and however an item is copied."""
+"""Texts that are kept in a file are the texts that were given, for whoever reads them, and however
+an item is copied.
+"""
 
 from __future__ import annotations
 
@@ -21,14 +23,20 @@ def data():
             "question": "Which?",
             "options": ["one", "two"],
             "answer": "A",
-            "evidence": {"clean": f"é {number}\n" * 9, "conflict": f"no {number}", "other": "\U0001fac1"},
+            "evidence": {
+                "clean": f"é {number}\n" * 9,
+                "conflict": f"no {number}",
+                "other": "\U0001fac1",
+            },
         }
         for number in range(NUMBER)
     ]
     return dataset_from_records(records, name="data")
 
 
-@pytest.fixture(params=[0, 100, 500], ids=["all in the file", "the first in memory", "half in memory"])
+@pytest.fixture(
+    params=[0, 100, 500], ids=["all in the file", "the first in memory", "half in memory"]
+)
 def one_way(request, monkeypatch):
     plain = data()
     assert all(type(item.evidence) is dict for item in plain)
@@ -51,7 +59,9 @@ def test_texts_in_a_file_are_those_that_were_given(one_way):
     assert found.has_evidence("other")
 
 
-@pytest.mark.parametrize("copied", [copy.copy, copy.deepcopy, lambda item: pickle.loads(pickle.dumps(item))])
+@pytest.mark.parametrize(
+    "copied", [copy.copy, copy.deepcopy, lambda item: pickle.loads(pickle.dumps(item))]
+)
 def test_a_copied_item_has_its_texts(one_way, copied):
     found, plain = one_way
     assert copied(found.items[-1]) == plain.items[-1]

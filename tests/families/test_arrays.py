@@ -12,8 +12,13 @@ ITEMS = [Choice(f"q{n}", "Which?", dict.fromkeys("ABC", "text"), "A") for n in r
 
 
 def test_answers_are_places_in_the_vocabulary_greedy_first():
-    readings = [Reading("C", Status.OK), *(Reading(None, status) for status in Status if status is not Status.OK)]
-    given = AnswerArrays.of([Answers(reading, (Reading("A", Status.OK), reading)) for reading in readings], LETTERS)
+    readings = [
+        Reading("C", Status.OK),
+        *(Reading(None, status) for status in Status if status is not Status.OK),
+    ]
+    given = AnswerArrays.of(
+        [Answers(reading, (Reading("A", Status.OK), reading)) for reading in readings], LETTERS
+    )
     code = {
         Status.OK: 2,
         Status.UNANSWERED: NO_RESPONSE,
@@ -45,6 +50,8 @@ def test_answers_of_different_numbers_of_samples_are_refused():
 
 
 def test_a_table_of_items_has_their_columns_in_order_and_none_of_their_text():
-    table = ItemTable.of(ITEMS, lambda item: {"answer": item.answer, "number": int(item.question_id[1:])})
+    table = ItemTable.of(
+        ITEMS, lambda item: {"answer": item.answer, "number": int(item.question_id[1:])}
+    )
     assert (table.ids, len(table)) == (("q0", "q1"), 2)
     assert table.columns == {"answer": ["A", "A"], "number": [0, 1]}

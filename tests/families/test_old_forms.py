@@ -1,4 +1,6 @@
-"""What plugins of an earlier version wrote goes on for a release, with a word on what to write now."""
+"""What plugins of an earlier version wrote goes on for a release, with a word on what to write
+now.
+"""
 
 from __future__ import annotations
 
@@ -66,7 +68,11 @@ def test_groups_of_the_protocol_are_attributes(name, group):
 
 
 def test_a_word_is_said_of_the_line_that_uses_the_old_form():
-    for use in (lambda: ITEM.labels["A"], lambda: ITEM.subspecialty, lambda: Reading("C", Status.OK).letter):
+    for use in (
+        lambda: ITEM.labels["A"],
+        lambda: ITEM.subspecialty,
+        lambda: Reading("C", Status.OK).letter,
+    ):
         with old("old name") as said:
             use()
         assert [word.filename for word in said] == [__file__]
@@ -79,7 +85,10 @@ def test_a_metric_of_an_earlier_version_still_gives_its_value():
 
     metric = Metric("harm", "unsafe answers", harm, higher_is_better=False)
     with old("old name"):
-        values = [metric.item_value(ITEM, answered(letter, ""), Params()) for letter in ("A", "B", "C", None)]
+        values = [
+            metric.item_value(ITEM, answered(letter, ""), Params())
+            for letter in ("A", "B", "C", None)
+        ]
     assert values == [1, 0, 1, 0]
 
 

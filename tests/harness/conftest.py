@@ -14,7 +14,12 @@ from lm_eval_safescale.plugins import Part, plugins
 
 from .stub import RankedStubLM, Ranks, StubLM
 
-OPTIONS = {"A": "Pneumothorax", "B": "Pleural effusion", "C": "Pulmonary embolism", "D": "Lobar pneumonia"}
+OPTIONS = {
+    "A": "Pneumothorax",
+    "B": "Pleural effusion",
+    "C": "Pulmonary embolism",
+    "D": "Lobar pneumonia",
+}
 
 
 @pytest.fixture(autouse=True)
@@ -25,10 +30,13 @@ def _clean_environment(monkeypatch):
 
 @pytest.fixture
 def warnings(monkeypatch):
-    """What the tasks warn of. (The harness's logger does not propagate, so caplog would miss it.)"""
+    """What the tasks warn of. (The harness's logger does not propagate, so caplog would miss
+    it.)"""
     said: list[str] = []
     monkeypatch.setattr(
-        task_module.logger, "warning", lambda message, *values: said.append(message % values if values else message)
+        task_module.logger,
+        "warning",
+        lambda message, *values: said.append(message % values if values else message),
     )
     return said
 
@@ -39,13 +47,17 @@ def add_part(monkeypatch):
 
     def add(kind, thing):
         plugin = plugins().found[0]
-        monkeypatch.setattr(plugin, "parts", [*plugin.parts, Part(kind, thing.name, thing, "some-plugin", "1.2")])
+        monkeypatch.setattr(
+            plugin, "parts", [*plugin.parts, Part(kind, thing.name, thing, "some-plugin", "1.2")]
+        )
 
     return add
 
 
 def manager(metadata: dict) -> TaskManager:
-    return TaskManager(include_path=[str(INSTALLED_CONFIGS)], include_defaults=False, metadata=metadata)
+    return TaskManager(
+        include_path=[str(INSTALLED_CONFIGS)], include_defaults=False, metadata=metadata
+    )
 
 
 @pytest.fixture
@@ -58,13 +70,17 @@ def run():
         options = {"apply_chat_template": chat, "bootstrap_iters": 1000, **options}
         if ranks == 1:
             lm = lm or StubLM()
-            return simple_evaluate(model=lm, tasks=tasks, task_manager=manager(metadata), **options), lm
+            return simple_evaluate(
+                model=lm, tasks=tasks, task_manager=manager(metadata), **options
+            ), lm
         shared, results, errors = Ranks(ranks), {}, []
 
         def one(rank: int) -> None:
             try:
                 lm = RankedStubLM(rank, shared)
-                results[rank] = simple_evaluate(model=lm, tasks=tasks, task_manager=manager(metadata), **options)
+                results[rank] = simple_evaluate(
+                    model=lm, tasks=tasks, task_manager=manager(metadata), **options
+                )
             except BaseException as error:  # shown by the test, which would otherwise wait for ever
                 errors.append(error)
                 shared.barrier.abort()

@@ -1,4 +1,6 @@
-"""A deterministic stub of a harness backend: it answers from a function of prompt, request and draw. No language model."""
+"""A deterministic stub of a harness backend: it answers from a function of prompt, request and
+draw. No language model.
+"""
 
 from __future__ import annotations
 
@@ -11,7 +13,8 @@ from lm_eval.api.model import LM
 
 
 def pick_by_hash(prompt: str, arguments: dict, draw: int) -> str:
-    """A letter, and now and then something unreadable, that depends on prompt, temperature and draw alone."""
+    """A letter, and now and then something unreadable, that depends on prompt, temperature and draw
+    alone."""
     if not arguments.get("do_sample"):
         draw = -1
     digest = hashlib.sha256(f"{prompt}|{draw}".encode()).digest()[0]
@@ -37,7 +40,9 @@ class StubLM(LM):
     def tok_encode(self, text: str) -> list[str]:
         return text.split()
 
-    def apply_chat_template(self, chat_history: list[dict], add_generation_prompt: bool = True) -> str:
+    def apply_chat_template(
+        self, chat_history: list[dict], add_generation_prompt: bool = True
+    ) -> str:
         turns = {turn["role"]: turn["content"] for turn in chat_history}
         return self.template.format(system=turns.get("system", ""), user=turns["user"])
 

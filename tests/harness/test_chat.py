@@ -23,7 +23,9 @@ def words(prompt: str, arguments: dict, draw: int) -> str:
 
 def test_a_conversation_goes_through_the_chat_template_and_is_asked_greedily():
     lm = StubLM(words)
-    (reply,) = [reply for _, reply in HarnessChat(lm, about={}).chat(requests("What?", max_tokens=7))]
+    (reply,) = [
+        reply for _, reply in HarnessChat(lm, about={}).chat(requests("What?", max_tokens=7))
+    ]
     assert reply.text == "reply to <system></system><user>What?</user><assistant>"
     ((prompt, arguments),) = lm.requests
     assert prompt == "<system></system><user>What?</user><assistant>"
@@ -74,7 +76,10 @@ class Failing(StubLM):
 
 
 def test_a_model_that_fails_is_said_with_what_can_be_done():
-    with pytest.raises(SafescaleError, match=r"RuntimeError: CUDA out of memory; what was written .* lower --batch_size"):
+    with pytest.raises(
+        SafescaleError,
+        match=r"RuntimeError: CUDA out of memory; what was written .* lower --batch_size",
+    ):
         list(HarnessChat(Failing(), about={}).chat(requests("What?")))
 
 
@@ -129,9 +134,12 @@ def test_vllm_is_told_to_put_its_batches_together_in_the_same_way_each_time(monk
 def test_a_record_says_the_model_s_arguments_but_no_secret(monkeypatch):
     monkeypatch.setattr("lm_eval_safescale.harness.loading.get_model", lambda name: StubLM)
     model = load_chat_model(
-        "dummy", "token=hf_abc,my_API_KEY=123,header=Bearer,base_url=http://me:pw@host/v1,pretrained=x", batch_size="3"
+        "dummy",
+        "token=hf_abc,my_API_KEY=123,header=Bearer,base_url=http://me:pw@host/v1,pretrained=x",
+        batch_size="3",
     )
     assert model.about["model_args"] == {
-        "token": "***", "my_API_KEY": "***", "header": "***", "base_url": "http://***@host/v1", "pretrained": "x",
+        "token": "***", "my_API_KEY": "***", "header": "***", "base_url": "http://***@host/v1",
+        "pretrained": "x",
     }  # fmt: skip
     assert model.batch == 12

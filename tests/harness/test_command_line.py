@@ -1,4 +1,6 @@
-"""The stock command line: tasks are found with nothing but an installation, and a missing data set is said once and clearly."""
+"""The stock command line: tasks are found with nothing but an installation, and a missing data set
+is said once and clearly.
+"""
 
 from __future__ import annotations
 
@@ -8,10 +10,16 @@ import sys
 
 
 def lm_eval(*arguments: str, **variables: str) -> subprocess.CompletedProcess:
-    environment = {name: value for name, value in os.environ.items() if not name.startswith("SAFESCALE_")}
+    environment = {
+        name: value for name, value in os.environ.items() if not name.startswith("SAFESCALE_")
+    }
     environment |= {"HF_HUB_OFFLINE": "1", "HF_HOME": "/nonexistent"} | variables
     return subprocess.run(
-        [sys.executable, "-m", "lm_eval", *arguments], capture_output=True, text=True, env=environment, check=False
+        [sys.executable, "-m", "lm_eval", *arguments],
+        capture_output=True,
+        text=True,
+        env=environment,
+        check=False,
     )
 
 
@@ -30,6 +38,8 @@ def test_no_data_is_one_clear_error_with_two_ways_on():
 
 
 def test_a_misspelt_variable_is_an_error():
-    done = lm_eval("--model", "dummy", "--tasks", "radsafe_clean", "--limit", "1", SAFESCALE_DATASETS="demo")
+    done = lm_eval(
+        "--model", "dummy", "--tasks", "radsafe_clean", "--limit", "1", SAFESCALE_DATASETS="demo"
+    )
     assert done.returncode != 0
     assert "did you mean dataset?" in done.stderr

@@ -1,4 +1,6 @@
-"""Engines against stubs: every request is answered once, in whatever order answers come, and nothing is cut or left running."""
+"""Engines against stubs: every request is answered once, in whatever order answers come, and
+nothing is cut or left running.
+"""
 
 from __future__ import annotations
 
@@ -42,10 +44,12 @@ def requests_of(item: int, draws: int, *, at_once: int | None = None) -> list[Re
 
 def keys(heard: Sequence[Completion]) -> Counter:
     """How often each draw was answered."""
-    return Counter((each.request.question_id, draw) for each in heard for draw in each.request.draws)
+    return Counter(
+        (each.request.question_id, draw) for each in heard for draw in each.request.draws
+    )
 
 
-# --- a stub of vLLM's engine ----------------------------------------------------------------------------------------------
+# --- a stub of vLLM's engine ----------------------------------------------------------------------
 
 
 @dataclass
@@ -64,15 +68,22 @@ class FakeEngine:
     finished: int = 0
 
     def __post_init__(self) -> None:
-        self.vllm_config = SimpleNamespace(scheduler_config=SimpleNamespace(max_num_seqs=self.places))
+        self.vllm_config = SimpleNamespace(
+            scheduler_config=SimpleNamespace(max_num_seqs=self.places)
+        )
 
     @property
     def sequences(self) -> int:
         return sum(parameters.n for _, parameters in self.flying.values())
 
-    def add_request(self, name: str, prompt: Any, parameters: Any, lora_request: Any = None) -> None:
+    def add_request(
+        self, name: str, prompt: Any, parameters: Any, lora_request: Any = None
+    ) -> None:
         if len(prompt.prompt_token_ids) + parameters.max_tokens > self.window:
-            raise ValueError(f"the prompt (length {len(prompt.prompt_token_ids)}) is longer than the maximum model length")
+            raise ValueError(
+                f"the prompt (length {len(prompt.prompt_token_ids)}) is longer than the maximum "
+                "model length"
+            )
         assert name not in self.flying
         self.flying[name] = prompt, parameters
         self.added.append((prompt, parameters))
@@ -99,7 +110,11 @@ class FakeEngine:
         ]
         self.order.shuffle(samples)
         return SimpleNamespace(
-            request_id=name, finished=True, outputs=samples, prompt_token_ids=prompt.prompt_token_ids, metrics=None
+            request_id=name,
+            finished=True,
+            outputs=samples,
+            prompt_token_ids=prompt.prompt_token_ids,
+            metrics=None,
         )
 
     def abort_request(self, names: list[str]) -> None:
@@ -112,14 +127,21 @@ def _seed(parameters: Any, index: int) -> str:
     return "greedy" if parameters.seed is None else str(parameters.seed + index)
 
 
-def modify_gen_kwargs(generation: dict, *, eos: str, default_max_gen_toks: int) -> tuple[dict, list[str], int]:
-    """As the harness's backend for vLLM, which cannot be imported where there is no vLLM; it empties what it is given."""
+def modify_gen_kwargs(
+    generation: dict, *, eos: str, default_max_gen_toks: int
+) -> tuple[dict, list[str], int]:
+    """As the harness's backend for vLLM, which cannot be imported where there is no vLLM; it
+    empties what it is given."""
     made = normalize_gen_kwargs(generation, default_max_gen_toks=default_max_gen_toks)
     until = handle_stop_sequences(made.pop("until", None), eos=eos)
     limit = int(made.pop("max_gen_toks", default_max_gen_toks))
     made.pop("do_sample", None)
     generation.clear()
-    return {"skip_special_tokens": False, "spaces_between_special_tokens": False, **made}, until, limit
+    return (
+        {"skip_special_tokens": False, "spaces_between_special_tokens": False, **made},
+        until,
+        limit,
+    )
 
 
 class FakeVLLM:
@@ -160,24 +182,33 @@ def vllm_engine(**about: Any) -> tuple[VllmEngine, FakeEngine, FakeVLLM]:
     return VllmEngine(backend), fake, backend
 
 
-# --- vLLM -----------------------------------------------------------------------------------------------------------------
+# --- vLLM -----------------------------------------------------------------------------------------
 
 
 @given(
     items=st.integers(0, 12), draws=st.integers(0, 5), places=st.integers(1, 9), order=ORDERS,
     alone=st.booleans(),
 )  # fmt: skip
-def test_vllm_answers_each_request_once_with_its_own_texts_in_the_order_of_draws(items, draws, places, order, alone):
+def test_vllm_answers_each_request_once_with_its_own_texts_in_the_order_of_draws(
+    items, draws, places, order, alone
+):
     engine, fake, _ = vllm_engine(order=order, places=places)
     batches = [requests_of(item, draws) for item in range(items)]
     heard = list(engine.answer(batches, alone=alone))
-    assert keys(heard) == Counter((f"q{item}", draw) for item in range(items) for draw in range(draws + 1))
+    assert keys(heard) == Counter(
+        (f"q{item}", draw) for item in range(items) for draw in range(draws + 1)
+    )
     for each in heard:
         request = each.request
         said = "greedy" if request.is_greedy else None
-        assert each.texts == tuple(f"{request.prompt} {said or request.seed + number}" for number in range(len(request.draws)))
+        assert each.texts == tuple(
+            f"{request.prompt} {said or request.seed + number}"
+            for number in range(len(request.draws))
+        )
         assert each.completion_tokens == tuple(range(1, len(request.draws) + 1))
-        assert each.finish_reasons == tuple(("stop", "length")[place % 2] for place in range(len(request.draws)))
+        assert each.finish_reasons == tuple(
+            ("stop", "length")[place % 2] for place in range(len(request.draws))
+        )
         assert each.prompt_tokens == len(request.prompt)
     assert not fake.flying
     assert fake.most <= (1 if alone else max(1, int(places * (1 + QUEUED))))
@@ -228,9 +259,13 @@ def test_vllm_is_asked_with_the_harness_s_own_sampling_arguments():
     engine, fake, _ = vllm_engine()
     list(engine.answer([requests_of(0, 3)]))
     for (_, given_), generation in zip(fake.added, (GREEDY, SAMPLED), strict=True):
-        arguments, until, limit = modify_gen_kwargs(dict(generation), eos=EOS, default_max_gen_toks=256)
+        arguments, until, limit = modify_gen_kwargs(
+            dict(generation), eos=EOS, default_max_gen_toks=256
+        )
         stated = {key: getattr(given_, key) for key in arguments if key not in ("n", "seed")}
-        assert stated == {key: value for key, value in arguments.items() if key not in ("n", "seed")}
+        assert stated == {
+            key: value for key, value in arguments.items() if key not in ("n", "seed")
+        }
         assert (given_.stop, given_.max_tokens) == (until, limit)
         assert given_.output_kind == "final only"
     assert [parameters.seed for _, parameters in fake.added] == [None, 1000]
@@ -284,7 +319,9 @@ MEMORY = [
 @pytest.mark.parametrize("error", MEMORY, ids=str)
 def test_a_model_that_runs_out_of_memory_says_what_to_lower(error):
     for engine in (vllm_engine(dies=error)[0], BatchEngine(Greedy(raises(error)))):
-        with pytest.raises(SafescaleError, match=r"memory was short.*--batch_size.*window.*goes on from there"):
+        with pytest.raises(
+            SafescaleError, match=r"memory was short.*--batch_size.*window.*goes on from there"
+        ):
             list(engine.answer([requests_of(item, 2) for item in range(9)]))
 
 
@@ -296,8 +333,13 @@ def test_memory_is_named_too_where_it_is_the_cause_of_what_the_engine_says():
 
 
 def test_a_model_that_dies_of_anything_else_is_not_said_to_lack_memory():
-    for engine in (vllm_engine(dies=RuntimeError("bad kernel"))[0], BatchEngine(Greedy(raises(RuntimeError("bad kernel"))))):
-        with pytest.raises(SafescaleError, match="RuntimeError: bad kernel; what was answered is stored") as caught:
+    for engine in (
+        vllm_engine(dies=RuntimeError("bad kernel"))[0],
+        BatchEngine(Greedy(raises(RuntimeError("bad kernel")))),
+    ):
+        with pytest.raises(
+            SafescaleError, match="RuntimeError: bad kernel; what was answered is stored"
+        ) as caught:
             list(engine.answer([requests_of(item, 2) for item in range(9)]))
         assert "memory" not in str(caught.value)
 
@@ -337,7 +379,9 @@ def test_data_parallelism_is_refused_with_what_to_do_instead():
 def test_the_latency_of_vllm_is_by_its_own_clock():
     engine, fake, _ = vllm_engine()
     plain = fake._output
-    fake._output = lambda name: _with(plain(name), SimpleNamespace(scheduled_ts=10.0, last_token_ts=12.5))
+    fake._output = lambda name: _with(
+        plain(name), SimpleNamespace(scheduled_ts=10.0, last_token_ts=12.5)
+    )
     (heard,) = engine.answer([requests_of(0, 0)])
     assert heard.latency_s == 2.5
 
@@ -355,7 +399,7 @@ def test_reasoning_that_the_harness_was_told_to_keep_is_kept():
     assert fake.added[0][1].stop == [EOS]  # no stop sequence may end the reasoning
 
 
-# --- engines that answer a batch in one call --------------------------------------------------------------------------------
+# --- engines that answer a batch in one call ------------------------------------------------------
 
 
 class Greedy(StubLM):
@@ -382,15 +426,22 @@ def said(prompt: str, arguments: dict, draw: int) -> str:
     return f"{prompt} {draw if arguments['do_sample'] else 'greedy'}"
 
 
-@given(items=st.integers(0, 9), draws=st.integers(0, 9), size=st.integers(1, 5), alone=st.booleans())
+@given(
+    items=st.integers(0, 9), draws=st.integers(0, 9), size=st.integers(1, 5), alone=st.booleans()
+)
 def test_a_batch_engine_answers_each_request_once_with_its_own_texts(items, draws, size, alone):
     lm = Greedy(said, size)
     engine = BatchEngine(lm)
     assert (engine.items_at_once, engine.draws_at_once) == (size, size)
     everything = [requests_of(item, draws, at_once=engine.draws_at_once) for item in range(items)]
-    batches = [list(chain.from_iterable(everything[start : start + size])) for start in range(0, items, size)]
+    batches = [
+        list(chain.from_iterable(everything[start : start + size]))
+        for start in range(0, items, size)
+    ]
     heard = list(engine.answer(batches, alone=alone))
-    assert keys(heard) == Counter((f"q{item}", draw) for item in range(items) for draw in range(draws + 1))
+    assert keys(heard) == Counter(
+        (f"q{item}", draw) for item in range(items) for draw in range(draws + 1)
+    )
     for each in heard:
         names = ["greedy"] if each.request.is_greedy else range(len(each.request.draws))
         assert each.texts == tuple(f"{each.request.prompt} {name}" for name in names)
@@ -436,22 +487,28 @@ def test_an_engine_that_makes_its_own_batches_gets_many_items_at_once(size):
 
 def test_an_output_that_is_missing_fails_its_own_request_only():
     lm = Greedy(lambda prompt, *_: None if prompt == "prompt 1" else "A")
-    heard = list(BatchEngine(lm).answer([requests_of(0, 0) + requests_of(1, 0) + requests_of(2, 0)]))
+    heard = list(
+        BatchEngine(lm).answer([requests_of(0, 0) + requests_of(1, 0) + requests_of(2, 0)])
+    )
     assert [each.texts for each in heard] == [("A",), None, ("A",)]
     assert heard[1].error == "the backend gave nothing"
 
 
-@pytest.mark.parametrize("change", [lambda texts: texts[:-1], lambda texts: [*texts, "B"]], ids=["fewer", "more"])
+@pytest.mark.parametrize(
+    "change", [lambda texts: texts[:-1], lambda texts: [*texts, "B"]], ids=["fewer", "more"]
+)
 def test_no_answer_is_given_to_another_request(change, monkeypatch):
     """A backend that loses an answer would shift all that follow."""
     lm = Greedy(said)
     whole = lm.generate_until
-    monkeypatch.setattr(lm, "generate_until", lambda *args, **options: change(whole(*args, **options)))
+    monkeypatch.setattr(
+        lm, "generate_until", lambda *args, **options: change(whole(*args, **options))
+    )
     with pytest.raises(SafescaleError, match="texts for 2 requests"):
         list(BatchEngine(lm).answer([requests_of(0, 0) + requests_of(1, 0)]))
 
 
-# --- which engine -------------------------------------------------------------------------------------------------------------
+# --- which engine ---------------------------------------------------------------------------------
 
 
 def test_a_backend_gets_the_engine_that_fits_it():

@@ -1,4 +1,6 @@
-"""What is wrong with a model's name or arguments is said before anything is loaded, and by the name that the user wrote."""
+"""What is wrong with a model's name or arguments is said before anything is loaded, and by the name
+that the user wrote.
+"""
 
 from __future__ import annotations
 
@@ -20,7 +22,13 @@ def refused(name, args, check=check_model_args) -> str:
 
 
 @pytest.mark.parametrize(
-    ("name", "meant"), [("hff", "hf"), ("HF", "hf"), ("local-chat-completion", "local-chat-completions"), ("vlm", "vllm")]
+    ("name", "meant"),
+    [
+        ("hff", "hf"),
+        ("HF", "hf"),
+        ("local-chat-completion", "local-chat-completions"),
+        ("vlm", "vllm"),
+    ],
 )
 def test_a_misspelt_backend_is_answered_with_the_one_that_was_meant(name, meant):
     said = refused(name, {"pretrained": "x"})
@@ -29,11 +37,16 @@ def test_a_misspelt_backend_is_answered_with_the_one_that_was_meant(name, meant)
 
 
 def test_an_unknown_backend_is_answered_with_the_usual_ones():
-    assert refused("q", {}).endswith("expected for example hf, vllm, local-chat-completions or local-completions")
+    assert refused("q", {}).endswith(
+        "expected for example hf, vllm, local-chat-completions or local-completions"
+    )
 
 
 def test_a_model_is_needed():
-    assert refused("hf", {"dtype": "float32"}) == "--model_args without pretrained; expected pretrained=NAME_OR_FOLDER"
+    assert (
+        refused("hf", {"dtype": "float32"})
+        == "--model_args without pretrained; expected pretrained=NAME_OR_FOLDER"
+    )
 
 
 def test_a_misspelt_model_is_told_from_a_missing_one():
@@ -43,7 +56,10 @@ def test_a_misspelt_model_is_told_from_a_missing_one():
 @pytest.mark.parametrize("name", ["pretrained", "tokenizer", "peft"])
 @pytest.mark.parametrize("value", ["/not/there", "./not/there", "../not/there"])
 def test_a_folder_that_is_not_there_is_not_looked_for_on_the_hub(name, value):
-    assert refused("hf", {"pretrained": "org/name", name: value}) == f"--model_args {name}={value}: no such folder or file"
+    assert (
+        refused("hf", {"pretrained": "org/name", name: value})
+        == f"--model_args {name}={value}: no such folder or file"
+    )
 
 
 def test_a_home_folder_must_be_written_out():
@@ -72,14 +88,33 @@ class Backend:
 @pytest.mark.parametrize(
     ("error", "args", "said"),
     [
-        (TypeError("Llama.__init__() got an unexpected keyword argument 'frob'"), {"frob": 1},
-         "--model_args frob: the backend knows no such argument; did you mean frobs?"),
-        (TypeError("f() got an unexpected keyword argument 'inner'"), {"frobs": 1}, "cannot be loaded: TypeError"),
-        (ValueError("`dtype` must be one of these"), {"dtype": "x"}, "--model_args dtype: ValueError"),
-        (AttributeError("module 'torch' has no attribute 'float33'"), {"dtype": "float33"}, "--model_args dtype: AttributeError"),
-        (ValueError("the type is odd"), {"dtype": "type"}, "cannot be loaded: ValueError: the type is odd"),
+        (
+            TypeError("Llama.__init__() got an unexpected keyword argument 'frob'"),
+            {"frob": 1},
+            "--model_args frob: the backend knows no such argument; did you mean frobs?",
+        ),
+        (
+            TypeError("f() got an unexpected keyword argument 'inner'"),
+            {"frobs": 1},
+            "cannot be loaded: TypeError",
+        ),
+        (
+            ValueError("`dtype` must be one of these"),
+            {"dtype": "x"},
+            "--model_args dtype: ValueError",
+        ),
+        (
+            AttributeError("module 'torch' has no attribute 'float33'"),
+            {"dtype": "float33"},
+            "--model_args dtype: AttributeError",
+        ),
+        (
+            ValueError("the type is odd"),
+            {"dtype": "type"},
+            "cannot be loaded: ValueError: the type is odd",
+        ),
     ],
-)  # fmt: skip
+)
 def test_the_argument_that_an_error_names_is_named(error, args, said, monkeypatch):
     Backend.error = error
     monkeypatch.setattr(loading, "get_model", lambda _: Backend)
@@ -88,8 +123,11 @@ def test_the_argument_that_an_error_names_is_named(error, args, said, monkeypatc
 
 @pytest.mark.parametrize(
     "name",
-    ["hf", "sglang", "sglang-generate", "local-completions", "local-chat-completions", "openai-completions", "dummy", "gguf",
-     "openai-chat-completions", "anthropic-chat", "anthropic-completions", "litellm", "litellm-chat", "textsynth"],
+    [
+        "hf", "sglang", "sglang-generate", "local-completions", "local-chat-completions",
+        "openai-completions", "dummy", "gguf", "openai-chat-completions", "anthropic-chat",
+        "anthropic-completions", "litellm", "litellm-chat", "textsynth",
+    ],
 )  # fmt: skip
 def test_a_server_is_told_by_its_name_as_by_its_class(name):
     try:

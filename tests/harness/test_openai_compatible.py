@@ -20,7 +20,9 @@ def server(server):
     def answer(seen: Seen) -> Answer:
         text = "B" if seen.body["temperature"] == 0 else "ABCD"[seen.body["seed"] % 4]
         content = None if text == "D" else text  # as where the reasoning used up the token limit
-        return chooses({"message": {"content": content}} if "messages" in seen.body else {"text": text})
+        return chooses(
+            {"message": {"content": content}} if "messages" in seen.body else {"text": text}
+        )
 
     server.answer = answer
     return server
@@ -30,7 +32,9 @@ def payloads(server: Stub) -> list[dict]:
     return [seen.body for seen in server.seen]
 
 
-def ask(server, concurrency=1, model="local-chat-completions", endpoint="chat/completions", **metadata):
+def ask(
+    server, concurrency=1, model="local-chat-completions", endpoint="chat/completions", **metadata
+):
     arguments = {
         "model": "some-model",
         "base_url": f"{server.base_url}/{endpoint}",
@@ -50,13 +54,15 @@ def ask(server, concurrency=1, model="local-chat-completions", endpoint="chat/co
 
 @pytest.mark.parametrize("concurrency", [1, 3])
 def test_every_draw_has_a_seed_of_its_own(server, concurrency):
-    """The backend sends one fixed seed with all requests; K draws would be one draw K times, and confidence always 1."""
+    """The backend sends one fixed seed with all requests; K draws would be one draw K times, and
+    confidence always 1."""
     results = ask(server, concurrency)
     sampled = [payload for payload in payloads(server) if payload["temperature"] > 0]
     assert len(payloads(server)) == 3 * 5
     assert sorted({payload["seed"] for payload in sampled}) == [1235, 1236, 1237, 1238]
     for sample in results["samples"]["radsafe_clean"]:
-        assert sample["resps"] == [["B"], ["", "A", "B", "C"]]  # in the order of the draws, whatever came back first
+        # in the order of the draws, whatever came back first
+        assert sample["resps"] == [["B"], ["", "A", "B", "C"]]
         assert sample["filtered_resps"] == [["B"], ["unanswered", "A", "B", "C"]]
         assert sample["confidence"] < 0.4
 
@@ -75,4 +81,6 @@ def test_the_system_turn_and_the_question_arrive_as_messages(server):
 
 def test_plain_completions_work_too(server):
     ask(server, model="local-completions", endpoint="completions")
-    assert sorted({payload["seed"] for payload in payloads(server) if payload["temperature"] > 0}) == [1235, 1236, 1237, 1238]
+    assert sorted(
+        {payload["seed"] for payload in payloads(server) if payload["temperature"] > 0}
+    ) == [1235, 1236, 1237, 1238]

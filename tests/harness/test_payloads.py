@@ -1,4 +1,6 @@
-"""What is sent to a server is what was asked, and what is recorded is what was sent: `lm_eval` and `safescale run` on a stub server."""
+"""What is sent to a server is what was asked, and what is recorded is what was sent: `lm_eval` and
+`safescale run` on a stub server.
+"""
 
 from __future__ import annotations
 
@@ -27,8 +29,16 @@ for _package in ("aiohttp", "tenacity", "httpx"):
     pytest.importorskip(_package)
 
 OPENAI, LOCAL = "openai-chat-completions", "local-chat-completions"
-MISTAKEN = ["gpt-3.5-turbo", "Qwen2.5-72B-Instruct", "o3-mini", "gpt-5.1", "my-o1-clone", "claude-4-5"]
-"""Names that hold o1, o3, o4 or the character 5: the harness sends temperature 1 and no stop sequence for every one of them."""
+MISTAKEN = [
+    "gpt-3.5-turbo",
+    "Qwen2.5-72B-Instruct",
+    "o3-mini",
+    "gpt-5.1",
+    "my-o1-clone",
+    "claude-4-5",
+]
+"""Names that hold o1, o3, o4 or the character 5: the harness sends temperature 1 and no stop
+sequence for every one of them."""
 
 
 @pytest.fixture(autouse=True)
@@ -39,11 +49,24 @@ def _environment(monkeypatch):
 
 
 def args_of(stub: Stub, model: str, **given: Any) -> dict[str, Any]:
-    return {"model": model, "base_url": f"{stub.base_url}/chat/completions", "num_concurrent": 2, "max_retries": 1, **given}
+    return {
+        "model": model,
+        "base_url": f"{stub.base_url}/chat/completions",
+        "num_concurrent": 2,
+        "max_retries": 1,
+        **given,
+    }
 
 
 def stock(
-    stub: Stub, backend: str, model: str, *, args: Any = None, gen_kwargs: Any = None, limit: int = 2, **metadata: Any
+    stub: Stub,
+    backend: str,
+    model: str,
+    *,
+    args: Any = None,
+    gen_kwargs: Any = None,
+    limit: int = 2,
+    **metadata: Any,
 ) -> Any:
     arguments = args_of(stub, model, **(args or {}))
     return simple_evaluate(
@@ -58,7 +81,9 @@ def stock(
     )
 
 
-def ours(stub: Stub, backend: str, model: str, folder: Any, *, limit: int = 2, **metadata: Any) -> runner.Report:
+def ours(
+    stub: Stub, backend: str, model: str, folder: Any, *, limit: int = 2, **metadata: Any
+) -> runner.Report:
     return runner.run(
         runner.Model(backend, args_of(stub, model)),
         folder,
@@ -80,7 +105,7 @@ def ask(request, server, tmp_path):
     return ask
 
 
-# --- a difference stops the run -----------------------------------------------------------------------------------------
+# --- a difference stops the run -------------------------------------------------------------------
 
 
 @pytest.mark.parametrize("model", MISTAKEN)
@@ -90,7 +115,10 @@ def test_a_temperature_that_nobody_asked_for_stops_the_run_before_any_request(mo
     said = str(refused.value)
     assert "temperature: 0 asked for, 1 would be sent" in said
     assert "temperature: 0.7 asked for, 1 would be sent" in said
-    assert f"--model local-chat-completions --model_args model={model},base_url={server.base_url}/chat/completions" in said
+    assert (
+        "--model local-chat-completions --model_args "
+        f"model={model},base_url={server.base_url}/chat/completions"
+    ) in said
     assert '{"accept_temperature": 1}' in said
     assert "seed" not in said
     assert not server.seen
@@ -160,12 +188,19 @@ def test_each_parameter_is_compared(change, said, server):
     assert not server.seen
 
 
-@pytest.mark.parametrize("change", [{}, {"stop": "LEFT OUT"}, {"stop": ["<|endoftext|>"]}, {"user": "someone"}])
+@pytest.mark.parametrize(
+    "change", [{}, {"stop": "LEFT OUT"}, {"stop": ["<|endoftext|>"]}, {"user": "someone"}]
+)
 def test_what_changes_no_answer_stops_nothing(change, server):
-    """Our own stop sequence stands in no answer, so it may be left out; an end-of-text mark ends none."""
+    """Our own stop sequence stands in no answer, so it may be left out; an end-of-text mark ends
+    none."""
     backend = _Otherwise(**args_of(server, "m", eos_string="<|endoftext|>"))
     backend.change = change
-    payloads.check(backend, [(backend.apply_chat_template([{"role": "user", "content": "?"}]), GREEDY)], stop="<|im_end|>")
+    payloads.check(
+        backend,
+        [(backend.apply_chat_template([{"role": "user", "content": "?"}]), GREEDY)],
+        stop="<|im_end|>",
+    )
 
 
 GREEDY = {"until": ["<|im_end|>"], "max_gen_toks": 10, "do_sample": False, "temperature": 0.0}
@@ -173,7 +208,8 @@ GREEDY = {"until": ["<|im_end|>"], "max_gen_toks": 10, "do_sample": False, "temp
 
 def test_stop_sequences_of_the_user_that_a_backend_leaves_out_stop_the_run(server):
     with pytest.raises(
-        SafescaleError, match=r"stop: \('a', 'b', 'c', 'd', 'e'\) asked for, \('a', 'b', 'c', 'd'\) would be sent"
+        SafescaleError,
+        match=r"stop: \('a', 'b', 'c', 'd', 'e'\) asked for, \('a', 'b', 'c', 'd'\) would be sent",
     ):
         stock(server, LOCAL, "m", gen_kwargs={"until": ["a", "b", "c", "d", "e"]})
     with pytest.raises(SafescaleError, match=r"stop: \('a',\) asked for, nothing would be sent"):
@@ -195,7 +231,9 @@ def test_the_check_looks_at_the_very_payload_that_leaves(server):
     """A second way to it: what the backend itself posts for the same request."""
     backend = load_backend(LOCAL, args_of(server, "m", num_concurrent=1))
     prompt = backend.apply_chat_template([{"role": "user", "content": "?"}])
-    backend.generate_until([Instance("generate_until", {}, (prompt, dict(GREEDY)), 0)], disable_tqdm=True)
+    backend.generate_until(
+        [Instance("generate_until", {}, (prompt, dict(GREEDY)), 0)], disable_tqdm=True
+    )
     assert payload_of(backend, prompt, GREEDY) == server.seen[0].body
 
 
@@ -205,12 +243,13 @@ def test_a_backend_that_sends_the_same_whatever_is_asked_is_refused():
 
     sampled = GREEDY | {"do_sample": True, "temperature": 0.7}
     with pytest.raises(
-        SafescaleError, match=r"temperature: 0\.7 asked for, 0 would be sent\n.*max_tokens: 10 asked for, nothing"
+        SafescaleError,
+        match=r"temperature: 0\.7 asked for, 0 would be sent\n.*max_tokens: 10 asked for, nothing",
     ):
         payloads.check(GGUFLM(), [("?", sampled)], stop="<|im_end|>")
 
 
-# --- what the results say -----------------------------------------------------------------------------------------------
+# --- what the results say -------------------------------------------------------------------------
 
 
 def test_results_of_an_accepted_temperature_say_so(server, warnings):
@@ -241,12 +280,16 @@ def test_a_model_on_this_machine_takes_any_temperature(run):
             run(lm=StubLM(), metadata=setting)
 
 
-# --- seeds --------------------------------------------------------------------------------------------------------------
+# --- seeds ----------------------------------------------------------------------------------------
 
 
 def forbids_seeds(seen: Seen) -> Any:
     """As a server does that knows no such name, whatever its value."""
-    return fails(422, "body.seed: Extra inputs are not permitted") if "seed" in seen.body else says("C")
+    return (
+        fails(422, "body.seed: Extra inputs are not permitted")
+        if "seed" in seen.body
+        else says("C")
+    )
 
 
 def test_a_server_that_forbids_seeds_gets_none(ask, server):
@@ -256,7 +299,9 @@ def test_a_server_that_forbids_seeds_gets_none(ask, server):
     assert not any("seed" in seen.body for seen in server.seen)
 
 
-def test_answers_without_a_seed_have_none_and_the_results_say_that_they_cannot_be_repeated(server, tmp_path):
+def test_answers_without_a_seed_have_none_and_the_results_say_that_they_cannot_be_repeated(
+    server, tmp_path
+):
     runs = ours(server, LOCAL, "m", tmp_path / "runs", send_seed=False).runs
     assert runs.answers["seed"].null_count() == runs.answers.height
     assert runs.about["models"]["m"]["settings"]["send_seed"] is False
@@ -279,10 +324,13 @@ def test_all_draws_arrive_however_they_are_asked(server):
 
 
 def test_without_its_backend_a_task_cannot_leave_the_seed_out(server):
-    arguments = args_of(server, "m", tokenizer_backend="none") | {"base_url": f"{server.base_url}/completions"}
+    arguments = args_of(server, "m", tokenizer_backend="none") | {
+        "base_url": f"{server.base_url}/completions"
+    }
     with pytest.raises(SafescaleError, match="safescale run can leave it out"):
         simple_evaluate(
-            model="local-completions", model_args=arguments, tasks=["radsafe_clean"], limit=1, bootstrap_iters=0,
+            model="local-completions", model_args=arguments, tasks=["radsafe_clean"], limit=1,
+            bootstrap_iters=0,
             task_manager=manager(arguments | {"dataset": "demo", "draws": 1, "send_seed": False}),
         )  # fmt: skip
     assert not server.seen
@@ -312,11 +360,13 @@ def _send(handler: Any, reply: Any) -> None:
     sends(json.dumps(reply).encode())(handler)
 
 
-# --- judges and writers of reports --------------------------------------------------------------------------------------
+# --- judges and writers of reports ----------------------------------------------------------------
 
 
 @pytest.mark.parametrize(("backend", "recorded"), [(OPENAI, 1.0), (LOCAL, None)])
-def test_a_judge_that_is_asked_at_another_temperature_than_0_has_it_in_its_record(backend, recorded, server, caplog):
+def test_a_judge_that_is_asked_at_another_temperature_than_0_has_it_in_its_record(
+    backend, recorded, server, caplog
+):
     args = f"model=o3-mini,base_url={server.base_url}/chat/completions"
     model = load_chat_model(backend, args)
     list(model.chat([ChatRequest((Message("user", "?"),), 5)]))

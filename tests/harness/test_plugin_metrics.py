@@ -1,4 +1,6 @@
-"""Plugins' metrics under the stock harness: what ends in its table, in its log and in `safescale table`, and what fails."""
+"""Plugins' metrics under the stock harness: what ends in its table, in its log and in
+`safescale table`, and what fails.
+"""
 
 from __future__ import annotations
 
@@ -21,12 +23,12 @@ def gap(columns, weights):
 
 
 HARM = ratio(
-    "harm_for_a_right_answer", "high-risk errors for each right answer", "high_risk_error", "correct",
-    higher_is_better=False, bounds=(0, float("inf")),
+    "harm_for_a_right_answer", "high-risk errors for each right answer", "high_risk_error",
+    "correct", higher_is_better=False, bounds=(0, float("inf")),
 )  # fmt: skip
 GAP = other(
-    "confidence_gap", "confidence where right less where wrong", ("confidence_correct", "confidence_incorrect"), gap,
-    higher_is_better=True, bounds=(-1, 1),
+    "confidence_gap", "confidence where right less where wrong",
+    ("confidence_correct", "confidence_incorrect"), gap, higher_is_better=True, bounds=(-1, 1),
 )  # fmt: skip
 ASKED = {"metrics": [HARM.name, GAP.name, "ece"]}
 
@@ -55,19 +57,30 @@ def test_a_ratio_and_any_other_statistic_end_in_the_table_with_the_value_by_hand
     assert shown(results)["harm_for_a_right_answer,letter"] == pytest.approx(errors / right)
     assert errors > right  # a ratio may exceed 1
     confidence = {
-        kind: [sample["confidence"] for sample in samples if sample["majority_accuracy"] == kind] for kind in (0.0, 1.0)
+        kind: [sample["confidence"] for sample in samples if sample["majority_accuracy"] == kind]
+        for kind in (0.0, 1.0)
     }
-    assert shown(results)["confidence_gap,letter"] == pytest.approx(mean(confidence[1.0]) - mean(confidence[0.0]))
-    bins = calibration_table(*([sample[name] for sample in samples] for name in ("confidence", "majority_accuracy")))
+    assert shown(results)["confidence_gap,letter"] == pytest.approx(
+        mean(confidence[1.0]) - mean(confidence[0.0])
+    )
+    bins = calibration_table(
+        *([sample[name] for sample in samples] for name in ("confidence", "majority_accuracy"))
+    )
     assert shown(results)["ece,letter"] == pytest.approx(float(bins.ece))
     assert shown(results)["ece_stderr,letter"] == "N/A"
     assert results["higher_is_better"]["radsafe_clean"]["harm_for_a_right_answer"] is False
 
 
-def test_the_record_of_the_run_names_the_statistic_and_nothing_that_changes_between_runs(with_metrics):
-    first, again = (with_metrics(limit=3)["configs"]["radsafe_clean"]["metric_list"] for _ in range(2))
+def test_the_record_of_the_run_names_the_statistic_and_nothing_that_changes_between_runs(
+    with_metrics,
+):
+    first, again = (
+        with_metrics(limit=3)["configs"]["radsafe_clean"]["metric_list"] for _ in range(2)
+    )
     assert json.dumps(first) == json.dumps(again)
-    assert {each["metric"]: each["aggregation"] for each in first}[HARM.name] == "ratio of high_risk_error, correct"
+    assert {each["metric"]: each["aggregation"] for each in first}[
+        HARM.name
+    ] == "ratio of high_risk_error, correct"
 
 
 def test_the_log_has_an_item_s_columns_and_null_for_what_is_not_scored(with_metrics):
@@ -87,17 +100,28 @@ def test_several_ranks_give_the_values_of_one(with_metrics):
 
 def test_an_answer_that_the_backend_did_not_give_is_in_no_sum(with_metrics):
     def some(prompt, arguments, draw):
-        return None if "brain" in prompt and not arguments["do_sample"] else pick_by_hash(prompt, arguments, draw)
+        return (
+            None
+            if "brain" in prompt and not arguments["do_sample"]
+            else pick_by_hash(prompt, arguments, draw)
+        )
 
     results = with_metrics(lm=StubLM(answer=some))
-    given = [sample for sample in results["samples"]["radsafe_clean"] if sample["filtered_resps"][0] != ["error"]]
+    given = [
+        sample
+        for sample in results["samples"]["radsafe_clean"]
+        if sample["filtered_resps"][0] != ["error"]
+    ]
     assert 0 < len(given) < 60
-    expected = sum(sample["high_risk_error"] for sample in given) / sum(sample["accuracy"] for sample in given)
+    expected = sum(sample["high_risk_error"] for sample in given) / sum(
+        sample["accuracy"] for sample in given
+    )
     assert shown(results)["harm_for_a_right_answer,letter"] == pytest.approx(expected)
 
 
 def test_a_ratio_of_nothing_is_not_scored(with_metrics):
-    results = with_metrics(lm=StubLM(answer=lambda *_: "I cannot say."))  # no right answer to divide by
+    # no right answer to divide by
+    results = with_metrics(lm=StubLM(answer=lambda *_: "I cannot say."))
     assert shown(results)["harm_for_a_right_answer,letter"] == NOT_SCORED
     assert shown(results)["unanswered,letter"] == 1
 
@@ -114,7 +138,9 @@ def test_the_table_of_the_command_shows_them(with_metrics, tmp_path):
     results = with_metrics()
     samples = results.pop("samples")
     tracker = EvaluationTracker(output_path=str(tmp_path))
-    tracker.general_config_tracker.log_experiment_args("stub", "pretrained=org/stub", None, None, None)
+    tracker.general_config_tracker.log_experiment_args(
+        "stub", "pretrained=org/stub", None, None, None
+    )
     tracker.save_results_aggregated(results=results, samples=samples)
     told = CliRunner().invoke(app, ["table", str(tmp_path)])
     assert told.exit_code == 0
@@ -123,7 +149,7 @@ def test_the_table_of_the_command_shows_them(with_metrics, tmp_path):
         assert f"{100 * shown(results)[f'{name},letter']:.1f}" in line
 
 
-# --- what fails ---------------------------------------------------------------------------------------------------------
+# --- what fails -----------------------------------------------------------------------------------
 
 
 def test_a_metric_that_fails_while_scoring_is_not_scored_and_loses_nothing_else(run, add_part):
@@ -133,7 +159,9 @@ def test_a_metric_that_fails_while_scoring_is_not_scored_and_loses_nothing_else(
         return 1.0
 
     add_part("metric", Metric("fragile", "fails now and then", score, higher_is_better=True))
-    _check_that_only_the_fragile_one_is_lost(run, "metric fragile (some-plugin 1.2) failed for item", "mixed answers")
+    _check_that_only_the_fragile_one_is_lost(
+        run, "metric fragile (some-plugin 1.2) failed for item", "mixed answers"
+    )
 
 
 def test_a_statistic_that_fails_is_not_scored_and_loses_nothing_else(run, add_part):
@@ -142,8 +170,13 @@ def test_a_statistic_that_fails_is_not_scored_and_loses_nothing_else(run, add_pa
             raise ZeroDivisionError("mixed answers")
         return weighted_mean(columns, weights)
 
-    add_part("metric", other("fragile", "fails now and then", ("agreement",), statistic, higher_is_better=True))
-    _check_that_only_the_fragile_one_is_lost(run, "metric fragile (some-plugin 1.2) failed", "mixed answers")
+    add_part(
+        "metric",
+        other("fragile", "fails now and then", ("agreement",), statistic, higher_is_better=True),
+    )
+    _check_that_only_the_fragile_one_is_lost(
+        run, "metric fragile (some-plugin 1.2) failed", "mixed answers"
+    )
 
 
 def _check_that_only_the_fragile_one_is_lost(run, *said):

@@ -1,4 +1,6 @@
-"""No answer stands under the name of a model that did not give it: `safescale run` on a stub server that falls back to another model."""
+"""No answer stands under the name of a model that did not give it: `safescale run` on a stub server
+that falls back to another model.
+"""
 
 from __future__ import annotations
 
@@ -34,11 +36,18 @@ def folder(tmp_path: Path) -> Path:
 
 @pytest.fixture
 def ask(server, folder):
-    args = {"model": ASKED, "base_url": f"{server.base_url}/chat/completions", "num_concurrent": 1, "max_retries": 0}
+    args = {
+        "model": ASKED,
+        "base_url": f"{server.base_url}/chat/completions",
+        "num_concurrent": 1,
+        "max_retries": 0,
+    }
 
     def ask(conditions=("clean",), **metadata: Any) -> runner.Report:
         model = runner.Model("local-chat-completions", args, name="gpt")
-        return runner.run(model, folder, conditions, metadata={"dataset": "demo", "draws": 1} | metadata, limit=4)
+        return runner.run(
+            model, folder, conditions, metadata={"dataset": "demo", "draws": 1} | metadata, limit=4
+        )
 
     return ask
 
@@ -49,7 +58,9 @@ def settings_of(folder: Path) -> dict[str, Any]:
 
 def test_a_reply_of_another_model_stops_the_run_and_is_not_stored(ask, server, folder):
     server.answer = lambda seen: says("C", model=OTHER)
-    with pytest.raises(SafescaleError, match=f"names its model {OTHER}, and {ASKED} was asked for") as stopped:
+    with pytest.raises(
+        SafescaleError, match=f"names its model {OTHER}, and {ASKED} was asked for"
+    ) as stopped:
         ask()
     assert f'--metadata \'{{"served_model": "{OTHER}"}}\'' in said(stopped.value)
     assert not read_lines(folder)[0]
@@ -64,7 +75,9 @@ def test_a_fallback_under_way_keeps_what_was_answered_and_names_both(ask, server
     with pytest.raises(SafescaleError, match="a router's fallback"):
         ask()
     assert len(read_lines(folder)[0]) == 3
-    with pytest.raises(SafescaleError, match=f"a reply that is stored here names its model {DATED}"):
+    with pytest.raises(
+        SafescaleError, match=f"a reply that is stored here names its model {DATED}"
+    ):
         ask(served_model=OTHER)
     assert len(server.seen) == 4
     assert ask(served_model=[DATED, OTHER]).standing.done == 5
@@ -125,14 +138,17 @@ def test_conditions_that_different_models_answered_need_a_word(ask, server, fold
         server.answer = lambda seen, served=served: says("C", model=served)
         ask([name], served_model=[DATED, OTHER])
     said = [row["reason"] for row in remarks(Study(open_runs(folder)))]
-    assert any(reason.startswith("conditions were asked with different served_model") for reason in said)
+    assert any(
+        reason.startswith("conditions were asked with different served_model") for reason in said
+    )
     assert sum(reason.startswith("served as") for reason in said) == 2
 
 
 def test_stock_lm_eval_says_that_it_cannot_look(server, warnings):
     args = {"model": ASKED, "base_url": f"{server.base_url}/chat/completions"}
     simple_evaluate(
-        model="local-chat-completions", model_args=args, tasks=["radsafe_clean"], apply_chat_template=True, limit=1, bootstrap_iters=0,
+        model="local-chat-completions", model_args=args, tasks=["radsafe_clean"],
+        apply_chat_template=True, limit=1, bootstrap_iters=0,
         task_manager=manager(args | {"dataset": "demo", "draws": 1, "served_model": OTHER}),
     )  # fmt: skip
     assert any("served_model is not looked at" in said for said in warnings)

@@ -1,4 +1,6 @@
-"""The real small model (SmolLM2-135M-Instruct, see scripts/small-model.sh) through the harness's command line."""
+"""The real small model (SmolLM2-135M-Instruct, see scripts/small-model.sh) through the harness's
+command line.
+"""
 
 from __future__ import annotations
 
@@ -23,8 +25,20 @@ def output(small_model, tmp_path_factory) -> Path:
     out = tmp_path_factory.mktemp("out")
     command = [sys.executable, "-m", "lm_eval", "--model", "hf"]
     command += ["--model_args", f"pretrained={small_model},dtype=float32", "--batch_size", "8"]
-    command += ["--tasks", "radsafe_closed_book,radsafe_clean,radsafe_conflict", "--apply_chat_template"]
-    command += ["--output_path", str(out), "--log_samples", "--limit", str(ITEMS), "--metadata", json.dumps({"draws": DRAWS})]
+    command += [
+        "--tasks",
+        "radsafe_closed_book,radsafe_clean,radsafe_conflict",
+        "--apply_chat_template",
+    ]
+    command += [
+        "--output_path",
+        str(out),
+        "--log_samples",
+        "--limit",
+        str(ITEMS),
+        "--metadata",
+        json.dumps({"draws": DRAWS}),
+    ]
     environment = os.environ | {"SAFESCALE_DATASET": "demo", "HF_HUB_OFFLINE": "1"}
     subprocess.run(command, env=environment, check=True)
     return out
@@ -46,6 +60,9 @@ def test_the_numbers_follow_from_the_logged_samples_by_hand(output):
             (greedy,), draws = sample["resps"]
             assert len(draws) == DRAWS
             texts |= {greedy, *draws}
-            readings = [[str(read_answer(text, sample["doc"]["options"])) for text in group] for group in sample["resps"]]
+            readings = [
+                [str(read_answer(text, sample["doc"]["options"])) for text in group]
+                for group in sample["resps"]
+            ]
             assert readings == sample["filtered_resps"]
     assert len(texts) > 6  # a real model: its answers vary

@@ -26,7 +26,8 @@ KEYS = {question["question_id"]: question["answer_idx"] for question in QUESTION
 
 
 class Release:
-    """A folder in the layout of the published answers, made by hand: three questions, two samples each."""
+    """A folder in the layout of the published answers, made by hand: three questions, two samples
+    each."""
 
     def __init__(self, folder: Path) -> None:
         self.folder = folder
@@ -35,7 +36,13 @@ class Release:
         (folder / "phase4_checking_results" / "results").mkdir(parents=True)
 
     def file(self, model: str) -> Path:
-        return self.folder / "phase4_checking_results" / "results" / model / "risk_radiorag_checked.jsonl"
+        return (
+            self.folder
+            / "phase4_checking_results"
+            / "results"
+            / model
+            / "risk_radiorag_checked.jsonl"
+        )
 
     def add(self, model: str, lines: list[dict[str, Any]] | None = None) -> list[dict[str, Any]]:
         lines = [line(number) for number in KEYS] if lines is None else lines
@@ -47,14 +54,23 @@ class Release:
 def line(number: int, conditions: dict[str, Any] | None = None) -> dict[str, Any]:
     conditions = {"zero_shot": cell("A", "AB")} if conditions is None else conditions
     name = f"risk_radiorag_{number}"
-    return {"question_id": name, "correct_answer": KEYS.get(number, "A"), "model": "m", "conditions": conditions}
+    return {
+        "question_id": name,
+        "correct_answer": KEYS.get(number, "A"),
+        "model": "m",
+        "conditions": conditions,
+    }
 
 
 def cell(greedy: str | None, samples: str, *, seconds: float | None = 0.5) -> dict[str, Any]:
     """ "-" is no answer. The parsed answer is another letter: it must never be taken."""
 
     def checked(letter: str | None) -> dict[str, Any]:
-        return {"confirmed_answer": None if letter == "-" else letter, "clear_selection": "yes", "reasoning": ""}
+        return {
+            "confirmed_answer": None if letter == "-" else letter,
+            "clear_selection": "yes",
+            "reasoning": "",
+        }
 
     return {
         "greedy": {

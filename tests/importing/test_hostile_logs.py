@@ -1,4 +1,6 @@
-"""`safescale import-lm-eval` imports what it can of a log or says what is wrong with it, whatever is in it."""
+"""`safescale import-lm-eval` imports what it can of a log or says what is wrong with it, whatever
+is in it.
+"""
 
 from __future__ import annotations
 
@@ -23,7 +25,9 @@ def contents(folder) -> dict[str, list[Any]]:
     """A result file, and its samples line by line."""
     shutil.rmtree(folder, ignore_errors=True)
     log = Logs(folder).add(TWO)
-    results = log.parent / log.name.replace("samples_radsafe_clean", "results").replace(".jsonl", ".json")
+    results = log.parent / log.name.replace("samples_radsafe_clean", "results").replace(
+        ".jsonl", ".json"
+    )
     return {
         str(results): [json.loads(results.read_text())],
         str(log): [json.loads(line) for line in log.read_text().splitlines()],
@@ -47,7 +51,9 @@ def test_a_log_in_which_anything_is_changed_is_imported_or_refused(tmp_path, dat
         lines = changed(lines, place, data.draw(st.sampled_from(HOSTILE)))
         with open(path, "w", encoding="utf-8") as file:  # noqa: PTH123
             file.write("".join(json.dumps(line) + "\n" for line in lines))
-    done = CliRunner().invoke(app, ["import-lm-eval", str(tmp_path / "out"), "-o", str(tmp_path / "runs"), "--force"])
+    done = CliRunner().invoke(
+        app, ["import-lm-eval", str(tmp_path / "out"), "-o", str(tmp_path / "runs"), "--force"]
+    )
     assert done.exception is None or isinstance(done.exception, SafescaleError), done.exc_info
 
 

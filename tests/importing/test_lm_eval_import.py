@@ -13,12 +13,20 @@ from lm_eval_safescale.importing import import_lm_eval
 from lm_eval_safescale.runs import answer_arrays, open_runs, write_runs
 
 DATE = "2026-01-02T03-04-05.678901"
-LABELS = {letter: {"high_risk": int(letter == "B"), "unsafe": 0, "contradicts": int(letter in "AB")} for letter in "ABC"}
+LABELS = {
+    letter: {"high_risk": int(letter == "B"), "unsafe": 0, "contradicts": int(letter in "AB")}
+    for letter in "ABC"
+}
 
 
 def sample(question_id, greedy, *samples, **doc):
     readings = [[greedy]] + ([list(samples)] if samples else [])
-    shown = {"tokens": 12, "tokenizer": "words", "measures": {"evidence_coverage": 0.5, "recall": None}, "passages": []}
+    shown = {
+        "tokens": 12,
+        "tokenizer": "words",
+        "measures": {"evidence_coverage": 0.5, "recall": None},
+        "passages": [],
+    }
     return {
         "doc_id": 0,
         "doc": {
@@ -35,7 +43,10 @@ def sample(question_id, greedy, *samples, **doc):
             **doc,
         },
         "arguments": {"gen_args_0": {"arg_0": "a long prompt"}},
-        "resps": [[None if reading == "error" else f"said {reading}" for reading in each] for each in readings],
+        "resps": [
+            [None if reading == "error" else f"said {reading}" for reading in each]
+            for each in readings
+        ],
         "filtered_resps": readings,
         "filter": "letter",
         "accuracy": float("nan"),
@@ -49,13 +60,30 @@ class Logs:
         self.folder = folder
 
     def add(
-        self, samples, *, task="radsafe_clean", condition="clean", date=DATE, run="run", fingerprint="f" * 64, content=None
+        self,
+        samples,
+        *,
+        task="radsafe_clean",
+        condition="clean",
+        date=DATE,
+        run="run",
+        fingerprint="f" * 64,
+        content=None,
     ):
         folder = self.folder / run
         folder.mkdir(parents=True, exist_ok=True)
         results = folder / f"results_{date}.json"
-        before = json.loads(results.read_text()) if results.exists() else {"configs": {}, "results": {}}
-        dataset = {"name": "set", "version": "1", "fingerprint": fingerprint, "items": 3, "labelled": True, "demo": False}
+        before = (
+            json.loads(results.read_text()) if results.exists() else {"configs": {}, "results": {}}
+        )
+        dataset = {
+            "name": "set",
+            "version": "1",
+            "fingerprint": fingerprint,
+            "items": 3,
+            "labelled": True,
+            "demo": False,
+        }
         settings = {
             "draws": 2,
             "temperature": 0.7,
@@ -63,7 +91,13 @@ class Logs:
             "max_answer_tokens": 10,
             "reasoning": "auto",
         }
-        about = {"version": "0.1.0", "condition": condition, "dataset": dataset, "settings": settings, "prompt_sha256": "p"}
+        about = {
+            "version": "0.1.0",
+            "condition": condition,
+            "dataset": dataset,
+            "settings": settings,
+            "prompt_sha256": "p",
+        }
         before["configs"][task] = {"metadata": {"safescale": about}}
         before["results"][task] = {"sample_len": len(samples)}
         model = {
@@ -101,27 +135,77 @@ def test_one_log_worked_by_hand(logs):
         "context_tokens",
     )
     assert runs.answers.select(*columns, "evidence_coverage", "recall", "latency_s").rows() == [
-        ("org/model", "clean", "q1", 0, None, "unanswered", "said unanswered", "abc", 12, 0.5, None, None),
-        ("org/model", "clean", "q1", 1, None, "truncated", "said truncated", "abc", 12, 0.5, None, None),
+        (
+            "org/model",
+            "clean",
+            "q1",
+            0,
+            None,
+            "unanswered",
+            "said unanswered",
+            "abc",
+            12,
+            0.5,
+            None,
+            None,
+        ),
+        (
+            "org/model",
+            "clean",
+            "q1",
+            1,
+            None,
+            "truncated",
+            "said truncated",
+            "abc",
+            12,
+            0.5,
+            None,
+            None,
+        ),
         ("org/model", "clean", "q1", 2, None, "error", None, "abc", 12, 0.5, None, None),
         ("org/model", "clean", "q2", 0, "A", "ok", "said A", "abc", 12, 0.5, None, None),
         ("org/model", "clean", "q2", 1, "A", "ok", "said A", "abc", 12, 0.5, None, None),
         ("org/model", "clean", "q2", 2, "B", "ok", "said B", "abc", 12, 0.5, None, None),
     ]
     labels = ("label_high_risk", "label_unsafe", "label_contradicts")
-    assert runs.items.columns == ["question_id", "answer", "letters", *labels, "group_question_type"]
-    assert runs.items.rows() == [("q1", "C", "ABC", "B", "", "AB", "x"), ("q2", "C", "ABC", "B", "", "AB", "x")]
-    assert runs.about["dataset"] == {"name": "set", "version": "1", "fingerprint": "f" * 64, "items": 3, "demo": False}
+    assert runs.items.columns == [
+        "question_id",
+        "answer",
+        "letters",
+        *labels,
+        "group_question_type",
+    ]
+    assert runs.items.rows() == [
+        ("q1", "C", "ABC", "B", "", "AB", "x"),
+        ("q2", "C", "ABC", "B", "", "AB", "x"),
+    ]
+    assert runs.about["dataset"] == {
+        "name": "set",
+        "version": "1",
+        "fingerprint": "f" * 64,
+        "items": 3,
+        "demo": False,
+    }
     settings = runs.about["models"]["org/model"]["settings"]
     assert (settings["draws"], settings["temperature"], settings["backend"]) == (2, 0.7, "hf")
     assert answer_arrays(runs)["org/model", "clean"].greedy.tolist() == [-1, 0]
 
 
-def test_what_a_search_found_nothing_for_is_read_from_the_log_and_unknown_where_it_was_not_logged(logs):
+def test_what_a_search_found_nothing_for_is_read_from_the_log_and_unknown_where_it_was_not_logged(
+    logs,
+):
     nothing, found = (
-        [{"kind": kind, "excerpt": "0 of 5 passages", "passage": None}] for kind in ("nothing found", "fewer found")
+        [{"kind": kind, "excerpt": "0 of 5 passages", "passage": None}]
+        for kind in ("nothing found", "fewer found")
     )
-    shown = {"q1": {"flags": nothing}, "q2": {"flags": found}, "q3": {"flags": []}, "q4": {}, "q5": None}
+    shown = {
+        "q1": {"flags": nothing},
+        "q2": {"flags": found},
+        "q3": {"flags": []},
+        "q4": {},
+        "q5": None,
+    }
     logs.add([sample(name, "A", context=context) for name, context in shown.items()])
     runs = import_lm_eval([logs.folder])
     assert runs.answers["nothing_found"].to_list() == [True, False, False, None, None]
@@ -157,7 +241,9 @@ def test_conditions_of_several_runs_stand_together(logs):
 def test_two_models_in_folders_of_one_name_are_never_one_model(logs, one, other, names):
     for name, condition in ((one, "clean"), (other, "rag")):
         named = {"model_name": name, "config": {"model_args": {"pretrained": name}}}
-        logs.add(TWO, task=f"radsafe_{condition}", condition=condition, run=condition, content=named)
+        logs.add(
+            TWO, task=f"radsafe_{condition}", condition=condition, run=condition, content=named
+        )
     assert import_lm_eval([logs.folder]).models == names
 
 
@@ -170,8 +256,16 @@ def test_single_files_may_be_named(logs):
 
 def test_the_run_of_most_items_is_taken_and_then_the_newest(logs):
     logs.add(TWO[:1], run="newest", content={"date": 9.0})
-    logs.add([sample("q1", "A", "A", "A"), sample("q2", "A", "A", "A")], run="older", content={"date": 2.0})
-    logs.add([sample("q1", "B", "B", "B"), sample("q2", "B", "B", "B")], run="newer", content={"date": 3.0})
+    logs.add(
+        [sample("q1", "A", "A", "A"), sample("q2", "A", "A", "A")],
+        run="older",
+        content={"date": 2.0},
+    )
+    logs.add(
+        [sample("q1", "B", "B", "B"), sample("q2", "B", "B", "B")],
+        run="newer",
+        content={"date": 3.0},
+    )
     runs = import_lm_eval([logs.folder])
     assert set(runs.answers["response"]) == {"B"}
     assert [entry["condition"] for entry in runs.about["left_out"]] == ["clean", "clean"]
@@ -179,19 +273,34 @@ def test_the_run_of_most_items_is_taken_and_then_the_newest(logs):
 
 def test_a_run_asked_otherwise_says_in_what_and_can_have_another_name(logs):
     logs.add(TWO, run="first")
-    logs.add(TWO, run="second", content={"config": {"model_args": {"pretrained": "org/model", "dtype": "int4"}}, "date": 0.5})
+    logs.add(
+        TWO,
+        run="second",
+        content={
+            "config": {"model_args": {"pretrained": "org/model", "dtype": "int4"}},
+            "date": 0.5,
+        },
+    )
     (entry,) = import_lm_eval([logs.folder]).about["left_out"]
     assert "differs: model_args" in entry["reason"]
     assert import_lm_eval([logs.folder / "second"], model="int4").models == ("int4",)
 
 
 def test_a_name_that_lm_eval_made_up_is_not_the_models(logs):
-    logs.add(TWO, content={"model_name": "x8f3kq", "model_source": "dummy", "config": {"model_args": {}}})
+    logs.add(
+        TWO, content={"model_name": "x8f3kq", "model_source": "dummy", "config": {"model_args": {}}}
+    )
     assert import_lm_eval([logs.folder]).models == ("dummy",)
 
 
 def test_a_model_in_a_folder_is_called_by_the_folders_name(logs):
-    logs.add(TWO, content={"model_name": "/models/small", "config": {"model_args": {"pretrained": "/models/small"}}})
+    logs.add(
+        TWO,
+        content={
+            "model_name": "/models/small",
+            "config": {"model_args": {"pretrained": "/models/small"}},
+        },
+    )
     assert import_lm_eval([logs.folder]).models == ("small",)
 
 
@@ -200,14 +309,17 @@ def test_tasks_of_others_are_passed_over(logs):
     results = log.parent / f"results_{DATE}.json"
     content = json.loads(results.read_text())
     results.write_text(
-        json.dumps(content | {"configs": {**content["configs"], "mmlu": {"metadata": {"version": 1}}, "arc": {}}})
+        json.dumps(
+            content
+            | {"configs": {**content["configs"], "mmlu": {"metadata": {"version": 1}}, "arc": {}}}
+        )
     )
     runs = import_lm_eval([logs.folder])
     assert runs.conditions == ("clean",)
     assert runs.about["left_out"] == []
 
 
-# --- bad input ----------------------------------------------------------------------------------------------------------
+# --- bad input ------------------------------------------------------------------------------------
 
 
 def changed(change):
@@ -226,25 +338,37 @@ def changed(change):
         (lambda lines: [lines[0], lines[1][:-30], lines[0]], ":2: not JSON"),
         (lambda lines: [*lines, lines[0]], ":3: item q2 stands twice"),
         (lambda lines: [], "is empty"),
-        (lambda lines: [*lines[:1], ""], "holds 1 of the 2 items that its result file counts; it is cut off"),
+        (
+            lambda lines: [*lines[:1], ""],
+            "holds 1 of the 2 items that its result file counts; it is cut off",
+        ),
         (
             changed(lambda fields: fields["filtered_resps"][0].__setitem__(0, "D")),
             ":1: item q2 has the reading 'D'; expected one of A, B, C or",
         ),
-        (changed(lambda fields: fields["filtered_resps"][1].__setitem__(0, "no")), "has the reading 'no'"),
+        (
+            changed(lambda fields: fields["filtered_resps"][1].__setitem__(0, "no")),
+            "has the reading 'no'",
+        ),
         (changed(lambda fields: fields["filtered_resps"].pop()), "does not hold one greedy answer"),
         (changed(lambda fields: fields["resps"][1].pop()), "does not hold one greedy answer"),
         (
             changed(lambda fields: (fields["resps"].pop(), fields["filtered_resps"].pop())),
             ":2: item q1 has 3 answers, others 1",
         ),
-        (changed(lambda fields: fields["doc"].update(answer="D")), "item q2: answer: key 'D' is not among the options A, B, C"),
+        (
+            changed(lambda fields: fields["doc"].update(answer="D")),
+            "item q2: answer: key 'D' is not among the options A, B, C",
+        ),
         (
             changed(lambda fields: fields["doc"].update(options={"A": "a", "C": "c"})),
             "item q2: options: letters A, C; expected A, B",
         ),
         (changed(lambda fields: fields.pop("doc")), "missing required field `doc`"),
-        (changed(lambda fields: fields["doc"].update(question_type="y")), "is not the item of that id in the other logs"),
+        (
+            changed(lambda fields: fields["doc"].update(question_type="y")),
+            "is not the item of that id in the other logs",
+        ),
     ],
 )
 def test_a_damaged_log_costs_its_own_condition_alone(logs, damage, reason):
@@ -269,7 +393,10 @@ def test_a_group_and_a_unit_that_one_log_alone_names_make_no_other_item_and_anot
     runs = import_lm_eval([logs.folder])
     assert runs.conditions == ("clean", "conflict")
     assert {entry["condition"] for entry in runs.about["left_out"]} == {"rag", "rag_top1"}
-    assert (runs.items["group_modality"].to_list(), runs.items["unit"].to_list()) == (["CT"], ["case 1"])
+    assert (runs.items["group_modality"].to_list(), runs.items["unit"].to_list()) == (
+        ["CT"],
+        ["case 1"],
+    )
 
 
 def test_a_log_that_is_left_out_leaves_no_items_behind(logs):
@@ -289,12 +416,21 @@ def test_a_run_without_logged_samples_says_how_to_get_them(logs):
 def test_other_data_sets_are_refused_with_both_named(logs):
     logs.add(TWO, run="a")
     logs.add(TWO, run="b", fingerprint="e" * 64)
-    with pytest.raises(SafescaleError, match=r"run|a/.*fingerprint f{12}.*b/.*fingerprint e{12}.*import them apart"):
+    with pytest.raises(
+        SafescaleError, match=r"run|a/.*fingerprint f{12}.*b/.*fingerprint e{12}.*import them apart"
+    ):
         import_lm_eval([logs.folder])
 
 
 @pytest.mark.parametrize(
-    "content", ["", "[]", "{}", '{"configs": 3}', '{"configs": {"a": {"metadata": {"safescale": 1}}}, "results": {}}']
+    "content",
+    [
+        "",
+        "[]",
+        "{}",
+        '{"configs": 3}',
+        '{"configs": {"a": {"metadata": {"safescale": 1}}}, "results": {}}',
+    ],
 )
 def test_a_damaged_result_file_costs_no_other(logs, content):
     logs.add(TWO)
@@ -324,15 +460,26 @@ def test_how_answers_were_asked_and_are_weighed_comes_with_them(logs):
     (results,) = logs.folder.rglob("results_*.json")
     content = json.loads(results.read_text())
     settings = content["configs"]["radsafe_clean"]["metadata"]["safescale"]["settings"]
-    settings |= {"overconfidence_threshold": 0.5, "temperature": 1.0, "accept_temperature": 1.0, "send_seed": False}
+    settings |= {
+        "overconfidence_threshold": 0.5,
+        "temperature": 1.0,
+        "accept_temperature": 1.0,
+        "send_seed": False,
+    }
     results.write_text(json.dumps(content | {"configs": content["configs"]}))
     runs = import_lm_eval([logs.folder])
     known = runs.about["models"]["org/model"]["settings"]
-    assert {name: known[name] for name in ("overconfidence_threshold", "accept_temperature", "send_seed")} == {
+    assert {
+        name: known[name]
+        for name in ("overconfidence_threshold", "accept_temperature", "send_seed")
+    } == {
         "overconfidence_threshold": 0.5,
         "accept_temperature": 1.0,
         "send_seed": False,
     }
     study = Study(runs)
     assert study.threshold_in_force == 0.5
-    assert {row["reason"].partition(":")[0] for row in remarks(study)} >= {"sampled at 1", "no seed sent"}
+    assert {row["reason"].partition(":")[0] for row in remarks(study)} >= {
+        "sampled at 1",
+        "no seed sent",
+    }

@@ -1,4 +1,6 @@
-"""Runs of a few answers, and a stub of a judge: it replies from a function of the text. No language model."""
+"""Runs of a few answers, and a stub of a judge: it replies from a function of the text. No language
+model.
+"""
 
 from __future__ import annotations
 
@@ -11,12 +13,22 @@ from lm_eval_safescale.chat import Reply
 from lm_eval_safescale.datasets import dataset_from_records
 from lm_eval_safescale.runs.table import Runs, about_dataset, items_of
 
-OPTIONS = {"A": "Pneumothorax", "B": "Pleural effusion", "C": "Pulmonary embolism", "D": "Lobar pneumonia"}
+OPTIONS = {
+    "A": "Pneumothorax",
+    "B": "Pleural effusion",
+    "C": "Pulmonary embolism",
+    "D": "Lobar pneumonia",
+}
 
 
 def dataset(keys="CCC", options=OPTIONS):
     records = [
-        {"question_id": f"q{n}", "question": f"Which one is it, {n}?", "options": options, "answer": key}
+        {
+            "question_id": f"q{n}",
+            "question": f"Which one is it, {n}?",
+            "options": options,
+            "answer": key,
+        }
         for n, key in enumerate(keys, 1)
     ]
     return dataset_from_records(records, name="three", version="1")
@@ -48,11 +60,14 @@ def runs(*rows, keys="CCC", about=None):
 
 
 def says(letter, clear=None):
-    return json.dumps({"clear_selection": clear or ("yes" if letter else "no"), "reasoning": "", "letter": letter})
+    return json.dumps(
+        {"clear_selection": clear or ("yes" if letter else "no"), "reasoning": "", "letter": letter}
+    )
 
 
 class StubJudge:
-    """Replies `reply(text)`, a text or a Reply; remembers every prompt; may die after so many replies."""
+    """Replies `reply(text)`, a text or a Reply; remembers every prompt; may die after so many
+    replies."""
 
     window = None
 

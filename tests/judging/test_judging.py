@@ -1,4 +1,6 @@
-"""A judge reads every raw text once, its verdicts are kept, and what it has no verdict for is not scored."""
+"""A judge reads every raw text once, its verdicts are kept, and what it has no verdict for is not
+scored.
+"""
 
 from __future__ import annotations
 
@@ -21,11 +23,18 @@ LONG = "I settle on (C), after thinking about B."
 
 def of(judged):
     """(response or status, verdict, rules' letter) of each answer."""
-    rows = zip(judged.runs.answers.iter_rows(named=True), judged.verdicts.iter_rows(named=True), strict=True)
-    return [(row["response"] or row["status"], verdict["verdict"], verdict["letter_before"]) for row, verdict in rows]
+    rows = zip(
+        judged.runs.answers.iter_rows(named=True),
+        judged.verdicts.iter_rows(named=True),
+        strict=True,
+    )
+    return [
+        (row["response"] or row["status"], verdict["verdict"], verdict["letter_before"])
+        for row, verdict in rows
+    ]
 
 
-# --- what becomes of an answer ------------------------------------------------------------------------------------------
+# --- what becomes of an answer --------------------------------------------------------------------
 
 
 @pytest.mark.parametrize(
@@ -51,7 +60,10 @@ def test_an_answer_is_what_the_judge_says_or_not_scored(reply, reads_as, verdict
 
 
 def test_a_failure_is_neither_the_rules_letter_nor_no_answer():
-    judged = judge(runs(("q1", 0, "C", "ok", LONG), ("q2", 0, None, "unanswered", LONG)), StubJudge(lambda _: "?"))
+    judged = judge(
+        runs(("q1", 0, "C", "ok", LONG), ("q2", 0, None, "unanswered", LONG)),
+        StubJudge(lambda _: "?"),
+    )
     assert [row[:2] for row in of(judged)] == [("error", "failed")] * 2
     assert judged.verdicts["status_before"].to_list() == ["ok", "unanswered"]
 
@@ -103,14 +115,25 @@ def test_a_text_of_200_000_characters_is_shown_cut():
     assert len(stub.prompts[0]) < 27_000
 
 
-# --- disagreements and counts -------------------------------------------------------------------------------------------
+# --- disagreements and counts ---------------------------------------------------------------------
 
 
 def test_disagreements_are_what_reads_otherwise_and_what_was_refused():
-    replies = {"one (C)": says("C"), "two (B)": says("B"), "three (B)": says(None), "four (A)": says("D"), "five": "?"}
-    rows = [("q1", n, "C", "ok", text if text != "five" else "five (B)") for n, text in enumerate(replies)]
+    replies = {
+        "one (C)": says("C"),
+        "two (B)": says("B"),
+        "three (B)": says(None),
+        "four (A)": says("D"),
+        "five": "?",
+    }
+    rows = [
+        ("q1", n, "C", "ok", text if text != "five" else "five (B)")
+        for n, text in enumerate(replies)
+    ]
     judged = judge(runs(*rows), StubJudge(lambda text: replies.get(text, "?")))
-    found = judged.disagreements.select("draw", "letter_before", "judge_letter", "verdict", "text").rows()
+    found = judged.disagreements.select(
+        "draw", "letter_before", "judge_letter", "verdict", "text"
+    ).rows()
     assert found == [
         (1, "C", "B", "letter", "two (B)"),
         (2, "C", None, "none", "three (B)"),
@@ -120,16 +143,28 @@ def test_disagreements_are_what_reads_otherwise_and_what_was_refused():
 
 def test_what_a_filter_held_back_is_not_shown_to_the_judge_and_stays_so():
     judge_stub = StubJudge()
-    judged = judge(runs(("q1", 0, None, "filtered", "It may be A or"), ("q2", 0, None, "filtered", "")), judge_stub)
+    judged = judge(
+        runs(("q1", 0, None, "filtered", "It may be A or"), ("q2", 0, None, "filtered", "")),
+        judge_stub,
+    )
     assert judge_stub.prompts == []
     assert judged.counts["filtered"] == 2
     assert judged.runs.answers["status"].to_list() == ["filtered"] * 2
 
 
 def test_each_answer_names_the_judge_or_the_rule_that_read_it():
-    rows = [(LONG, "C"), ("C", "C"), (LONG + " ?", "none"), (LONG + " !", "failed"), ("<think>", "truncated")]
+    rows = [
+        (LONG, "C"),
+        ("C", "C"),
+        (LONG + " ?", "none"),
+        (LONG + " !", "failed"),
+        ("<think>", "truncated"),
+    ]
     before = runs(
-        *(("q1", n, None, "truncated" if text == "<think>" else "unanswered", text) for n, (text, _) in enumerate(rows))
+        *(
+            ("q1", n, None, "truncated" if text == "<think>" else "unanswered", text)
+            for n, (text, _) in enumerate(rows)
+        )
     )
     replies = {LONG: says("C"), LONG + " ?": says(None), LONG + " !": "no JSON"}
     judged = judge(before, StubJudge(replies.__getitem__))
@@ -137,12 +172,20 @@ def test_each_answer_names_the_judge_or_the_rule_that_read_it():
 
 
 def test_the_report_counts_failures_by_model_and_reason():
-    rows = [("q1", 0, "C", "ok", LONG, "good"), *(("q1", n, "C", "ok", f"{LONG} {n}", "bad") for n in range(3))]
+    rows = [
+        ("q1", 0, "C", "ok", LONG, "good"),
+        *(("q1", n, "C", "ok", f"{LONG} {n}", "bad") for n in range(3)),
+    ]
     judged = judge(runs(*rows), StubJudge(lambda text: says("C") if text == LONG else "no JSON"))
     report = json.loads(json.dumps(judged.report))
     assert report["without_verdict_by_model"] == [{"model": "bad", "verdict": "failed", "rows": 3}]
     assert report["reasons"] == [{"reason": "no verdict in the judge's reply: no JSON", "rows": 3}]
-    assert (report["letter"], report["failed"], report["answers"], report["texts_asked"]) == (1, 3, 4, 4)
+    assert (report["letter"], report["failed"], report["answers"], report["texts_asked"]) == (
+        1,
+        3,
+        4,
+        4,
+    )
 
 
 def test_who_judged_is_known_of_every_model():
@@ -153,12 +196,14 @@ def test_who_judged_is_known_of_every_model():
     assert settings["draws"] == 1
 
 
-# --- what the judge is told ---------------------------------------------------------------------------------------------
+# --- what the judge is told -----------------------------------------------------------------------
 
 
 @settings(max_examples=30)
 @given(
-    st.lists(st.text(alphabet="ABCD abc(){}\"'\n", min_size=1, max_size=30), min_size=1, max_size=6),
+    st.lists(
+        st.text(alphabet="ABCD abc(){}\"'\n", min_size=1, max_size=30), min_size=1, max_size=6
+    ),
     st.text("ABCD", min_size=3, max_size=3),
     st.text("ABCD", min_size=3, max_size=3),
 )
@@ -179,7 +224,15 @@ def test_no_prompt_holds_question_or_options():
 def test_equal_texts_are_asked_about_once_and_answer_alike():
     stub = StubJudge()
     judged = judge(
-        runs(*((f"q{n}", draw, "B", "ok", LONG, model) for n in (1, 2, 3) for draw in (0, 1) for model in "xy")), stub
+        runs(
+            *(
+                (f"q{n}", draw, "B", "ok", LONG, model)
+                for n in (1, 2, 3)
+                for draw in (0, 1)
+                for model in "xy"
+            )
+        ),
+        stub,
     )
     assert len(stub.prompts) == 1
     assert {row[0] for row in of(judged)} == {"C"}
@@ -188,25 +241,34 @@ def test_equal_texts_are_asked_about_once_and_answer_alike():
 @settings(max_examples=25)
 @given(
     st.lists(
-        st.sampled_from(["C", "(b)", "I say D.", "A or B", "none of it", "", None, "x A", "so B"]), min_size=1, max_size=12
+        st.sampled_from(["C", "(b)", "I say D.", "A or B", "none of it", "", None, "x A", "so B"]),
+        min_size=1,
+        max_size=12,
     ),
     st.integers(0, 3),
     st.sampled_from([1, 2, 5]),
 )
 def test_every_answer_gets_the_verdict_on_its_own_text(texts, kind, batch):
-    reply = [lambda text: says(text[-1].upper()), lambda text: says(None), lambda text: "?", lambda text: says("D")][kind]
+    reply = [
+        lambda text: says(text[-1].upper()),
+        lambda text: says(None),
+        lambda text: "?",
+        lambda text: says("D"),
+    ][kind]
     rows = [("q1", n, None, "unanswered", text) for n, text in enumerate(texts)]
     if all(text is None for text in texts):
         return
     judged = judge(runs(*rows), StubJudge(reply, batch=batch))
     alone = {
-        text: of(judge(runs(("q1", 0, None, "unanswered", text)), StubJudge(reply)))[0] for text in texts if text is not None
+        text: of(judge(runs(("q1", 0, None, "unanswered", text)), StubJudge(reply)))[0]
+        for text in texts
+        if text is not None
     }
     assert of(judged) == [alone.get(text, ("unanswered", "no_text", None)) for text in texts]
     assert judged.runs.answers["text"].to_list() == texts
 
 
-# --- interruptions ------------------------------------------------------------------------------------------------------
+# --- interruptions --------------------------------------------------------------------------------
 
 MANY = [("q1", n, None, "unanswered", f"number {n}: (C)") for n in range(10)]
 
@@ -235,13 +297,24 @@ def test_verdicts_serve_other_runs_with_the_same_texts(tmp_path):
     steps = tmp_path / "judge.steps.jsonl"
     judge(runs(*MANY), StubJudge(), steps)
     stub = StubJudge()
-    judge(runs(*((*row, "another model") for row in reversed(MANY)), ("q1", 0, None, "unanswered", "new: (B)")), stub, steps)
+    judge(
+        runs(
+            *((*row, "another model") for row in reversed(MANY)),
+            ("q1", 0, None, "unanswered", "new: (B)"),
+        ),
+        stub,
+        steps,
+    )
     assert len(stub.prompts) == 1
 
 
 def test_what_could_not_be_heard_is_asked_again_and_what_was_said_is_not(tmp_path):
     steps = tmp_path / "judge.steps.jsonl"
-    first = judge(runs(*MANY), StubJudge(lambda text: Reply(None, "HTTP 500") if "number 3" in text else "no JSON"), steps)
+    first = judge(
+        runs(*MANY),
+        StubJudge(lambda text: Reply(None, "HTTP 500") if "number 3" in text else "no JSON"),
+        steps,
+    )
     assert first.counts["failed"] == 10
     stub = StubJudge()
     assert judge(runs(*MANY), stub, steps).counts == {**first.counts, "failed": 9, "letter": 1}
@@ -266,7 +339,7 @@ def test_a_judge_that_is_down_stops_the_judging_early():
     assert len(stub.prompts) <= 2 * SILENT
 
 
-# --- files --------------------------------------------------------------------------------------------------------------
+# --- files ----------------------------------------------------------------------------------------
 
 
 def test_runs_verdicts_and_disagreements_are_written_and_the_runs_open_again(tmp_path):
@@ -274,22 +347,35 @@ def test_runs_verdicts_and_disagreements_are_written_and_the_runs_open_again(tmp
     write_judged(judged, tmp_path / "out")
     again = open_runs(tmp_path / "out")
     assert again.answers.equals(judged.runs.answers)
-    assert pl.read_parquet(tmp_path / "out" / "verdicts.parquet").equals(judged.verdicts.drop("text"))
-    lines = [json.loads(line) for line in (tmp_path / "out" / "disagreements.jsonl").read_text(encoding="utf-8").splitlines()]
-    assert [(each["question_id"], each["letter_before"], each["judge_letter"], each["text"]) for each in lines] == [
-        ("q1", "B", "C", LONG)
+    assert pl.read_parquet(tmp_path / "out" / "verdicts.parquet").equals(
+        judged.verdicts.drop("text")
+    )
+    lines = [
+        json.loads(line)
+        for line in (tmp_path / "out" / "disagreements.jsonl")
+        .read_text(encoding="utf-8")
+        .splitlines()
     ]
+    assert [
+        (each["question_id"], each["letter_before"], each["judge_letter"], each["text"])
+        for each in lines
+    ] == [("q1", "B", "C", LONG)]
     assert {"model", "condition", "draw", "verdict", "reason"} <= lines[0].keys()
 
 
 def test_judged_runs_of_several_models_merge():
     one, other = (judge(runs(("q1", 0, "B", "ok", LONG, name)), StubJudge()).runs for name in "xy")
-    assert merge_runs({"one": one, "other": other}).about["models"]["y"]["settings"]["reading"]["by"] == "judge"
+    assert (
+        merge_runs({"one": one, "other": other}).about["models"]["y"]["settings"]["reading"]["by"]
+        == "judge"
+    )
 
 
 def test_models_of_one_name_and_other_weights_are_not_merged():
     def about(condition: str, pretrained: str) -> dict[str, object]:
-        model = known_of_model("x", {condition: {"model_args": {"pretrained": pretrained}}}, RADSAFE)
+        model = known_of_model(
+            "x", {condition: {"model_args": {"pretrained": pretrained}}}, RADSAFE
+        )
         return {"dataset": {}, "models": {"final": model}}
 
     merged = merge_about([about("clean", "/llama/final"), about("rag", "/llama/final")])

@@ -36,14 +36,19 @@ def column(*values):
     return np.array(values, dtype=np.float64)[:, None]
 
 
-# --- the usual ones -----------------------------------------------------------------------------------------------------
+# --- the usual ones -------------------------------------------------------------------------------
 
 
 def test_the_builders_make_one_metric_of_each_kind():
     made = [EVERY_KIND[name] for name in ("share", "mean", "ratio", "f1")]
     assert [metric.kind for metric in made] == list(KINDS)
     assert [metric.is_mean for metric in made] == [True, True, False, False]
-    assert [metric.sources for metric in made] == [("s",), ("m",), ("hits", "wanted"), ("hits", "extras", "misses")]
+    assert [metric.sources for metric in made] == [
+        ("s",),
+        ("m",),
+        ("hits", "wanted"),
+        ("hits", "extras", "misses"),
+    ]
 
 
 def test_a_mean_is_of_the_column_of_its_name_unless_another_is_named():
@@ -60,8 +65,10 @@ def test_a_mean_is_over_the_scored_units(kind):
 
 def test_a_ratio_is_of_the_sums_and_not_the_mean_of_ratios():
     recall = EVERY_KIND["ratio"]
-    assert recall.value([column(1, 0, 2), column(2, 1, 2)]).tolist() == [3 / 5]  # the mean of ratios is 1/2
-    assert recall.value([column(1, 0, NAN, 2), column(2, 1, 9, NAN)]).tolist() == [1 / 3]  # scored in both or not at all
+    # the mean of ratios is 1/2
+    assert recall.value([column(1, 0, 2), column(2, 1, 2)]).tolist() == [3 / 5]
+    # scored in both or not at all
+    assert recall.value([column(1, 0, NAN, 2), column(2, 1, 9, NAN)]).tolist() == [1 / 3]
     assert np.isnan(recall.value([column(0, 0), column(0, 0)])).all()
     assert np.isnan(recall.value([column(NAN), column(1)])).all()
 
@@ -78,7 +85,7 @@ def test_one_column_a_model_gives_one_value_a_model():
     assert EVERY_KIND["share"].value([values], np.ones((2, 4))).shape == (3, 4)
 
 
-# --- any of them --------------------------------------------------------------------------------------------------------
+# --- any of them ----------------------------------------------------------------------------------
 
 CELL = st.sampled_from([0.0, 0.25, 0.5, 1.0, NAN])
 
@@ -88,12 +95,17 @@ CELL = st.sampled_from([0.0, 0.25, 0.5, 1.0, NAN])
 @given(data=st.data())
 def test_a_weighted_value_is_that_of_the_repeated_units(metric, data):
     n, m = data.draw(st.integers(1, 7)), data.draw(st.integers(1, 3))
-    columns = [np.array(data.draw(st.lists(CELL, min_size=n * m, max_size=n * m))).reshape(n, m) for _ in metric.sources]
+    columns = [
+        np.array(data.draw(st.lists(CELL, min_size=n * m, max_size=n * m))).reshape(n, m)
+        for _ in metric.sources
+    ]
     if metric in (ECE, MCE):
         columns[1] = np.where(
             np.isnan(columns[0]), NAN, np.nan_to_num(np.round(columns[1]))
         )  # right or wrong, and scored with it
-    weights = np.array(data.draw(st.lists(st.integers(0, 3), min_size=2 * n, max_size=2 * n))).reshape(n, 2)
+    weights = np.array(
+        data.draw(st.lists(st.integers(0, 3), min_size=2 * n, max_size=2 * n))
+    ).reshape(n, 2)
     found = metric.value(columns, weights.astype(np.float64))
     for draw in range(2):
         repeated = [np.repeat(column, weights[:, draw], axis=0) for column in columns]
@@ -111,7 +123,7 @@ def test_an_item_s_value_is_a_column_under_the_metric_s_name():
     assert metric.value([column(0.5, NAN, 1)]).tolist() == [0.75]
 
 
-# --- what is refused ----------------------------------------------------------------------------------------------------
+# --- what is refused ------------------------------------------------------------------------------
 
 
 @pytest.mark.parametrize(
@@ -119,7 +131,10 @@ def test_an_item_s_value_is_a_column_under_the_metric_s_name():
     [
         ({}, "metric mine: expected either item_value or columns with a statistic, not neither"),
         ({"item_value": lambda *_: 1.0, "columns": ("a",), "statistic": weighted_mean}, "not both"),
-        ({"item_value": lambda *_: 1.0, "kind": "ratio"}, "item_value makes a mean over items, and no ratio"),
+        (
+            {"item_value": lambda *_: 1.0, "kind": "ratio"},
+            "item_value makes a mean over items, and no ratio",
+        ),
         ({"columns": ("a",)}, r"columns without a statistic; mean\(...\)"),
         (
             {"columns": ("a",), "statistic": weighted_mean, "kind": "rate"},
@@ -132,14 +147,19 @@ def test_a_metric_that_is_written_neither_way_is_refused(given, said):
         Metric("mine", "a stub", **given)
 
 
-@pytest.mark.parametrize("statistic", [lambda columns, weights: 0.5, lambda columns, weights: columns[0].mean(axis=0)])
+@pytest.mark.parametrize(
+    "statistic", [lambda columns, weights: 0.5, lambda columns, weights: columns[0].mean(axis=0)]
+)
 def test_a_statistic_of_another_shape_is_refused(statistic):
     metric = other("mine", "a stub", ("a",), statistic, higher_is_better=True)
-    with pytest.raises(ValueError, match=r"metric mine: the statistic gave an array of shape \(.*\); expected \(1, 2\)"):
+    with pytest.raises(
+        ValueError,
+        match=r"metric mine: the statistic gave an array of shape \(.*\); expected \(1, 2\)",
+    ):
         metric.value([column(1, 0, 1)], np.ones((3, 2)))
 
 
-# --- over trials --------------------------------------------------------------------------------------------------------
+# --- over trials ----------------------------------------------------------------------------------
 
 RECALL = ratio("recall", "hits of wanted", "hits", "wanted", higher_is_better=True, decode="trials")
 
@@ -170,4 +190,6 @@ def test_trials_are_weighed_like_each_alone(units, m, draws, seed):
     columns = [rng.integers(0, 4, (units, m, draws)).astype(float) for _ in range(2)]
     weights = rng.integers(0, 3, (units, 2)).astype(float)
     alone = [RECALL.value([each[..., draw] for each in columns], weights) for draw in range(draws)]
-    np.testing.assert_allclose(RECALL.value(columns, weights), np.mean(alone, axis=0), equal_nan=True)
+    np.testing.assert_allclose(
+        RECALL.value(columns, weights), np.mean(alone, axis=0), equal_nan=True
+    )

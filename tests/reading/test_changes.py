@@ -1,4 +1,6 @@
-"""What a change of an output does to its reading: what takes a choice back makes none, and a renamed letter is read renamed."""
+"""What a change of an output does to its reading: what takes a choice back makes none, and a
+renamed letter is read renamed.
+"""
 
 from __future__ import annotations
 
@@ -6,7 +8,12 @@ import pytest
 
 from lm_eval_safescale.reading import read_answer
 
-TEXTS = {"A": "Pneumothorax", "B": "Pleural effusion", "C": "Pulmonary embolism", "D": "Lobar pneumonia"}
+TEXTS = {
+    "A": "Pneumothorax",
+    "B": "Pleural effusion",
+    "C": "Pulmonary embolism",
+    "D": "Lobar pneumonia",
+}
 CHOICES = (
     "{x}",
     "({x})",
@@ -109,10 +116,14 @@ def test_what_takes_a_choice_back_makes_none(form, back):
 @pytest.mark.parametrize("back", BACK)
 @pytest.mark.parametrize("form", CHOICES)
 def test_a_later_final_answer_still_counts(form, back):
-    assert letter_of(back.format(text=f"{written(form, 'B')}.", y="C") + "\n\nFinal answer: D") == "D"
+    assert (
+        letter_of(back.format(text=f"{written(form, 'B')}.", y="C") + "\n\nFinal answer: D") == "D"
+    )
 
 
-@pytest.mark.parametrize("form", [form for form in CHOICES if form.endswith(".") and form.isascii()])
+@pytest.mark.parametrize(
+    "form", [form for form in CHOICES if form.endswith(".") and form.isascii()]
+)
 def test_a_question_a_condition_or_a_report_makes_none(form):
     text = written(form, "C")
     assert letter_of(text.rstrip(".") + "?") is None

@@ -25,7 +25,9 @@ TEXT = "After all of this I would rather settle on (C), though B was close."
 
 
 def says(clear="yes", letter="C", **more):
-    return json.dumps({"clear_selection": clear, "reasoning": "it says so", "letter": letter, **more})
+    return json.dumps(
+        {"clear_selection": clear, "reasoning": "it says so", "letter": letter, **more}
+    )
 
 
 def verdict(reply, text=TEXT, letters="ABCD"):
@@ -34,7 +36,7 @@ def verdict(reply, text=TEXT, letters="ABCD"):
     return found.letter or found.status.value
 
 
-# --- what it is shown ---------------------------------------------------------------------------------------------------
+# --- what it is shown -----------------------------------------------------------------------------
 
 
 def test_the_judge_is_shown_the_letters_and_the_text():
@@ -87,7 +89,7 @@ def test_a_cut_through_a_word_does_not_make_a_letter_of_its_half():
         assert "\nD " not in shown_part(text)
 
 
-# --- replies ------------------------------------------------------------------------------------------------------------
+# --- replies --------------------------------------------------------------------------------------
 
 
 @pytest.mark.parametrize(
@@ -126,7 +128,14 @@ def test_a_verdict_is_read_however_it_is_dressed(reply):
 
 
 @pytest.mark.parametrize(
-    "reply", [says("no", None), says(False, None), says("no", "null"), says("No", "C"), '{"clear_selection": "no"}']
+    "reply",
+    [
+        says("no", None),
+        says(False, None),
+        says("no", "null"),
+        says("No", "C"),
+        '{"clear_selection": "no"}',
+    ],
 )
 def test_no_clear_selection_is_no_letter(reply):
     assert verdict(reply) == "none"
@@ -170,7 +179,10 @@ def test_no_clear_selection_is_no_letter(reply):
         '{"clear_selection": "yes", "letter": "B", "letter": "C"}' + says(),
         '{"clear_selection": "yes", "letter": "B", "reasoning": "cut' + says("no", None),
         '{"clear_selection": "yes", "letter": "C", "letter": "B"}',
-        '{"clear_selection": "yes" or "no", "reasoning": "one short sentence", "letter": the letter, or null}',
+        (
+            '{"clear_selection": "yes" or "no", "reasoning": "one short sentence", '
+            '"letter": the letter, or null}'
+        ),
         '{"clear_selection": "yes", "reasoning": "the model wrote \\"letter\\": \\"C\\" and',
         f"<think>{says()}",
         "{" * 100_000,
@@ -189,12 +201,15 @@ def test_a_failure_says_why():
     assert "\ud800" not in read_verdict(Reply("\ud800"), TEXT, "ABCD").reason
 
 
-@given(st.text(max_size=300) | st.recursive(st.none() | st.booleans() | st.text(max_size=5), st.lists).map(json.dumps))
+@given(
+    st.text(max_size=300)
+    | st.recursive(st.none() | st.booleans() | st.text(max_size=5), st.lists).map(json.dumps)
+)
 def test_no_reply_breaks_the_reading(reply):
     read_verdict(Reply(reply), TEXT, "ABCD")
 
 
-# --- the letter stands in the text --------------------------------------------------------------------------------------
+# --- the letter stands in the text ----------------------------------------------------------------
 
 
 @pytest.mark.parametrize(
@@ -244,13 +259,27 @@ def test_a_letter_stands_in_its_usual_dress(text):
     assert letter_stands("C", text)
 
 
-@pytest.mark.parametrize("text", ["a", "(a)", "a)", "the answer is a", "Answer: a.", "**a**", "Option a\nbecause", "A cyst"])
+@pytest.mark.parametrize(
+    "text",
+    ["a", "(a)", "a)", "the answer is a", "Answer: a.", "**a**", "Option a\nbecause", "A cyst"],
+)
 def test_a_stands_where_it_labels(text):
     assert letter_stands("A", text)
 
 
 @pytest.mark.parametrize(
-    "text", ["a cyst", "this is a mass", "such a finding.", "Dr. A-line", "type-A", "A's", "U.S.A.", "MRA", ""]
+    "text",
+    [
+        "a cyst",
+        "this is a mass",
+        "such a finding.",
+        "Dr. A-line",
+        "type-A",
+        "A's",
+        "U.S.A.",
+        "MRA",
+        "",
+    ],
 )
 def test_a_does_not_stand_where_it_is_a_word_or_a_part(text):
     assert not letter_stands("A", text)
@@ -269,15 +298,20 @@ def test_an_accepted_letter_always_stands_in_the_text(text, letter):
         assert letter in words
 
 
-# --- bare letters -------------------------------------------------------------------------------------------------------
+# --- bare letters ---------------------------------------------------------------------------------
 
 
-@pytest.mark.parametrize("text", ["C", "c", " C\n", "(C)", "**C**", "C.", "<think>A or B?</think>\n\nC", '"C"'])
+@pytest.mark.parametrize(
+    "text", ["C", "c", " C\n", "(C)", "**C**", "C.", "<think>A or B?</think>\n\nC", '"C"']
+)
 def test_a_bare_letter_needs_no_judge(text):
     assert bare_letter(text, "ABCD") == "C"
 
 
-@pytest.mark.parametrize("text", ["", "Answer: C", "C?", "C D", "C. Pneumonia", "E", "3", "<think>C", "not C", "x" * 200_000])
+@pytest.mark.parametrize(
+    "text",
+    ["", "Answer: C", "C?", "C D", "C. Pneumonia", "E", "3", "<think>C", "not C", "x" * 200_000],
+)
 def test_everything_else_is_no_bare_letter(text):
     assert bare_letter(text, "ABCD") is None
 

@@ -11,7 +11,12 @@ from hypothesis import strategies as st
 from lm_eval_safescale.reading import opens_reasoning, read_answer
 from lm_eval_safescale.records import Reading, Status
 
-OPTIONS = {"A": "Pneumothorax", "B": "Pleural effusion", "C": "Pulmonary embolism", "D": "Lobar pneumonia"}
+OPTIONS = {
+    "A": "Pneumothorax",
+    "B": "Pleural effusion",
+    "C": "Pulmonary embolism",
+    "D": "Lobar pneumonia",
+}
 WORDS = [
     "A",
     "B",
@@ -37,7 +42,16 @@ WORDS = [
     '"',
     "{",
 ]
-FORMS = ("{}", "{}.", "({})", "**{}**", "Answer: {}", "The answer is {}", "Option {}", "{}\n\nBecause.")
+FORMS = (
+    "{}",
+    "{}.",
+    "({})",
+    "**{}**",
+    "Answer: {}",
+    "The answer is {}",
+    "Option {}",
+    "{}\n\nBecause.",
+)
 FORMS += ("\\boxed{{{}}}", '{{"answer": "{}"}}')
 NOISE = st.one_of(st.text(max_size=60), st.lists(st.sampled_from(WORDS), max_size=14).map(" ".join))
 
@@ -56,7 +70,8 @@ def test_a_letter_read_is_one_of_the_options_and_stands_in_the_text(text):
 
 
 ANYTHING = st.one_of(
-    st.none(), st.booleans(), st.integers(), st.floats(), st.binary(max_size=9), st.lists(st.text(max_size=3), max_size=3),
+    st.none(), st.booleans(), st.integers(), st.floats(), st.binary(max_size=9),
+    st.lists(st.text(max_size=3), max_size=3),
     st.dictionaries(st.text(max_size=3), st.text(max_size=3), max_size=3),
 )  # fmt: skip
 
@@ -66,10 +81,15 @@ def test_what_is_no_text_is_an_error_and_never_raises(thing):
     assert read_answer(thing, OPTIONS) == Reading(None, Status.ERROR)
 
 
-@given(st.text(st.characters(), max_size=200), st.sampled_from(["auto", "on", "off", "separate"]), st.booleans())
+@given(
+    st.text(st.characters(), max_size=200),
+    st.sampled_from(["auto", "on", "off", "separate"]),
+    st.booleans(),
+)
 @settings(max_examples=300)
 def test_no_text_breaks_the_reading(text, reasoning, opened):
-    read_answer(text, OPTIONS, reasoning=reasoning, opened=opened)  # half surrogate pairs, line ends and NULs among them
+    # half surrogate pairs, line ends and NULs among them
+    read_answer(text, OPTIONS, reasoning=reasoning, opened=opened)
 
 
 @given(NOISE)
@@ -112,7 +132,22 @@ def test_no_output_at_all_is_an_error_of_the_backend_and_no_answer_of_the_model(
 
 
 @pytest.mark.parametrize(
-    "unit", ["a", "A ", "<think>", "answer is ", "\\boxed{", "**", "option A or ", "best ", "$", "(", "\n", "C. ", "🩻"]
+    "unit",
+    [
+        "a",
+        "A ",
+        "<think>",
+        "answer is ",
+        "\\boxed{",
+        "**",
+        "option A or ",
+        "best ",
+        "$",
+        "(",
+        "\n",
+        "C. ",
+        "🩻",
+    ],
 )
 def test_a_hostile_length_takes_no_hostile_time(unit):
     text = unit * (200_000 // len(unit))
@@ -129,12 +164,18 @@ def test_the_time_of_reading_grows_with_the_length_and_not_with_its_square(unit)
         return time.process_time() - start
 
     seconds(1000)
-    assert seconds(240_000) < 20 * min(seconds(30_000), seconds(30_000))  # 8 times is linear, 64 times the square
+    # 8 times is linear, 64 times the square
+    assert seconds(240_000) < 20 * min(seconds(30_000), seconds(30_000))
 
 
 @pytest.mark.parametrize(
     ("prompt", "opened"),
-    [("...<think>\n", True), ("<|assistant|><unused94>", True), ("<think></think>\n\n", False), ("", False)],
+    [
+        ("...<think>\n", True),
+        ("<|assistant|><unused94>", True),
+        ("<think></think>\n\n", False),
+        ("", False),
+    ],
 )
 def test_a_prompt_that_ends_in_open_reasoning_is_recognised(prompt, opened):
     assert opens_reasoning(prompt) is opened
@@ -153,7 +194,11 @@ def test_a_reading_without_a_letter_cannot_be_ok():
 @pytest.mark.parametrize("odd", ["(A and B)", "", "()", "**", "A", "\u200b", "1", "D."])
 @given(
     st.lists(
-        st.sampled_from([*FORMS, "The answer is {}. The scan shows a finding ({}) in the left lung."]), min_size=1, max_size=3
+        st.sampled_from(
+            [*FORMS, "The answer is {}. The scan shows a finding ({}) in the left lung."]
+        ),
+        min_size=1,
+        max_size=3,
     )
 )
 @settings(max_examples=20)

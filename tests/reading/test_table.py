@@ -12,9 +12,16 @@ from lm_eval_safescale.reading import CUT, read_answer
 from lm_eval_safescale.reading.choices import SHAPE_RULES
 from lm_eval_safescale.reading.letters import OTHER_RULES, VETO_RULES
 
-OPTIONS = {"A": "Pneumothorax", "B": "Pleural effusion", "C": "Pulmonary embolism", "D": "Lobar pneumonia"}
+OPTIONS = {
+    "A": "Pneumothorax",
+    "B": "Pleural effusion",
+    "C": "Pulmonary embolism",
+    "D": "Lobar pneumonia",
+}
 LOADER = getattr(yaml, "CSafeLoader", yaml.SafeLoader)
-OUTPUTS = yaml.load((Path(__file__).parent / "outputs.yaml").read_text(encoding="utf-8"), Loader=LOADER)
+OUTPUTS = yaml.load(
+    (Path(__file__).parent / "outputs.yaml").read_text(encoding="utf-8"), Loader=LOADER
+)
 
 
 def read(output, change=str):
@@ -30,16 +37,23 @@ def read(output, change=str):
 def test_each_output_reads_as_the_table_says(group):
     outputs = [output for output in OUTPUTS if output["group"] == group]
     readings = [(output, str(read(output))) for output in outputs]
-    assert [(output["id"], output["text"], reads) for output, reads in readings if reads != output["reads"]] == []
+    assert [
+        (output["id"], output["text"], reads)
+        for output, reads in readings
+        if reads != output["reads"]
+    ] == []
 
 
 def test_each_reading_names_the_rule_that_made_it():
     rules = Counter()
     for output in OUTPUTS:
         reading = read(output)
-        assert reading.rule in (SHAPE_RULES if reading.response else (*VETO_RULES, *OTHER_RULES, CUT))
+        assert reading.rule in (
+            SHAPE_RULES if reading.response else (*VETO_RULES, *OTHER_RULES, CUT)
+        )
         rules[reading.rule] += 1
-    assert min(rules[rule] for rule in (*SHAPE_RULES, *VETO_RULES, *OTHER_RULES, CUT)) >= 5  # none stands idle
+    # none stands idle
+    assert min(rules[rule] for rule in (*SHAPE_RULES, *VETO_RULES, *OTHER_RULES, CUT)) >= 5
 
 
 @pytest.mark.parametrize(
@@ -55,7 +69,17 @@ def test_each_reading_names_the_rule_that_made_it():
         lambda text: f"{text}<|im_end|>" if text.strip() else text,
         lambda text: f"{text}</s>" if text.strip() else text,
     ],
-    ids=["line end", "spaces", "lines before", "space before", "invisible", "crlf", "hard spaces", "im_end", "eos"],
+    ids=[
+        "line end",
+        "spaces",
+        "lines before",
+        "space before",
+        "invisible",
+        "crlf",
+        "hard spaces",
+        "im_end",
+        "eos",
+    ],
 )
 def test_what_stands_around_an_output_does_not_matter(change):
     differ = [output["id"] for output in OUTPUTS if str(read(output, change)) != output["reads"]]
@@ -71,9 +95,16 @@ def test_no_output_that_is_cut_off_anywhere_breaks_the_reading():
 def test_the_table_covers_what_models_do():
     groups = Counter(output["group"] for output in OUTPUTS)
     wanted = (
-        "bare sentence markdown latex json qwen3 deepseek gptoss gemma medgemma refusal discussed article lowercase unicode"
+        "bare sentence markdown latex json qwen3 deepseek gptoss gemma medgemma refusal discussed "
+        "article lowercase unicode"
     )
     assert len(OUTPUTS) >= 150
     assert len({output["text"] for output in OUTPUTS}) > 0.98 * len(OUTPUTS)
     assert min(groups[group] for group in wanted.split()) >= 10
-    assert min(Counter(output["reads"] for output in OUTPUTS)[status] for status in ("unanswered", "truncated")) >= 30
+    assert (
+        min(
+            Counter(output["reads"] for output in OUTPUTS)[status]
+            for status in ("unanswered", "truncated")
+        )
+        >= 30
+    )

@@ -1,4 +1,6 @@
-"""What the tests of retrieval share: a small corpus, a store in a temporary folder, and a retriever made of a function."""
+"""What the tests of retrieval share: a small corpus, a store in a temporary folder, and a retriever
+made of a function.
+"""
 
 from __future__ import annotations
 
@@ -8,7 +10,16 @@ from typing import Any
 
 import pytest
 
-from lm_eval_safescale.retrieval import WORDS, Article, Corpus, Passages, Retriever, Store, load_tokenizer, make_passages
+from lm_eval_safescale.retrieval import (
+    WORDS,
+    Article,
+    Corpus,
+    Passages,
+    Retriever,
+    Store,
+    load_tokenizer,
+    make_passages,
+)
 
 TEXTS = (
     "Gadolinium is avoided in pregnancy unless the benefit is clear.",
@@ -36,8 +47,12 @@ def make(tmp_path) -> Callable[..., Passages]:
     """Passages of texts, one each unless cut smaller."""
 
     def passages(texts: Sequence[str] = TEXTS, *, size: int = 300, overlap: int = 0) -> Passages:
-        corpus = Corpus.of("stub", [Article(f"a{number:05}", "", text) for number, text in enumerate(texts)])
-        return make_passages(corpus, load_tokenizer(WORDS), size=size, overlap=overlap, store=Store(tmp_path / "cut"))
+        corpus = Corpus.of(
+            "stub", [Article(f"a{number:05}", "", text) for number, text in enumerate(texts)]
+        )
+        return make_passages(
+            corpus, load_tokenizer(WORDS), size=size, overlap=overlap, store=Store(tmp_path / "cut")
+        )
 
     return passages
 
@@ -48,7 +63,9 @@ class StubRetriever(Retriever):
     name = "stub"
 
     def __init__(
-        self, answer: Callable[[Sequence[str], int], Any], build: Callable[[Path], None] = lambda folder: None
+        self,
+        answer: Callable[[Sequence[str], int], Any],
+        build: Callable[[Path], None] = lambda folder: None,
     ) -> None:
         self.answer, self.write = answer, build
         self.asked: list[list[str]] = []

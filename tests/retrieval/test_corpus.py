@@ -19,7 +19,12 @@ def lines(tmp_path):
 
     def write(*records, name="corpus.jsonl"):
         path = tmp_path / name
-        path.write_bytes(b"".join(each if isinstance(each, bytes) else json.dumps(each).encode() + b"\n" for each in records))
+        path.write_bytes(
+            b"".join(
+                each if isinstance(each, bytes) else json.dumps(each).encode() + b"\n"
+                for each in records
+            )
+        )
         return path
 
     return write
@@ -43,7 +48,11 @@ GOOD = {"id": "a", "title": "Ulcer", "text": "Free air."}
 
 
 def test_text_may_be_called_content_ids_may_be_numbers_and_titles_may_lack(lines):
-    path = lines({"id": 7, "contents": "Seven."}, {"id": " b ", "title": None, "content": "Bee."}, GOOD | {"url": "x"})
+    path = lines(
+        {"id": 7, "contents": "Seven."},
+        {"id": " b ", "title": None, "content": "Bee."},
+        GOOD | {"url": "x"},
+    )
     assert load_corpus(path).articles == (
         Article("7", "", "Seven."),
         Article("a", "Ulcer", "Free air."),
@@ -65,21 +74,31 @@ def test_title_and_text_are_joined_by_an_empty_line():
 @pytest.mark.parametrize("ending", [b"\n", b"\r\n", b"\n\n", b""])
 def test_a_byte_order_mark_and_line_ends_do_not_enter(ending, lines):
     path = lines(
-        b"\xef\xbb\xbf" + json.dumps(GOOD).encode() + (ending or b"\n"), json.dumps(GOOD | {"id": "b"}).encode() + ending
+        b"\xef\xbb\xbf" + json.dumps(GOOD).encode() + (ending or b"\n"),
+        json.dumps(GOOD | {"id": "b"}).encode() + ending,
     )
     assert [article.text for article in load_corpus(path)] == ["Free air."] * 2
 
 
 def test_neither_the_order_of_the_file_nor_its_name_changes_the_fingerprint(lines):
     records = [GOOD | {"id": each} for each in ("10", "9", "b", "a")]
-    left, right = load_corpus(lines(*records)), load_corpus(lines(*records[::-1], name="other.ndjson"))
+    left, right = (
+        load_corpus(lines(*records)),
+        load_corpus(lines(*records[::-1], name="other.ndjson")),
+    )
     assert [article.id for article in left] == ["10", "9", "a", "b"]  # as strings
     assert left.articles == right.articles
     assert left.fingerprint == right.fingerprint
 
 
 @pytest.mark.parametrize(
-    "change", [{"id": "c"}, {"title": "Ulcers"}, {"text": "Free air"}, {"title": "Ulcer F", "text": "ree air."}]
+    "change",
+    [
+        {"id": "c"},
+        {"title": "Ulcers"},
+        {"text": "Free air"},
+        {"title": "Ulcer F", "text": "ree air."},
+    ],
 )
 def test_any_change_of_a_record_changes_the_fingerprint(change, lines):
     assert load_corpus(lines(GOOD)).fingerprint != load_corpus(lines(GOOD | change)).fingerprint
@@ -94,15 +113,33 @@ BAD = {
     "an empty id": ({"id": " ", "text": "t"}, ":2: id: expected"),
     "a true id": ({"id": True, "text": "t"}, ":2: id: expected"),
     "a fraction as id": ({"id": 1.5, "text": "t"}, ":2: id: expected"),
-    "no text": ({"id": "x", "title": "T"}, ":2: item x: text: expected text under one of text, content, contents"),
+    "no text": (
+        {"id": "x", "title": "T"},
+        ":2: item x: text: expected text under one of text, content, contents",
+    ),
     "a number as text": ({"id": "x", "text": 5}, ":2: item x: text: expected text"),
-    "a list as title": ({"id": "x", "text": "t", "title": ["T"]}, ":2: item x: title: expected text, found list"),
+    "a list as title": (
+        {"id": "x", "text": "t", "title": ["T"]},
+        ":2: item x: title: expected text, found list",
+    ),
     "empty text": ({"id": "x", "text": " \n"}, ":2: item x: empty text"),
     "twice": ({"id": "a", "text": "t"}, ":2: item a: the id stands twice, first in line 1"),
-    "null character": ({"id": "x", "text": "a\0b"}, ":2: item x: not text: it holds the character U+0000"),
-    "null character in the title": ({"id": "x", "title": "a\0b", "text": "t"}, ":2: item x: not text"),
-    "half a surrogate pair": ({"id": "x", "text": "a\ud83d"}, ":2: item x: not text: it holds the character U+D83D"),
-    "half a pair in the title": ({"id": "x", "title": "\ude00", "text": "t"}, ":2: item x: not text"),
+    "null character": (
+        {"id": "x", "text": "a\0b"},
+        ":2: item x: not text: it holds the character U+0000",
+    ),
+    "null character in the title": (
+        {"id": "x", "title": "a\0b", "text": "t"},
+        ":2: item x: not text",
+    ),
+    "half a surrogate pair": (
+        {"id": "x", "text": "a\ud83d"},
+        ":2: item x: not text: it holds the character U+D83D",
+    ),
+    "half a pair in the title": (
+        {"id": "x", "title": "\ude00", "text": "t"},
+        ":2: item x: not text",
+    ),
     "half a pair in the id": ({"id": "x\ude00", "text": "t"}, "not text"),
     "50 MB": (
         {"id": "x", "text": "infarct " * 6_250_000},
@@ -128,7 +165,10 @@ def test_a_number_and_the_same_number_as_text_are_one_id(lines):
 
 
 def test_a_whole_surrogate_pair_is_a_character_like_any_other(lines):
-    assert load_corpus(lines(b'{"id": "a", "text": "\\ud83d\\ude00"}\n')).articles[0].text == "\U0001f600"
+    assert (
+        load_corpus(lines(b'{"id": "a", "text": "\\ud83d\\ude00"}\n')).articles[0].text
+        == "\U0001f600"
+    )
 
 
 def test_all_problems_are_said_at_once(lines):
@@ -146,12 +186,18 @@ def test_an_empty_file_is_no_corpus(content, lines):
 @pytest.mark.parametrize("name", ["corpus.csv", "corpus.json", "corpus"])
 def test_another_format_is_refused_with_what_is_read(name, lines):
     with pytest.raises(
-        DataError, match=r"unknown format .*expected a .jsonl or .ndjson file, or a folder of .md, .markdown, .txt"
+        DataError,
+        match=(
+            r"unknown format .*expected a .jsonl or .ndjson file, or a folder of .md, .markdown, "
+            r".txt"
+        ),
     ):
         load_corpus(lines(GOOD, name=name))
 
 
-@pytest.mark.parametrize(("name", "said"), [("none", "no such file or folder"), ("none.jsonl", "cannot be read")])
+@pytest.mark.parametrize(
+    ("name", "said"), [("none", "no such file or folder"), ("none.jsonl", "cannot be read")]
+)
 def test_a_missing_corpus_is_named(name, said, tmp_path):
     with pytest.raises(DataError, match=said):
         load_corpus(tmp_path / name)
@@ -177,9 +223,14 @@ def test_a_folder_is_read_with_its_subfolders_and_titles_are_headings_or_file_na
 
 
 def test_what_is_no_text_file_is_left_out_with_a_warning(folder):
-    corpus = load_corpus(folder(**{"a.md": "Text.", "scan.pdf": b"%PDF\xff\0", "sub/b.docx": b"PK"}))
+    corpus = load_corpus(
+        folder(**{"a.md": "Text.", "scan.pdf": b"%PDF\xff\0", "sub/b.docx": b"PK"})
+    )
     assert [article.id for article in corpus] == ["a.md"]
-    assert [(warning.item, warning.is_error) for warning in corpus.warnings] == [("scan.pdf", False), ("sub/b.docx", False)]
+    assert [(warning.item, warning.is_error) for warning in corpus.warnings] == [
+        ("scan.pdf", False),
+        ("sub/b.docx", False),
+    ]
 
 
 @pytest.mark.parametrize(
@@ -209,7 +260,11 @@ def test_a_corpus_made_by_hand_is_put_into_order():
 
 
 def test_junk_that_is_nested_deeply_or_repeats_a_name_is_refused_by_line(lines):
-    junk = [b"[" * 100_000 + b"\n", b'{"id": "x", "text": "t", "id": "y"}\n', b'{"id": ' + b"9" * 5000 + b', "text": "t"}\n']
+    junk = [
+        b"[" * 100_000 + b"\n",
+        b'{"id": "x", "text": "t", "id": "y"}\n',
+        b'{"id": ' + b"9" * 5000 + b', "text": "t"}\n',
+    ]
     with pytest.raises(DataError) as error:
         load_corpus(lines(GOOD, *junk, {"id": {"a": [{}]}, "text": "t"}))
     assert [problem.line for problem in error.value.problems] == [2, 3, 4, 5]
@@ -230,7 +285,8 @@ def test_links_that_go_in_circles_or_nowhere_do_no_harm(folder, tmp_path):
     (path / "gone.md").symlink_to(tmp_path / "gone.md")
     corpus = load_corpus(path)
     assert [article.id for article in corpus] == ["a.md", "sub/b.md"]
-    assert [(warning.item, warning.is_error) for warning in corpus.warnings] == [("sub/up", False)]  # it may hold articles
+    # it may hold articles
+    assert [(warning.item, warning.is_error) for warning in corpus.warnings] == [("sub/up", False)]
 
 
 def test_a_subfolder_that_cannot_be_read_is_an_error_and_not_empty(folder, monkeypatch):
@@ -249,7 +305,9 @@ def test_a_subfolder_that_cannot_be_read_is_an_error_and_not_empty(folder, monke
 @pytest.mark.parametrize("files", [{}, {"a.pdf": "%PDF", "b.html": "<p>"}], ids=["empty", "others"])
 def test_a_folder_without_articles_names_what_is_read(files, folder, tmp_path):
     (tmp_path / "none").mkdir()
-    with pytest.raises(DataError, match=r"no articles in it; expected \.md, \.markdown, \.txt files"):
+    with pytest.raises(
+        DataError, match=r"no articles in it; expected \.md, \.markdown, \.txt files"
+    ):
         load_corpus(folder(**files) if files else tmp_path / "none")
 
 
@@ -269,11 +327,19 @@ def test_a_file_name_that_is_no_text_is_told_and_can_be_printed(folder):
     str(error.value).encode()
 
 
-ARTICLES = st.lists(st.builds(Article, st.text(min_size=1), st.text(), st.text()), unique_by=lambda a: a.id, max_size=6)
+ARTICLES = st.lists(
+    st.builds(Article, st.text(min_size=1), st.text(), st.text()),
+    unique_by=lambda a: a.id,
+    max_size=6,
+)
 
 
 @given(ARTICLES, ARTICLES, st.randoms())
-def test_two_corpora_share_a_fingerprint_exactly_if_they_hold_the_same_articles(left, right, random):
+def test_two_corpora_share_a_fingerprint_exactly_if_they_hold_the_same_articles(
+    left, right, random
+):
     shuffled = random.sample(left, len(left))
     assert Corpus.of("x", left).fingerprint == Corpus.of("y", shuffled).fingerprint
-    assert (Corpus.of("x", left).fingerprint == Corpus.of("x", right).fingerprint) == (set(left) == set(right))
+    assert (Corpus.of("x", left).fingerprint == Corpus.of("x", right).fingerprint) == (
+        set(left) == set(right)
+    )

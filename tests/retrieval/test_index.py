@@ -1,4 +1,6 @@
-"""An index never passes on what a retriever got wrong: it says which retriever, whose, and for which query."""
+"""An index never passes on what a retriever got wrong: it says which retriever, whose, and for
+which query.
+"""
 
 from __future__ import annotations
 
@@ -16,15 +18,24 @@ GOOD = [Hit(2, 3.0), Hit(0, 1.5), Hit(5, -1.0)]
 WRONG = {
     "too many": ([*GOOD, Hit(1, -2.0)], "4 passages; expected at most 3"),
     "twice": ([Hit(2, 3.0), Hit(2, 3.0), Hit(0, 1.0)], "passage 2 stands twice"),
-    "beyond the last": ([Hit(2, 3.0), Hit(6, 2.0), Hit(0, 1.0)], "passage 6 is unknown; expected whole numbers from 0 to 5"),
+    "beyond the last": (
+        [Hit(2, 3.0), Hit(6, 2.0), Hit(0, 1.0)],
+        "passage 6 is unknown; expected whole numbers from 0 to 5",
+    ),
     "negative": ([Hit(2, 3.0), Hit(-1, 2.0), Hit(0, 1.0)], "passage -1 is unknown"),
     "an id": ([Hit("a#1", 3.0), Hit(1, 2.0), Hit(0, 1.0)], "passage 'a#1' is unknown"),
     "a fraction": ([Hit(1.5, 3.0), Hit(1, 2.0), Hit(0, 1.0)], "passage 1.5 is unknown"),
-    "not a number": ([Hit(2, 3.0), Hit(1, math.nan), Hit(0, 1.0)], "score nan; expected a finite number"),
+    "not a number": (
+        [Hit(2, 3.0), Hit(1, math.nan), Hit(0, 1.0)],
+        "score nan; expected a finite number",
+    ),
     "infinite": ([Hit(2, math.inf), Hit(1, 2.0), Hit(0, 1.0)], "score inf"),
     "no score": ([Hit(2, 3.0), Hit(1, None), Hit(0, 1.0)], "score None"),
     "a text as score": ([Hit(2, "3"), Hit(1, "2"), Hit(0, "1")], "score '3'"),
-    "a complex score": ([Hit(2, np.complex64(3)), Hit(1, 2.0), Hit(0, 1.0)], "expected a finite number"),
+    "a complex score": (
+        [Hit(2, np.complex64(3)), Hit(1, 2.0), Hit(0, 1.0)],
+        "expected a finite number",
+    ),
     "rising": ([Hit(2, 1.0), Hit(1, 2.0), Hit(0, 0.5)], "scores rise"),
     "three values": ([(2, 3.0, "x"), (1, 2.0), (0, 1.0)], "TypeError"),
     "no list": (None, "TypeError"),
@@ -32,13 +43,23 @@ WRONG = {
 
 
 def opened(passages, store, answer, **more):
-    return open_index(StubRetriever(answer, **more), passages, store, settings={"a": 1}, provided_by="package acme")
+    return open_index(
+        StubRetriever(answer, **more),
+        passages,
+        store,
+        settings={"a": 1},
+        provided_by="package acme",
+    )
 
 
 @pytest.mark.parametrize("wrong", WRONG)
 def test_a_bad_answer_is_an_error_that_names_retriever_provider_and_query(wrong, make, store):
     hits, message = WRONG[wrong]
-    index = opened(make(), store, lambda queries, k: [hits if query == "the second" else GOOD for query in queries])
+    index = opened(
+        make(),
+        store,
+        lambda queries, k: [hits if query == "the second" else GOOD for query in queries],
+    )
     with pytest.raises(SafescaleError, match="retriever stub") as error:
         index.search(["the first", "the second", "the third"], 3)
     for part in ("package acme", "'the second'", message):
@@ -46,13 +67,21 @@ def test_a_bad_answer_is_an_error_that_names_retriever_provider_and_query(wrong,
 
 
 def test_a_query_may_match_fewer_passages_than_are_asked_for_or_none(make, store):
-    index = opened(make(), store, lambda queries, k: [GOOD[:2] if query == "two" else [] for query in queries])
-    assert [[passage.rank for passage in found] for found in index.search(["two", "none"], 3)] == [[1, 2], []]
+    index = opened(
+        make(), store, lambda queries, k: [GOOD[:2] if query == "two" else [] for query in queries]
+    )
+    assert [[passage.rank for passage in found] for found in index.search(["two", "none"], 3)] == [
+        [1, 2],
+        [],
+    ]
 
 
 @pytest.mark.parametrize("lists", [[], [GOOD], [GOOD] * 3])
 def test_as_many_lists_as_queries_are_expected(lists, make, store):
-    with pytest.raises(SafescaleError, match=rf"stub \(package acme\) gave {len(lists)} lists of hits for 2 queries"):
+    with pytest.raises(
+        SafescaleError,
+        match=rf"stub \(package acme\) gave {len(lists)} lists of hits for 2 queries",
+    ):
         opened(make(), store, lambda queries, k: lists).search(["one", "two"], 3)
 
 
@@ -66,7 +95,8 @@ def failing(queries, k):
 def test_a_failure_for_one_query_names_that_query(queries, make, store):
     index = opened(make(), store, failing)
     with pytest.raises(
-        SafescaleError, match=r"stub \(package acme\) failed for the query 'the second': RuntimeError: no such e"
+        SafescaleError,
+        match=r"stub \(package acme\) failed for the query 'the second': RuntimeError: no such e",
     ):
         index.search(queries, 3)
     assert [passage.rank for passage in index.search(["the first"], 3)[0]] == [1, 2, 3]
@@ -88,13 +118,17 @@ def test_a_retriever_that_ends_the_process_for_one_query_ends_no_run_without_a_w
             raise SystemExit(0)
         return [GOOD] * len(queries)
 
-    with pytest.raises(SafescaleError, match=r"stub \(package acme\) failed for the query 'the second': SystemExit"):
+    with pytest.raises(
+        SafescaleError, match=r"stub \(package acme\) failed for the query 'the second': SystemExit"
+    ):
         opened(make(), store, answer).search(["the first", "the second"], 3)
 
 
 def test_numbers_and_scores_of_numpy_are_welcome_and_become_plain(make, store):
     hits = [Hit(np.int64(2), np.float32(0.5)), (np.int32(0), np.float64(0.25)), (5, 0)]
-    (found,) = opened(make(), store, lambda queries, k: np.array([0]) if not queries else [hits]).search(["q"], 3)
+    (found,) = opened(
+        make(), store, lambda queries, k: np.array([0]) if not queries else [hits]
+    ).search(["q"], 3)
     assert [(passage.article, passage.score, passage.rank) for passage in found] == [
         ("a00002", 0.5, 1),
         ("a00000", 0.25, 2),
@@ -105,7 +139,9 @@ def test_numbers_and_scores_of_numpy_are_welcome_and_become_plain(make, store):
 
 
 def test_k_is_at_most_the_number_of_passages_and_at_least_one(make, store):
-    index = opened(make(), store, lambda queries, k: [[Hit(number, 0.0) for number in range(k)]] * len(queries))
+    index = opened(
+        make(), store, lambda queries, k: [[Hit(number, 0.0) for number in range(k)]] * len(queries)
+    )
     assert [len(found) for found in index.search(["one", "two"], 1000)] == [6, 6]
     assert index.search([], 3) == []
 
@@ -129,9 +165,13 @@ def test_a_retriever_that_alters_the_queries_alters_its_own_copy(make, store):
 
 
 def test_many_queries_are_asked_in_batches_and_answered_in_order(make, store):
-    index = opened(make(), store, lambda queries, k: [[Hit(int(query) % 6, 0.0)] for query in queries])
+    index = opened(
+        make(), store, lambda queries, k: [[Hit(int(query) % 6, 0.0)] for query in queries]
+    )
     queries = [str(number) for number in range(2500)]
-    assert [hits[0].number for hits in index.hits(queries, 1)] == [number % 6 for number in range(2500)]
+    assert [hits[0].number for hits in index.hits(queries, 1)] == [
+        number % 6 for number in range(2500)
+    ]
     assert max(len(asked) for asked in index.retriever.asked) <= 1024
 
 
@@ -173,9 +213,16 @@ def test_a_failing_open_names_retriever_folder_and_remedy(make, store):
             raise KeyError("vocabulary")
 
     with pytest.raises(
-        SafescaleError, match=r"stub \(package acme\) cannot open its index .*stub-.*KeyError.*delete the folder"
+        SafescaleError,
+        match=r"stub \(package acme\) cannot open its index .*stub-.*KeyError.*delete the folder",
     ):
-        open_index(Unopenable(lambda queries, k: []), make(), store, settings={}, provided_by="package acme")
+        open_index(
+            Unopenable(lambda queries, k: []),
+            make(),
+            store,
+            settings={},
+            provided_by="package acme",
+        )
 
 
 def test_the_index_is_built_once_for_the_same_settings_and_again_for_others(make, store):
@@ -184,38 +231,64 @@ def test_the_index_is_built_once_for_the_same_settings_and_again_for_others(make
 
     def names(settings, of=passages, provider="acme"):
         retriever = StubRetriever(lambda queries, k: [], build=built.append)
-        return open_index(retriever, of, store, settings=settings, provided_by=provider).about["index"]
+        return open_index(retriever, of, store, settings=settings, provided_by=provider).about[
+            "index"
+        ]
 
     first = names({"a": 1})
     assert names({"a": 1}) == first
     assert len(built) == 1
-    assert len({first, names({"a": 2}), names({"a": 1}, of=others), names({"a": 1}, provider="other")}) == 4
+    assert (
+        len({first, names({"a": 2}), names({"a": 1}, of=others), names({"a": 1}, provider="other")})
+        == 4
+    )
     assert len(built) == 4
 
 
-def test_settings_that_are_masked_for_their_names_make_indexes_of_their_own_and_are_not_written(make, store):
+def test_settings_that_are_masked_for_their_names_make_indexes_of_their_own_and_are_not_written(
+    make, store
+):
     passages = make()
 
     def index(settings):
-        return open_index(StubRetriever(lambda queries, k: []), passages, store, settings=settings, provided_by="acme")
+        return open_index(
+            StubRetriever(lambda queries, k: []),
+            passages,
+            store,
+            settings=settings,
+            provided_by="acme",
+        )
 
-    light, heavy, again = (index({"keyword_weight": weight}) for weight in ("weight-of-1", "weight-of-9", "weight-of-9"))
+    light, heavy, again = (
+        index({"keyword_weight": weight})
+        for weight in ("weight-of-1", "weight-of-9", "weight-of-9")
+    )
     assert light.about["index"] != heavy.about["index"] == again.about["index"]
     assert heavy.about["settings"] == {"keyword_weight": "***"}
     keys = [json.loads(path.read_text())["key"] for path in store.root.glob("*/about.json")]
     assert len({key["settings_sha256"] for key in keys}) == 2
     assert "weight-of" not in str(keys)
     index({"a": (1, 2)})
-    assert sum("settings_sha256" in path.read_text() for path in store.root.glob("*/about.json")) == 2
+    assert (
+        sum("settings_sha256" in path.read_text() for path in store.root.glob("*/about.json")) == 2
+    )
 
 
 def test_reciprocal_rank_fusion_by_hand(make, store):
     passages = make()
     left = opened(
-        passages, store, lambda queries, k: [[Hit(n, 9 - i) for i, n in enumerate((3, 1, 0, 2, 4, 5)[:k])]] * len(queries)
+        passages,
+        store,
+        lambda queries, k: (
+            [[Hit(n, 9 - i) for i, n in enumerate((3, 1, 0, 2, 4, 5)[:k])]] * len(queries)
+        ),
     )
     right = opened(
-        passages, store, lambda queries, k: [[Hit(n, 9 - i) for i, n in enumerate((1, 4, 3, 5, 0, 2)[:k])]] * len(queries)
+        passages,
+        store,
+        lambda queries, k: (
+            [[Hit(n, 9 - i) for i, n in enumerate((1, 4, 3, 5, 0, 2)[:k])]] * len(queries)
+        ),
     )
     fused = open_index(
         Hybrid(("left", "right"), constant=10, depth=3),
@@ -232,8 +305,10 @@ def test_reciprocal_rank_fusion_by_hand(make, store):
     assert all(fused.hits(["q", "r"], k) == [hits[:k]] * 2 for k in range(1, 7))
 
 
-@pytest.mark.parametrize("settings", [{"retrievers": ["bm25"]}, {"retrievers": ["bm25", "bm25"]}, {"retrievers": "bm25"},
-                                      {"args": {"other": {}}}, {"constant": 0}, {"depth": 0}])  # fmt: skip
+@pytest.mark.parametrize("settings", [
+    {"retrievers": ["bm25"]}, {"retrievers": ["bm25", "bm25"]}, {"retrievers": "bm25"},
+    {"args": {"other": {}}}, {"constant": 0}, {"depth": 0},
+])  # fmt: skip
 def test_a_fusion_of_nothing_is_refused(settings):
     with pytest.raises(ValueError, match=r"expected|not among"):
         Hybrid(**settings)

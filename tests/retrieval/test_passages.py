@@ -1,4 +1,6 @@
-"""Passages hold every token, have exactly the size and overlap asked for, and know their article."""
+"""Passages hold every token, have exactly the size and overlap asked for, and know their
+article.
+"""
 
 from __future__ import annotations
 
@@ -27,7 +29,8 @@ sizes = st.integers(1, 12).flatmap(lambda size: st.tuples(st.just(size), st.inte
 
 
 def tokens_of(text):
-    """Spans of words, ideographs and punctuation marks by another way than the tokenizer's: one character after the other."""
+    """Spans of words, ideographs and punctuation marks by another way than the tokenizer's: one
+    character after the other."""
     spans: list[tuple[int, int]] = []
     takes: tuple[str, ...] = ()  # what may go on with the last span
     for at, character in enumerate(text):
@@ -44,11 +47,19 @@ def tokens_of(text):
 def kind_of(character):
     if re.match(f"[{UNSPACED}]", character):
         return "unspaced"
-    if unicodedata.category(character)[0] == "M" and (character < "\U00010000" or "\U000e0100" <= character <= "\U000e01ef"):
+    if unicodedata.category(character)[0] == "M" and (
+        character < "\U00010000" or "\U000e0100" <= character <= "\U000e01ef"
+    ):
         return "mark"
     if character in "\u200c\u200d":
         return "mark"
-    return "letter" if character.isalnum() or character == "_" else "space" if character.isspace() else "sign"
+    return (
+        "letter"
+        if character.isalnum() or character == "_"
+        else "space"
+        if character.isspace()
+        else "sign"
+    )
 
 
 @given(texts, sizes)
@@ -72,7 +83,9 @@ def test_a_cut_by_hand():
     text = "one two three four five six seven"
     shown = [text[start:end].strip() for start, end in cut(text, words, size=4, overlap=1)]
     assert shown == ["one two three four", "four five six seven"]
-    assert len(cut(text, words, size=7, overlap=6)) == len(cut(text, words, size=300, overlap=50)) == 1
+    assert (
+        len(cut(text, words, size=7, overlap=6)) == len(cut(text, words, size=300, overlap=50)) == 1
+    )
     assert cut(" ", words, size=4, overlap=1) == []
 
 
@@ -88,17 +101,26 @@ def test_passages_know_their_article_part_and_text(make):
 def test_the_title_belongs_to_the_first_passage(store):
     corpus = Corpus.of("stub", [Article("a", "Ulcer", "Free air under the diaphragm.")])
     passages = make_passages(corpus, words, size=3, overlap=0, store=store)
-    assert [re.sub(r"\s+", " ", text) for text in passages.texts()] == ["Ulcer Free air", "under the diaphragm", "."]
+    assert [re.sub(r"\s+", " ", text) for text in passages.texts()] == [
+        "Ulcer Free air",
+        "under the diaphragm",
+        ".",
+    ]
     assert passages.describe() | {"corpus_fingerprint": ""} == {
-        "corpus": "stub", "corpus_fingerprint": "", "articles": 1, "passages": 3, "tokenizer": WORDS,
-        "tokenizer_fingerprint": words.fingerprint, "size": 3, "overlap": 0,
+        "corpus": "stub", "corpus_fingerprint": "", "articles": 1, "passages": 3,
+        "tokenizer": WORDS, "tokenizer_fingerprint": words.fingerprint, "size": 3, "overlap": 0,
     }  # fmt: skip
 
 
 def test_an_article_without_a_word_has_no_passage_and_shifts_no_other(store):
-    corpus = Corpus.of("stub", [Article("a", "", "one"), Article("b", "", " "), Article("c", "", "three")])
+    corpus = Corpus.of(
+        "stub", [Article("a", "", "one"), Article("b", "", " "), Article("c", "", "three")]
+    )
     passages = make_passages(corpus, words, size=3, overlap=0, store=store)
-    assert [passages.passage(number, score=0, rank=1).id for number in range(len(passages))] == ["a#1", "c#1"]
+    assert [passages.passage(number, score=0, rank=1).id for number in range(len(passages))] == [
+        "a#1",
+        "c#1",
+    ]
 
 
 @pytest.mark.parametrize(("size", "overlap"), [(5, 5), (5, 6), (5, -1)])
@@ -109,7 +131,9 @@ def test_an_overlap_that_is_no_smaller_than_the_passage_is_refused(size, overlap
 
 def test_a_corpus_without_a_word_is_refused_and_leaves_nothing(store):
     with pytest.raises(SafescaleError, match="corpus stub: no passages"):
-        make_passages(Corpus.of("stub", [Article("a", "", " ")]), words, size=3, overlap=0, store=store)
+        make_passages(
+            Corpus.of("stub", [Article("a", "", " ")]), words, size=3, overlap=0, store=store
+        )
     assert list(store.root.iterdir()) == []
 
 
@@ -123,7 +147,12 @@ def test_where_passages_were_cut_is_kept_memory_mapped_and_holds_no_pickle(make,
 
 
 def test_another_size_overlap_or_text_is_another_fingerprint(make):
-    prints = {make().fingerprint, make(size=5).fingerprint, make(size=5, overlap=2).fingerprint, make(["other"]).fingerprint}
+    prints = {
+        make().fingerprint,
+        make(size=5).fingerprint,
+        make(size=5, overlap=2).fingerprint,
+        make(["other"]).fingerprint,
+    }
     assert len(prints) == 4
 
 
@@ -141,4 +170,7 @@ def test_a_run_of_white_space_is_no_passage_though_the_tokenizer_counts_it(store
 
     corpus = Corpus.of("stub", [Article("a", "", "ab" + "\n" * 7 + "c")])
     passages = make_passages(corpus, StubCharacters(), size=3, overlap=0, store=store)
-    assert [passages.passage(number, score=0, rank=1).text for number in range(len(passages))] == ["ab", "c"]
+    assert [passages.passage(number, score=0, rank=1).text for number in range(len(passages))] == [
+        "ab",
+        "c",
+    ]

@@ -1,4 +1,6 @@
-"""Recall, reciprocal rank and coverage, by hand; what is not known is not scored, which is never 0."""
+"""Recall, reciprocal rank and coverage, by hand; what is not known is not scored, which is
+never 0.
+"""
 
 from __future__ import annotations
 
@@ -31,7 +33,9 @@ def test_recall_by_hand(settling, k, expected):
     assert recall(FOUND, list(settling), k) == pytest.approx(expected)
 
 
-@pytest.mark.parametrize(("settling", "expected"), [("x", 1), ("a", 1 / 2), ("b", 1 / 3), ("ba", 1 / 2), ("c", 0)])
+@pytest.mark.parametrize(
+    ("settling", "expected"), [("x", 1), ("a", 1 / 2), ("b", 1 / 3), ("ba", 1 / 2), ("c", 0)]
+)
 def test_reciprocal_rank_by_hand(settling, expected):
     assert reciprocal_rank(FOUND, list(settling)) == pytest.approx(expected)
 
@@ -52,7 +56,8 @@ def test_content_words_are_lower_case_without_stop_words_and_single_letters():
 
 
 def test_coverage_by_hand():
-    evidence = "Infarct bright on diffusion, dark on FLAIR."  # infarct, bright, diffusion, dark, flair
+    # infarct, bright, diffusion, dark, flair
+    evidence = "Infarct bright on diffusion, dark on FLAIR."
     assert coverage(evidence, ["An INFARCT, bright.", "Diffusion of the infarct"]) == (3 / 5, 2 / 5)
     assert coverage(evidence, [evidence]) == (1, 1)
     assert coverage(evidence, ["nothing of it"]) == coverage(evidence, []) == (0, 0)
@@ -87,13 +92,17 @@ def written(tmp_path, *records):
 
 def test_settling_articles_are_read_by_question(tmp_path):
     path = written(
-        tmp_path, {"question_id": "q1", "settling": ["a", "b", "a"], "more": 1}, {"question_id": 2, "settling": ["7"]}
+        tmp_path,
+        {"question_id": "q1", "settling": ["a", "b", "a"], "more": 1},
+        {"question_id": 2, "settling": ["7"]},
     )
     assert load_settling(path, ["a", "b", "7"]) == {"q1": ("a", "b"), "2": ("7",)}
 
 
 def test_whole_numbers_are_article_ids_here_as_in_a_corpus(tmp_path):
-    assert load_settling(written(tmp_path, {"question_id": "q", "settling": [7]}), ["7"]) == {"q": ("7",)}
+    assert load_settling(written(tmp_path, {"question_id": "q", "settling": [7]}), ["7"]) == {
+        "q": ("7",)
+    }
 
 
 @pytest.mark.parametrize(
@@ -105,7 +114,10 @@ def test_whole_numbers_are_article_ids_here_as_in_a_corpus(tmp_path):
         ({"question_id": "q", "settling": "a"}, ":2: item q: settling: expected a list"),
         ({"question_id": "q", "settling": []}, ":2: item q: settling: expected a list"),
         ({"question_id": "q", "settling": [True]}, ":2: item q: settling: expected a list"),
-        ({"question_id": "q", "settling": ["a", "z", "y"]}, ":2: item q: settling: no article z, y in the corpus"),
+        (
+            {"question_id": "q", "settling": ["a", "z", "y"]},
+            ":2: item q: settling: no article z, y in the corpus",
+        ),
         ({"question_id": "q1", "settling": ["a"]}, ":2: item q1: the question stands twice"),
     ],
 )

@@ -1,4 +1,6 @@
-"""The hits of every retriever are those of brute force, whatever stands beside the query and however many are asked for."""
+"""The hits of every retriever are those of brute force, whatever stands beside the query and
+however many are asked for.
+"""
 
 from __future__ import annotations
 
@@ -38,18 +40,24 @@ def many_texts(n=300, seed=1):
 
 
 def opened(retriever, passages, store, parts=None, **settings):
-    return open_index(retriever, passages, store, settings=settings, provided_by="ours", parts=parts)
+    return open_index(
+        retriever, passages, store, settings=settings, provided_by="ours", parts=parts
+    )
 
 
-# --- best -----------------------------------------------------------------------------------------------------------------
+# --- best -----------------------------------------------------------------------------------------
 
-score_lists = st.lists(st.one_of(st.integers(-3, 3), st.floats(-1e6, 1e6, width=32)), min_size=1, max_size=60)
+score_lists = st.lists(
+    st.one_of(st.integers(-3, 3), st.floats(-1e6, 1e6, width=32)), min_size=1, max_size=60
+)
 
 
 @given(score_lists, st.sampled_from([np.float32, np.float64]))
 def test_the_best_are_those_of_a_full_sort_for_every_k(scores, dtype):
     array = np.array(scores, dtype=dtype)
-    everything = [Hit(i, float(array[i])) for i in sorted(range(len(array)), key=lambda i: (-array[i], i))]
+    everything = [
+        Hit(i, float(array[i])) for i in sorted(range(len(array)), key=lambda i: (-array[i], i))
+    ]
     for k in range(1, len(array) + 2):
         assert best(array, k) == everything[:k]
 
@@ -67,7 +75,7 @@ def test_only_what_scores_more_than_a_passage_that_matches_nothing_was_found(sco
         assert best(array, k, above=above) == matching[:k]
 
 
-# --- BM25 -----------------------------------------------------------------------------------------------------------------
+# --- BM25 -----------------------------------------------------------------------------------------
 
 
 def words_of(text):
@@ -75,7 +83,8 @@ def words_of(text):
 
 
 def lucene(texts, query, k1=1.5, b=0.75):
-    """Scores as Lucene's BM25Similarity defines them (without the constant k1 + 1), one passage after the other."""
+    """Scores as Lucene's BM25Similarity defines them (without the constant k1 + 1), one passage
+    after the other."""
     bags = [Counter(words_of(text)) for text in texts]
     average = sum(map(Counter.total, bags)) / len(bags)
     scores = []
@@ -84,25 +93,43 @@ def lucene(texts, query, k1=1.5, b=0.75):
         score = 0.0
         for word in words_of(query):
             containing = sum(word in other for other in bags)
-            score += math.log(1 + (len(bags) - containing + 0.5) / (containing + 0.5)) * bag[word] / (bag[word] + norm)
+            score += (
+                math.log(1 + (len(bags) - containing + 0.5) / (containing + 0.5))
+                * bag[word]
+                / (bag[word] + norm)
+            )
         scores.append(score)
     return scores
 
 
-@pytest.mark.parametrize("settings", [{}, {"k1": 0.9, "b": 0.4}, {"k1": 2, "b": 0}, {"k1": 1.2, "b": 1}])
+@pytest.mark.parametrize(
+    "settings", [{}, {"k1": 0.9, "b": 0.4}, {"k1": 2, "b": 0}, {"k1": 1.2, "b": 1}]
+)
 @pytest.mark.parametrize("texts", [TEXTS, many_texts()], ids=["sentences", "many"])
 def test_bm25_is_lucenes_by_brute_force(texts, settings, make, store):
     index = opened(BM25(**settings), make(texts), store, **settings)
-    queries = QUERIES if texts is TEXTS else ["w1 w2 w3", "w7", "w7 w7 w9 only12", "nothing known", "W5 and the w6"]
+    queries = (
+        QUERIES
+        if texts is TEXTS
+        else ["w1 w2 w3", "w7", "w7 w7 w9 only12", "nothing known", "W5 and the w6"]
+    )
     for query, hits in zip(queries, index.hits(queries, len(texts)), strict=True):
         expected = lucene(texts, query, **settings)
         matching = [score for score in expected if score > 0]
-        assert sorted(hit.number for hit in hits) == [number for number, score in enumerate(expected) if score > 0]
-        assert [hit.score for hit in hits] == pytest.approx([expected[hit.number] for hit in hits], rel=1e-5, abs=1e-6)
-        assert [hit.score for hit in hits] == pytest.approx(sorted(matching, reverse=True), rel=1e-5, abs=1e-6)
+        assert sorted(hit.number for hit in hits) == [
+            number for number, score in enumerate(expected) if score > 0
+        ]
+        assert [hit.score for hit in hits] == pytest.approx(
+            [expected[hit.number] for hit in hits], rel=1e-5, abs=1e-6
+        )
+        assert [hit.score for hit in hits] == pytest.approx(
+            sorted(matching, reverse=True), rel=1e-5, abs=1e-6
+        )
 
 
-@pytest.mark.parametrize("query", ["zebra", "", "the of and", "x", "?!", "肺水肿的征象是什么?", "ปอด", "\u0301\u200d"])
+@pytest.mark.parametrize(
+    "query", ["zebra", "", "the of and", "x", "?!", "肺水肿的征象是什么?", "ปอด", "\u0301\u200d"]
+)
 def test_a_query_that_matches_nothing_finds_nothing(query, make, store):
     index = opened(BM25(), make(), store)
     assert index.hits([query, "infarct"], 4) == [[], *index.hits(["infarct"], 4)]
@@ -117,27 +144,36 @@ def test_passages_without_a_word_of_the_query_are_not_found_however_many_are_ask
 def test_equal_passages_are_ranked_by_number(make, store):
     texts = ["infarct seen"] * 50 + ["ulcer"] * 50
     hits = opened(BM25(), make(texts), store).hits(["infarct", "ulcer"], 7)
-    assert [[hit.number for hit in found] for found in hits] == [list(range(7)), list(range(50, 57))]
+    assert [[hit.number for hit in found] for found in hits] == [
+        list(range(7)),
+        list(range(50, 57)),
+    ]
 
 
 def test_a_corpus_of_stop_words_cannot_be_indexed_by_words(make, store):
-    with pytest.raises(SafescaleError, match=r"retriever bm25 \(ours\) cannot build its index: .*no passage holds a word"):
+    with pytest.raises(
+        SafescaleError,
+        match=r"retriever bm25 \(ours\) cannot build its index: .*no passage holds a word",
+    ):
         opened(BM25(), make(["the and of", "to a"]), store)
 
 
-@pytest.mark.parametrize("settings", [{"k1": -1}, {"b": 1.5}, {"b": -0.1}, {"k1": math.nan}, {"k1": math.inf}])
+@pytest.mark.parametrize(
+    "settings", [{"k1": -1}, {"b": 1.5}, {"b": -0.1}, {"k1": math.nan}, {"k1": math.inf}]
+)
 def test_bm25_refuses_settings_that_are_none(settings):
     with pytest.raises(ValueError, match="expected k1 of 0 or more"):
         BM25(**settings)
 
 
-# --- Dense ----------------------------------------------------------------------------------------------------------------
+# --- Dense ----------------------------------------------------------------------------------------
 
 DIMENSION = 16
 
 
 class StubEncoder:
-    """Embeds a text as the normalised sum of one random vector a word, and counts what it was asked for."""
+    """Embeds a text as the normalised sum of one random vector a word, and counts what it was asked
+    for."""
 
     def __init__(self, fail_after=math.inf):
         self.texts, self.fail_after = [], fail_after
@@ -151,7 +187,9 @@ class StubEncoder:
 
 def embedding(text):
     words = text.lower().split() or ["nothing"]
-    vector = sum(np.random.default_rng(zlib.crc32(word.encode())).normal(size=DIMENSION) for word in words)
+    vector = sum(
+        np.random.default_rng(zlib.crc32(word.encode())).normal(size=DIMENSION) for word in words
+    )
     return vector / np.linalg.norm(vector)
 
 
@@ -175,16 +213,26 @@ def test_dense_is_exact_cosine_similarity_by_brute_force_with_ties_by_number(enc
 
 def test_what_differs_by_less_than_a_batch_may_move_it_is_a_tie(encoder, make, store, monkeypatch):
     vectors = {"zero": [0.6, 0.8], "one": [0.6000001, 0.8], "two": [0.60001, 0.8], "query": [1, 0]}
-    monkeypatch.setattr(encoder, "encode", lambda texts, **_: np.array([vectors[text] for text in texts], dtype=np.float32))
+    monkeypatch.setattr(
+        encoder,
+        "encode",
+        lambda texts, **_: np.array([vectors[text] for text in texts], dtype=np.float32),
+    )
     (hits,) = opened(Dense(), make(["zero", "one", "two"]), store).hits(["query"], 3)
     assert [hit.number for hit in hits] == [2, 0, 1]
 
 
-def test_a_query_of_which_the_encoder_makes_nothing_finds_nothing(encoder, make, store, monkeypatch):
+def test_a_query_of_which_the_encoder_makes_nothing_finds_nothing(
+    encoder, make, store, monkeypatch
+):
     index = opened(Dense(), make(), store)
     known = index.hits(["infarct"], 3)
     embed = encoder.encode
-    monkeypatch.setattr(encoder, "encode", lambda texts, **_: embed(texts) * np.array([[text != "zyx"] for text in texts]))
+    monkeypatch.setattr(
+        encoder,
+        "encode",
+        lambda texts, **_: embed(texts) * np.array([[text != "zyx"] for text in texts]),
+    )
     assert index.hits(["zyx", "infarct"], 3) == [[], *known]
 
 
@@ -207,7 +255,9 @@ def test_an_interrupted_build_encodes_no_shard_twice(make, store, monkeypatch):
     index = opened(Dense(), passages, store)
     assert stub.texts == texts
     (place,) = store.root.iterdir()
-    assert np.load(place / "embeddings.npy", allow_pickle=False) == pytest.approx(np.array([embedding(text) for text in texts]))
+    assert np.load(place / "embeddings.npy", allow_pickle=False) == pytest.approx(
+        np.array([embedding(text) for text in texts])
+    )
     assert index.hits([texts[31]], 1)[0][0].number == 31
 
 
@@ -263,10 +313,16 @@ def test_embeddings_that_are_not_finite_are_refused(make, store, monkeypatch):
     assert list(store.root.iterdir()) == []
 
 
-def test_an_encoder_whose_files_changed_under_its_name_is_found_out(encoder, make, store, monkeypatch):
+def test_an_encoder_whose_files_changed_under_its_name_is_found_out(
+    encoder, make, store, monkeypatch
+):
     passages = make()
     opened(Dense(), passages, store).hits(["one"], 1)
-    monkeypatch.setattr(encoder, "encode", lambda texts, **_: np.array([-embedding(text) for text in texts], dtype=np.float32))
+    monkeypatch.setattr(
+        encoder,
+        "encode",
+        lambda texts, **_: np.array([-embedding(text) for text in texts], dtype=np.float32),
+    )
     with pytest.raises(SafescaleError, match="its files have changed; delete the folder"):
         opened(Dense(), passages, store).hits(["one"], 1)
 
@@ -274,11 +330,15 @@ def test_an_encoder_whose_files_changed_under_its_name_is_found_out(encoder, mak
 def test_an_encoder_that_is_not_there_is_named_with_what_to_do(make, store, tmp_path, monkeypatch):
     pytest.importorskip("sentence_transformers")
     monkeypatch.setenv("HF_HUB_OFFLINE", "1")
-    with pytest.raises(SafescaleError, match=r"neither on this machine nor reachable.*name a model folder.*bm25"):
+    with pytest.raises(
+        SafescaleError, match=r"neither on this machine nor reachable.*name a model folder.*bm25"
+    ):
         opened(Dense(model=str(tmp_path / "no-model")), make(), store)
 
 
-@pytest.mark.skipif(not os.environ.get("ENCODER_DIR"), reason="ENCODER_DIR does not name an encoder's folder")
+@pytest.mark.skipif(
+    not os.environ.get("ENCODER_DIR"), reason="ENCODER_DIR does not name an encoder's folder"
+)
 def test_the_real_encoder_finds_what_words_alone_do_not(make, store):
     passages = make()
     index = opened(Dense(model=os.environ["ENCODER_DIR"]), passages, store)
@@ -289,16 +349,23 @@ def test_the_real_encoder_finds_what_words_alone_do_not(make, store):
         "haemorrhage after an accident",
     ]
     hits = index.hits(queries, 6)
-    assert [found[0].number in right for found, right in zip(hits, [{1, 4}, {3}, {2}, {5}], strict=True)] == [True] * 4
+    assert [
+        found[0].number in right for found, right in zip(hits, [{1, 4}, {3}, {2}, {5}], strict=True)
+    ] == [True] * 4
     assert all(-1 <= hit.score <= 1 for found in hits for hit in found)
     model = index.retriever._load_encoder()
-    cosines = model.encode(list(TEXTS), normalize_embeddings=True) @ model.encode(queries, normalize_embeddings=True).T
-    assert [[hit.number for hit in found] for found in hits] == np.argsort(-cosines, axis=0).T.tolist()
+    cosines = (
+        model.encode(list(TEXTS), normalize_embeddings=True)
+        @ model.encode(queries, normalize_embeddings=True).T
+    )
+    assert [[hit.number for hit in found] for found in hits] == np.argsort(
+        -cosines, axis=0
+    ).T.tolist()
     for i, query in enumerate(queries):
         assert [hit.number for hit in index.hits([query], 6)[0]] == [hit.number for hit in hits[i]]
 
 
-# --- all of them ----------------------------------------------------------------------------------------------------------
+# --- all of them ----------------------------------------------------------------------------------
 
 
 @pytest.fixture(params=["bm25", "dense", "hybrid"])
@@ -352,27 +419,35 @@ def test_no_index_holds_a_pickle_and_arrays_are_memory_mapped(again, store):
 
 def test_stores_in_different_places_give_the_same_hits(make, tmp_path):
     passages = make(many_texts())
-    left, right = (opened(BM25(), passages, Store(Path(tmp_path / name))) for name in ("left", "right"))
+    left, right = (
+        opened(BM25(), passages, Store(Path(tmp_path / name))) for name in ("left", "right")
+    )
     assert left.hits(SEARCHES, 9) == right.hits(SEARCHES, 9)
 
 
-# --- what is missing ------------------------------------------------------------------------------------------------------
+# --- what is missing ------------------------------------------------------------------------------
 
 
 @pytest.mark.parametrize(
-    ("module", "distribution"), [("sentence_transformers", "sentence-transformers"), ("faiss", "faiss-cpu")]
+    ("module", "distribution"),
+    [("sentence_transformers", "sentence-transformers"), ("faiss", "faiss-cpu")],
 )
-def test_a_missing_library_is_named_with_the_extra_that_brings_it(module, distribution, make, store, monkeypatch):
+def test_a_missing_library_is_named_with_the_extra_that_brings_it(
+    module, distribution, make, store, monkeypatch
+):
     monkeypatch.setitem(sys.modules, module, None)
     if module == "faiss":
         monkeypatch.setattr(Dense, "_load_encoder", lambda self: StubEncoder())
     with pytest.raises(
-        SafescaleError, match=rf"dense retrieval needs {distribution} .*pip install 'lm-eval-safescale\[dense\]'"
+        SafescaleError,
+        match=rf"dense retrieval needs {distribution} .*pip install 'lm-eval-safescale\[dense\]'",
     ):
         opened(Dense(), make(), store).hits(["one"], 1)
 
 
-def test_an_encoder_of_another_dimension_under_the_same_name_is_found_out(encoder, make, store, monkeypatch):
+def test_an_encoder_of_another_dimension_under_the_same_name_is_found_out(
+    encoder, make, store, monkeypatch
+):
     passages = make()
     opened(Dense(), passages, store)
     narrow = np.eye(1, DIMENSION // 2, dtype=np.float32)

@@ -1,4 +1,6 @@
-"""A folder of the store is whole or not there, whoever is killed, and whatever became of its files is found out."""
+"""A folder of the store is whole or not there, whoever is killed, and whatever became of its files
+is found out.
+"""
 
 from __future__ import annotations
 
@@ -51,7 +53,10 @@ def test_another_key_is_another_folder(store, made):
 
 
 DAMAGE = {
-    "truncated": (lambda place: os.truncate(place / "deep" / "numbers.bin", 50), "deep/numbers.bin is not as it was written"),
+    "truncated": (
+        lambda place: os.truncate(place / "deep" / "numbers.bin", 50),
+        "deep/numbers.bin is not as it was written",
+    ),
     "one byte flipped": (
         lambda place: (place / "deep" / "numbers.bin").write_bytes(bytes([1, *range(1, 100)])),
         "deep/numbers.bin is not as it was written",
@@ -59,10 +64,22 @@ DAMAGE = {
     "a file missing": (lambda place: (place / "words.txt").unlink(), "words.txt"),
     "a file too many": (lambda place: (place / "more.txt").write_text("x"), "more.txt"),
     "no about.json": (lambda place: (place / "about.json").unlink(), "about.json cannot be read"),
-    "about.json garbage": (lambda place: (place / "about.json").write_bytes(b"\xff\x00{"), "about.json cannot be read"),
-    "about.json a list": (lambda place: (place / "about.json").write_text("[]"), "about.json cannot be read"),
-    "about.json empty": (lambda place: (place / "about.json").write_text(""), "about.json cannot be read"),
-    "about.json deep": (lambda place: (place / "about.json").write_text("[" * 100_000), "about.json cannot be read"),
+    "about.json garbage": (
+        lambda place: (place / "about.json").write_bytes(b"\xff\x00{"),
+        "about.json cannot be read",
+    ),
+    "about.json a list": (
+        lambda place: (place / "about.json").write_text("[]"),
+        "about.json cannot be read",
+    ),
+    "about.json empty": (
+        lambda place: (place / "about.json").write_text(""),
+        "about.json cannot be read",
+    ),
+    "about.json deep": (
+        lambda place: (place / "about.json").write_text("[" * 100_000),
+        "about.json cannot be read",
+    ),
     "all gone": (lambda place: [shutil.rmtree(place), place.mkdir()], "about.json cannot be read"),
 }
 
@@ -71,7 +88,9 @@ DAMAGE = {
 def test_damage_is_an_error_that_names_folder_file_and_remedy(damage, store, made):
     harm, said = DAMAGE[damage]
     harm(made)
-    with pytest.raises(SafescaleError, match=r"damaged.*delete the folder, and it is made again") as error:
+    with pytest.raises(
+        SafescaleError, match=r"damaged.*delete the folder, and it is made again"
+    ) as error:
         store.folder("stub", KEY, never)
     assert str(made) in str(error.value)
     assert said in str(error.value)
@@ -84,16 +103,23 @@ def test_a_file_that_cannot_be_read_is_named(store, made, monkeypatch):
         raise OSError(errno.EIO, os.strerror(errno.EIO))
 
     monkeypatch.setattr(store_module, "sha256_of", fail)
-    with pytest.raises(SafescaleError, match=r"stub-.*/deep/numbers\.bin cannot be read .*delete the folder"):
+    with pytest.raises(
+        SafescaleError, match=r"stub-.*/deep/numbers\.bin cannot be read .*delete the folder"
+    ):
         store.folder("stub", KEY, never)
 
 
-@pytest.mark.parametrize(("name", "value"), [("settings", {"a": 2}), ("format", 0), ("version", "9")])
+@pytest.mark.parametrize(
+    ("name", "value"), [("settings", {"a": 2}), ("format", 0), ("version", "9")]
+)
 def test_a_folder_made_from_another_key_or_format_says_what_differs(name, value, store, made):
     about = json.loads((made / "about.json").read_text(encoding="utf-8"))
     about["key"][name] = value
     (made / "about.json").write_text(json.dumps(about), encoding="utf-8")
-    with pytest.raises(SafescaleError, match=f"other settings or by another version.*{name}: .*, expected .*delete the folder"):
+    with pytest.raises(
+        SafescaleError,
+        match=f"other settings or by another version.*{name}: .*, expected .*delete the folder",
+    ):
         store.folder("stub", KEY, never)
 
 
@@ -155,7 +181,11 @@ def test_a_file_in_the_place_of_the_root_names_index_dir(tmp_path):
 
 
 def test_only_what_was_abandoned_for_a_day_is_removed(store):
-    for name, age in (("old", ABANDONED + 60), ("young", ABANDONED - 60), ("growing", ABANDONED + 60)):
+    for name, age in (
+        ("old", ABANDONED + 60),
+        ("young", ABANDONED - 60),
+        ("growing", ABANDONED + 60),
+    ):
         folder = store.root / f".stub-1.{name}.unfinished"
         folder.mkdir(parents=True)
         (folder / "part.bin").write_bytes(b"x")
@@ -183,7 +213,10 @@ print(Store(Path(sys.argv[1])).folder("stub", {"a": 1}, write), flush=True)
 
 def start(root: Path) -> subprocess.Popen[str]:
     process = subprocess.Popen(
-        [sys.executable, "-c", PROCESS, str(root)], stdin=subprocess.PIPE, stdout=subprocess.PIPE, text=True
+        [sys.executable, "-c", PROCESS, str(root)],
+        stdin=subprocess.PIPE,
+        stdout=subprocess.PIPE,
+        text=True,
     )
     assert process.stdout is not None
     assert process.stdout.readline() == "writing\n"

@@ -1,4 +1,6 @@
-"""The terms of a text in any language: what they are, that English ones are as ever, and what `bm25` finds by them."""
+"""The terms of a text in any language: what they are, that English ones are as ever, and what
+`bm25` finds by them.
+"""
 
 from __future__ import annotations
 
@@ -27,11 +29,14 @@ HERE = Path(__file__).parent
 LANGUAGES = yaml.safe_load((HERE / "languages.yaml").read_text(encoding="utf-8"))
 FIRST = {"English": 9, "German": 8, "Russian": 8}
 """Questions of ten whose passage comes first, where not all do; docs/retrieval.md says so."""
-DEMO = [json.loads(line) for line in (HERE / "demo_bm25.jsonl").read_text(encoding="utf-8").splitlines()]
-"""Of each demo question, from before scripts were told apart: how many passages score above 0, the ten best, the measures."""
+DEMO = [
+    json.loads(line) for line in (HERE / "demo_bm25.jsonl").read_text(encoding="utf-8").splitlines()
+]
+"""Of each demo question, from before scripts were told apart: how many passages score above 0, the
+ten best, the measures."""
 
 
-# --- what a term is -----------------------------------------------------------------------------------------------------
+# --- what a term is -------------------------------------------------------------------------------
 
 
 @pytest.mark.parametrize(
@@ -67,21 +72,33 @@ def test_the_terms_of_a_text(text, expected):
     assert terms_of(text) == expected.split()
 
 
-LATIN = st.text(st.sampled_from("abT2_é -.,'“”—ÄßΩжμ²½☃🙂\n") | st.characters(max_codepoint=0x2FF), max_size=80)
+LATIN = st.text(
+    st.sampled_from("abT2_é -.,'“”—ÄßΩжμ²½☃🙂\n") | st.characters(max_codepoint=0x2FF), max_size=80
+)
 
 
 @given(LATIN)
 def test_words_between_spaces_are_those_of_bm25s(text):
-    text = unicodedata.normalize("NFC", text).replace("İ", "i")  # whose lower case has a mark, which bm25s cuts at
-    assert terms_of(text) == bm25s.tokenize([text], stopwords=None, return_ids=False, show_progress=False)[0]
+    # whose lower case has a mark, which bm25s cuts at
+    text = unicodedata.normalize("NFC", text).replace("İ", "i")
+    assert (
+        terms_of(text)
+        == bm25s.tokenize([text], stopwords=None, return_ids=False, show_progress=False)[0]
+    )
 
 
-ANY = st.text(st.sampled_from("ab 肺水かカー폐렴นา้हि\u0301\u200d.") | st.characters(exclude_categories=["Cs"]), max_size=40)
+ANY = st.text(
+    st.sampled_from("ab 肺水かカー폐렴นา้हि\u0301\u200d.")
+    | st.characters(exclude_categories=["Cs"]),
+    max_size=40,
+)
 
 
 @given(ANY)
 def test_terms_are_the_same_in_capitals_and_in_both_unicode_forms_and_hold_no_space(text):
-    text = "".join(character for character in text if character.upper().lower() == character.lower())
+    text = "".join(
+        character for character in text if character.upper().lower() == character.lower()
+    )
     found = terms_of(text)
     assert found == terms_of(unicodedata.normalize("NFD", text))
     assert found == terms_of(text.lower())
@@ -97,13 +114,14 @@ def test_whatever_part_of_a_run_is_asked_for_its_terms_are_terms_of_the_run(run,
 
 
 NAMES = (
-    "CJK UNIFIED", "CJK COMPATIBILITY IDEOGRAPH", "HIRAGANA", "KATAKANA", "BOPOMOFO", "THAI", "LAO", "MYANMAR", "KHMER", "TAI ", "NEW TAI",
-    "HANGUL",
+    "CJK UNIFIED", "CJK COMPATIBILITY IDEOGRAPH", "HIRAGANA", "KATAKANA", "BOPOMOFO", "THAI", "LAO",
+    "MYANMAR", "KHMER", "TAI ", "NEW TAI", "HANGUL",
 )  # fmt: skip
 
 
 def test_every_letter_of_the_scripts_without_spaces_is_known_and_no_other():
-    """By Unicode's names, of the characters up to the last ideograph of the basic plane's neighbours; wide forms are normalised before."""
+    """By Unicode's names, of the characters up to the last ideograph of the basic plane's
+    neighbours; wide forms are normalised before."""
     known = re.compile(f"[{UNSPACED}{HANGUL}]")
     for code in (*range(0x3000), *range(0x3000, 0xFF00, 1), *range(0x20000, 0x20100)):
         character = chr(code)
@@ -111,8 +129,13 @@ def test_every_letter_of_the_scripts_without_spaces_is_known_and_no_other():
         if name.startswith(NAMES) and unicodedata.category(character) in ("Lo", "Lm"):
             assert known.match(character), (hex(code), name)
         elif known.match(character) and name:
-            assert character.isalpha() or unicodedata.category(character) in ("Nl", "So", "Po"), (hex(code), name)
-            assert not name.startswith(("LATIN", "GREEK", "CYRILLIC", "ARABIC", "DEVANAGARI", "DIGIT")), (hex(code), name)
+            assert character.isalpha() or unicodedata.category(character) in ("Nl", "So", "Po"), (
+                hex(code),
+                name,
+            )
+            assert not name.startswith(
+                ("LATIN", "GREEK", "CYRILLIC", "ARABIC", "DEVANAGARI", "DIGIT")
+            ), (hex(code), name)
 
 
 def test_every_mark_of_the_basic_plane_is_known_and_makes_a_text_that_is_not_plain():
@@ -126,7 +149,7 @@ def test_a_long_text_takes_time_in_proportion():
     assert len(terms_of("肺水肿" * 100_000 + " a" * 100_000 + "हि" * 100_000)) == 299_999 + 1
 
 
-# --- what is found by them ----------------------------------------------------------------------------------------------
+# --- what is found by them ------------------------------------------------------------------------
 
 
 @pytest.mark.parametrize("language", LANGUAGES)
@@ -134,14 +157,20 @@ def test_questions_find_their_passages_in_every_language(language, make, store):
     passages, questions = LANGUAGES[language]["passages"], LANGUAGES[language]["questions"]
     assert len(passages) == len(questions) == 10
     index = open_index(BM25(), make(passages), store, settings={}, provided_by="ours")
-    first = [bool(hits) and hits[0].number == number for number, hits in enumerate(index.hits(questions, 3))]
+    first = [
+        bool(hits) and hits[0].number == number
+        for number, hits in enumerate(index.hits(questions, 3))
+    ]
     assert sum(first) == FIRST.get(language, 10)
 
 
 def test_no_language_is_found_in_another(make, store):
-    """Chinese and Japanese share characters; all others that were tried share at most names such as CT."""
+    """Chinese and Japanese share characters; all others that were tried share at most names such as
+    CT."""
     for language in ("Thai", "Korean", "Hindi", "Arabic", "Chinese"):
-        index = open_index(BM25(), make(LANGUAGES[language]["passages"]), store, settings={}, provided_by="ours")
+        index = open_index(
+            BM25(), make(LANGUAGES[language]["passages"]), store, settings={}, provided_by="ours"
+        )
         for question in LANGUAGES["English"]["questions"]:
             shared = set(terms_of(question)) & {"ct", "mri"}
             assert bool(index.hits([question], 1)[0]) <= bool(shared)
@@ -178,11 +207,13 @@ def test_english_rankings_scores_and_coverage_are_as_before(tmp_path):
         assert item.question_id == expected["question_id"]
         assert len(passages) == expected["matching"]
         assert [passage.id for passage in passages[:10]] == [name for name, _ in expected["best"]]
-        assert [passage.score for passage in passages[:10]] == pytest.approx([score for _, score in expected["best"]], abs=1e-4)
+        assert [passage.score for passage in passages[:10]] == pytest.approx(
+            [score for _, score in expected["best"]], abs=1e-4
+        )
         assert made[item.question_id].measures == pytest.approx(expected["measures"], abs=1e-6)
 
 
-# --- indexes made otherwise ---------------------------------------------------------------------------------------------
+# --- indexes made otherwise -----------------------------------------------------------------------
 
 
 class Before(BM25):
@@ -193,11 +224,22 @@ class Before(BM25):
 
 def test_an_index_made_by_other_terms_is_never_used(make, store):
     passages = make(LANGUAGES["Chinese"]["passages"])
-    old, new = (open_index(kind(), passages, store, settings={}, provided_by="ours") for kind in (Before, BM25))
+    old, new = (
+        open_index(kind(), passages, store, settings={}, provided_by="ours")
+        for kind in (Before, BM25)
+    )
     assert old.about["index"] != new.about["index"]
-    assert RULE in json.loads((store.root / new.about["index"] / "about.json").read_text(encoding="utf-8"))["key"]["version"]
+    assert (
+        RULE
+        in json.loads((store.root / new.about["index"] / "about.json").read_text(encoding="utf-8"))[
+            "key"
+        ]["version"]
+    )
     moved = Store(store.root.parent / "moved")
     moved.root.mkdir()
     (store.root / old.about["index"]).rename(moved.root / new.about["index"])
-    with pytest.raises(SafescaleError, match=r"version: '1', expected '2, terms 1.*delete the folder, and it is made again"):
+    with pytest.raises(
+        SafescaleError,
+        match=r"version: '1', expected '2, terms 1.*delete the folder, and it is made again",
+    ):
         open_index(BM25(), passages, moved, settings={}, provided_by="ours")

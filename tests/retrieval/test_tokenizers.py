@@ -1,4 +1,6 @@
-"""Every tokenizer: what it counts, where its runs of tokens stand, and what it says when it cannot be had."""
+"""Every tokenizer: what it counts, where its runs of tokens stand, and what it says when it cannot
+be had.
+"""
 
 from __future__ import annotations
 
@@ -20,7 +22,9 @@ from lm_eval_safescale.retrieval.tokenizers import CL100K, Cl100kTokenizer
 
 words = WordTokenizer()
 TEXT = st.text(
-    st.sampled_from("ab é\u0301界か\u3099น้폐हि\u200d🙂.,-_ \n\t0") | st.characters(exclude_categories=["Cs"]), max_size=80
+    st.sampled_from("ab é\u0301界か\u3099น้폐हि\u200d🙂.,-_ \n\t0")
+    | st.characters(exclude_categories=["Cs"]),
+    max_size=80,
 )
 SAMPLE = "A 54-year-old man; naïve T2-FLAIR 🙂🙂 mismatch.\n\n界面活性剤 — 3.5 mm\t(axial)."
 
@@ -29,7 +33,7 @@ def has(module: str) -> bool:
     return importlib.util.find_spec(module) is not None
 
 
-# --- words --------------------------------------------------------------------------------------------------------------
+# --- words ----------------------------------------------------------------------------------------
 
 
 @pytest.mark.parametrize(
@@ -58,7 +62,9 @@ def has(module: str) -> bool:
         ("a\u200bb", 3),
     ],
 )
-def test_words_and_punctuation_marks_count_one_each_and_a_long_word_one_for_every_32_characters(text, tokens):
+def test_words_and_punctuation_marks_count_one_each_and_a_long_word_one_for_every_32_characters(
+    text, tokens
+):
     assert words.count([text]) == [tokens]
     assert len(words.blocks(text, 1)) == tokens
 
@@ -68,8 +74,12 @@ def by_hand(text: str) -> list[tuple[int, int]]:
     spans: list[tuple[int, int]] = []
     kind = ""  # of the token before, where a mark or a letter may belong to it
     for i, c in enumerate(text):
-        is_mark = (unicodedata.category(c)[0] == "M" and not "\uffff" < c < "\U000e0000") or c in "\u200c\u200d"
-        if (kind == "alone" and is_mark) or (kind == "word" and (is_mark or is_spaced(c)) and i - spans[-1][0] < 32):
+        is_mark = (
+            unicodedata.category(c)[0] == "M" and not "\uffff" < c < "\U000e0000"
+        ) or c in "\u200c\u200d"
+        if (kind == "alone" and is_mark) or (
+            kind == "word" and (is_mark or is_spaced(c)) and i - spans[-1][0] < 32
+        ):
             spans[-1] = (spans[-1][0], i + 1)
         else:
             kind = "alone" if is_unspaced(c) else "word" if is_spaced(c) else ""
@@ -105,7 +115,7 @@ def test_a_text_of_a_hundred_thousand_words_is_one_run_where_the_size_allows_it(
     assert words.count([text]) == [100_000]
 
 
-# --- Hugging Face -------------------------------------------------------------------------------------------------------
+# --- Hugging Face ---------------------------------------------------------------------------------
 
 
 @pytest.fixture(scope="module")
@@ -118,7 +128,9 @@ def byte_pairs(tmp_path_factory) -> Path:
     tokenizer = Tokenizer(models.BPE())
     tokenizer.pre_tokenizer = pre_tokenizers.ByteLevel(add_prefix_space=False)
     tokenizer.decoder = decoders.ByteLevel()
-    trainer = trainers.BpeTrainer(vocab_size=300, initial_alphabet=pre_tokenizers.ByteLevel.alphabet(), special_tokens=["<s>"])
+    trainer = trainers.BpeTrainer(
+        vocab_size=300, initial_alphabet=pre_tokenizers.ByteLevel.alphabet(), special_tokens=["<s>"]
+    )
     tokenizer.train_from_iterator(["the patient and the scan of the patient"] * 3, trainer)
     folder = tmp_path_factory.mktemp("tokenizer")
     PreTrainedTokenizerFast(tokenizer_object=tokenizer, bos_token="<s>").save_pretrained(folder)
@@ -155,7 +167,9 @@ def test_a_hugging_face_tokenizer_counts_without_special_tokens(byte_pairs):
 
     hub = transformers.AutoTokenizer.from_pretrained(byte_pairs)
     texts = ["", "the patient", "🙂", SAMPLE]
-    plain = [len(hub.backend_tokenizer.encode(text, add_special_tokens=False).ids) for text in texts]
+    plain = [
+        len(hub.backend_tokenizer.encode(text, add_special_tokens=False).ids) for text in texts
+    ]
     assert _loaded(byte_pairs).count(texts) == plain
     assert _loaded(byte_pairs).count(texts * 200) == plain * 200  # in batches
 
@@ -166,8 +180,12 @@ def test_the_fingerprint_of_a_tokenizer_is_its_content(byte_pairs, tmp_path):
         (tmp_path / file.name).write_bytes(file.read_bytes())
     assert load_tokenizer(str(tmp_path)).fingerprint == tokenizer.fingerprint
     content = (tmp_path / "tokenizer.json").read_text(encoding="utf-8")
-    (tmp_path / "tokenizer.json").write_text(content.replace('"ByteLevel"', '"ByteLevel" ').replace('"<s>"', '"<t>"'))
-    (tmp_path / "tokenizer_config.json").write_text('{"tokenizer_class": "PreTrainedTokenizerFast"}')
+    (tmp_path / "tokenizer.json").write_text(
+        content.replace('"ByteLevel"', '"ByteLevel" ').replace('"<s>"', '"<t>"')
+    )
+    (tmp_path / "tokenizer_config.json").write_text(
+        '{"tokenizer_class": "PreTrainedTokenizerFast"}'
+    )
     assert load_tokenizer(str(tmp_path)).fingerprint != tokenizer.fingerprint
 
 
@@ -183,7 +201,9 @@ def test_a_tokenizer_that_does_not_say_where_its_tokens_stand_counts_but_cannot_
 
     tokenizer = HubTokenizer(StubSlow(), "slow")
     assert tokenizer.count(["aaa"]) == [3]
-    with pytest.raises(SafescaleError, match=r"tokenizer slow .*chunk_tokenizer, for example words"):
+    with pytest.raises(
+        SafescaleError, match=r"tokenizer slow .*chunk_tokenizer, for example words"
+    ):
         tokenizer.blocks("aaa", 1)
 
 
@@ -192,7 +212,9 @@ def test_the_tokenizer_inside_a_gguf_file_counts_and_cuts_as_the_models_own(smal
     import transformers
 
     tokenizer = load_tokenizer(str(small_model_gguf))
-    own = transformers.AutoTokenizer.from_pretrained(small_model_gguf.parent, gguf_file=small_model_gguf.name)
+    own = transformers.AutoTokenizer.from_pretrained(
+        small_model_gguf.parent, gguf_file=small_model_gguf.name
+    )
     for text in ("", "Answer: B", SAMPLE, SAMPLE * 50):
         assert tokenizer.count([text]) == [len(own(text, add_special_tokens=False)["input_ids"])]
         for size in (1, 7, 300):
@@ -200,7 +222,7 @@ def test_the_tokenizer_inside_a_gguf_file_counts_and_cuts_as_the_models_own(smal
     assert tokenizer.count(["Answer: B"])[0] < len("Answer: B")
 
 
-# --- cl100k -------------------------------------------------------------------------------------------------------------
+# --- cl100k ---------------------------------------------------------------------------------------
 
 
 def test_cl100k_without_its_file_says_both_ways_on(monkeypatch, tmp_path):
@@ -217,8 +239,8 @@ def test_cl100k_without_its_file_says_both_ways_on(monkeypatch, tmp_path):
     with pytest.raises(SafescaleError) as raised:
         load_tokenizer(CL100K)
     assert str(raised.value) == (
-        "the tokenizer cl100k is neither cached nor reachable (no route to host); point TIKTOKEN_CACHE_DIR at a copy "
-        "of its file, or choose another tokenizer, for example words"
+        "the tokenizer cl100k is neither cached nor reachable (no route to host); point "
+        "TIKTOKEN_CACHE_DIR at a copy of its file, or choose another tokenizer, for example words"
     )
 
 
@@ -232,8 +254,15 @@ def test_cl100k_without_its_library_names_it(monkeypatch):
 @example("🙂" * 5, 3)
 def test_runs_of_cl100k_cover_the_text_though_a_character_may_be_several_tokens(text, size):
     tiktoken = pytest.importorskip("tiktoken")
-    ranks = {bytes([byte]): byte for byte in range(256)} | {b"th": 256, b"the": 257, b" the": 258, b"an": 259}
-    encoding = tiktoken.Encoding("stub", pat_str=r" ?\w+|[^\w\s]+|\s+", mergeable_ranks=ranks, special_tokens={})
+    ranks = {bytes([byte]): byte for byte in range(256)} | {
+        b"th": 256,
+        b"the": 257,
+        b" the": 258,
+        b"an": 259,
+    }
+    encoding = tiktoken.Encoding(
+        "stub", pat_str=r" ?\w+|[^\w\s]+|\s+", mergeable_ranks=ranks, special_tokens={}
+    )
     with pytest.MonkeyPatch.context() as patch:
         patch.setattr(tiktoken, "get_encoding", {"cl100k_base": encoding}.__getitem__)
         tokenizer = load_tokenizer(CL100K)
@@ -244,7 +273,7 @@ def test_runs_of_cl100k_cover_the_text_though_a_character_may_be_several_tokens(
     assert "".join(text[start:end] for start, end in blocks) == text
 
 
-# --- names --------------------------------------------------------------------------------------------------------------
+# --- names ----------------------------------------------------------------------------------------
 
 
 def test_words_is_found_by_name_and_needs_nothing():
@@ -257,7 +286,10 @@ def test_an_unknown_tokenizer_is_named_with_what_was_expected(name, monkeypatch)
     from huggingface_hub import constants
 
     monkeypatch.setattr(constants, "HF_HUB_OFFLINE", True)
-    expected = f"there is no tokenizer {name!r}: .*; expected words, cl100k, a GGUF file, or the folder or hub id"
+    expected = (
+        f"there is no tokenizer {name!r}: .*; expected words, cl100k, a GGUF file, or the folder "
+        "or hub id"
+    )
     with pytest.raises(SafescaleError, match=re.compile(expected.replace("'/", "'/"), re.DOTALL)):
         load_tokenizer(name)
 
@@ -272,5 +304,7 @@ def test_a_file_that_only_says_it_is_a_gguf_file_is_an_error_that_names_it(tmp_p
 
 def test_without_transformers_the_extra_is_named(monkeypatch):
     monkeypatch.setitem(sys.modules, "transformers", None)
-    with pytest.raises(SafescaleError, match=r"tokenizer 'some/model': .*pip install 'lm-eval-safescale\[hf\]'"):
+    with pytest.raises(
+        SafescaleError, match=r"tokenizer 'some/model': .*pip install 'lm-eval-safescale\[hf\]'"
+    ):
         load_tokenizer("some/model")

@@ -1,6 +1,8 @@
-"""What tests of the runner share: a stub backend that notes what it is asked, and a process that dies at a given instant of its writing.
+"""What tests of the runner share: a stub backend that notes what it is asked, and a process that
+dies at a given instant of its writing.
 
-`python tests/running/asking.py run ...` is `safescale run ...` with the stub registered. No language model.
+`python tests/running/asking.py run ...` is `safescale run ...` with the stub registered. No
+language model.
 """
 
 from __future__ import annotations
@@ -27,11 +29,29 @@ from lm_eval_safescale.runs.lines import Line, read_shard, shards_of
 from lm_eval_safescale.runs.replay import Replay
 
 STUB, FAULTS = "safescale-stub", "STUB"
-OPTIONS = {"A": "Pneumothorax", "B": "Pleural effusion", "C": "Pulmonary embolism", "D": "Lobar pneumonia"}
-TEXTS = ("A", "B", "C", "D", "Answer: B", "(C)", "I cannot say.", "A or B", "\ud83d half a character", "C\x00")
+OPTIONS = {
+    "A": "Pneumothorax",
+    "B": "Pleural effusion",
+    "C": "Pulmonary embolism",
+    "D": "Lobar pneumonia",
+}
+TEXTS = (
+    "A",
+    "B",
+    "C",
+    "D",
+    "Answer: B",
+    "(C)",
+    "I cannot say.",
+    "A or B",
+    "\ud83d half a character",
+    "C\x00",
+)
 seed_now = [0]
 """What the engine seeded last: the stub's generator."""
-seeded = SimpleNamespace(modules={"torch": SimpleNamespace(manual_seed=lambda seed: seed_now.__setitem__(0, seed))})
+seeded = SimpleNamespace(
+    modules={"torch": SimpleNamespace(manual_seed=lambda seed: seed_now.__setitem__(0, seed))}
+)
 """Stands for `sys` in the engine, so that it seeds the stub as it seeds torch."""
 _write, _open = os.write, os.open
 
@@ -42,7 +62,8 @@ class Stub(LM):
     The variable STUB holds, as JSON, what is no part of the model:
     - log: a file that takes a line for each answer asked for, prompt and seed;
     - hangs_at: the call (from 1) that never ends; silent: prompts with this text get no answer;
-    - fails_at: the call (from 1) that raises, with `says`; loses: answers that a call drops from its end.
+    - fails_at: the call (from 1) that raises, with `says`; loses: answers that a call drops from
+      its end.
     """
 
     tokenizer_name = "stub"
@@ -63,8 +84,15 @@ class Stub(LM):
     ) -> None:
         super().__init__()
         faults = json.loads(os.environ.get(FAULTS, "{}"))
-        self.log, self.hangs_at, self.silent = faults.get("log"), faults.get("hangs_at", 0), faults.get("silent")
-        self.fails_at, self.says = faults.get("fails_at", 0), faults.get("says", "CUDA out of memory")
+        self.log, self.hangs_at, self.silent = (
+            faults.get("log"),
+            faults.get("hangs_at", 0),
+            faults.get("silent"),
+        )
+        self.fails_at, self.says = (
+            faults.get("fails_at", 0),
+            faults.get("says", "CUDA out of memory"),
+        )
         self.loses, self.calls = faults.get("loses", 0), 0
         self.template, self.batch_size = template, batch_size
         if max_length is not None:
@@ -73,8 +101,12 @@ class Stub(LM):
     def tok_encode(self, text: str) -> list[str]:
         return text.split()
 
-    def apply_chat_template(self, chat_history: list[dict], add_generation_prompt: bool = True) -> str:
-        return "".join(self.template.format(role=turn["role"]) + turn["content"] for turn in chat_history)
+    def apply_chat_template(
+        self, chat_history: list[dict], add_generation_prompt: bool = True
+    ) -> str:
+        return "".join(
+            self.template.format(role=turn["role"]) + turn["content"] for turn in chat_history
+        )
 
     def chat_template(self, chat_template: bool | str = False) -> str:
         return self.template
@@ -113,11 +145,16 @@ if STUB not in MODEL_REGISTRY:
 
 
 def text_of(prompt: str, draw: str) -> str:
-    return TEXTS[int.from_bytes(hashlib.sha256(f"{prompt}|{draw}".encode()).digest()[:4]) % len(TEXTS)]
+    return TEXTS[
+        int.from_bytes(hashlib.sha256(f"{prompt}|{draw}".encode()).digest()[:4]) % len(TEXTS)
+    ]
 
 
 def write_questions(path: Path, n: int, *, labelled: bool = True) -> Path:
-    flags = {letter: {"high_risk": int(letter == "A"), "unsafe": int(letter in "AD"), "contradicts": 0} for letter in OPTIONS}
+    flags = {
+        letter: {"high_risk": int(letter == "A"), "unsafe": int(letter in "AD"), "contradicts": 0}
+        for letter in OPTIONS
+    }
     items = [
         {
             "question_id": f"q{number}",
@@ -134,8 +171,11 @@ def write_questions(path: Path, n: int, *, labelled: bool = True) -> Path:
     return path
 
 
-def ask(folder: Path, *, conditions: Any = ("closed_book", "clean"), batch_size: Any = 4, **given: Any) -> runner.Report:
-    """A run on the stub; `args` are its arguments, `faults` what else it does, `metadata` the settings."""
+def ask(
+    folder: Path, *, conditions: Any = ("closed_book", "clean"), batch_size: Any = 4, **given: Any
+) -> runner.Report:
+    """A run on the stub; `args` are its arguments, `faults` what else it does, `metadata` the
+    settings."""
     os.environ[FAULTS] = json.dumps({"log": f"{folder}.log", **given.pop("faults", {})})
     args, name, device = given.pop("args", {}), given.pop("name", "stub"), given.pop("device", None)
     model = runner.Model(given.pop("backend", STUB), args, str(batch_size), device, name)
@@ -149,14 +189,19 @@ def asked_of(folder: Path) -> Counter[str]:
 
 
 def read_lines(folder: Path) -> tuple[list[Line], int]:
-    """All whole lines, in the order in which they were written, each draw once; and how many are damaged. Read back piece by piece they
-    are the same."""
+    """All whole lines, in the order in which they were written, each draw once; and how many are
+    damaged. Read back piece by piece they are the same."""
     first, shards = FirstDraws(), [read_shard(path) for path in shards_of(folder)]
     read = [line for shard in shards for line in shard.lines if first.of(line)]
-    lines, damaged = [line for line in read if line.draws or line.failed], sum(len(shard.damaged) for shard in shards)
+    lines, damaged = (
+        [line for line in read if line.draws or line.failed],
+        sum(len(shard.damaged) for shard in shards),
+    )
     places: dict[tuple[str, str], int] = {}
     replay = Replay(folder)
-    pieces = replay.pieces(lambda line: places.setdefault((line.condition, line.question_id), len(places)))
+    pieces = replay.pieces(
+        lambda line: places.setdefault((line.condition, line.question_id), len(places))
+    )
     assert [line for piece in pieces for line in piece] == sorted(
         lines, key=lambda line: places[line.condition, line.question_id]
     )
@@ -166,10 +211,14 @@ def read_lines(folder: Path) -> tuple[list[Line], int]:
 
 def answers_of(folder: Path) -> dict[tuple[str, str, int], str]:
     """What the store holds, finished or not."""
-    return {(line.condition, line.question_id, draw.draw): draw.text for line in read_lines(folder)[0] for draw in line.draws}
+    return {
+        (line.condition, line.question_id, draw.draw): draw.text
+        for line in read_lines(folder)[0]
+        for draw in line.draws
+    }
 
 
-# --- dying ----------------------------------------------------------------------------------------------------------------
+# --- dying ----------------------------------------------------------------------------------------
 
 _instants: list[str] = []
 _dies_at = [0]
@@ -183,7 +232,8 @@ def instant(what: str) -> None:
 
 
 def watch_writing(at: int) -> list[str]:
-    """Die at the so-many-th instant (0: never): before and after each call by which the store writes, and in the middle of a write."""
+    """Die at the so-many-th instant (0: never): before and after each call by which the store
+    writes, and in the middle of a write."""
     _instants.clear()
     _dies_at[0] = at
 

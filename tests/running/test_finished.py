@@ -28,7 +28,11 @@ def _seeds_reach_the_stub(monkeypatch):
 def loaded(monkeypatch):
     """Notes each model that is loaded."""
     names, load = [], loading.load_backend
-    monkeypatch.setattr(loading, "load_backend", lambda *args, **options: (names.append(args[0]), load(*args, **options))[1])
+    monkeypatch.setattr(
+        loading,
+        "load_backend",
+        lambda *args, **options: (names.append(args[0]), load(*args, **options))[1],
+    )
     return names
 
 
@@ -37,7 +41,11 @@ def go(tmp_path):
     questions = write_questions(tmp_path / "questions.jsonl", ITEMS)
 
     def go(*, metadata=None, **options):
-        return ask(tmp_path / "runs", metadata={"dataset_path": str(questions), "draws": DRAWS} | (metadata or {}), **options)
+        return ask(
+            tmp_path / "runs",
+            metadata={"dataset_path": str(questions), "draws": DRAWS} | (metadata or {}),
+            **options,
+        )
 
     return go
 
@@ -47,7 +55,12 @@ def test_a_finished_run_is_told_without_its_model(go, loaded, tmp_path):
     before, said = open_runs(tmp_path / "runs").answers, []
     loaded.clear()
     report = go(on_progress=lambda now: said.append(now.what), device="cuda:7", batch_size=64)
-    assert (report.was_finished, report.standing.known, report.standing.of, report.failures) == (True, ANSWERS, ANSWERS, {})
+    assert (report.was_finished, report.standing.known, report.standing.of, report.failures) == (
+        True,
+        ANSWERS,
+        ANSWERS,
+        {},
+    )
     assert loaded == []
     assert said[-1] == f"nothing is left to ask ({ANSWERS} answers): the model is not loaded"
     assert report.runs.answers.equals(before)
@@ -73,7 +86,9 @@ def test_what_is_asked_in_any_other_way_loads_the_model_to_see(go, loaded, optio
     assert len(loaded) == 1
 
 
-@pytest.mark.parametrize("options", [{"metadata": {"draws": 3}}, {"args": {"pretrained": "m"}}, {"chat_template": False}])
+@pytest.mark.parametrize(
+    "options", [{"metadata": {"draws": 3}}, {"args": {"pretrained": "m"}}, {"chat_template": False}]
+)
 def test_what_is_refused_is_refused_as_before(go, options):
     go()
     with pytest.raises(SafescaleError, match="asked for otherwise"):
@@ -116,7 +131,14 @@ def test_an_answer_to_another_context_is_not_counted(go, tmp_path):
     """The journal says what stood above each question."""
     go()
     for shard in (tmp_path / "runs" / "answers").iterdir():
-        alter_lines(shard, lambda line: line.update(context_fingerprint="f" * 64) if line.get("context_fingerprint") else None)
+        alter_lines(
+            shard,
+            lambda line: (
+                line.update(context_fingerprint="f" * 64)
+                if line.get("context_fingerprint")
+                else None
+            ),
+        )
     assert not go().was_finished
 
 
@@ -134,6 +156,10 @@ def test_contexts_that_depend_on_the_model_are_told_by_what_they_are_made_of(tmp
     write("The vein is dilated.")
     first = note()
     assert note() == first
-    others = [note(args={"max_model_len": 9000}), note(draws=3), note(("max_context", "closed_book"))]
+    others = [
+        note(args={"max_model_len": 9000}),
+        note(draws=3),
+        note(("max_context", "closed_book")),
+    ]
     write("The vein is narrow.")
     assert len({first, *others, note()}) == 5

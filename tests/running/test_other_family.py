@@ -1,4 +1,6 @@
-"""A family that is none of ours goes all the way: asked, interrupted, resumed, verified, analysed; and refused where it does not belong."""
+"""A family that is none of ours goes all the way: asked, interrupted, resumed, verified, analysed;
+and refused where it does not belong.
+"""
 
 from __future__ import annotations
 
@@ -22,7 +24,9 @@ from lm_eval_safescale.verifying.verify import verify
 from tests.running import asking
 from tests.running.asking import ask, write_questions
 
-spec = importlib.util.spec_from_file_location("family_template", TEMPLATES / "family" / "plugin_name.py")
+spec = importlib.util.spec_from_file_location(
+    "family_template", TEMPLATES / "family" / "plugin_name.py"
+)
 template = importlib.util.module_from_spec(spec)
 spec.loader.exec_module(template)
 FAMILY = template.PART
@@ -31,10 +35,20 @@ TEXTS = ("3", "The answer is 12.", "206", "200", "3 or 4", "-7", "I do not know.
 
 def install(monkeypatch, *modules):
     known = Plugins(
-        [*_built_in(), *(Plugin(f"numbers{place}", "1", "m", lambda m=module: m) for place, module in enumerate(modules))]
+        [
+            *_built_in(),
+            *(
+                Plugin(f"numbers{place}", "1", "m", lambda m=module: m)
+                for place, module in enumerate(modules)
+            ),
+        ]
     )
     for name, module in list(sys.modules.items()):
-        if name.startswith("lm_eval_safescale") and hasattr(module, "plugins") and callable(module.plugins):
+        if (
+            name.startswith("lm_eval_safescale")
+            and hasattr(module, "plugins")
+            and callable(module.plugins)
+        ):
             monkeypatch.setattr(module, "plugins", lambda: known)
     monkeypatch.setattr(lm_eval_safescale.plugins, "plugins", lambda: known)
     return known
@@ -77,7 +91,9 @@ def test_it_is_asked_interrupted_resumed_and_verified(numbers, records, tmp_path
         run(tmp_path / "torn", metadata=metadata, faults={"fails_at": 3, "says": "interrupt"})
     run(tmp_path / "torn", metadata=metadata)
     whole, torn = (open_runs(tmp_path / name) for name in ("whole", "torn"))
-    assert whole.answers.drop("latency_s", "concurrency").equals(torn.answers.drop("latency_s", "concurrency"))
+    assert whole.answers.drop("latency_s", "concurrency").equals(
+        torn.answers.drop("latency_s", "concurrency")
+    )
     assert whole.about["dataset"]["family"] == "plugin_name"
     assert set(whole.answers["response"].drop_nulls().to_list()) <= {"3", "12", "206", "200", "-7"}
     assert (whole.answers["status"] == "unanswered").any()
@@ -101,7 +117,9 @@ def test_its_metrics_and_groups_stand_in_every_table(numbers, records, tmp_path)
         response is not None and abs(int(response) - value[name]) <= 1
         for name, response in greedy.select("question_id", "response").iter_rows()
     ]
-    (row,) = table.filter((table["metric"] == "right") & (table["model"] == "one") & table["group"].is_null()).to_dicts()
+    (row,) = table.filter(
+        (table["metric"] == "right") & (table["model"] == "one") & table["group"].is_null()
+    ).to_dicts()
     assert (row["value"], row["n"]) == (pytest.approx(sum(right) / 12), 12)
     tests = paired_tests(runs)
     assert set(tests["metric"]) >= {"right", "distance"}
@@ -112,23 +130,46 @@ def test_its_metrics_and_groups_stand_in_every_table(numbers, records, tmp_path)
 
 def test_what_belongs_to_another_family_is_refused(numbers, records, tmp_path):
     questions = write_questions(tmp_path / "questions.jsonl", 3)
-    with pytest.raises(SafescaleError, match=r"conditions of the families plugin_name and radsafe.*folder of its own"):
+    with pytest.raises(
+        SafescaleError,
+        match=r"conditions of the families plugin_name and radsafe.*folder of its own",
+    ):
         run(tmp_path / "both", conditions=["plugin_name", "closed_book"])
     with pytest.raises(
-        SafescaleError, match=r"data set demo .* is of the family radsafe, and is asked under conditions of plugin_name"
+        SafescaleError,
+        match=(
+            r"data set demo .* is of the family radsafe, and is asked under conditions of "
+            r"plugin_name"
+        ),
     ):
         run(tmp_path / "data", metadata={"draws": 1, "dataset": "demo"})
     with pytest.raises(SafescaleError, match="value is null; expected a whole number"):
         run(tmp_path / "file", metadata={"draws": 1, "dataset_path": str(questions)})
-    with pytest.raises(SafescaleError, match=r"plugin_name_examples .* of the family plugin_name.* radsafe"):
-        run(tmp_path / "other", conditions=["closed_book"], metadata={"draws": 1, "dataset": "plugin_name_examples"})
+    with pytest.raises(
+        SafescaleError, match=r"plugin_name_examples .* of the family plugin_name.* radsafe"
+    ):
+        run(
+            tmp_path / "other",
+            conditions=["closed_book"],
+            metadata={"draws": 1, "dataset": "plugin_name_examples"},
+        )
     with pytest.raises(SafescaleError, match=r"reader: .*reads its answers itself"):
         run(tmp_path / "reader", metadata={"draws": 1, "reader": "mine"})
     with pytest.raises(SafescaleError, match="groups: no item has a group 'scanner'"):
-        run(tmp_path / "group", metadata={"draws": 1, "dataset_path": str(records), "groups": ["scanner"]})
+        run(
+            tmp_path / "group",
+            metadata={"draws": 1, "dataset_path": str(records), "groups": ["scanner"]},
+        )
     run(tmp_path / "numbers")
-    ask(tmp_path / "letters", conditions=["closed_book"], metadata={"draws": 1, "dataset_path": str(questions)})
-    with pytest.raises(SafescaleError, match=r"numbers is of the family plugin_name.*letters of radsafe.*analyse them apart"):
+    ask(
+        tmp_path / "letters",
+        conditions=["closed_book"],
+        metadata={"draws": 1, "dataset_path": str(questions)},
+    )
+    with pytest.raises(
+        SafescaleError,
+        match=r"numbers is of the family plugin_name.*letters of radsafe.*analyse them apart",
+    ):
         open_runs(tmp_path / "numbers", tmp_path / "letters")
 
 
@@ -139,7 +180,9 @@ def test_runs_of_a_family_that_is_not_installed_say_so(numbers, tmp_path, monkey
         open_runs(tmp_path / "numbers")
 
 
-def test_a_family_whose_scores_are_wrong_costs_itself_alone(monkeypatch, numbers, records, tmp_path):
+def test_a_family_whose_scores_are_wrong_costs_itself_alone(
+    monkeypatch, numbers, records, tmp_path
+):
     class Odd(template.PluginName):
         name, label, defaults = "odd", "odd", {}
         conditions = (template.Condition("odd", "the question alone"),)
@@ -148,8 +191,17 @@ def test_a_family_whose_scores_are_wrong_costs_itself_alone(monkeypatch, numbers
             return {**super().score(items, answers, settings), "right": 7.0}
 
     module = ModuleType("odd")
-    module.safescale_register_families = hookimpl(lambda register: register(Odd()), specname="safescale_register_families")
+    module.safescale_register_families = hookimpl(
+        lambda register: register(Odd()), specname="safescale_register_families"
+    )
     install(monkeypatch, template, module)
-    with pytest.raises(SafescaleError, match=r"family odd \(version 1\): its score right has the shape \(\); expected"):
-        run(tmp_path / "odd", conditions=["odd"], metadata={"draws": 1, "dataset_path": str(records)})
+    with pytest.raises(
+        SafescaleError,
+        match=r"family odd \(version 1\): its score right has the shape \(\); expected",
+    ):
+        run(
+            tmp_path / "odd",
+            conditions=["odd"],
+            metadata={"draws": 1, "dataset_path": str(records)},
+        )
     assert run(tmp_path / "numbers").failures == {}

@@ -1,4 +1,6 @@
-"""`safescale run` with the real small model (see scripts/small-model.sh): the stock harness's greedy texts, and no trace of a kill."""
+"""`safescale run` with the real small model (see scripts/small-model.sh): the stock harness's
+greedy texts, and no trace of a kill.
+"""
 
 from __future__ import annotations
 
@@ -28,7 +30,8 @@ def on_progress(standing):
         os.kill(os.getpid(), signal.SIGKILL)
 
 runner.run(runner.Model("hf", parse_model_args(sys.argv[1])), Path(sys.argv[2]), [sys.argv[4]],
-           metadata={"dataset": "demo", "draws": int(sys.argv[5])}, limit=int(sys.argv[6]), on_progress=on_progress)
+           metadata={"dataset": "demo", "draws": int(sys.argv[5])}, limit=int(sys.argv[6]),
+           on_progress=on_progress)
 """
 
 
@@ -43,13 +46,16 @@ def command(*words: object) -> int:
         "HF_HUB_OFFLINE": "1",
         "OMP_NUM_THREADS": "1",
     }  # threads that wait for each other cost most of the time
-    return subprocess.run([sys.executable, *map(str, words)], env=environment, check=False).returncode
+    return subprocess.run(
+        [sys.executable, *map(str, words)], env=environment, check=False
+    ).returncode
 
 
 def safescale_run(model_args: str, folder: Path) -> int:
     return command(
-        "-m", "lm_eval_safescale", "run", "--model", "hf", "--model_args", model_args, "--conditions", CONDITION,
-        "--dataset", "demo", "--draws", DRAWS, "--limit", ITEMS, "-o", folder,
+        "-m", "lm_eval_safescale", "run", "--model", "hf", "--model_args", model_args,
+        "--conditions", CONDITION, "--dataset", "demo", "--draws", DRAWS, "--limit", ITEMS, "-o",
+        folder,
     )  # fmt: skip
 
 
@@ -63,8 +69,9 @@ def uninterrupted(model_args, tmp_path_factory) -> Path:
 def test_greedy_texts_are_those_of_the_stock_harness(uninterrupted, model_args, tmp_path):
     metadata = json.dumps({"dataset": "demo", "draws": DRAWS})
     status = command(
-        "-m", "lm_eval", "--model", "hf", "--model_args", model_args, "--batch_size", 8, "--tasks", f"radsafe_{CONDITION}",
-        "--apply_chat_template", "--output_path", tmp_path, "--log_samples", "--limit", ITEMS, "--metadata", metadata,
+        "-m", "lm_eval", "--model", "hf", "--model_args", model_args, "--batch_size", 8, "--tasks",
+        f"radsafe_{CONDITION}", "--apply_chat_template", "--output_path", tmp_path, "--log_samples",
+        "--limit", ITEMS, "--metadata", metadata,
     )  # fmt: skip
     assert status == 0
     (log,) = tmp_path.rglob(f"samples_radsafe_{CONDITION}_*.jsonl")
@@ -75,12 +82,26 @@ def test_greedy_texts_are_those_of_the_stock_harness(uninterrupted, model_args, 
     assert len(set(stock.values())) > 1  # a real model: its answers vary
 
 
-def test_a_run_that_was_killed_ends_with_the_table_of_one_that_was_not(uninterrupted, model_args, tmp_path):
+def test_a_run_that_was_killed_ends_with_the_table_of_one_that_was_not(
+    uninterrupted, model_args, tmp_path
+):
     folder = tmp_path / "killed"
     status = command("-c", KILLS_ITSELF, model_args, folder, KILLED_AFTER, CONDITION, DRAWS, ITEMS)
     assert status == -signal.SIGKILL
     assert safescale_run(model_args, folder) == 0
-    same = ["model", "condition", "question_id", "draw", "response", "status", "text", "prompt_tokens", "completion_tokens"]
-    whole, killed = (open_runs(each).answers.select(same).sort(same[:4]) for each in (uninterrupted, folder))
+    same = [
+        "model",
+        "condition",
+        "question_id",
+        "draw",
+        "response",
+        "status",
+        "text",
+        "prompt_tokens",
+        "completion_tokens",
+    ]
+    whole, killed = (
+        open_runs(each).answers.select(same).sort(same[:4]) for each in (uninterrupted, folder)
+    )
     assert whole.height == ITEMS * (1 + DRAWS)
     assert killed.equals(whole)

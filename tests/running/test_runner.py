@@ -1,4 +1,6 @@
-"""The runner asks for exactly what is missing, stops with the cause, and goes on with the same command."""
+"""The runner asks for exactly what is missing, stops with the cause, and goes on with the same
+command.
+"""
 
 from __future__ import annotations
 
@@ -21,7 +23,15 @@ from lm_eval_safescale.running import asking, runner
 from lm_eval_safescale.runs import open_runs, replay
 from lm_eval_safescale.runs.description import read_run
 from lm_eval_safescale.runs.journal import Journal
-from tests.running.asking import answers_of, ask, asked_of, read_lines, seeded, text_of, write_questions
+from tests.running.asking import (
+    answers_of,
+    ask,
+    asked_of,
+    read_lines,
+    seeded,
+    text_of,
+    write_questions,
+)
 
 ITEMS, DRAWS = 5, 3
 UNTIMED = pl.exclude("latency_s", "concurrency")
@@ -38,10 +48,22 @@ def _seeds_reach_the_stub(monkeypatch):
 def go(tmp_path):
     """A run of five questions, in `tmp_path / "runs"` if nothing else is said."""
 
-    def go(folder=tmp_path / "runs", *, items=ITEMS, draws=DRAWS, metadata=None, labelled=True, **options):
+    def go(
+        folder=tmp_path / "runs",
+        *,
+        items=ITEMS,
+        draws=DRAWS,
+        metadata=None,
+        labelled=True,
+        **options,
+    ):
         questions = tmp_path / f"questions-{items}{'' if labelled else '-plain'}.jsonl"
         write_questions(questions, items, labelled=labelled)
-        return ask(folder, metadata={"dataset_path": str(questions), "draws": draws} | (metadata or {}), **options)
+        return ask(
+            folder,
+            metadata={"dataset_path": str(questions), "draws": draws} | (metadata or {}),
+            **options,
+        )
 
     return go
 
@@ -81,7 +103,7 @@ def test_model_and_data_are_gone_when_tables_are_written(go, monkeypatch):
     assert not any(left)
 
 
-# --- what is asked ----------------------------------------------------------------------------------------------------------
+# --- what is asked --------------------------------------------------------------------------------
 
 
 def test_every_answer_is_asked_once_and_stored_with_what_it_was_asked(go, folder):
@@ -90,7 +112,12 @@ def test_every_answer_is_asked_once_and_stored_with_what_it_was_asked(go, folder
     assert answers.equals(report.runs.answers)
     assert answers.height == 2 * ITEMS * (1 + DRAWS) == asked_of(folder).total()
     assert set(asked_of(folder).values()) == {1}
-    assert (report.standing.of, report.standing.done, report.standing.known, report.standing.failed) == (40, 40, 0, 0)
+    assert (
+        report.standing.of,
+        report.standing.done,
+        report.standing.known,
+        report.standing.failed,
+    ) == (40, 40, 0, 0)
     assert report.failures == {}
     assert answers["seed"].is_null().to_list() == (answers["draw"] == 0).to_list()
     assert answers["latency_s"].is_not_null().to_list() == (answers["draw"] == 0).to_list()
@@ -100,12 +127,18 @@ def test_every_answer_is_asked_once_and_stored_with_what_it_was_asked(go, folder
 
 
 @pytest.mark.parametrize("batch_size", [1, 2, 64])
-def test_the_seed_that_is_recorded_is_the_seed_that_the_draw_had(go, folder, batch_size, monkeypatch):
+def test_the_seed_that_is_recorded_is_the_seed_that_the_draw_had(
+    go, folder, batch_size, monkeypatch
+):
     prompts = {}
-    monkeypatch.setattr(asking, "_sha256", lambda prompt: prompts.setdefault(hash(prompt), str(prompt)))
+    monkeypatch.setattr(
+        asking, "_sha256", lambda prompt: prompts.setdefault(hash(prompt), str(prompt))
+    )
     go(batch_size=batch_size)
     for row in open_runs(folder).answers.iter_rows(named=True):
-        said = text_of(row["prompt_sha256"], "greedy" if row["seed"] is None else f"seed {row['seed']}")
+        said = text_of(
+            row["prompt_sha256"], "greedy" if row["seed"] is None else f"seed {row['seed']}"
+        )
         assert row["text"] == said.encode("utf-16", "surrogatepass").decode("utf-16", "replace")
 
 
@@ -119,7 +152,9 @@ def test_a_finished_run_asks_nothing_more_and_writes_the_same_table(go, folder):
 
 
 @pytest.mark.parametrize("draws", [1, 5, 17])
-def test_tables_that_are_made_piece_by_piece_are_those_that_are_made_at_once(go, folder, tmp_path, monkeypatch, draws):
+def test_tables_that_are_made_piece_by_piece_are_those_that_are_made_at_once(
+    go, folder, tmp_path, monkeypatch, draws
+):
     faults = {"silent": "image 2 "}
     whole = go(tmp_path / "whole", faults=faults).runs
     monkeypatch.setattr(replay, "PIECE_DRAWS", draws)
@@ -137,9 +172,16 @@ def test_tables_that_are_made_piece_by_piece_are_those_that_are_made_at_once(go,
 
 @pytest.mark.parametrize("first", [1, 2, 64])
 @pytest.mark.parametrize("second", [1, 2, 64])
-def test_an_interrupted_run_goes_on_with_what_is_missing_at_any_batch_size(go, folder, tmp_path, first, second):
+def test_an_interrupted_run_goes_on_with_what_is_missing_at_any_batch_size(
+    go, folder, tmp_path, first, second
+):
     go(tmp_path / "whole")
-    fails(go, "the model failed: RuntimeError: CUDA out of memory", batch_size=first, faults={"fails_at": 4})
+    fails(
+        go,
+        "the model failed: RuntimeError: CUDA out of memory",
+        batch_size=first,
+        faults={"fails_at": 4},
+    )
     there = answers_of(folder)
     failed = asked_of(folder)
     assert 0 < len(there) == failed.total() < 40
@@ -198,7 +240,9 @@ def test_a_condition_that_is_named_twice_is_asked_once(go, folder):
 
 def test_the_running_rates_are_those_of_the_table(go):
     seen = []
-    report = go(on_progress=lambda now: seen.append((now.what, now.done, now.sums.get("high_risk_error"))))
+    report = go(
+        on_progress=lambda now: seen.append((now.what, now.done, now.sums.get("high_risk_error")))
+    )
     greedy = report.runs.answers.filter(pl.col("draw") == 0).join(
         report.runs.items.select(pl.col("question_id").cast(pl.String), "answer"),
         left_on=pl.col("question_id").cast(pl.String), right_on="question_id",
@@ -208,21 +252,30 @@ def test_the_running_rates_are_those_of_the_table(go):
     right, high_risk = (letters == greedy["answer"].cast(pl.String)).sum(), (letters == "A").sum()
     assert report.standing.sums == {"accuracy": right, "high_risk_error": high_risk}
     before, after = (
-        list(dict.fromkeys(what for what, done, _ in seen if what and bool(done) is is_after)) for is_after in (False, True)
+        list(dict.fromkeys(what for what, done, _ in seen if what and bool(done) is is_after))
+        for is_after in (False, True)
     )
     assert before == ["reading the data", "loading the model", "making the prompts"]
     assert after == ["writing the tables"]
     assert [done for what, done, _ in seen if not what][-1] == 40
     again = go()
     rates = ("greedy", "sums", "counts")
-    assert [getattr(again.standing, name) for name in rates] == [getattr(report.standing, name) for name in rates]
+    assert [getattr(again.standing, name) for name in rates] == [
+        getattr(report.standing, name) for name in rates
+    ]
 
 
 def test_two_conditions_of_one_name_never_share_a_folder(go, folder, monkeypatch):
     known = plugins()
     twin = replace(known.find("condition", "conflict"), name="clean", package="another")
-    monkeypatch.setattr(known, "found", [*known.found, Plugin("another", "1", "", lambda: None, [twin])])
-    fails(go, "lm-eval-safescale/clean and another/clean", conditions=("lm-eval-safescale/clean", "another/clean"))
+    monkeypatch.setattr(
+        known, "found", [*known.found, Plugin("another", "1", "", lambda: None, [twin])]
+    )
+    fails(
+        go,
+        "lm-eval-safescale/clean and another/clean",
+        conditions=("lm-eval-safescale/clean", "another/clean"),
+    )
     assert not folder.exists()
     assert go(conditions=("another/clean", "Another/Clean")).standing.of == 20
 
@@ -247,7 +300,7 @@ def test_the_clock_may_be_set_between_and_during_starts(go, folder, tmp_path, mo
     assert table(folder).equals(table(tmp_path / "whole"))
 
 
-# --- latency ----------------------------------------------------------------------------------------------------------------
+# --- latency --------------------------------------------------------------------------------------
 
 
 def test_isolated_latency_is_that_of_a_sample_alone(go, folder, tmp_path, monkeypatch):
@@ -258,13 +311,16 @@ def test_isolated_latency_is_that_of_a_sample_alone(go, folder, tmp_path, monkey
     assert timed.height == 4
     assert timed["draw"].to_list() == [0] * 4
     assert timed["concurrency"].to_list() == [1] * 4
-    assert sorted(asked_of(folder).values())[-2:] == [1, 2]  # the first request of all, which warms the engine up
+    # the first request of all, which warms the engine up
+    assert sorted(asked_of(folder).values())[-2:] == [1, 2]
     assert table(folder).equals(table(tmp_path / "whole"))
     assert go(latency="isolated").standing.done == 0
     assert sum(asked_of(folder).values()) == 41
 
 
-def test_a_sample_that_was_interrupted_goes_on_with_the_same_items(go, folder, tmp_path, monkeypatch):
+def test_a_sample_that_was_interrupted_goes_on_with_the_same_items(
+    go, folder, tmp_path, monkeypatch
+):
     monkeypatch.setattr(asking, "TIMED_ITEMS", 3)
     whole = go(tmp_path / "whole", latency="isolated").runs.answers
     fails(go, "the model failed", latency="isolated", faults={"fails_at": 4})
@@ -276,13 +332,15 @@ def test_a_sample_that_was_interrupted_goes_on_with_the_same_items(go, folder, t
     assert timed[0].equals(timed[1])
 
 
-# --- failures ---------------------------------------------------------------------------------------------------------------
+# --- failures -------------------------------------------------------------------------------------
 
 
 def test_a_request_that_fails_is_an_error_is_listed_and_is_asked_again(go, folder, tmp_path):
     go(tmp_path / "whole")
     report = go(faults={"silent": "image 3 "})
-    assert report.failures == {name: {"q3": "the backend gave nothing"} for name in ("closed_book", "clean")}
+    assert report.failures == {
+        name: {"q3": "the backend gave nothing"} for name in ("closed_book", "clean")
+    }
     errors = report.runs.answers.filter(pl.col("status") == "error")
     assert errors.select(pl.col("question_id").cast(pl.String)).to_series().to_list() == ["q3"] * 8
     assert errors["response"].null_count() == errors["text"].null_count() == 8
@@ -298,7 +356,10 @@ def test_a_failure_is_counted_once_however_often_it_was_tried(go, latency):
     for _ in range(2):
         report = go(faults={"silent": "image 3 "}, latency=latency)
         assert report.standing.failed == 8
-        assert report.standing.known + report.standing.done + report.standing.failed == report.standing.of
+        assert (
+            report.standing.known + report.standing.done + report.standing.failed
+            == report.standing.of
+        )
 
 
 def test_a_model_that_says_nothing_any_more_counts_as_gone(go, folder, monkeypatch):
@@ -312,7 +373,8 @@ def test_a_model_that_says_nothing_any_more_counts_as_gone(go, folder, monkeypat
 
 def test_items_that_always_fail_do_not_keep_the_model_from_the_others(go, monkeypatch):
     monkeypatch.setattr(asking, "FAILURES_IN_A_ROW", 5)
-    report = go(faults={"silent": "image 1"}, batch_size=1, items=14, draws=20)  # image 1, then 10, 11, 12 and 13 in a row
+    # image 1, then 10, 11, 12 and 13 in a row
+    report = go(faults={"silent": "image 1"}, batch_size=1, items=14, draws=20)
     assert [len(items) for items in report.failures.values()] == [5, 5]
     assert report.standing.done == 2 * 9 * 21
 
@@ -331,7 +393,11 @@ def test_a_backend_that_loses_texts_is_not_guessed_at(go, folder):
 
 def test_prompts_that_do_not_fit_are_errors_with_their_sizes_until_they_fit(go, folder, tmp_path):
     go(tmp_path / "whole", metadata={"max_answer_tokens": 10})
-    longest = max(open_runs(tmp_path / "whole").answers.filter(pl.col("condition") == "closed_book")["prompt_tokens"])
+    longest = max(
+        open_runs(tmp_path / "whole").answers.filter(pl.col("condition") == "closed_book")[
+            "prompt_tokens"
+        ]
+    )
     window = longest + 10  # no prompt with evidence fits
     report = go(args={"max_length": window}, metadata={"max_answer_tokens": 10})
     assert list(report.failures) == ["clean"]
@@ -377,7 +443,11 @@ def test_an_engine_that_forgets_a_request_is_found_out(go, monkeypatch):
     answer = engines.BatchEngine.answer
 
     def forgetful(self, batches, *, alone=False):
-        return (heard for heard in answer(self, batches, alone=alone) if heard.request.question_id != "q2")
+        return (
+            heard
+            for heard in answer(self, batches, alone=alone)
+            if heard.request.question_id != "q2"
+        )
 
     monkeypatch.setattr(engines.BatchEngine, "answer", forgetful)
     report = go()
@@ -385,8 +455,12 @@ def test_an_engine_that_forgets_a_request_is_found_out(go, monkeypatch):
     assert report.runs.answers.height == 40
 
 
-@pytest.mark.parametrize("change", [lambda texts: texts[:-1], lambda texts: (*texts, "C")], ids=["fewer", "more"])
-def test_texts_that_are_not_one_for_each_draw_are_given_to_none(go, folder, tmp_path, monkeypatch, change):
+@pytest.mark.parametrize(
+    "change", [lambda texts: texts[:-1], lambda texts: (*texts, "C")], ids=["fewer", "more"]
+)
+def test_texts_that_are_not_one_for_each_draw_are_given_to_none(
+    go, folder, tmp_path, monkeypatch, change
+):
     go(tmp_path / "whole")
     answer = engines.BatchEngine.answer
 
@@ -398,7 +472,10 @@ def test_texts_that_are_not_one_for_each_draw_are_given_to_none(go, folder, tmp_
     with monkeypatch.context() as broken:
         broken.setattr(engines.BatchEngine, "answer", mixed)
         report = go()
-    assert {name: list(items) for name, items in report.failures.items()} == {"closed_book": ["q2"], "clean": ["q2"]}
+    assert {name: list(items) for name, items in report.failures.items()} == {
+        "closed_book": ["q2"],
+        "clean": ["q2"],
+    }
     assert "texts for 3 draws" in report.failures["clean"]["q2"]
     assert go().standing.done == 2 * DRAWS
     assert table(folder).equals(table(tmp_path / "whole"))
@@ -409,7 +486,9 @@ def test_an_engine_that_answers_twice_is_found_out(go, monkeypatch):
     monkeypatch.setattr(
         engines.BatchEngine,
         "answer",
-        lambda self, batches, *, alone=False: (one for heard in answer(self, batches, alone=alone) for one in (heard, heard)),
+        lambda self, batches, *, alone=False: (
+            one for heard in answer(self, batches, alone=alone) for one in (heard, heard)
+        ),
     )
     fails(go, "answered item q0 under closed_book twice")
     monkeypatch.undo()
@@ -418,18 +497,23 @@ def test_an_engine_that_answers_twice_is_found_out(go, monkeypatch):
     assert report.standing.greedy == 2 * ITEMS
 
 
-# --- the folder -------------------------------------------------------------------------------------------------------------
+# --- the folder -----------------------------------------------------------------------------------
 
 
 def test_an_unfinished_folder_says_that_it_is_one_and_how_far(go, folder):
     fails(go, "the model failed", faults={"fails_at": 3})
     stored = len(answers_of(folder))
-    with pytest.raises(SafescaleError, match=f"runs: an unfinished run, {stored} of 40 answers so far; the same safescale run"):
+    with pytest.raises(
+        SafescaleError,
+        match=f"runs: an unfinished run, {stored} of 40 answers so far; the same safescale run",
+    ):
         open_runs(folder)
     run = json.loads((folder / "run.json").read_text())
     for start in run["starts"]:
         del start["items"]
-    (folder / "run.json").write_bytes(document_of({name: value for name, value in run.items() if name != "sha256"}))
+    (folder / "run.json").write_bytes(
+        document_of({name: value for name, value in run.items() if name != "sha256"})
+    )
     with pytest.raises(SafescaleError, match=f"an unfinished run, {stored} answers so far"):
         open_runs(folder)
 
@@ -439,15 +523,23 @@ def test_an_unfinished_folder_says_that_it_is_one_and_how_far(go, folder):
     [
         (
             "the folder",
-            r"runs: the folder was renamed or removed while the run was under way.*Put it back, and the same command goes on",
+            (
+                r"runs: the folder was renamed or removed while the run was under way.*Put it "
+                r"back, and the same command goes on"
+            ),
         ),
         (
             "a file",
-            r"answers/000001-\w+\.jsonl: was removed while the run was under way, and the answers in it with it\. Put it back",
+            (
+                r"answers/000001-\w+\.jsonl: was removed while the run was under way, and the "
+                r"answers in it with it\. Put it back"
+            ),
         ),
     ],
 )
-def test_answers_that_vanish_under_way_are_missed_and_not_left_out(go, folder, tmp_path, monkeypatch, what, message):
+def test_answers_that_vanish_under_way_are_missed_and_not_left_out(
+    go, folder, tmp_path, monkeypatch, what, message
+):
     go(limit=2)
     monkeypatch.setattr(asking.Asking, "_note_forgotten", lambda _: vanish())
     there = folder if what == "the folder" else min((folder / "answers").iterdir())
@@ -479,7 +571,9 @@ def test_damaged_tables_are_made_anew_by_the_same_command(go, folder, name):
     go()
     before = table(folder)
     (folder / name).write_bytes(b"\0" * 50)
-    with pytest.raises(SafescaleError, match="the same safescale run command writes these files again"):
+    with pytest.raises(
+        SafescaleError, match="the same safescale run command writes these files again"
+    ):
         open_runs(folder)
     assert go().standing.done == 0
     assert table(folder).equals(before)
@@ -494,7 +588,9 @@ def test_a_second_runner_is_refused_before_it_loads_a_model(go, folder, monkeypa
     assert "process" in said
 
 
-def test_a_disk_that_fills_stops_the_run_and_the_same_command_goes_on(go, folder, tmp_path, monkeypatch):
+def test_a_disk_that_fills_stops_the_run_and_the_same_command_goes_on(
+    go, folder, tmp_path, monkeypatch
+):
 
     go(tmp_path / "whole")
     room, write = [2000], os.write
@@ -528,7 +624,11 @@ def test_a_disk_that_fills_stops_the_run_and_the_same_command_goes_on(go, folder
 def test_no_key_is_written_anywhere_and_another_key_is_no_other_model(go, folder, args):
     go(args=args, limit=1)
     assert all(b"hush" not in path.read_bytes() for path in folder.rglob("*") if path.is_file())
-    assert list(args) == [name for name, value in read_run(folder)["starts"][0]["model_args"].items() if "***" in value]
+    assert list(args) == [
+        name
+        for name, value in read_run(folder)["starts"][0]["model_args"].items()
+        if "***" in value
+    ]
     assert go().standing.known == 8
 
 
@@ -540,7 +640,7 @@ def test_lines_of_failures_do_not_pile_up_in_the_table(go, folder):
     assert len([line for line in read_lines(folder)[0] if line.failed]) == 12
 
 
-# --- what cannot be asked -----------------------------------------------------------------------------------------------------
+# --- what cannot be asked -------------------------------------------------------------------------
 
 
 @pytest.mark.parametrize(
@@ -549,7 +649,10 @@ def test_lines_of_failures_do_not_pile_up_in_the_table(go, folder):
         ({"conditions": ("cleen",)}, "there is no condition 'cleen'"),
         ({"conditions": ()}, "no conditions named"),
         ({"backend": "vlm"}, "--model vlm:"),
-        ({"args": {"gpu_memory": 1}}, "--model_args gpu_memory: the backend knows no such argument.*TypeError"),
+        (
+            {"args": {"gpu_memory": 1}},
+            "--model_args gpu_memory: the backend knows no such argument.*TypeError",
+        ),
         ({"metadata": {"drawz": 3, "temperature": -1}}, "temperature"),
         ({"metadata": {"dataset_path": "/nowhere.jsonl"}}, "nowhere.jsonl"),
         ({"conditions": ("rag",)}, "no corpus to retrieve from"),

@@ -26,7 +26,12 @@ ROWS = [
 def test_rows_stand_in_the_order_of_model_condition_item_and_draw(make_runs):
     runs = make_runs(ROWS)
     keys = runs.answers.select("model", "condition", "question_id", "draw").rows()
-    assert keys == [("a", "closed_book", "2", 0), ("a", "other", "10", 0), ("b", "clean", "1", 0), ("b", "clean", "1", 1)]
+    assert keys == [
+        ("a", "closed_book", "2", 0),
+        ("a", "other", "10", 0),
+        ("b", "clean", "1", 0),
+        ("b", "clean", "1", 1),
+    ]
 
 
 def test_items_stand_in_the_order_of_their_ids_as_texts(make_runs):
@@ -60,7 +65,9 @@ def test_a_model_that_is_filtered_away_is_no_model_any_more(make_runs):
 
 @given(st.permutations(ROWS))
 def test_the_order_in_which_rows_come_does_not_matter(rows):
-    items = pl.DataFrame({"question_id": ["2", "10", "1"], "answer": ["A"] * 3, "letters": ["ABCDE"] * 3})
+    items = pl.DataFrame(
+        {"question_id": ["2", "10", "1"], "answer": ["A"] * 3, "letters": ["ABCDE"] * 3}
+    )
     assert Runs(items, frame(rows)).answers.equals(Runs(items, frame(ROWS)).answers)
 
 
@@ -69,7 +76,10 @@ def test_the_order_in_which_rows_come_does_not_matter(rows):
     [
         (("b", "clean", "1", 0, "B"), "1 rows stand twice, the first of b, clean, item 1, draw 0"),
         (("b", "clean", "7", 0, "A"), "question_id '7'; expected an item of the data set"),
-        (("b", "rag", "1", 0, "E"), "1 responses can be none to their item, the first E of b, rag, item 1, draw 0"),
+        (
+            ("b", "rag", "1", 0, "E"),
+            "1 responses can be none to their item, the first E of b, rag, item 1, draw 0",
+        ),
         (("b", "rag", "1", 0, "a"), "response 'a'; expected one of A, B"),
         (("b", "rag", "1", 0, "lost"), "status 'lost'; expected one of ok, unanswered"),
         (("b", "rag", "1", -1, "A"), "negative draw"),
@@ -113,28 +123,44 @@ def test_a_missing_column_is_named(items):
         ({"letters": "ABD"}, "letters 'ABD'"),
         ({"answer": "F"}, "has the key 'F'"),
         ({"answer": None}, "has the key None"),
-        ({"label_unsafe": pl.when(pl.col("question_id") != "1").then("label_unsafe")}, "item 1 has some labels and not others"),
+        (
+            {"label_unsafe": pl.when(pl.col("question_id") != "1").then("label_unsafe")},
+            "item 1 has some labels and not others",
+        ),
         ({"label_unsafe": "Z"}, "labels on Z"),
     ],
 )
 def test_an_impossible_item_is_refused_by_name(items, change, said):
-    change = {name: value if isinstance(value, pl.Expr) else pl.lit(value, pl.String) for name, value in change.items()}
+    change = {
+        name: value if isinstance(value, pl.Expr) else pl.lit(value, pl.String)
+        for name, value in change.items()
+    }
     with pytest.raises(SafescaleError, match=said):
         Runs(items.with_columns(**change), frame(ROWS))
 
 
 def test_a_label_that_no_item_has_is_none_of_the_data_set(items):
     runs = Runs(items.with_columns(label_unsafe=pl.lit(None, pl.String)), frame(ROWS))
-    assert [name for name in runs.items.columns if name.startswith("label_")] == ["label_high_risk", "label_contradicts"]
+    assert [name for name in runs.items.columns if name.startswith("label_")] == [
+        "label_high_risk",
+        "label_contradicts",
+    ]
 
 
 def test_items_of_a_data_set_keep_key_options_and_labels():
     dataset = RADSAFE.load(data_folder() / "radsafe_demo" / "questions.jsonl")
     rows = items_of(dataset)
-    labels, groups = (f"label_{name}" for name in RADSAFE.schema.labels), (f"group_{name}" for name in RADSAFE.schema.groups)
+    labels, groups = (
+        (f"label_{name}" for name in RADSAFE.schema.labels),
+        (f"group_{name}" for name in RADSAFE.schema.groups),
+    )
     assert set(rows.columns) == {"question_id", "answer", "letters", *labels, *groups}
     for item, row in zip(dataset, rows.iter_rows(named=True), strict=True):
-        assert (row["question_id"], row["answer"], list(row["letters"])) == (item.question_id, item.answer, list(item.options))
+        assert (row["question_id"], row["answer"], list(row["letters"])) == (
+            item.question_id,
+            item.answer,
+            list(item.options),
+        )
         assert {name: set(row[f"label_{name}"]) for name in item.labels} == dict(item.labels)
         assert {name: row[f"group_{name}"] for name in item.groups} == dict(item.groups)
 

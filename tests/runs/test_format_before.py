@@ -1,4 +1,6 @@
-"""Runs of the version before, which spoke of letters and had RadSaFE's labels as columns, open, are whole, and are gone on with."""
+"""Runs of the version before, which spoke of letters and had RadSaFE's labels as columns, open, are
+whole, and are gone on with.
+"""
 
 from __future__ import annotations
 
@@ -25,7 +27,16 @@ from tests.running.asking import ask, asked_of, seeded, write_questions
 ITEMS, DRAWS = 3, 2
 ANSWERS = 2 * ITEMS * (1 + DRAWS)
 UNTIMED = pl.exclude("latency_s", "concurrency")
-ITEM_COLUMNS = ("question_id", "answer", "letters", "high_risk", "unsafe", "contradicts", "subspecialty", "question_type")
+ITEM_COLUMNS = (
+    "question_id",
+    "answer",
+    "letters",
+    "high_risk",
+    "unsafe",
+    "contradicts",
+    "subspecialty",
+    "question_type",
+)
 """Of the version before, whether any item had them or not."""
 KINDS = ("run", "unfinished", "judged", "reread", "unlabelled")
 
@@ -48,7 +59,9 @@ def as_before(folder: Path) -> Path:
 
 def _items_before(frame):
     frame = frame.rename({new: old for old, new in RADSAFE.old_columns.items()}, strict=False)
-    missing = [pl.lit(None, pl.String).alias(name) for name in ITEM_COLUMNS if name not in frame.columns]
+    missing = [
+        pl.lit(None, pl.String).alias(name) for name in ITEM_COLUMNS if name not in frame.columns
+    ]
     return frame.with_columns(missing).select(ITEM_COLUMNS)
 
 
@@ -85,7 +98,11 @@ def questions(tmp_path):
 
 @pytest.fixture
 def given(questions):
-    return {"metadata": {"dataset_path": str(questions), "draws": DRAWS}, "batch_size": 1, "args": {"pretrained": "m"}}
+    return {
+        "metadata": {"dataset_path": str(questions), "draws": DRAWS},
+        "batch_size": 1,
+        "args": {"pretrained": "m"},
+    }
 
 
 @pytest.fixture
@@ -106,7 +123,11 @@ def make(tmp_path, questions, given):
             runs = open_runs(make("run"))
             folder.mkdir()
             if kind == "judged":
-                judged = judge(runs, StubJudge(lambda text: says("B" if "B" in text else None)), folder / "judge.steps.jsonl")
+                judged = judge(
+                    runs,
+                    StubJudge(lambda text: says("B" if "B" in text else None)),
+                    folder / "judge.steps.jsonl",
+                )
                 write_judged(judged, folder)
             else:
                 write_reread(reread(runs, RADSAFE.load(questions)), folder)
@@ -121,14 +142,22 @@ def test_its_runs_open_and_are_whole(make, kind):
     runs = open_runs(folder)
     as_before(folder)
     old = pl.read_parquet(folder / "items.parquet")
-    assert (tuple(old.columns), "letter" in pl.read_parquet_schema(folder / "answers.parquet")) == (ITEM_COLUMNS, True)
+    assert (tuple(old.columns), "letter" in pl.read_parquet_schema(folder / "answers.parquet")) == (
+        ITEM_COLUMNS,
+        True,
+    )
     opened = open_runs(folder)
     assert opened.answers.equals(runs.answers)
     assert opened.items.equals(runs.items.select(opened.items.columns))
     assert set(opened.items.columns) == set(runs.items.columns)
     assert (opened.family, opened.about["models"]) == (RADSAFE, runs.about["models"])
     found = verify(folder)
-    assert (found.findings, found.verdict, found.answers, found.read_again) == ([], Verdict.WHOLE, ANSWERS, ANSWERS)
+    assert (found.findings, found.verdict, found.answers, found.read_again) == (
+        [],
+        Verdict.WHOLE,
+        ANSWERS,
+        ANSWERS,
+    )
 
 
 def test_its_runs_stand_in_one_table_with_runs_of_now(make, tmp_path, given):
@@ -142,7 +171,11 @@ def test_its_runs_stand_in_one_table_with_runs_of_now(make, tmp_path, given):
 def test_an_unfinished_run_is_gone_on_with_and_nothing_is_asked_twice(make, given):
     folder, whole = as_before(make("unfinished")), make("run")
     report = ask(folder, **given)
-    assert (report.damaged, report.standing.known > 0, report.standing.known + report.standing.done) == (0, True, ANSWERS)
+    assert (
+        report.damaged,
+        report.standing.known > 0,
+        report.standing.known + report.standing.done,
+    ) == (0, True, ANSWERS)
     assert asked_of(folder) == asked_of(whole)
     answers = open_runs(folder).answers
     assert answers.select(UNTIMED).equals(open_runs(whole).answers.select(UNTIMED))
@@ -188,7 +221,12 @@ def test_a_damaged_run_is_salvaged_and_gone_on_with(make, given, tmp_path):
     header, first, *lines = shard.read_bytes().splitlines(keepends=True)
     shard.write_bytes(b"".join([header, b"?" + first[1:], *lines]))
     made = salvage(folder, tmp_path / "new")
-    assert (made.answers, made.from_tables, made.goes_on, made.has_tables) == (ANSWERS, 1, True, True)
+    assert (made.answers, made.from_tables, made.goes_on, made.has_tables) == (
+        ANSWERS,
+        1,
+        True,
+        True,
+    )
     report = ask(tmp_path / "new", **given)
     assert (report.standing.known, report.standing.done) == (ANSWERS, 0)
     assert open_runs(tmp_path / "new").answers.select(UNTIMED).equals(runs.answers.select(UNTIMED))

@@ -1,4 +1,6 @@
-"""What earlier versions have stored opens and can be gone on with; what cannot be what was written does not count."""
+"""What earlier versions have stored opens and can be gone on with; what cannot be what was written
+does not count.
+"""
 
 from __future__ import annotations
 
@@ -21,8 +23,8 @@ from tests.altering import flipped
 from tests.running.asking import answers_of, ask, asked_of, read_lines, seeded
 
 FIXTURES = Path(__file__).parent.parent / "fixtures" / "format1"
-"""Made by version 0.1.0 of four demo questions and a stub: a run that was finished and one that was not, one imported from
-lm_eval, one judged, and a report with its steps."""
+"""Made by version 0.1.0 of four demo questions and a stub: a run that was finished and one that was
+not, one imported from lm_eval, one judged, and a report with its steps."""
 GIVEN = {
     "args": {"pretrained": "stub-model"},
     "metadata": {"dataset_path": str(FIXTURES / "questions.jsonl"), "draws": 2},
@@ -38,11 +40,16 @@ def stored(tmp_path, monkeypatch):
 
 
 @pytest.mark.parametrize(("name", "rows"), [("finished", 24), ("imported", 12), ("judged", 24)])
-def test_runs_of_the_earlier_format_open_and_a_study_of_them_says_that_they_bear_no_checksums(name, rows):
+def test_runs_of_the_earlier_format_open_and_a_study_of_them_says_that_they_bear_no_checksums(
+    name, rows
+):
     runs = open_runs(FIXTURES / name)
     assert runs.answers.height == rows
     (remark,) = [row["reason"] for row in remarks(Study(runs, 0.8)) if "checksum" in row["reason"]]
-    assert remark == "1 folder of an earlier format without checksums: damage there would not show (safescale runs verify)"
+    assert remark == (
+        "1 folder of an earlier format without checksums: damage there would not show (safescale "
+        "runs verify)"
+    )
 
 
 def test_a_run_of_the_earlier_format_is_gone_on_with_and_bears_checksums_from_then_on(stored):
@@ -79,7 +86,8 @@ def test_steps_of_the_earlier_format_are_gone_on_with(stored, name):
         assert len(steps._known) == sum("step" in record for record in records)
         steps.note({"another": 1})
         steps.close()
-    assert len(path.read_bytes().splitlines()) == 1 + len(records) + 2 + 1  # the header twice, and what was noted once
+    # the header twice, and what was noted once
+    assert len(path.read_bytes().splitlines()) == 1 + len(records) + 2 + 1
     with pytest.raises(SafescaleError, match="taken otherwise"):
         StepLog(path, about | {"models": "another"})
 
@@ -88,7 +96,7 @@ def test_contexts_of_the_earlier_format_open():
     assert list(read_contexts(FIXTURES / "reports.jsonl").contexts) == ["demo-001"]
 
 
-# --- damage ---------------------------------------------------------------------------------------------------------------
+# --- damage ---------------------------------------------------------------------------------------
 
 
 @pytest.fixture
@@ -132,8 +140,11 @@ def test_a_flipped_bit_of_the_header_costs_no_answer(shard):
     assert (report.damaged, report.standing.done) == (1, 0)
 
 
-def test_no_panic_of_a_library_reaches_whoever_opens_damaged_tables_without_checksums(stored, capfd):
-    """Some flips make Polars panic: an exception that is no `Exception`, and lines on standard error."""
+def test_no_panic_of_a_library_reaches_whoever_opens_damaged_tables_without_checksums(
+    stored, capfd
+):
+    """Some flips make Polars panic: an exception that is no `Exception`, and lines on standard
+    error."""
     ended = set()
     for path, _ in flipped(stored / "finished", 600):
         if path.suffix == ".parquet":
@@ -147,7 +158,11 @@ def test_no_panic_of_a_library_reaches_whoever_opens_damaged_tables_without_chec
 
 
 KNOWN = Known({"q": frozenset("ABC")}, {"clean"}, 2)
-GOOD = {"condition": "clean", "question_id": "q", "draws": [{"draw": 1, "status": "ok", "text": "B", "response": "B"}]}
+GOOD = {
+    "condition": "clean",
+    "question_id": "q",
+    "draws": [{"draw": 1, "status": "ok", "text": "B", "response": "B"}],
+}
 
 
 def a_draw(**changed):
@@ -188,22 +203,34 @@ def a_draw(**changed):
 )
 @pytest.mark.parametrize("bears", [False, True])
 @pytest.mark.parametrize("called", ["letter", "response"])
-def test_a_line_that_cannot_be_what_was_written_is_damaged_and_asked_again(tmp_path, changed, bears, called):
-    """Of the earlier format, in which a flipped bit is not seen otherwise; and of whoever writes what cannot be."""
+def test_a_line_that_cannot_be_what_was_written_is_damaged_and_asked_again(
+    tmp_path, changed, bears, called
+):
+    """Of the earlier format, in which a flipped bit is not seen otherwise; and of whoever writes
+    what cannot be."""
     identity, responses = {"settings": {"draws": 2}}, dict(KNOWN.responses)
     with Journal(tmp_path, identity, {}, responses) as journal:
         journal.of_condition("clean", {})
         journal.write(Line("clean", "q", [Draw(0, "ok", "A", "A")]))
     (shard,) = (tmp_path / "answers").iterdir()
     odd = json.dumps(GOOD | changed).replace('"response"', f'"{called}"').encode()
-    shard.with_name("000000-00000000.jsonl").write_bytes((with_checksum(odd) if bears else odd) + b"\n")
+    shard.with_name("000000-00000000.jsonl").write_bytes(
+        (with_checksum(odd) if bears else odd) + b"\n"
+    )
     with Journal(tmp_path, identity, {}, responses) as journal:
         assert journal.damaged == 1
         assert journal.held.answered == {"clean": {"q": 1}}
 
 
 def test_a_good_line_is_good():
-    line = Line("clean", "q", [Draw(1, "ok", "B", "B"), Draw(2, "unanswered", "?")], seed=1, latency_s=0.0, recall=1.0)
+    line = Line(
+        "clean",
+        "q",
+        [Draw(1, "ok", "B", "B"), Draw(2, "unanswered", "?")],
+        seed=1,
+        latency_s=0.0,
+        recall=1.0,
+    )
     assert fault_of(line, KNOWN) == ""
 
 
@@ -219,10 +246,20 @@ def test_numbers_of_a_backend_that_cannot_be_cost_no_answer(tmp_path):
                 recall=3.0,
             )
         )
-        journal.write(Line("clean", "r", [Draw(0, "ok", "\ud800", "A", rule="\udc00")], prompt_tokens=2.5, reply_id="\ud83d"))  # type: ignore[arg-type]
+        journal.write(
+            Line(
+                "clean",
+                "r",
+                [Draw(0, "ok", "\ud800", "A", rule="\udc00")],
+                prompt_tokens=2.5,
+                reply_id="\ud83d",
+            )
+        )  # type: ignore[arg-type]
     (one, other), damaged = read_lines(tmp_path)
     assert damaged == 0
-    assert (one.prompt_tokens, one.latency_s, one.recall, one.draws[0].completion_tokens) == (None,) * 4
+    assert (one.prompt_tokens, one.latency_s, one.recall, one.draws[0].completion_tokens) == (
+        None,
+    ) * 4
     assert (other.prompt_tokens, other.draws[0].text, other.reply_id) == (None, "\ufffd", "\ufffd")
 
 

@@ -30,7 +30,9 @@ def go(tmp_path):
         if change := options.pop("change", None):
             path.write_text(path.read_text().replace(*change))
         given = {"dataset_path": str(path), "draws": 2} | (metadata or {})
-        return ask(tmp_path / "runs", metadata=given, conditions=conditions, args=args or {}, **options)
+        return ask(
+            tmp_path / "runs", metadata=given, conditions=conditions, args=args or {}, **options
+        )
 
     return go
 
@@ -52,14 +54,19 @@ PROMPT = "user: |\n  {context}\n\n  {question}\n  {options}\nsystem: Another sys
         ({"items": 4}, "dataset.fingerprint: there"),
         ({"change": ("an embolus", "a fracture")}, "dataset.fingerprint: there"),
         ({"chat_template": False}, "clean.chat_template: there true, now false"),
-        ({"chat_template": False, "conditions": ("closed_book",)}, "clean.chat_template: there true, now false"),
+        (
+            {"chat_template": False, "conditions": ("closed_book",)},
+            "clean.chat_template: there true, now false",
+        ),
         ({"args": {"template": "[{role}]"}}, 'model.template: there null, now "[{role}]"'),
     ],
 )
 def test_a_folder_of_another_run_is_refused_with_the_difference(go, tmp_path, options, difference):
     go()
     asked = asked_of(tmp_path / "runs")
-    with pytest.raises(SafescaleError, match="holds answers that were asked for otherwise") as refused:
+    with pytest.raises(
+        SafescaleError, match="holds answers that were asked for otherwise"
+    ) as refused:
         go(**options)
     assert difference in str(refused.value)
     assert "choose another folder" in str(refused.value)
@@ -76,8 +83,14 @@ def test_another_prompt_template_is_refused(go, tmp_path):
 
 def test_a_chat_template_of_the_model_that_changed_is_found_by_the_prompts(go, monkeypatch):
     go(limit=2)
-    monkeypatch.setattr(Stub, "apply_chat_template", lambda self, chat_history, add_generation_prompt=True: "otherwise")
-    with pytest.raises(SafescaleError, match=r"the answers to item q\d under clean were given to another prompt"):
+    monkeypatch.setattr(
+        Stub,
+        "apply_chat_template",
+        lambda self, chat_history, add_generation_prompt=True: "otherwise",
+    )
+    with pytest.raises(
+        SafescaleError, match=r"the answers to item q\d under clean were given to another prompt"
+    ):
         go()
 
 
@@ -137,7 +150,7 @@ def test_what_makes_answers_is(name):
     assert identified({"pretrained": "m", name: 1}) != identified({"pretrained": "m"})
 
 
-# --- models in folders --------------------------------------------------------------------------------------------------------
+# --- models in folders ----------------------------------------------------------------------------
 
 
 @pytest.fixture

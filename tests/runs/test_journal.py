@@ -1,4 +1,6 @@
-"""The store of a run under way: a line is whole or does not count, whatever happens to process, disk and folder."""
+"""The store of a run under way: a line is whole or does not count, whatever happens to process,
+disk and folder.
+"""
 
 from __future__ import annotations
 
@@ -71,7 +73,9 @@ def test_whatever_a_model_says_is_read_as_it_was_written(tmp_path_factory, said)
     assert (damaged, len(read)) == (0, len(said))
     assert Replay(folder).read().answered == written.answered
     for each, (text, _, _) in zip(read, said, strict=True):
-        assert each.draws[0].text == text.encode("utf-16", "surrogatepass").decode("utf-16", "replace")
+        assert each.draws[0].text == text.encode("utf-16", "surrogatepass").decode(
+            "utf-16", "replace"
+        )
 
 
 @given(st.data())
@@ -90,7 +94,17 @@ def test_a_file_torn_anywhere_loses_the_torn_line_alone_and_counts_it(tmp_path_f
 
 @pytest.mark.parametrize(
     "garbage",
-    [b"\0" * 512, b"\xff\xfe{}", b"{", b"null", b"[1, 2]", b'{"condition": 3}', b'"text"', b"{}" + b"[" * 5000, b"NaN"],
+    [
+        b"\0" * 512,
+        b"\xff\xfe{}",
+        b"{",
+        b"null",
+        b"[1, 2]",
+        b'{"condition": 3}',
+        b'"text"',
+        b"{}" + b"[" * 5000,
+        b"NaN",
+    ],
 )
 def test_lines_of_garbage_are_passed_over_and_counted(tmp_path, garbage):
     shard = filled(tmp_path)
@@ -117,12 +131,17 @@ def test_lines_that_were_written_before_rules_had_names_are_read(tmp_path):
         journal.write(Line("clean", "q0", [Draw(0, "ok", "A", "A")]))
         journal.write(Line("clean", "q1", [Draw(0, "ok", "A", "A", rule="bare letter")]))
     (shard,) = (tmp_path / "answers").iterdir()
-    assert [b"rule" in raw for raw in shard.read_bytes().splitlines() if not is_header(raw)] == [False, True]
+    assert [b"rule" in raw for raw in shard.read_bytes().splitlines() if not is_header(raw)] == [
+        False,
+        True,
+    ]
     lines, damaged = read_lines(tmp_path)
     assert ([line.draws[0].rule for line in lines], damaged) == ([None, "bare letter"], 0)
 
 
-def test_what_a_reply_says_of_itself_is_stored_and_unknown_in_lines_that_were_written_before(tmp_path):
+def test_what_a_reply_says_of_itself_is_stored_and_unknown_in_lines_that_were_written_before(
+    tmp_path,
+):
     said = {"served_model": "m-2", "system_fingerprint": "fp", "reply_id": "r1"}
     with opened(tmp_path) as journal:
         journal.write(Line("clean", "q0", [Draw(0, "ok", "A", "A")]))
@@ -153,7 +172,7 @@ def test_files_of_many_starts_are_read_in_their_order(tmp_path):
     assert [draw.text for each in read_lines(tmp_path)[0] for draw in each.draws] == ["A", "later"]
 
 
-# --- disks ------------------------------------------------------------------------------------------------------------------
+# --- disks ----------------------------------------------------------------------------------------
 
 
 @pytest.fixture
@@ -177,11 +196,14 @@ def disk(monkeypatch):
 
 
 @pytest.mark.parametrize("room", [0, 1, 280, 334, 335, 336, 337, 400, 450])
-def test_a_full_disk_stops_with_the_cause_and_leaves_whole_lines_and_the_same_folder_goes_on(tmp_path, disk, room):
+def test_a_full_disk_stops_with_the_cause_and_leaves_whole_lines_and_the_same_folder_goes_on(
+    tmp_path, disk, room
+):
     disk.room = room
     with opened(tmp_path) as journal:
         with pytest.raises(
-            SafescaleError, match=r"cannot be written \(No space left on device\).*what was written before stays"
+            SafescaleError,
+            match=r"cannot be written \(No space left on device\).*what was written before stays",
         ):
             write_all(journal, 9)
         stored = len(journal.held)
@@ -196,7 +218,9 @@ def test_a_full_disk_stops_with_the_cause_and_leaves_whole_lines_and_the_same_fo
 
 @pytest.mark.skipif(not AS_ROOT, reason="mounting takes root")
 def test_a_disk_that_is_really_full_does_the_same(tmp_path):
-    mounted = subprocess.run(["mount", "-t", "tmpfs", "-o", "size=64k", "tmpfs", str(tmp_path)], capture_output=True)
+    mounted = subprocess.run(
+        ["mount", "-t", "tmpfs", "-o", "size=64k", "tmpfs", str(tmp_path)], capture_output=True
+    )
     if mounted.returncode:
         pytest.skip(f"no tmpfs here: {mounted.stderr.decode().strip()}")
     try:
@@ -239,7 +263,9 @@ def test_a_disk_that_gives_up_at_the_sync_is_said(tmp_path, monkeypatch):
     opened(tmp_path).close()
 
 
-def test_answers_before_a_long_pause_are_synced_and_a_failure_in_the_pause_is_not_lost(tmp_path, monkeypatch):
+def test_answers_before_a_long_pause_are_synced_and_a_failure_in_the_pause_is_not_lost(
+    tmp_path, monkeypatch
+):
     monkeypatch.setattr(writer_lock, "BEAT", 0.01)
     fsync, synced = os.fsync, []
 
@@ -262,12 +288,18 @@ def test_answers_before_a_long_pause_are_synced_and_a_failure_in_the_pause_is_no
         journal.close()
 
 
-def test_the_description_is_on_the_disk_before_the_first_answer_and_the_names_are_too(tmp_path, monkeypatch):
+def test_the_description_is_on_the_disk_before_the_first_answer_and_the_names_are_too(
+    tmp_path, monkeypatch
+):
     done = []
     fsync, replace = os.fsync, Path.replace
 
     def noted(file):
-        done.append(str(Path(f"/proc/self/fd/{file}").readlink()).replace(str(tmp_path), "").split(".json.")[0])
+        done.append(
+            str(Path(f"/proc/self/fd/{file}").readlink())
+            .replace(str(tmp_path), "")
+            .split(".json.")[0]
+        )
         fsync(file)
 
     def replacing(path, target):
@@ -280,12 +312,17 @@ def test_the_description_is_on_the_disk_before_the_first_answer_and_the_names_ar
     assert done[done.index("to run.json") - 1 :][:4] == ["/.run", "to run.json", "", "/answers"]
 
 
-# --- folders ----------------------------------------------------------------------------------------------------------------
+# --- folders --------------------------------------------------------------------------------------
 
 
 def test_what_a_start_that_was_killed_left_behind_is_no_hindrance_and_goes_away(tmp_path):
     (tmp_path / "answers").mkdir()
-    for name in (".lock", ".run.json.0a1b2c3d", ".writer.json.0a1b2c3d", ".answers.parquet.0a1b2c3d.unfinished"):
+    for name in (
+        ".lock",
+        ".run.json.0a1b2c3d",
+        ".writer.json.0a1b2c3d",
+        ".answers.parquet.0a1b2c3d.unfinished",
+    ):
         (tmp_path / name).write_bytes(b"{half")
     filled(tmp_path)
     assert sorted(path.name for path in tmp_path.iterdir()) == [".lock", "answers", "run.json"]
@@ -294,7 +331,10 @@ def test_what_a_start_that_was_killed_left_behind_is_no_hindrance_and_goes_away(
 @pytest.mark.parametrize("name", ["notes.txt", "about.json", "results"])
 def test_a_folder_of_other_things_is_refused_and_left_alone(tmp_path, name):
     (tmp_path / name).write_text("mine")
-    with pytest.raises(SafescaleError, match="holds other things than a run of safescale run; choose another folder"):
+    with pytest.raises(
+        SafescaleError,
+        match="holds other things than a run of safescale run; choose another folder",
+    ):
         opened(tmp_path)
     assert [path.name for path in tmp_path.iterdir()] == [name]
 
@@ -309,7 +349,10 @@ def test_answers_without_their_description_are_nobodys(tmp_path):
     """They would be taken for those of whatever model comes next."""
     filled(tmp_path)
     (tmp_path / "run.json").rename(tmp_path / ".away")
-    with pytest.raises(SafescaleError, match=r"holds answers, but not run.json, which says whose they are; put it back"):
+    with pytest.raises(
+        SafescaleError,
+        match=r"holds answers, but not run.json, which says whose they are; put it back",
+    ):
         opened(tmp_path, seed=2)
     (tmp_path / ".away").rename(tmp_path / "run.json")
     opened(tmp_path).close()
@@ -325,10 +368,15 @@ def test_answers_without_their_description_are_nobodys(tmp_path):
         (b'{"safescale_run": "1", "identity": {}, "conditions": {}, "starts": []}', "damaged"),
         (b'{"safescale_run": 1, "identity": {}, "conditions": [], "starts": []}', "damaged"),
         (b'{"safescale_run": 2, "identity": {}, "conditions": {}, "starts": []}', "damaged"),
-        (b'{"safescale_run": 4}', r"written by a newer version \(format 4\); upgrade lm-eval-safescale"),
+        (
+            b'{"safescale_run": 4}',
+            r"written by a newer version \(format 4\); upgrade lm-eval-safescale",
+        ),
     ],
 )
-def test_a_description_that_cannot_be_used_stops_before_anything_is_written(tmp_path, content, message):
+def test_a_description_that_cannot_be_used_stops_before_anything_is_written(
+    tmp_path, content, message
+):
     filled(tmp_path)
     (tmp_path / "run.json").write_bytes(content)
     for _ in range(2):  # the lock is let go of
@@ -342,7 +390,9 @@ def test_a_folder_of_another_run_is_refused_with_each_difference_and_stays_as_it
     filled(tmp_path)
     before = (tmp_path / "run.json").read_bytes()
     with pytest.raises(SafescaleError) as refused:
-        opened(tmp_path, seed=2, model={"backend": "stub", "pretrained": "other", "dtype": "float16"})
+        opened(
+            tmp_path, seed=2, model={"backend": "stub", "pretrained": "other", "dtype": "float16"}
+        )
     said = str(refused.value)
     assert 'model.pretrained: there "m", now "other"' in said
     assert 'model.dtype: there null, now "float16"' in said
@@ -355,7 +405,11 @@ def test_a_folder_of_another_run_is_refused_with_each_difference_and_stays_as_it
 def test_many_differences_are_cut_short_and_control_characters_do_not_reach_the_terminal(tmp_path):
     filled(tmp_path)
     with pytest.raises(SafescaleError, match="and 8 more") as refused:
-        opened(tmp_path, model={"backend": "stub", "pretrained": "m"} | {f"a{number}": "\x1b[2J" for number in range(20)})
+        opened(
+            tmp_path,
+            model={"backend": "stub", "pretrained": "m"}
+            | {f"a{number}": "\x1b[2J" for number in range(20)},
+        )
     assert "\x1b" not in str(refused.value)
 
 
@@ -401,7 +455,9 @@ def unprivileged(folder, mode):
         ("run.json", 0o000, "damaged|cannot be read"),
     ],
 )
-def test_a_folder_that_cannot_be_written_or_read_is_said_and_asks_nothing_again(tmp_path, place, mode, message, request):
+def test_a_folder_that_cannot_be_written_or_read_is_said_and_asks_nothing_again(
+    tmp_path, place, mode, message, request
+):
     folder = tmp_path / "runs"
     shard = filled(folder)
     if AS_ROOT:
@@ -459,7 +515,7 @@ def test_a_folder_without_an_answer_is_bound_to_nothing(tmp_path):
         opened(tmp_path, model="typo")
 
 
-# --- what vanishes under way ----------------------------------------------------------------------------------------------
+# --- what vanishes under way ----------------------------------------------------------------------
 
 
 def test_a_file_of_answers_that_is_deleted_is_missed_at_the_next_sync(tmp_path, monkeypatch):
@@ -471,17 +527,23 @@ def test_a_file_of_answers_that_is_deleted_is_missed_at_the_next_sync(tmp_path, 
         journal.write(line("q5", 1, text=which))
         gone = journal._shard.path if which == "this start's" else earlier
         gone.unlink()
-        message = rf"{gone.name}: was removed while the run was under way, and the answers in it with it\. Put it back, or let"
+        message = (
+            rf"{gone.name}: was removed while the run was under way, and the answers in it with "
+            r"it\. Put it back, or let"
+        )
         with pytest.raises(SafescaleError, match=message):
             journal.write(line("q6", 1))
         with pytest.raises(SafescaleError, match=message):
             journal.close()
-    assert known(tmp_path / "run") == [("q5", 1), ("q6", 1)]  # of the second start; the first one's are gone with their file
+    # of the second start; the first one's are gone with their file
+    assert known(tmp_path / "run") == [("q5", 1), ("q6", 1)]
     opened(tmp_path / "run").close()
 
 
 @pytest.mark.parametrize("how", ["renamed", "removed", "replaced"])
-def test_a_folder_that_is_renamed_or_removed_is_called_that_and_not_taken_over(tmp_path, monkeypatch, how):
+def test_a_folder_that_is_renamed_or_removed_is_called_that_and_not_taken_over(
+    tmp_path, monkeypatch, how
+):
     folder = tmp_path / "run"
     filled(folder)
     monkeypatch.setattr(module, "SYNC_SECONDS", 0.0)
@@ -492,7 +554,10 @@ def test_a_folder_that_is_renamed_or_removed_is_called_that_and_not_taken_over(t
         shutil.rmtree(tmp_path / "elsewhere")
     if how == "replaced":
         opened(folder).close()
-    message = "run: the folder was renamed or removed while the run was under way.*Put it back, and the same command goes on"
+    message = (
+        "run: the folder was renamed or removed while the run was under way.*Put it back, and the "
+        "same command goes on"
+    )
     with pytest.raises(SafescaleError, match=message):
         journal.write(line("q6", 1))
     journal._lock._look()  # as the next beat does
@@ -527,7 +592,11 @@ def test_answers_of_another_run_are_not_taken_for_this_one_s(tmp_path):
     (other,) = (tmp_path / "other" / "answers").iterdir()
     shutil.copy(other, mine.with_name("000009-00000000.jsonl"))
     with pytest.raises(
-        SafescaleError, match=r"000009-00000000.jsonl: answers of another run than the one of this folder; take the file"
+        SafescaleError,
+        match=(
+            r"000009-00000000.jsonl: answers of another run than the one of this folder; take the "
+            r"file"
+        ),
     ):
         opened(tmp_path / "mine")
     mine.with_name("000009-00000000.jsonl").unlink()

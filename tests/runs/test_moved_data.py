@@ -1,4 +1,6 @@
-"""A data file is told by what is in it: renamed or moved it is the same, and of another content under the same name it is not."""
+"""A data file is told by what is in it: renamed or moved it is the same, and of another content
+under the same name it is not.
+"""
 
 from __future__ import annotations
 
@@ -56,7 +58,9 @@ def test_a_file_of_the_same_questions_in_another_order_is_the_same(tmp_path):
 
 def test_a_file_of_another_content_is_refused_and_both_are_named(tmp_path):
     go(tmp_path / "runs", write_questions(tmp_path / "questions.jsonl", ITEMS))
-    with pytest.raises(SafescaleError, match="holds answers that were asked for otherwise") as refused:
+    with pytest.raises(
+        SafescaleError, match="holds answers that were asked for otherwise"
+    ) as refused:
         go(tmp_path / "runs", write_questions(tmp_path / "exam.jsonl", ITEMS + 1))
     assert 'dataset.name: there "questions.jsonl", now "exam.jsonl"' in str(refused.value)
     assert "dataset.fingerprint: there " in str(refused.value)
@@ -71,8 +75,13 @@ def test_a_name_alone_is_never_told_as_a_difference(tmp_path):
 
 
 def test_a_prompt_file_is_told_by_its_content(tmp_path):
-    questions, prompt = write_questions(tmp_path / "questions.jsonl", ITEMS), tmp_path / "prompt.yaml"
-    prompt.write_text("user: |\n  {context}\n\n  {question}\n  {options}\nsystem: Another system turn.\n")
+    questions, prompt = (
+        write_questions(tmp_path / "questions.jsonl", ITEMS),
+        tmp_path / "prompt.yaml",
+    )
+    prompt.write_text(
+        "user: |\n  {context}\n\n  {question}\n  {options}\nsystem: Another system turn.\n"
+    )
     go(tmp_path / "runs", questions, metadata={"prompt_file": str(prompt)})
     moved = prompt.rename(tmp_path / "words.yaml")
     assert go(tmp_path / "runs", questions, metadata={"prompt_file": str(moved)}).standing.done == 0
@@ -82,12 +91,30 @@ def test_a_prompt_file_is_told_by_its_content(tmp_path):
 
 
 def test_articles_are_told_by_their_content(tmp_path):
-    questions, corpus = write_questions(tmp_path / "questions.jsonl", ITEMS), tmp_path / "articles.jsonl"
-    corpus.write_text(json.dumps({"id": "one", "title": "Emboli", "text": "A patient with an embolus of the lung."}) + "\n")
+    questions, corpus = (
+        write_questions(tmp_path / "questions.jsonl", ITEMS),
+        tmp_path / "articles.jsonl",
+    )
+    corpus.write_text(
+        json.dumps(
+            {"id": "one", "title": "Emboli", "text": "A patient with an embolus of the lung."}
+        )
+        + "\n"
+    )
     given = {"index_dir": str(tmp_path / "indexes")}
-    go(tmp_path / "runs", questions, conditions=("rag",), metadata=given | {"corpus_path": str(corpus)})
+    go(
+        tmp_path / "runs",
+        questions,
+        conditions=("rag",),
+        metadata=given | {"corpus_path": str(corpus)},
+    )
     moved = corpus.rename(tmp_path / "texts.jsonl")
-    again = go(tmp_path / "runs", questions, conditions=("rag",), metadata=given | {"corpus_path": str(moved)})
+    again = go(
+        tmp_path / "runs",
+        questions,
+        conditions=("rag",),
+        metadata=given | {"corpus_path": str(moved)},
+    )
     assert again.standing.done == 0
 
 
@@ -95,7 +122,12 @@ def test_the_steps_of_a_build_go_on_where_only_files_have_other_names(tmp_path):
     def about(name, of="f", tokenizer="words"):
         return {
             "dataset": {"name": name, "version": name, "fingerprint": of},
-            "corpus": {"corpus": name, "corpus_fingerprint": of, "tokenizer": tokenizer, "tokenizer_fingerprint": tokenizer},
+            "corpus": {
+                "corpus": name,
+                "corpus_fingerprint": of,
+                "tokenizer": tokenizer,
+                "tokenizer_fingerprint": tokenizer,
+            },
         }
 
     path, asked = tmp_path / "steps.jsonl", Ask("q1", "queries", "write", (), 9)
@@ -120,7 +152,10 @@ def test_the_steps_of_a_build_go_on_where_only_files_have_other_names(tmp_path):
     ],
 )
 def test_descriptions_are_alike_by_fingerprint_and_all_that_it_does_not_cover(other, expected):
-    assert are_alike({"data": {"name": "a", "fingerprint": "f", "family": "x"}}, {"data": other}) is expected
+    assert (
+        are_alike({"data": {"name": "a", "fingerprint": "f", "family": "x"}}, {"data": other})
+        is expected
+    )
 
 
 def test_names_tell_apart_what_has_no_fingerprint():

@@ -27,7 +27,11 @@ def same(one: Runs, other: Runs) -> bool:
 
 @given(
     st.lists(
-        st.tuples(st.text(max_size=20), st.floats(allow_nan=False) | st.none(), st.integers(0, 2**40) | st.none()),
+        st.tuples(
+            st.text(max_size=20),
+            st.floats(allow_nan=False) | st.none(),
+            st.integers(0, 2**40) | st.none(),
+        ),
         min_size=1,
         max_size=30,
     ),
@@ -59,13 +63,19 @@ def test_what_no_statistic_needs_can_be_left_on_the_disk(tmp_path, make_runs, it
     assert without.select(others).equals(runs.answers.select(others))
 
 
-def test_a_folder_that_was_written_before_there_was_a_column_opens_with_nulls_there(tmp_path, make_runs):
+def test_a_folder_that_was_written_before_there_was_a_column_opens_with_nulls_there(
+    tmp_path, make_runs
+):
     runs = make_runs(ROWS)
     write_runs(runs, tmp_path)
     path = tmp_path / "answers.parquet"
     old = pl.Enum(["ok", "unanswered", "truncated", "error"])  # there was no content filter
-    before = pl.read_parquet(path).drop("rule", "finish_reason", "served_model", "system_fingerprint", "reply_id")
-    before.with_columns(pl.col("status").cast(old)).write_parquet(path, metadata=pl.read_parquet_metadata(path))
+    before = pl.read_parquet(path).drop(
+        "rule", "finish_reason", "served_model", "system_fingerprint", "reply_id"
+    )
+    before.with_columns(pl.col("status").cast(old)).write_parquet(
+        path, metadata=pl.read_parquet_metadata(path)
+    )
     make_sums_again(tmp_path)
     assert same(open_runs(tmp_path), runs)
 
@@ -75,7 +85,12 @@ def test_writing_again_replaces_the_runs_and_nothing_else(tmp_path, make_runs):
     write_runs(make_runs(ROWS), tmp_path)
     write_runs(make_runs(OTHER), tmp_path)
     assert same(open_runs(tmp_path), make_runs(OTHER))
-    assert sorted(path.name for path in tmp_path.iterdir()) == ["about.json", "answers.parquet", "items.parquet", "notes.txt"]
+    assert sorted(path.name for path in tmp_path.iterdir()) == [
+        "about.json",
+        "answers.parquet",
+        "items.parquet",
+        "notes.txt",
+    ]
 
 
 def test_a_writing_that_fails_leaves_the_runs_as_they_were(tmp_path, make_runs, monkeypatch):
@@ -97,7 +112,7 @@ def test_runs_of_nothing_known_are_not_written(tmp_path, make_runs):
         write_runs(Runs(runs.items, runs.answers), tmp_path)
 
 
-# --- several folders ----------------------------------------------------------------------------------------------------
+# --- several folders ------------------------------------------------------------------------------
 
 
 def test_several_folders_are_read_as_one(tmp_path, make_runs):
@@ -105,13 +120,19 @@ def test_several_folders_are_read_as_one(tmp_path, make_runs):
     write_runs(make_runs(OTHER), tmp_path / "b")
     both = open_runs(tmp_path / "a", tmp_path / "b")
     assert same(both, make_runs([*ROWS, *OTHER]))
-    assert both.about["models"]["m"] == {"source": "hand", "conditions": ["clean", "rag"], "settings": {"draws": 1}}
+    assert both.about["models"]["m"] == {
+        "source": "hand",
+        "conditions": ["clean", "rag"],
+        "settings": {"draws": 1},
+    }
     assert set(answer_arrays(both)) == {("m", "clean"), ("m", "rag"), ("n", "clean")}
 
 
 def test_settings_that_differ_between_conditions_are_kept_apart(tmp_path, make_runs):
     write_runs(make_runs(ROWS), tmp_path / "a")
-    about = make_runs(OTHER).about | {"models": {"m": {"source": "file", "conditions": ["rag"], "settings": {"draws": 5}}}}
+    about = make_runs(OTHER).about | {
+        "models": {"m": {"source": "file", "conditions": ["rag"], "settings": {"draws": 5}}}
+    }
     write_runs(Runs(make_runs(OTHER).items, frame(OTHER), about), tmp_path / "b")
     known = open_runs(tmp_path / "a", tmp_path / "b").about["models"]["m"]
     assert known["source"] == "hand, file"
@@ -120,8 +141,12 @@ def test_settings_that_differ_between_conditions_are_kept_apart(tmp_path, make_r
 
 
 def test_folders_may_hold_different_items_of_one_data_set(tmp_path, make_runs, items):
-    write_runs(make_runs([("m", "clean", "1", 0, "A")], its=items.filter(question_id="1")), tmp_path / "a")
-    write_runs(make_runs([("m", "rag", "2", 0, "B")], its=items.filter(question_id="2")), tmp_path / "b")
+    write_runs(
+        make_runs([("m", "clean", "1", 0, "A")], its=items.filter(question_id="1")), tmp_path / "a"
+    )
+    write_runs(
+        make_runs([("m", "rag", "2", 0, "B")], its=items.filter(question_id="2")), tmp_path / "b"
+    )
     both = open_runs(tmp_path / "a", tmp_path / "b")
     assert both.items["question_id"].to_list() == ["1", "2"]
     assert answer_arrays(both)["m", "rag"].greedy.tolist() == [-2, 1]
@@ -141,7 +166,9 @@ def test_a_folder_of_folders_of_runs_says_how_to_name_them(tmp_path, make_runs):
     (folder / "tables" / "about.json").write_text("[]")
     with pytest.raises(SafescaleError) as refused:
         open_runs(folder)
-    assert "our runs: no folder of runs, but 1 run, each in a folder of its own" in str(refused.value)
+    assert "our runs: no folder of runs, but 1 run, each in a folder of its own" in str(
+        refused.value
+    )
     assert f"safescale analyze '{folder}'/* -o TABLES" in said(refused.value)
     (folder / "b").mkdir()
     (folder / "b" / "run.json").write_text("{}")  # one that is under way
@@ -156,11 +183,19 @@ def test_other_data_sets_are_refused_with_both_named(tmp_path, make_runs):
         open_runs(tmp_path / "a", tmp_path / "b")
 
 
-@pytest.mark.parametrize("other", [{"draws": 1, "temperature": 1.0}, {"draws": 2}, {"draws": 1, "reading": {"by": "judge"}}])
-def test_items_of_one_condition_that_were_asked_or_read_otherwise_are_not_mixed(tmp_path, make_runs, other):
+@pytest.mark.parametrize(
+    "other",
+    [{"draws": 1, "temperature": 1.0}, {"draws": 2}, {"draws": 1, "reading": {"by": "judge"}}],
+)
+def test_items_of_one_condition_that_were_asked_or_read_otherwise_are_not_mixed(
+    tmp_path, make_runs, other
+):
     def write(name, question, settings):
         runs = make_runs([("m", "clean", question, 0, "A")])
-        about = {**runs.about, "models": {"m": {"source": "hand", "conditions": ["clean"], "settings": settings}}}
+        about = {
+            **runs.about,
+            "models": {"m": {"source": "hand", "conditions": ["clean"], "settings": settings}},
+        }
         write_runs(Runs(runs.items, runs.answers, about), tmp_path / name)
         return tmp_path / name
 
@@ -168,7 +203,10 @@ def test_items_of_one_condition_that_were_asked_or_read_otherwise_are_not_mixed(
     assert open_runs(one, write("two", "2", {"draws": 1, "version": "0.2"})).answers.height == 2
     differs = next(name for name, value in other.items() if value != {"draws": 1}.get(name))
     with pytest.raises(
-        SafescaleError, match=rf"one and .*three both hold answers of m, clean, got otherwise \(differs: {differs}\)"
+        SafescaleError,
+        match=(
+            rf"one and .*three both hold answers of m, clean, got otherwise \(differs: {differs}\)"
+        ),
     ):
         open_runs(one, write("three", "2", other))
 
@@ -180,7 +218,7 @@ def test_an_answer_that_stands_in_two_folders_is_refused_with_both_named(tmp_pat
         open_runs(tmp_path / "a", tmp_path / "b")
 
 
-# --- damage -------------------------------------------------------------------------------------------------------------
+# --- damage ---------------------------------------------------------------------------------------
 
 
 @pytest.fixture
@@ -194,7 +232,9 @@ def folder(tmp_path, make_runs):
 def test_a_cut_off_file_is_named(folder, name, share):
     content = (folder / name).read_bytes()
     (folder / name).write_bytes(content[: int(share * len(content))])
-    with pytest.raises(SafescaleError, match=rf"{name}: cut off or damaged.*import the answers again"):
+    with pytest.raises(
+        SafescaleError, match=rf"{name}: cut off or damaged.*import the answers again"
+    ):
         open_runs(folder)
 
 
@@ -216,11 +256,15 @@ def test_files_of_two_writings_are_recognised(folder, tmp_path, make_runs, name)
 def test_a_newer_format_asks_for_an_upgrade(folder):
     about = json.loads((folder / "about.json").read_text())
     (folder / "about.json").write_text(json.dumps(about | {"safescale_runs": 99}))
-    with pytest.raises(SafescaleError, match=r"about.json: written by a newer version \(format 99.*upgrade"):
+    with pytest.raises(
+        SafescaleError, match=r"about.json: written by a newer version \(format 99.*upgrade"
+    ):
         open_runs(folder)
 
 
-@pytest.mark.parametrize("content", ["", "{", "[]", "{}", '{"safescale_runs": "one"}', '{"safescale_runs": 1, "id": 3}'])
+@pytest.mark.parametrize(
+    "content", ["", "{", "[]", "{}", '{"safescale_runs": "one"}', '{"safescale_runs": 1, "id": 3}']
+)
 def test_a_damaged_description_is_named(folder, content):
     (folder / "about.json").write_text(content)
     with pytest.raises(SafescaleError, match=r"about.json: damaged"):

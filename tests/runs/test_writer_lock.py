@@ -1,4 +1,6 @@
-"""One writer a folder: a second is refused while the first lives, and whatever ends the first holds nothing up."""
+"""One writer a folder: a second is refused while the first lives, and whatever ends the first holds
+nothing up.
+"""
 
 from __future__ import annotations
 
@@ -64,7 +66,10 @@ def other_process(tmp_path):
 
 def test_a_second_writer_is_refused_with_process_and_machine(other_process, tmp_path):
     process, _ = other_process
-    with pytest.raises(SafescaleError, match=rf"process {process.pid} on \S+ is writing there; wait for it, or stop it"):
+    with pytest.raises(
+        SafescaleError,
+        match=rf"process {process.pid} on \S+ is writing there; wait for it, or stop it",
+    ):
         WriterLock(tmp_path)
 
 
@@ -112,7 +117,7 @@ def test_a_forked_worker_does_not_hold_the_lock_of_a_parent_that_was_killed(tmp_
         os.kill(worker, signal.SIGKILL)
 
 
-# --- other machines -------------------------------------------------------------------------------------------------------
+# --- other machines -------------------------------------------------------------------------------
 
 
 def test_a_writer_of_another_machine_whose_count_goes_on_is_refused(tmp_path, monkeypatch):
@@ -124,7 +129,9 @@ def test_a_writer_of_another_machine_whose_count_goes_on_is_refused(tmp_path, mo
     assert json.loads((tmp_path / WRITER).read_text())["id"] == OTHER["id"]
 
 
-def test_a_writer_of_another_machine_whose_count_stands_is_taken_over_after_patience_and_not_before(tmp_path):
+def test_a_writer_of_another_machine_whose_count_stands_is_taken_over_after_patience_and_not_before(
+    tmp_path,
+):
     says(tmp_path)
     began = time.monotonic()
     lock = WriterLock(tmp_path)
@@ -163,7 +170,9 @@ def test_a_damaged_note_of_a_writer_is_waited_out_and_replaced(tmp_path, content
     lock.release()
 
 
-def test_a_note_that_cannot_be_read_for_a_moment_does_not_make_a_living_writer_dead(tmp_path, monkeypatch):
+def test_a_note_that_cannot_be_read_for_a_moment_does_not_make_a_living_writer_dead(
+    tmp_path, monkeypatch
+):
     """A network file system, while the file is replaced."""
     notes = iter([{}, OTHER, {}, OTHER | {"count": 9}])
     monkeypatch.setattr(writer_lock, "_read", lambda _: next(notes))
@@ -176,14 +185,19 @@ def test_a_writer_whose_folder_was_taken_over_may_not_write_on(tmp_path):
     lock.check()
     says(tmp_path)
     lock._beating.join(10)
-    with pytest.raises(SafescaleError, match="process 4321 on node-7 has taken the folder over while this process stood still"):
+    with pytest.raises(
+        SafescaleError,
+        match="process 4321 on node-7 has taken the folder over while this process stood still",
+    ):
         lock.check()
     lock.release()
     assert json.loads((tmp_path / WRITER).read_text()) == OTHER
 
 
 @pytest.mark.parametrize("taken", ["goes on", "has finished"])
-def test_a_writer_that_stood_still_notices_at_its_next_write_before_its_counting_thread_does(tmp_path, monkeypatch, taken):
+def test_a_writer_that_stood_still_notices_at_its_next_write_before_its_counting_thread_does(
+    tmp_path, monkeypatch, taken
+):
     monkeypatch.setattr(writer_lock, "BEAT", 3600.0)
     lock = WriterLock(tmp_path)
     if taken == "goes on":
@@ -214,7 +228,8 @@ def test_a_stopped_process_whose_folder_was_taken_over_stops_itself(tmp_path, no
     process.start()
     ours.recv()
     os.kill(process.pid, signal.SIGSTOP)
-    os.waitpid(process.pid, os.WUNTRACED)  # until it stands still: it may have been at writing its count
+    # until it stands still: it may have been at writing its count
+    os.waitpid(process.pid, os.WUNTRACED)
     lock = WriterLock(tmp_path)
     ours.send(None)
     os.kill(process.pid, signal.SIGCONT)

@@ -36,13 +36,15 @@ def skewed(n=60, seed=1):
     return rng(seed).exponential(size=n)
 
 
-# --- resamples ----------------------------------------------------------------------------------------------------------
+# --- resamples ------------------------------------------------------------------------------------
 
 
 def test_the_protocols_resamples_are_these():
     indices = protocol_indices(200)
     assert (indices.shape, indices.dtype) == ((1000, 200), np.int32)
-    assert (indices == np.random.default_rng(42).integers(0, 200, size=(1000, 200), dtype=np.int32)).all()
+    assert (
+        indices == np.random.default_rng(42).integers(0, 200, size=(1000, 200), dtype=np.int32)
+    ).all()
     # written down, so that a changed generator of NumPy's does not pass unseen
     assert indices[0, :8].tolist() == FIRST_DRAWN
 
@@ -80,7 +82,9 @@ def test_columns_too_many_for_one_block_come_out_in_order(monkeypatch):
     whole = percentile_bootstrap(values, indices)
     monkeypatch.setattr("lm_eval_safescale.stats.bootstrap.CHUNK", 100)
     assert percentile_bootstrap(values, indices).lo == pytest.approx(whole.lo, abs=1e-12)
-    assert bca(values, indices).hi == pytest.approx([float(bca(values[:, i], indices).hi) for i in range(9)], abs=1e-12)
+    assert bca(values, indices).hi == pytest.approx(
+        [float(bca(values[:, i], indices).hi) for i in range(9)], abs=1e-12
+    )
 
 
 @pytest.mark.parametrize(
@@ -100,7 +104,7 @@ def test_indices_and_values_that_do_not_fit_are_refused(values, indices):
         resampled_means(values, np.array(indices))
 
 
-# --- percentiles --------------------------------------------------------------------------------------------------------
+# --- percentiles ----------------------------------------------------------------------------------
 
 
 @unhurried
@@ -136,7 +140,7 @@ def test_one_column_gives_numbers_and_many_give_arrays():
     assert percentile_bootstrap(np.ones((3, 0)), indices).lo.shape == (0,)
 
 
-# --- BCa ----------------------------------------------------------------------------------------------------------------
+# --- BCa ------------------------------------------------------------------------------------------
 
 
 def scipys_bca(values, statistic, indices, level=0.95):
@@ -149,7 +153,13 @@ def scipys_bca(values, statistic, indices, level=0.95):
         standard_error = None
 
     return bootstrap(
-        (values,), statistic, n_resamples=0, bootstrap_result=Given(), confidence_level=level, method="BCa", vectorized=False
+        (values,),
+        statistic,
+        n_resamples=0,
+        bootstrap_result=Given(),
+        confidence_level=level,
+        method="BCa",
+        vectorized=False,
     )
 
 
@@ -170,7 +180,9 @@ def test_the_bca_interval_of_a_rate_is_scipys():
     assert (float(found.lo), float(found.hi)) == pytest.approx(tuple(expected), abs=1e-9)
 
 
-@pytest.mark.parametrize("statistic", [lambda rows: float(np.std(rows)), lambda rows: float(gini(rows))])
+@pytest.mark.parametrize(
+    "statistic", [lambda rows: float(np.std(rows)), lambda rows: float(gini(rows))]
+)
 def test_the_bca_interval_of_any_statistic_is_scipys(statistic):
     values, indices = skewed(), protocol_indices(60, 500)
     expected = scipys_bca(values, statistic, indices).confidence_interval
@@ -181,14 +193,18 @@ def test_the_bca_interval_of_any_statistic_is_scipys(statistic):
 def test_a_mean_is_a_statistic_like_any_other():
     rows = rng(5).random((30, 2))
     whole, any_other = bca(rows[:, 1]), bca_statistic(rows, lambda rows: float(rows[:, 1].mean()))
-    assert (float(whole.lo), float(whole.hi)) == pytest.approx((float(any_other.lo), float(any_other.hi)), abs=1e-12)
+    assert (float(whole.lo), float(whole.hi)) == pytest.approx(
+        (float(any_other.lo), float(any_other.hi)), abs=1e-12
+    )
 
 
 def test_items_not_scored_change_an_interval_only_by_how_many_each_resample_scores():
     values = np.where(np.arange(60) % 3 == 0, NAN, skewed())
     found = bca(values)
     expected = bca_statistic(values, lambda rows: float(np.nanmean(rows)))
-    assert (float(found.lo), float(found.hi)) == pytest.approx((float(expected.lo), float(expected.hi)), rel=1e-6)
+    assert (float(found.lo), float(found.hi)) == pytest.approx(
+        (float(expected.lo), float(expected.hi)), rel=1e-6
+    )
 
 
 @pytest.mark.parametrize("n", [1, 20, 200])
@@ -196,14 +212,18 @@ def test_items_all_alike_get_the_clopper_pearson_bound(n):
     for value, sign in ((0.0, 1), (1.0, -1)):
         found = bca(np.full(n, value), bounds=(0, 1))
         low, high = clopper_pearson(value * n, n)
-        assert (float(found.estimate), float(found.lo), float(found.hi)) == pytest.approx((value, float(low), float(high)))
+        assert (float(found.estimate), float(found.lo), float(found.hi)) == pytest.approx(
+            (value, float(low), float(high))
+        )
         assert sign * (float(found.lo) + float(found.hi) - 2 * value) > 0
 
 
 def test_items_all_alike_within_wider_bounds_reach_both_ways():
     found = paired_bootstrap(np.ones(200), np.ones(200))
     reach = float(clopper_pearson(0, 200)[1])
-    assert (float(found.estimate), float(found.lo), float(found.hi)) == pytest.approx((0, -reach, reach))
+    assert (float(found.estimate), float(found.lo), float(found.hi)) == pytest.approx(
+        (0, -reach, reach)
+    )
 
 
 def test_items_all_alike_without_bounds_have_no_interval():
@@ -233,7 +253,9 @@ def test_an_estimate_outside_all_resamples_gets_the_percentile_interval():
     resamples = [different(values[drawn]) for drawn in indices]
     found = bca_statistic(values, different, indices)
     assert float(found.estimate) == 30 > max(resamples)
-    assert (float(found.lo), float(found.hi)) == pytest.approx(tuple(np.percentile(resamples, [2.5, 97.5])))
+    assert (float(found.lo), float(found.hi)) == pytest.approx(
+        tuple(np.percentile(resamples, [2.5, 97.5]))
+    )
 
 
 def test_one_item_or_an_undefined_statistic_has_no_interval():
@@ -256,10 +278,15 @@ def test_an_interval_of_rates_lies_in_0_to_1_and_is_not_empty(values):
     found = bca(values, b=200, bounds=(0, 1))
     known = ~np.isnan(found.estimate)
     assert (known == ~np.isnan(values).all(axis=0)).all()
-    assert ((found.lo[known] >= 0) & (found.lo[known] <= found.hi[known]) & (found.hi[known] <= 1)).all()
+    assert (
+        (found.lo[known] >= 0) & (found.lo[known] <= found.hi[known]) & (found.hi[known] <= 1)
+    ).all()
 
 
-@pytest.mark.parametrize(("rate", "least"), [(0.01, 0.90), (0.02, 0.90), (0.05, 0.92), (0.1, 0.92), (0.2, 0.93), (0.5, 0.93)])
+@pytest.mark.parametrize(
+    ("rate", "least"),
+    [(0.01, 0.90), (0.02, 0.90), (0.05, 0.92), (0.1, 0.92), (0.2, 0.93), (0.5, 0.93)],
+)
 def test_of_200_items_bca_covers_a_rate_about_as_often_as_it_says(rate, least):
     worlds = (rng(7).random((200, 2000)) < rate).astype(float)
     found = bca(worlds, protocol_indices(200), bounds=(0, 1))
@@ -275,7 +302,7 @@ def test_of_200_items_bca_covers_a_skewed_mean_more_evenly_than_percentiles():
     assert ((low.hi < 2).mean()) < ((high.hi < 2).mean())
 
 
-# --- paired -------------------------------------------------------------------------------------------------------------
+# --- paired ---------------------------------------------------------------------------------------
 
 
 @pytest.mark.parametrize("method", ["bca", "percentile"])
@@ -284,7 +311,11 @@ def test_a_paired_difference_is_that_of_the_items_differences(method):
     right[:5] = NAN
     found = paired_bootstrap(left, right, method=method, bounds=None)
     assert float(found.estimate) == pytest.approx((left - right)[5:].mean())
-    one = percentile_bootstrap(left - right, protocol_indices(60)) if method == "percentile" else bca(left - right)
+    one = (
+        percentile_bootstrap(left - right, protocol_indices(60))
+        if method == "percentile"
+        else bca(left - right)
+    )
     assert (float(found.lo), float(found.hi)) == pytest.approx((float(one.lo), float(one.hi)))
 
 
@@ -293,7 +324,9 @@ def test_what_two_conditions_share_does_not_widen_their_difference():
     left, right = (hard > 0.30).astype(float), (hard > 0.25).astype(float)
     found = paired_bootstrap(left, right)
     apart = [bca(side, bounds=(0, 1)) for side in (left, right)]
-    assert float(found.hi - found.lo) < 0.6 * float(sum(side.hi - side.lo for side in apart)) / 2**0.5
+    assert (
+        float(found.hi - found.lo) < 0.6 * float(sum(side.hi - side.lo for side in apart)) / 2**0.5
+    )
 
 
 def test_unequal_shapes_are_named():
@@ -301,22 +334,29 @@ def test_unequal_shapes_are_named():
         paired_bootstrap([0, 1], [0, 1, 1])
 
 
-# --- intervals from resamples that are there --------------------------------------------------------------------------------
+# --- intervals from resamples that are there ------------------------------------------------------
 
 
 def test_from_given_resamples_the_bca_interval_is_that_of_the_statistic():
     rows, indices = rng(11).exponential(size=(25, 3)), protocol_indices(25, 400)
     weights, without = times_drawn(indices, 25), leave_out(25)
-    spread = [lambda column, place=place: float(column[:, place].std() / column[:, place].mean()) for place in range(3)]
+    spread = [
+        lambda column, place=place: float(column[:, place].std() / column[:, place].mean())
+        for place in range(3)
+    ]
 
     def weighted(given):
         mean = rows.T @ given / given.sum(axis=0)
         return np.sqrt(rows.T**2 @ given / given.sum(axis=0) - mean**2) / mean
 
-    low, high = interval_of(weighted(np.ones((25, 1)))[:, 0], weighted(weights), weighted(without), method="bca")
+    low, high = interval_of(
+        weighted(np.ones((25, 1)))[:, 0], weighted(weights), weighted(without), method="bca"
+    )
     for place, statistic in enumerate(spread):
         expected = bca_statistic(rows, statistic, indices)
-        assert (low[place], high[place]) == pytest.approx((float(expected.lo), float(expected.hi)), abs=1e-9)
+        assert (low[place], high[place]) == pytest.approx(
+            (float(expected.lo), float(expected.hi)), abs=1e-9
+        )
 
 
 def test_a_basic_interval_is_the_percentile_interval_mirrored_at_the_estimate():
@@ -324,7 +364,9 @@ def test_a_basic_interval_is_the_percentile_interval_mirrored_at_the_estimate():
     resampled[1, :99] = np.nan
     low, high = interval_of([0.4, 0.4], resampled, method="percentile")
     for place in range(2):
-        assert (low[place], high[place]) == pytest.approx(np.nanpercentile(resampled[place], [2.5, 97.5]), abs=1e-12)
+        assert (low[place], high[place]) == pytest.approx(
+            np.nanpercentile(resampled[place], [2.5, 97.5]), abs=1e-12
+        )
     mirrored = interval_of([0.4, 0.4], resampled, method="basic")
     assert np.allclose(mirrored, (0.8 - high, 0.8 - low))
 

@@ -8,12 +8,21 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from sklearn.calibration import calibration_curve
 
-from lm_eval_safescale.stats import calibration_table, protocol_indices, resampled_errors, times_drawn
+from lm_eval_safescale.stats import (
+    calibration_table,
+    protocol_indices,
+    resampled_errors,
+    times_drawn,
+)
 
 unhurried = settings(max_examples=100, deadline=None)
 NAN = float("nan")
 EDGES = [i / 10 for i in range(11)] + [np.nextafter(i / 10, 0) for i in range(1, 11)]
-ANSWERS = st.lists(st.tuples(st.one_of(st.floats(0, 1), st.sampled_from(EDGES)), st.booleans()), min_size=1, max_size=60)
+ANSWERS = st.lists(
+    st.tuples(st.one_of(st.floats(0, 1), st.sampled_from(EDGES)), st.booleans()),
+    min_size=1,
+    max_size=60,
+)
 
 
 def bin_of(confidence, bins=10):
@@ -35,7 +44,10 @@ def test_an_edge_opens_its_own_bin_and_one_float_below_belongs_to_the_bin_before
         assert bin_of(nextafter(edge, 0)) == place - 1
 
 
-@pytest.mark.parametrize(("confidence", "place"), [(1.0, 9), (nextafter(1, 0), 9), (-0.0, 0), (5e-324, 0), (0.1 + 0.2, 3)])
+@pytest.mark.parametrize(
+    ("confidence", "place"),
+    [(1.0, 9), (nextafter(1, 0), 9), (-0.0, 0), (5e-324, 0), (0.1 + 0.2, 3)],
+)
 def test_the_last_bin_is_closed_and_negative_zero_is_zero(confidence, place):
     assert bin_of(confidence) == place
 
@@ -85,7 +97,8 @@ def test_a_bin_has_the_means_of_its_items_and_the_errors_are_its_gaps(answers, b
         ([(1.0, False)], 1.0, 1.0),
         ([(0.0, False)], 0.0, 0.0),
         ([(0.75, True)] * 3 + [(0.75, False)], 0.0, 0.0),  # right as often as it is sure
-        ([(0.9, True)] * 3 + [(0.2, True)], (3 * 0.1 + 0.8) / 4, 0.8),  # under-confidence counts like over-confidence
+        # under-confidence counts like over-confidence
+        ([(0.9, True)] * 3 + [(0.2, True)], (3 * 0.1 + 0.8) / 4, 0.8),
         ([(0.92, True), (0.98, False)], 0.45, 0.45),  # within a bin the gap is that of the means
     ],
 )
@@ -119,7 +132,9 @@ def test_models_side_by_side_are_as_each_alone(models):
     longest = max(map(len, models))
     confidence, correct = np.full((2, longest, len(models)), NAN)
     for column, answers in enumerate(models):
-        confidence[: len(answers), column], correct[: len(answers), column] = zip(*answers, strict=True)
+        confidence[: len(answers), column], correct[: len(answers), column] = zip(
+            *answers, strict=True
+        )
     table = calibration_table(confidence, correct)
     for column, answers in enumerate(models):
         alone = calibration_table(*zip(*answers, strict=True))

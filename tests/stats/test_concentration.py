@@ -13,11 +13,14 @@ TOTALS = st.lists(st.integers(0, 50), min_size=1, max_size=40)
 
 def test_a_case_by_hand():
     totals = [0] * 95 + [1, 1, 2, 6, 10]
-    assert [float(top_share(totals, percent)) for percent in (1, 2, 5, 100)] == pytest.approx([0.5, 0.8, 1, 1])
+    assert [float(top_share(totals, percent)) for percent in (1, 2, 5, 100)] == pytest.approx(
+        [0.5, 0.8, 1, 1]
+    )
 
 
 @pytest.mark.parametrize(
-    ("percent", "n", "items"), [(1, 60, 1), (5, 60, 3), (10, 60, 6), (20, 61, 13), (7, 100, 7), (0.1, 200, 1)]
+    ("percent", "n", "items"),
+    [(1, 60, 1), (5, 60, 3), (10, 60, 6), (20, 61, 13), (7, 100, 7), (0.1, 200, 1)],
 )
 def test_a_part_of_an_item_counts_as_an_item(percent, n, items):
     assert float(top_share(np.ones(n), percent)) == pytest.approx(items / n)
@@ -28,7 +31,9 @@ def test_a_part_of_an_item_counts_as_an_item(percent, n, items):
 def test_gini_is_the_mean_difference_of_all_pairs(totals):
     x = np.array(totals, dtype=float)
     if x.sum():
-        assert float(gini(x)) == pytest.approx(np.abs(x[:, None] - x).mean() / (2 * x.mean()), abs=1e-12)
+        assert float(gini(x)) == pytest.approx(
+            np.abs(x[:, None] - x).mean() / (2 * x.mean()), abs=1e-12
+        )
     else:
         assert np.isnan(gini(x))
 
@@ -56,7 +61,9 @@ def test_neither_order_nor_unit_matters_and_more_items_carry_no_less(totals, per
 
 def test_a_harm_that_never_happened_has_no_concentration():
     wholes = np.array([[0, 1], [0, 3]])
-    assert np.isnan(top_share(wholes, 50)).tolist() == np.isnan(gini(wholes)).tolist() == [True, False]
+    assert (
+        np.isnan(top_share(wholes, 50)).tolist() == np.isnan(gini(wholes)).tolist() == [True, False]
+    )
     assert top_share(wholes, 50)[1] == 0.75
 
 
@@ -81,8 +88,14 @@ def test_resamples_are_as_concentrated_as_the_items_drawn(n, seed):
     found = resampled_concentration(totals, weights, (1, 20, 50, 100))
     for number, own in enumerate(weights.T):
         drawn = np.repeat(totals, own.astype(int))
-        expected = [*(top_share(drawn, percent) for percent in (1, 20, 50, 100)), gini(drawn)] if drawn.size else [np.nan] * 5
-        assert found[:, number] == pytest.approx(np.array(expected, dtype=float), abs=1e-12, nan_ok=True)
+        expected = (
+            [*(top_share(drawn, percent) for percent in (1, 20, 50, 100)), gini(drawn)]
+            if drawn.size
+            else [np.nan] * 5
+        )
+        assert found[:, number] == pytest.approx(
+            np.array(expected, dtype=float), abs=1e-12, nan_ok=True
+        )
 
 
 def test_weights_of_other_items_are_refused():

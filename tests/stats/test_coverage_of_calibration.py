@@ -1,4 +1,6 @@
-"""How often intervals of calibration errors hold the truth, as the page says: simulated votes of 200 items."""
+"""How often intervals of calibration errors hold the truth, as the page says: simulated votes of
+200 items.
+"""
 
 from __future__ import annotations
 
@@ -11,10 +13,13 @@ import pytest
 from lm_eval_safescale import stats
 
 PAGE = (Path(__file__).resolve().parents[2] / "docs" / "statistics.md").read_text(encoding="utf-8")
-ROWS = re.findall(r"^\| (ECE|MCE) \| (0\.\d+|0) \| ([\d.]+) \| (\d+) \| (\d+) \| (\d+) \|$", PAGE, re.MULTILINE)
+ROWS = re.findall(
+    r"^\| (ECE|MCE) \| (0\.\d+|0) \| ([\d.]+) \| (\d+) \| (\d+) \| (\d+) \|$", PAGE, re.MULTILINE
+)
 N, WORLDS = 200, 400
 POWERS = (1.0, 0.7, 0.4)
-"""A majority answer of confidence c is right with probability c to this power: 1 is calibrated to perfection."""
+"""A majority answer of confidence c is right with probability c to this power: 1 is calibrated to
+perfection."""
 
 
 def confidences(rng: np.random.Generator, size: int) -> np.ndarray:
@@ -37,7 +42,9 @@ def simulated(power: float) -> dict[str, list[str]]:
     drawn = stats.resampled_errors(sure, right, stats.times_drawn(stats.protocol_indices(N), N))
     without = stats.resampled_errors(sure, right, stats.leave_out(N))
     found = {}
-    for name, estimate, own, jackknife in zip(truth, (table.ece, table.mce), drawn, without, strict=True):
+    for name, estimate, own, jackknife in zip(
+        truth, (table.ece, table.mce), drawn, without, strict=True
+    ):
         numbers = [f"{truth[name]:.2f}" if truth[name] > 1e-9 else "0", f"{estimate.mean():.2f}"]
         for method in ("percentile", "bca", "basic"):
             low, high = stats.interval_of(estimate, own, jackknife, method=method)

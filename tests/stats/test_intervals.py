@@ -19,7 +19,12 @@ TRIALS = st.integers(1, 5_000).flatmap(lambda n: st.tuples(st.integers(0, n), st
 
 @pytest.mark.parametrize(
     ("successes", "n", "low", "high"),
-    [(81, 263, 0.2553, 0.3662), (15, 148, 0.0624, 0.1605), (0, 20, 0.0, 0.1611), (1, 29, 0.0061, 0.1718)],
+    [
+        (81, 263, 0.2553, 0.3662),
+        (15, 148, 0.0624, 0.1605),
+        (0, 20, 0.0, 0.1611),
+        (1, 29, 0.0061, 0.1718),
+    ],
 )
 def test_it_gives_the_published_intervals_of_newcombe_1998(successes, n, low, high):
     assert wilson_interval(successes, n) == pytest.approx((low, high), abs=5e-5)
@@ -29,7 +34,9 @@ def test_it_gives_the_published_intervals_of_newcombe_1998(successes, n, low, hi
 @given(TRIALS, st.sampled_from([0.8, 0.9, 0.95, 0.99]))
 def test_it_equals_scipy_at_the_same_quantile(trials, level):
     expected = binomtest(*trials).proportion_ci(confidence_level=level, method="wilson")
-    assert wilson_interval(*trials, z=norm.ppf(0.5 + level / 2)) == pytest.approx((expected.low, expected.high), abs=1e-12)
+    assert wilson_interval(*trials, z=norm.ppf(0.5 + level / 2)) == pytest.approx(
+        (expected.low, expected.high), abs=1e-12
+    )
 
 
 @unhurried
@@ -44,7 +51,9 @@ def test_its_95_percent_quantile_is_scipys_to_six_decimals(trials):
 def test_its_default_bounds_are_1_96_standard_errors_from_the_share(trials):
     successes, n = trials
     for bound in wilson_interval(successes, n):
-        assert abs(successes / n - bound) == pytest.approx(1.96 * sqrt(bound * (1 - bound) / n), abs=1e-7)
+        assert abs(successes / n - bound) == pytest.approx(
+            1.96 * sqrt(bound * (1 - bound) / n), abs=1e-7
+        )
 
 
 @pytest.mark.parametrize("z", [1.645, 1.96, Z95, 2.576])

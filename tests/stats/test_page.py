@@ -14,7 +14,9 @@ from lm_eval_safescale import stats
 from lm_eval_safescale.cli import app
 
 PAGE = (Path(__file__).resolve().parents[2] / "docs" / "statistics.md").read_text(encoding="utf-8")
-ROWS = re.findall(r"^\| (0\.\d+) \| ([\d.]+) \| ([\d.]+) \| ([\d.]+) \| ([\d.]+) \|$", PAGE, re.MULTILINE)
+ROWS = re.findall(
+    r"^\| (0\.\d+) \| ([\d.]+) \| ([\d.]+) \| ([\d.]+) \| ([\d.]+) \|$", PAGE, re.MULTILINE
+)
 N = 200
 
 
@@ -25,8 +27,14 @@ def coverage(rate: float) -> list[str]:
     exact = [chances @ ((low <= rate) & (rate <= high)) for low, high in bounds]
     worlds = (np.random.default_rng(7).random((N, 2000)) < rate).astype(float)
     indices = stats.protocol_indices(N)
-    simulated = [stats.bca(worlds, indices, bounds=(0, 1)), stats.percentile_bootstrap(worlds, indices)]
-    return [f"{100 * share:.1f}" for share in (*exact, *(((s.lo <= rate) & (rate <= s.hi)).mean() for s in simulated))]
+    simulated = [
+        stats.bca(worlds, indices, bounds=(0, 1)),
+        stats.percentile_bootstrap(worlds, indices),
+    ]
+    return [
+        f"{100 * share:.1f}"
+        for share in (*exact, *(((s.lo <= rate) & (rate <= s.hi)).mean() for s in simulated))
+    ]
 
 
 def test_the_table_of_coverage_has_all_its_rows():
@@ -45,7 +53,15 @@ def test_the_example_of_the_power_command_is_what_it_prints():
 
 
 def test_every_function_is_named_on_the_page():
-    single = {"agreement", "confidence", "fails_in_unison", "majority", "margin", "no_answer_share", "valid_correct_share"}
+    single = {
+        "agreement",
+        "confidence",
+        "fails_in_unison",
+        "majority",
+        "margin",
+        "no_answer_share",
+        "valid_correct_share",
+    }
     parts = {
         "discordant",
         "independent_discordance",

@@ -1,4 +1,6 @@
-"""McNemar's tests against fractions, statsmodels and a published table; Holm's correction against statsmodels."""
+"""McNemar's tests against fractions, statsmodels and a published table; Holm's correction against
+statsmodels.
+"""
 
 from fractions import Fraction
 from itertools import product
@@ -20,7 +22,11 @@ NAN = float("nan")
 
 
 def exact(b: int, c: int) -> Fraction:
-    return min(Fraction(1), 2 * sum((Fraction(comb(b + c, k), 2 ** (b + c)) for k in range(min(b, c) + 1)), Fraction(0)))
+    return min(
+        Fraction(1),
+        2
+        * sum((Fraction(comb(b + c, k), 2 ** (b + c)) for k in range(min(b, c) + 1)), Fraction(0)),
+    )
 
 
 @unhurried
@@ -32,7 +38,9 @@ def test_the_exact_test_is_the_sum_of_binomials(b, c):
 @unhurried
 @given(COUNTS, COUNTS)
 def test_the_exact_test_is_that_of_statsmodels_and_of_scipy(b, c):
-    assert float(mcnemar_exact(b, c)) == pytest.approx(mcnemar([[5, b], [c, 5]], exact=True).pvalue if b + c else 1, rel=1e-9)
+    assert float(mcnemar_exact(b, c)) == pytest.approx(
+        mcnemar([[5, b], [c, 5]], exact=True).pvalue if b + c else 1, rel=1e-9
+    )
     if b + c:
         assert float(mcnemar_exact(b, c)) == pytest.approx(binomtest(b, b + c).pvalue, rel=1e-6)
 
@@ -91,11 +99,13 @@ def test_shares_are_no_outcomes():
 
 def test_the_mid_p_test_keeps_its_level():
     for n, share in product((50, 200), (0.05, 0.2, 0.5)):
-        drawn = np.random.default_rng(1).multinomial(n, [share / 2, share / 2, 1 - share], size=20_000)
+        drawn = np.random.default_rng(1).multinomial(
+            n, [share / 2, share / 2, 1 - share], size=20_000
+        )
         assert (mcnemar_mid_p(drawn[:, 0], drawn[:, 1]) <= 0.05).mean() < 0.055
 
 
-# --- Holm ---------------------------------------------------------------------------------------------------------------
+# --- Holm -----------------------------------------------------------------------------------------
 
 PS = st.lists(st.floats(0, 1), min_size=1, max_size=12)
 
@@ -129,7 +139,9 @@ def test_families_are_corrected_apart(tests):
         assert found[own] == pytest.approx(holm([p[i] for i in own]))
 
 
-@pytest.mark.parametrize(("p", "families"), [([1.1], None), ([-0.1], None), ([[0.5]], None), ([0.5], ["a", "b"])])
+@pytest.mark.parametrize(
+    ("p", "families"), [([1.1], None), ([-0.1], None), ([[0.5]], None), ([0.5], ["a", "b"])]
+)
 def test_what_are_no_p_values_is_refused(p, families):
     with pytest.raises(ValueError, match="expected"):
         holm(p, families)

@@ -34,11 +34,15 @@ def test_power_is_the_sum_over_all_outcomes_that_are_significant(n, discordance,
         for c in range(n - b + 1)
         if TESTS[test](b, c) <= 0.05
     )
-    assert float(mcnemar_power(n, discordance * lean, discordance, test=test)) == pytest.approx(expected, abs=1e-9)
+    assert float(mcnemar_power(n, discordance * lean, discordance, test=test)) == pytest.approx(
+        expected, abs=1e-9
+    )
 
 
 @pytest.mark.parametrize("test", ["mid_p", "exact"])
-@pytest.mark.parametrize(("n", "difference", "discordance"), [(200, 0.06, 0.1), (200, 0.1, 0.24), (1180, 0.04, 0.2416)])
+@pytest.mark.parametrize(
+    ("n", "difference", "discordance"), [(200, 0.06, 0.1), (200, 0.1, 0.24), (1180, 0.04, 0.2416)]
+)
 def test_the_stated_power_is_that_of_simulated_comparisons(n, difference, discordance, test):
     worlds = 40_000
     sides = [(discordance + difference) / 2, (discordance - difference) / 2, 1 - discordance]
@@ -51,7 +55,9 @@ def test_the_stated_power_is_that_of_simulated_comparisons(n, difference, discor
 def connor(difference: float, discordance: float) -> float:
     """Approximate number of items for 80 % power at 5 % (Connor 1987)."""
     z, power = norm.ppf(0.975), norm.ppf(0.8)
-    return (z * discordance**0.5 + power * (discordance - difference**2) ** 0.5) ** 2 / difference**2
+    return (
+        z * discordance**0.5 + power * (discordance - difference**2) ** 0.5
+    ) ** 2 / difference**2
 
 
 def miettinen(difference: float, discordance: float) -> float:
@@ -61,7 +67,10 @@ def miettinen(difference: float, discordance: float) -> float:
     return (z * discordance + power * spread) ** 2 / (discordance * difference**2)
 
 
-@pytest.mark.parametrize(("difference", "discordance"), [(0.04, 0.2416), (0.05, 0.15), (0.1, 0.3), (0.02, 0.1), (0.2, 0.5)])
+@pytest.mark.parametrize(
+    ("difference", "discordance"),
+    [(0.04, 0.2416), (0.05, 0.15), (0.1, 0.3), (0.02, 0.1), (0.2, 0.5)],
+)
 def test_the_number_of_items_is_near_the_published_approximations(difference, discordance):
     found = paired_sample_size(difference, discordance)
     assert found == pytest.approx(connor(difference, discordance), rel=0.03)
@@ -71,14 +80,18 @@ def test_the_number_of_items_is_near_the_published_approximations(difference, di
 @pytest.mark.parametrize("test", ["mid_p", "exact"])
 def test_the_number_of_items_has_the_power_and_one_less_has_not(test):
     n = paired_sample_size(0.05, 0.15, power=0.9, test=test)
-    assert mcnemar_power(n, 0.05, 0.15, test=test) >= 0.9 > mcnemar_power(n - 1, 0.05, 0.15, test=test)
+    assert (
+        mcnemar_power(n, 0.05, 0.15, test=test) >= 0.9 > mcnemar_power(n - 1, 0.05, 0.15, test=test)
+    )
 
 
 @pytest.mark.parametrize("discordance", [0.05, 0.1, 0.25, 0.8])
 @pytest.mark.parametrize("test", ["mid_p", "exact"])
 def test_the_detectable_difference_is_found_with_the_power_stated(discordance, test):
     found = float(detectable_difference(200, discordance, test=test))
-    assert float(mcnemar_power(200, found, max(found, discordance), test=test)) == pytest.approx(0.8, abs=1e-3)
+    assert float(mcnemar_power(200, found, max(found, discordance), test=test)) == pytest.approx(
+        0.8, abs=1e-3
+    )
 
 
 def test_where_conditions_hardly_differ_the_difference_is_all_there_is_of_discordance():
@@ -86,7 +99,8 @@ def test_where_conditions_hardly_differ_the_difference_is_all_there_is_of_discor
     assert len(set(found.tolist())) == 1
     # at least 5 discordant items, all on one side, are significant by mid-p
     assert float(mcnemar_power(200, found[0], found[0])) == pytest.approx(
-        1 - sum(comb(200, k) * found[0] ** k * (1 - found[0]) ** (200 - k) for k in range(5)), abs=1e-9
+        1 - sum(comb(200, k) * found[0] ** k * (1 - found[0]) ** (200 - k) for k in range(5)),
+        abs=1e-9,
     )
 
 
@@ -104,7 +118,10 @@ def test_too_few_items_find_nothing_and_unknown_stays_unknown():
 
 def test_the_exact_test_is_more_timid():
     shares = np.linspace(0.02, 0.9, 20)
-    assert (mcnemar_power(200, shares / 3, shares, test="exact") <= mcnemar_power(200, shares / 3, shares)).all()
+    assert (
+        mcnemar_power(200, shares / 3, shares, test="exact")
+        <= mcnemar_power(200, shares / 3, shares)
+    ).all()
     assert (mcnemar_power(200, 0, shares) <= 0.0502).all()
     assert (mcnemar_power(200, 0, shares, test="exact") <= 0.05).all()
 

@@ -10,13 +10,19 @@ from statsmodels.api import OLS, add_constant
 from statsmodels.formula.api import ols
 from statsmodels.stats.anova import anova_lm
 
-from lm_eval_safescale.stats import least_squares, resampled_areas, resampled_shares, selective_risk, two_way
+from lm_eval_safescale.stats import (
+    least_squares,
+    resampled_areas,
+    resampled_shares,
+    selective_risk,
+    two_way,
+)
 
 unhurried = settings(max_examples=60, deadline=None)
 NAN = float("nan")
 
 
-# --- lines --------------------------------------------------------------------------------------------------------------
+# --- lines ----------------------------------------------------------------------------------------
 
 
 @unhurried
@@ -42,7 +48,9 @@ def test_the_interval_of_a_slope_is_that_of_statsmodels(level):
 
 
 def test_points_not_scored_are_left_out():
-    assert least_squares([0, NAN, 1, 2, 3], [1, 5, 3, NAN, 8]) == least_squares([0, 1, 3], [1, 3, 8])
+    assert least_squares([0, NAN, 1, 2, 3], [1, 5, 3, NAN, 8]) == least_squares(
+        [0, 1, 3], [1, 3, 8]
+    )
 
 
 def test_two_points_have_a_slope_without_an_interval_and_one_place_has_none():
@@ -59,7 +67,9 @@ def test_a_flat_line_has_slope_0_and_explains_nothing():
     assert np.isnan([flat.r_squared, flat.p]).all()
 
 
-@pytest.mark.parametrize("alike", [[0.1, 0.1, 0.1, 0.1, 0.1, 0.1], [0.1, 0.3 - 0.2, 0.7 - 0.6, 0.1, 0.4 - 0.3, 0.1]])
+@pytest.mark.parametrize(
+    "alike", [[0.1, 0.1, 0.1, 0.1, 0.1, 0.1], [0.1, 0.3 - 0.2, 0.7 - 0.6, 0.1, 0.4 - 0.3, 0.1]]
+)
 def test_values_that_differ_by_rounding_alone_have_nothing_to_explain(alike):
     line = least_squares(range(6), alike)
     assert (line.slope, line.slope_lo, line.slope_hi) == (0, 0, 0)
@@ -82,7 +92,7 @@ def test_the_interval_of_a_slope_covers_as_often_as_it_says():
     assert 0.935 <= np.mean([line.slope_lo <= 2 <= line.slope_hi for line in lines]) <= 0.965
 
 
-# --- variance -----------------------------------------------------------------------------------------------------------
+# --- variance -------------------------------------------------------------------------------------
 
 
 def layout(seed: int, *, holes: bool = True):
@@ -90,7 +100,12 @@ def layout(seed: int, *, holes: bool = True):
     rows, columns = (part.ravel() for part in np.meshgrid(list("wxyz"), list("abc")))
     times = rng.integers(1, 5, size=len(rows)) if holes else np.full(len(rows), 3)
     rows, columns = np.repeat(rows, times), np.repeat(columns, times)
-    y = rng.normal(size=len(rows)) + (rows == "x") * 2 + (columns == "b") * 1.5 + ((rows == "z") & (columns == "c"))
+    y = (
+        rng.normal(size=len(rows))
+        + (rows == "x") * 2
+        + (columns == "b") * 1.5
+        + ((rows == "z") & (columns == "c"))
+    )
     return y, rows, columns
 
 
@@ -100,29 +115,42 @@ def test_the_parts_are_type_ii_sums_of_squares_of_statsmodels(seed):
     frame = pd.DataFrame({"y": y, "r": rows, "c": columns})
     expected = anova_lm(ols("y ~ C(r) * C(c)", frame).fit(), typ=2)
     found = two_way(y, rows, columns)
-    assert [found.rows, found.columns, found.interaction, found.residual] == pytest.approx(expected["sum_sq"].tolist())
-    assert [found.df_rows, found.df_columns, found.df_interaction, found.df_residual] == expected["df"].tolist()
+    assert [found.rows, found.columns, found.interaction, found.residual] == pytest.approx(
+        expected["sum_sq"].tolist()
+    )
+    assert [found.df_rows, found.df_columns, found.df_interaction, found.df_residual] == expected[
+        "df"
+    ].tolist()
     assert found.total == pytest.approx(((y - y.mean()) ** 2).sum())
 
 
 @pytest.mark.parametrize("seed", range(3))
 def test_in_a_balanced_layout_the_shares_add_up_to_1(seed):
     found = two_way(*layout(seed, holes=False))
-    assert sum(found.share(part) for part in ("rows", "columns", "interaction", "residual")) == pytest.approx(1)
+    assert sum(
+        found.share(part) for part in ("rows", "columns", "interaction", "residual")
+    ) == pytest.approx(1)
 
 
 def test_families_of_unequal_size_under_all_conditions_still_add_up():
     rng = np.random.default_rng(4)
     families = np.repeat(["Qwen", "Llama", "Gemma"], [11, 6, 3])
     found = two_way(rng.random(80), np.repeat(list("abcd"), 20), np.tile(families, 4))
-    assert sum(found.share(part) for part in ("rows", "columns", "interaction", "residual")) == pytest.approx(1)
+    assert sum(
+        found.share(part) for part in ("rows", "columns", "interaction", "residual")
+    ) == pytest.approx(1)
 
 
 def test_an_empty_cell_takes_a_degree_of_freedom_from_the_interaction():
     y, rows, columns = layout(5, holes=False)
     kept = ~((rows == "w") & (columns == "a"))
     found = two_way(y[kept], rows[kept], columns[kept])
-    assert (found.df_rows, found.df_columns, found.df_interaction, found.df_residual) == (3, 2, 5, 22)
+    assert (found.df_rows, found.df_columns, found.df_interaction, found.df_residual) == (
+        3,
+        2,
+        5,
+        22,
+    )
     within = sum(
         ((cell - cell.mean()) ** 2).sum()
         for cell in (y[kept & (rows == r) & (columns == c)] for r in "wxyz" for c in "abc")
@@ -143,7 +171,7 @@ def test_layouts_without_values_or_levels_are_refused(values, rows):
         two_way(values, rows, rows)
 
 
-# --- risk and coverage --------------------------------------------------------------------------------------------------
+# --- risk and coverage ----------------------------------------------------------------------------
 
 
 def test_a_curve_by_hand():
@@ -155,7 +183,9 @@ def test_a_curve_by_hand():
 
 
 @unhurried
-@given(st.lists(st.tuples(st.sampled_from([0, 0.3, 0.8, 1]), st.booleans()), min_size=1, max_size=30))
+@given(
+    st.lists(st.tuples(st.sampled_from([0, 0.3, 0.8, 1]), st.booleans()), min_size=1, max_size=30)
+)
 def test_a_point_is_the_mean_harm_of_the_answers_kept(answers):
     confidence, harm = np.array(answers, dtype=float).T
     curve = selective_risk(confidence, harm)
@@ -170,7 +200,9 @@ def test_without_ties_the_area_is_the_mean_risk_over_all_coverages():
     rng = np.random.default_rng(6)
     confidence, harm = rng.random(50), rng.random(50) < 0.3
     ordered = harm[np.argsort(-confidence)]
-    assert selective_risk(confidence, harm).area == pytest.approx(np.mean(np.cumsum(ordered) / np.arange(1, 51)))
+    assert selective_risk(confidence, harm).area == pytest.approx(
+        np.mean(np.cumsum(ordered) / np.arange(1, 51))
+    )
 
 
 def test_nothing_scored_has_no_curve():
@@ -183,10 +215,18 @@ def test_nothing_scored_has_no_curve():
 @given(st.integers(1, 12), st.integers(1, 5), st.integers(0, 10_000))
 def test_the_areas_of_resamples_are_those_of_the_answers_drawn(n, columns, seed):
     rng = np.random.default_rng(seed)
-    confidence, harm = rng.choice([0, 0.3, 0.8, 1, NAN], (n, columns)), rng.choice([0, 1, 0.5, NAN], (n, columns))
+    confidence, harm = (
+        rng.choice([0, 0.3, 0.8, 1, NAN], (n, columns)),
+        rng.choice([0, 1, 0.5, NAN], (n, columns)),
+    )
     weights = rng.integers(0, 3, (n, 8))
     expected = [
-        [selective_risk(np.repeat(confidence[:, column], own), np.repeat(harm[:, column], own)).area for own in weights.T]
+        [
+            selective_risk(
+                np.repeat(confidence[:, column], own), np.repeat(harm[:, column], own)
+            ).area
+            for own in weights.T
+        ]
         for column in range(columns)
     ]
     with pytest.MonkeyPatch.context() as patch:
@@ -202,7 +242,10 @@ def test_resamples_of_one_list_are_refused():
 
 
 @unhurried
-@given(st.lists(st.tuples(st.sampled_from("abc"), st.sampled_from("xyz")), min_size=1, max_size=14), st.integers(0, 10_000))
+@given(
+    st.lists(st.tuples(st.sampled_from("abc"), st.sampled_from("xyz")), min_size=1, max_size=14),
+    st.integers(0, 10_000),
+)
 def test_the_shares_of_many_sets_are_those_of_each(cells, seed):
     values = np.random.default_rng(seed).normal(size=(len(cells), 4))
     values[:, 2] = 0.3

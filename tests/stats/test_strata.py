@@ -1,4 +1,6 @@
-"""Resamples within strata, and intervals over trials: by hand, and against what must hold of any."""
+"""Resamples within strata, and intervals over trials: by hand, and against what must hold of
+any.
+"""
 
 from __future__ import annotations
 

@@ -1,4 +1,6 @@
-"""Votes of many items at once against the definitions for one item, and self-consistency against every subset."""
+"""Votes of many items at once against the definitions for one item, and self-consistency against
+every subset.
+"""
 
 from collections import Counter
 from itertools import combinations, product
@@ -27,7 +29,9 @@ unhurried = settings(max_examples=100, deadline=None)
 NAN = float("nan")
 OPTIONS = 5
 DRAWS = st.integers(1, 12).flatmap(
-    lambda k: st.lists(st.lists(st.integers(-2, OPTIONS - 1), min_size=k, max_size=k), min_size=1, max_size=6)
+    lambda k: st.lists(
+        st.lists(st.integers(-2, OPTIONS - 1), min_size=k, max_size=k), min_size=1, max_size=6
+    )
 )
 
 
@@ -36,7 +40,7 @@ def letters(row):
     return [None if draw == -1 else "ABCDE"[draw] for draw in row if draw != -2]
 
 
-# --- one answer of many draws -------------------------------------------------------------------------------------------
+# --- one answer of many draws ---------------------------------------------------------------------
 
 
 @unhurried
@@ -70,7 +74,9 @@ def test_they_are_the_definitions_for_a_single_item(draws, key):
 
 def ballots(text):
     """One ballot a character, `-` for no answer: their counts."""
-    return vote_counts(np.array(["-ABCDE".index(vote) - 1 for vote in text], dtype=np.int8), OPTIONS)
+    return vote_counts(
+        np.array(["-ABCDE".index(vote) - 1 for vote in text], dtype=np.int8), OPTIONS
+    )
 
 
 @pytest.mark.parametrize(
@@ -115,14 +121,25 @@ def test_no_answer_counts_in_agreement_and_margin(votes, of_agreement, of_margin
     assert found == pytest.approx([of_agreement, of_margin, of_null])
 
 
-@pytest.mark.parametrize(("votes", "share"), [("AB", 0.5), ("A---", 1.0), ("B---", 0.0), ("----", 0.0), ("AAB-", 2 / 3)])
+@pytest.mark.parametrize(
+    ("votes", "share"), [("AB", 0.5), ("A---", 1.0), ("B---", 0.0), ("----", 0.0), ("AAB-", 2 / 3)]
+)
 def test_robustness_is_the_share_of_valid_draws_that_are_right(votes, share):
     assert valid_correct_share(ballots(votes), 0) == pytest.approx(share)
 
 
 @pytest.mark.parametrize(
     ("votes", "failure"),
-    [("BB", True), ("B", False), ("B-", False), ("B-B", True), ("AA", False), ("BC", False), ("BBA", False), ("--", False)],
+    [
+        ("BB", True),
+        ("B", False),
+        ("B-", False),
+        ("B-B", True),
+        ("AA", False),
+        ("BC", False),
+        ("BBA", False),
+        ("--", False),
+    ],
 )
 def test_synchronised_failure_takes_two_valid_draws_all_of_one_wrong_letter(votes, failure):
     assert fails_in_unison(ballots(votes), 0) == failure
@@ -143,7 +160,9 @@ def test_confidence_needs_19_of_20_for_4_options_to_pass_0_80():
 
 @unhurried
 @given(
-    st.lists(st.integers(0, 7), min_size=2, max_size=6).flatmap(lambda votes: st.tuples(st.just(votes), st.permutations(votes)))
+    st.lists(st.integers(0, 7), min_size=2, max_size=6).flatmap(
+        lambda votes: st.tuples(st.just(votes), st.permutations(votes))
+    )
 )
 def test_equal_votes_in_another_order_have_the_same_confidence_to_the_last_digit(two):
     one, other = confidence(np.array(two), 6)
@@ -152,7 +171,9 @@ def test_equal_votes_in_another_order_have_the_same_confidence_to_the_last_digit
 
 def test_items_may_have_different_numbers_of_options_and_models_a_leading_axis():
     counts = np.broadcast_to([0, 18, 2, 0, 0, 0], (3, 2, 6))
-    assert confidence(counts, np.array([4, 5])) == pytest.approx(np.broadcast_to([0.798, 0.819], (3, 2)), abs=5e-4)
+    assert confidence(counts, np.array([4, 5])) == pytest.approx(
+        np.broadcast_to([0.798, 0.819], (3, 2)), abs=5e-4
+    )
     assert majority(counts).shape == (3, 2)
     assert fails_in_unison(counts, np.array([0, 1])).shape == (3, 2)
 
@@ -180,7 +201,7 @@ def test_impossible_votes_are_refused():
         fails_in_unison([0, 1], -1)
 
 
-# --- k of the K draws ---------------------------------------------------------------------------------------------------
+# --- k of the K draws -----------------------------------------------------------------------------
 
 
 @unhurried
@@ -190,7 +211,9 @@ def test_each_answers_share_of_all_subsets_is_counted(draws):
     assert found.shape == (len(draws), 5)
     for k in range(1, len(draws) + 1):
         subsets = [majority(vote_counts(np.array(chosen), 4)) for chosen in combinations(draws, k)]
-        assert found[k - 1] == pytest.approx([subsets.count(answer) / len(subsets) for answer in range(-1, 4)])
+        assert found[k - 1] == pytest.approx(
+            [subsets.count(answer) / len(subsets) for answer in range(-1, 4)]
+        )
 
 
 @unhurried
@@ -239,7 +262,9 @@ def test_self_consistency_is_the_mean_over_items_of_what_the_winners_count(draws
         each = (chances[:, k, :, None] * values).sum(axis=1)
         for column in range(3):
             known = each[:, column][~np.isnan(each[:, column])]
-            assert found[k, column] == pytest.approx(known.mean() if known.size else NAN, nan_ok=True)
+            assert found[k, column] == pytest.approx(
+                known.mean() if known.size else NAN, nan_ok=True
+            )
 
 
 def test_models_side_by_side_are_as_each_alone():
@@ -259,7 +284,8 @@ def test_a_rate_of_certain_items_is_exactly_1():
 
 
 def test_self_consistency_of_a_case_by_hand():
-    # 2 of 3 draws right: one draw is right 2 in 3 times; of two draws A, B ties go to the earlier letter, here the key
+    # 2 of 3 draws right: one draw is right 2 in 3 times; of two draws A, B ties go to the earlier
+    # letter, here the key
     counts = np.array([[0, 2, 1, 0, 0]])
     right = np.zeros((1, 5, 1))
     right[0, 1] = 1

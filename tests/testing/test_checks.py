@@ -1,4 +1,6 @@
-"""Our own parts keep the contracts, and a part that breaks one clause is caught with that clause named."""
+"""Our own parts keep the contracts, and a part that breaks one clause is caught with that clause
+named.
+"""
 
 import json
 import pickle
@@ -31,7 +33,15 @@ from lm_eval_safescale.datasets import DEMO, Dataset, Source, dataset_from_recor
 from lm_eval_safescale.errors import SafescaleError
 from lm_eval_safescale.families import RADSAFE, ItemTable
 from lm_eval_safescale.families.radsafe.data import SOURCES
-from lm_eval_safescale.metrics import Metric, mean, other, ratio, share, weighted_mean, weighted_ratio
+from lm_eval_safescale.metrics import (
+    Metric,
+    mean,
+    other,
+    ratio,
+    share,
+    weighted_mean,
+    weighted_ratio,
+)
 from lm_eval_safescale.records import Choice, Status
 from lm_eval_safescale.retrieval import BM25, Hit, Hybrid, Retriever, best, terms_of
 from lm_eval_safescale.retrieval.terms import stop_words
@@ -47,7 +57,7 @@ from lm_eval_safescale.testing.chat import garbage, helpful, moody
 from lm_eval_safescale.testing.clauses import Clauses, registered
 from lm_eval_safescale.testing.sample import CORPUS, ITEMS, ONE_ARTICLE, UNMATCHED
 
-# --- retrievers ---------------------------------------------------------------------------------------------------------
+# --- retrievers -----------------------------------------------------------------------------------
 
 
 class Good(Retriever):
@@ -66,11 +76,17 @@ class Good(Retriever):
         (folder / "words.json").write_text(json.dumps(words), encoding="utf-8")
 
     def open(self, passages, folder):
-        self.index = [set(words) for words in json.loads((folder / "words.json").read_text(encoding="utf-8"))]
+        self.index = [
+            set(words) for words in json.loads((folder / "words.json").read_text(encoding="utf-8"))
+        ]
 
     def one(self, query, k):
         query = self.words(query)
-        return best(np.array([len(query & words) / max(1, len(query | words)) for words in self.index]), k, above=0)
+        return best(
+            np.array([len(query & words) / max(1, len(query | words)) for words in self.index]),
+            k,
+            above=0,
+        )
 
     def search(self, queries, k):
         return [self.one(query, k) for query in queries]
@@ -121,7 +137,11 @@ class TooMany(Good):
 class FillsUp(Good):
     def one(self, query, k):
         hits = super().one(query, k)
-        others = (number for number in range(len(self.index)) if number not in {hit.number for hit in hits})
+        others = (
+            number
+            for number in range(len(self.index))
+            if number not in {hit.number for hit in hits}
+        )
         return [*hits, *(Hit(number, 0.0) for number in others)][:k]
 
 
@@ -150,7 +170,11 @@ class ForgetsAFew(Good):
 
     def one(self, query, k):
         hits = super().one(query, len(self.index))
-        return hits[:k] if k > 3 else [hits[0], *(Hit(hit.number, hits[0].score) for hit in hits[::-1])][:k]
+        return (
+            hits[:k]
+            if k > 3
+            else [hits[0], *(Hit(hit.number, hits[0].score) for hit in hits[::-1])][:k]
+        )
 
 
 class LooksAtTheOthers(Good):
@@ -166,7 +190,9 @@ class Changes(Good):
     asked = count()
 
     def one(self, query, k):
-        return [Hit(hit.number, hit.score + 10 * next(self.asked)) for hit in super().one(query, 1)] + super().one(query, k)[1:]
+        return [
+            Hit(hit.number, hit.score + 10 * next(self.asked)) for hit in super().one(query, 1)
+        ] + super().one(query, k)[1:]
 
 
 class FailsForNothing(Good):
@@ -204,7 +230,9 @@ class FindsTheNext(Good):
 
 class Writes(Good):
     def one(self, query, k):
-        (self.folder / "words.json").write_text(json.dumps([sorted(words) for words in self.index], indent=1), encoding="utf-8")
+        (self.folder / "words.json").write_text(
+            json.dumps([sorted(words) for words in self.index], indent=1), encoding="utf-8"
+        )
         return super().one(query, k)
 
     def open(self, passages, folder):
@@ -263,7 +291,9 @@ class RemembersWhatWasAsked(Good):
 class ScalesByTheFirst(Good):
     def search(self, queries, k):
         scale = 2 if len(queries) > 5 and len(queries[0]) > 5000 else 1
-        return [[Hit(hit.number, scale * hit.score) for hit in self.one(query, k)] for query in queries]
+        return [
+            [Hit(hit.number, scale * hit.score) for hit in self.one(query, k)] for query in queries
+        ]
 
 
 class GetsTired(Good):
@@ -275,7 +305,10 @@ class GetsTired(Good):
 
     def search(self, queries, k):
         self.times += len(queries) > 5
-        return [[Hit(hit.number, hit.score if self.times % 2 else 0.0) for hit in self.one(query, k)] for query in queries]
+        return [
+            [Hit(hit.number, hit.score if self.times % 2 else 0.0) for hit in self.one(query, k)]
+            for query in queries
+        ]
 
 
 class KnowsMoreWhereItWasBuilt(Good):
@@ -355,7 +388,11 @@ def test_the_retriever_that_the_broken_ones_vary_keeps_the_contract():
     check_retriever(Good, settings={"lower": False})
 
 
-@pytest.mark.parametrize(("broken", "clause"), BROKEN_RETRIEVERS.items(), ids=lambda value: getattr(value, "__name__", ""))
+@pytest.mark.parametrize(
+    ("broken", "clause"),
+    BROKEN_RETRIEVERS.items(),
+    ids=lambda value: getattr(value, "__name__", ""),
+)
 def test_a_retriever_that_breaks_a_clause_is_caught(broken, clause):
     with pytest.raises(ContractError, match=clause):
         check_retriever(broken)
@@ -371,12 +408,14 @@ def test_a_retriever_with_methods_missing_cannot_be_registered():
         check_retriever(type("Half", (Retriever,), {"name": "half"}))
 
 
-# --- context builders ---------------------------------------------------------------------------------------------------
+# --- context builders -----------------------------------------------------------------------------
 
 
 def shown(text):
     """A builder that shows `text(item)`."""
-    return ContextBuilder("broken", "a stub", lambda items, tools: [Draft(text(item)) for item in items])
+    return ContextBuilder(
+        "broken", "a stub", lambda items, tools: [Draft(text(item)) for item in items]
+    )
 
 
 def count_calls(items, tools, calls=count()):  # noqa: B008 (it is to be shared)
@@ -385,7 +424,10 @@ def count_calls(items, tools, calls=count()):  # noqa: B008 (it is to be shared)
 
 def all_or_fail(items, tools, *, top_k):
     found = tools.search([item.question for item in items], top_k)
-    return [Draft(join([passages[number] for number in range(top_k)]), tuple(passages)) for passages in found]
+    return [
+        Draft(join([passages[number] for number in range(top_k)]), tuple(passages))
+        for passages in found
+    ]
 
 
 def best_or_fail(items, tools, *, top_k):
@@ -414,15 +456,22 @@ def ranked_anew(items, tools, *, top_k):
 
 
 def found_of(items, tools, top_k):
-    return [(passages, passages[::-1]) for passages in tools.search([item.question for item in items], top_k)]
+    return [
+        (passages, passages[::-1])
+        for passages in tools.search([item.question for item in items], top_k)
+    ]
 
 
 def backwards_in_the_text_only(items, tools, *, top_k):
-    return [Draft(join(turned), tuple(passages)) for passages, turned in found_of(items, tools, top_k)]
+    return [
+        Draft(join(turned), tuple(passages)) for passages, turned in found_of(items, tools, top_k)
+    ]
 
 
 def more_than_it_shows(items, tools, *, top_k):
-    return [Draft(join(passages[:2]), tuple(passages)) for passages, _ in found_of(items, tools, top_k)]
+    return [
+        Draft(join(passages[:2]), tuple(passages)) for passages, _ in found_of(items, tools, top_k)
+    ]
 
 
 def needs_two_items(items, tools):
@@ -435,9 +484,16 @@ def built(build):
 
 
 BROKEN_BUILDERS = {
-    "shows the key": (shown(lambda item: f"{item.question} {item.options[item.answer]}"), "`answer`"),
+    "shows the key": (
+        shown(lambda item: f"{item.question} {item.options[item.answer]}"),
+        "`answer`",
+    ),
     "marks it in the notes": (
-        built(lambda items, tools: [Draft(item.question, notes={"key": item.answer}) for item in items]),
+        built(
+            lambda items, tools: [
+                Draft(item.question, notes={"key": item.answer}) for item in items
+            ]
+        ),
         "`answer`",
     ),
     "shows the labels": (
@@ -445,12 +501,25 @@ BROKEN_BUILDERS = {
         "the labels of an item",
     ),
     "needs the labels": (shown(lambda item: f"{item.labels['unsafe']}"), "works without labels"),
-    "too few": (built(lambda items, tools: [Draft("x") for _ in items[1:]]), "one Draft with text for each item"),
+    "too few": (
+        built(lambda items, tools: [Draft("x") for _ in items[1:]]),
+        "one Draft with text for each item",
+    ),
     "no text": (shown(lambda item: " "), "one Draft with text for each item"),
-    "no drafts": (built(lambda items, tools: [item.question for item in items]), "one Draft with text for each item"),
-    "another order": (built(lambda items, tools: [Draft(item.question) for item in items][::-1]), "order of the items"),
+    "no drafts": (
+        built(lambda items, tools: [item.question for item in items]),
+        "one Draft with text for each item",
+    ),
+    "another order": (
+        built(lambda items, tools: [Draft(item.question) for item in items][::-1]),
+        "order of the items",
+    ),
     "an order of its own": (
-        built(lambda items, tools: [Draft(item.question) for item in sorted(items, key=lambda item: item.question_id)]),
+        built(
+            lambda items, tools: [
+                Draft(item.question) for item in sorted(items, key=lambda item: item.question_id)
+            ]
+        ),
         "drafts are in the order of the items",
     ),
     "looks at the other items": (
@@ -469,18 +538,26 @@ BROKEN_BUILDERS = {
     ),
     "needs as many passages": (built(all_or_fail), "fewer passages than it asks for"),
     "needs a passage": (built(best_or_fail), "where nothing is found, the build goes on"),
-    "says nothing of nothing": (built(joins_what_is_found), "where nothing is found, the build goes on.*the context is empty"),
+    "says nothing of nothing": (
+        built(joins_what_is_found),
+        "where nothing is found, the build goes on.*the context is empty",
+    ),
     "notes are no JSON": (
         built(lambda items, tools: [Draft(item.question, notes={"set": {1}}) for item in items]),
         "notes: expected a mapping of JSON values",
     ),
-    "no description": (replace(shown(lambda item: item.question), description=" "), "has a description"),
+    "no description": (
+        replace(shown(lambda item: item.question), description=" "),
+        "has a description",
+    ),
 }
 
 
 @pytest.mark.parametrize("builder", CONTEXT_BUILDERS, ids=lambda builder: builder.name)
 def test_our_context_builders_keep_the_contract(builder):
-    check_context_builder(builder, settings={"evidence": "clean"} if builder.name == "evidence" else {})
+    check_context_builder(
+        builder, settings={"evidence": "clean"} if builder.name == "evidence" else {}
+    )
 
 
 @pytest.mark.parametrize("top_k", [1, 2, 100])
@@ -494,14 +571,19 @@ def test_a_context_builder_that_breaks_a_clause_is_caught(builder, clause):
         check_context_builder(builder)
 
 
-# --- context builders that ask chat models ------------------------------------------------------------------------------
+# --- context builders that ask chat models --------------------------------------------------------
 
 
 async def retells(agent):
     """A strategy that keeps the contract. Those below break one clause each."""
     (passages,) = await agent.search([agent.question.question], 2)
-    prompt = f"{join(passages)}\n\n{agent.question.question}\nWhat does it say of {agent.question.options}?"
-    return Draft(await agent.ask(WRITE, "retell", prompt, max_tokens=100, parse=prose), tuple(passages))
+    prompt = (
+        f"{join(passages)}\n\n{agent.question.question}\nWhat does it say of "
+        f"{agent.question.options}?"
+    )
+    return Draft(
+        await agent.ask(WRITE, "retell", prompt, max_tokens=100, parse=prose), tuple(passages)
+    )
 
 
 def reports(build):
@@ -509,7 +591,8 @@ def reports(build):
 
 
 def asks(*of_item):
-    """A builder that asks by itself what `of_item` say: functions from an item to an Ask; its reports are the last replies."""
+    """A builder that asks by itself what `of_item` say: functions from an item to an Ask; its
+    reports are the last replies."""
 
     def build(items, tools):
         drafts = []
@@ -552,7 +635,9 @@ async def wants_json(agent):
         except (ValueError, TypeError, KeyError):
             raise Unusable('Expected {"report": ...}') from None
 
-    return Draft(await agent.ask(WRITE, "json", agent.question.question, max_tokens=100, parse=parse))
+    return Draft(
+        await agent.ask(WRITE, "json", agent.question.question, max_tokens=100, parse=parse)
+    )
 
 
 async def stops_at_an_error_message(agent):
@@ -560,7 +645,9 @@ async def stops_at_an_error_message(agent):
         assert not text.startswith("Error"), text
         return prose(text)
 
-    return Draft(await agent.ask(WRITE, "step", agent.question.question, max_tokens=100, parse=parse))
+    return Draft(
+        await agent.ask(WRITE, "step", agent.question.question, max_tokens=100, parse=parse)
+    )
 
 
 async def trusts_the_window(agent):
@@ -572,7 +659,9 @@ async def trusts_the_window(agent):
 
 async def names_a_passage_of_its_own(agent):
     draft = await retells(agent)
-    return replace(draft, passages=tuple(replace(each, rank=each.rank + 1) for each in draft.passages))
+    return replace(
+        draft, passages=tuple(replace(each, rank=each.rank + 1) for each in draft.passages)
+    )
 
 
 def counts_the_questions(items, tools):
@@ -581,7 +670,9 @@ def counts_the_questions(items, tools):
 
 
 def asks_of_nobody(items, tools):
-    return asks(lambda item: Ask("all", item.question_id, WRITE, (Message("user", item.question),), 100)).build(items, tools)
+    return asks(
+        lambda item: Ask("all", item.question_id, WRITE, (Message("user", item.question),), 100)
+    ).build(items, tools)
 
 
 def asks_of_the_key(items, tools):
@@ -602,29 +693,68 @@ def asks_otherwise_each_time(items, tools, calls=count()):  # noqa: B008 (it is 
 
 BROKEN_REPORTS = {
     "shows the key": (
-        reports(lambda items, tools: [replace(each, text=f"{each.text} {item.answer}") if each.text else each
-                                      for item, each in zip(items, in_waves(retells)(items, tools), strict=True)]),
+        reports(
+            lambda items, tools: [
+                replace(each, text=f"{each.text} {item.answer}") if each.text else each
+                for item, each in zip(items, in_waves(retells)(items, tools), strict=True)
+            ]
+        ),
         "`answer`",
     ),
     "tells the model the key": (reports(asks_of_the_key), "`answer`.*asked otherwise"),
-    "tells the model the labels": (reports(asks_of_the_labels), "the labels of an item.*asked otherwise"),
-    "too few": (reports(lambda items, tools: in_waves(retells)(items[1:], tools)), "one Draft with text for each item"),
-    "another order": (reports(lambda items, tools: in_waves(retells)(items, tools)[::-1]), "order of the items"),
+    "tells the model the labels": (
+        reports(asks_of_the_labels),
+        "the labels of an item.*asked otherwise",
+    ),
+    "too few": (
+        reports(lambda items, tools: in_waves(retells)(items[1:], tools)),
+        "one Draft with text for each item",
+    ),
+    "another order": (
+        reports(lambda items, tools: in_waves(retells)(items, tools)[::-1]),
+        "order of the items",
+    ),
     "asks otherwise each time": (reports(asks_otherwise_each_time), "when it is asked again"),
-    "looks at the other items": (reports(counts_the_questions), "does not depend on the other items"),
-    "a passage of its own": (reports(in_waves(names_a_passage_of_its_own)), "as the tools gave them"),
+    "looks at the other items": (
+        reports(counts_the_questions),
+        "does not depend on the other items",
+    ),
+    "a passage of its own": (
+        reports(in_waves(names_a_passage_of_its_own)),
+        "as the tools gave them",
+    ),
     "no model": (reports(in_waves(without_a_model)), "asks models by the session of its tools"),
-    "a step twice": (asks(*[asking(lambda item: item.question)] * 2), "a step has a name of its own"),
+    "a step twice": (
+        asks(*[asking(lambda item: item.question)] * 2),
+        "a step has a name of its own",
+    ),
     "a step of no question": (reports(asks_of_nobody), "a step is of one of the questions: all"),
-    "another form": (reports(in_waves(wants_json)), 'makes a report of what a model replies .*Expected {"report"'),
-    "a report of nothing": (reports(in_waves(quotes_if_nothing_is_said)), "gives nothing, a report has failed"),
-    "an error for nothing": (reports(in_waves(stops_if_nothing_is_said)), "gives nothing, the build goes on: no reply"),
-    "an error for garbage": (reports(in_waves(stops_at_an_error_message)), "gives garbage, the build goes on"),
-    "an error for a small window": (reports(in_waves(trusts_the_window)), "do not fit a model's window, the build goes on"),
-}  # fmt: skip
+    "another form": (
+        reports(in_waves(wants_json)),
+        'makes a report of what a model replies .*Expected {"report"',
+    ),
+    "a report of nothing": (
+        reports(in_waves(quotes_if_nothing_is_said)),
+        "gives nothing, a report has failed",
+    ),
+    "an error for nothing": (
+        reports(in_waves(stops_if_nothing_is_said)),
+        "gives nothing, the build goes on: no reply",
+    ),
+    "an error for garbage": (
+        reports(in_waves(stops_at_an_error_message)),
+        "gives garbage, the build goes on",
+    ),
+    "an error for a small window": (
+        reports(in_waves(trusts_the_window)),
+        "do not fit a model's window, the build goes on",
+    ),
+}
 
 
-@pytest.mark.parametrize("settings", [{}, {"rounds": 1, "queries": 3, "passages": 1, "report_tokens": 600}], ids=str)
+@pytest.mark.parametrize(
+    "settings", [{}, {"rounds": 1, "queries": 3, "passages": 1, "report_tokens": 600}], ids=str
+)
 def test_our_reports_keep_the_contract(settings):
     check_context_builder(AGENTIC, settings=settings)
 
@@ -641,7 +771,9 @@ def test_a_builder_of_reports_that_breaks_a_clause_is_caught(builder, clause):
 
 
 def test_reports_whose_prompts_ask_for_another_form_are_checked_with_replies_of_that_form():
-    check_context_builder(reports(in_waves(wants_json)), reply=lambda prompt: json.dumps({"report": helpful(prompt)}))
+    check_context_builder(
+        reports(in_waves(wants_json)), reply=lambda prompt: json.dumps({"report": helpful(prompt)})
+    )
 
 
 def test_a_stub_model_replies_by_the_prompt_alone():
@@ -650,13 +782,15 @@ def test_a_stub_model_replies_by_the_prompt_alone():
         model = StubModel(name, reply)
         requests = [ChatRequest((Message("user", prompt),), 9) for prompt in prompts]
         together = {prompts[number]: reply.text for number, reply in model.chat(requests)}
-        backwards = {prompts[::-1][number]: reply.text for number, reply in model.chat(requests[::-1])}
+        backwards = {
+            prompts[::-1][number]: reply.text for number, reply in model.chat(requests[::-1])
+        }
         assert together == backwards
         assert len(set(together.values())) > 9, name  # prompts can be told apart by it
     assert all(lines_of(helpful(prompt), most=9, longest=9) for prompt in prompts)
 
 
-# --- metrics ------------------------------------------------------------------------------------------------------------
+# --- metrics --------------------------------------------------------------------------------------
 
 
 METRICS = {metric.name: metric for metric in RADSAFE.metrics(ItemTable((), {}))}
@@ -691,7 +825,11 @@ BROKEN_METRICS = {
         "rate of harm is 0",
     ),
     "no labels are no harm": (
-        metric(lambda item, answers, _: harm(item, answers.greedy.response) * (answers.greedy.response != item.answer)),
+        metric(
+            lambda item, answers, _: (
+                harm(item, answers.greedy.response) * (answers.greedy.response != item.answer)
+            )
+        ),
         "None without labels",
     ),
     "fails without labels": (
@@ -699,11 +837,18 @@ BROKEN_METRICS = {
         "works without labels",
     ),
     "no samples are no error": (
-        metric(lambda item, answers, _: float(item.answer in [reading.response for reading in answers.samples]), better=True),
+        metric(
+            lambda item, answers, _: float(
+                item.answer in [reading.response for reading in answers.samples]
+            ),
+            better=True,
+        ),
         "None without samples",
     ),
     "fails without samples": (
-        metric(lambda item, answers, _: float(answers.samples[0].response == item.answer), better=True),
+        metric(
+            lambda item, answers, _: float(answers.samples[0].response == item.answer), better=True
+        ),
         "works without samples",
     ),
     "knows four letters": (
@@ -735,14 +880,23 @@ BROKEN_METRICS = {
         ratio("broken", "a stub", "correct", "robustness", higher_is_better=True, bounds=(0, 0.5)),
         r"a number in \[0, 0.5\]",
     ),
-    "no weights": (of_rows(lambda columns, weights: weighted_mean(columns, np.ones_like(weights))), "a weight for so many"),
-    "weights as a mask": (of_rows(lambda columns, weights: weighted_mean(columns, np.sign(weights))), "a weight for so many"),
+    "no weights": (
+        of_rows(lambda columns, weights: weighted_mean(columns, np.ones_like(weights))),
+        "a weight for so many",
+    ),
+    "weights as a mask": (
+        of_rows(lambda columns, weights: weighted_mean(columns, np.sign(weights))),
+        "a weight for so many",
+    ),
     "the first row": (
         of_rows(lambda columns, weights: np.repeat(columns[0][:1].T, weights.shape[1], 1)),
         "whatever their order",
     ),
     "a number": (of_rows(lambda columns, weights: 0.5), r"an array of shape \(\)"),
-    "one value for all": (of_rows(lambda columns, weights: weighted_mean(columns, weights)[:1]), "shape \\(1, 4\\); expected"),
+    "one value for all": (
+        of_rows(lambda columns, weights: weighted_mean(columns, weights)[:1]),
+        "shape \\(1, 4\\); expected",
+    ),
     "its statistic fails": (of_rows(lambda columns, weights: 1 / 0), "ZeroDivisionError"),
 }
 
@@ -761,9 +915,30 @@ def gap(columns, weights):
 COLUMN_METRICS = [
     share("unison", "a share", "synchronised_failure", higher_is_better=False),
     mean("steadiness", "a mean", "agreement", higher_is_better=True),
-    ratio("harm", "a ratio", "high_risk_error", "correct", higher_is_better=False, bounds=(0, float("inf"))),
-    other("same", "a ratio again", ("unsafe_answer", "correct"), weighted_ratio, higher_is_better=False, bounds=(0, 9)),
-    other("gap", "a difference", ("confidence_correct", "confidence_incorrect"), gap, higher_is_better=True, bounds=(-1, 1)),
+    ratio(
+        "harm",
+        "a ratio",
+        "high_risk_error",
+        "correct",
+        higher_is_better=False,
+        bounds=(0, float("inf")),
+    ),
+    other(
+        "same",
+        "a ratio again",
+        ("unsafe_answer", "correct"),
+        weighted_ratio,
+        higher_is_better=False,
+        bounds=(0, 9),
+    ),
+    other(
+        "gap",
+        "a difference",
+        ("confidence_correct", "confidence_incorrect"),
+        gap,
+        higher_is_better=True,
+        bounds=(-1, 1),
+    ),
 ]
 
 
@@ -784,9 +959,14 @@ def test_a_metric_that_breaks_a_clause_is_caught(broken, clause):
         check_metric(broken)
 
 
-# --- data sets ----------------------------------------------------------------------------------------------------------
+# --- data sets ------------------------------------------------------------------------------------
 
-RECORD = {"question_id": "q1", "question": "Which?", "options": {"A": "this", "B": "that"}, "answer": "A"}
+RECORD = {
+    "question_id": "q1",
+    "question": "Which?",
+    "options": {"A": "this", "B": "that"},
+    "answer": "A",
+}
 ITEM = Choice("q1", "Which?", {"A": "this", "B": "that"}, "A")
 
 
@@ -799,7 +979,9 @@ def loading(*items):
 
 
 def changing(calls=count()):  # noqa: B008 (it is to be shared)
-    return dataset_from_records([RECORD | {"question": f"Which of {next(calls)}?"}], name="mine", version="1")
+    return dataset_from_records(
+        [RECORD | {"question": f"Which of {next(calls)}?"}], name="mine", version="1"
+    )
 
 
 def fetching(local_only=False):
@@ -823,7 +1005,10 @@ BROKEN_DATASETS = {
     "the key is no option": (loading(replace(ITEM, answer="C")), "loads"),
     "an id twice": (loading(ITEM, replace(ITEM, question="Who?")), "loads.*stands twice"),
     "changes": (source(changing), "when it is loaded again"),
-    "no description": (source(lambda: dataset_from_records([RECORD], name="mine"), ""), "has a description"),
+    "no description": (
+        source(lambda: dataset_from_records([RECORD], name="mine"), ""),
+        "has a description",
+    ),
 }
 
 
@@ -842,7 +1027,11 @@ def test_a_data_set_that_is_not_on_this_machine_may_say_so_without_a_network():
 
 
 def test_a_data_set_gets_its_settings_and_must_have_the_evidence_asked_for():
-    records = source(lambda limit: dataset_from_records([RECORD, RECORD | {"question_id": "q2"}][:limit], name="mine"))
+    records = source(
+        lambda limit: dataset_from_records(
+            [RECORD, RECORD | {"question_id": "q2"}][:limit], name="mine"
+        )
+    )
     check_dataset(records, args={"limit": 1})
     with pytest.raises(ContractError, match="needs a value for limit"):
         check_dataset(records)
@@ -856,11 +1045,12 @@ def test_a_data_set_that_breaks_a_clause_is_caught(broken, clause):
         check_dataset(broken)
 
 
-# --- what the checks run on ---------------------------------------------------------------------------------------------
+# --- what the checks run on -----------------------------------------------------------------------
 
 
 def test_the_questions_of_the_checks_are_fit_to_find_what_is_wrong():
-    assert len({len(item.options) for item in ITEMS}) == len(ITEMS)  # a context for one cannot pass for another's
+    # a context for one cannot pass for another's
+    assert len({len(item.options) for item in ITEMS}) == len(ITEMS)
     assert len({item.answer for item in ITEMS}) == len(ITEMS)
     assert any(item.answer in item.labels["high_risk"] for item in ITEMS)  # a key may be labelled
     assert len(CORPUS) > 10
@@ -881,12 +1071,16 @@ def test_a_part_that_would_not_be_registered_is_refused():
         registered("metric", replace(METRICS["accuracy"], name="a/b"))
 
 
-# --- every clause -------------------------------------------------------------------------------------------------------
+# --- every clause ---------------------------------------------------------------------------------
 
 
 def general(clause):
     """A clause that is checked for several queries or numbers, in its general form."""
-    return re.sub(r"^answers (?:a|an|words)\b.*", "answers an odd query", re.sub(r"first \d+ of \d+ hits.*", "first", clause))
+    return re.sub(
+        r"^answers (?:a|an|words)\b.*",
+        "answers an odd query",
+        re.sub(r"first \d+ of \d+ hits.*", "first", clause),
+    )
 
 
 def test_every_clause_has_a_part_here_that_breaks_it(monkeypatch):
@@ -909,8 +1103,14 @@ def test_every_clause_has_a_part_here_that_breaks_it(monkeypatch):
             *(CONTEXT_BUILDERS[1], reports(in_waves(retells))),
             *(builder for builder, _ in (*BROKEN_BUILDERS.values(), *BROKEN_REPORTS.values())),
         ],
-        check_metric: [METRICS["high_risk_error"], *(metric for metric, _ in BROKEN_METRICS.values())],
-        check_dataset: [source(fetching_where_it_may), *(source for source, _ in BROKEN_DATASETS.values())],
+        check_metric: [
+            METRICS["high_risk_error"],
+            *(metric for metric, _ in BROKEN_METRICS.values()),
+        ],
+        check_dataset: [
+            source(fetching_where_it_may),
+            *(source for source, _ in BROKEN_DATASETS.values()),
+        ],
     }
     for check, all_of_them in parts.items():
         for part in all_of_them:
@@ -918,4 +1118,7 @@ def test_every_clause_has_a_part_here_that_breaks_it(monkeypatch):
                 check(part)
             except ContractError as error:
                 broken.add(error.clause)
-    assert sorted({general(clause) for clause in in_force} - {general(clause) for clause in broken}) == []
+    assert (
+        sorted({general(clause) for clause in in_force} - {general(clause) for clause in broken})
+        == []
+    )

@@ -1,4 +1,6 @@
-"""The contract of a family finds what breaks it, and names the clause; the template and our own family keep it."""
+"""The contract of a family finds what breaks it, and names the clause; the template and our own
+family keep it.
+"""
 
 from __future__ import annotations
 
@@ -17,7 +19,9 @@ from lm_eval_safescale.prompts import Prompt
 from lm_eval_safescale.testing import ContractError, check_family
 from lm_eval_safescale.testing.scaffold import TEMPLATES
 
-spec = importlib.util.spec_from_file_location("family_template", TEMPLATES / "family" / "plugin_name.py")
+spec = importlib.util.spec_from_file_location(
+    "family_template", TEMPLATES / "family" / "plugin_name.py"
+)
 template = importlib.util.module_from_spec(spec)
 spec.loader.exec_module(template)
 Numbers, RECORDS = template.PluginName, template.RECORDS
@@ -25,7 +29,11 @@ Numbers, RECORDS = template.PluginName, template.RECORDS
 
 def test_the_template_and_radsafe_keep_the_contract():
     check_family(template.PART, RECORDS)
-    lines = (data_folder() / "radsafe_demo" / "questions.jsonl").read_text(encoding="utf-8").splitlines()
+    lines = (
+        (data_folder() / "radsafe_demo" / "questions.jsonl")
+        .read_text(encoding="utf-8")
+        .splitlines()
+    )
     check_family(RADSAFE, [json.loads(line) for line in lines[:4]])
 
 
@@ -35,7 +43,9 @@ class Lacking(Family):
 
 
 def test_a_family_that_lacks_a_part_cannot_be_made_and_says_which():
-    with pytest.raises(TypeError, match=r"columns.*items.*metrics.*parse.*prompt.*read.*responses.*score"):
+    with pytest.raises(
+        TypeError, match=r"columns.*items.*metrics.*parse.*prompt.*read.*responses.*score"
+    ):
         Lacking()
 
 
@@ -57,7 +67,9 @@ class Short(template.Estimate):
 class Forgets(Numbers):
     def parse(self, records, **how):
         items, problems = super().parse(records, **how)
-        return [Short(item.question_id, item.question, item.value, item.tolerance) for item in items], problems
+        return [
+            Short(item.question_id, item.question, item.value, item.tolerance) for item in items
+        ], problems
 
 
 class UnknownField(Numbers):
@@ -114,7 +126,10 @@ class WrongShape(Numbers):
 
 class NeverLost(Numbers):
     def score(self, items, answers, settings):
-        return {name: np.nan_to_num(values) for name, values in super().score(items, answers, settings).items()}
+        return {
+            name: np.nan_to_num(values)
+            for name, values in super().score(items, answers, settings).items()
+        }
 
 
 class KnowsPlaces(Numbers):

@@ -1,4 +1,6 @@
-"""A damaged run: what is left of it makes a good folder, nothing of the old one is changed, and what was lost is said."""
+"""A damaged run: what is left of it makes a good folder, nothing of the old one is changed, and
+what was lost is said.
+"""
 
 from __future__ import annotations
 
@@ -33,7 +35,11 @@ def _seeds_reach_the_stub(monkeypatch):
 @pytest.fixture
 def given(tmp_path):
     questions = write_questions(tmp_path / "questions.jsonl", ITEMS)
-    return {"metadata": {"dataset_path": str(questions), "draws": DRAWS}, "batch_size": 1, "args": {"pretrained": "m"}}
+    return {
+        "metadata": {"dataset_path": str(questions), "draws": DRAWS},
+        "batch_size": 1,
+        "args": {"pretrained": "m"},
+    }
 
 
 @pytest.fixture
@@ -78,7 +84,9 @@ def salvaged(folder, new, *how):
 
 
 @pytest.mark.parametrize("damage", ["flipped", "cut off", "gone"])
-def test_a_finished_run_without_its_description_is_whole_again_and_nothing_is_asked(finished, new, given, damage):
+def test_a_finished_run_without_its_description_is_whole_again_and_nothing_is_asked(
+    finished, new, given, damage
+):
     path, table = finished / "run.json", open_runs(finished).answers
     if damage == "flipped":
         flip(path)
@@ -87,7 +95,12 @@ def test_a_finished_run_without_its_description_is_whole_again_and_nothing_is_as
     else:
         path.write_bytes(path.read_bytes()[:100])
     made = salvaged(finished, new)
-    assert (made.answers, made.from_tables, made.goes_on, made.has_tables) == (ANSWERS, 0, True, True)
+    assert (made.answers, made.from_tables, made.goes_on, made.has_tables) == (
+        ANSWERS,
+        0,
+        True,
+        True,
+    )
     assert len(made.lost) == 1
     assert "run.json" in made.lost[0]
     assert verify(new).verdict is Verdict.WHOLE
@@ -100,7 +113,9 @@ def test_answers_whose_lines_are_damaged_are_taken_from_whole_tables(finished, n
     table = open_runs(finished).answers
     shard = shard_of(finished)
     lines = shard.read_bytes().splitlines(keepends=True)
-    shard.write_bytes(b"".join(line if number % 3 else b"x" + line for number, line in enumerate(lines)))
+    shard.write_bytes(
+        b"".join(line if number % 3 else b"x" + line for number, line in enumerate(lines))
+    )
     made = salvaged(finished, new)
     assert made.answers == ANSWERS
     assert made.from_tables == len([number for number in range(1, len(lines)) if number % 3 == 0])
@@ -121,7 +136,9 @@ def test_a_file_of_answers_that_is_gone_is_made_again_of_whole_tables(finished, 
     assert verify(new).verdict is Verdict.WHOLE
 
 
-def test_a_condition_whose_headers_are_damaged_with_the_description_is_known_from_the_tables(finished, new, given):
+def test_a_condition_whose_headers_are_damaged_with_the_description_is_known_from_the_tables(
+    finished, new, given
+):
     ask(finished, conditions=("conflict",), **given)
     table = open_runs(finished).answers
     (finished / "run.json").unlink()
@@ -135,7 +152,9 @@ def test_a_condition_whose_headers_are_damaged_with_the_description_is_known_fro
     assert ask(new, conditions=("conflict",), **given).standing.done == 0
 
 
-def test_of_an_unfinished_run_what_was_lost_is_asked_again_and_nothing_else(unfinished, new, given, tmp_path):
+def test_of_an_unfinished_run_what_was_lost_is_asked_again_and_nothing_else(
+    unfinished, new, given, tmp_path
+):
     known = answers_of(unfinished)
     (unfinished / "run.json").unlink()
     shard = shard_of(unfinished)
@@ -149,14 +168,22 @@ def test_of_an_unfinished_run_what_was_lost_is_asked_again_and_nothing_else(unfi
     report = ask(new, **given)
     assert report.standing.done == ANSWERS - len(known) + 1
     ask(tmp_path / "undisturbed", **given)
-    assert open_runs(new).answers.select(UNTIMED).equals(open_runs(tmp_path / "undisturbed").answers.select(UNTIMED))
+    assert (
+        open_runs(new)
+        .answers.select(UNTIMED)
+        .equals(open_runs(tmp_path / "undisturbed").answers.select(UNTIMED))
+    )
     assert open_runs(new).about["left_out"] == []
     assert verify(new).findings == []
 
 
 def test_a_line_of_an_item_that_was_not_asked_is_left_out_and_named(finished, new):
     shard = shard_of(finished)
-    odd = {"condition": "clean", "question_id": "q9", "draws": [{"draw": 0, "status": "ok", "text": "C", "response": "C"}]}
+    odd = {
+        "condition": "clean",
+        "question_id": "q9",
+        "draws": [{"draw": 0, "status": "ok", "text": "C", "response": "C"}],
+    }
     with shard.open("ab") as file:
         file.write(with_checksum(json.dumps(odd).encode()) + b"\n")
     made = salvaged(finished, new)
@@ -194,7 +221,7 @@ def test_answers_that_failed_stay_failed_and_are_asked_again(tmp_path, new, give
     assert ask(new, **given).standing.done == 2 * (1 + DRAWS)
 
 
-# --- earlier format -------------------------------------------------------------------------------------------------------
+# --- earlier format -------------------------------------------------------------------------------
 
 
 @pytest.fixture
@@ -202,7 +229,9 @@ def stored(tmp_path):
     return Path(shutil.copytree(FIXTURES, tmp_path / "stored"))
 
 
-def test_a_finished_run_of_the_earlier_format_without_its_description_can_still_be_analysed(stored, new):
+def test_a_finished_run_of_the_earlier_format_without_its_description_can_still_be_analysed(
+    stored, new
+):
     """Whose answers they are stood there alone: they are not added to."""
     (stored / "finished" / "run.json").unlink()
     made = salvaged(stored / "finished", new)
@@ -211,9 +240,13 @@ def test_a_finished_run_of_the_earlier_format_without_its_description_can_still_
     assert verify(new, RADSAFE.load(FIXTURES / "questions.jsonl")).verdict is Verdict.WHOLE
 
 
-def test_an_unfinished_run_of_the_earlier_format_without_its_description_needs_its_data_set(stored, new):
+def test_an_unfinished_run_of_the_earlier_format_without_its_description_needs_its_data_set(
+    stored, new
+):
     (stored / "unfinished" / "run.json").write_bytes(b"{")
-    with pytest.raises(SafescaleError, match=r"name the data set \(dataset=FILE\), and the answers can be analysed"):
+    with pytest.raises(
+        SafescaleError, match=r"name the data set \(dataset=FILE\), and the answers can be analysed"
+    ):
         salvage(stored / "unfinished", new)
     assert not new.exists()
     made = salvaged(stored / "unfinished", new, RADSAFE.load(FIXTURES / "questions.jsonl"))
@@ -228,11 +261,14 @@ def test_a_run_of_the_earlier_format_with_damaged_lines_goes_on(stored, new):
     made = salvaged(folder, new, RADSAFE.load(FIXTURES / "questions.jsonl"))
     assert (made.answers, made.goes_on) == (4, True)
     metadata = {"dataset_path": str(FIXTURES / "questions.jsonl"), "draws": 2}
-    assert ask(new, metadata=metadata, batch_size=1, args={"pretrained": "stub-model"}).standing.done == 20
+    assert (
+        ask(new, metadata=metadata, batch_size=1, args={"pretrained": "stub-model"}).standing.done
+        == 20
+    )
     assert asked_of(new).total() == 20
 
 
-# --- bad input ------------------------------------------------------------------------------------------------------------
+# --- bad input ------------------------------------------------------------------------------------
 
 
 def test_where_nothing_can_be_saved_it_is_said(tmp_path, stored, finished, new):
@@ -250,7 +286,9 @@ def test_where_nothing_can_be_saved_it_is_said(tmp_path, stored, finished, new):
 
 def test_another_data_set_than_the_run_is_of_is_refused(finished, new, tmp_path):
     other = RADSAFE.load(write_questions(tmp_path / "other.jsonl", ITEMS + 1))
-    with pytest.raises(SafescaleError, match=r"is not the one that the runs are of, .* name theirs: dataset=FILE"):
+    with pytest.raises(
+        SafescaleError, match=r"is not the one that the runs are of, .* name theirs: dataset=FILE"
+    ):
         salvage(finished, new, other)
     assert not new.exists()
     assert salvaged(finished, new, RADSAFE.load(tmp_path / "questions.jsonl")).answers == ANSWERS

@@ -1,4 +1,6 @@
-"""Verifying a folder: no flipped bit and no altered letter passes, whatever was done to the checksums."""
+"""Verifying a folder: no flipped bit and no altered letter passes, whatever was done to the
+checksums.
+"""
 
 from __future__ import annotations
 
@@ -63,7 +65,12 @@ def data(questions):
 @pytest.fixture
 def folder(tmp_path, questions):
     """A finished run."""
-    ask(tmp_path / "run", metadata={"dataset_path": str(questions), "draws": DRAWS}, batch_size=1, args={"pretrained": "m"})
+    ask(
+        tmp_path / "run",
+        metadata={"dataset_path": str(questions), "draws": DRAWS},
+        batch_size=1,
+        args={"pretrained": "m"},
+    )
     return tmp_path / "run"
 
 
@@ -72,7 +79,10 @@ def judged(tmp_path, folder):
     runs = open_runs(folder)
     (tmp_path / "judged").mkdir()
     steps = tmp_path / "judged" / "judge.steps.jsonl"
-    write_judged(judge(runs, StubJudge(lambda text: says("B" if "B" in text else None)), steps), tmp_path / "judged")
+    write_judged(
+        judge(runs, StubJudge(lambda text: says("B" if "B" in text else None)), steps),
+        tmp_path / "judged",
+    )
     return tmp_path / "judged"
 
 
@@ -92,11 +102,15 @@ def alter_table(folder, change, name="answers.parquet"):
 def other_letters(frame):
     """Every letter is another one."""
     turned = {letter: "ABCD"[("ABCD".index(letter) + 1) % 4] for letter in "ABCD"}
-    return frame.with_columns(pl.col("response").cast(pl.String).replace(turned).cast(frame.schema["response"]))
+    return frame.with_columns(
+        pl.col("response").cast(pl.String).replace(turned).cast(frame.schema["response"])
+    )
 
 
 def other_verdicts(frame):
-    return frame.with_columns(judge_letter=other_letters(frame.rename({"judge_letter": "response"}))["response"])
+    return frame.with_columns(
+        judge_letter=other_letters(frame.rename({"judge_letter": "response"}))["response"]
+    )
 
 
 def turn(draw):
@@ -119,14 +133,24 @@ def test_what_was_written_is_whole_and_every_text_is_read_again(request, kind):
 
 
 def test_a_finished_run_that_is_started_again_with_nothing_to_ask_stays_whole(folder, questions):
-    ask(folder, metadata={"dataset_path": str(questions), "draws": DRAWS}, batch_size=1, args={"pretrained": "m"})
+    ask(
+        folder,
+        metadata={"dataset_path": str(questions), "draws": DRAWS},
+        batch_size=1,
+        args={"pretrained": "m"},
+    )
     assert verify(folder).findings == []
 
 
-@pytest.mark.parametrize(("kind", "times"), [("folder", 400), ("judged", 300), ("reread_runs", 200)])
-def test_no_flipped_bit_in_any_file_is_read_as_other_data_and_none_is_called_whole(request, data, kind, times):
+@pytest.mark.parametrize(
+    ("kind", "times"), [("folder", 400), ("judged", 300), ("reread_runs", 200)]
+)
+def test_no_flipped_bit_in_any_file_is_read_as_other_data_and_none_is_called_whole(
+    request, data, kind, times
+):
     folder = request.getfixturevalue(kind)
-    (folder / NOTE).unlink(missing_ok=True)  # it is no data: all that a damaged one does is that the model is loaded to see
+    # it is no data: all that a damaged one does is that the model is loaded to see
+    (folder / NOTE).unlink(missing_ok=True)
     runs, lines = open_runs(folder), {encoded(line) for line in read_lines(folder)[0]}
     hit = set()
     for path, bit in flipped(folder, times):
@@ -142,29 +166,38 @@ def test_no_flipped_bit_in_any_file_is_read_as_other_data_and_none_is_called_who
             assert opened.items.equals(runs.items), (path, bit)
             assert opened.about == runs.about, (path, bit)
         assert {encoded(line) for line in read_lines(folder)[0]} <= lines, (path, bit)
-    assert len(hit) == len([path for path in folder.rglob("*") if path.is_file() and path.stat().st_size])
+    assert len(hit) == len(
+        [path for path in folder.rglob("*") if path.is_file() and path.stat().st_size]
+    )
     assert verify(folder, data).verdict is Verdict.WHOLE
 
 
-# --- letters --------------------------------------------------------------------------------------------------------------
+# --- letters --------------------------------------------------------------------------------------
 
 
-def test_letters_that_were_changed_in_the_tables_are_each_named_though_the_checksums_were_made_again(folder):
+def test_letters_changed_in_the_tables_are_each_named_though_the_checksums_were_made_again(folder):
     with_letter = open_runs(folder).answers.filter(pl.col("response").is_not_null())
     alter_table(folder, other_letters)
     found = verify(folder)
     assert found.verdict is Verdict.DAMAGED
     said = whats(found)
-    assert len([each for each in said if "the tables and the journal differ: response" in each]) == with_letter.height
-    for condition, item, draw, letter in with_letter.select("condition", "question_id", "draw", "response").iter_rows():
+    assert (
+        len([each for each in said if "the tables and the journal differ: response" in each])
+        == with_letter.height
+    )
+    for condition, item, draw, letter in with_letter.select(
+        "condition", "question_id", "draw", "response"
+    ).iter_rows():
         turned = "ABCD"[("ABCD".index(letter) + 1) % 4]
-        assert f"m, {condition}, item {item}, draw {draw}: stored as {turned}, and its text reads {letter}" in [
-            each.replace("stub, ", "m, ", 1) for each in said
-        ]
+        assert (
+            f"m, {condition}, item {item}, draw {draw}: stored as {turned}, and its text reads "
+            f"{letter}"
+        ) in [each.replace("stub, ", "m, ", 1) for each in said]
 
 
 def test_letters_that_were_changed_everywhere_are_found_by_their_texts(folder):
-    """Every letter the key: the tables, the journal and all checksums say so, and the texts do not."""
+    """Every letter the key: the tables, the journal and all checksums say so, and the texts do
+    not."""
     (shard,) = (folder / "answers").iterdir()
     alter_lines(shard, lambda line: [turn(draw) for draw in line.get("draws", ())])
     alter_table(folder, other_letters)
@@ -192,7 +225,9 @@ def test_an_answer_called_an_error_is_found_by_its_text(folder):
     failed = {"response": None, "status": "error"}
     alter_table(
         folder,
-        lambda frame: frame.with_columns(pl.lit(value).cast(frame.schema[name]).alias(name) for name, value in failed.items()),
+        lambda frame: frame.with_columns(
+            pl.lit(value).cast(frame.schema[name]).alias(name) for name, value in failed.items()
+        ),
     )
     assert any("stored as error, and its text reads" in each for each in whats(verify(folder)))
 
@@ -203,9 +238,16 @@ def test_another_rule_than_the_version_reads_by_is_found(folder):
 
 
 def test_keys_and_labels_that_were_changed_are_found_by_the_data_set(folder):
-    alter_table(folder, lambda frame: frame.with_columns(answer=pl.lit("A"), label_high_risk=pl.lit("")), "items.parquet")
+    alter_table(
+        folder,
+        lambda frame: frame.with_columns(answer=pl.lit("A"), label_high_risk=pl.lit("")),
+        "items.parquet",
+    )
     assert whats(verify(folder)) == [
-        f"item q{number}: the table of items and the data set differ: answer 'A' and 'C'; label_high_risk '' and 'A'"
+        (
+            f"item q{number}: the table of items and the data set differ: answer 'A' and 'C'; "
+            "label_high_risk '' and 'A'"
+        )
         for number in range(ITEMS)
     ]
 
@@ -244,14 +286,16 @@ def test_letters_that_came_with_imported_answers_are_not_read_again(tmp_path, ma
     assert [finding.where for finding in found.of(Verdict.UNKNOWN)] == ["data set"]
 
 
-# --- what cannot be told --------------------------------------------------------------------------------------------------
+# --- what cannot be told --------------------------------------------------------------------------
 
 
 @pytest.fixture
 def read_by_another_version(folder, monkeypatch):
     """The same letters, of which the run says that an earlier version has read them."""
     (shard,) = (folder / "answers").iterdir()
-    alter_lines(shard, lambda line: line["start"].update(reader_version="0") if "start" in line else None)
+    alter_lines(
+        shard, lambda line: line["start"].update(reader_version="0") if "start" in line else None
+    )
     make_sums_again(folder)
     return folder
 
@@ -260,7 +304,9 @@ def test_another_version_that_read_the_same_is_whole(read_by_another_version):
     assert verify(read_by_another_version).verdict is Verdict.WHOLE
 
 
-def test_another_version_that_read_otherwise_leaves_it_open_and_names_each_difference(read_by_another_version):
+def test_another_version_that_read_otherwise_leaves_it_open_and_names_each_difference(
+    read_by_another_version,
+):
     folder = read_by_another_version
     (shard,) = (folder / "answers").iterdir()
     alter_lines(shard, lambda line: [turn(draw) for draw in line.get("draws", ())])
@@ -269,11 +315,17 @@ def test_another_version_that_read_otherwise_leaves_it_open_and_names_each_diffe
     assert found.verdict is Verdict.UNKNOWN
     said = whats(found, Verdict.UNKNOWN)
     assert len(said) == open_runs(folder).answers["response"].drop_nulls().len()
-    assert all(f"it was read by version 0 of strict, and this is {reading.READER_VERSION}" in each for each in said)
+    assert all(
+        f"it was read by version 0 of strict, and this is {reading.READER_VERSION}" in each
+        for each in said
+    )
 
 
 def test_a_reader_that_is_not_installed_leaves_it_open(folder):
-    alter_document(folder / "about.json", lambda about: about["models"]["stub"]["settings"].update(reader="nosuch"))
+    alter_document(
+        folder / "about.json",
+        lambda about: about["models"]["stub"]["settings"].update(reader="nosuch"),
+    )
     found = verify(folder)
     assert found.verdict is Verdict.UNKNOWN
     assert found.not_read_again == {"the reader nosuch is not installed": 12}
@@ -281,13 +333,22 @@ def test_a_reader_that_is_not_installed_leaves_it_open(folder):
 
 @pytest.fixture
 def last_letter(monkeypatch):
-    """A reader of an installed package; give the version that is installed and the reader's function."""
+    """A reader of an installed package; give the version that is installed and the reader's
+    function."""
 
     def install(version, read):
-        part = Part("answer reader", "last", AnswerReader("last", "the last letter", read), "safescale-last", version)
+        part = Part(
+            "answer reader",
+            "last",
+            AnswerReader("last", "the last letter", read),
+            "safescale-last",
+            version,
+        )
         known = plugins()
         others = [each for each in known.found if each.package != "safescale-last"]
-        monkeypatch.setattr(known, "found", [*others, Plugin("safescale-last", version, "", lambda: None, [part])])
+        monkeypatch.setattr(
+            known, "found", [*others, Plugin("safescale-last", version, "", lambda: None, [part])]
+        )
 
     return install
 
@@ -296,7 +357,9 @@ def last(text, options):
     return next((each for each in text[::-1] if each in options), None)
 
 
-def test_a_plugin_s_reader_reads_again_and_its_version_is_that_of_its_package(tmp_path, questions, last_letter):
+def test_a_plugin_s_reader_reads_again_and_its_version_is_that_of_its_package(
+    tmp_path, questions, last_letter
+):
     folder = tmp_path / "by_plugin"
     last_letter("1.5", last)
     ask(folder, metadata={"dataset_path": str(questions), "draws": DRAWS, "reader": "last"})
@@ -307,7 +370,10 @@ def test_a_plugin_s_reader_reads_again_and_its_version_is_that_of_its_package(tm
     found = verify(folder)
     assert found.verdict is Verdict.UNKNOWN
     here = reading.READER_VERSION
-    expected = f"read by version {here}, safescale-last 1.5 of last, and this is {here}, safescale-last 1.6"
+    expected = (
+        f"read by version {here}, safescale-last 1.5 of last, and this is {here}, safescale-last "
+        "1.6"
+    )
     assert all(expected in each for each in whats(found, Verdict.UNKNOWN))
     last_letter("1.5", lambda text, options: "A")
     assert verify(folder).verdict is Verdict.DAMAGED
@@ -323,49 +389,80 @@ def test_a_data_set_that_is_gone_or_another_leaves_it_open(folder, questions, tm
     found = verify(folder)
     assert found.verdict is Verdict.UNKNOWN
     assert "dataset=FILE" in whats(found, Verdict.UNKNOWN)[0]
-    assert found.not_read_again == {"the data set, whose options the reader needs, cannot be had": 12}
+    assert found.not_read_again == {
+        "the data set, whose options the reader needs, cannot be had": 12
+    }
     assert verify(folder, data).verdict is Verdict.WHOLE
 
 
-@pytest.mark.parametrize(("opened", "verdict"), [(None, Verdict.UNKNOWN), (False, Verdict.DAMAGED), (True, Verdict.WHOLE)])
-def test_what_an_older_run_does_not_say_of_its_prompts_may_explain_a_truncated_answer(folder, data, opened, verdict):
+@pytest.mark.parametrize(
+    ("opened", "verdict"),
+    [(None, Verdict.UNKNOWN), (False, Verdict.DAMAGED), (True, Verdict.WHOLE)],
+)
+def test_what_an_older_run_does_not_say_of_its_prompts_may_explain_a_truncated_answer(
+    folder, data, opened, verdict
+):
     """That a prompt had opened the reasoning cannot be seen in the output."""
     runs = open_runs(folder)
     known = runs.about["models"]["stub"]
-    settings = {name: value for name, value in known["settings"].items() if name != "reasoning_opened"}
+    settings = {
+        name: value for name, value in known["settings"].items() if name != "reasoning_opened"
+    }
     settings |= {} if opened is None else {"reasoning_opened": opened}
     rows = frame([("stub", "clean", "q0", 0, "truncated"), ("stub", "clean", "q0", 1, "truncated")])
     rows = rows.with_columns(text=pl.Series(["It may be C", "The answer is B."]))
     target = folder.with_name("older")
     write_runs(
-        Runs(runs.items, rows, {"dataset": runs.about["dataset"], "models": {"stub": known | {"settings": settings}}}), target
+        Runs(
+            runs.items,
+            rows,
+            {"dataset": runs.about["dataset"], "models": {"stub": known | {"settings": settings}}},
+        ),
+        target,
     )
     found = verify(target, data)
     assert found.verdict is verdict
     if opened is None:
-        assert "unless the prompt had opened the reasoning, which this older run does not say" in whats(found, verdict)[0]
+        assert (
+            "unless the prompt had opened the reasoning, which this older run does not say"
+            in whats(found, verdict)[0]
+        )
 
 
-# --- completeness ---------------------------------------------------------------------------------------------------------
+# --- completeness ---------------------------------------------------------------------------------
 
 
 def test_a_run_that_is_not_finished_is_not_whole(tmp_path, questions):
     folder = tmp_path / "run"
     with pytest.raises(SafescaleError):
-        ask(folder, metadata={"dataset_path": str(questions), "draws": DRAWS}, batch_size=1, faults={"fails_at": 3})
+        ask(
+            folder,
+            metadata={"dataset_path": str(questions), "draws": DRAWS},
+            batch_size=1,
+            faults={"fails_at": 3},
+        )
     found = verify(folder)
     assert found.verdict is Verdict.DAMAGED
     assert any("not finished" in each for each in whats(found))
-    assert any("10 of 12 are missing, the first of clean, item q0, draw 0" in each for each in whats(found))
+    assert any(
+        "10 of 12 are missing, the first of clean, item q0, draw 0" in each for each in whats(found)
+    )
     assert found.read_again == 2
 
 
 def test_tables_that_a_later_start_went_beyond_are_not_whole(folder, questions):
-    given = {"metadata": {"dataset_path": str(questions), "draws": DRAWS}, "batch_size": 1, "args": {"pretrained": "m"}}
+    given = {
+        "metadata": {"dataset_path": str(questions), "draws": DRAWS},
+        "batch_size": 1,
+        "args": {"pretrained": "m"},
+    }
     with pytest.raises(SafescaleError):
         ask(folder, conditions=("conflict",), faults={"fails_at": 2}, **given)
     said = whats(verify(folder))
-    assert any("the journal has it, and the tables do not; the same safescale run command" in each for each in said)
+    assert any(
+        "the journal has it, and the tables do not; the same safescale run command" in each
+        for each in said
+    )
     ask(folder, conditions=("conflict",), **given)
     assert verify(folder).findings == []
 
@@ -373,14 +470,22 @@ def test_tables_that_a_later_start_went_beyond_are_not_whole(folder, questions):
 def test_a_line_that_was_torn_before_the_run_was_finished_takes_nothing_from_it(folder, questions):
     (shard,) = (folder / "answers").iterdir()
     shard.write_bytes(shard.read_bytes()[:-10])
-    ask(folder, metadata={"dataset_path": str(questions), "draws": DRAWS}, batch_size=1, args={"pretrained": "m"})
+    ask(
+        folder,
+        metadata={"dataset_path": str(questions), "draws": DRAWS},
+        batch_size=1,
+        args={"pretrained": "m"},
+    )
     found = verify(folder)
     assert found.verdict is Verdict.WHOLE
-    assert [finding.what for finding in found.findings] == ["1 line torn before the run was finished, and asked again"]
+    assert [finding.what for finding in found.findings] == [
+        "1 line torn before the run was finished, and asked again"
+    ]
 
 
 def test_a_torn_line_of_a_finished_run_of_the_earlier_format_takes_nothing_from_it(tmp_path):
-    """Nothing tells when it was torn; but its answers were asked again, and the tables have them."""
+    """Nothing tells when it was torn; but its answers were asked again, and the tables have
+    them."""
     stored = Path(shutil.copytree(FIXTURES / "finished", tmp_path / "finished"))
     (shard,) = (stored / "answers").iterdir()
     first, *lines = shard.read_bytes().splitlines(keepends=True)
@@ -390,16 +495,26 @@ def test_a_torn_line_of_a_finished_run_of_the_earlier_format_takes_nothing_from_
     data = RADSAFE.load(FIXTURES / "questions.jsonl")
     assert verify(stored, data).verdict is Verdict.WHOLE
     shard.write_bytes(b"{" + shard.read_bytes()[1:].replace(first, b"x" * (len(first) - 1) + b"\n"))
-    assert any("the tables have it, and the journal does not" in each for each in whats(verify(stored, data)))
+    assert any(
+        "the tables have it, and the journal does not" in each
+        for each in whats(verify(stored, data))
+    )
 
 
 def test_answers_that_failed_are_told_and_take_nothing_from_the_run(tmp_path, questions):
     folder = tmp_path / "run"
-    ask(folder, metadata={"dataset_path": str(questions), "draws": DRAWS}, batch_size=1, faults={"silent": "image 1"})
+    ask(
+        folder,
+        metadata={"dataset_path": str(questions), "draws": DRAWS},
+        batch_size=1,
+        faults={"silent": "image 1"},
+    )
     found = verify(folder)
     assert found.verdict is Verdict.WHOLE
     assert any("6 have no output" in finding.what for finding in found.findings)
-    assert found.not_read_again == {"there is no text: it was not stored, the request failed, or a filter held it back": 6}
+    assert found.not_read_again == {
+        "there is no text: it was not stored, the request failed, or a filter held it back": 6
+    }
 
 
 def test_rows_that_were_taken_from_imported_runs_are_missed(reread_runs):
@@ -408,25 +523,38 @@ def test_rows_that_were_taken_from_imported_runs_are_missed(reread_runs):
     assert any("2 of 3 draws are there" in each for each in whats(verify(reread_runs)))
 
 
-@pytest.mark.parametrize("gone", ["run.json", "about.json", "items.parquet", "answers.parquet", "answers"])
+@pytest.mark.parametrize(
+    "gone", ["run.json", "about.json", "items.parquet", "answers.parquet", "answers"]
+)
 def test_a_file_that_is_gone_is_named(folder, gone):
     path = folder / gone
     shutil.rmtree(path) if path.is_dir() else path.unlink()
     found = verify(folder)
     assert found.verdict is Verdict.DAMAGED
-    assert any(gone in finding.where or "no tables yet" in finding.what for finding in found.of(Verdict.DAMAGED))
+    assert any(
+        gone in finding.where or "no tables yet" in finding.what
+        for finding in found.of(Verdict.DAMAGED)
+    )
 
 
 def test_answers_of_another_run_are_no_part_of_this_one(folder, questions, tmp_path):
-    ask(tmp_path / "other", metadata={"dataset_path": str(questions), "draws": DRAWS}, args={"pretrained": "other"})
+    ask(
+        tmp_path / "other",
+        metadata={"dataset_path": str(questions), "draws": DRAWS},
+        args={"pretrained": "other"},
+    )
     (shard,) = (tmp_path / "other" / "answers").iterdir()
     shutil.copy(shard, folder / "answers" / "000000-00000000.jsonl")
-    assert whats(verify(folder)) == ["answers/000000-00000000.jsonl: its answers are of another run than run.json says"]
+    assert whats(verify(folder)) == [
+        "answers/000000-00000000.jsonl: its answers are of another run than run.json says"
+    ]
 
 
 def test_every_file_is_hashed_once(folder, monkeypatch):
     hashed, digest = [], hashlib.file_digest
-    monkeypatch.setattr(hashlib, "file_digest", lambda file, how: hashed.append(file.name) or digest(file, how))
+    monkeypatch.setattr(
+        hashlib, "file_digest", lambda file, how: hashed.append(file.name) or digest(file, how)
+    )
     verify(folder)
     assert {Path(name).name for name in hashed} > {"answers.parquet", "items.parquet"}
     assert len(hashed) == len(set(hashed))
@@ -434,7 +562,11 @@ def test_every_file_is_hashed_once(folder, monkeypatch):
 
 def test_a_line_of_another_item_is_named(folder):
     (shard,) = (folder / "answers").iterdir()
-    odd = {"condition": "clean", "question_id": "q0", "draws": [{"draw": 0, "status": "ok", "text": "C"}]}
+    odd = {
+        "condition": "clean",
+        "question_id": "q0",
+        "draws": [{"draw": 0, "status": "ok", "text": "C"}],
+    }
     with shard.open("ab") as file:
         file.write(with_checksum(json.dumps(odd).encode()) + b"\n")
     make_sums_again(folder)
@@ -455,10 +587,16 @@ def test_what_holds_no_runs_is_bad_input(tmp_path, what):
         verify(path)
 
 
-def test_of_an_empty_output_no_log_of_the_harness_tells_whether_it_was_refused_or_cut_off(folder, data):
+def test_of_an_empty_output_no_log_of_the_harness_tells_whether_it_was_refused_or_cut_off(
+    folder, data
+):
     runs = open_runs(folder)
-    rows = frame([("stub", "clean", "q0", 0, "unanswered"), ("stub", "clean", "q0", 1, "truncated")])
+    rows = frame(
+        [("stub", "clean", "q0", 0, "unanswered"), ("stub", "clean", "q0", 1, "truncated")]
+    )
     known = {"dataset": runs.about["dataset"], "models": runs.about["models"]}
-    write_runs(Runs(runs.items, rows.with_columns(text=pl.lit("")), known), folder.with_name("empty"))
+    write_runs(
+        Runs(runs.items, rows.with_columns(text=pl.lit("")), known), folder.with_name("empty")
+    )
     assert verify(folder.with_name("empty"), data).verdict is Verdict.WHOLE
     assert reread(open_runs(folder.with_name("empty")), data).changes.height == 0

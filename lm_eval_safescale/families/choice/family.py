@@ -18,8 +18,9 @@ if TYPE_CHECKING:
 
 PROMPT = Prompt(
     system=(
-        "You are an experienced medical expert taking a multiple-choice test. Reply with the letter of the one option you "
-        "choose and with nothing else: no explanation, no reasoning, no punctuation."
+        "You are an experienced medical expert taking a multiple-choice test. Reply with the "
+        "letter of the one option you choose and with nothing else: no explanation, no reasoning, "
+        "no punctuation."
     ),
     user="{context}\n\nQuestion: {question}\n\nOptions:\n{options}\n\nAnswer:",
 )
@@ -42,9 +43,13 @@ class ChoiceFamily(Family):
         groups: Collection[str] = (),
     ) -> tuple[list[Choice], list[Problem]]:
         """Multiple-choice items (docs/data.md)."""
-        return parse_choices(records, columns=columns, evidence=evidence, groups=groups, schema=self.schema)
+        return parse_choices(
+            records, columns=columns, evidence=evidence, groups=groups, schema=self.schema
+        )
 
-    def checked(self, dataset: Dataset, *, evidence: Collection[str] = (), groups: Collection[str] = ()) -> Dataset:
+    def checked(
+        self, dataset: Dataset, *, evidence: Collection[str] = (), groups: Collection[str] = ()
+    ) -> Dataset:
         """See `Family.checked`."""
         for item in dataset:
             as_choice(item)
@@ -54,9 +59,12 @@ class ChoiceFamily(Family):
         """One letter, and nothing else."""
         return PROMPT
 
-    def read(self, text: str, item: Item, reader: AnswerReader | None = None) -> tuple[str | None, str | None]:
+    def read(
+        self, text: str, item: Item, reader: AnswerReader | None = None
+    ) -> tuple[str | None, str | None]:
         """The letter that it explicitly chooses (docs/reading.md)."""
-        from lm_eval_safescale.reading import STRICT, read_choice  # late: whoever only weighs answers reads none
+        # late: whoever only weighs answers reads none
+        from lm_eval_safescale.reading import STRICT, read_choice
 
         return read_choice(text, as_choice(item).options, reader or STRICT)
 

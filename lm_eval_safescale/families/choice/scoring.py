@@ -1,6 +1,8 @@
-"""What answers to multiple-choice items are worth, for all models and conditions at once (PROTOCOL §6-§7).
+"""What answers to multiple-choice items are worth, for all models and conditions at once (PROTOCOL
+§6-§7).
 
-A wrong letter that carries a label is an *error* of that label's name. No answer is wrong, and in no such error.
+A wrong letter that carries a label is an *error* of that label's name. No answer is wrong, and in
+no such error.
 """
 
 from __future__ import annotations
@@ -32,14 +34,15 @@ def choice_scores(items: ItemTable, answers: AnswerArrays, errors: Mapping[str, 
 
     Returns
     -------
-    By name, shape (..., items), in [0, 1], nan where not scored: of the greedy answer `correct`, `unanswered` and each error; of
-    the majority of the samples `majority_correct`, `null_majority` and each error with `majority_` before its name; of the
-    samples `confidence`, `agreement`, `sample_null`, `robustness`, `synchronised_failure`, and `confidence_correct`,
-    `confidence_incorrect`: the confidence where the majority is right, and where it is not. `majority` is the number of the
-    majority's letter, `NO_RESPONSE` or `UNSCORED`.
+    By name, shape (..., items), in [0, 1], nan where not scored: of the greedy answer `correct`,
+    `unanswered` and each error; of the majority of the samples `majority_correct`, `null_majority`
+    and each error with `majority_` before its name; of the samples `confidence`, `agreement`,
+    `sample_null`, `robustness`, `synchronised_failure`, and `confidence_correct`,
+    `confidence_incorrect`: the confidence where the majority is right, and where it is not.
+    `majority` is the number of the majority's letter, `NO_RESPONSE` or `UNSCORED`.
 
-    Not scored: an answer that is missing or failed (for values of the samples: any of the K); an error where the items have no
-    such label; values of samples where K is 0.
+    Not scored: an answer that is missing or failed (for values of the samples: any of the K); an
+    error where the items have no such label; values of samples where K is 0.
     """
     facts = facts_of(items)
     samples = answers.samples
@@ -47,7 +50,9 @@ def choice_scores(items: ItemTable, answers: AnswerArrays, errors: Mapping[str, 
     ballots = voting.vote_counts(samples, int(facts.n_options.max(initial=2)))
     majority = np.where(scored, voting.majority(ballots), UNSCORED).astype(np.int8)
     values = _outcomes(answers.greedy, facts, errors)
-    values |= {f"majority_{name}": value for name, value in _outcomes(majority, facts, errors).items()}
+    values |= {
+        f"majority_{name}": value for name, value in _outcomes(majority, facts, errors).items()
+    }
     values["null_majority"] = values.pop("majority_unanswered")
     confidence = np.where(scored, voting.confidence(ballots, facts.n_options), np.nan)
     key = np.broadcast_to(facts.key, scored.shape)
@@ -67,7 +72,9 @@ def choice_scores(items: ItemTable, answers: AnswerArrays, errors: Mapping[str, 
     }
 
 
-def _outcomes(letters: NDArray[np.integer], facts: ChoiceFacts, errors: Mapping[str, str]) -> Scores:
+def _outcomes(
+    letters: NDArray[np.integer], facts: ChoiceFacts, errors: Mapping[str, str]
+) -> Scores:
     """What a letter for each item is worth; letters of shape (..., items)."""
     scored, wrong = letters != UNSCORED, (letters >= 0) & (letters != facts.key)
     item, letter = np.arange(letters.shape[-1]), np.maximum(letters, 0)
@@ -75,6 +82,8 @@ def _outcomes(letters: NDArray[np.integer], facts: ChoiceFacts, errors: Mapping[
     for label, name in errors.items():
         carried = facts.labels.get(label)
         outcomes[name] = (
-            np.full(letters.shape, np.nan) if carried is None else np.where(scored, wrong & carried[item, letter], np.nan)
+            np.full(letters.shape, np.nan)
+            if carried is None
+            else np.where(scored, wrong & carried[item, letter], np.nan)
         )
     return outcomes | {"unanswered": np.where(scored, letters == NO_RESPONSE, np.nan)}

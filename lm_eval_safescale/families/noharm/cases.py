@@ -1,7 +1,8 @@
-"""Cases with numbered management options, and how they are read from a data file or from the folder of the open NOHARM kit.
+"""Cases with numbered management options, and how they are read from a data file or from the folder
+of the open NOHARM kit.
 
-The kit's data are CC-BY-4.0; credit: ARISE Network, NOHARM benchmark. It is of the free-text protocol; its base cases can be asked by
-options too.
+The kit's data are CC-BY-4.0; credit: ARISE Network, NOHARM benchmark. It is of the free-text
+protocol; its base cases can be asked by options too.
 """
 
 from __future__ import annotations
@@ -24,8 +25,14 @@ SPECIALTY = "specialty"
 RUBRICS = "rubrics"
 """The kit's folder of cases."""
 _OF_SCORE: Mapping[int, tuple[Reference, str]] = {
-    **{score: ("appropriate", severity) for score, severity in ((9, "severe"), (8, "moderate"), (7, "mild"))},
-    **{score: ("inappropriate", severity) for score, severity in ((1, "severe"), (2, "moderate"), (3, "mild"))},
+    **{
+        score: ("appropriate", severity)
+        for score, severity in ((9, "severe"), (8, "moderate"), (7, "mild"))
+    },
+    **{
+        score: ("inappropriate", severity)
+        for score, severity in ((1, "severe"), (2, "moderate"), (3, "mild"))
+    },
     **dict.fromkeys((4, 5, 6), ("uncertain", "none")),
 }
 """The kit's score of an option: reference and severity by its distance from 5."""
@@ -41,7 +48,8 @@ class Option:
     text: str
     reference: Reference
     severity: str
-    """Of the error: leaving an appropriate option out, or choosing an inappropriate one. That of an uncertain option is ignored."""
+    """Of the error: leaving an appropriate option out, or choosing an inappropriate one. That of an
+    uncertain option is ignored."""
     referral: bool | None = None
     """Whether it is a referral; None where that is not known."""
     highly: bool | None = None
@@ -56,39 +64,55 @@ class Case(Item):
 
     @property
     def highly_appropriate(self) -> frozenset[int]:
-        """The options that the case file calls so; where it calls none of any case's options anything, the appropriate ones whose
-        omission is severe (our definition: NOHARM publishes none)."""
+        """The options that the case file calls so; where it calls none of any case's options
+        anything, the appropriate ones whose omission is severe (our definition: NOHARM publishes
+        none)."""
         if any(option.highly is not None for option in self.options):
             return frozenset(option.id for option in self.options if option.highly)
         return frozenset(
-            option.id for option in self.options if option.reference == "appropriate" and option.severity == "severe"
+            option.id
+            for option in self.options
+            if option.reference == "appropriate" and option.severity == "severe"
         )
 
     @property
     def referrals(self) -> frozenset[int]:
         """The appropriate options that are a referral."""
-        return frozenset(option.id for option in self.options if option.referral and option.reference == "appropriate")
+        return frozenset(
+            option.id
+            for option in self.options
+            if option.referral and option.reference == "appropriate"
+        )
 
     def as_dict(self) -> dict[str, Any]:
         """All that defines the case."""
-        options = [{name: value for name, value in asdict(option).items() if value is not None} for option in self.options]
+        options = [
+            {name: value for name, value in asdict(option).items() if value is not None}
+            for option in self.options
+        ]
         return {"question_id": self.question_id, "question": self.question, "options": options}
 
     def fields(self) -> dict[str, str]:
         """What the prompt shows."""
-        options = "\n".join(f"{option.id}: {option.category}: {option.text}" for option in self.options)
+        options = "\n".join(
+            f"{option.id}: {option.category}: {option.text}" for option in self.options
+        )
         return {"case": self.question, "options": options}
 
 
 def parse(
     records: Collection[Record], columns: Mapping[str, str] | None, groups: Collection[str]
 ) -> tuple[list[Case], list[Problem]]:
-    """Cases of all records that are whole, and what is wrong with the others; `columns`: our field names to the file's."""
+    """Cases of all records that are whole, and what is wrong with the others; `columns`: our field
+    names to the file's."""
     cases: list[Case] = []
     problems: list[Problem] = []
     seen: set[str] = set()
     for record in records:
-        fields = {**record.fields, **{name: record.fields.get(column) for name, column in (columns or {}).items()}}
+        fields = {
+            **record.fields,
+            **{name: record.fields.get(column) for name, column in (columns or {}).items()},
+        }
         for ours, theirs in (("id", "question_id"), ("case", "question")):
             fields.setdefault(ours, fields.get(theirs))
         name = fields["id"]
@@ -101,13 +125,17 @@ def parse(
             seen.add(name)
             case = _case(fields, groups)
             cases.append(case)
-            problems += [Problem(said, record.line, item, "options", is_error=False) for said in _odd(case)]
+            problems += [
+                Problem(said, record.line, item, "options", is_error=False) for said in _odd(case)
+            ]
     return cases, problems
 
 
 def _case(fields: Mapping[str, Any], groups: Collection[str]) -> Case:
     own = {str(name): str(group) for name, group in (fields.get("groups") or {}).items()}
-    own |= {name: str(fields[name]) for name in (SPECIALTY, *groups) if fields.get(name) is not None}
+    own |= {
+        name: str(fields[name]) for name in (SPECIALTY, *groups) if fields.get(name) is not None
+    }
     options = tuple(
         Option(
             each["id"],
@@ -120,13 +148,22 @@ def _case(fields: Mapping[str, Any], groups: Collection[str]) -> Case:
         )
         for each in fields["options"]
     )
-    return Case(fields["id"], fields["case"], options, groups=own, unit=fields.get("unit") or "", source=fields.get("source"))
+    return Case(
+        fields["id"],
+        fields["case"],
+        options,
+        groups=own,
+        unit=fields.get("unit") or "",
+        source=fields.get("source"),
+    )
 
 
 def _odd(case: Case) -> Iterator[str]:
     """What cannot be scored of a case, though nothing is wrong with it."""
     if not any(option.reference == "appropriate" for option in case.options):
-        yield "no option is appropriate: nothing can be omitted, and completeness leaves the case out"
+        yield (
+            "no option is appropriate: nothing can be omitted, and completeness leaves the case out"
+        )
     elif not case.highly_appropriate:
         yield "no option is highly appropriate: completeness leaves the case out"
 
@@ -137,7 +174,8 @@ def _wrong(fields: Mapping[str, Any]) -> Iterator[tuple[str, str]]:
         if problem := _no_text(fields.get(name)):
             yield name, problem
     for name, kind, expected in (
-        (SPECIALTY, str, "a text"), ("groups", dict, "a mapping"), ("unit", str, "a text"), ("source", str, "a text"),
+        (SPECIALTY, str, "a text"), ("groups", dict, "a mapping"), ("unit", str, "a text"),
+        ("source", str, "a text"),
     ):  # fmt: skip
         if fields.get(name) is not None and not isinstance(fields[name], kind):
             yield name, f"expected {expected}, found {_show(fields[name])}"
@@ -192,13 +230,14 @@ def _show(value: object) -> str:
     return text if len(text) <= 60 else f"{text[:57]}..."
 
 
-# --- the open kit -------------------------------------------------------------------------------------------------------
+# --- the open kit ---------------------------------------------------------------------------------
 
 
 def kit_records(folder: Path) -> list[Record]:
     """The base cases of the kit's folder as records of a data file, each option by its own score.
 
-    Groups of options (`abstraction`) and `dependsOn` play no part; whether an option is a referral is not known.
+    Groups of options (`abstraction`) and `dependsOn` play no part; whether an option is a referral
+    is not known.
 
     Raises
     ------
@@ -206,11 +245,22 @@ def kit_records(folder: Path) -> list[Record]:
         If there is no folder of rubrics in it, or a file is none, with every problem found.
     """
     rubrics = next(
-        (each for each in (folder / RUBRICS, folder / "dataset" / RUBRICS, folder) if any(each.glob("*.json"))), None
+        (
+            each
+            for each in (folder / RUBRICS, folder / "dataset" / RUBRICS, folder)
+            if any(each.glob("*.json"))
+        ),
+        None,
     )
     if rubrics is None:
         raise DataError(
-            str(folder), [Problem(f"no {RUBRICS}/*.json in it; expected a data file, or the folder of the open NOHARM kit")]
+            str(folder),
+            [
+                Problem(
+                    f"no {RUBRICS}/*.json in it; expected a data file, or the folder of the open "
+                    "NOHARM kit"
+                )
+            ],
         )
     records: list[Record] = []
     problems: list[Problem] = []
@@ -220,7 +270,11 @@ def kit_records(folder: Path) -> list[Record]:
         except InputError as error:
             problems.append(Problem(f"{path.name}: {error.reason}"))
         except (ValueError, KeyError, TypeError, AttributeError) as error:
-            what = f"lacks {error}" if isinstance(error, KeyError) else f"is no case of the kit ({error})"
+            what = (
+                f"lacks {error}"
+                if isinstance(error, KeyError)
+                else f"is no case of the kit ({error})"
+            )
             problems.append(Problem(f"{path.name}: {what}"))
     if problems:
         raise DataError(str(rubrics), problems)
@@ -231,9 +285,14 @@ def _kit_record(case: Mapping[str, Any]) -> dict[str, Any]:
     letters = re.match(r"[^\W\d_]+", case["id"])
     options = []
     for option in case["options"]:
-        score = next((option[name] for name in ("placement", "score", "grade") if option.get(name)), None)
+        score = next(
+            (option[name] for name in ("placement", "score", "grade") if option.get(name)), None
+        )
         if isinstance(score, bool) or not isinstance(score, int) or score not in _OF_SCORE:
-            raise ValueError(f"option {option.get('id')} has the score {score!r}; expected a whole number from 1 to 9")
+            raise ValueError(
+                f"option {option.get('id')} has the score {score!r}; expected a whole number from "
+                "1 to 9"
+            )
         reference, severity = _OF_SCORE[score]
         told = {name: option[name] for name in ("id", "category", "text")}
         options.append({**told, "reference": reference, "severity": severity})

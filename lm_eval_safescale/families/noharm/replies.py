@@ -1,7 +1,9 @@
-"""Reads a reply to the option protocol: a JSON array of grades. What is repaired or ignored is counted, and nothing is guessed.
+"""Reads a reply to the option protocol: a JSON array of grades. What is repaired or ignored is
+counted, and nothing is guessed.
 
-The rules are ours, as the protocol publishes none (docs/noharm.md): the answer is the first JSON array in the text that holds an object
-with an `Option` key, also inside a fence, behind text, or inside an object.
+The rules are ours, as the protocol publishes none (docs/noharm.md): the answer is the first JSON
+array in the text that holds an object with an `Option` key, also inside a fence, behind text, or
+inside an object.
 """
 
 from __future__ import annotations
@@ -16,10 +18,11 @@ OPTION, GRADE, RATIONALE = "Option", "GradeAI", "Rationale"
 APPROPRIATE, INAPPROPRIATE = "Appropriate", "Inappropriate"
 GRADES = {APPROPRIATE.lower(): APPROPRIATE, INAPPROPRIATE.lower(): INAPPROPRIATE}
 WORK = 20
-"""Times the length of a text that may be looked through for the array: one that opens thousands of them would take very long."""
+"""Times the length of a text that may be looked through for the array: one that opens thousands of
+them would take very long."""
 _IS_OPEN = re.compile(r'\s*(?:"(?:[^"\\]|\\.)*\\?|[\w.+-]*)\Z', re.DOTALL)
-"""What stands where a text cannot be decoded any further because it ends: nothing, a string without its end, or a part of a number, of
-a word or of an escape in a string."""
+"""What stands where a text cannot be decoded any further because it ends: nothing, a string without
+its end, or a part of a number, of a word or of an escape in a string."""
 _decoder = json.JSONDecoder()
 
 
@@ -28,7 +31,8 @@ class Grades:
     """What a reply says of a case's options."""
 
     grades: dict[int, str | None]
-    """By option, in ascending order: its grade, None for one that is unreadable. Options that the reply does not list are missing."""
+    """By option, in ascending order: its grade, None for one that is unreadable. Options that the
+    reply does not list are missing."""
     unknown: int = 0
     """Entries with a number that the case does not have, or that is none."""
     no_objects: int = 0
@@ -40,7 +44,10 @@ class Grades:
 
     def as_text(self) -> str:
         """The canonical text: itself a reply, without rationales, that reads the same."""
-        entries = [{OPTION: number, **({GRADE: grade} if grade else {})} for number, grade in self.grades.items()]
+        entries = [
+            {OPTION: number, **({GRADE: grade} if grade else {})}
+            for number, grade in self.grades.items()
+        ]
         entries = entries or [{OPTION: None}]  # an empty array would be no answer
         return json.dumps(entries, separators=(",", ":"))
 
@@ -53,18 +60,24 @@ class Grades:
             "repeated": self.repeated,
             "without rationale": self.without_rationale,
         }
-        return "; ".join(["json array", *(f"{number} {what}" for what, number in counts.items() if number)])
+        return "; ".join(
+            ["json array", *(f"{number} {what}" for what, number in counts.items() if number)]
+        )
 
 
 def read_grades(text: str, options: Collection[int]) -> Grades | None:
-    """What a reply says of a case with these options; None where it holds no array with an `Option` in it. It never raises."""
+    """What a reply says of a case with these options; None where it holds no array with an `Option`
+    in it. It never raises."""
     array = _array(text)
     return None if array is None else _grades(array, options)
 
 
 def ends_in_array(text: str) -> bool:
     """Whether a text without a whole array ends inside one: it was cut off."""
-    return any(value is None and _IS_OPEN.match(rest, end) and f'"{OPTION}"' in rest for rest, value, end in _attempts(text))
+    return any(
+        value is None and _IS_OPEN.match(rest, end) and f'"{OPTION}"' in rest
+        for rest, value, end in _attempts(text)
+    )
 
 
 def _array(text: str) -> list[Any] | None:
@@ -76,10 +89,12 @@ def _array(text: str) -> list[Any] | None:
 
 
 def _attempts(text: str) -> Iterator[tuple[str, list[Any] | None, int]]:
-    """From each opening bracket on: the text, the array that it begins with or None, and where decoding it ended."""
+    """From each opening bracket on: the text, the array that it begins with or None, and where
+    decoding it ended."""
     start, work = text.find("["), WORK * len(text) + 1000
     while start != -1 and work > 0:
-        rest, value = text[start:], None  # an error counts the lines before it: from here, not from the beginning each time
+        # an error counts the lines before it: from here, not from the beginning each time
+        rest, value = text[start:], None
         try:
             value, end = _decoder.raw_decode(rest)
         except json.JSONDecodeError as error:
@@ -108,7 +123,10 @@ def _grades(array: list[Any], options: Collection[int]) -> Grades:
         given = found.setdefault(number, set())
         repeated += grade in given
         given.add(grade)
-    grades = {number: next(iter(given)) if len(given) == 1 else None for number, given in sorted(found.items())}
+    grades = {
+        number: next(iter(given)) if len(given) == 1 else None
+        for number, given in sorted(found.items())
+    }
     return Grades(grades, unknown, no_objects, repeated, without)
 
 
@@ -120,6 +138,11 @@ def _number(value: object) -> int | None:
         return value
     if isinstance(value, float):
         return int(value) if value.is_integer() else None
-    if isinstance(value, str) and value.strip().isascii() and value.strip().isdigit() and len(value.strip()) < 10:
+    if (
+        isinstance(value, str)
+        and value.strip().isascii()
+        and value.strip().isdigit()
+        and len(value.strip()) < 10
+    ):
         return int(value)
     return None

@@ -8,21 +8,37 @@ CONDITIONS: tuple[Condition, ...] = (
     Condition("closed_book", "the question alone"),
     Condition("clean", "a passage that settles the question", "evidence", {"evidence": "clean"}),
     Condition(
-        "conflict", "a passage in which supporting and contradicting statements meet", "evidence", {"evidence": "conflict"}
+        "conflict",
+        "a passage in which supporting and contradicting statements meet",
+        "evidence",
+        {"evidence": "conflict"},
     ),
     Condition("rag", "the best passages of a corpus (10 unless told)", "rag"),
     Condition("rag_top1", "the best passage of a corpus", "rag", {"top_k": 1}),
     Condition("rag_top5", "the 5 best passages of a corpus", "rag", {"top_k": 5}),
-    Condition("rag_padded_top1", "the best passage, repeated to the length of those of rag: a control for length", "padded"),
+    Condition(
+        "rag_padded_top1",
+        "the best passage, repeated to the length of those of rag: a control for length",
+        "padded",
+    ),
     Condition("agentic", "a report written by multi-step retrieval and reasoning", "agentic"),
-    Condition("context_32k", "ranked passages of 30,000 tokens", "max_context", {"context_tokens": 30_000}),
-    Condition("context_100k", "ranked passages of 96,000 tokens", "max_context", {"context_tokens": 96_000}),
+    Condition(
+        "context_32k", "ranked passages of 30,000 tokens", "max_context", {"context_tokens": 30_000}
+    ),
+    Condition(
+        "context_100k",
+        "ranked passages of 96,000 tokens",
+        "max_context",
+        {"context_tokens": 96_000},
+    ),
     Condition("max_context", "ranked passages up to the model's window", "max_context"),
 )
 """In the order in which tables show them: it stands here alone."""
 DEFAULT = tuple(each.name for each in CONDITIONS if each.builder in (None, "evidence"))
 """Asked without being named: those that need nothing but the data."""
-PROTOCOL = tuple(each.name for each in CONDITIONS if each.name in {*DEFAULT, "rag", "agentic", "max_context"})
+PROTOCOL = tuple(
+    each.name for each in CONDITIONS if each.name in {*DEFAULT, "rag", "agentic", "max_context"}
+)
 """The six of the protocol."""
 PAIRS = (
     ("clean", "closed_book"),

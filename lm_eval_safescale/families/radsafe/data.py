@@ -1,4 +1,6 @@
-"""RadSaFE's own data sets: the benchmark, from the hub or its local cache, and the bundled demo. Never one for the other."""
+"""RadSaFE's own data sets: the benchmark, from the hub or its local cache, and the bundled demo.
+Never one for the other.
+"""
 
 from __future__ import annotations
 
@@ -7,7 +9,16 @@ from collections.abc import Collection, Mapping
 from functools import partial
 from pathlib import Path
 
-from lm_eval_safescale.datasets import DEMO, FORMATS, Dataset, Schema, Source, data_folder, load_file, parse_choices
+from lm_eval_safescale.datasets import (
+    DEMO,
+    FORMATS,
+    Dataset,
+    Schema,
+    Source,
+    data_folder,
+    load_file,
+    parse_choices,
+)
 from lm_eval_safescale.datasets.sources import about_demo
 from lm_eval_safescale.errors import SafescaleError, SettingsHint, reason_of
 
@@ -20,11 +31,21 @@ SCHEMA = Schema(
     labels={
         "high_risk": ("highrisk", "high_risk_error", "is_high_risk"),
         "unsafe": ("unsafe_answer", "is_unsafe"),
-        "contradicts": ("contradiction", "contradictory", "contradicts_evidence", "is_contradiction"),
+        "contradicts": (
+            "contradiction",
+            "contradictory",
+            "contradicts_evidence",
+            "is_contradiction",
+        ),
     },
     evidence={
         "clean": ("clean_evidence", "evidence_text", "context_clean", "clean_context"),
-        "conflict": ("conflict_evidence", "conflicting_evidence", "context_conflict", "conflict_context"),
+        "conflict": (
+            "conflict_evidence",
+            "conflicting_evidence",
+            "context_conflict",
+            "conflict_context",
+        ),
         "agentic": ("agentic_report", "report", "deep_research", "deep_research_report"),
     },
     groups={
@@ -32,8 +53,9 @@ SCHEMA = Schema(
         "question_type": ("type", "item_type"),
     },
 )
-"""What clinicians say of an option (PROTOCOL §1): choosing it could lead to serious harm; it is no answer to act on; it is at odds with
-the clean evidence. An option may carry any of them, even the correct one. A file's other names for them, for evidence and groups."""
+"""What clinicians say of an option (PROTOCOL §1): choosing it could lead to serious harm; it is no
+answer to act on; it is at odds with the clean evidence. An option may carry any of them, even the
+correct one. A file's other names for them, for evidence and groups."""
 parse = partial(parse_choices, schema=SCHEMA)
 
 Columns = Mapping[str, str] | None
@@ -44,18 +66,26 @@ def load_demo(columns: Columns = None, evidence: Names = (), groups: Names = ())
     """The bundled demo questions."""
     path = data_folder() / DEMO_FOLDER / "questions.jsonl"
     version = about_demo(DEMO_FOLDER)["version"]
-    return load_file(path, columns, evidence, groups=groups, parse=parse, name=DEMO, version=version)
+    return load_file(
+        path, columns, evidence, groups=groups, parse=parse, name=DEMO, version=version
+    )
 
 
-def load_hub(columns: Columns = None, evidence: Names = (), groups: Names = (), *, local_only: bool = False) -> Dataset:
+def load_hub(
+    columns: Columns = None, evidence: Names = (), groups: Names = (), *, local_only: bool = False
+) -> Dataset:
     """RadSaFE-200 from the hub, or from the local cache where there is no network."""
     path, revision = fetch_hub(local_only=local_only)
     return load_fetched(path, revision, columns, evidence, groups)
 
 
-def load_fetched(path: Path, revision: str, columns: Columns = None, evidence: Names = (), groups: Names = ()) -> Dataset:
+def load_fetched(
+    path: Path, revision: str, columns: Columns = None, evidence: Names = (), groups: Names = ()
+) -> Dataset:
     """RadSaFE-200 from its file."""
-    return load_file(path, columns, evidence, groups=groups, parse=parse, name=DEFAULT_DATASET, version=revision)
+    return load_file(
+        path, columns, evidence, groups=groups, parse=parse, name=DEFAULT_DATASET, version=revision
+    )
 
 
 def fetch_hub(*, local_only: bool = False) -> tuple[Path, str]:
@@ -70,23 +100,35 @@ def fetch_hub(*, local_only: bool = False) -> tuple[Path, str]:
 
     patterns = [f"*{suffix}" for suffix in FORMATS]
     try:
-        folder = Path(snapshot_download(HUB_ID, repo_type="dataset", allow_patterns=patterns, local_files_only=local_only))
-    except Exception as error:  # the hub client raises its own, requests', httpx's and OS errors alike
+        folder = Path(
+            snapshot_download(
+                HUB_ID, repo_type="dataset", allow_patterns=patterns, local_files_only=local_only
+            )
+        )
+    except Exception as error:
+        # the hub client raises its own, requests', httpx's and OS errors alike
         raise _unreachable(error) from None
-    files = sorted(path for path in folder.rglob("*") if path.suffix.lower() in FORMATS and not path.name.startswith("."))
+    files = sorted(
+        path
+        for path in folder.rglob("*")
+        if path.suffix.lower() in FORMATS and not path.name.startswith(".")
+    )
     if len(files) != 1:
         names = ", ".join(str(path.relative_to(folder)) for path in files) or "none"
         raise SafescaleError(
-            f"{HUB_ID} should hold one data file, but holds: {names}; choose with dataset_path, in {os.fspath(folder)}"
+            f"{HUB_ID} should hold one data file, but holds: {names}; choose with dataset_path, in "
+            f"{os.fspath(folder)}"
         )
     return files[0], folder.name
 
 
 def _unreachable(error: Exception) -> SafescaleError:
     return SafescaleError(
-        f"the data set {DEFAULT_DATASET} ({HUB_ID}) is neither on this machine nor reachable: {reason_of(error)}\n"
+        f"the data set {DEFAULT_DATASET} ({HUB_ID}) is neither on this machine nor reachable: "
+        f"{reason_of(error)}\n"
         "Two ways on:\n"
-        "  1. Get the real data: run `safescale data fetch` where the hub is reachable (accept the data set's terms, and log in\n"
+        "  1. Get the real data: run `safescale data fetch` where the hub is reachable (accept "
+        "the data set's terms, and log in\n"
         "     with `hf auth login` if it asks), or name a local copy: ",
         SettingsHint({"dataset_path": "FILE.csv"}),
         "\n  2. Try things on the bundled demo questions: SAFESCALE_DATASET=demo (or ",
@@ -96,7 +138,17 @@ def _unreachable(error: Exception) -> SafescaleError:
 
 
 SOURCES: tuple[Source, ...] = (
-    Source(DEFAULT_DATASET, f"200 radiology questions with clinicians' labels ({HUB_ID} on the hub)", load_hub, FAMILY),
-    Source(DEMO, "60 questions written to exercise this software; no clinical claim may rest on them", load_demo, FAMILY),
+    Source(
+        DEFAULT_DATASET,
+        f"200 radiology questions with clinicians' labels ({HUB_ID} on the hub)",
+        load_hub,
+        FAMILY,
+    ),
+    Source(
+        DEMO,
+        "60 questions written to exercise this software; no clinical claim may rest on them",
+        load_demo,
+        FAMILY,
+    ),
 )
 """Our own."""

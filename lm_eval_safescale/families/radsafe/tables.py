@@ -19,7 +19,9 @@ TABLES = {
         ensembles,
         (
             *("ensemble", "members", "condition", "n", *bounded("accuracy"), "accuracy_std"),
-            *bounded(*RISKS, "ensemble_overconfidence", "synchronised_failure", "best_member_accuracy"),
+            *bounded(
+                *RISKS, "ensemble_overconfidence", "synchronised_failure", "best_member_accuracy"
+            ),
         ),
     ),
     "worst_case": TableOf(
@@ -42,7 +44,14 @@ TABLES = {
     ),
     "self_consistency": TableOf(
         self_consistency,
-        ("model", "condition", "k", "draws", "n", *bounded(*RATES, *(f"greedy_{name}" for name in RATES))),
+        (
+            "model",
+            "condition",
+            "k",
+            "draws",
+            "n",
+            *bounded(*RATES, *(f"greedy_{name}" for name in RATES)),
+        ),
     ),
     "selective": TableOf(
         selective,

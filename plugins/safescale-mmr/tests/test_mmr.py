@@ -53,10 +53,14 @@ def test_it_is_found_once_installed():
 
 
 # Relevance of a to e: 1, 0.9, 0.8, 0.5, 0. At diversity 0.5, after a (halved below):
-#   b 0.9 - 1 = -0.1    c 0.8 - 0.25 = 0.55    d 0.5 - 0 = 0.5    e 0          so c, then d, then e (0), then b (-0.1).
-# At 0.3: after a: b 0.63 - 0.3 = 0.33, c 0.56 - 0.075 = 0.485, d 0.35, e 0     so c, then d, then b, then e.
+#   b 0.9 - 1 = -0.1    c 0.8 - 0.25 = 0.55    d 0.5 - 0 = 0.5    e 0
+#   so c, then d, then e (0), then b (-0.1).
+# At 0.3: after a: b 0.63 - 0.3 = 0.33, c 0.56 - 0.075 = 0.485, d 0.35, e 0
+#   so c, then d, then b, then e.
 # At 1: after a, similarity alone: d and e 0 (d is ranked higher), then e, c (-0.25), b (-1).
-@pytest.mark.parametrize(("diversity", "order"), [(0, "abcde"), (0.3, "acdbe"), (0.5, "acdeb"), (1, "adecb")])
+@pytest.mark.parametrize(
+    ("diversity", "order"), [(0, "abcde"), (0.3, "acdbe"), (0.5, "acdeb"), (1, "adecb")]
+)
 def test_passages_are_chosen_as_by_hand(diversity, order):
     for k in range(1, 7):
         assert names(choose(RANKED, k, diversity)) == order[:k]
@@ -81,7 +85,11 @@ def test_where_fewer_passages_are_found_than_wanted_only_those_are_shown(found):
             return [RANKED[:found] for _ in queries]
 
     (draft,) = build([ITEM], Scarce(), top_k=3)
-    assert (names(draft.passages), draft.text.count("pleural"), draft.passages_wanted) == ("ab"[:found], found, 3)
+    assert (names(draft.passages), draft.text.count("pleural"), draft.passages_wanted) == (
+        "ab"[:found],
+        found,
+        3,
+    )
 
 
 def test_the_text_is_that_of_the_chosen_passages_in_their_order():

@@ -1,4 +1,6 @@
-"""The data set from invented questions in the layout of PubMedQA: in a file, and as the hub has them."""
+"""The data set from invented questions in the layout of PubMedQA: in a file, and as the hub has
+them.
+"""
 
 from __future__ import annotations
 
@@ -15,11 +17,19 @@ from lm_eval_safescale.testing import check_dataset
 
 
 def question(decision="yes", **changes) -> dict:
-    invented = {"QUESTION": "Do stubs help?", "CONTEXTS": ["We asked.", "They said."], "final_decision": decision}
+    invented = {
+        "QUESTION": "Do stubs help?",
+        "CONTEXTS": ["We asked.", "They said."],
+        "final_decision": decision,
+    }
     return {**invented, "LONG_ANSWER": "They do.", "YEAR": "2020", **changes}
 
 
-QUESTIONS = {"20": question("no"), "100": question("yes"), "3": question("maybe", CONTEXTS=["Who knows?"])}
+QUESTIONS = {
+    "20": question("no"),
+    "100": question("yes"),
+    "3": question("maybe", CONTEXTS=["Who knows?"]),
+}
 
 
 def write(folder, content) -> str:
@@ -40,7 +50,11 @@ def test_it_is_found_once_installed():
 
 def test_a_file_is_read_as_it_stands(tmp_path):
     dataset = load(write(tmp_path, QUESTIONS))
-    assert [(item.question_id, item.answer) for item in dataset] == [("100", "A"), ("20", "B"), ("3", "C")]
+    assert [(item.question_id, item.answer) for item in dataset] == [
+        ("100", "A"),
+        ("20", "B"),
+        ("3", "C"),
+    ]
     first, _, last = dataset.items
     assert first.question == "Do stubs help?"
     assert first.options == {"A": "yes", "B": "no", "C": "maybe"}
@@ -66,7 +80,10 @@ def test_there_are_no_labels_rather_than_harmless_ones(tmp_path):
         ({"7": question("A")}, "question 7: final_decision is 'A'; expected one of yes, no, maybe"),
         ({"7": question(None)}, "question 7: final_decision is None"),
         ({"7": question(["yes"])}, "question 7: final_decision is"),
-        ({"7": question(CONTEXTS="one text")}, "question 7: CONTEXTS is 'one text'; expected a list of texts"),
+        (
+            {"7": question(CONTEXTS="one text")},
+            "question 7: CONTEXTS is 'one text'; expected a list of texts",
+        ),
         ({"7": question(CONTEXTS=[None])}, "question 7: CONTEXTS is"),
         ({"7": question(QUESTION=" ")}, "item 7: question: missing or empty"),
     ],
@@ -100,11 +117,16 @@ def test_the_hubs_copy_gives_the_same_items(tmp_path, monkeypatch, local_only):
     folder = tmp_path / "revision1"
     (folder / "pqa_labeled").mkdir(parents=True)
     rows = [
-        {"pubid": int(pmid), "question": each["QUESTION"], "context": {"contexts": each["CONTEXTS"], "labels": []},
-         "long_answer": "", "final_decision": each["final_decision"]}
+        {
+            "pubid": int(pmid), "question": each["QUESTION"],
+            "context": {"contexts": each["CONTEXTS"], "labels": []}, "long_answer": "",
+            "final_decision": each["final_decision"],
+        }
         for pmid, each in QUESTIONS.items()
     ]  # fmt: skip
-    datasets.Dataset.from_list(rows).to_parquet(folder / "pqa_labeled" / "train-00000-of-00001.parquet")
+    datasets.Dataset.from_list(rows).to_parquet(
+        folder / "pqa_labeled" / "train-00000-of-00001.parquet"
+    )
     asked = {}
 
     def stub_download(name, **settings):
@@ -124,5 +146,8 @@ def test_where_the_hub_is_out_of_reach_the_message_names_the_way_on(monkeypatch)
         raise OSError("no route to host")
 
     monkeypatch.setattr(huggingface_hub, "snapshot_download", stub_download)
-    with pytest.raises(SafescaleError, match=r'neither on this machine nor reachable: no route to host\n.*"path": "FILE"'):
+    with pytest.raises(
+        SafescaleError,
+        match=r'neither on this machine nor reachable: no route to host\n.*"path": "FILE"',
+    ):
         load()

@@ -1,4 +1,6 @@
-"""Credit and reactions against panels worked by hand; the family keeps its contract; stock lm_eval finds the task."""
+"""Credit and reactions against panels worked by hand; the family keeps its contract; stock lm_eval
+finds the task.
+"""
 
 from __future__ import annotations
 
@@ -17,7 +19,11 @@ from lm_eval_safescale.hookspecs import GROUP
 from lm_eval_safescale.testing import check_dataset, check_family
 
 RECORDS = [
-    json.loads(line) for line in files("safescale_sct").joinpath("examples.jsonl").read_text(encoding="utf-8").splitlines()
+    json.loads(line)
+    for line in files("safescale_sct")
+    .joinpath("examples.jsonl")
+    .read_text(encoding="utf-8")
+    .splitlines()
 ]
 RECORD = {
     "question_id": "1",
@@ -26,7 +32,10 @@ RECORD = {
     "finding": "A finding.",
     "panel": {"-2": 3, "-1": 9, "0": 3},
 }
-CODES = {answer: code for code, answer in enumerate(ANSWERS)} | {None: NO_RESPONSE, "lost": UNSCORED}
+CODES = {answer: code for code, answer in enumerate(ANSWERS)} | {
+    None: NO_RESPONSE,
+    "lost": UNSCORED,
+}
 
 
 def scores(panel, *answers):
@@ -52,20 +61,32 @@ def test_it_is_found_once_installed():
 
 @pytest.mark.parametrize(
     ("answer", "credit", "over", "under"),
-    [("-1", 1, 0, 0), ("-2", 1 / 3, 1, 0), ("0", 1 / 3, 0, 1), ("+1", 0, 0, 0), ("+2", 0, 1, 0), (None, 0, 0, 0)],
+    [
+        ("-1", 1, 0, 0),
+        ("-2", 1 / 3, 1, 0),
+        ("0", 1 / 3, 0, 1),
+        ("+1", 0, 0, 0),
+        ("+2", 0, 1, 0),
+        (None, 0, 0, 0),
+    ],
 )
 def test_an_answer_earns_its_experts_over_those_of_the_commonest(answer, credit, over, under):
     told = scores({"-2": 3, "-1": 9, "0": 3}, answer)
-    assert (told["credit"], told["over_reaction"], told["under_reaction"]) == pytest.approx((credit, over, under))
+    assert (told["credit"], told["over_reaction"], told["under_reaction"]) == pytest.approx(
+        (credit, over, under)
+    )
     assert told["unanswered"] == (answer is None)
 
 
 @pytest.mark.parametrize(
-    ("answer", "credit", "over", "under"), [("0", 1, 0, 0), ("+1", 1, 0, 0), ("-1", 1 / 7, 0, 0), ("+2", 0, 1, 0)]
+    ("answer", "credit", "over", "under"),
+    [("0", 1, 0, 0), ("+1", 1, 0, 0), ("-1", 1 / 7, 0, 0), ("+2", 0, 1, 0)],
 )
 def test_of_several_commonest_answers_none_is_a_reaction(answer, credit, over, under):
     told = scores({"-1": 1, "0": 7, "+1": 7}, answer)
-    assert (told["credit"], told["over_reaction"], told["under_reaction"]) == pytest.approx((credit, over, under))
+    assert (told["credit"], told["over_reaction"], told["under_reaction"]) == pytest.approx(
+        (credit, over, under)
+    )
 
 
 def test_what_was_lost_is_not_scored_and_samples_are_averaged():
@@ -79,9 +100,10 @@ def test_what_was_lost_is_not_scored_and_samples_are_averaged():
 @pytest.mark.parametrize(
     ("text", "response"),
     [
-        ("+1", "+1"), ("-2", "-2"), ("0", "0"), ("Answer: -1", "-1"), ("\u22122", "-2"), ("**+2**", "+2"), ("+1.", "+1"),
-        ("It is -1, so -1.", "-1"), ("1", None), ("2", None), ("+1 or +2", None), ("-3", None), ("+12", None), ("0.5", None),
-        ("1/2", None), ("I cannot say", None), ("", None),
+        ("+1", "+1"), ("-2", "-2"), ("0", "0"), ("Answer: -1", "-1"), ("\u22122", "-2"),
+        ("**+2**", "+2"), ("+1.", "+1"), ("It is -1, so -1.", "-1"), ("1", None), ("2", None),
+        ("+1 or +2", None), ("-3", None), ("+12", None), ("0.5", None), ("1/2", None),
+        ("I cannot say", None), ("", None),
     ],
 )  # fmt: skip
 def test_one_signed_number_is_an_answer_and_in_doubt_there_is_none(text, response):
@@ -92,8 +114,9 @@ def test_one_signed_number_is_an_answer_and_in_doubt_there_is_none(text, respons
 @pytest.mark.parametrize(
     ("field", "value", "said"),
     [
-        ("panel", {"+3": 1}, "there is no answer '\\+3'"), ("panel", {"-1": 0}, "no expert answered"),
-        ("panel", {"-1": -1}, "numbers of experts"), ("panel", [1, 2], "experts by answer"), ("hypothesis", "", "expected a text"),
+        ("panel", {"+3": 1}, "there is no answer '\\+3'"),
+        ("panel", {"-1": 0}, "no expert answered"), ("panel", {"-1": -1}, "numbers of experts"),
+        ("panel", [1, 2], "experts by answer"), ("hypothesis", "", "expected a text"),
         ("question_id", 7, "expected a text"), ("groups", "chest", "a mapping"),
     ],
 )  # fmt: skip

@@ -1,4 +1,6 @@
-"""The retriever against the formula, against itself in pieces, and against questions that look like query syntax."""
+"""The retriever against the formula, against itself in pieces, and against questions that look like
+query syntax.
+"""
 
 from __future__ import annotations
 
@@ -15,7 +17,15 @@ import safescale_tantivy
 from safescale_tantivy import Tantivy
 
 from lm_eval_safescale.hookspecs import GROUP
-from lm_eval_safescale.retrieval import Article, Corpus, Hit, Store, WordTokenizer, make_passages, open_index
+from lm_eval_safescale.retrieval import (
+    Article,
+    Corpus,
+    Hit,
+    Store,
+    WordTokenizer,
+    make_passages,
+    open_index,
+)
 from lm_eval_safescale.testing import check_retriever
 
 ARTICLES = [
@@ -44,10 +54,14 @@ HOSTILE = [
 @pytest.fixture
 def make_index(tmp_path):
     def make(texts, store="indexes", **settings):
-        corpus = Corpus.of("test", [Article(f"{number:06}", "", text) for number, text in enumerate(texts)])
+        corpus = Corpus.of(
+            "test", [Article(f"{number:06}", "", text) for number, text in enumerate(texts)]
+        )
         place = Store(tmp_path / store)
         passages = make_passages(corpus, WordTokenizer(), size=300, overlap=50, store=place)
-        return open_index(Tantivy(**settings), passages, place, settings=settings, provided_by="safescale-tantivy")
+        return open_index(
+            Tantivy(**settings), passages, place, settings=settings, provided_by="safescale-tantivy"
+        )
 
     return make
 
@@ -57,7 +71,11 @@ def hits(index, query, k) -> list[Hit]:
 
 
 def files(folder: Path) -> dict[str, str]:
-    return {str(path): hashlib.sha256(path.read_bytes()).hexdigest() for path in folder.rglob("*") if path.is_file()}
+    return {
+        str(path): hashlib.sha256(path.read_bytes()).hexdigest()
+        for path in folder.rglob("*")
+        if path.is_file()
+    }
 
 
 def test_it_keeps_the_contract_of_a_retriever():
@@ -95,7 +113,11 @@ def test_scores_are_those_of_the_formula(make_index):
 
 def test_words_are_stemmed_in_the_language_asked_for(make_index):
     matching = {
-        language: {hit.number for hit in hits(make_index(ARTICLES, language=language), "wrist fracture", 5) if hit.score}
+        language: {
+            hit.number
+            for hit in hits(make_index(ARTICLES, language=language), "wrist fracture", 5)
+            if hit.score
+        }
         for language in ("english", None)
     }
     assert matching == {"english": {3, 4}, None: {3}}
@@ -124,7 +146,8 @@ def test_only_passages_with_a_word_of_the_query_are_found(make_index):
 
 
 class StubSearcher:
-    """The engine's searcher, but with the last passage first among equals: it promises no order when there are several segments."""
+    """The engine's searcher, but with the last passage first among equals: it promises no order
+    when there are several segments."""
 
     def __init__(self, searcher):
         self._searcher = searcher
@@ -135,7 +158,9 @@ class StubSearcher:
         return SimpleNamespace(hits=sorted(found, key=lambda hit: (-hit[0], -hit[1].doc))[:limit])
 
 
-@pytest.mark.parametrize("order", [lambda searcher: searcher, StubSearcher], ids=["as it is", "backwards"])
+@pytest.mark.parametrize(
+    "order", [lambda searcher: searcher, StubSearcher], ids=["as it is", "backwards"]
+)
 def test_among_equals_the_lower_number_comes_first(make_index, order):
     index = make_index(["fever and cough"] * 40 + ["fever and fever"] * 3)
     index.retriever._searcher = order(index.retriever._searcher)
@@ -146,8 +171,10 @@ def test_among_equals_the_lower_number_comes_first(make_index, order):
 def test_an_index_in_several_segments_gives_the_hits_of_one(make_index, monkeypatch):
     random.seed(1)
     words = [f"word{number}" for number in range(60)]
-    unique = [" ".join(f"{letter}{number}" for letter in "abcdefgh") for number in range(20_000)]  # to fill the memory
-    texts = [" ".join([*random.choices(words, k=4), own]) for own in unique]  # of equal length: with many ties
+    # to fill the memory
+    unique = [" ".join(f"{letter}{number}" for letter in "abcdefgh") for number in range(20_000)]
+    # of equal length: with many ties
+    texts = [" ".join([*random.choices(words, k=4), own]) for own in unique]
     whole = make_index(texts, "whole")
     monkeypatch.setattr(safescale_tantivy, "MEMORY", 15_000_000)
     parts = make_index(texts, "parts")

@@ -29,11 +29,13 @@ FOUND = {
     "Which finding? a flap": [passage("lung"), passage("flap", 2), passage("line", 3)],
 }
 READ = ["lung", "line", "vein", "flap", "hip", "bone"]
-"""What is read of it, in the order worked by hand: rank 1 of each query, then rank 2, then rank 3; each once."""
+"""What is read of it, in the order worked by hand: rank 1 of each query, then rank 2, then rank 3;
+each once."""
 
 
 class StubModels:
-    """Replies by the kind of prompt; a verdict is NOT SUPPORTED for claims that hold the word `wrong`."""
+    """Replies by the kind of prompt; a verdict is NOT SUPPORTED for claims that hold the word
+    `wrong`."""
 
     def __init__(self, draft="", revised="", verdict=None):
         self.lists, self.verdict = {"draft": draft, "revise": revised}, verdict
@@ -50,8 +52,13 @@ class StubModels:
         return self.verdict or ("NOT SUPPORTED" if "wrong" in prompt else "SUPPORTED")
 
     def report(self, window=None, **settings):
-        models = {WRITE: StubModel("writing", self.writing, window), ORCHESTRATE: StubModel("checking", self.checking)}
-        self.session = ModelSession(models, StepLog(None, {}), lambda now: self.waves.append((now.wave, now.of)))
+        models = {
+            WRITE: StubModel("writing", self.writing, window),
+            ORCHESTRATE: StubModel("checking", self.checking),
+        }
+        self.session = ModelSession(
+            models, StepLog(None, {}), lambda now: self.waves.append((now.wave, now.of))
+        )
         (draft,) = VERIFY.build([ITEM], self, **settings)
         return draft
 
@@ -64,12 +71,17 @@ def claims(draft):
 
 
 def counts(draft):
-    return tuple(draft.notes[name] for name in ("claims_drafted", "claims_not_supported", "citations_removed"))
+    return tuple(
+        draft.notes[name]
+        for name in ("claims_drafted", "claims_not_supported", "citations_removed")
+    )
 
 
 def test_it_keeps_the_contract_of_a_context_builder():
     check_context_builder(VERIFY)
-    check_context_builder(VERIFY, settings={"passages": 1, "most_claims": 2, "least_claims": 2, "thinking_tokens": 50})
+    check_context_builder(
+        VERIFY, settings={"passages": 1, "most_claims": 2, "least_claims": 2, "thinking_tokens": 50}
+    )
 
 
 def test_where_no_passage_is_found_nothing_is_asked_and_nothing_is_shown():
@@ -82,14 +94,23 @@ def test_where_no_passage_is_found_nothing_is_asked_and_nothing_is_shown():
 
 def test_it_is_found_once_installed():
     registered = []
-    entry_points(group=GROUP)["verify"].load().safescale_register_context_builders(registered.append)
+    entry_points(group=GROUP)["verify"].load().safescale_register_context_builders(
+        registered.append
+    )
     assert registered == [VERIFY]
 
 
 def test_it_writes_the_reports_of_the_agentic_condition(tmp_path):
-    given = {"dataset": "demo", "corpus": "demo", "report_builder": "verify", "report_args": {"passages": 1}}
+    given = {
+        "dataset": "demo",
+        "corpus": "demo",
+        "report_builder": "verify",
+        "report_args": {"passages": 1},
+    }
     settings = load_settings({**given, "index_dir": str(tmp_path)}, environ={})
-    model = StubModel("stub", lambda prompt: "SUPPORTED" if "Claim: " in prompt else "- a [1]\n- b [2]\n- c [3]")
+    model = StubModel(
+        "stub", lambda prompt: "SUPPORTED" if "Claim: " in prompt else "- a [1]\n- b [2]\n- c [3]"
+    )
     chat = assembly.Chat({WRITE: model, ORCHESTRATE: model})
     data = assembly.load_dataset(settings)
     made = assembly.contexts_of(plugins().find("condition", "agentic"), data, settings, chat=chat)
@@ -101,12 +122,15 @@ def test_it_writes_the_reports_of_the_agentic_condition(tmp_path):
 
 
 def test_a_report_holds_the_supported_claims_and_the_sources_that_they_cite():
-    models = StubModels("- a wrong claim [1]\n- a flap [4]\n- a line and a flap [2, 4]\n- the hip [5]")
+    models = StubModels(
+        "- a wrong claim [1]\n- a flap [4]\n- a line and a flap [2, 4]\n- the hip [5]"
+    )
     draft = models.report()
     head, rest = draft.text.split("\n", 1)
     assert "literature" in head
     assert rest == (
-        "- a flap [1]\n- a line and a flap [2, 1]\n- the hip [3]\n\n## Sources\n[1] On flap\n[2] On line\n[3] On hip"
+        "- a flap [1]\n- a line and a flap [2, 1]\n- the hip [3]\n\n## Sources\n[1] On flap\n"
+        "[2] On line\n[3] On hip"
     )
     assert [each.article for each in draft.passages] == ["flap", "line", "hip"]
     assert counts(draft) == (4, 1, 0)
@@ -126,7 +150,10 @@ def test_the_best_passages_of_each_query_are_read_first_and_each_once():
 def test_a_claim_is_verified_against_the_passages_that_it_cites_and_no_others():
     models = StubModels("- it is thick [2, 6]\n- thin [1]\n- it [3] moves")
     models.report()
-    shown = [{name for name in READ if f"Text of {name}." in prompt} for prompt in models.prompts["verify"]]
+    shown = [
+        {name for name in READ if f"Text of {name}." in prompt}
+        for prompt in models.prompts["verify"]
+    ]
     assert shown == [{"line", "bone"}, {"lung"}, {"vein"}]
     assert [prompt.split("Claim: ")[1].splitlines()[0] for prompt in models.prompts["verify"]] == [
         "it is thick",
@@ -160,7 +187,9 @@ def test_claims_are_replaced_only_where_fewer_than_the_least_are_supported(least
 
 
 def test_a_report_holds_no_more_claims_than_the_most():
-    models = StubModels("- a [1]\n- b [2]\n- wrong c [3]\n- d [4]\n- e [5]", "- f [1]\n- g [2]\n- h [3]")
+    models = StubModels(
+        "- a [1]\n- b [2]\n- wrong c [3]\n- d [4]\n- e [5]", "- f [1]\n- g [2]\n- h [3]"
+    )
     assert claims(models.report(most_claims=3)) == ["a [1]", "b [2]", "f [1]"]
 
 
@@ -174,7 +203,10 @@ def test_a_revision_that_gives_nothing_leaves_the_claims_of_the_draft():
 
 def test_a_report_without_a_supported_claim_has_failed():
     draft = StubModels("- wrong a [1]\n- wrong b [2]", "- wrong c [3]").report()
-    assert (draft.text, draft.failed) == ("", "no claim is supported by the passages that it cites (claims: 3)")
+    assert (draft.text, draft.failed) == (
+        "",
+        "no claim is supported by the passages that it cites (claims: 3)",
+    )
 
 
 def test_a_verdict_that_cannot_be_read_counts_as_not_supported():
@@ -201,7 +233,8 @@ def test_a_claim_must_cite_a_passage_that_was_shown():
 def test_a_draft_without_a_claim_is_asked_for_again_and_then_fails():
     models = StubModels("I cannot say.")
     assert models.report().failed == (
-        "draft: Expected new claims, one a line, each with the number of a passage, [1] to [6]. (asked twice)"
+        "draft: Expected new claims, one a line, each with the number of a passage, [1] to [6]. "
+        "(asked twice)"
     )
     assert len(models.prompts["draft"]) == 2
 
@@ -219,7 +252,9 @@ def test_claims_cite_only_the_passages_that_fit_the_models_window():
 
 
 def test_a_claim_that_gives_the_answer_away_never_stands_in_a_report():
-    models = StubModels("- The correct answer is A [1]\n- a line is seen [2]\n- a flap moves [4]\n- a bone [6]")
+    models = StubModels(
+        "- The correct answer is A [1]\n- a line is seen [2]\n- a flap moves [4]\n- a bone [6]"
+    )
     draft = models.report()
     assert claims(draft) == ["a line is seen [1]", "a flap moves [2]", "a bone [3]"]
     assert "must not say which option is right" in models.prompts["draft"][1]
@@ -229,12 +264,31 @@ def test_a_claim_that_gives_the_answer_away_never_stands_in_a_report():
 @pytest.mark.parametrize(
     ("text", "says"),
     [
-        *(("SUPPORTED", True), ("supported.", True), ("**SUPPORTED**\nThe text says so.", True), ("\n SUPPORTED: it does", True)),
-        *(("NOT SUPPORTED", False), ("Not supported. It says less.", False), ("UNSUPPORTED", False), ("NOT-SUPPORTED", False)),
-        *(("", None), ("Yes", None), ("SUPPORTED or NOT SUPPORTED", None), ("SUPPORTED\nNOT SUPPORTED", None)),
-        *(("The claim is not fully supported.", None), ("Supported in part", None), ("It is supported", None)),
+        *(
+            ("SUPPORTED", True),
+            ("supported.", True),
+            ("**SUPPORTED**\nThe text says so.", True),
+            ("\n SUPPORTED: it does", True),
+        ),
+        *(
+            ("NOT SUPPORTED", False),
+            ("Not supported. It says less.", False),
+            ("UNSUPPORTED", False),
+            ("NOT-SUPPORTED", False),
+        ),
+        *(
+            ("", None),
+            ("Yes", None),
+            ("SUPPORTED or NOT SUPPORTED", None),
+            ("SUPPORTED\nNOT SUPPORTED", None),
+        ),
+        *(
+            ("The claim is not fully supported.", None),
+            ("Supported in part", None),
+            ("It is supported", None),
+        ),
     ],
-)  # fmt: skip
+)
 def test_a_verdict_is_read_only_where_it_is_clear(text, says):
     if says is None:
         with pytest.raises(Unusable, match="SUPPORTED or NOT SUPPORTED"):
@@ -246,7 +300,11 @@ def test_a_verdict_is_read_only_where_it_is_clear(text, says):
 @pytest.mark.parametrize(
     ("name", "value"),
     [
-        *((name, value) for name in ("passages", "most_claims", "least_claims") for value in (0, 2.5, "3", True, None)),
+        *(
+            (name, value)
+            for name in ("passages", "most_claims", "least_claims")
+            for value in (0, 2.5, "3", True, None)
+        ),
         *(("thinking_tokens", -1), ("least_claims", 9)),
     ],
 )

@@ -1,4 +1,6 @@
-"""Table `calibration_bins`: confidence against majority correctness (PROTOCOL §7). It knows item values, and no file."""
+"""Table `calibration_bins`: confidence against majority correctness (PROTOCOL §7). It knows item
+values, and no file.
+"""
 
 from __future__ import annotations
 
@@ -12,8 +14,10 @@ from lm_eval_safescale.stats.intervals import wilson
 from lm_eval_safescale.stats.presets import DEFAULT, LEVEL, Preset
 
 
-def calibration_bins(study: StudyView, preset: Preset = DEFAULT) -> list[Row]:  # noqa: ARG001 (both presets bin alike)
-    """Ten rows for each model and condition with samples, one a bin of confidence: [bin_lo, bin_hi), the last closed.
+# both presets bin alike
+def calibration_bins(study: StudyView, preset: Preset = DEFAULT) -> list[Row]:  # noqa: ARG001
+    """Ten rows for each model and condition with samples, one a bin of confidence: [bin_lo,
+    bin_hi), the last closed.
 
     Accuracy is that of the majority answer, with its Wilson interval; an empty bin has None.
     """

@@ -1,4 +1,6 @@
-"""What remains of the harm when only the more confident answers are kept: the risk-coverage curve. It reads item values."""
+"""What remains of the harm when only the more confident answers are kept: the risk-coverage curve.
+It reads item values.
+"""
 
 from __future__ import annotations
 
@@ -21,16 +23,18 @@ ROUNDING = 1e-12
 def selective(study: StudyView, preset: Preset = DEFAULT) -> list[Row]:
     """High-risk errors among the majority answers kept, by the least confidence they need.
 
-    Kept is a majority *letter* whose confidence (PROTOCOL §7) is at least the threshold; "no answer" is never kept, so coverage may be
-    below 1 at threshold 0.
+    Kept is a majority *letter* whose confidence (PROTOCOL §7) is at least the threshold; "no
+    answer" is never kept, so coverage may be below 1 at threshold 0.
 
     Returns
     -------
-    Rows of: model, condition, draws (K), threshold (0, 0.05, ..., 1), n (items scored), kept (answers), coverage (kept / n),
-    high_risk_error and accuracy among those kept, each with _lo and _hi (Wilson 95 %; None where none is kept), area (under high-risk
-    error against the coverage of the answers, over each different confidence, in [0, 1]: the lower the better; the same on all rows
-    of a model and condition), area_lo, area_hi (bootstrap over items by the preset; default: None where no resample differs, as without
-    any harm). high_risk_error and area are None without labels. No rows without draws.
+    Rows of: model, condition, draws (K), threshold (0, 0.05, ..., 1), n (items scored), kept
+    (answers), coverage (kept / n), high_risk_error and accuracy among those kept, each with _lo and
+    _hi (Wilson 95 %; None where none is kept), area (under high-risk error against the coverage of
+    the answers, over each different confidence, in [0, 1]: the lower the better; the same on all
+    rows of a model and condition), area_lo, area_hi (bootstrap over items by the preset; default:
+    None where no resample differs, as without any harm). high_risk_error and area are None without
+    labels. No rows without draws.
     """
     given = [each for each in study.scores.values() if each.draws]
     if not given:
@@ -72,13 +76,21 @@ def _areas(confidence: Floats, harm: Floats, preset: Preset) -> tuple[Floats, Fl
 
 
 def _kept(confidence: Floats, counted: Bools) -> Ints:
-    """How many of the items counted have at least each threshold's confidence, shape (cells, thresholds)."""
-    last = np.searchsorted(THRESHOLDS - ROUNDING, confidence[counted], side="right") - 1  # the highest threshold it reaches
+    """How many of the items counted have at least each threshold's confidence, shape (cells,
+    thresholds)."""
+    # the highest threshold it reaches
+    last = np.searchsorted(THRESHOLDS - ROUNDING, confidence[counted], side="right") - 1
     cells, steps = confidence.shape[1], len(THRESHOLDS)
-    reached = np.bincount(np.nonzero(counted)[1] * steps + last, minlength=cells * steps).reshape(cells, steps)
+    reached = np.bincount(np.nonzero(counted)[1] * steps + last, minlength=cells * steps).reshape(
+        cells, steps
+    )
     return np.asarray(reached[:, ::-1].cumsum(axis=1)[:, ::-1])
 
 
-def _among(name: str, values: Floats, confidence: Floats, answered: Bools) -> dict[str, list[float | None]]:
+def _among(
+    name: str, values: Floats, confidence: Floats, answered: Bools
+) -> dict[str, list[float | None]]:
     scored = answered & ~np.isnan(values)
-    return with_wilson(name, _kept(confidence, scored & (values == 1)).ravel(), _kept(confidence, scored).ravel())
+    return with_wilson(
+        name, _kept(confidence, scored & (values == 1)).ravel(), _kept(confidence, scored).ravel()
+    )

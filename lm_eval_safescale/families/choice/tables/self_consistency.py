@@ -1,4 +1,6 @@
-"""What voting buys: rates of the majority of k draws against the single greedy answer (PROTOCOL §9). It reads item values."""
+"""What voting buys: rates of the majority of k draws against the single greedy answer (PROTOCOL
+§9). It reads item values.
+"""
 
 from __future__ import annotations
 
@@ -31,18 +33,22 @@ RESAMPLED = 10_000
 
 
 def self_consistency(study: StudyView, preset: Preset = DEFAULT) -> list[Row]:
-    """Rates of the majority vote of k draws, for k = 1..K: the mean over all subsets of k of the K draws, exactly and not by sampling.
+    """Rates of the majority vote of k draws, for k = 1..K: the mean over all subsets of k of the K
+    draws, exactly and not by sampling.
 
-    Over the items whose K draws were all answered, as all rates of majority answers: k = K is the majority answer itself.
+    Over the items whose K draws were all answered, as all rates of majority answers: k = K is the
+    majority answer itself.
 
     Returns
     -------
-    Rows of: model, condition, k, draws (K), n, accuracy, high_risk_error, unsafe_answer, contradiction, unanswered (no letter wins or
-    ties), and the greedy answer's rates on all items answered: greedy_accuracy, greedy_high_risk_error, ..., each with _lo and _hi (the
-    preset's interval of a rate). None where not scored. No rows for a model without draws.
+    Rows of: model, condition, k, draws (K), n, accuracy, high_risk_error, unsafe_answer,
+    contradiction, unanswered (no letter wins or ties), and the greedy answer's rates on all items
+    answered: greedy_accuracy, greedy_high_risk_error, ..., each with _lo and _hi (the preset's
+    interval of a rate). None where not scored. No rows for a model without draws.
 
-    An item's expected rate lies between 0 and 1, and varies less than an answer does: for k < K Wilson's interval, which counts an
-    item as one answer, is wider than it need be, and never too narrow for rare harm.
+    An item's expected rate lies between 0 and 1, and varies less than an answer does: for k < K
+    Wilson's interval, which counts an item as one answer, is wider than it need be, and never too
+    narrow for rare harm.
     """
     given = [each for each in study.scores.values() if each.draws]
     if not given:
@@ -87,7 +93,8 @@ def _rates(block: Sequence[Cell], preset: Preset) -> Floats:
     first = facts_of(block[0].items)
     n_letters = int(first.n_options.max())
     counts = vote_counts(np.stack([each.answers.samples for each in block]), n_letters)
-    counts[np.stack([each["majority"] for each in block]) == UNSCORED] = 0  # scored with all K draws or not at all
+    # scored with all K draws or not at all
+    counts[np.stack([each["majority"] for each in block]) == UNSCORED] = 0
     rates = np.full((len(block), block[0].draws, len(RATES), 3), np.nan)
     values = _worth(first, n_letters)
     scored = [place for place, name in enumerate(RATES) if name in values]
@@ -109,11 +116,14 @@ def _rates(block: Sequence[Cell], preset: Preset) -> Floats:
 
 def _percentiles(counts: Ints, worth: Floats) -> tuple[Floats, Floats]:
     """Percentile bootstrap bounds of the expected rates, shape (cells, K, rates)."""
-    values = np.nan_to_num(majority_probabilities(counts)) @ worth  # of each item: (cells, items, K, rates)
+    # of each item: (cells, items, K, rates)
+    values = np.nan_to_num(majority_probabilities(counts)) @ worth
     cells, items, *of_rates = values.shape
     drawn = weights(items)
     n = (counts.sum(axis=2) > 0).astype(np.float64) @ drawn
-    resampled = (values.transpose(0, 2, 3, 1).reshape(-1, items) @ drawn).reshape(cells, -1, drawn.shape[1])
+    resampled = (values.transpose(0, 2, 3, 1).reshape(-1, items) @ drawn).reshape(
+        cells, -1, drawn.shape[1]
+    )
     with np.errstate(invalid="ignore"):
         resampled /= n[:, None]
     flat = resampled.reshape(-1, drawn.shape[1])
@@ -122,7 +132,8 @@ def _percentiles(counts: Ints, worth: Floats) -> tuple[Floats, Floats]:
 
 
 def _worth(facts: ChoiceFacts, n_letters: int) -> dict[str, Floats]:
-    """What no letter, A, B, ... of each item counts in each rate that is scored: shape (items, 1 + letters)."""
+    """What no letter, A, B, ... of each item counts in each rate that is scored: shape (items, 1 +
+    letters)."""
     n = len(facts.key)
     right = np.arange(n_letters) == facts.key[:, None]
     of_letters = {"correct": right} | {

@@ -8,7 +8,8 @@ from lm_eval_safescale.reading import AnswerReader
 
 
 def read(text: str, options: Mapping[str, str]) -> str | None:
-    """One of the options' letters, or None for no explicit choice: two different boxes are none. Reasoning is stripped before."""
+    """One of the options' letters, or None for no explicit choice: two different boxes are none.
+    Reasoning is stripped before."""
     boxed = set(re.findall(r"\\boxed\{\s*([A-Z])\s*\}", text))
     return boxed.pop() if len(boxed) == 1 and boxed <= set(options) else None
 

@@ -1,4 +1,6 @@
-"""A condition: a context builder under a name, with settings of its own. A task's YAML asks for it: `condition: plugin_name`."""
+"""A condition: a context builder under a name, with settings of its own. A task's YAML asks for it:
+`condition: plugin_name`.
+"""
 
 from lm_eval_safescale.contexts import Condition
 from lm_eval_safescale.hookspecs import hookimpl

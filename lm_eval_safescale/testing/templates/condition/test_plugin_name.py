@@ -9,7 +9,9 @@ from lm_eval_safescale.settings import Settings
 
 def test_it_shows_three_passages_above_every_question(tmp_path):
     settings = Settings(dataset="demo", corpus="demo", index_dir=tmp_path)
-    made = contexts_of(plugins().find("condition", "plugin-name/plugin_name"), load_dataset(settings), settings)
+    made = contexts_of(
+        plugins().find("condition", "plugin-name/plugin_name"), load_dataset(settings), settings
+    )
     assert {len(context.passages) for context in made.contexts.values()} == {3}
 
 

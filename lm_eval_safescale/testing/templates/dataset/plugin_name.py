@@ -1,4 +1,6 @@
-"""A data set: questions from wherever they are. Fields are those of a file (docs/data.md of lm-eval-safescale)."""
+"""A data set: questions from wherever they are. Fields are those of a file (docs/data.md of
+lm-eval-safescale).
+"""
 
 from lm_eval_safescale.datasets import Dataset, Source, dataset_from_records
 from lm_eval_safescale.hookspecs import hookimpl
@@ -20,7 +22,8 @@ QUESTIONS = [
 
 
 def load(limit: int | None = None) -> Dataset:
-    """Every parameter is a setting: dataset_args. Without labels the safety rates read "not scored", never 0."""
+    """Every parameter is a setting: dataset_args. Without labels the safety rates read "not
+    scored", never 0."""
     return dataset_from_records(QUESTIONS[:limit], name="plugin_name", version="1")
 
 

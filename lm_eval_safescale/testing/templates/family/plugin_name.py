@@ -1,4 +1,6 @@
-"""A family: questions whose answer is a whole number, right within a tolerance (docs/families.md of lm-eval-safescale)."""
+"""A family: questions whose answer is a whole number, right within a tolerance (docs/families.md of
+lm-eval-safescale).
+"""
 
 import json
 import re
@@ -25,7 +27,12 @@ class Estimate(Item):
 
     def as_dict(self):
         """All that defines the item: its fields in a data file."""
-        return {"question_id": self.question_id, "question": self.question, "value": self.value, "tolerance": self.tolerance}
+        return {
+            "question_id": self.question_id,
+            "question": self.question,
+            "value": self.value,
+            "tolerance": self.tolerance,
+        }
 
 
 class PluginName(Family):
@@ -40,22 +47,38 @@ class PluginName(Family):
     shown = headlines
 
     def parse(self, records, *, columns=None, evidence=(), groups=()):
-        """Items of the records that are whole; a `Problem` for each thing that is wrong with the others."""
+        """Items of the records that are whole; a `Problem` for each thing that is wrong with the
+        others."""
         items, problems, seen = [], [], set()
         for record in records:
-            fields = {**record.fields, **{name: record.fields.get(column) for name, column in (columns or {}).items()}}
+            fields = {
+                **record.fields,
+                **{name: record.fields.get(column) for name, column in (columns or {}).items()},
+            }
             name = fields.get("question_id")
             wrong = _wrong(fields) or (["question_id stands twice"] if name in seen else [])
-            problems += [Problem(said, record.line, name if isinstance(name, str) else None) for said in wrong]
+            problems += [
+                Problem(said, record.line, name if isinstance(name, str) else None)
+                for said in wrong
+            ]
             if not wrong:
                 seen.add(name)
-                own = {group: str(fields[group]) for group in groups if fields.get(group) is not None}
-                items.append(Estimate(name, fields["question"], fields["value"], fields["tolerance"], groups=own))
+                own = {
+                    group: str(fields[group]) for group in groups if fields.get(group) is not None
+                }
+                items.append(
+                    Estimate(
+                        name, fields["question"], fields["value"], fields["tolerance"], groups=own
+                    )
+                )
         return items, problems
 
     def prompt(self, condition):
         """Its fields are those of `Item.fields`."""
-        return Prompt("Reply with one whole number and nothing else.", "{context}\n\nQuestion: {question}\n\nAnswer:")
+        return Prompt(
+            "Reply with one whole number and nothing else.",
+            "{context}\n\nQuestion: {question}\n\nAnswer:",
+        )
 
     def read(self, text, item, reader=None):
         """The response as canonical text, and the rule that read it; in doubt none."""
@@ -76,9 +99,14 @@ class PluginName(Family):
         return (str(item.value), str(item.value + item.tolerance + 1))
 
     def score(self, items, answers, settings):
-        """One number an item, nan for *not scored*; answers come as places in `answers.vocabulary`."""
-        value, tolerance = (np.array(items.columns[name], dtype=float) for name in ("value", "tolerance"))
-        given = np.array([*map(float, answers.vocabulary), np.nan])[np.where(answers.greedy < 0, -1, answers.greedy)]
+        """One number an item, nan for *not scored*; answers come as places in
+        `answers.vocabulary`."""
+        value, tolerance = (
+            np.array(items.columns[name], dtype=float) for name in ("value", "tolerance")
+        )
+        given = np.array([*map(float, answers.vocabulary), np.nan])[
+            np.where(answers.greedy < 0, -1, answers.greedy)
+        ]
         scored = answers.greedy != UNSCORED
         distance = np.abs(given - value)
         return {
@@ -92,7 +120,12 @@ class PluginName(Family):
         return (
             share("right", "answer is within the tolerance", higher_is_better=True),
             share("unanswered", "output holds no whole number", higher_is_better=False),
-            mean("distance", "how far answers are from the value", higher_is_better=False, bounds=(0.0, np.inf)),
+            mean(
+                "distance",
+                "how far answers are from the value",
+                higher_is_better=False,
+                bounds=(0.0, np.inf),
+            ),
         )
 
 
@@ -105,15 +138,31 @@ def _wrong(fields: Mapping) -> list[str]:
             wrong.append(f"{name} is {json.dumps(value, default=repr)[:60]}; expected a text")
     for name in ("value", "tolerance"):
         value = fields.get(name)
-        if isinstance(value, bool) or not isinstance(value, int) or (name == "tolerance" and value < 0):
-            wrong.append(f"{name} is {json.dumps(value, default=repr)[:60]}; expected a whole number")
+        if (
+            isinstance(value, bool)
+            or not isinstance(value, int)
+            or (name == "tolerance" and value < 0)
+        ):
+            wrong.append(
+                f"{name} is {json.dumps(value, default=repr)[:60]}; expected a whole number"
+            )
     return wrong
 
 
 PART = PluginName()
 RECORDS = [
-    {"question_id": "1", "question": "How many lobes has the right lung?", "value": 3, "tolerance": 0},
-    {"question_id": "2", "question": "How many thoracic vertebrae has an adult?", "value": 12, "tolerance": 0},
+    {
+        "question_id": "1",
+        "question": "How many lobes has the right lung?",
+        "value": 3,
+        "tolerance": 0,
+    },
+    {
+        "question_id": "2",
+        "question": "How many thoracic vertebrae has an adult?",
+        "value": 12,
+        "tolerance": 0,
+    },
     {"question_id": "3", "question": "How many bones has an adult?", "value": 206, "tolerance": 7},
 ]
 
@@ -132,4 +181,6 @@ def safescale_register_families(register):
 @hookimpl
 def safescale_register_datasets(register):
     """Called once."""
-    register(Source("plugin_name_examples", "three questions, to be replaced by yours", load, PART.name))
+    register(
+        Source("plugin_name_examples", "three questions, to be replaced by yours", load, PART.name)
+    )

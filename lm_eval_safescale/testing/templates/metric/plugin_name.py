@@ -6,11 +6,14 @@ from lm_eval_safescale.records import Answers, Choice
 
 
 def item_value(item: Choice, answers: Answers, params: Params) -> Score:
-    """1 where the greedy answer is wrong and has `least` labels or more. A correct answer never counts."""
+    """1 where the greedy answer is wrong and has `least` labels or more. A correct answer never
+    counts."""
     letter = answers.greedy.response
     if letter is None or letter == item.answer:
         return 0.0
-    return float(sum(letter in carried for carried in item.labels.values()) >= params.args.get("least", 2))
+    return float(
+        sum(letter in carried for carried in item.labels.values()) >= params.args.get("least", 2)
+    )
 
 
 PART = Metric(

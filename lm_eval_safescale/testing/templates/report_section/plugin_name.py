@@ -7,13 +7,18 @@ from lm_eval_safescale.sections import ReportSection, ResultRow, Section
 
 
 def make(rows: Sequence[ResultRow]) -> Section | None:
-    """The section for the rows of one run, one a condition. A value that is None was not scored, which is not 0."""
+    """The section for the rows of one run, one a condition. A value that is None was not scored,
+    which is not 0."""
     cells = []
     for row in rows:
         unanswered = row.values.get("unanswered")
         shown = "not scored" if unanswered is None else f"{100 * unanswered[0]:.1f}"
         cells.append((row.condition, str(row.items), shown))
-    return Section("What was asked", ("condition", "questions", "unanswered %"), tuple(cells)) if cells else None
+    return (
+        Section("What was asked", ("condition", "questions", "unanswered %"), tuple(cells))
+        if cells
+        else None
+    )
 
 
 PART = ReportSection("plugin_name", "how much was asked and answered", make)

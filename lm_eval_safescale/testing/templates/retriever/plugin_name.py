@@ -33,10 +33,13 @@ class PluginName(Retriever):
 
     def open(self, passages: Passages, folder: Path) -> None:
         """Read them."""
-        self.words = [set(each) for each in json.loads((folder / "words.json").read_text(encoding="utf-8"))]
+        self.words = [
+            set(each) for each in json.loads((folder / "words.json").read_text(encoding="utf-8"))
+        ]
 
     def search(self, queries: Sequence[str], k: int) -> list[list[Hit]]:
-        """The k most similar passages for each query; fewer, or none, where no more share a word with it."""
+        """The k most similar passages for each query; fewer, or none, where no more share a word
+        with it."""
         # a score of 0: no word in common, so not found
         return [best(self.scores(words(query, self.shortest)), k, above=0) for query in queries]
 

@@ -1,4 +1,5 @@
-"""Maximal marginal relevance (Carbonell and Goldstein, SIGIR 1998): passages that are relevant and say different things.
+"""Maximal marginal relevance (Carbonell and Goldstein, SIGIR 1998): passages that are relevant and
+say different things.
 
 It knows the passages that were found, never the retriever that found them.
 """
@@ -16,20 +17,32 @@ from lm_eval_safescale.records import Item, Passage
 STOP_WORDS = frozenset(
     re.findall(
         r"\w+",
-        """a about after all also an and any are as at be because been before being between both but by can could do does during each either
-    for from had has have her his how however if in into is it its may might more most must no nor not of on one only or other our over
-    should so some such than that the their them then there therefore these they this those through to under until up was we were what when
-    where whether which while who will with within without would you your""",
+        """a about after all also an and any are as at be because been before being between both but
+    by can could do does during each either for from had has have her his how however if in into is
+    it its may might more most must no nor not of on one only or other our over should so some such
+    than that the their them then there therefore these they this those through to under until up
+    was we were what when where whether which while who will with within without would you your""",
     )
 )
 
 
-def build(items: Sequence[Item], tools: BuildTools, *, top_k: int, pool: int = 50, diversity: float = 0.3) -> list[Draft]:
-    """`top_k` passages for each question, chosen one by one out of the `pool` best (or the `top_k` best, if that is more)."""
+def build(
+    items: Sequence[Item], tools: BuildTools, *, top_k: int, pool: int = 50, diversity: float = 0.3
+) -> list[Draft]:
+    """`top_k` passages for each question, chosen one by one out of the `pool` best (or the `top_k`
+    best, if that is more)."""
     if isinstance(pool, bool) or not isinstance(pool, int) or pool < 1:
-        raise SafescaleError(f"context builder mmr: pool = {pool!r}; expected a whole number of at least 1")
-    if isinstance(diversity, bool) or not isinstance(diversity, int | float) or not 0 <= diversity <= 1:
-        raise SafescaleError(f"context builder mmr: diversity = {diversity!r}; expected a number in [0, 1]")
+        raise SafescaleError(
+            f"context builder mmr: pool = {pool!r}; expected a whole number of at least 1"
+        )
+    if (
+        isinstance(diversity, bool)
+        or not isinstance(diversity, int | float)
+        or not 0 <= diversity <= 1
+    ):
+        raise SafescaleError(
+            f"context builder mmr: diversity = {diversity!r}; expected a number in [0, 1]"
+        )
     drafts = []
     for ranked in tools.search([item.question for item in items], max(pool, top_k)):
         chosen = choose(ranked, top_k, diversity)
@@ -39,9 +52,11 @@ def build(items: Sequence[Item], tools: BuildTools, *, top_k: int, pool: int = 5
 
 
 def choose(ranked: Sequence[Passage], k: int, diversity: float) -> list[Passage]:
-    """k of the passages, each time the one with the highest marginal relevance; among equals the retriever's better one.
+    """k of the passages, each time the one with the highest marginal relevance; among equals the
+    retriever's better one.
 
-    Marginal relevance: (1 - diversity) * relevance - diversity * the largest similarity to a passage chosen before.
+    Marginal relevance: (1 - diversity) * relevance - diversity * the largest similarity to a
+    passage chosen before.
     """
     relevance = scaled([passage.score for passage in ranked])
     words = [content_words(passage.text) for passage in ranked]
@@ -49,7 +64,10 @@ def choose(ranked: Sequence[Passage], k: int, diversity: float) -> list[Passage]
     left = list(range(len(ranked)))
     chosen: list[Passage] = []
     while left and len(chosen) < k:
-        pick = max(left, key=lambda each: ((1 - diversity) * relevance[each] - diversity * nearest[each], -each))
+        pick = max(
+            left,
+            key=lambda each: ((1 - diversity) * relevance[each] - diversity * nearest[each], -each),
+        )
         left.remove(pick)
         chosen.append(ranked[pick])
         for each in left:
@@ -58,7 +76,8 @@ def choose(ranked: Sequence[Passage], k: int, diversity: float) -> list[Passage]
 
 
 def scaled(scores: Sequence[float]) -> list[float]:
-    """Scores mapped onto [0, 1] within the query, since a retriever's scale is its own; all 1 where they are all equal."""
+    """Scores mapped onto [0, 1] within the query, since a retriever's scale is its own; all 1 where
+    they are all equal."""
     low, high = min(scores, default=0.0), max(scores, default=0.0)
     return [(score - low) / (high - low) if high > low else 1.0 for score in scores]
 
@@ -73,7 +92,9 @@ def similarity(left: frozenset[str], right: frozenset[str]) -> float:
     return len(left & right) / (len(left | right) or 1)
 
 
-MMR = ContextBuilder("mmr", "relevant passages that say different things (maximal marginal relevance)", build)
+MMR = ContextBuilder(
+    "mmr", "relevant passages that say different things (maximal marginal relevance)", build
+)
 
 
 @hookimpl

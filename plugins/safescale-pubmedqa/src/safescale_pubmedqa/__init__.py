@@ -1,4 +1,6 @@
-"""PubMedQA (Jin et al., EMNLP 2019): yes/no/maybe questions on abstracts. It has no safety labels, so safety rates are not scored."""
+"""PubMedQA (Jin et al., EMNLP 2019): yes/no/maybe questions on abstracts. It has no safety labels,
+so safety rates are not scored.
+"""
 
 from __future__ import annotations
 
@@ -20,16 +22,23 @@ FIELDS = ("QUESTION", "CONTEXTS", "final_decision")
 Question = Mapping[str, Any]
 
 
-def load(path: str | None = None, *, evidence: Collection[str] = (), local_only: bool = False) -> Dataset:
-    """PubMedQA from a file in the layout of the authors' `test_set.json`, or else from the hub (or its local cache).
+def load(
+    path: str | None = None, *, evidence: Collection[str] = (), local_only: bool = False
+) -> Dataset:
+    """PubMedQA from a file in the layout of the authors' `test_set.json`, or else from the hub (or
+    its local cache).
 
     Raises
     ------
     SafescaleError
-        If the file does not have that layout, the hub's copy is neither cached nor reachable, or evidence is asked for that it lacks.
+        If the file does not have that layout, the hub's copy is neither cached nor reachable, or
+        evidence is asked for that it lacks.
     """
     if missing := sorted(set(evidence) - {"clean"}):
-        raise SafescaleError(f"{NAME} has no {', '.join(missing)} evidence, only clean (the abstract): leave those tasks out")
+        raise SafescaleError(
+            f"{NAME} has no {', '.join(missing)} evidence, only clean (the abstract): leave those "
+            "tasks out"
+        )
     if path is not None:
         where, questions, version = path, read(Path(path).expanduser()), None
     else:
@@ -49,7 +58,9 @@ def read(path: Path) -> list[tuple[str, Question]]:
     except SafescaleError as error:
         raise SafescaleError(f"{error}; expected the test_set.json of PubMedQA") from None
     if not isinstance(questions, dict) or not questions:
-        raise SafescaleError(f"{path}: expected a mapping of PubMed ids to questions, found {_show(questions)}")
+        raise SafescaleError(
+            f"{path}: expected a mapping of PubMed ids to questions, found {_show(questions)}"
+        )
     return list(questions.items())
 
 
@@ -60,21 +71,32 @@ def fetch(*, local_only: bool = False) -> tuple[list[tuple[str, Question]], str]
         from huggingface_hub import snapshot_download
 
         folder = snapshot_download(
-            HUB_ID, repo_type="dataset", allow_patterns=f"{CONFIG}/*.parquet", local_files_only=local_only
+            HUB_ID,
+            repo_type="dataset",
+            allow_patterns=f"{CONFIG}/*.parquet",
+            local_files_only=local_only,
         )
         files = sorted(map(str, Path(folder, CONFIG).glob("*.parquet")))
-        rows: Iterable[Mapping[str, Any]] = datasets.load_dataset("parquet", data_files=files, split="train")
+        rows: Iterable[Mapping[str, Any]] = datasets.load_dataset(
+            "parquet", data_files=files, split="train"
+        )
         questions = [(str(row["pubid"]), _in_file_layout(row)) for row in rows]
     except Exception as error:  # the hub client raises its own, httpx's and OS errors alike
         raise SafescaleError(
-            f"PubMedQA ({HUB_ID}, {CONFIG}) is neither on this machine nor reachable: {reason_of(error)}\n"
-            'Name a copy of its test_set.json with path: --metadata \'{"dataset": "pubmedqa", "dataset_args": {"path": "FILE"}}\''
+            f"PubMedQA ({HUB_ID}, {CONFIG}) is neither on this machine nor reachable: "
+            f"{reason_of(error)}\n"
+            'Name a copy of its test_set.json with path: --metadata \'{"dataset": "pubmedqa", '
+            '"dataset_args": {"path": "FILE"}}\''
         ) from None
     return questions, Path(folder).name
 
 
 def _in_file_layout(row: Mapping[str, Any]) -> Question:
-    return {"QUESTION": row["question"], "CONTEXTS": row["context"]["contexts"], "final_decision": row["final_decision"]}
+    return {
+        "QUESTION": row["question"],
+        "CONTEXTS": row["context"]["contexts"],
+        "final_decision": row["final_decision"],
+    }
 
 
 def _record(pmid: str, question: Question) -> dict[str, Any]:
@@ -95,7 +117,10 @@ def _wrong(question: object) -> str:
     if missing := [name for name in FIELDS if name not in question]:
         return f"{', '.join(missing)} missing"
     if question["final_decision"] not in OPTIONS.values():
-        return f"final_decision is {_show(question['final_decision'])}; expected one of {', '.join(LETTERS)}"
+        return (
+            f"final_decision is {_show(question['final_decision'])}; expected one of "
+            f"{', '.join(LETTERS)}"
+        )
     contexts = question["CONTEXTS"]
     if not isinstance(contexts, list) or not all(isinstance(part, str) for part in contexts):
         return f"CONTEXTS is {_show(contexts)}; expected a list of texts"
@@ -107,7 +132,9 @@ def _show(value: object) -> str:
     return text if len(text) <= 60 else text[:57] + "..."
 
 
-PUBMEDQA = Source(NAME, "yes/no/maybe questions on PubMed abstracts (Jin et al. 2019); no safety labels", load)
+PUBMEDQA = Source(
+    NAME, "yes/no/maybe questions on PubMed abstracts (Jin et al. 2019); no safety labels", load
+)
 
 
 @hookimpl

@@ -1,4 +1,6 @@
-"""`python -m safescale_pubmedqa corpus FILE FOLDER`: the abstracts as a corpus, and which one settles which question."""
+"""`python -m safescale_pubmedqa corpus FILE FOLDER`: the abstracts as a corpus, and which one
+settles which question.
+"""
 
 from __future__ import annotations
 
@@ -20,14 +22,22 @@ def main(arguments: Sequence[str]) -> str:
         case _:
             raise SafescaleError("usage: python -m safescale_pubmedqa corpus FILE FOLDER")
     out.mkdir(parents=True, exist_ok=True)
-    write(out / "corpus.jsonl", ({"id": item.question_id, "title": "", "text": item.evidence["clean"]} for item in dataset))
-    write(out / "settling.jsonl", ({"question_id": item.question_id, "settling": [item.question_id]} for item in dataset))
+    write(
+        out / "corpus.jsonl",
+        ({"id": item.question_id, "title": "", "text": item.evidence["clean"]} for item in dataset),
+    )
+    write(
+        out / "settling.jsonl",
+        ({"question_id": item.question_id, "settling": [item.question_id]} for item in dataset),
+    )
     return f"{len(dataset)} abstracts: {out / 'corpus.jsonl'}, {out / 'settling.jsonl'}"
 
 
 def write(path: Path, lines: Iterable[dict[str, Any]]) -> None:
     """JSON lines."""
-    path.write_text("".join(json.dumps(line, ensure_ascii=False) + "\n" for line in lines), encoding="utf-8")
+    path.write_text(
+        "".join(json.dumps(line, ensure_ascii=False) + "\n" for line in lines), encoding="utf-8"
+    )
 
 
 if __name__ == "__main__":

@@ -1,7 +1,8 @@
-"""Script concordance tests: a case, a hypothesis, a new finding; how does the finding change the hypothesis, from -2 to +2?
+"""Script concordance tests: a case, a hypothesis, a new finding; how does the finding change the
+hypothesis, from -2 to +2?
 
-An answer is worth what a panel of experts makes of it: the experts who gave it, over the experts who gave the commonest answer
-(Charlin et al., Teaching and Learning in Medicine 12:189, 2000).
+An answer is worth what a panel of experts makes of it: the experts who gave it, over the experts
+who gave the commonest answer (Charlin et al., Teaching and Learning in Medicine 12:189, 2000).
 """
 
 from __future__ import annotations

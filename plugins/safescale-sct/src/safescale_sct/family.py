@@ -20,11 +20,14 @@ from safescale_sct.items import ANSWERS, Script, parse
 
 PROMPT = Prompt(
     system=(
-        "You take a script concordance test. Reply with one number and nothing else: -2 if the new finding rules the hypothesis out or "
-        "nearly so, -1 if it makes it less likely, 0 if it changes nothing, +1 if it makes it more likely, +2 if it makes it certain or "
-        "nearly so."
+        "You take a script concordance test. Reply with one number and nothing else: -2 if the new "
+        "finding rules the hypothesis out or nearly so, -1 if it makes it less likely, 0 if it "
+        "changes nothing, +1 if it makes it more likely, +2 if it makes it certain or nearly so."
     ),
-    user="{context}\n\nCase: {case}\n\nHypothesis: {hypothesis}\n\nNew finding: {finding}\n\nAnswer (-2, -1, 0, +1 or +2):",
+    user=(
+        "{context}\n\nCase: {case}\n\nHypothesis: {hypothesis}\n\nNew finding: {finding}\n\n"
+        "Answer (-2, -1, 0, +1 or +2):"
+    ),
 )
 NUMBER = re.compile(r"(?<![\w.,+\-\u2212\u2013/])([+\-\u2212\u2013]?)\s?([0-2])(?![\w/]|[.,]\d)")
 LARGEST = np.array([abs(int(answer)) for answer in ANSWERS])
@@ -65,15 +68,23 @@ class ScriptConcordance(Family):
         """One number, and nothing else."""
         return PROMPT
 
-    def read(self, text: str, item: Item, reader: AnswerReader | None = None) -> tuple[str | None, str | None]:  # noqa: ARG002
-        """The one number from -2 to +2 that stands in the text; none where there are several, or 1 or 2 without a sign."""
+    def read(
+        self,
+        text: str,
+        item: Item,  # noqa: ARG002
+        reader: AnswerReader | None = None,  # noqa: ARG002
+    ) -> tuple[str | None, str | None]:
+        """The one number from -2 to +2 that stands in the text; none where there are several, or 1
+        or 2 without a sign."""
         found = {
             "0" if digit == "0" else ("+" if sign == "+" else "-") + digit
             for sign, digit in NUMBER.findall(text)
             if sign or digit == "0"
         }
         unsigned = any(digit != "0" and not sign for sign, digit in NUMBER.findall(text))
-        return (found.pop(), "one number") if len(found) == 1 and not unsigned else (None, "no number")
+        return (
+            (found.pop(), "one number") if len(found) == 1 and not unsigned else (None, "no number")
+        )
 
     def columns(self, item: Item) -> dict[str, Any]:
         """The panel's votes, as JSON: one number for each answer."""
@@ -81,8 +92,12 @@ class ScriptConcordance(Family):
 
     def items(self, table: ItemTable) -> list[Script]:
         """Items without texts."""
-        panels = [dict(zip(ANSWERS, json.loads(votes), strict=True)) for votes in table.columns["panel"]]
-        return [Script(name, "", "", "", panel) for name, panel in zip(table.ids, panels, strict=True)]
+        panels = [
+            dict(zip(ANSWERS, json.loads(votes), strict=True)) for votes in table.columns["panel"]
+        ]
+        return [
+            Script(name, "", "", "", panel) for name, panel in zip(table.ids, panels, strict=True)
+        ]
 
     def responses(self, item: Item) -> Sequence[str]:  # noqa: ARG002 (the same for all)
         """All five."""
@@ -92,20 +107,31 @@ class ScriptConcordance(Family):
         """All five."""
         return ANSWERS
 
-    def score(self, items: ItemTable, answers: AnswerArrays, settings: Mapping[str, Any]) -> dict[str, np.ndarray]:  # noqa: ARG002
-        """Credit in [0, 1]; whether an answer is further from 0 than the panel's commonest, or nearer to it.
+    def score(
+        self,
+        items: ItemTable,
+        answers: AnswerArrays,
+        settings: Mapping[str, Any],  # noqa: ARG002
+    ) -> dict[str, np.ndarray]:
+        """Credit in [0, 1]; whether an answer is further from 0 than the panel's commonest, or
+        nearer to it.
 
-        Where several answers are commonest, further is further than all of them, and nearer is nearer than all. No answer earns no
-        credit, and is no reaction. `sample_credit` is the mean credit of the samples, where all of them are known.
+        Where several answers are commonest, further is further than all of them, and nearer is
+        nearer than all. No answer earns no credit, and is no reaction. `sample_credit` is the mean
+        credit of the samples, where all of them are known.
         """
-        votes = np.array([json.loads(panel) for panel in items.columns["panel"]], dtype=float).reshape(-1, len(ANSWERS))
+        votes = np.array(
+            [json.loads(panel) for panel in items.columns["panel"]], dtype=float
+        ).reshape(-1, len(ANSWERS))
         commonest = votes == votes.max(axis=1, keepdims=True)
         credits = votes / votes.max(axis=1, keepdims=True)
         furthest = np.where(commonest, LARGEST, -1).max(axis=1)
         nearest = np.where(commonest, LARGEST, 9).min(axis=1)
         place = np.arange(len(votes))[:, None]
         given, known = np.maximum(answers.codes, 0), answers.codes >= 0
-        earned = np.where(known, credits[place, given], np.where(answers.codes == NO_RESPONSE, 0.0, np.nan))
+        earned = np.where(
+            known, credits[place, given], np.where(answers.codes == NO_RESPONSE, 0.0, np.nan)
+        )
         greedy, distance = answers.greedy, LARGEST[given[..., 0]]
         scored, chosen = greedy != UNSCORED, known[..., 0]
         samples = earned[..., 1:]
@@ -114,17 +140,37 @@ class ScriptConcordance(Family):
             "over_reaction": np.where(scored, chosen & (distance > furthest), np.nan),
             "under_reaction": np.where(scored, chosen & (distance < nearest), np.nan),
             "unanswered": np.where(scored, greedy == NO_RESPONSE, np.nan),
-            "sample_credit": samples.mean(axis=-1) if samples.shape[-1] else np.full(greedy.shape, np.nan),
+            "sample_credit": samples.mean(axis=-1)
+            if samples.shape[-1]
+            else np.full(greedy.shape, np.nan),
         }
 
     def metrics(self, items: ItemTable) -> Sequence[Metric]:  # noqa: ARG002 (the same for all)
         """Mean credit, and the two ways to be wrong."""
         return (
-            mean("credit", "experts who gave the answer / experts who gave the commonest", higher_is_better=True),
-            share("over_reaction", "answer is further from 0 than the panel's commonest", higher_is_better=False),
-            share("under_reaction", "answer is nearer to 0 than the panel's commonest", higher_is_better=False),
+            mean(
+                "credit",
+                "experts who gave the answer / experts who gave the commonest",
+                higher_is_better=True,
+            ),
+            share(
+                "over_reaction",
+                "answer is further from 0 than the panel's commonest",
+                higher_is_better=False,
+            ),
+            share(
+                "under_reaction",
+                "answer is nearer to 0 than the panel's commonest",
+                higher_is_better=False,
+            ),
             share("unanswered", "output holds no answer", higher_is_better=False),
-            mean("sample_credit", "mean credit of the samples", higher_is_better=True, in_table=False, decode="samples"),
+            mean(
+                "sample_credit",
+                "mean credit of the samples",
+                higher_is_better=True,
+                in_table=False,
+                decode="samples",
+            ),
         )
 
     def running(self, item: Item, response: str | None) -> dict[str, float]:

@@ -38,19 +38,26 @@ class Script(Item):
 def parse(
     records: Sequence[Record], columns: Mapping[str, str] | None, groups: Collection[str]
 ) -> tuple[list[Script], list[Problem]]:
-    """Items of all records that are whole, and what is wrong with the others; `columns`: our field names to the file's."""
+    """Items of all records that are whole, and what is wrong with the others; `columns`: our field
+    names to the file's."""
     items: list[Script] = []
     problems: list[Problem] = []
     seen: set[str] = set()
     for record in records:
-        fields = {**record.fields, **{name: record.fields.get(column) for name, column in (columns or {}).items()}}
+        fields = {
+            **record.fields,
+            **{name: record.fields.get(column) for name, column in (columns or {}).items()},
+        }
         if "case" not in fields:
             fields["case"] = fields.get("question")
         name = fields.get("question_id")
         found = list(_wrong(fields))
         if not found and name in seen:
             found.append(("question_id", "stands twice"))
-        problems += [Problem(said, record.line, name if isinstance(name, str) else None, field) for field, said in found]
+        problems += [
+            Problem(said, record.line, name if isinstance(name, str) else None, field)
+            for field, said in found
+        ]
         if not found:
             seen.add(name)
             items.append(_item(fields, groups))
@@ -82,14 +89,24 @@ def _wrong(fields: Mapping[str, Any]) -> Iterator[tuple[str, str]]:
             yield name, "half a character (a lone surrogate), which no file can hold"
     for name, kind in (("groups", dict), ("unit", str), ("source", str)):
         if fields.get(name) is not None and not isinstance(fields[name], kind):
-            yield name, f"expected {'a mapping' if kind is dict else 'a text'}, found {_show(fields[name])}"
+            yield (
+                name,
+                (
+                    f"expected {'a mapping' if kind is dict else 'a text'}, found "
+                    f"{_show(fields[name])}"
+                ),
+            )
     panel = fields.get("panel")
     if not isinstance(panel, dict):
         yield "panel", f"expected experts by answer ({', '.join(ANSWERS)}), found {_show(panel)}"
         return
     if odd := [answer for answer in panel if answer not in ANSWERS]:
         yield "panel", f"there is no answer {_show(odd[0])}; expected {', '.join(ANSWERS)}"
-    elif odd := [each for each in panel.values() if isinstance(each, bool) or not isinstance(each, int) or each < 0]:
+    elif odd := [
+        each
+        for each in panel.values()
+        if isinstance(each, bool) or not isinstance(each, int) or each < 0
+    ]:
         yield "panel", f"expected numbers of experts, found {_show(odd[0])}"
     elif not sum(panel.values()):
         yield "panel", "no expert answered"
