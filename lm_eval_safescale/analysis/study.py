@@ -254,10 +254,10 @@ def not_scored(study: Study) -> list[Row]:
         for condition in study.runs.conditions:
             if (model, condition) not in study.answers:
                 rows.append(_row(model, condition, None, "no answers under this condition"))
+    needs_samples = any(metric.decode in OF_SAMPLES for metric in study.metrics)
     for pair, each in study.answers.items():
-        rows += [
-            _row(*pair, items, reason) for items, reason in _of_cell(each, failed.get(pair, 0))
-        ]
+        found = _of_cell(each, failed.get(pair, 0), needs_samples=needs_samples)
+        rows += [_row(*pair, items, reason) for items, reason in found]
     return rows
 
 
@@ -398,7 +398,13 @@ def _reader(known: Mapping[str, Any]) -> str:
     ).strip()
 
 
-def _of_cell(answers: AnswerArrays, failed: int) -> list[tuple[int | None, str]]:
+OF_SAMPLES = {"majority", "samples"}
+"""What a metric is of, for it to need all K samples of an item."""
+
+
+def _of_cell(
+    answers: AnswerArrays, failed: int, *, needs_samples: bool
+) -> list[tuple[int | None, str]]:
     filtered = int(np.nansum(answers.measures["filtered"]))
     silent = int((answers.greedy == UNSCORED).sum()) - filtered
     found: list[tuple[int | None, str]] = []
@@ -416,6 +422,8 @@ def _of_cell(answers: AnswerArrays, failed: int) -> list[tuple[int | None, str]]
         )
     if silent > failed:
         found.append((silent - failed, "no greedy answer"))
+    if not needs_samples:
+        return found
     if not answers.draws:
         found.append((None, "no samples: nothing of the majority answer or of confidence"))
     elif short := int((answers.samples == UNSCORED).any(axis=1).sum()):

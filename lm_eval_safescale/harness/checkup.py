@@ -31,7 +31,7 @@ from lm_eval_safescale.contexts import read_contexts
 from lm_eval_safescale.datasets import DataError
 from lm_eval_safescale.errors import ArgumentHint, Hint, SafescaleError, reason_of
 from lm_eval_safescale.families import RADSAFE
-from lm_eval_safescale.families.radsafe.data import HUB_ID
+from lm_eval_safescale.families.radsafe.data import DEFAULT_DATASET, HUB_ID
 from lm_eval_safescale.harness.backends import load_tokenizer, stated_window
 from lm_eval_safescale.harness.configs import INSTALLED_CONFIGS, source_configs
 from lm_eval_safescale.plugins import plugins
@@ -228,9 +228,8 @@ def _datasets() -> Iterator[Finding]:
             yield Finding("bad", str(error), f"safescale data validate {part.name}")
         except SafescaleError as error:
             if part.is_ours:
-                yield Finding(
-                    "note", f"data set {part.name} is not on this machine", _fetch_advice()
-                )
+                advice = _fetch_advice() if part.name == DEFAULT_DATASET else reason_of(error)
+                yield Finding("note", f"data set {part.name} is not on this machine", advice)
             else:
                 yield Finding(
                     "note",
