@@ -260,6 +260,10 @@ class _Check:
             self._clauses.require(
                 not unknown, f"`{name}` are metrics of its own", ", ".join(unknown)
             )
+        bounds = {metric.name: metric.bounds for metric in family.metrics(table)}
+        odd = [name for name in family.headlines if bounds[name] != (0.0, 1.0)]
+        clause = "`headlines` are fractions, with bounds of 0 and 1: they are shown in percent"
+        self._clauses.require(not odd, clause, ", ".join(odd))
         pairs = [
             each
             for pair in (*family.pairs, *([family.change] if family.change else []))

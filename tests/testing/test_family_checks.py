@@ -164,6 +164,16 @@ class UnknownHeadline(Numbers):
     headlines = {"wisdom": "wisdom"}  # noqa: RUF012
 
 
+class NoPercent(Numbers):
+    headlines = {"miles": "miles"}  # noqa: RUF012
+
+    def metrics(self, items):
+        return (
+            *super().metrics(items),
+            mean("miles", "far", "distance", higher_is_better=False, bounds=(0, np.inf)),
+        )
+
+
 class UnknownPair(Numbers):
     pairs = (("plugin_name", "elsewhere"),)
 
@@ -200,6 +210,7 @@ class NoCondition(Numbers):
         (OutOfRange, "scores answers: one number an item"),
         (NoColumnOfMetric, "scores answers: one number an item, nan for not scored: .*wise"),
         (UnknownHeadline, "`headlines` are metrics of its own: wisdom"),
+        (NoPercent, "`headlines` are fractions, with bounds of 0 and 1: they are shown in percent"),
         (UnknownPair, "`pairs` are conditions of its own: elsewhere"),
     ],
 )
