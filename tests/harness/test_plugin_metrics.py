@@ -146,7 +146,10 @@ def test_the_table_of_the_command_shows_them(with_metrics, tmp_path):
     assert told.exit_code == 0
     for name in (HARM.name, GAP.name, "ece"):
         (line,) = (line for line in told.output.splitlines() if name.replace("_", " ") in line)
-        assert f"{100 * shown(results)[f'{name},letter']:.1f}" in line
+        value = shown(results)[f"{name},letter"]
+        is_fraction = name == "ece"  # the others' bounds are wider: a percent would be wrong
+        assert ("(no percent)" in line) != is_fraction
+        assert (f"{100 * value:.1f}" if is_fraction else f"{value:.4g}") in line
 
 
 # --- what fails -----------------------------------------------------------------------------------
