@@ -56,7 +56,7 @@ def sweep(
         str | None, typer.Option(help="A Ray cluster: auto, HOST:PORT or ray://HOST:PORT.")
     ] = None,
     jobs: Annotated[
-        int, typer.Option(min=1, help="Models beside each other, with --executor local.")
+        int, typer.Option(min=1, help="Models in parallel, with --executor local.")
     ] = 1,
     retries: Annotated[
         int,
@@ -120,7 +120,7 @@ def _executor(how: How, address: str | None, jobs: int) -> Executor:
         return LocalExecutor(jobs)
     if jobs > 1:
         raise SafescaleError(
-            "--jobs is for --executor local; Ray runs as many models beside each other as their "
+            "--jobs is for --executor local; Ray runs as many models in parallel as their "
             "gpus and cpus allow"
         )
     from lm_eval_safescale.sweep.on_ray import RayExecutor

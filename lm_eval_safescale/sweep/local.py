@@ -38,7 +38,7 @@ class LocalExecutor:
     Parameters
     ----------
     at_once
-        Jobs beside each other. Each gets GPUs of its own, as many as it asks for.
+        Jobs in parallel. Each gets GPUs of its own, as many as it asks for.
     gpus
         Names of the GPUs that may be used; by default those of `CUDA_VISIBLE_DEVICES`, or all.
         None: it is not known which there are, and jobs that need some run one after another.
