@@ -11,7 +11,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from lm_eval_safescale.families.rows import means
-from lm_eval_safescale.metrics import Metric, scored
+from lm_eval_safescale.metrics import Metric, is_trial, scored
 from lm_eval_safescale.stats.bootstrap import leave_out
 from lm_eval_safescale.stats.presets import Floats, Preset, trials_interval, weights
 
@@ -55,9 +55,7 @@ def figures_of(
     given = list(metrics)
     shares = [metric for metric in given if metric.kind == "share"]
     bounded = [
-        metric
-        for metric in given
-        if metric.kind == "mean" and metric.bounds == (0.0, 1.0) and not strata
+        metric for metric in given if metric.kind == "mean" and metric.is_fraction and not strata
     ]
     found = _together(shares, column, preset.rate_interval, preset.rates)
     found |= _together(bounded, column, preset.mean_interval, preset.means)
@@ -121,10 +119,9 @@ def _alone(metric: Metric, column: Column, preset: Preset, strata: tuple[int, ..
 
 def _of_trials(metric: Metric, columns: Sequence[Floats]) -> tuple[Floats, Floats]:
     """Bounds by how the trials of each cell differ; a draw that was not asked for is no trial."""
-    asked = ~np.all([np.isnan(each) for each in columns], axis=(0, 1))
     found = [
-        trials_interval(own[known][None])
-        for own, known in zip(metric.by_trial(columns), asked, strict=True)
+        trials_interval(own[counts][None])
+        for own, counts in zip(metric.by_trial(columns), is_trial(columns), strict=True)
     ]
     return np.concatenate([low for low, _ in found]), np.concatenate([high for _, high in found])
 

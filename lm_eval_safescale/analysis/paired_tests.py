@@ -211,7 +211,7 @@ def _resampled(
         np.where(mask, each, np.nan) for mask, each in zip(masks, (*left, *right), strict=True)
     ]
     one, other = masked[: len(left)], masked[len(left) :]
-    if metric.kind == "mean" and metric.bounds == (0.0, 1.0) and not strata:
+    if metric.kind == "mean" and metric.is_fraction and not strata:
         low, high = preset.difference_interval(one[0], other[0])
         return _columns(n, means(one[0] - other[0]), low, high)
     delta = metric.value(one) - metric.value(other)

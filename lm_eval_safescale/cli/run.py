@@ -329,7 +329,7 @@ class _Found:
             **study.family.headlines,
             **{metric.name: metric.name.replace("_", " ") for metric in study.asked_metrics},
         }
-        in_percent = {metric.name for metric in study.metrics if metric.bounds == (0.0, 1.0)}
+        in_percent = {metric.name for metric in study.metrics if metric.is_fraction}
         for row in values_of(study):
             shown = [
                 f"{label} {row[key]:{'.1%' if key in in_percent else '.4g'}}{_counts(row, key)}"

@@ -231,7 +231,7 @@ def _no_fractions(family: Family | None) -> frozenset[str]:
 
     known = [] if family is None else list(family.metrics(ItemTable((), {})))
     known += [part.thing for part in plugins().all("metric")]
-    return frozenset(metric.name for metric in known if metric.bounds != (0.0, 1.0))
+    return frozenset(metric.name for metric in known if not metric.is_fraction)
 
 
 def _cell(row: ResultRow, name: str, *, in_percent: bool) -> str:

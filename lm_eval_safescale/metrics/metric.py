@@ -122,6 +122,11 @@ class Metric:
         return self.kind in ("share", "mean")
 
     @property
+    def is_fraction(self) -> bool:
+        """Whether its values are in [0, 1], so that percent can stand for them."""
+        return self.bounds == (0.0, 1.0)
+
+    @property
     def sources(self) -> tuple[str, ...]:
         """The columns it is made of; of `item_value` one of its own, under its name."""
         return self.columns or (self.name,)
@@ -174,12 +179,12 @@ class Metric:
         found = self._of([each.reshape(units, m * draws) for each in given], counted).reshape(
             m, draws, -1
         )
-        found = np.where(_is_trial(given)[..., None], found, np.nan)
+        found = np.where(is_trial(given)[..., None], found, np.nan)
         return found[..., 0] if weights is None else found
 
     def _over_trials(self, columns: Sequence[Floats], weights: Floats) -> Floats:
         """The mean over the draws that count."""
-        counts = _is_trial(columns)
+        counts = is_trial(columns)
         total = np.where(counts[..., None], self.by_trial(columns, weights), 0.0).sum(axis=1)
         with np.errstate(invalid="ignore", divide="ignore"):
             return np.asarray(total / counts.sum(axis=1)[:, None])
@@ -202,7 +207,7 @@ def scored(columns: Sequence[Floats]) -> NDArray[np.bool_]:
     return np.asarray(known.any(axis=-1) if known.ndim == 3 else known)
 
 
-def _is_trial(columns: Sequence[Floats]) -> NDArray[np.bool_]:
+def is_trial(columns: Sequence[Floats]) -> NDArray[np.bool_]:
     """Which draws hold anything that is scored, shape (m, draws): others were not asked for."""
     return np.asarray(~np.all([np.isnan(each) for each in columns], axis=(0, 1)))
 

@@ -260,8 +260,8 @@ class _Check:
             self._clauses.require(
                 not unknown, f"`{name}` are metrics of its own", ", ".join(unknown)
             )
-        bounds = {metric.name: metric.bounds for metric in family.metrics(table)}
-        odd = [name for name in family.headlines if bounds[name] != (0.0, 1.0)]
+        fractions = {metric.name for metric in family.metrics(table) if metric.is_fraction}
+        odd = [name for name in family.headlines if name not in fractions]
         clause = "`headlines` are fractions, with bounds of 0 and 1: they are shown in percent"
         self._clauses.require(not odd, clause, ", ".join(odd))
         pairs = [
