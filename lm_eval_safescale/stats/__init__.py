@@ -24,7 +24,16 @@ from lm_eval_safescale.stats.calibration import (
 )
 from lm_eval_safescale.stats.concentration import gini, resampled_concentration, top_share
 from lm_eval_safescale.stats.intervals import clopper_pearson, wilson, wilson_interval
-from lm_eval_safescale.stats.paired import discordant, holm, mcnemar_exact, mcnemar_mid_p
+from lm_eval_safescale.stats.paired import (
+    discordant,
+    holm,
+    mcnemar_exact,
+    mcnemar_mid_p,
+    mcnemar_score,
+    tango_interval,
+    tango_p,
+    tango_z,
+)
 from lm_eval_safescale.stats.power import (
     detectable_difference,
     detectable_from,
@@ -87,6 +96,7 @@ __all__ = [
     "mcnemar_exact",
     "mcnemar_mid_p",
     "mcnemar_power",
+    "mcnemar_score",
     "no_answer_share",
     "paired_bootstrap",
     "paired_sample_size",
@@ -102,6 +112,9 @@ __all__ = [
     "self_consistency",
     "strata_of",
     "stratified_indices",
+    "tango_interval",
+    "tango_p",
+    "tango_z",
     "times_drawn",
     "top_share",
     "two_way",

@@ -7,7 +7,8 @@ from collections.abc import Hashable, Sequence
 import numpy as np
 from numpy.typing import ArrayLike
 
-from lm_eval_safescale.stats.arrays import Floats, same_shape
+from lm_eval_safescale.stats.arrays import Floats, between, same_shape
+from lm_eval_safescale.stats.intervals import normal_quantile
 
 
 def discordant(left: ArrayLike, right: ArrayLike) -> tuple[Floats, Floats, Floats]:
@@ -72,6 +73,141 @@ def mcnemar_mid_p(b: ArrayLike, c: ArrayLike) -> Floats:
     point = _below(less, n) - np.where(less > 0, _below(np.maximum(less - 1, 0), n), 0.0)
     p = np.where(2 * less == n, 1 - point / 2, 2 * _below(less, n) - point)
     return np.where(n == 0, 1.0, p)
+
+
+def tango_interval(
+    b: ArrayLike, c: ArrayLike, n: ArrayLike, level: float = 0.95
+) -> tuple[Floats, Floats]:
+    """Tango's score interval of a paired difference of shares, (b - c) / n.
+
+    The differences d that a two-sided score test does not refuse: |`tango_z`(b, c, n, d)| <= z. It
+    leaves out 0 exactly where `mcnemar_score` is below 1 - `level`, and d exactly where one of the
+    two `tango_p` of that margin is below (1 - `level`) / 2.
+
+    Parameters
+    ----------
+    b, c
+        Numbers of items on which only the left, and only the right, has the outcome.
+    n
+        Number of items, those on which both sides agree among them. All of shapes that broadcast.
+    level
+        Confidence level, in (0, 1).
+
+    Returns
+    -------
+    Lower and upper bounds in [-1, 1]; nan where n = 0 or an input is nan.
+
+    Raises
+    ------
+    ValueError
+        Unless 0 <= b, 0 <= c and b + c <= n.
+
+    References
+    ----------
+    Tango T (1998), Stat Med 17:891-908. Its bounds are two roots of a quartic (Yang, Sun and Hardin
+    2013, Stat Med 32:1336-1342); bisection finds them without choosing among roots.
+    """
+    left, right, items = _paired_counts(b, c, n)
+    z = normal_quantile(level)
+    return -_tango_upper(right, left, items, z), _tango_upper(left, right, items, z)
+
+
+def tango_p(b: ArrayLike, c: ArrayLike, n: ArrayLike, margin: float = 0.0) -> Floats:
+    """One-sided p of the score test that the left share exceeds the right by less than `margin`.
+
+    The null hypothesis is left - right >= margin, so that for an outcome one does not want a small
+    p shows the left not to be worse than the right by the margin (non-inferiority). At 0.025 it
+    agrees with the upper bound of `tango_interval`: p < 0.025 exactly where the bound is below the
+    margin. For "right - left" swap b and c.
+
+    Parameters
+    ----------
+    b, c, n
+        As of `tango_interval`.
+    margin
+        In (-1, 1), fixed before the data are seen.
+
+    Returns
+    -------
+    p values in [0, 1]; nan where n = 0 or an input is nan.
+
+    Raises
+    ------
+    ValueError
+        As `tango_interval`, or for a margin outside (-1, 1).
+
+    References
+    ----------
+    Tango T (1998), Stat Med 17:891-908.
+    """
+    from scipy.special import ndtr
+
+    return np.asarray(ndtr(tango_z(b, c, n, between("margin", margin, -1.0))))
+
+
+def tango_z(b: ArrayLike, c: ArrayLike, n: ArrayLike, difference: ArrayLike) -> Floats:
+    """Score statistic of left - right = `difference`, standard normal if it is so: (b - c - n d) /
+    sqrt(n (2 q + d (1 - d))), with q the most likely share of `c` under that difference.
+
+    q is the larger root of 2 n q^2 + ((2 n - b + c) d - b - c) q - c d (1 - d) = 0. 0 where nothing
+    differs and d = 0. Parameters, errors and source are those of `tango_p`; d in [-1, 1].
+    """
+    left, right, items = _paired_counts(b, c, n)
+    return _score(left, right, items, np.asarray(difference, dtype=np.float64))
+
+
+def mcnemar_score(b: ArrayLike, c: ArrayLike) -> Floats:
+    """Two-sided score test of no difference, McNemar's without continuity correction: the p of
+    z = (b - c) / sqrt(b + c); 1 where b + c = 0. It is the test that `tango_interval` inverts.
+
+    Parameters, returns and errors are those of `mcnemar_exact`. McNemar Q (1947), Psychometrika
+    12:153-157.
+    """
+    from scipy.special import ndtr
+
+    less, n = _split(b, c)
+    with np.errstate(invalid="ignore", divide="ignore"):
+        return np.where(n == 0, 1.0, 2 * ndtr((2 * less - n) / np.sqrt(n)))
+
+
+def _paired_counts(b: ArrayLike, c: ArrayLike, n: ArrayLike) -> tuple[Floats, Floats, Floats]:
+    left, right, items = np.broadcast_arrays(
+        *(np.asarray(each, dtype=np.float64) for each in (b, c, n))
+    )
+    wrong = (left < 0) | (right < 0) | (left + right > items) | np.isinf(items)
+    if wrong.any():
+        first = tuple(each[wrong].flat[0] for each in (left, right, items))
+        raise ValueError(
+            "expected counts with 0 <= b, 0 <= c and b + c <= n, not b={:g}, c={:g}, n={:g}".format(
+                *first
+            )
+        )
+    return left, right, items
+
+
+def _score(b: Floats, c: Floats, n: Floats, d: Floats) -> Floats:
+    half = (2 * n - b + c) * d - (b + c)
+    product = c * d * (1 - d)
+    root = np.sqrt(np.maximum(half * half + 8 * n * product, 0.0))
+    with np.errstate(invalid="ignore", divide="ignore"):
+        # the larger root, from whichever of its two forms loses no digits
+        q = np.where(half > 0, 2 * product / (half + root), (root - half) / (4 * n))
+        off = b - c - n * d
+        z = off / np.sqrt(np.maximum(n * (2 * q + d * (1 - d)), 0.0))
+    return np.where((off == 0) & (n > 0), 0.0, z)
+
+
+def _tango_upper(b: Floats, c: Floats, n: Floats, z: float) -> Floats:
+    """The largest difference whose statistic is no less than -z: the statistic falls as the
+    difference grows."""
+    with np.errstate(invalid="ignore", divide="ignore"):
+        low = (b - c) / n
+    high = np.ones_like(low)
+    for _ in range(60):
+        middle = (low + high) / 2
+        inside = _score(b, c, n, middle) >= -z
+        low, high = np.where(inside, middle, low), np.where(inside, high, middle)
+    return np.where(np.isnan(b) | np.isnan(c) | ~(n > 0), np.nan, high)
 
 
 def holm(p: ArrayLike, families: Sequence[Hashable] | None = None) -> Floats:
