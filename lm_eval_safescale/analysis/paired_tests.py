@@ -17,7 +17,13 @@ import numpy as np
 from lm_eval_safescale.families.rows import Row, means, rows_of
 from lm_eval_safescale.metrics import Metric, scored
 from lm_eval_safescale.stats.bootstrap import leave_out
-from lm_eval_safescale.stats.paired import discordant, holm, mcnemar_exact, mcnemar_mid_p
+from lm_eval_safescale.stats.paired import (
+    discordant,
+    holm,
+    mcnemar_exact,
+    mcnemar_mid_p,
+    mcnemar_score,
+)
 from lm_eval_safescale.stats.power import detectable_difference
 from lm_eval_safescale.stats.presets import ALPHA, DEFAULT, Floats, Preset, weights
 
@@ -27,8 +33,8 @@ if TYPE_CHECKING:
 
 COLUMNS = (
     "model", "metric", "decode", "left", "right", "n", "b", "c", "delta", "p_exact", "p_mid",
-    "p_holm", "delta_lo", "delta_hi", "minimum_detectable_difference", "left_model", "right_model",
-    "left_condition", "right_condition",
+    "p_score", "p_holm", "delta_lo", "delta_hi", "minimum_detectable_difference", "left_model",
+    "right_model", "left_condition", "right_condition",
 )  # fmt: skip
 POWER = 0.8
 """With which the smallest detectable difference would be found."""
@@ -50,8 +56,9 @@ def paired_tests(study: Study, preset: Preset = DEFAULT) -> list[Row]:
     models under one condition.
 
     `model` is None between models, where `left` and `right` are models; else they are conditions.
-    `n` counts the items scored on both sides. Shares have McNemar's test; of other metrics `b`, `c`
-    and the p values are None, and the interval is a paired bootstrap. Holm's correction is over the
+    `n` counts the items scored on both sides. Shares have McNemar's test, and by default Tango's
+    interval; of other metrics `b`, `c` and the p values are None, and the interval is a paired
+    bootstrap. Holm's correction is over the
     pairs of one model, or of one condition between models, of one metric and decode.
     """
     cells = list(study.scores.values())
@@ -172,9 +179,13 @@ def _tested(
     n, b, c = discordant(left, right)
     unscored = n == 0
     b, c = (np.where(unscored, np.nan, count) for count in (b, c))
-    tests = {"p_exact": mcnemar_exact(b, c), "p_mid": mcnemar_mid_p(b, c)}
+    tests = {
+        "p_exact": mcnemar_exact(b, c),
+        "p_mid": mcnemar_mid_p(b, c),
+        "p_score": mcnemar_score(b, c),
+    }
     adjusted = holm(tests[preset.p_value], families)
-    low, high = preset.difference_interval(left, right)
+    low, high = preset.share_difference_interval(left, right)
     with np.errstate(invalid="ignore"):
         delta = (b - c) / n
     smallest = np.full(n.shape, np.nan)
@@ -239,7 +250,7 @@ def _columns(
         "n": n.astype(np.int64),
         **{name: tests.get(name, none) for name in ("b", "c")},
         "delta": delta,
-        **{name: tests.get(name, none) for name in ("p_exact", "p_mid", "p_holm")},
+        **{name: tests.get(name, none) for name in ("p_exact", "p_mid", "p_score", "p_holm")},
         "delta_lo": low,
         "delta_hi": high,
         "minimum_detectable_difference": none if smallest is None else smallest,

@@ -22,6 +22,7 @@ from lm_eval_safescale.words import counted
 if TYPE_CHECKING:
     from lm_eval_safescale.families import Family
     from lm_eval_safescale.runs import Runs
+    from lm_eval_safescale.stats.presets import Preset
 
 COUNTS = {"n_truncated": "of them truncated", "n_filtered": "filtered"}
 """Items whose number stands beside the rates where there are any."""
@@ -104,7 +105,7 @@ def analyze(
         console,
         {name: table for name, table in tables.items() if isinstance(table, list)},
         facts,
-        chosen.description,
+        chosen,
         study.family,
     )
     _say(
@@ -144,7 +145,7 @@ def _summarise(
     console: Console,
     tables: Mapping[str, list[dict[str, Any]]],
     facts: Mapping[str, Any],
-    intervals: str,
+    preset: Preset,
     family: Family,
 ) -> None:
     headlines = family.headlines
@@ -177,13 +178,16 @@ def _summarise(
             )
             _print_rates(console, title, rows, _with_interval, _items, headlines)
         _say(console, "Percent with 95 % intervals.")
-    _say(console, f"Preset {facts['preset']}: {intervals}.")
+    _say(console, f"Preset {preset.name}: {preset.description}.")
     weighed = (
         f" {said[:1].upper()}{said[1:]}."
         for said in (words.format(facts[name]) for name, words in family.scoring_said.items())
     )
     _say(console, f"{_draws(facts['draws'])}{''.join(weighed)}")
-    _say(console, _compared(tables.get("paired_tests", [])))
+    tests = tables.get("paired_tests", [])
+    _say(console, _compared(tests))
+    if why := _disagreeing(tests, preset):
+        _say(console, why)
     for kind in ("not_scored", "remarks"):
         _print_reasons(console, kind.replace("_", " "), facts[kind])
 
@@ -270,6 +274,25 @@ def _compared(tests: Sequence[Mapping[str, Any]]) -> str:
     return (
         "Paired tests between conditions of a model, differences found (p < 0.05 after Holm's "
         f"correction): {', '.join(parts)}.{power}"
+    )
+
+
+def _disagreeing(tests: Sequence[Mapping[str, Any]], preset: Preset) -> str:
+    """That an interval and the test beside it say two things, where they do; empty for nowhere."""
+    both = [row for row in tests if row[preset.p_value] is not None and row["delta_lo"] is not None]
+    found = [
+        row
+        for row in both
+        if (row["delta_lo"] > 0 or row["delta_hi"] < 0) != (row[preset.p_value] < 0.05)
+    ]
+    if not found:
+        return ""
+    counts = list(dict.fromkeys(f"{row['b']} against {row['c']}" for row in found))
+    shown = ", ".join(counts[:4]) + (f" and {len(counts) - 4} more" if len(counts) > 4 else "")
+    return (
+        f"In {counted(len(found), 'comparison')} of {len(both):,} the interval leaves out 0 and "
+        f"{preset.p_value} is not below 0.05, or the other way round (items that only one side "
+        f"has: {shown}): take the difference for not shown."
     )
 
 

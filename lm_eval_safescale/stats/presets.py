@@ -17,6 +17,7 @@ from lm_eval_safescale.errors import SafescaleError
 from lm_eval_safescale.stats import bootstrap
 from lm_eval_safescale.stats.bootstrap import SEED, B, protocol_indices
 from lm_eval_safescale.stats.intervals import wilson
+from lm_eval_safescale.stats.paired import discordant, tango_interval
 
 Floats = NDArray[np.float64]
 LEVEL = 0.95
@@ -33,7 +34,9 @@ class Preset:
     rates: Literal["wilson", "percentile"]
     """Interval of a share of items."""
     means: Literal["bca", "percentile"]
-    """Interval of any other mean over items, and of a difference."""
+    """Interval of any other mean over items, and of a difference of such means."""
+    share_differences: Literal["tango", "percentile"]
+    """Interval of a difference of two shares of the same items."""
     p_value: Literal["p_mid", "p_exact"]
     """Which McNemar p is adjusted for the number of comparisons, and decides what is
     significant."""
@@ -69,6 +72,13 @@ class Preset:
             left, right, indices(len(left)), method=self.means, level=LEVEL
         )
         return interval.lo, interval.hi
+
+    def share_difference_interval(self, left: Floats, right: Floats) -> tuple[Floats, Floats]:
+        """`difference_interval` of outcomes 0 and 1."""
+        if self.share_differences == "percentile":
+            return self.difference_interval(left, right)
+        n, b, c = discordant(left, right)
+        return tango_interval(b, c, n, LEVEL)
 
     def figure_interval(
         self, estimate: Floats, resampled: Floats, left_out: Floats | None = None
@@ -108,11 +118,12 @@ def trials_interval(by_trial: Floats) -> tuple[Floats, Floats]:
 DEFAULT = Preset(
     "default",
     (
-        "Wilson intervals for rates, BCa bootstrap for other means and differences, mid-p McNemar "
-        "with Holm's correction"
+        "Wilson intervals for rates, Tango's for differences of them, BCa bootstrap for other "
+        "means, mid-p McNemar with Holm's correction"
     ),
     rates="wilson",
     means="bca",
+    share_differences="tango",
     p_value="p_mid",
     states_detectable=True,
 )
@@ -124,6 +135,7 @@ RADSAFE_2026 = Preset(
     ),
     rates="percentile",
     means="percentile",
+    share_differences="percentile",
     p_value="p_exact",
     states_detectable=False,
 )
@@ -135,6 +147,7 @@ NOHARM_2025 = Preset(
     ),
     rates="percentile",
     means="percentile",
+    share_differences="percentile",
     p_value="p_exact",
     states_detectable=False,
     trials="spread",

@@ -6,10 +6,11 @@ import statistics
 
 import pytest
 from scipy.stats import binomtest
+from statsmodels.stats.contingency_tables import mcnemar
 
 from lm_eval_safescale.analysis import PRESETS, TABLES, Study
 from lm_eval_safescale.families import RADSAFE as FAMILY
-from lm_eval_safescale.stats import mcnemar_power
+from lm_eval_safescale.stats import mcnemar_power, tango_interval
 from tests import second_implementation as second
 from tests.analysis.making import add_cell, item, one_cell, random_plain
 
@@ -18,8 +19,8 @@ PROTOCOL_PAIRS = """clean-closed_book conflict-clean rag_top1-closed_book rag_to
 rag-closed_book agentic-rag agentic-closed_book context_100k-closed_book max_context-closed_book
 context_100k-rag max_context-rag max_context-context_100k"""
 SPECIFIED = """
-model, metric, decode, left, right, n, b, c, delta, p_exact, p_mid, p_holm, delta_lo, delta_hi,
-minimum_detectable_difference, left_model, right_model, left_condition, right_condition
+model, metric, decode, left, right, n, b, c, delta, p_exact, p_mid, p_score, p_holm, delta_lo,
+delta_hi, minimum_detectable_difference, left_model, right_model, left_condition, right_condition
 """
 MEASURED = ("accuracy", "high_risk_error", "unsafe_answer", "contradiction")
 EVERY = (
@@ -107,8 +108,9 @@ def test_conditions_that_agree_on_every_item_have_p_1():
                 row["delta"],
                 row["p_exact"],
                 row["p_mid"],
+                row["p_score"],
                 row["p_holm"],
-            ) == (0, 0, 0, 1, 1, 1)
+            ) == (0, 0, 0, 1, 1, 1, 1)
 
 
 @pytest.mark.parametrize("preset", [DEFAULT, RADSAFE], ids=lambda preset: preset.name)
@@ -132,7 +134,7 @@ def test_the_whole_table_is_that_of_a_second_implementation(options, preset):
         known = [pair for pair in both if pair]
         assert row["n"] == len(known)
         if not known:
-            assert {row[name] for name in list(row)[6:15]} == {None}
+            assert {row[name] for name in list(row)[6:16]} == {None}
             continue
         b, c = known.count((1, 0)), known.count((0, 1))
         assert (row["b"], row["c"]) == (b, c)
@@ -146,7 +148,12 @@ def test_the_whole_table_is_that_of_a_second_implementation(options, preset):
             assert row["delta_lo"] == pytest.approx(second.percentile(means, 2.5))
             assert row["delta_hi"] == pytest.approx(second.percentile(means, 97.5))
         else:
-            assert row["delta_lo"] <= row["delta"] <= row["delta_hi"]
+            bounds = [float(each) for each in tango_interval(b, c, len(known))]
+            assert [row["delta_lo"], row["delta_hi"]] == pytest.approx(bounds)
+            assert (row["delta_lo"] > 0 or row["delta_hi"] < 0) == (row["p_score"] < 0.05)
+        if b + c:
+            chi = mcnemar([[0, b], [c, 0]], exact=False, correction=False)
+            assert row["p_score"] == pytest.approx(chi.pvalue)
         families.setdefault((row["model"], row["metric"], row["decode"]), []).append(row)
     # fewer where no item is scored on both sides
     assert max(len(family) for family in families.values()) == 5
@@ -208,7 +215,7 @@ def test_a_swap_of_both_conditions_swaps_b_and_c_and_turns_the_difference():
     for one, other in zip(forth, rows(plain), strict=True):
         assert (one["b"], one["c"], one["p_mid"]) == (other["c"], other["b"], other["p_mid"])
         assert one["delta"] == pytest.approx(-other["delta"])
-        assert one["delta_lo"] == pytest.approx(-other["delta_hi"], abs=0.03)
+        assert one["delta_lo"] == pytest.approx(-other["delta_hi"])
 
 
 def test_the_difference_is_that_of_the_rates_where_all_is_scored():

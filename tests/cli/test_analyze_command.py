@@ -284,3 +284,27 @@ def test_what_may_have_been_missed_is_said_once_where_it_is_the_same_for_all(mis
     shown = _compared(tests)
     assert said in shown
     assert ("missed" in shown) == bool(said)
+
+
+def test_an_interval_and_a_test_that_say_two_things_are_named():
+    from lm_eval_safescale.analysis import preset_named
+    from lm_eval_safescale.cli.analyze import _disagreeing
+    from lm_eval_safescale.stats import mcnemar_mid_p, tango_interval
+
+    def compared(b, c, n):
+        low, high = tango_interval(b, c, n)
+        return {
+            "b": b,
+            "c": c,
+            "p_mid": float(mcnemar_mid_p(b, c)),
+            "delta_lo": float(low),
+            "delta_hi": float(high),
+        }
+
+    default = preset_named("default")
+    alike = [compared(3, 0, 200), compared(9, 1, 200)]
+    none = {"b": None, "c": None, "p_mid": None, "delta_lo": -0.1, "delta_hi": 0.2}
+    assert not _disagreeing([*alike, none], default)
+    said = _disagreeing([*alike, none, compared(4, 0, 200), compared(0, 4, 60)], default)
+    assert said.startswith("In 2 comparisons of 4 the interval leaves out 0 and p_mid is not below")
+    assert "4 against 0, 0 against 4" in said
