@@ -42,7 +42,13 @@ class Latency(StrEnum):
 
 def run(
     model: Annotated[
-        str, typer.Option(help="A backend of lm_eval: hf, vllm, local-chat-completions, ...")
+        str,
+        typer.Option(
+            help=(
+                "A backend of lm_eval: hf, vllm, local-chat-completions, ...; or a control, which "
+                "reads no question: choose-nothing, choose-at-random."
+            )
+        ),
     ],
     output: Annotated[
         Path,

@@ -8,6 +8,7 @@ from abc import ABC, abstractmethod
 from collections.abc import Callable, Collection, Iterable, Mapping, Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
+from random import Random
 from typing import TYPE_CHECKING, Any, ClassVar, Protocol
 
 import numpy as np
@@ -253,6 +254,18 @@ class Family(ABC):
         """What is said of a greedy answer while a run goes on, by metric; nothing for what is not
         scored."""
         return {}
+
+    def choosing_nothing(self, item: Item) -> str | None:  # noqa: ARG002
+        """An output that chooses nothing: what the control `choose-nothing` replies; None where a
+        reply must choose."""
+        return None
+
+    def choosing_at_random(self, item: Item, random: Random) -> str | None:
+        """An output that is drawn, whatever the item says: what the control `choose-at-random`
+        replies. By default one of all possible responses, each as likely; None where they are not
+        known."""
+        possible = self.possible(self.columns(item))
+        return random.choice(sorted(possible)) if possible else None
 
     def table(self, items: Iterable[Item]) -> ItemTable:
         """Items as scoring knows them."""

@@ -18,8 +18,8 @@ REASONING_MARKS = ("<|channel|>analysis", "[THINK]")
 SERVERS = ("local-", "openai-", "anthropic-chat", "litellm", "sglang-generate")
 """How the names of the harness's backends begin that are made from its `TemplateAPI`; a test holds
 them to it."""
-WITHOUT_MODEL = {"DummyLM"}
-"""Classes of the harness that ask no model."""
+WITHOUT_MODEL = {"DummyLM", "Control"}
+"""Classes of backends that ask no model."""
 
 
 def tokenizer_of(backend: Any | None) -> Any | None:

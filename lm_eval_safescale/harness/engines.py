@@ -18,9 +18,11 @@ from lm_eval.api.instance import Instance
 from lm_eval.models.utils import postprocess_generated_text
 
 from lm_eval_safescale.errors import SafescaleError, reason_of
+from lm_eval_safescale.families.controls import CONTROLS
 from lm_eval_safescale.harness import backends
+from lm_eval_safescale.harness.controls import ControlEngine
 from lm_eval_safescale.harness.loading import memory_hint
-from lm_eval_safescale.harness.requests import Completion, Request
+from lm_eval_safescale.harness.requests import Completion, ConditionRequests, Request
 from lm_eval_safescale.secrets import shown_text
 
 AUTO_BATCH = 32
@@ -65,8 +67,11 @@ class Engine(Protocol):
         ...
 
 
-def engine_of(backend: Any, name: str) -> Engine:
-    """The engine for a model object of the harness, loaded by that name."""
+def engine_of(backend: Any, name: str, asked: Iterable[ConditionRequests] = ()) -> Engine:
+    """The engine for a model object of the harness, loaded by that name; `asked`: what will be
+    asked of it, which a control must know."""
+    if name in CONTROLS:
+        return ControlEngine(name, asked)
     if backends.is_server(backend):
         from lm_eval_safescale.harness.servers import ServerEngine
 

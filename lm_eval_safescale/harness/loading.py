@@ -177,6 +177,8 @@ def _kind_of(name: str) -> Any:
     # registered one
     import lm_eval.models  # noqa: F401
 
+    import lm_eval_safescale.harness.controls  # noqa: F401
+
     try:
         return get_model(name)
     except Exception as error:

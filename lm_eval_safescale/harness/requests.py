@@ -166,6 +166,12 @@ class ConditionRequests:
             )
         except TaskSetupError as error:
             raise SafescaleError(*error.args) from None
+        except NotImplementedError:
+            if not chat_template:
+                raise
+            raise SafescaleError(
+                f"{type(backend).__name__} has no chat template; leave it to be looked for"
+            ) from None
 
     @property
     def impossible(self) -> dict[str, str]:
@@ -190,18 +196,18 @@ class ConditionRequests:
         if not sampled or not draws:
             return
         sampling = {key: value for key, value in sampled[0].args[1].items() if key != "seed"}
-        first = self._first_seed(question_id)
         size = at_once or draws
         for start in range(1, draws + 1, size):
             chunk = tuple(range(start, min(start + size, draws + 1)))
-            yield Request(self.name, question_id, prompt, sampling, chunk, first + start - 1)
+            seed = self.seed_of(question_id, start)
+            yield Request(self.name, question_id, prompt, sampling, chunk, seed)
 
-    def _first_seed(self, question_id: str) -> int:
-        """The seed of draw 1: the same whenever and in whatever order items are asked, and another
-        for each item."""
+    def seed_of(self, question_id: str, draw: int) -> int:
+        """The seed of a draw: the same whenever and in whatever order items are asked, and another
+        for each item; each further draw has one more."""
         seed = backends.first_seed(self.task.config.metadata)
         digest = hashlib.sha256(f"{seed}\n{self.name}\n{question_id}".encode()).digest()
-        return int.from_bytes(digest[:8]) % (LARGEST_SEED - MOST_DRAWS)
+        return int.from_bytes(digest[:8]) % (LARGEST_SEED - MOST_DRAWS) + draw - 1
 
     def item(self, question_id: str) -> Item:
         """An item."""

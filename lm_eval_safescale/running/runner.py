@@ -14,6 +14,7 @@ from typing import TYPE_CHECKING, Any, Literal
 from lm_eval_safescale import __version__
 from lm_eval_safescale.assembly import check_names, family_of, prompts_of, where_data_is
 from lm_eval_safescale.families import RADSAFE
+from lm_eval_safescale.families.controls import CONTROLS, MARK, reply_of_control
 from lm_eval_safescale.plugins import Part
 from lm_eval_safescale.running.asking import Asking
 from lm_eval_safescale.running.conditions import conditions_named
@@ -40,7 +41,8 @@ class Model:
     Parameters
     ----------
     backend
-        As for `--model`: `hf`, `vllm`, `local-chat-completions`, ...
+        As for `--model`: `hf`, `vllm`, `local-chat-completions`, ...; or a control
+        (`families.controls`), whose name in tables ends with a mark.
     args
         As for `--model_args`, parsed.
     batch_size, device
@@ -65,7 +67,8 @@ class Model:
         """The name in tables."""
         given = str(self.args.get("pretrained") or self.args.get("model") or self.backend)
         path = None if self.name else path_of(given)
-        return self.name or (path.resolve().name if path is not None else given)
+        shown = self.name or (path.resolve().name if path is not None else given)
+        return f"{shown} {MARK}" if self.backend in CONTROLS else shown
 
 
 @dataclass(frozen=True)
@@ -159,7 +162,7 @@ def run(
     from lm_eval_safescale.harness.engines import engine_of
 
     args = without_secrets(model.args)
-    asked = _requests_of(parts, given, lambda amount: say(standing.what, amount))
+    asked = _requests_of(model, parts, given, lambda amount: say(standing.what, amount))
     data, settings = asked[0].task.run.data, asked[0].task.run.settings
     about = {**about_dataset(data), "settings": where_data_is(settings)}
     identity = identity_of(
@@ -234,7 +237,7 @@ def run(
         asking = Asking(
             journal,
             {each.name: each for each in asked},
-            engine_of(backend, model.backend),
+            engine_of(backend, model.backend, asked),
             asked_for,
             standing,
             on_progress,
@@ -272,12 +275,19 @@ def _check_settings(
 
 
 def _requests_of(
-    conditions: Iterable[Part], given: Mapping[str, Any], on_progress: Callable[[str], object]
+    model: Model,
+    conditions: Iterable[Part],
+    given: Mapping[str, Any],
+    on_progress: Callable[[str], object],
 ) -> list[ConditionRequests]:
-    """What is asked under each condition; all share the data of the first."""
+    """What is asked under each condition; all share the data of the first. SafescaleError for a
+    control that their family does not have."""
     from lm_eval_safescale.harness.requests import ConditionRequests
 
     asked: list[ConditionRequests] = []
     for part in conditions:
         asked.append(ConditionRequests(part, given, asked[0] if asked else None, on_progress))
+    if model.backend in CONTROLS:
+        first = asked[0].task.run
+        reply_of_control(model.backend, first.family, first.data.items[0], seed=0)
     return asked

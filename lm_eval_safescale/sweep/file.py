@@ -17,6 +17,7 @@ from pydantic import BaseModel, ConfigDict, Field, JsonValue, ValidationError
 from lm_eval_safescale.datasets.problems import printable
 from lm_eval_safescale.errors import ArgumentHint, SafescaleError
 from lm_eval_safescale.families import RADSAFE
+from lm_eval_safescale.families.controls import CONTROLS
 from lm_eval_safescale.inputs import InputError, read_yaml
 from lm_eval_safescale.plugins import plugins
 from lm_eval_safescale.runs.identity import path_of
@@ -279,18 +280,20 @@ def _refuse_unknown(path: Path, only: Sequence[str], known: Mapping[str, object]
 def _job(file: _File, entry: _Model, name: str, folder: Path, limit: int | None) -> Job:
     from lm_eval_safescale.harness import backends
 
-    backend = entry.backend or file.defaults.backend or "vllm"
+    is_control = entry.model in CONTROLS
+    backend = entry.model if is_control else entry.backend or file.defaults.backend or "vllm"
     served = backends.is_server(backend)
-    gpus = _first(entry.gpus, file.defaults.gpus, 0 if served else 1)
+    gpus = 0 if is_control else _first(entry.gpus, file.defaults.gpus, 0 if served else 1)
     own = "model" if served else "pretrained"
-    args = {**file.defaults.model_args, **entry.model_args}
+    args = {**({} if is_control else file.defaults.model_args), **entry.model_args}
     if named := sorted({"pretrained", "model"} & set(args)):
         raise SafescaleError(
             f"model_args: {', '.join(named)} is the model's name, which stands under model"
         )
     # Path's raises for a user that there is not
     here = path_of(os.path.expanduser(entry.model))  # noqa: PTH111
-    args = {own: str(here.absolute()) if here is not None else entry.model, **args}
+    if not is_control:
+        args = {own: str(here.absolute()) if here is not None else entry.model, **args}
     if backend == "vllm" and gpus > 1 and not PARALLEL & set(args):
         args["tensor_parallel_size"] = gpus
     metadata = {**file.metadata, **entry.metadata}

@@ -104,8 +104,10 @@ def plan_sweep(sweep: Sweep, size_of: Callable[[str], Size]) -> list[Plan]:
     prompts = _Prompts()
     plans = []
     for job in sweep.jobs:
+        family = assembly.family_of(plugins().find("condition", job.conditions[0]))
         settings = load_settings(
-            {name: value for name, value in job.metadata.items() if name != "seed"}
+            {name: value for name, value in job.metadata.items() if name != "seed"},
+            defaults=family.defaults,
         )
         loads = tuple(_load(job, name, settings, prompts) for name in job.conditions)
         said, known = sweep.sizes[job.name], size_of(job.name)

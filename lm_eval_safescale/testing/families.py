@@ -6,12 +6,14 @@ from __future__ import annotations
 
 import json
 from collections.abc import Iterator, Mapping, Sequence
+from random import Random
 from typing import Any
 
 import numpy as np
 
 from lm_eval_safescale.datasets import Record
 from lm_eval_safescale.families import NO_RESPONSE, UNSCORED, AnswerArrays, Family, ItemTable
+from lm_eval_safescale.families.controls import CONTROLS
 from lm_eval_safescale.families.family import refuse_out_of_range, scores_of
 from lm_eval_safescale.prompts import CONTEXT
 from lm_eval_safescale.reading import STRICT, read_output
@@ -152,6 +154,12 @@ class _Check:
                 self._clauses.require(
                     known and (possible is None or response in possible), clause, repr(response)
                 )
+            for name, reply_of in CONTROLS.items():
+                clause = f"reads what it has the control {name} reply"
+                with self._clauses.holds(clause):
+                    reply = reply_of(self._family, item, Random(0))
+                read = None if reply is None else self._read(reply, item, clause)
+                self._clauses.require(reply is None or read is not None, clause, repr(reply))
             clause = "reads any output, as a text that is possible or as None"
             for output in ODD_OUTPUTS:
                 read = self._read(output, item, clause)

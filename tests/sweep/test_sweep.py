@@ -320,6 +320,8 @@ def test_a_plan_counts_one_and_k_answers_for_each_item_under_each_condition(tmp_
     assert (plan.requests, plan.answers) == (60 * 3 * 2, 60 * 3 * 21)
     assert plan.answer_tokens == 60 * 3 * 21 * 10
     assert plan_of(tmp_path, {"model": "m", "metadata": {"reasoning": True}}).answer_limit == 4096
+    noharm = plan_of(tmp_path, conditions=["noharm_options"], metadata={"dataset": "noharm_demo"})
+    assert noharm.answer_limit == 4096
 
 
 @pytest.mark.parametrize("draws", [0, 1, 8, 20])

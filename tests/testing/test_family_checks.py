@@ -100,6 +100,11 @@ class ReadsAnything(Numbers):
         return super().read(text, item) if text else (0, "nothing")
 
 
+class SaysMore(Numbers):
+    def choosing_nothing(self, item):
+        return "I choose nothing."
+
+
 class Impossible(Numbers):
     def possible(self, item):
         return ()
@@ -198,6 +203,7 @@ class NoCondition(Numbers):
         (HidesContext, "shows the context under every condition that has one"),
         (NotCanonical, "reads a response, given as its canonical text, as itself"),
         (FailsToRead, "reads any output, as a text that is possible or as None"),
+        (SaysMore, "reads what it has the control choose-nothing reply"),
         (ReadsAnything, "reads any output, as a text that is possible or as None"),
         (Impossible, "calls its own responses possible, and has them in its vocabulary"),
         (OutOfVocabulary, "calls its own responses possible, and has them in its vocabulary"),

@@ -10,6 +10,7 @@ from __future__ import annotations
 from collections.abc import Collection, Mapping, Sequence
 from dataclasses import replace
 from pathlib import Path
+from random import Random
 from typing import TYPE_CHECKING, Any, ClassVar
 
 from lm_eval_safescale.conditions import Condition
@@ -42,6 +43,7 @@ from lm_eval_safescale.families.noharm.replies import (
     Grades,
     ends_in_array,
     read_grades,
+    reply_choosing,
 )
 from lm_eval_safescale.families.noharm.scoring import columns_of, numbers_of, score
 from lm_eval_safescale.metrics import Metric
@@ -178,6 +180,16 @@ class NoharmOptions(Family):
             graded(("inappropriate", "uncertain")),
             graded(REFERENCES),
         )
+
+    def choosing_nothing(self, item: Item) -> str:
+        """Every option graded Inappropriate."""
+        return reply_choosing({option.id: False for option in as_case(item).options})
+
+    def choosing_at_random(self, item: Item, random: Random) -> str:
+        """Each option graded Appropriate with probability 1/2, in ascending order of their
+        numbers."""
+        numbers = sorted(option.id for option in as_case(item).options)
+        return reply_choosing({number: random.random() < 0.5 for number in numbers})
 
     def wrong(self, item: Mapping[str, Any]) -> str:
         """Options without a reference or a severity, or marks on options that there are not."""

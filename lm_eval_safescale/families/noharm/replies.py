@@ -10,7 +10,7 @@ from __future__ import annotations
 
 import json
 import re
-from collections.abc import Collection, Iterator
+from collections.abc import Collection, Iterator, Mapping
 from dataclasses import dataclass
 from typing import Any
 
@@ -63,6 +63,17 @@ class Grades:
         return "; ".join(
             ["json array", *(f"{number} {what}" for what, number in counts.items() if number)]
         )
+
+
+def reply_choosing(chosen: Mapping[int, bool]) -> str:
+    """A reply as it is asked for, by option whether it is chosen; nothing is behind it, and its
+    rationales say so."""
+    return json.dumps(
+        [
+            {OPTION: number, GRADE: APPROPRIATE if is_chosen else INAPPROPRIATE, RATIONALE: "None."}
+            for number, is_chosen in chosen.items()
+        ]
+    )
 
 
 def read_grades(text: str, options: Collection[int]) -> Grades | None:
