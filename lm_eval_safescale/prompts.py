@@ -7,9 +7,9 @@ It does not know conditions or models: it is handed an item and, perhaps, a cont
 from __future__ import annotations
 
 import hashlib
-import json
 import re
 from dataclasses import dataclass
+from json import dumps
 from pathlib import Path
 
 from lm_eval_safescale.errors import SafescaleError
@@ -18,6 +18,45 @@ from lm_eval_safescale.records import Context, Item
 
 CONTEXT = "context"
 _FIELD = re.compile(r"\{(\w*)\}")
+
+
+@dataclass(frozen=True, slots=True)
+class Frame:
+    """What stands around the user turn in every prompt of a condition, as the model got them: the
+    chat template with the system turn, or the system turn alone."""
+
+    before: str
+    after: str
+    json: bool = False
+    """Whether the prompt is a conversation written as JSON, as servers take it."""
+
+    @classmethod
+    def of(cls, prompt: str, user: str, *, json: bool) -> Frame | None:
+        """The frame of a prompt; None where its user turn does not stand in it, once."""
+        before, found, after = prompt.partition(_written(user, json=json))
+        return cls(before, after, json) if found else None
+
+    @classmethod
+    def plain(cls, system: str) -> Frame:
+        """That of a model without a chat template."""
+        return cls(f"{system}\n\n" if system else "", "")
+
+    def around(self, user: str) -> str:
+        """The prompt with that user turn."""
+        return f"{self.before}{_written(user, json=self.json)}{self.after}"
+
+    def shows(self, system: str) -> bool:
+        """Whether the system turn stands in it."""
+        return _written(system.strip(), json=self.json) in self.before + self.after
+
+
+def _written(turn: str, *, json: bool) -> str:
+    return dumps(turn, ensure_ascii=False)[1:-1] if json else turn
+
+
+def sha256_of_prompt(text: str) -> str:
+    """SHA-256 (hex) of a prompt as the model got it."""
+    return hashlib.sha256(text.encode(errors="surrogatepass")).hexdigest()
 
 
 @dataclass(frozen=True, slots=True)
@@ -60,7 +99,7 @@ class Prompt:
     @property
     def fingerprint(self) -> str:
         """SHA-256 (hex) of both templates."""
-        return hashlib.sha256(json.dumps([self.system, self.user]).encode()).hexdigest()
+        return hashlib.sha256(dumps([self.system, self.user]).encode()).hexdigest()
 
 
 def load_prompt(path: Path | None, own: Prompt) -> Prompt:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
+from pathlib import Path
 from typing import Annotated, Any
 
 import typer
@@ -18,6 +19,10 @@ CorpusOption = Annotated[
     typer.Option(
         metavar="NAME|PATH", help="A corpus's name, or a JSONL file or a folder of texts."
     ),
+]
+ContextsOption = Annotated[
+    list[Path] | None,
+    typer.Option(metavar="FILE", help="Contexts built ahead that were shown; may be repeated."),
 ]
 
 

@@ -10,6 +10,7 @@ import typer
 
 from lm_eval_safescale.cli.data import Columns, load_named
 from lm_eval_safescale.cli.examples import example
+from lm_eval_safescale.cli.options import ContextsOption
 from lm_eval_safescale.cli.screen import complain, say, working
 from lm_eval_safescale.command_line import said
 from lm_eval_safescale.errors import SafescaleError
@@ -39,9 +40,10 @@ def verify(
         ),
     ] = None,
     columns: Columns = None,
+    contexts: ContextsOption = None,
 ) -> None:
     """Look whether runs are as they were written, whole, and what their texts say: every letter is
-    read again. Nothing is changed.
+    read again, and every prompt is rendered again. Nothing is changed.
 
     Exit status 0: whole; 1: damaged, not finished, or not what the texts say; 2: cannot tell (the
     reader is not installed, or in another version; the data set cannot be had); 3: bad input.
@@ -57,7 +59,7 @@ def verify(
     for folder in folders:
         try:
             with working(f"reading {folder} ..."):
-                found = verify_runs(folder, given)
+                found = verify_runs(folder, given, contexts or ())
         except SafescaleError as error:
             complain(f"error: {said(error)}")
             is_bad = True
@@ -116,13 +118,23 @@ def salvage(
         say(f"Next: safescale analyze {shlex.quote(str(output))} -o TABLES")
 
 
+def say_counts(found: Verification) -> None:
+    """What was looked at, and what was not."""
+    say(f"  {counted(found.answers, 'answer')}, {found.read_again:,} read again")
+    for reason, number in found.not_read_again.items():
+        say(f"  {number:,} not read again: {reason}")
+    say(f"  {counted(found.prompts, 'prompt')} rendered again")
+    for reason, number in found.prompts_left.items():
+        say(f"  {number:,} not rendered again: {reason}")
+    for condition, (asked, of) in found.subsets.items():
+        say(f"  {condition}: a subset, {asked:,} of {counted(of, 'item')}")
+
+
 def _show(found: Verification) -> None:
     from lm_eval_safescale.verifying.findings import Verdict
 
     say(f"{found.folder}: {SAID[found.verdict]}", style=f"bold {STYLES[found.verdict]}")
-    say(f"  {counted(found.answers, 'answer')}, {found.read_again:,} read again")
-    for reason, number in found.not_read_again.items():
-        say(f"  {number:,} not read again: {reason}")
+    say_counts(found)
     for verdict in (Verdict.DAMAGED, Verdict.UNKNOWN, Verdict.WHOLE):
         for finding in found.of(verdict):
             say(

@@ -17,6 +17,7 @@ from lm_eval_safescale.failures import FailureKind
 from lm_eval_safescale.harness import backends
 from lm_eval_safescale.harness.task import SafetyTask, TaskSetupError, once
 from lm_eval_safescale.plugins import Part
+from lm_eval_safescale.prompts import Frame
 from lm_eval_safescale.records import Context, Item, ReadAs, Reading, Status
 
 SAID_BY_REPLY = {Status.UNANSWERED: ReadAs.REFUSAL, Status.TRUNCATED: ReadAs.REASONING}
@@ -172,6 +173,19 @@ class ConditionRequests:
             raise SafescaleError(
                 f"{type(backend).__name__} has no chat template; leave it to be looked for"
             ) from None
+
+    @property
+    def frame(self) -> Frame | None:
+        """What stands around the user turn in the prompts; None where that cannot be told."""
+        if not self.items:
+            return None
+        prompt = next(self.requests(self.items[0], at_once=None)).prompt
+        text = getattr(prompt, "prompt", prompt)
+        if not isinstance(text, str):
+            return None
+        return Frame.of(
+            text, self.task.run.user_turn(self.items[0]), json=not isinstance(prompt, str)
+        )
 
     @property
     def impossible(self) -> dict[str, str]:

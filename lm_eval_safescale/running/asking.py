@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import functools
-import hashlib
 import random
 import time
 from collections.abc import Callable, Iterable, Iterator, Mapping
@@ -13,6 +12,7 @@ from typing import TYPE_CHECKING, Any
 from lm_eval_safescale.chat.served import ServedModels
 from lm_eval_safescale.errors import OTHER_FOLDER, SafescaleError
 from lm_eval_safescale.failures import FailureKind
+from lm_eval_safescale.prompts import sha256_of_prompt
 from lm_eval_safescale.records import NOT_SCORED
 from lm_eval_safescale.running.progress import RunProgress
 from lm_eval_safescale.runs.held import draws_in, mask_of
@@ -329,5 +329,4 @@ def count_greedy(standing: RunProgress, each: ConditionRequests, line: Line) -> 
 def _sha256(prompt: Any) -> str:
     """Of a prompt as the model gets it: a text, or a conversation that the harness has written as
     JSON."""
-    text = getattr(prompt, "prompt", prompt)
-    return hashlib.sha256(str(text).encode(errors="surrogatepass")).hexdigest()
+    return sha256_of_prompt(str(getattr(prompt, "prompt", prompt)))

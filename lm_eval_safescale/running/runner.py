@@ -5,7 +5,7 @@ already is never asked again.
 from __future__ import annotations
 
 from collections.abc import Callable, Collection, Iterable, Iterator, Mapping, Sequence
-from dataclasses import dataclass, replace
+from dataclasses import asdict, dataclass, replace
 from datetime import UTC, datetime
 from functools import cached_property
 from pathlib import Path
@@ -21,7 +21,7 @@ from lm_eval_safescale.running.conditions import conditions_named
 from lm_eval_safescale.running.finished import find_finished, is_noted, leave_note, note_of
 from lm_eval_safescale.running.progress import RunProgress
 from lm_eval_safescale.runs.about import read_about
-from lm_eval_safescale.runs.finish import write_run_tables
+from lm_eval_safescale.runs.finish import FRAME, OPENED, write_run_tables
 from lm_eval_safescale.runs.identity import identity_of, path_of
 from lm_eval_safescale.runs.journal import PARAMETERS_B, SCORED_WITH, Journal
 from lm_eval_safescale.runs.store import open_by_condition, open_runs
@@ -230,9 +230,7 @@ def run(
                 "chat_template": templated,
                 "revision": backends.revision_of(backend),
             }
-            journal.of_condition(
-                each.name, facts, {"reasoning_opened": each.task.run.reasoning_opened}
-            )
+            journal.of_condition(each.name, facts, _noted(each))
         asked_for = str(backend.model) if backends.is_server(backend) else ""
         asking = Asking(
             journal,
@@ -264,6 +262,15 @@ def run(
         if not failures:
             leave_note(folder, note)
         return Report(folder, standing, failures, too_long, journal.damaged)
+
+
+def _noted(asked: ConditionRequests) -> dict[str, Any]:
+    """What of the prompts of a condition cannot be seen in the answers."""
+    frame = asked.frame
+    return {
+        OPENED: asked.task.run.reasoning_opened,
+        **({} if frame is None else {FRAME: asdict(frame)}),
+    }
 
 
 def _check_settings(

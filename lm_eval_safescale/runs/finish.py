@@ -22,13 +22,18 @@ from lm_eval_safescale.runs.provenance import JOURNAL
 from lm_eval_safescale.runs.store import known_of_model, write_pieces
 from lm_eval_safescale.runs.table import ANSWERS, categories, checked_answers, checked_items
 
-READER_VERSION, OPENED = "reader_version", "reasoning_opened"
-"""Of a model's settings: by which version its letters were read, and whether its prompts had opened
-the reasoning."""
+READER_VERSION, OPENED, FRAME = "reader_version", "reasoning_opened", "prompt_frame"
+"""Of a model's settings: by which version its letters were read, whether its prompts had opened the
+reasoning, and what stood around the user turn in them (`prompts.Frame`)."""
+LATER = (OPENED, FRAME)
+"""Those of a condition that older runs did not note."""
+OUR_RUNNER = "safescale run"
+"""The source of a model in `Runs.about` whose answers our own runner has written."""
 OF_CONDITION = {
     "token_limit": "max_answer_tokens",
     "chat_template": "chat_template",
     OPENED: OPENED,
+    FRAME: FRAME,
 }
 """What `run.json` says of a condition, and what that is called in a model's settings."""
 
@@ -190,15 +195,14 @@ def about_model(description: Mapping[str, Any], facts: Facts) -> dict[str, Any]:
         name: {**settings, **_of_condition(conditions[name]), **served[name]}
         for name in family.in_order(served)
     }
-    known = known_of_model("safescale run", by_condition, family)
+    known = known_of_model(OUR_RUNNER, by_condition, family)
     sizes = [start[PARAMETERS_B] for start in starts if start.get(PARAMETERS_B) is not None]
     return {**known, PARAMETERS_B: sizes[-1]} if sizes else known
 
 
 def _of_condition(facts: Mapping[str, Any]) -> dict[str, Any]:
-    is_older = OPENED not in facts
     return {
         setting: facts[name]
         for name, setting in OF_CONDITION.items()
-        if not (is_older and name == OPENED)
+        if name in facts or name not in LATER
     }

@@ -58,7 +58,7 @@ NO_STATISTIC = (
 """Columns of the answers that statistics do without."""
 NO_RATE = (*NO_STATISTIC, "context_tokens", "evidence_coverage")
 """Columns that rates over all items do without: these two are an axis of them."""
-NOTED = frozenset({"version", "reader_version", "reasoning_opened"})
+NOTED = frozenset({"version", "reader_version", "reasoning_opened", "prompt_frame"})
 """Settings of a model that differ where answers are alike: earlier versions did not note them, and
 each version is another."""
 ROW_GROUP = 1 << 14

@@ -24,7 +24,7 @@ from lm_eval_safescale.reading.judge import PROMPT_SHA256, VerdictStatus, read_v
 from lm_eval_safescale.runs import provenance
 from lm_eval_safescale.runs.finish import READER_VERSION
 from lm_eval_safescale.runs.table import KEYS
-from lm_eval_safescale.verifying.findings import Verification
+from lm_eval_safescale.verifying.findings import Kind, Verification
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
@@ -65,6 +65,7 @@ def check_judged(
         found.damaged(
             provenance.place_of(row),
             f"stored as {row['response'] or row['status']}, and {VERDICTS_FILE} has {said}",
+            Kind.READING,
         )
     _check_replies(before, reading, folder, found)
 
@@ -128,11 +129,13 @@ def _check_replies(
         stored, now = row["judge_letter"] or row["verdict"], row["new_letter"] or row["new_status"]
         what = f"{VERDICTS_FILE} has {stored}, and the judge's reply reads {now}"
         if reading.get(READER_VERSION) == VERSION:
-            found.damaged(provenance.place_of(row), what)
+            found.damaged(provenance.place_of(row), what, Kind.READING, now)
         else:
             found.unknown(
                 provenance.place_of(row),
                 f"{what}; it was read by another version, or an unknown one",
+                Kind.READING,
+                now,
             )
 
 

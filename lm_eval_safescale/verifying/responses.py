@@ -24,11 +24,12 @@ from lm_eval_safescale.judging.rereading import (
     way,
 )
 from lm_eval_safescale.reading import AnswerReader
+from lm_eval_safescale.records import NOT_SCORED
 from lm_eval_safescale.runs import provenance
 from lm_eval_safescale.runs.finish import OPENED, READER_VERSION
 from lm_eval_safescale.runs.table import KEYS, Runs
 from lm_eval_safescale.settings import load_settings
-from lm_eval_safescale.verifying.findings import Verification
+from lm_eval_safescale.verifying.findings import Kind, Verification
 from lm_eval_safescale.verifying.judged import check_judged
 
 LETTERS_OF = {"letters"}
@@ -78,8 +79,11 @@ def check_letters(
     rows = rows.with_columns(pl.when("read_again").then("how").otherwise(way()).alias("how"))
     rows = rows.filter(pl.col("by") == "rules").with_columns(readable().alias("is_read"))
     unread = rows.filter(~pl.col("is_read"))
-    found.left(WITHOUT_TEXT, unread["read_as"].null_count())
-    found.left(SAID_BY_REPLY, unread.height - unread["read_as"].null_count())
+    without = unread.filter(pl.col("read_as").is_null())
+    not_scored = without.filter(pl.col("status").is_in([each.value for each in NOT_SCORED])).height
+    found.left(WITHOUT_TEXT, not_scored, claimed=False)
+    found.left(WITHOUT_TEXT, without.height - not_scored)
+    found.left(SAID_BY_REPLY, unread.height - without.height, claimed=False)
     rows = rows.filter("is_read")
     if dataset is None:
         found.left(WITHOUT_DATA, rows.height)
@@ -94,14 +98,16 @@ def check_letters(
             found.unknown(
                 f"reader {name}",
                 f"not installed, so that {own.height:,} answers cannot be read again: {error}",
+                Kind.READING,
             )
             continue
         try:
             read = reader_of(runs, dataset, reader)
         except SafescaleError as error:
-            found.damaged("items", error)
+            found.damaged("items", error, Kind.ITEM)
             return
         found.read_again += own.height
+        _check_versions(own, reader, found)
         _compare(own, read, reader, found)
 
 
@@ -138,6 +144,22 @@ def _ways(runs: Runs) -> pl.DataFrame:
     return pl.DataFrame(
         ways, schema={**names, "opened": pl.Boolean, "read_again": pl.Boolean}, orient="row"
     )
+
+
+def _check_versions(rows: pl.DataFrame, reader: AnswerReader, found: Verification) -> None:
+    """Note versions of a reader, where they are numbers, that are none up to the one here."""
+    if not reader.version.isdecimal():
+        return
+    known = [str(number) for number in range(1, int(reader.version) + 1)]
+    for version, number in (
+        rows.filter(~pl.col("version").is_in(known)).group_by("version").len().iter_rows()
+    ):
+        found.note(
+            f"reader {reader.name}",
+            f"{number:,} answers were read by version {version}, which is not known here (it is "
+            f"{reader.version})",
+            Kind.VERSION,
+        )
 
 
 def _compare(rows: pl.DataFrame, read: Read, reader: AnswerReader, found: Verification) -> None:
@@ -190,11 +212,16 @@ def _note(
                 f"{what}, unless the prompt had opened the reasoning, which this older run does "
                 "not say"
             ),
+            Kind.READING,
+            now,
         )
     elif row["version"] == reader.version:
-        found.damaged(where, what)
+        found.damaged(where, what, Kind.READING, now)
     elif stored != now:
         by = "an unknown version" if row["version"] is None else f"version {row['version']}"
         found.unknown(
-            where, f"{what}; it was read by {by} of {reader.name}, and this is {reader.version}"
+            where,
+            f"{what}; it was read by {by} of {reader.name}, and this is {reader.version}",
+            Kind.READING,
+            now,
         )

@@ -11,8 +11,9 @@ import polars as pl
 
 from lm_eval_safescale.records import Status
 from lm_eval_safescale.runs import provenance
+from lm_eval_safescale.runs.finish import OUR_RUNNER
 from lm_eval_safescale.runs.table import KEYS, Runs
-from lm_eval_safescale.verifying.findings import Verification
+from lm_eval_safescale.verifying.findings import Kind, Verification
 
 MOST_SHOWN = 60
 """Characters of a value that a finding shows."""
@@ -36,12 +37,15 @@ def compare_answers(stored: Runs, made: Runs, found: Verification) -> None:
                     "the journal has it, and the tables do not; the same safescale run command "
                     "writes them again"
                 ),
+                Kind.TABLE,
             )
         elif row["status_made"] is None:
-            found.damaged(where, "the tables have it, and the journal does not")
+            found.damaged(where, "the tables have it, and the journal does not", Kind.TABLE)
         else:
             found.damaged(
-                where, "the tables and the journal differ: " + _differences(row, values, "_made")
+                where,
+                "the tables and the journal differ: " + _differences(row, values, "_made"),
+                Kind.TABLE,
             )
 
 
@@ -64,12 +68,13 @@ def compare_items(stored: pl.DataFrame, given: pl.DataFrame, found: Verification
     ):
         where = f"item {row['question_id']}"
         if not row["is_given"]:
-            found.damaged(where, "it is not in the data set")
+            found.damaged(where, "it is not in the data set", Kind.ITEM)
         else:
             found.damaged(
                 where,
                 "the table of items and the data set differ: "
                 + _differences(row, values, "_given"),
+                Kind.ITEM,
             )
 
 
@@ -119,6 +124,8 @@ def missing_of_run(
                 f"{missing.height:,} of {wanted.height:,} are missing, the first of {condition}, "
                 f"item {item}, draw {draw}; the same safescale run command asks for them"
             ),
+            Kind.MISSING,
+            wanted.height,
         )
     if runs is not None and (failed := int((runs.answers["status"] == Status.ERROR.value).sum())):
         found.note("answers", f"{failed:,} have no output, or none that could be read: not scored")
@@ -141,8 +148,12 @@ def _wanted(description: Mapping[str, Any], names: list[str]) -> pl.DataFrame:
 
 
 def missing_of_tables(runs: Runs, found: Verification) -> None:
-    """Note items that lack draws which others of the same model and condition have."""
-    expected = {pair: 1 + draws for pair, draws in runs.draws.items()}
+    """Note items that lack draws which others of the same model and condition have, or which were
+    to be asked; and conditions of which not every item was asked."""
+    expected = {
+        pair: 1 + max(draws, provenance.setting_of(runs, *pair, "draws") or 0)
+        for pair, draws in runs.draws.items()
+    }
     counts = (
         _plain(runs.answers.select(KEYS))
         .group_by("model", "condition", "question_id")
@@ -151,4 +162,19 @@ def missing_of_tables(runs: Runs, found: Verification) -> None:
     for row in counts.sort("model", "condition", "question_id").iter_rows(named=True):
         if row["draws"] < (of := expected[row["model"], row["condition"]]):
             where = f"{row['model']}, {row['condition']}, item {row['question_id']}"
-            found.damaged(where, f"{row['draws']} of {of} draws are there")
+            found.damaged(where, f"{row['draws']} of {of} draws are there", Kind.MISSING, of)
+    every = runs.items["question_id"].cast(pl.String).to_list()
+    for (model, condition), own in counts.group_by("model", "condition", maintain_order=True):
+        asked = set(own["question_id"])
+        if len(asked) == len(every):
+            continue
+        found.subsets[str(condition)] = len(asked), len(every)
+        is_ours = runs.about["models"][model].get("source") == OUR_RUNNER
+        if is_ours and asked != set(every[: len(asked)]):
+            left = next(name for name in every if name not in asked)
+            found.damaged(
+                f"{model}, {condition}",
+                f"{len(asked)} of {len(every)} items are there, and not the first of them, as they "
+                f"are asked: item {left} lacks",
+                Kind.MISSING,
+            )

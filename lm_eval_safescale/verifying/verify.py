@@ -1,16 +1,17 @@
-"""Whether a folder of runs is as it was written, whole, and what its texts say. It changes nothing,
-and asks no model.
+"""Whether runs are as they were written, whole, and what their texts say: of a folder, and of runs
+that came in a submission. It changes nothing, and asks no model.
 """
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 from pathlib import Path
 from typing import Any
 
 import polars as pl
 
 from lm_eval_safescale.checksums import sha256_of
+from lm_eval_safescale.contexts import ContextSet
 from lm_eval_safescale.datasets import Dataset
 from lm_eval_safescale.errors import ArgumentHint, SafescaleError
 from lm_eval_safescale.runs import provenance
@@ -26,6 +27,8 @@ from lm_eval_safescale.runs.sources import dataset_of, known_of_dataset, other_t
 from lm_eval_safescale.runs.store import read_tables
 from lm_eval_safescale.runs.table import Runs, about_dataset, items_of, possible_of
 from lm_eval_safescale.verifying.findings import Verification
+from lm_eval_safescale.verifying.plausible import check_plausible
+from lm_eval_safescale.verifying.prompts import check_prompts, contexts_at
 from lm_eval_safescale.verifying.recover import Recovered, name_of, recover
 from lm_eval_safescale.verifying.responses import check_letters
 from lm_eval_safescale.verifying.tables import (
@@ -38,12 +41,13 @@ from lm_eval_safescale.verifying.tables import (
 GOES_ON = "the same safescale run command goes on with it"
 
 
-def verify(folder: Path, dataset: Dataset | None = None) -> Verification:
+def verify(
+    folder: Path, dataset: Dataset | None = None, contexts: Iterable[Path] = ()
+) -> Verification:
     """Look at all that a folder of runs holds.
 
-    Checksums, and that the files are of one writing; that every answer is there; that the tables
-    are what the journal says and the items what the data set says; and letters, read again from the
-    texts (`letters_again`).
+    Checksums, and that the files are of one writing; that the tables are what the journal says; and
+    all that `check_runs` looks at.
 
     Parameters
     ----------
@@ -51,11 +55,14 @@ def verify(folder: Path, dataset: Dataset | None = None) -> Verification:
         Of a run, finished or not; or of runs that were imported, judged or read again.
     dataset
         The data set that the runs are of; None: the one that they name.
+    contexts
+        Files of contexts built ahead, for the conditions that show them.
 
     Raises
     ------
     SafescaleError
-        If there is no such folder, or nothing of runs in it.
+        If there is no such folder, or nothing of runs in it; or if contexts cannot be read, or are
+        of another data set.
     """
     found = Verification(folder)
     about = _about(folder, found)
@@ -66,19 +73,53 @@ def verify(folder: Path, dataset: Dataset | None = None) -> Verification:
     if data is not None and (other := other_than(known, data)):
         found.unknown("data set", other)
         data = None
-    if data is not None and stored is not None:
-        compare_items(stored.items, items_of(data), found)
     items = items_of(data) if data is not None else stored.items if stored is not None else None
     made, versions = _made(
         run, items, known | (about_dataset(data) if data is not None else {}), found
     )
     runs = _both(stored, made, run, items, found)
     if runs is not None:
-        found.answers = runs.answers.height
-        check_letters(runs, data, found, folder, versions)
+        check_runs(
+            runs, data, found, folder, versions=versions, contexts=contexts_at(contexts, data)
+        )
     elif not found.findings:
         found.unknown(folder, "nothing of it could be looked at")
     return found
+
+
+def check_runs(
+    runs: Runs,
+    dataset: Dataset | None,
+    found: Verification,
+    folder: Path,
+    *,
+    versions: pl.DataFrame | None = None,
+    contexts: Iterable[ContextSet] = (),
+) -> None:
+    """Look at runs, wherever they came from.
+
+    Items are what the data set says; every item has all its draws; what no run can have written
+    (`check_plausible`); responses, read again from the texts (`check_letters`); and prompts,
+    rendered again (`check_prompts`).
+
+    Parameters
+    ----------
+    dataset
+        Of the runs; None where it cannot be had, which was noted.
+    found
+        Takes what is found.
+    folder
+        Where a judge's verdicts are.
+    versions
+        See `check_letters`.
+    """
+    found.answers = runs.answers.height
+    if dataset is not None:
+        compare_items(runs.items, items_of(dataset), found)
+    missing_of_tables(runs, found)
+    check_plausible(runs, found)
+    check_letters(runs, dataset, found, folder, versions)
+    check_prompts(runs, dataset, found, contexts)
 
 
 def _about(folder: Path, found: Verification) -> dict[str, Any] | None:
@@ -222,6 +263,4 @@ def _both(
         compare_answers(stored, made, found)
     if run is not None and run.description is not None and items is not None:
         missing_of_run(run.description, items, stored or made, found)
-    elif stored is not None:
-        missing_of_tables(stored, found)
     return stored or made

@@ -25,7 +25,7 @@ from lm_eval_safescale.running.finished import NOTE
 from lm_eval_safescale.runs import open_runs, write_runs
 from lm_eval_safescale.runs.lines import encoded
 from lm_eval_safescale.runs.table import Runs
-from lm_eval_safescale.verifying.findings import Verdict
+from lm_eval_safescale.verifying.findings import Kind, Verdict
 from lm_eval_safescale.verifying.verify import verify
 from tests.altering import alter_document, alter_lines, flipped, make_sums_again
 from tests.judging.judging_stub import StubJudge, says
@@ -408,7 +408,7 @@ def test_what_an_older_run_does_not_say_of_its_prompts_may_explain_a_truncated_a
     settings = {
         name: value for name, value in known["settings"].items() if name != "reasoning_opened"
     }
-    settings |= {} if opened is None else {"reasoning_opened": opened}
+    settings |= {"draws": 1} | ({} if opened is None else {"reasoning_opened": opened})
     rows = frame([("stub", "clean", "q0", 0, "truncated"), ("stub", "clean", "q0", 1, "truncated")])
     rows = rows.with_columns(text=pl.Series(["It may be C", "The answer is B."]))
     target = folder.with_name("older")
@@ -416,7 +416,10 @@ def test_what_an_older_run_does_not_say_of_its_prompts_may_explain_a_truncated_a
         Runs(
             runs.items,
             rows,
-            {"dataset": runs.about["dataset"], "models": {"stub": known | {"settings": settings}}},
+            {
+                "dataset": runs.about["dataset"],
+                "models": {"stub": known | {"settings": settings, "source": "hand"}},
+            },
         ),
         target,
     )
@@ -594,9 +597,145 @@ def test_of_an_empty_output_no_log_of_the_harness_tells_whether_it_was_refused_o
     rows = frame(
         [("stub", "clean", "q0", 0, "unanswered"), ("stub", "clean", "q0", 1, "truncated")]
     )
-    known = {"dataset": runs.about["dataset"], "models": runs.about["models"]}
+    stub = runs.about["models"]["stub"]
+    its = {**stub, "source": "a log", "settings": {**stub["settings"], "draws": 1}}
+    known = {"dataset": runs.about["dataset"], "models": {"stub": its}}
     write_runs(
         Runs(runs.items, rows.with_columns(text=pl.lit("")), known), folder.with_name("empty")
     )
     assert verify(folder.with_name("empty"), data).verdict is Verdict.WHOLE
     assert reread(open_runs(folder.with_name("empty")), data).changes.height == 0
+
+
+# --- prompts, and what no run can have written ----------------------------------------------------
+
+
+def only(found, kind):
+    return [finding for finding in found.of(Verdict.DAMAGED) if finding.kind is kind]
+
+
+def everywhere(folder, **values):
+    """Change the greedy answer to the first item in the journal and in the tables."""
+    first = (
+        (pl.col("question_id") == "q0") & (pl.col("condition") == "clean") & (pl.col("draw") == 0)
+    )
+    alter_table(
+        folder,
+        lambda frame: frame.with_columns(
+            pl.when(first)
+            .then(pl.lit(value))
+            .otherwise(pl.col(name))
+            .cast(frame.schema[name])
+            .alias(name)
+            for name, value in values.items()
+        ),
+    )
+
+
+def test_every_prompt_is_rendered_again_and_one_of_another_item_is_found(folder, data):
+    assert (verify(folder, data).prompts, verify(folder, data).prompts_left) == (4, {})
+    other = open_runs(folder).answers.filter(question_id="q1", condition="clean")["prompt_sha256"][
+        0
+    ]
+    everywhere(folder, prompt_sha256=other)
+    found = verify(folder, data)
+    (finding,) = only(found, Kind.PROMPT)
+    assert (finding.where, len(finding.expected)) == ("stub, clean, item q0", 64)
+
+
+def test_the_frame_of_a_prompt_is_noted_and_one_without_the_system_turn_is_found(folder, data):
+    (known,) = open_runs(folder).about["models"].values()
+    assert known["settings"]["prompt_frame"]["before"].startswith("<system>You are")
+    assert known["settings"]["prompt_frame"]["after"] == ""
+
+    def without(about):
+        about["models"]["stub"]["settings"]["prompt_frame"]["before"] = "<user>"
+
+    alter_document(folder / "about.json", without)
+    assert only(verify(folder, data), Kind.PROMPT)
+
+
+@pytest.mark.parametrize(
+    ("values", "said"),
+    [
+        ({"completion_tokens": 5000}, "limit of 10"),
+        ({"prompt_tokens": -1}, "prompt_tokens is none"),
+        ({"latency_s": float("nan")}, "latency_s is none"),
+        ({"latency_s": -1.0}, "latency_s is none"),
+        ({"latency_s": 1e9}, "latency_s is none"),
+        ({"latency_s": 1e-12}, "tokens a second"),
+        ({"evidence_coverage": 1.5}, "evidence_coverage is none"),
+        ({"text": None}, "no text, and not failed"),
+        ({"prompt_sha256": None}, "no hash of its prompt"),
+        ({"seed": 5}, "a greedy answer with a seed"),
+        ({"read_as": "reasoning"}, "read as reasoning"),
+        ({"read_as": "cut"}, "read as cut off"),
+        ({"context_fingerprint": "0" * 64}, "shown different contexts"),
+    ],
+)
+def test_what_no_run_can_have_written_is_found(folder, data, values, said):
+    everywhere(folder, **values)
+    assert [each.what for each in only(verify(folder, data), Kind.IMPOSSIBLE) if said in each.what]
+
+
+def copied(runs, temperature, copies):
+    """Ten samples of 60 words of one item, of which so many are the text of the first."""
+    rows = frame([("stub", "clean", "q0", draw, "unanswered") for draw in range(11)])
+    texts = [f"{'word ' * 60}{0 if 1 <= draw <= 1 + copies else draw}" for draw in range(11)]
+    stub = runs.about["models"]["stub"]
+    settings = {**stub["settings"], "draws": 10, "temperature": temperature}
+    models = {"stub": {**stub, "source": "a log", "settings": settings}}
+    return Runs(
+        runs.items,
+        rows.with_columns(text=pl.Series(texts)),
+        {"dataset": runs.about["dataset"], "models": models},
+    )
+
+
+@pytest.mark.parametrize(
+    ("temperature", "copies", "verdict"),
+    [
+        (0.7, 9, Verdict.DAMAGED),
+        (0.7, 5, Verdict.DAMAGED),
+        (0.7, 4, Verdict.WHOLE),
+        (0.1, 9, Verdict.WHOLE),
+    ],
+)
+def test_long_samples_that_copy_are_listed_and_most_of_them_are_no_samples(
+    folder, data, temperature, copies, verdict
+):
+    write_runs(copied(open_runs(folder), temperature, copies), folder.with_name("copies"))
+    found = verify(folder.with_name("copies"), data)
+    (finding,) = [each for each in found.findings if each.kind is Kind.COPY]
+    assert (finding.verdict, finding.what.startswith(f"{copies} of 9 further samples")) == (
+        verdict,
+        True,
+    )
+
+
+def test_a_subset_is_called_one_and_left_out_items_are_found(tmp_path, folder, data):
+    ask(
+        tmp_path / "first",
+        metadata={"dataset_path": str(tmp_path / "questions.jsonl"), "draws": DRAWS},
+        batch_size=1,
+        limit=1,
+        args={"pretrained": "m"},
+    )
+    found = verify(tmp_path / "first")
+    assert (found.verdict, found.subsets["clean"]) == (Verdict.WHOLE, (1, 2))
+    runs = open_runs(folder)
+    for left, expected in (("q1", []), ("q0", [Kind.MISSING] * 2)):
+        kept = runs.answers.filter(pl.col("question_id").cast(pl.String) != left)
+        write_runs(Runs(runs.items, kept, runs.about), tmp_path / left)
+        assert [each.kind for each in verify(tmp_path / left, data).findings] == expected
+
+
+def test_a_version_of_the_reader_that_is_to_come_is_named(folder, data):
+    def newer(about):
+        about["models"]["stub"]["settings"]["reader_version"] = "99"
+
+    runs = open_runs(folder)
+    write_runs(runs, folder.with_name("newer"))
+    alter_document(folder.with_name("newer") / "about.json", newer)
+    (finding,) = verify(folder.with_name("newer"), data).findings
+    assert (finding.verdict, finding.kind) == (Verdict.WHOLE, Kind.VERSION)
