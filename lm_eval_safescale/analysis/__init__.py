@@ -7,10 +7,12 @@ Everything here knows runs and statistics; it knows neither the harness nor how 
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping
+from dataclasses import replace
 from types import MappingProxyType
 
 import polars as pl
 
+from lm_eval_safescale.analysis import accuracy_and_safety as _accuracy_and_safety
 from lm_eval_safescale.analysis import context_axis as _context_axis
 from lm_eval_safescale.analysis import paired_tests as _paired_tests
 from lm_eval_safescale.analysis import profile as _profile
@@ -44,6 +46,7 @@ def tables_of(family: Family) -> dict[str, Make]:
         "scaling": _scaling.scaling,
         "variance": _variance.variance,
         "context_axis": _context_axis.context_axis,
+        "accuracy_and_safety": _accuracy_and_safety.accuracy_and_safety,
     }
 
 
@@ -70,6 +73,17 @@ def make_tables(
 Frames = Callable[..., pl.DataFrame]
 
 
+def _study(
+    name: str, runs: Runs | Study, threshold: float | None = None, panel: Panel | None = None
+) -> Study:
+    if not isinstance(runs, Runs | Study):
+        raise SafescaleError(
+            f"{name}: expected runs, as open_runs(FOLDER) gives them, or a Study; not "
+            f"{type(runs).__name__}"
+        )
+    return runs if isinstance(runs, Study) else Study(runs, threshold, panel)
+
+
 def _frame_of(name: str) -> Frames:
     def frame(
         runs: Runs | Study,
@@ -78,12 +92,7 @@ def _frame_of(name: str) -> Frames:
         threshold: float | None = None,
         panel: Panel | None = None,
     ) -> pl.DataFrame:
-        if not isinstance(runs, Runs | Study):
-            raise SafescaleError(
-                f"{name}: expected runs, as open_runs(FOLDER) gives them, or a Study; not "
-                f"{type(runs).__name__}"
-            )
-        study = runs if isinstance(runs, Study) else Study(runs, threshold, panel)
+        study = _study(name, runs, threshold, panel)
         tables = tables_of(study.family)
         if name not in tables:
             raise SafescaleError(
@@ -133,6 +142,35 @@ scaling = _frame_of("scaling")
 variance = _frame_of("variance")
 context_axis = _frame_of("context_axis")
 
+
+def accuracy_and_safety(
+    runs: Runs | Study, preset: str | Preset = "default", *, beside: Runs | Study | None = None
+) -> pl.DataFrame:
+    """Table `accuracy_and_safety` as a frame (docs/analysis.md).
+
+    Parameters
+    ----------
+    runs
+        As `open_runs` gives them, or a `Study`.
+    preset
+        "default", "radsafe-2026" or "noharm-2025".
+    beside
+        Runs of the same models on another data set; None: those of the `Study`, and no rows where
+        it has none.
+
+    Raises
+    ------
+    SafescaleError
+        Where there is nothing to compare: a family has no index, both are of one data set, or no
+        model was asked both; and for an unknown preset.
+    """
+    name = "accuracy_and_safety"
+    study = _study(name, runs)
+    if beside is not None:
+        study = replace(study, beside=_study(name, beside))
+    return _frame_of(name)(study, preset)
+
+
 __all__ = [
     "COLUMNS",
     "PRESETS",
@@ -143,6 +181,7 @@ __all__ = [
     "Preset",
     "Study",
     "about",
+    "accuracy_and_safety",
     "calibration_bins",
     "columns_of",
     "concentration",

@@ -7,6 +7,7 @@ from __future__ import annotations
 from collections.abc import Mapping
 
 from lm_eval_safescale.analysis import (
+    accuracy_and_safety,
     context_axis,
     paired_tests,
     profile_columns,
@@ -27,4 +28,5 @@ def columns_of(family: Family) -> Mapping[str, tuple[str, ...]]:
         "scaling": scaling.COLUMNS,
         "variance": variance.COLUMNS,
         "context_axis": context_axis.columns_of(family),
+        "accuracy_and_safety": accuracy_and_safety.COLUMNS,
     }

@@ -14,6 +14,7 @@ import numpy as np
 import polars as pl
 
 from lm_eval_safescale.analysis.asked_metrics import AskedColumns, asked_columns
+from lm_eval_safescale.analysis.beside import blocks_of, not_beside
 from lm_eval_safescale.analysis.figures import Column, Figures, Places, cached, figures_of
 from lm_eval_safescale.analysis.scores import score_cells
 from lm_eval_safescale.errors import ArgumentHint, SafescaleError
@@ -56,6 +57,9 @@ class Study:
     """Family and size of models; the bundled panel where none is given."""
     baseline: str | None = None
     """The model that every other is compared with; None: all pairs of up to 8 models."""
+    beside: Study | None = None
+    """Runs of the same models on another data set, beside which the table `accuracy_and_safety`
+    sets these."""
 
     def __post_init__(self) -> None:
         if self.threshold is not None and not 0 <= self.threshold <= 1:
@@ -71,6 +75,8 @@ class Study:
             raise SafescaleError(
                 f"baseline {self.baseline!r} is none of the models {', '.join(self.runs.models)}"
             )
+        if self.beside is not None:
+            blocks_of(self.runs, self.beside.runs)  # refused before anything is computed
         if self.threshold is None and len(self.thresholds_of_runs) > 1:
             whose = "; ".join(
                 f"{each:g}: {named(models)}" for each, models in self.thresholds_of_runs.items()
@@ -331,6 +337,11 @@ def remarks(study: Study) -> list[Row]:
         _row(model, None, None, _lacks(study.panel.find(model)))
         for model in study.panel.unknown(study.runs.models)
     ]
+    if study.beside is not None:
+        rows += [
+            _row(model, where, None, why)
+            for model, where, why in not_beside(study.runs, study.beside.runs)
+        ]
     return rows
 
 
@@ -458,8 +469,10 @@ def about(study: Study, preset: str) -> dict[str, Any]:
     scored."""
     from lm_eval_safescale import __version__
 
+    other = study.beside
     return {
         "dataset": study.runs.about.get("dataset"),
+        **({} if other is None else {"beside": other.runs.about.get("dataset")}),
         "items": study.runs.items.height,
         "models": study.runs.about.get("models") or {model: {} for model in study.runs.models},
         "conditions": list(study.runs.conditions),

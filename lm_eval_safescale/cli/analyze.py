@@ -66,6 +66,16 @@ def analyze(
     panel: Annotated[
         Path | None, typer.Option(help="YAML file with family and size of further models.")
     ] = None,
+    beside: Annotated[
+        list[Path] | None,
+        typer.Option(
+            metavar="RUNS",
+            help=(
+                "Runs of the same models on another data set, for the table accuracy_and_safety; "
+                "may be given several times."
+            ),
+        ),
+    ] = None,
 ) -> None:
     """Every table across models and conditions, as JSON and CSV in OUT/tables, and a summary on the
     screen.
@@ -86,12 +96,18 @@ def analyze(
         write_tables,
     )
     from lm_eval_safescale.families.rows import height
-    from lm_eval_safescale.runs.store import refuse_runs
+    from lm_eval_safescale.runs.store import open_runs, refuse_runs
 
     chosen = preset_named(preset)
     refuse_runs(output)
     opened, unread = _open(runs)
-    study = Study(opened, threshold, None if panel is None else load_panel(panel), baseline)
+    study = Study(
+        opened,
+        threshold,
+        None if panel is None else load_panel(panel),
+        baseline,
+        Study(open_runs(*beside, texts=False)) if beside else None,
+    )
     tables, failed = make_tables(study, chosen)
     facts = about(study, chosen.name)
     facts |= {
@@ -188,6 +204,7 @@ def _summarise(
     _say(console, _compared(tests))
     if why := _disagreeing(tests, preset):
         _say(console, why)
+    _print_beside(console, tables.get("accuracy_and_safety", []), facts)
     for kind in ("not_scored", "remarks"):
         _print_reasons(console, kind.replace("_", " "), facts[kind])
 
@@ -215,6 +232,35 @@ def _print_rates(
             [Column(head, [f"{count:,}" for count in counts], "right")] if any(counts) else []
         )
     print_columns(console, columns, title)
+
+
+def _print_beside(
+    console: Console, table: Sequence[Mapping[str, Any]], facts: Mapping[str, Any]
+) -> None:
+    """The rank correlation with another data set, a row for each two conditions."""
+    rows = [row for row in table if row["model"] is None]
+    if not rows:
+        return
+    demo = " (DEMO)" if facts["beside"].get("demo") else ""
+    title = "{metric} beside {beside_metric} on ".format(**rows[0]).replace("_", " ")
+    columns = [
+        Column("condition", [row["condition"] for row in rows]),
+        Column("beside", [row["beside_condition"] for row in rows]),
+        Column("over", [counted(row["n_models"], "model") for row in rows], "right"),
+        Column("rank correlation", [_correlation(row, "") for row in rows], "right"),
+        Column("by other items", [_correlation(row, "_items") for row in rows], "right"),
+    ]
+    print_columns(console, columns, f"{title}{facts['beside'].get('name', '?')}{demo}")
+    _say(console, "Spearman's. Each model's two figures are in tables/accuracy_and_safety.csv.")
+
+
+def _correlation(row: Mapping[str, Any], of: str) -> str:
+    """The correlation with its interval over models, or the interval over items alone."""
+    value, low, high = (row[f"spearman{end}"] for end in ("", f"_lo{of}", f"_hi{of}"))
+    if value is None:
+        return "not given"
+    bounds = "" if low is None else f"[{low:.2f}, {high:.2f}]"
+    return bounds if of else f"{value:.2f} {bounds}".rstrip()
 
 
 def _items(rows: Sequence[Mapping[str, Any]]) -> str:

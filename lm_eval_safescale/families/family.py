@@ -116,6 +116,9 @@ class Family(ABC):
     """Shares of greedy answers that are shown against what stood in the context, by metric."""
     studied: ClassVar[Sequence[str]] = ()
     """Means whose dependence on size, condition and model family is studied."""
+    index: ClassVar[str] = ""
+    """The metric by which models are ranked beside another data set: a fraction, the higher the
+    better; "" for none."""
     change: ClassVar[tuple[str, str] | None] = None
     """Two conditions; the change to the left one from the right one is studied too."""
     stratified_by: ClassVar[str] = ""

@@ -400,7 +400,9 @@ def _refuse_other_data(
     if families[0] != families[1]:
         raise SafescaleError(
             f"{first} is of the family {families[0]}, {name} of {families[1]}: they have no metric "
-            "in common; analyse them apart"
+            "in common; analyse them apart, or the one with the other beside it (",
+            ArgumentHint("beside", name),
+            ")",
         )
     if expected["fingerprint"] != found["fingerprint"]:
         raise SafescaleError(

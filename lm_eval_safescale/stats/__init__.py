@@ -43,6 +43,7 @@ from lm_eval_safescale.stats.power import (
     paired_sample_size,
     rate_sample_size,
 )
+from lm_eval_safescale.stats.ranks import rank_correlation, rank_correlation_interval
 from lm_eval_safescale.stats.raters import (
     RaterAgreement,
     cohen_kappa,
@@ -112,6 +113,8 @@ __all__ = [
     "paired_sample_size",
     "percentile_bootstrap",
     "protocol_indices",
+    "rank_correlation",
+    "rank_correlation_interval",
     "rate_sample_size",
     "resampled_areas",
     "resampled_concentration",

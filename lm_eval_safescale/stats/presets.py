@@ -182,9 +182,10 @@ def indices(n: int) -> NDArray[np.int32]:
 
 
 @functools.lru_cache(maxsize=32)
-def weights(n: int, strata: tuple[int, ...] = ()) -> Floats:
+def weights(n: int, strata: tuple[int, ...] = (), seed: int = SEED) -> Floats:
     """How often each of n items is drawn by the same resamples, shape (n, 1000); with strata each
-    of these gives as many as it has."""
-    drawn = bootstrap.times_drawn(bootstrap.stratified_indices(strata) if strata else indices(n), n)
+    of these gives as many as it has. Another seed draws the items of another data set, which have
+    nothing to do with these."""
+    drawn = bootstrap.times_drawn(bootstrap.stratified_indices(strata or (0,) * n, B, seed), n)
     drawn.flags.writeable = False
     return drawn

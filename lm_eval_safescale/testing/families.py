@@ -272,6 +272,10 @@ class _Check:
         odd = [name for name in family.headlines if name not in fractions]
         clause = "`headlines` are fractions, with bounds of 0 and 1: they are shown in percent"
         self._clauses.require(not odd, clause, ", ".join(odd))
+        index = [metric for metric in family.metrics(table) if metric.name == family.index]
+        fits = not family.index or any(each.is_fraction and each.higher_is_better for each in index)
+        clause = "`index` is a metric of its own with bounds of 0 and 1, and higher is better"
+        self._clauses.require(fits, clause, family.index)
         pairs = [
             each
             for pair in (*family.pairs, *([family.change] if family.change else []))

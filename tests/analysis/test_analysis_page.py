@@ -56,7 +56,11 @@ def written():
         runs.answers.with_columns(context_tokens=pl.lit(100), evidence_coverage=pl.lit(0.5)),
         runs.about,
     )
-    tables, failed = make_tables(Study(runs), PRESETS["default"])
+    other = random_plain(2, models=1).runs()
+    other.about["dataset"]["fingerprint"] = "e" * 64
+    known = {"model": pl.lit(names[0])}
+    beside = Runs(other.items, other.answers.with_columns(**known), other.about)
+    tables, failed = make_tables(Study(runs, beside=Study(beside)), PRESETS["default"])
     assert failed == {}
     return tables
 

@@ -12,9 +12,10 @@ from typer.testing import CliRunner
 
 from lm_eval_safescale.analysis import COLUMNS, TABLES
 from lm_eval_safescale.cli import app
+from lm_eval_safescale.command_line import said
 from lm_eval_safescale.errors import SafescaleError
 from lm_eval_safescale.runs.store import write_runs
-from tests.analysis.making import Plain, random_plain
+from tests.analysis.making import Plain, item, one_cell, random_plain
 
 
 def stored(folder, plain: Plain):
@@ -188,6 +189,71 @@ def test_runs_of_other_data_are_refused_with_both_named(tmp_path):
     assert isinstance(done.exception, SafescaleError)
     assert "one" in str(done.exception)
     assert "other" in str(done.exception)
+
+
+def with_fingerprint(runs, fingerprint, **about):
+    runs.about["dataset"].update(fingerprint=fingerprint * 64, **about)
+    return runs
+
+
+def test_runs_beside_others_are_a_table_and_a_line_on_the_screen(tmp_path):
+    runs = stored(tmp_path / "runs", random_plain(1, models=4, conditions=("clean",)))
+    for number, fingerprint in enumerate("eg"):
+        other = random_plain(number, models=4, conditions=("rag",)).runs()
+        write_runs(
+            with_fingerprint(other, fingerprint, name="exam", demo=True), tmp_path / f"{number}"
+        )
+    done = analyze(runs, "-o", tmp_path / "out", "--beside", tmp_path / "0")
+    assert done.exit_code == 0, done.output
+    *models, last = rows(tmp_path / "out", "accuracy_and_safety")
+    assert [row["model"] for row in models] == [f"model-{number}" for number in range(4)]
+    assert f"{last['spearman']:.2f} [{last['spearman_lo']:.2f}, " in done.output
+    assert "accuracy beside accuracy on exam (DEMO)" in done.output
+    about = json.loads((tmp_path / "out" / "about.json").read_text(encoding="utf-8"))
+    assert about["beside"]["fingerprint"] == "e" * 64
+    refused = analyze(
+        *(runs, "-o", tmp_path / "no"),
+        *("--beside", tmp_path / "0", "--beside", tmp_path / "1"),
+    )
+    assert "answers to different questions" in str(refused.exception)
+    assert analyze(runs, "-o", tmp_path / "out").exit_code == 0
+    assert rows(tmp_path / "out", "accuracy_and_safety") == []  # none of an earlier analysis
+
+
+@pytest.mark.parametrize(
+    ("beside", "reason"), [("runs", "both are runs of the data set"), ("nowhere", "no such folder")]
+)
+def test_runs_that_cannot_stand_beside_others_are_refused_before_anything_is_written(
+    tmp_path, beside, reason
+):
+    runs = stored(tmp_path / "runs", random_plain(1))
+    done = analyze(runs, "-o", tmp_path / "out", "--beside", tmp_path / beside)
+    assert reason in str(done.exception)
+    assert not (tmp_path / "out").exists()
+
+
+def test_runs_of_two_families_in_one_table_are_refused_with_both_named(tmp_path):
+    cases = CliRunner().invoke(
+        app,
+        [
+            *("run", "--model", "dummy", "--conditions", "noharm_options"),
+            *("--metadata", '{"dataset": "noharm_demo"}', "-o", str(tmp_path / "cases")),
+        ],
+    )
+    assert cases.exit_code == 0, cases.output
+    plain = one_cell({"1": item(), "2": item()}, "AB", model="dummy")
+    questions = stored(tmp_path / "questions", plain)
+    done = analyze(questions, tmp_path / "cases", "-o", tmp_path / "out")
+    assert (
+        f"{questions} is of the family radsafe, {tmp_path / 'cases'} of noharm_options: they have "
+        "no metric in common"
+    ) in str(done.exception)
+    assert f"(--beside {tmp_path / 'cases'})" in said(done.exception)
+    assert not (tmp_path / "out").exists()
+    assert analyze(tmp_path / "cases", "-o", tmp_path / "out", "--beside", questions).exit_code == 0
+    (first, last) = rows(tmp_path / "out", "accuracy_and_safety")
+    assert (first["metric"], first["beside_metric"], first["beside"]) == ("safety", "accuracy", 0.5)
+    assert (last["n_models"], last["spearman"]) == (1, None)
 
 
 def test_a_table_of_an_earlier_analysis_does_not_outlive_a_failure(tmp_path, monkeypatch):

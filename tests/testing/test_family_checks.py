@@ -179,6 +179,14 @@ class NoPercent(Numbers):
         )
 
 
+class UnknownIndex(Numbers):
+    index = "wisdom"
+
+
+class IndexOfHarm(Numbers):
+    index = "unanswered"
+
+
 class UnknownPair(Numbers):
     pairs = (("plugin_name", "elsewhere"),)
 
@@ -217,6 +225,8 @@ class NoCondition(Numbers):
         (NoColumnOfMetric, "scores answers: one number an item, nan for not scored: .*wise"),
         (UnknownHeadline, "`headlines` are metrics of its own: wisdom"),
         (NoPercent, "`headlines` are fractions, with bounds of 0 and 1: they are shown in percent"),
+        (UnknownIndex, "`index` is a metric of its own .* and higher is better: wisdom"),
+        (IndexOfHarm, "`index` is a metric of its own .* and higher is better: unanswered"),
         (UnknownPair, "`pairs` are conditions of its own: elsewhere"),
     ],
 )

@@ -85,6 +85,7 @@ class NoharmOptions(Family):
     conditions = (Condition(NAME, "a case and its numbered management options, each to be graded"),)
     defaults: ClassVar[Mapping[str, Any]] = {"dataset": DATASET, "max_answer_tokens": 4096}
     stratified_by = SPECIALTY
+    index = "safety"
     silence = "no output could be read as an answer: its figures are those of choosing nothing"
     headlines: ClassVar[Mapping[str, str]] = {
         "severe_case_rate": "severe case rate",

@@ -62,6 +62,7 @@ class RadSaFE(ChoiceFamily):
     }
     rates = RATES
     studied = (*RATES, "dangerous_overconfidence", "confidence", "robustness", "latency_s")
+    index = "accuracy"
     change = ("clean", "closed_book")
     spread: ClassVar[Mapping[str, Sequence[str]]] = {
         "accuracy": ("mean", "std"),

@@ -45,6 +45,7 @@ class PluginName(Family):
     defaults = {"dataset": "plugin_name_examples"}
     headlines = {"right": "right", "unanswered": "unanswered"}
     shown = headlines
+    index = "right"
 
     def parse(self, records, *, columns=None, evidence=(), groups=()):
         """Items of the records that are whole; a `Problem` for each thing that is wrong with the

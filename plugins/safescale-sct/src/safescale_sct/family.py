@@ -52,6 +52,7 @@ class ScriptConcordance(Family):
     shown = headlines
     rates = tuple(headlines)
     studied = tuple(headlines)
+    index = "credit"
 
     def parse(
         self,
