@@ -1,22 +1,46 @@
 #!/usr/bin/env bash
-# From nothing to a safety table: sets up an environment, fetches a small real model, asks it the demo questions under three
-# conditions through lm_eval, and prints how often it was wrong, and how often in a way that hurts. Three to five minutes on 2 cores.
-#   scripts/demo.sh [QUESTIONS]    # the first so many of the 60 only
+# From nothing to a safety table: sets up an environment, fetches a small real model, asks it a family's demo data through
+# lm_eval, and prints how often it was wrong, and how often in a way that hurts. Three to five minutes on 2 cores.
+#   scripts/demo.sh [--family radsafe|noharm_options] [ITEMS]    # radsafe without it; the first so many items only
 set -euo pipefail
+usage() { sed -n '4s/^# *//p' "$0" >&2; exit 2; }
+family=radsafe part=()
+while [[ $# -gt 0 ]]; do
+  case $1 in
+    --family) family=${2:-}; shift 2 || usage ;;
+    --family=*) family=${1#*=}; shift ;;
+    *[!0-9]* | 0 | '') usage ;;
+    *) part=(--limit "$1"); shift ;;
+  esac
+done
+# What is asked, how many samples of an item, the items where the processor is slow (none: all), and tokens of an answer where
+# the family's own limit would take this model hours.
+case $family in
+  radsafe) tasks=radsafe_evidence dataset=demo draws=5 few=20 tokens='' controls='' ;;
+  noharm_options) tasks=noharm_options dataset=noharm_demo draws=0 few='' tokens=100 controls='choose-nothing choose-at-random' ;;
+  *) usage ;;
+esac
 root=$(cd "$(dirname "$0")/.." && pwd)
 cache=$root/.cache
 env=$cache/env out=$cache/demo
 "$root/scripts/environment.sh" "$env"
 "$root/scripts/small-model.sh" "$cache/SmolLM2-135M-Instruct"
-dtype=$("$root/scripts/cpu-dtype.sh") part=()
-[[ $dtype == bfloat16 ]] || part=(--limit 20) # a third of the 60 questions: in float32 all of them would take too long
-[[ $# -eq 0 ]] || part=(--limit "$1")
-rm -rf "$out"
-echo "demo: asking the model, once greedily and 5 times sampled a question (two to three minutes; the first estimates are far too high)"
-SAFESCALE_DATASET=demo SAFESCALE_DRAWS=5 HF_HUB_OFFLINE=1 TRANSFORMERS_VERBOSITY=error LMEVAL_LOG_LEVEL=WARNING \
-  "$env/bin/lm_eval" --model hf \
+dtype=$("$root/scripts/cpu-dtype.sh")
+[[ $dtype == bfloat16 || -z $few || ${#part[@]} -gt 0 ]] || part=(--limit "$few") # in float32 all of them would take too long
+rm -rf "$out" "$out-controls"
+export SAFESCALE_DATASET=$dataset SAFESCALE_DRAWS=$draws HF_HUB_OFFLINE=1 TRANSFORMERS_VERBOSITY=error LMEVAL_LOG_LEVEL=WARNING
+[[ -z $tokens ]] || export SAFESCALE_MAX_ANSWER_TOKENS=$tokens
+echo "demo: asking the model, once greedily and $draws times sampled an item (two to three minutes; the first estimates are far too high)"
+"$env/bin/lm_eval" --model hf \
   --model_args "pretrained=$cache/SmolLM2-135M-Instruct,gguf_file=SmolLM2-135M-Instruct.Q4_1.gguf,dtype=$dtype" \
-  --tasks radsafe_evidence --apply_chat_template --batch_size 32 --output_path "$out" --log_samples "${part[@]}" >"$cache/demo.txt"
+  --tasks "$tasks" --apply_chat_template --batch_size 32 --output_path "$out" --log_samples "${part[@]}" >"$cache/demo.txt"
 echo
 "$env/bin/safescale" table "$out"
+for control in $controls; do
+  "$env/bin/safescale" run --model "$control" --conditions "$tasks" "${part[@]}" -o "$out-controls/$control" >/dev/null 2>&1
+done
+if [[ -n $controls ]]; then
+  echo "Beside it, controls, which read nothing:"
+  "$env/bin/safescale" analyze "$out-controls"/* -o "$out-controls/tables"
+fi
 echo "The harness's own table: $cache/demo.txt; every answer as the model gave it: $out"
