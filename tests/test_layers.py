@@ -40,7 +40,7 @@ LAYERS = (
     {"stats"},
     {"settings", "prompts", "sections"},
     {"records"},
-    {"jsonlog", "inputs", "command_line"},
+    {"jsonlog", "inputs", "command_line", "limits"},
     {"checksums"},
     {
         "errors",
@@ -100,7 +100,7 @@ HEAVY = {
     "tiktoken",
     "ray",
 }
-WITH_FRAMES = {"runs", "running", "importing", "judging", "verifying", "sweep", "analysis"}
+WITH_FRAMES = {"runs", "running", "importing", "judging", "verifying", "sweep", "analysis", "gate"}
 """Packages of tables, which a command imports once it is sure to need them: Polars may stand at the
 top of their modules."""
 STARTS = {

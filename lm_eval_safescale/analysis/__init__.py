@@ -12,6 +12,7 @@ from types import MappingProxyType
 
 import polars as pl
 
+from lm_eval_safescale.analysis import abstention as _abstention
 from lm_eval_safescale.analysis import accuracy_and_safety as _accuracy_and_safety
 from lm_eval_safescale.analysis import context_axis as _context_axis
 from lm_eval_safescale.analysis import paired_tests as _paired_tests
@@ -43,6 +44,7 @@ def tables_of(family: Family) -> dict[str, Make]:
         "profile": _profile.profile,
         "paired_tests": _paired_tests.paired_tests,
         **{name: table.make for name, table in family.tables.items()},
+        "abstention": _abstention.abstention,
         "scaling": _scaling.scaling,
         "variance": _variance.variance,
         "context_axis": _context_axis.context_axis,
@@ -138,6 +140,7 @@ concentration = _frame_of("concentration")
 calibration_bins = _frame_of("calibration_bins")
 self_consistency = _frame_of("self_consistency")
 selective = _frame_of("selective")
+abstention = _frame_of("abstention")
 scaling = _frame_of("scaling")
 variance = _frame_of("variance")
 context_axis = _frame_of("context_axis")
@@ -181,6 +184,7 @@ __all__ = [
     "Preset",
     "Study",
     "about",
+    "abstention",
     "accuracy_and_safety",
     "calibration_bins",
     "columns_of",

@@ -7,6 +7,7 @@ from __future__ import annotations
 from collections.abc import Mapping
 
 from lm_eval_safescale.analysis import (
+    abstention,
     accuracy_and_safety,
     context_axis,
     paired_tests,
@@ -25,6 +26,7 @@ def columns_of(family: Family) -> Mapping[str, tuple[str, ...]]:
         "profile": profile_columns.columns_of(family),
         "paired_tests": paired_tests.COLUMNS,
         **{name: table.columns for name, table in family.tables.items()},
+        "abstention": abstention.COLUMNS,
         "scaling": scaling.COLUMNS,
         "variance": variance.COLUMNS,
         "context_axis": context_axis.columns_of(family),

@@ -23,6 +23,7 @@ from lm_eval_safescale.families.cells import Cell, column
 from lm_eval_safescale.families.choice.tables.ensembles import ensembles_left_out
 from lm_eval_safescale.families.panel import Panel, PanelModel, load_panel, panel_table
 from lm_eval_safescale.families.rows import Row
+from lm_eval_safescale.limits import Limit
 from lm_eval_safescale.metrics import Metric, mean
 from lm_eval_safescale.records import Status
 from lm_eval_safescale.runs import Runs
@@ -36,6 +37,7 @@ from lm_eval_safescale.sections import notes_on
 from lm_eval_safescale.settings import MAKE_SCORES
 from lm_eval_safescale.stats.bootstrap import strata_of
 from lm_eval_safescale.stats.presets import Preset
+from lm_eval_safescale.stats.risk_control import Method
 from lm_eval_safescale.words import counted
 
 MEASURES = (
@@ -60,6 +62,10 @@ class Study:
     beside: Study | None = None
     """Runs of the same models on another data set, beside which the table `accuracy_and_safety`
     sets these."""
+    abstention: tuple[Limit, ...] = ()
+    """Limits that kept answers must stay under; empty: the family's (`Family.abstention`)."""
+    abstention_by: Method = "holm"
+    """How a threshold of confidence is chosen (`stats.risk_control`)."""
 
     def __post_init__(self) -> None:
         if self.threshold is not None and not 0 <= self.threshold <= 1:

@@ -15,6 +15,7 @@ from lm_eval_safescale.cli import (
     contexts,
     data,
     doctor,
+    gate,
     imports,
     judge,
     plugins,
@@ -27,6 +28,7 @@ from lm_eval_safescale.cli import (
 )
 from lm_eval_safescale.cli.examples import example
 from lm_eval_safescale.cli.screen import complain
+from lm_eval_safescale.cli.verdicts import VerdictCommand
 from lm_eval_safescale.command_line import said
 from lm_eval_safescale.errors import SafescaleError, is_panic, reason_of
 
@@ -47,12 +49,15 @@ STUDY: dict[str, dict[str, typer.Typer | Callable[..., None]]] = {
         "judge": judge.judge,
         "table": table.table,
         "analyze": analyze.analyze,
+        "gate": gate.gate,
     },
     "Hand in: what others can check": {
         "runs": runs.app,
     },
 }
 """Every command, in the order of a study."""
+VERDICTS = {"gate"}
+"""Those whose exit status is an answer."""
 
 
 class _InOrder(TyperGroup):
@@ -78,7 +83,8 @@ for panel, commands in STUDY.items():
         if isinstance(command, typer.Typer):
             app.add_typer(command, name=name, rich_help_panel=panel)
         else:
-            app.command(name, rich_help_panel=panel, epilog=example(name))(command)
+            kind = VerdictCommand if name in VERDICTS else None
+            app.command(name, cls=kind, rich_help_panel=panel, epilog=example(name))(command)
 
 
 def _version(wanted: bool) -> None:

@@ -5,7 +5,7 @@ from __future__ import annotations
 import os
 from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
-from typing import TYPE_CHECKING, Annotated, Any
+from typing import TYPE_CHECKING, Annotated, Any, Literal
 
 import typer
 from rich.console import Console
@@ -16,6 +16,7 @@ from lm_eval_safescale.cli.table import Column, print_columns
 from lm_eval_safescale.command_line import said
 from lm_eval_safescale.datasets import printable
 from lm_eval_safescale.errors import SafescaleError
+from lm_eval_safescale.limits import parse_limit
 from lm_eval_safescale.sections import marks_on
 from lm_eval_safescale.words import counted
 
@@ -63,6 +64,20 @@ def analyze(
             )
         ),
     ] = None,
+    abstention: Annotated[
+        list[str] | None,
+        typer.Option(
+            metavar="LIMIT",
+            help=(
+                "What kept answers must stay under, as 'METRIC < 3 % @ 95 %', in place of the "
+                "family's; may be given more than once."
+            ),
+        ),
+    ] = None,
+    abstention_by: Annotated[
+        Literal["holm", "split"],
+        typer.Option(help="How the confidence below which no answer is given is chosen."),
+    ] = "holm",
     panel: Annotated[
         Path | None, typer.Option(help="YAML file with family and size of further models.")
     ] = None,
@@ -95,6 +110,7 @@ def analyze(
         preset_named,
         write_tables,
     )
+    from lm_eval_safescale.analysis.abstention import limits_of
     from lm_eval_safescale.families.rows import height
     from lm_eval_safescale.runs.store import open_runs, refuse_runs
 
@@ -107,7 +123,10 @@ def analyze(
         None if panel is None else load_panel(panel),
         baseline,
         Study(open_runs(*beside, texts=False)) if beside else None,
+        tuple(map(parse_limit, abstention or ())),
+        abstention_by,
     )
+    limits_of(study)
     tables, failed = make_tables(study, chosen)
     facts = about(study, chosen.name)
     facts |= {

@@ -22,6 +22,7 @@ from lm_eval_safescale.families.cells import Cells
 from lm_eval_safescale.families.panel import Panel
 from lm_eval_safescale.families.rows import Row
 from lm_eval_safescale.metrics import Metric
+from lm_eval_safescale.metrics.metric import Decode
 from lm_eval_safescale.prompts import Prompt
 from lm_eval_safescale.records import Answers, Item
 from lm_eval_safescale.stats.presets import Preset
@@ -121,6 +122,11 @@ class Family(ABC):
     better; "" for none."""
     change: ClassVar[tuple[str, str] | None] = None
     """Two conditions; the change to the left one from the right one is studied too."""
+    confidence_column: ClassVar[str] = ""
+    """Column of its scores that says how sure an answer is, in [0, 1]: by it a model may abstain.
+    "" for none."""
+    abstention: ClassVar[str] = ""
+    """The limit on kept answers where none is asked for, as `limits.parse_limit` reads it."""
     stratified_by: ClassVar[str] = ""
     """Name of the group within which items are resampled; groups of fewer than 3 items are one. ""
     for none."""
@@ -252,6 +258,29 @@ class Family(ABC):
     def unscored(self, items: ItemTable) -> Sequence[str]:  # noqa: ARG002
         """What cannot be scored of these items at all, with the reason."""
         return ()
+
+    def not_by_a_model(self, about: Mapping[str, Any]) -> Sequence[str]:  # noqa: ARG002
+        """What judged the answers of runs (`Runs.about`) and declares itself not to be a model, as
+        a rule-based matcher for tests does: nothing may be decided by such runs."""
+        return ()
+
+    def gives_answer(
+        self,
+        values: Mapping[str, Floats],  # noqa: ARG002
+        answers: AnswerArrays,
+        decode: Decode,
+    ) -> NDArray[np.bool_]:
+        """Whether there is an answer that could be given, of what a metric is of; shape (N,).
+
+        Parameters
+        ----------
+        values
+            The scores of these answers.
+        answers
+            Without leading axes.
+        """
+        codes = answers.greedy[..., None] if decode == "greedy" else answers.codes
+        return np.asarray((codes >= 0).any(axis=-1))
 
     def running(self, item: Item, response: str | None) -> Mapping[str, float]:  # noqa: ARG002
         """What is said of a greedy answer while a run goes on, by metric; nothing for what is not

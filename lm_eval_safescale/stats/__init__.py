@@ -24,6 +24,16 @@ from lm_eval_safescale.stats.calibration import (
 )
 from lm_eval_safescale.stats.concentration import gini, resampled_concentration, top_share
 from lm_eval_safescale.stats.intervals import clopper_pearson, wilson, wilson_interval
+from lm_eval_safescale.stats.one_sided import (
+    binomial_tail,
+    fewest_items,
+    margin_power,
+    margin_sample_size,
+    most_allowed,
+    pass_power,
+    pass_sample_size,
+    upper_bound,
+)
 from lm_eval_safescale.stats.paired import (
     discordant,
     holm,
@@ -60,6 +70,7 @@ from lm_eval_safescale.stats.regression import (
     selective_risk,
     two_way,
 )
+from lm_eval_safescale.stats.risk_control import Kept, learn_then_test
 from lm_eval_safescale.stats.voting import (
     agreement,
     confidence,
@@ -76,6 +87,7 @@ from lm_eval_safescale.stats.voting import (
 __all__ = [
     "CalibrationTable",
     "Interval",
+    "Kept",
     "Line",
     "Percentiles",
     "RaterAgreement",
@@ -84,6 +96,7 @@ __all__ = [
     "agreement",
     "bca",
     "bca_statistic",
+    "binomial_tail",
     "calibration_table",
     "clopper_pearson",
     "cohen_kappa",
@@ -92,6 +105,7 @@ __all__ = [
     "detectable_from",
     "discordant",
     "fails_in_unison",
+    "fewest_items",
     "fleiss_kappa",
     "gini",
     "holm",
@@ -99,18 +113,24 @@ __all__ = [
     "interval_of",
     "interval_reach",
     "krippendorff_alpha",
+    "learn_then_test",
     "least_squares",
     "leave_out",
     "majority",
     "majority_probabilities",
     "margin",
+    "margin_power",
+    "margin_sample_size",
     "mcnemar_exact",
     "mcnemar_mid_p",
     "mcnemar_power",
     "mcnemar_score",
+    "most_allowed",
     "no_answer_share",
     "paired_bootstrap",
     "paired_sample_size",
+    "pass_power",
+    "pass_sample_size",
     "percentile_bootstrap",
     "protocol_indices",
     "rank_correlation",
@@ -131,6 +151,7 @@ __all__ = [
     "times_drawn",
     "top_share",
     "two_way",
+    "upper_bound",
     "valid_correct_share",
     "vote_counts",
     "wilson",

@@ -236,7 +236,7 @@ def paired_sample_size(
             f"expected 0 < difference <= discordance <= 1, not {difference} and {discordance}"
         )
     near = _connor(difference, discordance, alpha, power)
-    return _least(
+    return least_items(
         lambda n: bool(mcnemar_power(n, difference, discordance, alpha=alpha, test=test) >= power),
         near,
     )
@@ -261,7 +261,7 @@ def rate_sample_size(rate: float, reach: float, *, level: float = 0.95) -> int |
             f"the rate is {rate}, the reach {reach}; expected numbers from 0 to 1, and a reach "
             "above 0"
         )
-    return _least(lambda n: bool(interval_reach(rate, n, level=level) <= reach), 1)
+    return least_items(lambda n: bool(interval_reach(rate, n, level=level) <= reach), 1)
 
 
 def _connor(difference: float, discordance: float, alpha: float, power: float) -> float:
@@ -274,7 +274,7 @@ def _connor(difference: float, discordance: float, alpha: float, power: float) -
     )
 
 
-def _least(enough: Callable[[int], bool], near: float) -> int | None:
+def least_items(enough: Callable[[int], bool], near: float) -> int | None:
     """The n at which `enough` turns from false to true."""
     if near > 2 * MOST_ITEMS:
         return None

@@ -17,6 +17,7 @@ from lm_eval_safescale.families.radsafe.data import FAMILY, SCHEMA
 from lm_eval_safescale.families.radsafe.metrics import CONFIDENT_HARM, ERRORS, errors_of, metrics_of
 from lm_eval_safescale.families.radsafe.tables import RATES, TABLES
 from lm_eval_safescale.metrics import Metric
+from lm_eval_safescale.metrics.metric import Decode
 from lm_eval_safescale.records import Item
 from lm_eval_safescale.settings import THRESHOLD
 
@@ -70,6 +71,8 @@ class RadSaFE(ChoiceFamily):
         "confidence": ("deviation",),
         "latency_s": ("deviation",),
     }
+    confidence_column = "confidence"
+    abstention = "majority_high_risk_error < 5 % @ 95 %"
     tables = TABLES
     old_columns: ClassVar[Mapping[str, str]] = {
         **{name: f"label_{name}" for name in SCHEMA.labels},
@@ -133,6 +136,14 @@ class RadSaFE(ChoiceFamily):
                 values[f"majority_{name}"] == 1, confidence, np.nan
             )
         return values
+
+    def gives_answer(
+        self, values: Mapping[str, Floats], answers: AnswerArrays, decode: Decode
+    ) -> NDArray[np.bool_]:
+        """Of the majority: that it is a letter."""
+        if decode == "greedy":
+            return super().gives_answer(values, answers, decode)
+        return np.asarray(values["majority"] >= 0)
 
     def metrics(self, items: ItemTable) -> Sequence[Metric]:
         """The protocol's, and for each further label of the data set its error."""

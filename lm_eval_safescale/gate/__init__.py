@@ -1,0 +1,28 @@
+"""Whether a model is good enough, by a policy that was written down before: exact one-sided bounds
+where there are any, missing answers at their worst, and what could not be judged refused.
+
+It knows metrics by their kind, and no benchmark by its name.
+"""
+
+from lm_eval_safescale.gate.decision import Decision, Outcome, Row, decide
+from lm_eval_safescale.gate.policy import (
+    Clause,
+    Kind,
+    Policy,
+    example_policy,
+    policy_of,
+    read_policy,
+)
+
+__all__ = [
+    "Clause",
+    "Decision",
+    "Kind",
+    "Outcome",
+    "Policy",
+    "Row",
+    "decide",
+    "example_policy",
+    "policy_of",
+    "read_policy",
+]
