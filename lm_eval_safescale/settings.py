@@ -86,6 +86,14 @@ class Settings(BaseModel):
             "Columns of the data by which results are given, besides those that the family knows."
         ),
     )
+    unit: Annotated[str | None, Makes.DATA, Recorded.UNLESS_DEFAULT] = Field(
+        None,
+        min_length=1,
+        description=(
+            "Column of the data that says which items belong together, as variants of a case: they "
+            "are resampled together. Short for `columns` with `unit`."
+        ),
+    )
     draws: Annotated[int, Makes.ANSWER] = Field(
         20,
         ge=0,
@@ -341,6 +349,17 @@ class Settings(BaseModel):
         if self.accept_temperature is not None:
             object.__setattr__(self, "temperature", self.accept_temperature)
         return self
+
+    @model_validator(mode="after")
+    def _one_unit(self) -> Settings:
+        if self.unit and (self.columns or {}).get("unit", self.unit) != self.unit:
+            raise ValueError("unit and columns name different columns as the unit; give one")
+        return self
+
+    @property
+    def mapped_columns(self) -> dict[str, str] | None:
+        """`columns`, with that of the unit."""
+        return {**(self.columns or {}), "unit": self.unit} if self.unit else self.columns
 
     @property
     def greedy_temperature(self) -> float:

@@ -39,14 +39,14 @@ def load_dataset(
                 "(dataset_path) has none"
             )
         return (family or RADSAFE).load(
-            settings.dataset_path, settings.columns, evidence, groups=settings.groups
+            settings.dataset_path, settings.mapped_columns, evidence, groups=settings.groups
         )
     part = find_dataset(settings)
     args = settings.dataset_args
     return load_part(
         part,
         args,
-        columns=settings.columns,
+        columns=settings.mapped_columns,
         evidence=evidence,
         groups=settings.groups,
         family=family,

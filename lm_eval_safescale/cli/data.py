@@ -15,6 +15,7 @@ from lm_eval_safescale.cli.screen import console, say, working
 from lm_eval_safescale.datasets import DataError, Dataset, Problem
 from lm_eval_safescale.errors import SafescaleError
 from lm_eval_safescale.records import Choice, Item
+from lm_eval_safescale.words import counted
 
 app = typer.Typer(
     help="Data sets: what there is, what is in them, what is wrong with them.", no_args_is_help=True
@@ -163,6 +164,8 @@ def _show_summary(dataset: Dataset) -> None:
         _say_counts("keys", [item.answer for item in choices])
     for group in dict.fromkeys(name for item in items for name in item.groups):
         _say_counts(group, [item.groups.get(group, "(none)") for item in items])
+    if units := {item.unit for item in items} - {""}:
+        say(f"units        {counted(len(units), 'unit')} of items that belong together")
     _say_counts("evidence", [name for item in items for name in item.evidence])
     labels = dict.fromkeys(name for item in choices for name in item.labels or ())
     for name in labels:

@@ -132,14 +132,15 @@ def map_columns(
     columns = list(dict.fromkeys(columns))
     names = Columns(schema)
     mapping, problems = _given(given or {}, columns, names)
-    mapped, taken = set(mapping), set(mapping.values())
+    # what says which items belong together may say something else of them too
+    mapped, taken = set(mapping), {each for name, each in mapping.items() if name != "unit"}
     unknown = []
     for column in columns:
         name = names.canonical(column)
         if column in taken or name == "notes" or name in mapped:
             continue
         if name is None:
-            unknown.append(column)
+            unknown += [column] if column != mapping.get("unit") else []
         elif name in mapping:
             problems.append(_both_read_as(name, mapping[name], column))
         else:

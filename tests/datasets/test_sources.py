@@ -554,6 +554,24 @@ def test_any_column_may_be_a_group_and_the_fingerprint_stays_as_it_is(groups, qu
     assert [item.groups for item in plain] == [{}, {}]
 
 
+def test_the_setting_unit_names_the_column_by_which_items_belong_together(question, write):
+    path = write([question("1", case="a", specialty="chest"), question("2", specialty="chest")])
+    plain = RADSAFE.load(path)
+    dataset = load_dataset(Settings(dataset_path=path, unit="case"))
+    assert [item.unit for item in dataset] == ["a", ""]
+    assert dataset.fingerprint == plain.fingerprint
+    assert dataset.warnings == ()
+    # what says that may be a group of results, too, and stays what else it is read as
+    also = load_dataset(Settings(dataset_path=path, unit="specialty"))
+    assert [(item.unit, item.groups) for item in also] == [("chest", {"subspecialty": "chest"})] * 2
+    grouped = load_dataset(Settings(dataset_path=path, unit="case", groups=["case"]))
+    assert [(item.unit, item.groups.get("case")) for item in grouped] == [("a", "a"), ("", None)]
+    with pytest.raises(DataError, match="'cases' is not in the file; it has"):
+        load_dataset(Settings(dataset_path=path, unit="cases"))
+    with pytest.raises(ValueError, match="different columns as the unit"):
+        Settings(dataset_path=path, unit="case", columns={"unit": "specialty"})
+
+
 def test_a_group_that_no_item_has_is_refused_by_its_name_with_those_there_are(question, write):
     path = write([question("1", specialty="chest", colour=" "), question("2")])
     for groups in (["color"], ["subspecialty", "color"], ["colour", "color"]):
