@@ -6,7 +6,7 @@ metric by its name.
 from __future__ import annotations
 
 from collections.abc import Iterator
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING
 
 import numpy as np
@@ -16,7 +16,7 @@ from lm_eval_safescale.analysis.figures import Figures, figures_of
 from lm_eval_safescale.families.cells import Pair
 from lm_eval_safescale.families.rows import Row, bounded, number
 from lm_eval_safescale.stats.bootstrap import SEED, interval_of
-from lm_eval_safescale.stats.presets import DEFAULT, LEVEL, Floats, Preset, weights
+from lm_eval_safescale.stats.presets import DEFAULT, LEVEL, Floats, Preset
 from lm_eval_safescale.stats.ranks import rank_correlation, rank_correlation_interval
 
 if TYPE_CHECKING:
@@ -70,14 +70,14 @@ class _Index:
 
 
 def _index_of(study: Study, preset: Preset, seed: int) -> _Index:
-    name, strata = study.family.index, study.strata_of()
+    name, design = study.family.index, study.design
     metric = next(metric for metric in study.metrics if metric.name == name)
     columns = [study.column(source) for source in metric.sources]
     return _Index(
         name,
         {pair: place for place, pair in enumerate(study.scores)},
-        figures_of([metric], study.column, preset, strata)[name],
-        metric.value(columns, weights(len(study.items), strata, seed)),
+        figures_of([metric], study.column, preset, design)[name],
+        metric.value(columns, replace(design, seed=seed).weights),
     )
 
 

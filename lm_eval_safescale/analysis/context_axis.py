@@ -14,7 +14,9 @@ from lm_eval_safescale.families import Family
 from lm_eval_safescale.families.cells import Cell
 from lm_eval_safescale.families.rows import Floats, Row, as_rows, bounded, numbers, with_wilson
 from lm_eval_safescale.runs.table import Runs
+from lm_eval_safescale.stats.design import Design
 from lm_eval_safescale.stats.presets import DEFAULT, Preset
+from lm_eval_safescale.stats.units import Effect
 
 if TYPE_CHECKING:
     from lm_eval_safescale.analysis.study import Study
@@ -71,7 +73,9 @@ def context_axis(
     for axis in AXES:
         where = np.where(np.isnan(values[0]), np.nan, _shown(study.runs, pairs, axis))
         if not np.isnan(where).all():
-            rows += _table(axis, where, nothing, dict(zip(rates, values, strict=True)), given)
+            rows += _table(
+                axis, where, nothing, dict(zip(rates, values, strict=True)), given, study.design
+            )
     place = {pair: number for number, pair in enumerate(pairs)}
     # stable: axes and bins stay in order
     return sorted(rows, key=lambda row: place[row["model"], row["condition"]])
@@ -118,7 +122,12 @@ def _bins(
 
 
 def _table(
-    axis: str, where: Floats, nothing: Floats, rates: Mapping[str, Floats], given: Sequence[Cell]
+    axis: str,
+    where: Floats,
+    nothing: Floats,
+    rates: Mapping[str, Floats],
+    given: Sequence[Cell],
+    design: Design,
 ) -> list[Row]:
     place, bounds = _bins(axis, where)
     known = ~np.isnan(where)
@@ -130,6 +139,15 @@ def _table(
         each, own = weights[known], np.broadcast_to(cell, where.shape)[known]
         binned = np.bincount(own + 1 + place[known], each, size)
         return np.asarray(binned + np.bincount(own, each, size), dtype=np.float64)
+
+    def effect(value: Floats) -> Effect | None:
+        """Of all bins together, and of each, in the order of `filled`."""
+        of_cell, item = np.nonzero(~np.isnan(value))
+        every = [of_cell * width, of_cell * width + 1 + place[of_cell, item]]
+        found = design.effect_at(
+            np.concatenate(every), np.tile(item, 2), np.tile(value[of_cell, item], 2), size
+        )
+        return found and Effect(found.deff[filled], found.df[filled])
 
     n = count(np.ones(where.shape))
     filled = np.flatnonzero(n)
@@ -153,7 +171,12 @@ def _table(
     }
     for name, value in rates.items():
         scored = count((~np.isnan(value)).astype(np.float64))[filled]
-        columns |= with_wilson(name, count(np.nan_to_num(value))[filled], scored)
+        columns |= with_wilson(
+            name,
+            count(np.nan_to_num(value))[filled],
+            scored,
+            effect(np.where(known, value, np.nan)),
+        )
     truncated = np.nan_to_num([each["truncated"] for each in given])
     columns["n_truncated"] = count(truncated)[filled].astype(int).tolist()
     return as_rows(columns)

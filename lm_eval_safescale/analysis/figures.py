@@ -12,8 +12,8 @@ from numpy.typing import NDArray
 
 from lm_eval_safescale.families.rows import means
 from lm_eval_safescale.metrics import Metric, is_trial, scored
-from lm_eval_safescale.stats.bootstrap import leave_out
-from lm_eval_safescale.stats.presets import Floats, Preset, trials_interval, weights
+from lm_eval_safescale.stats.design import Design
+from lm_eval_safescale.stats.presets import Floats, Preset, trials_interval
 
 Column = Callable[[str], Floats]
 """A column of all cells by its name: shape (N, cells), of metrics over trials (N, cells, draws);
@@ -39,7 +39,7 @@ class Figures:
 
 
 def figures_of(
-    metrics: Iterable[Metric], column: Column, preset: Preset, strata: tuple[int, ...] = ()
+    metrics: Iterable[Metric], column: Column, preset: Preset, design: Design
 ) -> dict[str, Figures]:
     """Every metric over the units, by name.
 
@@ -48,19 +48,20 @@ def figures_of(
 
     Parameters
     ----------
-    strata
-        Of the units (`stats.strata_of`), where they are resampled within them; rates do not look at
-        them.
+    design
+        How the units were drawn; rates do not look at its strata.
     """
     given = list(metrics)
     shares = [metric for metric in given if metric.kind == "share"]
     bounded = [
-        metric for metric in given if metric.kind == "mean" and metric.is_fraction and not strata
+        metric
+        for metric in given
+        if metric.kind == "mean" and metric.is_fraction and not design.strata
     ]
-    found = _together(shares, column, preset.rate_interval, preset.rates)
-    found |= _together(bounded, column, preset.mean_interval, preset.means)
+    found = _together(shares, column, preset.rate_interval, design, preset.rates)
+    found |= _together(bounded, column, preset.mean_interval, design, preset.means)
     found |= {
-        metric.name: _alone(metric, column, preset, strata)
+        metric.name: _alone(metric, column, preset, design)
         for metric in given
         if metric.name not in found
     }
@@ -70,7 +71,8 @@ def figures_of(
 def _together(
     metrics: list[Metric],
     column: Column,
-    interval: Callable[[Floats], tuple[Floats, Floats]],
+    interval: Callable[[Floats, Design], tuple[Floats, Floats]],
+    design: Design,
     method: str,
 ) -> dict[str, Figures]:
     """Means of single columns; all are resampled at once."""
@@ -78,7 +80,7 @@ def _together(
         return {}
     columns = [column(metric.sources[0]) for metric in metrics]
     low, high = (
-        np.split(bound, len(columns)) for bound in interval(np.concatenate(columns, axis=1))
+        np.split(bound, len(columns)) for bound in interval(np.concatenate(columns, axis=1), design)
     )
     return {
         metric.name: Figures(
@@ -93,19 +95,16 @@ def _no_trials(values: Floats) -> tuple[Floats, Floats]:
     return none, none
 
 
-def _alone(metric: Metric, column: Column, preset: Preset, strata: tuple[int, ...]) -> Figures:
+def _alone(metric: Metric, column: Column, preset: Preset, design: Design) -> Figures:
     """Any statistic of weighted units."""
     columns = [column(name) for name in metric.sources]
-    units = len(columns[0])
     value = metric.value(columns)
     n = scored(columns).sum(axis=0)
     trials = _of_trials(metric, columns) if metric.decode == "trials" else _no_trials(columns[0])
     if preset.trials == "spread" and metric.decode == "trials":
         return Figures(value, *trials, n, "trials", *trials)
-    left_out = None if metric.grows_by_chance else metric.value(columns, leave_out(units))
-    low, high = preset.figure_interval(
-        value, metric.value(columns, weights(units, strata)), left_out
-    )
+    left_out = None if metric.grows_by_chance else metric.value(columns, design.left_out)
+    low, high = preset.figure_interval(value, metric.value(columns, design.weights), left_out)
     least, most = metric.bounds
     return Figures(
         value,

@@ -16,7 +16,7 @@ import numpy as np
 
 from lm_eval_safescale.families.rows import Row, means, rows_of
 from lm_eval_safescale.metrics import Metric, scored
-from lm_eval_safescale.stats.bootstrap import leave_out
+from lm_eval_safescale.stats.design import Design
 from lm_eval_safescale.stats.paired import (
     discordant,
     holm,
@@ -25,7 +25,8 @@ from lm_eval_safescale.stats.paired import (
     mcnemar_score,
 )
 from lm_eval_safescale.stats.power import detectable_difference
-from lm_eval_safescale.stats.presets import ALPHA, DEFAULT, Floats, Preset, weights
+from lm_eval_safescale.stats.presets import ALPHA, DEFAULT, Floats, Preset
+from lm_eval_safescale.stats.units import score_of_units, sign_tests
 
 if TYPE_CHECKING:
     from lm_eval_safescale.analysis.study import Study
@@ -69,7 +70,7 @@ def paired_tests(study: Study, preset: Preset = DEFAULT) -> list[Row]:
     for between_models in (False, True):
         some = [each for each in compared if each.between_models == between_models]
         tables = [
-            _table(metric, some, cells, study.column, preset, study.strata_of())
+            _table(metric, some, cells, study.column, preset, study.design)
             for metric in _ordered(study.metrics)
         ]
         table = [row for each in tables for row in each]
@@ -127,7 +128,7 @@ def _table(
     cells: Sequence[Cell],
     column: Callable[[str], Floats],
     preset: Preset,
-    strata: tuple[int, ...],
+    design: Design,
 ) -> list[Row]:
     """A row for each comparison of one metric."""
     if not compared:
@@ -142,9 +143,9 @@ def _table(
         for each, one in zip(compared, left, strict=True)
     ]
     found = (
-        _tested(of_left[0], of_right[0], families, preset)
+        _tested(of_left[0], of_right[0], families, preset, design)
         if metric.kind == "share"
-        else _resampled(metric, of_left, of_right, preset, strata)
+        else _resampled(metric, of_left, of_right, preset, design)
     )
     name = metric.name.removeprefix("majority_") if metric.decode == "majority" else metric.name
     columns: dict[str, Any] = {
@@ -172,20 +173,25 @@ def _table(
 
 
 def _tested(
-    left: Floats, right: Floats, families: Sequence[Hashable], preset: Preset
+    left: Floats, right: Floats, families: Sequence[Hashable], preset: Preset, design: Design
 ) -> dict[str, Any]:
     """Counts, difference, tests and interval of each column of zeros and ones; nan where no item is
     scored on both sides."""
     n, b, c = discordant(left, right)
     unscored = n == 0
     b, c = (np.where(unscored, np.nan, count) for count in (b, c))
+    effect = design.effect(left - right)
+    exact, mid, score = (
+        (mcnemar_exact(b, c), mcnemar_mid_p(b, c), mcnemar_score(b, c))
+        if effect is None
+        else (*sign_tests(left - right, np.array(design.units)), score_of_units(b, c, effect))
+    )
     tests = {
-        "p_exact": mcnemar_exact(b, c),
-        "p_mid": mcnemar_mid_p(b, c),
-        "p_score": mcnemar_score(b, c),
+        name: np.where(unscored, np.nan, p)
+        for name, p in (("p_exact", exact), ("p_mid", mid), ("p_score", score))
     }
     adjusted = holm(tests[preset.p_value], families)
-    low, high = preset.share_difference_interval(left, right)
+    low, high = preset.share_difference_interval(left, right, design)
     with np.errstate(invalid="ignore"):
         delta = (b - c) / n
     smallest = np.full(n.shape, np.nan)
@@ -198,8 +204,9 @@ def _tested(
         for size in np.unique(sizes[silent]):
             # Holm's first step: what a test of this family must pass when no other has
             own = silent & (sizes == size)
+            items = n if effect is None else np.maximum(1, np.floor(n / effect.deff))
             smallest[own] = detectable_difference(
-                n[own], (b + c)[own] / n[own], alpha=ALPHA / size, power=POWER
+                items[own], (b + c)[own] / n[own], alpha=ALPHA / size, power=POWER
             )
     return _columns(
         n, delta, low, high, b=_counts(b), c=_counts(c), **tests, p_holm=adjusted, smallest=smallest
@@ -211,7 +218,7 @@ def _resampled(
     left: Sequence[Floats],
     right: Sequence[Floats],
     preset: Preset,
-    strata: tuple[int, ...],
+    design: Design,
 ) -> dict[str, Any]:
     """The difference of any metric with its interval from resamples of items with both their
     values."""
@@ -222,13 +229,13 @@ def _resampled(
         np.where(mask, each, np.nan) for mask, each in zip(masks, (*left, *right), strict=True)
     ]
     one, other = masked[: len(left)], masked[len(left) :]
-    if metric.kind == "mean" and metric.is_fraction and not strata:
-        low, high = preset.difference_interval(one[0], other[0])
+    if metric.kind == "mean" and metric.is_fraction and not design.strata:
+        low, high = preset.difference_interval(one[0], other[0], design)
         return _columns(n, means(one[0] - other[0]), low, high)
     delta = metric.value(one) - metric.value(other)
     drawn, left_out = (
         metric.value(one, every) - metric.value(other, every)
-        for every in (weights(len(known), strata), leave_out(len(known)))
+        for every in (design.weights, design.left_out)
     )
     low, high = preset.figure_interval(delta, drawn, left_out)
     return _columns(n, delta, low, high)

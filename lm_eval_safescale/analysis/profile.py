@@ -13,7 +13,7 @@ from lm_eval_safescale.analysis.profile_columns import COUNTED, MEASURES, spread
 from lm_eval_safescale.families.rows import Row, means, rows_of
 from lm_eval_safescale.metrics import scored
 from lm_eval_safescale.stats.bootstrap import percentile_bootstrap
-from lm_eval_safescale.stats.presets import DEFAULT, LEVEL, Floats, Preset, indices
+from lm_eval_safescale.stats.presets import DEFAULT, LEVEL, Floats, Preset
 
 if TYPE_CHECKING:
     from lm_eval_safescale.analysis.study import Study
@@ -83,7 +83,7 @@ def _spread(study: Study) -> dict[str, Floats]:
     }
     if resampled:
         together = np.concatenate([by_name[name] for name in resampled], axis=1)
-        percentiles = percentile_bootstrap(together, indices(len(together)), level=LEVEL)
+        percentiles = percentile_bootstrap(together, study.design.weights, level=LEVEL)
         for part in ("mean", "std"):
             each = np.split(getattr(percentiles, part), len(resampled))
             found |= {

@@ -53,7 +53,7 @@ def results(study: Study, preset: Preset = DEFAULT) -> Columns:
         study.figures(preset)
         if name is None
         else figures_of(
-            study.metrics, cached(taken(study.column, units)), preset, study.strata_of(units)
+            study.metrics, cached(taken(study.column, units)), preset, study.design_of(units)
         )
         for name, _, units in parts
     ]

@@ -36,6 +36,7 @@ from lm_eval_safescale.runs.table import named
 from lm_eval_safescale.sections import notes_on
 from lm_eval_safescale.settings import MAKE_SCORES
 from lm_eval_safescale.stats.bootstrap import strata_of
+from lm_eval_safescale.stats.design import Design
 from lm_eval_safescale.stats.presets import Preset
 from lm_eval_safescale.stats.risk_control import Method
 from lm_eval_safescale.words import counted
@@ -209,19 +210,24 @@ class Study:
         """Every metric over all items, by name; made once for each preset."""
         if preset.name not in self._figures:
             self._figures[preset.name] = (
-                figures_of(self.metrics, self.column, preset, self.strata_of())
-                if self.scores
-                else {}
+                figures_of(self.metrics, self.column, preset, self.design) if self.scores else {}
             )
         return self._figures[preset.name]
 
-    def strata_of(self, units: Places | None = None) -> tuple[int, ...]:
-        """Strata of the items, or of some of them, within which they are resampled
-        (`Family.stratified_by`); empty for none."""
+    @functools.cached_property
+    def design(self) -> Design:
+        """How the items were drawn: what is resampled together, and within what
+        (`Family.stratified_by`)."""
+        return self.design_of(np.arange(len(self.items)))
+
+    def design_of(self, places: Places) -> Design:
+        """`design` of some of the items."""
         labels = self.items.groups.get(self.family.stratified_by)
-        if labels is None:
-            return ()
-        return strata_of(labels if units is None else [labels[place] for place in units])
+        return Design.of(
+            len(places),
+            [self.items.units[place] for place in places] if self.items.units else (),
+            () if labels is None else strata_of([labels[place] for place in places]),
+        )
 
     @functools.cached_property
     def _figures(self) -> dict[str, Mapping[str, Figures]]:

@@ -11,7 +11,8 @@ import numpy as np
 from lm_eval_safescale.analysis.scaling import item_values
 from lm_eval_safescale.families.rows import Floats, Row, bounded, means, number
 from lm_eval_safescale.stats.bootstrap import resampled_means
-from lm_eval_safescale.stats.presets import DEFAULT, Preset, indices
+from lm_eval_safescale.stats.design import Design
+from lm_eval_safescale.stats.presets import DEFAULT, Preset
 from lm_eval_safescale.stats.regression import TwoWay, resampled_shares, two_way
 
 if TYPE_CHECKING:
@@ -54,7 +55,8 @@ def variance(study: Study, preset: Preset = DEFAULT) -> list[Row]:
     known = [pair for pair in study.scores if pair[0] in family]
     values = {name: each[:, places] for name, each in item_values(study).items()} if known else {}
     return [
-        _row(metric, values.get(metric), known, family, preset) for metric in study.family.studied
+        _row(metric, values.get(metric), known, family, preset, study.design)
+        for metric in study.family.studied
     ]
 
 
@@ -64,6 +66,7 @@ def _row(
     pairs: list[tuple[str, str]],
     family: dict[str, str],
     preset: Preset,
+    design: Design,
 ) -> Row:
     of_pairs = np.empty(0) if values is None else means(values)
     scored = np.flatnonzero(~np.isnan(of_pairs))
@@ -80,7 +83,7 @@ def _row(
     if values is not None and scored.size:
         found = two_way(of_pairs[scored], conditions, families)
         estimates = np.array([_share(found, part) for part in SHARES.values()])
-        drawn = resampled_means(values[:, scored], indices(len(values)))
+        drawn = resampled_means(values[:, scored], design.weights)
         resampled = resampled_shares(drawn.T, conditions, families)
         low, high = preset.figure_interval(
             estimates, np.array([resampled[part] for part in SHARES.values()])

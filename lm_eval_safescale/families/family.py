@@ -25,6 +25,7 @@ from lm_eval_safescale.metrics import Metric
 from lm_eval_safescale.metrics.metric import Decode
 from lm_eval_safescale.prompts import Prompt
 from lm_eval_safescale.records import Answers, Item
+from lm_eval_safescale.stats.design import Design
 from lm_eval_safescale.stats.presets import Preset
 
 if TYPE_CHECKING:
@@ -51,6 +52,10 @@ class StudyView(Protocol):
     @property
     def panel(self) -> Panel:
         """Model families and sizes."""
+
+    @property
+    def design(self) -> Design:
+        """How the items were drawn, and so how they are resampled."""
 
 
 @dataclass(frozen=True, slots=True)

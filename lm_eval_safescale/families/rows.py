@@ -11,7 +11,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
-from lm_eval_safescale.stats.intervals import wilson
+from lm_eval_safescale.stats.units import Effect, share_interval
 
 Row = dict[str, Any]
 Columns = Mapping[str, Sequence[Any]]
@@ -49,11 +49,13 @@ def means(values: Floats) -> Floats:
         return np.asarray(np.where(known, values, 0.0).sum(axis=0) / known.sum(axis=0))
 
 
-def with_wilson(name: str, hits: ArrayLike, n: ArrayLike) -> dict[str, list[float | None]]:
+def with_wilson(
+    name: str, hits: ArrayLike, n: ArrayLike, effect: Effect | None = None
+) -> dict[str, list[float | None]]:
     """Columns `name`, `name`_lo and `name`_hi of shares: hits of n, with Wilson's 95 % interval
-    (PROTOCOL §9); None where n is 0."""
+    (PROTOCOL §9), of units where there is an effect of them; None where n is 0."""
     count, total = np.asarray(hits, dtype=np.float64), np.asarray(n, dtype=np.float64)
-    low, high = wilson(count, total)
+    low, high = share_interval(count, total, effect)
     with np.errstate(invalid="ignore", divide="ignore"):
         share = count / total
     return dict(zip(bounded(name), map(numbers, (share, low, high)), strict=True))

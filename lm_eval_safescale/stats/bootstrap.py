@@ -16,7 +16,7 @@ from typing import Any, Literal
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
-from lm_eval_safescale.stats.arrays import Floats, Ints, between, same_shape
+from lm_eval_safescale.stats.arrays import Bools, Floats, Ints, between, same_shape
 from lm_eval_safescale.stats.intervals import clopper_pearson
 
 B = 1_000
@@ -48,6 +48,11 @@ class Interval:
     estimate: Floats
     lo: Floats
     hi: Floats
+
+
+Resamples = Ints | Floats
+"""Item numbers drawn, shape (b, n), or how often each item is drawn (`times_drawn`), floats of
+shape (n, b)."""
 
 
 def protocol_indices(n: int, b: int = B, seed: int = SEED) -> NDArray[np.int32]:
@@ -90,7 +95,7 @@ def stratified_indices(strata: Sequence[int], b: int = B, seed: int = SEED) -> N
     return drawn
 
 
-def resampled_means(values: ArrayLike, indices: Ints) -> Floats:
+def resampled_means(values: ArrayLike, indices: Resamples) -> Floats:
     """Mean over the scored items of each resample.
 
     Parameters
@@ -98,7 +103,7 @@ def resampled_means(values: ArrayLike, indices: Ints) -> Floats:
     values
         Item values, shape (n,) or (n, m); nan is not scored.
     indices
-        Item numbers drawn, shape (b, n).
+        `Resamples`.
 
     Returns
     -------
@@ -110,16 +115,19 @@ def resampled_means(values: ArrayLike, indices: Ints) -> Floats:
         For other shapes, infinite values or indices beyond the items.
     """
     columns = _columns(values)
-    means = np.empty((len(indices), columns.shape[1]))
+    drawn = times_drawn(indices, len(columns))
+    means = np.empty((drawn.shape[1], columns.shape[1]))
 
     def keep(place: slice, block: Floats) -> None:
         means[:, place] = block.T
 
-    _in_blocks(columns, indices, keep)
+    _in_blocks(columns, drawn, keep)
     return means[:, 0] if np.ndim(values) == 1 else means
 
 
-def percentile_bootstrap(values: ArrayLike, indices: Ints, *, level: float = 0.95) -> Percentiles:
+def percentile_bootstrap(
+    values: ArrayLike, indices: Resamples, *, level: float = 0.95
+) -> Percentiles:
     """Percentile bootstrap of means over items (PROTOCOL §8).
 
     Parameters
@@ -127,7 +135,7 @@ def percentile_bootstrap(values: ArrayLike, indices: Ints, *, level: float = 0.9
     values
         Item values, shape (n,) or (n, m); nan is not scored.
     indices
-        Item numbers drawn, shape (b, n): `protocol_indices(n)`.
+        `Resamples`, as `protocol_indices(n)`.
     level
         Confidence level; 0.95 takes the 2.5 and 97.5 percentiles, linearly interpolated.
 
@@ -169,12 +177,13 @@ def percentile_bootstrap(values: ArrayLike, indices: Ints, *, level: float = 0.9
 
 def bca(
     values: ArrayLike,
-    indices: Ints | None = None,
+    indices: Resamples | None = None,
     *,
     level: float = 0.95,
     b: int = B,
     seed: int = SEED,
     bounds: tuple[float, float] | None = None,
+    units: Ints | None = None,
 ) -> Interval:
     """Bias-corrected and accelerated bootstrap interval of means over items.
 
@@ -183,11 +192,14 @@ def bca(
     values
         Item values, shape (n,) or (n, m); nan is not scored.
     indices
-        Item numbers drawn, shape (b, n); by default `protocol_indices(n, b, seed)`.
+        `Resamples`; by default `protocol_indices(n, b, seed)`.
     level
         Confidence level, in (0, 1).
     bounds
         Least and greatest value an item can have, (0, 1) for a rate.
+    units
+        Unit of each item, numbers from 0, where items were resampled by unit: the jackknife leaves
+        out units, too.
 
     Returns
     -------
@@ -219,7 +231,8 @@ def bca(
         total = np.where(scored, columns, 0.0).sum(axis=0)
         estimate = total / n
         # leaving an unscored item out changes nothing, so the jackknife is over the scored ones
-        jackknife = np.where(scored, (total - columns) / (n - 1), np.nan)
+        sums, sizes = (columns, scored) if units is None else _by_unit(columns, scored, units)
+        jackknife = np.where(sizes > 0, (total - sums) / (n - sizes), np.nan)
     low, high = np.full((2, columns.shape[1]), np.nan)
 
     def bound(place: slice, means: Floats) -> None:
@@ -229,7 +242,7 @@ def bca(
     alike = (n > 0) & (_spread(columns) == 0)
     low[alike], high[alike] = np.nan, np.nan
     if bounds is not None and alike.any():
-        other = clopper_pearson(0, n[alike], level=level)[1]
+        other = clopper_pearson(0, (sizes > 0).sum(axis=0)[alike], level=level)[1]
         low[alike] = estimate[alike] - (estimate[alike] - bounds[0]) * other
         high[alike] = estimate[alike] + (bounds[1] - estimate[alike]) * other
     if np.ndim(values) == 1:
@@ -354,11 +367,12 @@ def leave_out(n: int, most: int = 200) -> Floats:
 def paired_bootstrap(
     left: ArrayLike,
     right: ArrayLike,
-    indices: Ints | None = None,
+    indices: Resamples | None = None,
     *,
     method: Literal["bca", "percentile"] = "bca",
     level: float = 0.95,
     bounds: tuple[float, float] | None = (-1.0, 1.0),
+    units: Ints | None = None,
 ) -> Interval:
     """Interval of a difference of means, left - right, over the same items: items are drawn with
     both their values.
@@ -367,7 +381,7 @@ def paired_bootstrap(
     ----------
     left, right
         Item values, shape (n,) or (n, m) alike; an item with nan on either side is not compared.
-    indices
+    indices, units
         As in `bca`.
     method
         "bca" (default preset) or "percentile" (radsafe-2026).
@@ -387,7 +401,7 @@ def paired_bootstrap(
     one, other = same_shape("left and right", left, right)
     difference = one - other
     if method == "bca":
-        return bca(difference, indices, level=level, bounds=bounds)
+        return bca(difference, indices, level=level, bounds=bounds, units=units)
     found = percentile_bootstrap(
         difference, protocol_indices(len(difference)) if indices is None else indices, level=level
     )
@@ -407,7 +421,7 @@ def _columns(values: ArrayLike) -> Floats:
     return array[:, None] if array.ndim == 1 else array
 
 
-def _in_blocks(columns: Floats, indices: Ints, use: Callable[[slice, Floats], None]) -> None:
+def _in_blocks(columns: Floats, indices: Resamples, use: Callable[[slice, Floats], None]) -> None:
     """Resampled means, (columns, b), some columns at a time: how often each item was drawn, times
     its value.
 
@@ -416,6 +430,7 @@ def _in_blocks(columns: Floats, indices: Ints, use: Callable[[slice, Floats], No
     """
     n = len(columns)
     drawn = times_drawn(indices, n)
+    sizes = drawn.sum(axis=0)  # n each, but where units of several items were drawn
     # sums of outcomes 0 and 1, and of their differences, are exact in float32, and twice as fast
     whole = drawn.astype(np.float32) if n < 1 << 20 else drawn
     step = max(1, CHUNK // drawn.shape[1])
@@ -427,7 +442,7 @@ def _in_blocks(columns: Floats, indices: Ints, use: Callable[[slice, Floats], No
         known = np.where(scored, part, 0.0)
         sums = _product(known, whole if np.isin(known, (-1.0, 0.0, 1.0)).all() else drawn)
         with np.errstate(invalid="ignore"):
-            means = sums / (n if scored.all() else _product(scored, whole))
+            means = sums / (sizes if scored.all() else _product(scored, whole))
         use(place, means)
 
     with ThreadPoolExecutor(THREADS) as pool:
@@ -440,27 +455,37 @@ def _product(values: NDArray[Any], drawn: NDArray[Any]) -> Floats:
     return product
 
 
-def times_drawn(indices: Ints, n: int) -> Floats:
+def times_drawn(indices: Resamples, n: int) -> Floats:
     """How often each resample draws each of n items, shape (n, b), from item numbers of shape (b,
-    n); ValueError for others."""
-    indices = np.asarray(indices)
+    n); ValueError for others. Floats of shape (n, b) are taken for how often already."""
+    drawn: NDArray[Any] = np.asarray(indices)
+    if drawn.dtype.kind == "f" and drawn.ndim == 2 and len(drawn) == n:
+        return drawn
     if (
-        indices.ndim != 2
-        or not len(indices)
-        or indices.shape[1] != n
-        or indices.min() < 0
-        or indices.max() >= n
+        drawn.ndim != 2
+        or not len(drawn)
+        or drawn.shape[1] != n
+        or drawn.min() < 0
+        or drawn.max() >= n
     ):
         raise ValueError(
-            f"the indices have shape {indices.shape}; expected (resamples, {n}) with item numbers "
+            f"the indices have shape {drawn.shape}; expected (resamples, {n}) with item numbers "
             f"below {n}"
         )
-    flat = indices.astype(np.int64) + n * np.arange(len(indices))[:, None]
+    flat = drawn.astype(np.int64) + n * np.arange(len(drawn))[:, None]
     return (
-        np.bincount(flat.ravel(), minlength=n * len(indices))
-        .reshape(len(indices), n)
+        np.bincount(flat.ravel(), minlength=n * len(drawn))
+        .reshape(len(drawn), n)
         .T.astype(np.float64)
     )
+
+
+def _by_unit(columns: Floats, scored: Bools, units: Ints) -> tuple[Floats, Floats]:
+    """Sum and number of the scored items of each unit, shape (units, columns)."""
+    total, size = np.zeros((2, int(units.max()) + 1, columns.shape[1]))
+    np.add.at(total, units, np.where(scored, columns, 0.0))
+    np.add.at(size, units, scored)
+    return total, size
 
 
 def _spread(columns: Floats) -> Floats:

@@ -17,7 +17,7 @@ def normal_quantile(level: float) -> float:
 
 
 def wilson(
-    successes: ArrayLike, n: ArrayLike, *, level: float = 0.95, z: float | None = None
+    successes: ArrayLike, n: ArrayLike, *, level: float = 0.95, z: ArrayLike | None = None
 ) -> tuple[Floats, Floats]:
     """Wilson score interval of shares.
 
@@ -45,7 +45,7 @@ def wilson(
     Wilson EB (1927), J Am Stat Assoc 22:209-212.
     """
     k, trials = _counts(successes, n)
-    z = normal_quantile(level) if z is None else z
+    z = np.asarray(normal_quantile(level) if z is None else z)
     with np.errstate(invalid="ignore", divide="ignore"):
         share = k / trials
         centre = share + z * z / (2 * trials)

@@ -76,7 +76,7 @@ def mcnemar_mid_p(b: ArrayLike, c: ArrayLike) -> Floats:
 
 
 def tango_interval(
-    b: ArrayLike, c: ArrayLike, n: ArrayLike, level: float = 0.95
+    b: ArrayLike, c: ArrayLike, n: ArrayLike, level: float = 0.95, z: ArrayLike | None = None
 ) -> tuple[Floats, Floats]:
     """Tango's score interval of a paired difference of shares, (b - c) / n.
 
@@ -89,9 +89,12 @@ def tango_interval(
     b, c
         Numbers of items on which only the left, and only the right, has the outcome.
     n
-        Number of items, those on which both sides agree among them. All of shapes that broadcast.
+        Number of items, those on which both sides agree among them. All of shapes that broadcast;
+        none need be whole.
     level
         Confidence level, in (0, 1).
+    z
+        Quantile; overrides `level`.
 
     Returns
     -------
@@ -108,7 +111,7 @@ def tango_interval(
     2013, Stat Med 32:1336-1342); bisection finds them without choosing among roots.
     """
     left, right, items = _paired_counts(b, c, n)
-    z = normal_quantile(level)
+    z = np.asarray(normal_quantile(level) if z is None else z)
     return -_tango_upper(right, left, items, z), _tango_upper(left, right, items, z)
 
 
@@ -197,7 +200,7 @@ def _score(b: Floats, c: Floats, n: Floats, d: Floats) -> Floats:
     return np.where((off == 0) & (n > 0), 0.0, z)
 
 
-def _tango_upper(b: Floats, c: Floats, n: Floats, z: float) -> Floats:
+def _tango_upper(b: Floats, c: Floats, n: Floats, z: Floats) -> Floats:
     """The largest difference whose statistic is no less than -z: the statistic falls as the
     difference grows."""
     with np.errstate(invalid="ignore", divide="ignore"):

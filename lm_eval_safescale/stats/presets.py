@@ -4,7 +4,6 @@ and no table.
 
 from __future__ import annotations
 
-import functools
 from collections.abc import Mapping
 from dataclasses import dataclass
 from types import MappingProxyType
@@ -15,9 +14,10 @@ from numpy.typing import NDArray
 
 from lm_eval_safescale.errors import SafescaleError
 from lm_eval_safescale.stats import bootstrap
-from lm_eval_safescale.stats.bootstrap import SEED, B, protocol_indices
-from lm_eval_safescale.stats.intervals import wilson
+from lm_eval_safescale.stats.bootstrap import SEED
+from lm_eval_safescale.stats.design import Design
 from lm_eval_safescale.stats.paired import discordant, tango_interval
+from lm_eval_safescale.stats.units import share_interval, tango_of_units
 
 Floats = NDArray[np.float64]
 LEVEL = 0.95
@@ -47,46 +47,59 @@ class Preset:
     """Interval of a metric over trials: from resamples of items, or from how the trials differ
     (`trials_interval`)."""
 
-    def rate_interval(self, values: Floats) -> tuple[Floats, Floats]:
+    def rate_interval(self, values: Floats, design: Design | None = None) -> tuple[Floats, Floats]:
         """Bounds for the share of ones in each column of shape (N, M), values 0, 1 or nan (not
-        scored); nan without a value."""
+        scored); nan without a value. `design`: how the N items were drawn, by default each by
+        itself."""
+        drawn = design or Design(len(values))
         if self.rates == "percentile":
-            found = bootstrap.percentile_bootstrap(values, indices(len(values)), level=LEVEL)
+            found = bootstrap.percentile_bootstrap(values, drawn.weights, level=LEVEL)
             return found.lo, found.hi
-        return wilson(np.nansum(values, axis=0), (~np.isnan(values)).sum(axis=0), level=LEVEL)
+        hits, n = np.nansum(values, axis=0), (~np.isnan(values)).sum(axis=0)
+        return share_interval(hits, n, drawn.effect(values), level=LEVEL)
 
-    def mean_interval(self, values: Floats) -> tuple[Floats, Floats]:
+    def mean_interval(self, values: Floats, design: Design | None = None) -> tuple[Floats, Floats]:
         """Bounds for the mean of each column of shape (N, M), values in [0, 1] or nan (not scored);
         nan without a value."""
-        drawn = indices(len(values))
+        drawn = design or Design(len(values))
         if self.means == "percentile":
-            found = bootstrap.percentile_bootstrap(values, drawn, level=LEVEL)
+            found = bootstrap.percentile_bootstrap(values, drawn.weights, level=LEVEL)
             return found.lo, found.hi
-        interval = bootstrap.bca(values, drawn, level=LEVEL, bounds=(0.0, 1.0))
-        return interval.lo, interval.hi
-
-    def difference_interval(self, left: Floats, right: Floats) -> tuple[Floats, Floats]:
-        """Bounds for left - right of the means of each column of shape (N, M), items drawn with
-        both their values."""
-        interval = bootstrap.paired_bootstrap(
-            left, right, indices(len(left)), method=self.means, level=LEVEL
+        interval = bootstrap.bca(
+            values, drawn.weights, level=LEVEL, bounds=(0.0, 1.0), units=drawn.numbers
         )
         return interval.lo, interval.hi
 
-    def share_difference_interval(self, left: Floats, right: Floats) -> tuple[Floats, Floats]:
+    def difference_interval(
+        self, left: Floats, right: Floats, design: Design | None = None
+    ) -> tuple[Floats, Floats]:
+        """Bounds for left - right of the means of each column of shape (N, M), items drawn with
+        both their values."""
+        drawn = design or Design(len(left))
+        interval = bootstrap.paired_bootstrap(
+            left, right, drawn.weights, method=self.means, level=LEVEL, units=drawn.numbers
+        )
+        return interval.lo, interval.hi
+
+    def share_difference_interval(
+        self, left: Floats, right: Floats, design: Design | None = None
+    ) -> tuple[Floats, Floats]:
         """`difference_interval` of outcomes 0 and 1."""
         if self.share_differences == "percentile":
-            return self.difference_interval(left, right)
+            return self.difference_interval(left, right, design)
         n, b, c = discordant(left, right)
-        return tango_interval(b, c, n, LEVEL)
+        effect = design.effect(left - right) if design else None
+        if effect is None:
+            return tango_interval(b, c, n, LEVEL)
+        return tango_of_units(b, c, n, effect, LEVEL)
 
     def figure_interval(
         self, estimate: Floats, resampled: Floats, left_out: Floats | None = None
     ) -> tuple[Floats, Floats]:
         """Bounds for numbers that are no means, shape (M,), from their values in the resamples of
-        `weights`, shape (M, resamples).
+        `Design.weights`, shape (M, resamples).
 
-        `left_out`, shape (M, groups), are their values under the weights of `stats.leave_out`. With
+        `left_out`, shape (M, groups), are their values under `Design.left_out`. With
         them the default preset gives BCa intervals, without them basic ones: for numbers that are
         too large by chance, which BCa does not mend.
         """
@@ -173,19 +186,6 @@ def preset_named(preset: str | Preset) -> Preset:
     return PRESETS[preset]
 
 
-@functools.lru_cache(maxsize=32)
-def indices(n: int) -> NDArray[np.int32]:
-    """The one index matrix of all resamples of n items (PROTOCOL §8), shape (1000, n)."""
-    drawn = protocol_indices(n, B, SEED)
-    drawn.flags.writeable = False
-    return drawn
-
-
-@functools.lru_cache(maxsize=32)
 def weights(n: int, strata: tuple[int, ...] = (), seed: int = SEED) -> Floats:
-    """How often each of n items is drawn by the same resamples, shape (n, 1000); with strata each
-    of these gives as many as it has. Another seed draws the items of another data set, which have
-    nothing to do with these."""
-    drawn = bootstrap.times_drawn(bootstrap.stratified_indices(strata or (0,) * n, B, seed), n)
-    drawn.flags.writeable = False
-    return drawn
+    """`Design.weights` of n items, each its own unit."""
+    return Design(n, strata=strata, seed=seed).weights

@@ -18,6 +18,7 @@ from lm_eval_safescale.families.cells import column
 from lm_eval_safescale.families.panel import Panel
 from lm_eval_safescale.runs import Runs
 from lm_eval_safescale.runs.table import KEYS
+from lm_eval_safescale.stats.design import Design
 
 FEW = settings(max_examples=40)
 """For properties of whole runs: making them is what takes the time."""
@@ -185,6 +186,7 @@ class View:
         self.conditions = RADSAFE.in_order(condition for _, condition in scores)
         self.items = next(iter(scores.values())).items if scores else ItemTable((), {})
         self.metrics = [*RADSAFE.metrics(self.items), *MEASURES]
+        self.design = Design.of(len(self.items), self.items.units)
 
     def column(self, name: str) -> Any:
         return column(self.scores.values(), name)

@@ -10,8 +10,8 @@ from lm_eval_safescale.families.cells import column
 from lm_eval_safescale.families.family import StudyView
 from lm_eval_safescale.families.rows import Row, rows_of
 from lm_eval_safescale.stats.calibration import calibration_table
-from lm_eval_safescale.stats.intervals import wilson
 from lm_eval_safescale.stats.presets import DEFAULT, LEVEL, Preset
+from lm_eval_safescale.stats.units import share_interval
 
 
 # both presets bin alike
@@ -24,10 +24,15 @@ def calibration_bins(study: StudyView, preset: Preset = DEFAULT) -> list[Row]:  
     cells = [cell for cell in study.scores.values() if not np.isnan(cell["confidence"]).all()]
     if not cells:
         return []
-    table = calibration_table(column(cells, "confidence"), column(cells, "majority_correct"))
+    confidence, right = column(cells, "confidence"), column(cells, "majority_correct")
+    table = calibration_table(confidence, right)
     bins, n = len(table.n), table.n.T.ravel()
     accuracy = table.accuracy.T.ravel()
-    low, high = wilson(np.round(np.nan_to_num(accuracy * n)), n, level=LEVEL)
+    hits = np.round(np.nan_to_num(accuracy * n))
+    item, cell = np.nonzero(~np.isnan(confidence))
+    place = np.searchsorted(table.edges[1:-1], confidence[item, cell], side="right")
+    effect = study.design.effect_at(cell * bins + place, item, right[item, cell], len(n))
+    low, high = share_interval(hits, n, effect, level=LEVEL)
     return rows_of(
         {
             "model": [cell.model for cell in cells for _ in range(bins)],

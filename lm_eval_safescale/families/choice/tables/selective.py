@@ -10,8 +10,8 @@ from lm_eval_safescale.families.cells import column
 from lm_eval_safescale.families.family import StudyView
 from lm_eval_safescale.families.rows import Row, rows_of, with_wilson
 from lm_eval_safescale.stats.arrays import Bools, Floats, Ints
-from lm_eval_safescale.stats.bootstrap import leave_out
-from lm_eval_safescale.stats.presets import DEFAULT, Preset, weights
+from lm_eval_safescale.stats.design import Design
+from lm_eval_safescale.stats.presets import DEFAULT, Preset
 from lm_eval_safescale.stats.regression import resampled_areas, selective_risk
 
 STEPS = 20
@@ -46,7 +46,7 @@ def selective(study: StudyView, preset: Preset = DEFAULT) -> list[Row]:
     kept = _kept(confidence, answered)
     with np.errstate(invalid="ignore", divide="ignore"):
         coverage = np.where(n > 0, kept.T / n, np.nan).T
-    area, low, high = _areas(np.where(answered, confidence, np.nan), harm, preset)
+    area, low, high = _areas(np.where(answered, confidence, np.nan), harm, preset, study.design)
     return rows_of(
         {
             "model": [each.model for each in given for _ in range(steps)],
@@ -56,8 +56,8 @@ def selective(study: StudyView, preset: Preset = DEFAULT) -> list[Row]:
             "n": np.repeat(n, steps),
             "kept": kept.ravel(),
             "coverage": coverage.ravel(),
-            **_among("high_risk_error", harm, confidence, answered),
-            **_among("accuracy", right, confidence, answered),
+            **_among("high_risk_error", harm, confidence, answered, study.design),
+            **_among("accuracy", right, confidence, answered, study.design),
             "area": np.repeat(area, steps),
             "area_lo": np.repeat(low, steps),
             "area_hi": np.repeat(high, steps),
@@ -65,12 +65,14 @@ def selective(study: StudyView, preset: Preset = DEFAULT) -> list[Row]:
     )
 
 
-def _areas(confidence: Floats, harm: Floats, preset: Preset) -> tuple[Floats, Floats, Floats]:
+def _areas(
+    confidence: Floats, harm: Floats, preset: Preset, design: Design
+) -> tuple[Floats, Floats, Floats]:
     """Each column's area with its bounds."""
-    both = np.hstack([weights(len(confidence)), leave_out(len(confidence))]).astype(np.float32)
+    both = np.hstack([design.weights, design.left_out]).astype(np.float32)
     area = np.array([selective_risk(*pair).area for pair in zip(confidence.T, harm.T, strict=True)])
     found = resampled_areas(confidence, harm, both)
-    resamples = weights(len(confidence)).shape[1]
+    resamples = design.weights.shape[1]
     low, high = preset.figure_interval(area, found[:, :resamples], found[:, resamples:])
     return area, low, high
 
@@ -88,9 +90,16 @@ def _kept(confidence: Floats, counted: Bools) -> Ints:
 
 
 def _among(
-    name: str, values: Floats, confidence: Floats, answered: Bools
+    name: str, values: Floats, confidence: Floats, answered: Bools, design: Design
 ) -> dict[str, list[float | None]]:
     scored = answered & ~np.isnan(values)
+    effect = None
+    if design.units:  # of a column for each cell and threshold
+        kept = scored[..., None] & (confidence[..., None] >= THRESHOLDS - ROUNDING)
+        effect = design.effect(np.where(kept, values[..., None], np.nan).reshape(len(values), -1))
     return with_wilson(
-        name, _kept(confidence, scored & (values == 1)).ravel(), _kept(confidence, scored).ravel()
+        name,
+        _kept(confidence, scored & (values == 1)).ravel(),
+        _kept(confidence, scored).ravel(),
+        effect,
     )

@@ -16,9 +16,8 @@ from lm_eval_safescale.families.family import StudyView
 from lm_eval_safescale.families.radsafe.metrics import ERRORS
 from lm_eval_safescale.families.rows import Floats, Row, bounded, means, rows_of
 from lm_eval_safescale.stats.arrays import Ints
-from lm_eval_safescale.stats.bootstrap import interval_of
-from lm_eval_safescale.stats.intervals import wilson
-from lm_eval_safescale.stats.presets import DEFAULT, LEVEL, Preset, weights
+from lm_eval_safescale.stats.design import Design
+from lm_eval_safescale.stats.presets import DEFAULT, Preset
 from lm_eval_safescale.stats.voting import majority_probabilities, vote_counts
 from lm_eval_safescale.stats.voting import self_consistency as expected_rates
 
@@ -46,9 +45,8 @@ def self_consistency(study: StudyView, preset: Preset = DEFAULT) -> list[Row]:
     answered: greedy_accuracy, greedy_high_risk_error, ..., each with _lo and _hi (the preset's
     interval of a rate). None where not scored. No rows for a model without draws.
 
-    An item's expected rate lies between 0 and 1, and varies less than an answer does: for k < K
-    Wilson's interval, which counts an item as one answer, is wider than it need be, and never too
-    narrow for rare harm.
+    An item's expected rate lies between 0 and 1: for k < K the interval is that of a mean, for
+    k = K, where it is 0 or 1, that of a rate.
     """
     given = [each for each in study.scores.values() if each.draws]
     if not given:
@@ -56,7 +54,7 @@ def self_consistency(study: StudyView, preset: Preset = DEFAULT) -> list[Row]:
     draws = [each.draws for each in given]
     rates: dict[int, Floats] = {}
     for block in _blocks(given):
-        rates.update(zip(map(id, block), _rates(block, preset), strict=True))
+        rates.update(zip(map(id, block), _rates(block, preset, study.design), strict=True))
     expected = np.concatenate([rates[id(each)] for each in given])
     columns: dict[str, Any] = {
         "model": [each.model for each in given for _ in range(each.draws)],
@@ -69,7 +67,7 @@ def self_consistency(study: StudyView, preset: Preset = DEFAULT) -> list[Row]:
         columns |= _named(COLUMN.get(name, name), expected[:, place].T)
     for name in RATES:
         values = column(given, name)
-        told = np.stack([means(values), *preset.rate_interval(values)])
+        told = np.stack([means(values), *preset.rate_interval(values, study.design)])
         columns |= _named(f"greedy_{COLUMN.get(name, name)}", np.repeat(told, draws, axis=1))
     return rows_of(columns)
 
@@ -88,7 +86,7 @@ def _blocks(given: Sequence[Cell]) -> Iterator[list[Cell]]:
         yield from (group[start : start + BLOCK] for start in range(0, len(group), BLOCK))
 
 
-def _rates(block: Sequence[Cell], preset: Preset) -> Floats:
+def _rates(block: Sequence[Cell], preset: Preset, design: Design) -> Floats:
     """Rates in the order of `RATES` with their bounds, shape (cells, K, rates, 3)."""
     first = facts_of(block[0].items)
     n_letters = int(first.n_options.max())
@@ -102,33 +100,30 @@ def _rates(block: Sequence[Cell], preset: Preset) -> Floats:
     found = expected_rates(counts, worth)
     ks = slice(found.shape[1])  # 0, if no item was answered with all draws
     rates[:, ks, scored, 0] = found
-    if preset.rates == "wilson":
-        n = (counts.sum(axis=2) > 0).sum(axis=1)[:, None, None]
-        rates[:, ks, scored, 1], rates[:, ks, scored, 2] = wilson(found * n, n, level=LEVEL)
-        return rates
     step = max(1, RESAMPLED // counts.shape[1])
     for start in range(0, len(block), step):
         cells = slice(start, start + step)
-        for end, bound in enumerate(_percentiles(counts[cells], worth), 1):
+        if not counts[cells].any():
+            continue
+        for end, bound in enumerate(_bounds(counts[cells], worth, preset, design), 1):
             rates[cells, ks, scored, end] = bound[:, ks]
     return rates
 
 
-def _percentiles(counts: Ints, worth: Floats) -> tuple[Floats, Floats]:
-    """Percentile bootstrap bounds of the expected rates, shape (cells, K, rates)."""
-    # of each item: (cells, items, K, rates)
-    values = np.nan_to_num(majority_probabilities(counts)) @ worth
+def _bounds(counts: Ints, worth: Floats, preset: Preset, design: Design) -> tuple[Floats, Floats]:
+    """Bounds of the expected rates, shape (cells, K, rates): of k = K by the preset's interval of a
+    rate, since each item then has one vote, of fewer by that of a mean."""
+    # of each item: (cells, items, K, rates); rounded, so that items that are alike are equal
+    values = np.round(np.nan_to_num(majority_probabilities(counts)) @ worth, 12)
+    values[counts.sum(axis=2) == 0] = np.nan
     cells, items, *of_rates = values.shape
-    drawn = weights(items)
-    n = (counts.sum(axis=2) > 0).astype(np.float64) @ drawn
-    resampled = (values.transpose(0, 2, 3, 1).reshape(-1, items) @ drawn).reshape(
-        cells, -1, drawn.shape[1]
+    columns = values.transpose(1, 0, 2, 3).reshape(items, -1)
+    low, high = (bound.reshape(cells, *of_rates) for bound in preset.mean_interval(columns, design))
+    last = values[:, :, -1].transpose(1, 0, 2).reshape(items, -1)
+    low[:, -1], high[:, -1] = (
+        bound.reshape(cells, -1) for bound in preset.rate_interval(last, design)
     )
-    with np.errstate(invalid="ignore"):
-        resampled /= n[:, None]
-    flat = resampled.reshape(-1, drawn.shape[1])
-    low, high = interval_of(np.zeros(len(flat)), flat, method="percentile", level=LEVEL)
-    return low.reshape(cells, *of_rates), high.reshape(cells, *of_rates)
+    return low, high
 
 
 def _worth(facts: ChoiceFacts, n_letters: int) -> dict[str, Floats]:

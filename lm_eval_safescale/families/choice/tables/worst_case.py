@@ -13,9 +13,9 @@ from lm_eval_safescale.families.cells import Cell, column
 from lm_eval_safescale.families.choice.facts import LETTERS, facts_of
 from lm_eval_safescale.families.family import StudyView
 from lm_eval_safescale.families.rows import Floats, Row, bounded, number, rows_of
-from lm_eval_safescale.stats.bootstrap import leave_out
 from lm_eval_safescale.stats.concentration import gini, resampled_concentration, top_share
-from lm_eval_safescale.stats.presets import DEFAULT, Preset, weights
+from lm_eval_safescale.stats.design import Design
+from lm_eval_safescale.stats.presets import DEFAULT, Preset
 
 ALL = "all"
 """Stands for all conditions together."""
@@ -93,7 +93,14 @@ def concentration(study: StudyView, preset: Preset = DEFAULT) -> list[Row]:
         (condition, answered, _counts(answered)) for condition, answered in _by_condition(study)
     ]
     rows = [
-        _concentrated(condition, len(answered), counts["scored"], counts["high_risk_error"], preset)
+        _concentrated(
+            condition,
+            len(answered),
+            counts["scored"],
+            counts["high_risk_error"],
+            preset,
+            study.design,
+        )
         for condition, answered, counts in tables
     ]
     if tables:
@@ -102,13 +109,25 @@ def concentration(study: StudyView, preset: Preset = DEFAULT) -> list[Row]:
         unscored = np.isnan(errors).all(axis=0)  # never answered under any condition, or no labels
         total = np.where(unscored, np.nan, np.nansum(errors, axis=0))
         rows.append(
-            _concentrated(ALL, len({model for model, _ in study.scores}), answers, total, preset)
+            _concentrated(
+                ALL,
+                len({model for model, _ in study.scores}),
+                answers,
+                total,
+                preset,
+                study.design,
+            )
         )
     return rows
 
 
 def _concentrated(
-    condition: str, n_models: int, answers: Floats, errors: Floats, preset: Preset
+    condition: str,
+    n_models: int,
+    answers: Floats,
+    errors: Floats,
+    preset: Preset,
+    design: Design,
 ) -> Row:
     scored = (answers > 0) & ~np.isnan(errors)
     known = errors[scored]
@@ -124,7 +143,7 @@ def _concentrated(
         estimates = np.array([*(top_share(known, percent) for percent in TOPS), gini(known)])
         drawn, left_out = (
             resampled_concentration(known, every[scored], TOPS)
-            for every in (weights(len(errors)), leave_out(len(errors)))
+            for every in (design.weights, design.left_out)
         )
         low, high = preset.figure_interval(estimates, drawn, left_out)
     for name, *values in zip(names, estimates, low, high, strict=True):

@@ -1,0 +1,98 @@
+"""How the items of a study were drawn, and so how they are resampled: which belong to one unit, and
+in which strata. It knows numbers of units and strata, and no values.
+"""
+
+from __future__ import annotations
+
+import functools
+from collections.abc import Sequence
+from dataclasses import dataclass
+
+import numpy as np
+
+from lm_eval_safescale.stats import bootstrap
+from lm_eval_safescale.stats.arrays import Floats, Ints
+from lm_eval_safescale.stats.bootstrap import SEED, B, protocol_indices, stratified_indices
+from lm_eval_safescale.stats.units import Effect, design_effect, design_effect_at
+
+
+@dataclass(frozen=True, slots=True)
+class Design:
+    """A sample of items.
+
+    Parameters
+    ----------
+    n
+        Number of items.
+    units
+        Number of the unit of each item, from 0 in the order of first appearance; empty where each
+        item is its own.
+    strata
+        Stratum of each item (`stats.strata_of`), within which units are drawn; empty for none. A
+        unit is of the stratum of its first item.
+    seed
+        Of the resamples. Another one is for the items of another data set, which have nothing to do
+        with these.
+    """
+
+    n: int
+    units: tuple[int, ...] = ()
+    strata: tuple[int, ...] = ()
+    seed: int = SEED
+
+    @classmethod
+    def of(cls, n: int, units: Sequence[str] = (), strata: tuple[int, ...] = ()) -> Design:
+        """The design of n items with these units by name; names that all differ are none."""
+        place = {name: number for number, name in enumerate(dict.fromkeys(units))}
+        return cls(
+            n, tuple(place[name] for name in units) if len(place) < len(units) else (), strata
+        )
+
+    @property
+    def numbers(self) -> Ints | None:
+        """The unit of each item as an array; None where each is its own."""
+        return np.array(self.units) if self.units else None
+
+    @property
+    def weights(self) -> Floats:
+        """How often each item is drawn in 1,000 seeded resamples, shape (n, 1000): units are drawn
+        whole. With one item a unit those of PROTOCOL §8."""
+        return _weights(self)
+
+    @property
+    def left_out(self) -> Floats:
+        """`stats.leave_out` of the units, shape (n, groups)."""
+        if not self.units:
+            return bootstrap.leave_out(self.n)
+        by_unit = bootstrap.leave_out(max(self.units) + 1)
+        return np.asarray(by_unit[np.array(self.units)])
+
+    def effect(self, values: Floats) -> Effect | None:
+        """The design effect of each column, shape (n, M); None where each item is its own unit."""
+        return design_effect(values, np.array(self.units)) if self.units else None
+
+    def effect_at(self, column: Ints, item: Ints, value: Floats, columns: int) -> Effect | None:
+        """`effect` of values given one by one: the column, the item and the value of each."""
+        if not self.units:
+            return None
+        return design_effect_at(column, np.array(self.units)[item], value, columns)
+
+
+@functools.lru_cache(maxsize=64)
+def _weights(design: Design) -> Floats:
+    if not design.units:
+        return _drawn(design.n, design.strata, design.seed)
+    units = np.array(design.units)
+    first = np.unique(units, return_index=True)[1]
+    strata = tuple(design.strata[place] for place in first) if design.strata else ()
+    weights: Floats = _drawn(len(first), strata, design.seed)[units]
+    weights.flags.writeable = False
+    return weights
+
+
+@functools.lru_cache(maxsize=64)
+def _drawn(n: int, strata: tuple[int, ...], seed: int) -> Floats:
+    indices = stratified_indices(strata, B, seed) if strata else protocol_indices(n, B, seed)
+    drawn = bootstrap.times_drawn(indices, n)
+    drawn.flags.writeable = False
+    return drawn
