@@ -404,15 +404,12 @@ def _is_exact(case: _Case, study: Study) -> bool:
 
 
 def _resamples(case: _Case, study: Study) -> Resamples:
-    places = case.places
-    units = study.items.units
-    if not units:
-        return Resamples(np.arange(len(places)), study.strata_of(places))
-    _, first, own = np.unique(
-        [units[place] for place in places], return_index=True, return_inverse=True
-    )
-    strata = study.strata_of(places)
-    return Resamples(own.reshape(-1), tuple(strata[place] for place in first) if strata else ())
+    design = study.design_of(case.places)
+    if design.numbers is None:
+        return Resamples(np.arange(design.n), design.strata)
+    first = np.unique(design.numbers, return_index=True)[1]
+    strata = tuple(design.strata[place] for place in first) if design.strata else ()
+    return Resamples(design.numbers.astype(np.int64), strata)
 
 
 def _evidence(case: _Case, study: Study) -> Evidence:
