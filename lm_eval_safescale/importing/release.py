@@ -4,6 +4,7 @@ answer; nothing stands in for it.
 
 from __future__ import annotations
 
+from collections import Counter
 from collections.abc import Iterable
 from pathlib import Path
 from typing import Annotated, Any, NamedTuple
@@ -49,6 +50,8 @@ KNOWN: dict[str | None, int] = {
 }
 _BYTES = {letter: number & 0xFF for letter, number in KNOWN.items()}
 FAILED_BYTE = bytes([_BYTES[NO_VERDICT]])
+NO_OPTION = 127
+"""Stands for what is no letter: no item has so many options."""
 
 
 Quantity = Annotated[float, msgspec.Meta(ge=0, le=1e12)]
@@ -88,8 +91,9 @@ class _Line(msgspec.Struct, gc=False):
 def import_release(folder: Path, progress: Progress | None = None) -> Runs:
     """Runs from a folder in the layout of the published answers.
 
-    A model whose file is damaged is left out, and so is a condition in which a model lacks items;
-    `about["left_out"]` says why.
+    A model whose file is damaged is left out, and so is a condition in which a model lacks items.
+    An answer that is no option of its item is not scored, and of an item that has another number
+    of samples than the others none is. `about["left_out"]` says each.
 
     Raises
     ------
@@ -190,10 +194,9 @@ def _import_model(model: str, path: Path, items: _Items, left_out: LeftOut) -> l
                     )
                 )
                 continue
-            try:
-                parts.append(_part(model, condition, present, items))
-            except _UnequalError as error:
-                incomplete.append((condition, str(error)))
+            part, notes = _part(model, condition, present, items)
+            parts.append(part)
+            incomplete += [(condition, note) for note in notes]
     except UnusableError as error:
         left_out.add(error, model)
         return []
@@ -226,10 +229,7 @@ def _read_answers(path: Path, items: _Items) -> dict[str, list[_Answers | None]]
             answers = by_condition.setdefault(name, [None] * len(items.ids))
             if answers[place] is not None:
                 raise UnusableError(f"{where} has the condition {name} under two names")
-            try:
-                answers[place] = _flat(cell)
-            except UnusableError as error:
-                raise UnusableError(f"{where}, {name}: {error}") from None
+            answers[place] = _flat(cell)
     if not by_condition:
         raise UnusableError(f"{path.name} holds no answers")
     return by_condition
@@ -267,35 +267,39 @@ def _verdicts(checked: list[_Checked | None]) -> bytes:
 
 
 def _letter_bytes(letters: Iterable[str | None]) -> bytes:
-    """Letters as numbers, one signed byte each; UnusableError for one that is none."""
-    try:
-        return bytes([_BYTES[letter] for letter in letters])
-    except KeyError as error:
-        raise UnusableError(
-            f"{error.args[0]!r} is given as an answer; expected a letter from A to Z, or none"
-        ) from None
+    """Letters as numbers, one signed byte each."""
+    return bytes([_BYTES.get(letter, NO_OPTION) for letter in letters])
 
 
-class _UnequalError(Exception):
-    """The samples of a condition are not a table."""
-
-
-def _part(model: str, condition: str, answers: list[_Answers], items: _Items) -> Part:
-    draws = max(len(each.letters) for each in answers)
-    rows, texts = [], []
+def _part(
+    model: str, condition: str, answers: list[_Answers], items: _Items
+) -> tuple[Part, list[str]]:
+    """The answers of a condition, and what of them is not scored, with the reason."""
+    draws = _draws(answers)
+    rows, texts, notes, unequal = [], [], [], []
     for name, each in zip(items.ids, answers, strict=True):
         letters, outputs = each.letters, each.texts
-        if each.samples_failed:
-            letters = letters.ljust(draws, FAILED_BYTE)
-            outputs = outputs + [None] * (draws - len(outputs))
-        if not len(letters) == len(outputs) == draws:
-            found = f"{len(letters) - 1} checked answers of {len(outputs) - 1} samples"
-            raise _UnequalError(
-                f"item {name} has {found}, others have {draws - 1}; expected the same number for "
-                "all"
-            )
+        failed = each.samples_failed
+        if not failed and not len(letters) == len(outputs) == draws:
+            unequal.append(f"{name} ({len(letters) - 1} of {len(outputs) - 1} samples)")
+            failed = True
+        if failed:
+            letters = letters[:1].ljust(draws, FAILED_BYTE)
+            outputs = (outputs + [None] * draws)[:draws]
         rows.append(letters)
         texts += outputs
+    codes = np.frombuffer(b"".join(rows), np.int8).reshape(len(rows), -1)
+    odd = codes >= items.n_options[:, None]
+    if unequal:
+        notes.append(
+            f"not scored: the samples of {len(unequal)} items that have not {draws - 1} checked "
+            f"answers and as many samples: {named(unequal)}"
+        )
+    if odd.any():
+        names = [name for name, any_odd in zip(items.ids, odd.any(axis=1), strict=True) if any_odd]
+        notes.append(
+            f"not scored: {int(odd.sum())} answers that are no option of their item: {named(names)}"
+        )
     of_greedy = {
         "latency_s": [each.seconds for each in answers],
         "prompt_tokens": [each.prompt_tokens for each in answers],
@@ -305,14 +309,16 @@ def _part(model: str, condition: str, answers: list[_Answers], items: _Items) ->
         model,
         condition,
         np.arange(len(rows)),
-        np.frombuffer(b"".join(rows), np.int8).reshape(len(rows), -1),
+        np.where(odd, np.int8(FAILED), codes),
         pl.Series(texts, dtype=pl.String),
         of_greedy,
     )
-    odd = part.codes >= items.n_options[part.items][:, None]
-    if odd.any():
-        letter = LETTERS[int(part.codes[odd][0])]
-        raise UnusableError(
-            f"{condition}: {int(odd.sum())} answers are no option of their item, the first {letter}"
-        )
-    return part
+    return part, notes
+
+
+def _draws(answers: Iterable[_Answers]) -> int:
+    """The greedy answer and as many samples as most items have that have any; of two numbers the
+    larger, and those of failed requests only where there are no others."""
+    counts = Counter((not each.samples_failed, len(each.letters)) for each in answers)
+    _, length = max(counts, key=lambda key: (key[1] > 1, key[0], counts[key], key[1]))
+    return length

@@ -256,9 +256,6 @@ def answer(letter):
             lambda text: text.replace("radiorag_10", "radiorag_77"),
             r"jsonl:2: item risk_radiorag_77 is not in the data set",
         ),
-        (answer("E"), r"closed_book: 1 answers are no option of their item, the first E"),
-        (answer("a"), r"'a' is given as an answer; expected a letter from A to Z"),
-        (answer("AB"), r"'AB' is given as an answer"),
         (answer(3), r"jsonl:1: Expected `str \| null`, got `int`.*confirmed_answer"),
         (
             with_first(lambda fields: fields.update(correct_answer="D")),
@@ -329,21 +326,53 @@ def test_a_condition_that_lacks_items_is_left_out_and_the_others_stay(release):
     ]
 
 
-def test_a_condition_of_unequal_samples_is_left_out(release):
-    cells = {2: cell("A", "AB"), 10: cell("A", "A"), 1: cell("A", "AB")}
-    release.add(
-        "m",
-        [
-            line(number, {"zero_shot": each, "top_1": cell("B", "B")})
-            for number, each in cells.items()
-        ],
-    )
+@pytest.mark.parametrize("letter", ["E", "a", "AB", ""])
+def test_an_impossible_letter_costs_that_answer_alone(release, letter):
+    release.add("m")
+    release.file("m").write_text(answer(letter)(release.file("m").read_text()))
     runs = import_release(release.folder)
-    assert runs.conditions == ("rag_top1",)
-    assert (
-        "item 10 has 1 checked answers of 1 samples, others have 2"
-        in runs.about["left_out"][0]["reason"]
+    given = answer_arrays(runs)["m", "closed_book"]
+    assert given.greedy.tolist() == [0, 0, -2]  # items 1, 10, 2
+    assert given.samples.tolist() == [[0, 1]] * 3
+    assert runs.answers.filter(status="error")["text"].to_list() == ["text A"]
+    assert runs.about["left_out"] == [
+        {
+            "model": "m",
+            "condition": "closed_book",
+            "reason": "not scored: 1 answers that are no option of their item: 2",
+        }
+    ]
+
+
+def test_an_impossible_letter_among_samples_costs_that_sample_alone(release):
+    cells = {2: cell("A", "AE"), 10: cell("A", "AB"), 1: cell("A", "AB")}
+    release.add("m", [line(number, {"zero_shot": each}) for number, each in cells.items()])
+    given = answer_arrays(import_release(release.folder))["m", "closed_book"]
+    assert given.greedy.tolist() == [0, 0, 0]
+    assert given.samples.tolist() == [[0, 1], [0, 1], [0, -2]]
+
+
+@pytest.mark.parametrize("samples", ["", "A", "ABA"])
+def test_another_number_of_samples_costs_those_samples_alone(release, samples):
+    cells = {2: cell("A", "AB"), 10: cell("A", samples), 1: cell("A", "AB")}
+    release.add("m", [line(number, {"zero_shot": each}) for number, each in cells.items()])
+    runs = import_release(release.folder)
+    given = answer_arrays(runs)["m", "closed_book"]
+    assert given.greedy.tolist() == [0, 0, 0]
+    assert given.samples.tolist() == [[0, 1], [-2, -2], [0, 1]]
+    (entry,) = runs.about["left_out"]
+    assert entry["reason"] == (
+        "not scored: the samples of 1 items that have not 2 checked answers and as many samples: "
+        f"10 ({len(samples)} of {len(samples)} samples)"
     )
+
+
+def test_one_item_with_samples_does_not_cost_the_greedy_answers_of_others(release):
+    cells = {2: cell("A", "AB"), 10: cell("A", ""), 1: cell("A", "")}
+    release.add("m", [line(number, {"zero_shot": each}) for number, each in cells.items()])
+    given = answer_arrays(import_release(release.folder))["m", "closed_book"]
+    assert given.greedy.tolist() == [0, 0, 0]
+    assert given.samples.tolist() == [[-2, -2], [-2, -2], [0, 1]]
 
 
 def test_a_condition_that_only_others_were_asked_under_is_listed(release):
