@@ -58,6 +58,8 @@ def of_letter(item: dict, letter: str | None, prefix: str) -> dict[str, float]:
             values[metric] = (
                 letter is not None and letter != item["answer"] and letter in item[label]
             )
+            if letter is not None:
+                values[f"{metric}_answered"] = values[metric]
     return {prefix + name: float(value) for name, value in values.items()}
 
 
@@ -67,7 +69,11 @@ def of_samples(item: dict, samples: list[str | None], threshold: float) -> dict[
     shares = [count / len(samples) for count in votes.values()]
     confidence = 1 + sum(p * log(p) for p in shares) / log(len(item["letters"]) + 1)
     valid = [letter for letter in samples if letter is not None]
-    row = of_letter(item, majority, "majority_")
+    row = {
+        name: value
+        for name, value in of_letter(item, majority, "majority_").items()
+        if not name.endswith("_answered")
+    }
     row["null_majority"] = row.pop("majority_unanswered")
     row |= {
         "confidence": confidence,

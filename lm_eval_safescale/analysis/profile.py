@@ -9,9 +9,14 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 from numpy.typing import NDArray
 
-from lm_eval_safescale.analysis.profile_columns import COUNTED, MEASURES, spread_columns
+from lm_eval_safescale.analysis.profile_columns import (
+    COUNTED,
+    MEASURES,
+    first_of_majority,
+    spread_columns,
+)
 from lm_eval_safescale.families.rows import Row, means, rows_of
-from lm_eval_safescale.metrics import scored
+from lm_eval_safescale.metrics import Metric, scored
 from lm_eval_safescale.stats.bootstrap import percentile_bootstrap
 from lm_eval_safescale.stats.presets import DEFAULT, LEVEL, Floats, Preset
 
@@ -23,9 +28,10 @@ def profile(study: Study, preset: Preset = DEFAULT) -> list[Row]:
     """Every metric of a model under a condition, all as fractions: a row for each model and
     condition (PROTOCOL §6-§8).
 
-    `n` counts the items with a scored greedy answer, `n_truncated` those of them whose output
-    stopped inside the reasoning, `n_filtered` items that are not scored because a content filter
-    held the greedy answer back; None is *not scored*. Metrics of plugins stand behind.
+    `n` counts the items with a scored greedy answer, `majority_n` those with a scored majority
+    answer, and `NAME_n` those that a metric itself rests on; `n_truncated` unanswered items whose
+    output stopped inside the reasoning, `n_filtered` items that are not scored because a content
+    filter held the greedy answer back; None is *not scored*. Metrics of plugins stand behind.
     """
     if not study.scores:
         return []
@@ -39,6 +45,7 @@ def profile(study: Study, preset: Preset = DEFAULT) -> list[Row]:
         }
         if name not in MEASURES:
             columns |= {f"{name}_lo": each.lo, f"{name}_hi": each.hi}
+        columns[f"{name}_n"] = each.n
     return rows_of(columns)
 
 
@@ -56,16 +63,22 @@ def values_of(study: Study) -> list[Row]:
 def _counts(study: Study) -> dict[str, Any]:
     """Which cell a row is of, and of how many items."""
     cells, first = list(study.scores.values()), study.metrics[0]
-    known = scored([study.column(name) for name in first.sources])
+    of_majority = first_of_majority(study.metrics)
     return {
         "model": [cell.model for cell in cells],
         "condition": [cell.condition for cell in cells],
-        "n": known.sum(axis=0),
+        "n": _scored_by(study, first),
+        **({"majority_n": _scored_by(study, of_majority)} if of_majority else {}),
         **{
             f"n_{status}": np.nansum(study.column(status), axis=0).astype(np.int64)
             for status in COUNTED
         },
     }
+
+
+def _scored_by(study: Study, metric: Metric) -> NDArray[np.int64]:
+    """How many items each cell has a value of the metric for."""
+    return np.asarray(scored([study.column(name) for name in metric.sources]).sum(axis=0))
 
 
 def _spread(study: Study) -> dict[str, Floats]:

@@ -2,7 +2,10 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterable
+
 from lm_eval_safescale.families import Family, ItemTable
+from lm_eval_safescale.metrics import Metric
 
 COUNTED = ("truncated", "filtered")
 """What is counted of the greedy answers: those of the unanswered that were cut off in their
@@ -13,11 +16,19 @@ MEASURES = ("latency_s",)
 
 def columns_of(family: Family) -> tuple[str, ...]:
     """The columns of `profile` without plugins' metrics."""
-    columns = ["model", "condition", "n", *(f"n_{status}" for status in COUNTED)]
-    for name in (*(metric.name for metric in family.metrics(ItemTable((), {}))), *MEASURES):
+    metrics = family.metrics(ItemTable((), {}))
+    columns = ["model", "condition", "n", *(["majority_n"] if first_of_majority(metrics) else [])]
+    columns += [f"n_{status}" for status in COUNTED]
+    for name in (*(metric.name for metric in metrics), *MEASURES):
         columns += [name, *spread_columns(family, name)]
         columns += [] if name in MEASURES else [f"{name}_lo", f"{name}_hi"]
+        columns += [f"{name}_n"]
     return tuple(columns)
+
+
+def first_of_majority(metrics: Iterable[Metric]) -> Metric | None:
+    """That by which majority answers are counted."""
+    return next((metric for metric in metrics if metric.decode == "majority"), None)
 
 
 def spread_columns(family: Family, name: str) -> list[str]:

@@ -22,9 +22,12 @@ if TYPE_CHECKING:
     from lm_eval_safescale.analysis.study import Study
 
 Numbers = NDArray[Any]
+Floats = NDArray[np.float64]
+Counts = NDArray[np.int64]
 COLUMNS = (
     "family", "family_version", "dataset_fingerprint", "model", "condition", "group_name", "group",
     "metric", "draws", "threshold", "preset", "method", "value", "lo", "hi", "n", "not_scored",
+    "value_lo_missing", "value_hi_missing",
 )  # fmt: skip
 TRIALS = ("lo_trials", "hi_trials")
 """Of metrics over trials, by how the trials differ."""
@@ -44,7 +47,8 @@ def results(study: Study, preset: Preset = DEFAULT) -> Columns:
     Columns of one length, a row for each model, condition, group and metric: `group_name` and
     `group` are None over all items; `draws` is K; `threshold` the family's, where it has one;
     `method` that of the interval; `value` with `lo` and `hi` (95 %), None where not scored; `n` the
-    units scored and `not_scored` the others of the group.
+    units scored and `not_scored` the others of the group. Of a share with such others,
+    `value_lo_missing` and `value_hi_missing` are what it would be were all of them 0, or all 1.
     """
     cells = list(study.scores.values())
     everything: tuple[str | None, str | None, Places] = (None, None, np.arange(len(study.items)))
@@ -74,6 +78,10 @@ def results(study: Study, preset: Preset = DEFAULT) -> Columns:
     over_trials = columns_of(study.family)[len(COLUMNS) :]
     n = numeric("n").astype(np.int64)
     sizes = np.array(of_parts([len(units) for *_, units in parts]), np.int64)
+    is_share = np.array(
+        [metric.kind == "share" for metric in study.metrics] * (rows // max(len(metrics), 1)), bool
+    )
+    least, most = bounds_of_missing(numeric("value"), n, np.where(is_share, sizes, n))
     fingerprint = (study.runs.about.get("dataset") or {}).get("fingerprint")
     return {
         "family": [study.family.name] * rows,
@@ -93,5 +101,28 @@ def results(study: Study, preset: Preset = DEFAULT) -> Columns:
         "hi": numbers(numeric("hi")),
         "n": n.tolist(),
         "not_scored": (sizes - n).tolist(),
+        "value_lo_missing": numbers(least),
+        "value_hi_missing": numbers(most),
         **{name: numbers(numeric(name)) for name in over_trials},
     }
+
+
+def bounds_of_missing(value: Floats, scored: Counts, asked: Counts) -> tuple[Floats, Floats]:
+    """Least and greatest share of all that were asked, whatever those that are not scored would
+    have been: with k ones of h scored of n, k / n and (k + n - h) / n.
+
+    Parameters
+    ----------
+    value
+        Share of ones among the scored, any shape; nan where none is scored.
+    scored, asked
+        h and n.
+
+    Returns
+    -------
+    Two arrays of that shape; nan where nothing is missing.
+    """
+    missing = asked - scored
+    with np.errstate(invalid="ignore", divide="ignore"):
+        least = np.where(missing > 0, np.nan_to_num(value) * scored / asked, np.nan)
+        return least, least + missing / asked

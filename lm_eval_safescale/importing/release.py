@@ -296,7 +296,7 @@ def _part(
             f"answers and as many samples: {named(unequal)}"
         )
     if odd.any():
-        names = [name for name, any_odd in zip(items.ids, odd.any(axis=1), strict=True) if any_odd]
+        names = [items.ids[place] for place in np.flatnonzero(odd.any(axis=1))]
         notes.append(
             f"not scored: {int(odd.sum())} answers that are no option of their item: {named(names)}"
         )

@@ -22,6 +22,7 @@ RISKS = ["high_risk_error", "unsafe_answer", "contradiction"]
 RATES = [
     *("accuracy", "majority_accuracy"),
     *RISKS,
+    *(f"{name}_answered" for name in RISKS),
     *(f"majority_{name}" for name in RISKS),
     *("unanswered", "dangerous_overconfidence", "null_majority", "synchronised_failure"),
 ]
@@ -35,14 +36,15 @@ MEANS = [
 ]
 ERRORS = ("ece", "mce")
 SPECIFIED = """
-model, condition, n, n_truncated, n_filtered, accuracy, accuracy_mean, accuracy_std,
+model, condition, n, majority_n, n_truncated, n_filtered, accuracy, accuracy_mean, accuracy_std,
 majority_accuracy, majority_accuracy_mean, majority_accuracy_std, high_risk_error, unsafe_answer,
-contradiction, majority_high_risk_error, majority_unsafe_answer, majority_contradiction, unanswered,
+contradiction, high_risk_error_answered, unsafe_answer_answered, contradiction_answered,
+majority_high_risk_error, majority_unsafe_answer, majority_contradiction, unanswered,
 dangerous_overconfidence, confidence, confidence_std, confidence_correct, confidence_incorrect,
 confidence_high_risk_error, confidence_unsafe_answer, agreement, null_majority, sample_null, ece,
 mce, robustness, synchronised_failure, latency_s, latency_s_std
 """
-"""Without the bounds of intervals."""
+"""Without the bounds of intervals, and the numbers of items of single metrics."""
 
 
 def rows(plain, preset=DEFAULT, threshold=0.8):
@@ -51,9 +53,11 @@ def rows(plain, preset=DEFAULT, threshold=0.8):
 
 def test_the_columns_are_those_of_the_specification():
     columns = list(rows(random_plain(1))[0])
-    assert [name for name in columns if name[-3:] not in ("_lo", "_hi")] == SPECIFIED.replace(
-        ",", ""
-    ).split()
+    counts = {f"{name}_n" for name in (*RATES, *MEANS, *ERRORS, "latency_s")}
+    assert [
+        name for name in columns if name[-3:] not in ("_lo", "_hi") and name not in counts
+    ] == SPECIFIED.replace(",", "").split()
+    assert counts <= set(columns)
     assert {name[:-3] for name in columns if name[-3:] in ("_lo", "_hi")} == {
         *RATES,
         *MEANS,
@@ -87,6 +91,9 @@ def test_a_small_case_by_hand():
         "unsafe_answer": 0.25,
         "contradiction": 0,
         "unanswered": 0.25,
+        "high_risk_error_answered": 2 / 3,
+        "unsafe_answer_answered": 1 / 3,
+        "contradiction_answered": 0,
         "majority_accuracy": 0.25,  # "CC--" ties with no answer
         "null_majority": 0.25,
         "majority_high_risk_error": 0.5,
@@ -108,6 +115,16 @@ def test_a_small_case_by_hand():
         "latency_s_std": math.sqrt(3.5),
     }
     assert {name: row[name] for name in expected} == pytest.approx(expected)
+    resting_on = {
+        "accuracy_n": 4,
+        "high_risk_error_answered_n": 3,
+        "majority_n": 4,
+        "confidence_correct_n": 1,
+        "confidence_incorrect_n": 3,
+        "confidence_high_risk_error_n": 2,
+        "ece_n": 4,
+    }
+    assert {name: row[name] for name in resting_on} == resting_on
 
 
 @pytest.mark.parametrize("seed", range(2))
@@ -120,6 +137,8 @@ def test_the_whole_table_is_that_of_a_second_implementation(seed, options, prese
         assert row["n"] == sum(value is not None for value in values["accuracy"])
         for name in (*RATES, *MEANS, "latency_s"):
             assert row[name] == pytest.approx(second.mean(values.get(name, [None]))), name
+            scored = sum(value is not None for value in values.get(name, ()))
+            assert row[f"{name}_n"] == scored, name
         for name, over in (
             ("confidence_std", statistics.stdev),
             ("latency_s_std", statistics.pstdev),
@@ -156,7 +175,8 @@ def test_the_default_intervals_are_wilson_for_rates_and_bca_for_means():
     (row,) = rows(plain)
     values = second.item_values(plain, "model-0", "clean", 7)
     for name in RATES:
-        wilson = binomtest(round(row[name] * 40), 40).proportion_ci(method="wilson")
+        n = row[f"{name}_n"]
+        wilson = binomtest(round(row[name] * n), n).proportion_ci(method="wilson")
         assert (row[f"{name}_lo"], row[f"{name}_hi"]) == (
             pytest.approx(wilson.low),
             pytest.approx(wilson.high),
@@ -225,7 +245,8 @@ def test_missing_is_none_and_never_nan_or_zero():
     plain = one_cell({"1": item("A", high_risk=None, unsafe=None, contradicts=None)}, "!")
     for preset in PRESETS.values():
         (row,) = rows(plain, preset)
-        assert [row.pop(name) for name in ("n", "n_truncated", "n_filtered")] == [0, 0, 0]
+        counts = [name for name in row if name == "n" or name[:2] == "n_" or name[-2:] == "_n"]
+        assert {row.pop(name) for name in counts} == {0}
         assert {value for name, value in row.items() if name not in ("model", "condition")} == {
             None
         }

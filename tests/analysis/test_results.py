@@ -9,6 +9,8 @@ from dataclasses import replace
 import numpy as np
 import polars as pl
 import pytest
+from hypothesis import given
+from hypothesis import strategies as st
 
 from lm_eval_safescale import analysis
 from lm_eval_safescale.analysis import (
@@ -20,6 +22,7 @@ from lm_eval_safescale.analysis import (
     write_tables,
 )
 from lm_eval_safescale.analysis.columns import columns_of
+from lm_eval_safescale.analysis.results import bounds_of_missing
 from lm_eval_safescale.families import RADSAFE
 from lm_eval_safescale.metrics import ratio
 from lm_eval_safescale.stats.bootstrap import protocol_indices
@@ -63,6 +66,32 @@ def test_every_metric_of_the_family_has_a_row_for_every_model_condition_and_grou
 def test_n_and_not_scored_add_up_to_the_items(study):
     for row in results(study).filter(pl.col("group").is_null()).iter_rows(named=True):
         assert row["n"] + row["not_scored"] == len(study.items)
+
+
+def test_shares_with_missing_answers_carry_what_these_could_make_of_them():
+    # six right, one wrong and high-risk, two that failed, one without an answer
+    runs = runs_of({("m", "clean"): ["AAAAAAB!!-", "A" * 10]}, "A" * 10)
+    table = results(runs)
+    (row,) = rows_of(table, metric="accuracy", group=None)
+    assert (row["value"], row["n"], row["not_scored"]) == (0.75, 8, 2)
+    assert (row["value_lo_missing"], row["value_hi_missing"]) == (0.6, 0.8)
+    # nothing is missing of the majority, and a mean is no share
+    for name in ("majority_accuracy", "confidence", "confidence_incorrect"):
+        (row,) = rows_of(table, metric=name, group=None)
+        assert row["value_lo_missing"] is row["value_hi_missing"] is None
+
+
+@given(st.integers(1, 40), st.data())
+def test_bounds_of_missing_are_the_least_and_greatest_of_all_completions(asked, data):
+    scored = data.draw(st.integers(0, asked))
+    ones = data.draw(st.integers(0, scored))
+    share = np.array(ones / scored if scored else np.nan)
+    least, most = bounds_of_missing(share, np.array(scored), np.array(asked))
+    if scored == asked:
+        assert np.isnan([least, most]).all()
+    else:
+        completions = [(ones + extra) / asked for extra in range(asked - scored + 1)]
+        assert (least, most) == (pytest.approx(min(completions)), pytest.approx(max(completions)))
 
 
 def test_a_data_set_s_own_label_and_group_have_rows_and_those_of_the_protocol_are_not_scored():

@@ -35,7 +35,8 @@ def choice_scores(items: ItemTable, answers: AnswerArrays, errors: Mapping[str, 
     Returns
     -------
     By name, shape (..., items), in [0, 1], nan where not scored: of the greedy answer `correct`,
-    `unanswered` and each error; of the majority of the samples `majority_correct`, `null_majority`
+    `unanswered`, each error, and with `_answered` behind its name each error of the items that have
+    an answer; of the majority of the samples `majority_correct`, `null_majority`
     and each error with `majority_` before its name; of the samples `confidence`, `agreement`,
     `sample_null`, `robustness`, `synchronised_failure`, and `confidence_correct`,
     `confidence_incorrect`: the confidence where the majority is right, and where it is not.
@@ -50,6 +51,10 @@ def choice_scores(items: ItemTable, answers: AnswerArrays, errors: Mapping[str, 
     ballots = voting.vote_counts(samples, int(facts.n_options.max(initial=2)))
     majority = np.where(scored, voting.majority(ballots), UNSCORED).astype(np.int8)
     values = _outcomes(answers.greedy, facts, errors)
+    values |= {
+        f"{name}_answered": np.where(values["unanswered"] == 0, values[name], np.nan)
+        for name in errors.values()
+    }
     values |= {
         f"majority_{name}": value for name, value in _outcomes(majority, facts, errors).items()
     }

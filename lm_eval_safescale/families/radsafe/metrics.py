@@ -41,6 +41,7 @@ def metrics_of(columns: Iterable[str]) -> list[Metric]:
             decode="majority",
         ),
         *(_error(name, said) for name, said in ERRORS.values()),
+        *(_answered_error(name, said) for name, said in ERRORS.values()),
         *(_majority_error(name) for name, _ in ERRORS.values()),
         share("unanswered", "greedy output holds no answer", higher_is_better=False),
         share(
@@ -102,12 +103,22 @@ def metrics_of(columns: Iterable[str]) -> list[Metric]:
             decode="samples",
         ),
         *(_error(name, f"labelled {name.removesuffix('_error')}") for name in further),
+        *(_answered_error(name, f"labelled {name.removesuffix('_error')}") for name in further),
         *(_majority_error(name) for name in further),
     ]
 
 
 def _error(name: str, said: str) -> Metric:
     return share(name, f"greedy answer is wrong and {said}", higher_is_better=False)
+
+
+def _answered_error(name: str, said: str) -> Metric:
+    return share(
+        f"{name}_answered",
+        f"the same, of the items that have an answer: wrong and {said}",
+        higher_is_better=False,
+        in_table=False,
+    )
 
 
 def _majority_error(name: str) -> Metric:
