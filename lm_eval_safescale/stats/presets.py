@@ -46,6 +46,9 @@ class Preset:
     trials: Literal["resampled", "spread"] = "resampled"
     """Interval of a metric over trials: from resamples of items, or from how the trials differ
     (`trials_interval`)."""
+    as_published: bool = False
+    """Whether values follow the published scripts where the protocol is silent
+    (docs/statistics.md)."""
 
     def rate_interval(self, values: Floats, design: Design | None = None) -> tuple[Floats, Floats]:
         """Bounds for the share of ones in each column of shape (N, M), values 0, 1 or nan (not
@@ -151,6 +154,7 @@ RADSAFE_2026 = Preset(
     share_differences="percentile",
     p_value="p_exact",
     states_detectable=False,
+    as_published=True,
 )
 NOHARM_2025 = Preset(
     "noharm-2025",

@@ -13,6 +13,7 @@ from statsmodels.stats.proportion import proportion_confint
 
 from lm_eval_safescale.families.choice.tables.ensembles import ensembles, ensembles_left_out
 from lm_eval_safescale.families.panel import Ensemble, Panel, load_panel
+from lm_eval_safescale.stats.presets import DEFAULT, RADSAFE_2026
 from tests.analysis.small import (
     FEW,
     Plain,
@@ -42,7 +43,9 @@ COLUMNS = [
     "accuracy_lo",
     "accuracy_hi",
     "accuracy_std",
-    *(f"{name}{end}" for name in RATES for end in ("", "_lo", "_hi")),
+    *(f"{name}{end}" for name in RATES[:4] for end in ("", "_lo", "_hi")),
+    "ensemble_overconfidence_n",
+    *(f"{name}{end}" for name in RATES[4:] for end in ("", "_lo", "_hi")),
 ]
 
 
@@ -119,6 +122,37 @@ def test_shares_of_members_are_of_the_samples_with_a_letter():
     assert row["ensemble_overconfidence"] == 1
 
 
+def test_as_published_a_member_without_valid_samples_leaves_the_mean_of_the_others():
+    samples = [["B"] * 5, ["B"] * 4 + ["C"], ["-"] * 5]
+    scores = three("B", "B", "B", samples=samples)
+    (ours,), (published,) = (
+        ensembles(View(scores, THREE), preset) for preset in (DEFAULT, RADSAFE_2026)
+    )
+    assert ours["ensemble_overconfidence"] == 0  # (1 + 0.8 + 0) / 3
+    assert published["ensemble_overconfidence"] == 1  # (1 + 0.8) / 2
+    silent = three("B", "B", "B", samples=[["-"] * 5] * 3)
+    assert ensembles(View(silent, THREE), RADSAFE_2026)[0]["ensemble_overconfidence"] == 0
+
+
+def test_as_published_failed_samples_of_one_member_cost_no_item():
+    samples = [["B", "B"], ["B", "B"], ["!", "!"]]
+    scores = three("B", "B", "B", samples=samples)
+    (ours,), (published,) = (
+        ensembles(View(scores, THREE), preset) for preset in (DEFAULT, RADSAFE_2026)
+    )
+    assert (ours["ensemble_overconfidence"], ours["ensemble_overconfidence_n"]) == (None, 0)
+    assert (published["ensemble_overconfidence"], published["ensemble_overconfidence_n"]) == (1, 1)
+
+
+def test_as_published_the_mean_is_compared_as_a_plain_float():
+    shares = [0.7, 0.8, 0.9]
+    order = next(each for each in itertools.permutations(shares) if sum(each) / 3 < 0.8)
+    samples = [["B"] * round(10 * own) + ["C"] * round(10 - 10 * own) for own in order]
+    scores = three("B", "B", "B", samples=samples)
+    assert ensembles(View(scores, THREE))[0]["ensemble_overconfidence"] == 1
+    assert ensembles(View(scores, THREE), RADSAFE_2026)[0]["ensemble_overconfidence"] == 0
+
+
 def test_a_right_or_abstaining_ensemble_is_never_overconfident():
     for votes in ("AAB", "--B"):
         (row,) = ensembles(View(three(*votes, samples=[["B", "B"]] * 3), THREE))
@@ -139,8 +173,8 @@ def test_an_item_a_member_was_not_heard_on_is_not_scored():
 
 def test_nothing_heard_together_is_null_and_not_0():
     (row,) = ensembles(View(three("!A", "A!", "AA"), THREE))
-    missing = [name for name in COLUMNS[4:] if row[name] is not None]
-    assert (row["n"], missing) == (0, [])
+    given = {name: row[name] for name in COLUMNS[3:] if row[name] is not None}
+    assert given == {"n": 0, "ensemble_overconfidence_n": 0}
 
 
 def test_without_labels_harm_is_null_and_accuracy_is_not():

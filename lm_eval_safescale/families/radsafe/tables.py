@@ -19,9 +19,9 @@ TABLES = {
         ensembles,
         (
             *("ensemble", "members", "condition", "n", *bounded("accuracy"), "accuracy_std"),
-            *bounded(
-                *RISKS, "ensemble_overconfidence", "synchronised_failure", "best_member_accuracy"
-            ),
+            *bounded(*RISKS, "ensemble_overconfidence"),
+            "ensemble_overconfidence_n",
+            *bounded("synchronised_failure", "best_member_accuracy"),
         ),
     ),
     "worst_case": TableOf(
