@@ -87,10 +87,11 @@ def test_twins_tell_no_more_than_one_of_them(name, preset):
 
 def test_the_share_of_twins_has_wilsons_interval_of_one_unit_less_with_students_quantile():
     _, both = twins()
-    z, seen = t.ppf(0.975, N - 1), 0
+    seen = 0
     for row in table(both, "results", DEFAULT):
         if row["method"] == "wilson" and row["group_name"] is None and 0 < row["value"] < 1:
-            low, high = wilson(row["value"] * (N - 1), N - 1, z=z)
+            one_less = row["n"] // 2 - 1
+            low, high = wilson(row["value"] * one_less, one_less, z=t.ppf(0.975, one_less))
             assert (row["lo"], row["hi"]) == (pytest.approx(float(low)), pytest.approx(float(high)))
             seen += 1
     assert seen > 20
