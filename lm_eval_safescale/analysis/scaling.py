@@ -4,7 +4,7 @@ item values and the panel.
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping
+from collections.abc import Hashable, Iterator, Mapping
 from typing import TYPE_CHECKING
 
 import numpy as np
@@ -29,7 +29,7 @@ COLUMNS = (
         "mean",
         *bounded("slope"),
     ),
-    *("intercept", "r_squared", "p"),
+    *("intercept", "r_squared", "p", "df"),
 )
 
 Means = Mapping[str, float | None]
@@ -37,10 +37,7 @@ MeansOf = dict[str, dict[str, Means]]
 """By condition, model and metric."""
 
 
-def scaling(
-    study: Study,
-    preset: Preset = DEFAULT,  # noqa: ARG001 (all tables have one form; slopes have t intervals)
-) -> list[Row]:
+def scaling(study: Study, preset: Preset = DEFAULT) -> list[Row]:
     """Least-squares lines of each metric over log10 of the parameters in billions, a model a point.
 
     By condition, and for the change that the family studies (condition "clean - closed_book", say,
@@ -53,8 +50,10 @@ def scaling(
     Rows of: metric, condition, family, n_models, parameters_min_b, parameters_max_b, mean (of the
     metric over these models), slope (change of the metric when parameters grow tenfold), slope_lo,
     slope_hi (95 % t interval; None below three models), intercept (at one billion), r_squared, p
-    (two-sided, slope = 0; both None below three models). slope is None below two different sizes.
-    The interval treats models as independent; those of one family are not.
+    (two-sided, slope = 0; both None below three models), df (degrees of freedom of interval and p).
+    slope is None below two different sizes. Over several families the default preset's interval is
+    robust to what models of one family have in common; a model of unknown family is one of its own.
+    Within a family, and in the published presets, models count as independent.
     """
     cells = model_means(study)
     known = {model: study.panel.find(model) for model, _ in study.scores}
@@ -81,7 +80,13 @@ def scaling(
                         "metric": metric,
                         "condition": condition,
                         "family": name,
-                        **_line(values, size),
+                        **_line(
+                            values,
+                            size,
+                            [family.get(model) or (model,) for model in values]
+                            if name == ALL and preset.slopes == "families"
+                            else None,
+                        ),
                     }
                 )
     return rows
@@ -124,9 +129,13 @@ def _less(after: float | None, before: float | None) -> float | None:
     return None if after is None or before is None else after - before
 
 
-def _line(values: Mapping[str, float], size: Mapping[str, float]) -> Row:
+def _line(
+    values: Mapping[str, float], size: Mapping[str, float], clusters: list[Hashable] | None
+) -> Row:
     parameters = [size[model] for model in values]
-    line = least_squares(np.log10(parameters) if parameters else [], list(values.values()))
+    line = least_squares(
+        np.log10(parameters) if parameters else [], list(values.values()), clusters=clusters
+    )
     return {
         "n_models": len(values),
         "parameters_min_b": min(parameters, default=None),
@@ -139,4 +148,5 @@ def _line(values: Mapping[str, float], size: Mapping[str, float]) -> Row:
         # two points always lie on a line
         "r_squared": number(line.r_squared) if len(values) > 2 else None,
         "p": number(line.p),
+        "df": number(line.df),
     }

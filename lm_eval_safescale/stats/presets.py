@@ -43,6 +43,9 @@ class Preset:
     states_detectable: bool
     """Whether the smallest detectable difference stands beside a difference that is not
     significant."""
+    slopes: Literal["families", "models"]
+    """What of a line over size is independent of each other: model families (robust intervals), or
+    models."""
     trials: Literal["resampled", "spread"] = "resampled"
     """Interval of a metric over trials: from resamples of items, or from how the trials differ
     (`trials_interval`)."""
@@ -142,6 +145,7 @@ DEFAULT = Preset(
     share_differences="tango",
     p_value="p_mid",
     states_detectable=True,
+    slopes="families",
 )
 RADSAFE_2026 = Preset(
     "radsafe-2026",
@@ -154,6 +158,7 @@ RADSAFE_2026 = Preset(
     share_differences="percentile",
     p_value="p_exact",
     states_detectable=False,
+    slopes="models",
     as_published=True,
 )
 NOHARM_2025 = Preset(
@@ -167,6 +172,7 @@ NOHARM_2025 = Preset(
     share_differences="percentile",
     p_value="p_exact",
     states_detectable=False,
+    slopes="models",
     trials="spread",
 )
 PRESETS: Mapping[str, Preset] = MappingProxyType(

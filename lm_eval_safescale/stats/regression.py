@@ -35,11 +35,19 @@ class Line:
     r_squared: float
     p: float
     """Two-sided, of slope = 0."""
+    df: float = NAN
+    """Degrees of freedom of the interval."""
 
 
-def least_squares(x: ArrayLike, y: ArrayLike, *, level: float = 0.95) -> Line:
-    """Ordinary least squares line y = intercept + slope x, with a t interval of the slope on n - 2
-    degrees of freedom.
+def least_squares(
+    x: ArrayLike,
+    y: ArrayLike,
+    *,
+    level: float = 0.95,
+    clusters: Sequence[Hashable] | None = None,
+) -> Line:
+    """Ordinary least squares line y = intercept + slope x, with a t interval of the slope: on n - 2
+    degrees of freedom, or robust to what the points of a cluster have in common.
 
     Parameters
     ----------
@@ -47,6 +55,11 @@ def least_squares(x: ArrayLike, y: ArrayLike, *, level: float = 0.95) -> Line:
         Shape (n,); points with nan in either are left out.
     level
         Confidence level of the interval, in (0, 1).
+    clusters
+        The cluster of each point, shape (n,). With two or more of them the standard error is CR2,
+        the sandwich that would be unbiased were the points unrelated, and its degrees of freedom
+        are Satterthwaite's; a single cluster cannot show what its points have in common, and the
+        points then count as unrelated.
 
     Returns
     -------
@@ -60,9 +73,8 @@ def least_squares(x: ArrayLike, y: ArrayLike, *, level: float = 0.95) -> Line:
 
     References
     ----------
-    Draper NR, Smith H (1998), Applied Regression Analysis, chapter 1. Models of one family are not
-    independent of each other: the interval describes the scatter about the line and understates
-    what is unknown about other models.
+    Draper NR, Smith H (1998), Applied Regression Analysis, chapter 1. Bell RM, McCaffrey DF (2002),
+    Surv Methodol 28:169-181. Pustejovsky JE, Tipton E (2018), J Bus Econ Stat 36:672-683.
     """
     from scipy.special import stdtr, stdtrit
 
@@ -71,6 +83,9 @@ def least_squares(x: ArrayLike, y: ArrayLike, *, level: float = 0.95) -> Line:
     if xs.ndim != 1:
         raise ValueError(f"expected points as two lists, not arrays of shape {xs.shape}")
     known = ~np.isnan(xs) & ~np.isnan(ys)
+    if clusters is not None and len(clusters) != len(xs):
+        raise ValueError(f"{len(xs)} points have {len(clusters)} clusters; expected one each")
+    of_points = [each for each, there in zip(clusters or (), known, strict=False) if there]
     xs, ys = xs[known], ys[known]
     n = len(xs)
     if n < 2 or np.ptp(xs) == 0:
@@ -82,10 +97,31 @@ def least_squares(x: ArrayLike, y: ArrayLike, *, level: float = 0.95) -> Line:
     r_squared = 1 - residual / total if total > 0 else NAN
     if n < 3:
         return Line(n, slope, intercept, NAN, NAN, NAN, r_squared, NAN)
-    se = float(np.sqrt(residual / (n - 2) / (dx @ dx)))
-    reach = float(stdtrit(n - 2, 1 - tail)) * se
-    p = float(2 * stdtr(n - 2, -abs(slope) / se)) if se > 0 else (0.0 if slope else NAN)
-    return Line(n, slope, intercept, slope - reach, slope + reach, se, r_squared, p)
+    se, df = float(np.sqrt(residual / (n - 2) / (dx @ dx))), n - 2.0
+    if len(set(of_points)) > 1 and se > 0:
+        se, df = _robust(dx, dy - slope * dx, of_points)
+    reach = float(stdtrit(df, 1 - tail)) * se
+    p = float(2 * stdtr(df, -abs(slope) / se)) if se > 0 else (0.0 if slope and se == 0 else NAN)
+    return Line(n, slope, intercept, slope - reach, slope + reach, se, r_squared, p, df)
+
+
+def _robust(dx: Floats, residual: Floats, clusters: Sequence[Hashable]) -> tuple[float, float]:
+    """CR2 standard error of the slope with Satterthwaite's degrees of freedom; `dx` about its
+    mean."""
+    rest = np.eye(len(dx)) - 1 / len(dx) - np.outer(dx, dx) / (dx @ dx)
+    share = dx / (dx @ dx)  # of each point in the slope
+    weights = []  # of the points, in what each cluster adds to the variance
+    for cluster in dict.fromkeys(clusters):
+        own = np.array([each == cluster for each in clusters])
+        values, vectors = np.linalg.eigh(rest[np.ix_(own, own)])
+        root = np.where(values > 1e-10, 1 / np.sqrt(np.maximum(values, 1e-10)), 0.0)
+        weights.append(rest[:, own] @ (vectors * root) @ vectors.T @ share[own])
+    each = np.array(weights)
+    together = each @ each.T
+    if np.trace(together) <= ROUNDING / (dx @ dx):  # no cluster can differ from the line
+        return NAN, NAN
+    se = float(np.sqrt(((each @ residual) ** 2).sum()))
+    return se, float(np.trace(together) ** 2 / (together**2).sum())
 
 
 @dataclass(frozen=True, slots=True)

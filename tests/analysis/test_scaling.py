@@ -13,10 +13,11 @@ from hypothesis import strategies as st
 from scipy.stats import linregress
 from scipy.stats import t as student
 
-from lm_eval_safescale.analysis import Study, profile
+from lm_eval_safescale.analysis import PRESETS, Study, profile
 from lm_eval_safescale.analysis.scaling import model_means, scaling
 from lm_eval_safescale.families import RADSAFE
 from lm_eval_safescale.families.panel import Panel, PanelModel, load_panel
+from lm_eval_safescale.stats import least_squares
 from tests.analysis.making import random_plain
 from tests.analysis.small import FEW, View, any_runs, runs_of, scores_of, unlabelled
 
@@ -34,6 +35,7 @@ COLUMNS = [
     "intercept",
     "r_squared",
     "p",
+    "df",
 ]
 PANEL = Panel(
     (
@@ -72,7 +74,9 @@ def test_the_columns_are_those_promised_and_a_straight_line_is_found_exactly():
 
 
 def test_slopes_intervals_and_p_are_scipys():
-    row = of(accurate(a1=3, a10=6, a100=7, lone=2, b1=9))["accuracy", "rag", "all"]
+    answers = accurate(a1=3, a10=6, a100=7, lone=2, b1=9)
+    rows = scaling(View(scores_of(runs_of(answers, "A" * 10)), PANEL), PRESETS["radsafe-2026"])
+    (row,) = [row for row in rows if (row["metric"], row["family"]) == ("accuracy", "all")]
     expected = linregress([0, 1, 2, 1, 0], [0.3, 0.6, 0.7, 0.2, 0.9])
     reach = student.ppf(0.975, 3) * expected.stderr
     assert row["slope"] == pytest.approx(expected.slope)
@@ -81,6 +85,23 @@ def test_slopes_intervals_and_p_are_scipys():
     )
     assert (row["intercept"], row["r_squared"], row["p"]) == pytest.approx(
         (expected.intercept, expected.rvalue**2, expected.pvalue)
+    )
+
+
+def test_over_families_the_interval_is_robust_to_what_their_models_share_and_within_one_it_is_not():
+    rows = of(accurate(a1=3, a10=6, a100=7, lone=2, b1=9, b1bis=8))
+    over = rows["accuracy", "rag", "all"]
+    x, y = [0, 1, 2, 1, 0, 0], [0.3, 0.6, 0.7, 0.2, 0.9, 0.8]
+    expected = least_squares(x, y, clusters=["X", "X", "X", "its own", "Y", "Y"])
+    names = ("slope", "slope_lo", "slope_hi", "p", "df")
+    assert [over[name] for name in names] == pytest.approx(
+        [getattr(expected, name) for name in names]
+    )
+    assert expected.df < 3
+    within = rows["accuracy", "rag", "X"]
+    alone = least_squares(x[:3], y[:3])
+    assert [within[name] for name in names] == pytest.approx(
+        [getattr(alone, name) for name in names]
     )
 
 
@@ -94,7 +115,7 @@ def test_two_models_have_a_slope_and_no_interval():
 def test_one_size_has_a_mean_and_no_slope(right):
     row = of(accurate(**right))["accuracy", "rag", "all"]
     assert row["mean"] == pytest.approx(sum(right.values()) / len(right) / 10)
-    assert [row[name] for name in COLUMNS[7:]] == [None] * 6
+    assert [row[name] for name in COLUMNS[7:]] == [None] * 7
 
 
 def test_models_of_unknown_size_are_in_no_line_and_of_unknown_family_only_in_all():
@@ -110,7 +131,7 @@ def test_no_known_model_leaves_every_line_null():
     assert {family for _, _, family in rows} == {"all"}
     for row in rows.values():
         assert row["n_models"] == 0
-        assert [row[name] for name in COLUMNS[4:]] == [None] * 9
+        assert [row[name] for name in COLUMNS[4:]] == [None] * 10
 
 
 def test_what_is_not_scored_is_null():

@@ -5,7 +5,9 @@ import pandas as pd
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
+from scipy.linalg import sqrtm
 from scipy.stats import linregress
+from scipy.stats import t as student
 from statsmodels.api import OLS, add_constant
 from statsmodels.formula.api import ols
 from statsmodels.stats.anova import anova_lm
@@ -47,7 +49,74 @@ def test_the_interval_of_a_slope_is_that_of_statsmodels(level):
     assert (found.slope_lo, found.slope_hi) == pytest.approx(tuple(expected))
 
 
+@pytest.mark.parametrize("seed", range(6))
+def test_with_a_cluster_for_each_point_it_is_hc2_of_statsmodels(seed):
+    x, y = np.random.default_rng(seed).normal(size=(2, 12))
+    expected = OLS(y, add_constant(x)).fit().get_robustcov_results("HC2")
+    found = least_squares(x, y, clusters=range(12))
+    assert found.slope_se == pytest.approx(expected.bse[1])
+
+
+@pytest.mark.parametrize("seed", range(6))
+def test_the_robust_variance_is_unbiased_and_its_degrees_of_freedom_are_those_of_a_quadratic_form(
+    seed,
+):
+    # the variance is y' M y: by unit vectors and a matrix square root of another kind
+    random = np.random.default_rng(seed)
+    n, sizes = 20, (7, 5, 4, 3, 1)
+    x = random.normal(size=n)
+    clusters = np.repeat(np.arange(5), sizes)
+    design = add_constant(x)
+    inverse = np.linalg.inv(design.T @ design)
+    rest = np.eye(n) - design @ inverse @ design.T
+    form = np.zeros((n, n))
+    for cluster in range(5):
+        own = clusters == cluster
+        block = np.linalg.pinv(sqrtm(rest[np.ix_(own, own)]).real)
+        row = rest[:, own] @ block @ (design @ inverse)[own, 1]
+        form += np.outer(row, row)
+    y = random.normal(size=n)
+    found = least_squares(x, y, clusters=clusters.tolist())
+    assert found.slope_se**2 == pytest.approx(y @ form @ y)
+    own = np.linalg.eigvalsh(form)
+    assert own.sum() == pytest.approx(inverse[1, 1])  # unbiased where points are unrelated
+    assert found.df == pytest.approx(own.sum() ** 2 / (own**2).sum())
+    reach = student.ppf(0.975, found.df) * found.slope_se
+    assert (found.slope_lo, found.slope_hi) == pytest.approx(
+        (found.slope - reach, found.slope + reach)
+    )
+    assert found.p == pytest.approx(2 * student.sf(abs(found.slope) / found.slope_se, found.df))
+
+
+def test_one_cluster_shows_nothing_of_what_its_points_share():
+    x, y = np.random.default_rng(1).normal(size=(2, 9))
+    assert least_squares(x, y, clusters=["a"] * 9) == least_squares(x, y)
+    with pytest.raises(ValueError, match="9 points have 2 clusters"):
+        least_squares(x, y, clusters=["a", "b"])
+
+
+def test_where_points_of_a_cluster_have_an_effect_in_common_the_robust_interval_covers():
+    random = np.random.default_rng(4)
+    clusters = np.repeat(np.arange(9), (9, 7, 5, 4, 3, 2, 2, 1, 1))
+    held = {True: 0, False: 0}
+    for _ in range(600):
+        x = random.normal(size=9)[clusters] + random.normal(size=34)
+        y = random.normal(size=9)[clusters] + random.normal(size=34)  # and a slope of 0
+        for robust in held:
+            line = least_squares(x, y, clusters=clusters.tolist() if robust else None)
+            held[robust] += line.slope_lo <= 0 <= line.slope_hi
+    assert held[True] / 600 > 0.925
+    assert held[False] / 600 < 0.91
+
+
 def test_points_not_scored_are_left_out():
+    random = np.random.default_rng(8)
+    x, y = random.normal(size=(2, 8))
+    y[3] = NAN
+    clusters = list("aabbccdd")
+    assert least_squares(x, y, clusters=clusters) == least_squares(
+        np.delete(x, 3), np.delete(y, 3), clusters=list("aabccdd")
+    )
     assert least_squares([0, NAN, 1, 2, 3], [1, 5, 3, NAN, 8]) == least_squares(
         [0, 1, 3], [1, 3, 8]
     )
