@@ -17,6 +17,7 @@ from lm_eval_safescale.runs import open_runs
 
 pytestmark = pytest.mark.model
 CONDITION, ITEMS, DRAWS = "closed_book", 3, 2
+SCRIPT = Path(__file__).resolve().parents[2] / "scripts" / "check-run.py"
 KILLED_AFTER = 4
 """Answers: the greedy ones, and some of the samples."""
 KILLS_ITSELF = """
@@ -105,3 +106,12 @@ def test_a_run_that_was_killed_ends_with_the_table_of_one_that_was_not(
     )
     assert whole.height == ITEMS * (1 + DRAWS)
     assert killed.equals(whole)
+
+
+@pytest.mark.parametrize("family", ["noharm_options"])
+def test_another_family_is_asked_as_the_stock_harness_asks_and_shows_no_trace_of_two_stops(
+    family, small_model, tmp_path
+):
+    """In one process, as the model takes longest to load (see the script)."""
+    assert command(SCRIPT, "hf", small_model, tmp_path, family) == 0
+    assert open_runs(tmp_path / family).about["dataset"]["family"] == family
