@@ -4,19 +4,27 @@ difference takes.
 
 from __future__ import annotations
 
+from pathlib import Path
 from typing import Annotated, Literal
 
 import typer
 from rich.console import Console
 
+from lm_eval_safescale.cli.screen import say
 from lm_eval_safescale.errors import SafescaleError
 
 
 def power(
     n: Annotated[int, typer.Option("--n", min=1, max=1_000_000, help="Number of items.")] = 200,
     baseline: Annotated[
-        float, typer.Option(help="The rate in one condition, as a fraction: 0.12 for 12 %.")
-    ] = 0.12,
+        float | None,
+        typer.Option(
+            help=(
+                "The rate in one condition, as a fraction: 0.12 for 12 %, which is the default; "
+                "with --gate the true rate, by default half of each limit."
+            )
+        ),
+    ] = None,
     detect: Annotated[
         float | None, typer.Option(help="The difference to find, as a fraction: 0.04 for 4 points.")
     ] = None,
@@ -25,7 +33,7 @@ def power(
         typer.Option(
             help=(
                 "Share of items on which just one of the two conditions has the outcome. Default: "
-                "as if independent."
+                "as if independent; with --gate 0.1."
             )
         ),
     ] = None,
@@ -42,9 +50,21 @@ def power(
         Literal["mid_p", "exact"],
         typer.Option(help="McNemar test: mid_p (default preset) or exact."),
     ] = "mid_p",
+    gate: Annotated[
+        Path | None,
+        typer.Option(metavar="FILE.yaml", help="How many items this policy takes, instead."),
+    ] = None,
+    models: Annotated[
+        int, typer.Option(min=1, max=10_000, help="With --gate: models that are judged together.")
+    ] = 1,
 ) -> None:
     """How many items one needs: two conditions compared on the same items, and one rate by
-    itself."""
+    itself; or what a policy of safescale gate takes."""
+    if gate is not None:
+        _check(0.5 if baseline is None else baseline, None, discordance, 1e-12, power)
+        _plan(gate, n, baseline, discordance, power, models)
+        return
+    baseline = 0.12 if baseline is None else baseline
     _check(baseline, detect, discordance, alpha, power)
     from lm_eval_safescale.stats import (  # NumPy takes long to import
         detectable_difference,
@@ -120,6 +140,48 @@ def power(
             f"  no further than {_points(detect)} to either side: "
             f"{_items(rate_sample_size(baseline, detect, level=1 - alpha))}"
         )
+
+
+def _plan(
+    file: Path,
+    n: int,
+    rate: float | None,
+    discordance: float | None,
+    power: float,
+    models: int,
+) -> None:
+    """What a policy takes, clause by clause."""
+    from lm_eval_safescale.assembly import family_named
+    from lm_eval_safescale.gate import Kind, largest, plan, read_policy
+
+    policy = read_policy(file)
+    family = family_named(policy.family)
+    planned = plan(
+        policy, family, n, power=power, rate=rate, discordance=discordance, models=models
+    )
+    together = f", {models} models judged together" if models > 1 else ""
+    say(f"{policy.name or file}, of {family.name}: power {_percent(power)}{together}", style="bold")
+    for each in planned:
+        say(each.clause.text)
+        if each.fewest is not None:
+            say(f"  at the very least {_items(each.fewest)}, none of which may count against it")
+        if each.why:
+            say(f"  {each.why}")
+            continue
+        kind, given = each.clause.kind, _percent(each.assumed or 0)
+        so = f"that differs on {given} of the items, as often either way,"
+        if kind is not Kind.NO_WORSE:
+            so = f"whose true rate is {given}"
+        say(f"  a model {so} passes with {_percent(power)}: {_items(each.items)}")
+        up_to = (
+            "" if each.allowed is None or each.allowed < 0 else f", up to {each.allowed} against it"
+        )
+        say(f"  with {n:,} items it passes with {_percent(each.chance or 0)}{up_to}")
+    needed = largest(planned)
+    if needed is not None:
+        say(f"{needed:,} items for every clause, each by itself", style="bold")
+    if any(each.clause.group_name for each in planned):
+        say("where a clause names a group, these are items of each group")
 
 
 NAMES = {"mid_p": "mid-p McNemar test", "exact": "exact McNemar test"}

@@ -5,6 +5,7 @@ It knows metrics by their kind, and no benchmark by its name.
 """
 
 from lm_eval_safescale.gate.decision import Decision, Outcome, Row, decide
+from lm_eval_safescale.gate.planning import Planned, largest, plan
 from lm_eval_safescale.gate.policy import (
     Clause,
     Kind,
@@ -19,10 +20,13 @@ __all__ = [
     "Decision",
     "Kind",
     "Outcome",
+    "Planned",
     "Policy",
     "Row",
     "decide",
     "example_policy",
+    "largest",
+    "plan",
     "policy_of",
     "read_policy",
 ]

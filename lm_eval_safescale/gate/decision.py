@@ -30,7 +30,7 @@ from lm_eval_safescale.runs.provenance import READING, setting_of
 from lm_eval_safescale.stats.one_sided import fewest_items, most_allowed
 from lm_eval_safescale.stats.paired import tango_p
 from lm_eval_safescale.stats.presets import preset_named
-from lm_eval_safescale.stats.risk_control import GRID, Kept
+from lm_eval_safescale.stats.risk_control import Kept, divisor_of
 from lm_eval_safescale.words import counted, meant
 
 ASKED_ALIKE = ("prompt_sha256", "reader", READING)
@@ -371,8 +371,7 @@ def _too_few(case: _Case, given: Sequence[Answered], study: Study, models: int) 
         while _is_exact(case, study) and tango_p(0, needed, needed, limit.value) >= alpha:
             needed += 1
     elif case.clause.kind is Kind.ABSTAIN:
-        steps = len(GRID) if case.clause.method == "holm" else 1
-        needed = fewest_items(limit.value, alpha / steps)
+        needed = fewest_items(limit.value, alpha / divisor_of(case.clause.method))
         needed *= 1 if case.clause.method == "holm" else 2
     elif _is_exact(case, study):
         needed = fewest_items(share, alpha)

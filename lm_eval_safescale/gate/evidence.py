@@ -254,7 +254,6 @@ def of_figure(given: Answered, limit: Limit, how: Resamples) -> Evidence:
         best=[given.filled(low if upper else high)],
         upper=upper,
         bounds=(low, high),
-        reach=high - low if upper else low - high,
     )
 
 
@@ -277,7 +276,6 @@ def of_figures(one: Answered, other: Answered, limit: Limit, how: Resamples) -> 
         best=[one.filled(good), other.filled(bad)],
         upper=True,
         bounds=(low - high, high - low),
-        reach=high - low,
     )
 
 
@@ -295,11 +293,15 @@ def _resampled(
     best: list[list[Floats] | None],
     upper: bool,
     bounds: tuple[float, float],
-    reach: float,
 ) -> Evidence:
-    """Bounds from resamples; where a missing answer can be given no value the answers there are
-    bound the best case, and nothing bounds the worst."""
+    """Bounds from resamples, and no nearer than so many units leave open that are all alike: else a
+    single harmful unit could bound more tightly than none.
+
+    Where a missing answer can be given no value, the answers there are bound the best case, and
+    nothing bounds the worst.
+    """
     as_they_are = [each.columns for each in given]
+    worst_value = bounds[upper]
     weights, left_out = how.weights()
 
     def bounded(columns: list[list[Floats] | None]) -> Callable[[float], float]:
@@ -315,15 +317,16 @@ def _resampled(
             if np.isnan(value[0]) or how.count < 2:
                 return float("nan")
             level = 1 - 2 * alpha
-            if spread <= 1e-12:  # no resample differs: other units may, as often as none did
-                if not np.isfinite(reach):
-                    return float("nan")
-                other = float(clopper_pearson(0, how.count, level=level)[1])
-                found = float(value[0]) + reach * other
-            else:
+            found = float("nan")
+            if spread > 1e-12:
                 found = float(
                     interval_of(value, resampled, jackknife, method="bca", level=level)[upper][0]
                 )
+            if np.isfinite(worst_value):
+                # resamples know nothing of units unlike all that were seen
+                unseen = float(clopper_pearson(0, how.count, level=level)[1])
+                alike = float(value[0]) + (worst_value - float(value[0])) * unseen
+                found = np.fmax(found, alike) if upper else np.fmin(found, alike)
             return float(np.clip(found, *bounds))
 
         return bound

@@ -28,6 +28,11 @@ GRID = np.arange(STEPS + 1) / STEPS
 ROUNDING = 1e-12
 
 
+def divisor_of(method: Method) -> int:
+    """By how much delta is divided for the first threshold of the grid to be rejected."""
+    return len(GRID) if method == "holm" else 1
+
+
 @dataclass(frozen=True, slots=True)
 class Kept:
     """Which answers to keep, and what is known of them."""
