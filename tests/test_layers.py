@@ -20,6 +20,7 @@ LAYERS = (
     {"leaderboard"},
     {"report"},
     {"gate"},
+    {"exporting"},
     {"analysis"},
     {"sweep", "verifying"},
     {"judging", "importing", "running"},
@@ -100,7 +101,10 @@ HEAVY = {
     "tiktoken",
     "ray",
 }
-WITH_FRAMES = {"runs", "running", "importing", "judging", "verifying", "sweep", "analysis", "gate"}
+WITH_FRAMES = {
+    *("runs", "running", "importing", "judging", "verifying", "sweep", "analysis", "exporting"),
+    "gate",
+}
 """Packages of tables, which a command imports once it is sure to need them: Polars may stand at the
 top of their modules."""
 STARTS = {

@@ -15,6 +15,7 @@ from lm_eval_safescale.cli import (
     contexts,
     data,
     doctor,
+    export,
     gate,
     imports,
     judge,
@@ -53,6 +54,7 @@ STUDY: dict[str, dict[str, typer.Typer | Callable[..., None]]] = {
     },
     "Hand in: what others can check": {
         "runs": runs.app,
+        "export": export.app,
     },
 }
 """Every command, in the order of a study."""

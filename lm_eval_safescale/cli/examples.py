@@ -27,6 +27,12 @@ EXAMPLES = {
     "gate": "safescale gate runs --policy policy.yaml --json gate.json",
     "runs verify": "safescale runs verify runs",
     "runs salvage": "safescale runs salvage runs -o saved",
+    "export every-eval-ever": "safescale export every-eval-ever runs -o exported",
+    "export hf-eval-results": (
+        "safescale export hf-eval-results runs --hub-dataset ORG/NAME -o exported"
+    ),
+    "export model-index": "safescale export model-index runs -o exported",
+    "export csv": "safescale export csv runs -o results.csv",
 }
 """By the words of the subcommand."""
 
