@@ -38,8 +38,8 @@ RELATIONSHIPS: tuple[Relationship, ...] = get_args(Relationship)
 RESAMPLED = ("bca", "basic", "percentile")
 """Methods of intervals that are made of resamples."""
 _HUB_ID = re.compile(r"\w[\w.-]*/\w[\w.-]*")
-_ID = re.compile(r"\w[\w.-]*(/\w[\w.-]*)*")
-"""What can name a model everywhere; a path of somebody's disk cannot."""
+_PART = re.compile(r"\w[\w.:+-]*")
+"""Of a model's name, between slashes; a path of somebody's disk has others."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -176,10 +176,7 @@ def _record(subject: Subject, model: str, provider: Provider) -> _Record:
     ]
     digest = hashlib.sha256(json.dumps(told_apart, sort_keys=True, default=str).encode())
     evaluation_id = f"{collection}/{info['id']}/{asked or UNKNOWN}/{digest.hexdigest()[:12]}"
-    developer, _, name = info["id"].rpartition("/")
-    folder = PurePosixPath(
-        "data", collection, file_name(developer or provider.developer or UNKNOWN), file_name(name)
-    )
+    folder = PurePosixPath("data", collection, *_folders(info["id"]))
     aggregate = {
         "schema_version": SCHEMA_VERSION,
         "evaluation_id": evaluation_id,
@@ -246,17 +243,17 @@ def _model_info(subject: Subject, model: str, provider: Provider) -> dict[str, A
     args = settings.get("model_args")
     args = args if isinstance(args, Mapping) else {}
     named = next((str(args[key]) for key in ("pretrained", "model") if args.get(key)), "")
-    own = named if _HUB_ID.fullmatch(named) and "files" not in args else model
-    name = own if _ID.fullmatch(own) else file_name(own)
-    developer = name.partition("/")[0] if "/" in name else provider.developer
+    own = _model_id(named if _HUB_ID.fullmatch(named) and "files" not in args else model)
+    if "/" not in own and provider.developer:
+        own = f"{file_name(provider.developer)}/{own}"
     panel = subject.study.panel.find(model)
     backend = settings.get("backend")
     is_local = "base_url" not in args and "pretrained" in args
     return _without_none(
         {
             "name": whole(model),
-            "id": name if "/" in name or not developer else f"{developer}/{name}",
-            "developer": developer,
+            "id": own,
+            "developer": own.partition("/")[0] if "/" in own else None,
             "inference_platform": None if is_local or not backend else str(backend),
             "inference_engine": {"name": str(backend)} if is_local and backend else None,
             "additional_details": _details(
@@ -272,6 +269,26 @@ def _model_info(subject: Subject, model: str, provider: Provider) -> dict[str, A
             ),
         }
     )
+
+
+def _model_id(name: str) -> str:
+    """A model's name as an identity: itself where each part of it can name a folder."""
+    parts = name.split("/")
+    if not all(map(_PART.fullmatch, parts)):
+        return file_name(name)
+    return "/".join(
+        part if file_name(_no_colon(part)) == _no_colon(part) else file_name(part) for part in parts
+    )
+
+
+def _folders(model_id: str) -> tuple[str, str]:
+    """Developer and model as the store names their folders: what is behind the developer is one."""
+    developer, slash, rest = _no_colon(model_id).partition("/")
+    return (developer, rest.replace("/", "_")) if slash else (UNKNOWN, developer)
+
+
+def _no_colon(name: str) -> str:
+    return name.replace(":", "_")
 
 
 def _result(
