@@ -31,7 +31,7 @@ def file_name(name: str) -> str:
     text = whole(name)
     kept = _ODD.sub("_", unicodedata.normalize("NFC", text)).strip("._-")
     kept = kept.encode()[:LONGEST].decode(errors="ignore").rstrip("._-")
-    if kept == text and not _RESERVED.fullmatch(kept):
+    if kept and kept == text and not _RESERVED.fullmatch(kept):
         return kept
     return f"{kept or 'model'}-{hashlib.sha256(text.encode()).hexdigest()[:8]}"
 

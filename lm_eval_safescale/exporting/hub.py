@@ -143,6 +143,7 @@ def _of_condition(
     dataset: dict[str, Any] = {
         "name": f"{subject.dataset_name}, {condition}",
         "type": hub_dataset or str(about.get("name") or "unknown"),
+        "config": condition,  # by which the hub's library tells results on one data set apart
     }
     if _REVISION.fullmatch(revision):
         dataset["revision"] = revision
@@ -150,7 +151,6 @@ def _of_condition(
         "family": family.name,
         "family_label": family.label,
         "family_version": family.version,
-        "condition": condition,
         "version": about.get("version"),
         "fingerprint": about.get("fingerprint"),
         **({"demo": DEMO} if subject.is_demo else {}),
@@ -171,7 +171,7 @@ def _metric(subject: Subject, result: Result) -> dict[str, Any]:
     direction = "higher is better" if metric.higher_is_better else "lower is better"
     demo = f"{DEMO}, " if subject.is_demo else ""
     args = {
-        "unit": unit or None,
+        "unit": unit,
         "higher_is_better": metric.higher_is_better,
         "lo": _times(times, result.lo),
         "hi": _times(times, result.hi),
@@ -188,7 +188,8 @@ def _metric(subject: Subject, result: Result) -> dict[str, Any]:
         "type": metric.name,
         "value": _value(result),
         "name": f"{metric.name} ({demo}{direction})",
-        "args": args,
+        # what is not known is left out: the hub's library does not keep a null
+        "args": {name: value for name, value in args.items() if value not in (None, "")},
     }
 
 
