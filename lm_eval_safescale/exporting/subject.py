@@ -113,7 +113,7 @@ class Subject:
         """Over all items, by metric; cells in the order of `Study.scores`."""
         if not self.study.scores:
             return {}
-        return standard_errors_of(self.study.metrics, self.study.column, self.study.strata_of())
+        return standard_errors_of(self.study.metrics, self.study.column, self.study.design)
 
     @functools.cached_property
     def results(self) -> Sequence[Result]:
