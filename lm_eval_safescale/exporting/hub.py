@@ -83,7 +83,7 @@ def _entry(
     dataset = {"id": hub_dataset, "task_id": f"{result.condition}.{result.metric.name}"}
     if _REVISION.fullmatch(revision):
         dataset["revision"] = revision
-    entry = {"dataset": dataset, "value": _value(result)}
+    entry: dict[str, Any] = {"dataset": dataset, "value": _value(result)}
     if at := subject.asked_at.get(result.model):
         entry["date"] = at
     if source_url:

@@ -75,13 +75,12 @@ def _shown(data: Dataset | None) -> dict[str, Mapping[str, Any]]:
     has one."""
     found: dict[str, Mapping[str, Any]] = {}
     for item in data or ():
-        is_choice = isinstance(item, Choice)
         given = {
             "raw": "\n\n".join(item.fields().values()),
-            "reference": [item.answer] if is_choice else [],
+            "reference": [item.answer] if isinstance(item, Choice) else [],
         }
         digest = hashlib.sha256(json.dumps(given, sort_keys=True, separators=(",", ":")).encode())
-        choices = {"choices": [*item.options.values()]} if is_choice else {}
+        choices = {"choices": [*item.options.values()]} if isinstance(item, Choice) else {}
         found[item.question_id] = {"sample_hash": digest.hexdigest(), "input": given | choices}
     return found
 
