@@ -9,6 +9,7 @@ end.
 from __future__ import annotations
 
 import re
+from collections.abc import Iterator
 from typing import Literal, NamedTuple
 
 from lm_eval_safescale.reading.cleaning import END_OF_TURN
@@ -70,7 +71,9 @@ _FAMILIES = {
 _OWN_END = {"turn", "fence", "details"}
 _OPENS = "|".join(f"(?P<open_{family}>{opens})" for family, (opens, _) in _FAMILIES.items())
 _CLOSES = "|".join(f"(?P<close_{family}>{closes})" for family, (_, closes) in _FAMILIES.items())
-_MARKS = re.compile(rf"(?=[<\[◁`])(?:{_OPENS}|{_CLOSES})", re.IGNORECASE | re.MULTILINE)
+_SIGNS = "<[◁`"
+"""What every mark begins with."""
+_MARK = re.compile(rf"{_OPENS}|{_CLOSES}", re.IGNORECASE | re.MULTILINE)
 _OPENED = re.compile(
     rf"(?:{'|'.join(opens for opens, _ in _FAMILIES.values())})\Z", re.IGNORECASE | re.MULTILINE
 )
@@ -149,7 +152,7 @@ def strip_reasoning(
     if _HARMONY_BARE.match(text):
         _, marker, final = text.rpartition("assistantfinal")
         return final if marker else None
-    if any(sign in text for sign in "<[◁`") and (found := _marks(text)):
+    if found := _marks(text):
         return _after_marks(text, *found)
     if opened:
         return None
@@ -189,7 +192,13 @@ def _marks(text: str) -> tuple[_Mark, _Mark] | None:
     first: _Mark | None = None
     last: re.Match[str] | None = None
     inside = ""
-    for match in _MARKS.finditer(text):
+    end = 0
+    # to search for marks themselves is to try them at every character
+    for place in sorted(place for sign in _SIGNS for place in _places(text, sign)):
+        match = _MARK.match(text, place) if place >= end else None
+        if match is None:
+            continue
+        end = match.end()
         kind, _, family = (match.lastgroup or "").partition("_")
         if kind == "close" and family in _OWN_END and family != inside:
             continue
@@ -198,6 +207,14 @@ def _marks(text: str) -> tuple[_Mark, _Mark] | None:
     if first is None or last is None:
         return None
     return first, _Mark(bool(inside), last.start(), last.end())
+
+
+def _places(text: str, sign: str) -> Iterator[int]:
+    """Where a character stands."""
+    place = text.find(sign)
+    while place != -1:
+        yield place
+        place = text.find(sign, place + 1)
 
 
 def _after_marks(text: str, first: _Mark, last: _Mark) -> str | None:

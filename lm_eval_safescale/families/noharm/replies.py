@@ -12,7 +12,9 @@ import json
 import re
 from collections.abc import Collection, Iterator, Mapping
 from dataclasses import dataclass
-from typing import Any
+from typing import Any, Literal
+
+import msgspec
 
 OPTION, GRADE, RATIONALE = "Option", "GradeAI", "Rationale"
 APPROPRIATE, INAPPROPRIATE = "Appropriate", "Inappropriate"
@@ -24,6 +26,15 @@ _IS_OPEN = re.compile(r'\s*(?:"(?:[^"\\]|\\.)*\\?|[\w.+-]*)\Z', re.DOTALL)
 """What stands where a text cannot be decoded any further because it ends: nothing, a string without
 its end, or a part of a number, of a word or of an escape in a string."""
 _decoder = json.JSONDecoder()
+
+
+class _Entry(msgspec.Struct, gc=False, forbid_unknown_fields=True):
+    option: int = msgspec.field(name=OPTION)
+    grade: Literal["Appropriate", "Inappropriate"] = msgspec.field(name=GRADE)
+    rationale: str = msgspec.field(name=RATIONALE)
+
+
+_as_asked = msgspec.json.Decoder(list[_Entry])
 
 
 @dataclass(frozen=True, slots=True)
@@ -45,11 +56,11 @@ class Grades:
     def as_text(self) -> str:
         """The canonical text: itself a reply, without rationales, that reads the same."""
         entries = [
-            {OPTION: number, **({GRADE: grade} if grade else {})}
+            f'{{"{OPTION}":{number},"{GRADE}":"{grade}"}}' if grade else f'{{"{OPTION}":{number}}}'
             for number, grade in self.grades.items()
         ]
-        entries = entries or [{OPTION: None}]  # an empty array would be no answer
-        return json.dumps(entries, separators=(",", ":"))
+        # an empty array would be no answer
+        return f"[{','.join(entries)}]" if entries else f'[{{"{OPTION}":null}}]'
 
     def rule(self) -> str:
         """How it was read: what was repaired or ignored, with the count of each."""
@@ -79,6 +90,8 @@ def reply_choosing(chosen: Mapping[int, bool]) -> str:
 def read_grades(text: str, options: Collection[int]) -> Grades | None:
     """What a reply says of a case with these options; None where it holds no array with an `Option`
     in it. It never raises."""
+    if found := _read_as_asked(text, options):
+        return found
     array = _array(text)
     return None if array is None else _grades(array, options)
 
@@ -89,6 +102,19 @@ def ends_in_array(text: str) -> bool:
         value is None and _IS_OPEN.match(rest, end) and f'"{OPTION}"' in rest
         for rest, value, end in _attempts(text)
     )
+
+
+def _read_as_asked(text: str, options: Collection[int]) -> Grades | None:
+    """The same, several times as fast, of a text whose one array is as the prompt asks for it;
+    None for any other."""
+    try:
+        entries = _as_asked.decode(text[text.find("[") : text.rfind("]") + 1])
+    except (ValueError, RecursionError):  # a lone surrogate too
+        return None
+    grades: dict[int, str | None] = {entry.option: entry.grade for entry in entries}
+    if len(grades) < len(entries) or not all(number in options for number in grades):
+        return None
+    return Grades(dict(sorted(grades.items()))) if grades else None
 
 
 def _array(text: str) -> list[Any] | None:
