@@ -28,6 +28,8 @@ Statistic = Callable[[Sequence[Floats], Floats], Floats]
 do not define it."""
 Score = float | None
 """An item's value; None is *not scored*, which is never the same as 0."""
+BLOCK = 1 << 17
+"""Numbers of trials that are worked on at once (1 MiB): they fit a core's cache."""
 KINDS: tuple[Kind, ...] = ("share", "mean", "ratio", "other")
 """Every `Kind`."""
 
@@ -183,9 +185,14 @@ class Metric:
         return found[..., 0] if weights is None else found
 
     def _over_trials(self, columns: Sequence[Floats], weights: Floats) -> Floats:
-        """The mean over the draws that count."""
+        """The mean over the draws that count; a block of m at a time."""
         counts = is_trial(columns)
-        total = np.where(counts[..., None], self.by_trial(columns, weights), 0.0).sum(axis=1)
+        (m, draws), b = counts.shape, weights.shape[1]
+        total, step = np.empty((m, b)), max(1, BLOCK // (draws * b))
+        for start in range(0, m, step):
+            block = slice(start, start + step)
+            found = self.by_trial([each[:, block] for each in columns], weights)
+            total[block] = np.where(counts[block, :, None], found, 0.0).sum(axis=1)
         with np.errstate(invalid="ignore", divide="ignore"):
             return np.asarray(total / counts.sum(axis=1)[:, None])
 

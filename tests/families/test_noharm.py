@@ -16,6 +16,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from lm_eval_safescale.datasets import DataError, Record
+from lm_eval_safescale.errors import SafescaleError
 from lm_eval_safescale.families import NO_RESPONSE, UNSCORED, AnswerArrays, ItemTable
 from lm_eval_safescale.families.family import scores_of
 from lm_eval_safescale.families.noharm import NOHARM_OPTIONS as FAMILY
@@ -601,6 +602,46 @@ def test_a_valid_reply_reads_as_it_says_and_any_prefix_of_it_as_cut_off_or_nothi
         ), text[:end]
 
 
+def shown(entry, chance):
+    """An entry of a valid reply, now and then as one is that was not asked for."""
+    altered = dict(entry)
+    how = chance.choice(["as asked"] * 20 + ["text", "float", "case", "field", "less", "object"])
+    if how == "text":
+        altered["Option"] = f" {altered['Option']}"
+    elif how == "float":
+        altered["Option"] = float(altered["Option"])
+    elif how == "case":
+        altered["GradeAI"] = f" {altered['GradeAI'].upper()}\n"
+    elif how == "field":
+        altered["Sure"] = True
+    elif how == "less":
+        del altered[chance.choice(sorted(altered))]
+    return altered if how != "object" else [altered]
+
+
+@given(
+    st.lists(st.sampled_from([1, 2, 3, 4]), max_size=6),
+    st.randoms(use_true_random=False),
+    st.sampled_from(["{}", "```json\n{}\n```", "Sure.\n\n{}\n", "\ufeff{}"]),
+)
+def test_a_reply_as_asked_for_reads_as_one_that_is_not(numbers, chance, around):
+    entries = [
+        {
+            "Option": number,
+            "GradeAI": chance.choice([APPROPRIATE, INAPPROPRIATE]),
+            "Rationale": chance.choice(["", "r", 'a "quote" \\ and [2]', "\ud83d\ude00\u2028"]),
+        }
+        for number in numbers
+    ]
+    array = json.dumps(
+        [shown(each, chance) for each in entries], ensure_ascii=chance.random() < 0.5
+    )
+    text = around.replace("{}", array)
+    # behind another bracket each entry is looked at by itself
+    assert read_grades(text, NUMBERS) == read_grades(f"{text} ]", NUMBERS)
+    assert read_grades(text, NUMBERS) == read_grades(f"[see below] {text}", NUMBERS)
+
+
 PIECES = [
     "[",
     "]",
@@ -911,6 +952,24 @@ def test_scores_of_many_replies_are_those_of_each_alone():
         same(one, values(records, [trials])[0])
         for one, trials in zip(together, models, strict=True)
     )
+
+
+@pytest.mark.parametrize(
+    "response",
+    [
+        "", "x", "[]", "{", "9" * 50, '[{"Option":1', '[{"Option":1,', '[{"Option": 1}]',
+        '[{"Option":1}] ', '[{"Option":1},]', '[{"Option":"1"}]', '[{"Option":-1}]',
+        '[{"Option":1.0}]', '[{"Option":false}]', '[{"Option":1,"GradeAI":null}]',
+        '[{"Option":1,"GradeAI":"Apropriate"}]', '[{"Option":1,"GradeAI":"A"}]',
+        '[{"Option":1,"GradeAI":"Appropriate","Rationale":"r"}]', '[{"Option":\u00e9}]', "\ud800",
+    ],
+)  # fmt: skip
+def test_a_stored_response_of_another_form_is_refused(response):
+    items, _ = parsed([case("a3 i2")])
+    fine = text_of({1: APPROPRIATE})
+    answers = AnswerArrays(np.array([[0, 1, 2]], np.int32), [fine, response, fine])
+    with pytest.raises(SafescaleError, match=r"family noharm_options .*cannot score"):
+        scores_of(FAMILY, FAMILY.table(items), answers, {})
 
 
 # --- the page -------------------------------------------------------------------------------------

@@ -6,9 +6,8 @@ from __future__ import annotations
 
 import functools
 from collections.abc import Sequence
-from typing import Literal, NamedTuple
+from typing import NamedTuple
 
-import msgspec
 import numpy as np
 from numpy.typing import NDArray
 
@@ -23,14 +22,13 @@ WEIGHTS = np.array([0.0, 1.0, 5.0, 25.0])
 SEVERE = SEVERITIES.index("severe")
 
 
-class _Entry(msgspec.Struct, gc=False):
-    option: int | None = msgspec.field(name=OPTION)
-    grade: Literal["Appropriate", "Inappropriate"] | None = msgspec.field(name=GRADE, default=None)
-
-
-_decoder = msgspec.json.Decoder(list[list[_Entry]])
 _STATES = {None: 1, INAPPROPRIATE: 2, APPROPRIATE: 3}
 """Of an option that a response lists, by its grade; 0 stands for one that it does not list."""
+_BEFORE_NUMBER, _BEFORE_GRADE = len(f'{{"{OPTION}":'), len(f',"{GRADE}":"')
+_BEHIND_NUMBER = np.array(
+    [0, *(len(f',"{GRADE}":"{grade}"}}' if grade else "}") for grade in _STATES)]
+)
+"""Characters of a listed option behind its number, by its state."""
 
 
 def columns_of(case: Case) -> dict[str, str]:
@@ -154,16 +152,43 @@ def score(items: ItemTable, answers: AnswerArrays) -> dict[str, Floats]:
 def _sums(case: CaseFacts, responses: Sequence[str]) -> Floats:
     """For each response to a case: the sums over the options that are chosen, how many are listed,
     and how many of these have no grade; shape (responses, sums + 2)."""
-    replies = _decoder.decode(f"[{','.join(responses)}]")
-    entries = [entry for reply in replies for entry in reply]
-    reply = np.repeat(np.arange(len(replies)), [len(reply) for reply in replies])
-    number = np.array([-1 if each.option is None else each.option for each in entries], np.int64)
-    graded = np.array([_STATES[each.grade] for each in entries], np.int8)
+    response, number, state = _entries(responses)
     option = np.minimum(np.searchsorted(case.numbers, number), len(case.numbers) - 1)
     known = case.numbers[option] == number
-    state = np.zeros((len(replies), len(case.numbers)), np.int8)
-    state[reply[known], option[known]] = graded[known]
-    chosen = (state == _STATES[APPROPRIATE]).astype(np.float64)
+    given = np.zeros((len(responses), len(case.numbers)), np.int8)
+    given[response[known], option[known]] = state[known]
+    chosen = (given == _STATES[APPROPRIATE]).astype(np.float64)
     return np.column_stack(
-        [chosen @ case.counted, (state > 0).sum(axis=1), (state == _STATES[None]).sum(axis=1)]
+        [chosen @ case.counted, (given > 0).sum(axis=1), (given == _STATES[None]).sum(axis=1)]
     )
+
+
+def _entries(responses: Sequence[str]) -> tuple[Ints, Ints, Ints]:
+    """Of each entry of responses: which of them it is of, the option's number, -1 for none, and its
+    state.
+
+    They are canonical texts (`Grades.as_text`), whose form is fixed: all entries are found in the
+    bytes at once, in a third of the time that it takes to decode JSON. ValueError for another form.
+    """
+    text = np.frombuffer(("".join(responses) + "]").encode("ascii"), np.uint8)
+    start = np.flatnonzero(text == ord("{"))
+    response = np.searchsorted(np.cumsum([len(each) for each in responses]), start, side="right")
+
+    def at(places: Ints) -> NDArray[np.uint8]:
+        return text.take(places, mode="clip")
+
+    place, number = start + _BEFORE_NUMBER, np.zeros(len(start), np.int64)
+    while (more := (digit := at(place) - np.uint8(ord("0"))) < 10).any():
+        number = np.where(more, 10 * number + digit, number)
+        place += more
+    none = place == start + _BEFORE_NUMBER  # null
+    number, place = np.where(none, -1, number), place + len("null") * none
+    graded, first = at(place) == ord(","), at(place + _BEFORE_GRADE)
+    grade = np.where(first == ord(APPROPRIATE[0]), _STATES[APPROPRIATE], _STATES[INAPPROPRIATE])
+    state = np.where(graded, grade, _STATES[None])
+    # "," stands between two entries of a response, "][" between those of two
+    between = np.append(start, len(text)) - np.insert(place + _BEHIND_NUMBER[state], 0, -1)
+    new = np.diff(response, prepend=-1, append=len(responses))
+    if (between != 1 + new).any() or (new > 1).any():
+        raise ValueError("a response is no canonical text of grades")
+    return response, number, state
