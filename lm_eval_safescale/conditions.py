@@ -9,6 +9,10 @@ from dataclasses import dataclass, field
 from typing import Any
 
 from lm_eval_safescale.datasets import Dataset
+from lm_eval_safescale.settings import MAKE_ANSWERS
+
+MAY_DEFAULT = MAKE_ANSWERS - {"draws"}
+"""Settings of which a condition may have a default of its own: all of a run have one K."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -23,6 +27,16 @@ class Condition:
     """Settings of the builder that belong to the condition, over the user's."""
     family: str = ""
     """Name of the family whose items are asked; empty: the one that needs no name (`radsafe`)."""
+    defaults: Mapping[str, Any] = field(default_factory=dict)
+    """Settings of answers (`max_answer_tokens`, ...) with other defaults under it than the
+    family's."""
+
+    def __post_init__(self) -> None:
+        if odd := sorted(self.defaults.keys() - MAY_DEFAULT):
+            raise ValueError(
+                f"condition {self.name}: defaults of {', '.join(odd)}; expected settings of "
+                f"answers: {', '.join(sorted(MAY_DEFAULT))}"
+            )
 
     @property
     def evidence(self) -> str | None:

@@ -12,7 +12,7 @@ from lm_eval_safescale import __version__
 from lm_eval_safescale.assembly.answers import find_reader
 from lm_eval_safescale.assembly.contexts import ModelFacts, contexts_of
 from lm_eval_safescale.assembly.data import load_dataset
-from lm_eval_safescale.assembly.families import family_named, family_of
+from lm_eval_safescale.assembly.families import family_named, family_of, prompts_of
 from lm_eval_safescale.assembly.lookup import builder_of
 from lm_eval_safescale.assembly.scoring import Scorer, table_metrics
 from lm_eval_safescale.assembly.search import Warn
@@ -73,7 +73,18 @@ class ConditionRun:
     ) -> None:
         self.condition: Condition = condition.thing
         self.family: Family = family_named(family) if family else family_of(condition)
-        self.settings: Settings = load_settings(metadata, defaults=self.family.defaults)
+        self.shared_settings: Settings = load_settings(metadata, defaults=self.family.defaults)
+        """Those of all conditions, without this one's own defaults."""
+        self.settings: Settings = load_settings(
+            metadata, defaults={**self.family.defaults, **self.condition.defaults}
+        )
+        self.own_settings: Mapping[str, Any] = {
+            name: value
+            for name in sorted(self.condition.defaults)
+            if (value := getattr(self.settings, name)) != getattr(self.shared_settings, name)
+        }
+        """The settings that the condition's own defaults make others than those of the run."""
+        self._has_users_limit = load_settings(metadata).max_answer_tokens is not None
         self.prompt = load_prompt(self.settings.prompt_file, self.family.prompt(condition.name))
         if self.condition.builder and not self.prompt.shows_context:
             raise SafescaleError(
@@ -147,6 +158,8 @@ class ConditionRun:
         """Whether the model reasons before it answers, by the settings or as far as it says."""
         self.token_limit = self.settings.answer_tokens
         """Tokens that an answer may have."""
+        if self.reasons:
+            self._make_room()
 
     def see(self, prompt: object) -> None:
         """Look at a prompt as the model gets it: it may have opened the reasoning."""
@@ -158,8 +171,13 @@ class ConditionRun:
         """The model reasons first: the answer needs room after it, unless the user set the
         limit."""
         self.reasons = self.settings.reasoning != "off"
-        if self.settings.reasoning == "auto" and self.settings.max_answer_tokens is None:
-            self.token_limit = REASONING_TOKENS
+        if self.settings.reasoning == "auto":
+            self._make_room()
+
+    def _make_room(self) -> None:
+        """For reasoning before the answer, unless the user set the limit."""
+        if not self._has_users_limit:
+            self.token_limit = max(self.token_limit, REASONING_TOKENS)
 
     # --- an item ----------------------------------------------------------------------------------
 
@@ -208,7 +226,9 @@ class ConditionRun:
         item = self.items[question_id]
         try:
             return read_output(
-                content.text, lambda text: self.family.read(text, item, self.reader), **how
+                content.text,
+                lambda text: self.family.read_under(self.condition.name, text, item, self.reader),
+                **how,
             )
         except SafescaleError as error:
             # a plugin's reader: what it failed for is not scored, and the other answers are kept
@@ -235,5 +255,6 @@ class ConditionRun:
                 "demo": self.data.is_demo,
             },
             "reader_version": self.reader.version,
-            "prompt_sha256": self.prompt.fingerprint,
+            "prompt_sha256": prompts_of(self.family, self.settings),
+            **({"own_settings": dict(self.own_settings)} if self.own_settings else {}),
         }

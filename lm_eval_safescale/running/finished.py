@@ -61,9 +61,10 @@ def note_of(
     args
         The model's arguments without secrets.
     """
-    settings = asked[0].task.run.settings
+    settings = asked[0].task.run.shared_settings
     shown = without_secrets(settings.model_dump(mode="json"))
-    told = [plain(identity), args, shown, limit, latency, list(conditions)]
+    told: list[Any] = [plain(identity), args, shown, limit, latency, list(conditions)]
+    told += [[each.name, plain(own)] for each in asked if (own := each.task.run.own_settings)]
     return hashlib.sha256(
         json.dumps([told, _sources(asked, settings)], sort_keys=True).encode()
     ).hexdigest()

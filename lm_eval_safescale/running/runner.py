@@ -21,9 +21,20 @@ from lm_eval_safescale.running.conditions import conditions_named
 from lm_eval_safescale.running.finished import find_finished, is_noted, leave_note, note_of
 from lm_eval_safescale.running.progress import RunProgress
 from lm_eval_safescale.runs.about import read_about
-from lm_eval_safescale.runs.finish import FRAME, OPENED, write_run_tables
+from lm_eval_safescale.runs.finish import (
+    FRAME,
+    OF_CONDITION,
+    OPENED,
+    TOKEN_LIMIT,
+    write_run_tables,
+)
 from lm_eval_safescale.runs.identity import identity_of, path_of
-from lm_eval_safescale.runs.journal import PARAMETERS_B, SCORED_WITH, Journal
+from lm_eval_safescale.runs.journal import (
+    OWN_SETTINGS,
+    PARAMETERS_B,
+    SCORED_WITH,
+    Journal,
+)
 from lm_eval_safescale.runs.store import open_by_condition, open_runs
 from lm_eval_safescale.runs.table import Runs, about_dataset, items_of
 from lm_eval_safescale.secrets import without_secrets
@@ -163,17 +174,17 @@ def run(
 
     args = without_secrets(model.args)
     asked = _requests_of(model, parts, given, lambda amount: say(standing.what, amount))
-    data, settings = asked[0].task.run.data, asked[0].task.run.settings
+    family, data = asked[0].task.run.family, asked[0].task.run.data
+    settings = asked[0].task.run.shared_settings
     about = {**about_dataset(data), "settings": where_data_is(settings)}
     identity = identity_of(
         model.backend,
         args,
         settings,
         about,
-        prompts_of(asked[0].task.run.family, settings),
+        prompts_of(family, settings),
         backends.first_seed(given),
     )
-    family = asked[0].task.run.family
     standing.headlines = family.headlines
     possible = {item.question_id: family.possible(family.columns(item)) for item in data}
     note = note_of(asked, conditions, identity, args, limit=limit, latency=latency)
@@ -225,12 +236,8 @@ def run(
         say("making the prompts")
         for each in asked:
             each.prepare(backend, chat_template=templated, limit=limit)
-            facts = {
-                "token_limit": each.token_limit,
-                "chat_template": templated,
-                "revision": backends.revision_of(backend),
-            }
-            journal.of_condition(each.name, facts, _noted(each))
+            facts = {"chat_template": templated, "revision": backends.revision_of(backend)}
+            _note_condition(journal, each, facts)
         asked_for = str(backend.model) if backends.is_server(backend) else ""
         asking = Asking(
             journal,
@@ -264,13 +271,18 @@ def run(
         return Report(folder, standing, failures, too_long, journal.damaged)
 
 
-def _noted(asked: ConditionRequests) -> dict[str, Any]:
-    """What of the prompts of a condition cannot be seen in the answers."""
-    frame = asked.frame
-    return {
-        OPENED: asked.task.run.reasoning_opened,
+def _note_condition(journal: Journal, each: ConditionRequests, shared: Mapping[str, Any]) -> None:
+    """Note under what a condition is asked, beside what all conditions share, and what of its
+    prompts cannot be seen in the answers; SafescaleError where answers were asked for otherwise."""
+    run, frame = each.task.run, each.frame
+    own = {OWN_SETTINGS: dict(run.own_settings)} if run.own_settings else {}
+    limit = {TOKEN_LIMIT: each.token_limit}
+    alone = [*own, *(limit if OF_CONDITION[TOKEN_LIMIT] in run.own_settings else ())]
+    noted = {
+        OPENED: run.reasoning_opened,
         **({} if frame is None else {FRAME: asdict(frame)}),
     }
+    journal.of_condition(each.name, {**limit, **shared, **own}, noted, alone=alone)
 
 
 def _check_settings(

@@ -16,7 +16,13 @@ from lm_eval_safescale.errors import SafescaleError
 from lm_eval_safescale.records import OF_DRAW, OF_REQUEST, Status
 from lm_eval_safescale.runs.families import family_of_data
 from lm_eval_safescale.runs.held import Held
-from lm_eval_safescale.runs.journal import PARAMETERS_B, SCORED_WITH, Journal, size_of
+from lm_eval_safescale.runs.journal import (
+    OWN_SETTINGS,
+    PARAMETERS_B,
+    SCORED_WITH,
+    Journal,
+    size_of,
+)
 from lm_eval_safescale.runs.lines import Line
 from lm_eval_safescale.runs.provenance import JOURNAL
 from lm_eval_safescale.runs.store import known_of_model, write_pieces
@@ -29,8 +35,9 @@ LATER = (OPENED, FRAME)
 """Those of a condition that older runs did not note."""
 OUR_RUNNER = "safescale run"
 """The source of a model in `Runs.about` whose answers our own runner has written."""
+TOKEN_LIMIT = "token_limit"
 OF_CONDITION = {
-    "token_limit": "max_answer_tokens",
+    TOKEN_LIMIT: "max_answer_tokens",
     "chat_template": "chat_template",
     OPENED: OPENED,
     FRAME: FRAME,
@@ -202,7 +209,10 @@ def about_model(description: Mapping[str, Any], facts: Facts) -> dict[str, Any]:
 
 def _of_condition(facts: Mapping[str, Any]) -> dict[str, Any]:
     return {
-        setting: facts[name]
-        for name, setting in OF_CONDITION.items()
-        if name in facts or name not in LATER
+        **facts.get(OWN_SETTINGS, {}),
+        **{
+            setting: facts[name]
+            for name, setting in OF_CONDITION.items()
+            if name in facts or name not in LATER
+        },
     }

@@ -50,6 +50,10 @@ count."""
 PARAMETERS_B = "parameters_b"
 """Of a start, and of a model in `Runs.about`: billions of parameters, where whoever asked said so;
 those of the last start that says."""
+OWN_SETTINGS = "own_settings"
+"""Of a condition: settings that its own defaults make others than those of the run."""
+ALONE = "alone"
+"""Of a condition: names of its facts that no other condition needs to share."""
 OWN_FILES = {RUN, SHARDS, LOG, LOCK, WRITER}
 SYNC_SECONDS = 1.0
 """Between two syncs while answers come; the last of them are synced with the next beat of the lock.
@@ -149,7 +153,12 @@ class Journal:
         return [f"{SHARDS}/{path.name}" for path in shards_of(self.folder) if path.stat().st_size]
 
     def of_condition(
-        self, name: str, facts: Mapping[str, Any], noted: Mapping[str, Any] | None = None
+        self,
+        name: str,
+        facts: Mapping[str, Any],
+        noted: Mapping[str, Any] | None = None,
+        *,
+        alone: Collection[str] = (),
     ) -> None:
         """Note under what a condition is asked, or check that it is what it was asked under before.
 
@@ -160,6 +169,8 @@ class Journal:
             older version did not note is noted now.
         noted
             What else is to be known of it.
+        alone
+            Names of facts that other conditions need not share.
 
         Raises
         ------
@@ -169,9 +180,12 @@ class Journal:
         facts, noted = plain(facts), plain(noted or {})
         conditions = self.about["conditions"]
         for other, before in conditions.items():  # all of them: they are compared with one another
-            there = {fact: before.get(fact, facts[fact]) for fact in facts}
-            refuse_other(self.folder, {other: there}, {other: facts})
+            apart = set() if other == name else {*alone, *before.get(ALONE, ())}
+            now = {fact: value for fact, value in facts.items() if fact not in apart}
+            there = {fact: before.get(fact, value) for fact, value in now.items()}
+            refuse_other(self.folder, {other: there}, {other: now})
         now = {**conditions.get(name, {}), **facts, **noted}
+        now |= {ALONE: sorted(alone)} if alone else {}
         if conditions.get(name) != now:
             conditions[name] = now
             self._write_about()
