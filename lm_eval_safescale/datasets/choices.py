@@ -11,7 +11,7 @@ import string
 from collections import Counter
 from collections.abc import Collection, Iterable, Mapping, Sequence
 from sys import intern
-from typing import Any
+from typing import Any, ClassVar
 
 from lm_eval_safescale.datasets.columns import EVIDENCE, GROUP, LABEL, map_columns
 from lm_eval_safescale.datasets.files import Record
@@ -33,6 +33,7 @@ def parse_choices(
     evidence: Collection[str] = (),
     groups: Collection[str] = (),
     schema: Schema = PLAIN,
+    builder: type[ChoiceBuilder] | None = None,
 ) -> tuple[list[Choice], list[Problem]]:
     """Multiple-choice items of records, by whatever names their fields have, and every problem
     found.
@@ -49,6 +50,8 @@ def parse_choices(
         Columns that are groups besides.
     schema
         The family's names.
+    builder
+        What makes an item of a record, where the family's items have more fields.
     """
     mapping, problems = map_columns(
         (column for record in records for column in record.fields), columns, schema, groups
@@ -72,7 +75,7 @@ def parse_choices(
             if name not in said
         ]
         return [], problems
-    items, found = build_items(records, mapping, evidence, schema)
+    items, found = build_items(records, mapping, evidence, schema, builder)
     return items, problems + found
 
 
@@ -81,6 +84,7 @@ def build_items(
     mapping: Mapping[str, str],
     evidence: Collection[str] = (),
     schema: Schema = PLAIN,
+    builder: type[ChoiceBuilder] | None = None,
 ) -> tuple[list[Choice], list[Problem]]:
     """Items of all records that are whole, and the problems of all that are not.
 
@@ -92,33 +96,35 @@ def build_items(
         Our field names to the file's columns (`columns.map_columns`).
     evidence
         Names of evidence that no item may lack, because a condition shows it.
-    schema
-        The family's names.
+    schema, builder
+        As of `parse_choices`.
     """
     items: list[Choice] = []
     problems: list[Problem] = []
     first_line: dict[str, int] = {}
     kept = KeptTexts()
     for record in records:
-        builder = _ItemBuilder(record, mapping, evidence, schema, kept)
-        item = builder.build()
-        problems += builder.problems
-        if builder.question_id:
-            if builder.question_id in first_line:
-                where = f"stands twice, first on line {first_line[builder.question_id]}"
+        building = (builder or ChoiceBuilder)(record, mapping, evidence, schema, kept)
+        item = building.build()
+        problems += building.problems
+        if building.question_id:
+            if building.question_id in first_line:
+                where = f"stands twice, first on line {first_line[building.question_id]}"
                 problems.append(
                     Problem(
-                        f"{builder.question_id!r} {where}",
+                        f"{building.question_id!r} {where}",
                         record.line,
-                        builder.question_id,
+                        building.question_id,
                         "question_id",
                     )
                 )
                 continue
-            first_line[builder.question_id] = record.line
+            first_line[building.question_id] = record.line
         if item is not None:
             items.append(item)
-    return items, problems + _unequal_labels(items)
+    if builder is None or builder.labels_every_item:
+        problems += _unequal_labels(items)
+    return items, problems
 
 
 def _unequal_labels(items: Sequence[Choice]) -> list[Problem]:
@@ -141,8 +147,12 @@ def _unequal_labels(items: Sequence[Choice]) -> list[Problem]:
     ]
 
 
-class _ItemBuilder:
-    """Reads the fields of one record; every reader notes its problems and goes on."""
+class ChoiceBuilder:
+    """Reads the fields of one record; every reader notes its problems and goes on. A family whose
+    items have more fields reads them in `build` of its own."""
+
+    labels_every_item: ClassVar[bool] = True
+    """Whether a label of some items alone is an error."""
 
     def __init__(
         self,
@@ -156,12 +166,15 @@ class _ItemBuilder:
         self._fields = {name: record.fields.get(column) for name, column in mapping.items()}
         self.problems: list[Problem] = []
         self.question_id: str | None = None
+        self.options: dict[str, str] = {}
+        self.answer = ""
 
     def build(self) -> Choice | None:
+        """The item; None where a field cannot be used."""
         self.question_id = self._question_id()
         question = self._text("question", required=True)
-        options = self._options()
-        answer = self._answer(options)
+        options = self.options = self._options()
+        answer = self.answer = self._answer(options)
         labels = self._labels(options)
         evidence = self._evidence()
         groups = self._groups()
@@ -180,13 +193,14 @@ class _ItemBuilder:
             source=source,
         )
 
-    def _note(self, field: str, message: str, *, is_error: bool = True) -> None:
+    def note(self, field: str, message: str, *, is_error: bool = True) -> None:
+        """Note a problem."""
         self.problems.append(Problem(message, self._line, self.question_id, field, is_error))
 
     def _question_id(self) -> str | None:
         value = self._fields.get("question_id")
         if isinstance(value, bool) or not isinstance(value, (str, int)) or not str(value).strip():
-            self._note("question_id", f"missing or not a text or whole number: {_show(value)}")
+            self.note("question_id", f"missing or not a text or whole number: {_show(value)}")
             return None
         return self._text("question_id")
 
@@ -194,25 +208,25 @@ class _ItemBuilder:
         value = self._fields.get(field) if value is None else value
         if _blank(value):
             if required:
-                self._note(field, "missing or empty")
+                self.note(field, "missing or empty")
             return ""
         if isinstance(value, (bool, list, dict)):
-            self._note(field, f"expected a text, found {_show(value)}")
+            self.note(field, f"expected a text, found {_show(value)}")
             return ""
         text = str(value)
         if any("\ud800" <= character <= "\udfff" for character in text):
-            self._note(
+            self.note(
                 field,
                 f"half a character (a lone surrogate), which no UTF-8 file can hold: {_show(text)}",
             )
             return ""
         if "\r" in text:
-            self._note(field, "carriage return inside the text, read as a line end", is_error=False)
+            self.note(field, "carriage return inside the text, read as a line end", is_error=False)
             text = text.replace("\r\n", "\n").replace("\r", "\n")
         return text.strip()
 
     def _options(self) -> dict[str, str]:
-        given = self._structure("options")
+        given = self.structure("options")
         if isinstance(given, list):
             given = (
                 dict(zip(string.ascii_uppercase, given, strict=False)) if len(given) <= 26 else None
@@ -224,7 +238,7 @@ class _ItemBuilder:
                 if not _blank(self._fields.get(f"option_{letter.lower()}"))
             }
         if not isinstance(given, dict):
-            self._note(
+            self.note(
                 "options", f"expected {{letter: text}} or a list of texts, found {_show(given)}"
             )
             return {}
@@ -234,36 +248,36 @@ class _ItemBuilder:
             for letter, text in given.items()
         }
         if len(options) < len(given):
-            self._note("options", f"a letter stands twice: {', '.join(map(str, given))}")
+            self.note("options", f"a letter stands twice: {', '.join(map(str, given))}")
         expected = list(string.ascii_uppercase[: len(options)])
         if len(options) < 2:
-            self._note("options", f"{len(options)} option(s); expected at least 2")
+            self.note("options", f"{len(options)} option(s); expected at least 2")
         elif list(options) != expected:
-            self._note("options", f"letters {', '.join(options)}; expected {', '.join(expected)}")
+            self.note("options", f"letters {', '.join(options)}; expected {', '.join(expected)}")
         for letter, text in options.items():
             if not text:
-                self._note("options", f"option {letter} is empty")
+                self.note("options", f"option {letter} is empty")
         texts = [text.casefold() for text in options.values() if text]
         if len(set(texts)) < len(texts):
-            self._note("options", "two options have the same text", is_error=False)
+            self.note("options", "two options have the same text", is_error=False)
         return options
 
     def _answer(self, options: Mapping[str, str]) -> str:
         given = [name for name in ("answer_idx", "answer") if not _blank(self._fields.get(name))]
         if not given:
-            self._note("answer", "missing key")
+            self.note("answer", "missing key")
         keys = [self._keys(name, options) for name in given]
         if not all(keys):
             return ""
         common = set.intersection(*keys) if keys else set()
         if keys and not common:
-            self._note(
+            self.note(
                 "answer",
                 f"answer and answer_idx disagree: {' and '.join(sorted(set.union(*keys)))}",
             )
         elif len(common) > 1:
             letter = str(self._fields["answer"]).strip().upper()
-            self._note(
+            self.note(
                 "answer",
                 f"{letter} is also the text of another option; the letter is taken",
                 is_error=False,
@@ -285,7 +299,7 @@ class _ItemBuilder:
         if keys:
             return keys
         hint = "; a number may count from 0 or from 1, so give the letter" if text.isdigit() else ""
-        self._note(field, f"key {_show(value)} is not among the options {', '.join(options)}{hint}")
+        self.note(field, f"key {_show(value)} is not among the options {', '.join(options)}{hint}")
         return set()
 
     def _labels(self, options: Mapping[str, str]) -> dict[str, frozenset[str]] | None:
@@ -297,7 +311,7 @@ class _ItemBuilder:
                 not _blank(own.get(letter)) and _switch(own[letter]) is not False
                 for own in given.values()
             ):
-                self._note("labels", f"option {letter} has a label, but there is no such option")
+                self.note("labels", f"option {letter} has a label, but there is no such option")
         return {
             name: _shared(
                 frozenset(letter for letter in options if self._flag(letter, name, own.get(letter)))
@@ -307,7 +321,7 @@ class _ItemBuilder:
 
     def _given_labels(self) -> dict[str, dict[str, Any]]:
         """By label and letter, what stands there."""
-        nested = self._structure("labels")
+        nested = self.structure("labels")
         if nested is None:
             given = {
                 field: value
@@ -323,7 +337,7 @@ class _ItemBuilder:
             isinstance(flags, dict) for flags in nested.values()
         ):
             expected = ", ".join(self._schema.labels) or "label: 0 or 1"
-            self._note("labels", f"expected {{letter: {{{expected}}}}}, found {_show(nested)}")
+            self.note("labels", f"expected {{letter: {{{expected}}}}}, found {_show(nested)}")
             return {}
         label_of = {
             alias: label for label, aliases in self._schema.labels.items() for alias in aliases
@@ -335,7 +349,7 @@ class _ItemBuilder:
             for letter, flags in nested.items()
         }
         if len(by_letter) < len(nested):
-            self._note("labels", f"a letter stands twice: {', '.join(map(str, nested))}")
+            self.note("labels", f"a letter stands twice: {', '.join(map(str, nested))}")
         names = dict.fromkeys(str(name) for flags in by_letter.values() for name in flags)
         for name in [name for name in names if name not in self._schema.labels]:
             values = [flags[name] for flags in by_letter.values() if not _blank(flags.get(name))]
@@ -343,7 +357,7 @@ class _ItemBuilder:
             if values and all(_switch(value) is None for value in values):
                 del names[name]
         if odd := [name for name in names if not NAME.fullmatch(name)]:
-            self._note(
+            self.note(
                 "labels",
                 (
                     f"the name {_show(odd[0])} cannot be used; expected small letters, digits and "
@@ -358,15 +372,15 @@ class _ItemBuilder:
 
     def _flag(self, letter: str, name: str, value: Any) -> bool:
         if _blank(value):
-            self._note("labels", f"{name} of option {letter} is missing; expected 0 or 1")
+            self.note("labels", f"{name} of option {letter} is missing; expected 0 or 1")
         elif (flag := _switch(value)) is not None:
             return flag
         else:
-            self._note("labels", f"{name} of option {letter} is {_show(value)}; expected 0 or 1")
+            self.note("labels", f"{name} of option {letter} is {_show(value)}; expected 0 or 1")
         return False
 
     def _evidence(self) -> dict[str, str]:
-        given = self._structure("evidence")
+        given = self.structure("evidence")
         if given is not None and not isinstance(given, dict):
             # a single text is of the family's first name
             given = {next(iter(self._schema.evidence), "evidence"): given}
@@ -376,7 +390,7 @@ class _ItemBuilder:
         )
         own = dict.fromkeys([*self._schema.evidence, *self._needed])
         if own and (unknown := [name for name in nested if name not in own]):
-            self._note(
+            self.note(
                 "evidence",
                 f"unknown names: {', '.join(unknown)}; expected {', '.join(own)}",
                 is_error=False,
@@ -386,16 +400,16 @@ class _ItemBuilder:
         texts = {name: self._text(EVIDENCE + name, nested.get(name)) for name in names}
         for name in self._needed:
             if not texts[name]:
-                self._note(
+                self.note(
                     EVIDENCE + name,
                     "empty, but a condition that was asked for shows it above the question",
                 )
         return {name: text for name, text in texts.items() if text}
 
     def _groups(self) -> dict[str, str]:
-        nested = self._structure("groups")
+        nested = self.structure("groups")
         if nested is not None and not isinstance(nested, dict):
-            self._note("groups", f"expected {{name: group}}, found {_show(nested)}")
+            self.note("groups", f"expected {{name: group}}, found {_show(nested)}")
             nested = None
         given = {str(name): value for name, value in (nested or {}).items()}
         names = dict.fromkeys(
@@ -407,7 +421,7 @@ class _ItemBuilder:
         texts = {name: self._text(GROUP + name, given.get(name)) for name in names}
         return _same_groups(tuple((name, intern(text)) for name, text in texts.items() if text))
 
-    def _structure(self, field: str) -> Any:
+    def structure(self, field: str) -> Any:
         """A field that may be nested: as it is, or from JSON text inside a CSV cell; None where it
         is empty."""
         value = self._fields.get(field)
@@ -419,7 +433,7 @@ class _ItemBuilder:
             except (json.JSONDecodeError, RefusedJSONError) as error:
                 if field == "evidence":  # a passage may begin with a bracket
                     return value
-                self._note(field, f"looks like JSON, but is not ({error}): {_show(value)}")
+                self.note(field, f"looks like JSON, but is not ({error}): {_show(value)}")
                 return None
         return value
 

@@ -53,7 +53,7 @@ class Columns:
     def __init__(self, schema: Schema = PLAIN) -> None:
         self.schema = schema
         named = {**_before(EVIDENCE, schema.evidence), **_before(GROUP, schema.groups)}
-        given = [*ALIASES.items(), *named.items()]
+        given = [*ALIASES.items(), *schema.fields.items(), *named.items()]
         self._fields = {alias: field for field, aliases in given for alias in (field, *aliases)}
         self._labels = {
             alias: label for label, aliases in schema.labels.items() for alias in (label, *aliases)
@@ -65,7 +65,7 @@ class Columns:
         of_schema = [*(f"{EVIDENCE}{name}" for name in self.schema.evidence), *self.schema.groups]
         labels = (f"{label}_a ..." for label in self.schema.labels)
         return [
-            *ALIASES,
+            *dict.fromkeys([*ALIASES, *self.schema.fields]),
             *of_schema,
             "option_a ...",
             *labels,

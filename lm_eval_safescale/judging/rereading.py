@@ -25,9 +25,9 @@ from lm_eval_safescale.runs.table import KEYS, Runs, possible_of
 CHANGES_FILE = "changes.jsonl"
 OF_READING = ("response", "status", "rule")
 """Columns of the answers that a reading fills."""
-Read = Callable[[str, str], tuple[str | None, str | None]]
-"""`read(question_id, text)` gives the response of an output without its reasoning, or None, and the
-rule, as `Family.read` does."""
+Read = Callable[[str, str, str], tuple[str | None, str | None]]
+"""`read(condition, question_id, text)` gives the response of an output without its reasoning, or
+None, and the rule, as `Family.read_under` does."""
 HOW = ("auto", "on", "off", "separate")
 
 
@@ -178,18 +178,18 @@ def read_rows(rows: pl.DataFrame, read: Read, failures: list[str]) -> pl.DataFra
     Parameters
     ----------
     rows
-        With the columns text, question_id, how, opened (see `read_output`), and is_read: whether
-        the row is to be read.
+        With the columns text, condition, question_id, how, opened (see `read_output`), and is_read:
+        whether the row is to be read.
     read
         As `reader_of` gives it.
     failures
         Takes what the reader failed with.
     """
-    told = ["text", "question_id", "how", "opened"]
+    told = ["text", "condition", "question_id", "how", "opened"]
     texts = rows.filter("is_read").select(told).unique(maintain_order=True)
     found = [
-        _read(text, partial(read, question_id), how, opened, failures)
-        for text, question_id, how, opened in texts.iter_rows()
+        _read(text, partial(read, condition, question_id), how, opened, failures)
+        for text, condition, question_id, how, opened in texts.iter_rows()
     ]
     texts = texts.with_columns(
         pl.Series("new_response", [reading.response for reading in found], dtype=pl.String),
@@ -240,7 +240,9 @@ def reader_of(runs: Runs, dataset: Dataset, reader: AnswerReader) -> Read:
                 f"{dataset.name} {dataset.version}: item {question_id} of the runs is not in it, "
                 "or another one"
             )
-    return lambda question_id, text: family.read(text, items[question_id], reader)
+    return lambda condition, question_id, text: family.read_under(
+        condition, text, items[question_id], reader
+    )
 
 
 def _ways(runs: Runs, reasoning: Reasoning | None) -> pl.DataFrame:
