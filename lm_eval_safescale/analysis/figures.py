@@ -96,7 +96,7 @@ def _no_trials(values: Floats) -> tuple[Floats, Floats]:
 
 
 def _alone(metric: Metric, column: Column, preset: Preset, design: Design) -> Figures:
-    """Any statistic of weighted units."""
+    """Any statistic of weighted units; one unit says nothing of others, and has no interval."""
     columns = [column(name) for name in metric.sources]
     value = metric.value(columns)
     n = scored(columns).sum(axis=0)
@@ -105,11 +105,11 @@ def _alone(metric: Metric, column: Column, preset: Preset, design: Design) -> Fi
         return Figures(value, *trials, n, "trials", *trials)
     left_out = None if metric.grows_by_chance else metric.value(columns, design.left_out)
     low, high = preset.figure_interval(value, metric.value(columns, design.weights), left_out)
-    least, most = metric.bounds
+    low, high = (np.where(n > 1, np.clip(bound, *metric.bounds), np.nan) for bound in (low, high))
     return Figures(
         value,
-        np.clip(low, least, most),
-        np.clip(high, least, most),
+        low,
+        high,
         n,
         preset.method_of(left_out),
         *trials,

@@ -1,5 +1,5 @@
-"""Table `paired_tests`: two conditions of one model, or two models under one condition, on the same
-items (PROTOCOL §8).
+"""Table `paired_tests`: two conditions of one model, two models under one condition, or a model and
+a human rater, on the same items (PROTOCOL §8).
 
 It knows item values and a metric's kind, and no file.
 """
@@ -10,7 +10,7 @@ from collections import Counter
 from collections.abc import Callable, Hashable, Iterator, Sequence
 from dataclasses import dataclass
 from itertools import combinations
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, Literal
 
 import numpy as np
 
@@ -49,39 +49,41 @@ class Comparison:
 
     left: int
     right: int
-    between_models: bool
+    between: Literal["conditions", "models", "humans"]
+    """`humans`: a model, and a rater."""
 
 
 def paired_tests(study: Study, preset: Preset = DEFAULT) -> list[Row]:
-    """Differences of every metric: between the conditions that the family compares, and between
-    models under one condition.
+    """Differences of every metric: between the conditions that the family compares, between models
+    under one condition, and of each model under each condition from each human rater.
 
-    `model` is None between models, where `left` and `right` are models; else they are conditions.
-    `n` counts the items scored on both sides. Shares have McNemar's test, and by default Tango's
-    interval; of other metrics `b`, `c` and the p values are None, and the interval is a paired
-    bootstrap. Holm's correction is over the
-    pairs of one model, or of one condition between models, of one metric and decode.
+    `model` is None but between conditions: `left` and `right` are then models, or a model and a
+    rater; else they are conditions. `n` counts the items scored on both sides: one that a rater did
+    not answer is in no comparison with that rater. Shares have McNemar's test, and by default
+    Tango's interval; of other metrics `b`, `c` and the p values are None, and the interval is a
+    paired bootstrap. Holm's correction is over the pairs of one model, or of one condition between
+    models, or of one condition with raters, of one metric and decode.
     """
-    cells = list(study.scores.values())
-    compared = [*_between_conditions(study, cells), *_between_models(study, cells)]
-    if not compared:
-        return []
-    rows: list[list[Row]] = []
-    for between_models in (False, True):
-        some = [each for each in compared if each.between_models == between_models]
+    models, cells = list(study.scores.values()), list(study.cells.values())
+    rows: list[Row] = []
+    for some in (
+        list(_between_conditions(study, models)),
+        list(_between_models(study, models)),
+        list(_with_raters(study)),
+    ):
         tables = [
-            _table(metric, some, cells, study.column, preset, study.design)
+            _table(metric, some, cells, study.column_of_cells, preset, study.design)
             for metric in _ordered(study.metrics)
         ]
         table = [row for each in tables for row in each]
-        if not between_models:  # a model's rows together
+        if table and table[0]["model"] is not None:  # a model's rows together
             place = {
                 model: number
                 for number, model in enumerate(dict.fromkeys(cell.model for cell in cells))
             }
             table.sort(key=lambda row: place[row["model"]])
-        rows.append(table)
-    return [*rows[0], *rows[1]]
+        rows += table
+    return rows
 
 
 def _between_conditions(study: Study, cells: Sequence[Cell]) -> Iterator[Comparison]:
@@ -89,7 +91,7 @@ def _between_conditions(study: Study, cells: Sequence[Cell]) -> Iterator[Compari
     for model in dict.fromkeys(cell.model for cell in cells):
         for left, right in study.family.pairs:
             if (model, left) in place and (model, right) in place:
-                yield Comparison(place[model, left], place[model, right], False)
+                yield Comparison(place[model, left], place[model, right], "conditions")
 
 
 def _between_models(study: Study, cells: Sequence[Cell]) -> Iterator[Comparison]:
@@ -106,7 +108,14 @@ def _between_models(study: Study, cells: Sequence[Cell]) -> Iterator[Comparison]
     for left, right in pairs:
         for condition in dict.fromkeys(cell.condition for cell in cells):
             if (left, condition) in place and (right, condition) in place:
-                yield Comparison(place[left, condition], place[right, condition], True)
+                yield Comparison(place[left, condition], place[right, condition], "models")
+
+
+def _with_raters(study: Study) -> Iterator[Comparison]:
+    models = len(study.scores)
+    for model in range(models):
+        for rater in range(models, len(study.cells)):
+            yield Comparison(model, rater, "humans")
 
 
 def _ordered(metrics: Sequence[Metric]) -> list[Metric]:
@@ -139,7 +148,7 @@ def _table(
         for side in ("left", "right")
     )
     families: list[Hashable] = [
-        one.condition if each.between_models else one.model
+        one.model if each.between == "conditions" else one.condition
         for each, one in zip(compared, left, strict=True)
     ]
     found = (
@@ -150,14 +159,14 @@ def _table(
     name = metric.name.removeprefix("majority_") if metric.decode == "majority" else metric.name
     columns: dict[str, Any] = {
         "model": [
-            None if each.between_models else one.model
+            one.model if each.between == "conditions" else None
             for each, one in zip(compared, left, strict=True)
         ],
         "metric": [name] * len(compared),
         "decode": [metric.decode] * len(compared),
         **{
             side: [
-                one.model if each.between_models else one.condition
+                one.condition if each.between == "conditions" else one.model
                 for each, one in zip(compared, own, strict=True)
             ]
             for side, own in (("left", left), ("right", right))

@@ -9,12 +9,14 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 from numpy.typing import NDArray
 
+from lm_eval_safescale.analysis.figures import Column
 from lm_eval_safescale.analysis.profile_columns import (
     COUNTED,
     MEASURES,
     first_of_majority,
     spread_columns,
 )
+from lm_eval_safescale.families.cells import Cells
 from lm_eval_safescale.families.rows import Row, means, rows_of
 from lm_eval_safescale.metrics import Metric, scored
 from lm_eval_safescale.stats.bootstrap import percentile_bootstrap
@@ -25,8 +27,8 @@ if TYPE_CHECKING:
 
 
 def profile(study: Study, preset: Preset = DEFAULT) -> list[Row]:
-    """Every metric of a model under a condition, all as fractions: a row for each model and
-    condition (PROTOCOL §6-§8).
+    """Every metric of a model under a condition, or of a rater, all as fractions: a row for each
+    (PROTOCOL §6-§8).
 
     `n` counts the items with a scored greedy answer, `majority_n` those with a scored majority
     answer, and `NAME_n` those that a metric itself rests on; `n_truncated` unanswered items whose
@@ -37,7 +39,7 @@ def profile(study: Study, preset: Preset = DEFAULT) -> list[Row]:
         return []
     figures = study.figures(preset)
     spread = _spread(study)
-    columns = _counts(study)
+    columns = _counts(study, study.cells, study.column_of_cells)
     for name, each in figures.items():
         columns |= {
             name: each.value,
@@ -57,34 +59,30 @@ def values_of(study: Study) -> list[Row]:
         metric.name: metric.value([study.column(name) for name in metric.sources])
         for metric in study.metrics
     }
-    return rows_of({**_counts(study), **values})
+    return rows_of({**_counts(study, study.scores, study.column), **values})
 
 
-def _counts(study: Study) -> dict[str, Any]:
+def _counts(study: Study, cells: Cells, column: Column) -> dict[str, Any]:
     """Which cell a row is of, and of how many items."""
-    cells, first = list(study.scores.values()), study.metrics[0]
     of_majority = first_of_majority(study.metrics)
     return {
-        "model": [cell.model for cell in cells],
-        "condition": [cell.condition for cell in cells],
-        "n": _scored_by(study, first),
-        **({"majority_n": _scored_by(study, of_majority)} if of_majority else {}),
-        **{
-            f"n_{status}": np.nansum(study.column(status), axis=0).astype(np.int64)
-            for status in COUNTED
-        },
+        "model": [model for model, _ in cells],
+        "condition": [condition for _, condition in cells],
+        "n": _scored_by(study.metrics[0], column),
+        **({"majority_n": _scored_by(of_majority, column)} if of_majority else {}),
+        **{f"n_{status}": np.nansum(column(status), axis=0).astype(np.int64) for status in COUNTED},
     }
 
 
-def _scored_by(study: Study, metric: Metric) -> NDArray[np.int64]:
+def _scored_by(metric: Metric, column: Column) -> NDArray[np.int64]:
     """How many items each cell has a value of the metric for."""
-    return np.asarray(scored([study.column(name) for name in metric.sources]).sum(axis=0))
+    return np.asarray(scored([column(name) for name in metric.sources]).sum(axis=0))
 
 
 def _spread(study: Study) -> dict[str, Floats]:
     """What `profile` tells of some metrics besides value and interval."""
     by_name = {
-        metric.name: study.column(metric.sources[0])
+        metric.name: study.column_of_cells(metric.sources[0])
         for metric in study.metrics
         if metric.name in study.family.spread
     }

@@ -44,20 +44,24 @@ def results(study: Study, preset: Preset = DEFAULT) -> Columns:
 
     Returns
     -------
-    Columns of one length, a row for each model, condition, group and metric: `group_name` and
-    `group` are None over all items; `draws` is K; `threshold` the family's, where it has one;
-    `method` that of the interval; `value` with `lo` and `hi` (95 %), None where not scored; `n` the
-    units scored and `not_scored` the others of the group. Of a share with such others,
-    `value_lo_missing` and `value_hi_missing` are what it would be were all of them 0, or all 1.
+    Columns of one length, a row for each model or rater, condition, group and metric:
+    `group_name` and `group` are None over all items; `draws` is K; `threshold` the family's, where
+    it has one; `method` that of the interval; `value` with `lo` and `hi` (95 %), None where not
+    scored; `n` the units scored and `not_scored` the others of the group. Of a share with such
+    others, `value_lo_missing` and `value_hi_missing` are what it would be were all of them 0, or
+    all 1.
     """
-    cells = list(study.scores.values())
+    cells = list(study.cells.values()) if study.scores else []
     everything: tuple[str | None, str | None, Places] = (None, None, np.arange(len(study.items)))
     parts = [everything, *groups_of(study.items.groups)] if cells else []
     found = [
         study.figures(preset)
         if name is None
         else figures_of(
-            study.metrics, cached(taken(study.column, units)), preset, study.design_of(units)
+            study.metrics,
+            cached(taken(study.column_of_cells, units)),
+            preset,
+            study.design_of(units),
         )
         for name, _, units in parts
     ]

@@ -22,6 +22,7 @@ from lm_eval_safescale.families import NO_RESPONSE, UNSCORED, AnswerArrays, Fami
 from lm_eval_safescale.families.cells import Cell, column
 from lm_eval_safescale.families.choice.tables.ensembles import ensembles_left_out
 from lm_eval_safescale.families.panel import Panel, PanelModel, load_panel, panel_table
+from lm_eval_safescale.families.raters import answers_of_raters
 from lm_eval_safescale.families.rows import Row
 from lm_eval_safescale.limits import Limit
 from lm_eval_safescale.metrics import Metric, mean
@@ -154,8 +155,19 @@ class Study:
         return answer_arrays(self.runs)
 
     @functools.cached_property
+    def raters(self) -> dict[tuple[str, str], AnswerArrays]:
+        """Answers of the people who rated the items, as of models (`families.raters`)."""
+        first = next(iter(self.answers.values()), None)
+        return {} if first is None else answers_of_raters(self.family, self.items, first.measures)
+
+    @functools.cached_property
     def scores(self) -> dict[tuple[str, str], Cell]:
         """Item values, by model and condition; those of plugins' metrics too."""
+        return {pair: cell for pair, cell in self.cells.items() if pair not in self.raters}
+
+    @functools.cached_property
+    def cells(self) -> dict[tuple[str, str], Cell]:
+        """The same of models and, behind them, of human raters."""
         return {
             pair: replace(cell, values={**cell.values, **self._asked.columns.get(pair, {})})
             for pair, cell in self._own_scores.items()
@@ -163,7 +175,7 @@ class Study:
 
     @functools.cached_property
     def _own_scores(self) -> dict[tuple[str, str], Cell]:
-        return score_cells(self.family, self.items, self.answers, self.scoring)
+        return score_cells(self.family, self.items, {**self.answers, **self.raters}, self.scoring)
 
     @property
     def family(self) -> Family:
@@ -206,11 +218,19 @@ class Study:
         given = list(self.scores.values())
         return cached(lambda name: column(given, name))
 
+    @functools.cached_property
+    def column_of_cells(self) -> Column:
+        """The same of models and raters."""
+        given = list(self.cells.values())
+        return cached(lambda name: column(given, name)) if self.raters else self.column
+
     def figures(self, preset: Preset) -> Mapping[str, Figures]:
-        """Every metric over all items, by name; made once for each preset."""
+        """Every metric over all items, of models and raters, by name; made once for each preset."""
         if preset.name not in self._figures:
             self._figures[preset.name] = (
-                figures_of(self.metrics, self.column, preset, self.design) if self.scores else {}
+                figures_of(self.metrics, self.column_of_cells, preset, self.design)
+                if self.scores
+                else {}
             )
         return self._figures[preset.name]
 
@@ -276,6 +296,10 @@ def not_scored(study: Study) -> list[Row]:
     for pair, each in study.answers.items():
         found = _of_cell(each, failed.get(pair, 0), needs_samples=needs_samples)
         rows += [_row(*pair, items, reason) for items, reason in found]
+    missing = {pair: int((each.greedy == UNSCORED).sum()) for pair, each in study.raters.items()}
+    rows += [
+        _row(*pair, items, "the rater did not answer") for pair, items in missing.items() if items
+    ]
     return rows
 
 
@@ -324,7 +348,7 @@ def remarks(study: Study) -> list[Row]:
     rows += [
         _row(model, None, None, why)
         for model, known in study.runs.about.get("models", {}).items()
-        if (why := _asked_otherwise(known))
+        if (why := _asked_otherwise(known, study.family))
     ]
     rows += _of_settings(study)
     readers = {model: _reader(known) for model, known in study.runs.about.get("models", {}).items()}
@@ -395,11 +419,13 @@ def _of_settings(study: Study) -> list[Row]:
     return rows
 
 
-def _asked_otherwise(known: Mapping[str, Any]) -> str:
+def _asked_otherwise(known: Mapping[str, Any], family: Family) -> str:
     """Where a model's conditions were not asked in the same way, in what; differences between them
-    may come from that."""
+    may come from that. What a condition of the family itself sets belongs to it."""
     names = sorted(
-        {name for own in known.get("by_condition", {}).values() for name in own} - MAY_DIFFER
+        {name for own in known.get("by_condition", {}).values() for name in own}
+        - MAY_DIFFER
+        - {name for condition in family.conditions for name in condition.defaults}
     )
     return (
         (
@@ -489,6 +515,7 @@ def about(study: Study, preset: str) -> dict[str, Any]:
         "models": study.runs.about.get("models") or {model: {} for model in study.runs.models},
         "conditions": list(study.runs.conditions),
         "draws": study.draws,
+        **({"raters": [rater for rater, _ in study.raters]} if study.raters else {}),
         "family": study.family.name,
         "family_version": study.family.version,
         **study.scoring,

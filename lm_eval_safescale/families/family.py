@@ -209,6 +209,18 @@ class Family(ABC):
         `truncated`.
         """
 
+    # the interface
+    def read_under(
+        self,
+        condition: str,  # noqa: ARG002
+        text: str,
+        item: Item,
+        reader: AnswerReader | None = None,
+    ) -> tuple[str | None, str | None]:
+        """What an output under a condition commits to: `read`, unless a condition asks for another
+        form of answer."""
+        return self.read(text, item, reader)
+
     @abstractmethod
     def columns(self, item: Item) -> Mapping[str, Any]:
         """What of an item enters its scores, by name: the columns of an `ItemTable`. Texts, numbers
@@ -250,7 +262,6 @@ class Family(ABC):
         """The metrics of these items, as statistics of the columns that `score` gives, in the order
         of tables."""
 
-    # the interface
     def possible(self, item: Mapping[str, Any]) -> Collection[str] | None:  # noqa: ARG002
         """Every response that an answer to an item with these columns can have, None for any text;
         another is damage."""
@@ -259,6 +270,11 @@ class Family(ABC):
     def wrong(self, item: Mapping[str, Any]) -> str:  # noqa: ARG002
         """What is wrong with the stored columns of an item; empty for nothing."""
         return ""
+
+    def raters(self, items: ItemTable) -> Mapping[str, Sequence[str | None]]:  # noqa: ARG002
+        """People who answered the items, by name: the response of each to every item, None for no
+        answer. They stand in tables beside the models, marked as human."""
+        return {}
 
     def unscored(self, items: ItemTable) -> Sequence[str]:  # noqa: ARG002
         """What cannot be scored of these items at all, with the reason."""
