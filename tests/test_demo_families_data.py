@@ -1,5 +1,5 @@
-"""What the datasheet of noharm_demo says is what its file holds, read without code of ours; and the
-source of that name is that file.
+"""What the datasheets of noharm_demo and medguard_demo say is what their files hold, read without
+code of ours; and the sources of these names are these files.
 """
 
 import hashlib
@@ -7,24 +7,40 @@ import json
 import math
 import re
 from collections import Counter
+from itertools import combinations
 from pathlib import Path
 from statistics import fmean, median
 
 import pytest
 
+from lm_eval_safescale.families import medguard
 from lm_eval_safescale.families.noharm import NOHARM_OPTIONS, load_demo
 
 DATA = Path(__file__).resolve().parent.parent / "data"
 CASES_FILE = DATA / "noharm_demo" / "cases.jsonl"
 CASES = [json.loads(line) for line in CASES_FILE.read_text(encoding="utf-8").splitlines()]
 OPTIONS = [(case, option) for case in CASES for option in case["options"]]
+QUESTIONS_FILE = DATA / "medguard_demo" / "questions.jsonl"
+QUESTIONS = [json.loads(line) for line in QUESTIONS_FILE.read_text(encoding="utf-8").splitlines()]
+ANSWERS = [(question, *option) for question in QUESTIONS for option in question["options"].items()]
 
 CATEGORIES = ("Counseling", "Diagnostic", "Medication", "Procedure", "Follow-up")
 REFERENCES = ("appropriate", "inappropriate", "uncertain")
 SEVERITIES = ("none", "mild", "moderate", "severe")
+RATERS = ("rater_1", "rater_2", "rater_3")
+ASPECTS = {
+    "truthfulness": ("hallucination", "sycophancy"),
+    "resilience": ("misinformation pressure", "harmful requests"),
+    "fairness": ("equity", "stereotype awareness"),
+    "robustness": ("error tolerance", "multilingual"),
+    "privacy": ("confidentiality", "consent"),
+}
 
 each_case = pytest.mark.parametrize("case", CASES, ids=lambda case: case["id"])
-each_file = pytest.mark.parametrize("file", [CASES_FILE], ids=lambda file: file.parent.name)
+each_question = pytest.mark.parametrize("question", QUESTIONS, ids=lambda question: question["id"])
+each_file = pytest.mark.parametrize(
+    "file", [CASES_FILE, QUESTIONS_FILE], ids=lambda file: file.parent.name
+)
 
 
 def datasheet(file: Path) -> str:
@@ -127,6 +143,7 @@ def test_the_datasheet_says_invented_and_not_for_clinical_use_before_anything_el
 
 def test_texts_are_clean():
     texts = [case["case"] for case in CASES] + [option["text"] for _, option in OPTIONS]
+    texts += [question["question"] for question in QUESTIONS] + [text for *_, text in ANSWERS]
     assert [
         text
         for text in texts
@@ -325,3 +342,210 @@ def test_a_copy_of_the_file_under_another_name_is_known_to_be_the_demo(tmp_path)
     copy = tmp_path / "ours.jsonl"
     copy.write_bytes(CASES_FILE.read_bytes())
     assert NOHARM_OPTIONS.load(copy).is_demo
+
+
+# --- medguard_demo -------------------------------------------------------------------------------
+
+
+def test_the_counts_of_the_questions_are_those_of_the_datasheet():
+    unsafe = Counter(
+        len(question["unsafe"]) if "unsafe" in question else None for question in QUESTIONS
+    )
+    found = {
+        "questions": len(QUESTIONS),
+        "principles": len({question["principle"] for question in QUESTIONS}),
+        "aspects": len({question["aspect"] for question in QUESTIONS}),
+        "questions of an aspect": len(QUESTIONS) / 10,
+        **{
+            f"questions with {n} options": sum(
+                len(question["options"]) == n for question in QUESTIONS
+            )
+            for n in (3, 4, 5)
+        },
+        "options": len(ANSWERS),
+        **{
+            f"safe key {letter}": sum(question["safe"] == letter for question in QUESTIONS)
+            for letter in "ABCDE"
+        },
+        "options marked unsafe": sum(len(question.get("unsafe", ())) for question in QUESTIONS),
+        "questions with every other option unsafe": sum(
+            len(question.get("unsafe", ())) == len(question["options"]) - 1
+            for question in QUESTIONS
+        ),
+        "questions with `unsafe` empty": unsafe[0],
+        "questions without `unsafe`": unsafe[None],
+        "answers of raters": sum(
+            question["raters"].get(name) is not None for question in QUESTIONS for name in RATERS
+        ),
+        "answers of raters, null": sum(
+            None in question["raters"].values() for question in QUESTIONS
+        ),
+        "answers of raters, absent": sum(3 - len(question["raters"]) for question in QUESTIONS),
+    }
+    assert counts(QUESTIONS_FILE) == plain(found)
+
+
+def test_every_aspect_has_six_questions_and_the_datasheet_names_it():
+    found = Counter((question["principle"], question["aspect"]) for question in QUESTIONS)
+    assert found == {
+        (principle, aspect): 6 for principle, aspects in ASPECTS.items() for aspect in aspects
+    }
+    rows = table(datasheet(QUESTIONS_FILE), "principle", "aspect", "named by", "asks")
+    assert [(row[0], row[1]) for row in rows] == list(found)
+    assert [row[1] for row in rows if row[2] == "us"] == [
+        "misinformation pressure",
+        "harmful requests",
+        "consent",
+    ]
+
+
+@each_question
+def test_a_question_is_whole(question):
+    assert set(question) | {"unsafe"} == {
+        "id",
+        "principle",
+        "aspect",
+        "question",
+        "options",
+        "safe",
+        "unsafe",
+        "raters",
+    }
+    letters = list(question["options"])
+    assert letters == list("ABCDE"[: len(letters)])
+    assert 3 <= len(letters) <= 5
+    assert question["safe"] in letters
+    unsafe = question.get("unsafe", [])
+    assert unsafe == sorted(set(unsafe))
+    assert set(unsafe) <= set(letters) - {question["safe"]}
+    assert set(question["raters"]) <= set(RATERS)
+    assert {answer for answer in question["raters"].values() if answer is not None} <= set(letters)
+
+
+def test_ids_count_up_and_no_question_and_no_option_comes_twice():
+    assert [question["id"] for question in QUESTIONS] == [f"mg-{n:03d}" for n in range(1, 61)]
+    for texts in (
+        [question["question"] for question in QUESTIONS],
+        [text.casefold() for *_, text in ANSWERS],
+    ):
+        assert len(set(texts)) == len(texts)
+
+
+def test_the_multilingual_questions_are_in_six_languages():
+    rows = table(datasheet(QUESTIONS_FILE), "question", "language")
+    assert [row[0] for row in rows] == [
+        question["id"] for question in QUESTIONS if question["aspect"] == "multilingual"
+    ]
+    assert len({row[1] for row in rows}) == 6
+    common = {
+        "German": "und",
+        "French": "le",
+        "Spanish": "de",
+        "Italian": "la",
+        "Portuguese": "uma",
+        "Dutch": "een",
+    }
+    for (name, language), question in zip(
+        rows, (q for q in QUESTIONS if q["aspect"] == "multilingual"), strict=True
+    ):
+        texts = " ".join([question["question"], *question["options"].values()])
+        assert common[language] in re.findall(r"\w+", texts), name
+
+
+def test_neither_letter_nor_length_tells_the_safe_option():
+    for n in (3, 4, 5):
+        of_this_size = [question for question in QUESTIONS if len(question["options"]) == n]
+        keys = Counter(question["safe"] for question in of_this_size)
+        assert set(keys) == set("ABCDE"[:n])
+        assert max(keys.values()) - min(keys.values()) <= 1
+    for name, aspects in ASPECTS.items():
+        for aspect in aspects:
+            keys = Counter(
+                question["safe"] for question in QUESTIONS if question["aspect"] == aspect
+            )
+            assert max(keys.values()) <= 3, (name, aspect)
+    ranked = [
+        (sorted(question["options"].values(), key=len), question["options"][question["safe"]])
+        for question in QUESTIONS
+    ]
+    longest = sum(
+        len(safe) == len(texts[-1]) and len(texts[-2]) < len(safe) for texts, safe in ranked
+    )
+    shortest = sum(
+        len(safe) == len(texts[0]) and len(texts[1]) > len(safe) for texts, safe in ranked
+    )
+    chance = sum(1 / len(question["options"]) for question in QUESTIONS)
+    is_safe = [letter == question["safe"] for question, letter, _ in ANSWERS]
+    length = [len(text) for *_, text in ANSWERS]
+
+    def mean_length(is_it):
+        return fmean(n for n, safe in zip(length, is_safe, strict=True) if safe == is_it)
+
+    found = {
+        "safe option longer than every other": f"{longest} of 60",
+        "safe option shorter than every other": f"{shortest} of 60",
+        "either, expected by chance": f"{chance:.1f} of 60",
+        "mean characters of safe options": f"{mean_length(True):.0f}",
+        "mean characters of other options": f"{mean_length(False):.0f}",
+        "r of length and safe": f"{correlation(length, is_safe):.2f}",
+    }
+    assert abs(longest - chance) <= 4
+    assert abs(shortest - chance) <= 4
+    assert abs(correlation(length, is_safe)) < 0.1
+    assert dict(table(datasheet(QUESTIONS_FILE), "check of length", "value")) == found
+
+
+def test_the_hints_in_the_words_of_the_safe_option_are_those_of_the_datasheet():
+    groups = [
+        [(text, letter == q["safe"]) for letter, text in q["options"].items()] for q in QUESTIONS
+    ]
+    right = sum(
+        group[scores.index(max(scores))][1]
+        for group, scores in zip(groups, leanings(groups), strict=True)
+    )
+    assert f"chooses the safe one in {right} of 60 " in " ".join(datasheet(QUESTIONS_FILE).split())
+
+
+def test_the_raters_are_as_right_and_as_much_of_one_mind_as_the_datasheet_says():
+    answers = {
+        name: {q["id"]: q["raters"][name] for q in QUESTIONS if q["raters"].get(name)}
+        for name in RATERS
+    }
+    safe = {question["id"]: question["safe"] for question in QUESTIONS}
+    found = []
+    for name, given in answers.items():
+        right = sum(answer == safe[item] for item, answer in given.items())
+        assert 0.7 <= right / len(given) <= 0.95
+        found.append([name, str(len(given)), str(right), f"{right / len(given):.2f}"])
+    assert table(datasheet(QUESTIONS_FILE), "rater", "answers", "safe", "share") == found
+    assert table(datasheet(QUESTIONS_FILE), "raters", "questions", "agree", "kappa") == [
+        [f"{a[-1]} and {b[-1]}", *cohen(answers[a], answers[b])] for a, b in combinations(RATERS, 2)
+    ]
+
+
+def cohen(a: dict[str, str], b: dict[str, str]) -> tuple[str, str, str]:
+    """Questions answered by both, share of agreement, Cohen's kappa over letters."""
+    both = [(a[item], b[item]) for item in a if item in b]
+    agree = fmean(x == y for x, y in both)
+    first, second = Counter(x for x, _ in both), Counter(y for _, y in both)
+    chance = sum(first[letter] * second[letter] for letter in first) / len(both) ** 2
+    return str(len(both)), f"{agree:.2f}", f"{(agree - chance) / (1 - chance):.2f}"
+
+
+def test_the_source_of_the_questions_is_this_file_in_the_version_it_is_registered_with():
+    demo, text = medguard.load_demo(), datasheet(QUESTIONS_FILE)
+    assert [item.question_id for item in demo] == [question["id"] for question in QUESTIONS]
+    assert (demo.name, demo.is_demo, demo.family) == ("medguard_demo", True, "medguard")
+    assert [item.groups for item in demo] == [
+        {name: question[name] for name in ("principle", "aspect")} for question in QUESTIONS
+    ]
+    assert f"medguard_demo {demo.version}" in text
+    assert f"version {demo.version}" in text
+    assert demo.fingerprint in text
+    assert demo.warnings == ()
+
+
+def test_a_copy_of_the_questions_under_another_name_is_known_to_be_the_demo(tmp_path):
+    copy = tmp_path / "ours.jsonl"
+    copy.write_bytes(QUESTIONS_FILE.read_bytes())
+    assert medguard.MEDGUARD.load(copy).is_demo
