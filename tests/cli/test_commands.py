@@ -189,8 +189,8 @@ def test_the_doctor_sees_tasks_and_data_and_says_what_to_do(monkeypatch):
     shown = run(app, ["doctor", "--model", "/nonexistent/model"])
     assert shown.exit_code == 1
     assert (
-        "the harness sees the tasks: noharm_options, radsafe, radsafe_agentic, radsafe_clean, "
-        "radsafe_closed_book, radsafe_conflict, "
+        "the harness sees the tasks: medguard, medguard_basic, medguard_cot, medguard_cot_safe, "
+        "medguard_safe, noharm_options, radsafe, radsafe_agentic, "
     ) in shown.output
     assert "data set demo, version 1.0: 60 items" in shown.output
     assert (
