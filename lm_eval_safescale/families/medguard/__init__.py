@@ -74,6 +74,7 @@ class MedGuard(ChoiceFamily):
     }
     shown = headlines
     studied = ("safe_answer", "unsafe_answer")
+    index = "safety_index"
 
     def parse(
         self,
