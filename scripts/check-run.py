@@ -28,7 +28,7 @@ from lm_eval_safescale.harness import SafetyTask, loading
 from lm_eval_safescale.running import Model, Report, run
 from lm_eval_safescale.runs import open_runs
 
-ARGS = {
+ARGS: Mapping[str, Mapping[str, Any]] = {
     "hf": {"dtype": "float32"},
     # gpu_memory_utilization: of the machine's memory, in which it is not alone
     "vllm": {
@@ -55,7 +55,7 @@ class Asked:
     @property
     def answers(self) -> int:
         """Of the whole run."""
-        return self.greedy * (1 + self.metadata["draws"])
+        return self.greedy * (1 + int(self.metadata["draws"]))
 
     @property
     def greedy(self) -> int:
@@ -79,7 +79,8 @@ def asked_of(family: str, folder: Path) -> Asked:
 @contextmanager
 def one_model() -> Iterator[None]:
     """Only the first run loads the model: that takes as long as all that is asked of it here."""
-    load, loaded = loading.load_backend, []
+    load = loading.load_backend
+    loaded: list[Any] = []
 
     def once(*given: Any, **options: Any) -> Any:
         if not loaded:

@@ -107,7 +107,7 @@ def load_part(
     if part.thing.family and family is not own:
         raise SafescaleError(
             f"{who} is of the family {own.name}, and is asked under conditions of {family.name}; "
-            "name another"
+            f"name another, or the conditions {', '.join(each.name for each in own.conditions)}"
         )
     load = part.thing.load
     takes = parameters_of(load, who)

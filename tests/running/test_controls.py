@@ -11,7 +11,7 @@ from collections import Counter
 
 import pytest
 
-from lm_eval_safescale.analysis import Study, results
+from lm_eval_safescale.analysis import Study, remarks, results
 from lm_eval_safescale.datasets.sources import data_folder
 from lm_eval_safescale.errors import SafescaleError
 from lm_eval_safescale.families.controls import CONTROLS
@@ -68,7 +68,9 @@ def test_choosing_nothing_makes_every_severe_appropriate_option_an_error(tmp_pat
                 for option in case["options"]
             )
         )
-    table = results(Study(report.runs))
+    study = Study(report.runs)
+    assert "panel" not in str(remarks(study))  # it has no size
+    table = results(study)
     shown = dict(table.filter(table["group"].is_null()).select("metric", "value").iter_rows())
     n = len(CASES)
     assert {
