@@ -224,18 +224,17 @@ def _opened(
     texts: bool = False,
 ) -> list[Subject]:
     os.environ.setdefault("OPENBLAS_NUM_THREADS", "1")  # as in `analyze`
-    from lm_eval_safescale.exporting import open_subjects
+    from lm_eval_safescale.exporting import open_folder, subjects_of
     from lm_eval_safescale.stats.presets import preset_named
 
     chosen = preset_named(preset)
     with working("reading ..."):
-        return open_subjects(
-            runs,
+        return subjects_of(
+            [open_folder(folder, texts=texts) for folder in runs],
             chosen,
             threshold=threshold,
             metrics=metrics or (),
             asked_at=date,
-            texts=texts,
         )
 
 

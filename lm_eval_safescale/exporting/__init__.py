@@ -6,16 +6,18 @@ from lm_eval_safescale.exporting.every_eval_ever import Provider, write_every_ev
 from lm_eval_safescale.exporting.files import Exported, Output
 from lm_eval_safescale.exporting.hub import write_eval_results, write_model_index
 from lm_eval_safescale.exporting.long_table import write_csv
-from lm_eval_safescale.exporting.opening import open_subjects
+from lm_eval_safescale.exporting.opening import Opened, open_folder, subjects_of
 from lm_eval_safescale.exporting.subject import Result, Subject
 
 __all__ = [
     "Exported",
+    "Opened",
     "Output",
     "Provider",
     "Result",
     "Subject",
-    "open_subjects",
+    "open_folder",
+    "subjects_of",
     "write_csv",
     "write_eval_results",
     "write_every_eval_ever",

@@ -20,13 +20,11 @@ from pathlib import PurePosixPath
 from typing import Any, Literal, get_args
 
 from lm_eval_safescale import __version__
-from lm_eval_safescale.analysis import remarks
-from lm_eval_safescale.analysis.study import not_scored
 from lm_eval_safescale.datasets import Dataset
 from lm_eval_safescale.errors import SafescaleError
 from lm_eval_safescale.exporting.files import Exported, Output, file_name
 from lm_eval_safescale.exporting.instances import instances_of
-from lm_eval_safescale.exporting.subject import DEMO, NO_CLAIM, Result, Subject
+from lm_eval_safescale.exporting.subject import DEMO, HUB_ID, NO_CLAIM, Result, Subject
 from lm_eval_safescale.json_text import whole
 from lm_eval_safescale.stats.bootstrap import B
 from lm_eval_safescale.stats.presets import LEVEL
@@ -37,7 +35,6 @@ Relationship = Literal["first_party", "third_party", "collaborative", "other"]
 RELATIONSHIPS: tuple[Relationship, ...] = get_args(Relationship)
 RESAMPLED = ("bca", "basic", "percentile")
 """Methods of intervals that are made of resamples."""
-_HUB_ID = re.compile(r"\w[\w.-]*/\w[\w.-]*")
 _PART = re.compile(r"\w[\w.:+-]*")
 """Of a model's name, between slashes; a path of somebody's disk has others."""
 
@@ -64,7 +61,8 @@ class _Record:
     model: str
     aggregate: dict[str, Any]
     path: PurePosixPath
-    is_about: list[Result]
+    results: list[Result]
+    not_scored: int
 
     @property
     def samples(self) -> PurePosixPath:
@@ -109,10 +107,10 @@ def write_every_eval_ever(
         if instances and (detail := _write_instances(each, output, texts or {})):
             aggregate = {**aggregate, "detailed_evaluation_results": detail}
             files.append(output.folder / each.samples)
-        output.write(each.path, [_json(aggregate, indent=1), "\n"])
+        text = json.dumps(aggregate, ensure_ascii=False, indent=1, allow_nan=False)
+        output.write(each.path, [whole(text), "\n"])
         files.append(output.folder / each.path)
-    left_out = sum(len(each.subject.of(each.model, each.subject.everything)[1]) for each in records)
-    return Exported(files, left_out)
+    return Exported(files, sum(each.not_scored for each in records))
 
 
 def relationship_named(name: str) -> Relationship:
@@ -138,7 +136,7 @@ def _write_instances(
             "model_id": record.aggregate["model_info"]["id"],
         }
         data = texts.get(str(record.subject.dataset.get("fingerprint")))
-        for line in instances_of(record.subject, record.model, record.is_about, data):
+        for line in instances_of(record.subject, record.model, record.results, data):
             rows += 1
             # escaped: readers of lines take U+2028 and others for the end of one
             yield json.dumps(shared | line, allow_nan=False) + "\n"
@@ -192,11 +190,9 @@ def _record(subject: Subject, model: str, provider: Provider) -> _Record:
                 {
                     "demo": NO_CLAIM if subject.is_demo else None,
                     "benchmark": subject.said_of_data(),
-                    "not_scored_results": [
-                        f"{each.condition}/{each.metric.name}" for each in missing
-                    ],
-                    "not_scored": _said(not_scored(subject.study), model),
-                    "remarks": _said(remarks(subject.study), model),
+                    "not_scored_results": [each.id for each in missing],
+                    "not_scored": _said(subject.not_scored, model),
+                    "remarks": _said(subject.remarks, model),
                 }
             ),
         },
@@ -210,7 +206,7 @@ def _record(subject: Subject, model: str, provider: Provider) -> _Record:
     }
     # a UUID of version 4 by its form, as the store demands; by its bits that of the evaluation
     stem = uuid.UUID(bytes=hashlib.sha256(evaluation_id.encode()).digest()[:16], version=4)
-    return _Record(subject, model, aggregate, folder / f"{stem}.json", results)
+    return _Record(subject, model, aggregate, folder / f"{stem}.json", results, len(missing))
 
 
 def _collection(subject: Subject) -> str:
@@ -243,7 +239,7 @@ def _model_info(subject: Subject, model: str, provider: Provider) -> dict[str, A
     args = settings.get("model_args")
     args = args if isinstance(args, Mapping) else {}
     named = next((str(args[key]) for key in ("pretrained", "model") if args.get(key)), "")
-    own = _model_id(named if _HUB_ID.fullmatch(named) and "files" not in args else model)
+    own = _model_id(named if HUB_ID.fullmatch(named) and "files" not in args else model)
     if "/" not in own and provider.developer:
         own = f"{file_name(provider.developer)}/{own}"
     panel = subject.study.panel.find(model)
@@ -442,7 +438,3 @@ def _epoch(at: str | None) -> str | None:
         return None
     time = datetime.fromisoformat(at)
     return f"{(time if time.tzinfo else time.replace(tzinfo=UTC)).timestamp():.0f}"
-
-
-def _json(value: Any, indent: int | None = None) -> str:
-    return whole(json.dumps(value, ensure_ascii=False, indent=indent, allow_nan=False))

@@ -17,20 +17,19 @@ import yaml
 from lm_eval_safescale import __version__
 from lm_eval_safescale.errors import ArgumentHint, SafescaleError
 from lm_eval_safescale.exporting.files import Exported, Output, file_name
-from lm_eval_safescale.exporting.subject import DEMO, Result, Subject, percent
+from lm_eval_safescale.exporting.subject import DEMO, HUB_ID, Result, Subject, percent
 from lm_eval_safescale.json_text import whole
 
 TASK = "text-generation"
 """The hub's name for what these models are asked to do."""
 DIGITS = 8
 """Of a percentage: those that the multiplication leaves are noise behind them."""
-_HUB_ID = re.compile(r"\w[\w.-]*/\w[\w.-]*")
 _REVISION = re.compile(r"[0-9a-f]{40}")
 
 
 def checked_hub_id(name: str) -> str:
     """The name; SafescaleError where it can be no data set's on the hub."""
-    if not _HUB_ID.fullmatch(name):
+    if not HUB_ID.fullmatch(name):
         raise SafescaleError(f"{name!r} is no data set's name on the hub; expected ORG/NAME")
     return name
 

@@ -5,21 +5,24 @@ and its models. It knows no format and no file.
 from __future__ import annotations
 
 import functools
+import re
 from collections.abc import Collection, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Any
 
-from lm_eval_safescale.analysis import Study
+from lm_eval_safescale.analysis import Study, not_scored, remarks
 from lm_eval_safescale.analysis.results import results
 from lm_eval_safescale.analysis.standard_errors import StandardErrors, standard_errors_of
 from lm_eval_safescale.errors import SafescaleError
-from lm_eval_safescale.families.rows import Columns, height, number
+from lm_eval_safescale.families.rows import Columns, Row, height, number
 from lm_eval_safescale.metrics import Metric
 from lm_eval_safescale.secrets import without_secrets
 from lm_eval_safescale.stats.presets import DEFAULT, Preset
 
 DEMO = "DEMO"
 NO_CLAIM = "DEMO data: no clinical claim may rest on it"
+HUB_ID = re.compile(r"\w[\w.-]*/\w[\w.-]*")
+"""ORG/NAME, of a model or data set on the Hugging Face hub."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -156,14 +159,31 @@ class Subject:
                 },
             )
 
+    @functools.cached_property
+    def _by_model(self) -> Mapping[str, Sequence[Result]]:
+        found: dict[str, list[Result]] = {}
+        for each in self.results:
+            found.setdefault(each.model, []).append(each)
+        return found
+
     def of(self, model: str, metrics: Collection[str]) -> tuple[list[Result], list[Result]]:
         """Results of one model, of these metrics: those with a value, and those that are not
         scored."""
-        own = [each for each in self.results if each.model == model and each.metric.name in metrics]
+        own = [each for each in self._by_model.get(model, ()) if each.metric.name in metrics]
         return (
             [each for each in own if each.value is not None],
             [each for each in own if each.value is None],
         )
+
+    @functools.cached_property
+    def not_scored(self) -> Sequence[Row]:
+        """What is not scored, and why (`analysis.not_scored`)."""
+        return not_scored(self.study)
+
+    @functools.cached_property
+    def remarks(self) -> Sequence[Row]:
+        """What the figures rest on (`analysis.remarks`)."""
+        return remarks(self.study)
 
     def settings(self, model: str, condition: str) -> dict[str, Any]:
         """Under what a model was asked, as far as it is known; no secrets."""

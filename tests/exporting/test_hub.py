@@ -31,9 +31,11 @@ def in_percent(subject, row, name):
 
 def test_the_hubs_library_reads_each_headline_of_each_condition_with_its_value(subject, tmp_path):
     path, content = loaded(
-        write_eval_results([subject], Output(tmp_path), "org/bench", "https://example.org/traces")
+        write_eval_results(
+            [subject], Output(tmp_path), "org/questions", "https://example.org/traces"
+        )
     )
-    assert path == tmp_path / "Model-1B" / ".eval_results" / "bench.yaml"
+    assert path == tmp_path / "Model-1B" / ".eval_results" / "questions.yaml"
     entries = huggingface_hub.parse_eval_result_entries(content)
     assert huggingface_hub.eval_result_entries_to_yaml(entries) == content
     conditions = subject.study.conditions
@@ -43,7 +45,7 @@ def test_the_hubs_library_reads_each_headline_of_each_condition_with_its_value(s
         row = row_of(subject, "Model-1B", condition, metric)
         assert entry.value == pytest.approx(in_percent(subject, row["value"], metric))
         assert (entry.dataset_id, entry.source_url, entry.date) == (
-            "org/bench", "https://example.org/traces", "2026-03-31T12:00:00+02:00",
+            "org/questions", "https://example.org/traces", "2026-03-31T12:00:00+02:00",
         )  # fmt: skip
         for said in (
             "DEMO data: no clinical claim may rest on it", subject.dataset["fingerprint"],
@@ -53,7 +55,7 @@ def test_the_hubs_library_reads_each_headline_of_each_condition_with_its_value(s
 
 
 def test_the_hubs_library_reads_the_model_index_and_writes_it_again_as_it_was(subject, tmp_path):
-    _, content = loaded(write_model_index([subject], Output(tmp_path), "org/bench"))
+    _, content = loaded(write_model_index([subject], Output(tmp_path), "org/questions"))
     name, results = model_index_to_eval_results(content["model-index"])
     assert name == "Model-1B"
     assert eval_results_to_model_index(name, results) == content["model-index"]
@@ -97,7 +99,7 @@ def test_other_metrics_than_the_headlines_can_be_named_and_no_share_stays_as_it_
     plain = one_cell({"1": item()}, "A")
     plain.latency["m", "clean", "1"] = 2.5
     subject = Subject(Study(plain.runs()), metrics=["latency_s"])
-    _, content = loaded(write_eval_results([subject], Output(tmp_path), "org/bench"))
+    _, content = loaded(write_eval_results([subject], Output(tmp_path), "org/questions"))
     assert [(each["dataset"]["task_id"], each["value"]) for each in content] == [
         ("clean.latency_s", 2.5)
     ]
@@ -111,8 +113,10 @@ def test_several_data_sets_cannot_all_be_one_on_the_hub_and_stand_in_one_model_i
         Subject(Study(runs_of(*data_of[name]))) for name in ("radsafe", "noharm_options", "sct")
     ]
     for write in (write_eval_results, write_model_index):
-        with pytest.raises(SafescaleError, match=r"org/bench names one data set, and these are 3"):
-            write(subjects, Output(tmp_path), "org/bench")
+        with pytest.raises(
+            SafescaleError, match=r"org/questions names one data set, and these are 3"
+        ):
+            write(subjects, Output(tmp_path), "org/questions")
     assert not [*tmp_path.iterdir()]
     _, content = loaded(write_model_index(subjects, Output(tmp_path)))
     families = [each["dataset"]["args"]["family"] for each in content["model-index"][0]["results"]]
@@ -132,7 +136,7 @@ def test_a_revision_is_one_of_the_hub_only_where_it_looks_like_one(data_of, tmp_
         about = {**runs.about, "dataset": {**runs.about["dataset"], "version": version}}
         subject = Subject(Study(type(runs)(runs.items, runs.answers, about)))
         output = Output(tmp_path / str(place))
-        _, content = loaded(write_eval_results([subject], output, "org/bench"))
+        _, content = loaded(write_eval_results([subject], output, "org/questions"))
         assert content[0]["dataset"].get("revision") == revision
 
 
