@@ -19,6 +19,7 @@ from lm_eval_safescale.families.arrays import AnswerArrays, ItemTable
 from lm_eval_safescale.families.choice.facts import LABEL
 from lm_eval_safescale.families.choice.family import ChoiceFamily, as_choice
 from lm_eval_safescale.families.family import Floats
+from lm_eval_safescale.families.medguard.agreement import TABLES
 from lm_eval_safescale.families.medguard.conditions import (
     BASIC,
     CONDITIONS,
@@ -31,10 +32,12 @@ from lm_eval_safescale.families.medguard.metrics import aspects_of, metrics, sco
 from lm_eval_safescale.families.medguard.questions import (
     ASPECT,
     ONE_QUESTION,
+    RATER,
     SCHEMA,
     UNSAFE,
     Question,
     parse,
+    raters_of,
 )
 from lm_eval_safescale.metrics import Metric
 from lm_eval_safescale.prompts import Prompt
@@ -50,8 +53,6 @@ DATASET = "MEDGUARD"
 """What is asked for where no data set is named; it is not published."""
 DEMO = "medguard_demo"
 """Of the bundled data set: its name and its folder."""
-RATER = "rater_"
-"""Before a rater's name: the column of an `ItemTable` that holds the letters that were chosen."""
 
 
 class MedGuard(ChoiceFamily):
@@ -73,6 +74,7 @@ class MedGuard(ChoiceFamily):
         "unanswered": "unanswered",
     }
     shown = headlines
+    tables = TABLES
     studied = ("safe_answer", "unsafe_answer")
     index = "safety_index"
 
@@ -130,11 +132,7 @@ class MedGuard(ChoiceFamily):
 
     def raters(self, items: ItemTable) -> dict[str, Sequence[str | None]]:
         """Of the data file."""
-        return {
-            name.removeprefix(RATER): column
-            for name, column in items.columns.items()
-            if name.startswith(RATER)
-        }
+        return raters_of(items)
 
     def wrong(self, item: Mapping[str, Any]) -> str:
         """As of every choice; a safe key that is unsafe too; a rater's letter that is no option."""
@@ -150,7 +148,8 @@ class MedGuard(ChoiceFamily):
         return f"has an answer of {', '.join(odd)} that is none of its options" if odd else ""
 
     def unscored(self, items: ItemTable) -> list[str]:
-        """Questions without unsafe keys, and aspects of one question."""
+        """Questions without unsafe keys, aspects of one question, and agreement of fewer than two
+        raters."""
         keys = items.columns.get(LABEL + UNSAFE) or [None] * len(items)
         without = sum(not each for each in keys)
         found = [f"aspect {name!r} {ONE_QUESTION}" for name in _alone(aspects_of(items))]
@@ -159,6 +158,11 @@ class MedGuard(ChoiceFamily):
                 0,
                 f"{without} of {len(items)} questions name no unsafe key: the share of unsafe keys "
                 "chosen leaves them out",
+            )
+        if (raters := len(raters_of(items))) < 2:
+            found.append(
+                f"{'one rater' if raters else 'no rater'} answered: no agreement between raters, "
+                "which takes two"
             )
         return found
 

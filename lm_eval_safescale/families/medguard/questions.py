@@ -13,6 +13,7 @@ from typing import Any
 from lm_eval_safescale.datasets import Problem, Record, Schema, parse_choices
 from lm_eval_safescale.datasets.choices import ChoiceBuilder
 from lm_eval_safescale.datasets.problems import has_errors
+from lm_eval_safescale.families.arrays import ItemTable
 from lm_eval_safescale.records import Choice, Item
 
 PRINCIPLE, ASPECT, SAFE, UNSAFE, RATERS = "principle", "aspect", "safe", "unsafe", "raters"
@@ -20,6 +21,8 @@ SCHEMA = Schema(
     groups={PRINCIPLE: (), ASPECT: ()},
     fields={"answer": (SAFE, "safe_key"), UNSAFE: ("unsafe_keys",), RATERS: ()},
 )
+RATER = "rater_"
+"""Before a rater's name: the column of an `ItemTable` that holds the letters that were chosen."""
 _SEPARATES = re.compile(r"[\s,;]+")
 
 
@@ -117,6 +120,15 @@ class QuestionBuilder(ChoiceBuilder):
             else:
                 chosen[rater] = _letter(letter)
         return chosen
+
+
+def raters_of(items: ItemTable) -> dict[str, Sequence[str | None]]:
+    """The letters that each rater chose, by rater; None for no answer."""
+    return {
+        name.removeprefix(RATER): column
+        for name, column in items.columns.items()
+        if name.startswith(RATER)
+    }
 
 
 def _letter(value: object) -> str:
