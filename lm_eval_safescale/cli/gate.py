@@ -24,6 +24,8 @@ if TYPE_CHECKING:
 
 SHOWN = 12
 """Items that are named on the screen; the JSON file has all."""
+MOST_WHOLE = 24
+"""Rows beyond which each has one line; the JSON file has all of every one."""
 STYLES = ("green", "red", "yellow")
 
 
@@ -94,6 +96,7 @@ def gate(
     from lm_eval_safescale.analysis import Study, open_runs
     from lm_eval_safescale.gate import Decision, decide
     from lm_eval_safescale.gate.refusals import damage, doubts, is_demo, verified
+    from lm_eval_safescale.verifying.findings import Verdict
 
     given = None if dataset is None else load_named(dataset, columns)
     with working("verifying the runs ..."):
@@ -114,9 +117,10 @@ def gate(
                 Study(opened, threshold), asked, baseline=baseline or "", models=model or ()
             )
     remarks = [*doubts(looked), *decision.remarks]
-    _show(decision, opened, remarks)
+    whole = [str(each.folder) for each in looked if each.verdict is Verdict.WHOLE]
+    _show(decision, opened, whole, remarks)
     if as_json is not None:
-        document = _document(decision, opened, runs, remarks)
+        document = _document(decision, opened, runs, remarks) | {"verified": whole}
         with writing(as_json):
             as_json.write_text(json.dumps(document, indent=1, ensure_ascii=False) + "\n", "utf-8")
     raise typer.Exit(int(decision.outcome))
@@ -125,7 +129,9 @@ def gate(
 # --- on the screen --------------------------------------------------------------------------------
 
 
-def _show(decision: Decision, runs: Runs | None, remarks: Sequence[str]) -> None:
+def _show(
+    decision: Decision, runs: Runs | None, whole: Sequence[str], remarks: Sequence[str]
+) -> None:
     policy = decision.policy
     say(
         f"Policy {policy.name or policy.source}: {counted(len(policy.clauses), 'clause')}, sha256 "
@@ -139,6 +145,8 @@ def _show(decision: Decision, runs: Runs | None, remarks: Sequence[str]) -> None
             f"{counted(len(runs.models), 'model')} on {dataset.get('name', '?')}, "
             f"{counted(runs.items.height, 'item')}{demo}"
         )
+    for folder in whole:
+        say(f"{folder}: verified, whole")
     for reason in remarks:
         say(reason, style="yellow")
     if decision.refused:
@@ -146,13 +154,7 @@ def _show(decision: Decision, runs: Runs | None, remarks: Sequence[str]) -> None
             complain(f"refused: {reason}")
         say("REFUSED: nothing was judged", style="bold yellow")
         return
-    for clause in policy.clauses:
-        say(f"\n{clause.text}")
-        for row in decision.rows:
-            if row.clause.number == clause.number:
-                say(f"  {row.outcome.name}  {_where(row)}", style=STYLES[row.outcome])
-                for line in _lines(row):
-                    say(f"    {line}")
+    _show_rows(decision)
     say("")
     if len(decision.models) > 1:
         for model, outcome in decision.models.items():
@@ -160,6 +162,29 @@ def _show(decision: Decision, runs: Runs | None, remarks: Sequence[str]) -> None
     for line in error_rate(decision):
         say(line, style="dim")
     say(decision.outcome.name, style=f"bold {STYLES[decision.outcome]}")
+
+
+def _show_rows(decision: Decision) -> None:
+    """Every clause, and what is said of each row of it."""
+    is_long = len(decision.rows) > MOST_WHOLE
+    for clause in decision.policy.clauses:
+        say(f"\n{clause.text}")
+        for row in decision.rows:
+            if row.clause.number == clause.number:
+                where, lines = f"{row.outcome.name}  {_where(row)}", _lines(row)
+                said = f": {lines[0]}{_bound_alone(row)}" if is_long else ""
+                say(f"  {where}{said}", style=STYLES[row.outcome])
+                for line in () if is_long else lines:
+                    say(f"    {line}")
+    if is_long:
+        say("\nBy how much, and the items that decided: in the JSON file (--json).")
+
+
+def _bound_alone(row: Row) -> str:
+    limit = row.clause.limit
+    if row.bound != row.bound or row.evidence.method == "counted":
+        return ""
+    return f", {'at least' if limit.sign == '>' else 'at most'} {limit.shown(row.bound)}"
 
 
 def _where(row: Row) -> str:
@@ -185,10 +210,9 @@ def _lines(row: Row) -> list[str]:
         if row.items_against:
             lines.append(f"harmful among them: {_names(row.items_against)}")
     else:
-        lines = [_figure(row), _bound(row)]
+        lines = [_figure(row), _bound(row), *_would_help(row)]
     if own.decided_by:
-        heavy = own.approximate
-        what = "the items that weigh most" if heavy else "the items against it"
+        what = "the items that weigh most" if own.approximate else "the items against it"
         lines.append(f"{what}: {_names(own.decided_by)}")
     if own.for_it:
         lines.append(f"the items for it: {_names(own.for_it)}")
@@ -232,6 +256,24 @@ def _bound(row: Row) -> str:
     if row.allowed is not None:
         said += f"; it takes {row.allowed} or fewer of {own.n:,}"
     return said
+
+
+def _would_help(row: Row) -> list[str]:
+    """What may turn an outcome that is not a pass into one."""
+    from lm_eval_safescale.gate import Outcome
+    from lm_eval_safescale.stats import pass_sample_size
+
+    own, most = row.evidence, row.evidence.limit_of_hits
+    if row.outcome is Outcome.UNDECIDED:
+        ask = "ask again for the missing answers"
+        if row.allowed is None or own.hits is None:
+            return [ask]
+        return [f"{ask}: it passes if at most {row.allowed - own.hits} of them count against it"]
+    if row.outcome is Outcome.FAILED and most is not None and own.hits is not None and own.answered:
+        needed = pass_sample_size(most, own.hits / own.answered, row.alpha, 0.8)
+        if needed is not None:
+            return [f"were this its true rate, {needed:,} items would pass it with 80 %"]
+    return []
 
 
 def _abstains(row: Row) -> str:
