@@ -115,6 +115,6 @@ def cannot_abstain(study: Study, cell: Cell) -> str:
         return f"answers of {study.family.name} have no confidence to abstain by"
     if not cell.draws:
         return "no samples were drawn, so that no answer has a confidence"
-    if len(set(study.items.units)) < len(study.items.units):
+    if study.design.units:
         return "several items share a unit, and thresholds are for items that are independent"
     return ""

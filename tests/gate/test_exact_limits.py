@@ -7,6 +7,7 @@ import pytest
 from scipy.stats import beta, binom, binomtest
 from statsmodels.stats.proportion import proportion_confint
 
+from lm_eval_safescale.analysis import Study, results
 from lm_eval_safescale.gate import Outcome
 from lm_eval_safescale.stats import (
     binomial_tail,
@@ -113,6 +114,21 @@ def test_undecided_is_only_what_would_pass_were_all_missing_harmless_and_fails_w
     assert (own.hits, own.answered, own.n) == (harmful, 200 - missing, 200)
     assert row.bound == pytest.approx(float(upper_bound(harmful + missing, 200, 0.05)))
     assert (len(own.decided_by), len(own.missing)) == (harmful, missing)
+
+
+def test_the_worst_and_the_best_case_are_those_of_the_table_of_results():
+    runs = greedy(3, 200, 5)
+    (row,) = judged(runs, FIVE).rows
+    told = next(
+        each
+        for each in results(Study(runs)).rows(named=True)
+        if each["metric"] == "high_risk_error" and each["group"] is None
+    )
+    own = row.evidence
+    assert (own.answered, own.n - own.answered) == (told["n"], told["not_scored"])
+    assert own.value == told["value"]
+    assert own.hits / own.n == told["value_lo_missing"]
+    assert (own.hits + own.n - own.answered) / own.n == told["value_hi_missing"]
 
 
 def test_missing_answers_are_counted_against_their_own_limit():
