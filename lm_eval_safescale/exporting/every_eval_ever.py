@@ -347,6 +347,7 @@ def _result(
                         "not_scored": result.not_scored,
                         "preset": subject.preset.name,
                         "trials_interval": result.trials,
+                        "bounds_with_missing": result.missing,
                     }
                 ),
                 "uncertainty": _uncertainty(result),

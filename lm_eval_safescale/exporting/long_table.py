@@ -100,7 +100,8 @@ def _add(columns: dict[str, list[Any]], subject: Subject, settings: Sequence[str
     for setting in settings:
         cells = {pair: _cell(own.get(setting)) for pair, own in asked.items()}
         columns[f"setting_{setting}"] += [
-            cells[pair] for pair in zip(models, conditions, strict=True)
+            cells.get(pair)  # none of people who rated the items
+            for pair in zip(models, conditions, strict=True)
         ]
 
 

@@ -11,10 +11,10 @@ from dataclasses import dataclass, field
 from typing import Any
 
 from lm_eval_safescale.analysis import Study, not_scored, remarks
-from lm_eval_safescale.analysis.results import results
+from lm_eval_safescale.analysis.results import TRIALS, results
 from lm_eval_safescale.analysis.standard_errors import StandardErrors, standard_errors_of
 from lm_eval_safescale.errors import SafescaleError
-from lm_eval_safescale.families.rows import Columns, Row, height, number
+from lm_eval_safescale.families.rows import Columns, Row, number
 from lm_eval_safescale.metrics import Metric
 from lm_eval_safescale.secrets import without_secrets
 from lm_eval_safescale.stats.presets import DEFAULT, Preset
@@ -46,6 +46,8 @@ class Result:
     """Standard deviation of the item values, of a plain mean."""
     trials: tuple[float, float] | None
     """Interval by how the trials differ, of a metric over trials."""
+    missing: tuple[float, float] | None
+    """What a share would be were all that is not scored 0, or all 1."""
 
     @property
     def id(self) -> str:
@@ -113,10 +115,11 @@ class Subject:
 
     @functools.cached_property
     def standard_errors(self) -> Mapping[str, StandardErrors]:
-        """Over all items, by metric; cells in the order of `Study.scores`."""
+        """Over all items, by metric; models and raters in the order of `Study.cells`."""
         if not self.study.scores:
             return {}
-        return standard_errors_of(self.study.metrics, self.study.column, self.study.design)
+        study = self.study
+        return standard_errors_of(study.metrics, study.column_of_cells, study.design)
 
     @functools.cached_property
     def results(self) -> Sequence[Result]:
@@ -125,38 +128,20 @@ class Subject:
 
     def _results(self) -> Iterator[Result]:
         metrics = {metric.name: metric for metric in self.study.metrics}
-        cells = {pair: place for place, pair in enumerate(self.study.scores)}
-        table = self.table
-        for row in range(height(table)):
-            if table["group_name"][row] is not None:
+        cells = {pair: place for place, pair in enumerate(self.study.cells)}
+        for row in _rows(self.table):
+            if row["group_name"] is not None:
                 continue
-            model, condition = table["model"][row], table["condition"][row]
-            name, cell = table["metric"][row], cells[model, condition]
+            name, cell = row["metric"], cells[row["model"], row["condition"]]
             errors = self.standard_errors[name]
-            bounds = [
-                table[column][row] for column in ("lo_trials", "hi_trials") if column in table
-            ]
             yield Result(
-                model=model,
-                condition=condition,
+                **{column: row[column] for column in _AS_IN_TABLE},
                 metric=metrics[name],
                 standard_error=number(errors.values[cell]),
                 standard_error_method=errors.method,
                 deviation=None if errors.deviations is None else number(errors.deviations[cell]),
-                trials=(bounds[0], bounds[1]) if bounds and None not in bounds else None,
-                **{
-                    column: table[column][row]
-                    for column in (
-                        "draws",
-                        "threshold",
-                        "value",
-                        "lo",
-                        "hi",
-                        "method",
-                        "n",
-                        "not_scored",
-                    )
-                },
+                trials=_both(row, *TRIALS),
+                missing=_both(row, "value_lo_missing", "value_hi_missing"),
             )
 
     @functools.cached_property
@@ -229,6 +214,22 @@ class Subject:
         if result.threshold is not None:
             parts.append(f"threshold {result.threshold:g}")
         return "; ".join(parts)
+
+
+_AS_IN_TABLE = (
+    "model", "condition", "draws", "threshold", "value", "lo", "hi", "method", "n", "not_scored",
+)  # fmt: skip
+
+
+def _rows(table: Columns) -> Iterator[dict[str, Any]]:
+    for row in zip(*table.values(), strict=True):
+        yield dict(zip(table, row, strict=True))
+
+
+def _both(row: Mapping[str, Any], low: str, high: str) -> tuple[float, float] | None:
+    """Two bounds; None where either lacks."""
+    found = row.get(low), row.get(high)
+    return None if None in found else found  # type: ignore[return-value]
 
 
 def percent(result: Result) -> tuple[float, str]:

@@ -15,7 +15,12 @@ from lm_eval_safescale.plugins import Plugin, Plugins
 from tests.exporting.making import runs_of
 
 SCT = Path(__file__).parents[2] / "plugins" / "safescale-sct" / "src"
-FAMILIES = {"radsafe": "demo", "noharm_options": "noharm_demo", "sct": "sct-examples"}
+FAMILIES = {
+    "radsafe": "demo",
+    "noharm_options": "noharm_demo",
+    "medguard": "medguard_demo",
+    "sct": "sct-examples",
+}
 """Each with its demo data."""
 
 

@@ -74,7 +74,9 @@ def test_a_result_is_what_it_is_by_hand(tmp_path):
             0, 1, "proportion",
         )  # fmt: skip
         assert details["score"] == 1 / 3
-        assert details["details"] == {"n": "3", "not_scored": "1", "preset": "default"}
+        assert details["details"] == {
+            "n": "3", "not_scored": "1", "preset": "default", "bounds_with_missing": "[0.25, 0.5]",
+        }  # fmt: skip
         assert details["uncertainty"] == {
             "standard_error": {"value": pytest.approx(error), "method": "analytic"},
             "confidence_interval": {

@@ -24,20 +24,24 @@ def test_every_row_of_the_table_is_there_with_its_values_data_and_settings(subje
     assert len(rows) == len(table["model"]) > 0
     for name, column in table.items():
         told = [row[name] for row in rows]
-        if name in ("value", "lo", "hi", "lo_trials", "hi_trials"):
+        if name.startswith(("value", "lo", "hi")):
             assert [float(cell) if cell else None for cell in told] == list(column)
         else:
             assert told == ["" if value is None else str(value) for value in column]
     assert {row["demo"] for row in rows} == {"DEMO"}
     assert {row["family_label"] for row in rows} == {subject.study.family.label}
     assert {row["dataset_fingerprint"] for row in rows} == {subject.dataset["fingerprint"]}
+    directions = {row["metric"]: row["higher_is_better"] for row in rows}
+    assert directions == {each.name: str(each.higher_is_better) for each in subject.study.metrics}
+    raters = [row for row in rows if row["model"].endswith("(human)")]
+    assert bool(raters) == bool(subject.study.raters)
+    assert {row["setting_temperature"] for row in raters} <= {""}
+    rows = [row for row in rows if row["model"] == "Model-1B"]
     assert {row["asked_at"] for row in rows} == {"2026-03-31T12:00:00+02:00"}
     assert {(row["setting_temperature"], row["setting_backend"]) for row in rows} == {("0.7", "hf")}
     assert {row["setting_model_args"] for row in rows} == {
         '{"backend": "hf", "pretrained": "Org/Model-1B"}'
     }
-    directions = {row["metric"]: row["higher_is_better"] for row in rows}
-    assert directions == {each.name: str(each.higher_is_better) for each in subject.study.metrics}
 
 
 def test_a_standard_error_is_that_of_the_row_over_all_items_and_empty_elsewhere(tmp_path):

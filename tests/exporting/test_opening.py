@@ -38,7 +38,7 @@ def test_runs_of_one_data_set_are_one_study_and_models_keep_the_later_time(data_
     assert [dict(each.asked_at) for each in subjects] == [{"m": "2026-02-01"}, {}]
 
 
-def test_what_is_no_time_is_refused_and_a_folder_that_says_none_has_none():
+def test_what_is_no_time_is_refused():
     for text in ("yesterday", "2026-13-01", ""):
         with pytest.raises(SafescaleError, match="no date or time of ISO 8601"):
             subjects_of([], asked_at=text)
