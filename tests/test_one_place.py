@@ -99,7 +99,7 @@ def test_a_setting_says_what_it_makes(name):
 def test_the_sets_that_identify_data_contexts_answers_and_scores_follow_from_that():
     """They may grow by new settings; a setting that changes sides makes stored runs
     incomparable."""
-    data = {"dataset", "dataset_path", "dataset_args", "columns", "groups"}
+    data = {"dataset", "dataset_path", "dataset_args", "columns", "groups", "unit"}
     assert data == settings.CHOOSE_DATA
     assert data | {
         "corpus", "corpus_path", "settling_path", "chunk_tokens", "chunk_overlap",
@@ -118,7 +118,12 @@ def test_the_sets_that_identify_data_contexts_answers_and_scores_follow_from_tha
     }
     assert answers == settings.MAKE_ANSWERS
     assert {"overconfidence_threshold", "metrics"} == settings.MAKE_SCORES
-    assert settings.LATER == {"accept_temperature": None, "send_seed": True, "metrics": {}}
+    assert settings.LATER == {
+        "accept_temperature": None,
+        "send_seed": True,
+        "metrics": {},
+        "unit": None,
+    }
 
 
 def test_what_a_family_scores_by_is_a_setting_of_scores():

@@ -61,10 +61,15 @@ COLUMNS = columns_of(RADSAFE)
 def make_tables(
     study: Study, preset: Preset
 ) -> tuple[dict[str, list[Row] | Columns], dict[str, str]]:
-    """Every table that can be made, and why the others cannot: one never costs the others."""
+    """Every table that can be made, and why the others cannot: one never costs the others.
+
+    Of the same items asked again those of `OF_ASKS` are made, the others tell of new items alone.
+    """
     tables: dict[str, list[Row] | Columns] = {}
     failed: dict[str, str] = {}
     for name, make in tables_of(study.family).items():
+        if study.population == "asks" and name not in OF_ASKS:
+            continue
         try:
             tables[name] = make(study, preset)
         except Exception as error:
@@ -72,6 +77,8 @@ def make_tables(
     return tables, failed
 
 
+OF_ASKS = ("results", "profile", "paired_tests")
+"""Tables that have intervals over asks of the same items."""
 Frames = Callable[..., pl.DataFrame]
 
 
@@ -100,6 +107,11 @@ def _frame_of(name: str) -> Frames:
             raise SafescaleError(
                 f"{name}: the family {study.family.name} has no such table; it has "
                 f"{', '.join(tables)}"
+            )
+        if study.population == "asks" and name not in OF_ASKS:
+            raise SafescaleError(
+                f"{name}: its intervals are of new items, and there are none of the same items "
+                f"asked again; expected one of {', '.join(OF_ASKS)}"
             )
         rows = tables[name](study, preset_named(preset))
         if not rows:

@@ -19,6 +19,8 @@ Column = Callable[[str], Floats]
 """A column of all cells by its name: shape (N, cells), of metrics over trials (N, cells, draws);
 nan for not scored."""
 Places = NDArray[np.int64]
+Part = tuple[str | None, str | None, Places]
+"""Some of the units: the grouping and the group (None: all of them), and their places."""
 
 
 @dataclass(frozen=True, eq=False)

@@ -7,13 +7,14 @@ It knows item values and a metric's kind, and no file.
 from __future__ import annotations
 
 from collections import Counter
-from collections.abc import Callable, Hashable, Iterator, Sequence
+from collections.abc import Hashable, Iterator, Sequence
 from dataclasses import dataclass
 from itertools import combinations
 from typing import TYPE_CHECKING, Any, Literal
 
 import numpy as np
 
+from lm_eval_safescale.analysis.asked_again import reach
 from lm_eval_safescale.families.rows import Row, means, rows_of
 from lm_eval_safescale.metrics import Metric, scored
 from lm_eval_safescale.stats.design import Design
@@ -37,6 +38,7 @@ COLUMNS = (
     "p_score", "p_holm", "delta_lo", "delta_hi", "minimum_detectable_difference", "left_model",
     "right_model", "left_condition", "right_condition",
 )  # fmt: skip
+SIDES = ("left", "right")
 POWER = 0.8
 """With which the smallest detectable difference would be found."""
 MOST_MODELS = 8
@@ -71,10 +73,7 @@ def paired_tests(study: Study, preset: Preset = DEFAULT) -> list[Row]:
         list(_between_models(study, models)),
         list(_with_raters(study)),
     ):
-        tables = [
-            _table(metric, some, cells, study.column_of_cells, preset, study.design)
-            for metric in _ordered(study.metrics)
-        ]
+        tables = [_table(metric, some, study, preset) for metric in _ordered(study.metrics)]
         table = [row for each in tables for row in each]
         if table and table[0]["model"] is not None:  # a model's rows together
             place = {
@@ -132,19 +131,18 @@ def _ordered(metrics: Sequence[Metric]) -> list[Metric]:
 
 
 def _table(
-    metric: Metric,
-    compared: Sequence[Comparison],
-    cells: Sequence[Cell],
-    column: Callable[[str], Floats],
-    preset: Preset,
-    design: Design,
+    metric: Metric, compared: Sequence[Comparison], study: Study, preset: Preset
 ) -> list[Row]:
     """A row for each comparison of one metric."""
     if not compared:
         return []
+    cells, design = list(study.cells.values()), study.design
     left, right = ([cells[getattr(each, side)] for each in compared] for side in ("left", "right"))
     of_left, of_right = (
-        [column(name)[:, [getattr(each, side) for each in compared]] for name in metric.sources]
+        [
+            study.column_of_cells(name)[:, [getattr(each, side) for each in compared]]
+            for name in metric.sources
+        ]
         for side in ("left", "right")
     )
     families: list[Hashable] = [
@@ -152,7 +150,9 @@ def _table(
         for each, one in zip(compared, left, strict=True)
     ]
     found = (
-        _tested(of_left[0], of_right[0], families, preset, design)
+        _asked_again(metric, of_left, of_right, _error(study, metric, compared))
+        if study.population == "asks"
+        else _tested(of_left[0], of_right[0], families, preset, design)
         if metric.kind == "share"
         else _resampled(metric, of_left, of_right, preset, design)
     )
@@ -231,13 +231,7 @@ def _resampled(
 ) -> dict[str, Any]:
     """The difference of any metric with its interval from resamples of items with both their
     values."""
-    known = scored(left) & scored(right)
-    n = known.sum(axis=0, dtype=np.float64)
-    masks = [known if each.ndim == 2 else known[..., None] for each in (*left, *right)]
-    masked = [
-        np.where(mask, each, np.nan) for mask, each in zip(masks, (*left, *right), strict=True)
-    ]
-    one, other = masked[: len(left)], masked[len(left) :]
+    n, one, other = _on_both(left, right)
     if metric.kind == "mean" and metric.is_fraction and not design.strata:
         low, high = preset.difference_interval(one[0], other[0], design)
         return _columns(n, means(one[0] - other[0]), low, high)
@@ -248,6 +242,41 @@ def _resampled(
     )
     low, high = preset.figure_interval(delta, drawn, left_out)
     return _columns(n, delta, low, high)
+
+
+def _error(study: Study, metric: Metric, compared: Sequence[Comparison]) -> Floats:
+    """Standard error of each difference over asks of the same items; its sides are asked apart."""
+    of_cells = study.asks.errors[0][metric.name]
+    return np.hypot(*(of_cells[[getattr(each, side) for each in compared]] for side in SIDES))
+
+
+def _asked_again(
+    metric: Metric, left: Sequence[Floats], right: Sequence[Floats], error: Floats
+) -> dict[str, Any]:
+    """The difference of any metric with its interval over asks of the same items; no test is of
+    these."""
+    n, one, other = _on_both(left, right)
+    delta = metric.value(one) - metric.value(other)
+    counts: dict[str, Any] = {}
+    if metric.kind == "share":
+        _, b, c = discordant(one[0], other[0])
+        counts = {
+            name: _counts(np.where(n == 0, np.nan, each)) for name, each in (("b", b), ("c", c))
+        }
+    low, high = reach(delta, error)
+    return _columns(n, delta, low, high, **counts)
+
+
+def _on_both(
+    left: Sequence[Floats], right: Sequence[Floats]
+) -> tuple[Floats, list[Floats], list[Floats]]:
+    """How many items are scored on both sides, and the columns of these."""
+    known = scored(left) & scored(right)
+    masks = [known if each.ndim == 2 else known[..., None] for each in (*left, *right)]
+    masked = [
+        np.where(mask, each, np.nan) for mask, each in zip(masks, (*left, *right), strict=True)
+    ]
+    return known.sum(axis=0, dtype=np.float64), masked[: len(left)], masked[len(left) :]
 
 
 def _columns(

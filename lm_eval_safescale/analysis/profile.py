@@ -94,6 +94,8 @@ def _spread(study: Study) -> dict[str, Floats]:
     }
     if resampled:
         together = np.concatenate([by_name[name] for name in resampled], axis=1)
+        if study.population == "asks":  # nothing was resampled
+            together = np.full(together.shape, np.nan)
         percentiles = percentile_bootstrap(together, study.design.weights, level=LEVEL)
         for part in ("mean", "std"):
             each = np.split(getattr(percentiles, part), len(resampled))

@@ -13,7 +13,6 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 from numpy.typing import NDArray
 
-from lm_eval_safescale.analysis.figures import Places, cached, figures_of, groups_of, taken
 from lm_eval_safescale.families import Family, ItemTable
 from lm_eval_safescale.families.rows import Columns, numbers
 from lm_eval_safescale.stats.presets import DEFAULT, Preset
@@ -52,19 +51,8 @@ def results(study: Study, preset: Preset = DEFAULT) -> Columns:
     all 1.
     """
     cells = list(study.cells.values()) if study.scores else []
-    everything: tuple[str | None, str | None, Places] = (None, None, np.arange(len(study.items)))
-    parts = [everything, *groups_of(study.items.groups)] if cells else []
-    found = [
-        study.figures(preset)
-        if name is None
-        else figures_of(
-            study.metrics,
-            cached(taken(study.column_of_cells, units)),
-            preset,
-            study.design_of(units),
-        )
-        for name, _, units in parts
-    ]
+    parts = study.parts if cells else []
+    found = [study.figures(preset, number) for number in range(len(parts))]
     metrics = [metric.name for metric in study.metrics]
     rows = len(cells) * len(parts) * len(metrics)
 

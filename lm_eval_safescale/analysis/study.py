@@ -8,14 +8,24 @@ import functools
 from collections.abc import Mapping
 from dataclasses import dataclass, replace
 from math import inf
-from typing import Any
+from typing import Any, Literal
 
 import numpy as np
 import polars as pl
 
+from lm_eval_safescale.analysis.asked_again import Asks, asks_of
 from lm_eval_safescale.analysis.asked_metrics import AskedColumns, asked_columns
 from lm_eval_safescale.analysis.beside import blocks_of, not_beside
-from lm_eval_safescale.analysis.figures import Column, Figures, Places, cached, figures_of
+from lm_eval_safescale.analysis.figures import (
+    Column,
+    Figures,
+    Part,
+    Places,
+    cached,
+    figures_of,
+    groups_of,
+    taken,
+)
 from lm_eval_safescale.analysis.scores import score_cells
 from lm_eval_safescale.errors import ArgumentHint, SafescaleError
 from lm_eval_safescale.families import NO_RESPONSE, UNSCORED, AnswerArrays, Family, ItemTable
@@ -43,6 +53,7 @@ from lm_eval_safescale.stats.presets import Preset
 from lm_eval_safescale.stats.risk_control import Method
 from lm_eval_safescale.words import counted
 
+Population = Literal["items", "asks"]
 MEASURES = (
     mean("latency_s", "seconds of the greedy request", higher_is_better=False, bounds=(0.0, inf)),
 )
@@ -69,6 +80,8 @@ class Study:
     """Limits that kept answers must stay under; empty: the family's (`Family.abstention`)."""
     abstention_by: Method = "holm"
     """How a threshold of confidence is chosen (`stats.risk_control`)."""
+    population: Population = "items"
+    """What intervals are of: new items drawn like these, or these items asked again."""
 
     def __post_init__(self) -> None:
         if self.threshold is not None and not 0 <= self.threshold <= 1:
@@ -225,15 +238,37 @@ class Study:
         given = list(self.cells.values())
         return cached(lambda name: column(given, name)) if self.raters else self.column
 
-    def figures(self, preset: Preset) -> Mapping[str, Figures]:
-        """Every metric over all items, of models and raters, by name; made once for each preset."""
-        if preset.name not in self._figures:
-            self._figures[preset.name] = (
-                figures_of(self.metrics, self.column_of_cells, preset, self.design)
-                if self.scores
-                else {}
+    def figures(self, preset: Preset, part: int = 0) -> Mapping[str, Figures]:
+        """Every metric over a part of the items, all of them by default, of models and
+        raters, by name; made once for each preset."""
+        if (preset.name, part) not in self._figures:
+            places = self.parts[part][2]
+            columns = cached(taken(self.column_of_cells, places)) if part else self.column_of_cells
+            self._figures[preset.name, part] = (
+                {}
+                if not self.scores
+                else self.asks.figures(self.metrics, columns, part)
+                if self.population == "asks"
+                else figures_of(self.metrics, columns, preset, self.design_of(places))
             )
-        return self._figures[preset.name]
+        return self._figures[preset.name, part]
+
+    @functools.cached_property
+    def parts(self) -> list[Part]:
+        """All items, and behind them those of each group."""
+        return [(None, None, np.arange(len(self.items))), *groups_of(self.items.groups)]
+
+    @functools.cached_property
+    def asks(self) -> Asks:
+        """Standard errors of the figures of each part, were its items asked again."""
+        return asks_of(
+            self.family,
+            self.items,
+            {**self.answers, **self.raters},
+            self.scoring,
+            self.metrics,
+            [places for *_, places in self.parts],
+        )
 
     @functools.cached_property
     def design(self) -> Design:
@@ -251,7 +286,7 @@ class Study:
         )
 
     @functools.cached_property
-    def _figures(self) -> dict[str, Mapping[str, Figures]]:
+    def _figures(self) -> dict[tuple[str, int], Mapping[str, Figures]]:
         return {}
 
     @functools.cached_property
@@ -529,6 +564,7 @@ def about(study: Study, preset: str) -> dict[str, Any]:
         **study.scoring,
         "thresholds_of_runs": sorted(study.thresholds_of_runs),
         "preset": preset,
+        "population": study.population,
         "version": __version__,
         "panel": panel_table(study.runs.models, study.panel),
         "published_means": study.panel.published_means,

@@ -78,6 +78,15 @@ def analyze(
         Literal["holm", "split"],
         typer.Option(help="How the confidence below which no answer is given is chosen."),
     ] = "holm",
+    population: Annotated[
+        Literal["items", "asks"],
+        typer.Option(
+            help=(
+                "What intervals are of: new items like these, or the same items asked again (of "
+                "majority answers and samples; fewer tables)."
+            )
+        ),
+    ] = "items",
     panel: Annotated[
         Path | None, typer.Option(help="YAML file with family and size of further models.")
     ] = None,
@@ -125,6 +134,7 @@ def analyze(
         Study(open_runs(*beside, texts=False)) if beside else None,
         tuple(map(parse_limit, abstention or ())),
         abstention_by,
+        population,
     )
     limits_of(study)
     tables, failed = make_tables(study, chosen)
@@ -213,14 +223,21 @@ def _summarise(
             )
             _print_rates(console, title, rows, _with_interval, _items, headlines)
         _say(console, "Percent with 95 % intervals.")
-    _say(console, f"Preset {preset.name}: {preset.description}.")
+    _say(
+        console,
+        "Intervals over asks of these very items: majority answers and samples, K drawn again from "
+        "each item's own. Greedy answers were asked once and have none, and nothing is tested."
+        if facts["population"] == "asks"
+        else f"Preset {preset.name}: {preset.description}.",
+    )
     weighed = (
         f" {said[:1].upper()}{said[1:]}."
         for said in (words.format(facts[name]) for name, words in family.scoring_said.items())
     )
     _say(console, f"{_draws(facts['draws'])}{''.join(weighed)}")
     tests = tables.get("paired_tests", [])
-    _say(console, _compared(tests))
+    if facts["population"] == "items":
+        _say(console, _compared(tests))
     if why := _disagreeing(tests, preset):
         _say(console, why)
     _print_beside(console, tables.get("accuracy_and_safety", []), facts)
