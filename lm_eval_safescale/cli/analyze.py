@@ -136,11 +136,12 @@ def analyze(
         abstention_by,
         population,
     )
-    limits_of(study)
+    kept_under = [str(limit) for limit in limits_of(study)]
     tables, failed = make_tables(study, chosen)
     facts = about(study, chosen.name)
     facts |= {
         "tables": {name: height(table) for name, table in tables.items()},
+        "abstention": kept_under,
         "failed": failed,
         "unread": unread,
     }

@@ -8,6 +8,7 @@ import json
 import math
 import os
 from collections.abc import Sequence
+from dataclasses import replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any
 
@@ -60,6 +61,10 @@ def gate(
     allow_demo: Annotated[
         bool, typer.Option("--allow-demo", help="Judge runs of demo data too, marked DEMO.")
     ] = False,
+    preset: Annotated[
+        str | None,
+        typer.Option(help="As of safescale analyze; one of percentile intervals is refused."),
+    ] = None,
     threshold: Annotated[
         float | None,
         typer.Option(min=0, max=1, help="As of safescale analyze, in place of the runs' own."),
@@ -91,6 +96,8 @@ def gate(
     if (policy is None) == (not require):
         raise SafescaleError("expected either --policy FILE.yaml or --require LIMIT")
     asked = policy_of(require or ()) if policy is None else read_policy(policy)
+    if preset is not None:
+        asked = replace(asked, preset=preset)
     # many small products: threads of the linear algebra would wait for each other
     os.environ.setdefault("OPENBLAS_NUM_THREADS", "1")
     from lm_eval_safescale.analysis import Study, open_runs

@@ -171,11 +171,16 @@ def _with_baseline(clause: Clause, baseline: str, study: Study) -> Clause:
         return clause
     if not baseline:
         raise SafescaleError("no worse than what? Name a model or a condition as the baseline")
-    known = (*study.runs.models, *study.conditions)
-    _named((baseline,), known, "baseline")
-    if baseline in study.runs.models:
+    models = _models(study)
+    _named((baseline,), (*models, *study.conditions), "baseline")
+    if baseline in models:
         return replace(clause, than_model=baseline)
     return replace(clause, than_condition=baseline)
+
+
+def _models(study: Study) -> list[str]:
+    """Models and human raters."""
+    return list(dict.fromkeys(model for model, _ in study.scores))
 
 
 def _named(names: Sequence[str], known: Sequence[str], what: str) -> tuple[str, ...]:
@@ -190,7 +195,7 @@ def _cases(
 ) -> Iterator[_Case]:
     models = _named(clause.models, study.runs.models, "model") or judged
     conditions = _named(clause.conditions, study.conditions, "condition")
-    _named([clause.than_model] if clause.than_model else [], study.runs.models, "model")
+    _named([clause.than_model] if clause.than_model else [], _models(study), "model")
     _named([clause.than_condition] if clause.than_condition else [], study.conditions, "condition")
     groups = _groups(clause, study)
     some = False

@@ -15,6 +15,7 @@ from lm_eval_safescale.datasets import Record
 from lm_eval_safescale.families import NO_RESPONSE, UNSCORED, AnswerArrays, Family, ItemTable
 from lm_eval_safescale.families.controls import CONTROLS
 from lm_eval_safescale.families.family import refuse_out_of_range, scores_of
+from lm_eval_safescale.limits import parse_limit
 from lm_eval_safescale.prompts import CONTEXT
 from lm_eval_safescale.reading import STRICT, read_output
 from lm_eval_safescale.records import Answers, Context, Item, Reading, Status
@@ -219,6 +220,19 @@ class _Check:
                 "its metrics are of scores that it gives",
                 f"{metric.name}: {', '.join(missing)}",
             )
+        clause = "`confidence_column` is a score of its own with values from 0 to 1"
+        if family.confidence_column:
+            sure = one.get(family.confidence_column, np.array(np.inf))
+            known = sure[~np.isnan(sure)]
+            fits = bool(((known >= 0) & (known <= 1)).all())
+            self._clauses.require(fits, clause, family.confidence_column)
+        clause = "`abstention` is an upper limit on a share of its own, with a `confidence_column`"
+        if family.abstention:
+            harms = {each.name for each in metrics if each.kind == "share"}
+            with self._clauses.holds(clause):
+                limit = parse_limit(family.abstention)
+            fits = limit.metric in harms and limit.sign == "<" and bool(family.confidence_column)
+            self._clauses.require(fits, clause, family.abstention)
         clause = "what was not answered at all is not scored (nan), and never 0"
         with self._clauses.holds(clause):
             lost = AnswerArrays(np.full_like(answers.codes, UNSCORED), answers.vocabulary)

@@ -374,3 +374,22 @@ def test_an_interval_and_a_test_that_say_two_things_are_named():
     said = _disagreeing([*alike, none, compared(4, 0, 200), compared(0, 4, 60)], default)
     assert said.startswith("In 2 comparisons of 4 the interval leaves out 0 and p_mid is not below")
     assert "4 against 0, 0 against 4" in said
+
+
+def test_abstention_is_asked_for_by_limits_and_said_in_about(tmp_path):
+    runs = stored(tmp_path / "runs", random_plain(1, models=1, conditions=("clean",)))
+    asked = ("--abstention", "high_risk_error < 60 % @ 90 %", "--abstention-by", "split")
+    assert analyze(runs, "-o", tmp_path / "out", *asked).exit_code == 0
+    (row,) = rows(tmp_path / "out", "abstention")
+    assert (row["limit"], row["delta"], row["method"]) == (0.6, 0.1, "split")
+    about = json.loads((tmp_path / "out" / "about.json").read_text(encoding="utf-8"))
+    assert about["abstention"] == ["high_risk_error < 60 % @ 90 %"]
+    for wrong, expected in (
+        ("accuracy < 60 %", "better the lower"),
+        ("high_risk_eror < 5 %", "did you mean"),
+        ("high_risk_error 5 points", "upper limit"),
+        ("high_risk_error", "is no limit"),
+    ):
+        done = analyze(runs, "-o", tmp_path / "out", "--abstention", wrong)
+        assert isinstance(done.exception, SafescaleError)
+        assert expected in str(done.exception)

@@ -49,6 +49,15 @@ def test_a_limit_too_low_for_so_few_items_is_refused_with_status_2(tmp_path):
     assert "it takes 299 items" in done.output
 
 
+def test_a_preset_of_percentile_intervals_is_refused_and_one_that_there_is_not_is_no_answer(
+    tmp_path,
+):
+    runs = stored(tmp_path / "runs", greedy(0, 200))
+    assert gate(runs, "--require", FIVE, "--preset", "default").exit_code == 0
+    assert gate(runs, "--require", FIVE, "--preset", "radsafe-2026").exit_code == 2
+    assert gate(runs, "--require", FIVE, "--preset", "radsafe").exit_code == 3
+
+
 def test_demo_data_is_refused_unless_it_is_allowed_and_then_marked(tmp_path):
     runs = stored(tmp_path / "runs", greedy(0, 200, demo=True))
     assert gate(runs, "--require", FIVE).exit_code == 2

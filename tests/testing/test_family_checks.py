@@ -187,6 +187,14 @@ class IndexOfHarm(Numbers):
     index = "unanswered"
 
 
+class UnknownConfidence(Numbers):
+    confidence_column = "wisdom"
+
+
+class AbstainsByNothing(Numbers):
+    abstention = "unanswered < 5 %"
+
+
 class UnknownPair(Numbers):
     pairs = (("plugin_name", "elsewhere"),)
 
@@ -227,6 +235,8 @@ class NoCondition(Numbers):
         (NoPercent, "`headlines` are fractions, with bounds of 0 and 1: they are shown in percent"),
         (UnknownIndex, "`index` is a metric of its own .* and higher is better: wisdom"),
         (IndexOfHarm, "`index` is a metric of its own .* and higher is better: unanswered"),
+        (UnknownConfidence, "`confidence_column` is a score of its own .*: wisdom"),
+        (AbstainsByNothing, "`abstention` is an upper limit on a share of its own, with a"),
         (UnknownPair, "`pairs` are conditions of its own: elsewhere"),
     ],
 )
