@@ -17,6 +17,7 @@ from lm_eval_safescale.analysis import accuracy_and_safety as _accuracy_and_safe
 from lm_eval_safescale.analysis import context_axis as _context_axis
 from lm_eval_safescale.analysis import paired_tests as _paired_tests
 from lm_eval_safescale.analysis import profile as _profile
+from lm_eval_safescale.analysis import ranks as _ranks
 from lm_eval_safescale.analysis import results as _results
 from lm_eval_safescale.analysis import scaling as _scaling
 from lm_eval_safescale.analysis import variance as _variance
@@ -43,6 +44,7 @@ def tables_of(family: Family) -> dict[str, Make]:
         "results": _results.results,
         "profile": _profile.profile,
         "paired_tests": _paired_tests.paired_tests,
+        "ranks": _ranks.ranks,
         **{name: table.make for name, table in family.tables.items()},
         "abstention": _abstention.abstention,
         "scaling": _scaling.scaling,
@@ -146,6 +148,7 @@ def _frame_of(name: str) -> Frames:
 results = _frame_of("results")
 profile = _frame_of("profile")
 paired_tests = _frame_of("paired_tests")
+ranks = _frame_of("ranks")
 ensembles = _frame_of("ensembles")
 worst_case = _frame_of("worst_case")
 concentration = _frame_of("concentration")
@@ -210,6 +213,7 @@ __all__ = [
     "paired_tests",
     "preset_named",
     "profile",
+    "ranks",
     "remarks",
     "results",
     "scaling",

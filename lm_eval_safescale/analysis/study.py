@@ -490,6 +490,16 @@ def _reader(known: Mapping[str, Any]) -> str:
     ).strip()
 
 
+ADJUSTED_OVER = {
+    "paired_tests": (
+        "p_holm: all pairs of conditions of one model, or of models under one condition, for one "
+        "metric; the intervals are of each pair alone"
+    ),
+    "ranks": "all pairs of models under one condition, for one metric",
+    "abstention": "all thresholds of one model under one condition, for one limit",
+    "all others": "nothing: each interval is of its own figure alone",
+}
+"""By table: which comparisons its p values and intervals hold for together."""
 OF_SAMPLES = {"majority", "samples"}
 """What a metric is of, for it to need all K samples of an item."""
 
@@ -568,6 +578,7 @@ def about(study: Study, preset: str) -> dict[str, Any]:
         "version": __version__,
         "panel": panel_table(study.runs.models, study.panel),
         "published_means": study.panel.published_means,
+        "adjusted_over": ADJUSTED_OVER,
         "not_scored": not_scored(study),
         "ensembles_left_out": ensembles_left_out(study),
         "remarks": remarks(study),

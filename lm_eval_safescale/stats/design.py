@@ -9,6 +9,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 
 import numpy as np
+from numpy.typing import NDArray
 
 from lm_eval_safescale.stats import bootstrap
 from lm_eval_safescale.stats.arrays import Floats, Ints
@@ -52,6 +53,10 @@ class Design:
     def numbers(self) -> Ints | None:
         """The unit of each item as an array; None where each is its own."""
         return np.array(self.units) if self.units else None
+
+    def count(self, items: NDArray[np.bool_]) -> int:
+        """Of how many units some of the items are, shape (n,)."""
+        return len(np.unique(np.array(self.units)[items])) if self.units else int(items.sum())
 
     @property
     def weights(self) -> Floats:

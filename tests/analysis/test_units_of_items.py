@@ -66,7 +66,9 @@ def table(plain, name, preset):
 
 
 @pytest.mark.parametrize("preset", [DEFAULT, PUBLISHED], ids=lambda preset: preset.name)
-@pytest.mark.parametrize("name", ["results", "paired_tests", "self_consistency", "variance"])
+@pytest.mark.parametrize(
+    "name", ["results", "paired_tests", "ranks", "self_consistency", "variance"]
+)
 def test_twins_tell_no_more_than_one_of_them(name, preset):
     plain, both = twins()
     alone, together = table(plain, name, preset), table(both, name, preset)
@@ -138,7 +140,7 @@ def test_units_change_no_value_and_in_every_table_the_bounds(name, preset):
             if value != pytest.approx(other[column], abs=1e-12):
                 changed.add(column)
     of_resamples = {column for column in changed if column.endswith(("_std", "_mean"))}
-    tests = {"p_exact", "p_mid", "p_score", "p_holm", "minimum_detectable_difference"}
+    tests = {"p_exact", "p_mid", "p_score", "p_holm", "minimum_detectable_difference", "best_set"}
     assert all(
         column.endswith(("_lo", "_hi")) or column in ("lo", "hi")
         for column in changed - of_resamples - tests

@@ -44,7 +44,14 @@ def test_every_table_is_written_as_json_and_as_the_same_csv(tmp_path):
             from_csv = list(csv.DictReader(file))
         from_json = rows(tmp_path / "out", name)
         numbers = [
-            {k: float(v) if isinstance(row[k], int | float) else v for k, v in cells.items()}
+            {
+                k: v == "True"
+                if isinstance(row[k], bool)
+                else float(v)
+                if isinstance(row[k], int | float)
+                else v
+                for k, v in cells.items()
+            }
             for cells, row in zip(from_csv, from_json, strict=True)
         ]
         assert numbers == [{k: "" if v is None else v for k, v in row.items()} for row in from_json]
