@@ -38,7 +38,7 @@ ARGS: Mapping[str, Mapping[str, Any]] = {
         "gpu_memory_utilization": 0.3,
     },
 }
-FAMILIES = ("radsafe", "noharm_options")
+FAMILIES = ("radsafe", "noharm_options", "medguard")
 FORKS = ("hf",)
 """Backends whose model still answers in a child of the process that loaded it, and whose texts do
 not depend on what else is in a batch."""
@@ -68,12 +68,15 @@ def asked_of(family: str, folder: Path) -> Asked:
     if family == "radsafe":
         settings = {"dataset": "demo", "corpus": "demo", "draws": 3, "top_k": 3}
         return Asked(("closed_book", "clean", "conflict", "rag"), 3, settings)
+    few = {"draws": 1, "max_answer_tokens": 8}
+    if family == "medguard":
+        return Asked(("medguard_cot",), 2, {"dataset": "medguard_demo", **few})
     file = folder / f"{family}.json"
     lines = (data_folder() / "noharm_demo" / "cases.jsonl").read_text(encoding="utf-8").splitlines()
     cases = [json.loads(line) for line in lines[:2]]
-    file.write_text(json.dumps([{**case, "options": case["options"][:3]} for case in cases]))
-    settings = {"dataset_path": str(file), "draws": 1, "max_answer_tokens": 8}
-    return Asked(("noharm_options",), len(cases), settings)
+    short = [{**each, "case": each["case"][:200], "options": each["options"][:3]} for each in cases]
+    file.write_text(json.dumps(short))
+    return Asked(("noharm_options",), len(cases), {"dataset_path": str(file), **few})
 
 
 @contextmanager

@@ -1,7 +1,7 @@
 #!/usr/bin/env bash
 # From nothing to a safety table: sets up an environment, fetches a small real model, asks it a family's demo data through
 # lm_eval, and prints how often it was wrong, and how often in a way that hurts. Three to five minutes on 2 cores.
-#   scripts/demo.sh [--family radsafe|noharm_options] [ITEMS]    # radsafe without it; the first so many items only
+#   scripts/demo.sh [--family radsafe|noharm_options|medguard] [ITEMS]    # radsafe without it; the first so many items only
 set -euo pipefail
 usage() { sed -n '4s/^# *//p' "$0" >&2; exit 2; }
 family=radsafe part=()
@@ -18,6 +18,7 @@ done
 case $family in
   radsafe) tasks=radsafe_evidence dataset=demo draws=5 few=20 tokens='' controls='' ;;
   noharm_options) tasks=noharm_options dataset=noharm_demo draws=0 few='' tokens=100 controls='choose-nothing choose-at-random' ;;
+  medguard) tasks=medguard dataset=medguard_demo draws=0 few=10 tokens=100 controls=choose-at-random ;;
   *) usage ;;
 esac
 root=$(cd "$(dirname "$0")/.." && pwd)

@@ -15,6 +15,7 @@ from lm_eval_safescale.analysis import Study, remarks, results
 from lm_eval_safescale.datasets.sources import data_folder
 from lm_eval_safescale.errors import SafescaleError
 from lm_eval_safescale.families.controls import CONTROLS
+from lm_eval_safescale.families.medguard import MEDGUARD
 from lm_eval_safescale.families.noharm import NOHARM_OPTIONS
 from lm_eval_safescale.harness.chat import load_chat_model
 from lm_eval_safescale.running import Model, run
@@ -146,6 +147,13 @@ def test_a_letter_is_drawn_evenly_and_no_letter_is_refused_before_anything_is_wr
     ):
         letters(NOTHING)
     assert not (tmp_path / NOTHING).exists()
+
+
+def test_a_letter_alone_is_a_final_answer_too(tmp_path):
+    metadata = {"dataset": "medguard_demo"}
+    runs = run(Model(AT_RANDOM, {}), tmp_path, ["medguard"], metadata=metadata).runs
+    assert set(runs.answers["status"]) == {"ok"}
+    assert set(runs.answers["condition"]) == {condition.name for condition in MEDGUARD.conditions}
 
 
 def test_a_name_of_its_own_does_not_hide_that_it_is_a_control(tmp_path):

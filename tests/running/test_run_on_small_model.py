@@ -108,10 +108,11 @@ def test_a_run_that_was_killed_ends_with_the_table_of_one_that_was_not(
     assert killed.equals(whole)
 
 
-@pytest.mark.parametrize("family", ["noharm_options"])
-def test_another_family_is_asked_as_the_stock_harness_asks_and_shows_no_trace_of_two_stops(
-    family, small_model, tmp_path
+def test_other_families_are_asked_as_the_stock_harness_asks_and_show_no_trace_of_two_stops(
+    small_model, tmp_path
 ):
     """In one process, as the model takes longest to load (see the script)."""
-    assert command(SCRIPT, "hf", small_model, tmp_path, family) == 0
-    assert open_runs(tmp_path / family).about["dataset"]["family"] == family
+    families = ["noharm_options", "medguard"]
+    assert command(SCRIPT, "hf", small_model, tmp_path, *families) == 0
+    for family in families:
+        assert open_runs(tmp_path / family).about["dataset"]["family"] == family
