@@ -33,9 +33,10 @@ from lm_eval_safescale.stats.presets import preset_named
 from lm_eval_safescale.stats.risk_control import Kept, divisor_of
 from lm_eval_safescale.words import counted, meant
 
-ASKED_ALIKE = ("prompt_sha256", "reader", READING)
+PROMPT = "prompt_sha256"
+ASKED_ALIKE = (PROMPT, "reader", READING)
 """Settings in which two sides of a difference must not differ."""
-SAID = {"prompt_sha256": "the prompt", READING: "who read the answers"}
+SAID = {PROMPT: "the prompt", READING: "who read the answers"}
 SAMPLED_ALIKE = ("temperature",)
 """The same of figures of samples."""
 
@@ -234,10 +235,8 @@ def _metrics(clause: Clause, study: Study, policy: Policy) -> list[Metric]:
     if clause.kind is Kind.MISSING:
         others = (each.limit.metric for each in policy.clauses if each.kind is not Kind.MISSING)
         names = [clause.of] if clause.of else list(dict.fromkeys(others))
-        if not names:
-            raise SafescaleError(
-                "missing of what? Name the metric (of), or require something of it"
-            )
+        # alone: of the answers that every run has
+        names = names or [name for name, each in known.items() if each.decode not in OF_SAMPLES][:1]
     else:
         names = [clause.limit.metric]
     for name in names:
@@ -355,6 +354,8 @@ def _asked_otherwise(case: _Case, study: Study) -> str:
     sides = ((case.cell.model, case.cell.condition), (case.than.model, case.than.condition))
     differing = []
     for name in names:
+        if name == PROMPT and sides[0][1] != sides[1][1]:
+            continue  # a condition may have a prompt of its own: that is what is compared
         one, other = (setting_of(study.runs, *side, name) for side in sides)
         if one != other and (name == READING or None not in (one, other)):
             differing.append(SAID.get(name, name))

@@ -102,6 +102,15 @@ def test_a_difference_of_two_that_were_asked_otherwise_is_refused(settings, said
     assert judged(two("A" * 200, "A" * 200, settings=settings), FIVE).outcome is PASSED
 
 
+def test_two_conditions_may_have_prompts_of_their_own_which_are_what_is_compared():
+    answers = {("m", "clean"): ["A" * 200], ("m", "closed_book"): ["A" * 200]}
+    runs = made(answers)
+    runs.about["models"]["m"]["by_condition"] = {
+        condition: {"prompt_sha256": condition} for _, condition in answers
+    }
+    assert judged(runs, MARGIN, baseline="closed_book").outcome is PASSED
+
+
 def test_samples_of_another_k_are_not_compared_and_greedy_answers_are():
     answers = {("new", "clean"): ["A" * 200] * 3, ("old", "clean"): ["A" * 200] * 2}
     decision = judged(made(answers), "majority_high_risk_error 5 points", baseline="old")

@@ -137,6 +137,8 @@ def test_missing_answers_are_counted_against_their_own_limit():
     assert decision.outcome is Outcome.FAILED
     assert [row.outcome for row in decision.rows] == [Outcome.PASSED, Outcome.FAILED]
     assert decision.rows[1].evidence.value == 0.02
+    (alone,) = judged(greedy(0, 200, 4), "missing < 2 %").rows
+    assert (alone.outcome, alone.evidence.value) == (Outcome.FAILED, 0.02)
 
 
 def test_a_clause_holds_for_every_model_condition_and_group_and_each_is_told():
