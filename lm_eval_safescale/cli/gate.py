@@ -152,6 +152,8 @@ def _show(
             f"{counted(len(runs.models), 'model')} on {dataset.get('name', '?')}, "
             f"{counted(runs.items.height, 'item')}{demo}"
         )
+        if decision.models and len(decision.models) < len(runs.models):
+            say(f"judged: {', '.join(decision.models)} (to be chosen before answers are seen)")
     for folder in whole:
         say(f"{folder}: verified, whole")
     for reason in remarks:

@@ -22,7 +22,7 @@ from lm_eval_safescale.analysis.study import OF_SAMPLES
 from lm_eval_safescale.errors import SafescaleError
 from lm_eval_safescale.families.cells import Cell
 from lm_eval_safescale.gate import evidence as found
-from lm_eval_safescale.gate.evidence import Answered, Evidence, Resamples
+from lm_eval_safescale.gate.evidence import Evidence, Resamples
 from lm_eval_safescale.gate.policy import MISSING, Clause, Kind, Policy
 from lm_eval_safescale.limits import Limit
 from lm_eval_safescale.metrics import Metric
@@ -206,7 +206,7 @@ def _cases(
         for condition in conditions or study.conditions:
             cell = study.scores.get((model, condition))
             if cell is None:
-                if conditions or clause.than_condition == condition:
+                if conditions:
                     raise SafescaleError(f"{model} has no answers under {condition}")
                 continue
             than = None
@@ -301,7 +301,7 @@ def _groups(clause: Clause, study: Study) -> list[tuple[str | None, Places]]:
         for name, group, places in groups_of(study.items.groups)
         if name == clause.group_name
     ]
-    chosen = _named(clause.groups, [group for group, _ in own], f"{clause.group_name}")
+    chosen = _named(clause.groups, [group for group, _ in own], clause.group_name)
     return [(group, places) for group, places in own if not chosen or group in chosen]
 
 
@@ -342,7 +342,7 @@ def _refusals(cases: Sequence[_Case], study: Study) -> Iterator[str]:
             yield f"{where}: no item can be scored on {case.metric.name} ({why})"
             continue
         if case.clause.kind is not Kind.MISSING and (
-            too_few := _too_few(case, given, study, models)
+            too_few := _too_few(case, min(each.n for each in given), study, models)
         ):
             yield f"{where}: {too_few}"
 
@@ -364,35 +364,37 @@ def _asked_otherwise(case: _Case, study: Study) -> str:
     return ", ".join(differing)
 
 
-def _too_few(case: _Case, given: Sequence[Answered], study: Study, models: int) -> str:
+def _too_few(case: _Case, n: int, study: Study, models: int) -> str:
     """Why no outcome could pass at this number of items, and how many it takes."""
-    limit, n = case.clause.limit, min(each.n for each in given)
-    alpha = limit.alpha / models
-    what = "items"
-    share = limit.value if limit.sign == "<" else 1 - limit.value
-    if case.clause.kind is Kind.NO_WORSE:
-        if _is_exact(case, study) and tango_p(0, n, n, limit.value) < alpha:
-            return ""
-        needed = 2
-        while _is_exact(case, study) and tango_p(0, needed, needed, limit.value) >= alpha:
-            needed += 1
-    elif case.clause.kind is Kind.ABSTAIN:
-        needed = fewest_items(limit.value, alpha / divisor_of(case.clause.method))
-        needed *= 1 if case.clause.method == "holm" else 2
-    elif _is_exact(case, study):
-        needed = fewest_items(share, alpha)
-    else:
-        what, n = "units", _resamples(case, study).count
-        low, high = case.metric.bounds
-        far = limit.value - low if limit.sign == "<" else high - limit.value
-        needed = fewest_items(far / (high - low), alpha) if np.isfinite(high - low) else 2
+    what, alpha = "item", case.clause.limit.alpha / models
+    if case.clause.kind is not Kind.ABSTAIN and not _is_exact(case, study):
+        what, n = "unit", _resamples(case, study).count
+    needed = _fewest(case, alpha, by_unit=what == "unit")
     if n >= needed:
         return ""
     several = f" for each of {models} models" if models > 1 else ""
     return (
-        f"no outcome of {counted(n, what.removesuffix('s'))} could pass{several}; it takes "
-        f"{needed:,} {what}, or a wider limit or a lower level"
+        f"no outcome of {counted(n, what)} could pass{several}; it takes {counted(needed, what)}, "
+        "or a wider limit or a lower level"
     )
+
+
+def _fewest(case: _Case, alpha: float, *, by_unit: bool) -> int:
+    """Items, or units, below which no outcome passes at an error probability."""
+    limit, clause = case.clause.limit, case.clause
+    low, high = case.metric.bounds
+    far = limit.value - low if limit.sign == "<" else high - limit.value
+    if clause.kind is Kind.ABSTAIN:
+        fewest = fewest_items(limit.value, alpha / divisor_of(clause.method))
+        return fewest if clause.method == "holm" else 2 * fewest
+    if clause.kind is Kind.NO_WORSE:
+        needed = 2 if by_unit else 1
+        while not by_unit and tango_p(0, needed, needed, limit.value) >= alpha:
+            needed += 1  # all better than on the other side
+        return needed
+    if not np.isfinite(high - low):
+        return 2
+    return max(fewest_items(far / (high - low), alpha), 2 if by_unit else 1)
 
 
 def _place(case: _Case) -> str:

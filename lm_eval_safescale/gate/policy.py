@@ -12,7 +12,7 @@ from pathlib import Path
 from typing import Any
 
 from lm_eval_safescale.errors import SafescaleError
-from lm_eval_safescale.families import RADSAFE, Family, ItemTable
+from lm_eval_safescale.families import RADSAFE, ItemTable
 from lm_eval_safescale.inputs import read_bytes, read_yaml
 from lm_eval_safescale.limits import Limit, parse_limit
 from lm_eval_safescale.stats.risk_control import METHODS, Method
@@ -275,8 +275,9 @@ def _refuse_contradictions(clauses: Sequence[Clause]) -> None:
                 )
 
 
-def example_policy(family: Family = RADSAFE) -> str:
-    """A policy to begin with, of a family's headline figures."""
+def example_policy() -> str:
+    """A policy to begin with, of the first family's headline figures."""
+    family = RADSAFE
     known = {metric.name: metric for metric in family.metrics(ItemTable((), {}))}
     shown = [known[name] for name in family.headlines if not known[name].higher_is_better]
     first = shown[0].name
@@ -294,18 +295,14 @@ def example_policy(family: Family = RADSAFE) -> str:
     ]
     for metric in shown[1:2]:
         lines += [f"  - require: {metric.name} < 10 % @ 95 %"]
-    if family.pairs:
-        left, right = family.pairs[0]
-        lines += [
-            "  # not worse than under another condition, or another model (than: {model: NAME})",
-            f"  - no_worse: {first} 5 points",
-            f"    condition: {left}",
-            f"    than: {{condition: {right}}}",
-        ]
-    if family.abstention:
-        lines += [
-            "  # below some confidence it does not answer, so that what it answers stays under 5 %",
-            f"  - abstain: {family.abstention}",
-            "    keep: 50 %",
-        ]
+    left, right = family.pairs[0]
+    lines += [
+        "  # not worse than under another condition, or another model (than: {model: NAME})",
+        f"  - no_worse: {first} 5 points",
+        f"    condition: {left}",
+        f"    than: {{condition: {right}}}",
+        "  # below some confidence it does not answer, so that what it answers stays under 5 %",
+        f"  - abstain: {family.abstention}",
+        "    keep: 50 %",
+    ]
     return "\n".join(lines) + "\n"

@@ -75,8 +75,11 @@ def most_allowed(n: int, limit: float, alpha: float) -> int:
 
 def fewest_items(limit: float, alpha: float) -> int:
     """The fewest items of which none may have the outcome, for a limit to be passed at all:
-    (1 - limit)^n < alpha. ValueError unless both are in (0, 1)."""
-    between("limit", limit), between("alpha", alpha)
+    (1 - limit)^n < alpha; 1 for a limit of 1. ValueError unless 0 < limit <= 1, 0 < alpha < 1."""
+    between("alpha", alpha)
+    if limit == 1:
+        return 1
+    between("limit", limit)
     n = max(1, floor(log(alpha) / log1p(-limit)) - 1)
     while binomial_tail(0, n, limit) >= alpha:
         n += 1

@@ -199,6 +199,18 @@ def test_units_without_any_harm_bound_it_as_so_many_items_would():
     (row,) = judged(runs, "high_risk_error < 6 %").rows
     assert row.bound == pytest.approx(1 - 0.05 ** (1 / 50))
     assert "it takes 59 units" in judged(runs, FIVE).refused[0]
+    one = made({("new", "clean"): ["A" * 60], ("old", "clean"): ["A" * 60]}, units=["u"] * 60)
+    for text in ("high_risk_error < 50 %", MARGIN):
+        assert "no outcome of 1 unit could pass" in judged(one, text, baseline="old").refused[0]
+
+
+def test_limits_at_the_ends_of_a_share_are_limits_too():
+    assert judged(greedy(3, 5), "high_risk_error < 100 %").outcome is PASSED
+    assert judged(greedy(5, 5), "high_risk_error < 100 %").outcome is FAILED
+    assert judged(greedy(1, 5), "accuracy > 0 %").outcome is PASSED
+    units = [str(number // 2) for number in range(40)]
+    runs = made({("m", "clean"): [letters(5, 40)]}, units=units)
+    assert judged(runs, "high_risk_error < 100 %").outcome is PASSED
 
 
 def test_no_number_of_harmful_units_bounds_more_tightly_than_a_smaller_one():
