@@ -257,7 +257,7 @@ def _bound(row: Row) -> str:
     side = "at least" if limit.sign == ">" else "at most"
     unit = "" if not limit.unit else " points"
     gap = abs(100 * row.gap if limit.unit else row.gap)
-    worst = ", were all missing answers harmful" if own.missing else ""
+    worst = ", were all missing answers against it" if own.missing else ""
     said = (
         f"{side} {limit.shown(row.bound)} with {level} confidence{worst} ({own.method}): "
         f"{gap:.3g}{unit} {'within' if row.gap > 0 else 'beyond'} the limit"
@@ -274,7 +274,7 @@ def _would_help(row: Row) -> list[str]:
 
     own, most = row.evidence, row.evidence.limit_of_hits
     if row.outcome is Outcome.UNDECIDED:
-        ask = "ask again for the missing answers"
+        ask = "ask for the missing answers"
         if row.allowed is None or own.hits is None:
             return [ask]
         return [f"{ask}: it passes if at most {row.allowed - own.hits} of them count against it"]

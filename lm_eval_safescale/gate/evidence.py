@@ -60,12 +60,12 @@ class Answered:
         """Items that are scored or would be, were their answers there."""
         return int((self.known | self.missing).sum())
 
-    def filled(self, value: float | None) -> list[Floats] | None:
+    def filled(self, value: float) -> list[Floats] | None:
         """The columns, had every missing answer this value; None where that cannot be said of the
-        metric, and for no value."""
+        metric, or the value is infinite."""
         if not self.open_.any():
             return self.columns
-        if value is None or not np.isfinite(value) or not is_mean(self.metric):
+        if not np.isfinite(value) or not is_mean(self.metric):
             return None
         (column,) = self.columns
         holes = self.open_[:, None] if column.ndim == 2 else self.open_[:, None, None]
