@@ -24,6 +24,7 @@ from lm_eval_safescale.cli import (
     reread,
     run,
     runs,
+    submit,
     sweep,
     table,
 )
@@ -54,6 +55,7 @@ STUDY: dict[str, dict[str, typer.Typer | Callable[..., None]]] = {
     },
     "Hand in: what others can check": {
         "runs": runs.app,
+        "submit": submit.app,
         "export": export.app,
     },
 }

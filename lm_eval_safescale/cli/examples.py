@@ -26,6 +26,10 @@ EXAMPLES = {
     "analyze": "safescale analyze runs -o study",
     "gate": "safescale gate runs --policy policy.yaml --json gate.json",
     "runs verify": "safescale runs verify runs",
+    "submit template": "safescale submit template runs -o card.yaml",
+    "submit pack": "safescale submit pack runs -o mine.zip --card card.yaml",
+    "submit verify": "safescale submit verify mine.zip --json report.json",
+    "submit repeat": "safescale submit repeat mine.zip --model hf --model_args pretrained=MODEL",
     "runs salvage": "safescale runs salvage runs -o saved",
     "export every-eval-ever": "safescale export every-eval-ever runs -o exported",
     "export hf-eval-results": (

@@ -50,6 +50,8 @@ def check_plausible(runs: Runs, found: Verification) -> None:
             for row in own.filter(odd.fill_null(value=False)).iter_rows(named=True):
                 found.damaged(provenance.place_of(row), what, Kind.IMPOSSIBLE)
         _check_items(own, f"{model}, {condition}", found)
+        if is_ours:
+            _check_seeds(own, f"{model}, {condition}", found)
         temperature = known["temperature"]
         _check_copies(
             own,
@@ -98,6 +100,10 @@ def _never_written_by_us() -> Iterator[tuple[str, pl.Expr]]:
     )
     yield "a greedy answer with a seed", (pl.col("draw") == 0) & pl.col("seed").is_not_null()
     said = pl.col("read_as")
+    yield "read in a way that there is not", ~said.is_in([each.value for each in ReadAs])
+    by_reply = said.is_in([ReadAs.REFUSAL.value, ReadAs.REASONING.value]).fill_null(value=False)
+    unread = by_reply | (status == Status.FILTERED.value)
+    yield "not read, and yet by a rule", unread & pl.col("rule").is_not_null()
     cut = pl.col("finish_reason").map_elements(was_cut, return_dtype=pl.Boolean)
     yield (
         "read as cut off, which the reason of its end does not say",
@@ -143,6 +149,14 @@ def _check_items(rows: pl.DataFrame, where: str, found: Verification) -> None:
     ):
         for question in one.filter(pl.col(name) > 1)["question_id"]:
             found.damaged(f"{where}, item {question}", what, Kind.IMPOSSIBLE)
+
+
+def _check_seeds(rows: pl.DataFrame, where: str, found: Verification) -> None:
+    """All samples of a condition have a seed, or none has."""
+    samples = rows.filter((pl.col("draw") > 0) & pl.col("text").is_not_null())
+    if 0 < (without := samples["seed"].null_count()) < samples.height:
+        what = f"{without:,} of {samples.height:,} samples are without a seed"
+        found.damaged(where, what, Kind.IMPOSSIBLE)
 
 
 def _check_copies(

@@ -26,7 +26,7 @@ from lm_eval_safescale.judging.rereading import (
 from lm_eval_safescale.reading import AnswerReader
 from lm_eval_safescale.records import NOT_SCORED
 from lm_eval_safescale.runs import provenance
-from lm_eval_safescale.runs.finish import OPENED, READER_VERSION
+from lm_eval_safescale.runs.finish import OPENED, OUR_RUNNER, READER_VERSION
 from lm_eval_safescale.runs.table import KEYS, Runs
 from lm_eval_safescale.settings import load_settings
 from lm_eval_safescale.verifying.findings import Kind, Verification
@@ -138,11 +138,14 @@ def _ways(runs: Runs) -> pl.DataFrame:
                 how,
                 False if again else its[OPENED],
                 again is not None,
+                runs.about["models"][model].get("source") == OUR_RUNNER,
             )
         )
     names = dict.fromkeys(("model", "condition", "by", "reader", "version", "how"), pl.String)
     return pl.DataFrame(
-        ways, schema={**names, "opened": pl.Boolean, "read_again": pl.Boolean}, orient="row"
+        ways,
+        schema={**names, **dict.fromkeys(("opened", "read_again", "is_ours"), pl.Boolean)},
+        orient="row",
     )
 
 
@@ -168,22 +171,23 @@ def _compare(rows: pl.DataFrame, read: Read, reader: AnswerReader, found: Verifi
     rows = rows.with_columns(
         pl.col("opened").is_null().alias("guessed"), pl.col("opened").fill_null(value=False)
     )
-    rows = read_rows(rows, read, []).with_columns(_differs().alias("differs"))
+    rows = read_rows(rows, read, []).with_columns(_differs(reader).alias("differs"))
     guessed = rows.filter(pl.col("differs") & pl.col("guessed"))
     explained = set()
     if guessed.height:  # an older version did not note whether the prompts had opened the reasoning
         again = guessed.drop(f"new_{name}" for name in OF_READING).with_columns(
             pl.lit(value=True).alias("opened")
         )
-        explained = set(read_rows(again, read, []).filter(~_differs())["row"])
+        explained = set(read_rows(again, read, []).filter(~_differs(reader))["row"])
     for row in rows.filter("differs").iter_rows(named=True):
         _note(row, reader, found, explained=row["row"] in explained)
 
 
-def _differs() -> pl.Expr:
-    """Whether a row reads otherwise now; by another rule too, where the same version named one."""
+def _differs(reader: AnswerReader) -> pl.Expr:
+    """Whether a row reads otherwise now; by another rule too, where one was named, as our runner
+    does with this very version."""
     another = (
-        pl.col("rule").is_not_null()
+        (pl.col("rule").is_not_null() | (pl.col("is_ours") & (pl.col("version") == reader.version)))
         & pl.col("version").is_not_null()
         & pl.col("rule").ne_missing(pl.col("new_rule"))
     )

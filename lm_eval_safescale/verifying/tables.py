@@ -164,11 +164,17 @@ def missing_of_tables(runs: Runs, found: Verification) -> None:
             where = f"{row['model']}, {row['condition']}, item {row['question_id']}"
             found.damaged(where, f"{row['draws']} of {of} draws are there", Kind.MISSING, of)
     every = runs.items["question_id"].cast(pl.String).to_list()
-    for (model, condition), own in counts.group_by("model", "condition", maintain_order=True):
+    for (model, condition), draws in runs.draws.items():
+        asked_for = provenance.setting_of(runs, model, condition, "draws")
+        if isinstance(asked_for, int) and draws > asked_for:
+            found.damaged(
+                f"{model}, {condition}", f"{draws} samples are there", Kind.MISSING, asked_for
+            )
+        own = counts.filter((pl.col("model") == model) & (pl.col("condition") == condition))
         asked = set(own["question_id"])
         if len(asked) == len(every):
             continue
-        found.subsets[str(condition)] = len(asked), len(every)
+        found.subsets[condition] = len(asked), len(every)
         is_ours = runs.about["models"][model].get("source") == OUR_RUNNER
         if is_ours and asked != set(every[: len(asked)]):
             left = next(name for name in every if name not in asked)

@@ -1,0 +1,177 @@
+"""The manifest of a submission: what it says of its model, its data and its answers. What of it can
+be computed is computed by `counts_of`, for who packs and for who verifies.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import json
+import re
+from collections.abc import Iterable, Mapping
+from typing import Annotated, Any
+
+import msgspec
+import polars as pl
+from msgspec import Meta
+
+from lm_eval_safescale.json_text import decode_json
+from lm_eval_safescale.leaderboard.card import Card
+from lm_eval_safescale.runs.finish import FRAME
+from lm_eval_safescale.runs.table import Runs
+from lm_eval_safescale.secrets import without_secrets
+
+MANIFEST, ITEMS, ANSWERS, RESULTS = (
+    "manifest.json", "items.jsonl", "answers.jsonl", "results.json",
+)  # fmt: skip
+VERDICTS, STEPS, DATA = "verdicts.jsonl", "judge.steps.jsonl", "data.jsonl"
+NEEDED = (MANIFEST, ITEMS, ANSWERS, RESULTS)
+ALLOWED = (*NEEDED, VERDICTS, STEPS, DATA)
+FORMAT = 1
+MOST_MANIFEST = 4_000_000
+"""Characters."""
+PLACES = ("base_url", "index_dir", "settings_path", "cache_dir", "download_dir")
+"""What says where something lies, and nothing of the answers."""
+_PATH = re.compile(
+    r"(?<![\w.:/~-])(?:~?/|~|[A-Za-z]:[\\/]|\\\\)[^\s'\",;<>|)\]]*[\\/]([^\s'\",;<>|)\]\\/]*)"
+)
+
+Name = Annotated[str, Meta(min_length=1, max_length=500)]
+Sha256 = Annotated[str, Meta(pattern="^[0-9a-f]{64}$")]
+Count = Annotated[int, Meta(ge=0, le=10**12)]
+
+
+class About(msgspec.Struct, forbid_unknown_fields=True, kw_only=True):
+    """What a submission says of its data set."""
+
+    family: Name
+    family_version: Name
+    label: Name
+    name: Name
+    version: Annotated[str, Meta(max_length=500)]
+    fingerprint: Sha256
+    items: Count
+    demo: bool
+
+
+class Known(msgspec.Struct, forbid_unknown_fields=True, kw_only=True):
+    """What `Runs.about` says of a model."""
+
+    source: Name
+    conditions: list[Name]
+    settings: dict[str, Any]
+    by_condition: dict[str, dict[str, Any]] = {}
+    parameters_b: float | None = None
+
+
+class Manifest(msgspec.Struct, forbid_unknown_fields=True, kw_only=True):
+    """All of it."""
+
+    safescale_submission: int
+    made_by: Name
+    demo: bool
+    card: Card
+    model: Known
+    dataset: About
+    starts: list[dict[str, Any]]
+    counted: dict[str, Any]
+    left_out: list[dict[str, str | None]]
+
+
+def manifest_of(
+    runs: Runs, card: Card, starts: Iterable[Mapping[str, Any]], made_by: str
+) -> Manifest:
+    """What is said of the runs of one model."""
+    ((_, known),) = runs.about["models"].items()
+    data, family = runs.about["dataset"], runs.family
+    return Manifest(
+        safescale_submission=FORMAT,
+        made_by=made_by,
+        demo=bool(data.get("demo")),
+        card=card,
+        model=msgspec.convert(public(known), Known),
+        dataset=About(
+            family=family.name,
+            family_version=family.version,
+            label=family.label,
+            name=public(str(data.get("name"))),
+            version=str(data.get("version", "")),
+            fingerprint=data["fingerprint"],
+            items=data.get("items", runs.items.height),
+            demo=bool(data.get("demo")),
+        ),
+        starts=[public(start) for start in starts],
+        counted=counts_of(runs),
+        left_out=[public(each) for each in runs.about.get("left_out", ())],
+    )
+
+
+def encoded(manifest: Manifest) -> bytes:
+    """As it stands in an archive."""
+    value = msgspec.to_builtins(manifest)
+    return json.dumps(value, ensure_ascii=False, indent=1, allow_nan=False).encode() + b"\n"
+
+
+def decoded(content: bytes) -> Manifest:
+    """A manifest that somebody wrote; ValueError where it is none."""
+    if len(content) > MOST_MANIFEST:
+        raise ValueError(f"{len(content):,} bytes; expected at most {MOST_MANIFEST:,}")
+    value = decode_json(content.decode())
+    json.dumps(value, allow_nan=False)
+    if isinstance(value, dict) and value.get("safescale_submission") != FORMAT:
+        raise UnknownFormatError(
+            f"of format {value.get('safescale_submission')!r}; this version knows {FORMAT}"
+        )
+    return msgspec.convert(value, Manifest)
+
+
+class UnknownFormatError(ValueError):
+    """A manifest of another format."""
+
+
+def counts_of(runs: Runs) -> dict[str, Any]:
+    """What can be counted in the runs of one model, by condition: items, draws, statuses, and
+    fingerprints of all prompts and contexts, in the order of items."""
+    found = {}
+    for condition in runs.conditions:
+        own = runs.answers.filter(pl.col("condition") == condition)
+        statuses = dict(own["status"].cast(pl.String).value_counts().sort("status").iter_rows())
+        found[condition] = {
+            "answers": own.height,
+            "items": own["question_id"].n_unique(),
+            "of_items": runs.items.height,
+            "is_subset": own["question_id"].n_unique() < runs.items.height,
+            "draws": own["draw"].max(),
+            "statuses": statuses,
+            "prompts_sha256": _together(own, "prompt_sha256"),
+            "contexts_sha256": _together(own, "context_fingerprint"),
+            "served_model": own["served_model"].drop_nulls().unique().sort().to_list(),
+        }
+    return {"answers": runs.answers.height, "conditions": found}
+
+
+def _together(answers: pl.DataFrame, column: str) -> str | None:
+    """One fingerprint of a column; None where it holds nothing."""
+    if answers[column].null_count() == answers.height:
+        return None
+    rows = answers.select(pl.col("question_id").cast(pl.String), "draw", column)
+    digest = hashlib.sha256()
+    for row in rows.iter_rows():
+        digest.update(json.dumps(row).encode())
+    return digest.hexdigest()
+
+
+def public(value: Any) -> Any:
+    """A value without secrets, without where anything lies on a machine, and without addresses."""
+    return _public(without_secrets(value))
+
+
+def _public(value: Any) -> Any:
+    if isinstance(value, Mapping):
+        return {
+            name: each if name == FRAME else _public(each)
+            for name, each in value.items()
+            if name not in PLACES
+        }
+    if isinstance(value, list | tuple):
+        return [_public(each) for each in value]
+    return _PATH.sub(r"\1", value) if isinstance(value, str) else value

@@ -1,0 +1,104 @@
+"""Submissions made of a run on the stub backend, and archives made of anything. No language
+model.
+"""
+
+from __future__ import annotations
+
+import json
+import zipfile
+from collections.abc import Callable, Mapping
+from pathlib import Path
+from typing import Any
+
+import yaml
+
+from lm_eval_safescale.families import RADSAFE
+from lm_eval_safescale.leaderboard.archive import CHECKSUMS, FIRST_DAY, checksums_of, write_archive
+from lm_eval_safescale.leaderboard.pack import pack
+from tests.running.asking import ask, write_questions
+
+CARD = {
+    "revision": "main",
+    "model_family": "Stub",
+    "parameters_b": 0.1,
+    "licence": "apache-2.0",
+    "contact": "someone@example.org",
+    "hardware": "1 processor",
+    "attempts": 1,
+}
+ITEMS, DRAWS = 3, 2
+CONDITIONS = ("closed_book", "clean")
+
+
+def write_card(path: Path, **entries: Any) -> Path:
+    path.write_text(yaml.safe_dump({**CARD, **entries}), encoding="utf-8")
+    return path
+
+
+def make_run(folder: Path, **given: Any) -> Path:
+    """A finished run on the stub; its questions stand beside it."""
+    questions = folder.with_name("questions.jsonl")
+    if not questions.exists():
+        write_questions(questions, ITEMS)
+    metadata = {"dataset_path": str(questions), "draws": DRAWS, **given.pop("metadata", {})}
+    ask(folder, conditions=CONDITIONS, metadata=metadata, args={"pretrained": "m"}, **given)
+    return folder
+
+
+def make_submission(folder: Path, name: str = "submission.zip") -> Path:
+    runs = make_run(folder / "run")
+    card = write_card(folder / "card.yaml")
+    return pack([runs], folder / name, card).path
+
+
+def load_of(folder: Path) -> Callable[..., Any]:
+    """What gives the data set of the submissions in a folder."""
+    return lambda _family, groups: RADSAFE.load(folder / "questions.jsonl", groups=groups)
+
+
+def files_of(path: Path) -> dict[str, bytes]:
+    with zipfile.ZipFile(path) as archive:
+        return {name: archive.read(name) for name in archive.namelist() if name != CHECKSUMS}
+
+
+def sealed_again(path: Path, files: Mapping[str, bytes]) -> Path:
+    """An archive whose checksums are made again, as someone would who tampers."""
+    write_archive(path, dict(files))
+    return path
+
+
+def rezipped(
+    path: Path,
+    files: Mapping[str, bytes],
+    *,
+    change: Callable[[zipfile.ZipInfo], object] = lambda _: None,
+    checksums: bytes | None = None,
+    mode: int = zipfile.ZIP_DEFLATED,
+) -> Path:
+    """An archive of whatever files, each with whatever is told of it."""
+    told = dict(files)
+    with zipfile.ZipFile(path, "w", mode) as archive:
+        for name, content in {
+            **told,
+            CHECKSUMS: checksums if checksums is not None else sums(told),
+        }.items():
+            info = zipfile.ZipInfo(name, FIRST_DAY)
+            info.compress_type = mode
+            info.external_attr = 0o100644 << 16
+            change(info)
+            archive.writestr(info, content)
+    return path
+
+
+def sums(files: Mapping[str, bytes]) -> bytes:
+    from hashlib import sha256
+
+    return checksums_of({name: sha256(content).hexdigest() for name, content in files.items()})
+
+
+def lines_of(content: bytes) -> list[dict[str, Any]]:
+    return [json.loads(line) for line in content.splitlines()]
+
+
+def as_lines(rows: list[dict[str, Any]]) -> bytes:
+    return b"".join(json.dumps(row).encode() + b"\n" for row in rows)

@@ -1,0 +1,291 @@
+"""Any change of an answer, of the manifest or of a fingerprint is found, whether the hashes are
+made again or not; but for claims that nothing recomputes, which the docs list.
+"""
+
+from __future__ import annotations
+
+import json
+import re
+from pathlib import Path
+from typing import Any
+
+import msgspec
+import pytest
+from hypothesis import assume, given
+from hypothesis import strategies as st
+
+from lm_eval_safescale.errors import SafescaleError
+from lm_eval_safescale.leaderboard.archive import Refusal
+from lm_eval_safescale.leaderboard.manifest import counts_of, decoded
+from lm_eval_safescale.leaderboard.pack import results_of, study_of
+from lm_eval_safescale.leaderboard.tables import read_answers, read_items
+from lm_eval_safescale.leaderboard.verify import Level, Lie, Verdicts, verify_submission
+from lm_eval_safescale.runs.table import Runs
+from lm_eval_safescale.verifying.findings import Kind, Verdict
+from tests.leaderboard.making import (
+    as_lines,
+    files_of,
+    lines_of,
+    load_of,
+    rezipped,
+    sealed_again,
+    sums,
+)
+
+PAGE = Path(__file__).parents[2] / "docs" / "submitting.md"
+
+
+def kinds(report):
+    return {str(each.kind) for each in report.found.findings if each.verdict is not Verdict.WHOLE}
+
+
+def test_what_was_packed_is_verified_and_every_number_is_computed_again(made):
+    report = verify_submission(made / "submission.zip", load_of(made))
+    assert report.found.findings == []
+    assert (report.verdict, report.level) == (Verdicts.VERIFIED, Level.RECOMPUTED)
+    assert (report.found.answers, report.found.read_again) == (18, 18)
+    assert (report.found.prompts, report.found.prompts_left) == (6, {})
+    assert [row["condition"] for row in report.results] == ["closed_book", "clean"]
+    told = report.as_json()
+    assert (told["verdict"], told["level"], told["findings"]) == ("verified", "recomputed", [])
+    assert json.loads(json.dumps(told, allow_nan=False)) == told
+
+
+def test_without_the_data_set_it_cannot_be_told(made):
+    report = verify_submission(made / "submission.zip")
+    assert (report.verdict, report.level, int(report.found.verdict)) == (Verdicts.UNKNOWN, None, 2)
+    assert kinds(report) == {Kind.DATA, Lie.UNREAD}
+
+
+def test_every_stored_letter_set_to_the_key_is_found_whatever_else_was_made_again(
+    made, files, tmp_path
+):
+    keys = {row["question_id"]: row["answer"] for row in lines_of(files["items.jsonl"])}
+    rows = lines_of(files["answers.jsonl"])
+    for row in rows:
+        row |= {"response": keys[row["question_id"]], "status": "ok"}
+    changed = everything_again({**files, "answers.jsonl": as_lines(rows)}, tmp_path)
+    results = json.loads(changed["results.json"])
+    assert [row["accuracy"] for row in results] == [1.0, 1.0]
+    report = verify_submission(sealed_again(tmp_path / "x.zip", changed), load_of(made))
+    assert (report.verdict, kinds(report)) == (Verdicts.REFUSED, {Kind.READING})
+    assert all("its text reads" in each.what for each in report.found.findings)
+
+
+def everything_again(files: dict[str, bytes], folder: Path) -> dict[str, bytes]:
+    """Counts and numbers as they follow from the answers, where these are a table at all."""
+    told = decoded(files["manifest.json"])
+    try:
+        (folder / "items").write_bytes(files["items.jsonl"])
+        (folder / "answers").write_bytes(files["answers.jsonl"])
+        known = msgspec.to_builtins(told.model)
+        about = {"dataset": msgspec.to_builtins(told.dataset), "models": {told.card.name: known}}
+        runs = Runs(
+            read_items(folder / "items"), read_answers(folder / "answers", told.card.name), about
+        )
+        manifest = json.loads(files["manifest.json"])
+        manifest["counted"] = counts_of(runs)
+        manifest["model"]["conditions"] = list(runs.conditions)
+        return {
+            **files,
+            "manifest.json": json.dumps(manifest).encode(),
+            "results.json": json.dumps(results_of(study_of(runs))).encode(),
+        }
+    except (SafescaleError, ValueError, KeyError, TypeError):
+        return files
+
+
+# --- answers --------------------------------------------------------------------------------------
+
+OTHER: dict[str, list[Any]] = {
+    "condition": ["closed_book", "clean", "conflict", "nosuch"],
+    "question_id": ["q0", "q1", "q2", "q9"],
+    "draw": [0, 1, 2, 3],
+    "status": ["ok", "unanswered", "truncated", "filtered", "error"],
+    "response": ["A", "B", "C", "D", None],
+    "rule": ["bare letter", "label", "no choice", None],
+    "text": ["A", "B", "Answer: D", "The answer is C.", "<think>", "none", None],
+    "seed": [1, 2**31, None],
+    "prompt_sha256": ["0" * 64, "", None],
+    "context_fingerprint": ["0" * 64, None],
+    "read_as": ["cut", "refusal", "reasoning", "other"],
+    "completion_tokens": [-1, 10**6],
+    "latency_s": [-1.0, 1e12],
+}
+AGAIN = ("nothing", "hashes", "everything")
+
+
+def written(path: Path, files: dict[str, bytes], changed: dict[str, bytes], again: str) -> Path:
+    if again == "nothing":
+        return rezipped(path, changed, checksums=sums(files))
+    if again == "everything":
+        changed = everything_again(changed, path.parent)
+    return sealed_again(path, changed)
+
+
+@given(data=st.data())
+def test_any_change_of_an_answer_is_found(made, files, tmp_path_factory, data):
+    rows = lines_of(files["answers.jsonl"])
+    number = data.draw(st.integers(0, len(rows) - 1))
+    name = data.draw(st.sampled_from(sorted(OTHER)))
+    value = data.draw(st.sampled_from(OTHER[name]))
+    before = rows[number]
+    assume(before.get(name) != value)
+    is_greedy_seed = name == "seed" and before["draw"] == 0 and value is None
+    assume(not is_greedy_seed)
+    rows[number] = {**before, name: value}
+    if name == "text":  # one that reads the same is a text rewritten with all that follows
+        from lm_eval_safescale.reading import read_answer
+        from tests.running.asking import OPTIONS
+
+        reading = read_answer(value, OPTIONS)
+        assume(
+            (reading.response, reading.status.value) != (before.get("response"), before["status"])
+        )
+    again = data.draw(st.sampled_from(AGAIN))
+    path = tmp_path_factory.mktemp("changed") / "changed.zip"
+    written(path, files, {**files, "answers.jsonl": as_lines(rows)}, again)
+    report = verify_submission(path, load_of(made))
+    assert report.verdict is not Verdicts.VERIFIED, (number, name, before.get(name), value, again)
+    if again == "nothing":
+        assert kinds(report) == {Refusal.CHECKSUM}
+
+
+@given(data=st.data())
+def test_answers_that_are_left_out_added_or_exchanged_are_found(
+    made, files, tmp_path_factory, data
+):
+    rows = lines_of(files["answers.jsonl"])
+    how = data.draw(st.sampled_from(["left out", "twice", "exchanged", "an item left out"]))
+    one, other = (data.draw(st.integers(0, len(rows) - 1)) for _ in range(2))
+    if how == "left out":
+        del rows[one]
+    elif how == "twice":
+        rows.append(rows[one])
+    elif how == "an item left out":
+        item, condition = rows[one]["question_id"], rows[one]["condition"]
+        assume(item != "q2")  # the first two are a subset, and called one
+        rows = [row for row in rows if (row["question_id"], row["condition"]) != (item, condition)]
+    else:
+        key = ("condition", "question_id", "draw")
+        assume(rows[one]["prompt_sha256"] != rows[other]["prompt_sha256"])
+        first = {name: rows[one][name] for name in key}
+        second = {name: rows[other][name] for name in key}
+        rows[one], rows[other] = {**rows[one], **second}, {**rows[other], **first}
+    again = data.draw(st.sampled_from(AGAIN))
+    path = tmp_path_factory.mktemp("changed") / "changed.zip"
+    written(path, files, {**files, "answers.jsonl": as_lines(rows)}, again)
+    report = verify_submission(path, load_of(made))
+    assert report.verdict is not Verdicts.VERIFIED
+
+
+def test_a_subset_is_called_one_and_not_refused(made, files, tmp_path):
+    rows = [row for row in lines_of(files["answers.jsonl"]) if row["question_id"] != "q2"]
+    changed = everything_again({**files, "answers.jsonl": as_lines(rows)}, tmp_path)
+    report = verify_submission(sealed_again(tmp_path / "x.zip", changed), load_of(made))
+    assert report.verdict is Verdicts.VERIFIED
+    assert report.as_json()["subsets"]["clean"] == {"items": 2, "of": 3}
+
+
+# --- items and the manifest -----------------------------------------------------------------------
+
+
+@given(data=st.data())
+def test_any_change_of_an_item_is_found(made, files, tmp_path_factory, data):
+    rows = lines_of(files["items.jsonl"])
+    number = data.draw(st.integers(0, len(rows) - 1))
+    name = data.draw(st.sampled_from(sorted(rows[0])))
+    value = data.draw(st.sampled_from(["A", "B", "", "ABC", "q7", None, 5]))
+    assume(rows[number][name] != value)
+    rows[number][name] = value
+    again = data.draw(st.sampled_from(AGAIN))
+    path = tmp_path_factory.mktemp("changed") / "changed.zip"
+    written(path, files, {**files, "items.jsonl": as_lines(rows)}, again)
+    assert verify_submission(path, load_of(made)).verdict is not Verdicts.VERIFIED
+
+
+def leaves(value: Any, where: tuple[Any, ...] = ()) -> list[tuple[Any, ...]]:
+    if isinstance(value, dict) and value:
+        return [leaf for name in value for leaf in leaves(value[name], (*where, name))]
+    if isinstance(value, list) and value and isinstance(value[0], dict):
+        return [leaf for place, each in enumerate(value) for leaf in leaves(each, (*where, place))]
+    return [where]
+
+
+def said(where: tuple[Any, ...]) -> str:
+    return ".".join("START" if isinstance(part, int) else part for part in where)
+
+
+def claims() -> set[str]:
+    """What of a manifest nothing recomputes, as the docs list it."""
+    (block,) = re.findall(r"```claims\n(.*?)```", PAGE.read_text(encoding="utf-8"), re.DOTALL)
+    return set(block.split())
+
+
+def other_than(value: Any) -> Any:
+    if isinstance(value, bool):
+        return not value
+    if isinstance(value, int):
+        return value + 1
+    if isinstance(value, float):
+        return value + 0.125
+    if isinstance(value, str):
+        return f"{value} or so"
+    if isinstance(value, list):
+        return [*value, "more"]
+    return "something" if value is None else {"more": 1}
+
+
+def test_a_manifest_that_lies_about_any_field_is_found_but_for_claims(made, files, tmp_path):
+    """Each field in turn, with the hashes made again; and no field is called a claim that is
+    none."""
+    told = json.loads(files["manifest.json"])
+    unseen = set()
+    every = leaves(told)
+    assert len(every) > 50
+    for where in every:
+        changed = json.loads(files["manifest.json"])
+        inner = changed
+        for part in where[:-1]:
+            inner = inner[part]
+        inner[where[-1]] = other_than(inner[where[-1]])
+        content = {**files, "manifest.json": json.dumps(changed).encode()}
+        path = tmp_path / "changed.zip"
+        report = verify_submission(sealed_again(path, content), load_of(made))
+        if report.verdict is Verdicts.VERIFIED:
+            unseen.add(said(where))
+        report = verify_submission(rezipped(path, content, checksums=sums(files)), load_of(made))
+        assert kinds(report) == {Refusal.CHECKSUM}
+    assert unseen == claims()
+
+
+@pytest.mark.parametrize("name", ["accuracy", "high_risk_error", "n", "condition"])
+def test_a_number_that_is_not_that_of_the_answers_is_found(made, files, tmp_path, name):
+    rows = json.loads(files["results.json"])
+    rows[0][name] = other_than(rows[0][name])
+    path = sealed_again(tmp_path / "x.zip", {**files, "results.json": json.dumps(rows).encode()})
+    report = verify_submission(path, load_of(made))
+    assert (report.verdict, kinds(report)) == (Verdicts.REFUSED, {Lie.NUMBER})
+
+
+def test_a_root_hash_that_was_published_finds_texts_that_were_rewritten(made, files, tmp_path):
+    root = verify_submission(made / "submission.zip", load_of(made)).root
+    rows = lines_of(files["answers.jsonl"])
+    letter = next(row for row in rows if row["text"] == "A")
+    letter |= {"text": "C", "response": "C", "status": "ok"}
+    changed = everything_again({**files, "answers.jsonl": as_lines(rows)}, tmp_path)
+    path = sealed_again(tmp_path / "x.zip", changed)
+    report = verify_submission(path, load_of(made))
+    assert report.verdict is Verdicts.VERIFIED
+    assert any("rewritten" in each for each in report.not_shown)
+    assert kinds(verify_submission(path, load_of(made), root=root)) == {Refusal.ROOT}
+
+
+def test_a_submission_of_a_format_to_come_is_refused_as_such(made, files, tmp_path):
+    told = json.loads(files["manifest.json"]) | {"safescale_submission": 2, "new": 1}
+    path = sealed_again(tmp_path / "x.zip", {**files, "manifest.json": json.dumps(told).encode()})
+    assert kinds(verify_submission(path, load_of(made))) == {Kind.VERSION}
+
+
+def test_files_of_a_submission_are_those_that_were_packed(made, files):
+    assert files_of(made / "submission.zip") == files
