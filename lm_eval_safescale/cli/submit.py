@@ -13,8 +13,9 @@ import typer
 from lm_eval_safescale.cli.data import Columns, load_named
 from lm_eval_safescale.cli.examples import example
 from lm_eval_safescale.cli.options import ContextsOption
-from lm_eval_safescale.cli.runs import BAD_INPUT, say_counts
-from lm_eval_safescale.cli.screen import complain, say, working
+from lm_eval_safescale.cli.runs import say_counts
+from lm_eval_safescale.cli.screen import say, working
+from lm_eval_safescale.cli.verdicts import VerdictCommand
 from lm_eval_safescale.command_line import said
 from lm_eval_safescale.errors import SafescaleError, writing
 from lm_eval_safescale.words import counted
@@ -107,7 +108,7 @@ def pack(
     say(f"Next: safescale submit verify {shlex.quote(str(output))}{allow}")
 
 
-@app.command(epilog=example("submit verify"))
+@app.command(cls=VerdictCommand, epilog=example("submit verify"))
 def verify(
     file: File,
     dataset: DatasetOfRuns = None,
@@ -137,21 +138,15 @@ def verify(
     from lm_eval_safescale.leaderboard.repeat import read_record
     from lm_eval_safescale.leaderboard.verify import verify_submission
 
-    try:
-        with working(f"reading {file} ..."):
-            report = verify_submission(
-                file, _load(dataset, columns), contexts or (), root=root, allow_demo=allow_demo,
-                record=None if record is None else read_record(record), by_organiser=organiser,
-            )  # fmt: skip
-        if output is not None:
-            with writing(output):
-                output.write_text(
-                    json.dumps(report.as_json(), ensure_ascii=False, indent=1) + "\n",
-                    encoding="utf-8",
-                )
-    except SafescaleError as error:
-        complain(f"error: {said(error)}")
-        raise typer.Exit(BAD_INPUT) from None
+    with working(f"reading {file} ..."):
+        report = verify_submission(
+            file, _load(dataset, columns), contexts or (), root=root, allow_demo=allow_demo,
+            record=None if record is None else read_record(record), by_organiser=organiser,
+        )  # fmt: skip
+    if output is not None:
+        text = json.dumps(report.as_json(), ensure_ascii=False, indent=1)
+        with writing(output):
+            output.write_text(text + "\n", encoding="utf-8")
     _show(report)
     raise typer.Exit(int(report.found.verdict))
 
@@ -217,7 +212,7 @@ def _headlines(report: Report, row: dict[str, Any]) -> str:
     return ", ".join([f"{row['n']:,} scored", *shown])
 
 
-@app.command(epilog=example("submit repeat"))
+@app.command(cls=VerdictCommand, epilog=example("submit repeat"))
 def repeat(
     file: File,
     model: Annotated[str, typer.Option(help="The backend, as for lm_eval: hf, vllm, ...")],
@@ -247,26 +242,22 @@ def repeat(
     from lm_eval_safescale.leaderboard.verify import verify_submission
     from lm_eval_safescale.verifying.findings import Verdict
 
-    try:
-        args = parse_model_args(model_args)
-        check_model_args(model, args)
-        with working(f"reading {file} ...") as progress:
-            report = verify_submission(
-                file, _load(dataset, None), contexts or (), allow_demo=allow_demo
-            )
-            if report.found.verdict is Verdict.DAMAGED:
-                _show(report)
-                raise typer.Exit(1)
-            record = repeat_sample(
-                report, model, args, items=items, seed=seed, dataset=dataset,
-                contexts=contexts or (), batch_size=batch_size, device=device, by=by,
-                on_progress=progress,
-            )  # fmt: skip
-        with writing(output):
-            write_record(record, output)
-    except SafescaleError as error:
-        complain(f"error: {said(error)}")
-        raise typer.Exit(BAD_INPUT) from None
+    args = parse_model_args(model_args)
+    check_model_args(model, args)
+    with working(f"reading {file} ...") as progress:
+        report = verify_submission(
+            file, _load(dataset, None), contexts or (), allow_demo=allow_demo
+        )
+        if report.found.verdict is Verdict.DAMAGED:
+            _show(report)
+            raise typer.Exit(1)
+        record = repeat_sample(
+            report, model, args, items=items, seed=seed, dataset=dataset,
+            contexts=contexts or (), batch_size=batch_size, device=device, by=by,
+            on_progress=progress,
+        )  # fmt: skip
+    with writing(output):
+        write_record(record, output)
     _show_record(record, output)
     raise typer.Exit(0 if record["repeated"] else 1)
 
