@@ -41,6 +41,8 @@ class ResultRow:
 
     run: tuple[Any, ...] = ()
     """What the rows of one table share: data set, model, number of items, how they were asked."""
+    is_human: bool = False
+    """Whether it is of a person who answered the items, whose name is then the `condition`."""
 
 
 @dataclass(frozen=True, slots=True)

@@ -334,7 +334,9 @@ def not_scored(study: Study) -> list[Row]:
         rows += [_row(*pair, items, reason) for items, reason in found]
     missing = {pair: int((each.greedy == UNSCORED).sum()) for pair, each in study.raters.items()}
     rows += [
-        _row(*pair, items, "the rater did not answer") for pair, items in missing.items() if items
+        _row(rater, None, items, "the rater did not answer")
+        for (rater, _), items in missing.items()
+        if items
     ]
     return rows
 

@@ -156,10 +156,7 @@ class ConditionRun:
         """Whether a prompt ended inside an open reasoning block."""
         self.reasons = self.settings.reasoning in ("on", "separate")
         """Whether the model reasons before it answers, by the settings or as far as it says."""
-        self.token_limit = self.settings.answer_tokens
-        """Tokens that an answer may have."""
-        if self.reasons:
-            self._make_room()
+        self._needs_room = self.reasons
 
     def see(self, prompt: object) -> None:
         """Look at a prompt as the model gets it: it may have opened the reasoning."""
@@ -171,13 +168,25 @@ class ConditionRun:
         """The model reasons first: the answer needs room after it, unless the user set the
         limit."""
         self.reasons = self.settings.reasoning != "off"
-        if self.settings.reasoning == "auto":
-            self._make_room()
+        self._needs_room |= self.settings.reasoning == "auto"
 
-    def _make_room(self) -> None:
-        """For reasoning before the answer, unless the user set the limit."""
-        if not self._has_users_limit:
-            self.token_limit = max(self.token_limit, REASONING_TOKENS)
+    @property
+    def token_limit(self) -> int:
+        """Tokens that an answer may have."""
+        return self._limit_by(self.settings)
+
+    @property
+    def replaced_settings(self) -> dict[str, Any]:
+        """What `own_settings` would be without the condition's own defaults, limits as they would
+        be in force."""
+        shared = {name: getattr(self.shared_settings, name) for name in self.own_settings}
+        limit = {"max_answer_tokens": self._limit_by(self.shared_settings)}
+        return {name: limit.get(name, value) for name, value in shared.items()}
+
+    def _limit_by(self, settings: Settings) -> int:
+        """With room for reasoning where the model needs it, unless the user set the limit."""
+        is_raised = self._needs_room and not self._has_users_limit
+        return max(settings.answer_tokens, REASONING_TOKENS if is_raised else 0)
 
     # --- an item ----------------------------------------------------------------------------------
 
@@ -256,5 +265,4 @@ class ConditionRun:
             },
             "reader_version": self.reader.version,
             "prompt_sha256": prompts_of(self.family, self.settings),
-            **({"own_settings": dict(self.own_settings)} if self.own_settings else {}),
         }

@@ -6,7 +6,7 @@ from __future__ import annotations
 
 import functools
 from collections import defaultdict
-from collections.abc import Container, Iterable, Mapping, Sequence
+from collections.abc import Collection, Container, Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from itertools import zip_longest
 from math import isfinite
@@ -18,6 +18,8 @@ from numpy.typing import NDArray
 from lm_eval_safescale.errors import FAILURES, SafescaleError, reason_of
 from lm_eval_safescale.families import RADSAFE, Family, ItemTable
 from lm_eval_safescale.families.family import scores_of
+from lm_eval_safescale.families.raters import answer_of, shown_as
+from lm_eval_safescale.families.rows import number
 from lm_eval_safescale.metrics import Metric, Params
 from lm_eval_safescale.plugins import OURS, Part, plugins
 from lm_eval_safescale.records import NOT_SCORED, Answers, Item, Reading, Status
@@ -222,6 +224,33 @@ class Scorer:
             for place, name in enumerate(answers)
         }
 
+    def of_raters(self, names: Collection[str]) -> dict[str, dict[str, Any]]:
+        """What people's answers to some of the items are worth (`Family.raters`).
+
+        Returns
+        -------
+        By rater, as tables name them: `items`, the number of answers, and `values`: by metric its
+        value and, of a mean, its standard error over items; None for not scored.
+        """
+        items = self.family.table(self._items[name] for name in names)
+        found: dict[str, dict[str, Any]] = {}
+        for rater, responses in self.family.raters(items).items():
+            given = {
+                name: answer_of(response)
+                for name, response in zip(items.ids, responses, strict=True)
+            }
+            columns = self.all_columns(given)
+            values = {
+                asked.key: _summary(
+                    asked,
+                    [self.values(asked, name, own, columns[name]) for name, own in given.items()],
+                )
+                for asked in self.metrics
+            }
+            answered = sum(response is not None for response in responses)
+            found[shown_as(rater)] = {"items": answered, "values": values}
+        return found
+
     def values(
         self, asked: AskedMetric, question_id: str, answers: Answers, columns: Columns
     ) -> Values:
@@ -272,6 +301,17 @@ class Scorer:
         for asked in theirs:
             asked.total(rows[asked.key])
         return scored
+
+
+def _summary(asked: AskedMetric, rows: Sequence[Values]) -> tuple[float | None, float | None]:
+    """A metric of items, and its standard error where it is a mean over them; None for not
+    scored."""
+    value, error = asked.total(rows), float("nan")
+    if asked.metric.is_mean:
+        known = np.array(rows, dtype=np.float64)
+        known = known[~np.isnan(known)]
+        error = float(known.std(ddof=1) / np.sqrt(known.size)) if known.size > 1 else error
+    return number(value), number(error)
 
 
 def _plain(value: Any) -> float | tuple[float, ...]:

@@ -194,13 +194,16 @@ def _summarise(
     preset: Preset,
     family: Family,
 ) -> None:
+    from lm_eval_safescale.families.raters import HUMAN
+
     headlines = family.headlines
     dataset = facts["dataset"] or {}
     demo = " - DEMO: no clinical claim may rest on it" if dataset.get("demo") else ""
     name = f"{dataset.get('name', '?')} {str(dataset.get('version', ''))[:12]}"
     what = f"{counted(len(facts['models']), 'model')} on {name}, {counted(facts['items'], 'item')}"
     console.print(Text(printable(what + demo)), style="bold")
-    profile: list[Mapping[str, Any]] = [*tables.get("profile", [])]
+    told: list[Mapping[str, Any]] = [*tables.get("profile", [])]
+    profile = [row for row in told if row["condition"] != HUMAN]
     models = list(dict.fromkeys(row["model"] for row in profile))
     if len(models) > MOST_MODELS:
         rows = {
@@ -224,6 +227,10 @@ def _summarise(
             )
             _print_rates(console, title, rows, _with_interval, _items, headlines)
         _say(console, "Percent with 95 % intervals.")
+    if people := {row["model"]: [row] for row in told if row["condition"] == HUMAN}:
+        _print_rates(
+            console, "Human raters", people, _with_interval, _items, headlines, first="rater"
+        )
     _say(
         console,
         "Intervals over asks of these very items: majority answers and samples, K drawn again from "
@@ -238,7 +245,10 @@ def _summarise(
     _say(console, f"{_draws(facts['draws'])}{''.join(weighed)}")
     tests = tables.get("paired_tests", [])
     if facts["population"] == "items":
-        _say(console, _compared(tests))
+        against = [row for row in tests if row["right_condition"] == HUMAN]
+        _say(console, _compared([row for row in tests if row["right_condition"] != HUMAN]))
+        if against:
+            _say(console, f"The same of models and human raters: {_found(against)}.")
     if why := _disagreeing(tests, preset):
         _say(console, why)
     _print_beside(console, tables.get("accuracy_and_safety", []), facts)
@@ -253,10 +263,12 @@ def _print_rates(
     cell: Callable[[Sequence[Mapping[str, Any]], str], str],
     of: Callable[[Sequence[Mapping[str, Any]]], str],
     headlines: Mapping[str, str],
+    first: str = "condition",
 ) -> None:
-    """The headline rates, a row for each condition; `of`: over what."""
+    """The headline rates, a row for each condition or whatever else `first` says; `of`: over
+    what."""
     columns = [
-        Column("condition", list(rows)),
+        Column(first, list(rows)),
         Column("over", [of(each) for each in rows.values()], "right"),
     ]
     columns += [
@@ -340,12 +352,6 @@ def _compared(tests: Sequence[Mapping[str, Any]]) -> str:
     made = [row for row in tests if row["p_holm"] is not None]
     if not made:
         return "No two conditions of one model to compare."
-    parts = []
-    for metric in dict.fromkeys(row["metric"] for row in made):
-        own = [row for row in made if row["metric"] == metric]
-        parts.append(
-            f"{metric.replace('_', ' ')} {sum(row['p_holm'] < 0.05 for row in own)} of {len(own)}"
-        )
     smallest = [
         each for row in made if (each := row.get("minimum_detectable_difference")) is not None
     ]
@@ -356,7 +362,18 @@ def _compared(tests: Sequence[Mapping[str, Any]]) -> str:
     )
     return (
         "Paired tests between conditions of a model, differences found (p < 0.05 after Holm's "
-        f"correction): {', '.join(parts)}.{power}"
+        f"correction): {_found(made)}.{power}"
+    )
+
+
+def _found(tests: Sequence[Mapping[str, Any]]) -> str:
+    """How many differences of each metric were found, of how many that were tested."""
+    found: dict[str, list[bool]] = {}
+    for row in tests:
+        if row["p_holm"] is not None:
+            found.setdefault(row["metric"], []).append(row["p_holm"] < 0.05)
+    return ", ".join(
+        f"{metric.replace('_', ' ')} {sum(own)} of {len(own)}" for metric, own in found.items()
     )
 
 

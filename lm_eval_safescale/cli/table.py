@@ -54,7 +54,10 @@ def table(
             refuse_others(path, Kind.LOGS)
         raise
     runs = {row.run: [other for other in rows if other.run == row.run] for row in rows}
-    sections = {run: list(_sections(columns)) for run, columns in runs.items()}
+    sections = {
+        run: list(_sections([row for row in columns if not row.is_human]))
+        for run, columns in runs.items()
+    }
     widest = max(100, *(NAMES_WIDTH + COLUMN_WIDTH * len(columns) for columns in runs.values()))
     needed = (
         1 + sum(column.width for column in _columns_of(section))

@@ -35,12 +35,13 @@ def answers_of_raters(
     unknown = dict.fromkeys(measures, np.full(len(items), np.nan))
     found: dict[Pair, AnswerArrays] = {}
     for name, responses in family.raters(items).items():
-        given = family.arrays([_answer(response) for response in responses])
+        given = family.arrays([answer_of(response) for response in responses])
         found[shown_as(name), HUMAN] = AnswerArrays(given.codes, given.vocabulary, unknown)
     return found
 
 
-def _answer(response: str | None) -> Answers:
+def answer_of(response: str | None) -> Answers:
+    """A rater's answer to an item; None is not scored."""
     return Answers(
         Reading(None, Status.ERROR) if response is None else Reading(response, Status.OK)
     )

@@ -173,6 +173,7 @@ class SafetyTask(ConfigurableTask):  # type: ignore[misc]
             self.warn(warning.describe(self.run.data.name))
         self._weighing = Weighing(self.run.scorer)
         self._statuses: dict[str, int] | None = None
+        self._raters: dict[str, dict[str, Any]] = {}
         self.left_out: dict[str, str] = {}
         """Items that are asked for, and for which nothing could be made to stand above the
         question, with the reason."""
@@ -536,6 +537,9 @@ class SafetyTask(ConfigurableTask):  # type: ignore[misc]
         about["contexts"] = {**contexts.about, **contexts.summary()} if contexts else None
         about["left_out"] = len(self.left_out)
         about["statuses"] = self._statuses
+        about |= {"raters": self._raters} if self._raters else {}
+        if replaced := self.run.replaced_settings:
+            about["replaced_settings"] = replaced
         about["failed_metrics"] = dict(self._weighing.failed)
         config["metadata"] = without_secrets(config["metadata"])
         return config
@@ -560,7 +564,10 @@ class SafetyTask(ConfigurableTask):  # type: ignore[misc]
             self._instances, self.run.settings, self.run.token_limit
         ):
             logger.warning("%s: %s", self.config.task, warning)
-        self._weighing.take(self._read_results())
+        results = self._read_results()
+        self._weighing.take(results)
+        if self._weighing.ranks == 1:
+            self._raters = self.run.scorer.of_raters(results)
 
     def _in_order(self) -> Iterable[Instance]:
         by_doc: dict[int, list[Instance]] = defaultdict(list)

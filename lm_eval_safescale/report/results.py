@@ -6,7 +6,7 @@ from __future__ import annotations
 
 import json
 from collections import Counter
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import replace
 from math import isfinite
 from pathlib import Path
@@ -86,6 +86,11 @@ class _Settings(msgspec.Struct):
     send_seed: bool = True
 
 
+class _Rater(msgspec.Struct):
+    items: Count
+    values: dict[str, tuple[float | None, float | None]]
+
+
 class _About(msgspec.Struct):
     condition: str
     dataset: _Dataset
@@ -94,6 +99,8 @@ class _About(msgspec.Struct):
     contexts: dict[str, Any] | None = None
     left_out: Count = 0
     statuses: dict[str, Count] | None = None
+    replaced_settings: dict[str, Any] = {}
+    raters: dict[str, _Rater] = {}
 
 
 def read_results(paths: Iterable[Path]) -> list[ResultRow]:
@@ -172,9 +179,7 @@ def _read(file: Path) -> tuple[float, list[ResultRow]]:
             for task, config in content.configs.items()
             if (about := _about(config)) is not None
         }
-        rows = [
-            row for task, about in ours.items() if (row := _row(content, task, about)) is not None
-        ]
+        rows = [row for task, about in ours.items() for row in _rows(content, task, about)]
         return content.date or 0.0, rows
     except InputError as error:
         what = error.reason
@@ -201,14 +206,15 @@ def _about(config: Any) -> Any:
     return metadata.get(MARK) if isinstance(metadata, dict) else None
 
 
-def _row(content: _Content, task: str, given: Any) -> ResultRow | None:
+def _rows(content: _Content, task: str, given: Any) -> Iterator[ResultRow]:
+    """The result of a task, and of the people who answered its items; none without scores."""
     about = _converted(given, _About, task)
     _converted(about.settings, _Settings, f"{task}, settings")
     if about.contexts:
         _converted(about.contexts, _Contexts, f"{task}, contexts")
     result = _converted(content.results.get(task), dict[str, Any], f"{task}, results")
     if not any("," in key and not key.startswith(("alias,", "bypass,")) for key in result):
-        return None
+        return
     dataset = about.dataset
     model, named = (
         content.model_name or content.model_source or "?",
@@ -220,10 +226,10 @@ def _row(content: _Content, task: str, given: Any) -> ResultRow | None:
     )
     shared = {
         name: value
-        for name, value in about.settings.items()
+        for name, value in {**about.settings, **about.replaced_settings}.items()
         if name not in CHOOSE_CONTEXTS | {"dataset", "dataset_path"}
     }
-    return ResultRow(
+    row = ResultRow(
         model=model,
         condition=about.condition,
         dataset=named,
@@ -239,6 +245,21 @@ def _row(content: _Content, task: str, given: Any) -> ResultRow | None:
         statuses=about.statuses or {},
         run=(named, model, items + about.left_out, _json(shared), asked),
     )
+    yield row
+    for rater, found in about.raters.items():
+        yield replace(
+            row,
+            condition=rater,
+            items=found.items,
+            values={
+                name: None if value is None else (value, error)
+                for name, (value, error) in found.values.items()
+            },
+            contexts={},
+            left_out=0,
+            statuses=dict.fromkeys(row.statuses, 0),
+            is_human=True,
+        )
 
 
 def _values(result: Mapping[str, Any], task: str) -> dict[str, tuple[float, float | None] | None]:

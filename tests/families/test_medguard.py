@@ -297,7 +297,7 @@ def test_what_is_not_scored_is_said():
     said = {row["reason"]: row for row in not_scored(Study(runs_of(FIVE, {("m", BASIC): MODEL})))}
     assert (
         said["the rater did not answer"].items()
-        >= {"model": "Ben (human)", "condition": "human", "items": 1}.items()
+        >= {"model": "Ben (human)", "condition": None, "items": 1}.items()
     )
     assert (
         "2 of 5 questions name no unsafe key: the share of unsafe keys chosen leaves them out"
