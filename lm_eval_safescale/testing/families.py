@@ -5,7 +5,7 @@ stored and weighed as everyone's are.
 from __future__ import annotations
 
 import json
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from random import Random
 from typing import Any
 
@@ -15,6 +15,7 @@ from lm_eval_safescale.datasets import Record
 from lm_eval_safescale.families import NO_RESPONSE, UNSCORED, AnswerArrays, Family, ItemTable
 from lm_eval_safescale.families.controls import CONTROLS
 from lm_eval_safescale.families.family import refuse_out_of_range, scores_of
+from lm_eval_safescale.families.raters import answer_of
 from lm_eval_safescale.limits import parse_limit
 from lm_eval_safescale.prompts import CONTEXT
 from lm_eval_safescale.reading import STRICT, read_output
@@ -149,7 +150,9 @@ class _Check:
             for response in responses:
                 clause = "reads a response, given as its canonical text, as itself"
                 read = self._read(response, item, clause)
-                self._clauses.require(read == response, clause, f"{response!r} reads as {read!r}")
+                self._clauses.require(
+                    read == {response}, clause, f"{response!r} reads as {_shown(read)}"
+                )
                 clause = "calls its own responses possible, and has them in its vocabulary"
                 known = self._family.vocabulary is None or response in self._family.vocabulary
                 self._clauses.require(
@@ -159,22 +162,29 @@ class _Check:
                 clause = f"reads what it has the control {name} reply"
                 with self._clauses.holds(clause):
                     reply = reply_of(self._family, item, Random(0))
-                read = None if reply is None else self._read(reply, item, clause)
-                self._clauses.require(reply is None or read is not None, clause, repr(reply))
+                read = set() if reply is None else self._read(reply, item, clause)
+                self._clauses.require(None not in read, clause, repr(reply))
             clause = "reads any output, as a text that is possible or as None"
             for output in ODD_OUTPUTS:
                 read = self._read(output, item, clause)
-                fits = read is None or (
-                    isinstance(read, str) and (possible is None or read in possible)
+                fits = all(
+                    isinstance(each, str) and (possible is None or each in possible)
+                    for each in read - {None}
                 )
-                self._clauses.require(fits, clause, f"{output[:40]!r} reads as {read!r}")
+                self._clauses.require(fits, clause, f"{output[:40]!r} reads as {_shown(read)}")
 
-    def _read(self, text: str, item: Item, clause: str) -> str | None:
+    def _read(self, text: str, item: Item, clause: str) -> set[str | None]:
+        """What a text reads as under any of the conditions."""
+        family, reader = self._family, STRICT if self._family.takes_readers else None
         with self._clauses.holds(clause):
-            reader = STRICT if self._family.takes_readers else None
-            return read_output(
-                text, lambda final: self._family.read(final, item, reader), reasoning="off"
-            ).response
+            return {
+                read_output(
+                    text,
+                    lambda final, name=condition.name: family.read_under(name, final, item, reader),
+                    reasoning="off",
+                ).response
+                for condition in family.conditions
+            }
 
     def columns(self) -> None:
         """What is stored of items is enough to weigh answers again, and survives the file."""
@@ -201,6 +211,17 @@ class _Check:
             self._clauses.require(
                 not wrong, "finds nothing wrong with the columns of its items", wrong
             )
+        clause = "gives for each rater a response to every item that it can have, or None"
+        with self._clauses.holds(clause):
+            raters = self._family.raters(table)
+            self._family.arrays([answer_of(each) for own in raters.values() for each in own])
+            possible = [self._family.possible(self._family.columns(item)) for item in self._items]
+        for rater, responses in raters.items():
+            fits = len(responses) == len(self._items) and all(
+                response is None or own is None or response in own
+                for response, own in zip(responses, possible, strict=True)
+            )
+            self._clauses.require(fits, clause, rater)
 
     def scores(self) -> None:
         """Shapes, *not scored*, the order of items, models side by side, and the metrics'
@@ -315,6 +336,10 @@ class _Check:
                         name in metrics and np.isfinite(value) for name, value in said.items()
                     )
                 self._clauses.require(fits, clause, f"{said}")
+
+
+def _shown(read: Iterable[str | None]) -> str:
+    return " and ".join(map(repr, read))
 
 
 def _damaged(record: Mapping[str, Any]) -> Iterator[dict[str, Any]]:

@@ -199,6 +199,29 @@ class UnknownPair(Numbers):
     pairs = (("plugin_name", "elsewhere"),)
 
 
+class ReadsOtherwise(Numbers):
+    def read_under(self, condition, text, item, reader=None):
+        return None, "never"
+
+
+class RaterBeyondTheScale(Numbers):
+    vocabulary = tuple(map(str, range(10)))
+
+    def responses(self, item):
+        return ("1",)
+
+    def read(self, text, item, reader=None):
+        return (text, "digit") if text in self.vocabulary else (None, "none")
+
+    def raters(self, items):
+        return {"Ann": ["1", None], "Ben": ["2", "x"]}
+
+
+class RaterOfOneItem(Numbers):
+    def raters(self, items):
+        return {"Ann": ["1"]}
+
+
 class NoLabel(Numbers):
     label = " "
 
@@ -225,6 +248,9 @@ class NoCondition(Numbers):
         (OutOfVocabulary, "calls its own responses possible, and has them in its vocabulary"),
         (NoColumns, "its columns are texts, numbers or lists of them"),
         (LosesColumns, "its items without texts have the same columns"),
+        (ReadsOtherwise, "reads a response, given as its canonical text, as itself"),
+        (RaterBeyondTheScale, "gives for each rater a response to every item"),
+        (RaterOfOneItem, "gives for each rater a response to every item .*: Ann"),
         (WrongShape, "scores answers: one number an item"),
         (NeverLost, "what was not answered at all is not scored"),
         (KnowsPlaces, "an item's score does not depend on the order of the items"),
