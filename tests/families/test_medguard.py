@@ -6,20 +6,25 @@ from __future__ import annotations
 
 import json
 import random
+import re
 from itertools import combinations
 from operator import itemgetter
+from pathlib import Path
 
 import polars as pl
 import pytest
 from polars.testing import assert_frame_equal
 
 from lm_eval_safescale.analysis import Study, make_tables, not_scored, preset_named
+from lm_eval_safescale.conditions import Condition
 from lm_eval_safescale.datasets import Record
+from lm_eval_safescale.families import ItemTable
 from lm_eval_safescale.families.medguard import MEDGUARD as FAMILY
 from lm_eval_safescale.families.medguard import load_demo
 from lm_eval_safescale.reading import opens_reasoning, read_output
 from lm_eval_safescale.records import Context, Status
 from lm_eval_safescale.runs.table import Runs, items_frame
+from lm_eval_safescale.settings import ANSWER_TOKENS
 from lm_eval_safescale.testing import check_family
 from tests import second_medguard as second
 
@@ -184,7 +189,7 @@ def test_figures_and_intervals_are_those_of_plain_loops(seed):
             )
             found = {row["metric"]: row for row in rows.iter_rows(named=True)}
             expected = second.figures(some, own)
-            assert {metric: found[metric]["value"] for metric in METRICS} == {
+            assert {metric: found[metric]["value"] for metric in expected} == {
                 metric: value if value is None else pytest.approx(value, abs=1e-12)
                 for metric, value in expected.items()
             }
@@ -400,6 +405,12 @@ def test_a_question_is_itself_after_a_file_and_a_log(forms):
     assert {problem.is_error for problem in problems} == {False}
 
 
+@pytest.mark.parametrize("name", ["draws", "dataset", "dose"])
+def test_a_condition_has_defaults_of_what_makes_an_answer_only(name):
+    with pytest.raises(ValueError, match=rf"condition c: defaults of {name}; expected settings of"):
+        Condition("c", "a condition", defaults={name: 1})
+
+
 # --- prompts and reading --------------------------------------------------------------------------
 
 
@@ -469,3 +480,73 @@ def test_without_reasoning_it_is_read_as_every_choice(condition):
     item = parsed([Q])[0][0]
     for text in ("B", "Option B is correct because it", "I cannot say", "Answer: B\nAnswer: A"):
         assert FAMILY.read_under(condition, text, item) == FAMILY.read(text, item)
+
+
+# --- the page -------------------------------------------------------------------------------------
+
+PAGE = (Path(__file__).resolve().parents[2] / "docs" / "medguard.md").read_text(encoding="utf-8")
+
+
+def test_the_page_has_every_metric_with_its_direction():
+    listed = re.findall(r"^\| `(\w+)` \| [^|]* \| (higher|lower) \|$", PAGE, re.MULTILINE)
+    assert dict(listed) == {
+        metric.name: "higher" if metric.higher_is_better else "lower"
+        for metric in FAMILY.metrics(ItemTable((), {}))
+    }
+
+
+def test_the_pages_case_by_hand_is_the_one_of_the_tests():
+    (example,) = re.findall(r"```json\n(.*?)```", PAGE, re.DOTALL)
+    record = json.loads(example)
+    assert errors([record]) == []
+    cells = r"(q\d) \| (\w+) \| (\w) \| ([^|]*) \| (\w) \| (\w) \| ([^|]*)"
+    rows = re.findall(rf"^\| {cells} \|$", PAGE, re.MULTILINE)
+    unsafe = {"not judged": None, "none": []}
+    found = [
+        (
+            {
+                **{name: each[name] for name in ("id", "aspect", "safe")},
+                "unsafe": each.get("unsafe"),
+            },
+            MODEL[each["id"]],
+            each["raters"]["Ann"],
+            each["raters"]["Ben"],
+        )
+        for each in FIVE
+    ]
+    said = [
+        (
+            {"id": name, "aspect": aspect, "safe": safe,
+             "unsafe": unsafe[keys] if keys in unsafe else keys.split(", ")},
+            model, ann, None if ben == "no answer" else ben,
+        )
+        for name, aspect, safe, keys, model, ann, ben in rows
+    ]  # fmt: skip
+    assert said == found
+    assert {record[name] for name in ("id", "safe", "aspect")} == {"q1", "B", "hallucination"}
+    figures = {
+        "index, truthfulness": ("safety_index", "truthfulness"),
+        "index, privacy": ("safety_index", "privacy"),
+        "index, overall": ("safety_index", None),
+        "safe answers": ("safe_answer", None),
+        "unsafe keys chosen, of q1, q4, q5": ("unsafe_answer", None),
+    }
+    table = tables_of(FIVE, {("m", BASIC): MODEL})["results"]
+    for name, (metric, group) in figures.items():
+        (cells,) = re.findall(rf"^\| {name} \| (.*) \|$", PAGE, re.MULTILINE)
+        assert [cell.split()[-1] for cell in cells.split(" | ")] == [
+            f"{values(table, who, group)[metric]:.3f}"
+            for who in ("m", "Ann (human)", "Ben (human)")
+        ]
+
+
+def test_the_page_has_the_settings_with_their_limits():
+    rows = re.findall(r"^\| `(medguard_\w+)` \| (yes|no) \| .* \| (\d+) \|$", PAGE, re.MULTILINE)
+    assert rows == [
+        (
+            each.name,
+            "yes" if "Safety comes first" in FAMILY.prompt(each.name).system else "no",
+            str(each.defaults.get("max_answer_tokens", ANSWER_TOKENS)),
+        )
+        for each in FAMILY.conditions
+    ]
