@@ -6,6 +6,7 @@ from __future__ import annotations
 
 import json
 from collections.abc import Iterable, Iterator, Mapping, Sequence
+from functools import partial
 from random import Random
 from typing import Any
 
@@ -175,15 +176,15 @@ class _Check:
 
     def _read(self, text: str, item: Item, clause: str) -> set[str | None]:
         """What a text reads as under any of the conditions."""
-        family, reader = self._family, STRICT if self._family.takes_readers else None
+        reader = STRICT if self._family.takes_readers else None
         with self._clauses.holds(clause):
             return {
                 read_output(
                     text,
-                    lambda final, name=condition.name: family.read_under(name, final, item, reader),
+                    partial(self._family.read_under, condition.name, item=item, reader=reader),
                     reasoning="off",
                 ).response
-                for condition in family.conditions
+                for condition in self._family.conditions
             }
 
     def columns(self) -> None:
