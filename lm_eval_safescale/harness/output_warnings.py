@@ -37,7 +37,9 @@ def of_readings(
     statuses = greedy_statuses(instances)
     greedy, unreadable = statuses.total(), _unreadable(instances, settings, token_limit)
     if truncated := statuses[Status.TRUNCATED]:
-        or_on = "" if settings.reasoning == "on" else 'set reasoning to "on" or '
+        # it raises no limit that is set
+        is_on = settings.reasoning == "on" or settings.max_answer_tokens is not None
+        or_on = "" if is_on else 'set reasoning to "on" or '
         yield (
             f"{truncated} of {greedy} greedy answers stopped inside the model's reasoning and "
             f"count as unanswered; {or_on}raise max_answer_tokens (now {token_limit})"

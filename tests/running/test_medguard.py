@@ -22,6 +22,7 @@ from lm_eval_safescale.runs.description import read_run
 from lm_eval_safescale.settings import ANSWER_TOKENS, REASONING_TOKENS
 from lm_eval_safescale.verifying.verify import verify
 from tests import second_medguard as second
+from tests.families.test_medguard import METRICS
 from tests.running import asking
 from tests.running.asking import Stub, ask
 
@@ -138,7 +139,7 @@ def test_stock_lm_eval_asks_the_same_and_counts_the_same(stock, tmp_path):
     for name in CONDITIONS:
         of_stock = found["results"][name]
         ours = dict(table.filter(pl.col("condition") == name).select("metric", "value").iter_rows())
-        shown = {metric: of_stock[f"{metric},letter"] for metric in ours if metric != "latency_s"}
+        shown = {name: of_stock[f"{name},letter"] for name in METRICS}
         assert shown == pytest.approx({metric: ours[metric] for metric in shown})
         limit = found["configs"][name]["metadata"]["safescale"]["settings"]["max_answer_tokens"]
         assert limit == (COT_TOKENS if "cot" in name else ANSWER_TOKENS)
