@@ -180,10 +180,10 @@ def _show_rows(decision: Decision) -> None:
         say(f"\n{clause.text}")
         for row in decision.rows:
             if row.clause.number == clause.number:
-                where, lines = f"{row.outcome.name}  {_where(row)}", _lines(row)
-                said = f": {lines[0]}{_bound_alone(row)}" if is_long else ""
+                where = f"{row.outcome.name}  {_where(row)}"
+                said = f": {_head(row)}{_bound_alone(row)}" if is_long else ""
                 say(f"  {where}{said}", style=STYLES[row.outcome])
-                for line in () if is_long else lines:
+                for line in () if is_long else _lines(row):
                     say(f"    {line}")
     if is_long:
         say("\nBy how much, and the items that decided: in the JSON file (--json).")
@@ -204,25 +204,31 @@ def _where(row: Row) -> str:
     return f"{', '.join(parts)}{than}"
 
 
+def _head(row: Row) -> str:
+    """What is said of a row where there is but one line for it."""
+    from lm_eval_safescale.gate import Kind
+
+    own, clause = row.evidence, row.clause
+    if clause.kind is Kind.ABSTAIN:
+        return _abstains(row)
+    if clause.kind is not Kind.MISSING:
+        return _figure(row)
+    return (
+        f"{own.n - own.answered} of {counted(own.n, 'answer')} missing "
+        f"({clause.limit.shown(own.value)}), of {row.metric}"
+    )
+
+
 def _lines(row: Row) -> list[str]:
     """What is said of a row below its place."""
     from lm_eval_safescale.gate import Kind
 
-    own, clause = row.evidence, row.clause
-    if clause.kind is Kind.MISSING:
-        lines = [
-            f"{own.n - own.answered} of {counted(own.n, 'answer')} missing "
-            f"({clause.limit.shown(own.value)}), of {row.metric}"
-        ]
-    elif clause.kind is Kind.ABSTAIN:
-        lines = [_abstains(row)]
-        if row.items_against:
-            lines.append(f"harmful among them: {_names(row.items_against)}")
-    else:
-        lines = [_figure(row), _bound(row), *_would_help(row)]
-    if own.decided_by:
+    own, kind, lines = row.evidence, row.clause.kind, [_head(row)]
+    if kind in (Kind.LIMIT, Kind.NO_WORSE):
+        lines += [_bound(row), *_would_help(row)]
+    if row.items_against:
         what = "the items that weigh most" if own.approximate else "the items against it"
-        lines.append(f"{what}: {_names(own.decided_by)}")
+        lines.append(f"{what}: {_names(row.items_against)}")
     if own.for_it:
         lines.append(f"the items for it: {_names(own.for_it)}")
     if own.missing:

@@ -78,8 +78,12 @@ class Clause:
             limit = f"no worse than {than}: {limit}"
         elif self.kind is Kind.ABSTAIN:
             limit = f"abstain: {limit}" + (f", keep {100 * self.keep:g} %" if self.keep else "")
-        within = f" of {self.group_name}" + (f" {', '.join(self.groups)}" if self.groups else "")
-        return limit + (within if self.group_name else "")
+        scope = [
+            f"for {', '.join(self.models)}" if self.models else "",
+            f"under {', '.join(self.conditions)}" if self.conditions else "",
+            f"of {self.group_name} {', '.join(self.groups)}".rstrip() if self.group_name else "",
+        ]
+        return " ".join([limit, *filter(None, scope)])
 
     @property
     def place(self) -> str:

@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import json
+import re
+from pathlib import Path
 
 import pytest
 from typer.testing import CliRunner
@@ -10,6 +12,7 @@ from typer.testing import CliRunner
 from lm_eval_safescale.cli import app
 from tests.gate.making import greedy, letters, made, stored
 
+ROOT = Path(__file__).resolve().parents[2]
 FIVE = "high_risk_error < 5 % @ 95 %"
 
 
@@ -153,3 +156,30 @@ def test_the_example_is_printed_and_is_a_policy(tmp_path):
     (tmp_path / "policy.yaml").write_text(done.output)
     runs = stored(tmp_path / "runs", greedy(0, 400))
     assert gate(runs, "--policy", tmp_path / "policy.yaml").exit_code == 3  # asks for more
+
+
+def test_the_page_shows_what_is_printed(tmp_path):
+    page = (ROOT / "docs" / "gate.md").read_text(encoding="utf-8")
+    (shown,) = re.findall(r"```\n(Policy our first stage.*?)```", page, re.DOTALL)
+    policy = tmp_path / "policy.yaml"
+    policy.write_text(f"name: our first stage\nclauses: [{{require: {FIVE}}}]\n")
+    done = gate(stored(tmp_path / "runs", greedy(5, 200)), "--policy", policy)
+    for line in shown.splitlines():
+        assert line in done.output, line
+
+
+def test_many_rows_have_a_line_each_and_scopes_tell_clauses_apart(tmp_path):
+    answers = {(f"m{number:02}", "clean"): ["A" * 200] for number in range(30)}
+    answers["m30", "clean"] = [letters(50, 200)]
+    runs = stored(tmp_path / "runs", made(answers))
+    policy = tmp_path / "policy.yaml"
+    policy.write_text(
+        f"clauses:\n- require: {FIVE}\n  condition: clean\n"
+        "- require: high_risk_error < 9 %\n  model: m01\n"
+    )
+    done = gate(runs, "--policy", policy)
+    assert done.exit_code == 1
+    assert "high_risk_error < 5 % @ 95 % under clean" in done.output
+    assert "high_risk_error < 9 % @ 95 % for m01" in done.output
+    assert "FAILED  m30, clean: 50 of 200 count against it (25 %), at most" in done.output
+    assert "q01" not in done.output
