@@ -1,10 +1,11 @@
-"""`safescale export`: results in the formats of others, from stored runs."""
+"""`safescale export`: results in the formats of others, from stored runs and submissions."""
 
 from __future__ import annotations
 
 import os
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated
+from zipfile import is_zipfile
 
 import typer
 
@@ -15,16 +16,18 @@ from lm_eval_safescale.words import counted
 
 if TYPE_CHECKING:
     from lm_eval_safescale.datasets import Dataset
-    from lm_eval_safescale.exporting import Exported, Output, Subject
+    from lm_eval_safescale.exporting import Exported, Opened, Output, Subject
 
 app = typer.Typer(
-    help="Results in the formats of others, from stored runs; demo data are marked DEMO.",
+    help="Results in the formats of others, from runs and submissions; demo data are marked DEMO.",
     no_args_is_help=True,
 )
 
 RunsArgument = Annotated[
     list[Path],
-    typer.Argument(metavar="RUNS...", help="Folders of runs, of one data set or of several."),
+    typer.Argument(
+        metavar="RUNS...", help="Folders of runs and submissions, of any number of data sets."
+    ),
 ]
 FolderOption = Annotated[
     Path, typer.Option("--output", "-o", metavar="OUT", help="The folder to write into.")
@@ -224,18 +227,35 @@ def _opened(
     texts: bool = False,
 ) -> list[Subject]:
     os.environ.setdefault("OPENBLAS_NUM_THREADS", "1")  # as in `analyze`
-    from lm_eval_safescale.exporting import open_folder, subjects_of
+    from lm_eval_safescale.exporting import subjects_of
     from lm_eval_safescale.stats.presets import preset_named
 
     chosen = preset_named(preset)
     with working("reading ..."):
+        opened = [_open(path, texts=texts) for path in runs]
         return subjects_of(
-            [open_folder(folder, texts=texts) for folder in runs],
+            opened,
             chosen,
             threshold=threshold,
             metrics=metrics or (),
             asked_at=date,
         )
+
+
+def _open(path: Path, *, texts: bool) -> Opened:
+    """A folder of runs, or a submission that was not refused."""
+    from lm_eval_safescale.exporting import open_folder
+
+    if not is_zipfile(path):
+        return open_folder(path, texts=texts)
+    from lm_eval_safescale.leaderboard.opening import open_submission
+    from lm_eval_safescale.leaderboard.verify import Verdicts
+
+    opened, verdict = open_submission(path)
+    is_verified = verdict is Verdicts.VERIFIED
+    more = "" if is_verified else ": not all of it can be verified here (safescale submit verify)"
+    say(f"{path}: {verdict}{more}", style="green" if is_verified else "yellow")
+    return opened
 
 
 def _texts_of(subjects: list[Subject], name: str | None, columns: str | None) -> dict[str, Dataset]:

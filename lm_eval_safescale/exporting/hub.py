@@ -88,7 +88,8 @@ def _entry(
     if source_url:
         entry["source"] = {"url": source_url, "name": "lm_eval_safescale"}
     said = subject.said_of(result, times=times, unit=unit)
-    return {**entry, "notes": f"{said}; lm_eval_safescale {__version__}"}
+    source = subject.known_of(result.model).get("source")
+    return {**entry, "notes": f"{said}; answers from {source}; lm_eval_safescale {__version__}"}
 
 
 def write_model_index(
@@ -137,7 +138,8 @@ def _of_condition(
     subject: Subject, results: Collection[Result], hub_dataset: str | None, source_url: str | None
 ) -> dict[str, Any]:
     about, family = subject.dataset, subject.study.family
-    condition = next(iter(results)).condition
+    first = next(iter(results))
+    condition, source = first.condition, subject.known_of(first.model).get("source")
     revision = str(about.get("version"))
     dataset: dict[str, Any] = {
         "name": f"{subject.dataset_name}, {condition}",
@@ -153,6 +155,7 @@ def _of_condition(
         "version": about.get("version"),
         "fingerprint": about.get("fingerprint"),
         **({"demo": DEMO} if subject.is_demo else {}),
+        **({"answers_from": str(source)} if source else {}),
     }
     found: dict[str, Any] = {
         "task": {"type": TASK, "name": f"{family.label}: {condition}"},
