@@ -103,7 +103,6 @@ HEAVY = {
 }
 WITH_FRAMES = {
     *("runs", "running", "importing", "judging", "verifying", "sweep", "analysis", "exporting"),
-    "gate",
     "leaderboard",
 }
 """Packages of tables, which a command imports once it is sure to need them: Polars may stand at the

@@ -12,6 +12,7 @@ from lm_eval_safescale.cli.data import Columns, load_named
 from lm_eval_safescale.cli.examples import example
 from lm_eval_safescale.cli.options import ContextsOption
 from lm_eval_safescale.cli.screen import complain, say, working
+from lm_eval_safescale.cli.verdicts import BAD_INPUT, VerdictCommand
 from lm_eval_safescale.command_line import said
 from lm_eval_safescale.errors import SafescaleError
 from lm_eval_safescale.words import counted
@@ -23,12 +24,11 @@ app = typer.Typer(
     help="Runs: stored answers, verified, and what is left of damaged ones.", no_args_is_help=True
 )
 
-BAD_INPUT = 3
 SAID = ("whole", "DAMAGED, or not what its texts say", "cannot tell")
 STYLES = ("green", "red", "yellow")
 
 
-@app.command(epilog=example("runs verify"))
+@app.command(cls=VerdictCommand, epilog=example("runs verify"))
 def verify(
     folders: Annotated[list[Path], typer.Argument(metavar="FOLDER...", help="Folders of runs.")],
     dataset: Annotated[

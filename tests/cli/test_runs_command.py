@@ -57,6 +57,8 @@ def test_bad_input_has_the_status_3_and_costs_no_other_folder(stored):
     assert "nowhere: no such folder" in shown.output
     assert "imported: whole" in shown.output
     assert run("verify", stored / "imported", "--dataset", "nosuch.jsonl").exit_code == 3
+    assert run("verify", stored / "imported", "--data-set", "demo").exit_code == 3
+    assert run("verify").exit_code == 3
 
 
 def test_every_difference_is_named_by_model_condition_item_and_draw(stored):
