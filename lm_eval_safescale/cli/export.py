@@ -246,7 +246,7 @@ def _open(path: Path, *, texts: bool) -> Opened:
     """A folder of runs, or a submission that was not refused."""
     from lm_eval_safescale.exporting import open_folder
 
-    if not is_zipfile(path):
+    if not (is_zipfile(path) or (path.suffix == ".zip" and path.is_file())):
         return open_folder(path, texts=texts)
     from lm_eval_safescale.leaderboard.opening import open_submission
     from lm_eval_safescale.leaderboard.verify import Verdicts

@@ -66,9 +66,8 @@ def write_eval_results(
         for model in subject.study.runs.models:
             results, missing = subject.of(model, subject.headlines)
             left_out += len(missing)
-            path = PurePosixPath(file_name(model), ".eval_results")
             name = file_name(hub_dataset.rpartition("/")[2])
-            contents[path / f"{name}.yaml"] = [
+            contents[_folder(model) / ".eval_results" / f"{name}.yaml"] = [
                 _entry(subject, each, hub_dataset, source_url) for each in results
             ]
     return _write(contents, output, left_out)
@@ -126,9 +125,7 @@ def write_model_index(
                 for condition in dict.fromkeys(each.condition for each in results)
             )
     contents = {
-        PurePosixPath(file_name(model), "model-index.yaml"): {
-            "model-index": [{"name": model, "results": results}]
-        }
+        _folder(model) / "model-index.yaml": {"model-index": [{"name": model, "results": results}]}
         for model, results in sorted(by_model.items())
     }
     return _write(contents, output, left_out)
@@ -193,6 +190,12 @@ def _metric(subject: Subject, result: Result) -> dict[str, Any]:
         # what is not known is left out: the hub's library does not keep a null
         "args": {name: value for name, value in args.items() if value not in (None, "")},
     }
+
+
+def _folder(model: str) -> PurePosixPath:
+    """Where a model's files stand: as its repository is called, where it is called as one."""
+    parts = model.split("/") if HUB_ID.fullmatch(model) else [model]
+    return PurePosixPath(*map(file_name, parts))
 
 
 def _value(result: Result) -> float | None:

@@ -165,6 +165,12 @@ def test_models_of_any_name_give_yaml_that_says_that_name_inside_the_folder(tmp_
     assert all(len(each.relative_to(tmp_path / "out").parts) == 2 for each in done.files)
 
 
+def test_a_model_of_the_hub_has_the_folders_of_its_repository(tmp_path):
+    plain = one_cell({"1": item()}, "A", model="Org/Model-1B")
+    path, _ = loaded(write_model_index([Subject(Study(plain.runs()))], Output(tmp_path)))
+    assert path == tmp_path / "Org" / "Model-1B" / "model-index.yaml"
+
+
 def test_two_models_whose_folders_are_one_to_many_systems_are_refused_and_nothing_is_written(
     tmp_path,
 ):

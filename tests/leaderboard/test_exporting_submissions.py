@@ -79,6 +79,11 @@ def test_a_zip_file_of_anything_else_is_told(made, tmp_path):
     done = export("csv", path, "-o", tmp_path / "out.csv")
     assert done.exit_code == 1
     assert "refused, and not exported" in str(done.exception)
+    path.write_bytes((made / "submission.zip").read_bytes()[:300])
+    done = export("csv", path, "-o", tmp_path / "out.csv")
+    assert done.exit_code == 1
+    assert "other.zip" in str(done.exception)
+    assert "expected runs" not in str(done.exception)
 
 
 def test_one_model_cannot_stand_in_a_submission_and_in_its_runs_at_once(made, tmp_path):
