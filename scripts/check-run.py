@@ -192,6 +192,8 @@ def check(backend: str, args: Mapping[str, Any], family: str, out: Path) -> str:
 def main() -> None:
     """Checks each family that is named, or all."""
     backend, folder, out, *families = sys.argv[1:]
+    # a shell has what it starts in the background ignore it
+    signal.signal(signal.SIGINT, signal.default_int_handler)
     args = {"pretrained": folder, **ARGS[backend]}
     with one_model():
         said = [check(backend, args, each, Path(out) / each) for each in families or FAMILIES]

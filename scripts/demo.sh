@@ -38,7 +38,7 @@ echo "demo: asking the model, once greedily and $draws times sampled an item (tw
 echo
 "$env/bin/safescale" table "$out"
 for control in $controls; do
-  "$env/bin/safescale" run --model "$control" --conditions "$tasks" "${part[@]}" -o "$out-controls/$control" >/dev/null 2>&1
+  "$env/bin/safescale" run --model "$control" --conditions "$tasks" "${part[@]}" -o "$out-controls/$control" >/dev/null
 done
 if [[ -n $controls ]]; then
   echo "Beside it, controls, which read nothing:"

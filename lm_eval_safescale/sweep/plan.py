@@ -21,6 +21,7 @@ from lm_eval_safescale import assembly
 from lm_eval_safescale.datasets import Dataset
 from lm_eval_safescale.errors import SafescaleError
 from lm_eval_safescale.families import Family
+from lm_eval_safescale.families.controls import CONTROLS
 from lm_eval_safescale.plugins import Part, plugins
 from lm_eval_safescale.prompts import load_prompt
 from lm_eval_safescale.settings import MAKE_ANSWERS, MAKE_SCORES, Settings, load_settings
@@ -151,7 +152,8 @@ def requests_of_item(backend: str, batch_size: str | None, draws: int) -> int:
 
     if backends.is_server(backend):
         return 1 + draws
-    if backend.startswith(("vllm", "sglang")) and (backend == "vllm" or batch_size is None):
+    in_one = (*CONTROLS, "vllm")
+    if backend in in_one or (backend.startswith(("vllm", "sglang")) and batch_size is None):
         return 2
     size = batch_size or FIXED_BATCH
     return 1 + math.ceil(draws / max(1, int(size))) if size.isdigit() else 2

@@ -328,10 +328,14 @@ def test_a_plan_counts_one_and_k_answers_for_each_item_under_each_condition(tmp_
 @pytest.mark.parametrize("batch", [None, "1", "3", "auto"])
 @pytest.mark.parametrize(
     "backend",
-    ["vllm", "hf", "vllm-vlm", "local-completions", "openai-chat-completions", "sglang-generate"],
-)
+    [
+        "vllm", "hf", "vllm-vlm", "local-completions", "openai-chat-completions", "sglang-generate",
+        "choose-at-random",
+    ],
+)  # fmt: skip
 def test_a_plan_counts_the_requests_that_the_runner_makes(backend, batch, draws):
     pytest.importorskip("lm_eval")
+    from lm_eval_safescale.harness.controls import ControlEngine
     from lm_eval_safescale.harness.engines import BatchEngine, VllmEngine
     from lm_eval_safescale.harness.loading import default_batch_size
     from lm_eval_safescale.harness.requests import ConditionRequests
@@ -341,8 +345,8 @@ def test_a_plan_counts_the_requests_that_the_runner_makes(backend, batch, draws)
 
     if backend.endswith(("completions", "generate")):
         at_once = ServerEngine.draws_at_once
-    elif backend == "vllm":
-        at_once = VllmEngine.draws_at_once
+    elif backend in ("vllm", "choose-at-random"):
+        at_once = {"vllm": VllmEngine}.get(backend, ControlEngine).draws_at_once
     else:
         model = SimpleNamespace(batch_size=batch or default_batch_size(backend, object))
         at_once = BatchEngine(model).draws_at_once
