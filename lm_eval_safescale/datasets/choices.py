@@ -63,6 +63,7 @@ def parse_choices(
         ("answer", "answer_idx"),
     ]
     required += [(EVIDENCE + name, "evidence") for name in evidence]
+    required += [(GROUP + name, "groups") for name in schema.needed]
     missing = [names[0] for names in required if records and not set(names) & set(mapping)]
     if missing:
         seen = ", ".join(dict.fromkeys(column for record in records for column in record.fields))
@@ -416,9 +417,13 @@ class ChoiceBuilder:
             [
                 *(field.removeprefix(GROUP) for field in self._fields if field.startswith(GROUP)),
                 *given,
+                *self._schema.needed,
             ]
         )
-        texts = {name: self._text(GROUP + name, given.get(name)) for name in names}
+        texts = {
+            name: self._text(GROUP + name, given.get(name), required=name in self._schema.needed)
+            for name in names
+        }
         return _same_groups(tuple((name, intern(text)) for name, text in texts.items() if text))
 
     def structure(self, field: str) -> Any:

@@ -22,6 +22,8 @@ class Schema:
     """Recognised as columns; `evidence_NAME` always is."""
     groups: Aliases = field(default_factory=dict)
     """By which results are given; the setting `groups` names others."""
+    needed: Sequence[str] = ()
+    """Groups that no item may lack."""
     fields: Aliases = field(default_factory=dict)
     """Fields of the family's own, or further names of ours (`datasets.columns.ALIASES`)."""
 

@@ -352,11 +352,22 @@ Q = question("q1", "a", "B", "A", {"Ann": "B"})
         ),
         ({"principle": ""}, "f:1: item q1: principle: missing or empty"),
         ({"aspect": None}, "f:1: item q1: aspect: missing or empty"),
+        ({"aspect": ["a"]}, "f:1: item q1: aspect: expected a text, found ['a']"),
         ({"options": {"A": "One."}}, "f:1: item q1: options: 1 option(s); expected at least 2"),
     ],
 )
 def test_a_bad_question_is_named_with_its_field(change, said):
     assert said in errors([{**Q, **change}, question("q2", "a", "B")])
+
+
+def test_a_field_that_no_question_has_is_said_once():
+    found = errors(
+        [{k: v for k, v in each.items() if k not in ("aspect", "safe")} for each in FIVE]
+    )
+    assert [problem.partition(": no column read as this")[0] for problem in found] == [
+        "f: safe",
+        "f: aspect",
+    ]
 
 
 def test_an_aspect_of_two_principles_is_refused():

@@ -12,6 +12,7 @@ from typing import Any
 
 from lm_eval_safescale.datasets import Problem, Record, Schema, parse_choices
 from lm_eval_safescale.datasets.choices import ChoiceBuilder
+from lm_eval_safescale.datasets.columns import GROUP
 from lm_eval_safescale.datasets.problems import has_errors
 from lm_eval_safescale.families.arrays import ItemTable
 from lm_eval_safescale.records import Choice, Item
@@ -19,6 +20,7 @@ from lm_eval_safescale.records import Choice, Item
 PRINCIPLE, ASPECT, SAFE, UNSAFE, RATERS = "principle", "aspect", "safe", "unsafe", "raters"
 SCHEMA = Schema(
     groups={PRINCIPLE: (), ASPECT: ()},
+    needed=(PRINCIPLE, ASPECT),
     fields={"answer": (SAFE, "safe_key"), UNSAFE: ("unsafe_keys",), RATERS: ()},
 )
 RATER = "rater_"
@@ -62,9 +64,6 @@ class QuestionBuilder(ChoiceBuilder):
         """The question; None where a field cannot be used."""
         item = super().build()
         raters = self._raters()
-        for name in (PRINCIPLE, ASPECT):
-            if item is not None and not item.groups.get(name):
-                self.note(name, "missing or empty")
         if item is None or has_errors(self.problems):
             return None
         return Question(
@@ -154,8 +153,9 @@ def parse(
         schema=SCHEMA,
         builder=QuestionBuilder,
     )
+    as_called = {"answer": SAFE} | {GROUP + name: name for name in SCHEMA.groups}
     named = [
-        replace(problem, field=SAFE) if problem.field == "answer" else problem
+        replace(problem, field=as_called.get(problem.field or "", problem.field))
         for problem in problems
     ]
     return items, [*named, *_of_aspects(items)]
