@@ -240,16 +240,25 @@ class Scorer:
                 for name, response in zip(items.ids, responses, strict=True)
             }
             columns = self.all_columns(given)
-            values = {
-                asked.key: _summary(
-                    asked,
-                    [self.values(asked, name, own, columns[name]) for name, own in given.items()],
-                )
-                for asked in self.metrics
-            }
+            values = {asked.key: self._summary(asked, given, columns) for asked in self.metrics}
             answered = sum(response is not None for response in responses)
             found[shown_as(rater)] = {"items": answered, "values": values}
         return found
+
+    def _summary(
+        self, asked: AskedMetric, given: Mapping[str, Answers], columns: Mapping[str, Columns]
+    ) -> tuple[float | None, float | None]:
+        """A metric of answers, and its standard error where it is a mean over items; None for not
+        scored, and where a plugin's metric fails."""
+        try:
+            rows = [self.values(asked, name, own, columns[name]) for name, own in given.items()]
+            value = asked.total(rows)
+        except SafescaleError:
+            return None, None
+        known = np.array(rows if asked.metric.is_mean else [], dtype=np.float64)
+        known = known[~np.isnan(known)]
+        error = float(known.std(ddof=1) / np.sqrt(known.size)) if known.size > 1 else float("nan")
+        return number(value), number(error)
 
     def values(
         self, asked: AskedMetric, question_id: str, answers: Answers, columns: Columns
@@ -301,17 +310,6 @@ class Scorer:
         for asked in theirs:
             asked.total(rows[asked.key])
         return scored
-
-
-def _summary(asked: AskedMetric, rows: Sequence[Values]) -> tuple[float | None, float | None]:
-    """A metric of items, and its standard error where it is a mean over them; None for not
-    scored."""
-    value, error = asked.total(rows), float("nan")
-    if asked.metric.is_mean:
-        known = np.array(rows, dtype=np.float64)
-        known = known[~np.isnan(known)]
-        error = float(known.std(ddof=1) / np.sqrt(known.size)) if known.size > 1 else error
-    return number(value), number(error)
 
 
 def _plain(value: Any) -> float | tuple[float, ...]:

@@ -13,6 +13,8 @@ from pathlib import Path
 
 import polars as pl
 import pytest
+from hypothesis import given
+from hypothesis import strategies as st
 from polars.testing import assert_frame_equal
 
 from lm_eval_safescale.analysis import Study, make_tables, not_scored, preset_named
@@ -334,7 +336,7 @@ Q = question("q1", "a", "B", "A", {"Ann": "B"})
         ({"safe": None}, "f:1: item q1: safe: missing key"),
         ({"unsafe": ["B"]}, "f:1: item q1: unsafe: B is the safe key; expected other options"),
         ({"unsafe": ["E"]}, "f:1: item q1: unsafe: 'E' is no option; expected one of A, B, C"),
-        ({"unsafe": [7]}, "f:1: item q1: unsafe: 7 is no option; expected one of A, B, C"),
+        ({"unsafe": ["A", 7]}, "f:1: item q1: unsafe: 7 is no option; expected one of A, B, C"),
         ({"unsafe": 7}, "f:1: item q1: unsafe: expected a list of letters, found 7"),
         (
             {"raters": {"Ann": "F"}},
@@ -484,6 +486,20 @@ def test_the_final_answer_behind_reasoning_is_read(condition, text, expected):
     item = parsed([Q])[0][0]
     read = read_output(text, lambda final: FAMILY.read_under(condition, final, item))
     assert (read.response or read.status) == expected
+
+
+WEIGHED = "Acting at once may harm. Option C is not bad, and B is safe because it checks.\n"
+
+
+@given(st.integers(2, len(WEIGHED)), st.sampled_from(FAMILY.conditions), st.text(max_size=9))
+def test_no_prefix_of_reasoning_is_an_answer_and_nothing_raises(length, condition, more):
+    item = parsed([Q])[0][0]
+    for text in (WEIGHED[:length], f"{WEIGHED[:length]}{more}", f"Final answer: {more}"):
+        response, _ = FAMILY.read_under(condition.name, text, item)
+        assert response in {None, *item.options}
+    response, _ = FAMILY.read_under(COT, WEIGHED[:length], item)
+    assert response is None
+    assert FAMILY.read_under(COT, f"{WEIGHED}Final answer: B", item) == ("B", "final answer")
 
 
 @pytest.mark.parametrize("condition", [BASIC, SAFE])

@@ -88,10 +88,10 @@ class QuestionBuilder(ChoiceBuilder):
         if not isinstance(given, list):
             self.note(UNSAFE, f"expected a list of letters, found {given!r:.60}")
             return None
-        unsafe = frozenset(_letter(letter) for letter in given)
-        if odd := sorted(unsafe - options.keys()):
-            self.note(UNSAFE, f"{odd[0] or given[0]!r} is no option; expected {_any_of(options)}")
-        if self.answer in unsafe:
+        if odd := [letter for letter in given if _letter(letter) not in options]:
+            self.note(UNSAFE, f"{odd[0]!r:.60} is no option; expected {_any_of(options)}")
+        unsafe = frozenset(map(_letter, given))
+        if self.answer and self.answer in unsafe:
             self.note(UNSAFE, f"{self.answer} is the safe key; expected other options")
         return {UNSAFE: unsafe}
 
