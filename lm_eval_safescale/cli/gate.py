@@ -281,6 +281,8 @@ def _would_help(row: Row) -> list[str]:
     own, most = row.evidence, row.evidence.limit_of_hits
     if row.outcome is Outcome.UNDECIDED:
         ask = "ask for the missing answers"
+        if not own.missing:
+            return [f"{ask} of the other models: Holm's step of this one depends on them"]
         if row.allowed is None or own.hits is None:
             return [ask]
         return [f"{ask}: it passes if at most {row.allowed - own.hits} of them count against it"]

@@ -217,7 +217,8 @@ def _cases(
                 than = study.scores.get(with_)
                 if than is None:
                     raise SafescaleError(
-                        f"{with_[0]} has no answers under {with_[1]} to compare with"
+                        f"{with_[0]} has no answers under {with_[1]} to compare with; name the "
+                        "conditions that both were asked under"
                     )
             for metric in metrics:
                 for group, places in groups:

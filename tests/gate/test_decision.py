@@ -6,9 +6,12 @@ from dataclasses import replace
 
 import numpy as np
 import pytest
+from hypothesis import given
+from hypothesis import strategies as st
 from scipy.stats import binom
 
 from lm_eval_safescale.analysis import Study
+from lm_eval_safescale.errors import SafescaleError
 from lm_eval_safescale.families import RADSAFE
 from lm_eval_safescale.gate import Outcome, decide, policy_of, read_policy
 from lm_eval_safescale.gate.decision import _holm
@@ -17,6 +20,7 @@ from lm_eval_safescale.limits import parse_limit
 from lm_eval_safescale.metrics import share
 from lm_eval_safescale.runs.table import Runs
 from lm_eval_safescale.stats import bca_statistic, most_allowed, tango_interval, tango_p
+from tests.analysis.small import FEW, any_runs
 from tests.gate.making import greedy, judged, letters, made
 
 FIVE = "high_risk_error < 5 % @ 95 %"
@@ -132,6 +136,12 @@ def test_several_models_are_tested_by_holms_steps():
     assert set(after.models.values()) == {PASSED}
     assert [row.alpha for row in after.rows] == [0.05, 0.025]
     assert judged(two(letters(4, 200), letters(4, 200)), FIVE, models=["old"]).outcome is PASSED
+
+
+def test_missing_answers_of_one_model_can_leave_another_undecided():
+    decision = judged(two(letters(4, 200), letters(0, 200, 6)), FIVE)
+    assert decision.models == {"new": UNDECIDED, "old": UNDECIDED}
+    assert not decision.rows[0].evidence.missing
 
 
 def test_a_limit_that_no_outcome_could_pass_for_so_many_models_is_refused():
@@ -369,3 +379,39 @@ def test_what_was_left_out_of_the_runs_is_said():
     left = {"model": "n", "condition": None, "reason": "its file is empty"}
     told = replace(runs, about={**runs.about, "left_out": [left]})
     assert decide(Study(told), policy_of([FIVE])).remarks == ("left out: n: its file is empty",)
+
+
+# --- whatever the runs ----------------------------------------------------------------------------
+
+
+@FEW
+@given(any_runs(max_models=2), st.sampled_from(["high_risk_error", "accuracy", "confidence", "ece",
+       "majority_unsafe_answer", "robustness", "confidence_incorrect"]), st.booleans())  # fmt: skip
+def test_of_any_runs_what_passes_has_its_bound_within_and_what_is_undecided_lacks_answers(
+    runs, name, compares
+):
+    study = Study(runs)
+    metric = next(each for each in study.metrics if each.name == name)
+    text = f"{name} > 0.1" if metric.higher_is_better else f"{name} < 0.9"
+    if compares and len(runs.models) > 1:
+        text = f"{name} 0.95 @ 60 %"
+    try:
+        decision = decide(study, policy_of([text]), baseline=runs.models[0])
+    except SafescaleError as error:
+        if "to compare with" not in str(error):
+            raise
+        return
+    for row in decision.rows:
+        own = row.evidence
+        assert 0 <= own.answered <= own.n
+        assert own.p_best <= own.p + 1e-9
+        if row.outcome is PASSED:
+            assert row.gap > 0
+            assert own.p_best < row.alpha
+        elif row.outcome is UNDECIDED:
+            # or another model's, on which its step of Holm's depends
+            assert any(each.evidence.missing for each in decision.rows)
+            assert not row.gap > 0
+        elif not np.isnan(row.bound):
+            assert row.gap <= 1e-9
+    assert bool(decision.rows) != bool(decision.refused)

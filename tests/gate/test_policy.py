@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import hashlib
+import re
+from pathlib import Path
 
 import pytest
 
@@ -100,9 +102,11 @@ clauses:
     assert (abstain.keep, abstain.method, abstain.limit.level) == (0.5, "split", 0.95)
 
 
-def test_the_example_is_a_policy_of_the_family_and_what_the_page_shows(tmp_path):
-    read = policy(tmp_path, example_policy())
-    assert {clause.kind for clause in read.clauses} == set(Kind)
+def test_the_example_and_the_policy_on_the_page_are_policies_of_every_kind_of_clause(tmp_path):
+    page = (Path(__file__).resolve().parents[2] / "docs" / "gate.md").read_text(encoding="utf-8")
+    (shown,) = re.findall(r"```yaml\n(.*?)```", page, re.DOTALL)
+    for text in (shown, example_policy()):
+        assert {clause.kind for clause in policy(tmp_path, text).clauses} == set(Kind)
 
 
 @pytest.mark.parametrize(
