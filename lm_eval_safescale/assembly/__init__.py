@@ -15,7 +15,7 @@ from lm_eval_safescale.assembly.data import (
     settings_of_named,
     where_data_is,
 )
-from lm_eval_safescale.assembly.families import family_named, family_of, prompts_of
+from lm_eval_safescale.assembly.families import family_named, family_of, prompts_of, settings_under
 from lm_eval_safescale.assembly.lookup import builder_of, find
 from lm_eval_safescale.assembly.names import check_names
 from lm_eval_safescale.assembly.scoring import AskedMetric, Columns, Scorer, table_metrics
@@ -57,6 +57,7 @@ __all__ = [
     "setting_of_corpus",
     "setting_of_dataset",
     "settings_of_named",
+    "settings_under",
     "table_metrics",
     "where_data_is",
 ]

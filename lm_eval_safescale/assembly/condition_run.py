@@ -12,7 +12,12 @@ from lm_eval_safescale import __version__
 from lm_eval_safescale.assembly.answers import find_reader
 from lm_eval_safescale.assembly.contexts import ModelFacts, contexts_of
 from lm_eval_safescale.assembly.data import load_dataset
-from lm_eval_safescale.assembly.families import family_named, family_of, prompts_of
+from lm_eval_safescale.assembly.families import (
+    family_named,
+    family_of,
+    prompts_of,
+    settings_under,
+)
 from lm_eval_safescale.assembly.lookup import builder_of
 from lm_eval_safescale.assembly.scoring import Scorer, table_metrics
 from lm_eval_safescale.assembly.search import Warn
@@ -75,9 +80,7 @@ class ConditionRun:
         self.family: Family = family_named(family) if family else family_of(condition)
         self.shared_settings: Settings = load_settings(metadata, defaults=self.family.defaults)
         """Those of all conditions, without this one's own defaults."""
-        self.settings: Settings = load_settings(
-            metadata, defaults={**self.family.defaults, **self.condition.defaults}
-        )
+        self.settings: Settings = settings_under(self.condition, self.family, metadata)
         self.own_settings: Mapping[str, Any] = {
             name: value
             for name in sorted(self.condition.defaults)

@@ -4,11 +4,14 @@ from __future__ import annotations
 
 import hashlib
 import json
+from collections.abc import Mapping
+from typing import Any
 
+from lm_eval_safescale.conditions import Condition
 from lm_eval_safescale.families import RADSAFE, Family
 from lm_eval_safescale.plugins import OURS, Part, plugins
 from lm_eval_safescale.prompts import load_prompt
-from lm_eval_safescale.settings import Settings
+from lm_eval_safescale.settings import Settings, load_settings
 
 
 def family_named(name: str = "", *, near: str | None = None) -> Family:
@@ -42,3 +45,9 @@ def prompts_of(family: Family, settings: Settings) -> str:
         return next(iter(told.values()))
     together = {name: told[prompt] for name, prompt in own.items()}
     return hashlib.sha256(json.dumps(together, sort_keys=True).encode()).hexdigest()
+
+
+def settings_under(condition: Condition, family: Family, metadata: Mapping[str, Any]) -> Settings:
+    """The settings under a condition: the user's, over the condition's own defaults, over the
+    family's."""
+    return load_settings(metadata, defaults={**family.defaults, **condition.defaults})

@@ -45,6 +45,8 @@ class Load:
     answers: int
     prompt_tokens: int | None
     """Of all items' prompts, each once; None where it cannot be told."""
+    answer_limit: int
+    """Tokens that an answer may have."""
     problem: str = ""
     """Why it could not be asked, as far as is known without the model."""
 
@@ -55,8 +57,6 @@ class Plan:
 
     job: Job
     loads: tuple[Load, ...]
-    answer_limit: int
-    """Tokens that an answer may have."""
     gpu_hours: float | None
     """None without a size or without GPUs."""
     remarks: tuple[str, ...] = ()
@@ -81,7 +81,7 @@ class Plan:
     @property
     def answer_tokens(self) -> int:
         """At most."""
-        return self.answers * self.answer_limit
+        return sum(load.answers * load.answer_limit for load in self.loads)
 
     @property
     def problems(self) -> tuple[str, ...]:
@@ -106,22 +106,17 @@ def plan_sweep(sweep: Sweep, size_of: Callable[[str], Size]) -> list[Plan]:
     plans = []
     for job in sweep.jobs:
         family = assembly.family_of(plugins().find("condition", job.conditions[0]))
-        settings = load_settings(
-            {name: value for name, value in job.metadata.items() if name != "seed"},
-            defaults=family.defaults,
-        )
-        loads = tuple(_load(job, name, settings, prompts) for name in job.conditions)
+        given = {name: value for name, value in job.metadata.items() if name != "seed"}
+        settings = load_settings(given, defaults=family.defaults)
+        loads = tuple(_load(job, name, given, settings, prompts) for name in job.conditions)
         said, known = sweep.sizes[job.name], size_of(job.name)
         size = Size(said.total or known.total, said.active or known.active)
-        hours = gpu_hours(
-            loads, settings.answer_tokens, size, sweep.gpu, shared=job.backend in SHARES_PREFILL
-        )
+        hours = gpu_hours(loads, size, sweep.gpu, shared=job.backend in SHARES_PREFILL)
         hours = hours if job.gpus else None
         plans.append(
             Plan(
                 job,
                 loads,
-                settings.answer_tokens,
                 hours,
                 tuple(_remarks(job, loads, size)),
                 _missing(job),
@@ -160,7 +155,7 @@ def requests_of_item(backend: str, batch_size: str | None, draws: int) -> int:
 
 
 def gpu_hours(
-    loads: tuple[Load, ...], answer_limit: int, size: Size, gpu: Gpu, *, shared: bool = True
+    loads: tuple[Load, ...], size: Size, gpu: Gpu, *, shared: bool = True
 ) -> float | None:
     """A rough estimate of GPU hours; None without a size.
 
@@ -180,7 +175,7 @@ def gpu_hours(
         return None
     total, active = size.total * 1e9, (size.active or size.total) * 1e9
     read = sum((load.prompt_tokens or 0) * (1 if shared else _draws(load)) for load in loads)
-    written = sum(load.answers for load in loads) * answer_limit
+    written = sum(load.answers * load.answer_limit for load in loads)
     reached = gpu.flops * gpu.utilisation
     step = max(
         gpu.bytes_per_parameter * total / gpu.bytes_per_s, 2 * active * gpu.at_once / reached
@@ -206,9 +201,12 @@ def _remarks(job: Job, loads: tuple[Load, ...], size: Size) -> list[str]:
     return remarks
 
 
-def _load(job: Job, name: str, settings: Settings, prompts: _Prompts) -> Load:
+def _load(
+    job: Job, name: str, given: Mapping[str, Any], settings: Settings, prompts: _Prompts
+) -> Load:
     part = plugins().find("condition", name)
     family = assembly.family_of(part)
+    limit = assembly.settings_under(part.thing, family, given).answer_tokens
     data = prompts.data(settings, family)
     items = len(data) if job.limit is None else min(job.limit, len(data))
     answers = items * (1 + settings.draws)
@@ -223,10 +221,13 @@ def _load(job: Job, name: str, settings: Settings, prompts: _Prompts) -> Load:
                 or settings.max_context_tokens
                 or _window(job.model_args)
             )
-            return Load(name, items, requests, answers, None if each is None else items * each)
-        return Load(name, items, requests, answers, prompts.tokens(part, data, settings, items))
+            return Load(
+                name, items, requests, answers, None if each is None else items * each, limit
+            )
+        tokens = prompts.tokens(part, data, settings, items)
+        return Load(name, items, requests, answers, tokens, limit)
     except SafescaleError as error:
-        return Load(name, items, requests, answers, None, f"{name}: {error}")
+        return Load(name, items, requests, answers, None, limit, f"{name}: {error}")
 
 
 def _window(args: Mapping[str, Any]) -> int | None:

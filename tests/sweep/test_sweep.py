@@ -319,9 +319,17 @@ def test_a_plan_counts_one_and_k_answers_for_each_item_under_each_condition(tmp_
     plan = plan_of(tmp_path, conditions=["closed_book", "clean", "rag"])
     assert (plan.requests, plan.answers) == (60 * 3 * 2, 60 * 3 * 21)
     assert plan.answer_tokens == 60 * 3 * 21 * 10
-    assert plan_of(tmp_path, {"model": "m", "metadata": {"reasoning": True}}).answer_limit == 4096
+    reasons = plan_of(tmp_path, {"model": "m", "metadata": {"reasoning": True}})
+    assert {load.answer_limit for load in reasons.loads} == {4096}
     noharm = plan_of(tmp_path, conditions=["noharm_options"], metadata={"dataset": "noharm_demo"})
-    assert noharm.answer_limit == 4096
+    assert {load.answer_limit for load in noharm.loads} == {4096}
+    medguard = plan_of(
+        tmp_path,
+        conditions=["medguard_basic", "medguard_cot"],
+        metadata={"dataset": "medguard_demo"},
+    )
+    assert [load.answer_limit for load in medguard.loads] == [10, 1024]
+    assert medguard.answer_tokens == 60 * (10 + 1024)
 
 
 @pytest.mark.parametrize("draws", [0, 1, 8, 20])
@@ -434,7 +442,7 @@ def test_gpu_hours_are_those_of_the_formula_by_hand():
     gpu = Gpu(flops=1e15, bytes_per_s=1e12, utilisation=0.5, at_once=100)
     reading = 2 * 8e9 * 1e6 / 5e14  # 32 s
     writing = 1000 * 100 / 100 * max(16e9 / 1e12, 2 * 8e9 * 100 / 5e14)  # 1,000 steps of 16 ms
-    hours = gpu_hours((Load("c", 50, 100, 1000, 1_000_000),), 100, Size(8, None), gpu)
+    hours = gpu_hours((Load("c", 50, 100, 1000, 1_000_000, 100),), Size(8, None), gpu)
     assert hours == pytest.approx((reading + writing) / 3600)
     assert reading == pytest.approx(32)
     assert writing == pytest.approx(16)
@@ -446,8 +454,7 @@ def test_gpu_hours_grow_with_size_and_tokens_and_shrink_with_shared_prompts(
 ):
     def hours(size, prompt_tokens=tokens, shared=True):
         return gpu_hours(
-            (Load("c", items, 2 * items, items * (1 + draws), prompt_tokens),),
-            10,
+            (Load("c", items, 2 * items, items * (1 + draws), prompt_tokens, 10),),
             size,
             Gpu(),
             shared=shared,
