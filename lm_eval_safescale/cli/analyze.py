@@ -231,6 +231,9 @@ def _summarise(
         _print_rates(
             console, "Human raters", people, _with_interval, _items, headlines, first="rater"
         )
+    if facts["units"] < facts["items"] and facts["population"] == "items":
+        said_of_units = f"Items that share a unit go together: {counted(facts['units'], 'unit')}"
+        _say(console, f"{said_of_units} in all intervals and tests.")
     _say(
         console,
         "Intervals over asks of these very items: majority answers and samples, K drawn again from "

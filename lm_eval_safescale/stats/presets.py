@@ -14,7 +14,6 @@ from numpy.typing import NDArray
 
 from lm_eval_safescale.errors import SafescaleError
 from lm_eval_safescale.stats import bootstrap
-from lm_eval_safescale.stats.bootstrap import SEED
 from lm_eval_safescale.stats.design import Design
 from lm_eval_safescale.stats.paired import discordant, tango_interval
 from lm_eval_safescale.stats.units import share_interval, tango_of_units
@@ -194,8 +193,3 @@ def preset_named(preset: str | Preset) -> Preset:
     if preset not in PRESETS:
         raise SafescaleError(f"no preset {preset!r}; expected one of {', '.join(PRESETS)}")
     return PRESETS[preset]
-
-
-def weights(n: int, strata: tuple[int, ...] = (), seed: int = SEED) -> Floats:
-    """`Design.weights` of n items, each its own unit."""
-    return Design(n, strata=strata, seed=seed).weights

@@ -126,9 +126,8 @@ def sign_tests(differences: ArrayLike, units: Ints) -> tuple[Floats, Floats]:
     """Exact and mid-p tests that neither side has the outcome more often, units flipped whole.
 
     Were the sides alike, a unit's difference s_g would have either sign with chance 1/2. p is the
-    chance that the sum of the s_g lies at least as far from 0, the mid-p counts that of the very
-    sum by half. With one item a unit these are `mcnemar_exact` and, but for b = c, `mcnemar_mid_p`;
-    where the sum is 0 the mid-p is 1 less half the chance of it, as there.
+    chance that the sum of the s_g lies at least as far from 0; the mid-p counts the chance of the
+    very sum by half. With one item a unit these are `mcnemar_exact` and `mcnemar_mid_p`.
 
     Parameters
     ----------

@@ -13,6 +13,8 @@ from lm_eval_safescale.analysis import Study, remarks
 from lm_eval_safescale.analysis.context_axis import context_axis
 from lm_eval_safescale.analysis.study import without_passages
 from lm_eval_safescale.runs import Runs
+from lm_eval_safescale.stats.design import Design
+from lm_eval_safescale.stats.units import design_effect, wilson_of_units
 from tests.analysis.small import View, runs_of, scores_of, unlabelled
 
 RATES = ("accuracy", "high_risk_error", "unsafe_answer", "contradiction", "unanswered")
@@ -68,6 +70,22 @@ def test_contexts_are_grouped_by_doubling_length():
     assert [row["mean"] for row in rows] == pytest.approx(
         [(1023 + 1024 + 2047 + 2048) / 5, 0, 1023, 1535.5, 2048]
     )
+
+
+def test_items_of_one_unit_count_by_their_design_effect_in_each_bin():
+    greedy, tokens = "AABBABAABBAA", [3] * 6 + [9] * 6
+    runs = runs_of({CELL: [greedy]}, "A" * 12, shown={"context_tokens": {CELL: tokens}})
+    view = View(scores_of(runs), runs=runs)
+    units = np.repeat(np.arange(6), 2)
+    view.design = Design.of(12, [str(unit) for unit in units])
+    correct = np.array([float(letter == "A") for letter in greedy])
+    for row, own in zip(context_axis(view), (slice(None), slice(6), slice(6, None)), strict=True):
+        right = correct[own]
+        low, high = wilson_of_units(
+            [right.sum()], [len(right)], design_effect(right[:, None], units[own])
+        )
+        assert (row["accuracy"], row["n"]) == (right.mean(), len(right))
+        assert (row["accuracy_lo"], row["accuracy_hi"]) == pytest.approx((low[0], high[0]))
 
 
 def test_coverage_is_grouped_by_quarters_with_none_and_all_apart():

@@ -359,6 +359,16 @@ def test_what_may_have_been_missed_is_said_once_where_it_is_the_same_for_all(mis
     assert ("missed" in shown) == bool(said)
 
 
+def test_units_of_several_items_are_counted(tmp_path):
+    plain = random_plain(1, models=1, conditions=("clean",), n=12)
+    for number, each in enumerate(plain.items.values()):
+        each["unit"] = f"case {number // 3}"
+    runs, out = stored(tmp_path / "runs", plain), tmp_path / "out"
+    done = analyze(runs, "-o", out)
+    assert "Items that share a unit go together: 4 units in all" in " ".join(done.output.split())
+    assert json.loads((out / "about.json").read_text(encoding="utf-8"))["units"] == 4
+
+
 def test_an_interval_and_a_test_that_say_two_things_are_named():
     from lm_eval_safescale.analysis import preset_named
     from lm_eval_safescale.cli.analyze import _disagreeing
