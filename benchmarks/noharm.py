@@ -229,49 +229,42 @@ def peer(
 # --- ours -----------------------------------------------------------------------------------------
 
 
-def ours(items: Any, answers: list[Any], models: int, preset: str) -> dict[str, Any]:
-    """Every figure of each model from what reading gives."""
+def ours(table: Any, answers: Any, preset: str) -> dict[str, Any]:
+    """Every figure of each model."""
     from lm_eval_safescale.analysis.figures import cached, figures_of
-    from lm_eval_safescale.families import AnswerArrays
     from lm_eval_safescale.families.family import scores_of
     from lm_eval_safescale.families.noharm import NOHARM_OPTIONS as FAMILY
     from lm_eval_safescale.stats.bootstrap import strata_of
+    from lm_eval_safescale.stats.design import Design
     from lm_eval_safescale.stats.presets import PRESETS
 
-    table = FAMILY.table(items)
-    together = FAMILY.arrays(answers)
-    codes = together.codes.reshape(models, len(items), -1)
-    scores = scores_of(FAMILY, table, AnswerArrays(codes, together.vocabulary), {})
+    scores = scores_of(FAMILY, table, answers, {})
     return figures_of(
         FAMILY.metrics(table),
         cached(lambda name: np.moveaxis(scores[name], 0, 1)),
         PRESETS[preset],
-        strata_of(table.groups["specialty"]),
+        Design(len(table), strata=strata_of(table.groups["specialty"])),
     )
 
 
-def prepared(cases: list[dict[str, Any]], responses: list[list[list[str | None]]]) -> Any:
-    """The cases as items and the responses as answers."""
+def stored(cases: list[dict[str, Any]], responses: list[list[list[str | None]]]) -> Any:
+    """Cases and responses as runs hold them: each response a place among those that there are."""
     from lm_eval_safescale.datasets import Record
+    from lm_eval_safescale.families import NO_RESPONSE, AnswerArrays
     from lm_eval_safescale.families.noharm import NOHARM_OPTIONS as FAMILY
-    from lm_eval_safescale.records import Answers, Reading, Status
 
     items, _ = FAMILY.parse([Record(line, record) for line, record in enumerate(cases, 1)])
-
-    def reading(text: str | None) -> Reading:
-        return Reading(text, Status.UNANSWERED if text is None else Status.OK)
-
-    return items, [
-        Answers(reading(first), tuple(map(reading, others)))
-        for replies in responses
-        for first, *others in replies
-    ]
+    known = {text for model in responses for trials in model for text in trials if text}
+    place: dict[str | None, int] = {text: code for code, text in enumerate(sorted(known))}
+    place[None] = NO_RESPONSE
+    codes = [[[place[text] for text in trials] for trials in model] for model in responses]
+    return FAMILY.table(items), AnswerArrays(np.array(codes, np.int32), sorted(known))
 
 
 def compare() -> int:
     """How many numbers of both are alike; SystemExit where one differs."""
     cases, responses = make_cases(CASES), make_responses(CASES, 2)
-    figures = ours(*prepared(cases, responses), 2, "radsafe-2026")
+    figures = ours(*stored(cases, responses), "radsafe-2026")
     numbers = 0
     for at_once in (False, True):
         for place, model in enumerate(peer(cases, responses, at_once=at_once)):
@@ -301,14 +294,14 @@ def measure(what: str, cases: int, models: int) -> dict[str, float]:
     importlib.import_module("scipy.special")
     records, responses = make_cases(cases), make_responses(cases, models)
     size = sum(len(text or "") for model in responses for trials in model for text in trials)
-    items, answers = prepared(records, responses)
+    table, answers = stored(records, responses)
     Path("/proc/self/clear_refs").write_text("5")  # the peak so far is forgotten
     before, start = memory("VmRSS"), time.process_time()
     if what.startswith("peer"):
         with np.errstate(all="ignore"):
             peer(records, responses, at_once="at once" in what)
     else:
-        ours(items, answers, models, what)
+        ours(table, answers, what)
     spent = time.process_time() - start
     return {
         "s": spent,
