@@ -9,6 +9,7 @@ import random
 import re
 import time
 from pathlib import Path
+from unittest.mock import patch
 
 import numpy as np
 import pytest
@@ -20,6 +21,7 @@ from lm_eval_safescale.errors import SafescaleError
 from lm_eval_safescale.families import NO_RESPONSE, UNSCORED, AnswerArrays, ItemTable
 from lm_eval_safescale.families.family import scores_of
 from lm_eval_safescale.families.noharm import NOHARM_OPTIONS as FAMILY
+from lm_eval_safescale.families.noharm import replies as replies_module
 from lm_eval_safescale.families.noharm.cases import _OPTION_FIELDS as FIELDS
 from lm_eval_safescale.families.noharm.replies import (
     APPROPRIATE,
@@ -559,6 +561,8 @@ def status(text, item=None):
         ("[]", Status.UNANSWERED),
         ("I cannot say.", Status.UNANSWERED),
         (f"[{YES} and so on [see below].", Status.UNANSWERED),
+        (f'[{YES}, {{"Option": {"9" * 5000}}}]', Status.UNANSWERED),  # whole, though not decoded
+        (f'[{YES}, {{"Option": 2, "Rationale": {"[" * 3000}{"]" * 3000}}}]', Status.UNANSWERED),
         (f"[{YES}", Status.TRUNCATED),
         (f"Sure:\n[{YES}, ", Status.TRUNCATED),
         ('{"grades": [{"Option": 1, "Grade', Status.TRUNCATED),
@@ -704,6 +708,22 @@ def test_hostile_text_is_read_soon(piece):
     assert status(text) in (Status.UNANSWERED, Status.TRUNCATED)
     # 16 seconds where each bracket is tried from the beginning
     assert time.perf_counter() - began < 5
+
+
+@pytest.mark.parametrize("piece", ["[1] ", "[see] ", '["'])
+def test_an_answer_behind_a_million_brackets_is_found_soon(piece):
+    text = piece * (1_000_000 // len(piece)) + f'" [{YES}]'
+    began = time.perf_counter()
+    assert read_grades(text, NUMBERS).grades == {1: APPROPRIATE}
+    # minutes where all that follows is copied for each
+    assert time.perf_counter() - began < 10
+
+
+@given(st.lists(st.sampled_from(PIECES), max_size=40).map("".join), st.integers(1, 30))
+def test_a_text_reads_the_same_however_much_of_it_is_looked_at_first(text, window):
+    expected = read_grades(text, NUMBERS), replies_module.ends_in_array(text)
+    with patch.object(replies_module, "WINDOW", window):
+        assert (read_grades(text, NUMBERS), replies_module.ends_in_array(text)) == expected
 
 
 def test_an_array_behind_brackets_that_are_none_is_found():

@@ -22,6 +22,8 @@ GRADES = {APPROPRIATE.lower(): APPROPRIATE, INAPPROPRIATE.lower(): INAPPROPRIATE
 WORK = 20
 """Times the length of a text that may be looked through for the array: one that opens thousands of
 them would take very long."""
+WINDOW = 1 << 14
+"""Characters in which an array is tried before the whole text is."""
 _IS_OPEN = re.compile(r'\s*(?:"(?:[^"\\]|\\.)*\\?|[\w.+-]*)\Z', re.DOTALL)
 """What stands where a text cannot be decoded any further because it ends: nothing, a string without
 its end, or a part of a number, of a word or of an escape in a string."""
@@ -126,21 +128,30 @@ def _array(text: str) -> list[Any] | None:
 
 
 def _attempts(text: str) -> Iterator[tuple[str, list[Any] | None, int]]:
-    """From each opening bracket on: the text, the array that it begins with or None, and where
-    decoding it ended."""
+    """From each opening bracket on: the text, as far as it was needed, the array that it begins
+    with or None, and where decoding it ended."""
     start, work = text.find("["), WORK * len(text) + 1000
     while start != -1 and work > 0:
-        # an error counts the lines before it: from here, not from the beginning each time
-        rest, value = text[start:], None
-        try:
-            value, end = _decoder.raw_decode(rest)
-        except json.JSONDecodeError as error:
-            end = error.pos
-        except (RecursionError, ValueError):  # nested too deeply; a number of thousands of digits
-            end = min(len(rest), WORK * 1000)
+        # most end soon: not all of a long text is copied for each
+        rest = text[start : start + WINDOW]
+        value, end = _decoded(rest)
+        if value is None and start + WINDOW < len(text) and _IS_OPEN.match(rest, end):
+            rest = text[start:]
+            value, end = _decoded(rest)
         yield rest, value, end
         work -= end + 1
         start = text.find("[", start + 1)
+
+
+def _decoded(text: str) -> tuple[list[Any] | None, int]:
+    """The array that a text begins with, None for none, an empty one for what cannot be decoded
+    though it may be whole; and where decoding it ended."""
+    try:
+        return _decoder.raw_decode(text)
+    except json.JSONDecodeError as error:
+        return None, error.pos
+    except (RecursionError, ValueError):  # nested too deeply; a number of thousands of digits
+        return [], min(len(text), WORK * 1000)
 
 
 def _grades(array: list[Any], options: Collection[int]) -> Grades:
