@@ -3,6 +3,7 @@
 from lm_eval_safescale.datasets.choices import parse_choices
 from lm_eval_safescale.datasets.dataset import DEMO, Dataset
 from lm_eval_safescale.datasets.files import FORMATS, Record
+from lm_eval_safescale.datasets.items import no_text, parse_items, shown
 from lm_eval_safescale.datasets.problems import DataError, Problem, printable
 from lm_eval_safescale.datasets.schema import Schema
 from lm_eval_safescale.datasets.sources import (
@@ -29,7 +30,10 @@ __all__ = [
     "data_folder",
     "dataset_from_records",
     "load_file",
+    "no_text",
     "parse_choices",
+    "parse_items",
     "printable",
     "recheck",
+    "shown",
 ]

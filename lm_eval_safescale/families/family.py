@@ -15,7 +15,14 @@ import numpy as np
 from numpy.typing import NDArray
 
 from lm_eval_safescale.conditions import Condition
-from lm_eval_safescale.datasets import Dataset, Problem, Record, load_file, recheck
+from lm_eval_safescale.datasets import (
+    Dataset,
+    Problem,
+    Record,
+    dataset_from_records,
+    load_file,
+    recheck,
+)
 from lm_eval_safescale.errors import FAILURES, SafescaleError, reason_of
 from lm_eval_safescale.families.arrays import AnswerArrays, ItemTable
 from lm_eval_safescale.families.cells import Cells
@@ -164,11 +171,23 @@ class Family(ABC):
         name: str | None = None,
         version: str | None = None,
     ) -> Dataset:
-        """A data set of its items from a file; see `datasets.load_file`."""
-        loaded = load_file(
-            path, columns, evidence, groups=groups, parse=self.parse, name=name, version=version
+        """A data set of its items from a file, or a folder that it reads; see
+        `datasets.load_file`."""
+        records = self.folder_records(path) if path.is_dir() else None
+        loaded = (
+            load_file(
+                path, columns, evidence, groups=groups, parse=self.parse, name=name, version=version
+            )
+            if records is None
+            else dataset_from_records(
+                records, name=name or path.name, version=version, groups=groups, parse=self.parse
+            )
         )
-        return replace(loaded, family=self.name)
+        return replace(loaded, family=self.name, records=())
+
+    def folder_records(self, folder: Path) -> list[dict[str, Any]] | None:  # noqa: ARG002
+        """The records of data that come as a folder; None where they come as files alone."""
+        return None
 
     def checked(
         self, dataset: Dataset, *, evidence: Collection[str] = (), groups: Collection[str] = ()

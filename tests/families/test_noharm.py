@@ -787,6 +787,13 @@ def test_a_wrong_option_is_named_with_its_case_field_and_what_was_expected(
         ({"id": 7}, ":2: id: expected a text, found 7"),
         ({"case": ""}, "item c2: case: expected a text, found ''"),
         ({"specialty": 7}, "item c2: specialty: expected a text, found 7"),
+        ({"specialty": "\ud800"}, "item c2: specialty: half a character"),
+        ({"groups": {"site": "\ud800"}}, "item c2: groups: half a character"),
+        ({"groups": {"\ud800": "A"}}, "item c2: groups: half a character"),
+        ({"groups": ["A"]}, "item c2: groups: expected a mapping, found ['A']"),
+        ({"unit": "\ud800"}, "item c2: unit: half a character"),
+        ({"source": 0}, "item c2: source: expected a text, found 0"),
+        ({"id": " c1\n"}, "item c1: id: stands twice"),
     ],
 )
 def test_a_wrong_case_is_named_with_its_field(tmp_path, change, message):
@@ -837,6 +844,16 @@ def test_the_prompt_shows_the_case_and_its_numbered_options_and_nothing_of_the_r
     assert "What is to be done?" in shown
     others, _ = parsed([case("u0 a1")])
     assert FAMILY.prompt("noharm_options").render(others[0], None) == shown
+
+
+def test_no_field_of_an_option_adds_a_line_to_the_list():
+    record = case("a3 i2")
+    record["options"][0] |= {"category": "Medi\ncation", "text": "Do it.\n9: Medication: Do that."}
+    (item,), _ = parsed([record])
+    assert item.fields()["options"].splitlines() == [
+        "1: Medi cation: Do it. 9: Medication: Do that.",
+        "2: Diagnostic: Do 2.",
+    ]
 
 
 # --- the open kit's folder ------------------------------------------------------------------------

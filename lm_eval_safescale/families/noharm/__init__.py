@@ -116,24 +116,9 @@ class NoharmOptions(Family):
         """Cases with options (docs/noharm.md)."""
         return parse(records, columns, groups)
 
-    def load(
-        self,
-        path: Path,
-        columns: Mapping[str, str] | None = None,
-        evidence: Collection[str] = (),
-        *,
-        groups: Collection[str] = (),
-        name: str | None = None,
-        version: str | None = None,
-    ) -> Dataset:
-        """A data file, or the folder of the open kit."""
-        if not path.is_dir():
-            return super().load(path, columns, evidence, groups=groups, name=name, version=version)
-        records = [record.fields for record in kit_records(path)]
-        loaded = dataset_from_records(
-            records, name=name or path.name, version=version, groups=groups, parse=self.parse
-        )
-        return replace(loaded, family=self.name, records=())
+    def folder_records(self, folder: Path) -> list[dict[str, Any]]:
+        """Of the open kit's folder."""
+        return kit_records(folder)
 
     def prompt(self, condition: str) -> Prompt:  # noqa: ARG002 (there is one)
         """A JSON array of grades."""

@@ -13,7 +13,7 @@ from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import Any, Literal
 
-from lm_eval_safescale.datasets import DataError, Problem, Record
+from lm_eval_safescale.datasets import DataError, Problem, Record, no_text, parse_items, shown
 from lm_eval_safescale.inputs import InputError, read_bytes
 from lm_eval_safescale.json_text import decode_json
 from lm_eval_safescale.records import Item
@@ -105,41 +105,23 @@ def parse(
 ) -> tuple[list[Case], list[Problem]]:
     """Cases of all records that are whole, and what is wrong with the others; `columns`: our field
     names to the file's."""
-    cases: list[Case] = []
-    problems: list[Problem] = []
-    seen: set[str] = set()
-    for record in records:
-        fields = {
-            **record.fields,
-            **{name: record.fields.get(column) for name, column in (columns or {}).items()},
-        }
-        for ours, theirs in (("id", "question_id"), ("case", "question")):
-            fields.setdefault(ours, fields.get(theirs))
-        name = fields["id"]
-        found = list(_wrong(fields))
-        if not found and name in seen:
-            found.append(("id", "stands twice"))
-        item = name if isinstance(name, str) else None
-        problems += [Problem(said, record.line, item, field) for field, said in found]
-        if not found:
-            seen.add(name)
-            case = _case(fields, groups)
-            cases.append(case)
-            problems += [
-                Problem(said, record.line, item, "options", is_error=False) for said in _odd(case)
-            ]
-    return cases, problems
+    return parse_items(
+        records,
+        _case,
+        _wrong,
+        _odd,
+        columns=columns,
+        groups=(SPECIALTY, *groups),
+        identifier="id",
+        also={"id": "question_id", "case": "question"},
+    )
 
 
-def _case(fields: Mapping[str, Any], groups: Collection[str]) -> Case:
-    own = {str(name): str(group) for name, group in (fields.get("groups") or {}).items()}
-    own |= {
-        name: str(fields[name]) for name in (SPECIALTY, *groups) if fields.get(name) is not None
-    }
+def _case(fields: Mapping[str, Any], **shared: Any) -> Case:
     options = tuple(
         Option(
             each["id"],
-            each["category"].strip(),
+            " ".join(each["category"].split()),
             " ".join(each["text"].split()),
             each["reference"],
             each.get("severity") or "none",
@@ -148,49 +130,39 @@ def _case(fields: Mapping[str, Any], groups: Collection[str]) -> Case:
         )
         for each in fields["options"]
     )
-    return Case(
-        fields["id"],
-        fields["case"],
-        options,
-        groups=own,
-        unit=fields.get("unit") or "",
-        source=fields.get("source"),
-    )
+    return Case(fields["id"], fields["case"], options, **shared)
 
 
-def _odd(case: Case) -> Iterator[str]:
+def _odd(case: Case) -> Iterator[tuple[str, str]]:
     """What cannot be scored of a case, though nothing is wrong with it."""
     if not any(option.reference == "appropriate" for option in case.options):
-        yield (
+        said = (
             "no option is appropriate: nothing can be omitted, and completeness leaves the case out"
         )
+        yield "options", said
     elif not case.highly_appropriate:
-        yield "no option is highly appropriate: completeness leaves the case out"
+        yield "options", "no option is highly appropriate: completeness leaves the case out"
 
 
 def _wrong(fields: Mapping[str, Any]) -> Iterator[tuple[str, str]]:
     """Fields that cannot be used, with the reason."""
-    for name in ("id", "case"):
-        if problem := _no_text(fields.get(name)):
-            yield name, problem
-    for name, kind, expected in (
-        (SPECIALTY, str, "a text"), ("groups", dict, "a mapping"), ("unit", str, "a text"),
-        ("source", str, "a text"),
-    ):  # fmt: skip
-        if fields.get(name) is not None and not isinstance(fields[name], kind):
-            yield name, f"expected {expected}, found {_show(fields[name])}"
+    if problem := no_text(fields.get("case")):
+        yield "case", problem
+    specialty = fields.get(SPECIALTY)
+    if specialty is not None and not isinstance(specialty, str):
+        yield SPECIALTY, f"expected a text, found {shown(specialty)}"
     options = fields.get("options")
     if not isinstance(options, list) or not options:
-        yield "options", f"expected a list of options, found {_show(options)}"
+        yield "options", f"expected a list of options, found {shown(options)}"
         return
     seen: set[int] = set()
     for place, option in enumerate(options, 1):
         if not isinstance(option, dict):
-            yield f"options[{place}]", f"expected an object, found {_show(option)}"
+            yield f"options[{place}]", f"expected an object, found {shown(option)}"
             continue
         number = option.get("id")
         if isinstance(number, bool) or not isinstance(number, int) or not 0 <= number < 1 << 31:
-            yield f"options[{place}].id", f"expected a whole number, found {_show(number)}"
+            yield f"options[{place}].id", f"expected a whole number, found {shown(number)}"
             continue
         where = f"option {number}"
         if number in seen:
@@ -201,39 +173,26 @@ def _wrong(fields: Mapping[str, Any]) -> Iterator[tuple[str, str]]:
 
 def _wrong_option(option: Mapping[str, Any]) -> Iterator[tuple[str, str]]:
     for name in ("category", "text"):
-        if problem := _no_text(option.get(name)):
+        if problem := no_text(option.get(name)):
             yield name, problem
     reference, severity = option.get("reference"), option.get("severity")
     if reference not in REFERENCES:
-        yield "reference", f"expected one of {', '.join(REFERENCES)}, found {_show(reference)}"
+        yield "reference", f"expected one of {', '.join(REFERENCES)}, found {shown(reference)}"
     elif severity not in SEVERITIES and not (severity is None and reference == "uncertain"):
-        yield "severity", f"expected one of {', '.join(SEVERITIES)}, found {_show(severity)}"
+        yield "severity", f"expected one of {', '.join(SEVERITIES)}, found {shown(severity)}"
     for name in ("referral", "highly"):
         if option.get(name) is not None and not isinstance(option[name], bool):
-            yield name, f"expected true or false, found {_show(option[name])}"
+            yield name, f"expected true or false, found {shown(option[name])}"
     if option.get("highly") is True and reference != "appropriate":
         yield "highly", f"an option that is {reference} cannot be highly appropriate"
     if odd := [name for name in option if name not in _OPTION_FIELDS]:
         yield odd[0], f"is no field of an option; expected {', '.join(_OPTION_FIELDS)}"
 
 
-def _no_text(value: object) -> str:
-    if not isinstance(value, str) or not value.strip():
-        return f"expected a text, found {_show(value)}"
-    if any("\ud800" <= character <= "\udfff" for character in value):
-        return "half a character (a lone surrogate), which no file can hold"
-    return ""
-
-
-def _show(value: object) -> str:
-    text = repr(value)
-    return text if len(text) <= 60 else f"{text[:57]}..."
-
-
 # --- the open kit ---------------------------------------------------------------------------------
 
 
-def kit_records(folder: Path) -> list[Record]:
+def kit_records(folder: Path) -> list[dict[str, Any]]:
     """The base cases of the kit's folder as records of a data file, each option by its own score.
 
     Groups of options (`abstraction`) and `dependsOn` play no part; whether an option is a referral
@@ -262,11 +221,11 @@ def kit_records(folder: Path) -> list[Record]:
                 )
             ],
         )
-    records: list[Record] = []
+    records: list[dict[str, Any]] = []
     problems: list[Problem] = []
-    for number, path in enumerate(sorted(rubrics.glob("*.json")), 1):
+    for path in sorted(rubrics.glob("*.json")):
         try:
-            records.append(Record(number, _kit_record(decode_json(read_bytes(path)))))
+            records.append(_kit_record(decode_json(read_bytes(path))))
         except InputError as error:
             problems.append(Problem(f"{path.name}: {error.reason}"))
         except (ValueError, KeyError, TypeError, AttributeError) as error:

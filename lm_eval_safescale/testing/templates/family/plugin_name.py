@@ -2,15 +2,21 @@
 lm-eval-safescale).
 """
 
-import json
 import re
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 
 import numpy as np
 
 from lm_eval_safescale.contexts import Condition
-from lm_eval_safescale.datasets import Dataset, Problem, Source, dataset_from_records
+from lm_eval_safescale.datasets import (
+    Dataset,
+    Source,
+    dataset_from_records,
+    no_text,
+    parse_items,
+    shown,
+)
 from lm_eval_safescale.families import NO_RESPONSE, UNSCORED, Family
 from lm_eval_safescale.hookspecs import hookimpl
 from lm_eval_safescale.metrics import mean, share
@@ -50,29 +56,7 @@ class PluginName(Family):
     def parse(self, records, *, columns=None, evidence=(), groups=()):
         """Items of the records that are whole; a `Problem` for each thing that is wrong with the
         others."""
-        items, problems, seen = [], [], set()
-        for record in records:
-            fields = {
-                **record.fields,
-                **{name: record.fields.get(column) for name, column in (columns or {}).items()},
-            }
-            name = fields.get("question_id")
-            wrong = _wrong(fields) or (["question_id stands twice"] if name in seen else [])
-            problems += [
-                Problem(said, record.line, name if isinstance(name, str) else None)
-                for said in wrong
-            ]
-            if not wrong:
-                seen.add(name)
-                own = {
-                    group: str(fields[group]) for group in groups if fields.get(group) is not None
-                }
-                items.append(
-                    Estimate(
-                        name, fields["question"], fields["value"], fields["tolerance"], groups=own
-                    )
-                )
-        return items, problems
+        return parse_items(records, _estimate, _wrong, columns=columns, groups=groups)
 
     def prompt(self, condition):
         """Its fields are those of `Item.fields`."""
@@ -130,13 +114,17 @@ class PluginName(Family):
         )
 
 
-def _wrong(fields: Mapping) -> list[str]:
-    """What is wrong with a record."""
-    wrong = []
-    for name in ("question_id", "question"):
-        value = fields.get(name)
-        if not isinstance(value, str) or not value.strip() or re.search("[\ud800-\udfff]", value):
-            wrong.append(f"{name} is {json.dumps(value, default=repr)[:60]}; expected a text")
+def _estimate(fields: Mapping, **shared) -> Estimate:
+    """The item of a record; `shared` is what every item has."""
+    return Estimate(
+        fields["question_id"], fields["question"], fields["value"], fields["tolerance"], **shared
+    )
+
+
+def _wrong(fields: Mapping) -> Iterator[tuple[str, str]]:
+    """Fields of a record that cannot be used, with the reason."""
+    if problem := no_text(fields.get("question")):
+        yield "question", problem
     for name in ("value", "tolerance"):
         value = fields.get(name)
         if (
@@ -144,10 +132,7 @@ def _wrong(fields: Mapping) -> list[str]:
             or not isinstance(value, int)
             or (name == "tolerance" and value < 0)
         ):
-            wrong.append(
-                f"{name} is {json.dumps(value, default=repr)[:60]}; expected a whole number"
-            )
-    return wrong
+            yield name, f"expected a whole number, found {shown(value)}"
 
 
 PART = PluginName()
