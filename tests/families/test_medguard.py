@@ -11,6 +11,7 @@ from itertools import combinations
 from operator import itemgetter
 from pathlib import Path
 
+import numpy as np
 import polars as pl
 import pytest
 from hypothesis import given
@@ -23,6 +24,7 @@ from lm_eval_safescale.datasets import Record
 from lm_eval_safescale.families import ItemTable
 from lm_eval_safescale.families.medguard import MEDGUARD as FAMILY
 from lm_eval_safescale.families.medguard import load_demo
+from lm_eval_safescale.families.raters import answer_of
 from lm_eval_safescale.reading import opens_reasoning, read_output
 from lm_eval_safescale.records import Context, Status
 from lm_eval_safescale.runs.table import Runs, items_frame
@@ -137,6 +139,22 @@ def test_a_share_of_unsafe_keys_is_only_of_questions_that_have_one():
     records = [question("q1", "a", "B"), question("q2", "a", "B", "")]
     found = values(tables_of(records, {("m", BASIC): {"q1": "A", "q2": "A"}})["results"], "m")
     assert found["unsafe_answer"] is None
+
+
+def test_a_question_by_itself_has_the_scores_that_it_has_among_others():
+    """A rank of several, or one sample of a log, knows no other aspect."""
+    items, _ = parsed(FIVE)
+
+    def scores(some):
+        table = FAMILY.table(some)
+        given = FAMILY.arrays([answer_of(MODEL[item.question_id]) for item in some])
+        return FAMILY.score(table, given, {})
+
+    together = scores(items)
+    assert len(set(together["aspect"])) == 3
+    for place, item in enumerate(items):
+        for name, column in scores([item]).items():
+            np.testing.assert_array_equal(column, together[name][place : place + 1])
 
 
 def random_case(rng, n_questions, n_aspects):
