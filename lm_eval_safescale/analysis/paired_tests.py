@@ -15,7 +15,7 @@ from typing import TYPE_CHECKING, Any, Literal
 import numpy as np
 
 from lm_eval_safescale.analysis.asked_again import reach
-from lm_eval_safescale.families.rows import Row, means, rows_of
+from lm_eval_safescale.families.rows import Row, means, number, rows_of
 from lm_eval_safescale.metrics import Metric, scored
 from lm_eval_safescale.stats.design import Design
 from lm_eval_safescale.stats.paired import (
@@ -31,7 +31,7 @@ from lm_eval_safescale.stats.units import score_of_units, sign_tests
 
 if TYPE_CHECKING:
     from lm_eval_safescale.analysis.study import Study
-    from lm_eval_safescale.families.cells import Cell
+    from lm_eval_safescale.families.cells import Cell, Pair
 
 COLUMNS = (
     "model", "metric", "decode", "left", "right", "n", "b", "c", "delta", "p_exact", "p_mid",
@@ -82,6 +82,25 @@ def paired_tests(study: Study, preset: Preset = DEFAULT) -> list[Row]:
             }
             table.sort(key=lambda row: place[row["model"]])
         rows += table
+    return rows
+
+
+def paired_test(study: Study, left: Pair, right: Pair, preset: Preset = DEFAULT) -> dict[str, Row]:
+    """Rows as of `paired_tests`, by the metric's name, for two cells alone: of whatever models,
+    raters and conditions. `p_holm` is over this one pair; `left_value` and `right_value` are of
+    the `n` items that are scored on both sides."""
+    places = {pair: number for number, pair in enumerate(study.cells)}
+    pair = [Comparison(places[left], places[right], "models")]
+    rows = {}
+    for metric in _ordered(study.metrics):
+        columns = [study.column_of_cells(name) for name in metric.sources]
+        of_sides = ([each[:, [places[side]]] for each in columns] for side in (left, right))
+        _, one, other = _on_both(*of_sides)
+        rows[metric.name] = {
+            **_table(metric, pair, study, preset)[0],
+            "left_value": number(metric.value(one)[0]),
+            "right_value": number(metric.value(other)[0]),
+        }
     return rows
 
 

@@ -354,26 +354,23 @@ def _lacks(entry: PanelModel | None) -> str:
     )
 
 
-def remarks(study: Study) -> list[Row]:
-    """What is scored and yet needs a word: outputs that are never read as a letter, retrieval that
-    found nothing, and K that differs."""
+def remarks_on_answers(study: Study) -> list[Row]:
+    """Outputs that are never read as an answer, and retrieval that found nothing."""
     rows = [
-        _row(
-            *pair,
-            None,
-            study.family.silence,
-        )
+        _row(*pair, None, study.family.silence)
         for pair, each in study.answers.items()
         if (each.greedy == NO_RESPONSE).any() and not (each.greedy >= 0).any()
     ]
-    rows += [
-        _row(
-            *pair,
-            items,
-            "the search found no passage, and the question was asked without a context",
-        )
-        for pair, items in without_passages(study.runs).items()
+    nothing = "the search found no passage, and the question was asked without a context"
+    return rows + [
+        _row(*pair, items, nothing) for pair, items in without_passages(study.runs).items()
     ]
+
+
+def remarks(study: Study) -> list[Row]:
+    """What is scored and yet needs a word: outputs that are never read as a letter, retrieval that
+    found nothing, and K that differs."""
+    rows = remarks_on_answers(study)
     if len({each.draws for each in study.answers.values()} - {0}) > 1:
         rows.append(
             _row(

@@ -12,6 +12,7 @@ from typer.core import TyperGroup
 from lm_eval_safescale import __version__
 from lm_eval_safescale.cli import (
     analyze,
+    compare,
     contexts,
     data,
     doctor,
@@ -51,6 +52,7 @@ STUDY: dict[str, dict[str, typer.Typer | Callable[..., None]]] = {
         "judge": judge.judge,
         "table": table.table,
         "analyze": analyze.analyze,
+        "compare": compare.compare,
         "gate": gate.gate,
     },
     "Hand in: what others can check": {
@@ -60,7 +62,7 @@ STUDY: dict[str, dict[str, typer.Typer | Callable[..., None]]] = {
     },
 }
 """Every command, in the order of a study."""
-VERDICTS = {"gate"}
+VERDICTS = {"compare", "gate"}
 """Those whose exit status is an answer."""
 
 

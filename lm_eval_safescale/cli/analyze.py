@@ -252,7 +252,7 @@ def _summarise(
         _say(console, _compared([row for row in tests if row["right_condition"] != HUMAN]))
         if against:
             _say(console, f"The same of models and human raters: {_found(against)}.")
-    if why := _disagreeing(tests, preset):
+    if why := disagreeing(tests, preset):
         _say(console, why)
     _print_beside(console, tables.get("accuracy_and_safety", []), facts)
     for kind in ("not_scored", "remarks"):
@@ -380,7 +380,7 @@ def _found(tests: Sequence[Mapping[str, Any]]) -> str:
     )
 
 
-def _disagreeing(tests: Sequence[Mapping[str, Any]], preset: Preset) -> str:
+def disagreeing(tests: Sequence[Mapping[str, Any]], preset: Preset) -> str:
     """That an interval and the test beside it say two things, where they do; empty for nowhere."""
     both = [row for row in tests if row[preset.p_value] is not None and row["delta_lo"] is not None]
     found = [

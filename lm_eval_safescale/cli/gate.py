@@ -183,7 +183,7 @@ def _show_rows(decision: Decision) -> None:
                 where = f"{row.outcome.name}  {_where(row)}"
                 said = f": {_head(row)}{_bound_alone(row)}" if is_long else ""
                 say(f"  {where}{said}", style=STYLES[row.outcome])
-                for line in () if is_long else _lines(row):
+                for line in () if is_long else lines_of(row):
                     say(f"    {line}")
     if is_long:
         say("\nBy how much, and the items that decided: in the JSON file (--json).")
@@ -219,7 +219,7 @@ def _head(row: Row) -> str:
     )
 
 
-def _lines(row: Row) -> list[str]:
+def lines_of(row: Row) -> list[str]:
     """What is said of a row below its place."""
     from lm_eval_safescale.gate import Kind
 
@@ -228,11 +228,11 @@ def _lines(row: Row) -> list[str]:
         lines += [_bound(row), *_would_help(row)]
     if row.items_against:
         what = "the items that weigh most" if own.approximate else "the items against it"
-        lines.append(f"{what}: {_names(row.items_against)}")
+        lines.append(f"{what}: {names_of(row.items_against)}")
     if own.for_it:
-        lines.append(f"the items for it: {_names(own.for_it)}")
+        lines.append(f"the items for it: {names_of(own.for_it)}")
     if own.missing:
-        lines.append(f"{len(own.missing)} of {own.n:,} missing: {_names(own.missing)}")
+        lines.append(f"{len(own.missing)} of {own.n:,} missing: {names_of(own.missing)}")
     return lines
 
 
@@ -304,7 +304,8 @@ def _abstains(row: Row) -> str:
     )
 
 
-def _names(ids: Sequence[str]) -> str:
+def names_of(ids: Sequence[str]) -> str:
+    """The first few items, and how many more there are."""
     more = f" and {len(ids) - SHOWN} more" if len(ids) > SHOWN else ""
     return ", ".join(ids[:SHOWN]) + more
 
@@ -355,7 +356,7 @@ def _document(
         "refused": list(decision.refused),
         "remarks": list(remarks),
         "error_rate": [] if decision.refused else error_rate(decision),
-        "clauses": [_row(row) for row in decision.rows],
+        "clauses": [document_of(row) for row in decision.rows],
         "version": __version__,
     }
 
@@ -369,7 +370,8 @@ def _policy(policy: Policy) -> dict[str, Any]:
     }
 
 
-def _row(row: Row) -> dict[str, Any]:
+def document_of(row: Row) -> dict[str, Any]:
+    """All that is known of a row, as JSON values."""
     own, clause = row.evidence, row.clause
     kept = row.kept
     found = {

@@ -20,7 +20,7 @@ from lm_eval_safescale.analysis.abstention import cannot_abstain, confidence_of
 from lm_eval_safescale.analysis.figures import Places, groups_of
 from lm_eval_safescale.analysis.study import OF_SAMPLES
 from lm_eval_safescale.errors import SafescaleError
-from lm_eval_safescale.families.cells import Cell
+from lm_eval_safescale.families.cells import Cell, Pair
 from lm_eval_safescale.gate import evidence as found
 from lm_eval_safescale.gate.evidence import Evidence, Resamples
 from lm_eval_safescale.gate.policy import MISSING, Clause, Kind, Policy
@@ -162,6 +162,36 @@ def decide(
     if refused:
         return Decision(policy, refused=tuple(refused))
     return _judged(cases, study, policy)
+
+
+def decide_pair(study: Study, policy: Policy, pair: Pair, than: Pair) -> Decision:
+    """Judge one model and condition by margins to another, whatever else differs between them.
+
+    Raises
+    ------
+    SafescaleError
+        As `decide`; and for a clause that is no margin.
+    """
+    cases = []
+    for clause in policy.clauses:
+        try:
+            if clause.kind is not Kind.NO_WORSE:
+                raise SafescaleError("expected a margin, as in METRIC 2 points")
+            cases += [
+                _Case(
+                    replace(clause, than_model=than[0], than_condition=than[1]),
+                    metric,
+                    study.cells[pair],
+                    np.arange(len(study.items)),
+                    None,
+                    study.cells[than],
+                )
+                for metric in _metrics(clause, study, policy)
+            ]
+        except SafescaleError as error:
+            raise SafescaleError(f"{clause.place}: ", error) from None
+    refused = list(dict.fromkeys([*_of_policy(policy), *_refusals(cases, study, alike=False)]))
+    return Decision(policy, refused=tuple(refused)) if refused else _judged(cases, study, policy)
 
 
 # --- what a policy asks of these runs -------------------------------------------------------------
@@ -318,8 +348,8 @@ def _of_policy(policy: Policy) -> Iterator[str]:
         )
 
 
-def _refusals(cases: Sequence[_Case], study: Study) -> Iterator[str]:
-    """Why these cases cannot be judged."""
+def _refusals(cases: Sequence[_Case], study: Study, *, alike: bool = True) -> Iterator[str]:
+    """Why these cases cannot be judged; `alike`: also where two sides were not asked alike."""
     yield from study.family.not_by_a_model(study.runs.about)
     models = len({case.cell.model for case in cases})
     for case in cases:
@@ -328,7 +358,7 @@ def _refusals(cases: Sequence[_Case], study: Study) -> Iterator[str]:
         if case.metric.decode in OF_SAMPLES and not all(side.draws for side in sides):
             yield f"{where}: no samples were drawn, and {case.metric.name} is of samples"
             continue
-        if case.than is not None and (differs := _asked_otherwise(case, study)):
+        if alike and case.than is not None and (differs := _asked_otherwise(case, study)):
             yield (
                 f"{where}: {case.cell.model} and {case.than.model} differ in {differs}, so that a "
                 "difference says nothing of the models; ask both alike"

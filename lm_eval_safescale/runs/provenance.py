@@ -57,11 +57,15 @@ def imported_from(runs: Runs) -> Mapping[str, Any]:
     return origin  # type: ignore[no-any-return]
 
 
+def settings_of(runs: Runs, model: str, condition: str) -> dict[str, Any]:
+    """The settings under which a model was asked under a condition, as far as they are known."""
+    known = runs.about.get("models", {}).get(model, {})
+    return {**known.get("settings", {}), **known.get("by_condition", {}).get(condition, {})}
+
+
 def setting_of(runs: Runs, model: str, condition: str, name: str) -> Any:
     """A setting under which a model was asked; None where it is not known."""
-    known = runs.about.get("models", {}).get(model, {})
-    own = known.get("by_condition", {}).get(condition, {})
-    return own.get(name, known.get("settings", {}).get(name))
+    return settings_of(runs, model, condition).get(name)
 
 
 def refuse_without_texts(runs: Runs) -> None:

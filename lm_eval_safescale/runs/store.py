@@ -46,7 +46,7 @@ from lm_eval_safescale.runs.description import sync_folder
 from lm_eval_safescale.runs.families import family_of_data
 from lm_eval_safescale.runs.journal import PARAMETERS_B, is_run, size_of
 from lm_eval_safescale.runs.places import ABOUT, ANSWERS_FILE, MARK, holds_runs
-from lm_eval_safescale.runs.provenance import JOURNAL
+from lm_eval_safescale.runs.provenance import JOURNAL, settings_of
 from lm_eval_safescale.runs.table import Runs, categories
 from lm_eval_safescale.settings import MAKE_SCORES
 
@@ -210,6 +210,19 @@ def open_by_condition(folder: Path) -> Iterator[Runs]:
     for name in family_of_data(about["dataset"]).in_order(there["condition"].cast(pl.String)):
         wanted = functools.partial(_rows_of, condition=name)
         yield Runs(items, _read_parquet(folder / ANSWERS_FILE, about, wanted), own)
+
+
+def contexts_of(folder: Path, model: str, condition: str) -> dict[str, str | None]:
+    """SHA-256 of what stood above each question for a model under a condition, by the item's id;
+    None where nothing did, or it is not known. SafescaleError as of `open_runs`."""
+
+    def wanted(frame: pl.LazyFrame) -> pl.LazyFrame:
+        rows = (pl.col("model") == model) & (pl.col("condition") == condition)
+        return frame.filter(rows & (pl.col("draw") == 0)).select(
+            pl.col("question_id").cast(pl.String), pl.col("context_fingerprint")
+        )
+
+    return dict(_read_parquet(folder / ANSWERS_FILE, read_about(folder), wanted).iter_rows())
 
 
 def merge_runs(runs: Mapping[str, Runs]) -> Runs:
@@ -448,9 +461,7 @@ def _refuse_overlap(runs: Mapping[str, Runs]) -> None:
 def _settings(runs: Runs, pair: tuple[str, str]) -> dict[str, Any]:
     """How a model was asked and read under a condition; what is only noted of it does not matter,
     nor how it was weighed."""
-    model, condition = pair
-    known = runs.about["models"].get(model)
-    settings = {} if known is None else _by_condition(known).get(condition, {})
+    settings = settings_of(runs, *pair)
     return {name: value for name, value in settings.items() if name not in NOTED | MAKE_SCORES}
 
 
