@@ -22,8 +22,7 @@ from lm_eval_safescale.words import counted
 
 if TYPE_CHECKING:
     from lm_eval_safescale.families.rows import Row
-    from lm_eval_safescale.gate.comparison import Comparison, Flips
-    from lm_eval_safescale.gate.sides import Side
+    from lm_eval_safescale.gate import Comparison, Flips, Side
     from lm_eval_safescale.metrics import Metric
 
 SIDE = "FOLDER[:MODEL[:CONDITION]]"
@@ -74,12 +73,11 @@ def compare(
     """
     # many small products: threads of the linear algebra would wait for each other
     os.environ.setdefault("OPENBLAS_NUM_THREADS", "1")
-    from lm_eval_safescale.gate import comparison
-    from lm_eval_safescale.gate.sides import sides_of
+    from lm_eval_safescale import gate
 
     with working("comparing ..."):
-        found = comparison.compare(
-            *sides_of(a, b),
+        found = gate.compare(
+            *gate.sides_of(a, b),
             fail_on_worse or (),
             preset=preset,
             threshold=threshold,

@@ -126,8 +126,9 @@ def _chosen(
     if rest in raters:
         return rest, HUMAN
     model, condition = _split(rest, known, raters)
+    only = len(known) == 1
     if not model:
-        if len(known) > 1:
+        if not only:
             raise SafescaleError(
                 f"{counted(len(known), 'model')} in it ({_some(known)}); name one: {folder}:MODEL"
             )
@@ -136,7 +137,7 @@ def _chosen(
         if len(known[model]) > 1:
             raise SafescaleError(
                 f"{counted(len(known[model]), 'condition')} of {model} in it "
-                f"({_some(known[model])}); name one: {folder}:{model}:CONDITION"
+                f"({_some(known[model])}); name one: {folder}:{'' if only else model}:CONDITION"
             )
         (condition,) = known[model]
     if condition not in known[model]:
