@@ -118,7 +118,7 @@ def compare(
     study, first, second = study_of(a, b, threshold)
     found = differing(a, b)
     decision = decide_pair(study, policy, second, first) if margins else None
-    remarks = tuple(_remarks(study, {first: a, second: b}))
+    remarks = tuple(dict.fromkeys(_remarks(study, {first: a, second: b})))
     one = Comparison(a, b, found, study, chosen.name, remarks=remarks)
     if found.refused and not anyway:
         return replace(one, refused=(found.refused,))

@@ -9,8 +9,6 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-import polars as pl
-
 from lm_eval_safescale.analysis import Study
 from lm_eval_safescale.errors import SafescaleError
 from lm_eval_safescale.families.cells import Pair
@@ -19,7 +17,7 @@ from lm_eval_safescale.runs import Runs
 from lm_eval_safescale.runs.arrays import item_table
 from lm_eval_safescale.runs.identity import path_of
 from lm_eval_safescale.runs.provenance import settings_of
-from lm_eval_safescale.runs.store import data_named, merge_runs, open_runs
+from lm_eval_safescale.runs.store import cell_of, data_named, merge_runs, open_runs
 from lm_eval_safescale.words import counted, meant
 
 FORM = "FOLDER[:MODEL[:CONDITION]]"
@@ -188,23 +186,6 @@ def study_of(a: Side, b: Side, threshold: float | None = None) -> tuple[Study, P
 def _piece(side: Side, name: str) -> Runs:
     """The answers of a side under a name. A person's come with the items; some model's stand for
     them under a name of their own."""
-    runs = side.runs
-    pair = next(iter(runs.draws)) if side.is_human else side.pair
-    name = f"beside {side.label}" if side.is_human else name
-    model, condition = pair
-    known = {
-        **runs.about["models"].get(model, {"source": ""}),
-        "conditions": [condition],
-        "settings": settings_of(runs, *pair),
-    }
-    known.pop("by_condition", None)
-    left_out = [
-        row
-        for row in runs.about.get("left_out", ())
-        if row.get("model") in (None, model) and row.get("condition") in (None, condition)
-    ]
-    answers = runs.answers.filter(
-        (pl.col("model") == model) & (pl.col("condition") == condition)
-    ).with_columns(pl.lit(name).alias("model"))
-    about = {**runs.about, "models": {name: known}, "left_out": left_out}
-    return Runs(runs.items, answers, about)
+    if side.is_human:
+        return cell_of(side.runs, next(iter(side.runs.draws)), f"beside {side.label}")
+    return cell_of(side.runs, side.pair, name)

@@ -225,6 +225,25 @@ def contexts_of(folder: Path, model: str, condition: str) -> dict[str, str | Non
     return dict(_read_parquet(folder / ANSWERS_FILE, read_about(folder), wanted).iter_rows())
 
 
+def cell_of(runs: Runs, pair: tuple[str, str], name: str) -> Runs:
+    """The answers of one model under one condition as runs of their own, the model by another
+    name."""
+    model, condition = pair
+    own = {**runs.about["models"].get(model, {"source": ""}), "conditions": [condition]}
+    own.pop("by_condition", None)
+    left_out = [
+        row
+        for row in runs.about.get("left_out", ())
+        if row.get("model") in (None, model) and row.get("condition") in (None, condition)
+    ]
+    left_out = [row | {"model": row.get("model") and name} for row in left_out]
+    answers = runs.answers.filter(
+        (pl.col("model") == model) & (pl.col("condition") == condition)
+    ).with_columns(pl.lit(name).alias("model"))
+    models = {name: own | {"settings": settings_of(runs, *pair)}}
+    return Runs(runs.items, answers, {**runs.about, "models": models, "left_out": left_out})
+
+
 def merge_runs(runs: Mapping[str, Runs]) -> Runs:
     """Several runs as one; `runs` by the name by which an error calls them.
 
