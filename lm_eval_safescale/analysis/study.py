@@ -491,8 +491,8 @@ def _reader(known: Mapping[str, Any]) -> str:
 
 ADJUSTED_OVER = {
     "paired_tests": (
-        "p_holm: all pairs of conditions of one model, or of models under one condition, for one "
-        "metric; the intervals are of each pair alone"
+        "p_holm: all pairs of conditions of one model, of models under one condition, or of models "
+        "and human raters under one condition, for one metric; the intervals are of each pair alone"
     ),
     "ranks": "all pairs of models under one condition, for one metric",
     "abstention": "all thresholds of one model under one condition, for one limit",

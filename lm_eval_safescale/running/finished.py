@@ -34,6 +34,8 @@ if TYPE_CHECKING:
 
 
 NOTE = "asked.sha256"
+NOT_IN_OLDER_NOTES = ("unit",)
+"""Settings that are noted where they are set: notes of before they were there still hold."""
 
 
 def is_noted(folder: Path) -> bool:
@@ -63,6 +65,7 @@ def note_of(
     """
     settings = asked[0].task.run.shared_settings
     shown = without_secrets(settings.model_dump(mode="json"))
+    shown = {k: v for k, v in shown.items() if v is not None or k not in NOT_IN_OLDER_NOTES}
     told: list[Any] = [plain(identity), args, shown, limit, latency, list(conditions)]
     told += [[each.name, plain(own)] for each in asked if (own := each.task.run.own_settings)]
     return hashlib.sha256(
