@@ -5,7 +5,7 @@ piece. It knows no archive.
 from __future__ import annotations
 
 import json
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import fields
 from pathlib import Path
 from typing import Annotated, Any, get_type_hints
@@ -14,6 +14,7 @@ import msgspec
 import polars as pl
 from msgspec import Meta
 
+from lm_eval_safescale.importing.parts import no_collection
 from lm_eval_safescale.json_text import decode_json
 from lm_eval_safescale.records import Answer
 from lm_eval_safescale.runs.lines import MOST_DRAWS
@@ -138,19 +139,16 @@ def _read(path: Path, kind: type[msgspec.Struct], most: int, model: str) -> pl.D
             except (msgspec.DecodeError, ValueError, RecursionError) as error:
                 raise UnreadableError(f"line {number}: {error}") from None
 
-    names = kind.__struct_fields__
-    schema = {name: ANSWERS.get(name, pl.String()) for name in names}
-    frames = [
-        pl.DataFrame(
-            {
-                name: pl.Series(column, dtype=schema[name])
-                for name, column in zip(names, zip(*piece, strict=True), strict=True)
-            }
-        )
-        for piece in _pieces(rows())
-    ]
+    schema = {name: ANSWERS.get(name, pl.String()) for name in kind.__struct_fields__}
+    with no_collection():
+        frames = [_frame(piece, schema) for piece in _pieces(rows())]
     frame = pl.concat(frames) if frames else pl.DataFrame(schema=schema)
     return frame.with_columns(pl.lit(model).alias("model"))
+
+
+def _frame(rows: Iterable[tuple[Any, ...]], schema: Mapping[str, Any]) -> pl.DataFrame:
+    columns = zip(schema, zip(*rows, strict=True), strict=True)
+    return pl.DataFrame({name: pl.Series(values, dtype=schema[name]) for name, values in columns})
 
 
 def _pieces(rows: Iterable[tuple[Any, ...]]) -> Iterator[list[tuple[Any, ...]]]:

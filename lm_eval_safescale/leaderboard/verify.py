@@ -17,6 +17,7 @@ import msgspec
 
 from lm_eval_safescale.analysis.study import Study
 from lm_eval_safescale.assembly import load_part
+from lm_eval_safescale.contexts import ContextSet
 from lm_eval_safescale.datasets import Dataset
 from lm_eval_safescale.datasets.columns import GROUP
 from lm_eval_safescale.datasets.sources import demo_fingerprints
@@ -203,10 +204,11 @@ def verify_submission(
     try:
         with submission(path, report) as (told, folder):
             _check_root(report, root)
-            _check_demo(told, report, allow_demo=allow_demo)
             runs = report.runs = _runs(folder, told, report.found)
+            dataset = None if runs is None else _dataset(told, runs, folder, report.found, load)
+            _check_demo(told, dataset, report, allow_demo=allow_demo)
             if runs is not None:
-                _check(runs, told, folder, report, load, contexts)
+                _check(runs, told, folder, report, dataset, contexts_at(contexts, dataset))
             if record is not None:
                 _take_record(record, report)
     except RefusedArchiveError as error:
@@ -239,14 +241,19 @@ def _check_root(report: Report, root: str) -> None:
         )
 
 
-def _check_demo(told: Manifest, report: Report, *, allow_demo: bool) -> None:
-    is_demo = told.dataset.fingerprint in demo_fingerprints()
+def _check_demo(
+    told: Manifest, dataset: Dataset | None, report: Report, *, allow_demo: bool
+) -> None:
+    """Whether the data are for demonstration: as the data set at hand says; where there is none,
+    those that we know, and what the manifest says."""
+    is_known = told.dataset.fingerprint in demo_fingerprints()
+    is_demo = is_known or (
+        dataset.is_demo if dataset is not None else told.demo or told.dataset.demo
+    )
     for where, value in (("demo", told.demo), ("dataset.demo", told.dataset.demo)):
         if value is not is_demo:
-            report.found.damaged(
-                f"{of.MANIFEST}: {where}", f"says {value}, which its data set is not", Lie.DEMO,
-                is_demo,
-            )  # fmt: skip
+            what = f"says {value}, which its data set is not"
+            report.found.damaged(f"{of.MANIFEST}: {where}", what, Lie.DEMO, is_demo)
     if is_demo and not allow_demo:
         report.found.damaged("data set", "demo data: no claim may rest on them", Lie.DEMO)
 
@@ -301,14 +308,12 @@ def _check(
     told: Manifest,
     folder: Path,
     report: Report,
-    load: Load | None,
-    contexts: Iterable[Path],
+    dataset: Dataset | None,
+    contexts: Iterable[ContextSet],
 ) -> None:
     found = report.found
-    dataset = _dataset(told, groups_of(runs), folder, found, load)
-    shown = contexts_at(contexts, dataset)
     try:
-        check_runs(runs, dataset, found, folder, contexts=shown)
+        check_runs(runs, dataset, found, folder, contexts=contexts)
         _check_counts(told, runs, found)
         _check_starts(told, runs, found)
         _check_numbers(folder, study_of(runs), report)
@@ -333,17 +338,13 @@ def _check(
     ]
 
 
-def groups_of(runs: Runs) -> list[str]:
-    """The groups that its items are in."""
-    return [name.removeprefix(GROUP) for name in runs.items.columns if name.startswith(GROUP)]
-
-
 def _dataset(
-    told: Manifest, groups: Sequence[str], folder: Path, found: Verification, load: Load | None
+    told: Manifest, runs: Runs, folder: Path, found: Verification, load: Load | None
 ) -> Dataset | None:
     """The data set of a submission; None where it is not at hand, which is noted."""
     about = told.dataset
     family = family_named(about.family)
+    groups = [name.removeprefix(GROUP) for name in runs.items.columns if name.startswith(GROUP)]
     if load is not None:
         try:
             dataset = load(about.family, groups)

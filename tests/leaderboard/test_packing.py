@@ -7,7 +7,10 @@ from __future__ import annotations
 import getpass
 import hashlib
 import json
+import os
 import re
+import subprocess
+import sys
 import zipfile
 from pathlib import Path
 
@@ -44,6 +47,8 @@ from tests.leaderboard.making import (
 )
 from tests.running import asking
 from tests.running.asking import seeded
+
+ROOT = Path(__file__).parents[2]
 
 
 @pytest.fixture
@@ -223,6 +228,41 @@ def test_any_other_family_is_packed_and_verified_alike(tmp_path):
     assert (report.verdict, report.found.read_again) == (Verdicts.VERIFIED, 16)
     assert report.found.prompts == 8
     assert packed.manifest.dataset.family == "noharm_options"
+
+
+def test_a_family_of_a_plugin_is_packed_and_verified_alike(tmp_path):
+    """The example plugin as an installed package, our commands as processes of their own."""
+    about = tmp_path / "plugin" / "safescale_sct-0.1.dist-info"
+    about.mkdir(parents=True)
+    (about / "METADATA").write_text("Metadata-Version: 2.1\nName: safescale-sct\nVersion: 0.1\n")
+    (about / "entry_points.txt").write_text("[lm_eval_safescale]\nsct = safescale_sct\n")
+    folders = [tmp_path / "plugin", ROOT / "plugins" / "safescale-sct" / "src", ROOT]
+    environment = {**os.environ, "PYTHONPATH": os.pathsep.join(map(str, folders))}
+
+    def command(*words):
+        return subprocess.run(
+            [sys.executable, asking.__file__, *map(str, words)],
+            env=environment,
+            cwd=tmp_path,
+            check=False,
+            capture_output=True,
+            text=True,
+        )
+
+    card = write_card(tmp_path / "card.yaml")
+    for words in (
+        ["run", "--model", asking.STUB, "--conditions", "sct", "--draws", 2, "-o", "run"],
+        ["submit", "pack", "run", "-o", "it.zip", "--card", card, "--allow-demo"],
+        ["submit", "verify", "it.zip", "--json", "report.json", "--allow-demo"],
+    ):
+        done = command(*words)
+        assert done.returncode == 0, (words, done.stdout, done.stderr)
+    report = json.loads((tmp_path / "report.json").read_text())
+    assert (report["verdict"], report["dataset"]["family"]) == ("verified", "sct")
+    assert report["read_again"] == report["answers"] > 0
+    assert report["prompts_rendered_again"] > 0
+    elsewhere = verify_submission(tmp_path / "it.zip", allow_demo=True)  # not installed here
+    assert elsewhere.verdict is Verdicts.UNKNOWN
 
 
 @pytest.fixture
