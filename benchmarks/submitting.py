@@ -70,9 +70,6 @@ KINDS: dict[str, Callable[[random.Random, str], str]] = {
     "80 words of reasoning, then the letter": lambda draw, letter: (
         f"<think>{prose(draw, 80)}</think>\n\nThe answer is {letter}."
     ),
-    "300 words, then the letter": lambda draw, letter: (
-        f"{prose(draw, 300).capitalize()}. Answer: {letter}"
-    ),
 }
 
 

@@ -36,6 +36,7 @@ class Kind(Enum):
     CONTEXTS = "contexts built ahead", "safescale contexts show {path}"
     INDEX = "an index that was made of a corpus: name the corpus, and its index is found again"
     RELEASE = "published answers", "safescale import-release {path}", "RUNS"
+    SUBMISSION = "a submission", "safescale submit verify {path}"
     SWEEP = "a sweep's file", "safescale sweep {path}"
     MODEL = "a model, to be asked with pretrained={path} as its argument"
 
@@ -112,6 +113,8 @@ def _folder(path: Path) -> Place | None:
 def _file(path: Path) -> Place | None:
     with path.open("rb") as file:
         start = file.read(LOOKED_AT)
+    if start.startswith(b"PK\x03\x04") and b"answers.jsonl" in start[:64]:
+        return Place(path, Kind.SUBMISSION)
     if path.suffix in (".yaml", ".yml"):
         return (
             Place(path, Kind.SWEEP)
