@@ -18,6 +18,7 @@ from lm_eval_safescale.cli.screen import say, working
 from lm_eval_safescale.cli.verdicts import VerdictCommand
 from lm_eval_safescale.command_line import said
 from lm_eval_safescale.errors import SafescaleError, writing
+from lm_eval_safescale.runs.places import Kind, refuse_others
 from lm_eval_safescale.words import counted
 
 if TYPE_CHECKING:
@@ -138,6 +139,7 @@ def verify(
     from lm_eval_safescale.leaderboard.repeat import read_record
     from lm_eval_safescale.leaderboard.verify import verify_submission
 
+    refuse_others(file, Kind.SUBMISSION)
     with working(f"reading {file} ..."):
         report = verify_submission(
             file, _load(dataset, columns), contexts or (), root=root, allow_demo=allow_demo,
@@ -242,6 +244,7 @@ def repeat(
     from lm_eval_safescale.leaderboard.verify import verify_submission
     from lm_eval_safescale.verifying.findings import Verdict
 
+    refuse_others(file, Kind.SUBMISSION)
     args = parse_model_args(model_args)
     check_model_args(model, args)
     with working(f"reading {file} ...") as progress:

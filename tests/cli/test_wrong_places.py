@@ -12,9 +12,11 @@ from typer.testing import CliRunner
 
 from lm_eval_safescale.cli import app
 from lm_eval_safescale.errors import SafescaleError
+from lm_eval_safescale.leaderboard.pack import pack
 from lm_eval_safescale.retrieval import Store
 from lm_eval_safescale.runs.places import Kind, what_is
 from tests.cli.test_commands import result_file
+from tests.leaderboard.making import write_card
 
 run = CliRunner().invoke
 
@@ -57,6 +59,7 @@ def places(tmp_path_factory):
     (root / "sweep.yaml").write_text("models:\n  - name: x\n", encoding="utf-8")
     (root / "model").mkdir()
     (root / "model" / "config.json").write_text('{"model_type": "llama"}', encoding="utf-8")
+    pack([root / "runs"], root / "it.zip", write_card(root / "card.yaml"), allow_demo=True)
     (index,) = (root / "store").iterdir()
     return {
         Kind.RUNS: root / "runs",
@@ -66,6 +69,7 @@ def places(tmp_path_factory):
         Kind.CONTEXTS: root / "rag.jsonl",
         Kind.INDEX: index,
         Kind.RELEASE: root / "release",
+        Kind.SUBMISSION: root / "it.zip",
         Kind.SWEEP: root / "sweep.yaml",
         Kind.MODEL: root / "model",
     }
@@ -77,6 +81,9 @@ TAKES = {
     ("judge", "--base-url", "http://localhost:1/v1", "--model", "x", "-o", "OUT"): Kind.RUNS,
     ("runs", "verify"): Kind.RUNS,
     ("runs", "salvage", "-o", "OUT"): Kind.RUNS,
+    ("submit", "template"): Kind.RUNS,
+    ("submit", "pack", "-o", "OUT"): Kind.RUNS,
+    ("submit", "verify", "--allow-demo"): Kind.SUBMISSION,
     ("table",): Kind.LOGS,
     ("import-lm-eval", "-o", "OUT"): Kind.LOGS,
     ("import-release", "-o", "OUT"): Kind.RELEASE,
@@ -93,6 +100,7 @@ SAID = {
     Kind.CONTEXTS: "for safescale contexts show {path}",
     Kind.INDEX: "an index that was made of a corpus",
     Kind.RELEASE: "for safescale import-release {path} -o RUNS",
+    Kind.SUBMISSION: "for safescale submit verify {path}",
     Kind.SWEEP: "for safescale sweep {path}",
     Kind.MODEL: "a model",
 }
