@@ -18,7 +18,6 @@ from lm_eval_safescale.cli.screen import say, working
 from lm_eval_safescale.cli.verdicts import VerdictCommand
 from lm_eval_safescale.command_line import said
 from lm_eval_safescale.errors import SafescaleError, writing
-from lm_eval_safescale.runs.places import Kind, refuse_others
 from lm_eval_safescale.words import counted
 
 if TYPE_CHECKING:
@@ -138,6 +137,7 @@ def verify(
     """
     from lm_eval_safescale.leaderboard.repeat import read_record
     from lm_eval_safescale.leaderboard.verify import verify_submission
+    from lm_eval_safescale.runs.places import Kind, refuse_others
 
     refuse_others(file, Kind.SUBMISSION)
     with working(f"reading {file} ..."):
@@ -242,6 +242,7 @@ def repeat(
     from lm_eval_safescale.leaderboard.repeat import repeat as repeat_sample
     from lm_eval_safescale.leaderboard.repeat import write_record
     from lm_eval_safescale.leaderboard.verify import verify_submission
+    from lm_eval_safescale.runs.places import Kind, refuse_others
     from lm_eval_safescale.verifying.findings import Verdict
 
     refuse_others(file, Kind.SUBMISSION)
