@@ -945,6 +945,36 @@ def test_an_option_of_the_kit_without_a_score_is_named_with_its_case(tmp_path, o
     assert message in str(raised.value)
 
 
+@pytest.mark.parametrize(
+    ("change", "message"),
+    [
+        ({"case": "x"}, "item Card001: case: expected a text, found None"),
+        ({"case": {}}, "item Card001: case: expected a text, found None"),
+        (
+            {"options": {"1": 9}},
+            "item Card001: options: expected a list of options, found {'1': 9}",
+        ),
+        ({"options": None}, "item Card001: options: expected a list of options, found None"),
+        ({"options": [7]}, "item Card001: options[1]: expected an object, found 7"),
+        (
+            {"options": [{"id": 1, "category": "Medication", "score": 9}]},
+            "item Card001: option 1, text: expected a text, found None",
+        ),
+        ({"id": 7}, "Card.json: is no case of the kit (id: expected a text, found 7)"),
+        ({"id": ""}, "Card.json: is no case of the kit (id: expected a text, found '')"),
+    ],
+)
+def test_a_wrong_part_of_a_case_of_the_kit_is_named(tmp_path, change, message):
+    folder = kit(tmp_path / "kit", kit_case("Card001", {"score": 9}))
+    (file,) = (folder / "dataset" / "rubrics").iterdir()
+    fields = {**json.loads(file.read_text(encoding="utf-8")), **change}
+    file.unlink()
+    file.with_name("Card.json").write_text(json.dumps(fields), encoding="utf-8")
+    with pytest.raises(DataError) as raised:
+        FAMILY.load(folder)
+    assert message in str(raised.value)
+
+
 def test_what_is_no_file_of_the_kit_is_named(tmp_path):
     with pytest.raises(DataError, match="the folder of the open NOHARM kit"):
         FAMILY.load(tmp_path)

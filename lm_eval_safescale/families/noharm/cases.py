@@ -228,36 +228,41 @@ def kit_records(folder: Path) -> list[dict[str, Any]]:
             records.append(_kit_record(decode_json(read_bytes(path))))
         except InputError as error:
             problems.append(Problem(f"{path.name}: {error.reason}"))
-        except (ValueError, KeyError, TypeError, AttributeError) as error:
-            what = (
-                f"lacks {error}"
-                if isinstance(error, KeyError)
-                else f"is no case of the kit ({error})"
-            )
-            problems.append(Problem(f"{path.name}: {what}"))
+        except ValueError as error:
+            problems.append(Problem(f"{path.name}: is no case of the kit ({error})"))
     if problems:
         raise DataError(str(rubrics), problems)
     return records
 
 
-def _kit_record(case: Mapping[str, Any]) -> dict[str, Any]:
+def _kit_record(case: object) -> dict[str, Any]:
+    """A case as a record of a data file; ValueError where it has no id, or an option no score. What
+    else is wrong with it is found as in a data file."""
+    if not isinstance(case, dict):
+        raise ValueError(f"expected an object, found {shown(case)}")
+    if problem := no_text(case.get("id")):
+        raise ValueError(f"id: {problem}")
+    told, given = case.get("case"), case.get("options")
     letters = re.match(r"[^\W\d_]+", case["id"])
-    options = []
-    for option in case["options"]:
-        score = next(
-            (option[name] for name in ("placement", "score", "grade") if option.get(name)), None
-        )
-        if isinstance(score, bool) or not isinstance(score, int) or score not in _OF_SCORE:
-            raise ValueError(
-                f"option {option.get('id')} has the score {score!r}; expected a whole number from "
-                "1 to 9"
-            )
-        reference, severity = _OF_SCORE[score]
-        told = {name: option[name] for name in ("id", "category", "text")}
-        options.append({**told, "reference": reference, "severity": severity})
     return {
         "id": case["id"],
-        "case": case["case"]["presentation"],
-        "options": options,
+        "case": told.get("presentation") if isinstance(told, dict) else None,
+        "options": [_kit_option(each) for each in given] if isinstance(given, list) else given,
         **({SPECIALTY: letters[0]} if letters else {}),
     }
+
+
+def _kit_option(option: object) -> object:
+    if not isinstance(option, dict):
+        return option
+    score = next(
+        (option[name] for name in ("placement", "score", "grade") if option.get(name)), None
+    )
+    if isinstance(score, bool) or not isinstance(score, int) or score not in _OF_SCORE:
+        raise ValueError(
+            f"option {option.get('id')} has the score {score!r}; expected a whole number from 1 to "
+            "9"
+        )
+    reference, severity = _OF_SCORE[score]
+    told = {name: option.get(name) for name in ("id", "category", "text")}
+    return {**told, "reference": reference, "severity": severity}
