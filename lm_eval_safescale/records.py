@@ -293,7 +293,8 @@ class Status(StrEnum):
     UNANSWERED = "unanswered"
     """The model ended without an explicit choice of a letter."""
     TRUNCATED = "truncated"
-    """The output stopped inside the model's reasoning: there is no answer in it to read."""
+    """The output stopped inside the model's reasoning, or inside an answer that shows it: there is
+    no answer in it to read."""
     FILTERED = "filtered"
     """A content filter held the output back: what the model said is unknown, so the draw is *not
     scored*."""

@@ -41,8 +41,9 @@ def of_readings(
         is_on = settings.reasoning == "on" or settings.max_answer_tokens is not None
         or_on = "" if is_on else 'set reasoning to "on" or '
         yield (
-            f"{truncated} of {greedy} greedy answers stopped inside the model's reasoning and "
-            f"count as unanswered; {or_on}raise max_answer_tokens (now {token_limit})"
+            f"{truncated} of {greedy} greedy answers stopped inside the model's reasoning, or "
+            f"inside the answer itself, and count as unanswered; {or_on}raise max_answer_tokens "
+            f"(now {token_limit})"
         )
     if unreadable.are_most and not truncated:
         yield str(unreadable)
