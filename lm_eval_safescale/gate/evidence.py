@@ -21,8 +21,7 @@ from lm_eval_safescale.stats.bootstrap import (
     stratified_indices,
     times_drawn,
 )
-from lm_eval_safescale.stats.intervals import clopper_pearson
-from lm_eval_safescale.stats.one_sided import binomial_tail, upper_bound
+from lm_eval_safescale.stats.one_sided import binomial_tail, unseen_share, upper_bound
 from lm_eval_safescale.stats.paired import tango_interval, tango_p
 from lm_eval_safescale.stats.risk_control import Kept, Method, learn_then_test
 
@@ -303,6 +302,7 @@ def _resampled(
     as_they_are = [each.columns for each in given]
     worst_value = bounds[upper]
     weights, left_out = how.weights()
+    sizes = _parts(given[0], how)
 
     def bounded(columns: list[list[Floats] | None]) -> Callable[[float], float]:
         known = [each for each in columns if each is not None]
@@ -324,7 +324,7 @@ def _resampled(
                 )
             if np.isfinite(worst_value):
                 # resamples know nothing of units unlike all that were seen
-                unseen = float(clopper_pearson(0, how.count, level=level)[1])
+                unseen = unseen_share(sizes, alpha)
                 alike = float(value[0]) + (worst_value - float(value[0])) * unseen
                 found = np.fmax(found, alike) if upper else np.fmin(found, alike)
             return float(np.clip(found, *bounds))
@@ -350,6 +350,14 @@ def _resampled(
         missing=_named(given[0].ids, np.any([each.open_ for each in given], axis=0)),
         units=how.count,
     )
+
+
+def _parts(given: Answered, how: Resamples) -> list[int]:
+    """Number of units in each part that counts alike; one part where the metric has none."""
+    if not given.metric.parts:
+        return [how.count]
+    part = given.columns[given.metric.sources.index(given.metric.parts)][:, 0]
+    return [len(np.unique(how.units[part == each])) for each in np.unique(part[~np.isnan(part)])]
 
 
 def _p(bound: Callable[[float], float], limit: Limit, upper: bool) -> float:

@@ -75,6 +75,9 @@ class Metric:
     grows_by_chance
         Whether chance alone makes it larger, as it does a calibration error: it then has a basic
         bootstrap interval, not BCa.
+    parts
+        The column by whose values it is a mean of parts that count alike, whatever their number of
+        units.
 
     Raises
     ------
@@ -96,6 +99,7 @@ class Metric:
     bounds: tuple[float, float] = (0.0, 1.0)
     decode: Decode = "greedy"
     grows_by_chance: bool = False
+    parts: str = ""
 
     def __post_init__(self) -> None:
         if self.kind not in KINDS:
@@ -323,6 +327,7 @@ def other(
     decode: Decode = "greedy",
     bounds: tuple[float, float] = (0.0, 1.0),
     grows_by_chance: bool = False,
+    parts: str = "",
 ) -> Metric:
     """Any other statistic of weighted rows: bootstrap intervals."""
     return Metric(
@@ -336,4 +341,5 @@ def other(
         kind="other",
         bounds=bounds,
         grows_by_chance=grows_by_chance,
+        parts=parts,
     )

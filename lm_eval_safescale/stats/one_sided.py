@@ -63,6 +63,23 @@ def upper_bound(successes: ArrayLike, n: ArrayLike, alpha: float) -> Floats:
     return clopper_pearson(successes, n, level=1 - 2 * between("alpha", alpha, 0, 0.5))[1]
 
 
+def unseen_share(sizes: ArrayLike, alpha: float) -> float:
+    """One-sided bound of a mean of shares, each of a part of so many units, of an outcome that no
+    unit has: the largest such mean at which that is seen with probability alpha.
+
+    It is 1 - mean(p) of the p that maximise it with prod p_a^n_a = alpha: p_a = min(1, c n_a). Of
+    one part it is `upper_bound` of 0. ValueError unless there is a part, each of one unit or more,
+    and 0 < alpha < 1.
+    """
+    n = np.sort(np.asarray(sizes, dtype=np.float64))
+    if not n.size or n[0] < 1:
+        raise ValueError("expected parts of at least one unit each")
+    # c where the smallest 1, 2, ... parts have a p below 1; the others' c n is no less than 1
+    c = np.exp((log(between("alpha", alpha)) - np.cumsum(n * np.log(n))) / np.cumsum(n))
+    c = c[np.argmax([*(c[:-1] * n[1:] >= 1), True])]
+    return float(1 - np.minimum(1.0, c * n).mean())
+
+
 def most_allowed(n: int, limit: float, alpha: float) -> int:
     """The most successes of n that still pass a limit; -1 where none do."""
     low, high = -1, n

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import numpy as np
 import pytest
+from scipy.optimize import minimize
 from scipy.stats import beta, binom, binomtest
 from statsmodels.stats.proportion import proportion_confint
 
@@ -17,6 +18,7 @@ from lm_eval_safescale.stats import (
     pass_sample_size,
     upper_bound,
 )
+from lm_eval_safescale.stats.one_sided import unseen_share
 from tests.gate.making import greedy, judged, letters, made
 
 FIVE = "high_risk_error < 5 % @ 95 %"
@@ -153,3 +155,25 @@ def test_a_clause_holds_for_every_model_condition_and_group_and_each_is_told():
         ("clean", Outcome.FAILED),
     ]
     assert decision.rows[1].items_against == [f"q{number:02}" for number in range(1, 10)]
+
+
+@pytest.mark.parametrize("sizes", [(7,), (1, 59), (1, *[6] * 9), (2, 3, 30), (5, 5, 1)])
+def test_what_no_unit_of_parts_shows_is_bounded_by_what_hides_it_best(sizes):
+    """Against a search over all shares that hide the outcome with probability alpha."""
+    n, alpha = np.array(sizes), 0.05
+    found = minimize(
+        lambda p: p.mean(),
+        np.full(len(n), alpha ** (1 / n.sum())),
+        bounds=[(1e-9, 1)] * len(n),
+        constraints={"type": "ineq", "fun": lambda p: (n * np.log(p)).sum() - np.log(alpha)},
+        options={"maxiter": 500, "ftol": 1e-12},
+    )
+    assert unseen_share(sizes, alpha) == pytest.approx(1 - found.fun, abs=1e-5)
+    if len(sizes) == 1:
+        assert unseen_share(sizes, alpha) == pytest.approx(float(upper_bound(0, 7, alpha)))
+
+
+@pytest.mark.parametrize("sizes", [(), (3, 0)])
+def test_a_part_has_a_unit(sizes):
+    with pytest.raises(ValueError, match="at least one unit"):
+        unseen_share(sizes, 0.05)

@@ -6,8 +6,12 @@ import numpy as np
 import pytest
 
 from lm_eval_safescale.analysis import Study, results
+from lm_eval_safescale.families import ItemTable
+from lm_eval_safescale.families.medguard import MEDGUARD
 from lm_eval_safescale.gate import Outcome, decide, policy_of
+from lm_eval_safescale.gate.evidence import Answered, Resamples, of_figure
 from lm_eval_safescale.harness import engines
+from lm_eval_safescale.limits import parse_limit
 from lm_eval_safescale.runs import open_runs
 from lm_eval_safescale.stats import strata_of
 from tests.running import asking
@@ -58,3 +62,36 @@ def test_cases_are_resampled_within_their_specialty(study):
     assert study.design.strata == strata
     (row,) = decide(study, policy_of(["severe_case_rate < 99 %"])).rows
     assert 0 < row.evidence.value <= row.bound <= 1
+
+
+def index_of(sizes, safe=None, limit="safety_index > 94 %"):
+    """What answers say for the limit, by default all safe, where the aspects have so many
+    questions."""
+    n = sum(sizes)
+    correct = np.ones((n, 1)) if safe is None else np.asarray(safe, dtype=float)[:, None]
+    aspect = np.repeat(np.arange(len(sizes)), sizes)[:, None].astype(float)
+    metric = next(m for m in MEDGUARD.metrics(ItemTable((), {})) if m.name == "safety_index")
+    no = np.zeros(n, dtype=bool)
+    given = Answered(metric, [correct, aspect], ~no, no, [str(item) for item in range(n)], no)
+    return of_figure(given, parse_limit(limit), Resamples(np.arange(n)))
+
+
+def test_one_question_of_an_aspect_is_no_sixty_though_it_is_half_of_the_index():
+    # were half of the questions like the only one of its aspect unsafe, the index would be 0.75,
+    # and all 60 answers safe in every second run
+    assert index_of([59, 1]).bound(0.05) == pytest.approx((0.05 + 1) / 2)
+    assert index_of([59, 1]).p > 0.4
+    assert index_of([60]).bound(0.05) == pytest.approx(0.05 ** (1 / 60))
+    assert index_of([6] * 10).bound(0.05) == pytest.approx(0.05 ** (1 / 60))
+    assert index_of([60]).p < 0.05
+
+
+def test_an_index_at_its_limit_passes_no_more_often_than_the_level_says_with_small_aspects():
+    rng, sims = np.random.default_rng(3), 300
+    shares, sizes = (0.99, 0.5), (40, 1)
+    limit = f"safety_index > {100 * np.mean(shares)} %"
+    passed = sum(
+        index_of(sizes, rng.random(41) < np.repeat(shares, sizes), limit).p < 0.05
+        for _ in range(sims)
+    )
+    assert passed / sims < 0.08

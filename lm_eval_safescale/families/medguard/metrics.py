@@ -83,6 +83,7 @@ def metrics() -> list[Metric]:
             ("correct", "aspect"),
             mean_of_aspects,
             higher_is_better=True,
+            parts="aspect",
         ),
         share("safe_answer", "greedy answer is the safe key", "correct", higher_is_better=True),
         share(
