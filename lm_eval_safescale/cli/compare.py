@@ -148,13 +148,15 @@ def _show_differences(found: Comparison) -> None:
         Column("B - A [95 %]", [_difference(row, metric) for metric, row in own], "right"),
         Column("B is", [_side_of_0(row, p) for _, row in own]),
         Column("n", [f"{row['n']:,}" for _, row in own], "right"),
-        Column("only A, only B", [_only(row) for _, row in own], "right"),
-        Column(p.replace("_", " "), [_p(row[p]) for _, row in own], "right"),
+        Column("alone", [_alone(row) for _, row in own], "right"),
+        Column("p", [_p(row[p]) for _, row in own], "right"),
     ]
-    print_columns(Console(highlight=False, emoji=False), columns)
+    shown = [column for column in columns if any(column.cells)]
+    print_columns(Console(highlight=False, emoji=False), shown)
+    of_shares = f"; alone: items that only A has, and only B; p: {p}" if shown == columns else ""
     say(
-        "Percent and points, other units as they are; all of the n items that are scored on both "
-        "sides.",
+        "Percent and points, other units as they are, of the n items that are scored on both "
+        f"sides{of_shares}.",
         style="dim",
     )
     counts = [{**row, "b": row["only_b"], "c": row["only_a"]} for row in found.rows]
@@ -195,7 +197,7 @@ def _side_of_0(row: Row, p: str) -> str:
     return "better" if (low > 0) == (row["better"] == "higher") else "worse"
 
 
-def _only(row: Row) -> str:
+def _alone(row: Row) -> str:
     return "" if row["only_a"] is None else f"{row['only_a']}, {row['only_b']}"
 
 

@@ -12,12 +12,13 @@ import numpy as np
 from lm_eval_safescale.analysis import Study, not_scored
 from lm_eval_safescale.analysis.paired_tests import paired_test
 from lm_eval_safescale.analysis.study import MEASURES, remarks_on_answers
-from lm_eval_safescale.families.cells import Pair
+from lm_eval_safescale.families.cells import Cell, Floats, Pair
 from lm_eval_safescale.families.rows import Row
 from lm_eval_safescale.gate.decision import Decision, Outcome, decide_pair
 from lm_eval_safescale.gate.differing import Differing, differing
 from lm_eval_safescale.gate.policy import policy_of
 from lm_eval_safescale.gate.sides import Side, study_of
+from lm_eval_safescale.metrics import Metric
 from lm_eval_safescale.sections import notes_on
 from lm_eval_safescale.stats.presets import Preset, preset_named
 from lm_eval_safescale.words import counted
@@ -156,23 +157,33 @@ def _rows(study: Study, first: Pair, second: Pair, preset: Preset) -> Iterator[R
 
 
 def _flips(study: Study, first: Pair, second: Pair) -> Iterator[Flips]:
-    """By every share that is better the lower it is."""
-    a, b = study.cells[first], study.cells[second]
+    """By every share that is better the lower it is; over trials an item has it where most of its
+    trials do."""
+    ids = study.items.ids
     for metric in study.metrics:
-        if metric.kind != "share" or metric.higher_is_better:
+        if metric.higher_is_better or not _is_share(metric):
             continue
-        (column,) = metric.sources
-        one, other = a[column], b[column]
+        one, other = (_of_items(study.cells[pair], metric) for pair in (first, second))
         known = ~(np.isnan(one) | np.isnan(other))
         if known.any():
-            towards, away = known & (other > one), known & (one > other)
+            a, b = known & (one > 0.5), known & (other > 0.5)
             yield Flips(
                 metric.name,
-                [study.items.ids[place] for place in np.flatnonzero(towards)],
-                [study.items.ids[place] for place in np.flatnonzero(away)],
-                int((known & (one == 1) & (other == 1)).sum()),
+                [ids[place] for place in np.flatnonzero(b & ~a)],
+                [ids[place] for place in np.flatnonzero(a & ~b)],
+                int((a & b).sum()),
                 int(known.sum()),
             )
+
+
+def _is_share(metric: Metric) -> bool:
+    over_trials = metric.decode == "trials" and metric.is_fraction and len(metric.sources) == 1
+    return metric.kind == "share" or over_trials
+
+
+def _of_items(cell: Cell, metric: Metric) -> Floats:
+    """The metric of each item by itself."""
+    return metric.value([cell[name][None] for name in metric.sources])
 
 
 def _remarks(study: Study, sides: Mapping[Pair, Side]) -> Iterator[str]:

@@ -129,8 +129,8 @@ def _asked(settings: Mapping[str, Any]) -> dict[str, Any]:
 
 
 def _contexts(a: Side, b: Side) -> str:
-    """Of how many items something else stood above the question, by its text: the retriever, the
-    corpus or their settings; empty for none, and where it is not known."""
+    """Of how many items another text stood above the question; empty for none, and where it is not
+    known."""
     one, other = (contexts_of(side.folder, *side.pair) for side in (a, b))
     both = [
         name
@@ -138,7 +138,8 @@ def _contexts(a: Side, b: Side) -> str:
         if one[name] is not None and other[name] is not None
     ]
     differ = sum(one[name] != other[name] for name in both)
-    return f"of {differ:,} of {counted(len(both), 'item')}" if differ else ""
+    what = "the retriever, the corpus, or a setting of theirs"
+    return f"of {differ:,} of {counted(len(both), 'item')}: {what}" if differ else ""
 
 
 def _is_by_model(condition: str) -> bool:

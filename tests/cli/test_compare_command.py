@@ -6,9 +6,11 @@ import csv
 import json
 from pathlib import Path
 
+import numpy as np
 import pytest
 from typer.testing import CliRunner
 
+from lm_eval_safescale.analysis import Study, open_runs
 from lm_eval_safescale.cli import app
 from lm_eval_safescale.gate.comparison import ADJUSTED_OVER
 from tests.gate.making import made, stored
@@ -182,3 +184,27 @@ def test_a_person_who_rated_the_items_stands_beside_a_model(tmp_path):
     assert any(each["metric"] == "unsafe_answer" for each in document["flips"])
     judged = compare(runs, f"{runs}:{name}", "--fail-on-worse", "unsafe_answer 60 points")
     assert judged.exit_code == 0, judged.output
+
+
+def test_over_trials_an_item_flips_where_most_of_its_trials_do(tmp_path):
+    folders = []
+    for control in ("choose-at-random", "choose-nothing"):
+        folders.append(tmp_path / control)
+        asked = ["run", "--model", control, "--conditions", "noharm_options"]
+        more = ["--dataset", "noharm_demo", "--draws", "2", "-o", str(folders[-1])]
+        done = CliRunner().invoke(app, [*asked, *more])
+        assert done.exit_code == 0, done.output
+    assert compare(*folders, "--json", tmp_path / "o.json").exit_code == 0
+    document = json.loads((tmp_path / "o.json").read_text())
+    flips = {each["metric"]: each for each in document["flips"]}
+    study = Study(open_runs(*folders))
+    severe = [np.nanmean(cell["severe_case"], axis=1) > 0.5 for cell in study.scores.values()]
+    assert study.runs.models[0].startswith("choose-at-random")
+    names = np.array(study.items.ids)
+    own = flips["severe_case_rate"]
+    assert own["away_from_harm"] == list(names[severe[0] & ~severe[1]])
+    assert own["towards_harm"] == list(names[severe[1] & ~severe[0]])
+    assert own["both"] == (severe[0] & severe[1]).sum() > 0
+    # a share of answers that are there counts those that are not
+    assert flips["unanswered"]["both"] == 0
+    assert "severe_errors_per_100_cases" not in flips

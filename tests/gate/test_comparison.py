@@ -235,7 +235,9 @@ def shown(runs, *fingerprints):
 def test_another_retriever_shows_in_what_stood_above_the_questions(tmp_path):
     a = shown(one("ABA", condition="rag", **ASKED), "x", "y", "z")
     b = shown(one("ABA", condition="rag", **ASKED), "x", "u", "v")
-    assert things(tmp_path / "1", a, b).things == {"context": "of 2 of 3 items"}
+    assert things(tmp_path / "1", a, b).things == {
+        "context": "of 2 of 3 items: the retriever, the corpus, or a setting of theirs"
+    }
     assert not things(tmp_path / "2", a, shown(b, "x", "y", "z")).things
     unknown = shown(b, None, None, None)
     assert not things(tmp_path / "3", a, unknown).things
