@@ -386,7 +386,10 @@ def remarks(study: Study) -> list[Row]:
         if (why := _asked_otherwise(known, study.family))
     ]
     rows += _of_settings(study)
-    readers = {model: _reader(known) for model, known in study.runs.about.get("models", {}).items()}
+    readers = {
+        model: reader_of(known.get("settings", {}))
+        for model, known in study.runs.about.get("models", {}).items()
+    }
     if len(set(readers.values())) > 1:
         rows += [
             _row(
@@ -479,8 +482,9 @@ def _asked_otherwise(known: Mapping[str, Any], family: Family) -> str:
     )
 
 
-def _reader(known: Mapping[str, Any]) -> str:
-    read = known.get("settings", {}).get(READING) or {}
+def reader_of(settings: Mapping[str, Any]) -> str:
+    """Who read the answers that were asked with these settings."""
+    read = settings.get(READING) or {}
     if read.get("by") != "judge":
         return "rules"
     judge = read.get("judge") or {}

@@ -8,8 +8,10 @@ from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 from typing import Any
 
+from lm_eval_safescale.analysis.study import reader_of
 from lm_eval_safescale.gate.sides import Side
 from lm_eval_safescale.plugins import plugins
+from lm_eval_safescale.runs.finish import READER_VERSION
 from lm_eval_safescale.runs.identity import HOW_FAST
 from lm_eval_safescale.runs.provenance import READING
 from lm_eval_safescale.runs.store import contexts_of
@@ -17,15 +19,16 @@ from lm_eval_safescale.settings import ANSWER_TOKENS, LATER, MAKE_SCORES, REASON
 from lm_eval_safescale.words import counted
 
 MODEL, CONDITION, CONTEXT, PROMPT, DRAWS = "model", "condition", "context", "prompt", "K"
+READING_OF = "reading of answers"
 DRAWS_SETTING, SAMPLING, LIMIT = "draws", "temperature", "max_answer_tokens"
 OF_MODEL = ("backend", "model_args", "served_model")
+OF_READING = ("reader", READER_VERSION, READING)
 OF_TEMPLATE = ("chat_template", "chat_template_sha", "prompt_frame", "reasoning_opened")
 """A model has its own chat template: of two models they belong to the model, of one to the
 prompt."""
 THINGS: Mapping[str, str] = {
     "prompt_sha256": PROMPT,
     **dict.fromkeys(OF_TEMPLATE, PROMPT),
-    **dict.fromkeys(("reader", "reader_version", READING), "reading of answers"),
     # one for all answers is the temperature of the samples, too
     "accept_temperature": SAMPLING,
     LIMIT: "limit of tokens",
@@ -34,6 +37,8 @@ THINGS: Mapping[str, str] = {
 NOTED = {"seed": "seed", "version": "version of lm_eval_safescale"}
 """Settings whose difference is said, and is none of what is compared: of a change that matters the
 prompt or the reader's version tells."""
+LONGEST = 40
+"""Characters of a value that are shown."""
 BY_MODEL = {ANSWER_TOKENS, REASONING_TOKENS}
 """Limits of tokens that follow from whether a model reasons, where none is set."""
 
@@ -83,6 +88,8 @@ def differing(a: Side, b: Side) -> Differing:
         things[CONTEXT] = how
     if a.draws and b.draws and a.draws != b.draws:
         things[DRAWS] = f"{a.draws} / {b.draws}"
+    if how := _readings(a, b):
+        things[READING_OF] = how
     for name, one, other in _settings(a, b):
         by_model = name in OF_TEMPLATE or (name == LIMIT and {one, other} == BY_MODEL)
         if not (MODEL in things and by_model):
@@ -152,9 +159,31 @@ def _is_by_model(condition: str) -> bool:
     )
 
 
+def _readings(a: Side, b: Side) -> str:
+    """How the reading of the answers differs: who read them, by what rules or instructions."""
+    one, other = (_read(side.settings) for side in (a, b))
+    differ = [
+        name
+        for name in one.keys() & other.keys()
+        if None not in (one[name], other[name]) and one[name] != other[name]
+    ]
+    if not differ and one["by"] == other["by"]:
+        return ""
+    version = f", reader {_shown(one.get(READER_VERSION), other.get(READER_VERSION))}"
+    return _shown(one["by"], other["by"]) + version * (READER_VERSION in differ)
+
+
+def _read(settings: Mapping[str, Any]) -> dict[str, Any]:
+    again = settings.get(READING) or {}
+    own = {name: settings.get(name) for name in ("reader", READER_VERSION)}
+    as_run = own | {"reasoning": "as run"} if again.get("by") != "judge" else {}
+    told = {name: value for name, value in again.items() if name != "version"}
+    return {**as_run, **told, "by": reader_of(settings)}
+
+
 def _settings(a: Side, b: Side) -> Iterator[tuple[str, Any, Any]]:
     """Settings of answers that differ, with both values."""
-    apart = {DRAWS_SETTING, *OF_MODEL, *NOTED, *MAKE_SCORES}
+    apart = {DRAWS_SETTING, *OF_MODEL, *OF_READING, *NOTED, *MAKE_SCORES}
     if not a.draws or not b.draws:
         apart.add(SAMPLING)
     if a.condition != b.condition:
@@ -162,7 +191,7 @@ def _settings(a: Side, b: Side) -> Iterator[tuple[str, Any, Any]]:
         apart |= {name for each in a.runs.family.conditions for name in each.defaults}
     for name in {**a.settings, **b.settings}:
         one, other = (side.settings.get(name, LATER.get(name)) for side in (a, b))
-        known = None not in (one, other) or name in (READING, *LATER)
+        known = None not in (one, other) or name in LATER
         if name not in apart and known and one != other:
             yield name, one, other
 
@@ -177,6 +206,5 @@ def _is_hash(value: Any) -> bool:
 
 
 def _in_words(value: Any) -> str:
-    if isinstance(value, Mapping):
-        value = value.get("by", "other")
-    return "none" if value is None else str(value)
+    text = "none" if value is None else str(value)
+    return text if len(text) <= LONGEST else f"{text[: LONGEST - 3]}..."

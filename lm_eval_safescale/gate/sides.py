@@ -79,7 +79,8 @@ def sides_of(a: str, b: str) -> tuple[Side, Side]:
     """
     opened: dict[Path, Runs] = {}
     one, other = (_side(label, text, opened) for label, text in (("A", a), ("B", b)))
-    if (one.folder.resolve(), one.pair) == (other.folder.resolve(), other.pair):
+    same_folder = one.folder.resolve() == other.folder.resolve()
+    if one.pair == other.pair and (same_folder or one.is_human):
         raise SafescaleError(
             f"A and B are the same: {one}; name another model, condition or folder for one of them"
         )

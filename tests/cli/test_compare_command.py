@@ -134,7 +134,7 @@ def test_stored_runs_of_two_conditions_are_compared():
 def test_a_judge_and_the_rules_are_one_thing_of_the_same_answers():
     done = compare(f"{STORED / 'finished'}::rag", f"{STORED / 'judged'}::rag")
     assert done.exit_code == 0, done.output
-    assert "Differs: reading of answers (none / judge)" in done.output
+    assert "Differs: reading of answers (rules / the judge judge)" in done.output
 
 
 @pytest.mark.parametrize(
@@ -182,6 +182,8 @@ def test_a_person_who_rated_the_items_stands_beside_a_model(tmp_path):
     assert document["a"]["human"] is True
     assert document["differs"] == {"model": f"{name} / choose-at-random (control)"}
     assert any(each["metric"] == "unsafe_answer" for each in document["flips"])
+    again = compare(f"{runs}:{name}", f"{runs}:{name}")
+    assert again.exit_code == 3
     judged = compare(runs, f"{runs}:{name}", "--fail-on-worse", "unsafe_answer 60 points")
     assert judged.exit_code == 0, judged.output
 

@@ -183,6 +183,22 @@ SAMPLED = ["AB"] * 3
         ({"max_answer_tokens": 10}, {"max_answer_tokens": 20}, {"limit of tokens"}),
         ({"reader_version": "4"}, {"reader_version": "5"}, {"reading of answers"}),
         ({}, {"reading": {"by": "judge"}}, {"reading of answers"}),
+        ({"reader": "strict"}, {"reader": "mine"}, {"reading of answers"}),
+        (
+            {"reader": "strict", "reader_version": "4"},
+            {"reading": {"by": "rules", "reader": "strict", "reader_version": "4", "version": "9"}},
+            set(),
+        ),
+        (
+            {"reader_version": "4"},
+            {"reader_version": "4", "reading": {"by": "rules", "reader_version": "5"}},
+            {"reading of answers"},
+        ),
+        (
+            {"reading": {"by": "judge", "prompt_sha256": "a"}},
+            {"reading": {"by": "judge", "prompt_sha256": "b"}},
+            {"reading of answers"},
+        ),
         ({"seed": 1, "version": "1"}, {"seed": 2, "version": "2"}, set()),
         ({"overconfidence_threshold": 0.8}, {"overconfidence_threshold": 0.8}, set()),
         (
