@@ -75,7 +75,7 @@ class Level(StrEnum):
     """And the organiser has made the answers."""
 
 
-class Lie(StrEnum):
+class SubmissionKind(StrEnum):
     """Further kinds of findings, of a submission alone."""
 
     MANIFEST = "manifest"
@@ -227,7 +227,9 @@ def submission(path: Path, report: Report) -> Iterator[tuple[Manifest, Path]]:
         except UnknownFormatError as error:
             raise RefusedArchiveError(Kind.VERSION, of.MANIFEST, str(error)) from None
         except (ValueError, RecursionError) as error:
-            raise RefusedArchiveError(Lie.MANIFEST, of.MANIFEST, reason_of(error)) from None
+            raise RefusedArchiveError(
+                SubmissionKind.MANIFEST, of.MANIFEST, reason_of(error)
+            ) from None
         yield report.manifest, folder
 
 
@@ -253,9 +255,11 @@ def _check_demo(
     for where, value in (("demo", told.demo), ("dataset.demo", told.dataset.demo)):
         if value is not is_demo:
             what = f"says {value}, which its data set is not"
-            report.found.damaged(f"{of.MANIFEST}: {where}", what, Lie.DEMO, is_demo)
+            report.found.damaged(f"{of.MANIFEST}: {where}", what, SubmissionKind.DEMO, is_demo)
     if is_demo and not allow_demo:
-        report.found.damaged("data set", "demo data: no claim may rest on them", Lie.DEMO)
+        report.found.damaged(
+            "data set", "demo data: no claim may rest on them", SubmissionKind.DEMO
+        )
 
 
 # --- the runs -------------------------------------------------------------------------------------
@@ -321,13 +325,13 @@ def _check(
         found.damaged(
             of.MANIFEST,
             f"makes no sense together with its answers: {reason_of(error)}",
-            Lie.MANIFEST,
+            SubmissionKind.MANIFEST,
         )
     if found.claimed:
         found.unknown(
             of.ANSWERS,
             f"{found.claimed:,} answers have responses that nothing here can read again: claims",
-            Lie.UNREAD,
+            SubmissionKind.UNREAD,
         )
     # what is a remark on one's own runs is none on those of others
     found.findings = [
@@ -372,7 +376,10 @@ def _dataset(
         return None
     if about.items != len(dataset):
         found.damaged(
-            f"{of.MANIFEST}: dataset.items", f"says {about.items}", Lie.MANIFEST, len(dataset)
+            f"{of.MANIFEST}: dataset.items",
+            f"says {about.items}",
+            SubmissionKind.MANIFEST,
+            len(dataset),
         )
     return dataset
 
@@ -382,19 +389,27 @@ def _dataset(
 
 def _check_counts(told: Manifest, runs: Runs, found: Verification) -> None:
     for where, value, expected in _differences(told.counted, counts_of(runs), "counted"):
-        found.damaged(f"{of.MANIFEST}: {where}", f"says {value!r}", Lie.MANIFEST, repr(expected))
+        found.damaged(
+            f"{of.MANIFEST}: {where}", f"says {value!r}", SubmissionKind.MANIFEST, repr(expected)
+        )
     own = list(runs.conditions)
     if told.model.conditions != own:
         found.damaged(
-            f"{of.MANIFEST}: model.conditions", f"says {told.model.conditions}", Lie.MANIFEST, own
+            f"{of.MANIFEST}: model.conditions",
+            f"says {told.model.conditions}",
+            SubmissionKind.MANIFEST,
+            own,
         )
     if extra := sorted(set(told.model.by_condition) - set(own)):
         found.damaged(
-            f"{of.MANIFEST}: model.by_condition", f"speaks of {', '.join(extra)}", Lie.MANIFEST, own
+            f"{of.MANIFEST}: model.by_condition",
+            f"speaks of {', '.join(extra)}",
+            SubmissionKind.MANIFEST,
+            own,
         )
     if told.model.parameters_b not in (None, told.card.parameters_b):
         found.damaged(
-            f"{of.MANIFEST}: card.parameters_b", f"says {told.card.parameters_b}", Lie.MANIFEST,
+            f"{of.MANIFEST}: card.parameters_b", f"says {told.card.parameters_b}", SubmissionKind.MANIFEST,
             told.model.parameters_b,
         )  # fmt: skip
     if runs.items.height != told.dataset.items:
@@ -436,21 +451,25 @@ def _check_numbers(folder: Path, study: Study, report: Report) -> None:
         if not isinstance(told, list) or not all(isinstance(row, dict) for row in told):
             raise ValueError("expected a list of rows")
     except ValueError as error:
-        found.damaged(of.RESULTS, f"no numbers: {error}", Lie.NUMBER)
+        found.damaged(of.RESULTS, f"no numbers: {error}", SubmissionKind.NUMBER)
         return
     own = {row["condition"]: row for row in report.results}
     claimed = {str(row.get("condition")): row for row in told}
     if list(own) != [row.get("condition") for row in told]:
-        found.damaged(of.RESULTS, f"of the conditions {[*claimed]}", Lie.NUMBER, [*own])
+        found.damaged(of.RESULTS, f"of the conditions {[*claimed]}", SubmissionKind.NUMBER, [*own])
     for condition in own.keys() & claimed.keys():
         for name in dict.fromkeys([*own[condition], *claimed[condition]]):
             now, then = own[condition].get(name), claimed[condition].get(name)
             if name in study.not_computed or (name not in own[condition] and name in _asked(study)):
                 found.unknown(
-                    f"{of.RESULTS}: {condition}, {name}", "cannot be computed here", Lie.NUMBER
+                    f"{of.RESULTS}: {condition}, {name}",
+                    "cannot be computed here",
+                    SubmissionKind.NUMBER,
                 )
             elif not _are_like(now, then):
-                found.damaged(f"{of.RESULTS}: {condition}, {name}", f"{then}", Lie.NUMBER, now)
+                found.damaged(
+                    f"{of.RESULTS}: {condition}, {name}", f"{then}", SubmissionKind.NUMBER, now
+                )
 
 
 def _asked(study: Study) -> set[str]:
@@ -470,11 +489,16 @@ def _take_record(record: Mapping[str, Any], report: Report) -> None:
     """What a sample that was asked again says, if it was of this submission."""
     if record.get("root") != report.root:
         report.found.damaged(
-            "repeat", f"of another submission: {record.get('root')}", Lie.REPEAT, report.root
+            "repeat",
+            f"of another submission: {record.get('root')}",
+            SubmissionKind.REPEAT,
+            report.root,
         )
     elif record.get("repeated") is not True:
         report.found.damaged(
-            "repeat", "asked again, the model said other things than were handed in", Lie.REPEAT
+            "repeat",
+            "asked again, the model said other things than were handed in",
+            SubmissionKind.REPEAT,
         )
     else:
         report.repeated = True
@@ -505,6 +529,8 @@ def _not_shown(report: Report) -> Iterator[str]:
         "what is a claim: the card, settings, seeds, times, tokens, and what stood around the user "
         "turn of a prompt"
     )
+    for reason, number in report.found.prompts_left.items():
+        yield f"that {number:,} prompts were what they should be: {reason}"
     if report.runs is not None:
         status = report.runs.answers["status"]
         for each in NOT_SCORED:

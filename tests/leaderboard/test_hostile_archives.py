@@ -28,7 +28,7 @@ from lm_eval_safescale.leaderboard.archive import (
     MOST_FILES,
     Refusal,
 )
-from lm_eval_safescale.leaderboard.verify import Lie, Verdicts, verify_submission
+from lm_eval_safescale.leaderboard.verify import SubmissionKind, Verdicts, verify_submission
 from lm_eval_safescale.verifying.findings import Kind, Verdict
 from tests.leaderboard.making import (
     as_lines,
@@ -362,13 +362,16 @@ def test_another_root_than_the_published_one_is_refused(watched, made):
 
 DEEP = b"[" * 100_000 + b"]" * 100_000
 CONTENTS = {
-    ("manifest.json", "no JSON"): (b"{", Lie.MANIFEST),
-    ("manifest.json", "no object"): (b"[]", Lie.MANIFEST),
-    ("manifest.json", "deep"): (DEEP, Lie.MANIFEST),
-    ("manifest.json", "large"): (b'"' + b"x" * 5_000_000 + b'"', Lie.MANIFEST),
-    ("manifest.json", "no UTF-8"): (b"\xff\xfe{}", Lie.MANIFEST),
-    ("manifest.json", "a monstrous number"): (b'{"a": ' + b"9" * 10_000 + b"}", Lie.MANIFEST),
-    ("manifest.json", "a pickle"): (pickle.dumps({}), Lie.MANIFEST),
+    ("manifest.json", "no JSON"): (b"{", SubmissionKind.MANIFEST),
+    ("manifest.json", "no object"): (b"[]", SubmissionKind.MANIFEST),
+    ("manifest.json", "deep"): (DEEP, SubmissionKind.MANIFEST),
+    ("manifest.json", "large"): (b'"' + b"x" * 5_000_000 + b'"', SubmissionKind.MANIFEST),
+    ("manifest.json", "no UTF-8"): (b"\xff\xfe{}", SubmissionKind.MANIFEST),
+    ("manifest.json", "a monstrous number"): (
+        b'{"a": ' + b"9" * 10_000 + b"}",
+        SubmissionKind.MANIFEST,
+    ),
+    ("manifest.json", "a pickle"): (pickle.dumps({}), SubmissionKind.MANIFEST),
     ("items.jsonl", "no JSON"): (b"{\n", Kind.ITEM),
     ("items.jsonl", "deep"): (b'{"question_id": ' + DEEP + b"}", Kind.ITEM),
     ("items.jsonl", "none"): (b"", Kind.ITEM),
@@ -383,10 +386,10 @@ CONTENTS = {
     ("answers.jsonl", "other names"): (b'{"exec": "rm"}\n', Kind.TABLE),
     ("answers.jsonl", "zeros"): (bytes(5000), Kind.TABLE),
     ("answers.jsonl", "a Parquet file"): (b"PAR1" + bytes(100) + b"PAR1", Kind.TABLE),
-    ("results.json", "no JSON"): (b"{", Lie.NUMBER),
-    ("results.json", "no rows"): (b'{"a": 1}', Lie.NUMBER),
-    ("results.json", "deep"): (DEEP, Lie.NUMBER),
-    ("results.json", "none"): (b"[]", Lie.NUMBER),
+    ("results.json", "no JSON"): (b"{", SubmissionKind.NUMBER),
+    ("results.json", "no rows"): (b'{"a": 1}', SubmissionKind.NUMBER),
+    ("results.json", "deep"): (DEEP, SubmissionKind.NUMBER),
+    ("results.json", "none"): (b"[]", SubmissionKind.NUMBER),
 }
 
 
@@ -437,14 +440,14 @@ def test_a_number_that_is_none_is_refused(watched, made, files, value):
     )
     assert told != files["manifest.json"]
     path = sealed_again(watched / "hostile.zip", {**files, "manifest.json": told})
-    assert kinds(path, made) == {Lie.MANIFEST}
+    assert kinds(path, made) == {SubmissionKind.MANIFEST}
 
 
 def test_a_name_twice_in_the_manifest_is_refused(watched, made, files):
     watched.mkdir()
     told = files["manifest.json"].replace(b'"demo": false', b'"demo": false,\n "demo": false', 1)
     path = sealed_again(watched / "hostile.zip", {**files, "manifest.json": told})
-    assert kinds(path, made) == {Lie.MANIFEST}
+    assert kinds(path, made) == {SubmissionKind.MANIFEST}
 
 
 # --- texts of authors -----------------------------------------------------------------------------
@@ -498,7 +501,7 @@ def test_texts_without_end_are_refused(watched, made, files, entry):
     path = sealed_again(
         watched / "hostile.zip", {**files, "manifest.json": json.dumps(told).encode()}
     )
-    assert kinds(path, made) == {Lie.MANIFEST}
+    assert kinds(path, made) == {SubmissionKind.MANIFEST}
 
 
 def test_a_data_set_that_is_a_path_is_never_opened(watched, made, files):

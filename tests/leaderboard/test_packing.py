@@ -28,7 +28,7 @@ from lm_eval_safescale.judging.judging import judge, write_judged
 from lm_eval_safescale.leaderboard.card import ENTRIES
 from lm_eval_safescale.leaderboard.manifest import public
 from lm_eval_safescale.leaderboard.pack import pack, template_of
-from lm_eval_safescale.leaderboard.verify import Lie, Verdicts, verify_submission
+from lm_eval_safescale.leaderboard.verify import SubmissionKind, Verdicts, verify_submission
 from lm_eval_safescale.runs import open_runs, write_runs
 from lm_eval_safescale.runs.table import Runs
 from lm_eval_safescale.verifying.findings import Verdict
@@ -198,7 +198,7 @@ def test_demo_data_are_refused_unless_allowed_and_marked(tmp_path):
     packed = pack([tmp_path / "run"], tmp_path / "x.zip", card, allow_demo=True)
     assert packed.manifest.demo is True
     report = verify_submission(packed.path)
-    assert {str(each.kind) for each in report.found.of(Verdict.DAMAGED)} == {Lie.DEMO}
+    assert {str(each.kind) for each in report.found.of(Verdict.DAMAGED)} == {SubmissionKind.DEMO}
     assert verify_submission(packed.path, allow_demo=True).verdict is Verdicts.VERIFIED
     for allowed, status in (([], 1), (["--allow-demo"], 0)):
         shown = CliRunner().invoke(app, ["submit", "verify", str(packed.path), *allowed])
@@ -208,26 +208,27 @@ def test_demo_data_are_refused_unless_allowed_and_marked(tmp_path):
     told["demo"] = told["dataset"]["demo"] = False
     changed["manifest.json"] = json.dumps(told).encode()
     report = verify_submission(sealed_again(tmp_path / "y.zip", changed))
-    assert {str(each.kind) for each in report.found.of(Verdict.DAMAGED)} == {Lie.DEMO}
+    assert {str(each.kind) for each in report.found.of(Verdict.DAMAGED)} == {SubmissionKind.DEMO}
 
 
 # --- families, judges, published answers ----------------------------------------------------------
 
 
 @pytest.mark.usefixtures("stubbed")
-def test_any_other_family_is_packed_and_verified_alike(tmp_path):
+@pytest.mark.parametrize(
+    ("family", "dataset"), [("noharm_options", "noharm_demo"), ("medguard", "medguard_demo")]
+)
+def test_any_other_family_is_packed_and_verified_alike(tmp_path, family, dataset):
     asking.ask(
-        tmp_path / "run",
-        conditions=["noharm_options"],
-        metadata={"dataset": "noharm_demo", "draws": 1},
+        tmp_path / "run", conditions=[family], metadata={"dataset": dataset, "draws": 1}, limit=4
     )
     card = write_card(tmp_path / "card.yaml")
     packed = pack([tmp_path / "run"], tmp_path / "x.zip", card, allow_demo=True)
     report = verify_submission(packed.path, allow_demo=True)
     assert report.found.findings == []
-    assert (report.verdict, report.found.read_again) == (Verdicts.VERIFIED, 16)
-    assert report.found.prompts == 8
-    assert packed.manifest.dataset.family == "noharm_options"
+    assert (report.verdict, report.found.read_again) == (Verdicts.VERIFIED, report.found.answers)
+    assert (report.found.prompts, report.found.prompts_left) == (report.found.answers // 2, {})
+    assert packed.manifest.dataset.family == family
 
 
 def test_a_family_of_a_plugin_is_packed_and_verified_alike(tmp_path):
@@ -303,7 +304,7 @@ def test_a_published_layout_is_packed_and_what_it_lacks_is_said(release, tmp_pat
     report = verify_submission(
         packed.path, lambda _family, groups: RADSAFE.load(data, groups=groups)
     )
-    assert {str(each.kind) for each in report.found.findings} == {Lie.UNREAD}
+    assert {str(each.kind) for each in report.found.findings} == {SubmissionKind.UNREAD}
     assert report.verdict is Verdicts.UNKNOWN
     assert report.results
     assert any("hash of its prompt" in each for each in report.lacks)

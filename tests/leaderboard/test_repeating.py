@@ -16,7 +16,7 @@ from lm_eval_safescale.harness import engines
 from lm_eval_safescale.leaderboard.pack import pack
 from lm_eval_safescale.leaderboard.repeat import Asked, Given, _agreement, read_record, write_record
 from lm_eval_safescale.leaderboard.repeat import repeat as repeat_sample
-from lm_eval_safescale.leaderboard.verify import Level, Lie, Verdicts, verify_submission
+from lm_eval_safescale.leaderboard.verify import Level, SubmissionKind, Verdicts, verify_submission
 from lm_eval_safescale.reading import read_answer
 from lm_eval_safescale.verifying.findings import Verdict
 from tests.leaderboard.conftest import TEXTS
@@ -93,7 +93,7 @@ def test_texts_that_were_rewritten_with_all_that_follows_show(demo, tmp_path):
     assert record["texts"]["is_lower"] is True
     assert len(record["differing"]) > 10
     report = verify_submission(path, allow_demo=True, record=record)
-    assert {str(each.kind) for each in report.found.of(Verdict.DAMAGED)} == {Lie.REPEAT}
+    assert {str(each.kind) for each in report.found.of(Verdict.DAMAGED)} == {SubmissionKind.REPEAT}
 
 
 def test_another_prompt_than_was_said_shows(demo, tmp_path):
@@ -106,7 +106,7 @@ def test_another_prompt_than_was_said_shows(demo, tmp_path):
 def test_a_record_of_another_submission_counts_for_nothing(demo, tmp_path):
     record = asked_again(demo, items=2) | {"root": "0" * 64}
     report = verify_submission(demo, allow_demo=True, record=record)
-    assert {str(each.kind) for each in report.found.of(Verdict.DAMAGED)} == {Lie.REPEAT}
+    assert {str(each.kind) for each in report.found.of(Verdict.DAMAGED)} == {SubmissionKind.REPEAT}
 
 
 def test_a_record_that_was_changed_is_refused(demo, tmp_path):

@@ -19,7 +19,7 @@ from lm_eval_safescale.leaderboard.archive import Refusal
 from lm_eval_safescale.leaderboard.manifest import counts_of, decoded
 from lm_eval_safescale.leaderboard.pack import results_of, study_of
 from lm_eval_safescale.leaderboard.tables import read_answers, read_items
-from lm_eval_safescale.leaderboard.verify import Level, Lie, Verdicts, verify_submission
+from lm_eval_safescale.leaderboard.verify import Level, SubmissionKind, Verdicts, verify_submission
 from lm_eval_safescale.runs.table import Runs
 from lm_eval_safescale.verifying.findings import Kind, Verdict
 from tests.leaderboard.making import (
@@ -54,7 +54,7 @@ def test_what_was_packed_is_verified_and_every_number_is_computed_again(made):
 def test_without_the_data_set_it_cannot_be_told(made):
     report = verify_submission(made / "submission.zip")
     assert (report.verdict, report.level, int(report.found.verdict)) == (Verdicts.UNKNOWN, None, 2)
-    assert kinds(report) == {Kind.DATA, Lie.UNREAD}
+    assert kinds(report) == {Kind.DATA, SubmissionKind.UNREAD}
 
 
 def test_every_stored_letter_set_to_the_key_is_found_whatever_else_was_made_again(
@@ -265,7 +265,7 @@ def test_a_number_that_is_not_that_of_the_answers_is_found(made, files, tmp_path
     rows[0][name] = other_than(rows[0][name])
     path = sealed_again(tmp_path / "x.zip", {**files, "results.json": json.dumps(rows).encode()})
     report = verify_submission(path, load_of(made))
-    assert (report.verdict, kinds(report)) == (Verdicts.REFUSED, {Lie.NUMBER})
+    assert (report.verdict, kinds(report)) == (Verdicts.REFUSED, {SubmissionKind.NUMBER})
 
 
 def test_a_root_hash_that_was_published_finds_texts_that_were_rewritten(made, files, tmp_path):
