@@ -409,9 +409,11 @@ def _check_counts(told: Manifest, runs: Runs, found: Verification) -> None:
         )
     if told.model.parameters_b not in (None, told.card.parameters_b):
         found.damaged(
-            f"{of.MANIFEST}: card.parameters_b", f"says {told.card.parameters_b}", SubmissionKind.MANIFEST,
+            f"{of.MANIFEST}: card.parameters_b",
+            f"says {told.card.parameters_b}",
+            SubmissionKind.MANIFEST,
             told.model.parameters_b,
-        )  # fmt: skip
+        )
     if runs.items.height != told.dataset.items:
         found.damaged(of.ITEMS, f"{runs.items.height} items", Kind.ITEM, f"{told.dataset.items}")
 

@@ -30,8 +30,7 @@ many, and so many more, at most."""
 
 
 def check_plausible(runs: Runs, found: Verification) -> None:
-    """Note every answer that no run can have written, and draws that copy each
-    other."""
+    """Note every answer that no run can have written, and draws that copy each other."""
     rows = provenance.with_columns_of_items(runs)
     for model, condition in runs.draws:
         own = rows.filter((pl.col("model") == model) & (pl.col("condition") == condition))
