@@ -21,6 +21,7 @@ from lm_eval_safescale.harness.chat import load_chat_model
 from lm_eval_safescale.running import Model, run
 from lm_eval_safescale.runs import open_runs
 from lm_eval_safescale.sweep import read_sweep
+from lm_eval_safescale.verifying.findings import Verdict
 from lm_eval_safescale.verifying.verify import verify
 from tests.running.asking import OPTIONS, write_questions
 
@@ -154,6 +155,12 @@ def test_a_letter_alone_is_a_final_answer_too(tmp_path):
     runs = run(Model(AT_RANDOM, {}), tmp_path, ["medguard"], metadata=metadata).runs
     assert set(runs.answers["status"]) == {"ok"}
     assert set(runs.answers["condition"]) == {condition.name for condition in MEDGUARD.conditions}
+
+
+def test_the_same_grades_of_every_draw_are_what_choosing_nothing_says_and_no_copies(tmp_path):
+    ask(tmp_path, NOTHING)
+    found = verify(tmp_path)
+    assert (found.verdict, found.findings) == (Verdict.WHOLE, [])
 
 
 def test_a_name_of_its_own_does_not_hide_that_it_is_a_control(tmp_path):
