@@ -8,7 +8,7 @@ import re
 from collections.abc import Collection, Iterable, Mapping, Sequence
 from functools import cached_property
 
-from lm_eval_safescale.datasets.problems import Problem
+from lm_eval_safescale.datasets.problems import Problem, not_read
 from lm_eval_safescale.datasets.schema import PLAIN, Aliases, Schema
 
 ALIASES: dict[str, tuple[str, ...]] = {
@@ -153,13 +153,7 @@ def map_columns(
             "read with `columns`"
         )
         problems.append(Problem(both, field="options"))
-    if listed := ", ".join(repr(column) for column in unknown if column not in groups):
-        problems.append(
-            Problem(
-                f"unknown columns, not read: {listed}; map them with `columns` if they matter",
-                is_error=False,
-            )
-        )
+    problems += not_read(column for column in unknown if column not in groups)
     return mapping, problems
 
 

@@ -8,12 +8,14 @@ from collections.abc import Callable, Collection, Iterable, Iterator, Mapping
 from typing import Any, TypeVar
 
 from lm_eval_safescale.datasets.files import Record
-from lm_eval_safescale.datasets.problems import Problem
+from lm_eval_safescale.datasets.problems import Problem, not_read
 from lm_eval_safescale.records import Item
 
 Fields = Mapping[str, Any]
 Said = Iterable[tuple[str, str]]
 """Fields, each with what is to be said of it."""
+SHARED = ("groups", "unit", "source", "notes")
+"""Columns that any record may have; nothing is read of notes."""
 HALF = "half a character (a lone surrogate), which no file can hold"
 T = TypeVar("T", bound=Item)
 
@@ -28,6 +30,7 @@ def parse_items(
     groups: Collection[str] = (),
     identifier: str = "question_id",
     also: Mapping[str, str] | None = None,
+    reads: Collection[str] = (),
 ) -> tuple[list[T], list[Problem]]:
     """Items of all records that are whole, and what is wrong with the others (see
     `Family.parse`).
@@ -48,12 +51,17 @@ def parse_items(
         Which field is the item's id.
     also
         Our names of fields, each with another under which it is known too.
+    reads
+        The other fields that `make` reads; where they are named, a warning names any column that
+        nothing reads.
     """
     items: list[T] = []
     problems: list[Problem] = []
     seen: set[str] = set()
+    there: dict[str, None] = {}
     for record in records:
         given = record.fields
+        there |= dict.fromkeys(given)
         fields = {**given, **{name: given.get(other) for name, other in (columns or {}).items()}}
         for name, other in (also or {}).items():
             fields.setdefault(name, fields.get(other))
@@ -78,6 +86,10 @@ def parse_items(
         problems += [
             Problem(said, record.line, item_id, field, is_error=False) for field, said in odd(item)
         ]
+    if reads:
+        known = {identifier, *SHARED, *groups, *reads, *(columns or {}).values()}
+        known |= {*(also or {}), *(also or {}).values()}
+        problems += not_read(column for column in there if column not in known)
     return items, problems
 
 

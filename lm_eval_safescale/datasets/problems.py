@@ -31,6 +31,14 @@ class Problem:
         return printable(": ".join(part for part in parts if part))
 
 
+def not_read(columns: Iterable[str]) -> list[Problem]:
+    """A warning that names columns which mean nothing to the family; none for none."""
+    if not (listed := ", ".join(repr(column) for column in columns)):
+        return []
+    said = f"unknown columns, not read: {listed}; map them with `columns` if they matter"
+    return [Problem(said, is_error=False)]
+
+
 def printable(text: str) -> str:
     """The text with what cannot be shown spelled out: it cannot steer a terminal, run backwards, or
     break an SVG file.

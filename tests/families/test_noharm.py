@@ -804,6 +804,15 @@ def test_a_wrong_case_is_named_with_its_field(tmp_path, change, message):
     assert message in str(raised.value)
 
 
+def test_a_misspelt_field_of_a_case_is_warned_of_and_others_are_read(tmp_path):
+    record = case("a3 i2", speciality="Surgery", site="A", unit="u", source="x", notes="n")
+    record["question"] = record.pop("case")
+    record["code"] = record.pop("id")
+    file = write(tmp_path / "cases.jsonl", [record])
+    (warning,) = FAMILY.load(file, columns={"id": "code"}, groups=["site"]).warnings
+    assert "not read: 'speciality';" in warning.describe("")
+
+
 @pytest.mark.parametrize(
     ("number", "message"),
     [("1", "options[2].id: expected a whole number, found '1'"), (1, "option 1: stands twice")],

@@ -114,6 +114,7 @@ def parse(
         groups=(SPECIALTY, *groups),
         identifier="id",
         also={"id": "question_id", "case": "question"},
+        reads=("options",),
     )
 
 
