@@ -181,7 +181,10 @@ def _show_summary(dataset: Dataset) -> None:
     from lm_eval_safescale.assembly import family_named
 
     family = family_named(dataset.family)
-    for why in family.unscored(family.table(dataset)):
+    table = family.table(dataset)
+    if raters := family.raters(table):
+        _say_counts("raters", [name for name, own in raters.items() for each in own if each])
+    for why in family.unscored(table):
         say(f"not scored   {why}")
     from lm_eval_safescale.plugins import plugins
 

@@ -57,7 +57,7 @@ def parse_items(
     """
     items: list[T] = []
     problems: list[Problem] = []
-    seen: set[str] = set()
+    lines: dict[str, int] = {}
     there: dict[str, None] = {}
     for record in records:
         given = record.fields
@@ -68,12 +68,12 @@ def parse_items(
         item_id = fields.get(identifier)
         item_id = item_id.strip() if isinstance(item_id, str) else None
         found = [*_wrong(fields, identifier, groups), *wrong(fields)]
-        if not found and item_id in seen:
-            found.append((identifier, "stands twice"))
+        if not found and item_id in lines:
+            found.append((identifier, f"stands twice, first on line {lines[item_id]}"))
         problems += [Problem(said, record.line, item_id, field) for field, said in found]
         if found or item_id is None:
             continue
-        seen.add(item_id)
+        lines[item_id] = record.line
         own = {str(name): str(group) for name, group in (fields.get("groups") or {}).items()}
         own |= {name: str(fields[name]) for name in groups if fields.get(name) is not None}
         item = make(

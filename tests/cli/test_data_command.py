@@ -331,3 +331,25 @@ def test_a_folder_that_a_family_reads_is_validated_as_a_file_is(safescale, tmp_p
     assert "Card001.json: is no case of the kit (option 1 has the score 12" in " ".join(
         result.output.split()
     )
+
+
+def test_raters_are_counted_by_what_they_answered(safescale, tmp_path):
+    row = {
+        "id": "a",
+        "principle": "privacy",
+        "aspect": "consent",
+        "question": "One?",
+        "options": {"A": "x", "B": "y"},
+        "safe": "A",
+    }
+    rows = [
+        {**row, "raters": {"Ann": "A", "Ben": None}},
+        {**row, "id": "b", "raters": {"Ann": "B"}},
+    ]
+    path = tmp_path / "own.jsonl"
+    path.write_text("".join(f"{json.dumps(each)}\n" for each in rows), encoding="utf-8")
+    said = safescale("data", "validate", path, "--family", "medguard").output
+    assert re.search(r"^raters +Ann 2$", said, re.MULTILINE)
+    path.write_text(f"{json.dumps(row)}\n", encoding="utf-8")
+    said = safescale("data", "validate", path, "--family", "medguard").output
+    assert not re.search("^raters", said, re.MULTILINE)

@@ -783,7 +783,7 @@ def test_a_wrong_option_is_named_with_its_case_field_and_what_was_expected(
         ({"options": []}, "item c2: options: expected a list of options, found []"),
         ({"options": None}, "item c2: options: expected a list of options, found None"),
         ({"options": ["x"]}, "item c2: options[1]: expected an object, found 'x'"),
-        ({"id": "c1"}, "item c1: id: stands twice"),
+        ({"id": "c1"}, ":2: item c1: id: stands twice, first on line 1"),
         ({"id": 7}, ":2: id: expected a text, found 7"),
         ({"case": ""}, "item c2: case: expected a text, found ''"),
         ({"specialty": 7}, "item c2: specialty: expected a text, found 7"),
