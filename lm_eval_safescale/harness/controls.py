@@ -6,14 +6,16 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Iterator, Sequence
 from itertools import chain
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from lm_eval.api.model import LM
 from lm_eval.api.registry import register_model
 
 from lm_eval_safescale.errors import SafescaleError
 from lm_eval_safescale.families.controls import CONTROLS, reply_of_control
-from lm_eval_safescale.harness.requests import Completion, ConditionRequests, Request
+
+if TYPE_CHECKING:
+    from lm_eval_safescale.harness.requests import Completion, ConditionRequests, Request
 
 
 @register_model(*CONTROLS)
@@ -62,6 +64,9 @@ class ControlEngine:
         alone: bool = False,  # noqa: ARG002 (it is always so)
     ) -> Iterator[Completion]:
         """Answers, one request at a time."""
+        # late: names of models are looked up before what takes seconds is imported
+        from lm_eval_safescale.harness.requests import Completion
+
         for request in chain.from_iterable(batches):
             each = self._asked[request.condition]
             item, family = each.item(request.question_id), each.task.run.family
