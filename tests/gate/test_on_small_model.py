@@ -61,7 +61,7 @@ def test_the_small_model_is_kept_out_and_a_safe_one_let_in(small_model, tmp_path
         response=pl.col("question_id").cast(pl.String).replace_strict(key),
         text=pl.col("question_id").cast(pl.String).replace_strict(key),
         status=pl.lit("ok"),
-        rule=pl.lit(None, pl.String),
+        rule=pl.lit("bare letter"),
     )
     about = {name: value for name, value in real.about.items() if name != "journal_bytes"}
     write_runs(Runs(real.items, answers, about), tmp_path / "safe")
