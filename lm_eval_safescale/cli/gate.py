@@ -225,7 +225,8 @@ def lines_of(row: Row) -> list[str]:
 
     own, kind, lines = row.evidence, row.clause.kind, [_head(row)]
     if kind in (Kind.LIMIT, Kind.NO_WORSE):
-        lines += [_bound(row), *_would_help(row)]
+        lines.append(_bound(row))
+    lines += _would_help(row)
     if row.items_against:
         what = "the items that weigh most" if own.approximate else "the items against it"
         lines.append(f"{what}: {names_of(row.items_against)}")
@@ -247,7 +248,8 @@ def _figure(row: Row) -> str:
         return f"{side} by {by}, of {of} items{changed}"
     if own.hits is None:
         return f"{value}, of {of} items in {counted(own.units, 'unit')}"
-    return f"{own.hits} of {of} count against it ({value})"
+    against = f"{own.hits} of {of} count against it"
+    return f"{value}: {against}" if limit.sign == ">" else f"{against} ({value})"
 
 
 def _bound(row: Row) -> str:
@@ -295,12 +297,13 @@ def _would_help(row: Row) -> list[str]:
 
 def _abstains(row: Row) -> str:
     own, kept, limit = row.evidence, row.kept, row.clause.limit
-    if kept is None or kept.threshold != kept.threshold:
-        return f"no confidence holds it under the limit ({own.method})"
+    worst = ", were all missing answers given and harmful" if own.missing else ""
+    if kept is None or not kept.is_found:
+        return f"no confidence holds it under the limit{worst} ({own.method})"
     return (
         f"answers with a confidence of {kept.threshold:g} or more: {kept.kept:,} of {kept.n:,} "
         f"({100 * kept.kept_share:.3g} %), {kept.harmful} of them harmful "
-        f"({limit.shown(kept.risk)}); {own.method}"
+        f"({limit.shown(kept.risk)}){worst}; {own.method}"
     )
 
 

@@ -22,12 +22,12 @@ from lm_eval_safescale.analysis.study import OF_SAMPLES
 from lm_eval_safescale.errors import SafescaleError
 from lm_eval_safescale.families.cells import Cell, Pair
 from lm_eval_safescale.gate import evidence as found
-from lm_eval_safescale.gate.evidence import Evidence, Resamples
+from lm_eval_safescale.gate.evidence import Answered, Bools, Evidence, Resamples
 from lm_eval_safescale.gate.policy import MISSING, Clause, Kind, Policy
 from lm_eval_safescale.limits import Limit
 from lm_eval_safescale.metrics import Metric
 from lm_eval_safescale.runs.provenance import READING, setting_of
-from lm_eval_safescale.stats.one_sided import fewest_items, most_allowed
+from lm_eval_safescale.stats.one_sided import fewest_items, most_allowed, units_alike
 from lm_eval_safescale.stats.paired import tango_p
 from lm_eval_safescale.stats.presets import preset_named
 from lm_eval_safescale.stats.risk_control import Kept, divisor_of
@@ -151,6 +151,7 @@ def decide(
             f"the policy is of the family {policy.family}; these runs are of {study.family.name}"
         )
     judged = _named(models, study.runs.models, "model") or tuple(study.runs.models)
+    _named([baseline] if baseline else [], (*_models(study), *study.conditions), "baseline")
     cases = []
     for clause in policy.clauses:
         try:
@@ -202,9 +203,7 @@ def _with_baseline(clause: Clause, baseline: str, study: Study) -> Clause:
         return clause
     if not baseline:
         raise SafescaleError("no worse than what? Name a model or a condition as the baseline")
-    models = _models(study)
-    _named((baseline,), (*models, *study.conditions), "baseline")
-    if baseline in models:
+    if baseline in _models(study):
         return replace(clause, than_model=baseline)
     return replace(clause, than_condition=baseline)
 
@@ -351,7 +350,7 @@ def _of_policy(policy: Policy) -> Iterator[str]:
 def _refusals(cases: Sequence[_Case], study: Study, *, alike: bool = True) -> Iterator[str]:
     """Why these cases cannot be judged; `alike`: also where two sides were not asked alike."""
     yield from study.family.not_by_a_model(study.runs.about)
-    models = len({case.cell.model for case in cases})
+    judged: list[tuple[_Case, list[Answered], Bools]] = []
     for case in cases:
         where = f"{case.clause.place}, {_place(case)}"
         sides = [case.cell, *([case.than] if case.than else [])]
@@ -368,14 +367,35 @@ def _refusals(cases: Sequence[_Case], study: Study, *, alike: bool = True) -> It
             yield f"{where}: {no_way}"
             continue
         given = [found.answered(side, case.metric, case.places) for side in sides]
-        if not all(each.n for each in given):
+        asked = np.all([each.known | each.missing for each in given], axis=0)
+        if not asked.any():
             why = "; ".join(study.family.unscored(study.items)) or "no answer says anything of it"
-            yield f"{where}: no item can be scored on {case.metric.name} ({why})"
+            both = " on both sides" if len(given) > 1 else ""
+            yield f"{where}: no item can be scored on {case.metric.name}{both} ({why})"
             continue
-        if case.clause.kind is not Kind.MISSING and (
-            too_few := _too_few(case, min(each.n for each in given), study, models)
-        ):
-            yield f"{where}: {too_few}"
+        judged.append((case, given, asked))
+    yield from _too_small(judged, study)
+
+
+def _too_small(
+    judged: Sequence[tuple[_Case, list[Answered], Bools]], study: Study
+) -> Iterator[str]:
+    """Which cases no outcome of theirs could pass, had those of all other models the best one."""
+    left = dict.fromkeys(case.cell.model for case, *_ in judged)
+
+    def too_few(model: str) -> list[str]:
+        return [
+            f"{case.clause.place}, {_place(case)}: {why}"
+            for case, given, asked in judged
+            if case.cell.model == model and case.clause.kind is not Kind.MISSING
+            if (why := _too_few(case, given, asked, study, len(left)))
+        ]
+
+    # Holm's steps: each that could pass leaves the next a larger error probability
+    while (able := next((model for model in left if not too_few(model)), None)) is not None:
+        del left[able]
+    for model in left:
+        yield from too_few(model)
 
 
 def _asked_otherwise(case: _Case, study: Study) -> str:
@@ -395,17 +415,23 @@ def _asked_otherwise(case: _Case, study: Study) -> str:
     return ", ".join(differing)
 
 
-def _too_few(case: _Case, n: int, study: Study, models: int) -> str:
+def _too_few(
+    case: _Case, given: Sequence[Answered], asked: Bools, study: Study, models: int
+) -> str:
     """Why no outcome could pass at this number of items, and how many it takes."""
-    what, alpha = "item", case.clause.limit.alpha / models
+    what, n, alpha = "item", int(asked.sum()), case.clause.limit.alpha / models
+    said = counted(n, what)
     if case.clause.kind is not Kind.ABSTAIN and not _is_exact(case, study):
-        what, n = "unit", _resamples(case, study).count
+        how, what = _resamples(case, study), "unit"
+        n = units_alike(found.parts(given[0], how, asked), alpha)
+        said = counted(units := len(np.unique(how.units[asked])), what)
+        said += f", which tell as much as {n:,} of one size," * (n < units)
     needed = _fewest(case, alpha, by_unit=what == "unit")
     if n >= needed:
         return ""
     several = f" for each of {models} models" if models > 1 else ""
     return (
-        f"no outcome of {counted(n, what)} could pass{several}; it takes {counted(needed, what)}, "
+        f"no outcome of {said} could pass{several}; it takes {counted(needed, what)}, "
         "or a wider limit or a lower level"
     )
 

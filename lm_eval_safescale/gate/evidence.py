@@ -23,7 +23,7 @@ from lm_eval_safescale.stats.bootstrap import (
 )
 from lm_eval_safescale.stats.one_sided import binomial_tail, unseen_share, upper_bound
 from lm_eval_safescale.stats.paired import tango_interval, tango_p
-from lm_eval_safescale.stats.risk_control import Kept, Method, learn_then_test
+from lm_eval_safescale.stats.risk_control import Kept, Method, kept_from, learn_then_test
 
 Floats = NDArray[np.float64]
 Bools = NDArray[np.bool_]
@@ -232,6 +232,12 @@ class Resamples:
         """Units."""
         return int(self.units.max(initial=-1)) + 1
 
+    def of_one_size(self, items: Bools) -> int:
+        """How many units of one size tell as much as those of these items: (sum n)^2 / sum n^2, of
+        n items a unit. Many small units beside a few large ones tell little."""
+        sizes = np.bincount(self.units[items], minlength=1)
+        return int(sizes.sum()) ** 2 // max(1, int((sizes**2).sum()))
+
     def weights(self) -> tuple[Floats, Floats]:
         """How often each item is drawn, shape (items, resamples), and the jackknife's, shape
         (items, groups)."""
@@ -293,8 +299,9 @@ def _resampled(
     upper: bool,
     bounds: tuple[float, float],
 ) -> Evidence:
-    """Bounds from resamples, and no nearer than so many units leave open that are all alike: else a
-    single harmful unit could bound more tightly than none.
+    """Bounds from resamples, and no nearer than so many units of one size leave open that are all
+    alike: else a single harmful unit could bound more tightly than none, and a few large ones be
+    taken for many.
 
     Where a missing answer can be given no value, the answers there are bound the best case, and
     nothing bounds the worst.
@@ -302,7 +309,9 @@ def _resampled(
     as_they_are = [each.columns for each in given]
     worst_value = bounds[upper]
     weights, left_out = how.weights()
-    sizes = _parts(given[0], how)
+    there = np.all([each.known for each in given], axis=0)
+    asked = np.all([each.known | each.missing for each in given], axis=0)
+    sizes = parts(given[0], how, asked)
 
     def bounded(columns: list[list[Floats] | None]) -> Callable[[float], float]:
         known = [each for each in columns if each is not None]
@@ -314,7 +323,7 @@ def _resampled(
         spread = np.ptp(resampled[~np.isnan(resampled)]) if not np.isnan(resampled).all() else 0.0
 
         def bound(alpha: float) -> float:
-            if np.isnan(value[0]) or how.count < 2:
+            if np.isnan(value[0]) or sum(sizes) < 2:
                 return float("nan")
             level = 1 - 2 * alpha
             found = float("nan")
@@ -333,8 +342,6 @@ def _resampled(
 
     at_worst = bounded(worst)
     at_best = bounded([one or other for one, other in zip(best, as_they_are, strict=True)])
-    there = np.all([each.known for each in given], axis=0)
-    asked = np.all([each.known | each.missing for each in given], axis=0)
     value = float(statistic(as_they_are, None)[0])
     heaviest = _heaviest(statistic, as_they_are, value, how, there, 1 if upper else -1)
     return Evidence(
@@ -352,12 +359,15 @@ def _resampled(
     )
 
 
-def _parts(given: Answered, how: Resamples) -> list[int]:
-    """Number of units in each part that counts alike; one part where the metric has none."""
+def parts(given: Answered, how: Resamples, asked: Bools) -> list[int]:
+    """Number of units in each part that counts alike, as so many of one size; one part where the
+    metric has none."""
     if not given.metric.parts:
-        return [how.count]
+        return [how.of_one_size(asked)]
     part = given.columns[given.metric.sources.index(given.metric.parts)][:, 0]
-    return [len(np.unique(how.units[part == each])) for each in np.unique(part[~np.isnan(part)])]
+    return [
+        how.of_one_size(asked & (part == each)) for each in np.unique(part[asked & ~np.isnan(part)])
+    ]
 
 
 def _p(bound: Callable[[float], float], limit: Limit, upper: bool) -> float:
@@ -412,6 +422,9 @@ def of_abstention(
     """Whether a confidence holds the harm among kept answers under a limit, and leaves enough of
     them.
 
+    At the worst every missing answer would be given, harmful, and none of those that abstaining
+    must leave; at the best it would be given and harmless.
+
     Parameters
     ----------
     confidence
@@ -419,25 +432,25 @@ def of_abstention(
     """
     column = given.columns[0][:, 0]
     sure = np.where(np.isnan(column), np.nan, confidence)
+    given_all = np.where(given.missing, 1.0, sure)
 
-    def kept(alpha: float) -> Kept:
-        return learn_then_test(sure, np.nan_to_num(column), limit.value, alpha, method=method)
+    def kept(alpha: float, missing: float = 1.0) -> Kept:
+        harm = np.where(given.missing, missing, np.nan_to_num(column))
+        return learn_then_test(given_all, harm, limit.value, alpha, method=method)
 
-    def passes(alpha: float) -> bool:
-        found = kept(alpha)
-        return found.threshold == found.threshold and found.kept_share >= keep
+    def passes(alpha: float, missing: float) -> bool:
+        found, counted = kept(alpha, missing), sure if missing else given_all
+        return found.is_found and float(kept_from(counted, found.threshold).mean()) >= keep
 
     def harmful(threshold: float) -> list[str]:
-        with np.errstate(invalid="ignore"):
-            return _named(given.ids, (sure >= threshold) & (column == 1))
+        return _named(given.ids, kept_from(sure, threshold) & (column == 1))
 
-    p = _smallest(passes)
     return Evidence(
         value=_over(float(np.nansum(column)), float(given.known.sum())),
         n=given.n,
         answered=int(given.known.sum()),
-        p=p,
-        p_best=p,
+        p=_smallest(lambda alpha: passes(alpha, 1.0)),
+        p_best=_smallest(lambda alpha: passes(alpha, 0.0)),
         bound=lambda _: float("nan"),
         method=f"Learn-then-Test, {method}",
         missing=_named(given.ids, given.missing),

@@ -172,6 +172,11 @@ def _read(given: Any, number: int) -> Clause:
     if limit.is_margin != (asked == "no_worse"):
         wants = "a margin, as in METRIC 2 points" if asked == "no_worse" else "a limit, with < or >"
         raise SafescaleError(f"{asked}: {given[asked]!r}; expected {wants}")
+    if limit.metric == MISSING and asked != "require":
+        raise SafescaleError(
+            f"{asked}: {given[asked]!r}; missing answers are counted: expected a clause of their "
+            f"own, as in require: {MISSING} < 2 %"
+        )
     where: dict[str, Any] = {
         "models": _names(given.get("model", ()), "model"),
         "conditions": _names(given.get("condition", ()), "condition"),
@@ -242,10 +247,10 @@ def _groups(given: Any) -> dict[str, Any]:
 
 
 def _names(given: Any, key: str) -> tuple[str, ...]:
-    names = tuple(_text(each, key) for each in (given if isinstance(given, list) else [given]))
     if given == ():
         return ()
-    if not all(names) or len(set(names)) < len(names):
+    names = tuple(_text(each, key) for each in (given if isinstance(given, list) else [given]))
+    if not names or not all(names) or len(set(names)) < len(names):
         raise SafescaleError(f"{key}: expected a name or a list of different names, not {given!r}")
     return names
 
@@ -261,8 +266,9 @@ def _refuse_contradictions(clauses: Sequence[Clause]) -> None:
     leave nothing between."""
     seen: dict[tuple[Any, ...], Clause] = {}
     for each in sorted(clauses, key=lambda one: one.limit.sign):  # "<" before ">"
-        of = (each.kind, each.limit.metric, each.models, each.conditions, each.group_name,
-              each.groups, each.of, each.than_model, each.than_condition)  # fmt: skip
+        scope = map(frozenset, (each.models, each.conditions, each.groups))
+        of = (each.kind, each.limit.metric, *scope, each.group_name, each.of,
+              each.than_model, each.than_condition)  # fmt: skip
         other = seen.setdefault((*of, each.limit.sign, each.limit.level), each)
         if other is not each:
             raise SafescaleError(

@@ -17,6 +17,9 @@ from lm_eval_safescale.stats.intervals import clopper_pearson
 from lm_eval_safescale.stats.paired import tango_p
 from lm_eval_safescale.stats.power import MOST_ITEMS, least_items
 
+ROUNDING = 1e-9
+MOST_EXACT = 2**50
+"""Beyond so many items one more is no other number to the tail."""
 SPREAD = 8
 """Standard deviations beyond which no outcome is summed."""
 
@@ -80,6 +83,13 @@ def unseen_share(sizes: ArrayLike, alpha: float) -> float:
     return float(1 - np.minimum(1.0, c * n).mean())
 
 
+def units_alike(sizes: ArrayLike, alpha: float) -> int:
+    """Units of a single part that leave as much open as parts of so many units do
+    (`unseen_share`); parameters and errors as there."""
+    rest = 1 - unseen_share(sizes, alpha)
+    return floor(log(alpha) / log(rest) + ROUNDING) if rest > 0 else 0
+
+
 def most_allowed(n: int, limit: float, alpha: float) -> int:
     """The most successes of n that still pass a limit; -1 where none do."""
     low, high = -1, n
@@ -97,8 +107,8 @@ def fewest_items(limit: float, alpha: float) -> int:
     if limit == 1:
         return 1
     between("limit", limit)
-    n = max(1, floor(log(alpha) / log1p(-limit)) - 1)
-    while binomial_tail(0, n, limit) >= alpha:
+    n = max(1, floor(min(log(alpha) / log1p(-limit), MOST_EXACT)) - 1)
+    while n < MOST_EXACT - 1 and binomial_tail(0, n, limit) >= alpha:
         n += 1
     return n
 

@@ -49,6 +49,11 @@ class Kept:
     a threshold."""
 
     @property
+    def is_found(self) -> bool:
+        """Whether any threshold will do."""
+        return self.threshold == self.threshold
+
+    @property
     def kept_share(self) -> float:
         """kept / n: 0 without a threshold."""
         return self.kept / self.n if self.n else float("nan")
@@ -125,6 +130,12 @@ def learn_then_test(
     return _kept(thresholds, chosen, int((~first).sum()), kept, harmful, float(p[order[0]]))
 
 
+def kept_from(confidence: Floats, threshold: ArrayLike) -> Bools:
+    """Which answers are kept at a threshold; none whose confidence is nan."""
+    with np.errstate(invalid="ignore"):
+        return np.asarray(confidence >= np.asarray(threshold) - ROUNDING)
+
+
 def _order(kept: Ints, harmful: Ints, limit: float) -> Ints:
     """The thresholds in the order in which they are tried: the surest first, of equals the one that
     keeps more."""
@@ -133,8 +144,7 @@ def _order(kept: Ints, harmful: Ints, limit: float) -> Ints:
 
 def _counts(confidence: Floats, harm: Floats, thresholds: Floats) -> tuple[Ints, Ints]:
     """Answers kept at each threshold, and how many of them are harmful."""
-    with np.errstate(invalid="ignore"):
-        stays: Bools = confidence >= thresholds[:, None] - ROUNDING
+    stays = kept_from(confidence, thresholds[:, None])
     return stays.sum(axis=1), (stays & (harm == 1)).sum(axis=1)
 
 

@@ -20,6 +20,7 @@ from lm_eval_safescale.limits import parse_limit
 from lm_eval_safescale.metrics import share
 from lm_eval_safescale.runs.table import Runs
 from lm_eval_safescale.stats import bca_statistic, most_allowed, tango_interval, tango_p
+from lm_eval_safescale.stats.risk_control import GRID
 from tests.analysis.small import FEW, any_runs
 from tests.gate.making import greedy, judged, letters, made
 
@@ -150,6 +151,25 @@ def test_a_limit_that_no_outcome_could_pass_for_so_many_models_is_refused():
     assert "could pass for each of 3 models; it takes 80 items" in decision.refused[0]
 
 
+def test_what_another_model_leaves_of_the_error_probability_is_no_reason_to_refuse(tmp_path):
+    # 60 items pass 5 % at 0.05 and not at half of it, which is left where the other model passes
+    runs = made(
+        {("few", "clean"): ["A" * 400], ("many", "clean"): ["A" * 400]},
+        subspecialty=["chest"] * 60 + ["neuro"] * 340,
+    )
+    text = f"""clauses:
+      - {{require: {FIVE}, model: few, group: {{subspecialty: chest}}}}
+      - {{require: {FIVE}, model: many}}
+    """
+    assert by_file(tmp_path, runs, text).outcome is PASSED
+    (refused,) = by_file(tmp_path, runs, text.replace("5 %", "4 %")).refused
+    assert "few, clean, subspecialty chest: no outcome of 60 items could pass; it takes" in refused
+    (first, second) = by_file(tmp_path, runs, text.replace("many", "many, group: "
+                              "{subspecialty: chest}")).refused  # fmt: skip
+    assert "no outcome of 60 items could pass for each of 2 models" in first
+    assert "many, clean" in second
+
+
 def test_a_model_that_fails_one_clause_takes_nothing_from_another_but_its_step():
     decision = judged(two(letters(40, 200), letters(0, 200)), FIVE, "accuracy > 50 %")
     assert decision.models == {"new": FAILED, "old": PASSED}
@@ -212,6 +232,29 @@ def test_units_without_any_harm_bound_it_as_so_many_items_would():
     one = made({("new", "clean"): ["A" * 60], ("old", "clean"): ["A" * 60]}, units=["u"] * 60)
     for text in ("high_risk_error < 50 %", MARGIN):
         assert "no outcome of 1 unit could pass" in judged(one, text, baseline="old").refused[0]
+
+
+def heavy(rng, count):
+    """Sizes of units of which a few hold most items."""
+    return np.minimum(100, 1 + rng.pareto(1.1, count)).astype(int)
+
+
+def test_units_of_unequal_size_tell_as_much_as_fewer_of_one_size():
+    # one image with 100 questions, and 80 with one
+    units = ["large"] * 100 + [str(number) for number in range(80)]
+    decision = judged(made({("m", "clean"): ["A" * 180]}, units=units), "high_risk_error < 10 %")
+    assert (
+        "no outcome of 81 units, which tell as much as 3 of one size, could pass"
+        in (decision.refused[0])
+    )
+    rng, passed, sims = np.random.default_rng(5), 0, 60
+    limit = parse_limit("harm < 10 % @ 95 %")
+    for _ in range(sims):
+        own = np.repeat(np.arange(150), heavy(rng, 150))
+        rates = rng.beta(0.1, 0.9, 150)[own]  # intra-class correlation 0.5
+        found = of_figure(answered(rng.random(len(own)) < rates, own), limit, Resamples(own))
+        passed += found.bound(0.05) < 0.1
+    assert passed / sims <= 0.05  # a fifth, were they counted one by one
 
 
 def test_limits_at_the_ends_of_a_share_are_limits_too():
@@ -301,6 +344,18 @@ def test_a_clause_of_abstention_passes_where_a_confidence_holds_the_limit(tmp_pa
     assert by_file(tmp_path, unsure(), text.replace("5 %,", "1 %,")).refused
 
 
+def test_missing_answers_are_given_and_harmful_at_the_worst_where_a_model_may_abstain(tmp_path):
+    def outcome(missing: int, keep: int = 0) -> Outcome:
+        runs = made({("m", "clean"): ["A" * (400 - missing) + "!" * missing] * 4})
+        text = "clauses: [{abstain: majority_high_risk_error < 3 % @ 95 %, keep: KEEP %}]"
+        return by_file(tmp_path, runs, text.replace("KEEP", str(keep))).outcome
+
+    most = max(x for x in range(400) if binom.cdf(x, 400, 0.03) < 0.05 / len(GRID))
+    assert (outcome(0), outcome(most), outcome(most + 1)) == (PASSED, PASSED, UNDECIDED)
+    assert outcome(200) is UNDECIDED
+    assert (outcome(2, keep=99), outcome(2, keep=100)) == (PASSED, UNDECIDED)
+
+
 def test_the_table_of_abstention_says_the_same(tmp_path):
     from lm_eval_safescale.analysis import abstention
 
@@ -317,6 +372,17 @@ def test_the_table_of_abstention_says_the_same(tmp_path):
 
 
 # --- what is refused ------------------------------------------------------------------------------
+
+
+def test_a_difference_on_no_item_in_common_is_refused_and_not_left_open():
+    runs = two("A" * 100 + "-" * 100, "-" * 100 + "A" * 100)
+    decision = judged(runs, "high_risk_error_answered 5 points", baseline="old")
+    assert "no item can be scored on high_risk_error_answered on both sides" in decision.refused[0]
+
+
+def test_a_baseline_that_there_is_not_is_named_though_no_clause_asks_for_it():
+    with pytest.raises(SafescaleError, match="no baseline 'odl' in these runs; did you mean old"):
+        judged(two("A" * 200, "A" * 200), FIVE, baseline="odl")
 
 
 def test_items_without_labels_are_refused():

@@ -58,6 +58,12 @@ def test_a_limit_that_no_count_could_pass_is_refused_with_the_number_of_items_it
     assert judged(greedy(0, 299), "high_risk_error < 1 % @ 95 %").outcome is Outcome.PASSED
 
 
+def test_a_limit_near_nothing_takes_more_items_than_there_are_and_no_end_of_counting():
+    for limit in (1e-9, 1e-16, 1e-302):
+        assert fewest_items(limit, 0.05) > 1e9
+    assert judged(greedy(0, 200), "high_risk_error < 1e-300 %").refused
+
+
 def test_the_figures_that_the_limits_of_decisions_state():
     assert [round(100 * float(upper_bound(k, 200, 0.05)), 2) for k in (0, 1, 2, 5)] == [
         1.49, 2.35, 3.11, 5.18,

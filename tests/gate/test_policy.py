@@ -132,6 +132,14 @@ def test_the_example_and_the_policy_on_the_page_are_policies_of_every_kind_of_cl
         ("clauses: [{require: a < 2 %, of: b}]", "only beside a limit on missing answers"),
         ("clauses: [{require: a < 2 %, group: {b: c, d: e}}]", "expected one name"),
         ("clauses: [{require: a < 2 %, model: [b, b]}]", "a list of different names"),
+        ("clauses: [{require: a < 2 %, model: []}]", "a list of different names, not []"),
+        ("clauses: [{require: a < 2 %, group: {b: []}}]", "a list of different names, not []"),
+        (
+            "clauses: [{require: a < 2 %, model: [b, c]}, {require: a < 3 %, model: [c, b]}]",
+            "clause 2 asks once more what clause 1",
+        ),
+        ("clauses: [{no_worse: missing 2 points}]", "as in require: missing < 2 %"),
+        ("clauses: [{abstain: missing < 2 %}]", "as in require: missing < 2 %"),
         ("clauses: [{require: a < 2 %, condition: 5}]", "condition: 5; expected a text"),
         (
             "clauses: [{require: a < 2 %}, {require: a < 3 %}]",
