@@ -172,7 +172,10 @@ def _plan(
         so = f"that differs on {given} of the items, as often either way,"
         if kind is not Kind.NO_WORSE:
             so = f"whose true rate is {given}"
-        say(f"  a model {so} passes with {_percent(power)}: {_items(each.items)}")
+        needs = f"passes with {_percent(power)}: {_items(each.items)}"
+        if each.is_beyond:
+            needs = "does not meet the limit: no number of items shows that it does"
+        say(f"  a model {so} {needs}")
         up_to = (
             "" if each.allowed is None or each.allowed < 0 else f", up to {each.allowed} against it"
         )

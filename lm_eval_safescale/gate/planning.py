@@ -40,6 +40,8 @@ class Planned:
     """With the number of items at hand: how many may count against it."""
     chance: float | None = None
     """With the number of items at hand: how often it passes."""
+    is_beyond: bool = False
+    """Whether what is assumed is not within the limit itself, so that more items pass less."""
     why: str = ""
     """Why nothing can be said."""
 
@@ -126,6 +128,7 @@ def _planned(
         assumed=assumed if limit.sign == "<" else 1 - assumed,
         allowed=most_allowed(n, most, alpha),
         chance=pass_power(n, most, assumed, alpha),
+        is_beyond=assumed >= most,
     )
 
 

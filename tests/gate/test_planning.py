@@ -41,7 +41,7 @@ def test_a_lower_limit_and_several_models_and_a_rate_of_ones_own():
     assert (three.fewest, three.allowed) == (39, most)
     assert three.items > each.items
     (never,) = planned("high_risk_error < 5 %", rate=0.06)
-    assert never.items is None
+    assert (never.items, never.is_beyond, each.is_beyond) == (None, True, False)
     assert largest([each, never]) is None
     assert largest([each, three]) == three.items
 
@@ -93,4 +93,6 @@ def test_the_power_command_plans_a_policy(tmp_path):
         app, ["power", "--gate", str(file), "--baseline", "0.01", "--models", "3", "--n", "400"]
     )
     assert "3 models judged together" in other.output
+    beyond = CliRunner().invoke(app, ["power", "--gate", str(file), "--baseline", "0.06"])
+    assert "rate is 6 % does not meet the limit: no number of items" in beyond.output
     assert "true rate is 1 % passes with 80 %: 184 items" in other.output
