@@ -46,9 +46,9 @@ def results(study: Study, preset: Preset = DEFAULT) -> Columns:
     Columns of one length, a row for each model or rater, condition, group and metric:
     `group_name` and `group` are None over all items; `draws` is K; `threshold` the family's, where
     it has one; `method` that of the interval; `value` with `lo` and `hi` (95 %), None where not
-    scored; `n` the units scored and `not_scored` the others of the group. Of a share with such
-    others, `value_lo_missing` and `value_hi_missing` are what it would be were all of them 0, or
-    all 1.
+    scored; `n` the units scored and `not_scored` the others of the group. Of a share with missing
+    answers, `value_lo_missing` and `value_hi_missing` are what it would be were all of them 0, or
+    all 1; what a metric leaves out though its answer is there is not missing.
     """
     cells = list(study.cells.values()) if study.scores else []
     parts = study.parts if cells else []
@@ -70,10 +70,8 @@ def results(study: Study, preset: Preset = DEFAULT) -> Columns:
     over_trials = columns_of(study.family)[len(COLUMNS) :]
     n = numeric("n").astype(np.int64)
     sizes = np.array(of_parts([len(units) for *_, units in parts]), np.int64)
-    is_share = np.array(
-        [metric.kind == "share" for metric in study.metrics] * (rows // max(len(metrics), 1)), bool
-    )
-    least, most = bounds_of_missing(numeric("value"), n, np.where(is_share, sizes, n))
+    missing = _missing(study).ravel() if rows else np.zeros(0, np.int64)
+    least, most = bounds_of_missing(numeric("value"), n, n + missing)
     fingerprint = (study.runs.about.get("dataset") or {}).get("fingerprint")
     return {
         "family": [study.family.name] * rows,
@@ -99,16 +97,30 @@ def results(study: Study, preset: Preset = DEFAULT) -> Columns:
     }
 
 
+def _missing(study: Study) -> Counts:
+    """Of shares the items that are not scored since an answer of theirs is missing, else 0: shape
+    (cells, parts, metrics)."""
+    cells, parts = list(study.cells.values()), study.parts
+    found = np.zeros((len(cells), len(parts), len(study.metrics)), np.int64)
+    for place, metric in enumerate(study.metrics):
+        if metric.kind == "share":
+            lacks = np.stack([cell.lacks(metric.decode) for cell in cells], axis=1)
+            lacks &= np.isnan(study.column_of_cells(metric.sources[0]))
+            for part, (*_, items) in enumerate(parts):
+                found[:, part, place] = lacks[items].sum(axis=0)
+    return found
+
+
 def bounds_of_missing(value: Floats, scored: Counts, asked: Counts) -> tuple[Floats, Floats]:
-    """Least and greatest share of all that were asked, whatever those that are not scored would
-    have been: with k ones of h scored of n, k / n and (k + n - h) / n.
+    """Least and greatest share of all that were asked, whatever those that are missing would have
+    been: with k ones of h scored of n, k / n and (k + n - h) / n.
 
     Parameters
     ----------
     value
         Share of ones among the scored, any shape; nan where none is scored.
     scored, asked
-        h and n.
+        h, and n: those and the missing ones.
 
     Returns
     -------

@@ -10,8 +10,9 @@ from dataclasses import dataclass
 import numpy as np
 from numpy.typing import NDArray
 
-from lm_eval_safescale.families.arrays import AnswerArrays, ItemTable
+from lm_eval_safescale.families.arrays import UNSCORED, AnswerArrays, ItemTable
 
+Bools = NDArray[np.bool_]
 Floats = NDArray[np.float64]
 Pair = tuple[str, str]
 """A model and a condition."""
@@ -37,6 +38,14 @@ class Cell:
     def draws(self) -> int:
         """K, the number of samples."""
         return self.answers.draws
+
+    def lacks(self, decode: str) -> Bools:
+        """Items that lack an answer which a metric of this `decode` looks at, shape (N,)."""
+        gone: Bools = self.answers.codes == UNSCORED
+        if decode == "greedy":
+            return gone[:, 0]
+        looked_at = gone if decode == "trials" else gone[:, 1:]
+        return np.asarray(looked_at.any(axis=1))
 
 
 Cells = Mapping[Pair, Cell]

@@ -10,7 +10,6 @@ from dataclasses import dataclass
 import numpy as np
 from numpy.typing import NDArray
 
-from lm_eval_safescale.families import UNSCORED
 from lm_eval_safescale.families.cells import Cell
 from lm_eval_safescale.limits import Limit
 from lm_eval_safescale.metrics import Metric, scored, weighted_mean
@@ -121,13 +120,7 @@ def answered(cell: Cell, metric: Metric, places: Places) -> Answered:
     """What a cell has of a metric on the items at these places."""
     columns = [np.asarray(cell[name], dtype=np.float64)[places][:, None] for name in metric.sources]
     known = scored(columns)[:, 0]
-    gone = cell.answers.codes[places] == UNSCORED
-    if metric.decode == "greedy":
-        lacks = gone[:, 0]
-    elif metric.decode == "trials":
-        lacks = gone.any(axis=1)
-    else:
-        lacks = gone[:, 1:].any(axis=1)
+    lacks = cell.lacks(metric.decode)[places]
     ids = [cell.items.ids[place] for place in places]
     return Answered(metric, columns, known, ~known & lacks, ids, known & lacks)
 

@@ -27,7 +27,7 @@ from lm_eval_safescale.families import RADSAFE
 from lm_eval_safescale.metrics import ratio
 from lm_eval_safescale.stats.bootstrap import protocol_indices
 from tests.analysis.making import random_plain
-from tests.analysis.small import runs_of, unlabelled
+from tests.analysis.small import LABELS, runs_of, unlabelled
 
 
 @pytest.fixture(scope="module")
@@ -79,6 +79,19 @@ def test_shares_with_missing_answers_carry_what_these_could_make_of_them():
     for name in ("majority_accuracy", "confidence", "confidence_incorrect"):
         (row,) = rows_of(table, metric=name, group=None)
         assert row["value_lo_missing"] is row["value_hi_missing"] is None
+
+
+def test_what_a_metric_leaves_out_though_its_answer_is_there_is_not_missing():
+    # one harmful, two silent, one that failed; without samples there is no majority to miss
+    harm = dict.fromkeys(LABELS, ["B"] * 10)
+    table = results(runs_of({("m", "clean"): ["AAAAAAB--!"]}, "A" * 10, labels=harm))
+    (row,) = rows_of(table, metric="high_risk_error_answered", group=None)
+    assert (row["n"], row["not_scored"]) == (7, 3)
+    assert (row["value_lo_missing"], row["value_hi_missing"]) == (1 / 8, 2 / 8)
+    (row,) = rows_of(table, metric="high_risk_error", group=None)
+    assert (row["value_lo_missing"], row["value_hi_missing"]) == (0.1, 0.2)
+    (row,) = rows_of(table, metric="majority_high_risk_error", group=None)
+    assert (row["n"], row["value_lo_missing"], row["value_hi_missing"]) == (0, None, None)
 
 
 @given(st.integers(1, 40), st.data())
