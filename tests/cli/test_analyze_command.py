@@ -371,7 +371,7 @@ def test_units_of_several_items_are_counted(tmp_path):
 
 def test_an_interval_and_a_test_that_say_two_things_are_named():
     from lm_eval_safescale.analysis import preset_named
-    from lm_eval_safescale.cli.analyze import _disagreeing
+    from lm_eval_safescale.cli.analyze import disagreeing
     from lm_eval_safescale.stats import mcnemar_mid_p, tango_interval
 
     def compared(b, c, n):
@@ -387,8 +387,8 @@ def test_an_interval_and_a_test_that_say_two_things_are_named():
     default = preset_named("default")
     alike = [compared(3, 0, 200), compared(9, 1, 200)]
     none = {"b": None, "c": None, "p_mid": None, "delta_lo": -0.1, "delta_hi": 0.2}
-    assert not _disagreeing([*alike, none], default)
-    said = _disagreeing([*alike, none, compared(4, 0, 200), compared(0, 4, 60)], default)
+    assert not disagreeing([*alike, none], default)
+    said = disagreeing([*alike, none, compared(4, 0, 200), compared(0, 4, 60)], default)
     assert said.startswith("In 2 comparisons of 4 the interval leaves out 0 and p_mid is not below")
     assert "4 against 0, 0 against 4" in said
 

@@ -143,7 +143,7 @@ def test_what_belongs_to_another_family_is_refused(numbers, records, tmp_path):
         ),
     ):
         run(tmp_path / "data", metadata={"draws": 1, "dataset": "demo"})
-    with pytest.raises(SafescaleError, match="value is null; expected a whole number"):
+    with pytest.raises(SafescaleError, match="value: expected a whole number, found None"):
         run(tmp_path / "file", metadata={"draws": 1, "dataset_path": str(questions)})
     with pytest.raises(
         SafescaleError, match=r"plugin_name_examples .* of the family plugin_name.* radsafe"
