@@ -102,7 +102,7 @@ def pack(
         part = f", a subset of {each['of_items']:,}" if each["is_subset"] else ""
         say(f"  {condition}: {counted(each['items'], 'item')}{part}, K = {each['draws']}")
     for each in told.left_out:
-        say(f"  left out: {each.get('condition') or 'all conditions'}: {each.get('reason')}")
+        say(f"  left out: {each.condition or 'all conditions'}: {each.reason}")
     say(f"root hash    {packed.root}")
     allow = " --allow-demo" if told.demo else ""
     say(f"Next: safescale submit verify {shlex.quote(str(output))}{allow}")
@@ -179,7 +179,8 @@ def _show(report: Report) -> None:
     say(f"{report.file}: {words}{level}{demo}", style=f"bold {style}")
     if told is not None:
         attempts = f"{counted(told.card.attempts, 'attempt')}, as claimed"
-        say(f"  {told.card.name} on {told.dataset.name} ({told.dataset.label}); {attempts}")
+        who, where = (" ".join(each.split()) for each in (told.card.name, told.dataset.name))
+        say(f"  {who} on {where} ({told.dataset.label}); {attempts}")
     if report.root:
         published = ", as published" if report.published_root else ""
         say(f"  root hash {report.root}{published}")

@@ -141,7 +141,7 @@ def _sha256_of(content: bytes | Path) -> str:
 
 @contextmanager
 def unpacked(
-    path: Path, needed: Collection[str], allowed: Collection[str]
+    path: Path, needed: Collection[str], allowed: Mapping[str, int]
 ) -> Iterator[tuple[Path, str]]:
     """A temporary folder with the files of an archive, each what its checksum was made of; and the
     root hash. The folder goes at the end.
@@ -149,7 +149,8 @@ def unpacked(
     Parameters
     ----------
     needed, allowed
-        Names of files that must be there, and that may be; those of checksums besides.
+        Names of files that must be there, and that may be, with the most bytes of each; those of
+        checksums besides.
 
     Raises
     ------
@@ -167,7 +168,7 @@ def unpacked(
             raise RefusedArchiveError(Refusal.STRUCTURE, path.name, str(error)) from None
         with archive:
             listed = archive.infolist()
-            _check_list(listed, {*needed, CHECKSUMS}, {*allowed, CHECKSUMS})
+            _check_list(listed, {*needed, CHECKSUMS}, {**allowed, CHECKSUMS: MOST_DIRECTORY})
             _check_places(file, listed, archive.start_dir)
             with TemporaryDirectory(prefix="safescale-submission-") as name:
                 folder = Path(name)
@@ -217,7 +218,7 @@ def _check_layout(file: BinaryIO, path: Path) -> None:
 
 
 def _check_list(
-    listed: Collection[zipfile.ZipInfo], needed: Collection[str], allowed: Collection[str]
+    listed: Collection[zipfile.ZipInfo], needed: Collection[str], allowed: Mapping[str, int]
 ) -> None:
     seen: dict[str, str] = {}
     left = most_bytes()
@@ -245,12 +246,10 @@ def _check_list(
                 Refusal.METHOD, name, f"compressed by method {info.compress_type}", "deflate"
             )
         left -= info.file_size
-        if left < 0:
+        if left < 0 or info.file_size > allowed[name]:
+            most = f"{most_bytes():,} in all" if left < 0 else f"{allowed[name]:,}"
             raise RefusedArchiveError(
-                Refusal.TOO_LARGE,
-                name,
-                f"{info.file_size:,} bytes unpacked",
-                f"at most {most_bytes():,} in all",
+                Refusal.TOO_LARGE, name, f"{info.file_size:,} bytes unpacked", f"at most {most}"
             )
         if info.file_size > SMALL and info.file_size > RATIO * info.compress_size:
             raise RefusedArchiveError(

@@ -25,10 +25,14 @@ MANIFEST, ITEMS, ANSWERS, RESULTS = (
 )  # fmt: skip
 VERDICTS, STEPS, DATA = "verdicts.jsonl", "judge.steps.jsonl", "data.jsonl"
 NEEDED = (MANIFEST, ITEMS, ANSWERS, RESULTS)
-ALLOWED = (*NEEDED, VERDICTS, STEPS, DATA)
+LARGE = 1 << 28
+ALLOWED = {
+    MANIFEST: 4_000_000, RESULTS: 4_000_000, ITEMS: LARGE // 4, ANSWERS: 1 << 40,
+    VERDICTS: LARGE, STEPS: LARGE, DATA: LARGE,
+}  # fmt: skip
+"""The most bytes of each file: as objects, JSON takes some fifty times as much memory. Answers are
+read line by line: of them, only what may be unpacked in all is bounded."""
 FORMAT = 1
-MOST_MANIFEST = 4_000_000
-"""Characters."""
 PLACES = ("base_url", "index_dir", "settings_path", "cache_dir", "download_dir")
 """What says where something lies, and nothing of the answers."""
 _PATH = re.compile(
@@ -53,6 +57,31 @@ class About(msgspec.Struct, forbid_unknown_fields=True, kw_only=True):
     demo: bool
 
 
+class Settings(msgspec.Struct):
+    """What of a model's settings is computed with, or looked up; there may be others."""
+
+    backend: str | None = None
+    model_args: dict[str, Any] | None = None
+    draws: Count | None = None
+    max_answer_tokens: Count | None = None
+    temperature: Annotated[float, Meta(ge=0)] | None = None
+    overconfidence_threshold: float | None = None
+    reader: str | None = None
+    reader_version: str | None = None
+    reasoning: str | None = None
+    reasoning_opened: bool | None = None
+    reading: dict[str, Any] | None = None
+    prompt_frame: dict[str, Any] | None = None
+
+
+class Left(msgspec.Struct, forbid_unknown_fields=True):
+    """A part that was left out, and why."""
+
+    model: str | None
+    condition: str | None
+    reason: str
+
+
 class Known(msgspec.Struct, forbid_unknown_fields=True, kw_only=True):
     """What `Runs.about` says of a model."""
 
@@ -74,7 +103,7 @@ class Manifest(msgspec.Struct, forbid_unknown_fields=True, kw_only=True):
     dataset: About
     starts: list[dict[str, Any]]
     counted: dict[str, Any]
-    left_out: list[dict[str, str | None]]
+    left_out: list[Left]
 
 
 def manifest_of(
@@ -101,7 +130,7 @@ def manifest_of(
         ),
         starts=[public(start) for start in starts],
         counted=counts_of(runs),
-        left_out=[public(each) for each in runs.about.get("left_out", ())],
+        left_out=[msgspec.convert(public(each), Left) for each in runs.about.get("left_out", ())],
     )
 
 
@@ -113,15 +142,16 @@ def encoded(manifest: Manifest) -> bytes:
 
 def decoded(content: bytes) -> Manifest:
     """A manifest that somebody wrote; ValueError where it is none."""
-    if len(content) > MOST_MANIFEST:
-        raise ValueError(f"{len(content):,} bytes; expected at most {MOST_MANIFEST:,}")
     value = decode_json(content.decode())
     json.dumps(value, allow_nan=False)
     if isinstance(value, dict) and value.get("safescale_submission") != FORMAT:
         raise UnknownFormatError(
             f"of format {value.get('safescale_submission')!r}; this version knows {FORMAT}"
         )
-    return msgspec.convert(value, Manifest)
+    told = msgspec.convert(value, Manifest)
+    for settings in (told.model.settings, *told.model.by_condition.values()):
+        msgspec.convert(settings, Settings)
+    return told
 
 
 class UnknownFormatError(ValueError):

@@ -365,7 +365,7 @@ CONTENTS = {
     ("manifest.json", "no JSON"): (b"{", SubmissionKind.MANIFEST),
     ("manifest.json", "no object"): (b"[]", SubmissionKind.MANIFEST),
     ("manifest.json", "deep"): (DEEP, SubmissionKind.MANIFEST),
-    ("manifest.json", "large"): (b'"' + b"x" * 5_000_000 + b'"', SubmissionKind.MANIFEST),
+    ("manifest.json", "large"): (b'"' + b"x" * 5_000_000 + b'"', Refusal.TOO_LARGE),
     ("manifest.json", "no UTF-8"): (b"\xff\xfe{}", SubmissionKind.MANIFEST),
     ("manifest.json", "a monstrous number"): (
         b'{"a": ' + b"9" * 10_000 + b"}",
@@ -390,6 +390,7 @@ CONTENTS = {
     ("results.json", "no rows"): (b'{"a": 1}', SubmissionKind.NUMBER),
     ("results.json", "deep"): (DEEP, SubmissionKind.NUMBER),
     ("results.json", "none"): (b"[]", SubmissionKind.NUMBER),
+    ("results.json", "a million lists"): (b"[" + b"[]," * 1_400_000 + b"[]]", Refusal.TOO_LARGE),
 }
 
 
