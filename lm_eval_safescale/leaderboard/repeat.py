@@ -130,9 +130,9 @@ def repeat(
             stored_prompts[key] = row["prompt_sha256"]
     with ExitStack() as stack:
         _, folder = stack.enter_context(submission(report.file, Report(report.file, report.found)))
-        given = dataset or (
-            str(folder / of.DATA) if (folder / of.DATA).is_file() else _registered(told)
-        )
+        given = dataset or _registered(told) or str(folder / of.DATA)
+        if given == str(folder / of.DATA) and not (folder / of.DATA).is_file():
+            raise SafescaleError(f"the data set {told.dataset.name} is not at hand; name its file")
         conditions = _requests(told, given, [*contexts], args, asked)
         _ask(
             conditions, backend, args, asked, stored_prompts, seed, batch_size, device, on_progress
@@ -141,12 +141,11 @@ def repeat(
 
 
 def _registered(told: Manifest) -> str:
-    """The data set of a submission, by the name of a registered one: what it names is never opened
-    as a file."""
+    """The data set of a submission, by the name of a registered one, or empty: what it names is
+    never opened as a file."""
     name = told.dataset.name
-    if name.casefold() not in {each.casefold() for each in plugins().names("data set")}:
-        raise SafescaleError(f"the data set {name} is not at hand; name its file")
-    return name
+    known = {each.casefold() for each in plugins().names("data set")}
+    return name if name.casefold() in known else ""
 
 
 def _requests(

@@ -7,7 +7,7 @@ from __future__ import annotations
 import math
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from datetime import UTC, datetime, timedelta
 from enum import StrEnum
 from pathlib import Path
@@ -29,7 +29,7 @@ from lm_eval_safescale.errors import (
     reason_of,
 )
 from lm_eval_safescale.json_text import decode_json
-from lm_eval_safescale.judging.judging import VERDICTS_FILE
+from lm_eval_safescale.judging.judging import ROLE, VERDICTS_FILE
 from lm_eval_safescale.leaderboard import manifest as of
 from lm_eval_safescale.leaderboard.archive import Refusal, RefusedArchiveError, unpacked
 from lm_eval_safescale.leaderboard.manifest import Manifest, UnknownFormatError, counts_of, decoded
@@ -45,13 +45,16 @@ from lm_eval_safescale.records import NOT_SCORED
 from lm_eval_safescale.runs.families import family_named
 from lm_eval_safescale.runs.sources import other_than
 from lm_eval_safescale.runs.table import Runs, checked_items
-from lm_eval_safescale.verifying.findings import Finding, Kind, Verdict, Verification
+from lm_eval_safescale.verifying.findings import Kind, Verdict, Verification
 from lm_eval_safescale.verifying.prompts import contexts_at
+from lm_eval_safescale.verifying.responses import SAID_BY_REPLY
 from lm_eval_safescale.verifying.verify import check_runs
 
 FORMAT = 1
 LIKE = 1e-9
 """Relative difference of two numbers that are the same, computed on two machines."""
+STRICTER = {Kind.VERSION: Verdict.DAMAGED, Kind.MISSING: Verdict.UNKNOWN}
+"""What notes are on a submission: whether items were chosen, only our runner's order can tell."""
 Load = Callable[[str, Sequence[str]], Dataset]
 """`load(family, groups)` gives the data set."""
 
@@ -288,7 +291,7 @@ def _runs(folder: Path, told: Manifest, found: Verification) -> Runs | None:
     about = {
         "dataset": msgspec.to_builtins(told.dataset),
         "models": {name: {each: value for each, value in known.items() if value is not None}},
-        "left_out": told.left_out,
+        "left_out": msgspec.to_builtins(told.left_out),
     }
     at = of.ITEMS
     try:
@@ -335,8 +338,8 @@ def _check(
         )
     # what is a remark on one's own runs is none on those of others
     found.findings = [
-        Finding(Verdict.DAMAGED, each.where, each.message, each.kind, each.expected)
-        if each.kind is Kind.VERSION and each.verdict is Verdict.WHOLE
+        replace(each, verdict=STRICTER.get(each.kind, each.verdict))
+        if each.verdict is Verdict.WHOLE
         else each
         for each in found.findings
     ]
@@ -356,13 +359,14 @@ def _dataset(
             dataset = load(about.family, ())
     else:
         try:
-            if (folder / of.DATA).is_file():
-                dataset = family.load(folder / of.DATA, groups=groups)
-            elif about.name.casefold() in {
+            if about.name.casefold() in {
                 name.casefold() for name in plugins().names("data set")
-            }:  # what a submission names is never opened as a file
+            }:  # what a submission names is never opened as a file, nor what it brings taken for it
                 part = plugins().find("data set", about.name)
                 dataset = load_part(part, groups=groups, local_only=True, family=family)
+            elif (folder / of.DATA).is_file():
+                dataset = family.load(folder / of.DATA, groups=groups)
+                found.note(of.DATA, f"the data set came with its answers: {about.name} is a claim")
             else:
                 raise SafescaleError("no data set of that name is installed; name its file")
         except SafescaleError as error:
@@ -538,6 +542,13 @@ def _not_shown(report: Report) -> Iterator[str]:
         for each in NOT_SCORED:
             if number := int((status == each.value).sum()):
                 yield f"what {number:,} answers would have been, which are said to be {each.value}"
+    for why, number in report.found.not_read_again.items():
+        if why == SAID_BY_REPLY:
+            yield f"what {number:,} answers are, of which {why}"
+    for why, number in report.found.prompts_left.items():
+        yield f"that {number:,} prompts are those of their conditions: {why}"
+    if report.runs is not None and (report.runs.answers["rule"] == ROLE).any():
+        yield "that the judge replied what is handed in, and was not shown what was cut off"
 
 
 def _lacks(runs: Runs) -> list[str]:

@@ -30,6 +30,8 @@ if TYPE_CHECKING:
     from collections.abc import Mapping
 
 NO_VERDICTS = "a judge has read them, and its verdicts are not there"
+NO_REPLIES = "a judge has read them, and its replies are not there"
+OTHER_PROMPT = "a judge has read them, by another prompt than this version's"
 
 
 def check_judged(
@@ -55,7 +57,6 @@ def check_judged(
     before = told.with_columns(response=pl.col("letter_before"), status=pl.col("status_before"))
     again = judged_answers(before).select("row", new_letter="response", new_status="status")
     told = told.join(again, on="row", how="left", maintain_order="left")
-    found.read_again += told.height
     for row in told.filter(_differs("response", "status")).iter_rows(named=True):
         said = (
             "no verdict"
@@ -106,13 +107,16 @@ def _check_replies(
     """Read the judge's replies again; `rows` as they were before it, with its verdicts."""
     if not (folder / STEPS_FILE).is_file() or found.has(STEPS_FILE):
         found.note(STEPS_FILE, "not there: the judge's verdicts stand for its replies")
+        found.left(NO_REPLIES, rows.height)
         return
     if reading.get("prompt_sha256") != PROMPT_SHA256:
         found.note(
             STEPS_FILE,
             "replies to another prompt than this version's: the judge's verdicts stand for them",
         )
+        found.left(OTHER_PROMPT, rows.height)
         return
+    found.read_again += rows.height
     steps, limit = StepLog.stored(folder / STEPS_FILE), int(reading.get("max_tokens", 0))
     rows = rows.with_columns(kept_of(pl.col("status"), pl.col("text")).alias("kept"))
     pairs = (

@@ -167,7 +167,7 @@ def _check_copies(
     """Note samples of an item with the same long text; damage where most of them copy."""
     words = pl.col("text").str.count_matches(r"\S+")
     long = rows.filter(
-        (pl.col("draw") > 0) & (pl.coalesce("completion_tokens", words) >= LONG)
+        (pl.col("draw") > 0) & (pl.max_horizontal("completion_tokens", words) >= LONG)
     ).filter(pl.len().over("question_id") > 1)
     copies = long.filter(~pl.struct("question_id", "text").is_first_distinct())
     if not copies.height or temperature == 0:

@@ -17,7 +17,7 @@ from hypothesis import strategies as st
 from lm_eval_safescale.errors import SafescaleError
 from lm_eval_safescale.leaderboard.archive import Refusal
 from lm_eval_safescale.leaderboard.manifest import counts_of, decoded
-from lm_eval_safescale.leaderboard.pack import results_of, study_of
+from lm_eval_safescale.leaderboard.pack import pack, results_of, study_of
 from lm_eval_safescale.leaderboard.tables import read_answers, read_items
 from lm_eval_safescale.leaderboard.verify import Level, SubmissionKind, Verdicts, verify_submission
 from lm_eval_safescale.runs.table import Runs
@@ -185,6 +185,125 @@ def test_a_subset_is_called_one_and_not_refused(made, files, tmp_path):
     report = verify_submission(sealed_again(tmp_path / "x.zip", changed), load_of(made))
     assert report.verdict is Verdicts.VERIFIED
     assert report.as_json()["subsets"]["clean"] == {"items": 2, "of": 3}
+
+
+def told_otherwise(files: dict[str, bytes], **settings: Any) -> dict[str, bytes]:
+    told = json.loads(files["manifest.json"])
+    told["model"]["settings"] |= settings
+    return {**files, "manifest.json": json.dumps(told).encode()}
+
+
+def test_verdicts_of_a_judge_whose_replies_are_not_there_are_claims(made, files, tmp_path):
+    """Every response set to the key, by verdicts that nothing stands behind."""
+    keys = {row["question_id"]: row["answer"] for row in lines_of(files["items.jsonl"])}
+    rows, verdicts = lines_of(files["answers.jsonl"]), []
+    for row in rows:
+        key = keys[row["question_id"]]
+        verdicts.append(
+            {name: row[name] for name in ("condition", "question_id", "draw")}
+            | {"letter_before": row.get("response"), "status_before": row["status"]}
+            | {"judge_letter": key, "verdict": "letter"}
+        )
+        row |= {"response": key, "status": "ok", "rule": "judge"}
+    reading = {"by": "judge", "reader_version": "1"}
+    changed = told_otherwise(files, reading=reading) | {
+        "answers.jsonl": as_lines(rows),
+        "verdicts.jsonl": as_lines(verdicts),
+    }
+    for more in ({}, {"judge.steps.jsonl": b""}):
+        path = sealed_again(tmp_path / "x.zip", everything_again({**changed, **more}, tmp_path))
+        report = verify_submission(path, load_of(made))
+        assert report.results[0]["accuracy"] == 1.0
+        assert (report.verdict, kinds(report)) == (Verdicts.UNKNOWN, {Lie.UNREAD})
+        assert report.found.read_again == 0
+
+
+def test_chosen_items_of_another_runner_are_no_subset_that_can_be_verified(made, files, tmp_path):
+    told = json.loads(files["manifest.json"])
+    told["model"]["source"] = "another runner"
+    rows = [row for row in lines_of(files["answers.jsonl"]) if row["question_id"] != "q0"]
+    changed = {
+        **files,
+        "manifest.json": json.dumps(told).encode(),
+        "answers.jsonl": as_lines(rows),
+    }
+    path = sealed_again(tmp_path / "x.zip", everything_again(changed, tmp_path))
+    report = verify_submission(path, load_of(made))
+    assert (report.verdict, kinds(report)) == (Verdicts.UNKNOWN, {Kind.MISSING})
+
+
+def test_wrong_answers_that_a_server_is_said_to_have_refused_are_counted(made, files, tmp_path):
+    rows = lines_of(files["answers.jsonl"])
+    wrong = [row for row in rows if row.get("response") == "B"]
+    for row in wrong:
+        row |= {"status": "unanswered", "read_as": "refusal", "response": None, "rule": None}
+    changed = told_otherwise(files, backend="local-chat-completions")
+    changed |= {"answers.jsonl": as_lines(rows)}
+    path = sealed_again(tmp_path / "x.zip", everything_again(changed, tmp_path))
+    report = verify_submission(path, load_of(made))
+    assert report.verdict is Verdicts.VERIFIED
+    assert any(each.startswith(f"what {len(wrong)} answers are") for each in report.not_shown)
+
+
+def test_prompts_that_could_not_be_rendered_are_no_claim_that_is_shown(made, files, tmp_path):
+    path = sealed_again(tmp_path / "x.zip", told_otherwise(files, prompt_frame=None))
+    report = verify_submission(path, load_of(made))
+    assert report.found.prompts == 0
+    assert any(each.startswith("that 6 prompts are those") for each in report.not_shown)
+
+
+def test_data_that_come_with_a_submission_do_not_stand_for_registered_ones(made, tmp_path):
+    packed = pack([made / "run"], tmp_path / "x.zip", made / "card.yaml", include_data=True)
+    files = files_of(packed.path)
+    report = verify_submission(packed.path)
+    assert (report.verdict, [each.where for each in report.found.findings]) == (
+        Verdicts.VERIFIED,
+        ["data.jsonl"],
+    )
+    told = json.loads(files["manifest.json"])
+    told["dataset"]["name"] = "RadSaFE-200"
+    changed = {**files, "manifest.json": json.dumps(told).encode()}
+    report = verify_submission(sealed_again(tmp_path / "y.zip", changed))
+    assert (report.verdict, kinds(report)) == (Verdicts.UNKNOWN, {Kind.DATA, Lie.UNREAD})
+
+
+def test_copies_are_long_by_their_words_whatever_tokens_are_claimed(made, files, tmp_path):
+    rows = lines_of(files["answers.jsonl"])
+    for row in rows:
+        if row["draw"]:
+            row |= {"text": "so " * 60 + "I cannot say.", "completion_tokens": 3, "response": None}
+            row |= {"status": "unanswered", "rule": "no choice"}
+    changed = told_otherwise(files, max_answer_tokens=100) | {"answers.jsonl": as_lines(rows)}
+    path = sealed_again(tmp_path / "x.zip", everything_again(changed, tmp_path))
+    assert Kind.COPY in kinds(verify_submission(path, load_of(made)))
+
+
+@pytest.mark.parametrize(
+    "settings",
+    [
+        {"backend": ["hf"]},
+        {"model_args": ["files"]},
+        {"overconfidence_threshold": "high"},
+        {"temperature": -1},
+        {"reading": "judge"},
+        {"prompt_frame": 5},
+        {"reasoning_opened": "yes"},
+    ],
+    ids=str,
+)
+def test_settings_of_another_kind_are_refused_before_anything_is_computed_with_them(
+    made, files, tmp_path, settings
+):
+    path = sealed_again(tmp_path / "x.zip", told_otherwise(files, **settings))
+    report = verify_submission(path, load_of(made))
+    assert (report.runs, kinds(report)) == (None, {Lie.MANIFEST})
+
+
+def test_what_was_left_out_has_a_reason(made, files, tmp_path):
+    told = json.loads(files["manifest.json"])
+    told["left_out"] = [{"why": "=1+1"}]
+    path = sealed_again(tmp_path / "x.zip", {**files, "manifest.json": json.dumps(told).encode()})
+    assert kinds(verify_submission(path, load_of(made))) == {Lie.MANIFEST}
 
 
 # --- items and the manifest -----------------------------------------------------------------------
