@@ -545,8 +545,6 @@ def _not_shown(report: Report) -> Iterator[str]:
     for why, number in report.found.not_read_again.items():
         if why == SAID_BY_REPLY:
             yield f"what {number:,} answers are, of which {why}"
-    for why, number in report.found.prompts_left.items():
-        yield f"that {number:,} prompts are those of their conditions: {why}"
     if report.runs is not None and (report.runs.answers["rule"] == ROLE).any():
         yield "that the judge replied what is handed in, and was not shown what was cut off"
 

@@ -214,7 +214,7 @@ def test_verdicts_of_a_judge_whose_replies_are_not_there_are_claims(made, files,
         path = sealed_again(tmp_path / "x.zip", everything_again({**changed, **more}, tmp_path))
         report = verify_submission(path, load_of(made))
         assert report.results[0]["accuracy"] == 1.0
-        assert (report.verdict, kinds(report)) == (Verdicts.UNKNOWN, {Lie.UNREAD})
+        assert (report.verdict, kinds(report)) == (Verdicts.UNKNOWN, {SubmissionKind.UNREAD})
         assert report.found.read_again == 0
 
 
@@ -245,11 +245,11 @@ def test_wrong_answers_that_a_server_is_said_to_have_refused_are_counted(made, f
     assert any(each.startswith(f"what {len(wrong)} answers are") for each in report.not_shown)
 
 
-def test_prompts_that_could_not_be_rendered_are_no_claim_that_is_shown(made, files, tmp_path):
+def test_prompts_that_could_not_be_rendered_are_said_not_to_be_shown(made, files, tmp_path):
     path = sealed_again(tmp_path / "x.zip", told_otherwise(files, prompt_frame=None))
     report = verify_submission(path, load_of(made))
     assert report.found.prompts == 0
-    assert any(each.startswith("that 6 prompts are those") for each in report.not_shown)
+    assert any(each.startswith("that 6 prompts were what") for each in report.not_shown)
 
 
 def test_data_that_come_with_a_submission_do_not_stand_for_registered_ones(made, tmp_path):
@@ -264,7 +264,7 @@ def test_data_that_come_with_a_submission_do_not_stand_for_registered_ones(made,
     told["dataset"]["name"] = "RadSaFE-200"
     changed = {**files, "manifest.json": json.dumps(told).encode()}
     report = verify_submission(sealed_again(tmp_path / "y.zip", changed))
-    assert (report.verdict, kinds(report)) == (Verdicts.UNKNOWN, {Kind.DATA, Lie.UNREAD})
+    assert (report.verdict, kinds(report)) == (Verdicts.UNKNOWN, {Kind.DATA, SubmissionKind.UNREAD})
 
 
 def test_copies_are_long_by_their_words_whatever_tokens_are_claimed(made, files, tmp_path):
@@ -296,14 +296,14 @@ def test_settings_of_another_kind_are_refused_before_anything_is_computed_with_t
 ):
     path = sealed_again(tmp_path / "x.zip", told_otherwise(files, **settings))
     report = verify_submission(path, load_of(made))
-    assert (report.runs, kinds(report)) == (None, {Lie.MANIFEST})
+    assert (report.runs, kinds(report)) == (None, {SubmissionKind.MANIFEST})
 
 
 def test_what_was_left_out_has_a_reason(made, files, tmp_path):
     told = json.loads(files["manifest.json"])
     told["left_out"] = [{"why": "=1+1"}]
     path = sealed_again(tmp_path / "x.zip", {**files, "manifest.json": json.dumps(told).encode()})
-    assert kinds(verify_submission(path, load_of(made))) == {Lie.MANIFEST}
+    assert kinds(verify_submission(path, load_of(made))) == {SubmissionKind.MANIFEST}
 
 
 # --- items and the manifest -----------------------------------------------------------------------
