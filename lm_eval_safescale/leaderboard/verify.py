@@ -53,7 +53,7 @@ from lm_eval_safescale.verifying.verify import check_runs
 FORMAT = 1
 LIKE = 1e-9
 """Relative difference of two numbers that are the same, computed on two machines."""
-STRICTER = {Kind.VERSION: Verdict.DAMAGED, Kind.MISSING: Verdict.UNKNOWN}
+STRICTER: dict[str, Verdict] = {Kind.VERSION: Verdict.DAMAGED, Kind.MISSING: Verdict.UNKNOWN}
 """What notes are on a submission: whether items were chosen, only our runner's order can tell."""
 Load = Callable[[str, Sequence[str]], Dataset]
 """`load(family, groups)` gives the data set."""
