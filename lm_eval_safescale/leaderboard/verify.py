@@ -546,7 +546,7 @@ def _not_shown(report: Report) -> Iterator[str]:
         if why == SAID_BY_REPLY:
             yield f"what {number:,} answers are, of which {why}"
     if report.runs is not None and (report.runs.answers["rule"] == ROLE).any():
-        yield "that the judge replied what is handed in, and was not shown what was cut off"
+        yield "that the judge replied what is handed in"
 
 
 def _lacks(runs: Runs) -> list[str]:

@@ -24,7 +24,7 @@ from lm_eval_safescale.judging.rereading import (
     way,
 )
 from lm_eval_safescale.reading import AnswerReader
-from lm_eval_safescale.records import NOT_SCORED
+from lm_eval_safescale.records import NOT_SCORED, Status
 from lm_eval_safescale.runs import provenance
 from lm_eval_safescale.runs.finish import OPENED, OUR_RUNNER, READER_VERSION
 from lm_eval_safescale.runs.table import KEYS, Runs
@@ -77,14 +77,17 @@ def check_letters(
             judged, provenance.setting_of(runs, model, condition, provenance.READING), folder, found
         )
     rows = rows.with_columns(pl.when("read_again").then("how").otherwise(way()).alias("how"))
-    rows = rows.filter(pl.col("by") == "rules").with_columns(readable().alias("is_read"))
-    unread = rows.filter(~pl.col("is_read"))
+    rows = rows.with_columns(readable().alias("is_read"))
+    unread = rows.filter((pl.col("by") == "rules") & ~pl.col("is_read"))
     without = unread.filter(pl.col("read_as").is_null())
     not_scored = without.filter(pl.col("status").is_in([each.value for each in NOT_SCORED])).height
     found.left(WITHOUT_TEXT, not_scored, claimed=False)
     found.left(WITHOUT_TEXT, without.height - not_scored)
     found.left(SAID_BY_REPLY, unread.height - without.height, claimed=False)
-    rows = rows.filter("is_read")
+    # a judge is shown nothing that was cut off: the rules have read that before
+    cut = (pl.col("by") == ROLE) & (pl.col("status") == Status.TRUNCATED.value)
+    cut &= pl.col("reader").is_not_null()
+    rows = rows.filter(pl.col("is_read") & ((pl.col("by") == "rules") | cut))
     if dataset is None:
         found.left(WITHOUT_DATA, rows.height)
         return
@@ -106,7 +109,7 @@ def check_letters(
         except SafescaleError as error:
             found.damaged("items", error, Kind.ITEM)
             return
-        found.read_again += own.height
+        found.read_again += own.filter(pl.col("by") != ROLE).height
         _check_versions(own, reader, found)
         _compare(own, read, reader, found)
 
@@ -124,7 +127,7 @@ def _ways(runs: Runs) -> pl.DataFrame:
         how = again or (its["reasoning"] if its["reasoning"] in HOW else "auto")
         reader, version = (
             (by.get("reader"), by.get(READER_VERSION))
-            if by
+            if by and by.get("by") != ROLE
             else (its["reader"], its[READER_VERSION])
         )
         who = by.get("by", "rules") if by or reader else None
@@ -219,10 +222,11 @@ def _note(
             Kind.READING,
             now,
         )
-    elif row["version"] == reader.version:
+    elif row["version"] == reader.version and row["by"] != ROLE:
         found.damaged(where, what, Kind.READING, now)
     elif stored != now:
         by = "an unknown version" if row["version"] is None else f"version {row['version']}"
+        by = "other rules" if row["version"] == reader.version else by
         found.unknown(
             where,
             f"{what}; it was read by {by} of {reader.name}, and this is {reader.version}",

@@ -10,11 +10,16 @@ from collections.abc import Callable, Mapping
 from pathlib import Path
 from typing import Any
 
+import msgspec
 import yaml
 
+from lm_eval_safescale.errors import SafescaleError
 from lm_eval_safescale.families import RADSAFE
 from lm_eval_safescale.leaderboard.archive import CHECKSUMS, FIRST_DAY, checksums_of, write_archive
-from lm_eval_safescale.leaderboard.pack import pack
+from lm_eval_safescale.leaderboard.manifest import counts_of, decoded
+from lm_eval_safescale.leaderboard.pack import pack, results_of, study_of
+from lm_eval_safescale.leaderboard.tables import read_answers, read_items
+from lm_eval_safescale.runs.table import Runs
 from tests.running.asking import ask, write_questions
 
 CARD = {
@@ -102,3 +107,26 @@ def lines_of(content: bytes) -> list[dict[str, Any]]:
 
 def as_lines(rows: list[dict[str, Any]]) -> bytes:
     return b"".join(json.dumps(row).encode() + b"\n" for row in rows)
+
+
+def everything_again(files: dict[str, bytes], folder: Path) -> dict[str, bytes]:
+    """Counts and numbers as they follow from the answers, where these are a table at all."""
+    told = decoded(files["manifest.json"])
+    try:
+        (folder / "items").write_bytes(files["items.jsonl"])
+        (folder / "answers").write_bytes(files["answers.jsonl"])
+        known = msgspec.to_builtins(told.model)
+        about = {"dataset": msgspec.to_builtins(told.dataset), "models": {told.card.name: known}}
+        runs = Runs(
+            read_items(folder / "items"), read_answers(folder / "answers", told.card.name), about
+        )
+        manifest = json.loads(files["manifest.json"])
+        manifest["counted"] = counts_of(runs)
+        manifest["model"]["conditions"] = list(runs.conditions)
+        return {
+            **files,
+            "manifest.json": json.dumps(manifest).encode(),
+            "results.json": json.dumps(results_of(study_of(runs))).encode(),
+        }
+    except (SafescaleError, ValueError, KeyError, TypeError):
+        return files

@@ -38,6 +38,7 @@ from tests.leaderboard.conftest import TEXTS
 from tests.leaderboard.making import (
     CARD,
     as_lines,
+    everything_again,
     files_of,
     lines_of,
     load_of,
@@ -290,6 +291,27 @@ def test_what_a_judge_has_read_is_made_again_from_its_replies(judged, made, tmp_
         changed = {**files, name: as_lines(rows)}
         report = verify_submission(sealed_again(tmp_path / "x.zip", changed), load_of(made))
         assert report.verdict is Verdicts.REFUSED, name
+
+
+def test_wrong_answers_that_a_judge_is_said_not_to_have_been_shown_are_not_verified(
+    judged, made, tmp_path
+):
+    files = files_of(judged)
+    rows, verdicts = lines_of(files["answers.jsonl"]), lines_of(files["verdicts.jsonl"])
+    names = ("condition", "question_id", "draw")
+    places = {tuple(row[name] for name in names): row for row in verdicts}
+    for row in rows:
+        if row.get("response") == "B":
+            row |= {"status": "truncated", "response": None, "rule": None}
+            places[tuple(row[name] for name in names)] |= {
+                "letter_before": None, "status_before": "truncated", "judge_letter": None,
+                "verdict": "truncated",
+            }  # fmt: skip
+    changed = {**files, "answers.jsonl": as_lines(rows), "verdicts.jsonl": as_lines(verdicts)}
+    path = sealed_again(tmp_path / "x.zip", everything_again(changed, tmp_path))
+    report = verify_submission(path, load_of(made))
+    assert report.verdict is Verdicts.UNKNOWN
+    assert all("its text reads B" in each.what for each in report.found.findings)
 
 
 def test_a_published_layout_is_packed_and_what_it_lacks_is_said(release, tmp_path):  # noqa: F811

@@ -9,21 +9,17 @@ import re
 from pathlib import Path
 from typing import Any
 
-import msgspec
 import pytest
 from hypothesis import assume, given
 from hypothesis import strategies as st
 
-from lm_eval_safescale.errors import SafescaleError
 from lm_eval_safescale.leaderboard.archive import Refusal
-from lm_eval_safescale.leaderboard.manifest import counts_of, decoded
-from lm_eval_safescale.leaderboard.pack import pack, results_of, study_of
-from lm_eval_safescale.leaderboard.tables import read_answers, read_items
+from lm_eval_safescale.leaderboard.pack import pack
 from lm_eval_safescale.leaderboard.verify import Level, SubmissionKind, Verdicts, verify_submission
-from lm_eval_safescale.runs.table import Runs
 from lm_eval_safescale.verifying.findings import Kind, Verdict
 from tests.leaderboard.making import (
     as_lines,
+    everything_again,
     files_of,
     lines_of,
     load_of,
@@ -70,29 +66,6 @@ def test_every_stored_letter_set_to_the_key_is_found_whatever_else_was_made_agai
     report = verify_submission(sealed_again(tmp_path / "x.zip", changed), load_of(made))
     assert (report.verdict, kinds(report)) == (Verdicts.REFUSED, {Kind.READING})
     assert all("its text reads" in each.what for each in report.found.findings)
-
-
-def everything_again(files: dict[str, bytes], folder: Path) -> dict[str, bytes]:
-    """Counts and numbers as they follow from the answers, where these are a table at all."""
-    told = decoded(files["manifest.json"])
-    try:
-        (folder / "items").write_bytes(files["items.jsonl"])
-        (folder / "answers").write_bytes(files["answers.jsonl"])
-        known = msgspec.to_builtins(told.model)
-        about = {"dataset": msgspec.to_builtins(told.dataset), "models": {told.card.name: known}}
-        runs = Runs(
-            read_items(folder / "items"), read_answers(folder / "answers", told.card.name), about
-        )
-        manifest = json.loads(files["manifest.json"])
-        manifest["counted"] = counts_of(runs)
-        manifest["model"]["conditions"] = list(runs.conditions)
-        return {
-            **files,
-            "manifest.json": json.dumps(manifest).encode(),
-            "results.json": json.dumps(results_of(study_of(runs))).encode(),
-        }
-    except (SafescaleError, ValueError, KeyError, TypeError):
-        return files
 
 
 # --- answers --------------------------------------------------------------------------------------
