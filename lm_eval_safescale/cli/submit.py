@@ -223,7 +223,10 @@ def repeat(
         str, typer.Option("--model_args", help="As for lm_eval: pretrained=...")
     ] = "",
     items: Annotated[int, typer.Option(min=1, help="Items of the sample.")] = 20,
-    seed: Annotated[int, typer.Option(help="By which the sample is drawn.")] = 0,
+    seed: Annotated[
+        int | None,
+        typer.Option(help="By which the sample is drawn; else one that nobody knows beforehand."),
+    ] = None,
     output: Annotated[Path, typer.Option("--output", "-o", help="The record to write.")] = Path(
         "repeat.json"
     ),

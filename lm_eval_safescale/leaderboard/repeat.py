@@ -5,6 +5,7 @@ answers say what was handed in, as far as the engine says the same thing twice.
 from __future__ import annotations
 
 import random
+import secrets
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from contextlib import ExitStack
 from dataclasses import dataclass, field
@@ -35,11 +36,12 @@ if TYPE_CHECKING:
     from lm_eval_safescale.harness.requests import Completion, ConditionRequests, Request
 
 FORMAT, MARK = 1, "safescale_repeat"
-ITEMS, SEED = 20, 0
+ITEMS = 20
 SIGNIFICANT = 0.10
 """Of the two-sided test, so that stored answers that differ from the engine more often than it does
 from itself are told with an error of 5 % on that side."""
 MOST_RECORD = 4_000_000
+LARGEST_SEED = 2**31
 Key = tuple[str, str]
 """Condition and item."""
 
@@ -71,7 +73,7 @@ def repeat(
     args: Mapping[str, Any],
     *,
     items: int = ITEMS,
-    seed: int = SEED,
+    seed: int | None = None,
     dataset: str | None = None,
     contexts: Iterable[Path] = (),
     batch_size: str | None = None,
@@ -89,6 +91,9 @@ def repeat(
         Of the model, as for `lm_eval`.
     items
         How many; each under every condition that can be asked here.
+    seed
+        By which they are drawn. None: one that nobody could know beforehand; else a submitter could
+        leave alone the very items that will be asked.
     dataset
         Name or file of the data set; None: as the submission names it.
     contexts
@@ -120,6 +125,7 @@ def repeat(
         raise SafescaleError(
             f"{report.file}: no greedy answer with a text, which could be repeated"
         )
+    seed = secrets.randbelow(LARGEST_SEED) if seed is None else seed
     sample = frozenset(random.Random(seed).sample(every, min(items, len(every))))
     asked = Asked()
     stored_prompts = {}

@@ -86,6 +86,11 @@ def test_the_sample_follows_from_the_seed(demo):
     assert one == same != other
 
 
+def test_without_a_seed_nobody_knows_the_sample_beforehand(demo):
+    seeds = {asked_again(demo, items=1)["seed"] for _ in range(3)}
+    assert len(seeds) == 3
+
+
 def test_texts_that_were_rewritten_with_all_that_follows_show(demo, tmp_path):
     path = rewritten(demo, tmp_path, 2)
     record = asked_again(path, items=20)
