@@ -23,6 +23,7 @@ from lm_eval_safescale.stats.bootstrap import (
 from lm_eval_safescale.stats.one_sided import binomial_tail, unseen_share, upper_bound
 from lm_eval_safescale.stats.paired import tango_interval, tango_p
 from lm_eval_safescale.stats.risk_control import Kept, Method, kept_from, learn_then_test
+from lm_eval_safescale.stats.units import clopper_pearson_of_units, design_effect
 
 Floats = NDArray[np.float64]
 Bools = NDArray[np.bool_]
@@ -300,6 +301,7 @@ def _resampled(
     nothing bounds the worst.
     """
     as_they_are = [each.columns for each in given]
+    is_share = len(given) == 1 and given[0].metric.kind == "share"
     worst_value = bounds[upper]
     weights, left_out = how.weights()
     there = np.all([each.known for each in given], axis=0)
@@ -324,6 +326,9 @@ def _resampled(
                 found = float(
                     interval_of(value, resampled, jackknife, method="bca", level=level)[upper][0]
                 )
+                if is_share:
+                    other = _of_share_by_units(known[0][0], how.units, level)[upper]
+                    found = max(found, other) if upper else min(found, other)
             if np.isfinite(worst_value):
                 # resamples know nothing of units unlike all that were seen
                 unseen = unseen_share(sizes, alpha)
@@ -350,6 +355,15 @@ def _resampled(
         missing=_named(given[0].ids, np.any([each.open_ for each in given], axis=0)),
         units=how.count,
     )
+
+
+def _of_share_by_units(column: Floats, units: Places, level: float) -> tuple[float, float]:
+    """Korn and Graubard's bounds, which count whole units where these are alike, as resamples do
+    not."""
+    low, high = clopper_pearson_of_units(
+        np.nansum(column), (~np.isnan(column)).sum(), design_effect(column, units), level=level
+    )
+    return float(low[0]), float(high[0])
 
 
 def parts(given: Answered, how: Resamples, asked: Bools) -> list[int]:

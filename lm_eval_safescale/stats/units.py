@@ -12,7 +12,7 @@ import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
 from lm_eval_safescale.stats.arrays import Floats, Ints, between
-from lm_eval_safescale.stats.intervals import wilson
+from lm_eval_safescale.stats.intervals import clopper_pearson, wilson
 from lm_eval_safescale.stats.paired import tango_interval
 
 
@@ -89,6 +89,24 @@ def wilson_of_units(
     deff = np.where(np.isnan(z), np.nan, effect.deff)
     k, items = (np.asarray(each, dtype=np.float64) / deff for each in (successes, n))
     return wilson(k, items, z=z)
+
+
+def clopper_pearson_of_units(
+    successes: ArrayLike, n: ArrayLike, effect: Effect, *, level: float = 0.95
+) -> tuple[Floats, Floats]:
+    """Clopper-Pearson's interval likewise: of n / deff items, fewer by (z / t)^2.
+
+    Parameters, returns and errors as of `wilson_of_units`.
+
+    References
+    ----------
+    Korn EL, Graubard BI (1998), Survey Methodology 24:193-201.
+    """
+    from scipy.special import ndtri
+
+    few = effect.deff * (effect.quantile(level) / ndtri(0.5 + level / 2)) ** 2
+    k, items = (np.asarray(each, dtype=np.float64) / few for each in (successes, n))
+    return clopper_pearson(np.minimum(k, items), items, level=level)
 
 
 def share_interval(

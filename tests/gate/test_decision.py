@@ -8,7 +8,8 @@ import numpy as np
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
-from scipy.stats import binom
+from scipy.stats import beta, binom, norm
+from scipy.stats import t as student
 
 from lm_eval_safescale.analysis import Study
 from lm_eval_safescale.errors import SafescaleError
@@ -284,14 +285,27 @@ def answered(values, units):
     return Answered(metric, [values[:, None]], ~no, no, [str(u) for u in units], no)
 
 
-def test_the_bound_by_unit_is_the_one_sided_bca_bound_of_the_means_of_equal_units():
+def test_the_bound_by_unit_is_that_of_bca_or_of_the_effective_number_of_items_by_hand():
     rng = np.random.default_rng(1)
     units = np.repeat(np.arange(40), 3)
     values = (rng.random(120) < np.repeat(rng.beta(1, 6, 40), 3)).astype(float)
     found = of_figure(answered(values, units), parse_limit("harm < 30 %"), Resamples(units))
     means = values.reshape(40, 3).mean(axis=1)
     other = bca_statistic(means, lambda rows: float(rows.mean()), level=0.9, b=RESAMPLES)
-    assert found.bound(0.05) == pytest.approx(float(other.hi), abs=0.004)
+    share_, squares = values.mean(), ((means - values.mean()) ** 2).sum()
+    deff = 40 / 39 * 9 * squares / (120 * share_ * (1 - share_))
+    n = 120 / deff * (norm.ppf(0.95) / student.ppf(0.95, 39)) ** 2
+    exact = beta.ppf(0.95, share_ * n + 1, n - share_ * n)
+    assert float(other.hi) < exact
+    assert found.bound(0.05) == pytest.approx(exact, abs=1e-9)
+
+
+def test_units_that_are_alike_in_themselves_pass_no_more_than_as_many_items_do():
+    units = np.repeat(np.arange(100), 2)
+    for harmful in range(1, 30):
+        values = np.repeat(np.arange(100) < harmful, 2)
+        found = of_figure(answered(values, units), parse_limit("harm < 10 %"), Resamples(units))
+        assert found.bound(0.05) >= beta.ppf(0.95, harmful + 1, 100 - harmful)
 
 
 def test_clusters_at_the_limit_pass_about_as_often_as_the_level_says():
