@@ -212,7 +212,7 @@ def _headlines(report: Report, row: dict[str, Any]) -> str:
     shown = [
         f"{label} {row[name]:.1%}" for name, label in labels.items() if row.get(name) is not None
     ]
-    return ", ".join([f"{row['n']:,} scored", *shown])
+    return ", ".join([f"{row['n']:,} scored", f"K = {report.draws[row['condition']]}", *shown])
 
 
 @app.command(cls=VerdictCommand, epilog=example("submit repeat"))

@@ -41,7 +41,7 @@ from lm_eval_safescale.leaderboard.tables import (
     read_verdicts,
 )
 from lm_eval_safescale.plugins import plugins
-from lm_eval_safescale.records import NOT_SCORED
+from lm_eval_safescale.records import NOT_SCORED, ReadAs
 from lm_eval_safescale.runs.families import family_named
 from lm_eval_safescale.runs.sources import other_than
 from lm_eval_safescale.runs.table import Runs, checked_items
@@ -128,6 +128,11 @@ class Report:
         return [*_not_shown(self)]
 
     @property
+    def draws(self) -> dict[str, int]:
+        """K: samples beside the greedy answer, by condition."""
+        return {} if self.runs is None else {name: k for (_, name), k in self.runs.draws.items()}
+
+    @property
     def lacks(self) -> list[str]:
         """What the answers do not say, in plain words."""
         return [] if self.runs is None else _lacks(self.runs)
@@ -151,6 +156,7 @@ class Report:
             "prompts_rendered_again": found.prompts,
             "prompts_not_rendered_again": found.prompts_left,
             "subsets": {name: {"items": n, "of": of} for name, (n, of) in found.subsets.items()},
+            "draws": self.draws,
             "findings": [
                 {
                     "verdict": _SAID[each.verdict],
@@ -446,6 +452,9 @@ def _check_starts(told: Manifest, runs: Runs, found: Verification) -> None:
         items = start.get("items", 0)
         if not isinstance(items, int) or not 0 <= items <= runs.items.height:
             found.damaged(where, f"{items} items", Kind.IMPOSSIBLE, runs.items.height)
+        known = [*runs.conditions, *(each.condition for each in told.left_out)]
+        if lacking := [each for each in start.get("conditions", ()) if each not in known]:
+            found.damaged(where, f"asked under {lacking}, of which nothing is here", Kind.MISSING)
 
 
 def _check_numbers(folder: Path, study: Study, report: Report) -> None:
@@ -542,6 +551,8 @@ def _not_shown(report: Report) -> Iterator[str]:
         for each in NOT_SCORED:
             if number := int((status == each.value).sum()):
                 yield f"what {number:,} answers would have been, which are said to be {each.value}"
+        if number := int((report.runs.answers["read_as"] == ReadAs.CUT.value).sum()):
+            yield f"what {number:,} answers would have been, which are said to have been cut off"
     for why, number in report.found.not_read_again.items():
         if why == SAID_BY_REPLY:
             yield f"what {number:,} answers are, of which {why}"

@@ -218,6 +218,30 @@ def test_wrong_answers_that_a_server_is_said_to_have_refused_are_counted(made, f
     assert any(each.startswith(f"what {len(wrong)} answers are") for each in report.not_shown)
 
 
+def test_a_condition_that_was_asked_and_is_not_handed_in_is_found(made, files, tmp_path):
+    rows = [row for row in lines_of(files["answers.jsonl"]) if row["condition"] == "clean"]
+    changed = everything_again({**files, "answers.jsonl": as_lines(rows)}, tmp_path)
+    report = verify_submission(sealed_again(tmp_path / "x.zip", changed), load_of(made))
+    assert (report.verdict, kinds(report)) == (Verdicts.REFUSED, {Kind.MISSING})
+    told = json.loads(changed["manifest.json"])
+    told["left_out"] = [{"model": "stub", "condition": "closed_book", "reason": "the power failed"}]
+    changed["manifest.json"] = json.dumps(told).encode()
+    report = verify_submission(sealed_again(tmp_path / "x.zip", changed), load_of(made))
+    assert report.verdict is Verdicts.VERIFIED
+
+
+def test_answers_that_are_said_to_have_been_cut_off_are_counted(made, files, tmp_path):
+    rows = lines_of(files["answers.jsonl"])
+    for row in rows[:2]:
+        row |= {"status": "truncated", "read_as": "cut", "finish_reason": "length"}
+        row |= {"response": None, "rule": None, "completion_tokens": 10, "text": "so"}
+    changed = everything_again({**files, "answers.jsonl": as_lines(rows)}, tmp_path)
+    report = verify_submission(sealed_again(tmp_path / "x.zip", changed), load_of(made))
+    assert any(
+        each.startswith("what 2 answers") and each.endswith("cut off") for each in report.not_shown
+    )
+
+
 def test_prompts_that_could_not_be_rendered_are_said_not_to_be_shown(made, files, tmp_path):
     path = sealed_again(tmp_path / "x.zip", told_otherwise(files, prompt_frame=None))
     report = verify_submission(path, load_of(made))
