@@ -142,8 +142,7 @@ def encoded(manifest: Manifest) -> bytes:
 
 def decoded(content: bytes) -> Manifest:
     """A manifest that somebody wrote; ValueError where it is none."""
-    value = decode_json(content.decode())
-    json.dumps(value, allow_nan=False)
+    value = json_of(content)
     if isinstance(value, dict) and value.get("safescale_submission") != FORMAT:
         raise UnknownFormatError(
             f"of format {value.get('safescale_submission')!r}; this version knows {FORMAT}"
@@ -152,6 +151,14 @@ def decoded(content: bytes) -> Manifest:
     for settings in (told.model.settings, *told.model.by_condition.values()):
         msgspec.convert(settings, Settings)
     return told
+
+
+def json_of(content: bytes) -> Any:
+    """JSON that somebody wrote, of finite numbers and whole characters; ValueError where it is
+    none."""
+    value = decode_json(content.decode())
+    json.dumps(value, ensure_ascii=False, allow_nan=False).encode()
+    return value
 
 
 class UnknownFormatError(ValueError):

@@ -26,7 +26,7 @@ from lm_eval_safescale.judging.judging import ROLE, STEPS_FILE, VERDICTS_FILE
 from lm_eval_safescale.leaderboard import manifest as of
 from lm_eval_safescale.leaderboard.archive import write_archive
 from lm_eval_safescale.leaderboard.card import read_card, template
-from lm_eval_safescale.leaderboard.manifest import Manifest, encoded, manifest_of
+from lm_eval_safescale.leaderboard.manifest import Manifest, decoded, encoded, manifest_of
 from lm_eval_safescale.leaderboard.tables import write_answers, write_items, write_verdicts
 from lm_eval_safescale.plugins import OURS
 from lm_eval_safescale.runs import open_runs, provenance
@@ -112,6 +112,13 @@ def pack(
     manifest = manifest_of(
         runs, read_card(card, runs, folders), _starts(folders), f"{OURS} {__version__}"
     )
+    try:
+        decoded(encoded(manifest))
+    except ValueError as error:
+        raise SafescaleError(
+            f"{', '.join(map(str, folders))}: not packed, for whoever verifies it would refuse it: "
+            f"{of.MANIFEST}: {error}"
+        ) from None
     with TemporaryDirectory(prefix="safescale-pack-") as name:
         files = _written(Path(name), runs, folders, manifest)
         if include_data:

@@ -28,7 +28,6 @@ from lm_eval_safescale.errors import (
     panics_as_errors,
     reason_of,
 )
-from lm_eval_safescale.json_text import decode_json
 from lm_eval_safescale.judging.judging import ROLE, VERDICTS_FILE
 from lm_eval_safescale.leaderboard import manifest as of
 from lm_eval_safescale.leaderboard.archive import Refusal, RefusedArchiveError, unpacked
@@ -462,7 +461,7 @@ def _check_numbers(folder: Path, study: Study, report: Report) -> None:
     report.results = results_of(study)
     found = report.found
     try:
-        told = decode_json((folder / of.RESULTS).read_bytes().decode())
+        told = of.json_of((folder / of.RESULTS).read_bytes())
         if not isinstance(told, list) or not all(isinstance(row, dict) for row in told):
             raise ValueError("expected a list of rows")
     except ValueError as error:

@@ -371,6 +371,7 @@ CONTENTS = {
         b'{"a": ' + b"9" * 10_000 + b"}",
         SubmissionKind.MANIFEST,
     ),
+    ("manifest.json", "half a character"): (b'{"a": "\\ud800"}', SubmissionKind.MANIFEST),
     ("manifest.json", "a pickle"): (pickle.dumps({}), SubmissionKind.MANIFEST),
     ("items.jsonl", "no JSON"): (b"{\n", Kind.ITEM),
     ("items.jsonl", "deep"): (b'{"question_id": ' + DEEP + b"}", Kind.ITEM),
@@ -388,6 +389,10 @@ CONTENTS = {
     ("answers.jsonl", "a Parquet file"): (b"PAR1" + bytes(100) + b"PAR1", Kind.TABLE),
     ("results.json", "no JSON"): (b"{", SubmissionKind.NUMBER),
     ("results.json", "no rows"): (b'{"a": 1}', SubmissionKind.NUMBER),
+    ("results.json", "half a character"): (
+        b'[{"condition": "\\ud800"}]',
+        SubmissionKind.NUMBER,
+    ),
     ("results.json", "deep"): (DEEP, SubmissionKind.NUMBER),
     ("results.json", "none"): (b"[]", SubmissionKind.NUMBER),
     ("results.json", "a million lists"): (b"[" + b"[]," * 1_400_000 + b"[]]", Refusal.TOO_LARGE),

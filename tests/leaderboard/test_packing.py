@@ -171,6 +171,16 @@ def test_runs_that_a_verifier_would_refuse_are_not_packed(made, tmp_path):
 
 
 @pytest.mark.usefixtures("stubbed")
+def test_settings_that_a_verifier_would_refuse_are_not_packed(made, tmp_path):
+    runs = open_runs(made / "run")
+    ((name, known),) = runs.about["models"].items()
+    odd = {**known, "settings": {**known["settings"], "temperature": "warm"}}
+    write_runs(Runs(runs.items, runs.answers, {**runs.about, "models": {name: odd}}), tmp_path)
+    with pytest.raises(SafescaleError, match="got `str`"):
+        pack([tmp_path], tmp_path / "x.zip", made / "card.yaml")
+    assert not (tmp_path / "x.zip").exists()
+
+
 def test_of_several_models_one_is_named(made, tmp_path):
     make_run(tmp_path / "other", name="other")
     with pytest.raises(SafescaleError, match=r"runs of 2 models \(other, stub\)"):
