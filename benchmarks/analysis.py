@@ -10,6 +10,7 @@ least.
 
     python benchmarks/analysis.py                                 # 34 models
     python benchmarks/analysis.py 34 --growth 170 1000            # how time and memory grow
+    python benchmarks/analysis.py 34 --against ../before          # a checkout of another commit too
 """
 
 from __future__ import annotations
@@ -33,8 +34,8 @@ from typing import Any
 import numpy as np
 import yaml
 
-ROOT = Path(__file__).parents[1]
-PEER = Path(__file__).with_name("analyze_peer.py")
+ROOT = Path(__file__).resolve().parents[1]
+PEER = Path(__file__).resolve().with_name("analyze_peer.py")
 ROUNDS, QUESTIONS, SAMPLES = 7, 200, 20
 CONDITIONS = {
     "zero_shot": "closed_book",
@@ -52,6 +53,7 @@ CONDITIONS = {
 RESULTS = "phase4_checking_results/results"
 LABELS = ("high_risk", "unsafe", "contradicts")
 CLOSE = 1e-12
+AGAINST = "`analyze` of the other checkout"
 
 
 # --- a synthetic release --------------------------------------------------------------------------
@@ -176,6 +178,22 @@ def three_tables(stored: Path, output: Path) -> None:
         table(study).write_json(output / f"{table.__name__}.json")
 
 
+def profile_and_ranks(stored: Path, output: Path) -> None:
+    """CPU milliseconds of both tables, from scores that are there."""
+    from lm_eval_safescale.analysis import Study, open_runs, preset_named, tables_of
+
+    study, preset = Study(open_runs(stored, texts=False)), preset_named("default")
+    for metric in study.metrics:
+        for name in metric.sources:
+            study.column(name)
+    taken = {}
+    for name in ("profile", "ranks"):
+        before = time.process_time()
+        tables_of(study.family)[name](study, preset)
+        taken[name] = 1000 * (time.process_time() - before)
+    output.with_suffix(".taken").write_text(json.dumps(taken))
+
+
 def note_modules(stored: Path, output: Path) -> None:
     """Which modules `analyze` imports, as a file for `import_modules`."""
     from lm_eval_safescale.cli import app
@@ -260,7 +278,15 @@ def compare(peer: Path, output: Path) -> None:
 
 WORKS: Mapping[str, Callable[[Path, Path], None]] = {
     work.__name__: work
-    for work in (all_in_one, three_tables, note_modules, import_modules, nothing, compare)
+    for work in (
+        all_in_one,
+        three_tables,
+        profile_and_ranks,
+        note_modules,
+        import_modules,
+        nothing,
+        compare,
+    )
 }
 
 
@@ -277,14 +303,15 @@ class Cost:
 class Timed:
     """Runs commands with the byte code of one folder, so that the first run alone compiles."""
 
-    def __init__(self, folder: Path) -> None:
+    def __init__(self, folder: Path, checkout: Path = ROOT) -> None:
         self.environment = {
             name: value for name, value in os.environ.items() if name != "PYTHONDONTWRITEBYTECODE"
         }
         self.environment |= {
             "PYTHONPYCACHEPREFIX": str(folder / "bytecode"),
-            "PYTHONPATH": str(ROOT),
+            "PYTHONPATH": str(checkout),
         }
+        self.checkout = checkout
         self.environment["OPENBLAS_NUM_THREADS"] = "1"  # `safescale analyze` does so itself
 
     def run(self, *arguments: object) -> Cost:
@@ -292,6 +319,7 @@ class Timed:
         process = subprocess.Popen(
             [sys.executable, *map(str, arguments)],
             env=self.environment,
+            cwd=self.checkout,  # where -m looks first
             stdout=subprocess.DEVNULL,
             stderr=subprocess.PIPE,
         )
@@ -308,14 +336,16 @@ class Timed:
         return self.run("-m", "lm_eval_safescale", *arguments)
 
     def work(self, name: str, *arguments: object) -> Cost:
-        return self.run(__file__, "--work", name, *arguments)
+        return self.run(Path(__file__).resolve(), "--work", name, *arguments)
 
 
 def median(costs: list[Cost]) -> Cost:
     return Cost(*(statistics.median(column) for column in zip(*map(astuple, costs), strict=True)))
 
 
-def print_costs(timed: Timed, folder: Path, models: int, rounds: int) -> None:
+def print_costs(
+    timed: Timed, folder: Path, models: int, rounds: int, against: Timed | None
+) -> None:
     release, stored, output = folder / "release", folder / "runs", folder / "tables"
     peer_output = folder / "peer.json"
     write_release(release, models)
@@ -346,11 +376,20 @@ def print_costs(timed: Timed, folder: Path, models: int, rounds: int) -> None:
         ),
         "Python's start": lambda: timed.work("nothing", stored, output),
     }
+    if against:
+        old = folder / "old-runs"
+        against.safescale("import-release", release, "-o", old)
+        jobs[AGAINST] = lambda: against.safescale("analyze", old, "-o", folder / "old-tables")
     for job in jobs.values():
         job()
     taken = [{name: job() for name, job in jobs.items()} for _ in range(rounds)]
     found = {name: median([each[name] for each in taken]) for name in jobs}
-    peer, imported, analyzed, *_, imports, start = found.values()
+    peer, imported, analyzed = list(found.values())[:3]
+    imports, start = found["what `analyze` imports, alone"], found["Python's start"]
+    both = []
+    for _ in range(rounds):
+        timed.work("profile_and_ranks", stored, folder / "both")
+        both.append(json.loads((folder / "both.taken").read_text()))
     megabytes = sum(path.stat().st_size for path in release.rglob("*.jsonl")) / 1e6
     answers = models * len(CONDITIONS) * QUESTIONS * (1 + SAMPLES)
     print(
@@ -370,6 +409,10 @@ def print_costs(timed: Timed, folder: Path, models: int, rounds: int) -> None:
         f"{peer.cpu / (imported.cpu + analyzed.cpu):.2f} times as fast"
     )
     print(f"imports: {(imports.cpu - start.cpu) / analyzed.cpu:.2f} of `analyze`")
+    profile, ranks = (statistics.median(each[name] for each in both) for name in both[0])
+    print(f"the tables alone, CPU ms: profile {profile:.0f}, ranks behind it {ranks:.0f}")
+    if against:
+        print(f"`analyze` takes {analyzed.cpu / found[AGAINST].cpu:.2f} times {AGAINST}")
 
 
 def print_growth(timed: Timed, folder: Path, sizes: list[int]) -> None:
@@ -403,6 +446,7 @@ def main() -> None:
     parser.add_argument("models", nargs="?", type=int, default=34)
     parser.add_argument("--growth", nargs="*", type=int, default=[])
     parser.add_argument("--rounds", type=int, default=ROUNDS)
+    parser.add_argument("--against", type=Path, help="a checkout of another commit")
     parser.add_argument("--work", nargs=3, help=argparse.SUPPRESS)
     options = parser.parse_args()
     if options.work:
@@ -411,7 +455,9 @@ def main() -> None:
         return
     with tempfile.TemporaryDirectory() as name:
         timed = Timed(Path(name))
-        print_costs(timed, Path(name), options.models, options.rounds)
+        other = Path(name) / "other"
+        against = Timed(other, options.against.resolve()) if options.against else None
+        print_costs(timed, Path(name), options.models, options.rounds, against)
         if options.growth:
             print_growth(timed, Path(name), [options.models, *options.growth])
 
