@@ -48,6 +48,7 @@ from lm_eval_safescale.verifying.findings import Kind, Verdict, Verification
 from lm_eval_safescale.verifying.prompts import contexts_at
 from lm_eval_safescale.verifying.responses import SAID_BY_REPLY
 from lm_eval_safescale.verifying.verify import check_runs
+from lm_eval_safescale.words import counted
 
 FORMAT = 1
 LIKE = 1e-9
@@ -87,6 +88,16 @@ class SubmissionKind(StrEnum):
     REPEAT = "repeat"
 
 
+class Sample(msgspec.Struct):
+    """What a record of `repeat` says of what was asked again."""
+
+    items: list[str]
+    answers: int
+    left_out: dict[str, str]
+    """Conditions that could not be asked, with the reason."""
+    same_weights: bool | None = None
+
+
 @dataclass(slots=True)
 class Report:
     """What was found in a submission."""
@@ -101,7 +112,8 @@ class Report:
     published_root: bool = False
     """Whether the root hash was given beforehand, and is this one."""
     by_organiser: bool = False
-    repeated: bool = False
+    repeated: Sample | None = None
+    """That was asked again and said the same."""
 
     @property
     def verdict(self) -> Verdicts:
@@ -146,6 +158,7 @@ class Report:
             "root_was_published": self.published_root,
             "verdict": self.verdict.value,
             "level": self.level,
+            "repeated": msgspec.to_builtins(self.repeated),
             "demo": None if told is None else told.demo,
             "card": None if told is None else msgspec.to_builtins(told.card),
             "dataset": None if told is None else msgspec.to_builtins(told.dataset),
@@ -515,10 +528,24 @@ def _take_record(record: Mapping[str, Any], report: Report) -> None:
             SubmissionKind.REPEAT,
         )
     else:
-        report.repeated = True
+        try:
+            report.repeated = msgspec.convert(record, Sample)
+        except msgspec.ValidationError as error:
+            report.found.damaged("repeat", f"no record of a sample: {error}", SubmissionKind.REPEAT)
 
 
 # --- what is said of it ---------------------------------------------------------------------------
+
+
+def _of_sample(sample: Sample) -> str:
+    """How far a sample that was asked again goes."""
+    said = (
+        f": of a sample of {counted(len(sample.items), 'item')} it said the same when asked "
+        f"again ({counted(sample.answers, 'answer')})"
+    )
+    if sample.left_out:
+        said += f"; not asked again: {', '.join(sorted(sample.left_out))}"
+    return said + ("; of other weights' files" if sample.same_weights is False else "")
 
 
 def _not_shown(report: Report) -> Iterator[str]:
@@ -528,7 +555,7 @@ def _not_shown(report: Report) -> Iterator[str]:
         yield (
             "that this model wrote these texts"
             + (
-                ": of a sample it said the same when asked again"
+                _of_sample(report.repeated)
                 if report.repeated
                 else "; asked again, a sample shows it"
             )

@@ -77,6 +77,13 @@ def test_the_same_model_says_the_same_again(demo, tmp_path):
     write_record(record, tmp_path / "repeat.json")
     report = verify_submission(demo, allow_demo=True, record=read_record(tmp_path / "repeat.json"))
     assert (report.verdict, report.level) == (Verdicts.VERIFIED, Level.REPEATED)
+    told = report.as_json()
+    assert told["repeated"]["answers"] == 10
+    assert (told["repeated"]["left_out"], len(told["repeated"]["items"])) == ({}, 5)
+    assert (
+        "of a sample of 5 items it said the same when asked again (10 answers)"
+        in report.not_shown[0]
+    )
     report = verify_submission(demo, allow_demo=True, by_organiser=True)
     assert report.level is Level.BY_ORGANISER
 
@@ -112,6 +119,15 @@ def test_a_record_of_another_submission_counts_for_nothing(demo, tmp_path):
     record = asked_again(demo, items=2) | {"root": "0" * 64}
     report = verify_submission(demo, allow_demo=True, record=record)
     assert {str(each.kind) for each in report.found.of(Verdict.DAMAGED)} == {SubmissionKind.REPEAT}
+
+
+def test_a_record_that_tells_no_sample_counts_for_nothing(demo):
+    record = asked_again(demo, items=2)
+    for odd in ({"items": None}, {"answers": "many"}, {"left_out": [1]}):
+        report = verify_submission(demo, allow_demo=True, record=record | odd)
+        (found,) = report.found.of(Verdict.DAMAGED)
+        assert found.kind is SubmissionKind.REPEAT
+        assert report.level is None
 
 
 def test_a_record_that_was_changed_is_refused(demo, tmp_path):
