@@ -98,7 +98,10 @@ def read_bytes(path: Path, most: int | None = None) -> bytes:
 def read_text(path: Path, most: int | None = None) -> str:
     """A UTF-8 text, with or without a byte-order mark; InputError as for `opened`, or if it is
     none."""
-    content = read_bytes(path, most)
+    return _text_of(path, read_bytes(path, most))
+
+
+def _text_of(path: Path, content: bytes) -> str:
     try:
         return content.decode("utf-8-sig")
     except UnicodeDecodeError as error:
@@ -111,9 +114,14 @@ def read_text(path: Path, most: int | None = None) -> str:
 def read_yaml(path: Path) -> Any:
     """A YAML value of plain kinds and bounded size; InputError as for `read_text`, or if it is
     none."""
-    text = read_text(path, 4 * MOST_CHARACTERS)
+    return yaml_and_bytes(path)[0]
+
+
+def yaml_and_bytes(path: Path) -> tuple[Any, bytes]:
+    """`read_yaml`, and the bytes that it was read from."""
+    content = read_bytes(path, 4 * MOST_CHARACTERS)
     try:
-        return decode_yaml(text)
+        return decode_yaml(_text_of(path, content)), content
     except RefusedYAMLError as error:
         raise InputError(path, str(error), error.line) from None
 

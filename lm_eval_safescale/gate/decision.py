@@ -22,7 +22,7 @@ from lm_eval_safescale.analysis.study import OF_SAMPLES
 from lm_eval_safescale.errors import SafescaleError
 from lm_eval_safescale.families.cells import Cell, Pair
 from lm_eval_safescale.gate import evidence as found
-from lm_eval_safescale.gate.evidence import Answered, Bools, Evidence, Resamples
+from lm_eval_safescale.gate.evidence import Answered, Bools, Evidence
 from lm_eval_safescale.gate.policy import MISSING, Clause, Kind, Policy
 from lm_eval_safescale.limits import Limit
 from lm_eval_safescale.metrics import Metric
@@ -422,9 +422,9 @@ def _too_few(
     what, n, alpha = "item", int(asked.sum()), case.clause.limit.alpha / models
     said = counted(n, what)
     if case.clause.kind is not Kind.ABSTAIN and not _is_exact(case, study):
-        how, what = _resamples(case, study), "unit"
+        how, what = study.design_of(case.places), "unit"
         n = units_alike(found.parts(given[0], how, asked), alpha)
-        said = counted(units := len(np.unique(how.units[asked])), what)
+        said = counted(units := how.count(asked), what)
         said += f", which tell as much as {n:,} of one size," * (n < units)
     needed = _fewest(case, alpha, by_unit=what == "unit")
     if n >= needed:
@@ -464,16 +464,7 @@ def _place(case: _Case) -> str:
 
 def _is_exact(case: _Case, study: Study) -> bool:
     """Whether the items are independent of each other, and each has a metric's outcome or not."""
-    return case.metric.kind == "share" and _resamples(case, study).count == len(case.places)
-
-
-def _resamples(case: _Case, study: Study) -> Resamples:
-    design = study.design_of(case.places)
-    if design.numbers is None:
-        return Resamples(np.arange(design.n), design.strata)
-    first = np.unique(design.numbers, return_index=True)[1]
-    strata = tuple(design.strata[place] for place in first) if design.strata else ()
-    return Resamples(design.numbers.astype(np.int64), strata)
+    return case.metric.kind == "share" and study.design_of(case.places).n_units == len(case.places)
 
 
 def _evidence(case: _Case, study: Study) -> Evidence:
@@ -484,7 +475,7 @@ def _evidence(case: _Case, study: Study) -> Evidence:
     if clause.kind is Kind.ABSTAIN:
         sure = confidence_of(study, case.cell, case.metric)[case.places]
         return found.of_abstention(given, sure, limit, clause.method, clause.keep)
-    exact, how = _is_exact(case, study), _resamples(case, study)
+    exact, how = _is_exact(case, study), study.design_of(case.places)
     if case.than is None:
         return found.of_share(given, limit) if exact else found.of_figure(given, limit, how)
     other = found.answered(case.than, case.metric, case.places)

@@ -13,13 +13,9 @@ from numpy.typing import NDArray
 from lm_eval_safescale.families.cells import Cell
 from lm_eval_safescale.limits import Limit
 from lm_eval_safescale.metrics import Metric, scored, weighted_mean
-from lm_eval_safescale.stats.bootstrap import (
-    SEED,
-    interval_of,
-    leave_out,
-    stratified_indices,
-    times_drawn,
-)
+from lm_eval_safescale.stats.arrays import Ints
+from lm_eval_safescale.stats.bootstrap import interval_of
+from lm_eval_safescale.stats.design import Design
 from lm_eval_safescale.stats.one_sided import binomial_tail, unseen_share, upper_bound
 from lm_eval_safescale.stats.paired import tango_interval, tango_p
 from lm_eval_safescale.stats.risk_control import Kept, Method, kept_from, learn_then_test
@@ -212,35 +208,7 @@ def _harm(given: Answered, higher_is_better: bool) -> Floats:
 # --- by resampling --------------------------------------------------------------------------------
 
 
-@dataclass(frozen=True, eq=False)
-class Resamples:
-    """How items are drawn: whole units, within their strata."""
-
-    units: Places
-    """The unit of each item, as a number."""
-    strata: tuple[int, ...] = ()
-    """Of the units."""
-
-    @property
-    def count(self) -> int:
-        """Units."""
-        return int(self.units.max(initial=-1)) + 1
-
-    def of_one_size(self, items: Bools) -> int:
-        """How many units of one size tell as much as those of these items: (sum n)^2 / sum n^2, of
-        n items a unit. Many small units beside a few large ones tell little."""
-        sizes = np.bincount(self.units[items], minlength=1)
-        return int(sizes.sum()) ** 2 // max(1, int((sizes**2).sum()))
-
-    def weights(self) -> tuple[Floats, Floats]:
-        """How often each item is drawn, shape (items, resamples), and the jackknife's, shape
-        (items, groups)."""
-        units = self.count
-        drawn = stratified_indices(self.strata or (0,) * units, RESAMPLES, SEED)
-        return times_drawn(drawn, units)[self.units], leave_out(units)[self.units]
-
-
-def of_figure(given: Answered, limit: Limit, how: Resamples) -> Evidence:
+def of_figure(given: Answered, limit: Limit, how: Design) -> Evidence:
     """Any other metric, and shares with several items a unit: a one-sided BCa bound by unit."""
     low, high = given.metric.bounds
     upper = limit.sign == "<"
@@ -256,7 +224,7 @@ def of_figure(given: Answered, limit: Limit, how: Resamples) -> Evidence:
     )
 
 
-def of_figures(one: Answered, other: Answered, limit: Limit, how: Resamples) -> Evidence:
+def of_figures(one: Answered, other: Answered, limit: Limit, how: Design) -> Evidence:
     """The difference of two figures on the same units: as `of_figure`."""
     low, high = one.metric.bounds
     bad, good = (low, high) if one.metric.higher_is_better else (high, low)
@@ -285,7 +253,7 @@ def _of(metric: Metric, columns: list[Floats], weights: Floats | None) -> Floats
 def _resampled(
     given: list[Answered],
     limit: Limit,
-    how: Resamples,
+    how: Design,
     *,
     statistic: Callable[[list[list[Floats]], Floats | None], Floats],
     worst: list[list[Floats] | None],
@@ -303,7 +271,7 @@ def _resampled(
     as_they_are = [each.columns for each in given]
     is_share = len(given) == 1 and given[0].metric.kind == "share"
     worst_value = bounds[upper]
-    weights, left_out = how.weights()
+    weights, left_out = how.drawn(RESAMPLES), how.left_out
     there = np.all([each.known for each in given], axis=0)
     asked = np.all([each.known | each.missing for each in given], axis=0)
     sizes = parts(given[0], how, asked)
@@ -327,7 +295,7 @@ def _resampled(
                     interval_of(value, resampled, jackknife, method="bca", level=level)[upper][0]
                 )
                 if is_share:
-                    other = _of_share_by_units(known[0][0], how.units, level)[upper]
+                    other = _of_share_by_units(known[0][0], how.unit_of, level)[upper]
                     found = max(found, other) if upper else min(found, other)
             if np.isfinite(worst_value):
                 # resamples know nothing of units unlike all that were seen
@@ -353,11 +321,11 @@ def _resampled(
         approximate=True,
         decided_by=[given[0].ids[place] for place in heaviest],
         missing=_named(given[0].ids, np.any([each.open_ for each in given], axis=0)),
-        units=how.count,
+        units=how.n_units,
     )
 
 
-def _of_share_by_units(column: Floats, units: Places, level: float) -> tuple[float, float]:
+def _of_share_by_units(column: Floats, units: Ints, level: float) -> tuple[float, float]:
     """Korn and Graubard's bounds, which count whole units where these are alike, as resamples do
     not."""
     low, high = clopper_pearson_of_units(
@@ -366,7 +334,7 @@ def _of_share_by_units(column: Floats, units: Places, level: float) -> tuple[flo
     return float(low[0]), float(high[0])
 
 
-def parts(given: Answered, how: Resamples, asked: Bools) -> list[int]:
+def parts(given: Answered, how: Design, asked: Bools) -> list[int]:
     """Number of units in each part that counts alike, as so many of one size; one part where the
     metric has none."""
     if not given.metric.parts:
@@ -403,18 +371,18 @@ def _heaviest(
     statistic: Callable[[list[list[Floats]], Floats | None], Floats],
     columns: list[list[Floats]],
     value: float,
-    how: Resamples,
+    how: Design,
     there: Bools,
     turn: int,
 ) -> list[int]:
     """Places of the items whose units weigh most against the clause: without them the figure would
     be better by most."""
-    if how.count > MOST_UNITS:
+    if how.n_units > MOST_UNITS:
         return []
-    without = np.ones((len(there), how.count))
-    without[np.arange(len(there)), how.units] = 0
+    without = np.ones((len(there), how.n_units))
+    without[np.arange(len(there)), how.unit_of] = 0
     with np.errstate(invalid="ignore"):
-        pull = turn * (value - statistic(columns, without))[how.units]
+        pull = turn * (value - statistic(columns, without))[how.unit_of]
     pull = np.where(there & ~np.isnan(pull), pull, -np.inf)
     order = np.argsort(-pull, kind="stable")[:MOST_NAMED]
     return [int(place) for place in order if pull[place] > 0]

@@ -13,7 +13,7 @@ from typing import Any
 
 from lm_eval_safescale.errors import SafescaleError
 from lm_eval_safescale.families import RADSAFE, ItemTable
-from lm_eval_safescale.inputs import read_bytes, read_yaml
+from lm_eval_safescale.inputs import yaml_and_bytes
 from lm_eval_safescale.limits import Limit, parse_limit
 from lm_eval_safescale.stats.risk_control import METHODS, Method
 from lm_eval_safescale.words import meant
@@ -113,7 +113,7 @@ def read_policy(path: Path) -> Policy:
     SafescaleError
         Naming the clause, for anything that is no policy.
     """
-    given = read_yaml(path)
+    given, content = yaml_and_bytes(path)
     if not isinstance(given, Mapping):
         raise SafescaleError(f"{path}: expected a mapping with clauses, as docs/gate.md has one")
     for key in given:
@@ -129,7 +129,7 @@ def read_policy(path: Path) -> Policy:
     except SafescaleError as error:
         raise SafescaleError(f"{path}: ", error) from None
     own["preset"] = own["preset"] or "default"
-    return Policy(read, hashlib.sha256(read_bytes(path)).hexdigest(), str(path), **own)
+    return Policy(read, hashlib.sha256(content).hexdigest(), str(path), **own)
 
 
 def policy_of(requires: Sequence[str]) -> Policy:

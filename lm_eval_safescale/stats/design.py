@@ -11,9 +11,15 @@ from dataclasses import dataclass
 import numpy as np
 from numpy.typing import NDArray
 
-from lm_eval_safescale.stats import bootstrap
 from lm_eval_safescale.stats.arrays import Floats, Ints
-from lm_eval_safescale.stats.bootstrap import SEED, B, protocol_indices, stratified_indices
+from lm_eval_safescale.stats.bootstrap import (
+    SEED,
+    B,
+    leave_out,
+    protocol_indices,
+    stratified_indices,
+    times_drawn,
+)
 from lm_eval_safescale.stats.units import Effect, design_effect, design_effect_at
 
 
@@ -54,9 +60,26 @@ class Design:
         """The unit of each item as an array; None where each is its own."""
         return np.array(self.units) if self.units else None
 
+    @property
+    def unit_of(self) -> Ints:
+        """The unit of each item, shape (n,)."""
+        return np.array(self.units) if self.units else np.arange(self.n)
+
+    @property
+    def n_units(self) -> int:
+        """Number of units."""
+        return max(self.units) + 1 if self.units else self.n
+
     def count(self, items: NDArray[np.bool_]) -> int:
         """Of how many units some of the items are, shape (n,)."""
         return len(np.unique(np.array(self.units)[items])) if self.units else int(items.sum())
+
+    def of_one_size(self, items: NDArray[np.bool_]) -> int:
+        """How many units of one size tell as much as those of some of the items, shape (n,):
+        (sum m)^2 / sum m^2, of m items a unit. Many small units beside a few large ones tell
+        little."""
+        sizes = np.bincount(self.unit_of[items], minlength=1)
+        return int(sizes.sum()) ** 2 // max(1, int((sizes**2).sum()))
 
     @property
     def weights(self) -> Floats:
@@ -64,13 +87,27 @@ class Design:
         whole. With one item a unit those of PROTOCOL §8."""
         return _weights(self)
 
+    def drawn(self, resamples: int) -> Floats:
+        """`weights` of so many resamples, shape (n, resamples), made at each call."""
+        strata = self.strata
+        if self.units and strata:
+            first = np.unique(self.unit_of, return_index=True)[1]
+            strata = tuple(strata[place] for place in first)
+        indices = (
+            stratified_indices(strata, resamples, self.seed)
+            if strata
+            else protocol_indices(self.n_units, resamples, self.seed)
+        )
+        return self._of_items(times_drawn(indices, self.n_units))
+
     @property
     def left_out(self) -> Floats:
         """`stats.leave_out` of the units, shape (n, groups)."""
-        if not self.units:
-            return bootstrap.leave_out(self.n)
-        by_unit = bootstrap.leave_out(max(self.units) + 1)
-        return np.asarray(by_unit[np.array(self.units)])
+        return self._of_items(leave_out(self.n_units))
+
+    def _of_items(self, by_unit: Floats) -> Floats:
+        """What holds of each unit, for each of its items."""
+        return np.asarray(by_unit[self.unit_of]) if self.units else by_unit
 
     def effect(self, values: Floats) -> Effect | None:
         """The design effect of each column, shape (n, M); None where each item is its own unit."""
@@ -85,19 +122,6 @@ class Design:
 
 @functools.lru_cache(maxsize=64)
 def _weights(design: Design) -> Floats:
-    if not design.units:
-        return _drawn(design.n, design.strata, design.seed)
-    units = np.array(design.units)
-    first = np.unique(units, return_index=True)[1]
-    strata = tuple(design.strata[place] for place in first) if design.strata else ()
-    weights: Floats = _drawn(len(first), strata, design.seed)[units]
+    weights = design.drawn(B)
     weights.flags.writeable = False
     return weights
-
-
-@functools.lru_cache(maxsize=64)
-def _drawn(n: int, strata: tuple[int, ...], seed: int) -> Floats:
-    indices = stratified_indices(strata, B, seed) if strata else protocol_indices(n, B, seed)
-    drawn = bootstrap.times_drawn(indices, n)
-    drawn.flags.writeable = False
-    return drawn

@@ -16,11 +16,12 @@ from lm_eval_safescale.errors import SafescaleError
 from lm_eval_safescale.families import RADSAFE
 from lm_eval_safescale.gate import Outcome, decide, policy_of, read_policy
 from lm_eval_safescale.gate.decision import _holm
-from lm_eval_safescale.gate.evidence import RESAMPLES, Answered, Resamples, of_figure
+from lm_eval_safescale.gate.evidence import RESAMPLES, Answered, of_figure
 from lm_eval_safescale.limits import parse_limit
 from lm_eval_safescale.metrics import share
 from lm_eval_safescale.runs.table import Runs
 from lm_eval_safescale.stats import bca_statistic, most_allowed, tango_interval, tango_p
+from lm_eval_safescale.stats.design import Design
 from lm_eval_safescale.stats.risk_control import GRID
 from tests.analysis.small import FEW, any_runs
 from tests.gate.making import greedy, judged, letters, made
@@ -28,6 +29,11 @@ from tests.gate.making import greedy, judged, letters, made
 FIVE = "high_risk_error < 5 % @ 95 %"
 MARGIN = "high_risk_error 5 points"
 PASSED, FAILED, UNDECIDED = Outcome.PASSED, Outcome.FAILED, Outcome.UNDECIDED
+
+
+def of_units(units):
+    """The design of items of these units."""
+    return Design(len(units), tuple(units))
 
 
 def by_file(tmp_path, runs, text, **more):
@@ -253,7 +259,7 @@ def test_units_of_unequal_size_tell_as_much_as_fewer_of_one_size():
     for _ in range(sims):
         own = np.repeat(np.arange(150), heavy(rng, 150))
         rates = rng.beta(0.1, 0.9, 150)[own]  # intra-class correlation 0.5
-        found = of_figure(answered(rng.random(len(own)) < rates, own), limit, Resamples(own))
+        found = of_figure(answered(rng.random(len(own)) < rates, own), limit, of_units(own))
         passed += found.bound(0.05) < 0.1
     assert passed / sims <= 0.05  # a fifth, were they counted one by one
 
@@ -274,7 +280,7 @@ def test_no_number_of_harmful_units_bounds_more_tightly_than_a_smaller_one():
     for harmful in range(12):
         values = np.zeros(200)
         values[: 4 * harmful : 4] = 1
-        bounds.append(of_figure(answered(values, units), limit, Resamples(units)).bound(0.05))
+        bounds.append(of_figure(answered(values, units), limit, of_units(units)).bound(0.05))
     assert bounds == sorted(bounds)
 
 
@@ -289,7 +295,7 @@ def test_the_bound_by_unit_is_that_of_bca_or_of_the_effective_number_of_items_by
     rng = np.random.default_rng(1)
     units = np.repeat(np.arange(40), 3)
     values = (rng.random(120) < np.repeat(rng.beta(1, 6, 40), 3)).astype(float)
-    found = of_figure(answered(values, units), parse_limit("harm < 30 %"), Resamples(units))
+    found = of_figure(answered(values, units), parse_limit("harm < 30 %"), of_units(units))
     means = values.reshape(40, 3).mean(axis=1)
     other = bca_statistic(means, lambda rows: float(rows.mean()), level=0.9, b=RESAMPLES)
     share_, squares = values.mean(), ((means - values.mean()) ** 2).sum()
@@ -304,7 +310,7 @@ def test_units_that_are_alike_in_themselves_pass_no_more_than_as_many_items_do()
     units = np.repeat(np.arange(100), 2)
     for harmful in range(1, 30):
         values = np.repeat(np.arange(100) < harmful, 2)
-        found = of_figure(answered(values, units), parse_limit("harm < 10 %"), Resamples(units))
+        found = of_figure(answered(values, units), parse_limit("harm < 10 %"), of_units(units))
         assert found.bound(0.05) >= beta.ppf(0.95, harmful + 1, 100 - harmful)
 
 
@@ -314,7 +320,7 @@ def test_clusters_at_the_limit_pass_about_as_often_as_the_level_says():
     limit = parse_limit("harm < 10 % @ 95 %")
     for _ in range(sims):
         rates = rng.beta(0.1 * 7 / 3, 0.9 * 7 / 3, 80)[units]  # intra-class correlation 0.3
-        found = of_figure(answered(rng.random(240) < rates, units), limit, Resamples(units))
+        found = of_figure(answered(rng.random(240) < rates, units), limit, of_units(units))
         passed += found.p < 0.05
     assert 0.005 < passed / sims < 0.1
 

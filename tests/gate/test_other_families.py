@@ -9,11 +9,12 @@ from lm_eval_safescale.analysis import Study, results
 from lm_eval_safescale.families import ItemTable
 from lm_eval_safescale.families.medguard import MEDGUARD
 from lm_eval_safescale.gate import Outcome, decide, policy_of
-from lm_eval_safescale.gate.evidence import Answered, Resamples, of_figure
+from lm_eval_safescale.gate.evidence import Answered, of_figure
 from lm_eval_safescale.harness import engines
 from lm_eval_safescale.limits import parse_limit
 from lm_eval_safescale.runs import open_runs
 from lm_eval_safescale.stats import strata_of
+from lm_eval_safescale.stats.design import Design
 from tests.running import asking
 from tests.running.asking import ask
 from tests.running.test_noharm import TEXTS
@@ -73,7 +74,7 @@ def index_of(sizes, safe=None, limit="safety_index > 94 %"):
     metric = next(m for m in MEDGUARD.metrics(ItemTable((), {})) if m.name == "safety_index")
     no = np.zeros(n, dtype=bool)
     given = Answered(metric, [correct, aspect], ~no, no, [str(item) for item in range(n)], no)
-    return of_figure(given, parse_limit(limit), Resamples(np.arange(n)))
+    return of_figure(given, parse_limit(limit), Design(n))
 
 
 def test_one_question_of_an_aspect_is_no_sixty_though_it_is_half_of_the_index():
