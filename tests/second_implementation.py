@@ -24,7 +24,7 @@ def item_values(
     """Each value of each item, in the order of ids as strings; None is not scored."""
     rows = []
     for name in sorted(plain.items):
-        draws = plain.heard[model, condition].get(name, {})
+        draws = plain.answered[model, condition].get(name, {})
         row = of_item(plain.items[name], [draws.get(draw, "!") for draw in range(k + 1)], threshold)
         row["latency_s"] = (
             plain.latency.get((model, condition, name)) if draws.get(0, "!") != "!" else None

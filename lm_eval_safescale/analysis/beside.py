@@ -1,4 +1,4 @@
-"""Which models and conditions of runs on two data sets stand beside each other. It knows no figure
+"""Which models and conditions of runs on two data sets are compared. It knows no figure
 and no statistic.
 """
 

@@ -1,4 +1,4 @@
-"""`safescale compare`: two models, retrievers, prompts or versions beside each other, and whether
+"""`safescale compare`: two models, retrievers, prompts or versions side by side, and whether
 the second is no worse, as an exit status, a table and a JSON file.
 """
 

@@ -1,6 +1,6 @@
 """Whether a model is good enough, by a policy that was written down before: exact one-sided bounds
 where there are any, missing answers at their worst, and what could not be judged refused. And two
-models, retrievers, prompts or versions beside each other.
+models, retrievers, prompts or versions side by side.
 
 It knows metrics by their kind, and no benchmark by its name.
 """

@@ -21,7 +21,7 @@ class Plain:
 
     items: dict[str, dict[str, Any]]
     """question_id to answer, letters, and the letters with each label (None: no labels)."""
-    heard: dict[tuple[str, str], dict[str, dict[int, str | None]]] = field(default_factory=dict)
+    answered: dict[tuple[str, str], dict[str, dict[int, str | None]]] = field(default_factory=dict)
     """(model, condition) to question_id to draw to answer."""
     latency: dict[tuple[str, str, str], float] = field(default_factory=dict)
 
@@ -36,7 +36,7 @@ class Plain:
                 "status": {None: "unanswered", "!": "error"}.get(letter, "ok"),
                 "latency_s": self.latency.get((model, condition, question)) if draw == 0 else None,
             }
-            for (model, condition), answers in self.heard.items()
+            for (model, condition), answers in self.answered.items()
             for question, draws in answers.items()
             for draw, letter in draws.items()
         ]
@@ -59,10 +59,10 @@ class Plain:
             "models": {
                 model: {
                     "source": "made",
-                    "conditions": [c for m, c in self.heard if m == model],
+                    "conditions": [c for m, c in self.answered if m == model],
                     "settings": {},
                 }
-                for model, _ in self.heard
+                for model, _ in self.answered
             },
         }
         return Runs(items, pl.DataFrame(rows, infer_schema_length=None), about)
@@ -75,7 +75,7 @@ class Plain:
             labels = None
             if item["high_risk"] is not None:
                 labels = {name: item[name] for name in LABELS}
-            draws = self.heard[model, condition].get(name, {})
+            draws = self.answered[model, condition].get(name, {})
             readings = [_reading(draws.get(draw, "!")) for draw in range(k + 1)]
             pairs.append(
                 (
@@ -137,7 +137,7 @@ def add_cell(
             for draw, letter in enumerate(draws)
             if letter != "."
         }
-    plain.heard[model, condition] = answers
+    plain.answered[model, condition] = answers
 
 
 def random_plain(
@@ -165,7 +165,7 @@ def random_plain(
     for m in range(models):
         for condition in conditions:
             skill, null, steady = r.uniform(0.4, 0.9), r.choice([0, 0.1, 0.3]), r.random()
-            cell = plain.heard[f"model-{m}", condition] = {}
+            cell = plain.answered[f"model-{m}", condition] = {}
             for name, each in items.items():
 
                 def answer(each=each, skill=skill, null=null) -> str | None:

@@ -117,7 +117,7 @@ def any_runs(
 
 
 class Plain:
-    """Runs as plain dictionaries, for second implementations: None is no answer, "!" not heard;
+    """Runs as plain dictionaries, for second implementations: None is no answer, "!" not answered;
     labels under their own names."""
 
     def __init__(self, runs: Runs) -> None:

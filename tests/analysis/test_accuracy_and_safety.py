@@ -23,7 +23,7 @@ def runs_of(answers: dict[tuple[str, str], str], fingerprint: str = "a"):
     """Ten items with the key A."""
     plain = Plain({f"q{number}": item() for number in range(len(KEY))})
     for pair, letters in answers.items():
-        plain.heard[pair] = {
+        plain.answered[pair] = {
             name: {0: None if letter == "-" else letter}
             for name, letter in zip(plain.items, letters, strict=True)
         }
@@ -92,7 +92,7 @@ def test_the_interval_over_items_draws_those_of_each_data_set_by_itself():
         return np.array(
             [
                 [
-                    plain.heard[f"model-{m}", "clean"][q].get(0) == plain.items[q]["answer"]
+                    plain.answered[f"model-{m}", "clean"][q].get(0) == plain.items[q]["answer"]
                     for q in names
                 ]
                 for m in range(6)

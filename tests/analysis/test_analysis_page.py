@@ -46,9 +46,9 @@ def written():
         "Mistral-Large-3-675B-Instruct-2512",
         "Qwen3-32B",
     ]
-    plain.heard = {
+    plain.answered = {
         (names[int(model[-1])], condition): answers
-        for (model, condition), answers in plain.heard.items()
+        for (model, condition), answers in plain.answered.items()
     }
     runs = plain.runs()
     runs = Runs(

@@ -20,7 +20,7 @@ def rows(plain, preset="default"):
 def test_the_bins_are_those_of_a_loop(failures):
     plain = random_plain(3, n=60, failures=failures)
     found = rows(plain)
-    for (model, condition), _ in plain.heard.items():
+    for (model, condition), _ in plain.answered.items():
         values = second.item_values(plain, model, condition, 7)
         held: list[list[tuple[float, float]]] = [[] for _ in range(10)]
         for confidence, right in zip(

@@ -114,7 +114,7 @@ def test_rates_of_a_bin_have_wilsons_interval():
     )
 
 
-def test_items_of_unknown_length_or_not_heard_are_in_no_row():
+def test_items_of_unknown_length_or_not_answered_are_in_no_row():
     rows = of("AB!B", tokens=[10, None, 10, 10])
     assert bins(rows) == [(None, None, 2, 0.5), (8, 16, 2, 0.5)]
 

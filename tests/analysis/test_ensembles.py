@@ -165,13 +165,13 @@ def test_a_member_without_samples_leaves_overconfidence_unscored():
     assert row["accuracy"] == 0
 
 
-def test_an_item_a_member_was_not_heard_on_is_not_scored():
+def test_an_item_a_member_was_not_answered_on_is_not_scored():
     (row,) = ensembles(View(three("AAB", "A!B", "A B"), THREE))
     assert (row["n"], row["accuracy"], row["synchronised_failure"]) == (2, 0.5, 0.5)
     assert row["best_member_accuracy"] == 0.5, "of the same two items"
 
 
-def test_nothing_heard_together_is_null_and_not_0():
+def test_nothing_answered_together_is_null_and_not_0():
     (row,) = ensembles(View(three("!A", "A!", "AA"), THREE))
     given = {name: row[name] for name in COLUMNS[3:] if row[name] is not None}
     assert given == {"n": 0, "ensemble_overconfidence_n": 0}
@@ -240,10 +240,10 @@ def test_every_rate_has_wilsons_interval_over_the_items_it_is_scored_on(runs):
     scores = scores_of(runs)
     for row in ensembles(View(scores, THREE)):
         members = [scores[model, row["condition"]] for model in ("m0", "m1", "m2")]
-        heard = ~np.isnan([member["correct"] for member in members]).any(axis=0)
+        answered = ~np.isnan([member["correct"] for member in members]).any(axis=0)
         sampled = np.all([member["majority"] != -2 for member in members], axis=0)
         for name in RATES:
-            n = int((heard & sampled if name == "ensemble_overconfidence" else heard).sum())
+            n = int((answered & sampled if name == "ensemble_overconfidence" else answered).sum())
             bounds = (row[f"{name}_lo"], row[f"{name}_hi"])
             if not n:
                 assert (row[name], *bounds) == (None, None, None)

@@ -119,7 +119,9 @@ def test_the_whole_table_is_that_of_a_second_implementation(options, preset):
     conditions = ("closed_book", "clean", "conflict", "rag", "agentic")
     plain = random_plain(7, models=2, conditions=conditions, n=14, **options)
     found = rows(plain, preset)
-    values = {pair: second.item_values(plain, *pair, options.get("k", 7)) for pair in plain.heard}
+    values = {
+        pair: second.item_values(plain, *pair, options.get("k", 7)) for pair in plain.answered
+    }
     families = {}
     for row in found:
         prefix = "majority_" if row["decode"] == "majority" else ""
@@ -191,7 +193,7 @@ def test_the_published_analysis_states_no_detectable_difference():
 
 def test_a_model_without_a_condition_has_the_other_pairs():
     plain = random_plain(2, models=2)
-    del plain.heard["model-0", "clean"]
+    del plain.answered["model-0", "clean"]
     found = rows(plain)
     assert {(row["left"], row["right"]) for row in found if row["model"] == "model-0"} == {
         ("rag", "closed_book")
@@ -210,8 +212,8 @@ def test_one_condition_alone_has_nothing_to_compare():
 def test_a_swap_of_both_conditions_swaps_b_and_c_and_turns_the_difference():
     plain = random_plain(9, models=1, conditions=("closed_book", "clean"))
     forth = rows(plain)
-    clean, closed = plain.heard["model-0", "clean"], plain.heard["model-0", "closed_book"]
-    plain.heard = {("model-0", "clean"): closed, ("model-0", "closed_book"): clean}
+    clean, closed = plain.answered["model-0", "clean"], plain.answered["model-0", "closed_book"]
+    plain.answered = {("model-0", "clean"): closed, ("model-0", "closed_book"): clean}
     for one, other in zip(forth, rows(plain), strict=True):
         assert (one["b"], one["c"], one["p_mid"]) == (other["c"], other["b"], other["p_mid"])
         assert one["delta"] == pytest.approx(-other["delta"])

@@ -309,8 +309,8 @@ def test_resampled_items_are_in_the_order_of_ids_as_strings():
     plain = random_plain(3, models=1, conditions=("clean",), n=12)
     expected = rows(plain, RADSAFE)
     plain.items = dict(reversed(list(plain.items.items())))
-    plain.heard = {
-        pair: dict(reversed(list(answers.items()))) for pair, answers in plain.heard.items()
+    plain.answered = {
+        pair: dict(reversed(list(answers.items()))) for pair, answers in plain.answered.items()
     }
     assert rows(plain, RADSAFE) == expected
 
@@ -319,8 +319,10 @@ def test_resampled_items_are_in_the_order_of_ids_as_strings():
 @given(st.integers(0, 10**6), st.integers(1, 15), st.integers(0, 6), st.sampled_from([0.0, 0.3]))
 def test_every_rate_lies_within_its_interval_and_every_number_in_its_range(seed, n, k, failures):
     plain = random_plain(seed, models=1, conditions=("clean",), n=n, k=k, failures=failures)
-    plain.heard = {pair: answers for pair, answers in plain.heard.items() if any(answers.values())}
-    if not plain.heard:
+    plain.answered = {
+        pair: answers for pair, answers in plain.answered.items() if any(answers.values())
+    }
+    if not plain.answered:
         return
     (row,) = rows(plain)
     for name in (*RATES, *MEANS):

@@ -151,7 +151,7 @@ def test_what_is_not_scored_is_null():
     assert rows["accuracy", "rag", "all"]["slope"] == pytest.approx(0.2)
 
 
-def test_a_model_never_heard_is_no_point_of_a_line():
+def test_a_model_never_answered_is_no_point_of_a_line():
     answers = accurate(a1=3, a10=5) | {("a100", "rag"): ["!" * 10]}
     assert of(answers)["accuracy", "rag", "X"]["n_models"] == 2
 

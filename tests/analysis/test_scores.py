@@ -167,8 +167,10 @@ def test_item_values_are_those_of_a_second_implementation(seed, k, n, labelled, 
     plain = random_plain(
         seed, models=2, conditions=("clean", "rag"), n=n, k=k, labelled=labelled, failures=failures
     )
-    plain.heard = {pair: answers for pair, answers in plain.heard.items() if any(answers.values())}
-    if not plain.heard:
+    plain.answered = {
+        pair: answers for pair, answers in plain.answered.items() if any(answers.values())
+    }
+    if not plain.answered:
         return
     for (model, condition), each in scored(plain).items():
         expected = second.item_values(plain, model, condition, each.draws)
@@ -179,10 +181,10 @@ def test_item_values_are_those_of_a_second_implementation(seed, k, n, labelled, 
 
 def test_models_of_different_k_are_scored_each_by_its_own():
     plain = random_plain(1, models=1, conditions=("clean",), k=5)
-    plain.heard |= {
+    plain.answered |= {
         ("other", "clean"): {
             name: dict(list(draws.items())[:3])
-            for name, draws in plain.heard["model-0", "clean"].items()
+            for name, draws in plain.answered["model-0", "clean"].items()
         }
     }
     both = scored(plain)
@@ -195,8 +197,8 @@ def test_models_of_different_k_are_scored_each_by_its_own():
 def test_a_model_is_scored_alike_whatever_stands_beside_it():
     plain = random_plain(5, models=4, failures=0.1)
     together = scored(plain)
-    for pair, answers in list(plain.heard.items()):
-        plain.heard = {pair: answers}
+    for pair, answers in list(plain.answered.items()):
+        plain.answered = {pair: answers}
         alone = cell(plain)
         for name in (
             "correct",

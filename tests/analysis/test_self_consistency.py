@@ -145,7 +145,7 @@ def test_every_rate_is_the_mean_over_all_subsets_of_the_draws(runs):
     for model, condition in plain.given:
         samples = {name: plain.samples(model, condition, name) for name in plain.items}
         draws = len(next(iter(samples.values())))
-        heard = {name: own for name, own in samples.items() if "!" not in own}
+        answered = {name: own for name, own in samples.items() if "!" not in own}
         greedy = {name: plain.greedy(model, condition, name) for name in plain.items}
         once = average(
             [worth(greedy[name], item) for name, item in plain.items.items() if greedy[name] != "!"]
@@ -159,10 +159,16 @@ def test_every_rate_is_the_mean_over_all_subsets_of_the_draws(runs):
                             for subset in itertools.combinations(own, k)
                         ]
                     )
-                    for name, own in heard.items()
+                    for name, own in answered.items()
                 ]
             )
-            row = {"model": model, "condition": condition, "k": k, "draws": draws, "n": len(heard)}
+            row = {
+                "model": model,
+                "condition": condition,
+                "k": k,
+                "draws": draws,
+                "n": len(answered),
+            }
             row |= dict(zip(RATES, rates, strict=True))
             expected.append(
                 row | {f"greedy_{name}": rate for name, rate in zip(RATES, once, strict=True)}
@@ -238,14 +244,14 @@ def test_all_draws_together_have_the_interval_of_the_profile(preset):
 
 def test_what_is_not_scored_has_no_interval():
     for preset in PRESETS.values():
-        unheard = self_consistency(
+        failed_ones = self_consistency(
             View(scores_of(runs_of({("m", "rag"): ["A", "!"]}, "A"))), preset
         )[0]
         harmless = self_consistency(
             View(scores_of(runs_of({("m", "rag"): ["A", "A"]}, "A", labels=unlabelled(1)))), preset
         )[0]
         for row, name in (
-            (unheard, "accuracy"),
+            (failed_ones, "accuracy"),
             (harmless, "high_risk_error"),
             (harmless, "greedy_high_risk_error"),
         ):

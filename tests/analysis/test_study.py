@@ -28,7 +28,7 @@ def reasons(plain):
     ]
 
 
-def test_where_everything_is_heard_nothing_is_missing():
+def test_where_everything_is_answered_nothing_is_missing():
     assert reasons(random_plain(1)) == []
     assert [row["reason"].split(":")[0] for row in remarks(Study(random_plain(1).runs()))] == 3 * [
         "not in the model panel"
@@ -41,7 +41,7 @@ def test_items_without_labels_among_others_are_counted():
     assert np.isnan(Study(plain.runs()).scores["m", "clean"]["high_risk_error"]).all()
 
 
-def test_what_was_not_heard_is_counted_with_its_reason():
+def test_what_was_not_answered_is_counted_with_its_reason():
     plain = one_cell({str(number): item() for number in range(4)}, "!A.A", ["AA", "A!", "AA", "AA"])
     assert reasons(plain) == [
         ("m", "clean", 1, "the greedy answer is missing"),

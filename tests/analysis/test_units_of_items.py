@@ -29,9 +29,9 @@ def single(**options):
     plain = random_plain(11, models=4, conditions=("closed_book", "clean"), n=N, k=K, **options)
     known = dict(zip([f"model-{number}" for number in range(4)], MODELS, strict=True))
     plain.items = {f"{int(name):02}": each for name, each in plain.items.items()}
-    plain.heard = {
+    plain.answered = {
         (known[model], condition): {f"{int(name):02}": each for name, each in answers.items()}
-        for (model, condition), answers in plain.heard.items()
+        for (model, condition), answers in plain.answered.items()
     }
     plain.latency = {}
     return plain
@@ -46,9 +46,9 @@ def twins():
         for name, each in plain.items.items()
         for twin in "ab"
     }
-    both.heard = {
+    both.answered = {
         pair: {f"{name}{twin}": each for name, each in answers.items() for twin in "ab"}
-        for pair, answers in plain.heard.items()
+        for pair, answers in plain.answered.items()
     }
     return plain, both
 
@@ -107,7 +107,7 @@ def test_the_published_percentiles_are_those_of_a_loop_over_units():
     drawn = [
         [i for unit in row for i in members[order[unit]]] for row in protocol_indices(len(order))
     ]
-    for pair in plain.heard:
+    for pair in plain.answered:
         values = second.item_values(plain, *pair, K)
         for metric in ("accuracy", "high_risk_error", "confidence", "majority_unsafe_answer"):
             means = [second.mean([values[metric][i] for i in own]) for own in drawn]

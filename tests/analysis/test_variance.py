@@ -156,11 +156,11 @@ def test_intervals_are_those_of_a_loop_over_resampled_items(preset):
     plain = random_plain(
         5, models=5, conditions=("closed_book", "clean", "rag"), n=15, failures=0.1
     )
-    plain.heard = {
-        (("X0", "X1", "Y0", "Y1", "Z0")[int(model[-1])], condition): heard
-        for (model, condition), heard in plain.heard.items()
+    plain.answered = {
+        (("X0", "X1", "Y0", "Y1", "Z0")[int(model[-1])], condition): answered
+        for (model, condition), answered in plain.answered.items()
     }
-    del plain.heard["X1", "rag"]
+    del plain.answered["X1", "rag"]
     scores = scores_of(plain.runs())
     rows = {row["metric"]: row for row in variance(View(scores, PANEL), PRESETS[preset])}
     for metric, name in (

@@ -116,7 +116,7 @@ def test_the_most_harmful_items_stand_first_under_each_condition():
     ]
 
 
-def test_an_item_that_no_model_was_heard_on_has_null_counts_and_not_0():
+def test_an_item_that_no_model_was_answered_on_has_null_counts_and_not_0():
     row = of(runs_of({("m0", "rag"): ["A!"], ("m1", "rag"): ["A "]}, "AA"))[-1]
     assert (row["question_id"], row["n_models"]) == ("q02", 0)
     assert all(row[name] is None for name in (*COUNTS, "commonest_wrong"))
@@ -136,12 +136,12 @@ def test_every_row_agrees_with_the_second_implementation(runs):
         own = []
         for name, item in plain.items.items():
             models = [model for model, asked in plain.given if asked == condition]
-            heard = [
+            answered = [
                 letter
                 for model in models
                 if (letter := plain.greedy(model, condition, name)) != "!"
             ]
-            wrong = [letter for letter in heard if letter and letter != item["answer"]]
+            wrong = [letter for letter in answered if letter and letter != item["answer"]]
             times = Counter(wrong)
             row = {
                 "question_id": name,
@@ -149,11 +149,11 @@ def test_every_row_agrees_with_the_second_implementation(runs):
                 "subspecialty": None,
                 "question_type": None,
                 "key": item["answer"],
-                "n_models": len(heard),
-                "unanswered": heard.count(None),
+                "n_models": len(answered),
+                "unanswered": answered.count(None),
                 "truncated": plain.count(condition, name, "truncated"),
                 "filtered": plain.count(condition, name, "filtered"),
-                "wrong": len(wrong) + heard.count(None),
+                "wrong": len(wrong) + answered.count(None),
                 **{
                     column: sum(letter in item[label] for letter in wrong)
                     for column, label in (
@@ -173,7 +173,7 @@ def test_every_row_agrees_with_the_second_implementation(runs):
                 "truncated": None,
                 "filtered": row["filtered"] or None,
             }
-            own.append(row if heard else none)
+            own.append(row if answered else none)
         expected += sorted(
             own,
             key=lambda row: (
@@ -234,7 +234,7 @@ def test_one_item_carries_all():
     assert [row[name] for name in ("top_1", "top_20", "gini")] == [1, 1, 0]
 
 
-def test_items_that_nobody_was_heard_on_are_left_out():
+def test_items_that_nobody_was_answered_on_are_left_out():
     runs = runs_of({("m0", "rag"): ["B!A"]}, "AAA", labels={"high_risk": ["B"] * 3})
     row = concentration(View(scores_of(runs)))[0]
     assert (row["n_items"], row["high_risk_errors"], row["gini"]) == (2, 1, 0.5)
@@ -249,14 +249,14 @@ def test_concentration_agrees_with_the_rows_of_worst_case(runs):
     assert [row["condition"] for row in rows] == [*runs.conditions, "all"]
     for row in rows:
         totals: Counter[str] = Counter()
-        heard = set()
+        answered = set()
         for item in items:
             if item["condition"] == row["condition"] or row["condition"] == "all":
                 totals[item["question_id"]] += item["high_risk_error"] or 0
-                heard |= {item["question_id"]} if item["n_models"] else set()
-        assert row["n_items"] == len(heard)
-        counts = [totals[name] for name in heard]
-        assert row["high_risk_errors"] == (sum(counts) if heard else None)
+                answered |= {item["question_id"]} if item["n_models"] else set()
+        assert row["n_items"] == len(answered)
+        counts = [totals[name] for name in answered]
+        assert row["high_risk_errors"] == (sum(counts) if answered else None)
         if not sum(counts):
             assert row["gini"] is None
             continue

@@ -139,7 +139,7 @@ def test_runs_are_never_written_over_by_their_own_tables(tmp_path):
 
 def test_what_is_not_scored_is_said_with_its_reason(tmp_path):
     plain = random_plain(1, labelled=False, k=0)
-    plain.heard["bad", "clean"] = {"1": {0: "!"}}
+    plain.answered["bad", "clean"] = {"1": {0: "!"}}
     done = analyze(stored(tmp_path / "runs", plain), "-o", tmp_path / "out")
     assert done.exit_code == 0
     said = " ".join(done.output.split())
@@ -305,7 +305,7 @@ def test_a_setting_out_of_range_is_refused(tmp_path, arguments):
 
 def test_names_of_models_are_no_markup_and_no_control_characters(tmp_path):
     plain = random_plain(1, models=1, conditions=("clean",))
-    plain.heard = {("[red]x\x1b[2J", "clean"): plain.heard["model-0", "clean"]}
+    plain.answered = {("[red]x\x1b[2J", "clean"): plain.answered["model-0", "clean"]}
     done = analyze(stored(tmp_path / "runs", plain), "-o", tmp_path / "out")
     assert "[red]x" in done.output
     assert "\x1b[2J" not in done.output

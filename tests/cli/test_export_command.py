@@ -83,7 +83,7 @@ def test_other_data_are_not_shown_as_those_of_the_runs(demo, tmp_path):
 def test_runs_of_several_data_sets_stand_in_one_csv_and_of_one_are_merged(demo, tmp_path):
     write_runs(random_plain(1).runs(), tmp_path / "more")
     plain = random_plain(1)
-    plain.heard = {("x", "clean"): plain.heard["model-0", "clean"]}
+    plain.answered = {("x", "clean"): plain.answered["model-0", "clean"]}
     write_runs(plain.runs(), tmp_path / "third")
     done = export("csv", demo, tmp_path / "more", "-o", tmp_path / "all.csv")
     assert done.exit_code == 0, done.output

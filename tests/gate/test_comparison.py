@@ -1,4 +1,4 @@
-"""Two sides beside each other: what flips, what is refused, and what is shown to be no worse."""
+"""Two sides compared: what flips, what is refused, and what is shown to be no worse."""
 
 from __future__ import annotations
 
