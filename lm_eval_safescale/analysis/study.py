@@ -568,7 +568,7 @@ def about(study: Study, preset: str) -> dict[str, Any]:
         "dataset": study.runs.about.get("dataset"),
         **({} if other is None else {"beside": other.runs.about.get("dataset")}),
         "items": study.runs.items.height,
-        "units": study.design.count(np.ones(len(study.items), dtype=bool)),
+        "units": study.design.n_units,
         "models": study.runs.about.get("models") or {model: {} for model in study.runs.models},
         "conditions": list(study.runs.conditions),
         "draws": study.draws,
