@@ -6,7 +6,9 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
-from typing import Any
+from typing import Any, Protocol
+
+from lm_eval_safescale.figures import DataTable, Figure
 
 
 @dataclass(frozen=True, slots=True)
@@ -47,13 +49,19 @@ class ResultRow:
 
 @dataclass(frozen=True, slots=True)
 class Section:
-    """A table with a title."""
+    """A part of a page: a title, and what there is of a sentence, figures and a table."""
 
     title: str
-    columns: tuple[str, ...]
-    rows: tuple[tuple[str, ...], ...]
+    columns: tuple[str, ...] = ()
+    rows: tuple[tuple[str, ...], ...] = ()
     note: str = ""
     """One line below it."""
+    lead: str = ""
+    """What one sees in it, in a sentence or two: said before everything else."""
+    figures: tuple[Figure, ...] = ()
+    """As data; the report draws them. `safescale table` leaves them out."""
+    data: DataTable | None = None
+    """The table with its numbers, which can then be sorted; in place of `columns` and `rows`."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -65,6 +73,47 @@ class ReportSection:
     make: Callable[[Sequence[ResultRow]], Section | None]
     """`make(rows)`: the section for the rows of one run, one a condition; None where it has nothing
     to say of them."""
+
+
+@dataclass(frozen=True, slots=True)
+class Page:
+    """A page of a report."""
+
+    name: str
+    """Of its file, and of links to it."""
+    title: str
+    """In the list of pages."""
+    finding: str
+    """What one sees in these data, in a sentence made from the numbers: its headline."""
+    doubt: str = ""
+    """What is uncertain in that, or cannot be said: the second sentence one reads."""
+    sections: tuple[Section, ...] = ()
+
+
+class ReportView(Protocol):
+    """What a page of a report is made from."""
+
+    @property
+    def models(self) -> Sequence[str]:
+        """In the order in which pages show them."""
+
+    @property
+    def conditions(self) -> Sequence[str]:
+        """In the family's order."""
+
+    @property
+    def chosen(self) -> str:
+        """The model that is looked at: the baseline, where one was named."""
+
+    @property
+    def about(self) -> Mapping[str, Any]:
+        """What the tables rest on (`about.json` of `safescale analyze`)."""
+
+    def rows(self, table: str) -> Sequence[Mapping[str, Any]]:
+        """The rows of a table of `safescale analyze`; none where it could not be made."""
+
+    def words(self, name: str) -> str:
+        """A metric or a condition in words."""
 
 
 def notes_on(settings: Mapping[str, Any]) -> list[str]:

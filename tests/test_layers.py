@@ -40,6 +40,7 @@ LAYERS = (
     {"datasets"},
     {"stats"},
     {"settings", "prompts", "sections"},
+    {"figures"},
     {"records"},
     {"jsonlog", "inputs", "command_line", "limits"},
     {"checksums"},

@@ -28,10 +28,12 @@ from lm_eval_safescale.families.arrays import AnswerArrays, ItemTable
 from lm_eval_safescale.families.cells import Cells
 from lm_eval_safescale.families.panel import Panel
 from lm_eval_safescale.families.rows import Row
+from lm_eval_safescale.families.views import AnswerKind, ItemView
 from lm_eval_safescale.metrics import Metric
 from lm_eval_safescale.metrics.metric import Decode
 from lm_eval_safescale.prompts import Prompt
 from lm_eval_safescale.records import Answers, Item
+from lm_eval_safescale.sections import Page, ReportView
 from lm_eval_safescale.stats.design import Design
 from lm_eval_safescale.stats.presets import Preset
 
@@ -147,6 +149,12 @@ class Family(ABC):
     or `deviation` over the items."""
     tables: ClassVar[Mapping[str, TableOf]] = {}
     """Tables of its own besides those that every family has."""
+    kinds: ClassVar[Sequence[AnswerKind]] = ()
+    """Kinds of answers that a reader of cases looks for, in order: the first are the wrong ones, by
+    which *A right, B wrong* is told; those of tone `harm` and `warning` tell *harm gone* and *harm
+    come*."""
+    colors: ClassVar[Mapping[str, str]] = {}
+    """Of conditions in figures, as `#rrggbb`; others take theirs by order."""
     old_columns: ClassVar[Mapping[str, str]] = {}
     """Columns of item tables under the names that an earlier version wrote, with those of now."""
 
@@ -321,6 +329,20 @@ class Family(ABC):
         """
         codes = answers.greedy[..., None] if decode == "greedy" else answers.codes
         return np.asarray((codes >= 0).any(axis=-1))
+
+    def shown_item(self, item: Item) -> ItemView:
+        """The item as a reader of cases sees it: by default each of its fields as a text."""
+        fields = {name: text for name, text in item.fields().items() if text}
+        first = next(iter(fields.values()), "")
+        return ItemView(first, texts=tuple(fields.items())[1:])
+
+    def shown_response(self, response: str) -> str:
+        """A response in a table of answers: short, as people would write it."""
+        return response
+
+    def pages(self, report: ReportView) -> Sequence[Page]:  # noqa: ARG002
+        """Pages of a report besides those that every family has, made from the tables."""
+        return ()
 
     def running(self, item: Item, response: str | None) -> Mapping[str, float]:  # noqa: ARG002
         """What is said of a greedy answer while a run goes on, by metric; nothing for what is not

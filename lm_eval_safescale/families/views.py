@@ -1,0 +1,71 @@
+"""How an item and what became of its answers are shown to a reader, as data. It knows no page."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from typing import Literal
+
+import numpy as np
+from numpy.typing import NDArray
+
+Tone = Literal["plain", "right", "warning", "harm"]
+"""Nothing, the key, ▵ for harm that is less grave, ▲ for the gravest: the sign stands beside the
+colour wherever one is shown."""
+
+
+@dataclass(frozen=True, slots=True)
+class Chip:
+    """A word on an option: that it is the key, a label that it carries."""
+
+    words: str
+    tone: Tone = "plain"
+
+
+@dataclass(frozen=True, slots=True)
+class OptionView:
+    """An option, an action or whatever else an item offers."""
+
+    key: str
+    """By which responses name it (`C`, `17`)."""
+    text: str
+    chips: Sequence[Chip] = ()
+
+
+@dataclass(frozen=True, slots=True)
+class ItemView:
+    """An item as a reader sees it; texts exactly as they are, nothing is markup."""
+
+    text: str
+    """The question, or the case."""
+    options: Sequence[OptionView] = ()
+    texts: Sequence[tuple[str, str]] = ()
+    """Further texts by their titles: evidence."""
+
+
+@dataclass(frozen=True, slots=True)
+class AnswerKind:
+    """A kind of answer that a reader looks for: those whose score is in a range.
+
+    nan, which is not scored, is of no kind.
+    """
+
+    name: str
+    """In links and files."""
+    words: str
+    column: str
+    """Of `Family.score`, a value for each item."""
+    least: float | None = None
+    """Inclusive; None: no bound."""
+    most: float | None = None
+    tone: Tone = "plain"
+
+    def holds(self, scores: Mapping[str, NDArray[np.float64]]) -> NDArray[np.bool_]:
+        """Which answers are of this kind, of the shape of the column."""
+        values = scores[self.column]
+        found = ~np.isnan(values)
+        if self.least is not None:
+            found &= values >= self.least
+        if self.most is not None:
+            found &= values <= self.most
+        return found

@@ -1,0 +1,168 @@
+"""Tables and figures as data: what a page shows, and nothing of how it is drawn.
+
+Fractions are given as fractions: a percent sign is the drawing's business.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from typing import Literal
+
+Value = str | int | float | bool | None
+"""None is *not scored*, or not known."""
+Kind = Literal["text", "count", "percent", "number"]
+"""How a value is shown: a fraction as `percent`; a `number` with its digits."""
+
+
+@dataclass(frozen=True, slots=True)
+class DataColumn:
+    """A column of a table."""
+
+    name: str
+    """In the CSV file."""
+    head: str = ""
+    """In the page; empty: the name with spaces."""
+    kind: Kind = "text"
+    low: str = ""
+    """Name of the column with the lower bound of its 95 % interval, which then stands below the
+    value and not in a column of its own."""
+    high: str = ""
+    cases: Mapping[str, str] | None = None
+    """The value leads to the cases behind it: filters of the case browser (`condition`, `model`,
+    `kind`, ...), over those of the row; None: it leads nowhere."""
+
+
+@dataclass(frozen=True, slots=True)
+class DataTable:
+    """A table as data, all columns as in the CSV file."""
+
+    columns: Sequence[DataColumn]
+    rows: Sequence[Sequence[Value]]
+    cases: Sequence[Mapping[str, str]] = ()
+    """For each row the filters that its values share; empty: none."""
+
+
+@dataclass(frozen=True, slots=True)
+class Axis:
+    """An axis of a plot."""
+
+    label: str
+    percent: bool = False
+    log: bool = False
+    reversed: bool = False
+    low: float | None = None
+    """Where it begins; None: by the data."""
+    high: float | None = None
+    categories: Sequence[str] = ()
+    """Of an axis of names: positions are then places in it (0, 1, ...)."""
+
+
+@dataclass(frozen=True, slots=True)
+class Point:
+    """A place in a plot, with its interval."""
+
+    x: float
+    y: float
+    series: str = ""
+    label: str = ""
+    """What it is, said where it is pointed at or reached by keyboard."""
+    x_low: float | None = None
+    x_high: float | None = None
+    y_low: float | None = None
+    y_high: float | None = None
+    role: Literal["each", "mean", "chosen"] = "each"
+    """One of many, the mean of its series, or the one that is looked at."""
+    note: str = ""
+    """Written beside it."""
+
+
+@dataclass(frozen=True, slots=True)
+class Line:
+    """Places that are joined, with a band about them."""
+
+    points: Sequence[tuple[float, float]]
+    series: str = ""
+    label: str = ""
+    band: Sequence[tuple[float, float, float]] = ()
+    """x, lower and upper bound."""
+    role: Literal["each", "mean", "chosen", "reference"] = "each"
+    arrow: bool = False
+
+
+@dataclass(frozen=True, slots=True)
+class Region:
+    """A rectangle of a plot that is shaded; None: to its edge."""
+
+    label: str
+    x_low: float | None = None
+    x_high: float | None = None
+    y_low: float | None = None
+    y_high: float | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class Plot:
+    """Points and lines on two axes."""
+
+    name: str
+    """Unique in its page: of its files, and of links to it."""
+    title: str
+    """What one sees in these data, in one sentence made from the numbers."""
+    caption: str
+    """How it is read: what a mark is, n, models, K."""
+    x: Axis
+    y: Axis
+    data: DataTable
+    """Everything that is drawn, with intervals."""
+    points: Sequence[Point] = ()
+    lines: Sequence[Line] = ()
+    regions: Sequence[Region] = ()
+    series: Mapping[str, str] | None = None
+    """Series in order, with the words for each; None: none is named. A condition or a model family
+    has the same colour and shape in every figure."""
+
+
+@dataclass(frozen=True, slots=True)
+class Strip:
+    """One row of a `Strips`: what is compared along one axis."""
+
+    label: str
+    points: Sequence[Point]
+    """Their `y` is not looked at."""
+    value: float | None = None
+    """Written at the right edge: of the mean, in most cases."""
+    series: str = ""
+
+
+@dataclass(frozen=True, slots=True)
+class Strips:
+    """Rows on one axis: a condition a row and a dot a model, or a model a row and its interval."""
+
+    name: str
+    title: str
+    caption: str
+    x: Axis
+    data: DataTable
+    rows: Sequence[Strip]
+    series: Mapping[str, str] | None = None
+    regions: Sequence[Region] = ()
+
+
+@dataclass(frozen=True, slots=True)
+class Heat:
+    """A table of values by colour, each value written in its cell."""
+
+    name: str
+    title: str
+    caption: str
+    rows: Sequence[str]
+    columns: Sequence[str]
+    values: Sequence[Sequence[float | None]]
+    data: DataTable
+    percent: bool = True
+    diverging: bool = False
+    """Whether 0 is the middle of the scale."""
+
+
+Figure = Plot | Strips | Heat
