@@ -1,0 +1,116 @@
+"""Pages of a report in a real Chromium, from disk and without a network.
+
+Of the package and not of the session: while Playwright is open its event loop runs, and no other
+test of the process could start one.
+"""
+
+from __future__ import annotations
+
+import importlib.util
+import os
+import shutil
+from collections.abc import Callable, Iterator
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+NAMES = ("chromium", "chromium-browser", "google-chrome")
+SEEN = "performance.getEntriesByType('resource').map(entry => entry.name)"
+
+
+@pytest.fixture(scope="package")
+def browser() -> Iterator[Any]:
+    """Chromium; tests that need it are skipped where it, Playwright or axe-core is not."""
+    packages = ("playwright", "axe_playwright_python")
+    if missing := [name for name in packages if not importlib.util.find_spec(name)]:
+        pytest.skip(f"{' and '.join(missing)} not installed: pip install -e .[dev]")
+    found = filter(None, map(shutil.which, filter(None, (os.environ.get("CHROMIUM"), *NAMES))))
+    chromium = next(found, None)
+    if chromium is None:
+        pytest.skip("no Chromium; scripts/browser.sh installs it, or CHROMIUM names one")
+    from playwright.sync_api import sync_playwright
+
+    with sync_playwright() as playwright:
+        # root, as which containers run, may not use Chromium's sandbox
+        started = playwright.chromium.launch(executable_path=chromium, chromium_sandbox=False)
+        yield started
+        started.close()
+
+
+class Opened:
+    """A page and what went wrong in it: errors, dialogs, and requests beyond its folder."""
+
+    def __init__(self, page: Any, folder: Path) -> None:
+        self.page, self.faults = page, list[str]()
+        own = folder.resolve().as_uri() + "/"
+        page.on("console", lambda said: said.type in ("error", "warning") and self.note(said.text))
+        page.on("pageerror", lambda error: self.note(f"error: {error}"))
+        page.on("dialog", lambda dialog: (self.note(f"dialog: {dialog.message}"), dialog.dismiss()))
+        page.on(
+            "request",
+            lambda request: (
+                request.url.startswith((own, "data:", "blob:"))
+                or self.note(f"request: {request.url}")
+            ),
+        )
+        page.on("requestfailed", lambda request: self.note(f"not loaded: {request.url}"))
+
+    def note(self, fault: str) -> None:
+        self.faults.append(fault)
+
+
+Open = Callable[..., Any]
+
+
+@pytest.fixture
+def open_page(browser: Any) -> Iterator[Open]:
+    """`open_page(file, hash="", dark=False, scripts=True, **more)`: the page, as a window of its
+    own. At the end of the test nothing may have gone wrong in any of them."""
+    opened: list[Opened] = []
+    contexts = []
+
+    def open_(
+        file: Path, hash: str = "", dark: bool = False, scripts: bool = True, **more: Any
+    ) -> Any:
+        context = browser.new_context(
+            offline=True,
+            color_scheme="dark" if dark else "light",
+            java_script_enabled=scripts,
+            accept_downloads=True,
+            **more,
+        )
+        contexts.append(context)
+        context.set_default_timeout(10_000)
+        page = context.new_page()
+        opened.append(Opened(page, file.parent))
+        page.goto(file.resolve().as_uri() + (f"#{hash}" if hash else ""))
+        return page
+
+    yield open_
+    for context in contexts:
+        context.close()
+    assert [fault for each in opened for fault in each.faults] == []
+
+
+@pytest.fixture(scope="package")
+def axe() -> str:
+    """The script of axe-core."""
+    import axe_playwright_python
+
+    return (Path(axe_playwright_python.__file__).parent / "axe.min.js").read_text("utf-8")
+
+
+@pytest.fixture
+def violations(axe: str) -> Callable[[Any], list[str]]:
+    """What axe-core finds fault with in a page, as it stands."""
+
+    def found(page: Any) -> list[str]:
+        page.evaluate(axe)
+        return [
+            f"{each['id']}: {node['html'][:200]} {node['failureSummary']}"
+            for each in page.evaluate("axe.run({resultTypes: ['violations']})")["violations"]
+            for node in each["nodes"]
+        ]
+
+    return found
