@@ -129,7 +129,17 @@ def yaml_and_bytes(path: Path) -> tuple[Any, bytes]:
 def read_json(path: Path, *, names_once: bool = False) -> Any:
     """A JSON value of bounded depth (`names_once`: see `decode_json`); InputError as for
     `read_text`, or if it is none."""
-    text = read_text(path)
+    return _json_of(path, read_bytes(path), names_once=names_once)
+
+
+def json_and_bytes(path: Path, most: int | None = None) -> tuple[Any, bytes]:
+    """`read_json` with each name once in an object, and the bytes that it was read from."""
+    content = read_bytes(path, most)
+    return _json_of(path, content, names_once=True), content
+
+
+def _json_of(path: Path, content: bytes, *, names_once: bool) -> Any:
+    text = _text_of(path, content)
     try:
         return decode_json(text, names_once=names_once)
     except ValueError as error:

@@ -15,6 +15,7 @@ import polars as pl
 from lm_eval_safescale.analysis import abstention as _abstention
 from lm_eval_safescale.analysis import accuracy_and_safety as _accuracy_and_safety
 from lm_eval_safescale.analysis import context_axis as _context_axis
+from lm_eval_safescale.analysis import disputed as _disputed
 from lm_eval_safescale.analysis import paired_tests as _paired_tests
 from lm_eval_safescale.analysis import profile as _profile
 from lm_eval_safescale.analysis import ranks as _ranks
@@ -22,6 +23,7 @@ from lm_eval_safescale.analysis import results as _results
 from lm_eval_safescale.analysis import scaling as _scaling
 from lm_eval_safescale.analysis import variance as _variance
 from lm_eval_safescale.analysis.columns import columns_of
+from lm_eval_safescale.analysis.disputes import Dispute, Disputes, read_disputes
 from lm_eval_safescale.analysis.scores import score_cells
 from lm_eval_safescale.analysis.study import Study, about, not_scored, remarks
 from lm_eval_safescale.analysis.writing import write_tables
@@ -51,6 +53,7 @@ def tables_of(family: Family) -> dict[str, Make]:
         "variance": _variance.variance,
         "context_axis": _context_axis.context_axis,
         "accuracy_and_safety": _accuracy_and_safety.accuracy_and_safety,
+        "disputed": _disputed.disputed,
     }
 
 
@@ -79,7 +82,7 @@ def make_tables(
     return tables, failed
 
 
-OF_ASKS = ("results", "profile", "paired_tests")
+OF_ASKS = ("results", "profile", "paired_tests", "disputed")
 """Tables that have intervals over asks of the same items."""
 Frames = Callable[..., pl.DataFrame]
 
@@ -159,6 +162,7 @@ abstention = _frame_of("abstention")
 scaling = _frame_of("scaling")
 variance = _frame_of("variance")
 context_axis = _frame_of("context_axis")
+disputed = _frame_of("disputed")
 
 
 def accuracy_and_safety(
@@ -195,6 +199,8 @@ __all__ = [
     "TABLES",
     "THRESHOLD",
     "Cell",
+    "Dispute",
+    "Disputes",
     "Panel",
     "Preset",
     "Study",
@@ -205,6 +211,7 @@ __all__ = [
     "columns_of",
     "concentration",
     "context_axis",
+    "disputed",
     "ensembles",
     "load_panel",
     "make_tables",
@@ -214,6 +221,7 @@ __all__ = [
     "preset_named",
     "profile",
     "ranks",
+    "read_disputes",
     "remarks",
     "results",
     "scaling",

@@ -10,6 +10,7 @@ from lm_eval_safescale.analysis import (
     abstention,
     accuracy_and_safety,
     context_axis,
+    disputed,
     paired_tests,
     profile_columns,
     ranks,
@@ -33,4 +34,5 @@ def columns_of(family: Family) -> Mapping[str, tuple[str, ...]]:
         "variance": variance.COLUMNS,
         "context_axis": context_axis.columns_of(family),
         "accuracy_and_safety": accuracy_and_safety.COLUMNS,
+        "disputed": disputed.COLUMNS,
     }

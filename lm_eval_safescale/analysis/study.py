@@ -16,6 +16,7 @@ import polars as pl
 from lm_eval_safescale.analysis.asked_again import Asks, asks_of
 from lm_eval_safescale.analysis.asked_metrics import AskedColumns, asked_columns
 from lm_eval_safescale.analysis.beside import blocks_of, not_beside
+from lm_eval_safescale.analysis.disputes import Disputes
 from lm_eval_safescale.analysis.figures import (
     Column,
     Figures,
@@ -44,7 +45,7 @@ from lm_eval_safescale.runs.arrays import answer_arrays, item_table
 from lm_eval_safescale.runs.journal import PARAMETERS_B
 from lm_eval_safescale.runs.provenance import READING
 from lm_eval_safescale.runs.store import NOTED
-from lm_eval_safescale.runs.table import named
+from lm_eval_safescale.runs.table import categories, named
 from lm_eval_safescale.sections import notes_on
 from lm_eval_safescale.settings import MAKE_SCORES
 from lm_eval_safescale.stats.bootstrap import strata_of
@@ -82,6 +83,9 @@ class Study:
     """How a threshold of confidence is chosen (`stats.risk_control`)."""
     population: Population = "items"
     """What intervals are of: new items drawn like these, or these items asked again."""
+    disputes: Disputes | None = None
+    """Items without which the table `disputed` gives the headlines once more; all other tables are
+    over all items."""
 
     def __post_init__(self) -> None:
         if self.threshold is not None and not 0 <= self.threshold <= 1:
@@ -99,6 +103,8 @@ class Study:
             )
         if self.beside is not None:
             blocks_of(self.runs, self.beside.runs)  # refused before anything is computed
+        if self.disputes is not None:
+            self.disputes.refuse_unknown(categories(self.runs.items["question_id"]))
         if self.threshold is None and len(self.thresholds_of_runs) > 1:
             whose = "; ".join(
                 f"{each:g}: {named(models)}" for each, models in self.thresholds_of_runs.items()
@@ -242,7 +248,7 @@ class Study:
         """Every metric over a part of the items, all of them by default, of models and
         raters, by name; made once for each preset."""
         if (preset.name, part) not in self._figures:
-            places = self.parts[part][2]
+            places = self._places[part]
             columns = cached(taken(self.column_of_cells, places)) if part else self.column_of_cells
             self._figures[preset.name, part] = (
                 {}
@@ -253,10 +259,23 @@ class Study:
             )
         return self._figures[preset.name, part]
 
+    def figures_without_disputed(self, preset: Preset) -> Mapping[str, Figures]:
+        """`figures` over the items that are not disputed, which are a part of their own."""
+        return self.figures(preset, len(self.parts))
+
     @functools.cached_property
     def parts(self) -> list[Part]:
         """All items, and behind them those of each group."""
         return [(None, None, np.arange(len(self.items))), *groups_of(self.items.groups)]
+
+    @functools.cached_property
+    def _places(self) -> list[Places]:
+        """Of the items of each part, and behind them of those that are not disputed."""
+        every = [places for *_, places in self.parts]
+        if self.disputes is None:
+            return every
+        ids = self.disputes.ids
+        return [*every, np.array([n for n, name in enumerate(self.items.ids) if name not in ids])]
 
     @functools.cached_property
     def asks(self) -> Asks:
@@ -267,7 +286,7 @@ class Study:
             {**self.answers, **self.raters},
             self.scoring,
             self.metrics,
-            [places for *_, places in self.parts],
+            self._places,
         )
 
     @functools.cached_property
@@ -567,6 +586,7 @@ def about(study: Study, preset: str) -> dict[str, Any]:
     return {
         "dataset": study.runs.about.get("dataset"),
         **({} if other is None else {"beside": other.runs.about.get("dataset")}),
+        **({} if study.disputes is None else {"disputed": study.disputes.as_dict()}),
         "items": study.runs.items.height,
         "units": study.design.n_units,
         "models": study.runs.about.get("models") or {model: {} for model in study.runs.models},

@@ -11,6 +11,7 @@ import typer
 from rich.console import Console
 from rich.text import Text
 
+from lm_eval_safescale.cli.options import ExcludeOption
 from lm_eval_safescale.cli.screen import complain
 from lm_eval_safescale.cli.table import Column, print_columns
 from lm_eval_safescale.command_line import said
@@ -100,6 +101,7 @@ def analyze(
             ),
         ),
     ] = None,
+    exclude: ExcludeOption = None,
 ) -> None:
     """Every table across models and conditions, as JSON and CSV in OUT/tables, and a summary on the
     screen.
@@ -117,6 +119,7 @@ def analyze(
         load_panel,
         make_tables,
         preset_named,
+        read_disputes,
         write_tables,
     )
     from lm_eval_safescale.analysis.abstention import limits_of
@@ -125,6 +128,7 @@ def analyze(
 
     chosen = preset_named(preset)
     refuse_runs(output)
+    disputes = None if exclude is None else read_disputes(exclude)
     opened, unread = _open(runs)
     study = Study(
         opened,
@@ -135,6 +139,7 @@ def analyze(
         tuple(map(parse_limit, abstention or ())),
         abstention_by,
         population,
+        disputes,
     )
     kept_under = [str(limit) for limit in limits_of(study)]
     tables, failed = make_tables(study, chosen)
@@ -255,6 +260,7 @@ def _summarise(
     if why := disagreeing(tests, preset):
         _say(console, why)
     _print_beside(console, tables.get("accuracy_and_safety", []), facts)
+    _print_disputed(console, tables.get("disputed", []), facts, headlines)
     for kind in ("not_scored", "remarks"):
         _print_reasons(console, kind.replace("_", " "), facts[kind])
 
@@ -284,6 +290,38 @@ def _print_rates(
             [Column(head, [f"{count:,}" for count in counts], "right")] if any(counts) else []
         )
     print_columns(console, columns, title)
+
+
+def _print_disputed(
+    console: Console,
+    table: Sequence[Mapping[str, Any]],
+    facts: Mapping[str, Any],
+    headlines: Mapping[str, str],
+) -> None:
+    """Every headline with and without the disputed items; of many models what changes most."""
+    if not table:
+        return
+    from lm_eval_safescale.analysis.disputed import said_of_disputed
+
+    if len({row["model"] for row in table}) <= MOST_MODELS:
+        columns = [
+            Column("model, condition", [f"{row['model']}, {row['condition']}" for row in table]),
+            Column("metric", [headlines[row["metric"]] for row in table]),
+            Column("of all", [_interval(row, "value", "lo", "hi") for row in table], "right"),
+            Column(
+                "without",
+                [_interval(row, "value_without", "lo_without", "hi_without") for row in table],
+                "right",
+            ),
+            Column("change", [_change(row["difference"]) for row in table], "right"),
+        ]
+        print_columns(console, columns, "With and without the disputed items")
+    for sentence in said_of_disputed(table, len(facts["disputed"]["items"])):
+        _say(console, sentence)
+
+
+def _change(difference: float | None) -> str:
+    return "not scored" if difference is None else f"{100 * difference:+.1f}"
 
 
 def _print_beside(
@@ -324,7 +362,11 @@ def _models(rows: Sequence[Mapping[str, Any]]) -> str:
 
 
 def _with_interval(rows: Sequence[Mapping[str, Any]], name: str) -> str:
-    value, low, high = (rows[0][column] for column in (name, f"{name}_lo", f"{name}_hi"))
+    return _interval(rows[0], name, f"{name}_lo", f"{name}_hi")
+
+
+def _interval(row: Mapping[str, Any], *columns: str) -> str:
+    value, low, high = (row[column] for column in columns)
     if value is None:
         return "not scored"
     return f"{100 * value:.1f}" + (

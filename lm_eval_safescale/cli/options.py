@@ -25,6 +25,14 @@ ContextsOption = Annotated[
     typer.Option(metavar="FILE", help="Contexts built ahead that were shown; may be repeated."),
 ]
 
+ExcludeOption = Annotated[
+    Path | None,
+    typer.Option(
+        metavar="FILE.json",
+        help="Disputed items: every headline is given with and without them (docs/analysis.md).",
+    ),
+]
+
 
 def given_settings(metadata: str, options: Mapping[str, Any]) -> dict[str, Any]:
     """The settings of `--metadata`, and those that have an option of their own; a data set or

@@ -9,7 +9,16 @@ import polars as pl
 import pytest
 
 from lm_eval_safescale import analysis
-from lm_eval_safescale.analysis import COLUMNS, PRESETS, TABLES, Study, about, make_tables
+from lm_eval_safescale.analysis import (
+    COLUMNS,
+    PRESETS,
+    TABLES,
+    Dispute,
+    Disputes,
+    Study,
+    about,
+    make_tables,
+)
 from lm_eval_safescale.runs import Runs
 from tests.analysis.making import random_plain
 
@@ -60,7 +69,9 @@ def written():
     other.about["dataset"]["fingerprint"] = "e" * 64
     known = {"model": pl.lit(names[0])}
     beside = Runs(other.items, other.answers.with_columns(**known), other.about)
-    tables, failed = make_tables(Study(runs, beside=Study(beside)), PRESETS["default"])
+    disputes = Disputes((Dispute(runs.items["question_id"][0], "other"),), "disputes.json", "")
+    study = Study(runs, beside=Study(beside), disputes=disputes)
+    tables, failed = make_tables(study, PRESETS["default"])
     assert failed == {}
     return tables
 

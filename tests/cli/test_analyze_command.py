@@ -410,3 +410,23 @@ def test_abstention_is_asked_for_by_limits_and_said_in_about(tmp_path):
         done = analyze(runs, "-o", tmp_path / "out", "--abstention", wrong)
         assert isinstance(done.exception, SafescaleError)
         assert expected in str(done.exception)
+
+
+def test_disputed_items_are_a_table_and_lines_on_the_screen(tmp_path):
+    runs = stored(tmp_path / "runs", random_plain(1))
+    name = random_plain(1).runs().items["question_id"][0]
+    file = tmp_path / "disputes.json"
+    file.write_text(json.dumps([{"question_id": name, "dispute": "label wrong"}]), "utf-8")
+    done = analyze(runs, "-o", tmp_path / "out", "--exclude", file)
+    assert done.exit_code == 0, done.output
+    assert "With and without the disputed items" in done.output
+    assert "1 item disputed; every other table is over all items." in " ".join(done.output.split())
+    table = rows(tmp_path / "out", "disputed")
+    known = next(row for row in table if row["difference"])
+    assert f"{100 * known['difference']:+.1f}" in done.output
+    about = json.loads((tmp_path / "out" / "about.json").read_text(encoding="utf-8"))
+    assert about["disputed"]["items"] == [{"question_id": name, "dispute": "label wrong"}]
+    file.write_text('[{"question_id": "nobody", "dispute": "other"}]', "utf-8")
+    refused = analyze(runs, "-o", tmp_path / "no", "--exclude", file)
+    assert "entry 1: 'nobody' is no item of these runs" in str(refused.exception)
+    assert not (tmp_path / "no").exists()
