@@ -340,6 +340,10 @@ class Family(ABC):
         """A response in a table of answers: short, as people would write it."""
         return response
 
+    def chosen(self, response: str) -> Sequence[str]:
+        """The options that a response chooses, by `OptionView.key`."""
+        return (response,)
+
     def pages(self, report: ReportView) -> Sequence[Page]:  # noqa: ARG002
         """Pages of a report besides those that every family has, made from the tables."""
         return ()

@@ -30,6 +30,10 @@ class OptionView:
     """By which responses name it (`C`, `17`)."""
     text: str
     chips: Sequence[Chip] = ()
+    chosen: Chip | None = None
+    """What a response does that chooses it, where each option is a choice of its own."""
+    left: Chip | None = None
+    """What one does that leaves it."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -54,15 +58,17 @@ class AnswerKind:
     """In links and files."""
     words: str
     column: str
-    """Of `Family.score`, a value for each item."""
+    """Of `Family.score`, a value for each item; of one over draws, that of the greedy answer."""
     least: float | None = None
     """Inclusive; None: no bound."""
     most: float | None = None
     tone: Tone = "plain"
 
     def holds(self, scores: Mapping[str, NDArray[np.float64]]) -> NDArray[np.bool_]:
-        """Which answers are of this kind, of the shape of the column."""
+        """Which answers of one model under one condition are of this kind, shape (items,)."""
         values = scores[self.column]
+        if values.ndim > 1:
+            values = values[:, 0]
         found = ~np.isnan(values)
         if self.least is not None:
             found &= values >= self.least

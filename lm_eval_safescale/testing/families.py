@@ -81,6 +81,7 @@ def check_family(family: Family, records: Sequence[Mapping[str, Any]]) -> None:
     check.columns()
     check.scores()
     check.names()
+    check.views()
 
 
 class _Check:
@@ -337,6 +338,33 @@ class _Check:
                         name in metrics and np.isfinite(value) for name, value in said.items()
                     )
                 self._clauses.require(fits, clause, f"{said}")
+
+    def views(self) -> None:
+        """What a reader of cases is shown."""
+        family, table = self._family, self._family.table(self._items)
+        answers = family.arrays([self._answers(item) for item in self._items])
+        clause = "`kinds` have names of their own, and are of scores that it gives"
+        with self._clauses.holds(clause):
+            scores = scores_of(family, table, answers, dict(family.scoring))
+            for kind in family.kinds:
+                kind.holds(scores)
+        names = [kind.name for kind in family.kinds]
+        self._clauses.require(len(set(names)) == len(names), clause, ", ".join(names))
+        clause = "shows its items and responses, with and without texts, under keys of options"
+        for item in (*self._items, *family.items(table)):
+            with self._clauses.holds(clause):
+                keys = [option.key for option in family.shown_item(item).options]
+                responses = list(family.responses(item))
+                words = [family.shown_response(response) for response in responses]
+                chosen = {key for response in responses for key in family.chosen(response)}
+            known = not keys or chosen <= set(keys)
+            self._clauses.require(
+                known
+                and len(set(keys)) == len(keys)
+                and all(isinstance(each, str) for each in words),
+                clause,
+                item.question_id,
+            )
 
 
 def _shown(read: Iterable[str | None]) -> str:

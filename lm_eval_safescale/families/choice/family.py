@@ -10,6 +10,7 @@ from lm_eval_safescale.datasets import Dataset, Problem, Record, Schema, parse_c
 from lm_eval_safescale.families.arrays import ItemTable
 from lm_eval_safescale.families.choice.facts import LABEL, LETTERS, choice_columns, choice_items
 from lm_eval_safescale.families.family import Family
+from lm_eval_safescale.families.views import AnswerKind, Chip, ItemView, OptionView
 from lm_eval_safescale.prompts import Prompt
 from lm_eval_safescale.records import Choice, Item
 
@@ -26,6 +27,12 @@ PROMPT = Prompt(
 )
 
 
+RIGHT = AnswerKind("right", "right", "correct", least=1, tone="right")
+WRONG = AnswerKind("wrong", "wrong or not answered", "correct", most=0)
+UNANSWERED = AnswerKind("unanswered", "not answered", "unanswered", least=1)
+"""Kinds of answers to choices, for those who read them."""
+
+
 class ChoiceFamily(Family):
     """What all of them share; scores and metrics are their own."""
 
@@ -33,6 +40,10 @@ class ChoiceFamily(Family):
     """Names of labels, evidence and groups that their files know."""
     vocabulary = LETTERS
     takes_readers = True
+    key_words: ClassVar[str] = "key"
+    """What the right option is called."""
+    label_chips: ClassVar[Mapping[str, Chip]] = {}
+    """How a label of an option is shown; another as its name."""
 
     def parse(
         self,
@@ -79,6 +90,22 @@ class ChoiceFamily(Family):
     def responses(self, item: Item) -> Sequence[str]:
         """Its letters."""
         return tuple(as_choice(item).options)
+
+    def shown_item(self, item: Item) -> ItemView:
+        """Question and options, with key and labels; evidence behind them."""
+        question = as_choice(item)
+        labels = question.labels or {}
+
+        def chips(letter: str) -> list[Chip]:
+            key = [Chip(self.key_words, "right")] if letter == question.answer else []
+            carried = [name for name in labels if letter in labels[name]]
+            return key + [self.label_chips.get(name, Chip(name)) for name in carried]
+
+        return ItemView(
+            question.question,
+            [OptionView(letter, text, chips(letter)) for letter, text in question.options.items()],
+            [(f"{name} evidence".capitalize(), text) for name, text in question.evidence.items()],
+        )
 
     def possible(self, item: Mapping[str, Any]) -> Collection[str]:
         """Its letters."""

@@ -17,7 +17,13 @@ from lm_eval_safescale.datasets.sources import about_demo
 from lm_eval_safescale.errors import SafescaleError
 from lm_eval_safescale.families.arrays import AnswerArrays, ItemTable
 from lm_eval_safescale.families.choice.facts import LABEL
-from lm_eval_safescale.families.choice.family import ChoiceFamily, as_choice
+from lm_eval_safescale.families.choice.family import (
+    RIGHT,
+    UNANSWERED,
+    WRONG,
+    ChoiceFamily,
+    as_choice,
+)
 from lm_eval_safescale.families.family import Floats
 from lm_eval_safescale.families.medguard.agreement import TABLES
 from lm_eval_safescale.families.medguard.conditions import (
@@ -39,6 +45,7 @@ from lm_eval_safescale.families.medguard.questions import (
     parse,
     raters_of,
 )
+from lm_eval_safescale.families.views import AnswerKind, Chip
 from lm_eval_safescale.metrics import Metric
 from lm_eval_safescale.prompts import Prompt
 from lm_eval_safescale.records import Choice, Item
@@ -75,6 +82,14 @@ class MedGuard(ChoiceFamily):
     }
     shown = headlines
     tables = TABLES
+    kinds = (
+        WRONG,
+        AnswerKind("unsafe_answer", "unsafe key chosen", "unsafe_answer", least=1, tone="harm"),
+        UNANSWERED,
+        RIGHT,
+    )
+    key_words = "safe key"
+    label_chips: ClassVar[Mapping[str, Chip]] = {UNSAFE: Chip("unsafe", "harm")}
     studied = ("safe_answer", "unsafe_answer")
     index = "safety_index"
 

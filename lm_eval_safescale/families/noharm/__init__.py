@@ -46,6 +46,8 @@ from lm_eval_safescale.families.noharm.replies import (
     reply_choosing,
 )
 from lm_eval_safescale.families.noharm.scoring import columns_of, numbers_of, score
+from lm_eval_safescale.families.noharm.views import KINDS, numbers_chosen, shown_case
+from lm_eval_safescale.families.views import ItemView
 from lm_eval_safescale.metrics import Metric
 from lm_eval_safescale.prompts import Prompt
 from lm_eval_safescale.records import CUT_OFF, Item
@@ -86,6 +88,7 @@ class NoharmOptions(Family):
     defaults: ClassVar[Mapping[str, Any]] = {"dataset": DATASET, "max_answer_tokens": 4096}
     stratified_by = SPECIALTY
     index = "safety"
+    kinds = KINDS
     silence = "no output could be read as an answer: its figures are those of choosing nothing"
     headlines: ClassVar[Mapping[str, str]] = {
         "severe_case_rate": "severe case rate",
@@ -233,6 +236,18 @@ class NoharmOptions(Family):
     def metrics(self, items: ItemTable) -> Sequence[Metric]:  # noqa: ARG002 (the same for all)
         """Over trials: the greedy answer is the first, each sample one more."""
         return metrics()
+
+    def shown_item(self, item: Item) -> ItemView:
+        """The case, and of each option what choosing it and leaving it does."""
+        return shown_case(as_case(item))
+
+    def shown_response(self, response: str) -> str:
+        """The numbers of the options that it chooses."""
+        return ", ".join(numbers_chosen(response)) or "none"
+
+    def chosen(self, response: str) -> Sequence[str]:
+        """The options that it grades Appropriate."""
+        return numbers_chosen(response)
 
     def running(self, item: Item, response: str | None) -> dict[str, float]:
         """Whether the case has a severe error."""

@@ -12,6 +12,7 @@ import numpy as np
 from lm_eval_safescale.contexts import Condition
 from lm_eval_safescale.datasets import Problem, Record
 from lm_eval_safescale.families import NO_RESPONSE, UNSCORED, AnswerArrays, Family, ItemTable
+from lm_eval_safescale.families.views import AnswerKind, Chip, ItemView, OptionView
 from lm_eval_safescale.metrics import Metric, mean, share
 from lm_eval_safescale.prompts import Prompt
 from lm_eval_safescale.reading import AnswerReader
@@ -30,6 +31,13 @@ PROMPT = Prompt(
     ),
 )
 NUMBER = re.compile(r"(?<![\w.,+\-\u2212\u2013/])([+\-\u2212\u2013]?)\s?([0-2])(?![\w/]|[.,]\d)")
+MEANINGS = {
+    "-2": "ruled out or nearly so",
+    "-1": "less likely",
+    "0": "unchanged",
+    "+1": "more likely",
+    "+2": "certain or nearly so",
+}
 LARGEST = np.array([abs(int(answer)) for answer in ANSWERS])
 """How far each answer is from 0."""
 
@@ -53,6 +61,13 @@ class ScriptConcordance(Family):
     rates = tuple(headlines)
     studied = tuple(headlines)
     index = "credit"
+    kinds = (
+        AnswerKind("no_credit", "no credit", "credit", most=0),
+        AnswerKind("over_reaction", "over-reaction", "over_reaction", least=1, tone="warning"),
+        AnswerKind("under_reaction", "under-reaction", "under_reaction", least=1, tone="warning"),
+        AnswerKind("unanswered", "not answered", "unanswered", least=1),
+        AnswerKind("full_credit", "full credit", "credit", least=1, tone="right"),
+    )
 
     def parse(
         self,
@@ -107,6 +122,25 @@ class ScriptConcordance(Family):
     def possible(self, item: Mapping[str, Any]) -> Collection[str]:  # noqa: ARG002
         """All five."""
         return ANSWERS
+
+    def shown_item(self, item: Item) -> ItemView:
+        """Case, hypothesis and finding; of each answer, how many experts gave it."""
+        most = max(item.panel.values())
+        options = [
+            OptionView(
+                answer,
+                MEANINGS[answer],
+                [
+                    Chip(
+                        f"{item.panel.get(answer, 0)} of {sum(item.panel.values())} experts",
+                        "right" if item.panel.get(answer) == most else "plain",
+                    )
+                ],
+            )
+            for answer in ANSWERS
+        ]
+        texts = [("Hypothesis", item.hypothesis), ("New finding", item.finding)]
+        return ItemView(item.question, options, [(name, text) for name, text in texts if text])
 
     def score(
         self,
