@@ -6,14 +6,19 @@ test of the process could start one.
 
 from __future__ import annotations
 
+import fcntl
 import importlib.util
 import os
 import shutil
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Mapping
+from functools import partial
 from pathlib import Path
 from typing import Any
 
 import pytest
+
+from tests.report import studies
+from tests.storing import command
 
 NAMES = ("chromium", "chromium-browser", "google-chrome")
 SEEN = "performance.getEntriesByType('resource').map(entry => entry.name)"
@@ -114,3 +119,59 @@ def violations(axe: str) -> Callable[[Any], list[str]]:
         ]
 
     return found
+
+
+# --- reports --------------------------------------------------------------------------------------
+
+
+def _wide(folder: Path) -> list[object]:
+    runs = studies.write_study(folder, studies.questions(40), studies.panel(34), draws=5)
+    return [runs, "--baseline", studies.panel(34)[0]]
+
+
+def _hostile(folder: Path) -> list[object]:
+    return [studies.hostile_study(folder)]
+
+
+def _small(folder: Path, conditions: str = "clean,conflict", dataset: str = "demo") -> list[object]:
+    """One model that answers by chance, of the demo data."""
+    runs = folder / "runs"
+    words = ["--model", "choose-at-random", "--dataset", dataset, "--limit", "12", "--draws", "2"]
+    ran = command("run", *words, "--conditions", conditions, "-o", runs)
+    assert ran.exit_code == 0, ran.output
+    return [runs]
+
+
+def _families(folder: Path) -> list[object]:
+    medguard = partial(_small, conditions="medguard", dataset="medguard_demo")
+    return [*_small(folder / "radsafe"), *medguard(folder / "medguard")]
+
+
+STUDIES: Mapping[str, Callable[[Path], list[object]]] = {
+    "wide": _wide,
+    "hostile": _hostile,
+    "one": partial(_small, conditions="clean"),
+    "noharm": partial(_small, conditions="noharm_options", dataset="noharm_demo"),
+    "families": _families,
+}
+
+
+@pytest.fixture(scope="session")
+def report_of(tmp_path_factory: pytest.TempPathFactory) -> Callable[[str], Path]:
+    """`report_of(name)`: the folder of the report of one of `STUDIES`, made once by whichever
+    process comes first; its runs are in the folder `runs` beside it."""
+    base = tmp_path_factory.getbasetemp()
+    shared = base.parent if "PYTEST_XDIST_WORKER" in os.environ else base
+
+    def of(name: str) -> Path:
+        folder, done = shared / f"report-{name}", shared / f"report-{name}.done"
+        with (shared / f"report-{name}.lock").open("w") as lock:
+            fcntl.flock(lock, fcntl.LOCK_EX)
+            if not done.exists():
+                runs = STUDIES[name](folder)
+                made = command("report", *runs, "-o", folder / "report")
+                assert made.exit_code == 0, made.output
+                done.touch()
+        return folder / "report"
+
+    return of
