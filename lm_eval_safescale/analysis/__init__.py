@@ -16,6 +16,7 @@ from lm_eval_safescale.analysis import abstention as _abstention
 from lm_eval_safescale.analysis import accuracy_and_safety as _accuracy_and_safety
 from lm_eval_safescale.analysis import context_axis as _context_axis
 from lm_eval_safescale.analysis import disputed as _disputed
+from lm_eval_safescale.analysis import model_means as _model_means
 from lm_eval_safescale.analysis import paired_tests as _paired_tests
 from lm_eval_safescale.analysis import profile as _profile
 from lm_eval_safescale.analysis import ranks as _ranks
@@ -47,6 +48,7 @@ def tables_of(family: Family) -> dict[str, Make]:
         "profile": _profile.profile,
         "paired_tests": _paired_tests.paired_tests,
         "ranks": _ranks.ranks,
+        "model_means": _model_means.model_means,
         **{name: table.make for name, table in family.tables.items()},
         "abstention": _abstention.abstention,
         "scaling": _scaling.scaling,
@@ -152,11 +154,14 @@ results = _frame_of("results")
 profile = _frame_of("profile")
 paired_tests = _frame_of("paired_tests")
 ranks = _frame_of("ranks")
+model_means = _frame_of("model_means")
 ensembles = _frame_of("ensembles")
 worst_case = _frame_of("worst_case")
 concentration = _frame_of("concentration")
+concentration_curve = _frame_of("concentration_curve")
 calibration_bins = _frame_of("calibration_bins")
 self_consistency = _frame_of("self_consistency")
+single_to_majority = _frame_of("single_to_majority")
 selective = _frame_of("selective")
 abstention = _frame_of("abstention")
 scaling = _frame_of("scaling")
@@ -210,11 +215,13 @@ __all__ = [
     "calibration_bins",
     "columns_of",
     "concentration",
+    "concentration_curve",
     "context_axis",
     "disputed",
     "ensembles",
     "load_panel",
     "make_tables",
+    "model_means",
     "not_scored",
     "open_runs",
     "paired_tests",
@@ -228,6 +235,7 @@ __all__ = [
     "score_cells",
     "selective",
     "self_consistency",
+    "single_to_majority",
     "tables_of",
     "variance",
     "worst_case",

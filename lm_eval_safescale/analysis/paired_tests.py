@@ -95,7 +95,7 @@ def paired_test(study: Study, left: Pair, right: Pair, preset: Preset = DEFAULT)
     for metric in _ordered(study.metrics):
         columns = [study.column_of_cells(name) for name in metric.sources]
         of_sides = ([each[:, [places[side]]] for each in columns] for side in (left, right))
-        _, one, other = _on_both(*of_sides)
+        _, one, other = on_both(*of_sides)
         rows[metric.name] = {
             **_table(metric, pair, study, preset)[0],
             "left_value": number(metric.value(one)[0]),
@@ -250,7 +250,7 @@ def _resampled(
 ) -> dict[str, Any]:
     """The difference of any metric with its interval from resamples of items with both their
     values."""
-    n, one, other = _on_both(left, right)
+    n, one, other = on_both(left, right)
     if metric.kind == "mean" and metric.is_fraction and not design.strata:
         low, high = preset.difference_interval(one[0], other[0], design)
         return _columns(n, means(one[0] - other[0]), low, high)
@@ -274,7 +274,7 @@ def _asked_again(
 ) -> dict[str, Any]:
     """The difference of any metric with its interval over asks of the same items; no test is of
     these."""
-    n, one, other = _on_both(left, right)
+    n, one, other = on_both(left, right)
     delta = metric.value(one) - metric.value(other)
     counts: dict[str, Any] = {}
     if metric.kind == "share":
@@ -286,7 +286,7 @@ def _asked_again(
     return _columns(n, delta, low, high, **counts)
 
 
-def _on_both(
+def on_both(
     left: Sequence[Floats], right: Sequence[Floats]
 ) -> tuple[Floats, list[Floats], list[Floats]]:
     """How many items are scored on both sides, and the columns of these."""

@@ -55,7 +55,7 @@ def scaling(study: Study, preset: Preset = DEFAULT) -> list[Row]:
     robust to what models of one family have in common; a model of unknown family is one of its own.
     Within a family, and in the published presets, models count as independent.
     """
-    cells = model_means(study)
+    cells = _cell_means(study)
     known = {model: study.panel.find(model) for model, _ in study.scores}
     size = {
         model: entry.parameters_b
@@ -92,7 +92,7 @@ def scaling(study: Study, preset: Preset = DEFAULT) -> list[Row]:
     return rows
 
 
-def model_means(study: Study) -> MeansOf:
+def _cell_means(study: Study) -> MeansOf:
     """Mean over the scored items of each metric, by condition (in the protocol's order) and model;
     None where not scored."""
     cells: MeansOf = {condition: {} for condition in study.conditions}

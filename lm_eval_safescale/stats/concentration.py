@@ -9,6 +9,9 @@ from numpy.typing import ArrayLike
 
 from lm_eval_safescale.stats.arrays import Floats
 
+NEVER = 1e-12
+"""Totals less likely than this are left out."""
+
 
 def top_share(totals: ArrayLike, percent: float) -> Floats:
     """Share of the whole that the `percent` % of items with the largest totals carry; these are
@@ -31,12 +34,17 @@ def top_share(totals: ArrayLike, percent: float) -> Floats:
         For no item, a negative or unknown total, or another percentage.
     """
     values = _totals(totals)
-    items = int(
-        np.ceil(round(_percentage(percent) * len(values) / 100, 9))
-    )  # 7 % of 100 is 7 items, whatever the last digit says
+    items = items_of(percent, len(values))
     whole = values.sum(axis=0)
     with np.errstate(invalid="ignore", divide="ignore"):
         return np.asarray(np.sort(values, axis=0)[::-1][:items].sum(axis=0) / whole)
+
+
+def items_of(percent: float, n: int) -> int:
+    """How many of n items that many percent are, rounded up; ValueError for a percentage outside
+    (0, 100]."""
+    # 7 % of 100 is 7 items, whatever the last digit says
+    return int(np.ceil(round(_percentage(percent) * n / 100, 9)))
 
 
 def gini(totals: ArrayLike) -> Floats:
@@ -99,6 +107,40 @@ def resampled_concentration(
     rows.append(values @ (drawn * (items - 2 * upto + drawn)) / np.maximum(items, 1))
     with np.errstate(invalid="ignore", divide="ignore"):
         return np.array(rows) / (values @ drawn)
+
+
+def top_shares_by_chance(rates: ArrayLike, n: int, percents: Sequence[float]) -> Floats:
+    """What `top_share` would be if what falls on an item did not depend on the item.
+
+    Of n items each gets one of each kind with its rate, kinds apart: its total T is a sum of
+    independent Bernoulli draws. The largest m of n such totals add up to the sum over t >= 1 of
+    E min(m, X_t), X_t the number of totals that are at least t, Binomial(n, P(T >= t)).
+
+    Parameters
+    ----------
+    rates
+        Of each kind (a model's rate of harm), in [0, 1].
+    n
+        Number of items.
+    percents
+        Each in (0, 100].
+
+    Returns
+    -------
+    The expected sum over the expected whole for each percentage; nan where all rates are 0.
+    """
+    from scipy.special import bdtrc
+
+    of_total = np.ones(1)
+    for rate in np.asarray(rates, dtype=np.float64).tolist():
+        of_total = np.convolve(of_total, [1 - rate, rate])
+    at_least = of_total[::-1].cumsum()[::-1][1:]
+    # E min(m, X) = the sum over j < m of P(X > j)
+    beyond = bdtrc(np.arange(n), n, np.clip(at_least, 0, 1)[at_least > NEVER, None])
+    expected = beyond.sum(axis=0).cumsum()
+    items = [items_of(percent, n) for percent in percents]
+    with np.errstate(invalid="ignore", divide="ignore"):
+        return np.asarray(expected[np.array(items) - 1] / expected[-1])
 
 
 def _percentage(percent: float) -> float:

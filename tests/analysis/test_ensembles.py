@@ -13,6 +13,7 @@ from statsmodels.stats.proportion import proportion_confint
 
 from lm_eval_safescale.families.choice.tables.ensembles import ensembles, ensembles_left_out
 from lm_eval_safescale.families.panel import Ensemble, Panel, load_panel
+from lm_eval_safescale.stats import tango_interval
 from lm_eval_safescale.stats.presets import DEFAULT, RADSAFE_2026
 from tests.analysis.small import (
     FEW,
@@ -46,6 +47,8 @@ COLUMNS = [
     *(f"{name}{end}" for name in RATES[:4] for end in ("", "_lo", "_hi")),
     "ensemble_overconfidence_n",
     *(f"{name}{end}" for name in RATES[4:] for end in ("", "_lo", "_hi")),
+    "best_member",
+    *(f"less_best_member{end}" for end in ("", "_lo", "_hi")),
 ]
 
 
@@ -359,3 +362,22 @@ def test_one_model_makes_no_ensemble():
     assert ensembles(View(scores, load_panel())) == []
     assert len(ensembles_left_out(View(scores, load_panel()))) == 4
     assert ensembles(View({}, load_panel())) == []
+
+
+def test_the_ensemble_is_compared_with_its_best_member_on_the_items_of_all():
+    # the third item is not scored for the second model
+    (row,) = ensembles(View(three("ABAA", "AA!A", "BAAB"), THREE))
+    assert (row["n"], row["accuracy"], row["best_member"]) == (3, 1, "m1")
+    (row,) = ensembles(View(three("ABAB", "AA!B", "BAAA"), THREE))
+    assert row["less_best_member"] == pytest.approx(0)
+    (row,) = ensembles(View(three("BBB", "AAB", "ABB"), THREE))
+    assert row["best_member"] == "m1"
+    assert row["less_best_member"] == pytest.approx(-1 / 3)
+    assert [row["less_best_member_lo"], row["less_best_member_hi"]] == pytest.approx(
+        [float(bound) for bound in tango_interval(0, 1, 3)]
+    )
+
+
+def test_where_nothing_is_scored_nothing_is_compared():
+    (row,) = ensembles(View(three("!", "A", "A"), THREE))
+    assert [row[f"less_best_member{end}"] for end in ("", "_lo", "_hi")] == [None] * 3

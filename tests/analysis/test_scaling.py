@@ -14,7 +14,7 @@ from scipy.stats import linregress
 from scipy.stats import t as student
 
 from lm_eval_safescale.analysis import PRESETS, Study, profile
-from lm_eval_safescale.analysis.scaling import model_means, scaling
+from lm_eval_safescale.analysis.scaling import _cell_means, scaling
 from lm_eval_safescale.families import RADSAFE
 from lm_eval_safescale.families.panel import Panel, PanelModel, load_panel
 from lm_eval_safescale.stats import least_squares
@@ -189,7 +189,7 @@ def test_names_as_they_ran_find_their_size():
 @given(any_runs(max_conditions=3))
 def test_means_are_those_of_the_scored_items(runs):
     scores = scores_of(runs)
-    cells = model_means(View(scores))
+    cells = _cell_means(View(scores))
     assert list(cells) == list(runs.conditions)
     assert sum(map(len, cells.values())) == len(scores)
     for (model, condition), each in scores.items():
@@ -240,7 +240,7 @@ def test_the_time_of_a_request_that_failed_is_in_no_line():
 
 def test_mean_latency_is_that_of_the_profile_where_requests_failed():
     study = Study(random_plain(5, failures=0.3).runs())
-    found = model_means(View(study.scores))
+    found = _cell_means(View(study.scores))
     for row in profile(study).rows(named=True):
         assert found[row["condition"]][row["model"]]["latency_s"] == pytest.approx(
             row["latency_s"], abs=1e-12

@@ -199,8 +199,11 @@ def test_presets_differ_in_intervals_and_tests_alone():
         "results",
         "profile",
         "paired_tests",
+        "model_means",
         "concentration",
+        "concentration_curve",
         "self_consistency",
+        "single_to_majority",
         "selective",
     }
     same = {name for name, column in one["results"].items() if column == other["results"][name]}

@@ -11,7 +11,11 @@ import pytest
 from hypothesis import given
 
 from lm_eval_safescale.analysis import PRESETS
-from lm_eval_safescale.families.choice.tables.worst_case import concentration, worst_case
+from lm_eval_safescale.families.choice.tables.worst_case import (
+    concentration,
+    concentration_curve,
+    worst_case,
+)
 from lm_eval_safescale.stats import bca_statistic, gini, protocol_indices, top_share
 from tests.analysis.making import random_plain
 from tests.analysis.small import (
@@ -311,3 +315,35 @@ def test_one_item_says_nothing_of_others():
 
 def test_nothing_asked_has_no_rows():
     assert concentration(View({})) == []
+
+
+def test_the_curve_meets_the_table_of_concentration_and_ends_at_all():
+    view = View(scores_of(spread([9, 4, 1, *[0] * 57])))
+    table, curve = concentration(view), concentration_curve(view)
+    for row in table:
+        own = {each["percent"]: each for each in curve if each["condition"] == row["condition"]}
+        for percent in (5, 10, 20):
+            assert [own[percent][f"share{end}"] for end in ("", "_lo", "_hi")] == [
+                row[f"top_{percent}{end}"] for end in ("", "_lo", "_hi")
+            ]
+        assert (own[100]["items"], own[100]["share"], own[100]["by_chance"]) == (60, 1, 1)
+        assert own[5]["by_chance"] < own[5]["share"]
+
+
+def test_a_curve_that_chance_made_lies_where_it_says():
+    random = np.random.default_rng(3)
+    answers = {
+        (f"m{number}", "rag"): ["".join("AB"[int(bit)] for bit in random.random(400) < 0.2)]
+        for number in range(10)
+    }
+    labels = {"high_risk": ["B"] * 400, "unsafe": [""] * 400, "contradicts": [""] * 400}
+    curve = concentration_curve(View(scores_of(runs_of(answers, "A" * 400, labels=labels))))
+    own = [row for row in curve if row["condition"] == "rag"]
+    for row in own:
+        assert row["share"] == pytest.approx(row["by_chance"], abs=0.04)
+
+
+def test_without_harm_or_labels_there_is_no_curve():
+    assert concentration_curve(View(scores_of(spread([0, 0, 0])))) == []
+    without = runs_of({("m", "rag"): ["B"]}, "A", labels=unlabelled(1))
+    assert concentration_curve(View(scores_of(without))) == []

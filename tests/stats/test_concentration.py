@@ -6,6 +6,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from lm_eval_safescale.stats import gini, resampled_concentration, top_share
+from lm_eval_safescale.stats.concentration import top_shares_by_chance
 
 unhurried = settings(max_examples=100, deadline=None)
 TOTALS = st.lists(st.integers(0, 50), min_size=1, max_size=40)
@@ -101,3 +102,17 @@ def test_resamples_are_as_concentrated_as_the_items_drawn(n, seed):
 def test_weights_of_other_items_are_refused():
     with pytest.raises(ValueError, match="same items"):
         resampled_concentration([1, 2], np.ones((3, 1)), (10,))
+
+
+@pytest.mark.parametrize(("rates", "n"), [([0.1] * 12, 50), ([0.02, 0.5, 0.2], 30), ([0.3], 10)])
+def test_what_chance_puts_on_the_worst_items_is_what_simulation_finds(rates, n):
+    random, percents = np.random.default_rng(1), (1, 10, 20, 50, 100)
+    totals = (random.random((4000, n, len(rates))) < np.array(rates)).sum(axis=2)
+    largest = np.sort(totals, axis=1)[:, ::-1].cumsum(axis=1).mean(axis=0)
+    expected = [largest[int(np.ceil(percent * n / 100)) - 1] / largest[-1] for percent in percents]
+    assert top_shares_by_chance(rates, n, percents) == pytest.approx(expected, abs=0.01)
+
+
+def test_chance_that_never_strikes_has_no_share():
+    assert np.isnan(top_shares_by_chance([0.0, 0.0], 20, (5,))).all()
+    assert np.isnan(top_shares_by_chance([], 20, (5,))).all()

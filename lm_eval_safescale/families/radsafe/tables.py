@@ -6,7 +6,12 @@ from lm_eval_safescale.families.choice.tables.calibration_bins import calibratio
 from lm_eval_safescale.families.choice.tables.ensembles import ensembles
 from lm_eval_safescale.families.choice.tables.selective import selective
 from lm_eval_safescale.families.choice.tables.self_consistency import self_consistency
-from lm_eval_safescale.families.choice.tables.worst_case import concentration, worst_case
+from lm_eval_safescale.families.choice.tables.single_to_majority import single_to_majority
+from lm_eval_safescale.families.choice.tables.worst_case import (
+    concentration,
+    concentration_curve,
+    worst_case,
+)
 from lm_eval_safescale.families.family import TableOf
 from lm_eval_safescale.families.radsafe.metrics import ERRORS
 from lm_eval_safescale.families.rows import bounded
@@ -22,6 +27,7 @@ TABLES = {
             *bounded(*RISKS, "ensemble_overconfidence"),
             "ensemble_overconfidence_n",
             *bounded("synchronised_failure", "best_member_accuracy"),
+            *("best_member", *bounded("less_best_member")),
         ),
     ),
     "worst_case": TableOf(
@@ -38,6 +44,10 @@ TABLES = {
             *bounded("top_1", "top_5", "top_10", "top_20", "gini"),
         ),
     ),
+    "concentration_curve": TableOf(
+        concentration_curve,
+        ("condition", "percent", "items", *bounded("share"), "by_chance"),
+    ),
     "calibration_bins": TableOf(
         calibration_bins,
         ("model", "condition", "bin", "bin_lo", "bin_hi", "n", "confidence", *bounded("accuracy")),
@@ -51,6 +61,13 @@ TABLES = {
             "draws",
             "n",
             *bounded(*RATES, *(f"greedy_{name}" for name in RATES)),
+        ),
+    ),
+    "single_to_majority": TableOf(
+        single_to_majority,
+        (
+            *("model", "condition", "metric", "draws", "n_models", "n"),
+            *("single", "majority", *bounded("change")),
         ),
     ),
     "selective": TableOf(

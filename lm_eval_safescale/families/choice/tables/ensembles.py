@@ -14,7 +14,7 @@ from lm_eval_safescale.families.cells import Cell, Cells
 from lm_eval_safescale.families.choice.facts import facts_of
 from lm_eval_safescale.families.family import StudyView
 from lm_eval_safescale.families.panel import Ensemble, Panel
-from lm_eval_safescale.families.rows import Floats, Row, with_wilson
+from lm_eval_safescale.families.rows import Floats, Row, number, with_wilson
 from lm_eval_safescale.stats.design import Design
 from lm_eval_safescale.stats.presets import DEFAULT, Preset
 from lm_eval_safescale.stats.voting import majority, vote_counts
@@ -44,8 +44,10 @@ def ensembles(
     the mean as published), ensemble_overconfidence_n (items with all samples of all members; as
     published all n),
     synchronised_failure (all members the same wrong letter), best_member_accuracy (of the same n
-    items); each rate with _lo and _hi (Wilson, z = 1.959964, under every preset: PROTOCOL §9). That
-    of the best member does not know that it was picked for its accuracy on these very items.
+    items); each rate with _lo and _hi (Wilson, z = 1.959964, under every preset: PROTOCOL §9);
+    best_member, and less_best_member (the ensemble's accuracy less that member's) with the preset's
+    interval of a difference of shares. Neither interval of the best member knows that it was picked
+    for its accuracy on these very items.
     """
     models, rows = _models(study.scores), []
     for ensemble in study.panel.ensembles:
@@ -117,9 +119,10 @@ def _vote(members: Sequence[Cell], design: Design, preset: Preset) -> Row:
     accuracy = _rate("accuracy", right, scored, design)
     share = accuracy["accuracy"]
     alike = wrong & (letters == vote[:, None]).all(axis=1)
-    best = max(
-        (member["correct"] == 1 for member in members), key=lambda own: int(own[scored].sum())
-    )
+    best = min(members, key=lambda own: (-int((own["correct"][scored] == 1).sum()), own.model))
+    best_right = best["correct"] == 1
+    ours, theirs = (np.where(scored, side, np.nan)[:, None] for side in (right, best_right))
+    low, high = preset.share_difference_interval(ours, theirs, design)
     return {
         "n": n,
         **accuracy,
@@ -129,7 +132,11 @@ def _vote(members: Sequence[Cell], design: Design, preset: Preset) -> Row:
         **_labelled("contradiction", facts.labels.get("contradicts"), vote, wrong, scored, design),
         **_overconfidence(members, wrong, scored, design, as_published=preset.as_published),
         **_rate("synchronised_failure", alike, scored, design),
-        **_rate("best_member_accuracy", best, scored, design),
+        **_rate("best_member_accuracy", best_right, scored, design),
+        "best_member": best.model if n else None,
+        "less_best_member": float(right[scored].mean() - best_right[scored].mean()) if n else None,
+        "less_best_member_lo": number(low[0]),
+        "less_best_member_hi": number(high[0]),
     }
 
 

@@ -9,11 +9,17 @@ from typing import Any
 
 import numpy as np
 
-from lm_eval_safescale.families.cells import Cell, column
+from lm_eval_safescale.families.cells import Bools, Cell, column
 from lm_eval_safescale.families.choice.facts import LETTERS, facts_of
 from lm_eval_safescale.families.family import StudyView
-from lm_eval_safescale.families.rows import Floats, Row, bounded, number, rows_of
-from lm_eval_safescale.stats.concentration import gini, resampled_concentration, top_share
+from lm_eval_safescale.families.rows import Floats, Row, bounded, means, number, rows_of
+from lm_eval_safescale.stats.concentration import (
+    gini,
+    items_of,
+    resampled_concentration,
+    top_share,
+    top_shares_by_chance,
+)
 from lm_eval_safescale.stats.design import Design
 from lm_eval_safescale.stats.presets import DEFAULT, Preset
 
@@ -21,6 +27,8 @@ ALL = "all"
 """Stands for all conditions together."""
 TOPS = (1, 5, 10, 20)
 """Percent of items."""
+CURVE = (1, 2, 3, 5, 7, 10, 15, 20, 30, 40, 50, 60, 80, 100)
+"""Percent of items of the curve."""
 COUNTED = (
     "unanswered",
     "truncated",
@@ -89,36 +97,64 @@ def concentration(study: StudyView, preset: Preset = DEFAULT) -> list[Row]:
     shares and Gini each with _lo and _hi (bootstrap over items by the preset; default: None where
     no resample differs). None without labels, and shares and Gini where there is no such error.
     """
-    tables = [
-        (condition, answered, _counts(answered)) for condition, answered in _by_condition(study)
-    ]
-    rows = [
+    return [
         _concentrated(
-            condition,
-            len(answered),
-            counts["scored"],
-            counts["high_risk_error"],
-            preset,
-            study.design,
+            condition, len({each.model for each in cells}), answers, errors, preset, study.design
         )
-        for condition, answered, counts in tables
+        for condition, cells, answers, errors in _totals(study)
     ]
-    if tables:
-        answers = np.sum([counts["scored"] for *_, counts in tables], axis=0)
-        errors = np.stack([counts["high_risk_error"] for *_, counts in tables])
-        unscored = np.isnan(errors).all(axis=0)  # never answered under any condition, or no labels
-        total = np.where(unscored, np.nan, np.nansum(errors, axis=0))
-        rows.append(
-            _concentrated(
-                ALL,
-                len({model for model, _ in study.scores}),
-                answers,
-                total,
-                preset,
-                study.design,
-            )
-        )
+
+
+def concentration_curve(study: StudyView, preset: Preset = DEFAULT) -> list[Row]:
+    """The share of the high-risk errors of all models' greedy answers that the items with most of
+    them carry, for ever more of the items.
+
+    Returns
+    -------
+    Rows of: condition ("all" as in `concentration`), percent (of the items, rounded up to whole
+    ones), items (how many these are), share with _lo and _hi (as `concentration`), by_chance (what
+    it would be, were each model's errors on items by chance, as many as they are). No rows without
+    labels, or without such an error.
+    """
+    rows = []
+    for condition, cells, answers, errors in _totals(study):
+        scored = (answers > 0) & ~np.isnan(errors)
+        known = errors[scored]
+        if not known.sum():
+            continue
+        n = len(known)
+        steps = [p for p in CURVE if p == 100 or items_of(p, n) < n]
+        share, low, high = _top_shares(known, steps, scored, preset, study.design)
+        rates = means(column(cells, "high_risk_error")[scored])
+        chance = top_shares_by_chance(rates[~np.isnan(rates)], n, steps)
+        rows += [
+            {
+                "condition": condition,
+                "percent": percent,
+                "items": items_of(percent, n),
+                **dict(zip(bounded("share"), map(number, told), strict=True)),
+                "by_chance": number(by_chance),
+            }
+            for percent, by_chance, *told in zip(steps, chance, share, low, high, strict=False)
+        ]
     return rows
+
+
+Totals = tuple[str, list[Cell], Floats, Floats]
+
+
+def _totals(study: StudyView) -> list[Totals]:
+    """Of each condition and of all, the cells, and by item how many answers there are and how many
+    high-risk errors; nan where nobody has a value."""
+    found: list[Totals] = []
+    for condition, cells in _by_condition(study):
+        counts = _counts(cells)
+        found.append((condition, cells, counts["scored"], counts["high_risk_error"]))
+    if found:
+        errors = np.stack([errors for *_, errors in found])
+        answers = np.sum([answers for *_, answers, _ in found], axis=0)
+        found.append((ALL, list(study.scores.values()), answers, _total(errors.T)))
+    return found
 
 
 def _concentrated(
@@ -140,15 +176,22 @@ def _concentrated(
     names = [*(f"top_{percent}" for percent in TOPS), "gini"]
     estimates, low, high = np.full((3, len(names)), np.nan)
     if known.size:
-        estimates = np.array([*(top_share(known, percent) for percent in TOPS), gini(known)])
-        drawn, left_out = (
-            resampled_concentration(known, every[scored], TOPS)
-            for every in (design.weights, design.left_out)
-        )
-        low, high = preset.figure_interval(estimates, drawn, left_out)
+        estimates, low, high = _top_shares(known, TOPS, scored, preset, design)
     for name, *values in zip(names, estimates, low, high, strict=True):
         row |= dict(zip(bounded(name), map(number, values), strict=True))
     return row
+
+
+def _top_shares(
+    known: Floats, percents: Sequence[float], scored: Bools, preset: Preset, design: Design
+) -> tuple[Floats, Floats, Floats]:
+    """Shares by percentage and the Gini coefficient last, with their bounds."""
+    estimates = np.array([*(top_share(known, percent) for percent in percents), gini(known)])
+    drawn, left_out = (
+        resampled_concentration(known, every[scored], percents)
+        for every in (design.weights, design.left_out)
+    )
+    return estimates, *preset.figure_interval(estimates, drawn, left_out)
 
 
 def _by_condition(study: StudyView) -> list[tuple[str, list[Cell]]]:
