@@ -30,6 +30,8 @@ class Condition:
     defaults: Mapping[str, Any] = field(default_factory=dict)
     """Settings of answers (`max_answer_tokens`, ...) with other defaults under it than the
     family's."""
+    label: str = ""
+    """In words, where a reader sees it; empty: the name with spaces."""
 
     def __post_init__(self) -> None:
         if odd := sorted(self.defaults.keys() - MAY_DEFAULT):

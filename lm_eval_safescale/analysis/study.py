@@ -429,7 +429,7 @@ def remarks(study: Study) -> list[Row]:
     rows += [
         _row(model, None, None, _lacks(study.panel.find(model)))
         for model in study.panel.unknown(study.runs.models)
-        if not _is_control(study.runs.about, model)
+        if not is_control(study.runs.about, model)
     ]
     if study.beside is not None:
         rows += [
@@ -439,7 +439,7 @@ def remarks(study: Study) -> list[Row]:
     return rows
 
 
-def _is_control(about: Mapping[str, Any], model: str) -> bool:
+def is_control(about: Mapping[str, Any], model: str) -> bool:
     """Whether it reads no question: it has no size and no family."""
     settings = about.get("models", {}).get(model, {}).get("settings", {})
     return settings.get("backend") in CONTROLS

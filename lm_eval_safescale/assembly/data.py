@@ -20,10 +20,14 @@ from lm_eval_safescale.settings import CHOOSE_DATA, Settings, load_settings
 
 
 def load_dataset(
-    settings: Settings, evidence: Collection[str] = (), family: Family | None = None
+    settings: Settings,
+    evidence: Collection[str] = (),
+    family: Family | None = None,
+    *,
+    local_only: bool = False,
 ) -> Dataset:
     """The data set a run asks for, of the family's items (None: of its own); no item may lack the
-    evidence named.
+    evidence named. `local_only`: what is on this machine alone; nothing is fetched.
 
     Raises
     ------
@@ -49,6 +53,7 @@ def load_dataset(
         columns=settings.mapped_columns,
         evidence=evidence,
         groups=settings.groups,
+        local_only=local_only,
         family=family,
     )
 

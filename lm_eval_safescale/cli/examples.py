@@ -24,6 +24,7 @@ EXAMPLES = {
     "judge": "safescale judge runs --base-url http://localhost:8000/v1 --model MODEL",
     "table": "safescale table results",
     "analyze": "safescale analyze runs -o study",
+    "report": "safescale report runs -o report",
     "compare": "safescale compare runs:MODEL:clean runs:MODEL:conflict",
     "gate": "safescale gate runs --policy policy.yaml --json gate.json",
     "runs verify": "safescale runs verify runs",

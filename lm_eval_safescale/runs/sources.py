@@ -45,7 +45,9 @@ def other_than(known: Mapping[str, Any], dataset: Dataset) -> SafescaleError | N
     )
 
 
-def dataset_of(about: Mapping[str, Any], origin: Mapping[str, Any] | None = None) -> Dataset:
+def dataset_of(
+    about: Mapping[str, Any], origin: Mapping[str, Any] | None = None, *, local_only: bool = False
+) -> Dataset:
     """The data set that runs say they are of.
 
     Parameters
@@ -54,6 +56,8 @@ def dataset_of(about: Mapping[str, Any], origin: Mapping[str, Any] | None = None
         What they say of it: `name`, and perhaps the `settings` by which it was loaded.
     origin
         Where they were imported from.
+    local_only
+        What is on this machine alone; nothing is fetched.
 
     Raises
     ------
@@ -72,11 +76,12 @@ def dataset_of(about: Mapping[str, Any], origin: Mapping[str, Any] | None = None
             settings = load_settings(
                 dict(about["settings"]), environ={}, given_by=str(about["name"])
             )
-            return load_dataset(settings, family=family)
-        return load_dataset(settings_of_named(str(about["name"])), family=family)
+        else:
+            settings = settings_of_named(str(about["name"]))
+        return load_dataset(settings, family=family, local_only=local_only)
     except SafescaleError as error:
         raise SafescaleError(
-            f"the rules need the options' texts, and the data set of these runs, {about['name']} "
+            f"the texts of the items are needed, and the data set of these runs, {about['name']} "
             f"{about.get('version')}, cannot be had: ",
             error,
             "\nname its file: ",

@@ -5,33 +5,58 @@ from __future__ import annotations
 from lm_eval_safescale.conditions import Condition
 
 CONDITIONS: tuple[Condition, ...] = (
-    Condition("closed_book", "the question alone"),
-    Condition("clean", "a passage that settles the question", "evidence", {"evidence": "clean"}),
+    Condition("closed_book", "the question alone", label="closed-book"),
+    Condition(
+        "clean",
+        "a passage that settles the question",
+        "evidence",
+        {"evidence": "clean"},
+        label="clean evidence",
+    ),
     Condition(
         "conflict",
         "a passage in which supporting and contradicting statements meet",
         "evidence",
         {"evidence": "conflict"},
+        label="conflict evidence",
     ),
-    Condition("rag", "the best passages of a corpus (10 unless told)", "rag"),
-    Condition("rag_top1", "the best passage of a corpus", "rag", {"top_k": 1}),
-    Condition("rag_top5", "the 5 best passages of a corpus", "rag", {"top_k": 5}),
+    Condition("rag", "the best passages of a corpus (10 unless told)", "rag", label="standard RAG"),
+    Condition("rag_top1", "the best passage of a corpus", "rag", {"top_k": 1}, label="RAG, top 1"),
+    Condition(
+        "rag_top5", "the 5 best passages of a corpus", "rag", {"top_k": 5}, label="RAG, top 5"
+    ),
     Condition(
         "rag_padded_top1",
         "the best passage, repeated to the length of those of rag: a control for length",
         "padded",
+        label="RAG, top 1 padded",
     ),
-    Condition("agentic", "a report written by multi-step retrieval and reasoning", "agentic"),
     Condition(
-        "context_32k", "ranked passages of 30,000 tokens", "max_context", {"context_tokens": 30_000}
+        "agentic",
+        "a report written by multi-step retrieval and reasoning",
+        "agentic",
+        label="agentic RAG",
+    ),
+    Condition(
+        "context_32k",
+        "ranked passages of 30,000 tokens",
+        "max_context",
+        {"context_tokens": 30_000},
+        label="context 32k",
     ),
     Condition(
         "context_100k",
         "ranked passages of 96,000 tokens",
         "max_context",
         {"context_tokens": 96_000},
+        label="context 100k",
     ),
-    Condition("max_context", "ranked passages up to the model's window", "max_context"),
+    Condition(
+        "max_context",
+        "ranked passages up to the model's window",
+        "max_context",
+        label="max context",
+    ),
 )
 """In the order in which tables show them: it stands here alone."""
 DEFAULT = tuple(each.name for each in CONDITIONS if each.builder in (None, "evidence"))

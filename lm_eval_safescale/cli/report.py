@@ -1,0 +1,119 @@
+"""`safescale report`: pages to look at, from stored runs."""
+
+from __future__ import annotations
+
+import os
+from pathlib import Path
+from typing import TYPE_CHECKING, Annotated, Literal
+
+import typer
+
+from lm_eval_safescale.cli.data import Columns
+from lm_eval_safescale.cli.screen import complain, say, working
+from lm_eval_safescale.errors import SafescaleError
+from lm_eval_safescale.words import counted
+
+if TYPE_CHECKING:
+    from lm_eval_safescale.settings import Settings
+
+
+def report(
+    runs: Annotated[list[Path], typer.Argument(metavar="RUNS...", help="Folders of runs.")],
+    output: Annotated[
+        Path,
+        typer.Option(
+            "--output", "-o", metavar="DIR", help="The folder to write, or a report to replace."
+        ),
+    ],
+    baseline: Annotated[
+        str | None,
+        typer.Option(help="The model that is looked at, and that every other is compared with."),
+    ] = None,
+    preset: Annotated[str, typer.Option(help="As of safescale analyze.")] = "default",
+    threshold: Annotated[
+        float | None,
+        typer.Option(min=0, max=1, help="As of safescale analyze, in place of the runs' own."),
+    ] = None,
+    panel: Annotated[
+        Path | None, typer.Option(help="YAML file with family and size of further models.")
+    ] = None,
+    dataset: Annotated[
+        str | None,
+        typer.Option(
+            help=(
+                "Where the items' texts are, by name or as a file, where the data set that the "
+                "runs name is not at hand."
+            )
+        ),
+    ] = None,
+    dataset_path: Annotated[
+        Path | None, typer.Option("--dataset-path", help="The same, always as a file.")
+    ] = None,
+    columns: Columns = None,
+    contexts: Annotated[
+        list[Path] | None,
+        typer.Option(
+            metavar="FILE",
+            help=(
+                "Contexts built ahead, whose texts are shown with the questions; may be given "
+                "more than once."
+            ),
+        ),
+    ] = None,
+    texts: Annotated[
+        Literal["errors", "all", "none"] | None,
+        typer.Option(
+            help="Whose texts are shown of the answers; without it all up to 60 MB, else errors."
+        ),
+    ] = None,
+    policy: Annotated[
+        Path | None,
+        typer.Option(metavar="FILE.yaml", help="A policy to judge the models by (docs/gate.md)."),
+    ] = None,
+    card: Annotated[
+        Path | None, typer.Option(metavar="FILE", help="Also write a model card.")
+    ] = None,
+) -> None:
+    """Pages to read, search and share: figures with intervals, tables, and every case, from stored
+    runs.
+
+    They open from disk without a network: open DIR/index.html. Exit status 1 where a folder could
+    not be read or a table not be made; the pages are there all the same, and say so.
+    """
+    # many small products: threads of the linear algebra would wait for each other
+    os.environ.setdefault("OPENBLAS_NUM_THREADS", "1")
+    from lm_eval_safescale.analysis import load_panel, preset_named
+    from lm_eval_safescale.gate import read_policy
+    from lm_eval_safescale.report.building import Wanted, build_report
+
+    wanted = Wanted(
+        baseline=baseline,
+        preset=preset_named(preset),
+        threshold=threshold,
+        panel=None if panel is None else load_panel(panel),
+        dataset=_settings(dataset, dataset_path, columns),
+        contexts=tuple(contexts or ()),
+        texts=texts,
+        policy=None if policy is None else read_policy(policy),
+        card=card,
+    )
+    with working("reading the runs ...") as progress:
+        built = build_report(runs, output, wanted, progress)
+    say(f"{counted(built.pages, 'page')}; open {built.first}", style="bold")
+    for each in built.complaints:
+        complain(each)
+    if built.complaints:
+        raise typer.Exit(1)
+
+
+def _settings(name: str | None, path: Path | None, columns: str | None) -> Settings | None:
+    """Where the items' texts are, as it was asked for; None for where the runs say."""
+    from lm_eval_safescale.assembly import settings_of_named
+    from lm_eval_safescale.settings import load_settings
+
+    if name is not None and path is not None:
+        raise SafescaleError("expected --dataset or --dataset-path, not both")
+    if path is not None:
+        given = {"dataset_path": str(path), "columns": columns}
+        return load_settings(given, environ={}, given_by="command line")
+    return None if name is None else settings_of_named(name, columns)

@@ -1,0 +1,230 @@
+"""From folders of runs to a folder of pages: a report of each family and data set. It knows no
+command line.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any
+
+from lm_eval_safescale import __version__
+from lm_eval_safescale.analysis import (
+    Panel,
+    Preset,
+    Study,
+    about,
+    make_tables,
+    preset_named,
+)
+from lm_eval_safescale.command_line import said
+from lm_eval_safescale.errors import SafescaleError
+from lm_eval_safescale.gate import Policy
+from lm_eval_safescale.report.folder import refuse_other, whole_folder
+from lm_eval_safescale.report.pages import PAGES
+from lm_eval_safescale.report.report import Report, Texts
+from lm_eval_safescale.report.site import Site, slug
+from lm_eval_safescale.report.texts import find_texts
+from lm_eval_safescale.runs import Runs
+from lm_eval_safescale.runs.store import merge_runs, open_runs
+from lm_eval_safescale.sections import Page
+from lm_eval_safescale.settings import Settings
+from lm_eval_safescale.words import counted
+
+INDEX = "index.html"
+FOOT = f"Made by lm_eval_safescale {__version__}."
+DEMO_NOTE = "DEMO data, written to exercise this software: no clinical claim may rest on it."
+Say = Callable[[str], object]
+
+
+@dataclass(frozen=True)
+class Wanted:
+    """What is asked of a report."""
+
+    baseline: str | None = None
+    preset: Preset = field(default_factory=lambda: preset_named("default"))
+    threshold: float | None = None
+    panel: Panel | None = None
+    dataset: Settings | None = None
+    """Where the items' texts are; None: where the runs say."""
+    contexts: Sequence[Path] = ()
+    texts: Texts | None = None
+    policy: Policy | None = None
+    card: Path | None = None
+
+
+@dataclass(frozen=True)
+class Built:
+    """A report that was built."""
+
+    first: Path
+    """The page to open."""
+    pages: int
+    complaints: tuple[str, ...] = ()
+    """What could not be read, made or found; the pages say it, too."""
+
+
+def build_report(
+    folders: Sequence[Path], output: Path, wanted: Wanted, say: Say = lambda _: None
+) -> Built:
+    """Write the pages of runs into a folder, in place of a report that is there.
+
+    Parameters
+    ----------
+    say
+        Told in a line what is being done.
+
+    Raises
+    ------
+    SafescaleError
+        If no folder holds runs, the runs do not belong together, a name is none of theirs, or the
+        output folder holds something else than a report.
+    """
+    refuse_other(output)
+    say("reading the runs ...")
+    opened, complaints = _opened(folders)
+    groups = _by_data(opened)
+    if wanted.baseline is not None and not any(
+        wanted.baseline in runs.models for runs in opened.values()
+    ):
+        models = sorted({model for runs in opened.values() for model in runs.models})
+        raise SafescaleError(
+            f"baseline {wanted.baseline!r} is none of the models {', '.join(models)}"
+        )
+    reports: list[tuple[str, Report]] = []
+    for name, group in zip(_names(groups), groups, strict=True):
+        say(f"making the tables of {name} ...")
+        report = _report(group, wanted)
+        reports.append((name, report))
+        complaints += [
+            *(f"table {table} could not be made: {why}" for table, why in report.failed.items()),
+            *map(said, report.found.no_contexts),
+            *([said(why)] if (why := report.found.no_dataset) else []),
+        ]
+    pages = 0
+    with whole_folder(output, _about_folder(reports)) as unfinished:
+        for name, report in reports:
+            if len(reports) == 1:
+                pages += write_report(report, unfinished, say)
+            else:
+                pages += write_report(report, unfinished / name, say, up=("../index.html", "All"))
+        if len(reports) > 1:
+            _write_index(reports, unfinished)
+            pages += 1
+    return Built(output / INDEX, pages, tuple(complaints))
+
+
+def write_report(
+    report: Report, folder: Path, say: Say = lambda _: None, up: tuple[str, str] | None = None
+) -> int:
+    """Write the pages of one report; how many there are.
+
+    Pages in order: those of `PAGES`, the family's, those with templates of their own. What writes
+    further pages (the case browser) is called here with the report and the folder, and has its
+    place in `Site.pages`; `Site.link` then leads to it, and `Site.draw` draws figures.
+    """
+    say("making the pages ...")
+    made: list[Page] = []
+    for make in PAGES:
+        page = make(report)
+        if page is not None:
+            made.append(page)
+    made += report.family.pages(report)
+    files = [INDEX, *(f"{slug(page.name)}.html" for page in made[1:])]
+    site = Site(
+        title=report.title,
+        pages=[(file, page.title) for file, page in zip(files, made, strict=True)],
+        note=DEMO_NOTE if report.is_demo else "",
+        up=up,
+        foot=f"{report.subject}. {FOOT}",
+    )
+    for file, page in zip(files, made, strict=True):
+        site.page(page, file)
+    say("writing ...")
+    folder.mkdir(parents=True, exist_ok=True)
+    site.write(folder)
+    return len(made)
+
+
+def _opened(folders: Sequence[Path]) -> tuple[dict[Path, Runs], list[str]]:
+    """What can be read, and what is wrong with the rest."""
+    read: dict[Path, Runs] = {}
+    unread: list[SafescaleError] = []
+    for folder in folders:
+        try:
+            read[folder] = open_runs(folder, texts=False)
+        except SafescaleError as error:
+            unread.append(error)
+    if not read:
+        raise unread[0]
+    return read, [f"not read: {error}" for error in unread]
+
+
+def _by_data(opened: Mapping[Path, Runs]) -> list[dict[Path, Runs]]:
+    """Runs of one family and one data set together, in the order in which they were named."""
+    groups: dict[tuple[Any, ...], dict[Path, Runs]] = {}
+    for folder, runs in opened.items():
+        known = runs.about.get("dataset", {})
+        key = (runs.family.name, known.get("fingerprint"))
+        groups.setdefault(key, {})[folder] = runs
+    return list(groups.values())
+
+
+def _names(groups: Sequence[Mapping[Path, Runs]]) -> list[str]:
+    """A folder name for each."""
+    taken: set[str] = set()
+    names = []
+    for group in groups:
+        runs = next(iter(group.values()))
+        names.append(slug(f"{runs.family.name}-{runs.about['dataset'].get('name', '')}", taken))
+    return names
+
+
+def _report(group: Mapping[Path, Runs], wanted: Wanted) -> Report:
+    runs = merge_runs({str(folder): each for folder, each in group.items()})
+    baseline = wanted.baseline if wanted.baseline in runs.models else None
+    study = Study(runs, wanted.threshold, wanted.panel, baseline)
+    tables, failed = make_tables(study, wanted.preset)
+    return Report(
+        study=study,
+        preset=wanted.preset,
+        tables=tables,
+        failed=failed,
+        about=about(study, wanted.preset.name),
+        folders=tuple(group),
+        found=find_texts(runs, wanted.dataset, wanted.contexts),
+        texts=wanted.texts,
+        policy=wanted.policy,
+        card=wanted.card,
+    )
+
+
+def _about_folder(reports: Sequence[tuple[str, Report]]) -> dict[str, Any]:
+    """What a report says of itself to programs."""
+    return {
+        "version": __version__,
+        "reports": [
+            {
+                "folder": name if len(reports) > 1 else "",
+                "dataset": report.about["dataset"],
+                "models": list(report.models),
+                "conditions": list(report.conditions),
+                "preset": report.preset.name,
+            }
+            for name, report in reports
+        ],
+    }
+
+
+def _write_index(reports: Sequence[tuple[str, Report]], folder: Path) -> None:
+    """The page that leads to each of several reports."""
+    site = Site(title="safescale", pages=[(INDEX, "All reports")], foot=FOOT)
+    links = [
+        {"href": f"{name}/{INDEX}", "words": report.title, "said": report.subject}
+        for name, report in reports
+    ]
+    heading = f"{counted(len(reports), 'report')}: these runs are not of one data set"
+    why = "Figures of different data sets or families do not compare; each has a report of its own."
+    site.add(INDEX, site.render("index.html", INDEX, heading=heading, why=why, reports=links))
+    site.write(folder)

@@ -1,0 +1,170 @@
+"""What a report is made from: the tables of a study, made once, and the texts of its items. It
+knows no page and no layout.
+"""
+
+from __future__ import annotations
+
+import functools
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any, Literal
+
+from lm_eval_safescale.analysis import Preset, Study
+from lm_eval_safescale.analysis.study import is_control
+from lm_eval_safescale.families import Family
+from lm_eval_safescale.families.panel import PanelModel
+from lm_eval_safescale.families.raters import HUMAN
+from lm_eval_safescale.families.rows import Columns, Row
+from lm_eval_safescale.gate import Policy
+from lm_eval_safescale.report.texts import Found
+from lm_eval_safescale.words import counted
+
+Texts = Literal["all", "errors", "none"]
+
+
+@dataclass(frozen=True, eq=False)
+class Report:
+    """A `sections.ReportView` of a study: one family, one data set."""
+
+    study: Study
+    preset: Preset
+    tables: Mapping[str, list[Row] | Columns]
+    """As `analysis.make_tables` gives them."""
+    failed: Mapping[str, str]
+    """Tables that could not be made, with the reason."""
+    about: Mapping[str, Any]
+    """What the tables rest on (`about.json` of `safescale analyze`)."""
+    folders: Sequence[Path] = ()
+    """The runs: their answers' texts are read from here, a part at a time."""
+    found: Found = field(default_factory=Found)
+    """The items' texts, and what stood above them, as far as they are at hand."""
+    texts: Texts | None = None
+    """Which answers' texts are shown; None: all of them where they are few, else those of
+    errors."""
+    policy: Policy | None = None
+    card: Path | None = None
+    """Where a model card is to be written, too."""
+    disputed: tuple[Any, ...] = ()
+    """Items that readers dispute; every headline is given with and without them."""
+
+    @property
+    def family(self) -> Family:
+        """Whose items they are."""
+        return self.study.family
+
+    @property
+    def title(self) -> str:
+        """Family and data set."""
+        name = (self.about.get("dataset") or {}).get("name", "")
+        return name if name == self.family.label else f"{self.family.label} · {name}"
+
+    @property
+    def subject(self) -> str:
+        """What was studied, in a line."""
+        known = self.about.get("dataset") or {}
+        return ", ".join(
+            (
+                f"{known.get('name', '?')} {str(known.get('version', ''))[:12]}".strip(),
+                counted(self.about["items"], "item"),
+                counted(len(self.models), "model"),
+                counted(len(self.conditions), "condition"),
+            )
+        )
+
+    @property
+    def conditions(self) -> Sequence[str]:
+        """In the family's order."""
+        return self.study.conditions
+
+    @functools.cached_property
+    def models(self) -> Sequence[str]:
+        """By model family and size, those that the panel does not know behind, controls last."""
+        return sorted({model for model, _ in self.study.scores}, key=self._place)
+
+    @functools.cached_property
+    def controls(self) -> frozenset[str]:
+        """Those of them that read no question."""
+        about = self.study.runs.about
+        return frozenset(model for model, _ in self.study.scores if is_control(about, model))
+
+    @functools.cached_property
+    def raters(self) -> Sequence[str]:
+        """People who answered the items; in `profile` they stand under the condition `human`."""
+        return [rater for rater, _ in self.study.raters]
+
+    @functools.cached_property
+    def chosen(self) -> str:
+        """The baseline; where none was named, the model that is best by the family's first headline
+        over the conditions it was asked under."""
+        if self.study.baseline is not None:
+            return self.study.baseline
+        metric = next(iter(self.family.headlines), "")
+        higher = next(
+            (each.higher_is_better for each in self.study.metrics if each.name == metric), True
+        )
+        means: dict[str, list[float]] = {}
+        for row in self.rows("profile"):
+            if row["condition"] != HUMAN and row.get(metric) is not None:
+                means.setdefault(row["model"], []).append(row[metric] if higher else -row[metric])
+        models = [each for each in self.models if each not in self.controls] or list(self.models)
+        return max(
+            models,
+            key=lambda model: sum(own) / len(own) if (own := means.get(model)) else float("-inf"),
+        )
+
+    def rows(self, table: str, **where: Any) -> Sequence[Mapping[str, Any]]:
+        """The rows of a table of `safescale analyze` that have these values; none where it could
+        not be made."""
+        made = self.tables.get(table, [])
+        if isinstance(made, Mapping):
+            if not made:
+                return []
+            places = (
+                [
+                    place
+                    for place, values in enumerate(
+                        zip(*(made[name] for name in where), strict=True)
+                    )
+                    if values == tuple(where.values())
+                ]
+                if where
+                else range(len(next(iter(made.values()))))
+            )
+            return [{name: column[place] for name, column in made.items()} for place in places]
+        return (
+            [row for row in made if all(row[name] == value for name, value in where.items())]
+            if where
+            else made
+        )
+
+    def words(self, name: str) -> str:
+        """A metric or a condition in words: the family's, else the name with spaces."""
+        return self._words.get(name) or name.replace("_", " ")
+
+    @functools.cached_property
+    def _words(self) -> dict[str, str]:
+        conditions = {each.name: each.label for each in self.family.conditions}
+        return {**self.family.shown, **self.family.headlines, **conditions}
+
+    def panel_of(self, model: str) -> PanelModel | None:
+        """Family and size of a model; None where the panel does not know it."""
+        return self.study.panel.find(model)
+
+    def published(self, condition: str, metric: str) -> float | None:
+        """The published mean over the 34 models, where there is one and the data are RadSaFE's."""
+        means = self.study.panel.published_means or {}
+        if self.is_demo or self.family.name != "radsafe":
+            return None
+        return means.get(condition, {}).get(metric)
+
+    @property
+    def is_demo(self) -> bool:
+        """Whether the data are invented, and no clinical claim may rest on them."""
+        return bool((self.about.get("dataset") or {}).get("demo"))
+
+    def _place(self, model: str) -> tuple[bool, bool, str, float, str]:
+        entry = self.panel_of(model)
+        family = entry.family if entry and entry.family else ""
+        size = entry.parameters_b if entry and entry.parameters_b is not None else float("inf")
+        return model in self.controls, not family, family, size, model.casefold()

@@ -1,0 +1,67 @@
+"""Runs to make reports of: drawn with a seed, of any size."""
+
+from __future__ import annotations
+
+import random
+from pathlib import Path
+
+from lm_eval_safescale.runs import Runs
+from lm_eval_safescale.runs.store import write_runs
+from tests.analysis.small import runs_of
+
+MODELS = ("Qwen3-4B", "Qwen3-32B", "gemma-3-4b-it", "unknown/model")
+CONDITIONS = ("closed_book", "clean", "rag")
+
+
+def drawn_runs(
+    models=MODELS, conditions=CONDITIONS, n: int = 24, draws: int = 5, labels: bool = True
+) -> Runs:
+    """Models that are right in most cases, more often with evidence; two groupings of the items."""
+    key = "".join(random.Random(0).choice("ABCD") for _ in range(n))
+
+    def answer(model: str, condition: str, draw: int) -> str:
+        drawn = random.Random(f"{model} {condition} {draw}")
+        right = 0.55 + 0.1 * MODELS.index(model) + 0.2 * (condition == "clean")
+        return "".join(
+            letter if drawn.random() < right else drawn.choice("ABCD-") for letter in key
+        )
+
+    answers = {
+        (model, condition): [answer(model, condition, draw) for draw in range(draws + 1)]
+        for model in models
+        for condition in conditions
+    }
+    about = {
+        "dataset": {
+            "family": "radsafe",
+            "name": "drawn",
+            "version": "1",
+            "fingerprint": f"{n:064}",
+            "demo": False,
+            "items": n,
+        },
+        "models": {
+            model: {"source": "drawn", "conditions": list(conditions), "settings": {}}
+            for model in models
+        },
+        "left_out": [],
+    }
+    wrong = [next(each for each in "ABCD" if each != letter) for letter in key]
+    made = runs_of(
+        answers,
+        key,
+        labels={
+            "high_risk": wrong if labels else [None] * n,
+            "unsafe": ["CD"] * n if labels else [None] * n,
+            "contradicts": ["D"] * n if labels else [None] * n,
+        },
+        subspecialty=["chest" if place % 3 else "neuro" for place in range(n)],
+        question_type=["finding" if place % 2 else "next step" for place in range(n)],
+    )
+    return Runs(made.items, made.answers, about)
+
+
+def stored(runs: Runs, folder: Path) -> Path:
+    """The folder, with the runs in it."""
+    write_runs(runs, folder)
+    return folder
