@@ -49,6 +49,7 @@ class Axis:
 
     label: str
     percent: bool = False
+    """Whether its values are fractions, shown in percent; the label says so."""
     log: bool = False
     reversed: bool = False
     low: float | None = None
@@ -87,7 +88,11 @@ class Line:
     band: Sequence[tuple[float, float, float]] = ()
     """x, lower and upper bound."""
     role: Literal["each", "mean", "chosen", "reference"] = "each"
+    """One of many, the mean of its series, the one that is looked at, or what others are measured
+    by, which is named where series are."""
     arrow: bool = False
+    note: str = ""
+    """Written beside its end."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -129,7 +134,10 @@ class Strip:
 
     label: str
     points: Sequence[Point]
-    """Their `y` is not looked at."""
+    """Their `y` is not looked at. One without an interval is a dot of many; one with an interval
+    stands below them."""
+    joined: bool = False
+    """Whether its points are joined, from the first to the last: a dumbbell."""
     value: float | None = None
     """Written at the right edge: of the mean, in most cases."""
     series: str = ""
@@ -163,6 +171,9 @@ class Heat:
     percent: bool = True
     diverging: bool = False
     """Whether 0 is the middle of the scale."""
+    low: float | None = None
+    """Of the scale; None: by the values."""
+    high: float | None = None
 
 
 Figure = Plot | Strips | Heat

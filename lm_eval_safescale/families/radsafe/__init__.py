@@ -18,7 +18,13 @@ from lm_eval_safescale.families.choice.family import (
     as_choice,
 )
 from lm_eval_safescale.families.choice.scoring import choice_scores
-from lm_eval_safescale.families.radsafe.conditions import CONDITIONS, DEFAULT, PAIRS, PROTOCOL
+from lm_eval_safescale.families.radsafe.conditions import (
+    COLORS,
+    CONDITIONS,
+    DEFAULT,
+    PAIRS,
+    PROTOCOL,
+)
 from lm_eval_safescale.families.radsafe.data import FAMILY, SCHEMA
 from lm_eval_safescale.families.radsafe.metrics import CONFIDENT_HARM, ERRORS, errors_of, metrics_of
 from lm_eval_safescale.families.radsafe.tables import RATES, TABLES
@@ -78,6 +84,7 @@ class RadSaFE(ChoiceFamily):
         "confidence": ("deviation",),
         "latency_s": ("deviation",),
     }
+    colors = COLORS
     confidence_column = "confidence"
     abstention = "majority_high_risk_error < 5 % @ 95 %"
     tables = TABLES

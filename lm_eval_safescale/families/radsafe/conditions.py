@@ -80,6 +80,20 @@ PAIRS = (
     ("max_context", "context_100k"),
 )
 """Conditions that are compared, the left less the right one."""
+COLORS = {
+    "closed_book": "#525252",
+    "clean": "#2166AC",
+    "conflict": "#67A9CF",
+    "rag": "#F4A582",
+    "rag_top1": "#FBD3BC",
+    "rag_top5": "#F8BC9E",
+    "rag_padded_top1": "#C9A08D",
+    "agentic": "#D6604D",
+    "context_32k": "#D98A93",
+    "context_100k": "#C65160",
+    "max_context": "#B2182B",
+}
+"""In figures: the paper's, and tints of them for other settings of the same condition."""
 PUBLISHED_NAMES = {
     "zero_shot": "closed_book",
     "evidence_clean": "clean",

@@ -1,0 +1,185 @@
+"""A `Strips` as an SVG: in each row the dots of many are stacked, and below them, where they hide
+none, stand means and intervals.
+"""
+
+from __future__ import annotations
+
+from lm_eval_safescale.figures import Point, Strip, Strips
+from lm_eval_safescale.report.drawing.marks import lanes, swarm
+from lm_eval_safescale.report.drawing.scale import Scale, has_place
+from lm_eval_safescale.report.drawing.sheet import LINE, R, Sheet, gridline, on_axis
+from lm_eval_safescale.report.drawing.text import width_of, written
+from lm_eval_safescale.report.sentences import number, percent
+
+LANE = 13.0
+GAP = 8.0
+"""Between rows."""
+
+
+def draw_strips(sheet: Sheet, strips: Strips) -> None:
+    """Draws rows on an empty sheet."""
+    top = sheet.legend(0.0, strips.regions) + 4
+    value = max((width_of(_value(strips, row)) for row in strips.rows), default=0.0)
+    value += 14 if value else 0
+    label = max((width_of(row.label) for row in strips.rows), default=0.0) + 14
+    above = sheet.narrow and label > sheet.width * 0.25
+    left = R * 2 if above else min(label, sheet.width * 0.36)
+    right = sheet.width - value - R * 2
+    across = Scale.of(strips.x, _values(strips), left + R, right)
+    place = len(sheet.body)
+    bottom = top
+    for row in strips.rows:
+        bottom = _Row(sheet, strips, row, across, above).draw(bottom, left - 10, value)
+    ticks = across.ticks(max(2, int((right - left) / 75)))
+    lines = Sheet(strips, sheet.palette, sheet.width)
+    for region in strips.regions:
+        _region(lines, across, region.x_low, region.x_high, top, bottom)
+    for tick, words in ticks:
+        gridline(lines, across, tick, top, bottom)
+        sheet.add(written(across(tick), bottom + 15, words, "mid"))
+    sheet.body[place:place] = lines.body
+    if strips.x.label:
+        sheet.add(written(right, bottom + 15 + LINE, strips.x.label, "end", width=sheet.width))
+        bottom += LINE
+    sheet.height = bottom + 22
+
+
+def _value(strips: Strips, row: Strip) -> str:
+    if row.value is None:
+        return ""
+    return percent(row.value) if strips.x.percent else number(row.value)
+
+
+def _values(strips: Strips) -> list[float | None]:
+    found: list[float | None] = []
+    for row in strips.rows:
+        for point in row.points:
+            found += [point.x, point.x_low, point.x_high]
+    for region in strips.regions:
+        found += [region.x_low, region.x_high]
+    return found
+
+
+def _region(
+    sheet: Sheet, across: Scale, low: float | None, high: float | None, top: float, bottom: float
+) -> None:
+    x1, x2 = sorted(
+        (across(across.low if low is None else low), across(across.high if high is None else high))
+    )
+    sheet.add(
+        f'<rect x="{x1:.1f}" y="{top:.1f}" width="{x2 - x1:.1f}" height="{bottom - top:.1f}" '
+        'class="region"/>'
+    )
+
+
+class _Row:
+    """Draws one row."""
+
+    def __init__(
+        self, sheet: Sheet, strips: Strips, row: Strip, across: Scale, label_above: bool
+    ) -> None:
+        self.sheet, self.strips, self.row, self.across = sheet, strips, row, across
+        self.above = label_above
+        points = [point for point in row.points if has_place(strips.x, point.x)]
+        self.dots = (
+            []
+            if row.joined
+            else [each for each in points if each.role == "each" and not self.span(each)]
+        )
+        order = {"mean": 0, "chosen": 1, "each": 2}
+        self.others = (
+            points
+            if row.joined
+            else sorted(
+                (each for each in points if each not in self.dots),
+                key=lambda each: order[each.role],
+            )
+        )
+
+    def span(self, point: Point) -> tuple[float, float] | None:
+        """The places of a point's interval; None where it has none."""
+        if has_place(self.strips.x, point.x_low) and has_place(self.strips.x, point.x_high):
+            low, high = sorted((self.across(point.x_low), self.across(point.x_high)))
+            return low, high
+        return None
+
+    def draw(self, top: float, label_width: float, value_width: float) -> float:
+        """Draws the row below `top`; gives where it ends."""
+        sheet = self.sheet
+        if self.above:
+            sheet.add(written(0, top + 12, self.row.label, "ink", width=sheet.width - value_width))
+        y = top + (LINE if self.above else 0)
+        end = self.dumbbell(y) if self.row.joined else self.below(self.swarm(y))
+        end = max(end, y + LANE)
+        middle = (y + end) / 2
+        if not self.above:
+            sheet.add(written(0, middle + 4, self.row.label, "ink", width=label_width))
+        if value := _value(self.strips, self.row):
+            at = top + 12 if self.above else middle + 4
+            sheet.add(written(sheet.width, at, value, "ink strong end"))
+        return end + (GAP if len(self.row.points) > 3 or self.above else GAP / 2)
+
+    def swarm(self, top: float) -> float:
+        """The dots of many, stacked; gives where they end."""
+        if not self.dots:
+            return top
+        r = R if len(self.dots) <= 60 else R * 0.75 if len(self.dots) <= 200 else R * 0.5
+        places = [self.across(point.x) for point in self.dots]
+        offsets = swarm(places, 2 * r + 0.6)
+        centre = top - min(offsets) + r + 1
+        for point, x, offset in zip(self.dots, places, offsets, strict=True):
+            self.sheet.point(point, x, centre + offset, self.words(point), r)
+        return centre + max(offsets) + r + 2
+
+    def below(self, top: float) -> float:
+        """Means and all that has an interval, in lanes."""
+        reach = R * 2.4
+        spans = []
+        for point in self.others:
+            x = self.across(point.x)
+            low, high = self.span(point) or (x, x)
+            right = max(high, x + reach) + (width_of(point.note) + 6 if point.note else 0)
+            spans.append((min(low, x - reach), right))
+        found = lanes(spans, 3.0)
+        for point, lane in zip(self.others, found, strict=True):
+            self.summary(point, top + LANE * (lane + 0.5))
+        return top + LANE * (1 + max(found, default=-1))
+
+    def summary(self, point: Point, y: float) -> None:
+        """A point on its interval."""
+        x = self.across(point.x)
+        if span := self.span(point):
+            kind = "thin" if point.role == "each" else "dark"
+            series = point.series or self.row.series
+            self.sheet.path(
+                [(span[0], y), (span[1], y)], self.sheet.classes_of(series, "line", kind)
+            )
+        self.sheet.point(point, x, y, self.words(point))
+        if point.note:
+            at = max(x + R * 2.4, span[1] if span else x) + 3
+            self.sheet.add(written(at, y + 4, point.note, "ink halo"))
+
+    def dumbbell(self, top: float) -> float:
+        """Points joined, their intervals as hairlines above and below the line."""
+        y = top + LANE / 2 + 1
+        xs = [self.across(point.x) for point in self.others]
+        if len(xs) > 1:
+            self.sheet.path([(x, y) for x in xs], "line thin none")
+        for number_, point in enumerate(self.others):
+            if span := self.span(point):
+                at = y + (-1 if number_ % 2 == 0 else 1) * (R + 2)
+                self.sheet.path(
+                    [(span[0], at), (span[1], at)],
+                    self.sheet.classes_of(point.series, "line", "thin"),
+                )
+        apart = [0.0] * len(xs)
+        if len(xs) == 2 and abs(xs[0] - xs[1]) < 2 * R:  # both are to be seen
+            apart = [-(R + 0.3), R + 0.3]
+        for point, x, aside in zip(self.others, xs, apart, strict=True):
+            self.sheet.point(point, x, y + aside, self.words(point))
+        return y + LANE / 2 + 1
+
+    def words(self, point: Point) -> str:
+        """What a point says of itself."""
+        told = on_axis(self.strips.x, point.x, point.x_low, point.x_high)
+        return ": ".join(each for each in (point.label or self.row.label, told) if each)
