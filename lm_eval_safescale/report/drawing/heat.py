@@ -48,7 +48,7 @@ def draw_heat(sheet: Sheet, heat: Heat) -> None:
 
 def _bounds(heat: Heat) -> tuple[float, float]:
     known = [value for row in heat.values for value in row if value is not None]
-    known = [value for value in known if has_place(_ANY, value)]
+    known = [value for value in known if has_place(value, _ANY)]
     low = min(known, default=0.0) if heat.low is None else heat.low
     high = max(known, default=1.0) if heat.high is None else heat.high
     if heat.diverging:
@@ -58,7 +58,7 @@ def _bounds(heat: Heat) -> tuple[float, float]:
 
 
 def _words(heat: Heat, value: float | None) -> str:
-    if value is None or not has_place(_ANY, value):
+    if value is None or not has_place(value, _ANY):
         return "–"
     return percent(value)[:-2] if heat.percent else number(value)
 
@@ -104,7 +104,7 @@ def _key(sheet: Sheet, heat: Heat, left: float, top: float, low: float, high: fl
         )
     x += STEPS * wide + 6
     sheet.add(written(x, top + 11, ends[1]))
-    if any(value is None or not has_place(_ANY, value) for row in heat.values for value in row):
+    if any(value is None or not has_place(value, _ANY) for row in heat.values for value in row):
         x += width_of(ends[1]) + 16
         if x + width_of(f"– {NOT_SCORED}") > sheet.width:
             x, top = left, top + LINE

@@ -151,9 +151,7 @@ class Palette:
             )
             for name, color in (("h", mixed(low, high, share)), ("d", diverging)):
                 found[f"{name}{step}"] = color
-                found[f"{name}t{step}"] = max(
-                    (INKS["light"]["ink"], "#ffffff"), key=lambda ink, on=color: contrast(ink, on)
-                )
+                found[f"{name}t{step}"] = _ink_on(color)
         return found
 
     def _rules(self, value: Mapping[str, str]) -> list[str]:
@@ -201,6 +199,11 @@ class Palette:
 
 def _style(number: int, place: int, color: str) -> Style:
     return Style(number, color, SHAPES[place % len(SHAPES)], DASHES[place % len(DASHES)])
+
+
+def _ink_on(color: str) -> str:
+    dark = INKS["light"]["ink"]
+    return dark if contrast(dark, color) >= contrast("#ffffff", color) else "#ffffff"
 
 
 def _declared(values: Mapping[str, str]) -> str:

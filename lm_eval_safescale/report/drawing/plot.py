@@ -56,7 +56,7 @@ def _values(plot: Plot) -> tuple[list[float | None], list[float | None]]:
 
 
 def _drawn(plot: Plot, x: float | None, y: float | None) -> bool:
-    return has_place(plot.x, x) and has_place(plot.y, y)
+    return has_place(x, plot.x) and has_place(y, plot.y)
 
 
 class _Plotter:
@@ -181,9 +181,9 @@ class _Plotter:
             point.series, "line", "dark" if point.role == "chosen" else "thin"
         )
         x, y = self.x(point.x), self.y(point.y)
-        if has_place(self.plot.x, point.x_low) and has_place(self.plot.x, point.x_high):
+        if has_place(point.x_low, self.plot.x) and has_place(point.x_high, self.plot.x):
             self.sheet.path([(self.x(point.x_low), y), (self.x(point.x_high), y)], classes)
-        if has_place(self.plot.y, point.y_low) and has_place(self.plot.y, point.y_high):
+        if has_place(point.y_low, self.plot.y) and has_place(point.y_high, self.plot.y):
             self.sheet.path([(x, self.y(point.y_low)), (x, self.y(point.y_high))], classes)
 
     def by_place(self, role: str) -> list[list[Point]]:
@@ -244,4 +244,4 @@ class _Plotter:
 
 
 def _is_place(value: float | None) -> bool:
-    return has_place(Axis(""), value)
+    return has_place(value, Axis(""))

@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterable
 from dataclasses import dataclass
 from math import ceil, floor, isfinite, log10
+from typing import TypeGuard
 
 from lm_eval_safescale.figures import Axis
 from lm_eval_safescale.report.sentences import number
@@ -41,8 +42,8 @@ class Scale:
             start, end = end, start
         if axis.categories:
             return cls(axis, -0.5, len(axis.categories) - 0.5, start, end)
-        known = [value for value in values if has_place(axis, value)]
-        given = [bound for bound in (axis.low, axis.high) if has_place(axis, bound)]
+        known = [value for value in values if has_place(value, axis)]
+        given = [bound for bound in (axis.low, axis.high) if has_place(bound, axis)]
         low, high = _range(axis, [float(value) for value in [*known, *given] if value is not None])
         if axis.low is not None and axis.low in given:
             low = axis.low
@@ -74,7 +75,7 @@ class Scale:
         return number(100 * value if self.axis.percent else value, 4)
 
 
-def has_place(axis: Axis, value: float | None) -> bool:
+def has_place(value: float | None, axis: Axis) -> TypeGuard[float]:
     """Whether a value can be shown on the axis."""
     return (
         value is not None

@@ -8,7 +8,7 @@ import re
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
 
-from lm_eval_safescale.figures import Axis, Figure, Heat, Line, Point, Region
+from lm_eval_safescale.figures import Axis, Figure, Heat, Line, Plot, Point, Region
 from lm_eval_safescale.report.drawing.marks import mark
 from lm_eval_safescale.report.drawing.palette import Palette, Style
 from lm_eval_safescale.report.drawing.scale import Scale, has_place
@@ -145,9 +145,9 @@ def _series(figure: Figure) -> list[str]:
     if isinstance(figure, Heat):
         return []
     marks: list[Point | Line] = (
-        [point for row in figure.rows for point in row.points]
-        if not hasattr(figure, "points")
-        else [*figure.points, *figure.lines]
+        [*figure.points, *figure.lines]
+        if isinstance(figure, Plot)
+        else [point for row in figure.rows for point in row.points]
     )
     return [each.series for each in marks if each.series]
 
@@ -159,7 +159,7 @@ def on_axis(axis: Axis, value: float, low: float | None = None, high: float | No
         return axis.categories[place] if 0 <= place < len(axis.categories) else ""
     said = percent(value) if axis.percent else number(value)
     between = ""
-    if has_place(axis, low) and has_place(axis, high):
+    if has_place(low, axis) and has_place(high, axis):
         between = interval(low, high) if axis.percent else f"{number(low)} to {number(high)}"
     name = axis.label.removesuffix(", %")
     return f"{name} {said}{f' ({between})' if between else ''}".strip()

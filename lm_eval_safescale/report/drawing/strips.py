@@ -80,7 +80,7 @@ class _Row:
     ) -> None:
         self.sheet, self.strips, self.row, self.across = sheet, strips, row, across
         self.above = label_above
-        points = [point for point in row.points if has_place(strips.x, point.x)]
+        points = [point for point in row.points if has_place(point.x, strips.x)]
         self.dots = (
             []
             if row.joined
@@ -98,7 +98,7 @@ class _Row:
 
     def span(self, point: Point) -> tuple[float, float] | None:
         """The places of a point's interval; None where it has none."""
-        if has_place(self.strips.x, point.x_low) and has_place(self.strips.x, point.x_high):
+        if has_place(point.x_low, self.strips.x) and has_place(point.x_high, self.strips.x):
             low, high = sorted((self.across(point.x_low), self.across(point.x_high)))
             return low, high
         return None
