@@ -136,11 +136,11 @@ class Strip:
     points: Sequence[Point]
     """Their `y` is not looked at. One without an interval is a dot of many; one with an interval
     stands below them."""
-    joined: bool = False
-    """Whether its points are joined, from the first to the last: a dumbbell."""
     value: float | None = None
     """Written at the right edge: of the mean, in most cases."""
     series: str = ""
+    joined: bool = False
+    """Whether its points are joined, from the first to the last: a dumbbell."""
 
 
 @dataclass(frozen=True, slots=True)
