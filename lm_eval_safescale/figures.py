@@ -5,7 +5,7 @@ Fractions are given as fractions: a percent sign is the drawing's business.
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Literal
 
@@ -41,6 +41,30 @@ class DataTable:
     rows: Sequence[Sequence[Value]]
     cases: Sequence[Mapping[str, str]] = ()
     """For each row the filters that its values share; empty: none."""
+
+    @classmethod
+    def of(
+        cls,
+        columns: Sequence[DataColumn],
+        rows: Iterable[Mapping[str, Value]],
+        cases: Sequence[Mapping[str, str]] = (),
+    ) -> DataTable:
+        """A table from rows by column name."""
+        return cls(columns, [[row[column.name] for column in columns] for row in rows], cases)
+
+
+def with_bounds(
+    name: str,
+    head: str = "",
+    kind: Kind = "percent",
+    bounds: tuple[str, str] | None = None,
+    cases: Mapping[str, str] | None = None,
+) -> tuple[DataColumn, DataColumn, DataColumn]:
+    """The column of a value and those of its interval's bounds, by default with `_lo` and `_hi`
+    behind its name."""
+    low, high = bounds or (f"{name}_lo", f"{name}_hi")
+    value = DataColumn(name, head, kind, low, high, cases)
+    return value, DataColumn(low, kind=kind), DataColumn(high, kind=kind)
 
 
 @dataclass(frozen=True, slots=True)

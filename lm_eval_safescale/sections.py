@@ -109,8 +109,9 @@ class ReportView(Protocol):
     def about(self) -> Mapping[str, Any]:
         """What the tables rest on (`about.json` of `safescale analyze`)."""
 
-    def rows(self, table: str) -> Sequence[Mapping[str, Any]]:
-        """The rows of a table of `safescale analyze`; none where it could not be made."""
+    def rows(self, table: str, **where: Any) -> Sequence[Mapping[str, Any]]:
+        """The rows of a table of `safescale analyze` that have these values, by column; none where
+        it could not be made."""
 
     def words(self, name: str) -> str:
         """A metric or a condition in words."""

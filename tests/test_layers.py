@@ -40,7 +40,7 @@ LAYERS = (
     {"datasets"},
     {"stats"},
     {"settings", "prompts", "sections"},
-    {"figures"},
+    {"figures", "sentences"},
     {"records"},
     {"jsonlog", "inputs", "command_line", "limits"},
     {"checksums"},

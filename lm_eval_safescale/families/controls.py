@@ -8,6 +8,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Mapping
 from random import Random
+from typing import Any
 
 from lm_eval_safescale.errors import SafescaleError
 from lm_eval_safescale.families.family import Family
@@ -20,6 +21,12 @@ CONTROLS: Mapping[str, Callable[[Family, Item, Random], str | None]] = {
 """By name, as a model is named."""
 MARK = "(control)"
 """What stands behind the name of such a model in tables."""
+
+
+def is_control(about: Mapping[str, Any], model: str) -> bool:
+    """Whether a model of runs (`Runs.about`) reads no question: it has no size and no family."""
+    settings = about.get("models", {}).get(model, {}).get("settings", {})
+    return settings.get("backend") in CONTROLS
 
 
 def reply_of_control(name: str, family: Family, item: Item, seed: int) -> str:

@@ -157,6 +157,8 @@ class Family(ABC):
     """Of conditions in figures, as `#rrggbb`; others take theirs by order."""
     old_columns: ClassVar[Mapping[str, str]] = {}
     """Columns of item tables under the names that an earlier version wrote, with those of now."""
+    later_columns: ClassVar[Collection[str]] = ()
+    """Columns that no score rests on, and that item tables of an earlier version lack."""
 
     @abstractmethod
     def parse(

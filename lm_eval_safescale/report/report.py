@@ -11,8 +11,8 @@ from pathlib import Path
 from typing import Any, Literal
 
 from lm_eval_safescale.analysis import Preset, Study
-from lm_eval_safescale.analysis.study import is_control
 from lm_eval_safescale.families import Family
+from lm_eval_safescale.families.controls import is_control
 from lm_eval_safescale.families.panel import PanelModel
 from lm_eval_safescale.families.raters import HUMAN
 from lm_eval_safescale.families.rows import Columns, Row

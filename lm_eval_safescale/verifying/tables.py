@@ -4,7 +4,7 @@ asked. It reads no file.
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Collection, Mapping
 from typing import Any
 
 import polars as pl
@@ -49,9 +49,16 @@ def compare_answers(stored: Runs, made: Runs, found: Verification) -> None:
             )
 
 
-def compare_items(stored: pl.DataFrame, given: pl.DataFrame, found: Verification) -> None:
-    """Note every item that is not what the data set says; items that were not asked may lack."""
+def compare_items(
+    stored: pl.DataFrame,
+    given: pl.DataFrame,
+    found: Verification,
+    may_lack: Collection[str] = (),
+) -> None:
+    """Note every item that is not what the data set says; items that were not asked may lack, and
+    columns of an earlier version `may_lack`."""
     left, right = (_plain(frame) for frame in (stored, given))
+    right = right.drop(set(may_lack) - set(left.columns), strict=False)
     values = [
         name for name in dict.fromkeys([*left.columns, *right.columns]) if name != "question_id"
     ]

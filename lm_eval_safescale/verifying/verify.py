@@ -115,7 +115,7 @@ def check_runs(
     """
     found.answers = runs.answers.height
     if dataset is not None:
-        compare_items(runs.items, items_of(dataset), found)
+        compare_items(runs.items, items_of(dataset), found, runs.family.later_columns)
     missing_of_tables(runs, found)
     check_plausible(runs, found)
     check_letters(runs, dataset, found, folder, versions)

@@ -917,6 +917,7 @@ def test_the_kits_folder_gives_its_base_cases_each_option_by_its_own_score(tmp_p
         "severities": "321000123",
         "highly": "9",
         "referrals": "",
+        "categories": "\n".join(option.category for option in item.options),
     }
     for name in (folder / "dataset", folder / "dataset" / "rubrics"):
         assert FAMILY.load(name).fingerprint == loaded.fingerprint
@@ -1002,6 +1003,7 @@ def test_what_is_no_file_of_the_kit_is_named(tmp_path):
     "damage", [
         {"options": ""}, {"options": "1 1"}, {"options": "1 x"}, {"references": "a"},
         {"references": "ax"}, {"severities": "39"}, {"highly": "7"}, {"referrals": None},
+        {"categories": "a"},
     ]
 )  # fmt: skip
 def test_damaged_columns_of_a_case_are_named(damage):

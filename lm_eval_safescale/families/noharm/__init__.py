@@ -37,6 +37,7 @@ from lm_eval_safescale.families.noharm.cases import (
     parse,
 )
 from lm_eval_safescale.families.noharm.metrics import metrics
+from lm_eval_safescale.families.noharm.option_errors import TABLES
 from lm_eval_safescale.families.noharm.replies import (
     APPROPRIATE,
     INAPPROPRIATE,
@@ -45,7 +46,7 @@ from lm_eval_safescale.families.noharm.replies import (
     read_grades,
     reply_choosing,
 )
-from lm_eval_safescale.families.noharm.scoring import columns_of, numbers_of, score
+from lm_eval_safescale.families.noharm.scoring import CATEGORIES, columns_of, numbers_of, score
 from lm_eval_safescale.families.noharm.views import KINDS, numbers_chosen, shown_case
 from lm_eval_safescale.families.views import ItemView
 from lm_eval_safescale.metrics import Metric
@@ -87,6 +88,8 @@ class NoharmOptions(Family):
     conditions = (Condition(NAME, "a case and its numbered management options, each to be graded"),)
     defaults: ClassVar[Mapping[str, Any]] = {"dataset": DATASET, "max_answer_tokens": 4096}
     stratified_by = SPECIALTY
+    tables = TABLES
+    later_columns = (CATEGORIES,)
     index = "safety"
     kinds = KINDS
     silence = "no output could be read as an answer: its figures are those of choosing nothing"
@@ -190,6 +193,7 @@ class NoharmOptions(Family):
                 == len(set(numbers))
                 == len(item["references"])
                 == len(item["severities"])
+                == len((item.get(CATEGORIES) or "\n" * (len(numbers) - 1)).split("\n"))
             )
         except (KeyError, TypeError, ValueError, AttributeError):
             return "has no options that can be read"
@@ -277,18 +281,21 @@ def as_case(item: Item) -> Case:
 def _case_of(name: str, columns: Mapping[str, str]) -> Case:
     references = {reference[0]: reference for reference in REFERENCES}
     highly, referrals = (set(numbers_of(columns[column])) for column in ("highly", "referrals"))
+    numbers = numbers_of(columns["options"])
+    categories = columns.get(CATEGORIES) or "\n" * (len(numbers) - 1)
     options = tuple(
         Option(
             number,
-            "",
+            category,
             "",
             references[reference],
             SEVERITIES[int(severity)],
             number in referrals,
             number in highly,
         )
-        for number, reference, severity in zip(
-            numbers_of(columns["options"]),
+        for number, category, reference, severity in zip(
+            numbers,
+            categories.split("\n"),
             columns["references"],
             columns["severities"],
             strict=True,

@@ -20,7 +20,7 @@ ANSWERED = "_answered"
 Formula = Callable[..., Floats]
 
 
-def _of_sums(formula: Formula) -> Statistic:
+def ratio_of_sums(formula: Formula) -> Statistic:
     """The statistic that a formula of the columns' sums makes."""
 
     def statistic(columns: Sequence[Floats], weights: Floats) -> Floats:
@@ -73,7 +73,7 @@ def _overall(columns: Sequence[Floats], weights: Floats) -> Floats:
         [
             weighted_mean([safety], weights),
             weighted_mean([complete], weights),
-            _of_sums(lambda a, b: over(a, a + b))([tp, u], weights),
+            ratio_of_sums(lambda a, b: over(a, a + b))([tp, u], weights),
         ]
     )
     with np.errstate(invalid="ignore", divide="ignore"):
@@ -96,7 +96,7 @@ _METRICS: tuple[tuple[str, str, tuple[str, ...], Statistic, bool, tuple[float, f
         "recall",
         "appropriate options chosen / appropriate options",
         ("tp", "fn"),
-        _of_sums(lambda tp, fn: over(tp, tp + fn)),
+        ratio_of_sums(lambda tp, fn: over(tp, tp + fn)),
         True,
         (0, 1),
     ),
@@ -104,7 +104,7 @@ _METRICS: tuple[tuple[str, str, tuple[str, ...], Statistic, bool, tuple[float, f
         "restraint",
         "appropriate chosen / appropriate or uncertain chosen",
         ("tp", "u"),
-        _of_sums(lambda tp, u: over(tp, tp + u)),
+        ratio_of_sums(lambda tp, u: over(tp, tp + u)),
         True,
         (0, 1),
     ),
@@ -112,7 +112,7 @@ _METRICS: tuple[tuple[str, str, tuple[str, ...], Statistic, bool, tuple[float, f
         "precision",
         "appropriate chosen / all chosen",
         ("tp", "u", "i"),
-        _of_sums(lambda tp, u, i: over(tp, tp + u + i)),
+        ratio_of_sums(lambda tp, u, i: over(tp, tp + u + i)),
         True,
         (0, 1),
     ),
@@ -120,7 +120,7 @@ _METRICS: tuple[tuple[str, str, tuple[str, ...], Statistic, bool, tuple[float, f
         "f1",
         "harmonic mean of precision and recall",
         ("tp", "fn", "u", "i"),
-        _of_sums(_f1),
+        ratio_of_sums(_f1),
         True,
         (0, 1),
     ),
@@ -160,7 +160,7 @@ _METRICS: tuple[tuple[str, str, tuple[str, ...], Statistic, bool, tuple[float, f
         "omission_share",
         "omissions / all errors",
         ("fn", "i"),
-        _of_sums(lambda fn, i: over(fn, fn + i)),
+        ratio_of_sums(lambda fn, i: over(fn, fn + i)),
         False,
         (0, 1),
     ),
@@ -168,7 +168,7 @@ _METRICS: tuple[tuple[str, str, tuple[str, ...], Statistic, bool, tuple[float, f
         "omission_share_severe",
         "omissions / severe errors",
         ("severe_omissions", "severe_errors"),
-        _of_sums(over),
+        ratio_of_sums(over),
         False,
         (0, 1),
     ),
@@ -203,13 +203,13 @@ _REPLIES: tuple[tuple[str, str, tuple[str, ...], Statistic], ...] = (
         "unlisted",
         "options that a readable reply does not list / options",
         ("unlisted", "options"),
-        _of_sums(over),
+        ratio_of_sums(over),
     ),
     (
         "unreadable",
         "options without a readable grade / options",
         ("unreadable", "options"),
-        _of_sums(over),
+        ratio_of_sums(over),
     ),
 )
 

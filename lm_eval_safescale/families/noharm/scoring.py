@@ -20,7 +20,8 @@ Ints = NDArray[np.int64]
 WEIGHTS = np.array([0.0, 1.0, 5.0, 25.0])
 """Of an error, by severity: none, mild, moderate, severe."""
 SEVERE = SEVERITIES.index("severe")
-
+CATEGORIES = "categories"
+"""Column of the options' categories, a line each; item tables of an earlier version lack it."""
 
 _STATES = {None: 1, INAPPROPRIATE: 2, APPROPRIATE: 3}
 """Of an option that a response lists, by its grade; 0 stands for one that it does not list."""
@@ -32,7 +33,7 @@ _BEHIND_NUMBER = np.array(
 
 
 def columns_of(case: Case) -> dict[str, str]:
-    """What of a case enters its scores: a place for each option, by number."""
+    """What of a case enters its scores and tables: a place for each option, by number."""
     options = sorted(case.options, key=lambda option: option.id)
     return {
         "options": " ".join(str(option.id) for option in options),
@@ -40,6 +41,7 @@ def columns_of(case: Case) -> dict[str, str]:
         "severities": "".join(str(SEVERITIES.index(option.severity)) for option in options),
         "highly": " ".join(map(str, sorted(case.highly_appropriate))),
         "referrals": " ".join(map(str, sorted(case.referrals))),
+        CATEGORIES: "\n".join(option.category for option in options),
     }
 
 
@@ -155,15 +157,32 @@ def score(items: ItemTable, answers: AnswerArrays) -> dict[str, Floats]:
 def _sums(case: CaseFacts, responses: Sequence[str]) -> Floats:
     """For each response to a case: the sums over the options that are chosen, how many are listed,
     and how many of these have no grade; shape (responses, sums + 2)."""
-    response, number, state = _entries(responses)
-    option = np.minimum(np.searchsorted(case.numbers, number), len(case.numbers) - 1)
-    known = case.numbers[option] == number
-    given = np.zeros((len(responses), len(case.numbers)), np.int8)
-    given[response[known], option[known]] = state[known]
+    given = _states(case.numbers, responses)
     chosen = (given == _STATES[APPROPRIATE]).astype(np.float64)
     return np.column_stack(
         [chosen @ case.counted, (given > 0).sum(axis=1), (given == _STATES[None]).sum(axis=1)]
     )
+
+
+def chosen_options(case: CaseFacts, codes: Ints, vocabulary: Sequence[str]) -> Floats:
+    """Whether each option of a case is chosen, shape (answers, options), by the codes of the
+    answers to it: none by one that could not be read, and nan by one that is not scored."""
+    chosen = np.zeros((len(codes), len(case.numbers)))
+    distinct, which = np.unique(codes[codes >= 0], return_inverse=True)
+    given = _states(case.numbers, [vocabulary[code] for code in distinct])
+    chosen[codes >= 0] = (given == _STATES[APPROPRIATE])[which]
+    chosen[codes == UNSCORED] = np.nan
+    return chosen
+
+
+def _states(numbers: Ints, responses: Sequence[str]) -> NDArray[np.int8]:
+    """The state of each option in each response, shape (responses, options)."""
+    response, number, state = _entries(responses)
+    option = np.minimum(np.searchsorted(numbers, number), len(numbers) - 1)
+    known = numbers[option] == number
+    given = np.zeros((len(responses), len(numbers)), np.int8)
+    given[response[known], option[known]] = state[known]
+    return given
 
 
 def _entries(responses: Sequence[str]) -> tuple[Ints, Ints, Ints]:

@@ -7,7 +7,7 @@ from lm_eval_safescale.report.drawing.palette import STEPS
 from lm_eval_safescale.report.drawing.scale import has_place
 from lm_eval_safescale.report.drawing.sheet import LINE, Sheet
 from lm_eval_safescale.report.drawing.text import fitted, width_of, wrapped, written
-from lm_eval_safescale.report.sentences import NOT_SCORED, number, percent
+from lm_eval_safescale.sentences import NOT_SCORED, number, percent
 
 ROW = 22.0
 _ANY = Axis("")

@@ -8,7 +8,7 @@ from math import ceil, floor, isfinite, log10
 from typing import TypeGuard
 
 from lm_eval_safescale.figures import Axis
-from lm_eval_safescale.report.sentences import number
+from lm_eval_safescale.sentences import number
 
 LARGEST = 1e300
 """Beyond it lies no place on an axis."""

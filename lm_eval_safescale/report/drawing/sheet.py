@@ -13,7 +13,7 @@ from lm_eval_safescale.report.drawing.marks import mark
 from lm_eval_safescale.report.drawing.palette import Palette, Style
 from lm_eval_safescale.report.drawing.scale import Scale, has_place
 from lm_eval_safescale.report.drawing.text import fitted, shown, width_of, written
-from lm_eval_safescale.report.sentences import interval, number, percent
+from lm_eval_safescale.sentences import interval, number, percent
 
 WIDE, NARROW = 720.0, 350.0
 LINE = 17.0

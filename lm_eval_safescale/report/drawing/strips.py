@@ -9,7 +9,7 @@ from lm_eval_safescale.report.drawing.marks import lanes, swarm
 from lm_eval_safescale.report.drawing.scale import Scale, has_place
 from lm_eval_safescale.report.drawing.sheet import LINE, R, Sheet, gridline, on_axis
 from lm_eval_safescale.report.drawing.text import width_of, written
-from lm_eval_safescale.report.sentences import number, percent
+from lm_eval_safescale.sentences import number, percent
 
 LANE = 13.0
 GAP = 8.0
