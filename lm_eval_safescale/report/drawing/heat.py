@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
+
 from lm_eval_safescale.figures import Axis, Heat
 from lm_eval_safescale.report.drawing.palette import STEPS
 from lm_eval_safescale.report.drawing.scale import has_place
@@ -10,6 +12,8 @@ from lm_eval_safescale.report.drawing.text import fitted, width_of, wrapped, wri
 from lm_eval_safescale.sentences import NOT_SCORED, number, percent
 
 ROW = 22.0
+SLANT, SLANTED = 0.643, 1.3
+"""Height of a slanted text by its length (sine of 40 degrees), and its length by its width."""
 _ANY = Axis("")
 
 
@@ -19,20 +23,7 @@ def draw_heat(sheet: Sheet, heat: Heat) -> None:
     left = min(label, sheet.width * (0.34 if sheet.narrow else 0.36))
     wide = (sheet.width - left) / max(1, len(heat.columns))
     wide = min(wide, 110.0)
-    heads = [wrapped(column, wide - 4, 3) for column in heat.columns]
-    top = max((len(lines) for lines in heads), default=0) * (LINE - 3) + 6
-    for place, lines in enumerate(heads):
-        for line, words in enumerate(lines):
-            y = top - 8 - (len(lines) - 1 - line) * (LINE - 3)
-            whole = heat.columns[place] if line == 0 and "…" in "".join(lines) else words
-            at = left + (place + 0.5) * wide
-            sheet.add(
-                written(at, y, words, "mid")
-                if whole == words
-                else written(at, y, words, "mid").replace(
-                    "</text>", f"<title>{sheet.said(whole)}</title></text>"
-                )
-            )
+    top = _heads(sheet, heat.columns, left, wide)
     low, high = _bounds(heat)
     for row, name in enumerate(heat.rows):
         y = top + row * ROW
@@ -44,6 +35,26 @@ def draw_heat(sheet: Sheet, heat: Heat) -> None:
             )
     bottom = top + len(heat.rows) * ROW
     sheet.height = _key(sheet, heat, left, bottom + 10, low, high)
+
+
+def _heads(sheet: Sheet, columns: Sequence[str], left: float, wide: float) -> float:
+    """The words of the columns, slanted where a word is longer than its column; gives where they
+    end."""
+    heads = [wrapped(column, wide - 4, 3) for column in columns]
+    centres = [left + (place + 0.5) * wide for place in range(len(columns))]
+    if not any("…" in line for lines in heads for line in lines):
+        top = max((len(lines) for lines in heads), default=0) * (LINE - 3) + 6
+        for x, lines in zip(centres, heads, strict=True):
+            for line, words in enumerate(reversed(lines)):
+                sheet.add(written(x, top - 8 - line * (LINE - 3), words, "mid"))
+        return top
+    longest = min(max(map(width_of, columns)), 150.0, (sheet.width - centres[-1]) * SLANTED + 60)
+    top = longest * SLANT + 14
+    for x, column in zip(centres, columns, strict=True):
+        room = min(longest, (sheet.width - x) * SLANTED)
+        head = written(0, 0, column, width=room)
+        sheet.add(f'<g transform="translate({x:.1f} {top - 8:.1f}) rotate(-40)">{head}</g>')
+    return top
 
 
 def _bounds(heat: Heat) -> tuple[float, float]:

@@ -55,7 +55,7 @@ def placed(wanted: Sequence[Wanted], marks: Sequence[Box], within: Box) -> list[
         for cost, box in _candidates(label):
             if not within.holds(box) or any(box.meets(other) for other in found if other):
                 continue
-            total = cost + 12 * sum(box.meets(mark) for mark in marks)
+            total = cost + 25 * sum(box.meets(mark) for mark in marks)
             if best is None or total < best[0]:
                 best = total, box
         found.append(best[1] if best else None)

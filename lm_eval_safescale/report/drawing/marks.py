@@ -22,6 +22,15 @@ _ANGLES = {
 }
 
 
+ROUND = {"circle", "ring", "hexagon"}
+
+
+def apart(shape: str, r: float) -> float:
+    """How far centres of two such marks must be from each other so that neither hides the
+    other."""
+    return 2 * r + 0.6 if shape in ROUND else 2.35 * r
+
+
 def mark(shape: str, x: float, y: float, r: float, classes: str, title: str = "") -> str:
     """A mark about a place.
 
@@ -66,24 +75,24 @@ def _at(x: float, y: float, r: float, degrees: float) -> str:
     return f"{x + r * cos(degrees * pi / 180):.1f} {y + r * sin(degrees * pi / 180):.1f}"
 
 
-def swarm(places: Sequence[float], apart: float) -> list[float]:
-    """How far each dot of a row is moved across it, so that no two are nearer than `apart`: never
+def swarm(places: Sequence[float], least: float) -> list[float]:
+    """How far each dot of a row is moved across it, so that no two are nearer than `least`: never
     by chance, and the least that is needed, from the smallest place on.
 
     Parameters
     ----------
     places
         Along the row.
-    apart
+    least
         Least distance of two dots' centres.
     """
     offsets = [0.0] * len(places)
     placed: list[tuple[float, float]] = []
     for index in sorted(range(len(places)), key=lambda each: (places[each], each)):
         near = [
-            (offset, sqrt(apart**2 - (places[index] - place) ** 2))
+            (offset, sqrt(least**2 - (places[index] - place) ** 2))
             for place, offset in placed
-            if places[index] - place < apart
+            if places[index] - place < least
         ]
         candidates = [0.0, *(offset + sign * gap for offset, gap in near for sign in (-1, 1))]
         offsets[index] = next(
@@ -92,7 +101,7 @@ def swarm(places: Sequence[float], apart: float) -> list[float]:
             if all(abs(candidate - offset) >= gap - 1e-6 for offset, gap in near)
         )
         placed.append((places[index], offsets[index]))
-        placed = [each for each in placed if places[index] - each[0] < apart]
+        placed = [each for each in placed if places[index] - each[0] < least]
     return offsets
 
 

@@ -12,15 +12,19 @@ from lm_eval_safescale.report.drawing.sheet import LINE, R, Sheet, gridline, on_
 from lm_eval_safescale.report.drawing.text import fitted, width_of, wrapped, written
 
 HEIGHT, NARROW_HEIGHT = 370.0, 300.0
+EDGE = 15.0
+"""Right of the plot: room for half of its last tick's words."""
 MANY = 24
 """From so many lines of one role on each is drawn faintly."""
+CROWD = 150
+"""From so many points on each is smaller."""
 
 
 def draw_plot(sheet: Sheet, plot: Plot) -> None:
     """Draws a plot on an empty sheet."""
     top = sheet.legend(0.0, plot.regions, plot.lines) + 2
     if plot.y.label:
-        sheet.add(written(0, top + 11, _with_direction(plot.y), "soft", width=sheet.width))
+        sheet.add(written(0, top + 11, plot.y.label, width=sheet.width))
         top += LINE + 4
     top += R * 2
     bottom = top + (NARROW_HEIGHT if sheet.narrow else HEIGHT)
@@ -28,12 +32,9 @@ def draw_plot(sheet: Sheet, plot: Plot) -> None:
     vertical = Scale.of(plot.y, ys, bottom, top)
     ticks = vertical.ticks(6)
     left = 10 + min(max((width_of(words) for _, words in ticks), default=0.0), sheet.width * 0.36)
-    across = Scale.of(plot.x, xs, left, sheet.width - R * 3)
-    _Plotter(sheet, plot, across, vertical, Box(left, top, sheet.width - R * 3, bottom)).draw()
-
-
-def _with_direction(axis: Axis) -> str:
-    return f"{axis.label} (axis points down)" if axis.reversed and not axis.label else axis.label
+    right = sheet.width - EDGE
+    across = Scale.of(plot.x, xs, left, right)
+    _Plotter(sheet, plot, across, vertical, Box(left, top, right, bottom)).draw()
 
 
 def _values(plot: Plot) -> tuple[list[float | None], list[float | None]]:
@@ -65,6 +66,8 @@ class _Plotter:
     def __init__(self, sheet: Sheet, plot: Plot, x: Scale, y: Scale, area: Box) -> None:
         self.sheet, self.plot, self.x, self.y, self.area = sheet, plot, x, y, area
         self.points = [point for point in plot.points if _drawn(plot, point.x, point.y)]
+        self.r = R if len(self.points) < CROWD else R * 0.85
+        self.is_faint = sum(line.role == "each" for line in plot.lines) >= MANY
 
     def draw(self) -> None:
         for region in self.plot.regions:
@@ -143,26 +146,14 @@ class _Plotter:
         places = [(self.x(x), self.y(y)) for x, y in line.points if _drawn(self.plot, x, y)]
         if len(places) < 2:
             return
-        faint = line.role == "each" and sum(o.role == "each" for o in self.plot.lines) >= MANY
+        faint = self.is_faint and line.role == "each"
         kind = {"mean": "bold", "chosen": "dark", "reference": "reference"}.get(
-            line.role, "many" if faint else ""
+            line.role, "many" if faint else "plain"
         )
-        classes = self.sheet.classes_of(line.series, "line", kind).rstrip()
         style = self.sheet.style_of(line.series)
-        words = line.label
-        if not line.arrow:
-            ends = [on_axis(self.plot.y, y) for _, y in (line.points[0], line.points[-1])]
-        else:
-            ends = []
-        if words and ends and ends[0] and not self.plot.y.categories:
-            words = f"{words}: {ends[0]} to {ends[1].removeprefix(self.plot.y.label).strip()}"
-        dash = style.dash if style and line.role in ("each", "mean") and not line.arrow else ""
-        before = len(self.sheet.body)
-        self.sheet.path(places, classes, words)
-        if dash:
-            self.sheet.body[before] = self.sheet.body[before].replace(
-                " class=", f' stroke-dasharray="{dash}" class=', 1
-            )
+        has_dash = style and line.role in ("each", "mean") and not (line.arrow or faint)
+        classes = self.sheet.classes_of(line.series, "line", kind)
+        self.sheet.path(places, classes, line.label, style.dash if style and has_dash else "")
         if line.arrow:
             self.head(places[-2], places[-1], classes)
 
@@ -196,7 +187,7 @@ class _Plotter:
 
     def marks(self, together: list[Point]) -> None:
         first = together[0]
-        r = R * min(2.2, sqrt(1 + 0.4 * (len(together) - 1)))
+        r = self.r * min(2.2, sqrt(1 + 0.4 * (len(together) - 1)))
         words = "; ".join(self.words(point) for point in together)
         if len(together) > 1:
             words = f"{len(together)} here: {words}"

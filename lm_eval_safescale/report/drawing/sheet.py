@@ -73,12 +73,15 @@ class Sheet:
             mark(shape, x, y, grown, self.classes_of(point.series, point.role), self.said(words))
         )
 
-    def path(self, places: Sequence[tuple[float, float]], classes: str, words: str = "") -> None:
+    def path(
+        self, places: Sequence[tuple[float, float]], classes: str, words: str = "", dash: str = ""
+    ) -> None:
         """A line through places."""
+        dashed = f' stroke-dasharray="{dash}"' if dash else ""
         d = "M" + "L".join(f"{x:.1f} {y:.1f}" for x, y in places)
         title = self.said(words) if words else ""
         end = f"><title>{title}</title></path>" if title else "/>"
-        self.add(f'<path d="{d}" class="{classes}"{end}')
+        self.add(f'<path d="{d}" class="{classes}"{dashed}{end}')
 
     def legend(self, top: float, regions: Iterable[Region], lines: Iterable[Line] = ()) -> float:
         """What shapes, colours and shaded parts mean, in rows; gives where they end."""
@@ -122,7 +125,7 @@ class Sheet:
             Whether it is a file of its own: with its style sheet, and paper below it.
         """
         figure = self.figure
-        name = re.sub(r"[^A-Za-z0-9_-]", "-", figure.name)[:100] + "-n" * self.narrow
+        name = "fig-" + re.sub(r"[^A-Za-z0-9_-]", "-", figure.name)[:100] + "-n" * self.narrow
         size = f"{self.width:g} {max(self.height, 1):.0f}"
         shape = "narrow" if self.narrow else "wide"
         head = (

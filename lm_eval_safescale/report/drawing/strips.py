@@ -5,7 +5,7 @@ none, stand means and intervals.
 from __future__ import annotations
 
 from lm_eval_safescale.figures import Point, Strip, Strips
-from lm_eval_safescale.report.drawing.marks import lanes, swarm
+from lm_eval_safescale.report.drawing.marks import apart, lanes, swarm
 from lm_eval_safescale.report.drawing.scale import Scale, has_place
 from lm_eval_safescale.report.drawing.sheet import LINE, R, Sheet, gridline, on_axis
 from lm_eval_safescale.report.drawing.text import width_of, written
@@ -125,7 +125,8 @@ class _Row:
             return top
         r = R if len(self.dots) <= 60 else R * 0.75 if len(self.dots) <= 200 else R * 0.5
         places = [self.across(point.x) for point in self.dots]
-        offsets = swarm(places, 2 * r + 0.6)
+        shapes = {style.shape for each in self.dots if (style := self.sheet.style_of(each.series))}
+        offsets = swarm(places, max((apart(shape, r) for shape in shapes), default=2 * r + 0.6))
         centre = top - min(offsets) + r + 1
         for point, x, offset in zip(self.dots, places, offsets, strict=True):
             self.sheet.point(point, x, centre + offset, self.words(point), r)
@@ -172,10 +173,8 @@ class _Row:
                     [(span[0], at), (span[1], at)],
                     self.sheet.classes_of(point.series, "line", "thin"),
                 )
-        apart = [0.0] * len(xs)
-        if len(xs) == 2 and abs(xs[0] - xs[1]) < 2 * R:  # both are to be seen
-            apart = [-(R + 0.3), R + 0.3]
-        for point, x, aside in zip(self.others, xs, apart, strict=True):
+        asides = swarm(xs, apart("square", R)) if len(xs) > 1 else [0.0] * len(xs)
+        for point, x, aside in zip(self.others, xs, asides, strict=True):
             self.sheet.point(point, x, y + aside, self.words(point))
         return y + LANE / 2 + 1
 
