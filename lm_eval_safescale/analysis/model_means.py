@@ -30,7 +30,7 @@ def model_means(study: Study, preset: Preset = DEFAULT) -> list[Row]:
 
     By condition, and for every pair that the family compares (condition "clean - closed_book":
     models asked under both, items scored under both); over all models (family "all"), and over
-    those of one model family.
+    those of one model family. Controls, which read no question, are no models here.
 
     Returns
     -------
@@ -62,7 +62,7 @@ class _Compared:
 
 def _compared(study: Study) -> Iterator[_Compared]:
     place = {pair: number for number, pair in enumerate(study.scores)}
-    models = list(dict.fromkeys(model for model, _ in place))
+    models = list(dict.fromkeys(model for model, _ in place if model not in study.controls))
     for condition in study.conditions:
         asked = [model for model in models if (model, condition) in place]
         yield _Compared(condition, asked, [place[model, condition] for model in asked], [])

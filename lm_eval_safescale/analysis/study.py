@@ -320,6 +320,17 @@ class Study:
         return (self.given_panel or load_panel()).sized(sizes)
 
     @functools.cached_property
+    def controls(self) -> frozenset[str]:
+        """Models that read no question: they have no size, no family, and no place in a mean over
+        models."""
+        models = self.runs.about.get("models", {})
+        return frozenset(
+            model
+            for model in self.runs.models
+            if models.get(model, {}).get("settings", {}).get("backend") in CONTROLS
+        )
+
+    @functools.cached_property
     def draws(self) -> dict[str, int | dict[str, int]]:
         """K of each model; by condition where it differs."""
         by_model: dict[str, dict[str, int]] = {}
@@ -429,7 +440,7 @@ def remarks(study: Study) -> list[Row]:
     rows += [
         _row(model, None, None, _lacks(study.panel.find(model)))
         for model in study.panel.unknown(study.runs.models)
-        if not is_control(study.runs.about, model)
+        if model not in study.controls
     ]
     if study.beside is not None:
         rows += [

@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING, Annotated, Literal
 import typer
 
 from lm_eval_safescale.cli.data import Columns
+from lm_eval_safescale.cli.options import ExcludeOption
 from lm_eval_safescale.cli.screen import complain, say, working
 from lm_eval_safescale.errors import SafescaleError
 from lm_eval_safescale.words import counted
@@ -66,6 +67,7 @@ def report(
             help="Whose texts are shown of the answers; without it all up to 60 MB, else errors."
         ),
     ] = None,
+    exclude: ExcludeOption = None,
     policy: Annotated[
         Path | None,
         typer.Option(metavar="FILE.yaml", help="A policy to judge the models by (docs/gate.md)."),
@@ -82,7 +84,7 @@ def report(
     """
     # many small products: threads of the linear algebra would wait for each other
     os.environ.setdefault("OPENBLAS_NUM_THREADS", "1")
-    from lm_eval_safescale.analysis import load_panel, preset_named
+    from lm_eval_safescale.analysis import load_panel, preset_named, read_disputes
     from lm_eval_safescale.gate import read_policy
     from lm_eval_safescale.report.building import Wanted, build_report
 
@@ -92,6 +94,7 @@ def report(
         threshold=threshold,
         panel=None if panel is None else load_panel(panel),
         dataset=_settings(dataset, dataset_path, columns),
+        disputes=None if exclude is None else read_disputes(exclude),
         contexts=tuple(contexts or ()),
         texts=texts,
         policy=None if policy is None else read_policy(policy),

@@ -11,6 +11,7 @@ from typing import Any
 
 from lm_eval_safescale import __version__
 from lm_eval_safescale.analysis import (
+    Disputes,
     Panel,
     Preset,
     Study,
@@ -48,6 +49,7 @@ class Wanted:
     panel: Panel | None = None
     dataset: Settings | None = None
     """Where the items' texts are; None: where the runs say."""
+    disputes: Disputes | None = None
     contexts: Sequence[Path] = ()
     texts: Texts | None = None
     policy: Policy | None = None
@@ -184,7 +186,7 @@ def _names(groups: Sequence[Mapping[Path, Runs]]) -> list[str]:
 def _report(group: Mapping[Path, Runs], wanted: Wanted) -> Report:
     runs = merge_runs({str(folder): each for folder, each in group.items()})
     baseline = wanted.baseline if wanted.baseline in runs.models else None
-    study = Study(runs, wanted.threshold, wanted.panel, baseline)
+    study = Study(runs, wanted.threshold, wanted.panel, baseline, disputes=wanted.disputes)
     tables, failed = make_tables(study, wanted.preset)
     return Report(
         study=study,

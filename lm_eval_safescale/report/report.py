@@ -45,8 +45,6 @@ class Report:
     policy: Policy | None = None
     card: Path | None = None
     """Where a model card is to be written, too."""
-    disputed: tuple[Any, ...] = ()
-    """Items that readers dispute; every headline is given with and without them."""
 
     @property
     def family(self) -> Family:
@@ -82,11 +80,10 @@ class Report:
         """By model family and size, those that the panel does not know behind, controls last."""
         return sorted({model for model, _ in self.study.scores}, key=self._place)
 
-    @functools.cached_property
+    @property
     def controls(self) -> frozenset[str]:
         """Those of them that read no question."""
-        about = self.study.runs.about
-        return frozenset(model for model, _ in self.study.scores if is_control(about, model))
+        return self.study.controls
 
     @functools.cached_property
     def raters(self) -> Sequence[str]:
