@@ -32,7 +32,7 @@ from lm_eval_safescale.errors import ArgumentHint, SafescaleError
 from lm_eval_safescale.families import NO_RESPONSE, UNSCORED, AnswerArrays, Family, ItemTable
 from lm_eval_safescale.families.cells import Cell, column
 from lm_eval_safescale.families.choice.tables.ensembles import ensembles_left_out
-from lm_eval_safescale.families.controls import is_control
+from lm_eval_safescale.families.controls import CONTROLS
 from lm_eval_safescale.families.panel import Panel, PanelModel, load_panel, panel_table
 from lm_eval_safescale.families.raters import answers_of_raters
 from lm_eval_safescale.families.rows import Row

@@ -6,6 +6,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
+from functools import partial
 from pathlib import Path
 from typing import Any
 
@@ -22,6 +23,7 @@ from lm_eval_safescale.analysis import (
 from lm_eval_safescale.command_line import said
 from lm_eval_safescale.errors import SafescaleError
 from lm_eval_safescale.gate import Policy
+from lm_eval_safescale.report.drawing import Palette, draw, standalone
 from lm_eval_safescale.report.folder import refuse_other, whole_folder
 from lm_eval_safescale.report.pages import PAGES
 from lm_eval_safescale.report.report import Report, Texts
@@ -124,7 +126,7 @@ def write_report(
 
     Pages in order: those of `PAGES`, the family's, those with templates of their own. What writes
     further pages (the case browser) is called here with the report and the folder, and has its
-    place in `Site.pages`; `Site.link` then leads to it, and `Site.draw` draws figures.
+    place in `Site.pages`; `Site.link` then leads to it.
     """
     say("making the pages ...")
     made: list[Page] = []
@@ -134,12 +136,16 @@ def write_report(
             made.append(page)
     made += report.family.pages(report)
     files = [INDEX, *(f"{slug(page.name)}.html" for page in made[1:])]
+    palette = Palette.of(report.family, report.model_families)
     site = Site(
         title=report.title,
         pages=[(file, page.title) for file, page in zip(files, made, strict=True)],
         note=DEMO_NOTE if report.is_demo else "",
         up=up,
         foot=f"{report.subject}. {FOOT}",
+        draw=partial(draw, palette=palette),
+        saved=partial(standalone, palette=palette),
+        styles={"figures.css": palette.style_sheet()},
     )
     for file, page in zip(files, made, strict=True):
         site.page(page, file)

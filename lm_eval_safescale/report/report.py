@@ -12,7 +12,6 @@ from typing import Any, Literal
 
 from lm_eval_safescale.analysis import Preset, Study
 from lm_eval_safescale.families import Family
-from lm_eval_safescale.families.controls import is_control
 from lm_eval_safescale.families.panel import PanelModel
 from lm_eval_safescale.families.raters import HUMAN
 from lm_eval_safescale.families.rows import Columns, Row
@@ -147,6 +146,12 @@ class Report:
     def panel_of(self, model: str) -> PanelModel | None:
         """Family and size of a model; None where the panel does not know it."""
         return self.study.panel.find(model)
+
+    @functools.cached_property
+    def model_families(self) -> Sequence[str]:
+        """Those of the models, by name."""
+        entries = (self.panel_of(model) for model in self.models)
+        return sorted({entry.family for entry in entries if entry and entry.family})
 
     def published(self, condition: str, metric: str) -> float | None:
         """The published mean over the 34 models, where there is one and the data are RadSaFE's."""
