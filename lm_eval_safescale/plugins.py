@@ -179,6 +179,14 @@ class Plugins:
         )
 
 
+def version_of(distribution: str) -> str | None:
+    """The version of an installed package, without importing it; None where it is not installed."""
+    try:
+        return importlib.metadata.version(distribution)
+    except importlib.metadata.PackageNotFoundError:
+        return None
+
+
 @functools.cache
 def plugins() -> Plugins:
     """The plugins of this installation, loaded once; SafescaleError if the variable asks for one

@@ -9,7 +9,7 @@ import functools
 import json
 import os
 import re
-from collections.abc import Iterable, Iterator, Mapping
+from collections.abc import Container, Iterable, Iterator, Mapping
 from contextlib import suppress
 from typing import Any, NamedTuple
 from urllib.parse import unquote
@@ -123,6 +123,37 @@ def masked_model_args(text: str) -> str:
         else name
         for name, equals, value in parts
     )
+
+
+PLACES = ("base_url", "index_dir", "settings_path", "cache_dir", "download_dir")
+"""Names of what says where something lies, and nothing of what it is."""
+_PATH = re.compile(
+    r"(?<![\w.:/~-])(?:~?/|~|[A-Za-z]:[\\/]|\\\\)[^\s'\",;<>|)\]]*[\\/]([^\s'\",;<>|)\]\\/]*)"
+)
+
+
+def without_places(value: Any, whole: Container[str] = ()) -> Any:
+    """A value (of JSON) without secrets, and without where anything lies: of paths the last part is
+    left.
+
+    Parameters
+    ----------
+    whole
+        Names of texts that are no paths, whatever they look like.
+    """
+    return _without_places(without_secrets(value), whole)
+
+
+def _without_places(value: Any, whole: Container[str]) -> Any:
+    if isinstance(value, Mapping):
+        return {
+            name: each if name in whole else _without_places(each, whole)
+            for name, each in value.items()
+            if name not in PLACES
+        }
+    if isinstance(value, list | tuple):
+        return [_without_places(each, whole) for each in value]
+    return _PATH.sub(r"\1", value) if isinstance(value, str) else value
 
 
 # --- addresses ------------------------------------------------------------------------------------

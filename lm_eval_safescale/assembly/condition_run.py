@@ -11,14 +11,14 @@ from typing import Any
 from lm_eval_safescale import __version__
 from lm_eval_safescale.assembly.answers import find_reader
 from lm_eval_safescale.assembly.contexts import ModelFacts, contexts_of
-from lm_eval_safescale.assembly.data import load_dataset
+from lm_eval_safescale.assembly.data import find_dataset, load_dataset
 from lm_eval_safescale.assembly.families import (
     family_named,
     family_of,
     prompts_of,
     settings_under,
 )
-from lm_eval_safescale.assembly.lookup import builder_of
+from lm_eval_safescale.assembly.lookup import builder_of, find
 from lm_eval_safescale.assembly.scoring import Scorer, table_metrics
 from lm_eval_safescale.assembly.search import Warn
 from lm_eval_safescale.chat.content import UNKNOWN, read_content
@@ -27,7 +27,7 @@ from lm_eval_safescale.contexts import ContextSet
 from lm_eval_safescale.datasets import Dataset
 from lm_eval_safescale.errors import SafescaleError
 from lm_eval_safescale.families import Family
-from lm_eval_safescale.plugins import Part
+from lm_eval_safescale.plugins import Part, plugins
 from lm_eval_safescale.prompts import load_prompt
 from lm_eval_safescale.reading import opens_reasoning, read_output
 from lm_eval_safescale.records import Context, Item, Reading, Status
@@ -190,6 +190,22 @@ class ConditionRun:
         """With room for reasoning where the model needs it, unless the user set the limit."""
         is_raised = self._needs_room and not self._has_users_limit
         return max(settings.answer_tokens, REASONING_TOKENS if is_raised else 0)
+
+    @property
+    def plugins(self) -> dict[str, str]:
+        """Packages besides ours whose parts take part, with their versions."""
+        settings, known = self.settings, plugins()
+        parts = [
+            self._part,
+            *(part for part in known.all("family") if part.thing is self.family),
+            *(asked.part for asked in self.scorer.metrics),
+            builder_of(self._part, settings),
+            find_dataset(settings) if settings.dataset_path is None else None,
+            find("answer reader", settings, "reader") if self.family.takes_readers else None,
+        ]
+        if self.contexts and self.contexts.about.get("retriever") and settings.contexts is None:
+            parts.append(find("retriever", settings, "retriever"))
+        return {part.package: part.version for part in parts if part and not part.is_ours}
 
     # --- an item ----------------------------------------------------------------------------------
 

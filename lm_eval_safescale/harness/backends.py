@@ -9,6 +9,7 @@ from collections.abc import Callable, Mapping
 from typing import Any
 
 from lm_eval_safescale.errors import SafescaleError, reason_of
+from lm_eval_safescale.plugins import version_of
 from lm_eval_safescale.retrieval import HubTokenizer
 
 logger = logging.getLogger(__name__)
@@ -18,6 +19,8 @@ REASONING_MARKS = ("<|channel|>analysis", "[THINK]")
 SERVERS = ("local-", "openai-", "anthropic-chat", "litellm", "sglang-generate")
 """How the names of the harness's backends begin that are made from its `TemplateAPI`; a test holds
 them to it."""
+COMPUTED_BY = {"HFLM": "transformers", "VLLM": "vllm"}
+"""The package that computes the answers, by a class of the harness's backend."""
 WITHOUT_MODEL = {"DummyLM", "Control"}
 """Classes of backends that ask no model."""
 
@@ -220,8 +223,53 @@ def takes_conversations(backend: Any) -> bool:
 def revision_of(backend: Any) -> str | None:
     """The commit of the hub's repository that the model was loaded from; None where it comes from
     elsewhere."""
-    config = getattr(getattr(backend, "model", None), "config", None) or getattr(
+    commit = getattr(_config_of(backend), "_commit_hash", None)
+    return str(commit) if commit else None
+
+
+def _config_of(backend: Any) -> Any | None:
+    return getattr(getattr(backend, "model", None), "config", None) or getattr(
         backend, "_config", None
     )
-    commit = getattr(config, "_commit_hash", None)
-    return str(commit) if commit else None
+
+
+def engine_facts(backend: Any, name: str) -> dict[str, Any]:
+    """What computes the answers, as far as it lies in this process: its package and version, the
+    type of its numbers, `quantization` ("none": weights as they are), device and window in tokens;
+    None for what cannot be known, as behind a server.
+
+    Parameters
+    ----------
+    name
+        By which the harness knows the backend.
+    """
+    kinds = classes(type(backend))
+    package = next((value for key, value in COMPUTED_BY.items() if key in kinds), None)
+    facts: dict[str, Any] = {
+        "backend": name,
+        "package": package,
+        "version": version_of(package) if package else None,
+        **dict.fromkeys(("dtype", "quantization", "device")),
+        "window": window_of(backend),
+    }
+    if package is None:
+        return facts
+    model, config = getattr(backend, "model", None), _config_of(backend)
+    engine = getattr(getattr(model, "llm_engine", None), "model_config", None)
+    if engine is not None:
+        method = getattr(engine, "quantization", None)
+    else:
+        made = getattr(config, "quantization_config", None)
+        method = made.get("quant_method") if isinstance(made, Mapping) else made
+        method = getattr(method, "quant_method", method)
+    dtype = getattr(model if engine is None else engine, "dtype", None)
+    device = getattr(backend, "device", None)
+    return facts | {
+        "dtype": None if dtype is None else str(dtype).removeprefix("torch."),
+        "quantization": str(getattr(method, "value", method))
+        if method
+        else None
+        if config is None and engine is None
+        else "none",
+        "device": None if device is None else str(device),
+    }

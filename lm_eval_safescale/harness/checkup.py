@@ -4,7 +4,6 @@ it is not well.
 
 from __future__ import annotations
 
-import importlib.metadata
 import json
 import os
 import platform
@@ -34,7 +33,7 @@ from lm_eval_safescale.families import RADSAFE
 from lm_eval_safescale.families.radsafe.data import DEFAULT_DATASET, HUB_ID
 from lm_eval_safescale.harness.backends import load_tokenizer, stated_window
 from lm_eval_safescale.harness.configs import INSTALLED_CONFIGS, source_configs
-from lm_eval_safescale.plugins import plugins
+from lm_eval_safescale.plugins import plugins, version_of
 from lm_eval_safescale.prompts import load_prompt
 from lm_eval_safescale.secrets import masked_pairs, without_secrets
 from lm_eval_safescale.settings import (
@@ -83,16 +82,9 @@ def checkup(
         yield from look()
 
 
-def _version(distribution: str) -> str | None:
-    try:
-        return importlib.metadata.version(distribution)
-    except importlib.metadata.PackageNotFoundError:
-        return None
-
-
 def _versions() -> Iterator[Finding]:
     yield Finding("ok", f"Python {platform.python_version()}, lm_eval_safescale {__version__}")
-    harness = Version(_version("lm_eval") or "0")
+    harness = Version(version_of("lm_eval") or "0")
     if harness < Version(TESTED_HARNESS):
         yield Finding("bad", f"lm_eval {harness}", f"pip install 'lm_eval>={TESTED_HARNESS}'")
     elif harness > Version(TESTED_HARNESS):
@@ -103,7 +95,7 @@ def _versions() -> Iterator[Finding]:
         )
     else:
         yield Finding("ok", f"lm_eval {harness}")
-    found = {name: _version(name) for name in ("torch", "transformers", "vllm", "aiohttp")}
+    found = {name: version_of(name) for name in ("torch", "transformers", "vllm", "aiohttp")}
     present = ", ".join(f"{name} {version}" for name, version in found.items() if version)
     backends = [
         name

@@ -6,7 +6,6 @@ from __future__ import annotations
 
 import hashlib
 import json
-import re
 from collections.abc import Iterable, Mapping
 from typing import Annotated, Any
 
@@ -17,8 +16,9 @@ from msgspec import Meta
 from lm_eval_safescale.json_text import decode_json
 from lm_eval_safescale.leaderboard.card import Card
 from lm_eval_safescale.runs.finish import FRAME
+from lm_eval_safescale.runs.provenance import PROVENANCE
 from lm_eval_safescale.runs.table import Runs
-from lm_eval_safescale.secrets import without_secrets
+from lm_eval_safescale.secrets import without_places
 
 MANIFEST, ITEMS, ANSWERS, RESULTS = (
     "manifest.json", "items.jsonl", "answers.jsonl", "results.json",
@@ -33,11 +33,6 @@ ALLOWED = {
 """The most bytes of each file: as objects, JSON takes some fifty times as much memory. Answers are
 read line by line: of them, only what may be unpacked in all is bounded."""
 FORMAT = 1
-PLACES = ("base_url", "index_dir", "settings_path", "cache_dir", "download_dir")
-"""What says where something lies, and nothing of the answers."""
-_PATH = re.compile(
-    r"(?<![\w.:/~-])(?:~?/|~|[A-Za-z]:[\\/]|\\\\)[^\s'\",;<>|)\]]*[\\/]([^\s'\",;<>|)\]\\/]*)"
-)
 
 Name = Annotated[str, Meta(min_length=1, max_length=500)]
 Sha256 = Annotated[str, Meta(pattern="^[0-9a-f]{64}$")]
@@ -111,6 +106,7 @@ def manifest_of(
 ) -> Manifest:
     """What is said of the runs of one model."""
     ((_, known),) = runs.about["models"].items()
+    known = {name: value for name, value in known.items() if name != PROVENANCE}
     data, family = runs.about["dataset"], runs.family
     return Manifest(
         safescale_submission=FORMAT,
@@ -197,16 +193,4 @@ def _together(answers: pl.DataFrame, column: str) -> str | None:
 
 def public(value: Any) -> Any:
     """A value without secrets, without where anything lies on a machine, and without addresses."""
-    return _public(without_secrets(value))
-
-
-def _public(value: Any) -> Any:
-    if isinstance(value, Mapping):
-        return {
-            name: each if name == FRAME else _public(each)
-            for name, each in value.items()
-            if name not in PLACES
-        }
-    if isinstance(value, list | tuple):
-        return [_public(each) for each in value]
-    return _PATH.sub(r"\1", value) if isinstance(value, str) else value
+    return without_places(value, (FRAME,))

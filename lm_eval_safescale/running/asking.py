@@ -7,6 +7,7 @@ import random
 import time
 from collections.abc import Callable, Iterable, Iterator, Mapping
 from dataclasses import dataclass, field, replace
+from datetime import UTC, datetime
 from typing import TYPE_CHECKING, Any
 
 from lm_eval_safescale.chat.served import ServedModels
@@ -18,6 +19,7 @@ from lm_eval_safescale.running.progress import RunProgress
 from lm_eval_safescale.runs.held import draws_in, mask_of
 from lm_eval_safescale.runs.journal import Journal
 from lm_eval_safescale.runs.lines import Draw, Line
+from lm_eval_safescale.runs.provenance import ENDED_AT
 
 if TYPE_CHECKING:
     from lm_eval_safescale.harness.engines import Engine
@@ -141,6 +143,7 @@ class Asking:
         for completion in self.engine.answer(self._batches()):
             self._take(completion, timed=not isolated)
         self._note_forgotten()
+        self.journal.note({ENDED_AT: now()})
         self.standing.warning = str(self._unreadable) if self._unreadable.are_most else ""
 
     def _batches(self) -> Iterator[list[Request]]:
@@ -312,6 +315,11 @@ class Asking:
     def too_long(self) -> dict[str, frozenset[str]]:
         """By condition, those of them whose prompt does not fit the model's window."""
         return {each.name: frozenset(each.task.too_long) for each in self.asked.values()}
+
+
+def now() -> str:
+    """The time, as it is noted of a start."""
+    return datetime.now(UTC).isoformat(timespec="seconds")
 
 
 def count_greedy(standing: RunProgress, each: ConditionRequests, line: Line) -> None:

@@ -6,20 +6,21 @@ from __future__ import annotations
 
 from collections.abc import Callable, Collection, Iterable, Iterator, Mapping, Sequence
 from dataclasses import asdict, dataclass, replace
-from datetime import UTC, datetime
 from functools import cached_property
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Literal
 
 from lm_eval_safescale import __version__
 from lm_eval_safescale.assembly import check_names, family_of, prompts_of, where_data_is
+from lm_eval_safescale.contexts import ContextSet
 from lm_eval_safescale.families import RADSAFE
 from lm_eval_safescale.families.controls import CONTROLS, MARK, reply_of_control
 from lm_eval_safescale.plugins import Part
-from lm_eval_safescale.running.asking import Asking
+from lm_eval_safescale.running.asking import Asking, now
 from lm_eval_safescale.running.conditions import conditions_named
 from lm_eval_safescale.running.finished import find_finished, is_noted, leave_note, note_of
 from lm_eval_safescale.running.progress import RunProgress
+from lm_eval_safescale.running.surroundings import surroundings
 from lm_eval_safescale.runs.about import read_about
 from lm_eval_safescale.runs.finish import (
     FRAME,
@@ -35,9 +36,18 @@ from lm_eval_safescale.runs.journal import (
     SCORED_WITH,
     Journal,
 )
+from lm_eval_safescale.runs.provenance import (
+    AT,
+    CONTEXTS,
+    ENGINE,
+    PLUGINS,
+    PROMPT,
+    REVISION,
+    SURROUNDINGS,
+)
 from lm_eval_safescale.runs.store import open_by_condition, open_runs
 from lm_eval_safescale.runs.table import Runs, about_dataset, items_of
-from lm_eval_safescale.secrets import without_secrets
+from lm_eval_safescale.secrets import without_places, without_secrets
 from lm_eval_safescale.settings import MAKE_SCORES, load_settings, recorded
 from lm_eval_safescale.words import counted
 
@@ -209,19 +219,10 @@ def run(
             return Report(folder, standing, {}, {}, finished.damaged, was_finished=True)
         check_model_args(model.backend, model.args)
     start = {
-        "at": datetime.now(UTC).isoformat(timespec="seconds"),
-        "version": __version__,
-        "model_args": args,
-        "batch_size": model.batch_size,
-        "device": model.device,
-        "conditions": [each.name for each in asked],
+        AT: now(),
+        **_start_of(model, asked),
         "items": min(limit or len(data), len(data)),
         "latency": latency,
-        SCORED_WITH: recorded(settings.model_dump(mode="json"), MAKE_SCORES),
-        "name": model.shown,
-        "reader_version": asked[0].task.run.reader.version,
-        "data": about["settings"],
-        **({} if model.parameters_b is None else {PARAMETERS_B: model.parameters_b}),
     }
     with Journal(folder, identity, start, possible) as journal:
         standing.settled = True
@@ -233,17 +234,17 @@ def run(
         templated = (
             backends.takes_conversations(backend) if chat_template is None else chat_template
         )
+        journal.note({ENGINE: backends.engine_facts(backend, model.backend)})
         say("making the prompts")
         for each in asked:
             each.prepare(backend, chat_template=templated, limit=limit)
-            facts = {"chat_template": templated, "revision": backends.revision_of(backend)}
+            facts = {"chat_template": templated, REVISION: backends.revision_of(backend)}
             _note_condition(journal, each, facts)
-        asked_for = str(backend.model) if backends.is_server(backend) else ""
         asking = Asking(
             journal,
             {each.name: each for each in asked},
             engine_of(backend, model.backend, asked),
-            asked_for,
+            str(backend.model) if backends.is_server(backend) else "",
             standing,
             on_progress,
             say,
@@ -271,6 +272,26 @@ def run(
         return Report(folder, standing, failures, too_long, journal.damaged)
 
 
+def _start_of(model: Model, asked: Sequence[ConditionRequests]) -> dict[str, Any]:
+    """What is noted of a start, and may differ from another's."""
+    run, settings = asked[0].task.run, asked[0].task.run.shared_settings
+    taking_part = [each.task.run.plugins for each in asked]
+    return {
+        "version": __version__,
+        "model_args": without_secrets(model.args),
+        "batch_size": model.batch_size,
+        "device": model.device,
+        "conditions": [each.name for each in asked],
+        SCORED_WITH: recorded(settings.model_dump(mode="json"), MAKE_SCORES),
+        "name": model.shown,
+        "reader_version": run.reader.version,
+        "data": where_data_is(settings),
+        **({} if model.parameters_b is None else {PARAMETERS_B: model.parameters_b}),
+        SURROUNDINGS: surroundings(),
+        PLUGINS: {name: version for each in taking_part for name, version in each.items()},
+    }
+
+
 def _note_condition(journal: Journal, each: ConditionRequests, shared: Mapping[str, Any]) -> None:
     """Note under what a condition is asked, beside what all conditions share, and what of its
     prompts cannot be seen in the answers; SafescaleError where answers were asked for otherwise."""
@@ -281,8 +302,17 @@ def _note_condition(journal: Journal, each: ConditionRequests, shared: Mapping[s
     noted = {
         OPENED: run.reasoning_opened,
         **({} if frame is None else {FRAME: asdict(frame)}),
+        PROMPT: asdict(run.prompt),
+        CONTEXTS: _told_of(run.contexts) if run.contexts else None,
     }
     journal.of_condition(each.name, {**limit, **shared, **own}, noted, alone=alone)
+
+
+def _told_of(contexts: ContextSet) -> dict[str, Any]:
+    """How contexts were made, and what they hold; not whose they are, which the run says."""
+    about = {name: value for name, value in contexts.about.items() if name != "dataset"}
+    told: dict[str, Any] = without_places(about | (contexts.summary() if contexts.contexts else {}))
+    return told
 
 
 def _check_settings(

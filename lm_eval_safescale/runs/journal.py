@@ -152,6 +152,13 @@ class Journal:
         closed."""
         return [f"{SHARDS}/{path.name}" for path in shards_of(self.folder) if path.stat().st_size]
 
+    def note(self, facts: Mapping[str, Any]) -> None:
+        """Note what has become known of this start; SafescaleError as `write`."""
+        if not self._lock.is_in_place():
+            raise SafescaleError(moved(self.folder))
+        self._start.update(plain(facts))
+        self._write_about()
+
     def of_condition(
         self,
         name: str,

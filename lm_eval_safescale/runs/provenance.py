@@ -5,7 +5,7 @@ itself.
 from __future__ import annotations
 
 import json
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -22,6 +22,23 @@ READING = "reading"
 JOURNAL = "journal_bytes"
 """Of `Runs.about`: bytes of the journal that the tables of a run were made of; they are beside
 these tables alone."""
+PROVENANCE, STARTS, CONDITIONS = "provenance", "starts", "conditions"
+"""Of a model in `Runs.about`: when and with what its answers were made, where that was recorded:
+`starts` (`OF_START`), and of each of the `conditions` its `OF_CONDITION`."""
+PROMPT, CONTEXTS, REVISION = "prompt", "contexts", "revision"
+"""The texts of the two turns; what stood above the questions: how it was made, its tokens and
+measures; the commit on the hub that the model was loaded from."""
+OF_CONDITION = (REVISION, PROMPT, CONTEXTS)
+AT, ENDED_AT, SURROUNDINGS, PLUGINS, ENGINE = (
+    "at", "ended_at", "surroundings", "plugins", "engine",
+)  # fmt: skip
+"""Of a start: when it began, and when it had asked for everything; packages, system and hardware;
+plugins that took part; what computed the answers."""
+OF_START = (
+    AT, ENDED_AT, "version", "batch_size", "device", "conditions", "items", "latency",
+    "reader_version", SURROUNDINGS, PLUGINS, ENGINE,
+)  # fmt: skip
+"""What is told of a start: nothing of whose machine it was."""
 IMPORTED, OF = "imported", "of"
 """Of `Runs.about`: where the runs were imported from. Runs that were read again say so: an import
 writes over its own runs only."""
@@ -55,6 +72,33 @@ def imported_from(runs: Runs) -> Mapping[str, Any]:
     while OF in origin:
         origin = origin[OF]
     return origin  # type: ignore[no-any-return]
+
+
+def provenance_of(description: Mapping[str, Any]) -> dict[str, Any]:
+    """When and with what the answers of a run were made, by its `run.json`."""
+    return {
+        STARTS: [_known(start, OF_START) for start in description["starts"]],
+        CONDITIONS: {
+            name: known
+            for name, facts in description["conditions"].items()
+            if (known := _known(facts, OF_CONDITION))
+        },
+    }
+
+
+def _known(facts: Mapping[str, Any], names: Sequence[str]) -> dict[str, Any]:
+    return {name: facts[name] for name in names if name in facts}
+
+
+def merged_provenance(one: Mapping[str, Any], other: Mapping[str, Any]) -> dict[str, Any]:
+    """What is recorded of a model in two places, each as it stands in `Runs.about`; empty where
+    nothing is."""
+    told = [known[PROVENANCE] for known in (one, other) if PROVENANCE in known]
+    if not told:
+        return {}
+    starts = [start for each in told for start in each[STARTS]]
+    conditions = {name: its for each in told for name, its in each[CONDITIONS].items()}
+    return {PROVENANCE: {STARTS: starts, CONDITIONS: conditions}}
 
 
 def settings_of(runs: Runs, model: str, condition: str) -> dict[str, Any]:

@@ -97,9 +97,17 @@ def _of_headers(shards: Sequence[Shard]) -> dict[str, Any] | None:
     for header in headers:
         if header["identity"] == description["identity"]:
             description["conditions"] |= header["conditions"]
-            if header["start"] not in description["starts"]:
-                description["starts"].append(header["start"])
+            _add_start(description["starts"], header["start"])
     return description
+
+
+def _add_start(starts: list[dict[str, Any]], start: dict[str, Any]) -> None:
+    """Later headers of a start say more of it."""
+    for place, known in enumerate(starts):
+        if known.items() <= start.items():
+            starts[place] = start
+            return
+    starts.append(start)
 
 
 def _with_versions(shard: Shard) -> list[tuple[Line, str | None]]:

@@ -207,7 +207,7 @@ def _of_journal(
         ]
         parts.append(
             _Part(
-                read.headers[0]["start"] if read.headers else {},
+                read.headers[-1]["start"] if read.headers else {},
                 [line for line in read.lines if first.of(line)],
             )
         )

@@ -67,6 +67,16 @@ def uninterrupted(model_args, tmp_path_factory) -> Path:
     return folder
 
 
+def test_the_run_says_what_computed_its_answers(uninterrupted):
+    ((_, model),) = open_runs(uninterrupted).about["models"].items()
+    (start,) = model["provenance"]["starts"]
+    engine = start["engine"]
+    assert engine["version"] == start["surroundings"]["packages"]["transformers"] is not None
+    assert (engine["package"], engine["dtype"]) == ("transformers", "float32")
+    assert (engine["quantization"], engine["device"]) == ("none", "cpu")
+    assert engine["window"] > 0
+
+
 def test_greedy_texts_are_those_of_the_stock_harness(uninterrupted, model_args, tmp_path):
     metadata = json.dumps({"dataset": "demo", "draws": DRAWS})
     status = command(

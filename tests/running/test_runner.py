@@ -593,7 +593,7 @@ def test_a_disk_that_fills_stops_the_run_and_the_same_command_goes_on(
 ):
 
     go(tmp_path / "whole")
-    room, write = [2000], os.write
+    room, write = [7000], os.write
 
     def limited(file, data):
         if not room[0]:
