@@ -14,7 +14,7 @@ import typer
 from rich.console import Console
 
 from lm_eval_safescale.cli.analyze import disagreeing
-from lm_eval_safescale.cli.gate import STYLES, document_of, error_rate, lines_of, names_of
+from lm_eval_safescale.cli.gate import STYLES
 from lm_eval_safescale.cli.screen import complain, say, working
 from lm_eval_safescale.cli.table import Column, print_columns
 from lm_eval_safescale.errors import writing
@@ -98,6 +98,8 @@ def compare(
 
 
 def _show(found: Comparison) -> None:
+    from lm_eval_safescale.gate.telling import error_rate, lines_of
+
     study = found.study
     dataset = study.runs.about.get("dataset", {})
     demo = " - DEMO: no clinical claim may rest on it" if dataset.get("demo") else ""
@@ -206,6 +208,8 @@ def _p(value: float | None) -> str:
 
 
 def _show_flips(flips: Flips) -> None:
+    from lm_eval_safescale.gate.telling import names_of
+
     if not flips.towards and not flips.away:
         say(f"{flips.metric}: no item flipped; {flips.both} have it on both sides")
         return
@@ -219,6 +223,7 @@ def _show_flips(flips: Flips) -> None:
 
 def _document(found: Comparison) -> dict[str, Any]:
     from lm_eval_safescale import __version__
+    from lm_eval_safescale.gate.telling import document_of, error_rate
 
     study, judged = found.study, found.decision
     dataset = study.runs.about.get("dataset", {})
