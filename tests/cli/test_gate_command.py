@@ -120,7 +120,7 @@ def test_a_failure_of_ours_is_no_answer_either(tmp_path, monkeypatch):
     def broken(*_, **__):
         raise RuntimeError("a mistake of ours")
 
-    monkeypatch.setattr("lm_eval_safescale.gate.decide", broken)
+    monkeypatch.setattr("lm_eval_safescale.gate.judging.decide", broken)
     done = gate(stored(tmp_path / "runs", greedy(0, 200)), "--require", FIVE)
     assert done.exit_code == 3
     assert "a mistake of ours" in done.output

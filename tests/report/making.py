@@ -4,9 +4,12 @@ from __future__ import annotations
 
 import random
 from pathlib import Path
+from typing import Any
 
+from lm_eval_safescale.report.building import Wanted, _report
+from lm_eval_safescale.report.report import Report
 from lm_eval_safescale.runs import Runs
-from lm_eval_safescale.runs.store import write_runs
+from lm_eval_safescale.runs.store import open_runs, write_runs
 from tests.analysis.small import runs_of
 
 MODELS = ("Qwen3-4B", "Qwen3-32B", "gemma-3-4b-it", "unknown/model")
@@ -65,3 +68,9 @@ def stored(runs: Runs, folder: Path) -> Path:
     """The folder, with the runs in it."""
     write_runs(runs, folder)
     return folder
+
+
+def report_of(*folders: Path, **wanted: Any) -> Report:
+    """The report of runs of one data set, as it is before its pages are made."""
+    opened = {folder: open_runs(folder, texts=False) for folder in folders}
+    return _report(opened, Wanted(**wanted))

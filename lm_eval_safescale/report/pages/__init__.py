@@ -4,12 +4,17 @@ is computed a second time.
 
 from collections.abc import Callable
 
+from lm_eval_safescale.report.pages.abstention_and_gate import abstention_and_gate
 from lm_eval_safescale.report.pages.groups import groups
 from lm_eval_safescale.report.pages.overview import overview
 from lm_eval_safescale.report.report import Report
 from lm_eval_safescale.sections import Page
 
-PAGES: tuple[Callable[[Report], Page | None], ...] = (overview, groups)
+PAGES: tuple[Callable[[Report], Page | None], ...] = (
+    overview,
+    groups,
+    abstention_and_gate,
+)
 """In the order of the list of pages, the first of which is the report's first; None where the
 family, or the study, lacks what a page needs."""
 
