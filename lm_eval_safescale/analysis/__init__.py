@@ -160,6 +160,8 @@ worst_case = _frame_of("worst_case")
 concentration = _frame_of("concentration")
 concentration_curve = _frame_of("concentration_curve")
 calibration_bins = _frame_of("calibration_bins")
+confidence_by_outcome = _frame_of("confidence_by_outcome")
+confidence_lines = _frame_of("confidence_lines")
 self_consistency = _frame_of("self_consistency")
 single_to_majority = _frame_of("single_to_majority")
 selective = _frame_of("selective")
@@ -216,6 +218,8 @@ __all__ = [
     "columns_of",
     "concentration",
     "concentration_curve",
+    "confidence_by_outcome",
+    "confidence_lines",
     "context_axis",
     "disputed",
     "ensembles",

@@ -136,6 +136,12 @@ class Family(ABC):
     better; "" for none."""
     change: ClassVar[tuple[str, str] | None] = None
     """Two conditions; the change to the left one from the right one is studied too."""
+    moves: ClassVar[Sequence[tuple[str, str]]] = ()
+    """Conditions between which figures draw an arrow for each model, from the left one to the right
+    one; empty: what `change` compares."""
+    deployable: ClassVar[Mapping[str, float]] = {}
+    """Bounds of the region in which figures say that a model might be deployed, by metric: at least
+    this, or at most this where less is better. Empty for none."""
     confidence_column: ClassVar[str] = ""
     """Column of its scores that says how sure an answer is, in [0, 1]: by it a model may abstain.
     "" for none."""

@@ -203,6 +203,7 @@ def test_presets_differ_in_intervals_and_tests_alone():
         "concentration",
         "concentration_curve",
         "self_consistency",
+        "confidence_by_outcome",
         "single_to_majority",
         "selective",
     }

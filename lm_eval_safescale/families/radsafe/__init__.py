@@ -78,6 +78,8 @@ class RadSaFE(ChoiceFamily):
     studied = (*RATES, "dangerous_overconfidence", "confidence", "robustness", "latency_s")
     index = "accuracy"
     change = ("clean", "closed_book")
+    moves = (("closed_book", "clean"), ("closed_book", "rag"), ("rag", "agentic"))
+    deployable: ClassVar[Mapping[str, float]] = {"accuracy": 0.9, "high_risk_error": 0.05}
     spread: ClassVar[Mapping[str, Sequence[str]]] = {
         "accuracy": ("mean", "std"),
         "majority_accuracy": ("mean", "std"),

@@ -3,6 +3,12 @@
 from __future__ import annotations
 
 from lm_eval_safescale.families.choice.tables.calibration_bins import calibration_bins
+from lm_eval_safescale.families.choice.tables.confidence import (
+    GAP,
+    OUTCOMES,
+    confidence_by_outcome,
+    confidence_lines,
+)
 from lm_eval_safescale.families.choice.tables.ensembles import ensembles
 from lm_eval_safescale.families.choice.tables.selective import selective
 from lm_eval_safescale.families.choice.tables.self_consistency import self_consistency
@@ -51,6 +57,13 @@ TABLES = {
     "calibration_bins": TableOf(
         calibration_bins,
         ("model", "condition", "bin", "bin_lo", "bin_hi", "n", "confidence", *bounded("accuracy")),
+    ),
+    "confidence_by_outcome": TableOf(
+        confidence_by_outcome, ("model", "condition", "n_models", *bounded(*OUTCOMES, GAP))
+    ),
+    "confidence_lines": TableOf(
+        confidence_lines,
+        ("condition", "n", *bounded("slope"), "intercept", "r_squared", "p"),
     ),
     "self_consistency": TableOf(
         self_consistency,
