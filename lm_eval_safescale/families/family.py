@@ -63,6 +63,10 @@ class StudyView(Protocol):
         """Model families and sizes."""
 
     @property
+    def controls(self) -> Collection[str]:
+        """Models that read no question: in no mean over models."""
+
+    @property
     def design(self) -> Design:
         """How the items were drawn, and so how they are resampled."""
 

@@ -26,10 +26,11 @@ def confidence_by_outcome(study: StudyView, preset: Preset = DEFAULT) -> list[Ro
 
     Returns
     -------
-    Rows of: model (None: the mean over the models that have a value, each counting alike),
+    Rows of: model (None: the mean over models, controls left out, each counting alike),
     condition, n_models (with draws), the mean of each of `OUTCOMES`, and gap (correct -
     high_risk_error), all with _lo and _hi (bootstrap over items by the preset, for these models;
-    None where no resample differs). None where no answer is of that outcome. No rows for a model without draws.
+    None where no resample differs). None where no answer is of that outcome. No rows for a model without
+    draws.
     """
     rows: list[Row] = []
     for condition in study.conditions:
@@ -49,7 +50,9 @@ def confidence_lines(study: StudyView, preset: Preset = DEFAULT) -> list[Row]:  
     model have in common), n (points), slope with _lo and _hi (95 % t interval; None below three
     points), intercept, r_squared and p (both None below three).
     """
-    given = [each for each in study.scores.values() if each.draws]
+    given = [
+        each for each in study.scores.values() if each.draws and each.model not in study.controls
+    ]
     if not given:
         return []
     right = means(column(given, "majority_correct"))
@@ -84,6 +87,7 @@ def _rows(condition: str, given: Sequence[Cell], study: StudyView, preset: Prese
         _of_outcomes(given, weights)
         for weights in (None, study.design.weights, study.design.left_out)
     )
+    models = [place for place, cell in enumerate(given) if cell.model not in study.controls]
     mean: Row = {}
     own: list[Row] = [{} for _ in given]
     for name in (*OUTCOMES, GAP):
@@ -94,14 +98,18 @@ def _rows(condition: str, given: Sequence[Cell], study: StudyView, preset: Prese
         )
         for row, *each in zip(own, values[name][:, 0], *bounds, strict=True):
             row |= _bounds(name, *each)
-        of_mean = preset.figure_interval(
-            means(values[name]), means(drawn[name])[None], means(left_out[name])[None]
-        )
-        mean |= _bounds(name, means(values[name])[0], of_mean[0][0], of_mean[1][0])
-    if len(given) == 1:
-        mean = own[0]
+        if len(models) > 1:
+            of_all = [means(each[name][models])[None] for each in (values, drawn, left_out)]
+            low, high = preset.figure_interval(of_all[0][0], *of_all[1:])
+            mean |= _bounds(name, of_all[0][0, 0], low[0], high[0])
+    if len(models) == 1:
+        mean = own[models[0]]
     return [
-        {"model": None, "condition": condition, "n_models": len(given), **mean},
+        *(
+            [{"model": None, "condition": condition, "n_models": len(models), **mean}]
+            if models
+            else []
+        ),
         *(
             {"model": cell.model, "condition": condition, "n_models": 1, **row}
             for cell, row in zip(given, own, strict=True)
