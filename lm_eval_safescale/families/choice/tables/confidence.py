@@ -26,11 +26,10 @@ def confidence_by_outcome(study: StudyView, preset: Preset = DEFAULT) -> list[Ro
 
     Returns
     -------
-    Rows of: model (None: the mean over models, controls left out, each counting alike),
-    condition, n_models (with draws), the mean of each of `OUTCOMES`, and gap (correct -
-    high_risk_error), all with _lo and _hi (bootstrap over items by the preset, for these models;
-    None where no resample differs). None where no answer is of that outcome. No rows for a model without
-    draws.
+    Rows of: model (None: the mean over models, controls left out, each counting alike), condition,
+    n_models (with draws), the mean of each of `OUTCOMES`, and gap (correct - high_risk_error), all
+    with _lo and _hi (bootstrap over items by the preset, for these models; None where no resample
+    differs). None where no answer is of that outcome. No rows for a model without draws.
     """
     rows: list[Row] = []
     for condition in study.conditions:
