@@ -64,8 +64,8 @@ def _compared(study: Study) -> Iterator[_Compared]:
     place = {pair: number for number, pair in enumerate(study.scores)}
     models = list(dict.fromkeys(model for model, _ in place if model not in study.controls))
     for condition in study.conditions:
-        asked = [model for model in models if (model, condition) in place]
-        yield _Compared(condition, asked, [place[model, condition] for model in asked], [])
+        if asked := [model for model in models if (model, condition) in place]:
+            yield _Compared(condition, asked, [place[model, condition] for model in asked], [])
     for left, right in study.family.pairs:
         if both := [m for m in models if (m, left) in place and (m, right) in place]:
             left_places, right_places = ([place[m, side] for m in both] for side in (left, right))

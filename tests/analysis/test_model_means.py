@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
+
 import numpy as np
 import pytest
 
@@ -87,3 +89,9 @@ def test_nothing_scored_is_null_and_no_model():
 def test_it_has_the_metrics_that_the_family_says_of_a_run_or_studies():
     said = set(model_means(study(k=3))["metric"])
     assert said == {*RADSAFE.headlines, *RADSAFE.studied}
+
+
+def test_of_controls_alone_there_are_none():
+    made = one_cell({"1": item(), "2": item()}, "AB").runs()
+    about = {"models": {"m": {"settings": {"backend": "choose-at-random"}}}}
+    assert model_means(Study(replace(made, about={**made.about, **about}))).is_empty()
