@@ -18,6 +18,7 @@ from lm_eval_safescale.runs.store import write_runs
 from lm_eval_safescale.runs.table import about_dataset, items_of
 from lm_eval_safescale.settings import Settings
 
+QUESTIONS = "questions.jsonl"
 ROOT = Path(__file__).resolve().parents[2]
 CONDITIONS = (
     "closed_book", "clean", "conflict", "rag_top1", "rag_top5", "rag", "agentic", "context_32k",
@@ -80,10 +81,10 @@ def write_study(
     hostile: Sequence[str] = (),
     seed: int = 0,
 ) -> Path:
-    """Runs in `folder/runs`, which name the questions in `folder/questions.jsonl`. Models differ in
+    """Runs in `folder/runs`, which name the questions in `folder/QUESTIONS`. Models differ in
     skill, some answers are missing, and a model is sure of some items, right or wrong."""
     folder.mkdir(parents=True)
-    file = folder / "questions.jsonl"
+    file = folder / QUESTIONS
     file.write_text("".join(json.dumps(each) + "\n" for each in records), "utf-8")
     dataset = load_dataset(Settings(dataset_path=str(file)))
     items = items_of(dataset)

@@ -1,0 +1,137 @@
+"""Every page of a report opens from disk without a fault, is there for anyone, and shows what the
+tables of `analyze` hold."""
+
+from __future__ import annotations
+
+import csv
+import re
+from pathlib import Path
+
+import pytest
+
+from tests.report.browser.conftest import STUDIES
+from tests.storing import command
+
+
+def pages_of(report: Path) -> list[Path]:
+    found = sorted(report.rglob("*.html"))
+    assert found
+    return found
+
+
+@pytest.mark.parametrize("name", STUDIES)
+def test_a_page_opens_without_a_fault_and_fits_a_phone(name, report_of, open_page):
+    for file in pages_of(report_of(name)):
+        page = open_page(file, viewport={"width": 360, "height": 800})
+        assert page.locator("main h1").inner_text().strip(), file
+        assert page.evaluate("document.documentElement.scrollWidth") <= 360, file
+
+
+@pytest.mark.parametrize("dark", [False, True], ids=["light", "dark"])
+@pytest.mark.parametrize("name", ["middle", "one", "noharm"])
+def test_axe_finds_nothing(name, dark, report_of, open_page, violations):
+    found = {}
+    for file in pages_of(report_of(name)):
+        page = open_page(file, dark=dark)
+        page.eval_on_selector_all("details", "all => all.forEach(each => { each.open = true })")
+        if faults := violations(page):
+            found[file.name] = faults
+    assert not found
+
+
+@pytest.mark.parametrize("name", ["wide", "hostile", "families"])
+def test_every_link_leads_to_a_file_of_the_report_and_a_place_that_is_there(
+    name, report_of, open_page
+):
+    report = report_of(name).resolve()
+    for file in pages_of(report):
+        page = open_page(file)
+        for address in set(page.eval_on_selector_all("a[href]", "all => all.map(a => a.href)")):
+            target, _, place = address.partition("#")
+            assert target.startswith(report.as_uri()), f"{file.name}: {address}"
+            path = report / target.removeprefix(f"{report.as_uri()}/")
+            assert path.is_file(), f"{file.name}: {address}"
+            if place and path == file and path.name != "cases.html":
+                assert page.locator(f'[id="{place}"]').count() == 1, f"{file.name}: {address}"
+
+
+@pytest.mark.parametrize("name", ["one", "wide"])
+def test_a_page_can_be_read_without_scripts(name, report_of, open_page):
+    for file in pages_of(report_of(name)):
+        page = open_page(file, scripts=False)
+        assert page.locator("main h1").inner_text().strip(), file
+        tables = page.locator("main table")
+        assert file.name == "cases.html" or tables.count(), file
+
+
+# --- numbers --------------------------------------------------------------------------------------
+
+CELLS = """table => ({
+  units: [...table.tHead.rows[0].cells].map(head => head.querySelector('.unit')?.textContent ?? ''),
+  rows: [...table.tBodies[0].rows].map(row => [...row.cells].map(cell => {
+    const interval = cell.querySelector('.interval')?.textContent ?? '';
+    return [cell.textContent.slice(0, cell.textContent.length - interval.length).trim(), interval];
+  })),
+})"""
+BOUND = re.compile(r"(.*_)?(lo|hi)")
+
+
+def same(shown: str, value: str, unit: str) -> bool:
+    """Whether a cell shows what the CSV file holds, by as many digits as it shows."""
+    if not value:
+        return shown == "–"
+    try:
+        number = 100 * float(value) if unit == "%" else float(value)
+        read = float(shown.replace(",", "").replace("−", "-"))
+    except ValueError:
+        return shown == {"true": "yes", "false": "no"}.get(value, value)
+    return abs(read - number) <= (0.0501 if unit == "%" else 0.00501 * abs(number))
+
+
+@pytest.mark.parametrize("name", ["wide", "one", "noharm"])
+def test_a_table_shows_its_csv_file_cell_by_cell(name, report_of, open_page):
+    compared = 0
+    for file in pages_of(report_of(name)):
+        page = open_page(file, scripts=False)  # by scripts a long table has its first rows alone
+        for block in page.locator("div.table").all():
+            saved = file.parent / block.locator(".save a[href$='.csv']").get_attribute("href")
+            with saved.open(encoding="utf-8", newline="") as opened:
+                head, *rows = csv.reader(opened)
+            shown = block.locator("table").evaluate(CELLS)
+            assert len(shown["rows"]) == len(rows), saved
+            plain = [place for place, each in enumerate(head) if not BOUND.fullmatch(each)]
+            assert len(plain) == len(shown["units"]), saved
+            for cells, row in zip(shown["rows"], rows, strict=True):
+                for (text, interval), place, unit in zip(cells, plain, shown["units"], strict=True):
+                    assert same(text, row[place], unit), f"{saved.name}: {row} {text!r}"
+                    if interval:
+                        bounds = [row[at] for at in range(place + 1, place + 3)]
+                        ends = interval.split(" to ")
+                        assert all(map(same, ends, bounds, [unit, unit])), f"{saved.name}: {row}"
+                    compared += 1
+    assert compared > 10
+
+
+@pytest.mark.parametrize("name", ["wide", "one", "noharm"])
+def test_the_overview_holds_the_results_of_analyze(name, report_of, tmp_path):
+    report = report_of(name)
+    made = command("analyze", report.parent / "runs", "-o", tmp_path)
+    assert made.exit_code == 0, made.output
+    with (tmp_path / "tables" / "results.csv").open(encoding="utf-8", newline="") as file:
+        results = {
+            (row["model"], row["condition"], row["metric"].replace("_", "-")): row
+            for row in csv.DictReader(file)
+            if not row["group"]
+        }
+    files = sorted((report / "tables").glob("overview-*.csv"))
+    compared = 0
+    for path in files:
+        metric = path.stem.removeprefix("overview-")
+        with path.open(encoding="utf-8", newline="") as file:
+            for row in csv.DictReader(file):
+                own = results[row["model"], row["condition"], metric]
+                assert [row[end] for end in ("value", "lo", "hi", "n")] == [
+                    own[end] for end in ("value", "lo", "hi", "n")
+                ], f"{path.name}: {row}"
+                compared += 1
+    assert compared
