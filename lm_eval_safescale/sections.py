@@ -62,6 +62,8 @@ class Section:
     """As data; the report draws them. `safescale table` leaves them out."""
     data: DataTable | None = None
     """The table with its numbers, which can then be sorted; in place of `columns` and `rows`."""
+    folded: bool = False
+    """Whether a page shows the title alone until it is opened."""
 
 
 @dataclass(frozen=True, slots=True)

@@ -165,6 +165,8 @@ class Family(ABC):
     come*."""
     colors: ClassVar[Mapping[str, str]] = {}
     """Of conditions in figures, as `#rrggbb`; others take theirs by order."""
+    published_of: ClassVar[Sequence[str]] = ()
+    """Names of the data sets that the published means of the model panel are of."""
     old_columns: ClassVar[Mapping[str, str]] = {}
     """Columns of item tables under the names that an earlier version wrote, with those of now."""
     later_columns: ClassVar[Collection[str]] = ()

@@ -15,7 +15,9 @@ from lm_eval_safescale.families import Family
 from lm_eval_safescale.families.panel import PanelModel
 from lm_eval_safescale.families.raters import HUMAN
 from lm_eval_safescale.families.rows import Columns, Row
+from lm_eval_safescale.figures import Kind
 from lm_eval_safescale.gate import Policy
+from lm_eval_safescale.metrics import Metric
 from lm_eval_safescale.report.texts import Found
 from lm_eval_safescale.words import counted
 
@@ -143,6 +145,23 @@ class Report:
         conditions = {each.name: each.label for each in self.family.conditions}
         return {**self.family.shown, **self.family.headlines, **conditions}
 
+    def metric(self, name: str) -> Metric:
+        """A metric of the study."""
+        return self._metrics[name]
+
+    def column_kind(self, metric: str) -> Kind:
+        """How its values are shown."""
+        return "percent" if self.metric(metric).is_fraction else "number"
+
+    def kind_of(self, metric: str) -> dict[str, str]:
+        """The filter of cases behind a metric: answers of its kind, where it counts a kind."""
+        is_kind = any(kind.name == metric for kind in self.family.kinds)
+        return {"kind": metric} if is_kind else {}
+
+    @functools.cached_property
+    def _metrics(self) -> dict[str, Metric]:
+        return {metric.name: metric for metric in self.study.metrics}
+
     def panel_of(self, model: str) -> PanelModel | None:
         """Family and size of a model; None where the panel does not know it."""
         return self.study.panel.find(model)
@@ -154,10 +173,12 @@ class Report:
         return sorted({entry.family for entry in entries if entry and entry.family})
 
     def published(self, condition: str, metric: str) -> float | None:
-        """The published mean over the 34 models, where there is one and the data are RadSaFE's."""
-        means = self.study.panel.published_means or {}
-        if self.is_demo or self.family.name != "radsafe":
+        """The published mean over the 34 models, where there is one and these
+        are the data that it is of."""
+        name = (self.about.get("dataset") or {}).get("name")
+        if name not in self.family.published_of:
             return None
+        means = self.study.panel.published_means or {}
         return means.get(condition, {}).get(metric)
 
     @property

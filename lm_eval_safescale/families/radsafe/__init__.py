@@ -25,7 +25,7 @@ from lm_eval_safescale.families.radsafe.conditions import (
     PAIRS,
     PROTOCOL,
 )
-from lm_eval_safescale.families.radsafe.data import FAMILY, SCHEMA
+from lm_eval_safescale.families.radsafe.data import FAMILY, PUBLISHED_OF, SCHEMA
 from lm_eval_safescale.families.radsafe.metrics import CONFIDENT_HARM, ERRORS, errors_of, metrics_of
 from lm_eval_safescale.families.radsafe.tables import RATES, TABLES
 from lm_eval_safescale.families.views import AnswerKind, Chip
@@ -90,6 +90,7 @@ class RadSaFE(ChoiceFamily):
     confidence_column = "confidence"
     abstention = "majority_high_risk_error < 5 % @ 95 %"
     tables = TABLES
+    published_of = PUBLISHED_OF
     kinds = (
         WRONG,
         AnswerKind("high_risk_error", "high-risk error", "high_risk_error", least=1, tone="harm"),

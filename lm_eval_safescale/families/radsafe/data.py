@@ -25,6 +25,8 @@ from lm_eval_safescale.errors import SafescaleError, SettingsHint, reason_of
 FAMILY = "radsafe"
 DEFAULT_DATASET = "RadSaFE-200"
 HUB_ID = "soroosharasteh/RadSaFE-200"
+PUBLISHED_OF = (DEFAULT_DATASET, "risk_radiorag")
+"""What the published means are of; the second is its name in the published files."""
 DEMO_FOLDER = "radsafe_demo"
 
 SCHEMA = Schema(

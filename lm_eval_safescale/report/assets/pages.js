@@ -176,7 +176,20 @@
     image.src = `data:image/svg+xml;charset=utf-8,${encodeURIComponent(new XMLSerializer().serializeToString(copy))}`;
   }
 
+  // --- what is folded: open where a link leads into it, and in print --------------------------------
+  function unfold() {
+    const target = location.hash.length > 1 && document.getElementById(decodeURIComponent(location.hash.slice(1)));
+    const fold = target && (target.querySelector(":scope > details.fold") || target.closest("details"));
+    if (fold) fold.open = true;
+  }
+
+  window.addEventListener("hashchange", unfold);
+  window.addEventListener("beforeprint", () => {
+    document.querySelectorAll("details.fold").forEach((fold) => { fold.open = true; });
+  });
+
   document.addEventListener("DOMContentLoaded", () => {
+    unfold();
     themeButton();
     document.querySelectorAll("table.data").forEach((table) => table.tHead && liveTable(table));
     document.querySelectorAll("button.png").forEach((button) => {
