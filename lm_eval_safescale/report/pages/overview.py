@@ -233,8 +233,7 @@ def _of_models(report: Report, metric: str) -> tuple[str, str]:
 
 def _strips(report: Report, metric: str) -> Strips:
     """A row a condition and a dot a model."""
-    is_fraction = report.metric(metric).is_fraction
-    kind = "percent" if is_fraction else "number"
+    kind = report.column_kind(metric)
     rows, data, cases = [], [], []
     few = len(report.models) <= FEW
     means: dict[str, Row] = {}
@@ -281,7 +280,7 @@ def _strips(report: Report, metric: str) -> Strips:
         metric,
         _strips_title(report, metric, means),
         _strips_caption(report, metric),
-        Axis(f"{report.words(metric)} ({better} is better)", percent=is_fraction),
+        Axis(f"{report.words(metric)} ({better} is better)", percent=kind == "percent"),
         DataTable(
             (
                 DataColumn("condition"),
