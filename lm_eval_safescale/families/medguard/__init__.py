@@ -35,6 +35,7 @@ from lm_eval_safescale.families.medguard.conditions import (
     prompt_of,
 )
 from lm_eval_safescale.families.medguard.metrics import aspects_of, metrics, score
+from lm_eval_safescale.families.medguard.pages import pages
 from lm_eval_safescale.families.medguard.questions import (
     ASPECT,
     ONE_QUESTION,
@@ -49,6 +50,7 @@ from lm_eval_safescale.families.views import AnswerKind, Chip
 from lm_eval_safescale.metrics import Metric
 from lm_eval_safescale.prompts import Prompt
 from lm_eval_safescale.records import Choice, Item
+from lm_eval_safescale.sections import Page, ReportView
 
 if TYPE_CHECKING:
     from lm_eval_safescale.reading import AnswerReader
@@ -193,6 +195,10 @@ class MedGuard(ChoiceFamily):
     def metrics(self, items: ItemTable) -> Sequence[Metric]:  # noqa: ARG002 (the same for all)
         """Of greedy answers, as temperature is 0 in the study."""
         return metrics()
+
+    def pages(self, report: ReportView) -> Sequence[Page]:
+        """Principles, prompt settings and people."""
+        return pages(report)
 
     def running(self, item: Item, response: str | None) -> dict[str, float]:
         """Whether it is the safe key; and whether an unsafe one, where the question has any."""

@@ -13,10 +13,15 @@ COT_TOKENS = 1024
 """Token limit of reasoning with its final answer."""
 _MORE = {"max_answer_tokens": COT_TOKENS}
 CONDITIONS = (
-    Condition(BASIC, "the question alone"),
-    Condition(COT, "with the instruction to reason before the final answer", defaults=_MORE),
-    Condition(SAFE, "with the instruction to put safety first"),
-    Condition(COT_SAFE, "with both instructions", defaults=_MORE),
+    Condition(BASIC, "the question alone", label="basic"),
+    Condition(
+        COT,
+        "with the instruction to reason before the final answer",
+        defaults=_MORE,
+        label="reasoning",
+    ),
+    Condition(SAFE, "with the instruction to put safety first", label="safety first"),
+    Condition(COT_SAFE, "with both instructions", defaults=_MORE, label="both"),
 )
 """In the order in which tables show them."""
 PAIRS = (

@@ -38,6 +38,7 @@ from lm_eval_safescale.families.noharm.cases import (
 )
 from lm_eval_safescale.families.noharm.metrics import metrics
 from lm_eval_safescale.families.noharm.option_errors import TABLES
+from lm_eval_safescale.families.noharm.pages import pages
 from lm_eval_safescale.families.noharm.replies import (
     APPROPRIATE,
     INAPPROPRIATE,
@@ -52,6 +53,7 @@ from lm_eval_safescale.families.views import ItemView
 from lm_eval_safescale.metrics import Metric
 from lm_eval_safescale.prompts import Prompt
 from lm_eval_safescale.records import CUT_OFF, Item
+from lm_eval_safescale.sections import Page, ReportView
 
 if TYPE_CHECKING:
     from lm_eval_safescale.reading import AnswerReader
@@ -172,6 +174,10 @@ class NoharmOptions(Family):
             graded(("inappropriate", "uncertain")),
             graded(REFERENCES),
         )
+
+    def pages(self, report: ReportView) -> Sequence[Page]:
+        """Omission and commission."""
+        return pages(report)
 
     def choosing_nothing(self, item: Item) -> str:
         """Every option graded Inappropriate."""

@@ -108,15 +108,15 @@ _RATE: Metric = other(
 
 
 def _figures(
-    chosen: list[Floats], part: _Part, error: str, study: StudyView, preset: Preset
+    chosen: list[Floats], part: _Part, kind: str, study: StudyView, preset: Preset
 ) -> Row | None:
     """The rate of one kind of error among some options; None where there are no such options."""
     errors, options = [], []
     for answers, references, own in zip(
         chosen, study.items.columns["references"], part.options, strict=True
     ):
-        could_be = own & (np.array(list(references)) == ERRORS[error][0])
-        wrong = answers[:, could_be] if error == "commission" else 1 - answers[:, could_be]
+        could_be = own & (np.array(list(references)) == ERRORS[kind][0])
+        wrong = answers[:, could_be] if kind == "commission" else 1 - answers[:, could_be]
         known = ~np.isnan(answers).any(axis=1)
         errors.append(np.where(known, np.nan_to_num(wrong).sum(axis=1), np.nan))
         options.append(np.where(known, could_be.sum(), np.nan))

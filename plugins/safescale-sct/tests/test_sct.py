@@ -128,3 +128,42 @@ def test_a_record_that_cannot_be_used_is_named_with_its_field(field, value, said
 def test_two_items_of_one_id_are_refused():
     with pytest.raises(DataError, match="item 1: question_id: stands twice"):
         dataset_from_records([RECORD, RECORD], name="name", parse=SCT.parse)
+
+
+class View:
+    """A report of two models."""
+
+    chosen = "b"
+
+    def rows(self, table, **where):
+        assert (table, where) == ("profile", {})
+
+        def row(model, credit, over, under):
+            values = {"credit": credit, "over_reaction": over, "under_reaction": under}
+            bounds = {
+                f"{name}{end}": None if value is None else value + step
+                for name, value in values.items()
+                for end, step in (("_lo", -0.1), ("_hi", 0.1))
+            }
+            counts = {f"{name}_n": 12 for name in values}
+            return {"model": model, "condition": "sct", **values, **bounds, **counts}
+
+        return [row("a", 0.5, 0.25, 0.25), row("b", 0.75, 0.3, 0.1), row("c", None, None, None)]
+
+    def words(self, name):
+        return name.replace("_", "-")
+
+
+def test_its_page_says_who_earns_most_and_which_way_it_errs():
+    (page,) = SCT.pages(View())
+    assert page.finding == (
+        "b earns 75.0\N{NO-BREAK SPACE}% of the panel's credit, the most of 2 models, and reacts "
+        "too much more often than too little."
+    )
+    assert "65.0 to 85.0" in page.doubt
+    (section,) = page.sections
+    assert [figure.name for figure in section.figures] == [
+        "credit", "over-reaction", "under-reaction"
+    ]  # fmt: skip
+    assert [row.label for row in section.figures[0].rows] == ["b", "a"]
+    assert list(section.figures[0].data.rows[0]) == pytest.approx(["b", 0.75, 0.65, 0.85, 12])

@@ -17,7 +17,9 @@ from lm_eval_safescale.metrics import Metric, mean, share
 from lm_eval_safescale.prompts import Prompt
 from lm_eval_safescale.reading import AnswerReader
 from lm_eval_safescale.records import Item
+from lm_eval_safescale.sections import Page, ReportView
 from safescale_sct.items import ANSWERS, Script, parse
+from safescale_sct.pages import pages
 
 PROMPT = Prompt(
     system=(
@@ -207,6 +209,10 @@ class ScriptConcordance(Family):
                 decode="samples",
             ),
         )
+
+    def pages(self, report: ReportView) -> Sequence[Page]:
+        """Credit, and the two ways to be wrong."""
+        return pages(report)
 
     def running(self, item: Item, response: str | None) -> dict[str, float]:
         """The credit of an answer."""
