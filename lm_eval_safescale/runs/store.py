@@ -63,6 +63,8 @@ NOTED = frozenset({"version", "reader_version", "reasoning_opened", "prompt_fram
 each version is another."""
 ROW_GROUP = 1 << 14
 """Rows that are compressed together."""
+READ_TOGETHER = 1 << 16
+"""Rows of a table that are in memory at a time where it is read cell by cell."""
 UNFINISHED = ".unfinished"
 """How names of files end that are still being written; they begin with a dot."""
 
@@ -210,6 +212,51 @@ def open_by_condition(folder: Path) -> Iterator[Runs]:
     for name in family_of_data(about["dataset"]).in_order(there["condition"].cast(pl.String)):
         wanted = functools.partial(_rows_of, condition=name)
         yield Runs(items, _read_parquet(folder / ANSWERS_FILE, about, wanted), own)
+
+
+def answers_by_cell(
+    folder: Path, columns: Sequence[str]
+) -> Iterator[tuple[tuple[str, str], pl.DataFrame]]:
+    """The answers of each model under each condition of one folder, in order; few are in memory at
+    a time, whatever their texts hold.
+
+    Parameters
+    ----------
+    columns
+        Those that are read, of `ANSWERS`.
+
+    Raises
+    ------
+    SafescaleError
+        As `open_runs`; that the files are whole was looked at when the runs were opened.
+    """
+    about, path = read_about(folder), folder / ANSWERS_FILE
+    pair = ["model", "condition"]
+    sizes = _read_parquet(
+        path, about, lambda frame: frame.group_by(pair, maintain_order=True).len()
+    ).with_columns(pl.col(pair).cast(pl.String))
+    start, cells = 0, sizes.rows()
+    for first, last in _batches([rows for *_, rows in cells]):
+        rows = sum(each for *_, each in cells[first:last])
+        wanted = functools.partial(_part_of, start=start, rows=rows, columns=(*pair, *columns))
+        part = _read_parquet(path, about, wanted)
+        place = 0
+        for model, condition, own in cells[first:last]:
+            yield (model, condition), part.slice(place, own)
+            place += own
+        start += rows
+
+
+def _batches(sizes: Sequence[int]) -> Iterator[tuple[int, int]]:
+    """Neighbours that are read together: of `READ_TOGETHER` rows, or one by itself."""
+    first = rows = 0
+    for place, size in enumerate(sizes):
+        if place > first and rows + size > READ_TOGETHER:
+            yield first, place
+            first, rows = place, 0
+        rows += size
+    if sizes:
+        yield first, len(sizes)
 
 
 def contexts_of(folder: Path, model: str, condition: str) -> dict[str, str | None]:
@@ -398,6 +445,11 @@ def _slim(frame: pl.LazyFrame) -> pl.LazyFrame:
 def _rows_of(frame: pl.LazyFrame, condition: str) -> pl.LazyFrame:
     """What rates over all items need of one condition."""
     return frame.filter(pl.col("condition") == condition).drop(NO_RATE, strict=False)
+
+
+def _part_of(frame: pl.LazyFrame, start: int, rows: int, columns: Sequence[str]) -> pl.LazyFrame:
+    """Rows in the order in which they stand."""
+    return frame.select(columns).slice(start, rows)
 
 
 def _read_parquet(

@@ -1,0 +1,115 @@
+"""What is said of each answer besides its letter: raw text, how it was read, and the samples. It
+knows no file of the report.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from typing import TYPE_CHECKING, Any
+
+import polars as pl
+
+from lm_eval_safescale.families.cells import Pair
+from lm_eval_safescale.report.cases.index import counts_of
+from lm_eval_safescale.report.cases.scripts import as_json
+from lm_eval_safescale.runs.store import answers_by_cell
+
+if TYPE_CHECKING:
+    from lm_eval_safescale.report.cases.index import Index
+    from lm_eval_safescale.report.report import Texts
+
+OF_GREEDY = (
+    "rule", "finish_reason", "completion_tokens", "latency_s", "seed", "read_as", "context_tokens",
+    "recall", "evidence_coverage",
+)  # fmt: skip
+"""Columns that are shown of a greedy answer, beside its text."""
+READ = ("question_id", "draw", "status", "text", *OF_GREEDY)
+
+
+def answer_shards(index: Index, texts: Texts) -> Iterator[tuple[Pair, bytes]]:
+    """Of each model under each condition all that is shown of its answers, one after the other.
+
+    A shard has a list for each column, by the item's place in the index, null for nothing; texts
+    are places in `texts`, where each stands once. `samples` are `index.counts_of`; `drawn` are the
+    samples' texts, text, count, text, count, ..., where `texts` is all.
+    """
+    parts: dict[Pair, list[pl.DataFrame]] = {}
+    folders = index.report.folders
+    wanted = set(index.pairs)
+    found = dict.fromkeys(wanted, 0)
+    whole = {pair: index.asked(pair) for pair in wanted}
+    for folder in folders:
+        for pair, frame in answers_by_cell(folder, READ):
+            if pair not in wanted:
+                continue
+            parts.setdefault(pair, []).append(frame)
+            found[pair] += int((frame["draw"] == 0).sum())
+            if found[pair] >= whole[pair]:
+                yield pair, _shard(index, pair, parts.pop(pair), texts)
+
+
+def _shard(index: Index, pair: Pair, frames: list[pl.DataFrame], texts: Texts) -> bytes:
+    ids = index.report.study.items.ids
+    place = {name: number for number, name in enumerate(ids)}
+    rows = pl.concat(
+        [frame.with_columns(pl.col("question_id").cast(pl.String)) for frame in frames],
+        how="vertical_relaxed",
+    )
+    greedy = rows.filter(pl.col("draw") == 0)
+    places = [place[name] for name in greedy["question_id"]]
+    columns: dict[str, Any] = {}
+    for name in OF_GREEDY:
+        own = greedy[name]
+        if own.null_count() < own.len():
+            if own.dtype.is_float():
+                own = own.round(3)
+            columns[name] = _spread(places, own.to_list(), len(ids))
+    stored = _Texts()
+    if texts != "none":
+        shown = index.is_error(pair) if texts == "errors" else [True] * len(ids)
+        columns["text"] = _spread(
+            places,
+            [
+                stored.place(text) if shown[own] else None
+                for own, text in zip(places, greedy["text"], strict=True)
+            ],
+            len(ids),
+        )
+    if texts == "all":
+        columns["drawn"] = _drawn(rows, place, stored)
+    columns["samples"] = counts_of(index.codes(pair))
+    return as_json({"columns": columns, "texts": stored.texts})
+
+
+def _spread(places: list[int], values: list[Any], size: int) -> list[Any]:
+    found: list[Any] = [None] * size
+    for place, value in zip(places, values, strict=True):
+        found[place] = value
+    return found
+
+
+def _drawn(rows: pl.DataFrame, place: dict[str, int], stored: _Texts) -> list[list[int]]:
+    found: list[list[int]] = [[] for _ in place]
+    counted = (
+        rows.filter((pl.col("draw") > 0) & pl.col("text").is_not_null())
+        .group_by("question_id", "text", maintain_order=True)
+        .len()
+        .sort("len", descending=True, maintain_order=True)
+    )
+    for question_id, text, count in counted.iter_rows():
+        found[place[question_id]] += [stored.place(text), count]
+    return found
+
+
+class _Texts:
+    """Texts, each once."""
+
+    def __init__(self) -> None:
+        self._places: dict[str, int] = {}
+
+    def place(self, text: str | None) -> int | None:
+        return None if text is None else self._places.setdefault(text, len(self._places))
+
+    @property
+    def texts(self) -> list[str]:
+        return list(self._places)
