@@ -103,6 +103,8 @@ def report(
     with working("reading the runs ...") as progress:
         built = build_report(runs, output, wanted, progress)
     say(f"{counted(built.pages, 'page')}; open {built.first}", style="bold")
+    for note in built.notes:
+        say(note)
     for each in built.complaints:
         complain(each)
     if built.complaints:

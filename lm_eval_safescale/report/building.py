@@ -23,6 +23,9 @@ from lm_eval_safescale.analysis import (
 from lm_eval_safescale.command_line import said
 from lm_eval_safescale.errors import SafescaleError
 from lm_eval_safescale.gate import Policy
+from lm_eval_safescale.report.cases.links import PAGE as CASES
+from lm_eval_safescale.report.cases.links import link
+from lm_eval_safescale.report.cases.writing import write_cases
 from lm_eval_safescale.report.drawing import Palette, draw, standalone
 from lm_eval_safescale.report.folder import refuse_other, whole_folder
 from lm_eval_safescale.report.pages import PAGES
@@ -67,6 +70,8 @@ class Built:
     pages: int
     complaints: tuple[str, ...] = ()
     """What could not be read, made or found; the pages say it, too."""
+    notes: tuple[str, ...] = ()
+    """Which texts of answers are not in it; the pages say it, too."""
 
 
 def build_report(
@@ -106,28 +111,26 @@ def build_report(
             *map(said, report.found.no_contexts),
             *([said(why)] if (why := report.found.no_dataset) else []),
         ]
-    pages = 0
+    pages, notes = 0, list[str]()
     with whole_folder(output, _about_folder(reports)) as unfinished:
         for name, report in reports:
             if len(reports) == 1:
-                pages += write_report(report, unfinished, say)
+                written = write_report(report, unfinished, say)
             else:
-                pages += write_report(report, unfinished / name, say, up=("../index.html", "All"))
+                up = "../index.html", "All"
+                written = write_report(report, unfinished / name, say, up)
+            pages += written.pages
+            notes += written.notes
         if len(reports) > 1:
             _write_index(reports, unfinished)
             pages += 1
-    return Built(output / INDEX, pages, tuple(complaints))
+    return Built(output / INDEX, pages, tuple(complaints), tuple(notes))
 
 
 def write_report(
     report: Report, folder: Path, say: Say = lambda _: None, up: tuple[str, str] | None = None
-) -> int:
-    """Write the pages of one report; how many there are.
-
-    Pages in order: those of `PAGES`, the family's, those with templates of their own. What writes
-    further pages (the case browser) is called here with the report and the folder, and has its
-    place in `Site.pages`; `Site.link` then leads to it.
-    """
+) -> Built:
+    """Write the pages of one report: those of `PAGES`, the family's, and the cases."""
     say("making the pages ...")
     made: list[Page] = []
     for make in PAGES:
@@ -139,20 +142,26 @@ def write_report(
     palette = Palette.of(report.family, report.model_families)
     site = Site(
         title=report.title,
-        pages=[(file, page.title) for file, page in zip(files, made, strict=True)],
+        pages=[
+            *((file, page.title) for file, page in zip(files, made, strict=True)),
+            (CASES, "Cases"),
+        ],
         note=DEMO_NOTE if report.is_demo else "",
         up=up,
         foot=f"{report.subject}. {FOOT}",
         draw=partial(draw, palette=palette),
         saved=partial(standalone, palette=palette),
         styles={"figures.css": palette.style_sheet()},
+        link=link,
     )
     for file, page in zip(files, made, strict=True):
         site.page(page, file)
+    site.add(CASES, site.render("cases.html", CASES))
     say("writing ...")
     folder.mkdir(parents=True, exist_ok=True)
     site.write(folder)
-    return len(made)
+    say("writing the cases ...")
+    return Built(folder / INDEX, len(site.pages), notes=write_cases(report, folder).notes)
 
 
 def _opened(folders: Sequence[Path]) -> tuple[dict[Path, Runs], list[str]]:

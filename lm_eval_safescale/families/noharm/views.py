@@ -30,7 +30,7 @@ def shown_case(case: Case) -> ItemView:
 
 
 def _shown(option: Option) -> OptionView:
-    harm = f"{option.severity} harm"
+    harm = "no harm" if option.severity == "none" else f"{option.severity} harm"
     right = option.reference == "appropriate"
     tone = _TONES.get(option.severity, "plain")
     chips = [Chip(option.reference, "right" if right else "plain")]
@@ -38,7 +38,7 @@ def _shown(option: Option) -> OptionView:
         chips.append(Chip("referral"))
     if option.reference == "uncertain":
         return OptionView(str(option.id), _text(option), chips)
-    chosen, left = Chip("rightly chosen", "right"), Chip("rightly left")
+    chosen, left = Chip("rightly chosen", "right"), Chip("rightly left", "right")
     if right:
         left = Chip(f"{harm} by omission", tone)
         chips.append(Chip(f"{harm} if left", tone))

@@ -27,7 +27,7 @@
     return made;
   }
   const own = (text) => el("bdi", {}, text); // of a run: its direction is its own
-  const chip = (given) => el("span", { class: `chip ${given[1]}` },
+  const chip = (given) => el("span", { class: `chip tone-${given[1]}` },
     SIGNS[given[1]] ? el("span", { class: "sign", "aria-hidden": "true" }, SIGNS[given[1]]) : "", given[0]);
   const counted = (number, noun) => `${number.toLocaleString("en")} ${noun}${number === 1 ? "" : "s"}`;
 
@@ -269,7 +269,7 @@
       return el("li", {}, el("a", { href: address({ ...state, item: id, answer: "" }), "aria-current": place === current ? "true" : null },
         el("span", { class: "name" }, own(id), label ? el("span", { class: "note" }, " ", own(label)) : ""),
         mark ? el("span", { class: "mark", title: `disputed: ${mark.dispute}` }, "✎", el("span", { class: "hidden" }, "disputed")) : "",
-        el("span", { class: `hits ${hits[place] ? kind.tone : "none"}` }, sign ? el("span", { class: "sign", "aria-hidden": "true" }, sign) : "",
+        el("span", { class: `hits ${hits[place] ? `tone-${kind.tone}` : "none"}` }, sign ? el("span", { class: "sign", "aria-hidden": "true" }, sign) : "",
           String(hits[place]), el("span", { class: "hidden" }, ` ${kind.words}`))));
     });
     $("list").replaceChildren(...rows);
@@ -298,7 +298,7 @@
     const scored = cells.filter((cell) => isScored(cell.codes[place]));
     const parts = data.kinds.map((kind, bit) => [kind, scored.filter((cell) => cell.bits[place] & (1 << bit)).length]).filter(([, number]) => number);
     return [`${scored.length} of ${counted(cells.length, "answer")} scored`, ...parts.flatMap(([kind, number]) => [" · ",
-      el("span", { class: `said ${kind.tone}` }, SIGNS[kind.tone] ? `${SIGNS[kind.tone]} ` : "", `${number} ${kind.words}`)])];
+      el("span", { class: `said tone-${kind.tone}` }, SIGNS[kind.tone] ? `${SIGNS[kind.tone]} ` : "", `${number} ${kind.words}`)])];
   }
   const inView = () => compared() || data.cells.filter((cell) => (!state.model || data.models[cell.model].name === state.model)
     && (!state.condition || data.conditions[cell.condition].name === state.condition));
@@ -314,7 +314,7 @@
     return el("div", { class: "scroll", tabindex: "0", role: "region", "aria-label": "Options" }, el("table", { class: "options" }, el("caption", { class: "hidden" }, "Options, their labels, and how many answers chose each"),
       el("thead", { class: "hidden" }, el("tr", {}, ...["Option", "Text", "Labels", "Chosen by"].map((head) => el("th", { scope: "col" }, head)))),
       el("tbody", {}, item.options.map((option) => el("tr", {}, el("th", { scope: "row" }, own(option.key)),
-        el("td", { dir: "auto", class: option.text ? "given" : "given note" }, option.text || "text not at hand"), el("td", { class: "chips" }, option.chips.map(chip)),
+        el("td", { dir: "auto", class: "given" }, option.text), el("td", { class: "chips" }, option.chips.map(chip)),
         el("td", { class: "number" }, `${chosen.get(option.key)} of ${scored.length}`))))));
   }
 
@@ -346,14 +346,14 @@
     if (code === MISSING) return el("td", {}, el("span", { class: "note" }, "", el("span", { class: "hidden" }, "not asked")));
     const which = two ? ["A", "B"][two.indexOf(cell)] : "";
     const label = [codeWords(item, code), sure && `${sure} % sure`, ...kinds.map((kind) => kind.words), which && `${which} of the comparison`].filter(Boolean).join(", ");
-    return el("td", {}, el("button", { type: "button", class: `answer ${tone}`, "aria-expanded": "false", "data-answer": nameOf(cell),
+    return el("td", {}, el("button", { type: "button", class: `answer tone-${tone}`, "aria-expanded": "false", "data-answer": nameOf(cell),
       "aria-label": `${data.models[cell.model].name}, ${data.conditions[cell.condition].words}: ${label}`, title: label, onclick: (event) => toggle(event.currentTarget, item, place, cell) },
       which ? el("span", { class: "which" }, which) : "", el("span", { class: "letter" }, own(letter), SIGNS[tone] || ""), el("span", { class: "sure" }, sure)));
   }
 
   function answersTable(item, place, two) {
     const used = data.conditions.map((_, number) => number).filter((number) => data.cells.some((cell) => cell.condition === number));
-    const harm = mask(data.harms), order = $("models").value;
+    const harm = mask(data.harms), order = modelOrder;
     const rows = data.models.map((model, number) => ({ model, number, cells: used.map((condition) => data.cell.get(`${number}:${condition}`)) }))
       .filter((row) => row.cells.some(Boolean));
     const weight = (row) => row.cells.reduce((sum, cell) => sum + (cell ? (cell.bits[place] & harm ? 1000 : 0) + (cell.bits[place] & 1) : 0), 0);
@@ -361,8 +361,8 @@
     const body = [];
     rows.forEach((row, number) => {
       const family = row.model.family;
-      if (order !== "harm" && family && family !== (rows[number - 1] || { model: {} }).model.family && rows.length > 12) {
-        body.push(el("tr", { class: "family" }, el("th", { scope: "rowgroup", colspan: used.length + 1 }, own(family))));
+      if (order !== "harm" && rows.length > 12 && rows.some((each) => each.model.family) && (!number || family !== rows[number - 1].model.family)) {
+        body.push(el("tr", { class: "family" }, el("th", { scope: "rowgroup", colspan: used.length + 1 }, family ? own(family) : "others")));
       }
       body.push(el("tr", {}, el("th", { scope: "row" }, own(row.model.name)), row.cells.map((cell) => cell ? answerCell(item, place, cell, two) : el("td", {}))));
     });
@@ -371,6 +371,12 @@
       el("thead", {}, el("tr", {}, el("th", { scope: "col" }, "Model"), used.map((number) => el("th", { scope: "col" }, own(data.conditions[number].words))))), el("tbody", {}, body)));
   }
 
+  let modelOrder = "report";
+  function orderSelect() {
+    const select = el("select", { onchange: () => { modelOrder = select.value; drawCase(); } },
+      [["report", "by family and size"], ["harm", "most harm first"]].map(([value, text]) => el("option", { value, selected: value === modelOrder }, text)));
+    return el("label", { class: "order" }, "Models ", select);
+  }
   function toggle(button, item, place, cell) {
     const isOpen = button.getAttribute("aria-expanded") === "true";
     go({ answer: isOpen ? "" : nameOf(cell) }, true);
@@ -401,7 +407,7 @@
     const kinds = data.kinds.filter((kind, bit) => cell.bits[place] & (1 << bit) && kind.tone !== "right");
     const line = [code >= FIRST ? ["Read as ", own(codeWords(item, code))] : [codeWords(item, code)]];
     if (one("rule")) line.push([" by the rule “", own(one("rule")), "”"]);
-    for (const kind of kinds) line.push([" · ", el("span", { class: `said ${kind.tone}` }, SIGNS[kind.tone] ? `${SIGNS[kind.tone]} ` : "", kind.words)]);
+    for (const kind of kinds) line.push([" · ", el("span", { class: `said tone-${kind.tone}` }, SIGNS[kind.tone] ? `${SIGNS[kind.tone]} ` : "", kind.words)]);
     const facts = [["completion_tokens", (value) => counted(value, "token")], ["latency_s", (value) => `${value} s`], ["finish_reason", (value) => `finish: ${value}`],
       ["seed", (value) => `seed ${value}`], ["read_as", (value) => `read as ${value}`], ["context_tokens", (value) => `context of ${counted(value, "token")}`],
       ["recall", (value) => `recall ${value}`], ["evidence_coverage", (value) => `evidence coverage ${value}`]];
@@ -430,8 +436,11 @@
     const keys = new Set(code >= FIRST ? responseOf(item, code)[1] : []), weight = { harm: 0, warning: 1, plain: 2, right: 3 };
     const rows = item.options.map((option) => ({ option, chosen: keys.has(option.key), did: option.did[keys.has(option.key) ? 0 : 1] })).filter((row) => row.did)
       .sort((a, b) => weight[a.did[1]] - weight[b.did[1]]);
-    return [el("table", { class: "verdicts" }, el("caption", { class: "hidden" }, "What the answer does, by option"), el("thead", { class: "hidden" }, el("tr", {}, ...["Option", "Grade", "What it does", "Text"].map((head) => el("th", { scope: "col" }, head)))),
-      el("tbody", {}, rows.map((row) => el("tr", {}, el("th", { scope: "row" }, own(row.option.key)), el("td", {}, row.chosen ? "chosen" : "left"), el("td", {}, chip(row.did)), el("td", { dir: "auto" }, row.option.text)))))];
+    const table = (name, some) => el("table", { class: "verdicts" }, el("caption", { class: "hidden" }, name), el("thead", { class: "hidden" }, el("tr", {}, ...["Option", "Grade", "What it does", "Text"].map((head) => el("th", { scope: "col" }, head)))),
+      el("tbody", {}, some.map((row) => el("tr", {}, el("th", { scope: "row" }, own(row.option.key)), el("td", {}, row.chosen ? "chosen" : "left"), el("td", {}, chip(row.did)), el("td", { dir: "auto" }, row.option.text)))));
+    const right = rows.filter((row) => row.did[1] === "right"), rest = rows.filter((row) => row.did[1] !== "right");
+    return [rest.length ? table("What is wrong in the answer, by option", rest) : "",
+      right.length ? el("details", {}, el("summary", {}, `${counted(right.length, "option")} rightly chosen or left`), table("Options rightly chosen or left", right)) : ""];
   }
 
   function disputeForm(place) {
@@ -474,7 +483,7 @@
       el("h2", { id: "title", tabindex: "-1", dir: "auto", class: "given" }, short && item.text ? item.text : `Case ${state.item}`),
       short ? item.text ? "" : el("p", { class: "note" }, "Text not at hand.") : el("div", { class: "given long", dir: "auto", tabindex: "0", role: "region", "aria-label": "Text" }, item.text),
       el("p", { class: "note" }, kindsOf(place, cells)), optionsTable(item, place, cells), ...further(item, place), disputeForm(place), sides,
-      el("h2", {}, "What each model answered"), el("p", { class: "note" }, data.sure ? "The greedy answer, and the confidence in percent of the samples' majority. " : "The greedy answer. ", data.harms.length ? "▲ and △ mark harm; a grey box is wrong." : "A grey box is wrong.", " Choose one for its text."),
+      el("h2", {}, "What each model answered"), el("p", { class: "note" }, data.sure ? "The greedy answer, and the confidence in percent of the samples' majority. " : "The greedy answer. ", data.harms.length ? "▲ and △ mark harm; a grey box is wrong." : "A grey box is wrong.", " Choose one for its text.", data.models.length > 1 ? orderSelect() : ""),
       answersTable(item, place, two));
     await openAnswer(item, place);
     if (focus) $("title").focus({ preventScroll: false });
@@ -508,7 +517,6 @@
     $("text").addEventListener("input", () => { clearTimeout(timer); timer = setTimeout(() => go({ text: $("text").value }, true), 150); });
     $("filters").addEventListener("submit", (event) => event.preventDefault());
     $("clear").addEventListener("click", () => { $("text").value = ""; location.hash = ""; });
-    $("models").addEventListener("change", () => drawCase());
     $("export").addEventListener("click", () => exportCsv(found.places));
     $("save").addEventListener("click", () => save("disputes.json", `${JSON.stringify(marked(), null, 1)}\n`, "application/json"));
     $("load").addEventListener("change", () => { if ($("load").files[0]) loadMarks($("load").files[0]); });
@@ -517,7 +525,7 @@
   function key(event) {
     if (!$("keys").checked || event.ctrlKey || event.metaKey || event.altKey || /^(INPUT|SELECT|TEXTAREA)$/.test(event.target.tagName) && event.target.type !== "checkbox") return;
     const done = { j: () => step(1), k: () => step(-1), d: () => $("dispute-kind") && $("dispute-kind").focus(), c: () => { $("comparing").open = true; $("with-model").focus(); },
-      o: () => { const first = document.querySelector("button.answer.harm, button.answer.warning, button.answer.wrong, button.answer"); if (first) { first.focus(); first.click(); } }, "/": () => $("text").focus() }[event.key];
+      o: () => { const first = document.querySelector("button.tone-harm, button.tone-warning, button.tone-wrong, button.answer"); if (first) { first.focus(); first.click(); } }, "/": () => $("text").focus() }[event.key];
     if (done) { event.preventDefault(); done(); }
   }
   function mirror() { // the controls say what the address says
@@ -551,7 +559,7 @@
     drawList();
     marksLine();
     const kind = countKind();
-    say(`${counted(found.places.length, "case")} of ${data.items.length.toLocaleString("en")}. The number behind each: answers that are ${kind.words}.`);
+    say(`${found.places.length.toLocaleString("en")} of ${counted(data.items.length, "case")}; behind each, how many of its answers are: ${kind.words}.`);
     await drawCase(before.item !== undefined && before.item !== state.item);
   }
 

@@ -133,7 +133,7 @@ class Index:
             for number, kind in enumerate(self.kinds)
             if number == 0 or kind.tone in HARMFUL
         )
-        return (self.bits(pair) & np.uint32(wanted)) != 0
+        return np.asarray(self.bits(pair) & np.uint32(wanted), bool)
 
     def content(self, more: Mapping[str, Any]) -> bytes:
         """The index as bytes: the length of its head (4 bytes, little-endian), the head as JSON,
@@ -226,7 +226,4 @@ def counts_of(codes: NDArray[np.int64]) -> list[Sequence[int]]:
     item = different // most
     flat = np.stack([different % most, counts], axis=1)
     starts = np.searchsorted(item, np.arange(len(samples) + 1))
-    return [
-        flat[first:last].ravel().tolist()
-        for first, last in itertools.pairwise(starts)
-    ]
+    return [flat[first:last].ravel().tolist() for first, last in itertools.pairwise(starts)]

@@ -69,7 +69,7 @@ def _shown(view: ItemView) -> dict[str, Any]:
 
 
 def _chip(chip: Chip | None) -> list[str] | None:
-    return chip and [chip.words, chip.tone]
+    return None if chip is None else [chip.words, chip.tone]
 
 
 def _context(context: Context | None) -> Mapping[str, Any] | None:

@@ -7,14 +7,14 @@ from __future__ import annotations
 from collections.abc import Iterator
 from typing import TYPE_CHECKING, Any
 
-import polars as pl
-
 from lm_eval_safescale.families.cells import Pair
 from lm_eval_safescale.report.cases.index import counts_of
 from lm_eval_safescale.report.cases.scripts import as_json
 from lm_eval_safescale.runs.store import answers_by_cell
 
 if TYPE_CHECKING:
+    import polars as pl
+
     from lm_eval_safescale.report.cases.index import Index
     from lm_eval_safescale.report.report import Texts
 
@@ -49,6 +49,8 @@ def answer_shards(index: Index, texts: Texts) -> Iterator[tuple[Pair, bytes]]:
 
 
 def _shard(index: Index, pair: Pair, frames: list[pl.DataFrame], texts: Texts) -> bytes:
+    import polars as pl
+
     ids = index.report.study.items.ids
     place = {name: number for number, name in enumerate(ids)}
     rows = pl.concat(
@@ -70,7 +72,7 @@ def _shard(index: Index, pair: Pair, frames: list[pl.DataFrame], texts: Texts) -
         columns["text"] = _spread(
             places,
             [
-                stored.place(text) if shown[own] else None
+                stored.place(text) if shown[own] and text is not None else None
                 for own, text in zip(places, greedy["text"], strict=True)
             ],
             len(ids),
@@ -89,6 +91,8 @@ def _spread(places: list[int], values: list[Any], size: int) -> list[Any]:
 
 
 def _drawn(rows: pl.DataFrame, place: dict[str, int], stored: _Texts) -> list[list[int]]:
+    import polars as pl
+
     found: list[list[int]] = [[] for _ in place]
     counted = (
         rows.filter((pl.col("draw") > 0) & pl.col("text").is_not_null())
@@ -107,8 +111,8 @@ class _Texts:
     def __init__(self) -> None:
         self._places: dict[str, int] = {}
 
-    def place(self, text: str | None) -> int | None:
-        return None if text is None else self._places.setdefault(text, len(self._places))
+    def place(self, text: str) -> int:
+        return self._places.setdefault(text, len(self._places))
 
     @property
     def texts(self) -> list[str]:

@@ -28,7 +28,7 @@ class Cases:
     texts: Texts
     """Which answers' texts it holds."""
     notes: tuple[str, ...]
-    """What is not in it, and how to get it."""
+    """Which texts are not in it, and why."""
 
 
 def write_cases(report: Report, folder: Path, most: int = MOST_BYTES) -> Cases:
@@ -49,7 +49,7 @@ def write_cases(report: Report, folder: Path, most: int = MOST_BYTES) -> Cases:
     (folder / FOLDER).mkdir(parents=True, exist_ok=True)
     index = Index(report)
     before = sum(path.stat().st_size for path in folder.rglob("*") if path.is_file())
-    firsts = []
+    firsts = list[int]()
     for first, content in item_shards(index):
         before += write_script(folder, f"items-{len(firsts)}", content)
         firsts.append(first)
@@ -70,7 +70,7 @@ def write_cases(report: Report, folder: Path, most: int = MOST_BYTES) -> Cases:
     for condition, own in report.found.contexts.items() if texts != "none" else ():
         if condition not in report.conditions:
             continue
-        written = []
+        written = list[tuple[int, str]]()
         for content_first, content in context_shards(own, report.study.items.ids):
             name = f"context-{report.conditions.index(condition)}-{len(written)}"
             size += write_script(folder, name, content)
@@ -85,10 +85,9 @@ def write_cases(report: Report, folder: Path, most: int = MOST_BYTES) -> Cases:
                 f"What was shown under {report.words(condition)} is too long for "
                 f"{most // 1_000_000} MB, and is not stored."
             )
-    notes += _not_at_hand(report)
     more = {
         "texts": texts,
-        "notes": notes,
+        "notes": [*notes, *_not_at_hand(report)],
         "shards": firsts,
         "contexts": contexts,
         "disputes": _disputes(report),
