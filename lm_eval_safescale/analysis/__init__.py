@@ -16,6 +16,7 @@ from lm_eval_safescale.analysis import abstention as _abstention
 from lm_eval_safescale.analysis import accuracy_and_safety as _accuracy_and_safety
 from lm_eval_safescale.analysis import context_axis as _context_axis
 from lm_eval_safescale.analysis import disputed as _disputed
+from lm_eval_safescale.analysis import group_means as _group_means
 from lm_eval_safescale.analysis import model_means as _model_means
 from lm_eval_safescale.analysis import paired_tests as _paired_tests
 from lm_eval_safescale.analysis import profile as _profile
@@ -49,6 +50,7 @@ def tables_of(family: Family) -> dict[str, Make]:
         "paired_tests": _paired_tests.paired_tests,
         "ranks": _ranks.ranks,
         "model_means": _model_means.model_means,
+        "group_means": _group_means.group_means,
         **{name: table.make for name, table in family.tables.items()},
         "abstention": _abstention.abstention,
         "scaling": _scaling.scaling,
@@ -155,6 +157,7 @@ profile = _frame_of("profile")
 paired_tests = _frame_of("paired_tests")
 ranks = _frame_of("ranks")
 model_means = _frame_of("model_means")
+group_means = _frame_of("group_means")
 ensembles = _frame_of("ensembles")
 worst_case = _frame_of("worst_case")
 concentration = _frame_of("concentration")
@@ -223,6 +226,7 @@ __all__ = [
     "context_axis",
     "disputed",
     "ensembles",
+    "group_means",
     "load_panel",
     "make_tables",
     "model_means",

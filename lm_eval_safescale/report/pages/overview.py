@@ -356,7 +356,7 @@ def _tables(report: Report, scored: Sequence[str]) -> Iterator[Section]:
         return
     of_models = len(report.models) > 1
     columns = [
-        *(_model_columns() if of_models else [DataColumn("condition")]),
+        *(_model_columns(report) if of_models else [DataColumn("condition")]),
         *(
             column
             for name in scored
@@ -375,11 +375,17 @@ def _tables(report: Report, scored: Sequence[str]) -> Iterator[Section]:
     yield Section(title, lead=lead, data=DataTable.of(columns, rows, cases))
 
 
-def _model_columns() -> list[DataColumn]:
+def _model_columns(report: Report) -> list[DataColumn]:
+    """A model, and its family and size where any is known."""
+    known = [_of_model(report, model) for model in report.models]
     return [
         DataColumn("model"),
-        DataColumn("family"),
-        DataColumn("parameters_b", "size, billions", "number"),
+        *([DataColumn("family")] if any(each["family"] for each in known) else []),
+        *(
+            [DataColumn("parameters_b", "size, billions", "number")]
+            if any(each["parameters_b"] for each in known)
+            else []
+        ),
     ]
 
 
@@ -393,7 +399,7 @@ def _by_condition(report: Report, metric: str) -> DataTable:
     """A row a model, a column a condition; below them the mean."""
     kind = report.column_kind(metric)
     columns = [
-        *_model_columns(),
+        *_model_columns(report),
         *(
             column
             for each in report.conditions
