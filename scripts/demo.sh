@@ -1,6 +1,6 @@
 #!/usr/bin/env bash
-# From nothing to a safety table: sets up an environment, fetches a small real model, asks it a family's demo data through
-# lm_eval, and prints how often it was wrong, and how often in a way that hurts. Three to five minutes on 2 cores.
+# From nothing to a safety table and a report: sets up an environment, fetches a small real model, asks it a family's demo data
+# through lm_eval, and shows how often it was wrong, and how often in a way that hurts. Three to five minutes on 2 cores.
 #   scripts/demo.sh [--family radsafe|noharm_options|medguard] [ITEMS]    # radsafe without it; the first so many items only
 set -euo pipefail
 usage() { sed -n '4s/^# *//p' "$0" >&2; exit 2; }
@@ -28,7 +28,7 @@ env=$cache/env out=$cache/demo
 "$root/scripts/small-model.sh" "$cache/SmolLM2-135M-Instruct"
 dtype=$("$root/scripts/cpu-dtype.sh")
 [[ $dtype == bfloat16 || -z $few || ${#part[@]} -gt 0 ]] || part=(--limit "$few") # in float32 all of them would take too long
-rm -rf "$out" "$out-controls"
+rm -rf "$out" "$out"-{controls,tables,runs,report}
 export SAFESCALE_DATASET=$dataset SAFESCALE_DRAWS=$draws HF_HUB_OFFLINE=1 TRANSFORMERS_VERBOSITY=error LMEVAL_LOG_LEVEL=WARNING
 [[ -z $tokens ]] || export SAFESCALE_MAX_ANSWER_TOKENS=$tokens
 echo "demo: asking the model, once greedily and $draws times sampled an item (two to three minutes; the first estimates are far too high)"
@@ -41,7 +41,10 @@ for control in $controls; do
   "$env/bin/safescale" run --model "$control" --conditions "$tasks" "${part[@]}" -o "$out-controls/$control" >/dev/null
 done
 if [[ -n $controls ]]; then
-  echo "Beside it, controls, which read nothing:"
-  "$env/bin/safescale" analyze "$out-controls"/* -o "$out-controls/tables"
+  echo "Compared with it, controls, which read nothing:"
+  "$env/bin/safescale" analyze "$out-controls"/*/ -o "$out-tables"
 fi
+"$env/bin/safescale" import-lm-eval "$out" -o "$out-runs" >/dev/null
+"$env/bin/safescale" report "$out-runs" ${controls:+"$out-controls"/*/} -o "$out-report" >/dev/null
 echo "The harness's own table: $cache/demo.txt; every answer as the model gave it: $out"
+echo "The report, with every answer to look at, opens in any browser: $out-report/index.html"
