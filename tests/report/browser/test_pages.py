@@ -123,15 +123,17 @@ def test_the_overview_holds_the_results_of_analyze(name, report_of, tmp_path):
             for row in csv.DictReader(file)
             if not row["group"]
         }
-    files = sorted((report / "tables").glob("overview-*.csv"))
+    metrics = {metric for _, _, metric in results}
     compared = 0
-    for path in files:
-        metric = path.stem.removeprefix("overview-")
+    for path in (report / "tables").glob("overview-every-model-*.csv"):
+        words = path.stem.removeprefix("overview-every-model-")
+        metric = words if words in metrics else f"{words}-answer"
         with path.open(encoding="utf-8", newline="") as file:
-            for row in csv.DictReader(file):
-                own = results[row["model"], row["condition"], metric]
-                assert [row[end] for end in ("value", "lo", "hi", "n")] == [
-                    own[end] for end in ("value", "lo", "hi", "n")
-                ], f"{path.name}: {row}"
+            rows = list(csv.DictReader(file))
+        for condition in (name.removesuffix("_lo") for name in rows[0] if name.endswith("_lo")):
+            for row in rows:
+                own = results[row["model"], condition, metric]
+                shown = [row[f"{condition}{end}"] for end in ("", "_lo", "_hi")]
+                assert shown == [own["value"], own["lo"], own["hi"]], f"{path.name}: {row}"
                 compared += 1
     assert compared
