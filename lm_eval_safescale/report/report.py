@@ -143,7 +143,12 @@ class Report:
     @functools.cached_property
     def _words(self) -> dict[str, str]:
         conditions = {each.name: each.label for each in self.family.conditions}
-        return {**self.family.shown, **self.family.headlines, **conditions}
+        shown, said = self.family.shown, self.family.headlines
+        longer = {
+            name: max(shown.get(name, ""), said.get(name, ""), key=len)
+            for name in {**shown, **said}
+        }
+        return {**longer, **conditions}
 
     def metric(self, name: str) -> Metric:
         """A metric of the study."""

@@ -5,6 +5,7 @@ is computed a second time.
 from collections.abc import Callable
 
 from lm_eval_safescale.report.pages.abstention_and_gate import abstention_and_gate
+from lm_eval_safescale.report.pages.decoupling import decoupling
 from lm_eval_safescale.report.pages.groups import groups
 from lm_eval_safescale.report.pages.overview import overview
 from lm_eval_safescale.report.report import Report
@@ -12,6 +13,7 @@ from lm_eval_safescale.sections import Page
 
 PAGES: tuple[Callable[[Report], Page | None], ...] = (
     overview,
+    decoupling,
     groups,
     abstention_and_gate,
 )
