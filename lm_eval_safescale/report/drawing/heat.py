@@ -12,8 +12,8 @@ from lm_eval_safescale.report.drawing.text import fitted, width_of, wrapped, wri
 from lm_eval_safescale.sentences import NOT_SCORED, number, percent
 
 ROW = 22.0
-SLANT, SLANTED = 0.643, 1.3
-"""Height of a slanted text by its length (sine of 40 degrees), and its length by its width."""
+SLANT, SLANTED = 0.643, 0.766
+"""Height and width of a text that is slanted by 40 degrees, by its length."""
 _ANY = Axis("")
 
 
@@ -48,12 +48,11 @@ def _heads(sheet: Sheet, columns: Sequence[str], left: float, wide: float) -> fl
             for line, words in enumerate(reversed(lines)):
                 sheet.add(written(x, top - 8 - line * (LINE - 3), words, "mid"))
         return top
-    longest = min(max(map(width_of, columns)), 150.0, (sheet.width - centres[-1]) * SLANTED + 60)
+    longest = min(max(map(width_of, columns)), centres[0] / SLANTED + 30)
     top = longest * SLANT + 14
     for x, column in zip(centres, columns, strict=True):
-        room = min(longest, (sheet.width - x) * SLANTED)
-        head = written(0, 0, column, width=room)
-        sheet.add(f'<g transform="translate({x:.1f} {top - 8:.1f}) rotate(-40)">{head}</g>')
+        head = written(0, 0, column, "end", width=longest)
+        sheet.add(f'<g transform="translate({x + 4:.1f} {top - 8:.1f}) rotate(40)">{head}</g>')
     return top
 
 

@@ -49,8 +49,11 @@ DIVERGING = {
     "light": ("#2166ac", "#f5f5f3", "#b2182b"),
     "dark": ("#67a9cf", "#262b31", "#ef8a62"),
 }
-LEAST_CONTRAST = 3.0
-"""Of a thin mark to its paper (WCAG 2.2, 1.4.11)."""
+LEAST_CONTRAST = {"light": 3.0, "dark": 4.5}
+"""Of a thin mark to its paper: at least 3 (WCAG 2.2, 1.4.11), and more where light lines on dark
+look thinner."""
+FILLED = {"light": 1.0, "dark": 3.0}
+"""The same of what is filled, which has an edge."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -138,8 +141,8 @@ class Palette:
         paper = PAPERS[theme]
         found = {"paper": paper, **INKS[theme]}
         for number, color in self._colors():
-            found[f"s{number}"] = color
-            found[f"e{number}"] = seen_on(paper, color)
+            found[f"s{number}"] = seen_on(paper, color, FILLED[theme])
+            found[f"e{number}"] = seen_on(paper, color, LEAST_CONTRAST[theme])
         for step in range(STEPS):
             share = step / (STEPS - 1)
             low, high = SEQUENTIAL[theme]
@@ -180,9 +183,9 @@ class Palette:
             f".figure .open{{fill:{value['paper']};fill-opacity:.5;stroke-width:1.4px}}",
             ".figure .bare{fill:none;stroke-width:1.7px}",
             f".figure .mean{{stroke:{value['ink']};stroke-width:.8px}}",
-            f".figure .chosen{{fill:{value['paper']};stroke:{value['ink']};stroke-width:1.6px}}",
+            f".figure .chosen{{stroke:{value['ink']};stroke-width:1.6px}}",
             ".figure .line{fill:none;stroke-width:1.3px;stroke-linejoin:round}",
-            ".figure .line.many{stroke-width:1px;stroke-opacity:.35}",
+            ".figure .line.many{stroke-width:1px;stroke-opacity:.45}",
             ".figure .line.bold{stroke-width:2.6px}",
             f".figure .line.reference{{stroke:{value['soft']};stroke-width:1px;"
             "stroke-dasharray:4 3}",
@@ -234,12 +237,10 @@ def _luminance(color: str) -> float:
     return 0.2126 * linear[0] + 0.7152 * linear[1] + 0.0722 * linear[2]
 
 
-def seen_on(paper: str, color: str) -> str:
-    """The colour, or the nearest to it that a thin mark on this paper is seen in."""
+def seen_on(paper: str, color: str, least: float) -> str:
+    """The colour, or the nearest to it that has at least this contrast to the paper."""
     away = "#000000" if _luminance(paper) > 0.5 else "#ffffff"
     shares = (step / 20 for step in range(21))
     return next(
-        found
-        for share in shares
-        if contrast(found := mixed(color, away, share), paper) >= LEAST_CONTRAST
+        found for share in shares if contrast(found := mixed(color, away, share), paper) >= least
     )

@@ -146,7 +146,7 @@ class _Plotter:
         places = [(self.x(x), self.y(y)) for x, y in line.points if _drawn(self.plot, x, y)]
         if len(places) < 2:
             return
-        faint = self.is_faint and line.role == "each"
+        faint = self.is_faint and line.role == "each" and not line.arrow
         kind = {"mean": "bold", "chosen": "dark", "reference": "reference"}.get(
             line.role, "many" if faint else "plain"
         )

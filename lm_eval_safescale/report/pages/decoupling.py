@@ -180,7 +180,8 @@ def _title(
             f"Under {report.words(condition)} {of} has {percent(one['mean'])} "
             f"{report.words(index)} and {percent(other['mean'])} {report.words(risk)}."
         )
-    spread = [range_of([each[place]["mean"] for each in means]) for place in (1, 2)]
+    spread = [range_of([one["mean"] for _, one, _ in means])]
+    spread.append(range_of([other["mean"] for *_, other in means]))
     return (
         f"Between conditions {'' if len(models) == 1 else 'mean '}{report.words(index)} "
         f"{_range(spread[0])}, {report.words(risk)} {_range(spread[1])}."
@@ -349,7 +350,8 @@ def _parallel(report: Report, index: str) -> list[Section]:
             low, high = (min(ends), max(ends)) if ends else (None, None)
             marks.append(Point(place, y, condition, f"mean, {words}", y_low=low, y_high=high))
     for name in names:
-        values = [row["mean"] for each_ in conditions if (row := mean_of(report, name, each_))]
+        of_conditions = [mean_of(report, name, condition) for condition in conditions]
+        values = [mean["mean"] for mean in of_conditions if mean]
         if values:
             spread.append((max(values) - min(values), name, values[0]))
     heads = [
