@@ -246,10 +246,12 @@ def test_every_language_of_the_reading_is_listed():
 # --- metrics --------------------------------------------------------------------------------------
 
 
-def test_every_metric_is_listed_with_its_direction_and_place():
-    listed = {code(row[0])[0]: (row[2], row[3]) for row in table(page("metrics.md"), "metric")}
+def test_every_metric_is_listed_with_its_formula_direction_and_place():
+    rows = table(page("metrics.md"), "metric")
+    listed = {code(row[0])[0]: (row[1].replace(r"\|", "|"), row[2], row[3]) for row in rows}
     assert listed == {
         metric.name: (
+            metric.formula,
             "higher" if metric.higher_is_better else "lower",
             "yes" if metric.in_table else "no",
         )

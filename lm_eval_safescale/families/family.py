@@ -128,6 +128,8 @@ class Family(ABC):
     """Conditions that are compared, the left less the right one."""
     headlines: ClassVar[Mapping[str, str]] = {}
     """Metrics that are said of a run in one line, with the words for them."""
+    notation: ClassVar[str] = ""
+    """What the letters in the formulas of its metrics stand for."""
     shown: ClassVar[Mapping[str, str]] = {}
     """Metrics of `safescale table`, with the words for them; behind them stand all others of a
     result."""

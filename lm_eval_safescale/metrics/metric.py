@@ -78,6 +78,8 @@ class Metric:
     parts
         The column by whose values it is a mean of parts that count alike, whatever their number of
         units.
+    formula
+        The value of an item as a formula, in the notation of its family; empty: see `defined_as`.
 
     Raises
     ------
@@ -100,6 +102,7 @@ class Metric:
     decode: Decode = "greedy"
     grows_by_chance: bool = False
     parts: str = ""
+    formula: str = ""
 
     def __post_init__(self) -> None:
         if self.kind not in KINDS:
@@ -131,6 +134,16 @@ class Metric:
     def is_fraction(self) -> bool:
         """Whether its values are in [0, 1], so that percent can stand for them."""
         return self.bounds == (0.0, 1.0)
+
+    @property
+    def defined_as(self) -> str:
+        """How it is computed, as a formula over units."""
+        columns = ", ".join(self.sources)
+        if self.formula:
+            return f"mean of {self.formula}" if self.is_mean else self.formula
+        if self.statistic is weighted_ratio:
+            return f"Σ {self.columns[0]} / Σ {self.columns[1]}"
+        return f"mean of {columns}" if self.is_mean else f"a statistic of {columns}"
 
     @property
     def sources(self) -> tuple[str, ...]:

@@ -26,7 +26,13 @@ from lm_eval_safescale.families.radsafe.conditions import (
     PROTOCOL,
 )
 from lm_eval_safescale.families.radsafe.data import FAMILY, PUBLISHED_OF, SCHEMA
-from lm_eval_safescale.families.radsafe.metrics import CONFIDENT_HARM, ERRORS, errors_of, metrics_of
+from lm_eval_safescale.families.radsafe.metrics import (
+    CONFIDENT_HARM,
+    ERRORS,
+    NOTATION,
+    errors_of,
+    metrics_of,
+)
 from lm_eval_safescale.families.radsafe.tables import RATES, TABLES
 from lm_eval_safescale.families.views import AnswerKind, Chip
 from lm_eval_safescale.metrics import Metric
@@ -57,6 +63,7 @@ class RadSaFE(ChoiceFamily):
     scoring_said: ClassVar[Mapping[str, str]] = {
         "overconfidence_threshold": "overconfident from {:.2f}"
     }
+    notation: ClassVar[str] = NOTATION
     headlines: ClassVar[Mapping[str, str]] = {
         "accuracy": "accuracy",
         "high_risk_error": "high-risk error",
