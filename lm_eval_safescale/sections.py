@@ -48,6 +48,16 @@ class ResultRow:
 
 
 @dataclass(frozen=True, slots=True)
+class TextBlock:
+    """A text that is shown as it is, line by line: a prompt, say."""
+
+    title: str
+    text: str
+    note: str = ""
+    """One line below it."""
+
+
+@dataclass(frozen=True, slots=True)
 class Section:
     """A part of a page: a title, and what there is of a sentence, figures and a table."""
 
@@ -64,6 +74,7 @@ class Section:
     """The table with its numbers, which can then be sorted; in place of `columns` and `rows`."""
     folded: bool = False
     """Whether a page shows the title alone until it is opened."""
+    texts: tuple[TextBlock, ...] = ()
 
 
 @dataclass(frozen=True, slots=True)

@@ -7,6 +7,7 @@ from collections.abc import Callable
 from lm_eval_safescale.report.pages.abstention_and_gate import abstention_and_gate
 from lm_eval_safescale.report.pages.decoupling import decoupling
 from lm_eval_safescale.report.pages.groups import groups
+from lm_eval_safescale.report.pages.methods import methods
 from lm_eval_safescale.report.pages.overview import overview
 from lm_eval_safescale.report.report import Report
 from lm_eval_safescale.sections import Page
@@ -16,6 +17,7 @@ PAGES: tuple[Callable[[Report], Page | None], ...] = (
     decoupling,
     groups,
     abstention_and_gate,
+    methods,
 )
 """In the order of the list of pages, the first of which is the report's first; None where the
 family, or the study, lacks what a page needs."""
