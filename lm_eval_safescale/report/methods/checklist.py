@@ -8,7 +8,7 @@ doi:10.3348/kjr.2025.1522.
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Literal
 
@@ -66,15 +66,18 @@ def checklist_of(facts: Facts) -> list[Item]:
 
 
 def _of_models(
-    facts: Facts, asks: str, value: Callable[[str], str | None], lack: str, always: str = ""
+    models: Sequence[str],
+    asks: str,
+    value: Callable[[str], str | None],
+    lack: str,
+    always: str = "",
 ) -> Point:
     """A point whose fact each model has, or lacks.
 
     `lack`: what is to be stated of models without it; `always`: of all.
     """
-    values = {model: value(model) for model in facts.models}
-    lacking = [model for model, found in values.items() if not found]
-    return _point(asks, values, facts, lacking, lack, always)
+    told = by_value([(model, "") for model in models], lambda pair: value(pair[0]), str)
+    return _point(asks, told, lack, always)
 
 
 def _of_pairs(
@@ -82,41 +85,14 @@ def _of_pairs(
 ) -> Point:
     """The same of models under conditions."""
     pairs = [pair for pair in facts.pairs if pair[0] in facts.models]
-    told = {pair: value(pair) for pair in pairs}
-    known = [pair for pair in pairs if told[pair]]
-    found = by_value(known, lambda pair: told[pair] or "", facts.report.words)
-    lacking = [
-        f"{model}, {facts.report.words(condition)}"
-        for model, condition in pairs
-        if (model, condition) not in known
-    ]
-    return Point(asks, _told(found), _stated(lack, lacking, not known, always))
+    return _point(asks, by_value(pairs, value, facts.report.words), lack, always)
 
 
-def _point(
-    asks: str,
-    values: Mapping[str, str | None],
-    facts: Facts,
-    lacking: Sequence[str],
-    lack: str,
-    always: str,
-) -> Point:
-    known = [(model, "") for model, found in values.items() if found]
-    found = by_value(known, lambda pair: values[pair[0]] or "", facts.report.words)
-    return Point(asks, _told(found), _stated(lack, lacking, not known, always))
-
-
-def _told(found: Iterable[tuple[str, str]]) -> str:
-    return "; ".join(value if whose == "all" else f"{whose}: {value}" for value, whose in found)
-
-
-def _stated(lack: str, lacking: Sequence[str], of_all: bool, always: str) -> str:
-    of = "" if of_all else f" (of {', '.join(lacking[:3])}{_more(lacking)})"
-    return "; ".join(part for part in (f"{lack}{of}" if lacking else "", always) if part)
-
-
-def _more(names: Sequence[str]) -> str:
-    return f" and {len(names) - 3} more" if len(names) > 3 else ""
+def _point(asks: str, told: Sequence[tuple[str | None, str]], lack: str, always: str = "") -> Point:
+    """`told`: each value, None where it is not known, with whose it is."""
+    found = [value if of == "all" else f"{of}: {value}" for value, of in told if value]
+    lacking = [lack if of == "all" else f"{lack} (of {of})" for value, of in told if not value]
+    return Point(asks, "; ".join(found), "; ".join([*lacking, *([always] if always else [])]))
 
 
 def _identification(facts: Facts) -> Iterator[Point]:
@@ -128,7 +104,7 @@ def _identification(facts: Facts) -> Iterator[Point]:
 
     unsure = [m for m in facts.models if facts.served(m) and not facts.version(m)]
     yield _of_models(
-        facts,
+        facts.models,
         "exact version or snapshot",
         version,
         "the exact version, snapshot or commit",
@@ -138,7 +114,7 @@ def _identification(facts: Facts) -> Iterator[Point]:
     )
     yield Point("developer; weights open or closed", lacks="both, for each model")
     yield _of_models(
-        facts, "when it was asked", facts.times, "the dates on which the model was asked"
+        facts.models, "when it was asked", facts.times, "the dates on which the model was asked"
     )
     yield Point("until when its training data reach", lacks="the date, or that it is not published")
 
@@ -153,21 +129,18 @@ def _access(facts: Facts) -> Iterator[Point]:
         return f"in the run's own process (backend {backend})" if facts.engine(model) else None
 
     yield _of_models(
-        facts, "web page, programming interface, or run by oneself", way, "how it was reached"
+        facts.models,
+        "web page, programming interface, or run by oneself",
+        way,
+        "how it was reached",
     )
     yield Point("why that way", lacks="the reason")
     servers = [m for m in facts.models if is_server(facts.backend(m) or "")]
     own = [m for m in facts.models if m not in servers]
     if own:
-        values = {m: joined([facts.engine(m), facts.hardware(m)]) for m in own}
-        yield _point(
-            "where run by oneself: engine, number format, quantisation, hardware",
-            values,
-            facts,
-            [m for m, found in values.items() if not facts.engine(m) or not found],
-            "engine with version, number format or quantisation, and hardware",
-            "",
-        )
+        number = "engine, number format, quantisation"
+        yield _of_models(own, f"where run by oneself: {number}", facts.engine, number)
+        yield _of_models(own, "where run by oneself: hardware", facts.hardware, "hardware")
     if servers:
         yield Point(
             "where behind a server: who runs it, its version, what it adds",
@@ -212,7 +185,7 @@ def _adaptation(facts: Facts) -> Iterator[Point]:
         )
 
     yield _of_models(
-        facts,
+        facts.models,
         "were weights changed",
         weights,
         "whether weights were changed for this study",
@@ -262,7 +235,10 @@ def _execution(facts: Facts) -> Iterator[Point]:
         )
 
     yield _of_models(
-        facts, "one conversation or many", session, "whether earlier replies stood in a request"
+        facts.models,
+        "one conversation or many",
+        session,
+        "whether earlier replies stood in a request",
     )
 
     def batches(model: str) -> str | None:
@@ -275,7 +251,7 @@ def _execution(facts: Facts) -> Iterator[Point]:
         )
 
     yield _of_models(
-        facts, "together or one at a time", batches, "whether requests were made in batches"
+        facts.models, "together or one at a time", batches, "whether requests were made in batches"
     )
 
     def reading(pair: Pair) -> str | None:
@@ -295,6 +271,8 @@ def _execution(facts: Facts) -> Iterator[Point]:
 
 
 def _chance(facts: Facts) -> Iterator[Point]:
+    is_ours = all(map(facts.is_ours, facts.models))
+
     def temperature(pair: Pair) -> str | None:
         settings = facts.settings(pair)
         if settings.get("temperature") is None:
@@ -310,7 +288,8 @@ def _chance(facts: Facts) -> Iterator[Point]:
         "temperature and other parameters of sampling",
         temperature,
         "temperature",
-        "top-p, top-k and penalties: the run sets none, those of the engine or the model hold",
+        "top-p, top-k and penalties"
+        + (": the run sets none, those of the engine or the model hold" if is_ours else ""),
     )
     draws = facts.report.study.runs.draws
     yield _of_pairs(
