@@ -21,11 +21,12 @@ from lm_eval_safescale.analysis import (
     preset_named,
 )
 from lm_eval_safescale.command_line import said
-from lm_eval_safescale.errors import SafescaleError
+from lm_eval_safescale.errors import SafescaleError, reason_of
 from lm_eval_safescale.gate import Policy
 from lm_eval_safescale.report.cases.links import PAGE as CASES
 from lm_eval_safescale.report.cases.links import link
 from lm_eval_safescale.report.cases.writing import write_cases
+from lm_eval_safescale.report.citing import bibtex_of
 from lm_eval_safescale.report.drawing import Palette, draw, standalone
 from lm_eval_safescale.report.folder import refuse_other, whole_folder
 from lm_eval_safescale.report.pages import PAGES
@@ -38,7 +39,7 @@ from lm_eval_safescale.sections import Page
 from lm_eval_safescale.settings import Settings
 from lm_eval_safescale.words import counted
 
-INDEX = "index.html"
+INDEX, CITE = "index.html", "cite.bib"
 FOOT = f"Made by lm_eval_safescale {__version__}."
 DEMO_NOTE = "DEMO data, written to exercise this software: no clinical claim may rest on it."
 Say = Callable[[str], object]
@@ -102,6 +103,7 @@ def build_report(
             f"baseline {wanted.baseline!r} is none of the models {', '.join(models)}"
         )
     reports: list[tuple[str, Report]] = []
+    notes: list[str] = []
     for name, group in zip(_names(groups), groups, strict=True):
         say(f"making the tables of {name} ...")
         report = _report(group, wanted)
@@ -109,9 +111,10 @@ def build_report(
         complaints += [
             *(f"table {table} could not be made: {why}" for table, why in report.failed.items()),
             *map(said, report.found.no_contexts),
-            *([said(why)] if (why := report.found.no_dataset) else []),
         ]
-    pages, notes = 0, list[str]()
+        if (why := report.found.no_dataset) is not None:
+            (notes if wanted.dataset is None else complaints).append(said(why))
+    pages = 0
     with whole_folder(output, _about_folder(reports)) as unfinished:
         for name, report in reports:
             if len(reports) == 1:
@@ -121,6 +124,7 @@ def build_report(
                 written = write_report(report, unfinished / name, say, up)
             pages += written.pages
             notes += written.notes
+            complaints += written.complaints
         if len(reports) > 1:
             _write_index(reports, unfinished)
             pages += 1
@@ -132,13 +136,9 @@ def write_report(
 ) -> Built:
     """Write the pages of one report: those of `PAGES`, the family's, and the cases."""
     say("making the pages ...")
-    made: list[Page] = []
-    for make in PAGES:
-        page = make(report)
-        if page is not None:
-            made.append(page)
-    made += report.family.pages(report)
-    files = [INDEX, *(f"{slug(page.name)}.html" for page in made[1:])]
+    made, complaints = _pages(report)
+    taken = {Path(INDEX).stem, Path(CASES).stem}
+    files = [INDEX, *(f"{slug(page.name, taken)}.html" for page in made[1:])]
     palette = Palette.of(report.family, report.model_families)
     site = Site(
         title=report.title,
@@ -153,7 +153,9 @@ def write_report(
         saved=partial(standalone, palette=palette),
         styles={"figures.css": palette.style_sheet()},
         link=link,
+        cite=CITE,
     )
+    site.add(CITE, _citation(report))
     for file, page in zip(files, made, strict=True):
         site.page(page, file)
     site.add(CASES, site.render("cases.html", CASES))
@@ -161,7 +163,40 @@ def write_report(
     folder.mkdir(parents=True, exist_ok=True)
     site.write(folder)
     say("writing the cases ...")
-    return Built(folder / INDEX, len(site.pages), notes=write_cases(report, folder).notes)
+    notes = write_cases(report, folder).notes
+    return Built(folder / INDEX, len(site.pages), tuple(complaints), notes)
+
+
+def _pages(report: Report) -> tuple[list[Page], list[str]]:
+    """The pages that can be made, and why others cannot: one never costs the others."""
+    made: list[Page] = []
+    complaints: list[str] = []
+    makers: list[tuple[str, Callable[[Report], Page | Sequence[Page] | None]]] = [
+        *((make.__name__, make) for make in PAGES),
+        (report.family.name, report.family.pages),
+    ]
+    for name, make in makers:
+        try:
+            found = make(report)
+            made += [found] if isinstance(found, Page) else found or []
+        except Exception as error:
+            why = f"{type(error).__name__}: {reason_of(error)}"
+            complaints.append(f"page {name} could not be made: {why}")
+            finding = f"The page {name.replace('_', ' ')} could not be made"
+            made.append(Page(f"failed-{name}", name.replace("_", " ").capitalize(), finding, why))
+    return made, complaints
+
+
+def _citation(report: Report) -> str:
+    """A BibTeX entry for a report: of which data, by which version."""
+    known = report.about["dataset"]
+    fingerprint = known["fingerprint"]
+    fields = {
+        "title": f"{report.title}: report on {counted(len(report.models), 'model')}",
+        "howpublished": f"Made with lm_eval_safescale {__version__}",
+        "note": f"{report.subject}; preset {report.preset.name}; data fingerprint {fingerprint}",
+    }
+    return bibtex_of(f"safescale-{slug(report.family.name)}-{fingerprint[:8]}", fields)
 
 
 def _opened(folders: Sequence[Path]) -> tuple[dict[Path, Runs], list[str]]:

@@ -13,6 +13,7 @@ from typing import Any
 from jinja2 import Environment, PackageLoader, StrictUndefined
 
 from lm_eval_safescale.figures import DataTable, Figure
+from lm_eval_safescale.report.citing import latex_of
 from lm_eval_safescale.report.tables import Link, csv_of, shown_table
 from lm_eval_safescale.sections import Page
 
@@ -38,7 +39,9 @@ class Site:
     up: tuple[str, str] | None = None
     """File and words of the page above this site, where it is one of several."""
     foot: str = ""
-    """Said below every page: of what, made by which version."""
+    """Said below every page and table: of what, made by which version."""
+    cite: str = ""
+    """File of a BibTeX entry that every page leads to."""
     draw: Draw | None = None
     """A figure as inline SVG; None: its table alone is shown."""
     saved: Draw | None = None
@@ -60,7 +63,8 @@ class Site:
                     "id": name,
                     "section": section,
                     "figures": [self._figure(page.name, each) for each in section.figures],
-                    "table": section.data and self._table(f"{page.name}-{name}", section.data),
+                    "table": section.data
+                    and self._table(f"{page.name}-{name}", section.data, section.title),
                 }
             )
         self.add(file, self.render("page.html", file, page=page, sections=sections))
@@ -97,10 +101,18 @@ class Site:
             self.add(found["saved"], self.saved(figure))
         return found
 
-    def _table(self, name: str, table: DataTable) -> dict[str, Any]:
-        csv = f"{TABLES}/{name}.csv"
+    def _table(self, name: str, table: DataTable, caption: str = "") -> dict[str, Any]:
+        """A table as a page shows it, and its files; one with a caption in LaTeX, too."""
+        csv, tex = (f"{TABLES}/{name}.{ending}" for ending in ("csv", "tex"))
         self.add(csv, csv_of(table))
-        return {"id": f"table-{name}", "csv": csv, "shown": shown_table(table, self.link)}
+        if caption:
+            self.add(tex, latex_of(table, f"{caption}. {self.foot}", name))
+        return {
+            "id": f"table-{name}",
+            "csv": csv,
+            "tex": tex if caption else "",
+            "shown": shown_table(table, self.link),
+        }
 
 
 def environment() -> Environment:

@@ -6,7 +6,9 @@ import json
 
 import pytest
 
+from lm_eval_safescale.assembly import settings_of_named
 from lm_eval_safescale.errors import SafescaleError
+from lm_eval_safescale.report import building
 from lm_eval_safescale.report.building import Wanted, build_report
 from tests.report.making import drawn_runs, stored
 
@@ -64,3 +66,47 @@ def test_what_a_build_left_that_was_cut_off_is_cleared_away(runs, tmp_path):
     (tmp_path / ".out.12345678.unfinished").mkdir()
     build_report(runs, tmp_path / "out", Wanted())
     assert sorted(path.name for path in tmp_path.iterdir()) == ["out"]
+
+
+def test_two_data_sets_have_a_report_each_and_a_page_that_leads_to_both(runs, tmp_path):
+    other = stored(drawn_runs(n=9), tmp_path / "other")
+    built = build_report([*runs, other], tmp_path / "out", Wanted())
+    index = built.first.read_text()
+    for name in ("radsafe-drawn", "radsafe-drawn-2"):
+        assert f'href="{name}/index.html"' in index
+        assert 'href="../index.html"' in (tmp_path / "out" / name / "index.html").read_text()
+    known = json.loads((tmp_path / "out" / "report.json").read_text())
+    assert [each["dataset"]["items"] for each in known["reports"]] == [24, 9]
+
+
+def test_texts_that_are_not_at_hand_are_said_with_the_way_to_get_them(runs, tmp_path):
+    built = build_report(runs, tmp_path / "out", Wanted())
+    assert any("name its file" in note for note in built.notes)
+    assert not built.complaints
+    page = (tmp_path / "out" / "index.html").read_text()
+    assert "Texts that are not at hand" in page
+    assert "--dataset FILE" in page
+
+
+def test_another_data_set_than_the_runs_is_said_and_costs_no_page(runs, tmp_path):
+    demo = settings_of_named("demo")
+    built = build_report(runs, tmp_path / "out", Wanted(dataset=demo))
+    assert ["is not the one that the runs" in each for each in built.complaints] == [True]
+    assert "is not the one that the runs" in (tmp_path / "out" / "index.html").read_text()
+
+
+def test_a_baseline_that_is_no_model_is_refused_before_anything_is_written(runs, tmp_path):
+    with pytest.raises(SafescaleError, match=r"baseline 'x' is none of the models Qwen3-4B"):
+        build_report(runs, tmp_path / "out", Wanted(baseline="x"))
+    assert not (tmp_path / "out").exists()
+
+
+def test_a_page_that_fails_costs_no_other(runs, tmp_path, monkeypatch):
+    def broken(report):
+        raise ZeroDivisionError("by <b>zero</b>")
+
+    monkeypatch.setattr(building, "PAGES", (*building.PAGES, broken))
+    built = build_report(runs, tmp_path / "out", Wanted())
+    assert built.complaints == ("page broken could not be made: ZeroDivisionError: by <b>zero</b>",)
+    page = (tmp_path / "out" / "failed-broken.html").read_text()
+    assert "by &lt;b&gt;zero&lt;/b&gt;" in page

@@ -8,6 +8,7 @@ from collections.abc import Iterator, Mapping, Sequence
 from typing import Any
 
 from lm_eval_safescale.analysis.scaling import ALL
+from lm_eval_safescale.command_line import said
 from lm_eval_safescale.families.raters import HUMAN
 from lm_eval_safescale.figures import (
     Axis,
@@ -48,10 +49,7 @@ def overview(report: Report) -> Page:
     ]
     finding, doubt = _finding(report, scored)
     sections = [
-        *(
-            Section(capital(report.words(name)), figures=(_strips(report, name),))
-            for name in scored
-        ),
+        *_figures(report, scored),
         *_tables(report, scored),
         *_ranks(report, scored),
         *_published(report),
@@ -106,17 +104,19 @@ def _of_change(report: Report, metric: str, left: str, right: str) -> tuple[str,
     if after is None or before is None:
         return _of_conditions(report, metric)
     name, was, now = report.words(metric), report.words(right), report.words(left)
-    finding = (
-        f"{capital(name)} {_from_to(before['mean'], was, after['mean'], now)}"
-        f"{_who(report, after['n_models'])}"
-    )
     low, high = (difference[f"mean_{end}"] if difference else None for end in ("lo", "hi"))
+    who = _who(report, after["n_models"])
     if low is not None and high is not None and low <= 0 <= high:
-        finding += ": no clear difference"
+        finding = (
+            f"{capital(name)} is {percent(before['mean'])} ({was}) and {percent(after['mean'])} "
+            f"({now}){who}: no clear difference"
+        )
+    else:
+        finding = f"{capital(name)} {_from_to(before['mean'], was, after['mean'], now)}{who}"
     told = []
     if difference is not None and (bounds := _bounds(difference, "mean")):
         told.append(
-            f"The difference is {points(difference['mean'])} (95 % interval {bounds} points, over "
+            f"The difference is {points(difference['mean'])} (95 % interval {bounds}, over "
             "items, for these models)."
         )
     tests = [
@@ -167,10 +167,11 @@ def _points_range(differences: Sequence[float]) -> str:
 
 
 def _bounds(row: Row, name: str) -> str:
+    """Bounds of a difference in points; empty where there are none."""
     low, high = row[f"{name}_lo"], row[f"{name}_hi"]
     if low is None or high is None:
         return ""
-    return f"{points(low)[:-7]} to {points(high)[:-7]}"
+    return f"{points(low).partition(' ')[0]} to {points(high)}"
 
 
 def _of_conditions(report: Report, metric: str) -> tuple[str, str]:
@@ -231,6 +232,53 @@ def _of_models(report: Report, metric: str) -> tuple[str, str]:
 # --- figures -------------------------------------------------------------------------------------
 
 
+def _figures(report: Report, scored: Sequence[str]) -> Iterator[Section]:
+    """One for each metric; of one model under one condition one for all."""
+    cells = _cells(report)
+    if len(cells) > 1:
+        for name in scored:
+            yield Section(capital(report.words(name)), figures=(_strips(report, name),))
+    elif shares := [name for name in scored if report.metric(name).is_fraction]:
+        yield Section("Every rate", figures=(_rates(report, cells[0], shares),))
+
+
+def _rates(report: Report, row: Row, metrics: Sequence[str]) -> Strips:
+    """A row a metric, of the only model under the only condition."""
+    rows = [
+        Strip(
+            report.words(name),
+            [Point(row[name], 0, x_low=row[f"{name}_lo"], x_high=row[f"{name}_hi"], role="chosen")]
+            if row[name] is not None
+            else [],
+            row[name],
+        )
+        for name in metrics
+    ]
+    columns = [
+        DataColumn("metric"),
+        *with_bounds("value", bounds=("lo", "hi"), cases={}),
+        DataColumn("n", "items", "count"),
+    ]
+    data = [
+        (report.words(name), *(row[f"{name}{end}"] for end in ("", "_lo", "_hi", "_n")))
+        for name in metrics
+    ]
+    told = [f"{report.words(name)} {percent(row[name])}" for name in metrics]
+    cases = [
+        {"condition": row["condition"], "model": row["model"], **report.kind_of(name)}
+        for name in metrics
+    ]
+    return Strips(
+        "rates",
+        capital(listed(told[:2])),
+        f"{row['model']}, {report.words(row['condition'])}, {row['n']:,} items; bars are 95 % "
+        "intervals.",
+        Axis("share of items", percent=True),
+        DataTable(columns, data, cases),
+        rows,
+    )
+
+
 def _strips(report: Report, metric: str) -> Strips:
     """A row a condition and a dot a model."""
     kind = report.column_kind(metric)
@@ -264,13 +312,19 @@ def _strips(report: Report, metric: str) -> Strips:
         mean = _mean(report, metric, condition) if len(report.models) > 1 else None
         if mean is not None:
             means[condition] = mean
-            said = f"mean of {counted(mean['n_models'], 'model')}"
+            words = f"mean of {counted(mean['n_models'], 'model')}"
             bounds = (mean["mean_lo"], mean["mean_hi"])
-            data.append((report.words(condition), said, mean["mean"], *bounds, None))
+            data.append((report.words(condition), words, mean["mean"], *bounds, None))
             cases.append({"condition": condition})
             points_.append(
                 Point(
-                    mean["mean"], 0, condition, said, x_low=bounds[0], x_high=bounds[1], role="mean"
+                    mean["mean"],
+                    0,
+                    condition,
+                    words,
+                    x_low=bounds[0],
+                    x_high=bounds[1],
+                    role="mean",
                 )
             )
         value = mean["mean"] if mean else values[0] if len(values) == 1 else None
@@ -545,7 +599,8 @@ def _reasons(report: Report) -> Iterator[Section]:
         ],
         "What else to know": report.about["remarks"],
         "Texts that are not at hand": [
-            {"model": None, "condition": None, "items": None, "reason": str(each)} for each in texts
+            {"model": None, "condition": None, "items": None, "reason": said(each)}
+            for each in texts
         ],
     }
     for title, reasons in groups.items():
