@@ -10,6 +10,7 @@ from __future__ import annotations
 import difflib
 import os
 from collections.abc import Collection, Mapping
+from contextlib import suppress
 from enum import Enum
 from pathlib import Path
 from typing import Annotated, Any, Literal
@@ -17,7 +18,7 @@ from typing import Annotated, Any, Literal
 from pydantic import BaseModel, ConfigDict, Field, ValidationError, field_validator, model_validator
 
 from lm_eval_safescale.errors import SafescaleError
-from lm_eval_safescale.inputs import MAX_FILE_MB
+from lm_eval_safescale.inputs import MAX_FILE_MB, read_text
 from lm_eval_safescale.json_text import DEEPEST, decode_json, is_deep
 from lm_eval_safescale.secrets import masked_pairs, without_secrets
 
@@ -73,11 +74,27 @@ class Settings(BaseModel):
     dataset_args: Annotated[Json, Makes.DATA] = Field(
         {}, description="Settings of a plugin's data set."
     )
-    columns: Annotated[dict[str, str] | None, Makes.DATA] = Field(
+    columns: Annotated[dict[str, str | list[str]] | None, Makes.DATA] = Field(
         None,
         description=(
             "Our field names to the file's column names, for columns that are not recognised by "
-            "themselves."
+            "themselves; several columns as a list, and `#line` for the numbers of lines."
+        ),
+    )
+    first_index: Annotated[int | None, Makes.DATA, Recorded.UNLESS_DEFAULT] = Field(
+        None,
+        ge=0,
+        le=1,
+        description=(
+            "Where numbers that are keys count the options from: 0 or 1. Without it a number is no "
+            "key."
+        ),
+    )
+    exclude_items: Annotated[list[str], Makes.DATA, Recorded.UNLESS_DEFAULT] = Field(
+        [],
+        description=(
+            "Items that are left out: their ids, or a file with an id a line. Every result names "
+            "them."
         ),
     )
     groups: Annotated[list[str], Makes.DATA] = Field(
@@ -285,6 +302,18 @@ class Settings(BaseModel):
             return list(dict.fromkeys(name.strip() for name in value if name.strip()))
         return value
 
+    @field_validator("exclude_items", mode="before")
+    @classmethod
+    def _ids(cls, value: Any) -> Any:
+        if isinstance(value, str):
+            value = _ids_in(value)
+        if isinstance(value, list) and all(
+            isinstance(each, str | int) and not isinstance(each, bool) for each in value
+        ):
+            ids = (str(each).strip() for each in value)
+            return list(dict.fromkeys(each for each in ids if each))
+        return value
+
     @field_validator("served_model", mode="before")
     @classmethod
     def _names(cls, value: Any) -> Any:
@@ -299,6 +328,7 @@ class Settings(BaseModel):
     @field_validator(
         "draws", "temperature", "accept_temperature", "overconfidence_threshold",
         "max_answer_tokens", "chunk_tokens", "chunk_overlap", "top_k", "max_context_tokens",
+        "first_index",
         mode="before",
     )  # fmt: skip
     @classmethod
@@ -357,7 +387,7 @@ class Settings(BaseModel):
         return self
 
     @property
-    def mapped_columns(self) -> dict[str, str] | None:
+    def mapped_columns(self) -> dict[str, str | list[str]] | None:
         """`columns`, with that of the unit."""
         return {**(self.columns or {}), "unit": self.unit} if self.unit else self.columns
 
@@ -372,6 +402,17 @@ class Settings(BaseModel):
         if self.max_answer_tokens is not None:
             return self.max_answer_tokens
         return REASONING_TOKENS if self.reasoning in ("on", "separate") else ANSWER_TOKENS
+
+
+def _ids_in(given: str) -> Any:
+    """Ids from JSON, from a file with one a line, or with commas between."""
+    if given.lstrip().startswith("["):
+        return decode_json(given)
+    path = Path(given.strip()).expanduser()
+    with suppress(OSError, ValueError):  # too long a name, or none
+        if given.strip() and path.is_file():
+            return read_text(path).splitlines()
+    return given.split(",")
 
 
 SETTING_NAMES = frozenset(Settings.model_fields)
@@ -392,6 +433,8 @@ MAKE_ANSWERS = settings_that_make(Makes.ANSWER)
 """Settings that make an answer: they must be the same for answers to stand in one folder."""
 MAKE_SCORES = settings_that_make(Makes.SCORE)
 """Settings that weigh answers which are there: they travel with the answers, and may change."""
+UNSAID: tuple[object, ...] = (None, "", [], {})
+"""Values by which a setting of data says nothing."""
 LATER: Mapping[str, Any] = {
     name: field.default
     for name, field in Settings.model_fields.items()

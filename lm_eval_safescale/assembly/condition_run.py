@@ -279,6 +279,7 @@ class ConditionRun:
                 "version": self.data.version,
                 "fingerprint": self.data.fingerprint,
                 "items": len(self.data),
+                **({"excluded": list(self.data.excluded)} if self.data.excluded else {}),
                 "labelled": self.data.is_labelled,
                 "demo": self.data.is_demo,
             },

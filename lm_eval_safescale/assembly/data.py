@@ -9,14 +9,14 @@ from typing import Any
 
 from lm_eval_safescale.assembly.families import family_named
 from lm_eval_safescale.assembly.lookup import find
-from lm_eval_safescale.datasets import Dataset
+from lm_eval_safescale.datasets import Dataset, Given
 from lm_eval_safescale.datasets.files import FORMATS
 from lm_eval_safescale.errors import FAILURES, SafescaleError, reason_of
 from lm_eval_safescale.families import RADSAFE, Family
 from lm_eval_safescale.plugins import Part, bind_parameters, parameters_of, plugins
 from lm_eval_safescale.records import Item
 from lm_eval_safescale.secrets import without_secrets
-from lm_eval_safescale.settings import CHOOSE_DATA, Settings, load_settings
+from lm_eval_safescale.settings import CHOOSE_DATA, UNSAID, Settings, load_settings
 
 
 def load_dataset(
@@ -43,19 +43,26 @@ def load_dataset(
                 "(dataset_path) has none"
             )
         return (family or RADSAFE).load(
-            settings.dataset_path, settings.mapped_columns, evidence, groups=settings.groups
+            settings.dataset_path,
+            settings.mapped_columns,
+            evidence,
+            groups=settings.groups,
+            first_index=settings.first_index,
+            exclude=settings.exclude_items,
         )
     part = find_dataset(settings)
     args = settings.dataset_args
-    return load_part(
+    dataset = load_part(
         part,
         args,
         columns=settings.mapped_columns,
         evidence=evidence,
         groups=settings.groups,
         local_only=local_only,
+        first_index=settings.first_index,
         family=family,
     )
+    return dataset.without(settings.exclude_items)
 
 
 def find_dataset(settings: Settings) -> Part:
@@ -91,7 +98,8 @@ def where_data_is(settings: Settings) -> dict[str, Any]:
     if settings.dataset_path is not None:
         given["dataset_path"] = str(settings.dataset_path.resolve())
         del given["dataset"]
-    known: dict[str, Any] = without_secrets({name: value for name, value in given.items() if value})
+    said = {name: value for name, value in given.items() if value not in UNSAID}
+    known: dict[str, Any] = without_secrets(said)
     return known
 
 
@@ -99,9 +107,10 @@ def load_part(
     part: Part,
     args: Mapping[str, Any] | None = None,
     *,
-    columns: Mapping[str, str] | None = None,
+    columns: Given | None = None,
     evidence: Collection[str] = (),
     groups: Collection[str] = (),
+    first_index: int | None = None,
     local_only: bool = False,
     family: Family | None = None,
 ) -> Dataset:
@@ -116,9 +125,16 @@ def load_part(
         )
     load = part.thing.load
     takes = parameters_of(load, who)
-    ours = {"columns": columns, "evidence": evidence, "groups": groups, "local_only": local_only}
-    if columns and "columns" not in takes:
-        raise SafescaleError(f"{who} does not take columns; its fields are fixed")
+    ours = {
+        "columns": columns,
+        "evidence": evidence,
+        "groups": groups,
+        "first_index": first_index,
+        "local_only": local_only,
+    }
+    for name in ("columns", "first_index"):
+        if ours[name] not in UNSAID and name not in takes:
+            raise SafescaleError(f"{who} does not take {name}; its fields are fixed")
     if taken := set(args or {}) & set(ours):
         raise SafescaleError(
             f"{who}: {', '.join(sorted(taken))} is set by itself, not in dataset_args"

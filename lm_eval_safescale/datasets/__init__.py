@@ -1,8 +1,9 @@
 """Data sets: sources, column mapping, validation, fingerprints."""
 
 from lm_eval_safescale.datasets.choices import parse_choices
+from lm_eval_safescale.datasets.columns import Column, Given
 from lm_eval_safescale.datasets.dataset import DEMO, Dataset
-from lm_eval_safescale.datasets.files import FORMATS, Record
+from lm_eval_safescale.datasets.files import FORMATS, TEXTS, Record
 from lm_eval_safescale.datasets.items import no_text, parse_items, shown
 from lm_eval_safescale.datasets.problems import DataError, Problem, printable
 from lm_eval_safescale.datasets.schema import Schema
@@ -19,8 +20,11 @@ from lm_eval_safescale.datasets.sources import (
 __all__ = [
     "DEMO",
     "FORMATS",
+    "TEXTS",
+    "Column",
     "DataError",
     "Dataset",
+    "Given",
     "Parse",
     "Problem",
     "Record",

@@ -9,13 +9,35 @@ import json
 import re
 import string
 from collections import Counter
-from collections.abc import Collection, Iterable, Mapping, Sequence
+from collections.abc import Collection, Iterable, Iterator, Mapping, Sequence
+from dataclasses import dataclass, replace
 from sys import intern
 from typing import Any, ClassVar
 
-from lm_eval_safescale.datasets.columns import EVIDENCE, GROUP, LABEL, map_columns
+from lm_eval_safescale.datasets.columns import (
+    EVIDENCE,
+    GROUP,
+    LABEL,
+    LETTERS,
+    REQUIRED,
+    Column,
+    Columns,
+    Given,
+    blank,
+    map_columns,
+    value_of,
+)
 from lm_eval_safescale.datasets.files import Record
-from lm_eval_safescale.datasets.problems import Problem, has_errors
+from lm_eval_safescale.datasets.layouts import CROSSES, Layout, layout_of
+from lm_eval_safescale.datasets.options import (
+    carried_letter,
+    letters_in,
+    options_in,
+    options_of,
+    whole_number,
+    without_letters,
+)
+from lm_eval_safescale.datasets.problems import Problem, has_errors, not_there
 from lm_eval_safescale.datasets.schema import PLAIN, Schema
 from lm_eval_safescale.datasets.texts_on_disk import KeptTexts
 from lm_eval_safescale.json_text import RefusedJSONError, decode_json
@@ -24,16 +46,22 @@ from lm_eval_safescale.records import Choice
 NAME = re.compile(r"[a-z][a-z0-9_]+")
 """What a label is called: it becomes the name of columns and of metrics."""
 _SWITCH = {"0": False, "1": True, "0.0": False, "1.0": True, "false": False, "true": True}
+_IN_CELLS = {
+    **_SWITCH, "no": False, "n": False, "yes": True, "y": True, **dict.fromkeys(CROSSES, True),
+}  # fmt: skip
+"""Labels as they are written in cells of their own; nested, a word may be a note for people."""
 
 
 def parse_choices(
     records: Collection[Record],
     *,
-    columns: Mapping[str, str] | None = None,
+    columns: Given | None = None,
     evidence: Collection[str] = (),
     groups: Collection[str] = (),
     schema: Schema = PLAIN,
     builder: type[ChoiceBuilder] | None = None,
+    first_index: int | None = None,
+    exclude: Collection[str] = (),
 ) -> tuple[list[Choice], list[Problem]]:
     """Multiple-choice items of records, by whatever names their fields have, and every problem
     found.
@@ -52,21 +80,24 @@ def parse_choices(
         The family's names.
     builder
         What makes an item of a record, where the family's items have more fields.
+    first_index
+        Where numbers that are keys count from, 0 or 1; None: a number is refused.
+    exclude
+        Ids of items that are left out.
     """
-    mapping, problems = map_columns(
-        (column for record in records for column in record.fields), columns, schema, groups
-    )
-    required: list[tuple[str, ...]] = [
-        ("question_id",),
-        ("question",),
-        ("options", "option_a"),
-        ("answer", "answer_idx"),
-    ]
-    required += [(EVIDENCE + name, "evidence") for name in evidence]
+    records = Lifted.of(records)
+    there = dict.fromkeys(column for record in records for column in record.fields)
+    mapping, problems = map_columns(there, columns, schema, groups)
+    names = Columns(schema)
+    given = [name for field in columns or {} if (name := names.canonical(field))]
+    layout, understood = layout_of(records, mapping, names, given)
+    problems += understood
+    required = [*REQUIRED, *((EVIDENCE + name, "evidence") for name in evidence)]
     required += [(GROUP + name, "groups") for name in schema.needed]
-    missing = [names[0] for names in required if records and not set(names) & set(mapping)]
+    known = {*mapping, *(("options",) if layout.fixed or layout.in_text else ())}
+    missing = [names[0] for names in required if records and known.isdisjoint(names)]
     if missing:
-        seen = ", ".join(dict.fromkeys(column for record in records for column in record.fields))
+        seen = ", ".join(there)
         said = {problem.field for problem in problems if problem.is_error}
         problems += [
             Problem(
@@ -76,16 +107,21 @@ def parse_choices(
             if name not in said
         ]
         return [], problems
-    items, found = build_items(records, mapping, evidence, schema, builder)
+    items, found = build_items(
+        records, mapping, evidence, schema, builder, layout, first_index, exclude
+    )
     return items, problems + found
 
 
 def build_items(
     records: Iterable[Record],
-    mapping: Mapping[str, str],
+    mapping: Mapping[str, Column],
     evidence: Collection[str] = (),
     schema: Schema = PLAIN,
     builder: type[ChoiceBuilder] | None = None,
+    layout: Layout | None = None,
+    first_index: int | None = None,
+    exclude: Collection[str] = (),
 ) -> tuple[list[Choice], list[Problem]]:
     """Items of all records that are whole, and the problems of all that are not.
 
@@ -97,26 +133,38 @@ def build_items(
         Our field names to the file's columns (`columns.map_columns`).
     evidence
         Names of evidence that no item may lack, because a condition shows it.
-    schema, builder
+    layout
+        How the rows are read.
+    schema, builder, first_index, exclude
         As of `parse_choices`.
     """
+    layout = layout or Layout()
     items: list[Choice] = []
     problems: list[Problem] = []
     first_line: dict[str, int] = {}
+    excluded = dict.fromkeys(exclude, False)
     kept = KeptTexts()
     for record in records:
+        if layout.leaves_out(record):
+            continue
         building = (builder or ChoiceBuilder)(record, mapping, evidence, schema, kept)
+        building.layout, building.first_index = layout, first_index
         item = building.build()
+        if building.question_id in excluded:
+            excluded[building.question_id] = True
+            continue
         problems += building.problems
         if building.question_id:
             if building.question_id in first_line:
                 where = f"stands twice, first on line {first_line[building.question_id]}"
                 problems.append(
                     Problem(
-                        f"{building.question_id!r} {where}",
+                        f"{building.question_id!r} {where}; mend the ids, or map "
+                        '`columns` with "question_id": "#line" to count lines',
                         record.line,
                         building.question_id,
                         "question_id",
+                        kind="twice",
                     )
                 )
                 continue
@@ -125,7 +173,7 @@ def build_items(
             items.append(item)
     if builder is None or builder.labels_every_item:
         problems += _unequal_labels(items)
-    return items, problems
+    return items, problems + not_there(excluded)
 
 
 def _unequal_labels(items: Sequence[Choice]) -> list[Problem]:
@@ -148,6 +196,40 @@ def _unequal_labels(items: Sequence[Choice]) -> list[Problem]:
     ]
 
 
+@dataclass(frozen=True)
+class Lifted(Collection[Record]):
+    """Records whose question is an object, with the fields of that object among their own."""
+
+    records: Collection[Record]
+    column: str
+
+    @classmethod
+    def of(cls, records: Collection[Record]) -> Collection[Record]:
+        """Records as they are, or with their questions' fields."""
+        first = next(iter(records), None)
+        fields = {} if first is None else first.fields
+        nested = (
+            name
+            for name, value in fields.items()
+            if isinstance(value, dict) and Columns().canonical(name) == "question"
+            if any(Columns().canonical(each) == "question" for each in value)
+        )
+        return records if (column := next(nested, None)) is None else cls(records, column)
+
+    def __iter__(self) -> Iterator[Record]:
+        for record in self.records:
+            fields = dict(record.fields)
+            nested = fields.pop(self.column, None)
+            is_object = isinstance(nested, dict)
+            yield replace(record, fields={**fields, **nested}) if is_object else record
+
+    def __len__(self) -> int:
+        return len(self.records)
+
+    def __contains__(self, record: object) -> bool:
+        return any(record == each for each in self)
+
+
 class ChoiceBuilder:
     """Reads the fields of one record; every reader notes its problems and goes on. A family whose
     items have more fields reads them in `build` of its own."""
@@ -158,25 +240,33 @@ class ChoiceBuilder:
     def __init__(
         self,
         record: Record,
-        mapping: Mapping[str, str],
+        mapping: Mapping[str, Column],
         evidence: Collection[str],
         schema: Schema,
         kept: KeptTexts,
     ) -> None:
         self._line, self._needed, self._schema, self._kept = record.line, evidence, schema, kept
-        self._fields = {name: record.fields.get(column) for name, column in mapping.items()}
+        self._fields = {name: value_of(record, name, column) for name, column in mapping.items()}
+        self.layout = Layout()
+        self.first_index: int | None = None
         self.problems: list[Problem] = []
         self.question_id: str | None = None
         self.options: dict[str, str] = {}
+        self._names: Mapping[str, str] = {}
+        """What the file calls the options, where these are not their letters."""
         self.answer = ""
 
     def build(self) -> Choice | None:
         """The item; None where a field cannot be used."""
         self.question_id = self._question_id()
-        question = self._text("question", required=True)
-        options = self.options = self._options()
-        answer = self.answer = self._answer(options)
-        labels = self._labels(options)
+        question, options = self._asked()
+        self.options = options
+        # what is said of options says all of what names them
+        are_usable = not has_errors(
+            problem for problem in self.problems if problem.field == "options"
+        )
+        answer = self.answer = self._answer(options) if are_usable else ""
+        labels = self._labels(options) if are_usable else None
         evidence = self._evidence()
         groups = self._groups()
         unit, source = self._text("unit"), intern(self._text("source")) or None
@@ -194,9 +284,19 @@ class ChoiceBuilder:
             source=source,
         )
 
-    def note(self, field: str, message: str, *, is_error: bool = True) -> None:
-        """Note a problem."""
-        self.problems.append(Problem(message, self._line, self.question_id, field, is_error))
+    def note(
+        self,
+        field: str,
+        message: str,
+        *,
+        is_error: bool = True,
+        kind: str = "",
+        is_note: bool = False,
+    ) -> None:
+        """Note a problem; `kind` as of `Problem`."""
+        self.problems.append(
+            Problem(message, self._line, self.question_id, field, is_error, kind, is_note)
+        )
 
     def _question_id(self) -> str | None:
         value = self._fields.get("question_id")
@@ -207,7 +307,7 @@ class ChoiceBuilder:
 
     def _text(self, field: str, value: Any = None, *, required: bool = False) -> str:
         value = self._fields.get(field) if value is None else value
-        if _blank(value):
+        if blank(value):
             if required:
                 self.note(field, "missing or empty")
             return ""
@@ -226,48 +326,82 @@ class ChoiceBuilder:
             text = text.replace("\r\n", "\n").replace("\r", "\n")
         return text.strip()
 
+    def _asked(self) -> tuple[str, dict[str, str]]:
+        """The question, and its options by letter."""
+        question = self._text("question", required=True)
+        if self.layout.in_text:
+            if (found := options_in(question)) is None:
+                expected = "(A) ... (B) ... at its end"
+                self.note("options", f"none in the text of the question; expected {expected}")
+                return question, {}
+            return found[0], self._lettered(dict(found[1]))
+        options = self._options()
+        last = next(reversed(options.values()), "")
+        if last and question.endswith(last) and (found := options_in(question)) is not None:
+            if self._is_object and list(found[1].values()) == list(options.values()):
+                said = "the options at its end are taken off; they stand by themselves, too"
+                self.note("question", said, is_error=False, is_note=True)
+                return found[0], options
+            said = "the options stand at the end of the question, too, and are shown twice"
+            self.note("question", said, is_error=False)
+        return question, options
+
+    @property
+    def _is_object(self) -> bool:
+        given = self._fields.get("options")
+        return isinstance(given, list) and all(isinstance(each, dict) for each in given)
+
     def _options(self) -> dict[str, str]:
+        if self.layout.fixed:
+            return dict(zip(string.ascii_uppercase, self.layout.fixed, strict=False))
         given = self.structure("options")
-        if isinstance(given, list):
-            given = (
-                dict(zip(string.ascii_uppercase, given, strict=False)) if len(given) <= 26 else None
-            )
         if given is None:
             given = {
                 letter: self._fields.get(f"option_{letter.lower()}")
                 for letter in string.ascii_uppercase
-                if not _blank(self._fields.get(f"option_{letter.lower()}"))
+                if not blank(self._fields.get(f"option_{letter.lower()}"))
             }
-        if not isinstance(given, dict):
-            self.note(
-                "options", f"expected {{letter: text}} or a list of texts, found {_show(given)}"
-            )
+        found = options_of(given)
+        if found is None:
+            expected = "{letter: text} or a list of texts"
+            self.note("options", f"expected {expected}, found {_show(given)}", kind="no options")
             return {}
-        given = {letter: text for letter, text in sorted(given.items()) if text is not None}
+        self._names = found.names
+        if len(found.texts) > 26:
+            self.note("options", f"{len(found.texts)} options; expected at most 26")
+            return {}
         options = {
-            str(letter).strip().upper(): self._text("options", text)
-            for letter, text in given.items()
+            str(letter).strip().upper(): self._text("options", "" if text is None else text)
+            for letter, text in found.texts.items()
         }
-        if len(options) < len(given):
-            self.note("options", f"a letter stands twice: {', '.join(map(str, given))}")
+        if len(options) < len(found.texts):
+            self.note("options", f"a letter stands twice: {', '.join(map(str, found.texts))}")
+        return self._lettered(options)
+
+    def _lettered(self, options: dict[str, str]) -> dict[str, str]:
+        """The options, once what is wrong with them is noted."""
         expected = list(string.ascii_uppercase[: len(options)])
         if len(options) < 2:
             self.note("options", f"{len(options)} option(s); expected at least 2")
         elif list(options) != expected:
             self.note("options", f"letters {', '.join(options)}; expected {', '.join(expected)}")
         for letter, text in options.items():
-            if not text:
+            if blank(text):
                 self.note("options", f"option {letter} is empty")
+        if (bare := without_letters(options)) is not None:
+            said = "the options carry their letters, which are taken off"
+            self.note("options", said, is_error=False, is_note=True)
+            options = bare
         texts = [text.casefold() for text in options.values() if text]
         if len(set(texts)) < len(texts):
             self.note("options", "two options have the same text", is_error=False)
         return options
 
     def _answer(self, options: Mapping[str, str]) -> str:
-        given = [name for name in ("answer_idx", "answer") if not _blank(self._fields.get(name))]
+        given = [name for name in ("answer_idx", "answer") if not blank(self._fields.get(name))]
         if not given:
             self.note("answer", "missing key")
-        keys = [self._keys(name, options) for name in given]
+        keys = [self._keys(name, options, is_alone=len(given) == 1) for name in given]
         if not all(keys):
             return ""
         common = set.intersection(*keys) if keys else set()
@@ -275,6 +409,7 @@ class ChoiceBuilder:
             self.note(
                 "answer",
                 f"answer and answer_idx disagree: {' and '.join(sorted(set.union(*keys)))}",
+                kind="disagree",
             )
         elif len(common) > 1:
             letter = str(self._fields["answer"]).strip().upper()
@@ -286,21 +421,45 @@ class ChoiceBuilder:
             return letter
         return min(common, default="")
 
-    def _keys(self, field: str, options: Mapping[str, str]) -> set[str]:
-        """The letters a key may mean: itself, or (for `answer`) the option of that text."""
-        value = self._fields[field]
-        text = str(value).strip()
+    def _keys(self, field: str, options: Mapping[str, str], *, is_alone: bool) -> set[str]:
+        """The letters a key may mean: itself, what the file calls the option, its number, or (for
+        `answer`) the option of that text."""
+        value = self.structure(field) if field == "answer" else self._fields[field]
+        if isinstance(value, list) and len(value) == 1:
+            value = value[0]
+        text = "" if isinstance(value, list | dict) else str(value).strip()
+        if (letter := self._names.get(text.casefold())) is not None:
+            return {letter}
+        number = whole_number(text)
+        if number is not None and self.first_index is not None:
+            place = number - self.first_index
+            counted = {[*options][place]} if 0 <= place < len(options) else set[str]()
+            if not counted and is_alone:
+                last = self.first_index + len(options) - 1
+                expected = f"{self.first_index} to {last}"
+                said = f"key {_show(value)} counts from {self.first_index}; expected {expected}"
+                self.note(field, f"{said}, or correct `first_index`", kind="beyond")
+            if counted or is_alone:
+                return counted
+        elif number is not None and is_alone and 0 <= number <= len(options):
+            self.note(
+                field,
+                f"key {_show(value)}: a number may count from 0 or from 1; say with `first_index` "
+                "where it counts from, or give the letter",
+                kind="number",
+            )
+            return set()
         bare = re.fullmatch(r"[(\[]?([A-Za-z])[)\].]?", text)  # "(A)" is A
         keys = {bare[1].upper() if bare else text.upper()} & set(options)
+        matches = [letter for letter, each in options.items() if each.casefold() == text.casefold()]
         if field == "answer":
-            matches = [
-                letter for letter, option in options.items() if option.casefold() == text.casefold()
-            ]
             keys |= set(matches if len(matches) == 1 else [])
+        if not keys and (carried := carried_letter(text)) is not None:
+            letter, rest = carried
+            keys |= {letter} if options.get(letter, "").casefold() == rest.casefold() else set()
         if keys:
             return keys
-        hint = "; a number may count from 0 or from 1, so give the letter" if text.isdigit() else ""
-        self.note(field, f"key {_show(value)} is not among the options {', '.join(options)}{hint}")
+        self.note(field, _no_key(value, matches if field == "answer" else [], options), kind="key")
         return set()
 
     def _labels(self, options: Mapping[str, str]) -> dict[str, frozenset[str]] | None:
@@ -309,10 +468,14 @@ class ChoiceBuilder:
             return None
         for letter in sorted({letter for own in given.values() for letter in own} - set(options)):
             if any(
-                not _blank(own.get(letter)) and _switch(own[letter]) is not False
+                not blank(own.get(letter)) and self._switch(own[letter]) is not False
                 for own in given.values()
             ):
-                self.note("labels", f"option {letter} has a label, but there is no such option")
+                self.note(
+                    "labels",
+                    f"option {letter} has a label, but there is no such option",
+                    kind="no option",
+                )
         return {
             name: _shared(
                 frozenset(letter for letter in options if self._flag(letter, name, own.get(letter)))
@@ -324,15 +487,14 @@ class ChoiceBuilder:
         """By label and letter, what stands there."""
         nested = self.structure("labels")
         if nested is None:
-            given = {
-                field: value
-                for field, value in self._fields.items()
-                if field.startswith(LABEL) and not _blank(value)
-            }
             found: dict[str, dict[str, Any]] = {}
-            for field, value in given.items():
+            for field, value in self._fields.items():
                 name, _, letter = field.removeprefix(LABEL).rpartition("_")
-                found.setdefault(name, {})[letter.upper()] = value
+                is_said = not blank(value) or name in self.layout.crossed
+                if field.startswith(LABEL) and is_said:
+                    found.setdefault(name, {})[letter.upper()] = value
+                elif field.startswith(LETTERS):
+                    found[field.removeprefix(LETTERS)] = self._listed(field, value)
             return found
         if not isinstance(nested, dict) or not all(
             isinstance(flags, dict) for flags in nested.values()
@@ -353,9 +515,9 @@ class ChoiceBuilder:
             self.note("labels", f"a letter stands twice: {', '.join(map(str, nested))}")
         names = dict.fromkeys(str(name) for flags in by_letter.values() for name in flags)
         for name in [name for name in names if name not in self._schema.labels]:
-            values = [flags[name] for flags in by_letter.values() if not _blank(flags.get(name))]
+            values = [flags[name] for flags in by_letter.values() if not blank(flags.get(name))]
             # a note, for people to read
-            if values and all(_switch(value) is None for value in values):
+            if values and all(self._switch(value) is None for value in values):
                 del names[name]
         if odd := [name for name in names if not NAME.fullmatch(name)]:
             self.note(
@@ -371,14 +533,34 @@ class ChoiceBuilder:
             if name not in odd
         }
 
+    def _listed(self, field: str, value: Any) -> dict[str, Any]:
+        """A label that is given as a list of letters: by letter, whether it is there."""
+        name = field.removeprefix(LETTERS)
+        found = letters_in(value, self.options)
+        if found is None:
+            said = f"{name} is {_show(value)}; expected letters of options, as 'A, C', or nothing"
+            self.note("labels", said, kind=f"{name} list")
+        return {
+            letter: int(letter in (found or ()))
+            for letter in sorted({*self.options, *(found or ())})
+        }
+
     def _flag(self, letter: str, name: str, value: Any) -> bool:
-        if _blank(value):
-            self.note("labels", f"{name} of option {letter} is missing; expected 0 or 1")
-        elif (flag := _switch(value)) is not None:
+        if blank(value):
+            if name not in self.layout.crossed:
+                said = f"{name} of option {letter} is missing; expected 0 or 1"
+                self.note("labels", said, kind=f"{name} missing")
+        elif (flag := self._switch(value)) is not None:
             return flag
         else:
-            self.note("labels", f"{name} of option {letter} is {_show(value)}; expected 0 or 1")
+            said = f"{name} of option {letter} is {_show(value)}; expected 0 or 1"
+            self.note("labels", said, kind=f"{name} is no label")
         return False
+
+    def _switch(self, value: Any) -> bool | None:
+        """A label as it may be written; None for what is none."""
+        words = _SWITCH if "labels" in self._fields else _IN_CELLS
+        return words.get(str(value).strip().lower())
 
     def _evidence(self) -> dict[str, str]:
         given = self.structure("evidence")
@@ -430,7 +612,7 @@ class ChoiceBuilder:
         """A field that may be nested: as it is, or from JSON text inside a CSV cell; None where it
         is empty."""
         value = self._fields.get(field)
-        if _blank(value):
+        if blank(value):
             return None
         if isinstance(value, str) and re.match(r"\s*[\[{]", value):
             try:
@@ -455,15 +637,18 @@ def _shared(letters: frozenset[str]) -> frozenset[str]:
     return letters
 
 
-def _switch(value: Any) -> bool | None:
-    """A label as it may be written; None for what is none."""
-    return _SWITCH.get(str(value).strip().lower())
+def _no_key(value: Any, matches: Sequence[str], options: Mapping[str, str]) -> str:
+    """Why a key names no option."""
+    if len(matches) > 1:
+        return f"key {_show(value)} is the text of options {' and '.join(matches)}; give the letter"
+    said = f"key {_show(value)} is not among the options {', '.join(options)}"
+    if isinstance(value, list | str) and len(letters_in(_as_cell(value), options) or ()) > 1:
+        said = f"key {_show(value)} names several options; expected one"
+    return f"{said}; correct it, or leave the item out with `exclude_items`"
 
 
-def _blank(value: Any) -> bool:
-    """Nothing there: None, an empty text, or the NaN by which table software writes an empty
-    cell."""
-    return value is None or value != value or (isinstance(value, str) and not value.strip())
+def _as_cell(value: list[Any] | str) -> str:
+    return value if isinstance(value, str) else ", ".join(map(str, value))
 
 
 def _show(value: Any) -> str:

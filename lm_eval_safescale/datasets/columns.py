@@ -5,9 +5,12 @@ rest.
 from __future__ import annotations
 
 import re
+import unicodedata
 from collections.abc import Collection, Iterable, Mapping, Sequence
 from functools import cached_property
+from typing import Any
 
+from lm_eval_safescale.datasets.files import KEY, LINE, Record
 from lm_eval_safescale.datasets.problems import Problem, not_read
 from lm_eval_safescale.datasets.schema import PLAIN, Aliases, Schema
 
@@ -36,14 +39,41 @@ ALIASES: dict[str, tuple[str, ...]] = {
 `answer_idx` is a letter; where a file has both they must agree. `notes` are for people and are not
 read."""
 
-LABEL, EVIDENCE, GROUP = "label_", "evidence_", "group_"
-"""Before a name: our field for a label (of an option: `label_NAME_a`), for evidence and for a
-group."""
+FALLBACKS: dict[str, tuple[str, ...]] = {
+    "question_id": (
+        "number", "no", "nr", "num", "case", "case_id", "case_no", "case_nr", "case_number",
+        "sample_id", "unique_id", "uid", "item", "item_no", "question_no", "question_nr", "row",
+        "index", "idx", "pubid", "pmid",
+    ),
+    "question": ("case_vignette", "vignette", "qtext", "question_stem", "item_text"),
+    "options": ("answers", "possible_answers"),
+    "answer": (
+        "answer_key", "answerkey", "correct_choice", "correct_key", "right_answer", "gold_answer",
+        "solution", "final_decision", "cop", "ra",
+    ),
+    "answer_idx": ("answer_index", "correct_index", "answer_id"),
+    "notes": ("exp", "answer_rationale", "long_answer", "rationales", "remark", "remarks"),
+}  # fmt: skip
+"""Names that count only in a file which lacks a required field under the names above, and only for
+a field that is not there: the first of them that the file has. `#` alone is `number`."""
+REQUIRED = (("question_id",), ("question",), ("options", "option_a"), ("answer", "answer_idx"))
+"""What no question can be asked without: one of each."""
+KINDS = ("question_type", "type", "item_type")
+"""Columns that may say which rows of a file are multiple-choice questions."""
+
+LABEL, EVIDENCE, GROUP, LETTERS = "label_", "evidence_", "group_", "letters_"
+"""Before a name: our field for a label (of an option: `label_NAME_a`), for evidence, for a group,
+and for the letters of the options that carry a label."""
+_BLANKS = "\u2800\u115f\u1160\u3164\uffa0"
+"""Letters and symbols that show nothing."""
+_NO_PLURAL = r"(?:_|(?!s(?:_|$)))"  # "options" is no option S
 _OPTION = re.compile(
-    r"([a-h])|(?:option|opt|choice|answer)_?([a-z])|(?:option|opt|choice)_?([1-9]|1\d|2[0-6])"
-    r"|op([a-z])"
+    rf"([a-h])|(?:option|opt|choice|answer){_NO_PLURAL}([a-z])"
+    r"|(?:option|opt|choice)_?([1-9]|1\d|2[0-6])|op([a-z])"
 )
-_PLACE = r"(?:(?:option|opt|choice)_?)?([a-z]|[1-9]|1\d|2[0-6])"
+_NUMBERED = re.compile(r"op_?([1-9]|1\d|2[0-6])")
+_PLACE = rf"(?:(?:option|opt|choice){_NO_PLURAL})?([a-z]|[1-9]|1\d|2[0-6])"
+_PLURAL = r"(?:options?|choices?|answers?|letters?)"
 _OF_ANY_NAME = re.compile(rf"(?:{EVIDENCE}|{GROUP})[a-z][a-z0-9_]*|{LABEL}[a-z][a-z0-9_]+_[a-z]")
 
 
@@ -63,7 +93,7 @@ class Columns:
     def known(self) -> list[str]:
         """Our fields, as a message names them."""
         of_schema = [*(f"{EVIDENCE}{name}" for name in self.schema.evidence), *self.schema.groups]
-        labels = (f"{label}_a ..." for label in self.schema.labels)
+        labels = (f"{label}, {label}_a ..." for label in self.schema.labels)
         return [
             *dict.fromkeys([*ALIASES, *self.schema.fields]),
             *of_schema,
@@ -75,21 +105,40 @@ class Columns:
         ]
 
     def canonical(self, column: str) -> str | None:
-        """Our field for a column: a key of `ALIASES`, `option_a`, `label_NAME_a`, `evidence_NAME`
-        or `group_NAME`; None if unrecognised."""
-        name = _folded(column)
+        """Our field for a column: a key of `ALIASES`, `option_a`, `label_NAME_a`, `letters_NAME`,
+        `evidence_NAME` or `group_NAME`; None if unrecognised."""
+        name = folded(column)
         if name in self._fields:
             return self._fields[name]
         if match := _OPTION.fullmatch(name):
             return f"option_{_letter(next(filter(None, match.groups())))}"
         if self._label is not None and (match := self._label.fullmatch(name)):
             return f"{LABEL}{self._labels[match[2] or match[3]]}_{_letter(match[1] or match[4])}"
+        if self._of_letters is not None and (match := self._of_letters.fullmatch(name)):
+            return f"{LETTERS}{self._labels[match[1]]}"
         return name if _OF_ANY_NAME.fullmatch(name) else None
+
+    def is_label(self, column: str) -> bool:
+        """Whether a column is called as a label is, without a word of options or letters."""
+        return folded(column) in self._labels
+
+    def fallbacks(self) -> dict[str, Sequence[str]]:
+        """By field, the names that count where required fields are missing."""
+        return {**FALLBACKS, **self.schema.fallbacks}
+
+    @cached_property
+    def _words(self) -> str:
+        return "|".join(sorted(self._labels, key=len, reverse=True))
+
+    @cached_property
+    def _of_letters(self) -> re.Pattern[str] | None:
+        pattern = rf"(?:{_PLURAL}_)?({self._words})(?:_{_PLURAL})?"
+        return re.compile(pattern) if self._words else None
 
     @cached_property
     def _label(self) -> re.Pattern[str] | None:
-        words = "|".join(sorted(self._labels, key=len, reverse=True))
-        return re.compile(rf"{_PLACE}_({words})|({words})_{_PLACE}") if words else None
+        pattern = rf"{_PLACE}_({self._words})|({self._words})_{_PLACE}"
+        return re.compile(pattern) if self._words else None
 
 
 def _before(prefix: str, names: Aliases) -> dict[str, tuple[str, ...]]:
@@ -97,20 +146,70 @@ def _before(prefix: str, names: Aliases) -> dict[str, tuple[str, ...]]:
     return {f"{prefix}{name}": (name, *others) for name, others in names.items()}
 
 
-def _folded(column: str) -> str:
+def folded(column: str) -> str:
+    """A column's name as names are compared."""
+    if column.strip() == "#":
+        return "number"
     return re.sub(r"[^0-9a-z]+", "_", column.strip().casefold()).strip("_")
+
+
+def option_letter(name: str) -> str | None:
+    """The letter of the option that is called so (`option_2`, `opb`, `2`, `b`); None for none."""
+    name = folded(name)
+    match = _OPTION.fullmatch(name) or _NUMBERED.fullmatch(name)
+    if match is None:
+        match = re.fullmatch(r"([a-z]|[1-9]|1\d|2[0-6])", name)
+    return match and _letter(next(filter(None, match.groups()))).upper()
 
 
 def _letter(text: str) -> str:
     return text if text.isalpha() else chr(ord("a") + int(text) - 1)
 
 
+Column = str | Sequence[str]
+"""A column by its name, or several whose values belong together. `#line` is the line of a file."""
+Given = Mapping[str, Column]
+"""Our names of fields, each with the file's column or columns."""
+
+
+def value_of(record: Record, field: str, column: Column) -> Any:
+    """What stands in a column for a field. Several columns make a list of options, or else one
+    text, in which lists are joined, too."""
+    if isinstance(column, str):
+        return str(record.line) if column == LINE else record.fields.get(column)
+    given = [value_of(record, field, each) for each in column]
+    if field == "options":  # the columns of options that a row lacks are empty
+        while given and blank(given[-1]):
+            given.pop()
+        return given
+    if odd := next((each for each in given if isinstance(each, dict | bool)), None):
+        return odd  # no text, which whoever reads the field says
+    parts = [part for each in given for part in (each if isinstance(each, list) else [each])]
+    between = {"question_id": "-", "unit": "-", "question": "\n"}.get(field, "\n\n")
+    return between.join(str(part).strip() for part in parts if not blank(part)) or None
+
+
+def blank(value: Any) -> bool:
+    """Nothing there to see: None, a text of nothing but spaces and characters that show nothing, or
+    the NaN by which table software writes an empty cell."""
+    if isinstance(value, str):
+        return all(map(_is_unseen, value))
+    return value is None or value != value
+
+
+def _is_unseen(character: str) -> bool:
+    return character.isspace() or (
+        not character.isascii()
+        and (character in _BLANKS or unicodedata.category(character) == "Cf")
+    )
+
+
 def map_columns(
     columns: Iterable[str],
-    given: Mapping[str, str] | None,
+    given: Given | None,
     schema: Schema = PLAIN,
     groups: Collection[str] = (),
-) -> tuple[dict[str, str], list[Problem]]:
+) -> tuple[dict[str, Column], list[Problem]]:
     """Our field names to the file's columns.
 
     Parameters
@@ -118,7 +217,8 @@ def map_columns(
     columns
         The names the file has.
     given
-        The user's own mapping, our name to theirs; it goes before the aliases.
+        The user's own mapping, our name to theirs, or to several of them; it goes before the
+        aliases.
     schema
         The family's names.
     groups
@@ -133,18 +233,22 @@ def map_columns(
     names = Columns(schema)
     mapping, problems = _given(given or {}, columns, names)
     # what says which items belong together may say something else of them too
-    mapped, taken = set(mapping), {each for name, each in mapping.items() if name != "unit"}
+    mapped = set(mapping)
+    taken = {each for name, column in mapping.items() if name != "unit" for each in parts(column)}
+    of_unit = parts(mapping.get("unit", ()))
     unknown = []
     for column in columns:
-        name = names.canonical(column)
+        name = None if column == KEY else names.canonical(column)
         if column in taken or name == "notes" or name in mapped:
             continue
         if name is None:
-            unknown += [column] if column != mapping.get("unit") else []
+            unknown += [column] if column not in of_unit else []
         elif name in mapping:
-            problems.append(_both_read_as(name, mapping[name], column))
+            problems.append(_both_read_as(name, str(mapping[name]), column))
         else:
             mapping[name] = column
+    if any(mapping.keys().isdisjoint(fields) for fields in REQUIRED):
+        _fall_back(mapping, unknown, names)
     # whatever else they are read as
     mapping |= {GROUP + group: group for group in groups if group in columns}
     if {"options", "option_a"} <= set(mapping):
@@ -153,15 +257,41 @@ def map_columns(
             "read with `columns`"
         )
         problems.append(Problem(both, field="options"))
-    problems += not_read(column for column in unknown if column not in groups)
+    problems += not_read(column for column in unknown if column not in (KEY, *groups))
     return mapping, problems
 
 
+def parts(column: Column) -> Sequence[str]:
+    """The columns, be it one or several."""
+    return (column,) if isinstance(column, str) else column
+
+
+def _fall_back(mapping: dict[str, Column], unknown: list[str], names: Columns) -> None:
+    """Reads columns by their fallbacks, and takes them out of the unknown ones."""
+    by_name = {folded(column): column for column in reversed(unknown) if column != KEY}
+    there = {field for fields in REQUIRED if set(fields) & set(mapping) for field in fields}
+    for field, aliases in names.fallbacks().items():
+        found = [by_name[alias] for alias in aliases if alias in by_name]
+        if field == "notes":
+            unknown[:] = [column for column in unknown if column not in found]
+        elif found and field not in (*there, *mapping):
+            # evidence may stand as a list of texts
+            mapping[field] = (found[0],) if field.startswith(EVIDENCE) else found[0]
+            unknown.remove(found[0])
+    if mapping.keys().isdisjoint(("options", "option_a")):
+        for name, column in sorted(by_name.items()):
+            if match := _NUMBERED.fullmatch(name):
+                mapping[f"option_{_letter(match[1])}"] = column
+                unknown.remove(column)
+    if "question_id" not in mapping:
+        mapping["question_id"] = KEY if KEY in unknown else LINE
+
+
 def _given(
-    given: Mapping[str, str], columns: Sequence[str], names: Columns
-) -> tuple[dict[str, str], list[Problem]]:
+    given: Given, columns: Sequence[str], names: Columns
+) -> tuple[dict[str, Column], list[Problem]]:
     """The user's own mapping under our names."""
-    mapping, problems = dict[str, str](), list[Problem]()
+    mapping, problems = dict[str, Column](), list[Problem]()
     for field, column in given.items():
         if (name := names.canonical(field)) is None:
             problems.append(
@@ -170,15 +300,15 @@ def _given(
                     f"{', '.join(names.known)}"
                 )
             )
-        elif column not in columns:
+        elif missing := [each for each in parts(column) if each not in (*columns, LINE)]:
             problems.append(
                 Problem(
-                    f"columns: {column!r} is not in the file; it has {', '.join(columns)}",
+                    f"columns: {missing[0]!r} is not in the file; it has {', '.join(columns)}",
                     field=name,
                 )
             )
         else:
-            mapping[name] = column
+            mapping[name] = column if isinstance(column, str) else tuple(column)
     return mapping, problems
 
 

@@ -4,12 +4,12 @@ from __future__ import annotations
 
 import hashlib
 import json
-from collections.abc import Iterable, Iterator, Mapping, Sequence
-from dataclasses import dataclass, field
+from collections.abc import Collection, Iterable, Iterator, Mapping, Sequence
+from dataclasses import dataclass, field, replace
 from functools import cached_property
 from typing import Any
 
-from lm_eval_safescale.datasets.problems import Problem
+from lm_eval_safescale.datasets.problems import DataError, Problem, not_there
 from lm_eval_safescale.records import Item
 
 DEMO = "demo"
@@ -30,6 +30,8 @@ class Dataset:
     recognised."""
     family: str = field(default="", compare=False)
     """Name of the family whose items they are, where it is known."""
+    excluded: tuple[str, ...] = field(default=(), compare=False)
+    """Ids of items that were left out because somebody said so."""
     is_demo: bool = False
     """Whether these are the bundled demo questions, whatever the file's name: no clinical claim may
     rest on them."""
@@ -42,6 +44,14 @@ class Dataset:
         return cls(
             name, version, tuple(sorted(items, key=lambda item: item.question_id)), tuple(warnings)
         )
+
+    def without(self, ids: Collection[str]) -> Dataset:
+        """The data set without these items; DataError for an id that no item has."""
+        there = {item.question_id for item in self.items}
+        if problems := not_there({each: each in there for each in ids}):
+            raise DataError(self.name, problems)
+        items = tuple(item for item in self.items if item.question_id not in set(ids))
+        return replace(self, items=items, excluded=tuple(ids)) if ids else self
 
     def __len__(self) -> int:
         return len(self.items)

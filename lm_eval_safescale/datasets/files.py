@@ -1,14 +1,12 @@
-"""JSON, JSON lines and CSV files to plain records with line numbers. Knows nothing of questions and
-options.
+"""Data files to plain records with line numbers: JSON, JSON lines and tables (`tables`), told apart
+by what stands in them. Knows nothing of questions and options.
 """
 
 from __future__ import annotations
 
-import csv
-import io
 import json
 import re
-from collections.abc import Collection, Iterator
+from collections.abc import Callable, Collection, Iterator
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -18,10 +16,23 @@ from lm_eval_safescale.errors import SafescaleError
 from lm_eval_safescale.inputs import InputError, opened, read_bytes
 from lm_eval_safescale.json_text import RefusedJSONError, decode_json, decode_json_at
 
-FORMATS = (".json", ".jsonl", ".ndjson", ".csv")
+FORMATS = (".json", ".jsonl", ".ndjson", ".csv", ".tsv", ".xlsx")
+TEXTS = FORMATS[:4]
+"""Of them, those that data sets on a hub come as."""
 JSON_LINES = (".jsonl", ".ndjson")
 BOMS = (b"\xef\xbb\xbf", b"\xff\xfe", b"\xfe\xff")
 LIST_KEYS = ("items", "questions", "data")
+LINE, KEY = "#line", "#key"
+"""Columns that are in no file: the line on which a record begins, and the name under which it
+stands in an object of records."""
+_LIST = re.compile(rf'\s*(\{{(?:[^\[{{]*?)"(?:{"|".join(LIST_KEYS)})"\s*:\s*)?\[')
+_OTHERS = {
+    b"PAR1": "Parquet",
+    b"\xd0\xcf\x11\xe0": "an old Excel file (.xls)",
+    b"\x1f\x8b": "compressed",
+    b"%PDF": "PDF",
+}
+"""What other files begin with."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -92,18 +103,7 @@ class PlainRecords(Collection[Record]):
 
 
 def read_raw(path: Path) -> bytes:
-    """The bytes of a data file; DataError if it is missing, unreadable or of an unknown format."""
-    suffix = path.suffix.lower()
-    if suffix not in FORMATS:
-        raise DataError(
-            str(path),
-            [
-                Problem(
-                    f"unknown format {suffix or '(no suffix)'}; expected one of "
-                    f"{', '.join(FORMATS)}"
-                )
-            ],
-        )
+    """The bytes of a data file; DataError if it is missing or unreadable."""
     try:
         return read_bytes(path)
     except InputError as error:
@@ -114,13 +114,57 @@ def read_raw(path: Path) -> bytes:
 
 def records_of(raw: bytes, path: Path) -> tuple[list[Record], list[Problem]]:
     """As `read_records`, of the bytes that `read_raw` gave of that file."""
+    # late: they stand above the records
+    from lm_eval_safescale.datasets import tables
+
     problems: list[Problem] = []
-    text = _decode(raw, str(path), problems)
-    reader = {".json": _read_json, ".csv": _read_csv}.get(path.suffix.lower(), _read_json_lines)
-    records = list(reader(text, problems))
+    if raw.startswith(tables.WORKBOOK):
+        records = list(tables.records_of(tables.sheet_rows(raw, path, problems), problems))
+    else:
+        _refuse_others(raw, path)
+        text = _decode(raw, str(path), problems)
+        if (reader := _reader_of(text, path.suffix.lower())) is None:
+            known = ", ".join(FORMATS)
+            said = f"unknown format {path.suffix or '(no suffix)'}; expected one of {known}"
+            raise DataError(str(path), [Problem(said)])
+        records = list(reader(text, problems))
     if not records and not has_errors(problems):
         problems.append(Problem("no records in the file"))
     return records, problems
+
+
+def _refuse_others(raw: bytes, path: Path) -> None:
+    if kind := next((name for mark, name in _OTHERS.items() if raw.startswith(mark)), None):
+        said = f"{kind}; expected one of {', '.join(FORMATS)}: save it as such"
+        raise DataError(str(path), [Problem(said)])
+
+
+Reader = Callable[[str, list[Problem]], Iterator[Record]]
+
+
+def _reader_of(text: str, suffix: str) -> Reader | None:
+    """What reads a text: its beginning says so, and the suffix where it does not."""
+    from lm_eval_safescale.datasets import tables
+
+    first, _, rest = text.strip().partition("\n")
+    is_csv, is_lines = suffix in (".csv", ".tsv"), suffix in JSON_LINES
+    if first[:1] in ("[", "{") and not (is_csv and not _is_json(first) and not _is_json(text)):
+        one_a_line = first.startswith("{") and _is_json(first) and bool(rest or is_lines)
+        if is_lines and first.startswith("{") and not one_a_line:
+            one_a_line = not (_LIST.match(text) or _is_json(text))
+        return _read_json_lines if one_a_line else _read_json
+    if suffix == ".json" or is_lines:
+        return _read_json_lines if is_lines else _read_json
+    is_table = is_csv or any(each in text for each in tables.DELIMITERS)
+    return tables.read_csv if is_table else None
+
+
+def _is_json(text: str) -> bool:
+    try:
+        decode_json(text)
+    except ValueError:
+        return False
+    return True
 
 
 # --- text -----------------------------------------------------------------------------------------
@@ -197,11 +241,10 @@ def _record(value: Any, line: int, problems: list[Problem]) -> Iterator[Record]:
 
 def _read_json(text: str, problems: list[Problem]) -> Iterator[Record]:
     """A list of objects, bare or under one of `LIST_KEYS`; read object by object, to know lines and
-    to survive a torn end."""
-    start = re.match(rf'\s*(\{{(?:[^\[{{]*?)"(?:{"|".join(LIST_KEYS)})"\s*:\s*)?\[', text)
+    to survive a torn end. Or an object of objects by their keys."""
+    start = _LIST.match(text)
     if not start:
-        expected = "a list of objects, or an object with such a list under " + ", ".join(LIST_KEYS)
-        problems.append(Problem(f"not a list of questions; expected {expected}", line=1))
+        yield from _read_keyed(text, problems)
         return
     position, counted, line = start.end(), 0, 1
     while True:
@@ -265,48 +308,41 @@ def _check_rest(rest: str, in_object: bool, line: int, problems: list[Problem]) 
         )
 
 
-# --- CSV ------------------------------------------------------------------------------------------
-
-
-def _read_csv(text: str, problems: list[Problem]) -> Iterator[Record]:
-    csv.field_size_limit(max(csv.field_size_limit(), len(text) + 1))
-    reader = csv.reader(io.StringIO(text, newline=""), strict=True)
-    header: list[str] = []
-    before = 0
+def _read_keyed(text: str, problems: list[Problem]) -> Iterator[Record]:
+    """An object of objects, each under its key."""
+    position, line, counted = _skip(text, 0, " \t\n"), 1, 0
+    records = []
     try:
-        for row in reader:
-            line, before = before + 1, reader.line_num
-            if not any(cell.strip() for cell in row):
-                continue
-            if not header:
-                header = [name.strip() for name in row]
-                _check_header(header, line, problems)
-            elif len(row) != len(header):
-                torn = (
-                    reader.line_num >= text.count("\n") + 1
-                    and not text.endswith("\n")
-                    and len(row) < len(header)
-                )
-                what = "half-written last line: " if torn else ""
-                problems.append(
-                    Problem(f"{what}{len(row)} fields, but the header has {len(header)}", line=line)
-                )
-            else:
-                yield Record(line, dict(zip(header, row, strict=True)))
-    except csv.Error as error:
-        torn = "unexpected end" in str(error)
-        message = (
-            "half-written: the file ends inside a quoted field" if torn else f"not CSV: {error}"
-        )
-        problems.append(Problem(message, line=before + 1))
-
-
-def _check_header(header: list[str], line: int, problems: list[Problem]) -> None:
-    for name in sorted({name for name in header if name and header.count(name) > 1}):
-        problems.append(
-            Problem(f"column {name!r} stands twice in the header", line=line, field=name)
-        )
-    if len(header) == 1 and ";" in header[0]:
-        problems.append(
-            Problem("one column only; separate the fields by commas, not by semicolons", line=line)
-        )
+        if text[position : position + 1] != "{":
+            raise ValueError
+        position += 1
+        while text[position := _skip(text, position, " \t\n,")] != "}":
+            line, counted = line + text.count("\n", counted, position), position
+            key, position = decode_json_at(text, position)
+            position = _skip(text, position, " \t\n")
+            if text[position] != ":":
+                raise ValueError
+            value, position = decode_json_at(text, _skip(text, position + 1, " \t\n"))
+            if not isinstance(value, dict):
+                raise ValueError
+            records.append(Record(line, {**value, KEY: key}))
+    except IndexError:
+        said = "half-written: the file ends before its object does"
+        problems.append(Problem(said, line=text.count("\n") + 1))
+    except json.JSONDecodeError as error:
+        torn = _is_torn(text, error)
+        said = "half-written: the file ends in the middle of this item" if torn else "not JSON"
+        problems.append(Problem(f"{said} ({error.msg})", line=line if torn else error.lineno))
+    except ValueError as error:
+        if isinstance(error, RefusedJSONError):
+            problems.append(Problem(f"not JSON: {error}", line=line))
+        else:
+            expected = (
+                "a list of objects, an object of objects by their ids, or an object with such a "
+                f"list under {', '.join(LIST_KEYS)}"
+            )
+            problems.append(Problem(f"not a list of questions; expected {expected}", line=line))
+            return
+    else:
+        _check_rest(text[position + 1 :], False, line, problems)
+    yield from records

@@ -7,8 +7,9 @@ from __future__ import annotations
 from collections.abc import Callable, Collection, Iterable, Iterator, Mapping
 from typing import Any, TypeVar
 
+from lm_eval_safescale.datasets.columns import Given, parts, value_of
 from lm_eval_safescale.datasets.files import Record
-from lm_eval_safescale.datasets.problems import Problem, not_read
+from lm_eval_safescale.datasets.problems import Problem, not_read, not_there
 from lm_eval_safescale.records import Item
 
 Fields = Mapping[str, Any]
@@ -26,8 +27,9 @@ def parse_items(
     wrong: Callable[[Fields], Said],
     odd: Callable[[T], Said] = lambda _: (),
     *,
-    columns: Mapping[str, str] | None = None,
+    columns: Given | None = None,
     groups: Collection[str] = (),
+    exclude: Collection[str] = (),
     identifier: str = "question_id",
     also: Mapping[str, str] | None = None,
     reads: Collection[str] = (),
@@ -45,7 +47,7 @@ def parse_items(
         looked at already.
     odd
         What is to be said of an item that can be used.
-    columns, groups
+    columns, groups, exclude
         As of `Family.parse`.
     identifier
         Which field is the item's id.
@@ -58,15 +60,20 @@ def parse_items(
     items: list[T] = []
     problems: list[Problem] = []
     lines: dict[str, int] = {}
+    excluded = dict.fromkeys(exclude, False)
     there: dict[str, None] = {}
     for record in records:
         given = record.fields
         there |= dict.fromkeys(given)
-        fields = {**given, **{name: given.get(other) for name, other in (columns or {}).items()}}
+        mapped = {name: value_of(record, name, other) for name, other in (columns or {}).items()}
+        fields = {**given, **mapped}
         for name, other in (also or {}).items():
             fields.setdefault(name, fields.get(other))
         item_id = fields.get(identifier)
         item_id = item_id.strip() if isinstance(item_id, str) else None
+        if item_id in excluded:
+            excluded[item_id] = True
+            continue
         found = [*_wrong(fields, identifier, groups), *wrong(fields)]
         if not found and item_id in lines:
             found.append((identifier, f"stands twice, first on line {lines[item_id]}"))
@@ -87,10 +94,11 @@ def parse_items(
             Problem(said, record.line, item_id, field, is_error=False) for field, said in odd(item)
         ]
     if reads:
-        known = {identifier, *SHARED, *groups, *reads, *(columns or {}).values()}
+        known = {identifier, *SHARED, *groups, *reads}
+        known |= {each for column in (columns or {}).values() for each in parts(column)}
         known |= {*(also or {}), *(also or {}).values()}
         problems += not_read(column for column in there if column not in known)
-    return items, problems
+    return items, problems + not_there(excluded)
 
 
 def _wrong(fields: Fields, identifier: str, groups: Collection[str]) -> Iterator[tuple[str, str]]:

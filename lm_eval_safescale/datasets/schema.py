@@ -26,6 +26,8 @@ class Schema:
     """Groups that no item may lack."""
     fields: Aliases = field(default_factory=dict)
     """Fields of the family's own, or further names of ours (`datasets.columns.ALIASES`)."""
+    fallbacks: Aliases = field(default_factory=dict)
+    """Names that count where a file lacks required fields (`datasets.columns.FALLBACKS`)."""
 
 
 PLAIN = Schema()

@@ -11,13 +11,14 @@ from pathlib import Path
 from typing import Any, Protocol
 
 from lm_eval_safescale.datasets.choices import parse_choices
+from lm_eval_safescale.datasets.columns import Given
 from lm_eval_safescale.datasets.dataset import Dataset
 from lm_eval_safescale.datasets.files import PlainRecords, Record, read_records
 from lm_eval_safescale.datasets.problems import DataError, Problem, has_errors
 from lm_eval_safescale.inputs import read_yaml
 from lm_eval_safescale.records import Item
 
-Columns = Mapping[str, str] | None
+Columns = Given | None
 Names = Collection[str]
 
 
@@ -41,8 +42,8 @@ class Source:
     load: Callable[..., Dataset]
     """`load(...)` gives the data set. Its parameters are its settings (`dataset_args`), but for
     these, which it may take too: `columns` (the user's mapping of column names), `evidence` (names
-    of evidence that no item may lack), `groups` (columns that are groups besides), `local_only` (do
-    not use the network)."""
+    of evidence that no item may lack), `groups` (columns that are groups besides), `first_index`
+    (where numbers that are keys count from), `local_only` (do not use the network)."""
     family: str = ""
     """Name of the family whose items they are; empty: any family's that can read them, as
     multiple-choice questions are."""

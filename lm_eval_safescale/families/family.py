@@ -4,9 +4,11 @@ and knows no benchmark.
 
 from __future__ import annotations
 
+import inspect
 from abc import ABC, abstractmethod
 from collections.abc import Callable, Collection, Iterable, Mapping, Sequence
 from dataclasses import dataclass, replace
+from functools import partial
 from pathlib import Path
 from random import Random
 from typing import TYPE_CHECKING, Any, ClassVar, Protocol
@@ -17,6 +19,8 @@ from numpy.typing import NDArray
 from lm_eval_safescale.conditions import Condition
 from lm_eval_safescale.datasets import (
     Dataset,
+    Given,
+    Parse,
     Problem,
     Record,
     dataset_from_records,
@@ -179,35 +183,51 @@ class Family(ABC):
         self,
         records: Collection[Record],
         *,
-        columns: Mapping[str, str] | None = None,
+        columns: Given | None = None,
         evidence: Collection[str] = (),
         groups: Collection[str] = (),
     ) -> tuple[Sequence[Item], list[Problem]]:
-        """Records of a data file to items, with every problem found; see `datasets.Parse`."""
+        """Records of a data file to items, with every problem found; see `datasets.Parse`.
+
+        It may also take `exclude` (ids of items that are left out), and `first_index` (0 or 1,
+        where numbers that are keys count from); each is given only where the settings have it.
+        """
 
     def load(
         self,
         path: Path,
-        columns: Mapping[str, str] | None = None,
+        columns: Given | None = None,
         evidence: Collection[str] = (),
         *,
         groups: Collection[str] = (),
         name: str | None = None,
         version: str | None = None,
+        first_index: int | None = None,
+        exclude: Collection[str] = (),
     ) -> Dataset:
-        """A data set of its items from a file, or a folder that it reads; see
-        `datasets.load_file`."""
+        """A data set of its items from a file, or a folder that it reads; see `datasets.load_file`,
+        and `parse` for the last two."""
+        parse = self._parse_with(first_index, exclude)
         records = self.folder_records(path) if path.is_dir() else None
         loaded = (
             load_file(
-                path, columns, evidence, groups=groups, parse=self.parse, name=name, version=version
+                path, columns, evidence, groups=groups, parse=parse, name=name, version=version
             )
             if records is None
             else dataset_from_records(
-                records, name=name or path.name, version=version, groups=groups, parse=self.parse
+                records, name=name or path.name, version=version, groups=groups, parse=parse
             )
         )
-        return replace(loaded, family=self.name, records=())
+        return replace(loaded, family=self.name, records=(), excluded=tuple(exclude))
+
+    def _parse_with(self, first_index: int | None, exclude: Collection[str]) -> Parse:
+        given: dict[str, Any] = {} if first_index is None else {"first_index": first_index}
+        given |= {"exclude": exclude} if exclude else {}
+        takes = inspect.signature(self.parse).parameters
+        settings = {"first_index": "first_index", "exclude": "exclude_items"}
+        if odd := [settings[each] for each in given if each not in takes]:
+            raise SafescaleError(f"the family {self.name} does not take {', '.join(odd)}")
+        return partial(self.parse, **given)
 
     def folder_records(self, folder: Path) -> list[dict[str, Any]] | None:  # noqa: ARG002
         """The records of data that come as a folder; None where they come as files alone."""

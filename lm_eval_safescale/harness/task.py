@@ -24,6 +24,7 @@ from lm_eval.api.task import ConfigurableTask
 from lm_eval_safescale.assembly import ConditionRun, ModelFacts, Warn
 from lm_eval_safescale.command_line import said
 from lm_eval_safescale.contexts import notices_of
+from lm_eval_safescale.datasets.problems import summarized
 from lm_eval_safescale.errors import SafescaleError
 from lm_eval_safescale.harness import backends, output_warnings, payloads
 from lm_eval_safescale.harness.outputs import FILTER_NAME, ReadAnswers, logged
@@ -169,8 +170,8 @@ class SafetyTask(ConfigurableTask):  # type: ignore[misc]
             on_progress=on_progress,
             warn=self.warn,
         )
-        for warning in self.run.data.warnings:
-            self.warn(warning.describe(self.run.data.name))
+        for _, line in summarized(self.run.data.warnings, self.run.data.name):
+            self.warn(line)
         self._weighing = Weighing(self.run.scorer)
         self._statuses: dict[str, int] | None = None
         self._raters: dict[str, dict[str, Any]] = {}

@@ -37,7 +37,7 @@ from lm_eval_safescale.runs.families import family_of_data
 from lm_eval_safescale.runs.store import data_named, known_of_model
 from lm_eval_safescale.runs.table import Runs, items_frame
 from lm_eval_safescale.secrets import masked_model_args, without_secrets
-from lm_eval_safescale.settings import CHOOSE_DATA, MAKE_ANSWERS, MAKE_SCORES, recorded
+from lm_eval_safescale.settings import CHOOSE_DATA, MAKE_ANSWERS, MAKE_SCORES, UNSAID, recorded
 
 WITHOUT_RESPONSE: dict[str, int] = {
     Status.UNANSWERED.value: UNANSWERED,
@@ -302,7 +302,11 @@ def _model_name(content: Mapping[str, Any]) -> str:
 
 def _where_data_is(settings: Mapping[str, Any]) -> dict[str, Any]:
     """The settings that name a file of data; a name alone stands with the data set."""
-    known = {name: without_secrets(settings[name]) for name in CHOOSE_DATA if settings.get(name)}
+    known = {
+        name: without_secrets(settings[name])
+        for name in CHOOSE_DATA
+        if settings.get(name) not in UNSAID
+    }
     return known if "dataset_path" in known or "dataset_args" in known else {}
 
 

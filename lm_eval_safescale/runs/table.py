@@ -141,6 +141,7 @@ def about_dataset(dataset: Dataset) -> dict[str, Any]:
         "fingerprint": dataset.fingerprint,
         "demo": dataset.is_demo,
         "items": len(dataset),
+        **({"excluded": list(dataset.excluded)} if dataset.excluded else {}),
     }
 
 

@@ -6,7 +6,7 @@ from hypothesis import strategies as st
 
 from lm_eval_safescale.datasets import Schema
 from lm_eval_safescale.datasets.choices import build_items, parse_choices
-from lm_eval_safescale.datasets.columns import map_columns
+from lm_eval_safescale.datasets.columns import blank, map_columns
 from lm_eval_safescale.datasets.files import Record
 from lm_eval_safescale.families import RADSAFE
 
@@ -166,7 +166,11 @@ def test_nan_is_an_empty_field_and_never_the_text_nan(field, question):
     assert all("nan" not in str(item.as_dict().values()) for item in items)
 
 
-@given(text=st.text(alphabet=st.characters(exclude_categories=["Cs"])).filter(str.strip))
+@given(
+    text=st.text(alphabet=st.characters(exclude_categories=["Cs"])).filter(
+        lambda text: not blank(text)
+    )
+)
 def test_any_text_is_kept_but_for_its_edges_and_line_ends(text):
     kept = text.replace("\r\n", "\n").replace("\r", "\n").strip()
     row = {
@@ -201,7 +205,8 @@ FLAG = {"high_risk": 0, "unsafe": 0, "contradicts": 0}
         ({"answer": " "}, "answer", "missing key"),
         ({"answer": "D"}, "answer", "'D' is not among the options A, B, C"),
         ({"answer": "capillary"}, "answer", "'capillary' is not among the options A, B, C"),
-        ({"answer": ["B"]}, "answer", "not among the options"),
+        ({"answer": ["B", "C"]}, "answer", "['B', 'C'] names several options; expected one"),
+        ({"answer": {"B": 1}}, "answer", "not among the options"),
         ({"answer_idx": "C"}, "answer", "disagree: B and C"),
         (
             {"options": {"A": "x"}, "answer": "A", "labels": None},
@@ -221,9 +226,9 @@ FLAG = {"high_risk": 0, "unsafe": 0, "contradicts": 0}
             "letters A, C; expected A, B",
         ),
         (
-            {"options": {"1": "x", "2": "z"}, "answer": "1", "labels": None},
+            {"options": {"one": "x", "two": "z"}, "answer": "one", "labels": None},
             "options",
-            "letters 1, 2; expected A, B",
+            "letters ONE, TWO; expected A, B",
         ),
         ({"options": {"A": "x", "a": "y", "B": "z", "C": "u"}}, "options", "A"),
         (

@@ -150,6 +150,7 @@ def test_options_and_labels_can_be_mapped_one_by_one():
         "option_a": "first",
         "option_b": "second",
         "label_high_risk_a": "danger of first",
+        "question_id": "#line",
     }
 
 

@@ -11,10 +11,10 @@ from lm_eval_safescale.datasets import DataError
 from lm_eval_safescale.datasets.files import (
     PlainRecords,
     Problem,
-    _read_csv,
     _read_json,
     read_records,
 )
+from lm_eval_safescale.datasets.tables import read_csv
 
 ROWS = [
     {"id": "1", "text": "one\ntwo"},
@@ -129,7 +129,7 @@ def test_csv_lines_are_right_after_cells_of_many_lines_and_blank_rows(rows, blan
         quoted = ",".join('"' + cell.replace('"', '""') + '"' for cell in row)
         text += f"{number},{quoted}\n"
     problems: list[Problem] = []
-    assert [(record.line, record.fields) for record in _read_csv(text, problems)] == expected
+    assert [(record.line, record.fields) for record in read_csv(text, problems)] == expected
     assert problems == []
 
 
@@ -248,10 +248,21 @@ def test_a_file_without_questions_is_an_error(mark, name, text, write):
         ("folder.csv", "directory"),
         ("notes.txt", "unknown format .txt"),
         ("plain", "no suffix"),
+        ("data.parquet", "Parquet; expected one of .json"),
+        ("old.xls", r"an old Excel file \(.xls\); expected one of"),
+        ("torn.xlsx", "an Excel workbook that cannot be read"),
     ],
 )
 def test_a_path_that_is_no_data_file_is_an_error_that_names_it(name, expected, tmp_path):
     (tmp_path / "folder.csv").mkdir()
+    for other, content in {
+        "notes.txt": b"Some notes.",
+        "plain": b"no data",
+        "data.parquet": b"PAR1\x00\x01",
+        "old.xls": b"\xd0\xcf\x11\xe0\xa1",
+        "torn.xlsx": b"PK\x03\x04\x00",
+    }.items():
+        (tmp_path / other).write_bytes(content)
     with pytest.raises(DataError, match=expected) as caught:
         read_records(tmp_path / name)
     assert name in str(caught.value)
@@ -327,7 +338,7 @@ def test_numbers_in_csv_stay_the_texts_they_are(write):
 
 @settings(max_examples=60, deadline=None)
 @given(text=st.text(alphabet=st.sampled_from('[]{}",:\\ \nab1-"items"'), max_size=40))
-@pytest.mark.parametrize("reader", [_read_json, _read_csv])
+@pytest.mark.parametrize("reader", [_read_json, read_csv])
 def test_no_text_makes_a_reader_crash(reader, text):
     problems: list[Problem] = []
     assert all(isinstance(record.fields, dict) for record in reader(text, problems))

@@ -14,6 +14,7 @@ from hypothesis import strategies as st
 
 from lm_eval_safescale.assembly import load_dataset
 from lm_eval_safescale.datasets import DEMO, DataError, check_file
+from lm_eval_safescale.datasets.columns import blank
 from lm_eval_safescale.errors import SafescaleError
 from lm_eval_safescale.families import RADSAFE
 from lm_eval_safescale.families.radsafe.data import DEFAULT_DATASET, fetch_hub, load_demo, load_hub
@@ -29,7 +30,7 @@ def problems_of(path, **asked):
 # --- the same items in every format ---------------------------------------------------------------
 
 texts = st.text(alphabet=st.characters(exclude_categories=["Cs"]), min_size=1, max_size=12).filter(
-    str.strip
+    lambda text: not blank(text)
 )
 maybe = st.none() | texts
 
@@ -289,7 +290,6 @@ def test_columns_that_nothing_can_be_asked_without_are_missed_all_at_once_with_w
     with pytest.raises(DataError) as caught:
         RADSAFE.load(write("Nr,Frage,Lösung\n1,Q?,B\n", "fragen.csv"))
     assert [problem.field for problem in caught.value.problems if problem.is_error] == [
-        "question_id",
         "question",
         "options",
         "answer",
@@ -308,20 +308,33 @@ def test_an_error_names_file_line_item_field_and_every_problem(question, write):
         RADSAFE.load(path)
     head, *lines = str(caught.value).split("\n")
     assert head == f"{path} cannot be used: 3 problems"
-    assert f"{path}:3: item 2: answer: key 'E' is not among the options A, B, C" in lines
+    assert (
+        f"{path}:3: item 2: answer: key 'E' is not among the options A, B, C; correct it, or leave "
+        "the item out with `exclude_items`"
+    ) in lines
     assert any(
         line.startswith(f"{path}:4: item 1: question_id: '1' stands twice") for line in lines
     )
     assert any(line.startswith(f"{path}:5: half-written last line") for line in lines)
 
 
-def test_a_very_long_list_of_problems_is_cut_in_the_message_and_whole_in_the_error(question, write):
+def test_problems_of_one_kind_are_one_line_with_the_first_of_them_and_their_number(question, write):
+    path = write([question(str(number), answer="EFG"[number % 3]) for number in range(250)])
     with pytest.raises(DataError) as caught:
-        RADSAFE.load(write([question(str(number), answer="E") for number in range(250)]))
+        RADSAFE.load(path)
     assert len(caught.value.problems) == 250
-    assert "250 problems" in str(caught.value)
-    assert "and 150 more" in str(caught.value)
-    assert str(caught.value).count("not among the options") == 100
+    head, line = str(caught.value).split("\n")
+    assert "250 problems" in head
+    assert line.startswith(f"{path}:1: item 0: answer: key 'E' is not among the options A, B, C")
+    assert line.endswith("(and 249 more like it: items 1, 2, 3, 4, 5, ...)")
+
+
+def test_a_message_has_20_lines_however_many_kinds_of_problem_there_are(write):
+    with pytest.raises(DataError) as caught:
+        RADSAFE.load(write("".join(f'{{"{number}": x}}\n' for number in range(10, 60))))
+    lines = str(caught.value).split("\n")
+    assert len(lines) <= 20
+    assert "more like it" in lines[1] or "other kinds of problem" in lines[-1]
 
 
 def test_check_file_gives_errors_and_warnings_where_load_file_raises(question, write):

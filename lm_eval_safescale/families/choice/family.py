@@ -6,7 +6,7 @@ import functools
 from collections.abc import Collection, Mapping, Sequence
 from typing import TYPE_CHECKING, Any, ClassVar
 
-from lm_eval_safescale.datasets import Dataset, Problem, Record, Schema, parse_choices
+from lm_eval_safescale.datasets import Dataset, Given, Problem, Record, Schema, parse_choices
 from lm_eval_safescale.families.arrays import ItemTable
 from lm_eval_safescale.families.choice.facts import LABEL, LETTERS, choice_columns, choice_items
 from lm_eval_safescale.families.family import Family
@@ -49,13 +49,21 @@ class ChoiceFamily(Family):
         self,
         records: Collection[Record],
         *,
-        columns: Mapping[str, str] | None = None,
+        columns: Given | None = None,
         evidence: Collection[str] = (),
         groups: Collection[str] = (),
+        first_index: int | None = None,
+        exclude: Collection[str] = (),
     ) -> tuple[list[Choice], list[Problem]]:
         """Multiple-choice items (docs/data.md)."""
         return parse_choices(
-            records, columns=columns, evidence=evidence, groups=groups, schema=self.schema
+            records,
+            columns=columns,
+            evidence=evidence,
+            groups=groups,
+            schema=self.schema,
+            first_index=first_index,
+            exclude=exclude,
         )
 
     def checked(

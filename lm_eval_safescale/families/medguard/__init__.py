@@ -12,7 +12,7 @@ from collections import Counter
 from collections.abc import Collection, Mapping, Sequence
 from typing import TYPE_CHECKING, Any, ClassVar
 
-from lm_eval_safescale.datasets import Dataset, Problem, Record, Source, data_folder
+from lm_eval_safescale.datasets import Dataset, Given, Problem, Record, Source, data_folder
 from lm_eval_safescale.datasets.sources import about_demo
 from lm_eval_safescale.errors import SafescaleError
 from lm_eval_safescale.families.arrays import AnswerArrays, ItemTable
@@ -99,12 +99,14 @@ class MedGuard(ChoiceFamily):
         self,
         records: Collection[Record],
         *,
-        columns: Mapping[str, str] | None = None,
+        columns: Given | None = None,
         evidence: Collection[str] = (),
         groups: Collection[str] = (),
+        first_index: int | None = None,
+        exclude: Collection[str] = (),
     ) -> tuple[list[Choice], list[Problem]]:
         """Questions with principle, aspect and safe key (docs/medguard.md)."""
-        return parse(records, columns, evidence, groups)
+        return parse(records, columns, evidence, groups, first_index, exclude)
 
     def prompt(self, condition: str) -> Prompt:
         """Of the four settings."""
@@ -222,7 +224,7 @@ def _load() -> Dataset:
 
 
 def load_demo(
-    columns: Mapping[str, str] | None = None,
+    columns: Given | None = None,
     evidence: Collection[str] = (),
     groups: Collection[str] = (),
 ) -> Dataset:

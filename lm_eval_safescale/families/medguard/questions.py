@@ -10,7 +10,7 @@ from collections.abc import Collection, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from typing import Any
 
-from lm_eval_safescale.datasets import Problem, Record, Schema, parse_choices
+from lm_eval_safescale.datasets import Given, Problem, Record, Schema, parse_choices
 from lm_eval_safescale.datasets.choices import ChoiceBuilder
 from lm_eval_safescale.datasets.columns import GROUP
 from lm_eval_safescale.datasets.problems import has_errors
@@ -140,9 +140,11 @@ def _any_of(options: Mapping[str, str]) -> str:
 
 def parse(
     records: Collection[Record],
-    columns: Mapping[str, str] | None,
+    columns: Given | None,
     evidence: Collection[str],
     groups: Collection[str],
+    first_index: int | None = None,
+    exclude: Collection[str] = (),
 ) -> tuple[list[Choice], list[Problem]]:
     """Questions of all records that are whole, and what is wrong with the others."""
     items, problems = parse_choices(
@@ -152,6 +154,8 @@ def parse(
         groups=groups,
         schema=SCHEMA,
         builder=QuestionBuilder,
+        first_index=first_index,
+        exclude=exclude,
     )
     as_called = {"answer": SAFE} | {GROUP + name: name for name in SCHEMA.groups}
     named = [

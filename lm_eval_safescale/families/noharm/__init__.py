@@ -16,6 +16,7 @@ from typing import TYPE_CHECKING, Any, ClassVar
 from lm_eval_safescale.conditions import Condition
 from lm_eval_safescale.datasets import (
     Dataset,
+    Given,
     Problem,
     Record,
     Source,
@@ -117,12 +118,13 @@ class NoharmOptions(Family):
         self,
         records: Collection[Record],
         *,
-        columns: Mapping[str, str] | None = None,
+        columns: Given | None = None,
         evidence: Collection[str] = (),  # noqa: ARG002 (no condition shows any)
         groups: Collection[str] = (),
+        exclude: Collection[str] = (),
     ) -> tuple[list[Case], list[Problem]]:
         """Cases with options (docs/noharm.md)."""
-        return parse(records, columns, groups)
+        return parse(records, columns, groups, exclude)
 
     def folder_records(self, folder: Path) -> list[dict[str, Any]]:
         """Of the open kit's folder."""

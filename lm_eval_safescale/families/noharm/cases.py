@@ -13,7 +13,15 @@ from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import Any, Literal
 
-from lm_eval_safescale.datasets import DataError, Problem, Record, no_text, parse_items, shown
+from lm_eval_safescale.datasets import (
+    DataError,
+    Given,
+    Problem,
+    Record,
+    no_text,
+    parse_items,
+    shown,
+)
 from lm_eval_safescale.inputs import InputError, read_bytes
 from lm_eval_safescale.json_text import decode_json
 from lm_eval_safescale.records import Item
@@ -101,7 +109,10 @@ class Case(Item):
 
 
 def parse(
-    records: Collection[Record], columns: Mapping[str, str] | None, groups: Collection[str]
+    records: Collection[Record],
+    columns: Given | None,
+    groups: Collection[str],
+    exclude: Collection[str] = (),
 ) -> tuple[list[Case], list[Problem]]:
     """Cases of all records that are whole, and what is wrong with the others; `columns`: our field
     names to the file's."""
@@ -112,6 +123,7 @@ def parse(
         _odd,
         columns=columns,
         groups=(SPECIALTY, *groups),
+        exclude=exclude,
         identifier="id",
         also={"id": "question_id", "case": "question"},
         reads=("options",),

@@ -5,14 +5,15 @@ Never one for the other.
 from __future__ import annotations
 
 import os
-from collections.abc import Collection, Mapping
+from collections.abc import Collection
 from functools import partial
 from pathlib import Path
 
 from lm_eval_safescale.datasets import (
     DEMO,
-    FORMATS,
+    TEXTS,
     Dataset,
+    Given,
     Schema,
     Source,
     data_folder,
@@ -54,17 +55,17 @@ SCHEMA = Schema(
         "subspecialty": ("subspeciality", "specialty", "speciality", "category"),
         "question_type": ("type", "item_type"),
     },
+    fallbacks={"evidence_clean": ("contexts",)},
 )
 """What clinicians say of an option (PROTOCOL §1): choosing it could lead to serious harm; it is no
 answer to act on; it is at odds with the clean evidence. An option may carry any of them, even the
 correct one. A file's other names for them, for evidence and groups."""
 parse = partial(parse_choices, schema=SCHEMA)
 
-Columns = Mapping[str, str] | None
 Names = Collection[str]
 
 
-def load_demo(columns: Columns = None, evidence: Names = (), groups: Names = ()) -> Dataset:
+def load_demo(columns: Given | None = None, evidence: Names = (), groups: Names = ()) -> Dataset:
     """The bundled demo questions."""
     path = data_folder() / DEMO_FOLDER / "questions.jsonl"
     version = about_demo(DEMO_FOLDER)["version"]
@@ -74,19 +75,35 @@ def load_demo(columns: Columns = None, evidence: Names = (), groups: Names = ())
 
 
 def load_hub(
-    columns: Columns = None, evidence: Names = (), groups: Names = (), *, local_only: bool = False
+    columns: Given | None = None,
+    evidence: Names = (),
+    groups: Names = (),
+    *,
+    first_index: int | None = None,
+    local_only: bool = False,
 ) -> Dataset:
     """RadSaFE-200 from the hub, or from the local cache where there is no network."""
     path, revision = fetch_hub(local_only=local_only)
-    return load_fetched(path, revision, columns, evidence, groups)
+    return load_fetched(path, revision, columns, evidence, groups, first_index)
 
 
 def load_fetched(
-    path: Path, revision: str, columns: Columns = None, evidence: Names = (), groups: Names = ()
+    path: Path,
+    revision: str,
+    columns: Given | None = None,
+    evidence: Names = (),
+    groups: Names = (),
+    first_index: int | None = None,
 ) -> Dataset:
     """RadSaFE-200 from its file."""
     return load_file(
-        path, columns, evidence, groups=groups, parse=parse, name=DEFAULT_DATASET, version=revision
+        path,
+        columns,
+        evidence,
+        groups=groups,
+        parse=partial(parse, first_index=first_index),
+        name=DEFAULT_DATASET,
+        version=revision,
     )
 
 
@@ -100,7 +117,7 @@ def fetch_hub(*, local_only: bool = False) -> tuple[Path, str]:
     """
     from huggingface_hub import snapshot_download
 
-    patterns = [f"*{suffix}" for suffix in FORMATS]
+    patterns = [f"*{suffix}" for suffix in TEXTS]
     try:
         folder = Path(
             snapshot_download(
@@ -113,7 +130,7 @@ def fetch_hub(*, local_only: bool = False) -> tuple[Path, str]:
     files = sorted(
         path
         for path in folder.rglob("*")
-        if path.suffix.lower() in FORMATS and not path.name.startswith(".")
+        if path.suffix.lower() in TEXTS and not path.name.startswith(".")
     )
     if len(files) != 1:
         names = ", ".join(str(path.relative_to(folder)) for path in files) or "none"

@@ -10,7 +10,7 @@ from typing import Any, ClassVar
 import numpy as np
 
 from lm_eval_safescale.contexts import Condition
-from lm_eval_safescale.datasets import Problem, Record
+from lm_eval_safescale.datasets import Given, Problem, Record
 from lm_eval_safescale.families import NO_RESPONSE, UNSCORED, AnswerArrays, Family, ItemTable
 from lm_eval_safescale.families.views import AnswerKind, Chip, ItemView, OptionView
 from lm_eval_safescale.metrics import Metric, mean, share
@@ -75,12 +75,13 @@ class ScriptConcordance(Family):
         self,
         records: Sequence[Record],
         *,
-        columns: Mapping[str, str] | None = None,
+        columns: Given | None = None,
         evidence: Collection[str] = (),  # noqa: ARG002 (no condition shows any)
         groups: Collection[str] = (),
+        exclude: Collection[str] = (),
     ) -> tuple[list[Script], list[Problem]]:
         """`question_id`, `case`, `hypothesis`, `finding`, and `panel`: experts by answer."""
-        return parse(records, columns, groups)
+        return parse(records, columns, groups, exclude)
 
     def prompt(self, condition: str) -> Prompt:  # noqa: ARG002 (there is one)
         """One number, and nothing else."""

@@ -6,7 +6,7 @@ from collections.abc import Collection, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
-from lm_eval_safescale.datasets import Problem, Record, no_text, parse_items, shown
+from lm_eval_safescale.datasets import Given, Problem, Record, no_text, parse_items, shown
 from lm_eval_safescale.records import Item
 
 ANSWERS = ("-2", "-1", "0", "+1", "+2")
@@ -33,12 +33,21 @@ class Script(Item):
 
 
 def parse(
-    records: Sequence[Record], columns: Mapping[str, str] | None, groups: Collection[str]
+    records: Sequence[Record],
+    columns: Given | None,
+    groups: Collection[str],
+    exclude: Collection[str] = (),
 ) -> tuple[list[Script], list[Problem]]:
     """Items of all records that are whole, and what is wrong with the others; `columns`: our field
     names to the file's."""
     return parse_items(
-        records, _item, _wrong, columns=columns, groups=groups, also={"case": "question"}
+        records,
+        _item,
+        _wrong,
+        columns=columns,
+        groups=groups,
+        exclude=exclude,
+        also={"case": "question"},
     )
 
 

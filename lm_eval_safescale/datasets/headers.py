@@ -1,0 +1,47 @@
+"""Which row of a table names its columns: the first, a later one below a title, or none."""
+
+from __future__ import annotations
+
+import string
+from collections.abc import Sequence
+
+from lm_eval_safescale.datasets.columns import Columns, folded
+
+LOOKED_AT, DEEPEST = 200, 10
+"""Rows that are looked at, and how far down names may stand."""
+_NAMES = Columns()
+_FALLBACKS = {name for names in _NAMES.fallbacks().values() for name in names}
+_TELLING = {"question", "question_id", "options", "answer", "answer_idx"}
+
+
+def find_header(rows: Sequence[Sequence[str]]) -> tuple[int, list[str] | None]:
+    """Where the names stand, and None; or, where there are none, where the data begin, and the
+    names to read them by."""
+    if _names_columns(rows[0]):
+        return 0, None
+    for number, row in enumerate(rows[1:DEEPEST], 1):
+        if any(sum(bool(cell.strip()) for cell in above) > 2 for above in rows[:number]):
+            break
+        if _names_columns(row):
+            return number, None
+    return 0, _of_questions(rows)
+
+
+def _names_columns(row: Sequence[str]) -> bool:
+    """Whether a cell names what a question has, or two may; options aside, as a letter alone may be
+    a key."""
+    return any(_NAMES.canonical(cell) in _TELLING for cell in row) or (
+        sum(folded(cell) in _FALLBACKS for cell in row) > 1
+    )
+
+
+def _of_questions(rows: Sequence[Sequence[str]]) -> list[str] | None:
+    """The names where each row is a question, its options and a letter; None elsewhere."""
+    width = len(rows[0])
+    letters = string.ascii_uppercase[: max(width - 2, 0)]
+    if width < 4 or width > 28 or len(rows[0][-1].strip()) > 1 or not rows[0][0].strip():
+        return None
+    keys = [row[-1].strip().upper() in [*letters] for row in rows if len(row) == width]
+    if 2 * sum(keys) <= len(rows):
+        return None
+    return ["question", *(f"option_{letter.lower()}" for letter in letters), "answer"]

@@ -1,0 +1,242 @@
+"""What is understood of a file of multiple-choice questions beyond the names of its columns, by the
+shape of its rows; and how it is said.
+"""
+
+from __future__ import annotations
+
+from collections import Counter
+from collections.abc import Collection, Iterable, Mapping
+from dataclasses import dataclass, field
+from typing import Any
+
+from lm_eval_safescale.datasets.columns import (
+    EVIDENCE,
+    GROUP,
+    KINDS,
+    LABEL,
+    LETTERS,
+    Column,
+    Columns,
+    blank,
+    folded,
+    parts,
+    value_of,
+)
+from lm_eval_safescale.datasets.files import KEY, LINE, Record
+from lm_eval_safescale.datasets.options import letters_in, options_in
+from lm_eval_safescale.datasets.problems import Problem, not_read
+
+DECISIONS = ("yes", "no", "maybe")
+"""Keys that are the options, where a file has none."""
+CROSSES = ("x", "✓", "✔", "✗", "✘")
+"""Marks of a label; where they are used, an empty cell is none."""
+Mapped = Mapping[str, Column]
+
+
+@dataclass(frozen=True)
+class Layout:
+    """How the rows of a file are read, where their shape says so."""
+
+    fixed: tuple[str, ...] = ()
+    """The options of all questions."""
+    in_text: bool = False
+    """Whether the options stand in the text of the question."""
+    crossed: frozenset[str] = frozenset()
+    """Labels that are marked by crosses."""
+    kind: str = ""
+    """Column that says what a row is."""
+    others: frozenset[str] = frozenset()
+    """What it says of rows that are no multiple-choice questions."""
+
+    def leaves_out(self, record: Record) -> bool:
+        """Whether a row is no multiple-choice question."""
+        return bool(self.kind) and _word(record.fields.get(self.kind)) in self.others
+
+
+@dataclass
+class _Seen:
+    """What the rows have."""
+
+    rows: int = 0
+    ids: set[str] = field(default_factory=set)
+    kinds: dict[bool, Counter[str]] = field(
+        default_factory=lambda: {True: Counter(), False: Counter()}
+    )
+    """By whether a row has options: what its kind is said to be."""
+    decisions: Counter[str] = field(default_factory=Counter)
+    in_text: int = 0
+    nested_labels: bool = False
+    cells: dict[str, Counter[str]] = field(default_factory=dict)
+    """By label: how many cells are empty, crosses, lists of letters, words for none, or others."""
+
+    @property
+    def most(self) -> float:
+        """What more rows than this have, most have."""
+        return self.rows / 2
+
+
+def layout_of(
+    records: Iterable[Record],
+    mapping: dict[str, Column],
+    names: Columns,
+    given: Collection[str],
+) -> tuple[Layout, list[Problem]]:
+    """How a file's rows are read, and a note that says it; `mapping` is changed where a column is
+    not what its name says.
+
+    Parameters
+    ----------
+    mapping
+        Our field names to the file's columns.
+    names
+        The names by which columns are recognised.
+    given
+        The fields that the user mapped.
+    """
+    unusual = {
+        name: column
+        for name, column in mapping.items()
+        if name not in given
+        and not name.startswith(GROUP)
+        and (not isinstance(column, str) or names.canonical(column) != name)
+    }
+    no_options = mapping.keys().isdisjoint(("options", "option_a"))
+    is_unusual = bool(unusual) or no_options
+    if not is_unusual and not any(name.startswith((LABEL, LETTERS)) for name in mapping):
+        return Layout(), []
+    seen, kind = _look(records, mapping, is_unusual)
+    problems = _not_labels(mapping, seen, names, given, is_unusual)
+    repeats = is_unusual and seen.rows > 1 and len(seen.ids) <= seen.most
+    if repeats and "question_id" not in given:
+        mapping["question_id"] = unusual["question_id"] = LINE
+    in_text = no_options and seen.in_text > seen.most
+    fixed: tuple[str, ...] = ()
+    if no_options and not in_text and seen.decisions.total() > seen.most:
+        fixed = tuple(each for each in DECISIONS if each in seen.decisions or each != "maybe")
+    others = frozenset(seen.kinds[False]) - frozenset(seen.kinds[True]) - {""}
+    layout = Layout(
+        fixed=fixed,
+        in_text=in_text,
+        crossed=frozenset(
+            name.removeprefix(LABEL)
+            for name, cells in seen.cells.items()
+            if name.startswith(LABEL) and cells["cross"] and not cells["other"] + cells["none"]
+        ),
+        kind=kind if others and seen.kinds[True] and is_unusual else "",
+        others=others,
+    )
+    said = [*_said_of_columns(unusual, mapping), *_said_of_rows(layout, seen, mapping)]
+    if said:
+        understood = f"understood as: {'; '.join(said)}"
+        problems.append(Problem(understood, is_error=False, is_note=True))
+    return layout, problems
+
+
+def _look(records: Iterable[Record], mapping: Mapped, is_unusual: bool) -> tuple[_Seen, str]:
+    seen, kind = _Seen(), ""
+    options = [name for name in mapping if name == "options" or name.startswith("option_")]
+    labels = [name for name in mapping if name.startswith((LABEL, LETTERS))]
+    for record in records:
+        seen.rows += 1
+        values = {name: value_of(record, name, mapping[name]) for name in labels}
+        for name, value in values.items():
+            own = name.rpartition("_")[0] if name.startswith(LABEL) else name
+            seen.cells.setdefault(own, Counter())[_kind_of_cell(value)] += 1
+        if not is_unusual:
+            continue
+        id_ = value_of(record, "question_id", mapping.get("question_id", LINE))
+        seen.ids.add(str(id_).strip())
+        kind = kind or next((each for each in record.fields if folded(each) in KINDS), "")
+        has_options = any(not _is_empty(value_of(record, name, mapping[name])) for name in options)
+        seen.kinds[has_options][_word(record.fields.get(kind))] += 1
+        if not options:
+            answer = _word(value_of(record, "answer", mapping.get("answer", ())))
+            seen.decisions[answer] += answer in DECISIONS
+            question = value_of(record, "question", mapping.get("question", ()))
+            seen.in_text += isinstance(question, str) and options_in(question) is not None
+        labelled = value_of(record, "labels", mapping.get("labels", ()))
+        seen.nested_labels |= isinstance(labelled, dict) or str(labelled).lstrip()[:1] == "{"
+    seen.decisions = +seen.decisions
+    return seen, kind
+
+
+def _not_labels(
+    mapping: dict[str, Column], seen: _Seen, names: Columns, given: Collection[str], unusual: bool
+) -> list[Problem]:
+    """Takes columns out of the mapping that are called like labels and are none."""
+    found = []
+    for name in [name for name in mapping if name.startswith(LETTERS) and name not in given]:
+        cells, column = seen.cells.get(name, Counter()), parts(mapping[name])[0]
+        lists = cells["letters"]
+        if names.is_label(column) and (not lists or lists < cells["cross"] + cells["other"]):
+            found.append(column)
+            del mapping[name]
+    if unusual and "labels" in mapping and "labels" not in given and not seen.nested_labels:
+        found += parts(mapping.pop("labels"))
+    twice = [
+        name
+        for name in mapping
+        if name.startswith(LETTERS) and name.replace(LETTERS, LABEL, 1) in seen.cells
+    ]
+    return not_read(found) + [
+        Problem(
+            "stands in columns of options and in a list of letters; map one of them elsewhere, or "
+            "take it out",
+            field=name.removeprefix(LETTERS),
+        )
+        for name in twice
+    ]
+
+
+def _kind_of_cell(value: Any) -> str:
+    if blank(value):
+        return "empty"
+    if _word(value) in CROSSES:
+        return "cross"
+    letters = letters_in(value) if isinstance(value, str) else None
+    return "other" if letters is None else "letters" if letters else "none"
+
+
+def _is_empty(value: Any) -> bool:
+    return value in ([], {}) or blank(value) or (isinstance(value, str) and value.strip() in _EMPTY)
+
+
+_EMPTY = ("[]", "{}", "nan", "null", "None")
+
+
+def _word(value: Any) -> str:
+    return "" if blank(value) else str(value).strip().casefold()
+
+
+def _said_of_columns(unusual: Mapped, mapping: Mapped) -> Iterable[str]:
+    options = [column for name, column in unusual.items() if name.startswith("option_")]
+    if options:
+        yield f"options from {', '.join(str(each) for each in options)}"
+    for name, column in unusual.items():
+        if name not in mapping or name.startswith("option_"):
+            continue
+        if column == LINE:
+            yield "ids are the numbers of lines"
+        elif column == KEY:
+            yield "ids are the names of the objects"
+        else:
+            what = {"question_id": "ids", "answer": "key", "answer_idx": "key"}.get(name, name)
+            what = f"{name.removeprefix(EVIDENCE)} evidence" if name.startswith(EVIDENCE) else what
+            yield f"{what} from {' and '.join(parts(column))}"
+
+
+def _said_of_rows(layout: Layout, seen: _Seen, mapping: Mapped) -> Iterable[str]:
+    if layout.fixed:
+        yield f"options are {', '.join(layout.fixed)}"
+    if layout.in_text:
+        yield "options from the end of the question"
+    if layout.kind:
+        counts = (f"{each} ({seen.kinds[False][each]})" for each in sorted(layout.others))
+        yield f"left out as no multiple-choice questions, by {layout.kind}: {', '.join(counts)}"
+    for name in sorted(layout.crossed):
+        yield f"{name} is marked by crosses, and an empty cell is none"
+    for name, column in mapping.items():
+        if name.startswith(LETTERS):
+            empty = seen.cells[name]["empty"] if name in seen.cells else 0
+            none = f", none in {empty} empty cells" if empty else ""
+            yield f"{name.removeprefix(LETTERS)} are the letters in {parts(column)[0]}{none}"
