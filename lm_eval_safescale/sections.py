@@ -9,6 +9,9 @@ from dataclasses import dataclass, field
 from typing import Any, Protocol
 
 from lm_eval_safescale.figures import DataTable, Figure
+from lm_eval_safescale.words import counted
+
+MOST_NAMED = 10
 
 
 @dataclass(frozen=True, slots=True)
@@ -144,11 +147,19 @@ def marks_on(settings: Mapping[str, Any]) -> list[str]:
     return [mark for mark, _ in _notes_on(settings)]
 
 
+def left_out(ids: Sequence[str]) -> tuple[str, str]:
+    """In a few words, that items were left out of the data because somebody said so; and which."""
+    shown = ", ".join(ids[:MOST_NAMED]) + (", ..." if len(ids) > MOST_NAMED else "")
+    return f"{counted(len(ids), 'item')} left out by exclude_items", shown
+
+
 def _notes_on(settings: Mapping[str, Any]) -> Iterator[tuple[str, str]]:
     if (temperature := settings.get("accept_temperature")) is not None:
         yield f"sampled at {temperature:g}", "greedy answers are samples too"
     if settings.get("send_seed") is False:
         yield "no seed sent", "the draws cannot be repeated"
+    if ids := settings.get("exclude_items"):
+        yield left_out(ids)
     args, served = settings.get("model_args"), settings.get("served_model") or []
     asked = args.get("model") or args.get("pretrained") if isinstance(args, Mapping) else None
     if asked and served and served != [asked]:

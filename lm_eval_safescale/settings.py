@@ -32,6 +32,8 @@ THRESHOLD = 0.8
 
 Reasoning = Literal["auto", "on", "off", "separate"]
 Json = dict[str, Any]
+Joined = Annotated[list[str], Field(min_length=1)]
+"""Columns that belong together."""
 ALTERNATIVES = (("dataset", "dataset_path"), ("corpus", "corpus_path"))
 """Pairs of settings of which at most one is given: a name, or a path."""
 
@@ -69,12 +71,12 @@ class Settings(BaseModel):
         ),
     )
     dataset_path: Annotated[Path | None, Makes.DATA] = Field(
-        None, description="A local JSON, JSONL or CSV file to ask instead of a named data set."
+        None, description="A local JSON, JSONL, CSV or Excel file to ask, not a named data set."
     )
     dataset_args: Annotated[Json, Makes.DATA] = Field(
         {}, description="Settings of a plugin's data set."
     )
-    columns: Annotated[dict[str, str | list[str]] | None, Makes.DATA] = Field(
+    columns: Annotated[dict[str, str | Joined] | None, Makes.DATA] = Field(
         None,
         description=(
             "Our field names to the file's column names, for columns that are not recognised by "

@@ -32,6 +32,7 @@ from lm_eval_safescale.settings import (
 )
 from lm_eval_safescale.stats import confidence
 from lm_eval_safescale.testing import check_metric
+from tests.datasets.layouts import LAYOUTS
 
 ROOT = Path(__file__).resolve().parent.parent
 DATASHEET = ROOT / "data" / "radsafe_demo" / "DATASHEET.md"
@@ -178,6 +179,12 @@ def test_the_column_forms_named_are_recognised(column, field):
     template = column.replace("unsafe", "LABEL")
     assert f"`{template}`" in page("data.md")
     assert Columns(SCHEMA).canonical(column) == field
+
+
+def test_the_recipes_are_the_layouts_that_are_tested():
+    rows = table(page("data.md"), "layout", "settings", "what is understood")
+    told = {name: json.loads((code(given) or ["{}"])[0]) for name, given, _ in rows}
+    assert told == {layout.name: layout.settings for layout in LAYOUTS}
 
 
 def test_the_example_files_are_valid(tmp_path):

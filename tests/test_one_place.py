@@ -100,6 +100,7 @@ def test_the_sets_that_identify_data_contexts_answers_and_scores_follow_from_tha
     """They may grow by new settings; a setting that changes sides makes stored runs
     incomparable."""
     data = {"dataset", "dataset_path", "dataset_args", "columns", "groups", "unit"}
+    data |= {"first_index", "exclude_items"}
     assert data == settings.CHOOSE_DATA
     assert data | {
         "corpus", "corpus_path", "settling_path", "chunk_tokens", "chunk_overlap",
@@ -123,6 +124,8 @@ def test_the_sets_that_identify_data_contexts_answers_and_scores_follow_from_tha
         "send_seed": True,
         "metrics": {},
         "unit": None,
+        "first_index": None,
+        "exclude_items": [],
     }
 
 
@@ -197,9 +200,8 @@ TEXTS = {"error", "message", "msg", "reason", "why", "failure", "warning"}
 WORDS_OF_OTHERS = {
     "errors.py": "the system's words for a full disk, deep in another library's error",
     "contexts/logged.py": "msgspec names a field in its message alone",
-    "datasets/files.py": (
-        "Python's json, csv and codecs say by words alone that a text ends too soon"
-    ),
+    "datasets/files.py": "Python's json and codecs say by words alone that a text ends too soon",
+    "datasets/tables.py": "Python's csv says by words alone that a text ends too soon",
     "sweep/file.py": "pydantic's words, that are shown after our own",
 }
 

@@ -268,3 +268,40 @@ def test_what_is_recorded_compares_with_records_that_are_older_than_a_setting():
         "send_seed": False,
         "metrics": {"x": {}},
     }
+
+
+# --- how data are read ----------------------------------------------------------------------------
+
+
+@pytest.mark.parametrize("given", [["7", 12, " a b "], '["7", 12, "a b"]', "7,12, a b ,7", "FILE"])
+def test_items_to_leave_out_are_ids_or_a_file_of_them(given, tmp_path):
+    (path := tmp_path / "out.txt").write_text("7\n12\n\na b\n")
+    given = str(path) if given == "FILE" else given
+    assert load({"exclude_items": given}).exclude_items == ["7", "12", "a b"]
+    variable = given if isinstance(given, str) else ",".join(map(str, given))
+    assert load(SAFESCALE_EXCLUDE_ITEMS=variable).exclude_items == ["7", "12", "a b"]
+
+
+@pytest.mark.parametrize(
+    ("name", "value"),
+    [
+        ("exclude_items", [1.5]), ("exclude_items", 7), ("exclude_items", [True]),
+        ("first_index", 2), ("first_index", -1), ("first_index", True), ("first_index", "one"),
+        ("columns", {"question": []}), ("columns", {"question": [1]}),
+    ],
+)  # fmt: skip
+def test_a_way_to_read_data_that_is_none_is_refused_by_its_name(name, value):
+    with pytest.raises(SafescaleError, match=f"{name}.* = "):
+        load({name: value})
+
+
+def test_where_numbers_count_from_is_found_again_with_the_data_be_it_0():
+    from lm_eval_safescale.assembly.data import where_data_is
+
+    columns = {"question": ["context", "question"], "question_id": "#line"}
+    settings = load(
+        {"dataset_path": "x.csv", "columns": columns, "exclude_items": "1,2"},
+        SAFESCALE_FIRST_INDEX="0",
+    )
+    again = load(where_data_is(settings))
+    assert (again.first_index, again.exclude_items, again.columns) == (0, ["1", "2"], columns)

@@ -46,7 +46,7 @@ from lm_eval_safescale.runs.journal import PARAMETERS_B
 from lm_eval_safescale.runs.provenance import READING
 from lm_eval_safescale.runs.store import NOTED
 from lm_eval_safescale.runs.table import categories, named
-from lm_eval_safescale.sections import notes_on
+from lm_eval_safescale.sections import left_out, notes_on
 from lm_eval_safescale.settings import MAKE_SCORES
 from lm_eval_safescale.stats.bootstrap import strata_of
 from lm_eval_safescale.stats.design import Design
@@ -349,6 +349,8 @@ def not_scored(study: Study) -> list[Row]:
         _row(left.get("model"), left.get("condition"), None, left["reason"])
         for left in study.runs.about.get("left_out", ())
     ]
+    if ids := (study.runs.about.get("dataset") or {}).get("excluded"):
+        rows.append(_row(None, None, len(ids), ": ".join(left_out(ids))))
     rows += [_row(None, None, None, why) for why in study.family.unscored(study.items)]
     rows += [
         _row(None, None, None, f"metric {name}: {why}") for name, why in study.not_computed.items()

@@ -74,11 +74,10 @@ def find_dataset(settings: Settings) -> Part:
         raise SafescaleError(error, hint) from None
 
 
-def settings_of_named(name: str, columns: str | None = None) -> Settings:
-    """The settings that ask for a data set by its name or file."""
-    return load_settings(
-        {setting_of_dataset(name): name, "columns": columns}, environ={}, given_by="command line"
-    )
+def settings_of_named(name: str, columns: str | None = None, **others: Any) -> Settings:
+    """The settings that ask for a data set by its name or file, with others of data."""
+    given = {setting_of_dataset(name): name, "columns": columns, **others}
+    return load_settings(given, environ={}, given_by="command line")
 
 
 def setting_of_dataset(name: str) -> str:

@@ -5,7 +5,7 @@ from __future__ import annotations
 import textwrap
 from collections.abc import Sequence
 from pathlib import Path
-from typing import Annotated
+from typing import Annotated, Any
 
 import typer
 from rich.markup import escape
@@ -13,17 +13,21 @@ from rich.markup import escape
 from lm_eval_safescale.cli.examples import example
 from lm_eval_safescale.cli.screen import console, say, working
 from lm_eval_safescale.datasets import DataError, Dataset, Problem
+from lm_eval_safescale.datasets.problems import summarized
 from lm_eval_safescale.errors import SafescaleError
 from lm_eval_safescale.records import Choice, Item
+from lm_eval_safescale.sections import left_out
 from lm_eval_safescale.words import counted
 
+MOST_LINES = 18
+"""Of findings: with the command's own they are 20 where the data cannot be used."""
 app = typer.Typer(
     help="Data sets: what there is, what is in them, what is wrong with them.", no_args_is_help=True
 )
 
 Name = Annotated[
     str,
-    typer.Argument(metavar="NAME|FILE", help="A data set's name, or a JSON, JSONL or CSV file."),
+    typer.Argument(metavar="NAME|FILE", help="A data set's name, or a file of one."),
 ]
 FamilyName = Annotated[
     str, typer.Option(help="The family whose items they are; radsafe without it.")
@@ -36,6 +40,16 @@ Columns = Annotated[
             '"option_a": "Choice 1"}\'.'
         )
     ),
+]
+
+
+FirstIndex = Annotated[
+    int | None,
+    typer.Option(help="Where numbers that are keys count the options from: 0 or 1."),
+]
+Excluded = Annotated[
+    str | None,
+    typer.Option(help="Ids of items to leave out, comma-separated, or a file with one a line."),
 ]
 
 
@@ -58,7 +72,7 @@ def list_() -> None:
             own = "no (safescale data fetch)" if part.name == DEFAULT_DATASET else "no"
             state = own if part.is_ours else "needs its dataset_args"
         say(f"{part.name:<13}{items:<7}{state:<29}{part.thing.description}")
-    say("Any other JSON, JSONL or CSV file: --dataset FILE (see docs/data.md).")
+    say("Any other JSON, JSONL, CSV or Excel file: --dataset FILE (see docs/data.md).")
 
 
 @app.command(epilog=example("data show"))
@@ -67,9 +81,13 @@ def show(
     item: Annotated[str | None, typer.Argument(help="A question id, to see that item.")] = None,
     columns: Columns = None,
     family: FamilyName = "",
+    first_index: FirstIndex = None,
+    exclude_items: Excluded = None,
 ) -> None:
     """A data set's summary, or one of its items with key, labels and evidence."""
-    dataset = load_named(name, columns, family)
+    dataset = load_named(
+        name, columns, family, first_index=first_index, exclude_items=exclude_items
+    )
     if item is None:
         _show_summary(dataset)
         return
@@ -91,9 +109,14 @@ def validate(
         str, typer.Option(help="Columns that are groups besides, comma-separated.")
     ] = "",
     family: FamilyName = "",
+    first_index: FirstIndex = None,
+    exclude_items: Excluded = None,
+    every: Annotated[
+        bool, typer.Option("--all", help="Each problem by itself, not each kind once.")
+    ] = False,
 ) -> None:
-    """Every problem of a data set at once, with file, line, item and field. Exit status 1 if it
-    cannot be used."""
+    """Every kind of problem of a data set at once, with file, line, item and field. Exit status 1
+    if it cannot be used."""
     from lm_eval_safescale.plugins import plugins
 
     wanted = [
@@ -101,21 +124,42 @@ def validate(
         for each in conditions.split(",")
         if each.strip()
     ]
-    named = [each.strip() for each in groups.split(",") if each.strip()]
-    evidence = [condition.evidence for condition in wanted if condition.evidence]
-    source, problems = _check(name, columns, evidence, family, named)
-    for problem in problems:
-        kind, style = ("error", "red") if problem.is_error else ("warning", "yellow")
-        console.print(f"[{style}]{kind}[/{style}] {escape(problem.describe(source))}")
-    errors = sum(problem.is_error for problem in problems)
-    if not errors:
-        _show_summary(load_named(name, columns, family, named))
-    say(
-        f"{errors} error(s), {len(problems) - errors} warning(s)",
-        style="red" if errors else "green",
+    dataset, source, problems = _check(
+        name,
+        columns,
+        family,
+        [each.strip() for each in groups.split(",") if each.strip()],
+        [condition.evidence for condition in wanted if condition.evidence],
+        first_index=first_index,
+        exclude_items=exclude_items,
     )
+    lines = (
+        [(problem, problem.describe(source)) for problem in problems]
+        if every
+        else summarized(problems, source)
+    )
+    # errors first, so that warnings do not push them out
+    lines.sort(key=lambda pair: not pair[0].is_error)
+    most = len(lines) if every or len(lines) <= MOST_LINES else MOST_LINES - 1
+    for problem, line in lines[:most]:
+        kind, style = _kind_of(problem)
+        console.print(f"[{style}]{kind}[/{style}] {escape(line)}")
+    if most < len(lines):
+        say(f"... and {len(lines) - most} other kinds; --all shows every problem")
+    if dataset is not None:
+        _show_summary(dataset)
+    errors = sum(problem.is_error for problem in problems)
+    warnings = sum(not problem.is_error and not problem.is_note for problem in problems)
+    say(f"{errors} error(s), {warnings} warning(s)", style="red" if errors else "green")
     if errors:
         raise typer.Exit(1)
+
+
+def _kind_of(problem: Problem) -> tuple[str, str]:
+    """What a finding is called, and its colour."""
+    if problem.is_error:
+        return "error", "red"
+    return ("note", "cyan") if problem.is_note else ("warning", "yellow")
 
 
 @app.command(epilog=example("data fetch"))
@@ -135,29 +179,38 @@ def load_named(
     family: str = "",
     groups: Sequence[str] = (),
     evidence: Sequence[str] = (),
+    **others: Any,
 ) -> Dataset:
-    """A data set by its name or file, of a family's items."""
+    """A data set by its name or file, of a family's items; `others` are settings of data."""
     from lm_eval_safescale.assembly import family_named, load_dataset, settings_of_named
     from lm_eval_safescale.runs.places import refuse_others
 
     refuse_others(Path(name))
-    settings = settings_of_named(name, columns).model_copy(update={"groups": list(groups)})
+    settings = settings_of_named(name, columns, **others, groups=list(groups))
     return load_dataset(settings, evidence, family_named(family) if family else None)
 
 
 def _check(
-    name: str, columns: str | None, evidence: list[str], family: str, groups: list[str]
-) -> tuple[str, list[Problem]]:
+    name: str,
+    columns: str | None,
+    family: str,
+    groups: list[str],
+    evidence: list[str],
+    **others: Any,
+) -> tuple[Dataset | None, str, list[Problem]]:
+    """The data set, None where it cannot be used; what it is called, and what there is to say."""
     try:
-        dataset = load_named(name, columns, family, groups, evidence)
+        dataset = load_named(name, columns, family, groups, evidence, **others)
     except DataError as error:
-        return error.source, list(error.problems)
-    return name, list(dataset.warnings)
+        return None, error.source, list(error.problems)
+    return dataset, name, list(dataset.warnings)
 
 
 def _show_summary(dataset: Dataset) -> None:
     say(f"{dataset.name}, version {dataset.version}: {len(dataset)} items", style="bold")
     say(f"fingerprint  {dataset.fingerprint}")
+    if dataset.excluded:
+        say(f"left out     {': '.join(left_out(dataset.excluded))}")
     items, choices = dataset.items, [item for item in dataset if isinstance(item, Choice)]
     if choices:
         _say_counts("options", [f"{len(item.options)} options" for item in choices])

@@ -18,7 +18,7 @@ import typer
 from lm_eval_safescale.cli.options import CorpusOption, DatasetOption, given_settings
 from lm_eval_safescale.cli.screen import Progress, complain, say, working
 from lm_eval_safescale.errors import SafescaleError
-from lm_eval_safescale.sections import notes_on
+from lm_eval_safescale.sections import left_out, notes_on
 from lm_eval_safescale.words import counted
 
 if TYPE_CHECKING:
@@ -277,6 +277,8 @@ def _settings(report: Report) -> list[dict[str, Any]]:
 
 def _say_settings(report: Report) -> None:
     """What the figures must not be read without."""
+    if ids := report.about["dataset"].get("excluded"):
+        say(f"note         {': '.join(left_out(ids))}", style="yellow")
     for note in dict.fromkeys(note for each in _settings(report) for note in notes_on(each)):
         say(f"note         {note}", style="yellow")
 

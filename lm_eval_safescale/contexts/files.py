@@ -14,8 +14,8 @@ from lm_eval_safescale.checksums import LINE, is_whole, with_checksum
 from lm_eval_safescale.contexts.imitation import imitations_in
 from lm_eval_safescale.contexts.logged import context_of, entry_of, problem_of_header
 from lm_eval_safescale.contexts.on_disk import Shelf
-from lm_eval_safescale.datasets import DataError, Dataset, Problem
-from lm_eval_safescale.datasets.files import Record, read_raw, records_of
+from lm_eval_safescale.datasets import DataError, Dataset, Problem, Record
+from lm_eval_safescale.datasets.files import read_raw, records_of
 from lm_eval_safescale.datasets.problems import has_errors
 from lm_eval_safescale.errors import SafescaleError, writing
 from lm_eval_safescale.files import replaced

@@ -27,7 +27,6 @@ from lm_eval_safescale.datasets.columns import (
     map_columns,
     value_of,
 )
-from lm_eval_safescale.datasets.files import Record
 from lm_eval_safescale.datasets.layouts import CROSSES, Layout, layout_of
 from lm_eval_safescale.datasets.options import (
     carried_letter,
@@ -38,6 +37,7 @@ from lm_eval_safescale.datasets.options import (
     without_letters,
 )
 from lm_eval_safescale.datasets.problems import Problem, has_errors, not_there
+from lm_eval_safescale.datasets.record import DateCell, Record
 from lm_eval_safescale.datasets.schema import PLAIN, Schema
 from lm_eval_safescale.datasets.texts_on_disk import KeptTexts
 from lm_eval_safescale.json_text import RefusedJSONError, decode_json
@@ -315,6 +315,14 @@ class ChoiceBuilder:
             self.note(field, f"expected a text, found {_show(value)}")
             return ""
         text = str(value)
+        if isinstance(value, DateCell) and field in ("question", "options"):
+            self.note(
+                field,
+                f"a date, {text}; Excel makes one of a text such as 3-5: format the cell as text, "
+                "and type it again",
+                kind="date",
+            )
+            return ""
         if any("\ud800" <= character <= "\udfff" for character in text):
             self.note(
                 field,

@@ -4,14 +4,15 @@ rest.
 
 from __future__ import annotations
 
+import json
 import re
 import unicodedata
 from collections.abc import Collection, Iterable, Mapping, Sequence
 from functools import cached_property
 from typing import Any
 
-from lm_eval_safescale.datasets.files import KEY, LINE, Record
 from lm_eval_safescale.datasets.problems import Problem, not_read
+from lm_eval_safescale.datasets.record import KEY, LINE, Record
 from lm_eval_safescale.datasets.schema import PLAIN, Aliases, Schema
 
 ALIASES: dict[str, tuple[str, ...]] = {
@@ -58,6 +59,15 @@ FALLBACKS: dict[str, tuple[str, ...]] = {
 a field that is not there: the first of them that the file has. `#` alone is `number`."""
 REQUIRED = (("question_id",), ("question",), ("options", "option_a"), ("answer", "answer_idx"))
 """What no question can be asked without: one of each."""
+OF_QUESTIONS = (
+    "context",
+    "vignette",
+    "case_vignette",
+    "case_presentation",
+    "background",
+    "passage",
+)
+"""Columns that may hold what a question cannot be answered without."""
 KINDS = ("question_type", "type", "item_type")
 """Columns that may say which rows of a file are multiple-choice questions."""
 
@@ -257,7 +267,16 @@ def map_columns(
             "read with `columns`"
         )
         problems.append(Problem(both, field="options"))
-    problems += not_read(column for column in unknown if column not in (KEY, *groups))
+    unread = [column for column in unknown if column not in (KEY, *groups)]
+    joined = next((each for each in unread if folded(each) in OF_QUESTIONS), None)
+    if joined is not None and isinstance(asked := mapping.get("question"), str):
+        unread.remove(joined)
+        said = (
+            f"{joined!r} may belong to the question, and is not read; `columns` with "
+            f'"question": {json.dumps([joined, asked], ensure_ascii=False)} joins them'
+        )
+        problems.append(Problem(said, is_error=False))
+    problems += not_read(unread)
     return mapping, problems
 
 

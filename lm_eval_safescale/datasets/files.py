@@ -11,7 +11,9 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
+from lm_eval_safescale.datasets import tables
 from lm_eval_safescale.datasets.problems import DataError, Problem, has_errors
+from lm_eval_safescale.datasets.record import KEY, Record
 from lm_eval_safescale.errors import SafescaleError
 from lm_eval_safescale.inputs import InputError, opened, read_bytes
 from lm_eval_safescale.json_text import RefusedJSONError, decode_json, decode_json_at
@@ -22,9 +24,6 @@ TEXTS = FORMATS[:4]
 JSON_LINES = (".jsonl", ".ndjson")
 BOMS = (b"\xef\xbb\xbf", b"\xff\xfe", b"\xfe\xff")
 LIST_KEYS = ("items", "questions", "data")
-LINE, KEY = "#line", "#key"
-"""Columns that are in no file: the line on which a record begins, and the name under which it
-stands in an object of records."""
 _LIST = re.compile(rf'\s*(\{{(?:[^\[{{]*?)"(?:{"|".join(LIST_KEYS)})"\s*:\s*)?\[')
 _OTHERS = {
     b"PAR1": "Parquet",
@@ -33,14 +32,6 @@ _OTHERS = {
     b"%PDF": "PDF",
 }
 """What other files begin with."""
-
-
-@dataclass(frozen=True, slots=True)
-class Record:
-    """One question as the file has it, and the line on which it begins."""
-
-    line: int
-    fields: dict[str, Any]
 
 
 def read_records(path: Path) -> tuple[list[Record], list[Problem]]:
@@ -114,9 +105,6 @@ def read_raw(path: Path) -> bytes:
 
 def records_of(raw: bytes, path: Path) -> tuple[list[Record], list[Problem]]:
     """As `read_records`, of the bytes that `read_raw` gave of that file."""
-    # late: they stand above the records
-    from lm_eval_safescale.datasets import tables
-
     problems: list[Problem] = []
     if raw.startswith(tables.WORKBOOK):
         records = list(tables.records_of(tables.sheet_rows(raw, path, problems), problems))
@@ -144,8 +132,6 @@ Reader = Callable[[str, list[Problem]], Iterator[Record]]
 
 def _reader_of(text: str, suffix: str) -> Reader | None:
     """What reads a text: its beginning says so, and the suffix where it does not."""
-    from lm_eval_safescale.datasets import tables
-
     first, _, rest = text.strip().partition("\n")
     is_csv, is_lines = suffix in (".csv", ".tsv"), suffix in JSON_LINES
     if first[:1] in ("[", "{") and not (is_csv and not _is_json(first) and not _is_json(text)):

@@ -8,8 +8,8 @@ from collections.abc import Callable, Collection, Iterable, Iterator, Mapping
 from typing import Any, TypeVar
 
 from lm_eval_safescale.datasets.columns import Given, parts, value_of
-from lm_eval_safescale.datasets.files import Record
 from lm_eval_safescale.datasets.problems import Problem, not_read, not_there
+from lm_eval_safescale.datasets.record import Record
 from lm_eval_safescale.records import Item
 
 Fields = Mapping[str, Any]

@@ -22,9 +22,9 @@ from lm_eval_safescale.datasets.columns import (
     parts,
     value_of,
 )
-from lm_eval_safescale.datasets.files import KEY, LINE, Record
 from lm_eval_safescale.datasets.options import letters_in, options_in
 from lm_eval_safescale.datasets.problems import Problem, not_read
+from lm_eval_safescale.datasets.record import KEY, LINE, Record
 
 DECISIONS = ("yes", "no", "maybe")
 """Keys that are the options, where a file has none."""

@@ -13,8 +13,9 @@ from typing import Any, Protocol
 from lm_eval_safescale.datasets.choices import parse_choices
 from lm_eval_safescale.datasets.columns import Given
 from lm_eval_safescale.datasets.dataset import Dataset
-from lm_eval_safescale.datasets.files import PlainRecords, Record, read_records
+from lm_eval_safescale.datasets.files import PlainRecords, read_records
 from lm_eval_safescale.datasets.problems import DataError, Problem, has_errors
+from lm_eval_safescale.datasets.record import Record
 from lm_eval_safescale.inputs import read_yaml
 from lm_eval_safescale.records import Item
 

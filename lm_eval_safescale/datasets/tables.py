@@ -16,9 +16,9 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-from lm_eval_safescale.datasets.files import Record
 from lm_eval_safescale.datasets.headers import LOOKED_AT, find_header
 from lm_eval_safescale.datasets.problems import DataError, Problem
+from lm_eval_safescale.datasets.record import DateCell, Record
 from lm_eval_safescale.errors import reason_of
 from lm_eval_safescale.inputs import most_bytes
 
@@ -27,12 +27,6 @@ WORKBOOK = b"PK\x03\x04"
 """What an Excel workbook begins with: it is a zip archive."""
 _SEPARATOR = re.compile(r"sep=([,;|\t])\n")
 """A first line that Excel writes and reads."""
-
-
-class DateCell(str):
-    """A cell that a table program stores as a date: what was typed may have been another text."""
-
-    __slots__ = ()
 
 
 @dataclass(frozen=True, slots=True)

@@ -214,11 +214,29 @@ def test_a_warning_alone_does_not_fail(safescale, write):
     assert (result.exit_code, "0 error(s), 1 warning(s)" in result.stdout) == (0, True)
 
 
-def test_more_problems_than_a_message_holds_are_all_printed(safescale, write):
-    shown = safescale(
-        "data", "validate", write(*(row(str(number), answer="E") for number in range(150)))
-    ).stdout
-    assert sum("not among the options" in line for line in shown.splitlines()) == 150
+def test_problems_of_one_kind_are_one_line_and_each_by_itself_where_all_are_asked_for(
+    safescale, write
+):
+    path = write(*(row(str(number), answer="E") for number in range(150)))
+    shown = safescale("data", "validate", path).stdout
+    assert sum("not among the options" in line for line in shown.splitlines()) == 1
+    assert "(and 149 more like it: items 1, 2, 3, 4, 5, ...)" in shown
+    assert "150 error(s)" in shown
+    every = safescale("data", "validate", path, "--all").stdout
+    assert sum("not among the options" in line for line in every.splitlines()) == 150
+
+
+def test_numbers_as_keys_and_items_to_leave_out_are_asked_for_by_options(safescale, write):
+    path = write(row("1", answer=0), row("2", answer=1), row("3", answer=7))
+    shown = safescale("data", "validate", path)
+    assert shown.exit_code == 1
+    assert "`first_index`" in shown.stdout
+    assert safescale("data", "validate", path, "--first-index", "0").exit_code == 1
+    more = ["--first-index", "0", "--exclude-items", "3"]
+    shown = safescale("data", "validate", path, *more)
+    assert shown.exit_code == 0, shown.stdout
+    assert "left out     1 item left out by exclude_items: 3" in shown.stdout
+    assert "A. " in safescale("data", "show", path, "1", *more).stdout
 
 
 def test_evidence_that_a_condition_needs_is_missed_with_its_line(safescale, write):

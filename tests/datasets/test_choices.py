@@ -7,7 +7,7 @@ from hypothesis import strategies as st
 from lm_eval_safescale.datasets import Schema
 from lm_eval_safescale.datasets.choices import build_items, parse_choices
 from lm_eval_safescale.datasets.columns import blank, map_columns
-from lm_eval_safescale.datasets.files import Record
+from lm_eval_safescale.datasets.record import Record
 from lm_eval_safescale.families import RADSAFE
 
 LABELS = tuple(RADSAFE.schema.labels)

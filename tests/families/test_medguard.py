@@ -350,7 +350,11 @@ Q = question("q1", "a", "B", "A", {"Ann": "B"})
 @pytest.mark.parametrize(
     ("change", "said"),
     [
-        ({"safe": "D"}, "f:1: item q1: safe: key 'D' is not among the options A, B, C"),
+        (
+            {"safe": "D"},
+            "f:1: item q1: safe: key 'D' is not among the options A, B, C; correct it, or leave "
+            "the item out with `exclude_items`",
+        ),
         ({"safe": None}, "f:1: item q1: safe: missing key"),
         ({"unsafe": ["B"]}, "f:1: item q1: unsafe: B is the safe key; expected other options"),
         ({"unsafe": ["E"]}, "f:1: item q1: unsafe: 'E' is no option; expected one of A, B, C"),

@@ -12,7 +12,9 @@ import pytest
 from lm_eval import evaluate
 
 from lm_eval_safescale.datasets.sources import data_folder
+from lm_eval_safescale.errors import SafescaleError
 from lm_eval_safescale.harness.task import TaskSetupError
+from tests.datasets.layouts import LAYOUTS
 from tests.harness.conftest import manager
 from tests.harness.stub import StubLM
 
@@ -468,3 +470,20 @@ def test_a_copy_of_the_demo_questions_is_still_the_demo(run, tmp_path):
     copy.write_bytes((data_folder() / "radsafe_demo" / "questions.jsonl").read_bytes())
     results, _ = run(metadata={"dataset": None, "dataset_path": str(copy)}, limit=1)
     assert results["results"]["radsafe_clean"]["alias"] == "radsafe_clean (DEMO)"
+
+
+def test_numbers_as_keys_and_items_left_out_are_settings_of_a_task_and_stand_in_its_results(
+    run, tmp_path
+):
+    medmcqa = next(layout for layout in LAYOUTS if layout.name == "MedMCQA")
+    (path := tmp_path / medmcqa.file).write_text(medmcqa.text(), encoding="utf-8")
+    given = {"dataset": None, "dataset_path": str(path), "draws": 0}
+    results, _ = run(
+        "radsafe_closed_book", metadata=given | {"first_index": 1, "exclude_items": ["q2"]}
+    )
+    about = results["configs"]["radsafe_closed_book"]["metadata"]["safescale"]
+    assert (about["dataset"]["items"], about["dataset"]["excluded"]) == (3, ["q2"])
+    assert about["settings"]["first_index"] == 1
+    assert "1 item left out by exclude_items" in results["results"]["radsafe_closed_book"]["alias"]
+    with pytest.raises(SafescaleError, match="`first_index`"):
+        run("radsafe_closed_book", metadata=given)
