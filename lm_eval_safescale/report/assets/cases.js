@@ -146,8 +146,8 @@
       const known = found.filter((each) => each && data.place.has(String(each.question_id)) && DISPUTES.includes(each.dispute));
       for (const each of known) setMark(String(each.question_id), { dispute: each.dispute, note: String(each.note || "") });
       const rest = found.length - known.length;
+      await show(); // which says how many cases there are
       say(`${counted(known.length, "mark")} read${rest ? `; ${rest} are of no case here, or of an unknown kind` : ""}.`);
-      show();
     } catch (error) { say(`${file.name} is no file of disputes (${error.message}).`); }
   }
 

@@ -21,7 +21,7 @@ from tests.report import studies
 from tests.storing import command
 
 NAMES = ("chromium", "chromium-browser", "google-chrome")
-RUN = "axe.run({resultTypes: ['violations'], preload: false})"
+RUN = "only => axe.run({resultTypes: ['violations'], preload: false, runOnly: only || undefined})"
 """Without preloading: it would ask for style sheets, which the policy of the pages forbids."""
 
 
@@ -108,14 +108,15 @@ def axe() -> str:
 
 
 @pytest.fixture
-def violations(axe: str) -> Callable[[Any], list[str]]:
-    """What axe-core finds fault with in a page, as it stands."""
+def violations(axe: str) -> Callable[..., list[str]]:
+    """`violations(page, only=None)`: what axe-core finds fault with in a page as it stands, by all
+    its rules or these."""
 
-    def found(page: Any) -> list[str]:
+    def found(page: Any, only: list[str] | None = None) -> list[str]:
         page.evaluate(axe)
         return [
             f"{each['id']}: {node['html'][:200]} {node['failureSummary']}"
-            for each in page.evaluate(RUN)["violations"]
+            for each in page.evaluate(RUN, only)["violations"]
             for node in each["nodes"]
         ]
 

@@ -27,14 +27,21 @@ def test_a_page_opens_without_a_fault_and_fits_a_phone(name, report_of, open_pag
         assert page.evaluate("document.documentElement.scrollWidth") <= 360, file
 
 
+LEAVE_FEW = """() => {
+  for (const each of document.querySelectorAll('details')) each.open = true;
+  for (const row of document.querySelectorAll('tbody tr:nth-child(n+6)')) row.remove();
+}"""
+"""Everything is open, and of rows that are alike there are five: axe-core looks at each cell."""
+
+
 @pytest.mark.parametrize("dark", [False, True], ids=["light", "dark"])
 @pytest.mark.parametrize("name", ["middle", "one", "noharm"])
 def test_axe_finds_nothing(name, dark, report_of, open_page, violations):
     found = {}
     for file in pages_of(report_of(name)):
         page = open_page(file, dark=dark)
-        page.eval_on_selector_all("details", "all => all.forEach(each => { each.open = true })")
-        if faults := violations(page):
+        page.evaluate(LEAVE_FEW)
+        if faults := violations(page, only=["color-contrast"] if dark else None):
             found[file.name] = faults
     assert not found
 
@@ -79,7 +86,7 @@ BOUND = re.compile(r"(.*_)?(lo|hi)")
 def same(shown: str, value: str, unit: str) -> bool:
     """Whether a cell shows what the CSV file holds, by as many digits as it shows."""
     if not value:
-        return shown == "–"
+        return shown in ("–", "")
     try:
         number = 100 * float(value) if unit == "%" else float(value)
         read = float(shown.replace(",", "").replace("−", "-"))
@@ -124,7 +131,17 @@ def test_the_overview_holds_the_results_of_analyze(name, report_of, tmp_path):
             if not row["group"]
         }
     metrics = {metric for _, _, metric in results}
+    conditions = {condition for _, condition, _ in results}
     compared = 0
+    for path in (report / "tables").glob("overview-every-rate-*.csv"):  # of one model
+        with path.open(encoding="utf-8", newline="") as file:
+            (row,) = csv.DictReader(file)
+        (condition,), (model,) = conditions, {model for model, _, _ in results}
+        for metric in (name.removesuffix("_lo") for name in row if name.endswith("_lo")):
+            own = results[model, condition, metric.replace("_", "-")]
+            shown = [row[f"{metric}{end}"] for end in ("", "_lo", "_hi")]
+            assert shown == [own["value"], own["lo"], own["hi"]], metric
+            compared += 1
     for path in (report / "tables").glob("overview-every-model-*.csv"):
         words = path.stem.removeprefix("overview-every-model-")
         metric = words if words in metrics else f"{words}-answer"
