@@ -73,7 +73,11 @@ def report(
         typer.Option(metavar="FILE.yaml", help="A policy to judge the models by (docs/gate.md)."),
     ] = None,
     card: Annotated[
-        Path | None, typer.Option(metavar="FILE", help="Also write a model card.")
+        Path | None,
+        typer.Option(
+            metavar="FILE",
+            help="Also write a model card of the baseline; XML where FILE ends so, else Markdown.",
+        ),
     ] = None,
 ) -> None:
     """Pages to read, search and share: figures with intervals, tables, and every case, from stored

@@ -29,6 +29,7 @@ from lm_eval_safescale.report.cases.writing import write_cases
 from lm_eval_safescale.report.citing import bibtex_of
 from lm_eval_safescale.report.drawing import Palette, draw, standalone
 from lm_eval_safescale.report.folder import refuse_other, whole_folder
+from lm_eval_safescale.report.methods.card import write_card
 from lm_eval_safescale.report.pages import PAGES
 from lm_eval_safescale.report.report import Report, Texts
 from lm_eval_safescale.report.site import Site, slug
@@ -60,6 +61,8 @@ class Wanted:
     texts: Texts | None = None
     policy: Policy | None = None
     card: Path | None = None
+    """Where the card of the chosen model is to be written: of two data sets, one beside the other
+    with its name."""
 
 
 @dataclass(frozen=True)
@@ -128,6 +131,13 @@ def build_report(
         if len(reports) > 1:
             _write_index(reports, unfinished)
             pages += 1
+    if wanted.card is not None:
+        for name, report in reports:
+            path = wanted.card
+            if len(reports) > 1:
+                path = path.with_stem(f"{path.stem}-{name}")
+            write_card(report, path)
+            notes.append(f"model card of {report.chosen}: {path}")
     return Built(output / INDEX, pages, tuple(complaints), tuple(notes))
 
 
@@ -248,7 +258,6 @@ def _report(group: Mapping[Path, Runs], wanted: Wanted) -> Report:
         found=find_texts(runs, wanted.dataset, wanted.contexts),
         texts=wanted.texts,
         policy=wanted.policy,
-        card=wanted.card,
     )
 
 

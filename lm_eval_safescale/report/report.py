@@ -44,8 +44,6 @@ class Report:
     """Which answers' texts are shown; None: all of them where they are few, else those of
     errors."""
     policy: Policy | None = None
-    card: Path | None = None
-    """Where a model card is to be written, too."""
 
     @property
     def family(self) -> Family:
