@@ -5,8 +5,9 @@ Fractions are given as fractions: a percent sign is the drawing's business.
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
+from math import isfinite
 from typing import Literal
 
 Value = str | int | float | bool | None
@@ -201,3 +202,45 @@ class Heat:
 
 
 Figure = Plot | Strips | Heat
+
+
+def faults_of(figure: Figure) -> Iterator[str]:
+    """What is wrong with a figure, so that it could not be drawn or read."""
+    for name in ("name", "title", "caption"):
+        if not getattr(figure, name).strip():
+            yield f"a figure without a {name}"
+    yield from (f"figure {figure.name}: {fault}" for fault in faults_of_table(figure.data))
+    if isinstance(figure, Heat):
+        shape = {(len(figure.values), len(row)) for row in figure.values}
+        if shape - {(len(figure.rows), len(figure.columns))}:
+            yield f"figure {figure.name}: expected a value for each of its rows and columns"
+        return
+    points = (
+        figure.points
+        if isinstance(figure, Plot)
+        else [point for row in figure.rows for point in row.points]
+    )
+    for point in points:
+        places = (point.x, point.y, point.x_low, point.x_high, point.y_low, point.y_high)
+        if not all(place is None or isfinite(place) for place in places):
+            yield f"figure {figure.name}: {point.label or 'a point'} has no finite place"
+    if isinstance(figure, Plot):
+        for line in figure.lines:
+            if not all(isfinite(place) for each in (*line.points, *line.band) for place in each):
+                yield f"figure {figure.name}: {line.label or 'a line'} has no finite place"
+
+
+def faults_of_table(table: DataTable) -> Iterator[str]:
+    """What is wrong with a table."""
+    names = [column.name for column in table.columns]
+    if not names or len(set(names)) < len(names):
+        yield "a table without columns" if not names else "two columns of one name in a table"
+    for column in table.columns:
+        for end in (column.low, column.high):
+            if end and end not in names:
+                yield f"column {column.name} names {end} as a bound, and there is no such column"
+    odd = next((row for row in table.rows if len(row) != len(names)), None)
+    if odd is not None:
+        yield f"{len(odd)} cells in a row of {len(names)} columns"
+    if table.cases and len(table.cases) != len(table.rows):
+        yield f"cases of {len(table.cases)} rows for {len(table.rows)}"

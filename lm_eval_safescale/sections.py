@@ -8,7 +8,15 @@ from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Any, Protocol
 
-from lm_eval_safescale.figures import DataTable, Figure
+from lm_eval_safescale.figures import (
+    DataTable,
+    Figure,
+    Heat,
+    Plot,
+    Strips,
+    faults_of,
+    faults_of_table,
+)
 from lm_eval_safescale.words import counted
 
 MOST_NAMED = 10
@@ -78,6 +86,40 @@ class Section:
     folded: bool = False
     """Whether a page shows the title alone until it is opened."""
     texts: tuple[TextBlock, ...] = ()
+
+
+def checked(section: Section) -> Section:
+    """The section, every cell as a text.
+
+    Raises
+    ------
+    ValueError
+        For rows of another length than the columns, a figure or a table that could not be drawn,
+        and for nothing at all.
+    TypeError
+        For what is no section, or holds what is no figure and no table.
+    """
+    if not isinstance(section, Section):
+        raise TypeError(f"a {type(section).__name__}; expected a Section")
+    columns = tuple(map(str, section.columns))
+    rows = tuple(tuple(map(str, row)) for row in section.rows)
+    lead, figures, data = str(section.lead), tuple(section.figures), section.data
+    if odd := [row for row in rows if len(row) != len(columns)]:
+        raise ValueError(f"{len(odd[0])} cells in a row of {len(columns)} columns")
+    if not (columns or lead or figures or data is not None):
+        raise ValueError("no columns")
+    for figure in figures:
+        if not isinstance(figure, Plot | Strips | Heat):
+            raise TypeError(f"a {type(figure).__name__}; expected a Plot, Strips or Heat")
+    if data is not None and not isinstance(data, DataTable):
+        raise TypeError(f"a {type(data).__name__}; expected a DataTable")
+    faults = [fault for figure in figures for fault in faults_of(figure)]
+    faults += faults_of_table(data) if data is not None else ()
+    if len({figure.name for figure in figures}) < len(figures):
+        faults.append("two figures of one name")
+    if faults:
+        raise ValueError("; ".join(faults[:5]))
+    return Section(str(section.title), columns, rows, str(section.note), lead, figures, data)
 
 
 @dataclass(frozen=True, slots=True)

@@ -16,7 +16,7 @@ from rich.text import Text
 
 from lm_eval_safescale.cli.screen import complain
 from lm_eval_safescale.datasets import printable
-from lm_eval_safescale.errors import FAILURES, SafescaleError, reason_of, writing
+from lm_eval_safescale.errors import SafescaleError, writing
 from lm_eval_safescale.sections import ResultRow, Section, marks_on, notes_on
 from lm_eval_safescale.words import counted
 
@@ -177,38 +177,40 @@ def print_columns(console: Console, columns: Sequence[Column], title: str = "") 
 def _sections(rows: list[ResultRow]) -> Iterator[Section]:
     """What the registered sections say of these rows; one that fails says so, and hides nothing
     else."""
-    from lm_eval_safescale.plugins import plugins
+    from lm_eval_safescale.report.plugged import made_sections
 
-    for part in plugins().all("report section"):
-        try:
-            section = part.thing.make(rows)
-            if section is not None:
-                yield _as_text(section)
-        except FAILURES as error:
-            who = f"report section {part.name} ({part.provided_by})"
-            complain(f"{who} failed: {type(error).__name__}: {reason_of(error)}")
-
-
-def _as_text(section: Section) -> Section:
-    columns, rows = (
-        tuple(map(str, section.columns)),
-        tuple(tuple(map(str, row)) for row in section.rows),
-    )
-    if not columns or (odd := [row for row in rows if len(row) != len(columns)]):
-        raise ValueError(
-            f"{len(odd[0])} cells in a row of {len(columns)} columns" if columns else "no columns"
-        )
-    return Section(str(section.title), columns, rows, str(section.note))
+    for made in made_sections(rows):
+        if made.section is None:
+            complain(made.complaint)
+        else:
+            yield made.section
 
 
 def _columns_of(section: Section) -> list[Column]:
-    cells = ([row[number] for row in section.rows] for number in range(len(section.columns)))
-    heads = enumerate(zip(section.columns, cells, strict=True))
-    return [Column(head, each, "right" if number > 1 else "left") for number, (head, each) in heads]
+    heads, rows = section.columns, section.rows
+    if section.data is not None and not heads:
+        from lm_eval_safescale.report.tables import shown_table
+
+        made = shown_table(section.data)
+        heads = tuple(f"{head.words} {head.unit}".strip() for head in made.heads)
+        rows = tuple(
+            tuple(f"{cell.text} [{cell.interval}]" if cell.interval else cell.text for cell in row)
+            for row in made.rows
+        )
+    cells = ([row[number] for row in rows] for number in range(len(heads)))
+    columns = enumerate(zip(heads, cells, strict=True))
+    return [
+        Column(head, each, "right" if number > 1 else "left") for number, (head, each) in columns
+    ]
 
 
 def _print_section(console: Console, section: Section) -> None:
-    print_columns(console, _columns_of(section), section.title)
+    columns = _columns_of(section)
+    if section.lead:
+        console.print(Text(printable(section.title)), style="bold")
+        console.print(Text(printable(section.lead)))
+    if columns:
+        print_columns(console, columns, "" if section.lead else section.title)
     if section.note:
         console.print(Text(printable(section.note)), style="dim")
 

@@ -21,7 +21,7 @@ from lm_eval_safescale.analysis import (
     preset_named,
 )
 from lm_eval_safescale.command_line import said
-from lm_eval_safescale.errors import SafescaleError, reason_of
+from lm_eval_safescale.errors import FAILURES, SafescaleError, reason_of
 from lm_eval_safescale.gate import Policy
 from lm_eval_safescale.report.cases.links import PAGE as CASES
 from lm_eval_safescale.report.cases.links import link
@@ -31,6 +31,7 @@ from lm_eval_safescale.report.drawing import Palette, draw, standalone
 from lm_eval_safescale.report.folder import refuse_other, whole_folder
 from lm_eval_safescale.report.methods.card import write_card
 from lm_eval_safescale.report.pages import PAGES
+from lm_eval_safescale.report.pages.of_family import of_family
 from lm_eval_safescale.report.report import Report, Texts
 from lm_eval_safescale.report.site import Site, slug
 from lm_eval_safescale.report.texts import find_texts
@@ -183,13 +184,13 @@ def _pages(report: Report) -> tuple[list[Page], list[str]]:
     complaints: list[str] = []
     makers: list[tuple[str, Callable[[Report], Page | Sequence[Page] | None]]] = [
         *((make.__name__, make) for make in PAGES),
-        (report.family.name, report.family.pages),
+        (report.family.name, of_family),
     ]
     for name, make in makers:
         try:
             found = make(report)
             made += [found] if isinstance(found, Page) else found or []
-        except Exception as error:
+        except FAILURES as error:
             why = f"{type(error).__name__}: {reason_of(error)}"
             complaints.append(f"page {name} could not be made: {why}")
             finding = f"The page {name.replace('_', ' ')} could not be made"

@@ -8,6 +8,7 @@ from lm_eval_safescale.testing.clauses import ContractError
 from lm_eval_safescale.testing.datasets import check_dataset
 from lm_eval_safescale.testing.families import check_family
 from lm_eval_safescale.testing.metrics import check_metric
+from lm_eval_safescale.testing.report_sections import check_report_section
 from lm_eval_safescale.testing.retrievers import check_retriever
 
 __all__ = [
@@ -17,5 +18,6 @@ __all__ = [
     "check_dataset",
     "check_family",
     "check_metric",
+    "check_report_section",
     "check_retriever",
 ]

@@ -8,6 +8,7 @@ from lm_eval_safescale.report.pages.abstention_and_gate import abstention_and_ga
 from lm_eval_safescale.report.pages.decoupling import decoupling
 from lm_eval_safescale.report.pages.groups import groups
 from lm_eval_safescale.report.pages.methods import methods
+from lm_eval_safescale.report.pages.more import more
 from lm_eval_safescale.report.pages.overview import overview
 from lm_eval_safescale.report.report import Report
 from lm_eval_safescale.sections import Page
@@ -17,6 +18,7 @@ PAGES: tuple[Callable[[Report], Page | None], ...] = (
     decoupling,
     groups,
     abstention_and_gate,
+    more,
     methods,
 )
 """In the order of the list of pages, the first of which is the report's first; None where the

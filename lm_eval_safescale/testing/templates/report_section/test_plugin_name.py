@@ -1,18 +1,26 @@
-"""The section says what the rows say."""
+"""The section says what the rows say, in its table and in its figure."""
 
 import plugin_name
 
 from lm_eval_safescale.plugins import plugins
 from lm_eval_safescale.sections import ResultRow
+from lm_eval_safescale.testing import check_report_section
 
 
-def row(**values):
-    return ResultRow("model", "closed_book", "demo 1", True, 60, 60, {}, "", values)
+def row(condition, **values):
+    return ResultRow("model", condition, "demo 1", True, 60, 60, {}, "", values)
 
 
-def test_the_section_shows_each_condition():
-    section = plugin_name.PART.make([row(unanswered=(0.25, None)), row(unanswered=None)])
-    assert section.rows == (("closed_book", "60", "25.0"), ("closed_book", "60", "not scored"))
+def test_it_keeps_the_contract_of_a_report_section():
+    assert check_report_section(plugin_name.PART).title == "What was asked"
+
+
+def test_the_section_shows_each_condition_and_draws_those_with_a_value():
+    section = plugin_name.PART.make([row("a", unanswered=(0.25, 0.05)), row("b", unanswered=None)])
+    assert section.data.rows == [("a", 60, 0.25, 0.15, 0.35), ("b", 60, None, None, None)]
+    (figure,) = section.figures
+    assert [strip.label for strip in figure.rows] == ["a"]
+    assert "under a: 25.0" in figure.title
 
 
 def test_without_rows_there_is_no_section():
