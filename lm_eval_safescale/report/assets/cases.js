@@ -195,7 +195,7 @@
 
   const kindNamed = (name) => data.kinds.findIndex((kind) => kind.name === name);
   const countKind = () => data.kinds[kindNamed(state.kind)] || (state.kind === "not_scored"
-    ? { name: "not_scored", words: "not scored", tone: "plain" } : data.kinds[data.gravest] || { name: "", words: "", tone: "plain" });
+    ? { name: "not_scored", words: "not scored", tone: "plain" } : data.kinds[data.gravest] || { name: "answers", words: "scored", tone: "plain" });
   function compared() { // [A, B], where two are compared
     const b = cellAt(state.with), a = data.cell.get(`${modelAt(state.model)}:${conditionAt(state.condition)}`);
     return a && b && a !== b ? [a, b] : null;
@@ -226,7 +226,7 @@
         if (unscored) { scored[place] += code !== MISSING; hits[place] += code === FILTERED || code === ERROR; continue; }
         if (!isScored(code)) continue;
         scored[place]++;
-        if (bits[place] & wanted) {
+        if (!data.kinds.length || bits[place] & wanted) {
           hits[place]++;
           if (sure[place] !== UNKNOWN && sure[place] > surest[place]) surest[place] = sure[place];
         }
@@ -239,7 +239,7 @@
     const inAnswer = (place) => answers && answers.columns.text && (answers.texts[answers.columns.text[place]] || "").toLocaleLowerCase().includes(text);
     const pairs = Object.fromEntries(Object.keys(PAIRS).map((name) => [name, 0])), harm = harmMask();
     const places = data.order.filter((place) => {
-      if (state.kind && !(hits[place] && (state.by !== "all" || hits[place] === scored[place]))) return two ? false : false;
+      if (state.kind && !(hits[place] && (state.by !== "all" || hits[place] === scored[place]))) return false;
       if (state.group && (!group || group.codes[place] !== value)) return false;
       if (state.marked && marks.has(data.items[place]) !== (state.marked === "yes")) return false;
       if (text && !hay[place].includes(text) && !inAnswer(place)) return false;
@@ -273,7 +273,11 @@
           String(hits[place]), el("span", { class: "hidden" }, ` ${kind.words}`))));
     });
     $("list").replaceChildren(...rows);
-    $("list").start = page * ROWS + 1;
+    const now = $("list").querySelector("[aria-current]");
+    if (now) { // within the list: the page stays where it is
+      const shift = now.offsetTop - $("list").scrollTop;
+      if (shift < 0 || shift > $("list").clientHeight - now.offsetHeight) $("list").scrollTop += shift - $("list").clientHeight / 3;
+    }
     const last = Math.ceil(places.length / ROWS) - 1;
     $("paging").hidden = last < 1;
     $("paging").replaceChildren(
@@ -503,7 +507,7 @@
     $("notes").replaceChildren(...data.notes.map((note) => el("p", { class: "note" }, note)));
     const first = (list) => list[0] && list[0].name;
     const changed = { kind: () => ({ kind: $("kind").value, item: "" }), by: () => ({ by: $("by").value }), condition: () => ({ condition: $("condition").value }), model: () => ({ model: $("model").value }),
-      group: () => ({ group: $("group").value }), marked: () => ({ marked: $("marked").value }), sort: () => ({ sort: $("sort").value }), pair: () => ({ pair: $("pair").value }) };
+      group: () => ({ group: $("group").value }), marked: () => ({ marked: $("marked").value }), sort: () => ({ sort: $("sort").value }) };
     for (const [id, change] of Object.entries(changed)) $(id).addEventListener("change", () => go(change()));
     const other = () => {
       const model = $("with-model").value;
@@ -529,7 +533,7 @@
     if (done) { event.preventDefault(); done(); }
   }
   function mirror() { // the controls say what the address says
-    for (const id of ["kind", "by", "condition", "model", "group", "marked", "sort", "pair"]) {
+    for (const id of ["kind", "by", "condition", "model", "group", "marked", "sort"]) {
       $(id).value = state[id] || { by: "any", sort: "count" }[id] || "";
       if ($(id).selectedIndex < 0) $(id).selectedIndex = 0;
     }
@@ -538,12 +542,19 @@
     $("with-model").value = cell ? data.models[cell.model].name : "";
     $("with-condition").value = cell ? data.conditions[cell.condition].name : state.condition || data.conditions[0].name;
     if (cell) $("comparing").open = true;
-    const two = compared(), harm = kindNamed(state.kind);
-    $("pair-part").hidden = !two;
-    for (const each of $("pair").options) if (each.value) each.textContent = `${PAIRS[each.value]} (${found.pairs[each.value]})`;
-    $("compared").replaceChildren(...(two ? [el("span", { class: "which" }, "A"), " ", ...wordsOf(two[0]), " · ", el("span", { class: "which" }, "B"), " ", ...wordsOf(two[1]), ". ",
-      Object.entries(PAIRS).map(([name, words]) => `${words} ${found.pairs[name]}`).join(" · "), data.harms.length ? `. Harm: ${(data.harms.includes(harm) ? [harm] : data.harms).map((bit) => data.kinds[bit].words).join(", ")}.` : "."]
-      : cell ? ["Choose a model and a condition for A, other than B's."] : []));
+    drawCompared(cell);
+  }
+  function drawCompared(cell) { // the two that are compared, and how many answers changed how
+    const two = compared(), bit = kindNamed(state.kind), harms = data.harms.includes(bit) ? [bit] : data.harms;
+    $("compared").hidden = !cell;
+    if (!cell) return;
+    if (!two) { $("compared").replaceChildren(el("p", {}, "Choose a model and a condition for A, other than those of B.")); return; }
+    const side = (which, of) => [el("span", { class: "which" }, which), " ", ...wordsOf(of), " "];
+    const pair = (name, words, number) => el("li", {}, el("a", { href: address({ ...state, pair: name, item: "", answer: "" }), "aria-current": (state.pair || "") === name ? "true" : null },
+      words, number === undefined ? "" : el("span", { class: "number" }, ` ${number}`)));
+    $("compared").replaceChildren(el("p", {}, ...side("A", two[0]), ...side("B", two[1])),
+      el("ul", {}, pair("", "all"), Object.entries(PAIRS).filter(([name]) => harms.length || !name.startsWith("harm")).map(([name, words]) => pair(name, words, found.pairs[name]))),
+      harms.length ? el("p", { class: "note" }, `Harm: ${harms.map((each) => data.kinds[each].words).join(", ")}.`) : "");
   }
 
   let shown = 0;
