@@ -352,7 +352,7 @@
     const label = [codeWords(item, code), sure && `${sure} % sure`, ...kinds.map((kind) => kind.words), which && `${which} of the comparison`].filter(Boolean).join(", ");
     return el("td", {}, el("button", { type: "button", class: `answer tone-${tone}`, "aria-expanded": "false", "data-answer": nameOf(cell),
       "aria-label": `${data.models[cell.model].name}, ${data.conditions[cell.condition].words}: ${label}`, title: label, onclick: (event) => toggle(event.currentTarget, item, place, cell) },
-      which ? el("span", { class: "which" }, which) : "", el("span", { class: "letter" }, own(letter), SIGNS[tone] || ""), el("span", { class: "sure" }, sure)));
+      which ? el("span", { class: "which" }, which) : "", el("span", { class: "letter" }, letter, SIGNS[tone] || ""), el("span", { class: "sure" }, sure)));
   }
 
   function answersTable(item, place, two) {
