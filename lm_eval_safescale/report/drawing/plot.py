@@ -104,7 +104,9 @@ class _Plotter:
         sheet, area = self.sheet, self.area
         for value, words in self.y.ticks(6):
             y = self.y(value)
-            sheet.add(f'<path d="M{area.left:.1f} {y:.1f}H{area.right:.1f}" class="grid"/>')
+            is_middle = value == 0 and self.y.low < 0 < self.y.high and not self.plot.y.categories
+            kind = "rule" if is_middle else "grid"
+            sheet.add(f'<path d="M{area.left:.1f} {y:.1f}H{area.right:.1f}" class="{kind}"/>')
             sheet.add(written(area.left - 7, y + 4, words, "end", width=area.left - 8))
         ticks = self.x.ticks(max(2, int((area.right - area.left) / 75)))
         lines = 1

@@ -169,6 +169,9 @@ def on_axis(axis: Axis, value: float, low: float | None = None, high: float | No
 
 
 def gridline(sheet: Sheet, scale: Scale, place: float, top: float, bottom: float) -> None:
-    """A hairline across the drawing at a tick of the horizontal axis."""
+    """A hairline across the drawing at a tick of the horizontal axis; a darker one at a 0 that lies
+    between values below and above it."""
     x = scale(place)
-    sheet.add(f'<path d="M{x:.1f} {top:.1f}V{bottom:.1f}" class="grid"/>')
+    is_middle = place == 0 and scale.low < 0 < scale.high and not scale.axis.categories
+    kind = "rule" if is_middle else "grid"
+    sheet.add(f'<path d="M{x:.1f} {top:.1f}V{bottom:.1f}" class="{kind}"/>')

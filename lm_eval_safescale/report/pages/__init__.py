@@ -5,6 +5,7 @@ is computed a second time.
 from collections.abc import Callable
 
 from lm_eval_safescale.report.pages.abstention_and_gate import abstention_and_gate
+from lm_eval_safescale.report.pages.confidence import confidence
 from lm_eval_safescale.report.pages.decoupling import decoupling
 from lm_eval_safescale.report.pages.groups import groups
 from lm_eval_safescale.report.pages.methods import methods
@@ -16,6 +17,7 @@ from lm_eval_safescale.sections import Page
 PAGES: tuple[Callable[[Report], Page | None], ...] = (
     overview,
     decoupling,
+    confidence,
     groups,
     abstention_and_gate,
     more,
