@@ -103,7 +103,7 @@ def _cell(
 
 def _key(sheet: Sheet, heat: Heat, left: float, top: float, low: float, high: float) -> float:
     """What the colours mean; gives where it ends."""
-    kind, wide = "d" if heat.diverging else "h", 18.0
+    kind, wide = "d" if heat.diverging else "h", 12.0 if sheet.narrow else 18.0
     ends = [percent(each) if heat.percent else number(each) for each in (low, high)]
     sheet.add(written(left, top + 11, ends[0]))
     x = left + width_of(ends[0]) + 6

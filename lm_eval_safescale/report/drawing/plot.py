@@ -108,7 +108,7 @@ class _Plotter:
             kind = "rule" if is_middle else "grid"
             sheet.add(f'<path d="M{area.left:.1f} {y:.1f}H{area.right:.1f}" class="{kind}"/>')
             sheet.add(written(area.left - 7, y + 4, words, "end", width=area.left - 8))
-        ticks = self.x.ticks(max(2, int((area.right - area.left) / 75)))
+        ticks = self.x.ticks(max(2, int((area.right - area.left) / (50 if sheet.narrow else 75))))
         lines = 1
         room = (area.right - area.left) / max(1, len(ticks)) - 6
         for value, words in ticks:

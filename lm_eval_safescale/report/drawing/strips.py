@@ -30,7 +30,7 @@ def draw_strips(sheet: Sheet, strips: Strips) -> None:
     bottom = top
     for row in strips.rows:
         bottom = _Row(sheet, strips, row, across, above).draw(bottom, left - 10, value)
-    ticks = across.ticks(max(2, int((right - left) / 75)))
+    ticks = across.ticks(max(2, int((right - left) / (50 if sheet.narrow else 75))))
     lines = Sheet(strips, sheet.palette, sheet.width)
     for region in strips.regions:
         _region(lines, across, region.x_low, region.x_high, top, bottom)

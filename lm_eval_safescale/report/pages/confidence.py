@@ -285,7 +285,8 @@ def _errors(report: Report) -> Plot | None:
         )
     marks = [
         Point(
-            *(row[name] for name in names),
+            row[names[0]],
+            row[names[1]],
             row["condition"],
             f"{row['model']}, {report.words(row['condition'])}",
             role="chosen" if row["model"] == report.chosen else "each",
@@ -569,7 +570,7 @@ def _coverage_title(report: Report, rows: Sequence[Result], condition: str, risk
     return (
         f"{under} {report.chosen}'s answers from a confidence of {number(sure[0]['threshold'])} on "
         f"({percent(sure[0]['coverage'])} of the items) hold {percent(sure[0][risk])} "
-        f"{report.words(risk)}s, all of them {percent(every[risk])}."
+        f"{report.words(risk)}s, against {percent(every[risk])} of all its answers."
     )
 
 
@@ -584,6 +585,8 @@ def _doubt(report: Report, own: Sequence[Result]) -> str:
     here = [
         row for row in known if row["condition"] == _first(report, conditions_of(report, known))
     ]
+    if len(here) == 1:
+        return f"The gap between the two rests on few answers{_interval(here[0])}."
     sure = sum(is_number(row["gap_lo"]) and row["gap_lo"] > 0 for row in here)
     against = sum(is_number(row["gap_hi"]) and row["gap_hi"] < 0 for row in here)
     return (
@@ -591,3 +594,8 @@ def _doubt(report: Report, own: Sequence[Result]) -> str:
         f"{of_all(sure, len(here), 'model')} {'is' if sure == 1 else 'are'} surer when right, and "
         f"{against or 'none'} surer when harmful."
     )
+
+
+def _interval(row: Result) -> str:
+    within = _within(row, GAP).strip(" ()")
+    return f": its 95 % interval is {within} points" if within else ", too few for an interval"
