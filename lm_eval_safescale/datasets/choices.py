@@ -261,12 +261,8 @@ class ChoiceBuilder:
         self.question_id = self._question_id()
         question, options = self._asked()
         self.options = options
-        # what is said of options says all of what names them
-        are_usable = not has_errors(
-            problem for problem in self.problems if problem.field == "options"
-        )
-        answer = self.answer = self._answer(options) if are_usable else ""
-        labels = self._labels(options) if are_usable else None
+        answer = self.answer = self._answer(options) if self._are_usable else ""
+        labels = self._labels(options) if self._are_usable else None
         evidence = self._evidence()
         groups = self._groups()
         unit, source = self._text("unit"), intern(self._text("source")) or None
@@ -384,7 +380,13 @@ class ChoiceBuilder:
         }
         if len(options) < len(found.texts):
             self.note("options", f"a letter stands twice: {', '.join(map(str, found.texts))}")
-        return self._lettered(options)
+        return self._lettered(options) if self._are_usable else options
+
+    @property
+    def _are_usable(self) -> bool:
+        """Whether nothing is wrong with the options so far: what is said of them says all of what
+        rests on them."""
+        return not has_errors(problem for problem in self.problems if problem.field == "options")
 
     def _lettered(self, options: dict[str, str]) -> dict[str, str]:
         """The options, once what is wrong with them is noted."""

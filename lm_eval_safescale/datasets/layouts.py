@@ -25,6 +25,7 @@ from lm_eval_safescale.datasets.columns import (
 from lm_eval_safescale.datasets.options import letters_in, options_in
 from lm_eval_safescale.datasets.problems import Problem, not_read
 from lm_eval_safescale.datasets.record import KEY, LINE, Record
+from lm_eval_safescale.words import counted
 
 DECISIONS = ("yes", "no", "maybe")
 """Keys that are the options, where a file has none."""
@@ -238,5 +239,5 @@ def _said_of_rows(layout: Layout, seen: _Seen, mapping: Mapped) -> Iterable[str]
     for name, column in mapping.items():
         if name.startswith(LETTERS):
             empty = seen.cells[name]["empty"] if name in seen.cells else 0
-            none = f", none in {empty} empty cells" if empty else ""
+            none = f", none in {counted(empty, 'empty cell')}" if empty else ""
             yield f"{name.removeprefix(LETTERS)} are the letters in {parts(column)[0]}{none}"

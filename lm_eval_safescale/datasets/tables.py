@@ -21,6 +21,7 @@ from lm_eval_safescale.datasets.problems import DataError, Problem
 from lm_eval_safescale.datasets.record import DateCell, Record
 from lm_eval_safescale.errors import reason_of
 from lm_eval_safescale.inputs import most_bytes
+from lm_eval_safescale.words import counted
 
 DELIMITERS = ",;\t"
 WORKBOOK = b"PK\x03\x04"
@@ -51,7 +52,7 @@ def records_of(rows: Iterator[Row], problems: list[Problem]) -> Iterator[Record]
         _check_header(names, looked_at[first].line, problems)
         first += 1
         if first > 1:
-            said = f"{first - 1} row(s) above the names of the columns, not read"
+            said = f"{counted(first - 1, 'row')} above the names of the columns, not read"
             problems.append(Problem(said, line=looked_at[0].line, is_error=False, is_note=True))
     else:
         names = given

@@ -1,0 +1,232 @@
+"""Sheets as people keep them: each is asked as it is, and what is wrong in one is a line a column
+and kind.
+"""
+
+import datetime
+import io
+import sys
+
+import openpyxl
+import pytest
+
+from lm_eval_safescale.assembly import load_dataset
+from lm_eval_safescale.datasets import DataError
+from lm_eval_safescale.datasets.problems import summarized
+from lm_eval_safescale.settings import load_settings
+from tests.datasets.layouts import LETTERS, PLAIN, as_csv
+
+LABELS = {
+    "high_risk": [set(), {"B", "C"}, {"A"}, set()],
+    "unsafe": [{"A"}, {"B", "C"}, {"A"}, {"C"}],
+}
+
+
+def load(path, **given):
+    return load_dataset(load_settings({"dataset_path": str(path), **given}, environ={}))
+
+
+def said(dataset):
+    return " ".join(line for _, line in summarized(dataset.warnings, dataset.name))
+
+
+def workbook(rows, *others):
+    """An Excel file: rows of its first sheet, and of others."""
+    book = openpyxl.Workbook()
+    for number, each in enumerate([rows, *others]):
+        sheet = book.worksheets[0] if number == 0 else book.create_sheet(f"Sheet {number}")
+        for row in each:
+            sheet.append(row)
+    book.save(out := io.BytesIO())
+    return out.getvalue()
+
+
+def plain(number):
+    """Question, options and key of a row."""
+    _, question, options, key = PLAIN[number]
+    return [question, *options, LETTERS[key]]
+
+
+def in_list(number, label):
+    return ", ".join(sorted(LABELS[label][number]))
+
+
+def flags(number, yes, no):
+    """A cell for each option and label."""
+    return [
+        yes if letter in LABELS[label][number] else no for label in LABELS for letter in LETTERS
+    ]
+
+
+FLAGS = [f"{label} {letter}" for label in ("High risk", "Unsafe") for letter in LETTERS]
+ASKED = ["Question", *LETTERS, "Correct answer"]
+ROWS = range(len(PLAIN))
+SHEETS = {
+    "lists of letters, semicolons": (
+        "fragen.csv",
+        as_csv(
+            [
+                ["Nr", *ASKED, "High risk options", "Unsafe options", "Fachgebiet"],
+                *(
+                    [n + 1, *plain(n), in_list(n, "high_risk"), in_list(n, "unsafe"), "Thorax"]
+                    for n in ROWS
+                ),
+            ],
+            ";",
+        ),
+        "high_risk are the letters in High risk options, none in 2 empty cells",
+    ),
+    "yes and no, tabs": (
+        "cases.tsv",
+        as_csv(
+            [["Case", *ASKED, *FLAGS], *([n + 1, *plain(n), *flags(n, "Yes", "no")] for n in ROWS)],
+            "\t",
+        ),
+        "ids from Case",
+    ),
+    "crosses, a title, Excel": (
+        "sheet.xlsx",
+        workbook(
+            [
+                ["Reviewed in spring"],
+                [],
+                ["#", *ASKED, *FLAGS, "Reviewed on"],
+                *(
+                    [n + 1, *plain(n), *flags(n, "x", None), datetime.date(2026, 3, 5)]
+                    for n in ROWS
+                ),
+                [None, "  "],
+            ],
+            [["Legend"], ["x", "yes"]],
+        ),
+        "high_risk is marked by crosses, and an empty cell is none",
+    ),
+    "as Excel writes CSV": (
+        "export.csv",
+        "\ufeffsep=;\r\n"
+        + as_csv(
+            [
+                ["No.", *ASKED, *FLAGS, ""],
+                *([n + 1, *plain(n), *flags(n, "1", "0"), ""] for n in ROWS),
+            ],
+            ";",
+        ).replace("\n", "\r\n"),
+        "ids from No.",
+    ),
+    "labels by their bare names": (
+        "bare.csv",
+        as_csv(
+            [
+                ["Sample ID", *ASKED, "High-risk", "Unsafe"],
+                *(
+                    [n + 1, *plain(n), in_list(n, "high_risk") or "none", in_list(n, "unsafe")]
+                    for n in ROWS
+                ),
+            ]
+        ),
+        "unsafe are the letters in Unsafe",
+    ),
+    "numbers in Excel": (
+        "numbers.xlsx",
+        workbook(
+            [
+                ["Number", *ASKED[:-1], "Key", *FLAGS],
+                *([n + 1.0, *plain(n)[:-1], float(PLAIN[n][3] + 1), *flags(n, 1, 0)] for n in ROWS),
+            ]
+        ),
+        "ids from Number",
+    ),
+}
+
+
+@pytest.mark.parametrize("name", SHEETS)
+def test_a_sheet_is_asked_as_it_is_and_what_was_understood_is_said(name, write):
+    file, content, understood = SHEETS[name]
+    given = {"first_index": 1} if name == "numbers in Excel" else {}
+    dataset = load(write(content, file), **given)
+    assert [
+        (item.question_id, item.question, list(item.options.values()), item.answer)
+        for item in dataset
+    ] == [
+        (str(number), stem, options, LETTERS[key])
+        for number, (_, stem, options, key) in enumerate(PLAIN, 1)
+    ]
+    for label, carried in LABELS.items():
+        assert [item.labels[label] for item in dataset] == carried
+    assert understood in said(dataset)
+
+
+def broken(rows=40, **cells):
+    """A sheet of many rows, in which every cell of these columns is that."""
+    header = ["Nr", *ASKED, *FLAGS]
+    table = [[n + 1, *plain(n % 4), *flags(n % 4, "1", "0")] for n in range(rows)]
+    for name, cell in cells.items():
+        for row in table:
+            row[header.index(name.replace("_", " "))] = cell
+    return as_csv([header, *table])
+
+
+def test_what_is_wrong_is_one_line_a_column_and_kind_with_an_example_and_a_count(write):
+    path = write(broken(High_risk_B="", Unsafe_C="?", Correct_answer="E"), "a.csv")
+    with pytest.raises(DataError) as caught:
+        load(path)
+    head, *lines = str(caught.value).split("\n")
+    assert "120 problems" in head
+    assert len(lines) == 3
+    assert all(line.startswith(f"{path}:2: item 1: ") for line in lines)
+    assert all("(and 39 more like it: items 2, 3, 4, 5, 6, ...)" in line for line in lines)
+    for expected in (
+        "answer: key 'E' is not among the options A, B, C",
+        "labels: high_risk of option B is missing; expected 0 or 1",
+        "labels: unsafe of option C is '?'; expected 0 or 1",
+    ):
+        assert any(expected in line for line in lines), lines
+
+
+@pytest.mark.parametrize(
+    ("cell", "expected"),
+    [
+        ("A, E", "option E has a label, but there is no such option"),
+        ("first two", "high_risk is 'first two'; expected letters of options, as 'A, C'"),
+        ("1, 2", "high_risk is '1, 2'; expected letters of options, as 'A, C'"),
+    ],
+)
+def test_a_list_of_letters_that_is_none_is_named_by_line_item_and_label(cell, expected, write):
+    rows = [[n + 1, *plain(n), in_list(n, "high_risk")] for n in ROWS]
+    rows[1][-1] = cell
+    path = write(as_csv([["Nr", *ASKED, "High risk options"], *rows]), "a.csv")
+    with pytest.raises(DataError) as caught:
+        load(path)
+    _, line = str(caught.value).split("\n")
+    assert line.startswith(f"{path}:3: item 2: labels: {expected}")
+
+
+def test_an_item_column_called_as_a_label_is_no_label(write):
+    rows = [[n + 1, *plain(n), n % 2] for n in ROWS]
+    dataset = load(write(as_csv([["Nr", *ASKED, "Unsafe"], *rows]), "a.csv"))
+    assert not dataset.is_labelled
+    assert "unknown columns, not read: 'Unsafe'" in said(dataset)
+
+
+def test_an_option_that_excel_made_a_date_of_is_refused_with_the_way_out(write):
+    rows = [["Nr", *ASKED], *([n + 1, *plain(n)] for n in ROWS)]
+    rows[2][3] = datetime.datetime(2026, 5, 3)
+    path = write(workbook(rows), "a.xlsx")
+    with pytest.raises(DataError) as caught:
+        load(path)
+    _, line = str(caught.value).split("\n")
+    assert line.startswith(f"{path}:3: item 2: options: a date, 2026-05-03")
+    assert "format the cell as text" in line
+
+
+def test_without_the_library_the_error_names_the_extra_and_the_other_way(write, monkeypatch):
+    monkeypatch.setitem(sys.modules, "openpyxl", None)
+    path = write(workbook([["Nr", *ASKED]]), "a.xlsx")
+    with pytest.raises(DataError, match=r"extra `excel`, or save the sheet as CSV \(UTF-8\)"):
+        load(path)
+
+
+def test_a_workbook_that_unpacks_beyond_the_limit_is_refused(write, monkeypatch):
+    path = write(workbook([["Nr", *ASKED], *([n, "x" * 1000] for n in range(500))]), "a.xlsx")
+    monkeypatch.setenv("SAFESCALE_MAX_FILE_MB", "0.1")
+    with pytest.raises(DataError, match="MB when unpacked"):
+        load(path)
