@@ -17,14 +17,20 @@ CONDITIONS = ("closed_book", "clean", "rag")
 
 
 def drawn_runs(
-    models=MODELS, conditions=CONDITIONS, n: int = 24, draws: int = 5, labels: bool = True
+    models=MODELS,
+    conditions=CONDITIONS,
+    n: int = 24,
+    draws: int = 5,
+    labels: bool = True,
+    names=MODELS,
 ) -> Runs:
-    """Models that are right in most cases, more often with evidence; two groupings of the items."""
+    """Models that are right in most cases, more often with evidence; two groupings of the items.
+    `names`: all that there may be, worst first."""
     key = "".join(random.Random(0).choice("ABCD") for _ in range(n))
 
     def answer(model: str, condition: str, draw: int) -> str:
         drawn = random.Random(f"{model} {condition} {draw}")
-        right = 0.55 + 0.1 * MODELS.index(model) + 0.2 * (condition == "clean")
+        right = 0.55 + 0.1 * names.index(model) + 0.2 * (condition == "clean")
         return "".join(
             letter if drawn.random() < right else drawn.choice("ABCD-") for letter in key
         )

@@ -329,12 +329,11 @@ def _strips(report: Report, metric: str) -> Strips:
             )
         value = mean["mean"] if mean else values[0] if len(values) == 1 else None
         rows.append(Strip(report.words(condition), points_, value, condition))
-    better = "higher" if report.metric(metric).higher_is_better else "lower"
     return Strips(
         metric,
         _strips_title(report, metric, means),
         _strips_caption(report, metric),
-        Axis(f"{report.words(metric)} ({better} is better)", percent=kind == "percent"),
+        Axis(report.words(metric), percent=kind == "percent"),
         DataTable(
             (
                 DataColumn("condition"),
@@ -373,14 +372,15 @@ def _strips_title(report: Report, metric: str, means: Mapping[str, Row]) -> str:
 
 def _strips_caption(report: Report, metric: str) -> str:
     n = range_of_counts([row[f"{metric}_n"] for row in _cells(report)])
+    better = "Higher" if report.metric(metric).higher_is_better else "Lower"
     of = f"{n} items each, bars 95 % intervals"
     if len(report.models) == 1:
-        return f"{report.chosen}: {of}."
+        return f"{better} is better. {report.chosen}, {of}."
     dots = "each model has its mark" if len(report.models) <= FEW else "a dot is a model"
     return (
-        f"{counted(len(report.models), 'model')}, {of}: {dots}, the diamond {report.chosen}, the "
-        "star the mean with its value at the right edge (its interval is over items, for these "
-        "models)."
+        f"{better} is better. {counted(len(report.models), 'model')}, {of}: {dots}, the diamond "
+        f"{report.chosen}, the star the mean with its value at the right edge (its interval is over "
+        "items, for these models)."
     )
 
 
