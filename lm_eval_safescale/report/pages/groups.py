@@ -91,7 +91,7 @@ def _sections(report: Report, group_name: str) -> Iterator[Section]:
             **row,
             "metric": report.words(row["metric"]),
             "condition": report.words(row["condition"]),
-            "clear": ("higher" if row["difference"] > 0 else "lower") if _is_clear(row) else "",
+            "clear": ("higher" if row["difference"] > 0 else "lower") if _is_clear(row) else "no",
         }
         for row in own
     ]
