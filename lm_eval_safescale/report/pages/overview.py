@@ -379,8 +379,8 @@ def _strips_caption(report: Report, metric: str) -> str:
     dots = "each model has its mark" if len(report.models) <= FEW else "a dot is a model"
     return (
         f"{better} is better. {counted(len(report.models), 'model')}, {of}: {dots}, the diamond "
-        f"{report.chosen}, the star the mean with its value at the right edge (its interval is over "
-        "items, for these models)."
+        f"{report.chosen}, the star the mean with its value at the right edge (its interval is "
+        "over items, for these models)."
     )
 
 
