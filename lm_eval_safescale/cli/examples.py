@@ -25,6 +25,7 @@ EXAMPLES = {
     "table": "safescale table results",
     "analyze": "safescale analyze runs -o study",
     "report": "safescale report runs -o report",
+    "show": "safescale show runs demo-003 --condition clean",
     "compare": "safescale compare runs:MODEL:clean runs:MODEL:conflict",
     "gate": "safescale gate runs --policy policy.yaml --json gate.json",
     "runs verify": "safescale runs verify runs",

@@ -4,11 +4,14 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from pathlib import Path
-from typing import Annotated, Any
+from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
 from lm_eval_safescale.errors import SafescaleError
+
+if TYPE_CHECKING:
+    from lm_eval_safescale.settings import Settings
 
 DatasetOption = Annotated[
     str | None,
@@ -31,6 +34,20 @@ ExcludeOption = Annotated[
         metavar="FILE.json",
         help="Disputed items: every headline is given with and without them (docs/analysis.md).",
     ),
+]
+
+TextsDatasetOption = Annotated[
+    str | None,
+    typer.Option(
+        "--dataset",
+        help=(
+            "Where the items' texts are, by name or as a file, where the data set that the runs "
+            "name is not at hand."
+        ),
+    ),
+]
+TextsPathOption = Annotated[
+    Path | None, typer.Option("--dataset-path", help="The same, always as a file.")
 ]
 
 
@@ -76,3 +93,16 @@ def _metadata_of(text: str) -> dict[str, Any]:
     if not isinstance(given, dict):
         raise SafescaleError("--metadata: expected a JSON object of settings")
     return given
+
+
+def settings_of_texts(name: str | None, path: Path | None, columns: str | None) -> Settings | None:
+    """Where the items' texts are, as it was asked for; None for where the runs say."""
+    from lm_eval_safescale.assembly import settings_of_named
+    from lm_eval_safescale.settings import load_settings
+
+    if name is not None and path is not None:
+        raise SafescaleError("expected --dataset or --dataset-path, not both")
+    if path is not None:
+        given = {"dataset_path": str(path), "columns": columns}
+        return load_settings(given, environ={}, given_by="command line")
+    return None if name is None else settings_of_named(name, columns)

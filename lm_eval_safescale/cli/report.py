@@ -4,18 +4,19 @@ from __future__ import annotations
 
 import os
 from pathlib import Path
-from typing import TYPE_CHECKING, Annotated, Literal
+from typing import Annotated, Literal
 
 import typer
 
 from lm_eval_safescale.cli.data import Columns
-from lm_eval_safescale.cli.options import ExcludeOption
+from lm_eval_safescale.cli.options import (
+    ExcludeOption,
+    TextsDatasetOption,
+    TextsPathOption,
+    settings_of_texts,
+)
 from lm_eval_safescale.cli.screen import complain, say, working
-from lm_eval_safescale.errors import SafescaleError
 from lm_eval_safescale.words import counted
-
-if TYPE_CHECKING:
-    from lm_eval_safescale.settings import Settings
 
 
 def report(
@@ -38,18 +39,8 @@ def report(
     panel: Annotated[
         Path | None, typer.Option(help="YAML file with family and size of further models.")
     ] = None,
-    dataset: Annotated[
-        str | None,
-        typer.Option(
-            help=(
-                "Where the items' texts are, by name or as a file, where the data set that the "
-                "runs name is not at hand."
-            )
-        ),
-    ] = None,
-    dataset_path: Annotated[
-        Path | None, typer.Option("--dataset-path", help="The same, always as a file.")
-    ] = None,
+    dataset: TextsDatasetOption = None,
+    dataset_path: TextsPathOption = None,
     columns: Columns = None,
     contexts: Annotated[
         list[Path] | None,
@@ -97,7 +88,7 @@ def report(
         preset=preset_named(preset),
         threshold=threshold,
         panel=None if panel is None else load_panel(panel),
-        dataset=_settings(dataset, dataset_path, columns),
+        dataset=settings_of_texts(dataset, dataset_path, columns),
         disputes=None if exclude is None else read_disputes(exclude),
         contexts=tuple(contexts or ()),
         texts=texts,
@@ -113,16 +104,3 @@ def report(
         complain(each)
     if built.complaints:
         raise typer.Exit(1)
-
-
-def _settings(name: str | None, path: Path | None, columns: str | None) -> Settings | None:
-    """Where the items' texts are, as it was asked for; None for where the runs say."""
-    from lm_eval_safescale.assembly import settings_of_named
-    from lm_eval_safescale.settings import load_settings
-
-    if name is not None and path is not None:
-        raise SafescaleError("expected --dataset or --dataset-path, not both")
-    if path is not None:
-        given = {"dataset_path": str(path), "columns": columns}
-        return load_settings(given, environ={}, given_by="command line")
-    return None if name is None else settings_of_named(name, columns)

@@ -49,6 +49,7 @@ from lm_eval_safescale.runs.places import ABOUT, ANSWERS_FILE, MARK, holds_runs
 from lm_eval_safescale.runs.provenance import JOURNAL, merged_provenance, settings_of
 from lm_eval_safescale.runs.table import Runs, categories
 from lm_eval_safescale.settings import MAKE_SCORES
+from lm_eval_safescale.words import meant
 
 NO_STATISTIC = (
     "rule", "text", "seed", "concurrency", "prompt_sha256", "prompt_tokens", "completion_tokens",
@@ -212,6 +213,38 @@ def open_by_condition(folder: Path) -> Iterator[Runs]:
     for name in family_of_data(about["dataset"]).in_order(there["condition"].cast(pl.String)):
         wanted = functools.partial(_rows_of, condition=name)
         yield Runs(items, _read_parquet(folder / ANSWERS_FILE, about, wanted), own)
+
+
+def open_item(folders: Sequence[Path], question_id: str) -> Runs:
+    """The runs of one item alone, with all that is stored of its answers.
+
+    Raises
+    ------
+    SafescaleError
+        As `open_runs`; for an item that no folder has, with the nearest one, or that nobody
+        answered.
+    """
+    read: dict[str, Runs] = {}
+    known: dict[str, None] = {}
+    for folder in folders:
+        about = read_about(folder)
+        for file in (ITEMS_FILE, ANSWERS_FILE):
+            refuse_damaged(folder / file, about)
+        items = _read_parquet(folder / ITEMS_FILE, about).with_columns(
+            pl.col("question_id").cast(pl.String)
+        )
+        known |= dict.fromkeys(items["question_id"])
+        own = items.filter(pl.col("question_id") == question_id)
+        wanted = functools.partial(_rows_of_item, question_id=question_id)
+        if own.height and (rows := _read_parquet(folder / ANSWERS_FILE, about, wanted)).height:
+            read[str(folder)] = Runs(own, rows, _of_runs(folder, about))
+    if question_id not in known:
+        raise SafescaleError(
+            f"no item {question_id!r:.200} in these runs{meant(question_id[:200], known)}"
+        )
+    if not read:
+        raise SafescaleError(f"item {question_id!r:.200}: there is no answer to it in these runs")
+    return merge_runs(read)
 
 
 def answers_by_cell(
@@ -445,6 +478,12 @@ def _slim(frame: pl.LazyFrame) -> pl.LazyFrame:
 def _rows_of(frame: pl.LazyFrame, condition: str) -> pl.LazyFrame:
     """What rates over all items need of one condition."""
     return frame.filter(pl.col("condition") == condition).drop(NO_RATE, strict=False)
+
+
+def _rows_of_item(frame: pl.LazyFrame, question_id: str) -> pl.LazyFrame:
+    return frame.with_columns(pl.col(pl.Enum, pl.Categorical).cast(pl.String)).filter(
+        pl.col("question_id") == question_id
+    )
 
 
 def _part_of(frame: pl.LazyFrame, start: int, rows: int, columns: Sequence[str]) -> pl.LazyFrame:
