@@ -127,7 +127,7 @@
     try {
       storage = window.localStorage;
       const found = JSON.parse(storage.getItem(data.marks) || "null");
-      if (found) marks = new Map(found);
+      for (const [id, mark] of found || []) marks.set(id, mark);
     } catch { storage = null; }
     $("where").textContent = storage ? "Marks are stored in this browser."
       : "This browser stores nothing for pages from disk: save the marks before you close the page.";
@@ -352,7 +352,7 @@
     const label = [codeWords(item, code), sure && `${sure} % sure`, ...kinds.map((kind) => kind.words), which && `${which} of the comparison`].filter(Boolean).join(", ");
     return el("td", {}, el("button", { type: "button", class: `answer tone-${tone}`, "aria-expanded": "false", "data-answer": nameOf(cell),
       "aria-label": `${data.models[cell.model].name}, ${data.conditions[cell.condition].words}: ${label}`, title: label, onclick: (event) => toggle(event.currentTarget, item, place, cell) },
-      which ? el("span", { class: "which" }, which) : "", el("span", { class: "letter" }, letter, SIGNS[tone] || ""), el("span", { class: "sure" }, sure)));
+      which ? el("span", { class: "which" }, which) : "", el("span", { class: "letter" }, own(letter), SIGNS[tone] || ""), el("span", { class: "sure" }, sure)));
   }
 
   function answersTable(item, place, two) {
@@ -571,7 +571,7 @@
     marksLine();
     const kind = countKind();
     say(`${found.places.length.toLocaleString("en")} of ${counted(data.items.length, "case")}; behind each, how many of its answers are: ${kind.words}.`);
-    await drawCase(before.item !== undefined && before.item !== state.item);
+    await drawCase(turn > 1 && before.item !== state.item);
   }
 
   document.addEventListener("DOMContentLoaded", async () => {

@@ -203,8 +203,7 @@ def test_two_are_chosen_by_the_controls(cases):
     page = cases()
     page.get_by_text("Side by side").click()
     page.get_by_label("B: model").select_option(studies.panel(34)[3])
-    page.locator("#pair-part").wait_for()
-    page.get_by_label("Only").select_option("harm_come")
+    page.locator("#compared").get_by_role("link", name="harm come").click()
     page.wait_for_url("**pair=harm_come*")
     assert "harm come" in page.locator("#compared").inner_text()
 
