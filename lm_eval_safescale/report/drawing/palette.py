@@ -205,8 +205,7 @@ def _style(number: int, place: int, color: str) -> Style:
 
 
 def _ink_on(color: str) -> str:
-    dark = INKS["light"]["ink"]
-    return dark if contrast(dark, color) >= contrast("#ffffff", color) else "#ffffff"
+    return max(("#000000", "#ffffff"), key=lambda ink: contrast(ink, color))
 
 
 def _declared(values: Mapping[str, str]) -> str:

@@ -87,14 +87,8 @@ class _Plotter:
         self.notes()
 
     def region(self, region: Region) -> None:
-        x1, x2 = sorted(
-            self.x(self.x.low if low is None and end == 0 else self.x.high if low is None else low)
-            for end, low in enumerate((region.x_low, region.x_high))
-        )
-        y1, y2 = sorted(
-            self.y(self.y.low if low is None and end == 0 else self.y.high if low is None else low)
-            for end, low in enumerate((region.y_low, region.y_high))
-        )
+        x1, x2 = self.x.span(region.x_low, region.x_high)
+        y1, y2 = self.y.span(region.y_low, region.y_high)
         self.sheet.add(
             f'<rect x="{x1:.1f}" y="{y1:.1f}" width="{x2 - x1:.1f}" height="{y2 - y1:.1f}" '
             'class="region"/>'

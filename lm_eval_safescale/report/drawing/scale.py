@@ -60,6 +60,12 @@ class Scale:
             low, high, at = log10(low), log10(high), log10(at)
         return self.start + (at - low) / (high - low) * (self.end - self.start)
 
+    def span(self, low: float | None, high: float | None) -> tuple[float, float]:
+        """The places of a part of the axis, the lesser first; its end where a bound has none."""
+        start = self(low) if has_place(low, self.axis) else self.start
+        end = self(high) if has_place(high, self.axis) else self.end
+        return min(start, end), max(start, end)
+
     def ticks(self, most: int) -> list[tuple[float, str]]:
         """At most about so many round values within the axis, with their words."""
         if self.axis.categories:

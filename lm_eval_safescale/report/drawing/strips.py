@@ -63,9 +63,7 @@ def _values(strips: Strips) -> list[float | None]:
 def _region(
     sheet: Sheet, across: Scale, low: float | None, high: float | None, top: float, bottom: float
 ) -> None:
-    x1, x2 = sorted(
-        (across(across.low if low is None else low), across(across.high if high is None else high))
-    )
+    x1, x2 = across.span(low, high)
     sheet.add(
         f'<rect x="{x1:.1f}" y="{top:.1f}" width="{x2 - x1:.1f}" height="{bottom - top:.1f}" '
         'class="region"/>'

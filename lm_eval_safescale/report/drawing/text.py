@@ -15,15 +15,19 @@ MOST = 1_000
 """Characters of a text that is said whole where a mark is pointed at."""
 EM = 12.0
 """Size of the type."""
-_BLANKS = re.compile(r"\s+")
+_BLANKS = re.compile(r"[^\S\N{NO-BREAK SPACE}]+")
 
 
 def shown(text: str) -> str:
     """One line of at most `MOST` characters, as it may stand in an SVG."""
-    cut = text[: MOST + 1]
-    line = _BLANKS.sub(" ", printable(_BLANKS.sub(" ", cut))).strip()
+    line = _line(text)
     line = line if len(text) <= MOST else line[:MOST] + "…"
     return escape(isolated(line), quote=True)
+
+
+def _line(text: str) -> str:
+    """The beginning of a text on one line; what cannot be shown is spelled out."""
+    return printable(_BLANKS.sub(" ", text[: MOST + 1])).strip()
 
 
 def isolated(line: str) -> str:
@@ -52,9 +56,8 @@ def _em(character: str) -> float:
 
 
 def fitted(text: str, width: float, size: float = EM) -> str:
-    """The text, or its beginning that fits with an ellipsis behind it; what cannot be shown is
-    spelled out."""
-    line = _BLANKS.sub(" ", printable(_BLANKS.sub(" ", text[: MOST + 1]))).strip()
+    """The text, or its beginning that fits with an ellipsis behind it."""
+    line = _line(text)
     if len(text) <= MOST and width_of(line, size) <= width:
         return line
     room = width - width_of("…", size)
@@ -67,7 +70,7 @@ def fitted(text: str, width: float, size: float = EM) -> str:
 
 def wrapped(text: str, width: float, most: int, size: float = EM) -> list[str]:
     """Lines of at most that width, the last of them shortened."""
-    line = _BLANKS.sub(" ", printable(_BLANKS.sub(" ", text[: MOST + 1]))).strip()
+    line = _line(text)
     lines = [""]
     for word in _words(line):
         trial = f"{lines[-1]}{word}"
