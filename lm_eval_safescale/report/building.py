@@ -38,6 +38,7 @@ from lm_eval_safescale.report.texts import find_texts
 from lm_eval_safescale.runs import Runs
 from lm_eval_safescale.runs.store import merge_runs, open_runs
 from lm_eval_safescale.sections import Page
+from lm_eval_safescale.sentences import listed
 from lm_eval_safescale.settings import Settings
 from lm_eval_safescale.words import counted
 
@@ -221,7 +222,7 @@ def _opened(folders: Sequence[Path]) -> tuple[dict[Path, Runs], list[str]]:
             unread.append(error)
     if not read:
         raise unread[0]
-    return read, [f"not read: {error}" for error in unread]
+    return read, [f"not read: {said(error)}" for error in unread]
 
 
 def _by_data(opened: Mapping[Path, Runs]) -> list[dict[Path, Runs]]:
@@ -283,7 +284,11 @@ def _write_index(reports: Sequence[tuple[str, Report]], folder: Path) -> None:
     """The page that leads to each of several reports."""
     site = Site(title="safescale", pages=[(INDEX, "All reports")], foot=FOOT)
     links = [
-        {"href": f"{name}/{INDEX}", "words": report.title, "said": report.subject}
+        {
+            "href": f"{name}/{INDEX}",
+            "words": report.title,
+            "said": f"{report.subject}: {listed(report.models, 6)}",
+        }
         for name, report in reports
     ]
     heading = f"{counted(len(reports), 'report')}: these runs are not of one data set"
