@@ -111,7 +111,7 @@ def build_report(
     notes: list[str] = []
     for name, group in zip(_names(groups), groups, strict=True):
         say(f"making the tables of {name} ...")
-        report = _report(group, wanted)
+        report = _report(group, wanted, several=len(groups) > 1)
         reports.append((name, report))
         complaints += [
             *(f"table {table} could not be made: {why}" for table, why in report.failed.items()),
@@ -119,6 +119,10 @@ def build_report(
         ]
         if (why := report.found.no_dataset) is not None:
             (notes if wanted.dataset is None else complaints).append(said(why))
+    if wanted.disputes is not None and all(each.study.disputes is None for _, each in reports):
+        wanted.disputes.refuse_unknown(
+            [name for _, each in reports for name in each.study.items.ids]
+        )
     pages = 0
     with whole_folder(output, _about_folder(reports)) as unfinished:
         for name, report in reports:
@@ -245,10 +249,14 @@ def _names(groups: Sequence[Mapping[Path, Runs]]) -> list[str]:
     return names
 
 
-def _report(group: Mapping[Path, Runs], wanted: Wanted) -> Report:
+def _report(group: Mapping[Path, Runs], wanted: Wanted, *, several: bool = False) -> Report:
+    """`several`: whether it is one of several reports, of which disputes are one's."""
     runs = merge_runs({str(folder): each for folder, each in group.items()})
     baseline = wanted.baseline if wanted.baseline in runs.models else None
-    study = Study(runs, wanted.threshold, wanted.panel, baseline, disputes=wanted.disputes)
+    disputes = wanted.disputes
+    if disputes is not None and several and not disputes.ids & set(runs.items["question_id"]):
+        disputes = None  # they are of another data set
+    study = Study(runs, wanted.threshold, wanted.panel, baseline, disputes=disputes)
     tables, failed = make_tables(study, wanted.preset)
     return Report(
         study=study,

@@ -19,6 +19,7 @@ from lm_eval_safescale.figures import (
     Strips,
     with_bounds,
 )
+from lm_eval_safescale.report.disputed import disputed_sections
 from lm_eval_safescale.report.report import Report
 from lm_eval_safescale.sections import Page, Section
 from lm_eval_safescale.sentences import (
@@ -54,6 +55,7 @@ def overview(report: Report) -> Page:
         *_ranks(report, scored),
         *_published(report),
         *_raters(report, scored),
+        *disputed_sections(report),
         *_reasons(report),
     ]
     return Page("overview", "Overview", finding, doubt, tuple(sections))
