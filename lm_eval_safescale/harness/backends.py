@@ -233,10 +233,15 @@ def _config_of(backend: Any) -> Any | None:
     )
 
 
+def _told(value: Any) -> str | None:
+    return None if value is None else str(value)
+
+
 def engine_facts(backend: Any, name: str) -> dict[str, Any]:
     """What computes the answers, as far as it lies in this process: its package and version, the
-    type of its numbers, `quantization` ("none": weights as they are), device and window in tokens;
-    None for what cannot be known, as behind a server.
+    type of its numbers, `quantization` ("none": weights as they are), device, window in tokens, and
+    how many requests it computes together or has under way; None for what cannot be known, as
+    behind a server.
 
     Parameters
     ----------
@@ -251,6 +256,8 @@ def engine_facts(backend: Any, name: str) -> dict[str, Any]:
         "version": version_of(package) if package else None,
         **dict.fromkeys(("dtype", "quantization", "device")),
         "window": window_of(backend),
+        "batch_size": _told(getattr(backend, "batch_size", None)),
+        "concurrent": _told(getattr(backend, "_concurrent", None)),
     }
     if package is None:
         return facts

@@ -114,7 +114,7 @@ LOST = {
     ),
     "the whole wording, ready to be used": (without_prompt, "SHA-256"),
     "one conversation or many": (not_ours, "conversation of its own"),
-    "together or one at a time": (without("provenance"), "batch size 4"),
+    "together or one at a time": (without("provenance"), "4 in a batch"),
     "what was done with replies": (without("settings", "reader_version"), "reader strict"),
     "temperature and other parameters of sampling": (without("settings", "temperature"), "0.7"),
     "seeds": (without("settings", "seed"), "seed 1234"),

@@ -15,6 +15,7 @@ from typing import Literal
 from lm_eval_safescale.analysis.study import reader_of
 from lm_eval_safescale.harness.backends import is_server
 from lm_eval_safescale.report.methods.facts import Facts, Pair, by_value, joined
+from lm_eval_safescale.runs.provenance import ENGINE
 from lm_eval_safescale.words import counted
 
 SOURCE = (
@@ -243,11 +244,10 @@ def _execution(facts: Facts) -> Iterator[Point]:
 
     def batches(model: str) -> str | None:
         return joined(
-            f"batch size {start['batch_size']}"
-            if start["batch_size"]
-            else "no batch size was given"
+            f"{size} {words}"
             for start in facts.starts(model)
-            if "batch_size" in start
+            for name, words in TOGETHER.items()
+            if (size := (start.get(ENGINE) or {}).get(name) or start.get(name))
         )
 
     yield _of_models(
@@ -352,6 +352,8 @@ def _independence(facts: Facts) -> Iterator[Point]:
         lacks="that they were kept apart from it, and by whom",
     )
 
+
+TOGETHER = {"batch_size": "in a batch", "concurrent": "requests under way at a time"}
 
 ITEMS: Mapping[str, Callable[[Facts], Iterator[Point]]] = {
     "Which model": _identification,

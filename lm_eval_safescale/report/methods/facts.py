@@ -7,6 +7,7 @@ from __future__ import annotations
 import functools
 from collections.abc import Callable, Hashable, Iterable, Mapping, Sequence
 from dataclasses import dataclass
+from datetime import UTC, datetime
 from typing import Any, TypeVar
 
 from lm_eval_safescale.families import Family
@@ -14,8 +15,10 @@ from lm_eval_safescale.prompts import Frame, Prompt
 from lm_eval_safescale.report.report import Report
 from lm_eval_safescale.runs.finish import FRAME, OUR_RUNNER
 from lm_eval_safescale.runs.provenance import (
+    AT,
     CONDITIONS,
     CONTEXTS,
+    ENDED_AT,
     ENGINE,
     PROMPT,
     PROVENANCE,
@@ -160,11 +163,12 @@ class Facts:
     def times(self, model: str) -> str | None:
         """From the first start to the last end."""
         starts = self.starts(model)
-        begun = sorted(str(start["at"]) for start in starts if start.get("at"))
-        ended = sorted(str(start["ended_at"]) for start in starts if start.get("ended_at"))
+        begun = sorted(str(start[AT]) for start in starts if start.get(AT))
+        ended = sorted(str(start[ENDED_AT]) for start in starts if start.get(ENDED_AT))
         if not begun:
             return None
-        return f"{begun[0]} to {ended[-1] if ended else 'an end that was not recorded'} (UTC)"
+        end = time_words(ended[-1]) if ended else "an end that was not recorded"
+        return f"{time_words(begun[0])} to {end} (UTC)"
 
     def engine(self, model: str) -> str | None:
         """Package, version, type of numbers and quantisation of what computed the answers."""
@@ -176,6 +180,14 @@ class Facts:
 
     def _first(self, model: str) -> Pair:
         return next(pair for pair in self.pairs if pair[0] == model)
+
+
+def time_words(at: Any) -> str:
+    """A recorded time (ISO 8601), in UTC."""
+    try:
+        return f"{datetime.fromisoformat(str(at)).astimezone(UTC):%Y-%m-%d %H:%M}"
+    except ValueError:
+        return shown(at)
 
 
 def engine_words(start: Mapping[str, Any]) -> str | None:
@@ -231,19 +243,19 @@ def joined(values: Iterable[str | None]) -> str | None:
     return "; ".join(dict.fromkeys(value for value in values if value)) or None
 
 
-def shown(value: Any) -> str:
+def shown(value: Any, digits: int = 6) -> str:
     """A recorded value as a text."""
     if value is None:
         return NOT_RECORDED
     if isinstance(value, bool):
         return "yes" if value else "no"
     if isinstance(value, float):
-        return f"{value:.6g}"
+        return f"{value:.{digits}g}"
     if isinstance(value, Mapping):
-        parts = (f"{name}: {shown(each)}" for name, each in value.items() if each is not None)
-        return "; ".join(parts) or "none"
+        known = {name: each for name, each in value.items() if each is not None}
+        return "; ".join(f"{name}: {shown(each, digits)}" for name, each in known.items()) or "none"
     if isinstance(value, list | tuple):
-        return ", ".join(map(shown, value)) or "none"
+        return ", ".join(shown(each, digits) for each in value) or "none"
     return str(value)
 
 

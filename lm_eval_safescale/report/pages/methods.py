@@ -19,9 +19,10 @@ from lm_eval_safescale.report.methods.facts import (
     packages_words,
     shown,
     system_words,
+    time_words,
 )
 from lm_eval_safescale.report.report import Report
-from lm_eval_safescale.runs.provenance import PLUGINS
+from lm_eval_safescale.runs.provenance import AT, ENDED_AT, PLUGINS
 from lm_eval_safescale.sections import Page, Section, TextBlock
 from lm_eval_safescale.stats.bootstrap import SEED, B
 from lm_eval_safescale.stats.presets import LEVEL
@@ -184,7 +185,7 @@ def _contexts(facts: Facts) -> Section:
             shown(retriever) if retriever else "",
             shown(corpus) if corpus else "",
             f"{of_tokens} (counted by {by})" if of_tokens and by else of_tokens,
-            shown(measures) if measures else "",
+            shown(measures, digits=3) if measures else "",
         )
 
     rows = []
@@ -209,8 +210,8 @@ def _starts(facts: Facts) -> Section:
             named = (facts.report.words(str(each)) for each in start.get("conditions") or ())
             rows.append((
                 model,
-                shown(start.get("at")),
-                shown(start.get("ended_at")),
+                time_words(start.get(AT)),
+                time_words(start.get(ENDED_AT)),
                 ", ".join(named) or NOT_RECORDED,
                 engine_words(start) or NOT_RECORDED,
                 hardware_words(start) or NOT_RECORDED,
