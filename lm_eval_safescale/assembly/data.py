@@ -9,9 +9,10 @@ from typing import Any
 
 from lm_eval_safescale.assembly.families import family_named
 from lm_eval_safescale.assembly.lookup import find
-from lm_eval_safescale.datasets import Dataset, Given
+from lm_eval_safescale.datasets import DataError, Dataset, Given
+from lm_eval_safescale.datasets.columns import EVIDENCE
 from lm_eval_safescale.datasets.files import FORMATS
-from lm_eval_safescale.errors import FAILURES, SafescaleError, reason_of
+from lm_eval_safescale.errors import FAILURES, ArgumentHint, SafescaleError, reason_of
 from lm_eval_safescale.families import RADSAFE, Family
 from lm_eval_safescale.plugins import Part, bind_parameters, parameters_of, plugins
 from lm_eval_safescale.records import Item
@@ -36,6 +37,26 @@ def load_dataset(
     SafescaleError
         If there is no such data set, or it cannot be had here; the message names the ways on.
     """
+    try:
+        return _loaded(settings, evidence, family, local_only=local_only)
+    except DataError as error:
+        wrong = [problem.field or "" for problem in error.problems if problem.is_error]
+        if not evidence or not all(field.startswith(EVIDENCE) for field in wrong):
+            raise
+        asked = (family or RADSAFE).conditions
+        free = ",".join(each.name for each in asked if not each.evidence and not each.builder)
+        raise DataError(
+            error.source,
+            error.problems,
+            "\nwithout evidence it can be asked: ",
+            ArgumentHint("conditions", free),
+            " (in lm_eval, the task of that name)",
+        ) from None
+
+
+def _loaded(
+    settings: Settings, evidence: Collection[str], family: Family | None, *, local_only: bool
+) -> Dataset:
     if settings.dataset_path is not None:
         if settings.dataset_args:
             raise SafescaleError(

@@ -86,7 +86,7 @@ def sweep(
     model that fails costs no other one; it is listed at the end, with exit status 1.
     """
     from lm_eval_safescale.runs.places import Kind, refuse_others
-    from lm_eval_safescale.sweep import read_sweep, run_jobs, sweep_named
+    from lm_eval_safescale.sweep import missing_model, read_sweep, run_jobs, sweep_named
 
     refuse_others(file, Kind.SWEEP)
 
@@ -97,6 +97,8 @@ def sweep(
     if dry_run:
         _print_plan(asked)
         return
+    if missing := [each for job in asked.jobs if (each := missing_model(job))]:
+        complain("\n".join([*missing, "The others are asked."]))
     with working("starting ...") as progress:
         runs_jobs = _executor(executor or (How.RAY if address else How.LOCAL), address, jobs)
         try:

@@ -8,10 +8,10 @@ import unicodedata
 from collections.abc import Collection, Iterable, Mapping, Sequence
 from dataclasses import dataclass
 
-from lm_eval_safescale.errors import SafescaleError
+from lm_eval_safescale.errors import Hint, SafescaleError
 
-SHOWN = 18
-"""Lines of problems in the message of an error; with its head and its end they are 20."""
+SHOWN = 17
+"""Lines of problems in the message of an error; with its head, its end and a hint they are 20."""
 NAMED = 5
 UNSEEN = frozenset("\u202a\u202b\u202c\u202d\u202e\u2066\u2067\u2068\u2069\ufffe\uffff")
 
@@ -91,9 +91,9 @@ def _is_unseen(character: str) -> bool:
 
 
 class DataError(SafescaleError):
-    """A data set that cannot be used, with every problem found in it."""
+    """A data set that cannot be used, with every problem found in it, and what to do besides."""
 
-    def __init__(self, source: str, problems: Sequence[Problem]) -> None:
+    def __init__(self, source: str, problems: Sequence[Problem], *hints: str | Hint) -> None:
         self.source = source
         self.problems = tuple(problems)
         errors = [problem for problem in problems if problem.is_error]
@@ -102,7 +102,7 @@ class DataError(SafescaleError):
             left = f"... and {len(lines) - SHOWN} other kinds of problem; mend these first"
             lines = [*lines[:SHOWN], left]
         count = "1 problem" if len(errors) == 1 else f"{len(errors)} problems"
-        super().__init__(f"{source} cannot be used: {count}\n" + "\n".join(lines))
+        super().__init__(f"{source} cannot be used: {count}\n" + "\n".join(lines), *hints)
 
 
 def has_errors(problems: Iterable[Problem]) -> bool:

@@ -3,7 +3,7 @@ of its own.
 """
 
 from lm_eval_safescale.sweep.file import Gpu, Size, Sweep, read_sweep, sweep_named
-from lm_eval_safescale.sweep.jobs import Job, Outcome, run_job
+from lm_eval_safescale.sweep.jobs import Job, Outcome, missing_model, run_job
 from lm_eval_safescale.sweep.plan import Load, Plan, plan_sweep
 from lm_eval_safescale.sweep.running import Executor, SweepProgress, run_jobs
 
@@ -17,6 +17,7 @@ __all__ = [
     "Size",
     "Sweep",
     "SweepProgress",
+    "missing_model",
     "plan_sweep",
     "read_sweep",
     "run_job",

@@ -144,12 +144,9 @@ def read_sweep(
             f"{path}: no output; write output: FOLDER, or give ", ArgumentHint("output", "FOLDER")
         )
     folder = (output or Path(file.output or "")).expanduser().absolute()
-    places = {
-        _name(path, number, entry): (number, entry) for number, entry in enumerate(file.models, 1)
-    }
-    _refuse_twins(path, file)
-    _refuse_unknown(path, only, places)
-    problems: list[str] = []
+    places, problems = _names(file)
+    if not problems:
+        _refuse_unknown(path, only, places)
     jobs, sizes = [], {}
     for name, (number, entry) in places.items():
         if only and name not in only:
@@ -162,7 +159,8 @@ def read_sweep(
         jobs.append(msgspec.structs.replace(job, retry_filtered=retry_filtered))
         sizes[name] = Size(entry.parameters_b, entry.active_b)
     if problems:
-        raise SafescaleError("\n  ".join([f"{path}:", *problems]))
+        between = " " if len(problems) == 1 else "\n  "
+        raise SafescaleError(between.join([f"{path}:", *problems]))
     return Sweep(tuple(jobs), sizes, file.gpu, folder)
 
 
@@ -241,33 +239,34 @@ def _shown(value: Any) -> str:
 # --- jobs -----------------------------------------------------------------------------------------
 
 
-def _name(path: Path, number: int, entry: _Model) -> str:
-    name = (
-        entry.name if entry.name is not None else re.split(r"[/\\]", entry.model.rstrip("/\\"))[-1]
-    )
-    if not NAME.fullmatch(name):
-        raise SafescaleError(
-            f"{path}: models, number {number}: the name {_shown(name)} is also a folder's; "
-            "expected letters, digits and . _ + - (give one with name: NAME)"
-        )
-    return name
-
-
-def _refuse_twins(path: Path, file: _File) -> None:
-    seen: dict[str, int] = {}
+def _names(file: _File) -> tuple[dict[str, tuple[int, _Model]], list[str]]:
+    """The models by name, each with its number, and what is wrong with the names of others."""
+    found: dict[str, tuple[int, _Model]] = {}
+    seen: dict[str, tuple[int, str]] = {}
+    problems = []
     for number, entry in enumerate(file.models, 1):
-        name = _name(path, number, entry)
-        if (twin := seen.setdefault(name.casefold(), number)) != number:
-            before = _name(path, twin, file.models[twin - 1])
-            called = (
-                f"are both called {name}"
-                if name == before
-                else f"are called {before} and {name}, one folder on many a system"
+        given = re.split(r"[/\\]", entry.model.rstrip("/\\"))[-1]
+        name = given if entry.name is None else entry.name
+        if not NAME.fullmatch(name):
+            problems.append(
+                f"models, number {number}: the name {_shown(name)} is also a folder's; expected "
+                "letters, digits and . _ + - (give one with name: NAME)"
             )
-            raise SafescaleError(
-                f"{path}: models, numbers {twin} and {number}, {called}; give one of them another "
-                "name, with name: NAME"
-            )
+            continue
+        twin, before = seen.setdefault(name.casefold(), (number, name))
+        if twin == number:
+            found[name] = number, entry
+            continue
+        called = (
+            f"are both called {name}"
+            if name == before
+            else f"are called {before} and {name}, one folder on many a system"
+        )
+        problems.append(
+            f"models, numbers {twin} and {number}, {called}; give one of them another name, with "
+            "name: NAME"
+        )
+    return found, problems
 
 
 def _refuse_unknown(path: Path, only: Sequence[str], known: Mapping[str, object]) -> None:
@@ -303,6 +302,8 @@ def _job(file: _File, entry: _Model, name: str, folder: Path, limit: int | None)
         value = getattr(settings, setting)
         if isinstance(value, Path):
             metadata[setting] = str(value.absolute())
+        elif isinstance(value, list):  # as it may have been read from a file
+            metadata[setting] = value
     batch_size = _first(entry.batch_size, file.defaults.batch_size, None)
     return Job(
         name=name,

@@ -131,21 +131,21 @@ def _print_traceback(error: BaseException, job: Job) -> None:
     )
 
 
-def refuse_missing_model(job: Job) -> None:
-    """SafescaleError if the model is a folder, and there is none: the hub's error for such a name
-    is no help, nor is another try."""
+def missing_model(job: Job) -> str:
+    """What is wrong where the model is a folder, and there is none: the hub's error for such a name
+    is no help, nor is another try. Empty for nothing."""
     name = str(job.model_args.get("pretrained", ""))
-    if is_missing_path(name):
-        raise SafescaleError(
-            f"model {name}: no such folder; expected one with a model's files, or a name on the "
-            "hub (ORG/NAME)"
-        )
+    if not is_missing_path(name):
+        return ""
+    expected = "one with a model's files, or a name on the hub (ORG/NAME)"
+    return f"model {name}: no such folder; expected {expected}"
 
 
 def _run(job: Job, told: _Told) -> Outcome:
     from lm_eval_safescale.running import runner
 
-    refuse_missing_model(job)
+    if missing := missing_model(job):
+        raise SafescaleError(missing)
     model = runner.Model(
         job.backend, job.model_args, job.batch_size, job.device, job.name, job.parameters_b
     )

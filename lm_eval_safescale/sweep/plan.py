@@ -26,7 +26,7 @@ from lm_eval_safescale.plugins import Part, plugins
 from lm_eval_safescale.prompts import load_prompt
 from lm_eval_safescale.settings import MAKE_ANSWERS, MAKE_SCORES, Settings, load_settings
 from lm_eval_safescale.sweep.file import Gpu, Size, Sweep
-from lm_eval_safescale.sweep.jobs import Job, refuse_missing_model
+from lm_eval_safescale.sweep.jobs import Job, missing_model
 
 BYTES_OF_A_TOKEN = 4
 WINDOW_ARGUMENTS = ("max_model_len", "max_length")
@@ -119,18 +119,10 @@ def plan_sweep(sweep: Sweep, size_of: Callable[[str], Size]) -> list[Plan]:
                 loads,
                 hours,
                 tuple(_remarks(job, loads, size)),
-                _missing(job),
+                missing_model(job),
             )
         )
     return plans
-
-
-def _missing(job: Job) -> str:
-    try:
-        refuse_missing_model(job)
-    except SafescaleError as error:
-        return str(error)
-    return ""
 
 
 def requests_of_item(backend: str, batch_size: str | None, draws: int) -> int:

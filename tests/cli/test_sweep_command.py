@@ -111,6 +111,7 @@ def test_a_failed_model_is_tried_as_often_as_told_and_one_that_cannot_be_run_not
 
 def test_a_folder_that_is_not_there_is_said_at_once_and_not_tried_again(swept):
     _, _, ended = swept
+    assert "model weights/of/none: no such folder" in ended.stderr.partition("of 4 models done")[0]
     assert "gone: failed: model weights/of/none: no such folder; expected" in " ".join(
         ended.stderr.split()
     )

@@ -216,9 +216,27 @@ def test_all_problems_of_the_models_are_said_at_once(tmp_path):
         {"model": "a", "conditions": ["x"]},
         {"model": "b"},
         {"model": "c", "metadata": {"y": 1}},
+        {"model": "d", "name": "../d"},
+        {"model": "other/b"},
+        {"model": "third/b"},
     ]
-    with pytest.raises(SafescaleError, match=r"(?s)number 1 \(a\).*number 3 \(c\)"):
+    with pytest.raises(SafescaleError) as refused:
         jobs_of(tmp_path, *models)
+    for said in (
+        "number 1 (a): there is no condition",
+        "number 3 (c): metadata: no setting",
+        "number 4: the name '../d'",
+        "numbers 2 and 5, are both called b",
+        "numbers 2 and 6, are both called b",
+    ):
+        assert said in str(refused.value)
+
+
+def test_items_to_leave_out_are_read_from_their_file_when_the_sweep_is(tmp_path, monkeypatch):
+    monkeypatch.chdir(tmp_path)
+    (tmp_path / "out.txt").write_text("q1\nq2\n")
+    (job,) = jobs_of(tmp_path, {"model": "m"}, metadata={"exclude_items": "out.txt"})
+    assert job.metadata["exclude_items"] == ["q1", "q2"]
 
 
 def test_a_file_that_is_not_there_is_said(tmp_path):
