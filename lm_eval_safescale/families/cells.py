@@ -4,7 +4,7 @@ statistic.
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 
 import numpy as np
@@ -57,8 +57,29 @@ def column(cells: Iterable[Cell], name: str) -> Floats:
     where a cell has fewer."""
     values = [each.values[name] for each in cells]
     if values[0].ndim == 1:
-        return np.stack(values).T
+        return _rows(values).T
     found = np.full((len(values[0]), len(values), max(each.shape[1] for each in values)), np.nan)
     for place, each in enumerate(values):
         found[:, place, : each.shape[1]] = each
     return found
+
+
+def _rows(values: Sequence[Floats]) -> Floats:
+    """Arrays as the rows of one, which cannot be written to; not copied where they are its rows
+    already, as those that were scored together are."""
+    whole = values[0].base
+    rows: Floats
+    if (
+        isinstance(whole, np.ndarray)
+        and whole.dtype == values[0].dtype
+        and whole.shape == (len(values), len(values[0]))
+        and all(
+            own.ctypes.data == row.ctypes.data and own.strides == row.strides
+            for own, row in zip(values, whole, strict=True)
+        )
+    ):
+        rows = whole.view()
+    else:
+        rows = np.stack(values)
+    rows.flags.writeable = False
+    return rows

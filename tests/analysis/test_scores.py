@@ -13,6 +13,7 @@ from lm_eval_safescale.analysis import Study
 from lm_eval_safescale.assembly import Scorer, table_metrics
 from lm_eval_safescale.errors import SafescaleError
 from lm_eval_safescale.families import NO_RESPONSE, RADSAFE, UNSCORED, ItemTable
+from lm_eval_safescale.families.cells import column
 from lm_eval_safescale.settings import Settings
 from tests import second_implementation as second
 from tests.analysis.making import item, one_cell, random_plain
@@ -208,3 +209,14 @@ def test_a_model_is_scored_alike_whatever_stands_beside_it():
             "dangerous_overconfidence",
         ):
             np.testing.assert_array_equal(together[pair][name], alone[name])
+
+
+def test_a_column_of_cells_that_were_scored_together_takes_no_memory_of_its_own():
+    cells = list(scored(random_plain(5, models=3, n=20, k=4)).values())
+    whole, part = (column(some, "correct") for some in (cells, cells[::-1]))
+    for found, some in ((whole, cells), (part, cells[::-1])):
+        np.testing.assert_array_equal(found, np.stack([each["correct"] for each in some]).T)
+    assert np.shares_memory(whole, cells[0]["correct"])
+    assert not np.shares_memory(part, cells[0]["correct"])
+    with pytest.raises(ValueError, match="read-only"):
+        whole[0] = 1
