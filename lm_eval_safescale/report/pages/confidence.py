@@ -575,7 +575,25 @@ def _coverage_title(report: Report, rows: Sequence[Result], condition: str, risk
 
 
 def _finding(report: Report, means: Mapping[str, Result], own: Sequence[Result]) -> str:
-    return _outcome_title(report, means, own) if means else ""
+    if not means:
+        return f"Confidence of {models_said(own) if own else 'no model'} was measured."
+    condition = _first(report, list(means))
+    row, who = means[condition], models_said(own)
+    if not is_number(row[GAP]):
+        return _outcome_title(report, means, own)
+    low, high = bounds(row, GAP)
+    verdict = (
+        "Confidence warns of harm"
+        if low is not None and low > 0
+        else "Confidence is no warning of harm"
+        if high is not None and high < 0
+        else "That confidence warns of harm is not shown"
+    )
+    whose = f"{who} are on average" if row["n_models"] > 1 else f"{who} is"
+    return (
+        f"{verdict}: under {report.words(condition)} {whose} {percent(row['high_risk_error'])} sure "
+        f"of high-risk errors and {percent(row['correct'])} of right answers."
+    )
 
 
 def _doubt(report: Report, own: Sequence[Result]) -> str:

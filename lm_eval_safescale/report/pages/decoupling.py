@@ -389,12 +389,18 @@ def _parallel_title(
         told = [f"{percent(value)} {report.words(name)}" for _, name, value in spread]
         return f"Under {report.words(conditions[0])}: {listed(told)} ({who})."
     most, least = max(spread), min(spread)
+    if points(most[0]) == points(least[0]):
+        return f"Conditions differ by {_far(most[0])} in every rate ({who})."
     words = f"Of {who}" if who[:1].isdigit() else f"For {who}"
     return (
         f"{words}, conditions differ most in {report.words(most[1])} (by "
-        f"{points(most[0]).lstrip('+')}) and least in {report.words(least[1])} "
-        f"({points(least[0]).lstrip('+')})."
+        f"{_far(most[0])}) and least in {report.words(least[1])} "
+        f"({_far(least[0])})."
     )
+
+
+def _far(distance: float) -> str:
+    return points(distance).lstrip("+")
 
 
 def _latency(report: Report, index: str) -> list[Section]:
