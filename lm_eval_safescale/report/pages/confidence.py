@@ -590,9 +590,10 @@ def _finding(report: Report, means: Mapping[str, Result], own: Sequence[Result])
         else "That confidence warns of harm is not shown"
     )
     whose = f"{who} are on average" if row["n_models"] > 1 else f"{who} is"
+    harmful, right = percent(row["high_risk_error"]), percent(row["correct"])
     return (
-        f"{verdict}: under {report.words(condition)} {whose} {percent(row['high_risk_error'])} sure "
-        f"of high-risk errors and {percent(row['correct'])} of right answers."
+        f"{verdict}: under {report.words(condition)} {whose} {harmful} sure of high-risk errors "
+        f"and {right} of right answers."
     )
 
 
