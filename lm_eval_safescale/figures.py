@@ -75,6 +75,8 @@ class Axis:
     label: str
     percent: bool = False
     """Whether its values are fractions, shown in percent; the label says so."""
+    difference: bool = False
+    """Whether these are differences of fractions, shown in points with their sign."""
     log: bool = False
     reversed: bool = False
     low: float | None = None

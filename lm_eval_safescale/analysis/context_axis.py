@@ -21,7 +21,7 @@ from lm_eval_safescale.stats.units import Effect
 if TYPE_CHECKING:
     from lm_eval_safescale.analysis.study import Study
 
-AXES = ("context_tokens", "evidence_coverage")
+AXES = ("context_tokens", "recall", "evidence_coverage")
 NOTHING_FOUND = "nothing_found"
 COVERAGE_EDGES = (0.0, 0.25, 0.5, 0.75, 1.0)
 

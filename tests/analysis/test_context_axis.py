@@ -185,6 +185,13 @@ def test_only_the_greedy_answers_context_counts():
     assert [row["mean"] for row in context_axis(View(scores_of(runs), runs=runs))] == [5, 5]
 
 
+def test_recall_is_an_axis_with_the_bins_of_coverage():
+    runs = runs_of({CELL: ["AAB"]}, "AAA", shown={"recall": {CELL: [1.0, 0.5, 0.0]}})
+    rows = context_axis(View(scores_of(runs), runs=runs))
+    assert {row["axis"] for row in rows} == {"recall"}
+    assert bins(rows) == [(None, None, 3, 2 / 3), (0, 0, 1, 0), (0.5, 0.75, 1, 1), (1, 1, 1, 1)]
+
+
 def test_models_and_conditions_stand_in_order_each_with_its_own_axis():
     cells = [("m0", "clean"), ("m0", "rag"), ("m1", "rag")]
     tokens = {cell: [number] for cell, number in zip(cells, (1, 2, 4), strict=True)}

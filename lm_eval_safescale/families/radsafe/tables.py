@@ -80,7 +80,7 @@ TABLES = {
         single_to_majority,
         (
             *("model", "condition", "metric", "draws", "n_models", "n"),
-            *("single", "majority", *bounded("change")),
+            *bounded("single", "majority", "change"),
         ),
     ),
     "selective": TableOf(

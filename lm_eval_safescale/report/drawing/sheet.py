@@ -13,7 +13,7 @@ from lm_eval_safescale.report.drawing.marks import mark
 from lm_eval_safescale.report.drawing.palette import Palette, Style
 from lm_eval_safescale.report.drawing.scale import Scale, has_place
 from lm_eval_safescale.report.drawing.text import fitted, shown, width_of, written
-from lm_eval_safescale.sentences import interval, number, percent
+from lm_eval_safescale.sentences import interval, number, percent, points
 
 WIDE, NARROW = 720.0, 350.0
 LINE = 17.0
@@ -160,10 +160,11 @@ def on_axis(axis: Axis, value: float, low: float | None = None, high: float | No
     if axis.categories:
         place = round(value)
         return axis.categories[place] if 0 <= place < len(axis.categories) else ""
-    said = percent(value) if axis.percent else number(value)
-    between = ""
+    say = points if axis.difference else percent if axis.percent else number
+    said, between = say(value), ""
     if has_place(low, axis) and has_place(high, axis):
-        between = interval(low, high) if axis.percent else f"{number(low)} to {number(high)}"
+        plain = axis.percent and not axis.difference
+        between = interval(low, high) if plain else f"{say(low)} to {say(high)}"
     name = axis.label.removesuffix(", %")
     return f"{name} {said}{f' ({between})' if between else ''}".strip()
 

@@ -9,7 +9,7 @@ from lm_eval_safescale.report.drawing.marks import apart, lanes, swarm
 from lm_eval_safescale.report.drawing.scale import Scale, has_place
 from lm_eval_safescale.report.drawing.sheet import LINE, R, Sheet, gridline, on_axis
 from lm_eval_safescale.report.drawing.text import width_of, written
-from lm_eval_safescale.sentences import number, percent
+from lm_eval_safescale.sentences import number, percent, points
 
 LANE = 13.0
 GAP = 8.0
@@ -47,6 +47,8 @@ def draw_strips(sheet: Sheet, strips: Strips) -> None:
 def _value(strips: Strips, row: Strip) -> str:
     if row.value is None:
         return ""
+    if strips.x.difference:
+        return points(row.value).partition(" ")[0]
     return percent(row.value) if strips.x.percent else number(row.value)
 
 
