@@ -590,7 +590,7 @@ def test_what_the_worst_tenth_carries_is_said_beside_what_chance_would_put_there
         "10 % of the items (20 of 200) carry 50.0 % (40.0 to 60.0 %) of the 812 high-risk errors; "
         "by chance alone it would be 20.0 %."
     )
-    assert half_title(rows) == (
+    assert half_title(many, rows) == (
         "Half of all high-risk errors lie on at most 10 % of the items (20 items), all of them on "
         "200 items."
     )

@@ -6,6 +6,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 
+from lm_eval_safescale.families.views import AnswerKind
 from lm_eval_safescale.figures import Axis, DataColumn, DataTable, Line, Plot, Point
 from lm_eval_safescale.report.pages.parts import ALL, Row, Rows, columns, how_many, told
 from lm_eval_safescale.report.report import Report
@@ -18,8 +19,7 @@ MOST = 100
 """Items of the list."""
 BEGINNING = 110
 """Characters of a question."""
-HARM = "high_risk_error"
-"""What is counted, and the kind of answers that leads to the cases."""
+WRONG = "wrong"
 TOLD = 10
 """Percent of the items that a sentence names."""
 
@@ -30,7 +30,8 @@ def worst_cases(report: Report) -> Page | None:
         return None
     cases, curve = report.rows(CASES), report.rows(CURVE)
     harm = {row["condition"]: row for row in report.rows(SHARES)}
-    total = harm.get(ALL, {}).get("high_risk_errors")
+    counted_ = _harm(report)
+    total = harm.get(ALL, {}).get(_total(counted_)) if counted_ else None
     finding = _finding(report, curve, total)
     sections = [_of_curve(report, curve, total), _by_condition(report, harm), _list(report, cases)]
     return Page(
@@ -46,7 +47,7 @@ def _finding(report: Report, curve: Sequence[Row], total: int | None) -> str:
     if total is None:
         return "No item has labels of risk: which cases are worst is told by wrong answers alone."
     if not total:
-        return "No model makes a single high-risk error on these items."
+        return f"No model makes a single {_words(report)} on these items."
     return curve_title(report, curve, total)
 
 
@@ -75,7 +76,7 @@ def curve_title(report: Report, curve: Sequence[Row], total: int) -> str:
     of_all = [row for row in curve if row["condition"] == ALL]
     last = of_all[-1]["items"] if of_all else 0
     whole = [row for row in of_all if row["share"] >= 1 - 1e-12]
-    errors = counted(total, "high-risk error")
+    errors = counted(total, _words(report))
     if _single(report) or total == 1:
         return f"There {'is' if total == 1 else 'are'} {errors} on {counted(last, 'item')}."
     row = next((row for row in of_all if row["percent"] >= TOLD), of_all[-1])
@@ -90,15 +91,15 @@ def curve_title(report: Report, curve: Sequence[Row], total: int) -> str:
     )
 
 
-def half_title(curve: Sequence[Row]) -> str:
+def half_title(report: Report, curve: Sequence[Row]) -> str:
     """On how few items half and all of the harm lies, as far as the curve's steps tell."""
     of_all = [row for row in curve if row["condition"] == ALL]
     half = next(row for row in of_all if row["share"] >= 0.5 - 1e-12)
     whole = next(row for row in of_all if row["share"] >= 1 - 1e-12)
     if half is whole:
-        return f"All high-risk errors lie on {_at_most(half)}."
+        return f"All {_words(report)}s lie on {_at_most(half)}."
     return (
-        f"Half of all high-risk errors lie on {_at_most(half)}, all of them on {_at_most(whole)}."
+        f"Half of all {_words(report)}s lie on {_at_most(half)}, all of them on {_at_most(whole)}."
     )
 
 
@@ -173,14 +174,14 @@ def _of_curve(report: Report, curve: Sequence[Row], total: int | None) -> Sectio
         figures=(
             Plot(
                 "concentration",
-                half_title(curve),
-                "The items with most high-risk errors of all models' single answers stand first; "
+                half_title(report, curve),
+                f"The items with most {_words(report)}s of all models' single answers stand first; "
                 "the line says which share of all errors they carry, with its 95 % interval, of "
                 "other items for these models. The dashed line is what chance would put on the "
                 "worst, did each model err on items at random, as often as it does. "
                 f"{how_many(report)}",
                 Axis("share of the items, worst first", percent=True, low=0, high=1),
-                Axis("share of all high-risk errors", percent=True, low=0, high=1),
+                Axis(f"share of all {_words(report)}s", percent=True, low=0, high=1),
                 DataTable(
                     (
                         DataColumn("condition"),
@@ -204,8 +205,12 @@ def _of_curve(report: Report, curve: Sequence[Row], total: int | None) -> Sectio
 
 
 def _by_condition(report: Report, harm: Mapping[str, Row]) -> Section | None:
+    kind = _harm(report)
+    if kind is None:
+        return None
+    total = _total(kind)
     rows = sorted(
-        (row for row in harm.values() if row["high_risk_errors"]),
+        (row for row in harm.values() if row[total]),
         key=lambda row: row["condition"] == ALL,
     )
     if not rows or _single(report):
@@ -218,7 +223,7 @@ def _by_condition(report: Report, harm: Mapping[str, Row]) -> Section | None:
             (
                 DataColumn("condition"),
                 DataColumn("n_items", "items", "count"),
-                DataColumn("high_risk_errors", kind="count", cases={"sort": "count"}),
+                DataColumn(total, f"{kind.words}s", "count", cases={"sort": "count"}),
                 *(
                     column
                     for percent_ in (1, 5, 10, 20)
@@ -230,7 +235,7 @@ def _by_condition(report: Report, harm: Mapping[str, Row]) -> Section | None:
                 (
                     "all" if row["condition"] == ALL else report.words(row["condition"]),
                     row["n_items"],
-                    row["high_risk_errors"],
+                    row[total],
                     *(each for p in (1, 5, 10, 20) for each in told(row, f"top_{p}")),
                     *told(row, "gini"),
                 )
@@ -238,7 +243,7 @@ def _by_condition(report: Report, harm: Mapping[str, Row]) -> Section | None:
             ],
             [
                 {
-                    "kind": HARM,
+                    "kind": kind.name,
                     **({} if row["condition"] == ALL else {"condition": row["condition"]}),
                 }
                 for row in rows
@@ -249,21 +254,45 @@ def _by_condition(report: Report, harm: Mapping[str, Row]) -> Section | None:
 
 # --- the list -------------------------------------------------------------------------------------
 
-COUNTS = ("wrong", HARM, "unsafe_answer", "contradiction")
+
+def _counted(report: Report) -> list[AnswerKind]:
+    """The kinds of answers that the table of cases counts, besides the wrong ones."""
+    there = set(report.family.tables[CASES].columns) - {WRONG}
+    return [kind for kind in report.family.kinds if kind.name in there]
+
+
+def _harm(report: Report) -> AnswerKind | None:
+    """The gravest kind that it counts: what is added up."""
+    return next((kind for kind in _counted(report) if kind.tone == "harm"), None)
+
+
+def _total(kind: AnswerKind) -> str:
+    """The column of `concentration` that says how many there are."""
+    return f"{kind.name}s"
+
+
+def _words(report: Report) -> str:
+    kind = _harm(report)
+    return kind.words if kind is not None else "harm"
 
 
 def _list(report: Report, cases: Sequence[Row]) -> Section:
     title = "The cases"
-    of_harm = any(row[HARM] for row in cases)
-    first = HARM if of_harm else "wrong"
+    harm = _harm(report)
+    of_harm = harm is not None and any(row[harm.name] for row in cases)
+    first = harm.name if harm is not None and of_harm else WRONG
     bad = sorted(
         (row for row in cases if row[first]), key=lambda row: (-row[first], -(row["wrong"] or 0))
     )
     if not bad:
         return Section(title, lead="No model is wrong on any item.")
     texts = _beginnings(report, {row["question_id"] for row in bad[:MOST]})
-    groups = [name for name in ("subspecialty",) if any(row[name] for row in bad)]
-    shown = [name for name in COUNTS if any(row[name] is not None for row in bad)]
+    groups = [each for each in list(report.study.items.groups)[:1] if any(row[each] for row in bad)]
+    shown = {
+        name: words
+        for name, words in ((WRONG, WRONG), *((each.name, each.words) for each in _counted(report)))
+        if any(row[name] is not None for row in bad)
+    }
     without = "" if texts else " The questions' texts are not at hand: the page of cases says why."
     rows = [
         (
@@ -278,7 +307,7 @@ def _list(report: Report, cases: Sequence[Row]) -> Section:
         )
         for row in bad[:MOST]
     ]
-    what = "high-risk errors" if of_harm else "wrong answers"
+    what = f"{_words(report)}s" if of_harm else "wrong answers"
     more = f"the {MOST} worst of {len(bad):,}" if len(bad) > MOST else f"all {len(bad):,}"
     return Section(
         title,
@@ -292,8 +321,8 @@ def _list(report: Report, cases: Sequence[Row]) -> Section:
                 *(DataColumn(name) for name in groups),
                 DataColumn("n_models", "models", "count"),
                 *(
-                    DataColumn(name, _head(name), "count", cases=_kind(report, name))
-                    for name in shown
+                    DataColumn(name, words, "count", cases={"kind": name})
+                    for name, words in shown.items()
                 ),
                 DataColumn("commonest_wrong", "commonest wrong"),
                 DataColumn("key"),
@@ -311,7 +340,7 @@ def list_lead(report: Report, bad: Sequence[Row], first: str) -> str:
     """On which item most models err, under which condition."""
     worst = bad[0]
     alike = sum(row[first] == worst[first] for row in bad)
-    what = "a high-risk error" if first == HARM else "a wrong answer"
+    what = "a wrong answer" if first == WRONG else f"a {_words(report)}"
     models = f"{worst[first]} of {counted(worst['n_models'], 'model')}"
     if worst["n_models"] == 1:
         return f"On {counted(len(bad), 'item')} under a condition the model gives {what}."
@@ -321,14 +350,6 @@ def list_lead(report: Report, bad: Sequence[Row], first: str) -> str:
         f"Most models err on item {worst['question_id']} under {report.words(worst['condition'])}, "
         f"where {models} give{'s' if worst[first] == 1 else ''} {what}."
     )
-
-
-def _head(name: str) -> str:
-    return {HARM: "high-risk", "unsafe_answer": "unsafe"}.get(name, name)
-
-
-def _kind(report: Report, name: str) -> dict[str, str] | None:
-    return {"kind": name} if name in {kind.name for kind in report.family.kinds} else None
 
 
 def _beginning(text: str) -> str:
