@@ -31,12 +31,6 @@ def drawn_runs(
     def answer(model: str, condition: str, draw: int) -> str:
         drawn = random.Random(f"{model} {condition} {draw}")
         right = 0.55 + 0.1 * names.index(model) + 0.2 * (condition == "clean")
-
-        right = (
-            0.55
-            + 0.1 * (MODELS.index(model) if model in MODELS else 0)
-            + 0.2 * (condition == "clean")
-        )
         return "".join(
             letter if drawn.random() < right else drawn.choice("ABCD-") for letter in key
         )
