@@ -40,8 +40,9 @@ from lm_eval_safescale.report.pages.worst_cases import (
     worst_cases,
 )
 from lm_eval_safescale.runs import Runs
-from tests.report.making import MODELS, drawn_runs, report_of, stored
+from tests.report.making import drawn_runs, report_of, stored
 
+FIVE = ("Qwen3-4B", "Qwen3-14B", "gemma-3-4b-it", "Qwen3-32B", "unknown/model")
 PAGES = {"scale": scale, "compute": compute, "context": context, "worst_cases": worst_cases}
 
 
@@ -72,7 +73,7 @@ def replace_answers(runs: Runs, answers: pl.DataFrame) -> Runs:
 
 @pytest.fixture(scope="module")
 def many(tmp_path_factory):
-    runs = with_contexts(drawn_runs(models=(*MODELS, "Qwen3-14B")[:5], n=40))
+    runs = with_contexts(drawn_runs(models=FIVE, names=FIVE, n=40))
     return report_of(stored(runs, tmp_path_factory.mktemp("many") / "runs"))
 
 
