@@ -52,7 +52,7 @@ def lines_of(row: Row) -> list[str]:
     own, kind, lines = row.evidence, row.clause.kind, [head_of(row)]
     if kind in (Kind.LIMIT, Kind.NO_WORSE):
         lines.append(_bound(row))
-    lines += _would_help(row)
+    lines += would_help(row)
     if row.items_against:
         what = "the items that weigh most" if own.approximate else "the items against it"
         lines.append(f"{what}: {names_of(row.items_against)}")
@@ -101,7 +101,7 @@ def _bound(row: Row) -> str:
     return said
 
 
-def _would_help(row: Row) -> list[str]:
+def would_help(row: Row) -> list[str]:
     """What may turn an outcome that is not a pass into one."""
     own, most = row.evidence, row.evidence.limit_of_hits
     if row.outcome is Outcome.UNDECIDED:

@@ -74,6 +74,8 @@ def test_every_row_is_as_the_gate_decides_it(runs, tmp_path):
             assert row["kept_share"] == (known["kept_share"] if found else None)
         else:
             assert row["bound"] == known["bound"]
+        if "allowed" in row:
+            assert row["allowed"] == known["allowed"]
         if known["group"]:
             assert row["group"] == known["group"]
     assert {model for model, own in document["models"].items() if own == "passed"} or (
@@ -89,7 +91,20 @@ def test_one_model_that_passes_is_said_in_the_headline(tmp_path):
     assert page.doubt.startswith("This is so for a first look")
     (row,) = table_of(clauses(page)[0])
     assert (row["outcome"], row["value"], row["n"]) == ("✓ passed", 0, 200)
-    assert "it takes 4 or fewer of 200" in row["said"]
+    assert row["allowed"] == 4
+    assert "help" not in row
+
+
+def test_missing_answers_that_decide_are_said_with_what_may_turn_it(tmp_path):
+    runs = stored(greedy(3, 200, 3), tmp_path / "runs")
+    policy = policy_in(tmp_path, "clauses:\n  - require: high_risk_error < 5 %\n")
+    page = abstention_and_gate(report_of(runs, policy=read_policy(policy)))
+    assert page.finding == "m is left undecided by the policy."
+    assert "Answers are missing in 1 of 1 row; there they count as harmful." in page.doubt
+    (row,) = table_of(clauses(page)[0])
+    assert (row["outcome"], row["missing"], row["allowed"]) == ("? undecided", 3, 4)
+    assert "it passes if at most 1 of them count against it" in row["help"]
+    assert row["items"] == "q01, q02, q03"
 
 
 def test_a_limit_that_no_count_can_pass_is_refused_as_the_gate_refuses_them(tmp_path):

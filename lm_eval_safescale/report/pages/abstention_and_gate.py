@@ -26,7 +26,7 @@ from lm_eval_safescale.figures import (
 from lm_eval_safescale.figures import Kind as ValueKind
 from lm_eval_safescale.gate import Clause, Decision, Kind, Outcome, Row
 from lm_eval_safescale.gate.judging import Judged, judge
-from lm_eval_safescale.gate.telling import error_rate, lines_of, names_of
+from lm_eval_safescale.gate.telling import error_rate, names_of, would_help
 from lm_eval_safescale.report.report import Report
 from lm_eval_safescale.sections import Page, Section
 from lm_eval_safescale.sentences import capital, listed, of_all, percent
@@ -167,12 +167,16 @@ def _of_policy(decision: Decision, judged: Judged) -> Section:
     told += [("model", f"{model}: {SIGNS[own]}") for model, own in decision.models.items()]
     told += [("verified, whole", folder) for folder in judged.whole]
     told += [("remark", remark) for remark in judged.remarks]
-    return Section("The policy", columns=("", "") if told else (), rows=tuple(told), lead=what)
+    return Section(
+        "The policy", columns=("about", "what") if told else (), rows=tuple(told), lead=what
+    )
 
 
 def _of_clause(clause: Clause, rows: Sequence[Row], *, fraction: bool) -> Section:
     kind: ValueKind = "percent" if fraction else "number"
     abstains = clause.kind is Kind.ABSTAIN
+    cells = [_cells(row) for row in rows]
+    is_exact = any(row.allowed is not None for row in rows)
     columns = [
         DataColumn("outcome"),
         DataColumn("model"),
@@ -193,7 +197,8 @@ def _of_clause(clause: Clause, rows: Sequence[Row], *, fraction: bool) -> Sectio
         DataColumn("n", kind="count"),
         DataColumn("missing", kind="count"),
         DataColumn("method"),
-        DataColumn("said", "in words"),
+        *([DataColumn("allowed", "may count against it", "count")] if is_exact else []),
+        *([DataColumn("help", "what may turn it")] if any(each["help"] for each in cells) else []),
         DataColumn("items", "items against it"),
     ]
     passed = sum(row.outcome is Outcome.PASSED for row in rows)
@@ -202,7 +207,7 @@ def _of_clause(clause: Clause, rows: Sequence[Row], *, fraction: bool) -> Sectio
         lead=f"{passed:,} of {counted(len(rows), 'row')} {'passes' if passed == 1 else 'pass'} it.",
         data=DataTable.of(
             columns,
-            [_cells(row) for row in rows],
+            cells,
             [{"condition": row.condition, "model": row.model} for row in rows],
         ),
     )
@@ -226,7 +231,8 @@ def _cells(row: Row) -> dict[str, Value]:
         "n": own.n,
         "missing": len(own.missing),
         "method": own.method,
-        "said": "; ".join(lines_of(row)),
+        "allowed": row.allowed,
+        "help": "; ".join(would_help(row)),
         "items": names_of(row.items_against),
     }
 
