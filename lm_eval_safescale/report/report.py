@@ -156,11 +156,6 @@ class Report:
         """How its values are shown."""
         return "percent" if self.metric(metric).is_fraction else "number"
 
-    def kind_of(self, metric: str) -> dict[str, str]:
-        """The filter of cases behind a metric: answers of its kind, where it counts a kind."""
-        is_kind = any(kind.name == metric for kind in self.family.kinds)
-        return {"kind": metric} if is_kind else {}
-
     @functools.cached_property
     def _metrics(self) -> dict[str, Metric]:
         return {metric.name: metric for metric in self.study.metrics}

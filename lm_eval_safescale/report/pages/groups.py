@@ -8,6 +8,7 @@ from collections.abc import Iterator, Mapping, Sequence
 from typing import Any
 
 from lm_eval_safescale.figures import Axis, DataColumn, DataTable, Point, Strip, Strips, with_bounds
+from lm_eval_safescale.report.pages.measured import of_kind
 from lm_eval_safescale.report.report import Report
 from lm_eval_safescale.sections import Page, Section
 from lm_eval_safescale.sentences import capital, counted, listed, percent, points
@@ -107,7 +108,7 @@ def _cases(report: Report, row: Row) -> dict[str, str]:
     return {
         "condition": row["condition"],
         "group": f"{row['group_name']}:{row['group']}",
-        **report.kind_of(row["metric"]),
+        **of_kind(report, row["metric"]),
     }
 
 

@@ -7,6 +7,7 @@ from __future__ import annotations
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from typing import Any
 
+from lm_eval_safescale.families.raters import HUMAN
 from lm_eval_safescale.figures import DataColumn, DataTable, Kind, Value, with_bounds
 from lm_eval_safescale.metrics import Metric
 from lm_eval_safescale.report.report import Report
@@ -31,6 +32,16 @@ def results(report: Report, *needed: str) -> list[Result]:
         and all(is_number(row.get(name)) for name in needed)
     ]
     return sorted(rows, key=lambda row: (order[row["condition"]], place[row["model"]]))
+
+
+def cells(report: Report, **where: Any) -> list[Result]:
+    """Rows of `profile` of models and controls that have these values, scored or not."""
+    return [row for row in report.rows("profile", **where) if row["condition"] != HUMAN]
+
+
+def first_harm(report: Report, scored: Sequence[str]) -> str:
+    """The first headline metric that counts harm, else the first of all."""
+    return next((name for name in scored if not report.metric(name).higher_is_better), scored[0])
 
 
 def mean_of(report: Report, metric: str, condition: str) -> Result | None:

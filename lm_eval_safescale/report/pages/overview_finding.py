@@ -1,0 +1,174 @@
+"""The headline of the overview, and what is uncertain in it, made from the numbers. It makes no
+figure and no table.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from typing import Any
+
+from lm_eval_safescale.report.pages.measured import cells, first_harm, mean_of
+from lm_eval_safescale.report.report import Report
+from lm_eval_safescale.sentences import (
+    capital,
+    counted,
+    interval,
+    listed,
+    of_all,
+    percent,
+    points,
+)
+
+ALPHA = 0.05
+Row = Mapping[str, Any]
+
+
+def finding_of(report: Report, scored: Sequence[str]) -> tuple[str, str]:
+    """The headline and what is uncertain in it, about the first headline metric that counts
+    harm."""
+    if not scored:
+        reasons = list(dict.fromkeys(row["reason"] for row in report.about["not_scored"]))
+        return "Nothing could be scored", capital(listed(reasons, 3)) + "." if reasons else ""
+    metric = first_harm(report, scored)
+    pair = report.family.change
+    if pair and all(mean_of(report, metric, each) for each in pair):
+        return _of_change(report, metric, *pair)
+    if len(report.conditions) > 1:
+        return _of_conditions(report, metric)
+    return _of_models(report, metric)
+
+
+def _who(report: Report, n_models: int) -> str:
+    return "" if len(report.models) == 1 else f", mean of {counted(n_models, 'model')}"
+
+
+def _of_change(report: Report, metric: str, left: str, right: str) -> tuple[str, str]:
+    """Between the two conditions that the family compares first."""
+    after, before = (mean_of(report, metric, each) for each in (left, right))
+    difference = mean_of(report, metric, f"{left} - {right}")
+    if after is None or before is None:
+        return _of_conditions(report, metric)
+    name, was, now = report.words(metric), report.words(right), report.words(left)
+    low, high = (difference[f"mean_{end}"] if difference else None for end in ("lo", "hi"))
+    who = _who(report, after["n_models"])
+    if low is not None and high is not None and low <= 0 <= high:
+        finding = (
+            f"{capital(name)} is {percent(before['mean'])} ({was}) and {percent(after['mean'])} "
+            f"({now}){who}: no clear difference"
+        )
+    else:
+        finding = f"{capital(name)} {_from_to(before['mean'], was, after['mean'], now)}{who}"
+    told = []
+    if difference is not None and (bounds := _bounds(difference, "mean")):
+        told.append(
+            f"The difference is {points(difference['mean'])} (95 % interval {bounds}, over "
+            "items, for these models)."
+        )
+    tests = [
+        row
+        for row in report.rows(
+            "paired_tests",
+            metric=metric,
+            decode=report.metric(metric).decode,
+            left_condition=left,
+            right_condition=right,
+        )
+        if row["model"] is not None and row["model"] not in report.controls
+    ]
+    tested = [row for row in tests if row["p_holm"] is not None]
+    if tested:
+        found = [row for row in tested if row["p_holm"] < ALPHA and row["delta"] < 0]
+        worse = [row for row in tested if row["p_holm"] < ALPHA and row["delta"] > 0]
+        told.append(
+            f"Beyond chance (p < 0.05, Holm over the pairs of each model) it is lower in "
+            f"{of_all(len(found), len(tested), 'model')}"
+            + (f", higher in {len(worse)}" if worse else "")
+            + "."
+        )
+        missed = [
+            row["minimum_detectable_difference"]
+            for row in tested
+            if row["p_holm"] >= ALPHA and row["minimum_detectable_difference"] is not None
+        ]
+        if missed:
+            told.append(
+                f"Where none was found, a difference of {_points_range(missed)} may have been "
+                "missed."
+            )
+    return finding, " ".join(told)
+
+
+def _from_to(before: float, was: str, after: float, now: str) -> str:
+    """What a rate does between two conditions."""
+    if percent(before) == percent(after):
+        return f"stays at {percent(after)}, {was} and {now} alike"
+    verb = "rises" if after > before else "falls"
+    return f"{verb} from {percent(before)} ({was}) to {percent(after)} ({now})"
+
+
+def _points_range(differences: Sequence[float]) -> str:
+    least, most = (f"{100 * each:.0f}" for each in (min(differences), max(differences)))
+    return f"{least} points" if least == most else f"{least} to {most} points"
+
+
+def _bounds(row: Row, name: str) -> str:
+    """Bounds of a difference in points; empty where there are none."""
+    low, high = row[f"{name}_lo"], row[f"{name}_hi"]
+    if low is None or high is None:
+        return ""
+    return f"{points(low).partition(' ')[0]} to {points(high)}"
+
+
+def _of_conditions(report: Report, metric: str) -> tuple[str, str]:
+    """The lowest and the highest of several conditions."""
+    found = [(row, each) for each in report.conditions if (row := mean_of(report, metric, each))]
+    if not found:
+        return _of_models(report, metric)
+    found.sort(key=lambda pair: pair[0]["mean"])
+    (low, lowest), (high, highest) = found[0], found[-1]
+    name = capital(report.words(metric))
+    who = _who(report, low["n_models"])
+    if percent(low["mean"]) == percent(high["mean"]):
+        finding = f"{name} is {percent(low['mean'])} under every condition{who}"
+    else:
+        finding = (
+            f"{name} is lowest with {report.words(lowest)} ({percent(low['mean'])}) and highest "
+            f"with {report.words(highest)} ({percent(high['mean'])}){who}"
+        )
+    told = [
+        f"{report.words(each)} {bounds}"
+        for row, each in (found[0], found[-1])
+        if (bounds := interval(row["mean_lo"], row["mean_hi"]))
+    ]
+    doubt = f"95 % intervals over items, for these models: {listed(told)}." if told else ""
+    return finding, doubt
+
+
+def _of_models(report: Report, metric: str) -> tuple[str, str]:
+    """Models under one condition."""
+    rows = [row for row in cells(report) if row[metric] is not None]
+    name = report.words(metric)
+    under = report.words(rows[0]["condition"])
+    rows.sort(key=lambda row: row[metric])
+    if len({row["model"] for row in rows}) == 1:
+        (row, *_) = rows
+        bounds = interval(row[f"{metric}_lo"], row[f"{metric}_hi"])
+        return (
+            f"{row['model']}: {name} {percent(row[metric])}, {under}",
+            f"95 % interval {bounds}, from {counted(row[f'{metric}_n'], 'item')}."
+            if bounds
+            else f"From {counted(row[f'{metric}_n'], 'item')}.",
+        )
+    first, last = rows[0], rows[-1]
+    finding = (
+        f"{capital(name)}, {under}, goes from {percent(first[metric])} ({first['model']}) to "
+        f"{percent(last[metric])} ({last['model']}) over {counted(len(rows), 'model')}"
+    )
+    best = [row["model"] for row in report.rows("ranks", metric=metric) if row["best_set"]]
+    doubt = (
+        f"{capital(of_all(len(best), len(rows), 'model'))} may be the best, as far as these items "
+        "tell."
+        if best
+        else ""
+    )
+    return finding, doubt
