@@ -879,7 +879,8 @@
       cells = inView();
     const sides = two ? await sideBySide(item, place, two) : "";
     if (turn !== drawing) return; // another was opened meanwhile
-    const short = item.text.length <= 600,
+    const many = item.options.length > 8,
+      short = item.text.length <= 600,
       groups = data.groups.map((each) => each.values[each.codes[place] - 1]).filter(Boolean);
     body.replaceChildren(
       el(
@@ -898,10 +899,11 @@
           : el("p.note", "Text not at hand.")
         : el("div.given.long", { dir: "auto", tabindex: "0", role: "region", "aria-label": "Text" }, item.text),
       el("p.note", kindsOf(place, cells)),
+      many ? sides : "", // else they would stand far below
       optionsTable(item, place, cells),
       ...further(item, place),
       disputeForm(place),
-      sides,
+      many ? "" : sides,
       el("h2", "What each model answered"),
       el(
         "p.note",

@@ -52,6 +52,20 @@ def test_the_family_and_its_items_keep_their_contracts():
     assert [item.question_id for item in dataset] == [record["question_id"] for record in RECORDS]
 
 
+def test_a_reader_sees_the_panels_votes_and_the_kinds_of_errors():
+    items, _ = SCT.parse([Record(1, RECORD)])
+    view = SCT.shown_item(items[0])
+    assert view.text == "A case."
+    assert view.texts == [("Hypothesis", "It is so."), ("New finding", "A finding.")]
+    chips = {option.key: (option.chips[0].words, option.chips[0].tone) for option in view.options}
+    assert chips["-1"] == ("9 of 15 experts", "right")
+    assert chips["+2"] == ("0 of 15 experts", "plain")
+    told = scores(RECORD["panel"], "-2")
+    columns = {name: np.array([value]) for name, value in told.items()}
+    held = {kind.name for kind in SCT.kinds if kind.holds(columns)[0]}
+    assert held == {"over_reaction"}
+
+
 def test_it_is_found_once_installed():
     registered = []
     entry_points(group=GROUP)["sct"].load().safescale_register_families(registered.append)
