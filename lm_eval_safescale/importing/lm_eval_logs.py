@@ -5,7 +5,9 @@ needs no harness.
 from __future__ import annotations
 
 from collections.abc import Iterable, Mapping, Sequence
+from contextlib import suppress
 from dataclasses import dataclass, field, replace
+from datetime import UTC, datetime
 from itertools import chain
 from pathlib import Path
 from typing import Annotated, Any, NamedTuple
@@ -32,13 +34,26 @@ from lm_eval_safescale.importing.parts import (
     none_left,
 )
 from lm_eval_safescale.inputs import InputError, read_json
+from lm_eval_safescale.plugins import OURS
 from lm_eval_safescale.records import NOTHING_FOUND, Item, Status
 from lm_eval_safescale.runs.families import family_of_data
+from lm_eval_safescale.runs.provenance import (
+    AT,
+    CONDITIONS,
+    CONTEXTS,
+    ENGINE,
+    PROVENANCE,
+    REVISION,
+    STARTS,
+    SURROUNDINGS,
+)
 from lm_eval_safescale.runs.store import data_named, known_of_model
 from lm_eval_safescale.runs.table import Runs, items_frame
-from lm_eval_safescale.secrets import masked_model_args, without_secrets
+from lm_eval_safescale.secrets import masked_model_args, without_places, without_secrets
 from lm_eval_safescale.settings import CHOOSE_DATA, MAKE_ANSWERS, MAKE_SCORES, UNSAID, recorded
 
+ENGINES = {"hf": "transformers", "vllm": "vllm"}
+"""By which package backends of the harness compute, where it is sure."""
 WITHOUT_RESPONSE: dict[str, int] = {
     Status.UNANSWERED.value: UNANSWERED,
     Status.ERROR.value: FAILED,
@@ -109,6 +124,10 @@ class _Log:
     n_items: int
     full_name: str = ""
     """The model's name or folder as it was given."""
+    start: Mapping[str, Any] = field(default_factory=dict)
+    """When and with what it was asked, as far as the harness says."""
+    made: Mapping[str, Any] = field(default_factory=dict)
+    """The model's revision, and how the contexts were made, likewise."""
 
 
 def import_lm_eval(
@@ -273,6 +292,8 @@ def _logs_of(file: Path, only: Path | None, model: str | None, left_out: LeftOut
                 _settings(about, content),
                 int(content["results"][task].get("sample_len", 0)),
                 str(content.get("model_name") or ""),
+                _start(content, about),
+                _made(content, about),
             )
             if samples.is_file():
                 logs.append(log)
@@ -322,6 +343,56 @@ def _settings(about: Mapping[str, Any], content: Mapping[str, Any]) -> dict[str,
     }
 
 
+def _start(content: Mapping[str, Any], about: Mapping[str, Any]) -> dict[str, Any]:
+    backend, config = _text(content.get("model_source")), content.get("config") or {}
+    versions = {
+        OURS: _text(about.get("version")),
+        "lm_eval": _text(content.get("lm_eval_version")),
+        "transformers": _text(content.get("transformers_version")),
+    }
+    package, dtype = ENGINES.get(backend or ""), _text(config.get("model_dtype"))
+    return {
+        AT: _time(content.get("date")),
+        SURROUNDINGS: {"packages": versions},
+        ENGINE: {
+            "backend": backend,
+            "package": package,
+            "version": versions.get(package or ""),
+            "dtype": dtype and dtype.removeprefix("torch."),
+        },
+    }
+
+
+def _made(content: Mapping[str, Any], about: Mapping[str, Any]) -> dict[str, Any]:
+    contexts = about.get("contexts")
+    return {
+        REVISION: _text((content.get("config") or {}).get("model_sha")),
+        **({CONTEXTS: without_places(contexts)} if isinstance(contexts, Mapping) else {}),
+    }
+
+
+def _text(value: Any) -> str | None:
+    return value or None if isinstance(value, str) else None
+
+
+def _time(seconds: Any) -> str | None:
+    with suppress(ValueError, TypeError, OverflowError, OSError):
+        return datetime.fromtimestamp(float(seconds), UTC).isoformat(timespec="seconds")
+    return None
+
+
+def _provenance(logs: Sequence[_Log]) -> dict[str, Any]:
+    """What the logs of one model say: a start for each run of the harness."""
+    starts: dict[tuple[Path, float], dict[str, Any]] = {}
+    for log in logs:
+        start = starts.setdefault((log.file.parent, log.date), {**log.start, "conditions": []})
+        start["conditions"].append(log.condition)
+    return {
+        STARTS: list(starts.values()),
+        CONDITIONS: {log.condition: dict(log.made) for log in logs},
+    }
+
+
 def _model_args(content: Mapping[str, Any]) -> Any:
     """As they may be written down: the harness keeps them as they were given."""
     given = content.get("config", {}).get("model_args")
@@ -350,6 +421,7 @@ def _about_models(logs: Sequence[_Log], family: Family) -> dict[str, Any]:
             {log.condition: log.settings for log in own},
             family,
         )
+        | {PROVENANCE: _provenance(own)}
         for model, own in sorted(models.items())
     }
 

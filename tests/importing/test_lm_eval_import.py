@@ -483,3 +483,20 @@ def test_how_answers_were_asked_and_are_weighed_comes_with_them(logs):
         "sampled at 1",
         "no seed sent",
     }
+
+
+def test_when_and_with_what_the_harness_ran_is_told(logs):
+    about = {"lm_eval_version": "0.4.13", "transformers_version": "5.1", "date": 86400.0}
+    config = {"model_args": {"pretrained": "org/model"}, "model_dtype": "torch.bfloat16"}
+    content = {**about, "config": {**config, "model_sha": "c0ffee"}}
+    for task, condition in (("radsafe_clean", "clean"), ("radsafe_rag", "rag")):
+        logs.add([sample("1", "A", "A", "B")], task=task, condition=condition, content=content)
+    (told,) = [
+        each["provenance"] for each in import_lm_eval([logs.folder]).about["models"].values()
+    ]
+    (start,) = told["starts"]
+    assert (start["at"], start["conditions"]) == ("1970-01-02T00:00:00+00:00", ["clean", "rag"])
+    engine = {"backend": "hf", "package": "transformers", "version": "5.1", "dtype": "bfloat16"}
+    assert start["engine"] == engine
+    assert start["surroundings"]["packages"]["lm_eval"] == "0.4.13"
+    assert told["conditions"]["rag"]["revision"] == "c0ffee"
