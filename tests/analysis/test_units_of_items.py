@@ -145,10 +145,10 @@ def test_units_change_no_value_and_in_every_table_the_bounds(name, preset):
         column.endswith(("_lo", "_hi")) or column in ("lo", "hi")
         for column in changed - of_resamples - tests
     ), changed
-    # a slope is of the models' values; no context was shown, no other data set is beside, nothing
-    # is disputed
-    without = {"worst_case", "scaling", "context_axis", "accuracy_and_safety", "disputed"}
-    assert bool(changed) == (name not in without)
+    of_models = {"scaling", "confidence_lines"}  # slopes
+    # no context was shown, no other data set is beside, nothing is disputed, items have no groups
+    empty = {"context_axis", "accuracy_and_safety", "disputed", "group_means"}
+    assert bool(changed) == (name not in {"worst_case", *of_models, *empty})
 
 
 def test_units_of_one_item_each_change_nothing():
