@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 import string
 from collections.abc import Sequence
 
@@ -10,6 +11,7 @@ from lm_eval_safescale.datasets.columns import Columns, folded
 LOOKED_AT, DEEPEST = 200, 10
 """Rows that are looked at, and how far down names may stand."""
 _NAMES = Columns()
+_WORD = re.compile(r"[^\W\d_]{2}")
 _FALLBACKS = {name for names in _NAMES.fallbacks().values() for name in names}
 _TELLING = {"question", "question_id", "options", "answer", "answer_idx"}
 
@@ -39,7 +41,8 @@ def _of_questions(rows: Sequence[Sequence[str]]) -> list[str] | None:
     """The names where each row is a question, its options and a letter; None elsewhere."""
     width = len(rows[0])
     letters = string.ascii_uppercase[: max(width - 2, 0)]
-    if width < 4 or width > 28 or len(rows[0][-1].strip()) > 1 or not rows[0][0].strip():
+    # the last cell of a row of names is a word
+    if width < 4 or width > 28 or _WORD.search(rows[0][-1]):
         return None
     keys = [row[-1].strip().upper() in [*letters] for row in rows if len(row) == width]
     if 2 * sum(keys) <= len(rows):

@@ -66,7 +66,8 @@ class _Seen:
     """By whether a row has options: what its kind is said to be."""
     decisions: Counter[str] = field(default_factory=Counter)
     in_text: int = 0
-    nested_labels: bool = False
+    labels: Counter[bool] = field(default_factory=Counter)
+    """Rows with something under `labels`, by whether it can be labels."""
     cells: dict[str, Counter[str]] = field(default_factory=dict)
     """By label: how many cells are empty, crosses, lists of letters, words for none, or others."""
 
@@ -156,7 +157,8 @@ def _look(records: Iterable[Record], mapping: Mapped, is_unusual: bool) -> tuple
             question = value_of(record, "question", mapping.get("question", ()))
             seen.in_text += isinstance(question, str) and options_in(question) is not None
         labelled = value_of(record, "labels", mapping.get("labels", ()))
-        seen.nested_labels |= isinstance(labelled, dict) or str(labelled).lstrip()[:1] == "{"
+        if not _is_empty(labelled):
+            seen.labels[isinstance(labelled, dict) or str(labelled).lstrip()[:1] == "{"] += 1
     seen.decisions = +seen.decisions
     return seen, kind
 
@@ -172,7 +174,12 @@ def _not_labels(
         if names.is_label(column) and (not lists or lists < cells["cross"] + cells["other"]):
             found.append(column)
             del mapping[name]
-    if unusual and "labels" in mapping and "labels" not in given and not seen.nested_labels:
+    if (
+        unusual
+        and "labels" in mapping
+        and "labels" not in given
+        and seen.labels[False] > seen.labels[True]
+    ):
         found += parts(mapping.pop("labels"))
     twice = [
         name

@@ -27,6 +27,7 @@ from lm_eval_safescale.runs.journal import known_of
 from lm_eval_safescale.runs.replay import Replay
 from lm_eval_safescale.runs.store import open_runs
 from lm_eval_safescale.secrets import without_secrets
+from lm_eval_safescale.settings import LATER
 
 if TYPE_CHECKING:
     from lm_eval_safescale.harness.requests import ConditionRequests
@@ -34,7 +35,7 @@ if TYPE_CHECKING:
 
 
 NOTE = "asked.sha256"
-NOT_IN_OLDER_NOTES = ("unit",)
+NOT_IN_OLDER_NOTES = ("unit", "first_index", "exclude_items")
 """Settings that are noted where they are set: notes of before they were there still hold."""
 
 
@@ -65,7 +66,7 @@ def note_of(
     """
     settings = asked[0].task.run.shared_settings
     shown = without_secrets(settings.model_dump(mode="json"))
-    shown = {k: v for k, v in shown.items() if v is not None or k not in NOT_IN_OLDER_NOTES}
+    shown = {k: v for k, v in shown.items() if k not in NOT_IN_OLDER_NOTES or v != LATER[k]}
     told: list[Any] = [plain(identity), args, shown, limit, latency, list(conditions)]
     told += [[each.name, plain(own)] for each in asked if (own := each.task.run.own_settings)]
     return hashlib.sha256(
