@@ -5,7 +5,7 @@ file and no layout.
 from __future__ import annotations
 
 from collections.abc import Callable, Iterator, Mapping, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from typing import Any, Protocol
 
 from lm_eval_safescale.figures import (
@@ -119,7 +119,15 @@ def checked(section: Section) -> Section:
         faults.append("two figures of one name")
     if faults:
         raise ValueError("; ".join(faults[:5]))
-    return Section(str(section.title), columns, rows, str(section.note), lead, figures, data)
+    return replace(
+        section,
+        title=str(section.title),
+        columns=columns,
+        rows=rows,
+        note=str(section.note),
+        lead=lead,
+        figures=figures,
+    )
 
 
 @dataclass(frozen=True, slots=True)

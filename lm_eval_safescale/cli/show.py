@@ -142,8 +142,8 @@ def _facts(answer: CaseAnswer) -> Iterator[str]:
         yield f"samples: {', '.join(drawn[:MOST_SAMPLES])}" + (
             f" and {more} more" if more > 0 else ""
         )
-    if answer.confidence is not None:
-        yield f"confidence {answer.confidence:.2f}"
+    if answer.sure is not None:
+        yield f"confidence {answer.sure:.2f}"
 
 
 def _raw(text: str | None) -> Sequence[str]:

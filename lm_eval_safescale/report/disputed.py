@@ -20,6 +20,8 @@ from lm_eval_safescale.report.report import Report
 from lm_eval_safescale.sections import Section
 from lm_eval_safescale.sentences import percent
 
+MOST_OPEN = 12
+"""Rows of the table beyond which it is folded."""
 ALL, WITHOUT = "all", "without"
 SERIES = {ALL: "all items", WITHOUT: "without the disputed items"}
 
@@ -37,6 +39,10 @@ def disputed_sections(report: Report) -> Iterator[Section]:
             "With and without disputed items",
             lead=" ".join(said),
             figures=() if figure is None else (figure,),
+        )
+        yield Section(
+            "Every headline with and without disputed items",
+            folded=len(rows) > MOST_OPEN,
             data=DataTable.of(
                 (
                     DataColumn("model"),

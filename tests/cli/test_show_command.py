@@ -57,7 +57,7 @@ def test_a_case_has_the_figures_of_the_whole_study(study):
     assert len(case.answers) == 4
     for answer in case.answers:
         cell = whole.scores[answer.model, answer.condition]
-        assert answer.confidence == pytest.approx(cell["confidence"][place], nan_ok=True)
+        assert answer.sure == pytest.approx(cell["confidence"][place], nan_ok=True)
         expected = [kind.name for kind in whole.family.kinds if kind.holds(cell.values)[place]]
         assert [kind.name for kind in answer.kinds] == expected
         assert sum(times for _, times in answer.samples) == 3

@@ -32,8 +32,8 @@ def rows_of(data):
 
 def test_every_headline_stands_with_and_without_them(runs):
     report = report_of(runs, disputes=disputes("q01", "q02"), baseline=MODELS[1])
-    compared, which = disputed_sections(report)
-    shown = rows_of(compared.data)
+    compared, every, which = disputed_sections(report)
+    shown = rows_of(every.data)
     assert len(shown) == 2 * 3 * len(report.family.headlines)
     assert shown == [{name: row[name] for name in shown[0]} for row in report.rows("disputed")]
     (figure,) = compared.figures

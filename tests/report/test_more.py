@@ -139,6 +139,11 @@ def test_a_broken_section_costs_only_itself_and_is_said(runs, registered, tmp_pa
     assert "some-plugin 1.2) failed" in (tmp_path / "out" / "more.html").read_text("utf-8")
 
 
+def test_what_a_section_says_besides_is_passed_on(runs, registered):
+    registered(folded=lambda rows: Section("Long", ("a",), (("b",),), folded=True))
+    assert more(report_of(runs)).sections[0].folded
+
+
 def test_hostile_texts_of_a_section_are_texts(runs, registered, tmp_path):
     cells = tuple((text,) for text in HOSTILE)
     registered(odd=lambda rows: Section(HOSTILE[0], (HOSTILE[1],), cells, lead=HOSTILE[2]))

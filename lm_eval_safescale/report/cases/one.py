@@ -39,7 +39,8 @@ class CaseAnswer:
     text: str | None
     """The raw output; None where it was not stored."""
     kinds: tuple[AnswerKind, ...]
-    confidence: float | None
+    sure: float | None
+    """How sure it is, from 0 to 1 (`Family.confidence_column`); None where that is not known."""
     samples: tuple[tuple[str, int], ...]
     """What the samples say, or their status, and how many of them do; the commonest first."""
     context_sha256: str | None
@@ -155,7 +156,7 @@ def _answer(study: Study, cell: Cell, rows: Sequence[Mapping[str, Any]]) -> Case
     family = study.family
     greedy: Mapping[str, Any] = next((row for row in rows if row["draw"] == 0), {})
     samples = Counter(_said(family, row) for row in rows if row["draw"])
-    confidence = cell.values.get(family.confidence_column) if family.confidence_column else None
+    sure = cell.values.get(family.confidence_column) if family.confidence_column else None
     kinds = [
         kind for kind in family.kinds if kind.column in cell.values and kind.holds(cell.values)[0]
     ]
@@ -168,7 +169,7 @@ def _answer(study: Study, cell: Cell, rows: Sequence[Mapping[str, Any]]) -> Case
         greedy.get("rule"),
         greedy.get("text"),
         tuple(kinds),
-        None if confidence is None else number(confidence[0]),
+        None if sure is None else number(sure[0]),
         tuple(samples.most_common()),
         greedy.get("context_fingerprint"),
     )
