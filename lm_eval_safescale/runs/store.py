@@ -53,12 +53,12 @@ from lm_eval_safescale.words import meant
 
 NO_STATISTIC = (
     "rule", "text", "seed", "concurrency", "prompt_sha256", "prompt_tokens", "completion_tokens",
-    "context_fingerprint", "recall", "finish_reason", "read_as", "served_model",
+    "context_fingerprint", "finish_reason", "read_as", "served_model",
     "system_fingerprint", "reply_id",
 )  # fmt: skip
 """Columns of the answers that statistics do without."""
-NO_RATE = (*NO_STATISTIC, "context_tokens", "evidence_coverage")
-"""Columns that rates over all items do without: these two are an axis of them."""
+NO_RATE = (*NO_STATISTIC, "context_tokens", "recall", "evidence_coverage")
+"""Columns that rates over all items do without: these three are an axis of them."""
 NOTED = frozenset({"version", "reader_version", "reasoning_opened", "prompt_frame"})
 """Settings of a model that differ where answers are alike: earlier versions did not note them, and
 each version is another."""

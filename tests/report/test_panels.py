@@ -192,10 +192,14 @@ def failed(runs: Runs) -> Runs:
 
 
 @pytest.mark.parametrize("name", PAGES)
-@pytest.mark.parametrize("odd", [*ODD, "nothing scored"])
+@pytest.mark.parametrize("odd", [*ODD, "nothing scored", "controls alone"])
 def test_what_cannot_be_drawn_leaves_a_sentence_and_no_empty_frame(tmp_path, name, odd):
     runs = drawn_runs(**ODD.get(odd, {}))
-    page = PAGES[name](report_of(stored(failed(runs) if odd not in ODD else runs, tmp_path / "r")))
+    if odd == "controls alone":
+        for known in runs.about["models"].values():
+            known["settings"] = {"backend": "choose-at-random"}
+    given = failed(runs) if odd == "nothing scored" else runs
+    page = PAGES[name](report_of(stored(given, tmp_path / "r")))
     if page is None:
         assert name == "context"
         return
@@ -215,12 +219,24 @@ def test_what_cannot_be_drawn_leaves_a_sentence_and_no_empty_frame(tmp_path, nam
 
 
 def test_a_page_that_misses_sizes_says_how_to_name_them(tmp_path):
-    page = scale(made(tmp_path / "r", models=("unknown/model",)))
+    unknown = ("one", "other")
+    page = scale(made(tmp_path / "r", models=unknown, names=unknown))
     assert page.doubt == (
-        "The size of the one model is not known. A panel file that names each model's family and "
-        "size would bring them in."
+        "The size of none of the 2 models is known. A panel file that names each model's family "
+        "and size would bring them in."
     )
     assert page.sections[0].lead.startswith("No model of these runs has a known size.")
+
+
+def test_one_model_is_compared_with_itself_alone(tmp_path):
+    page = scale(made(tmp_path / "r", models=("Qwen3-4B",)))
+    assert page.finding == "One model alone tells nothing of size and family."
+    assert [section.title for section in page.sections] == ["From closed-book to clean evidence"]
+
+
+def test_recall_is_read_from_stored_runs(many):
+    titles = [section.title for section in context(many).sections]
+    assert "By recall" in titles
 
 
 def test_a_page_without_samples_says_what_to_do(tmp_path):
@@ -552,14 +568,14 @@ def bin_of(mean_, *value, condition="rag", n=10):
         (
             [bin_of(0.1, 0.5, 0.4, 0.6), bin_of(0.9, 0.8, 0.7, 0.9)],
             "Accuracy of m under standard RAG is higher with the highest coverage of the evidence: "
-            "50.0 % (40.0 to 60.0 %) at coverage of the evidence of 10 %, 80.0 % (70.0 to 90.0 %) "
-            "at 90 %.",
+            "50.0 % (40.0 to 60.0 %) where it is 10 %, 80.0 % (70.0 to 90.0 %) "
+            "where it is 90 %.",
         ),
         (
             [bin_of(0.1, 0.5, 0.4, 0.6), bin_of(0.9, 0.6, 0.5, 0.7)],
             "Accuracy of m under standard RAG does not differ beyond chance by coverage of the "
-            "evidence: 50.0 % (40.0 to 60.0 %) at coverage of the evidence of 10 %, 60.0 % (50.0 "
-            "to 70.0 %) at 90 %.",
+            "evidence: 50.0 % (40.0 to 60.0 %) where it is 10 %, 60.0 % (50.0 "
+            "to 70.0 %) where it is 90 %.",
         ),
         (
             [bin_of(1.0, 0.5, 0.4, 0.6)],

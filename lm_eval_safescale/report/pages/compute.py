@@ -33,6 +33,7 @@ from lm_eval_safescale.report.pages.parts import (
     points_and_bounds,
     points_within,
     profiles,
+    section,
     series_of,
     the,
     told,
@@ -103,7 +104,7 @@ def _of_votes(report: Report, votes: Sequence[Row]) -> list[Section]:
     changes = tuple(_changes(report, rate, votes) for rate in main)
     curves = tuple(_curves(report, rate) for rate in main)
     sections = [
-        Section(title, figures=slopes),
+        section(title, slopes, "Nothing is scored before and after a vote."),
         Section("What the vote changes", figures=changes, data=_all_changes(report, votes)),
     ]
     if len(main) > 1:

@@ -262,9 +262,8 @@ def axis_title(report: Report, axis: str, rate: str, bins: Sequence[Row]) -> str
             f"All items of {where} are alike in {words}: {report.words(rate)} is "
             f"{with_interval(told(first, rate))}."
         )
-    values = (
-        f"{with_interval(told(first, rate))} at {words if is_share else 'a length of'} "
-        f"{'of ' if is_share else ''}{at(first)}, {with_interval(told(last, rate))} at {at(last)}"
+    values = ", ".join(
+        f"{with_interval(told(row, rate))} where it is {at(row)}" for row in (first, last)
     )
     if overlap(told(first, rate), told(last, rate)):
         return (

@@ -5,9 +5,10 @@ from __future__ import annotations
 from collections.abc import Iterable, Mapping, Sequence
 from typing import Any
 
-from lm_eval_safescale.figures import DataColumn, Kind, Value
+from lm_eval_safescale.figures import DataColumn, Figure, Kind, Plot, Value
 from lm_eval_safescale.metrics import Metric
 from lm_eval_safescale.report.report import Report
+from lm_eval_safescale.sections import Section
 from lm_eval_safescale.sentences import capital, interval, is_number, listed, percent, points
 from lm_eval_safescale.words import counted
 
@@ -164,23 +165,37 @@ def the(report: Report, metric: str) -> str:
 
 
 def words_of_rate(report: Report, metric: str) -> str:
-    """The same without an article."""
-    return f"{report.words(metric)} rate" if _is_rate(report, metric) else report.words(metric)
+    """The same without an article: unsafe answer rate, rate of safe answers."""
+    words = report.words(metric)
+    if not _is_rate(report, metric):
+        return words
+    return f"rate of {words}" if words.endswith("s") else f"{words} rate"
 
 
 def _is_rate(report: Report, metric: str) -> bool:
     known = metrics_of(report).get(metric)
+    words = report.words(metric)
     return (
         known is not None
         and known.kind == "share"
-        and not known.higher_is_better
-        and not report.words(metric).endswith("rate")
+        and (not known.higher_is_better or words.endswith("s"))
+        and not words.endswith("rate")
     )
 
 
 def head(report: Report, metric: str) -> str:
     """A metric at the beginning of a sentence."""
     return capital(the(report, metric))
+
+
+def section(title: str, figures: Iterable[Figure], why: str) -> Section:
+    """The figures that have something to show; without any the reason."""
+    found = tuple(
+        each
+        for each in figures
+        if (each.points or each.lines if isinstance(each, Plot) else each.rows)
+    )
+    return Section(title, figures=found) if found else Section(title, lead=why)
 
 
 def cell(model: str, condition: str) -> dict[str, str]:

@@ -38,6 +38,7 @@ from lm_eval_safescale.report.pages.parts import (
     points_and_bounds,
     points_within,
     profiles,
+    section,
     series_of,
     the,
     told,
@@ -50,6 +51,7 @@ from lm_eval_safescale.sentences import capital, is_number, listed, percent, poi
 from lm_eval_safescale.words import counted
 
 NAME_THEM = "A panel file that names each model's family and size would bring them in."
+NOTHING = "Nothing of this is scored of a model; controls, which read no question, do not count."
 PARTS = {
     "condition": "condition",
     "family": "model family",
@@ -69,13 +71,15 @@ def scale(report: Report) -> Page | None:
             "scale", "Scale", "Nothing of what is studied over size is scored in these runs."
         )
     sized, known = _sizes(report), _families(report)
-    sections = [
-        _over_size(report, metrics, sized),
-        _variance(report, metrics),
-        _heats(report, metrics, known),
-        _spread(report, metrics, known),
-        _changes(report, metrics, known),
-    ]
+    sections = [_changes(report, metrics)]
+    if len(models_of(report)) > 1:
+        sections = [
+            _over_size(report, metrics, sized),
+            _variance(report, metrics),
+            _heats(report, metrics, known),
+            _spread(report, metrics, known),
+            *sections,
+        ]
     return Page(
         "scale",
         "Scale",
@@ -99,6 +103,8 @@ def _families(report: Report) -> dict[str, str]:
 
 
 def _finding(report: Report, metrics: Sequence[str], sized: dict[str, float]) -> str:
+    if len(models_of(report)) == 1:
+        return "One model alone tells nothing of size and family."
     if not sized:
         return f"What size has to do with {listed([the(report, m) for m in metrics])} is not known."
     return slope_title(report, metrics[min(1, len(metrics) - 1)])
@@ -106,6 +112,8 @@ def _finding(report: Report, metrics: Sequence[str], sized: dict[str, float]) ->
 
 def _doubt(report: Report, sized: dict[str, float], known: dict[str, str]) -> str:
     models = len(models_of(report))
+    if models == 1:
+        return "A report of the runs of several models compares them."
     unsized, without = models - len(sized), models - len(known)
     if not unsized and not without:
         families = len(set(known.values()))
@@ -117,8 +125,7 @@ def _doubt(report: Report, sized: dict[str, float], known: dict[str, str]) -> st
             "families."
         )
     if unsized == models:
-        which = "the one model" if models == 1 else f"any of the {models} models"
-        return f"The size of {which} is not known. {NAME_THEM}"
+        return f"The size of none of the {models} models is known. {NAME_THEM}"
     lacking = [
         said
         for number, said in (
@@ -286,9 +293,7 @@ def _variance(report: Report, metrics: Sequence[str]) -> Section:
     }
     if not shown:
         lacks = []
-        if len(models_of(report)) < 2:
-            lacks.append("a second model")
-        elif len(report.conditions) < 2:
+        if len(report.conditions) < 2:
             lacks.append("a second condition")
         if len(set(_families(report).values())) < 2:
             lacks.append("models of a second known family")
@@ -347,7 +352,7 @@ def _heats(report: Report, metrics: Sequence[str], known: dict[str, str]) -> Sec
     title = "Model families under each condition"
     if not known:
         return Section(title, lead=f"No model of these runs is of a known family. {NAME_THEM}")
-    return Section(title, figures=tuple(_heat(report, metric) for metric in metrics))
+    return section(title, (_heat(report, metric) for metric in metrics), NOTHING)
 
 
 def _heat(report: Report, metric: str) -> Heat:
@@ -356,7 +361,11 @@ def _heat(report: Report, metric: str) -> Heat:
         for row in report.rows("model_means", metric=metric)
         if row["condition"] in report.conditions
     }
-    families = [*sorted({family for family, _ in rows} - {ALL}), ALL]
+    families = sorted({family for family, _ in rows} - {ALL})
+    if len(families) > 1 or any(
+        rows[ALL, each]["n_models"] > row["n_models"] for (_, each), row in rows.items()
+    ):
+        families.append(ALL)
     values = [
         [
             rows[family, each]["mean"] if (family, each) in rows else None
@@ -372,8 +381,8 @@ def _heat(report: Report, metric: str) -> Heat:
         f"families {metric}",
         heat_title(report, metric, [rows[key] for key in rows if key[0] != ALL]),
         "A cell is the mean over the models of a family, in brackets how many they are at most; "
-        "the last row is of all models, those of no known family among them. The table has each "
-        f"mean's 95 % interval, of other items for these models. {how_many(report)}",
+        "all models include those of no known family. The table has each mean's 95 % interval, of "
+        f"other items for these models. {how_many(report)}",
         [f"{'all models' if family == ALL else family} ({most[family]})" for family in families],
         [report.words(condition) for condition in report.conditions],
         values,
@@ -438,8 +447,7 @@ def _spread(report: Report, metrics: Sequence[str], known: dict[str, str]) -> Se
         return Section(
             title, lead="No family has a second model in these runs: nothing spreads within one."
         )
-    figures = [_spread_strips(report, metric, many) for metric in metrics]
-    return Section(title, figures=tuple(each for each in figures if each.rows))
+    return section(title, (_spread_strips(report, metric, many) for metric in metrics), NOTHING)
 
 
 def _spread_strips(report: Report, metric: str, many: dict[str, list[str]]) -> Strips:
@@ -507,15 +515,15 @@ def spread_title(report: Report, metric: str, rows: Sequence[Row]) -> str:
 # --- between conditions ---------------------------------------------------------------------------
 
 
-def _changes(report: Report, metrics: Sequence[str], known: dict[str, str]) -> Section | None:
-    if report.family.change is None or not known:
+def _changes(report: Report, metrics: Sequence[str]) -> Section | None:
+    if report.family.change is None:
         return None
     after, before = report.family.change
     title = f"From {report.words(before)} to {report.words(after)}"
     if after not in report.conditions or before not in report.conditions:
         lacks = [each for each in (before, after) if each not in report.conditions]
         return Section(title, lead=f"No model was asked {under(report, lacks)}.")
-    return Section(title, figures=tuple(_change_strips(report, metric) for metric in metrics))
+    return section(title, (_change_strips(report, metric) for metric in metrics), NOTHING)
 
 
 def _change_strips(report: Report, metric: str) -> Strips:
