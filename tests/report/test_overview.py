@@ -5,6 +5,7 @@ from __future__ import annotations
 import math
 import re
 
+import polars as pl
 import pytest
 
 from lm_eval_safescale.analysis import Study, about, make_tables, preset_named
@@ -12,6 +13,7 @@ from lm_eval_safescale.report.building import Wanted, build_report
 from lm_eval_safescale.report.pages.groups import groups
 from lm_eval_safescale.report.pages.overview import overview
 from lm_eval_safescale.report.report import Report
+from lm_eval_safescale.runs import Runs
 from tests.report.making import MODELS, drawn_runs, stored
 
 
@@ -135,6 +137,35 @@ def test_pages_say_their_finding_and_no_figure_is_empty(report):
 )
 def test_the_headline_is_made_from_the_numbers(shape, expected):
     assert re.search(expected, overview(report_of(drawn_runs(**SHAPES[shape]))).finding)
+
+
+@pytest.mark.parametrize("models", [MODELS[:1], MODELS[:2]])
+def test_controls_alone_are_told_by_their_own_numbers(models):
+    runs = drawn_runs(models=models, n=60)
+    for model in models:
+        runs.about["models"][model]["settings"]["backend"] = "choose-at-random"
+    report = report_of(runs)
+    finding = overview(report).finding
+    names = {report.words(each): each for each in report.conditions}
+    told = re.findall(r"([\d.]+)\s%", finding)
+    assert told
+    of_condition = re.findall(r"with ([^()]+) \(([\d.]+)\s%\)", finding)
+    of_model = re.findall(r"([\d.]+)\s% \(([^()]+)\)", finding)
+    own = {
+        (row["model"], row["condition"]): f"{100 * row['high_risk_error']:.1f}"
+        for row in report.rows("profile")
+    }
+    if len(models) == 1:
+        assert [own[models[0], names[words]] for words, _ in of_condition] == told
+    else:
+        assert [own[model, "closed_book"] for _, model in of_model] == told
+
+
+def test_means_over_different_models_are_said_to_be():
+    runs = drawn_runs(n=60)
+    asked = runs.answers.filter((pl.col("model") != MODELS[0]) | (pl.col("condition") != "clean"))
+    page = overview(report_of(Runs(runs.items, asked, runs.about)))
+    assert "Not of the same models: 4 were asked under closed-book, 3 under clean" in page.doubt
 
 
 def test_what_cannot_be_scored_is_said_with_the_reason():

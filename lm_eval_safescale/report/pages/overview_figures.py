@@ -150,11 +150,13 @@ def _strips(report: Report, metric: str) -> Strips:
 
 def _strips_title(report: Report, metric: str, means: Mapping[str, Row]) -> str:
     name = capital(report.words(metric))
-    told = {each: row["mean"] for each, row in means.items()} or {
-        row["condition"]: row[metric] for row in cells(report) if row[metric] is not None
-    }
+    values = [row[metric] for row in cells(report)]
+    told = {each: row["mean"] for each, row in means.items()}
+    if not told and len(report.models) == 1:
+        told = {row["condition"]: row[metric] for row in cells(report) if row[metric] is not None}
+    if not told:  # several controls
+        return f"{name}: {range_of(values, '{} to {}')}"
     if len(told) == 1:
-        values = [row[metric] for row in cells(report)]
         (value,) = told.values()
         mean = f", mean {percent(value)}" if len(report.models) > 1 else ""
         return f"{name}: {range_of(values, '{} to {}')}{mean}"
@@ -172,7 +174,7 @@ def _strips_caption(report: Report, metric: str) -> str:
     better = "Higher" if report.metric(metric).higher_is_better else "Lower"
     of = f"{rests_on(report, cells(report), [metric])}; bars are 95 % intervals"
     if len(report.models) == 1:
-        return f"{better} is better. {report.chosen}: {of}."
+        return f"{better} is better. {report.chosen}: {of.removeprefix('1 model, ')}."
     dots = "each model has its mark" if len(report.models) <= FEW else "a dot is a model"
     return (
         f"{better} is better. {of}: {dots}, the diamond {report.chosen}, the star the mean with "

@@ -64,6 +64,11 @@ def _of_change(report: Report, metric: str, left: str, right: str) -> tuple[str,
             f"The difference is {points(difference['mean'])} (95 % interval {bounds}, over "
             "items, for these models)."
         )
+    if before["n_models"] != after["n_models"]:
+        told.append(
+            f"Not of the same models: {before['n_models']} were asked under {was}, "
+            f"{after['n_models']} under {now}; the difference is over those asked under both."
+        )
     tests = [
         row
         for row in report.rows(
@@ -121,8 +126,8 @@ def _bounds(row: Row, name: str) -> str:
 
 def _of_conditions(report: Report, metric: str) -> tuple[str, str]:
     """The lowest and the highest of several conditions."""
-    found = [(row, each) for each in report.conditions if (row := mean_of(report, metric, each))]
-    if not found:
+    found = [(row, each) for each in report.conditions if (row := _overall(report, metric, each))]
+    if len(found) < 2:
         return _of_models(report, metric)
     found.sort(key=lambda pair: pair[0]["mean"])
     (low, lowest), (high, highest) = found[0], found[-1]
@@ -141,14 +146,31 @@ def _of_conditions(report: Report, metric: str) -> tuple[str, str]:
         if (bounds := interval(row["mean_lo"], row["mean_hi"]))
     ]
     doubt = f"95 % intervals over items, for these models: {listed(told)}." if told else ""
-    return finding, doubt
+    if low["n_models"] != high["n_models"]:
+        doubt += (
+            f" Not of the same models: {low['n_models']} were asked under {report.words(lowest)}, "
+            f"{high['n_models']} under {report.words(highest)}."
+        )
+    return finding, doubt.strip()
+
+
+def _overall(report: Report, metric: str, condition: str) -> Row | None:
+    """The mean over models under a condition; of a control alone its own value."""
+    if (mean := mean_of(report, metric, condition)) is not None:
+        return mean
+    rows = [row for row in cells(report, condition=condition) if row[metric] is not None]
+    if len(rows) != 1:
+        return None
+    (row,) = rows
+    return {"n_models": 1} | {f"mean{end}": row[f"{metric}{end}"] for end in ("", "_lo", "_hi")}
 
 
 def _of_models(report: Report, metric: str) -> tuple[str, str]:
-    """Models under one condition."""
-    rows = [row for row in cells(report) if row[metric] is not None]
-    name = report.words(metric)
-    under = report.words(rows[0]["condition"])
+    """Models under one condition, the first that anything is scored under."""
+    scored = [row for row in cells(report) if row[metric] is not None]
+    condition = min((row["condition"] for row in scored), key=report.conditions.index)
+    rows = [row for row in scored if row["condition"] == condition]
+    name, under = report.words(metric), report.words(condition)
     rows.sort(key=lambda row: row[metric])
     if len({row["model"] for row in rows}) == 1:
         (row, *_) = rows
@@ -164,7 +186,11 @@ def _of_models(report: Report, metric: str) -> tuple[str, str]:
         f"{capital(name)}, {under}, goes from {percent(first[metric])} ({first['model']}) to "
         f"{percent(last[metric])} ({last['model']}) over {counted(len(rows), 'model')}"
     )
-    best = [row["model"] for row in report.rows("ranks", metric=metric) if row["best_set"]]
+    best = [
+        row["model"]
+        for row in report.rows("ranks", metric=metric, condition=condition)
+        if row["best_set"]
+    ]
     doubt = (
         f"{capital(of_all(len(best), len(rows), 'model'))} may be the best, as far as these items "
         "tell."
