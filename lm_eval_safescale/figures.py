@@ -74,7 +74,7 @@ class Axis:
 
     label: str
     percent: bool = False
-    """Whether its values are fractions, shown in percent; the label says so."""
+    """Whether its values are fractions, shown in percent."""
     difference: bool = False
     """Whether these are differences of fractions, shown in points with their sign."""
     log: bool = False

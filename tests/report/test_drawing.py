@@ -188,7 +188,9 @@ def test_dots_of_a_row_stand_above_its_means_and_intervals():
     assert min(hypot(a - c, b - d) for (a, b), (c, d) in combinations(dots, 2)) >= 6.6
     (line,) = [each for each in tree.iter() if each.get("class") == "s0 line dark"]
     across = float(re.search(r"M\S+ (\S+?)L", line.get("d"))[1])
-    assert max(y for _, y in dots) + 3.3 < across
+    (star,) = marks(tree, "mean")
+    top = min(float(y) for y in re.findall(r" (\S+?)(?=[LZ])", star.get("d")))
+    assert max(y for _, y in dots) + 3.3 < top < across
 
 
 def test_a_heat_map_writes_each_value_and_says_what_is_not_scored():

@@ -8,7 +8,7 @@ from math import atan2, cos, hypot, pi, sin, sqrt
 from lm_eval_safescale.figures import Axis, Line, Plot, Point, Region
 from lm_eval_safescale.report.drawing.labels import Box, Wanted, placed
 from lm_eval_safescale.report.drawing.scale import Scale, has_place
-from lm_eval_safescale.report.drawing.sheet import LINE, R, Sheet, gridline, on_axis
+from lm_eval_safescale.report.drawing.sheet import LINE, R, Sheet, gridline, label_of, on_axis
 from lm_eval_safescale.report.drawing.text import fitted, width_of, wrapped, written
 
 HEIGHT, NARROW_HEIGHT = 370.0, 300.0
@@ -23,8 +23,8 @@ CROWD = 150
 def draw_plot(sheet: Sheet, plot: Plot) -> None:
     """Draws a plot on an empty sheet."""
     top = sheet.legend(0.0, plot.regions, plot.lines) + 2
-    if plot.y.label:
-        sheet.add(written(0, top + 11, plot.y.label, width=sheet.width))
+    if label := label_of(plot.y):
+        sheet.add(written(0, top + 11, label, width=sheet.width))
         top += LINE + 4
     top += R * 2
     bottom = top + (NARROW_HEIGHT if sheet.narrow else HEIGHT)
@@ -116,9 +116,8 @@ class _Plotter:
             else:
                 sheet.add(written(self.x(value), area.bottom + 16, words, "mid"))
         end = area.bottom + 20 + (lines - 1) * (LINE - 3)
-        if self.plot.x.label:
-            label = fitted(self.plot.x.label, sheet.width - 4)
-            sheet.add(written(area.right, end + 14, label, "end"))
+        if label := label_of(self.plot.x):
+            sheet.add(written(area.right, end + 14, label, "end", width=sheet.width - EDGE))
             end += LINE
         if dropped := len(self.plot.points) - len(self.points):
             words = f"{dropped} of {len(self.plot.points)} have no place on these axes."

@@ -68,7 +68,7 @@ class Sheet:
         shape = {"mean": "star", "chosen": "diamond"}.get(
             point.role, style.shape if style else "circle"
         )
-        grown = {"mean": r * 1.5, "chosen": r * 1.35}.get(point.role, r)
+        grown = {"mean": r * 1.35, "chosen": r * 1.35}.get(point.role, r)
         self.add(
             mark(shape, x, y, grown, self.classes_of(point.series, point.role), self.said(words))
         )
@@ -155,6 +155,12 @@ def _series(figure: Figure) -> list[str]:
     return [each.series for each in marks if each.series]
 
 
+def label_of(axis: Axis) -> str:
+    """The words of an axis, with its unit."""
+    unit = "points" if axis.difference else "%" if axis.percent else ""
+    return axis.label if unit in axis.label else f"{axis.label}, {unit}".removeprefix(", ")
+
+
 def on_axis(axis: Axis, value: float, low: float | None = None, high: float | None = None) -> str:
     """A value in words, with its interval: accuracy 83.5 % (77.8 to 88.0 %)."""
     if axis.categories:
@@ -165,7 +171,7 @@ def on_axis(axis: Axis, value: float, low: float | None = None, high: float | No
     if has_place(low, axis) and has_place(high, axis):
         plain = axis.percent and not axis.difference
         between = interval(low, high) if plain else f"{say(low)} to {say(high)}"
-    name = axis.label.removesuffix(", %")
+    name = axis.label.removesuffix(", %").removesuffix(", points")
     return f"{name} {said}{f' ({between})' if between else ''}".strip()
 
 

@@ -7,11 +7,11 @@ from __future__ import annotations
 from lm_eval_safescale.figures import Point, Strip, Strips
 from lm_eval_safescale.report.drawing.marks import apart, lanes, swarm
 from lm_eval_safescale.report.drawing.scale import Scale, has_place
-from lm_eval_safescale.report.drawing.sheet import LINE, R, Sheet, gridline, on_axis
+from lm_eval_safescale.report.drawing.sheet import LINE, R, Sheet, gridline, label_of, on_axis
 from lm_eval_safescale.report.drawing.text import width_of, written
 from lm_eval_safescale.sentences import number, percent, points
 
-LANE = 13.0
+LANE = 14.5
 GAP = 8.0
 """Between rows."""
 
@@ -38,8 +38,8 @@ def draw_strips(sheet: Sheet, strips: Strips) -> None:
         gridline(lines, across, tick, top, bottom)
         sheet.add(written(across(tick), bottom + 15, words, "mid"))
     sheet.body[place:place] = lines.body
-    if strips.x.label:
-        sheet.add(written(right, bottom + 15 + LINE, strips.x.label, "end", width=sheet.width))
+    if words := label_of(strips.x):
+        sheet.add(written(right, bottom + 15 + LINE, words, "end", width=right))
         bottom += LINE
     sheet.height = bottom + 22
 

@@ -84,7 +84,7 @@ def wrapped(text: str, width: float, most: int, size: float = EM) -> list[str]:
 
 
 def _words(line: str) -> Iterable[str]:
-    return re.findall(r"[^\s_/-]*(?:[_/-]+|\s+|$)", line)
+    return re.findall(r"[^ _/-]*(?:[_/-]+| +|$)", line)
 
 
 def written(

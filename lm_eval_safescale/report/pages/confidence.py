@@ -141,7 +141,7 @@ def _by_outcome(
         _outcome_title(report, means, own),
         f"Mean confidence of {models_said(own)} by what became of the majority answer, with its "
         f"95 % interval; no answer counts as wrong. {_rests_on(report, own)}.",
-        Axis("mean confidence, %", percent=True),
+        Axis("mean confidence", percent=True),
         _outcome_table(report, [*means.values(), *own], shown),
         rows,
         {name: _outcome(report, name) for name in shown},
@@ -229,7 +229,7 @@ def _gaps(report: Report, means: Mapping[str, Result], own: Sequence[Result]) ->
             f"{report.chosen}, with 95 % intervals. "
         )
         + f"A model without such an error has no gap. {_rests_on(report, known)}.",
-        Axis("gap, percentage points", percent=True),
+        Axis("gap", percent=True, difference=True),
         _outcome_table(report, [*means.values(), *own], (GAP,)),
         strips,
     )
@@ -299,8 +299,8 @@ def _errors(report: Report) -> Plot | None:
         "Mean confidence on wrong majority answers (no answer included), a mark a model under a "
         f"condition; the diamond is {report.chosen}. Lines are least squares; the intervals of the "
         f"points are in the table. {rests_on(report, rows, names)}.",
-        Axis("accuracy of the majority answer, %", percent=True),
-        Axis("confidence on wrong answers, %", percent=True),
+        Axis("accuracy of the majority answer", percent=True),
+        Axis("confidence on wrong answers", percent=True),
         table_of_results(report, rows, names),
         marks,
         drawn,
@@ -360,7 +360,7 @@ def _dumbbells(report: Report, risk: str) -> Strips | None:
         f"A row is a model, from {report.words(before)} to {report.words(after)}; hairlines are "
         f"the 95 % intervals of the first (above) and the second (below). "
         f"{rests_on(report, shown, (risk,))}{_threshold(report)}.",
-        Axis(f"{report.words(risk)}, %", percent=True),
+        Axis(f"{report.words(risk)}", percent=True),
         table_of_results(report, shown, (risk,)),
         strips,
         named(report, (before, after)),
@@ -476,8 +476,8 @@ def _reliability(report: Report) -> Plot | None:
         "its 95 % interval; on the dashed line confidence would be the accuracy, below it the "
         f"model is surer than it is right. {_not_drawn(report, few, conditions)}"
         f"{rests_on(report, [own[c] for c in few if c in own], (CONFIDENCE,))}.",
-        Axis("mean confidence of the bin, %", percent=True, low=0.0, high=1.0),
-        Axis("right, %", percent=True, low=0.0, high=1.0),
+        Axis("mean confidence of the bin", percent=True, low=0.0, high=1.0),
+        Axis("right", percent=True, low=0.0, high=1.0),
         DataTable.of(
             [
                 DataColumn("condition"),
@@ -538,8 +538,8 @@ def _coverage(report: Report) -> Plot | None:
         "from right to left fewer are kept. Bands are 95 % intervals. "
         f"{_not_drawn(report, few, conditions)}{counted(max(r['n'] for r in rows), 'item')}, "
         f"K = {max(r['draws'] for r in rows)}.",
-        Axis("coverage: answers kept, %", percent=True, low=0.0, high=1.0),
-        Axis(f"{report.words(risk)} among the answers kept, %", percent=True, low=0.0),
+        Axis("coverage: answers kept", percent=True, low=0.0, high=1.0),
+        Axis(f"{report.words(risk)} among the answers kept", percent=True, low=0.0),
         DataTable.of(
             [
                 DataColumn("condition"),

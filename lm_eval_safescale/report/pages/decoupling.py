@@ -102,7 +102,7 @@ def _marks(rows: Sequence[Result]) -> str:
 
 
 def _axis(report: Report, metric: str) -> Axis:
-    return Axis(f"{report.words(metric)}, %", percent=True)
+    return Axis(report.words(metric), percent=True)
 
 
 def _head(report: Report, metric: str) -> str:
@@ -370,7 +370,7 @@ def _parallel(report: Report, index: str) -> list[Section]:
         + ("A line is a condition, " if alone else "models under it, ")
         + f"with 95 % intervals. {rests_on(report, rows, names)}.",
         Axis("", categories=heads),
-        Axis("%", percent=True),
+        Axis("", percent=True),
         table_of_results(report, rows, names),
         marks,
         [*each, *means],
