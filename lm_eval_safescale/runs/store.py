@@ -47,7 +47,7 @@ from lm_eval_safescale.runs.families import family_of_data
 from lm_eval_safescale.runs.journal import PARAMETERS_B, is_run, size_of
 from lm_eval_safescale.runs.places import ABOUT, ANSWERS_FILE, MARK, holds_runs
 from lm_eval_safescale.runs.provenance import JOURNAL, merged_provenance, settings_of
-from lm_eval_safescale.runs.table import Runs, categories
+from lm_eval_safescale.runs.table import ANSWERS, Runs, categories
 from lm_eval_safescale.settings import MAKE_SCORES
 from lm_eval_safescale.words import meant
 
@@ -250,13 +250,14 @@ def open_item(folders: Sequence[Path], question_id: str) -> Runs:
 def answers_by_cell(
     folder: Path, columns: Sequence[str]
 ) -> Iterator[tuple[tuple[str, str], pl.DataFrame]]:
-    """The answers of each model under each condition of one folder, in order; few are in memory at
-    a time, whatever their texts hold.
+    """The answers of each model under each condition of one folder, as they stand there: a pair
+    comes again where its rows do not stand together. Few are in memory at a time, whatever their
+    texts hold.
 
     Parameters
     ----------
     columns
-        Those that are read, of `ANSWERS`.
+        Those that are read, of `ANSWERS`; null where the file lacks one.
 
     Raises
     ------
@@ -264,11 +265,9 @@ def answers_by_cell(
         As `open_runs`; that the files are whole was looked at when the runs were opened.
     """
     about, path = read_about(folder), folder / ANSWERS_FILE
-    pair = ["model", "condition"]
-    sizes = _read_parquet(
-        path, about, lambda frame: frame.group_by(pair, maintain_order=True).len()
-    ).with_columns(pl.col(pair).cast(pl.String))
-    start, cells = 0, sizes.rows()
+    pair = ("model", "condition")
+    sizes = _read_parquet(path, about, _lengths_of_cells)
+    start, cells = 0, sizes.select(*pair, "len").rows()
     for first, last in _batches([rows for *_, rows in cells]):
         rows = sum(each for *_, each in cells[first:last])
         wanted = functools.partial(_part_of, start=start, rows=rows, columns=(*pair, *columns))
@@ -488,7 +487,17 @@ def _rows_of_item(frame: pl.LazyFrame, question_id: str) -> pl.LazyFrame:
 
 def _part_of(frame: pl.LazyFrame, start: int, rows: int, columns: Sequence[str]) -> pl.LazyFrame:
     """Rows in the order in which they stand."""
-    return frame.select(columns).slice(start, rows)
+    there = frame.collect_schema().names()
+    return frame.select(
+        pl.col(name) if name in there else pl.lit(None, ANSWERS[name]).alias(name)
+        for name in columns
+    ).slice(start, rows)
+
+
+def _lengths_of_cells(frame: pl.LazyFrame) -> pl.LazyFrame:
+    """Models and conditions, each with the number of rows that stand together."""
+    pair = pl.struct(pl.col("model", "condition").cast(pl.String)).rle().alias("run")
+    return frame.select(pair).unnest("run").unnest("value")
 
 
 def _read_parquet(

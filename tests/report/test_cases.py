@@ -364,6 +364,17 @@ def test_answers_of_a_pair_in_two_folders_are_read_together(tmp_path):
     assert answers_of(tmp_path / "apart", 0) == answers_of(tmp_path / "together", 0)
 
 
+def test_rows_in_any_order_and_without_columns_that_came_later_are_read(tmp_path):
+    folder = stored(drawn_runs(n=6, draws=2), tmp_path / "runs")
+    file, about = folder / "answers.parquet", json.loads((folder / "about.json").read_text())
+    rows = pl.read_parquet(file).sample(fraction=1, shuffle=True, seed=0)
+    rows.drop("recall", "read_as").write_parquet(file, metadata={"safescale_runs": about["id"]})
+    cells = list(answers_by_cell(folder, ["question_id", "recall", "text"]))
+    assert len(cells) > 12
+    assert sum(frame.height for _, frame in cells) == rows.height
+    assert all(frame["recall"].is_null().all() for _, frame in cells)
+
+
 def test_cells_are_read_in_order_and_few_rows_at_a_time(tmp_path, monkeypatch):
     from lm_eval_safescale.runs import store
 

@@ -1074,6 +1074,7 @@
     const turn = ++shown,
       before = state;
     state = readAddress();
+    if (state.kind && state.kind !== "not_scored" && kindNamed(state.kind) < 0) delete state.kind; // of another family
     const onlyAnswer =
       address({ ...before, answer: "" }) === address({ ...state, answer: "" }) &&
       before.answer !== state.answer &&

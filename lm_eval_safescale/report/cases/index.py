@@ -76,11 +76,6 @@ class Index:
                     own.setdefault(answers.vocabulary[code], len(own))
         return [list(own) for own in found]
 
-    def asked(self, pair: Pair) -> int:
-        """How many greedy answers there are, scored or not."""
-        measures = self.report.study.answers[pair].measures
-        return int((~np.isnan(measures[Status.TRUNCATED.value])).sum())
-
     def codes(self, pair: Pair) -> NDArray[np.int64]:
         """Of every draw, shape (items, 1 + K). Of a sample without an answer it is not known why:
         it has the code of `UNANSWERED`, or of `ERROR`."""

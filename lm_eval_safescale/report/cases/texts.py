@@ -34,17 +34,13 @@ def answer_shards(index: Index, texts: Texts) -> Iterator[tuple[Pair, bytes]]:
     samples' texts, text, count, text, count, ..., where `texts` is all.
     """
     parts: dict[Pair, list[pl.DataFrame]] = {}
-    folders = index.report.folders
-    wanted = set(index.pairs)
-    found = dict.fromkeys(wanted, 0)
-    whole = {pair: index.asked(pair) for pair in wanted}
-    for folder in folders:
+    rows = index.report.study.runs.answers.group_by("model", "condition").len()
+    left = {(str(model), str(condition)): count for model, condition, count in rows.iter_rows()}
+    for folder in index.report.folders:
         for pair, frame in answers_by_cell(folder, READ):
-            if pair not in wanted:
-                continue
             parts.setdefault(pair, []).append(frame)
-            found[pair] += int((frame["draw"] == 0).sum())
-            if found[pair] >= whole[pair]:
+            left[pair] -= frame.height
+            if not left[pair]:
                 yield pair, _shard(index, pair, parts.pop(pair), texts)
 
 
