@@ -93,12 +93,17 @@ def _known(facts: Mapping[str, Any], names: Sequence[str]) -> dict[str, Any]:
 def merged_provenance(one: Mapping[str, Any], other: Mapping[str, Any]) -> dict[str, Any]:
     """What is recorded of a model in two places, each as it stands in `Runs.about`; empty where
     nothing is."""
-    told = [known[PROVENANCE] for known in (one, other) if PROVENANCE in known]
-    if not told:
+    if PROVENANCE not in one and PROVENANCE not in other:
         return {}
+    told = [known.get(PROVENANCE) or _not_recorded(known) for known in (one, other)]
     starts = [start for each in told for start in each[STARTS]]
     conditions = {name: its for each in told for name, its in each[CONDITIONS].items()}
     return {PROVENANCE: {STARTS: starts, CONDITIONS: conditions}}
+
+
+def _not_recorded(known: Mapping[str, Any]) -> dict[str, Any]:
+    """That a model was asked, and nothing of how."""
+    return {STARTS: [{CONDITIONS: known["conditions"]}], CONDITIONS: {}}
 
 
 def settings_of(runs: Runs, model: str, condition: str) -> dict[str, Any]:

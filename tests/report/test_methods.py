@@ -184,6 +184,18 @@ def test_a_server_is_called_one_and_its_name_for_the_model_no_version(stored):
     assert points["where behind a server: who runs it, its version, what it adds"].lacks
 
 
+def test_a_start_that_recorded_nothing_beside_one_that_did_is_left_to_the_author(stored):
+    def change(known):
+        known["provenance"]["starts"].insert(0, {"at": "2026-01-01T00:00:00+00:00"})
+
+    points = points_of(facts_of(stored, change))
+    for asks in ("engine, number format, quantisation", "hardware"):
+        point = points[f"where run by oneself: {asks}"]
+        assert point.answered == "in part"
+        assert "stub" in point.lacks
+    assert points["when it was asked"].answered == "answered"
+
+
 def test_runs_that_recorded_nothing_have_a_page_that_says_so():
     facts = facts_of(drawn_runs())
     page = methods(facts.report)

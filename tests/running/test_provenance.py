@@ -141,6 +141,16 @@ def test_of_a_model_in_two_folders_both_are_told(go, tmp_path):
     ]
 
 
+def test_of_a_folder_that_recorded_nothing_it_is_told_that_it_did_not(go, tmp_path):
+    go("one", conditions=("closed_book",))
+    go("two", conditions=("clean",))
+    one, two = (open_runs(tmp_path / name) for name in ("one", "two"))
+    del one.about["models"]["stub"][PROVENANCE]
+    told = merge_runs({"one": one, "two": two}).about["models"]["stub"][PROVENANCE]
+    assert told["starts"][0] == {"conditions": ["closed_book"]}
+    assert set(told["conditions"]) == {"clean"}
+
+
 # --- engines and machines -------------------------------------------------------------------------
 
 

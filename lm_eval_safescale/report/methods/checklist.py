@@ -15,7 +15,7 @@ from typing import Literal
 from lm_eval_safescale.analysis.study import reader_of
 from lm_eval_safescale.harness.backends import is_server
 from lm_eval_safescale.report.methods.facts import Facts, Pair, by_value, joined
-from lm_eval_safescale.runs.provenance import ENGINE
+from lm_eval_safescale.runs.provenance import AT, ENGINE, SURROUNDINGS
 from lm_eval_safescale.words import counted
 
 SOURCE = (
@@ -96,6 +96,12 @@ def _point(asks: str, told: Sequence[tuple[str | None, str]], lack: str, always:
     return Point(asks, "; ".join(found), "; ".join([*lacking, *([always] if always else [])]))
 
 
+def _rest(facts: Facts, models: Sequence[str], name: str) -> str:
+    """What is to be stated of models of which some starts recorded that and others did not."""
+    some = [model for model in models if not facts.is_whole(model, name)]
+    return f"the same of the starts that did not record it (of {', '.join(some)})" if some else ""
+
+
 def _identification(facts: Facts) -> Iterator[Point]:
     yield Point("name of each model", ", ".join(facts.models))
 
@@ -115,7 +121,11 @@ def _identification(facts: Facts) -> Iterator[Point]:
     )
     yield Point("developer; weights open or closed", lacks="both, for each model")
     yield _of_models(
-        facts.models, "when it was asked", facts.times, "the dates on which the model was asked"
+        facts.models,
+        "when it was asked",
+        facts.times,
+        "the dates on which the model was asked",
+        _rest(facts, facts.models, AT),
     )
     yield Point("until when its training data reach", lacks="the date, or that it is not published")
 
@@ -139,9 +149,9 @@ def _access(facts: Facts) -> Iterator[Point]:
     servers = [m for m in facts.models if is_server(facts.backend(m) or "")]
     own = [m for m in facts.models if m not in servers]
     if own:
-        number = "engine, number format, quantisation"
-        yield _of_models(own, f"where run by oneself: {number}", facts.engine, number)
-        yield _of_models(own, "where run by oneself: hardware", facts.hardware, "hardware")
+        number, rest = "engine, number format, quantisation", _rest(facts, own, SURROUNDINGS)
+        yield _of_models(own, f"where run by oneself: {number}", facts.engine, number, rest)
+        yield _of_models(own, "where run by oneself: hardware", facts.hardware, "hardware", rest)
     if servers:
         yield Point(
             "where behind a server: who runs it, its version, what it adds",

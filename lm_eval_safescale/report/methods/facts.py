@@ -100,7 +100,12 @@ class Facts:
 
     def is_ours(self, model: str) -> bool:
         """Whether our own runner asked it."""
-        return OUR_RUNNER in str(self.known(model).get("source", "")).split(", ")
+        return self.known(model).get("source") == OUR_RUNNER
+
+    def is_whole(self, model: str, name: str) -> bool:
+        """Whether each of its starts recorded that: runs of before it was recorded may go on, and
+        be merged with others."""
+        return all(start.get(name) for start in self.starts(model))
 
     def argument(self, pair: Pair, *names: str) -> Any:
         """The first of these arguments of the model that was given."""
