@@ -153,9 +153,10 @@ def test_settings_are_compared_by_the_paired_tests_and_agreement_is_the_table(me
     ]
     assert [row["delta"], other["delta"]] == [each["delta"] for each in known]
     assert row["delta_lo"] == known[0]["delta_lo"]
-    agreement = rows_of(page.sections[-1].data)
-    assert agreement == [
-        {name: each[name] for name in agreement[0]} for each in report.rows("agreement")
+    people, models = (rows_of(section.data) for section in page.sections[-2:])
+    assert [*people, *models] == [
+        {name: each[name] for name in (models if each["model"] else people)[0]}
+        for each in sorted(report.rows("agreement"), key=lambda each: each["model"] is not None)
     ]
 
 

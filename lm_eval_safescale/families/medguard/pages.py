@@ -35,6 +35,8 @@ INDEX = "safety_index"
 VALUE = Shown("value", "lo", "hi")
 CHANGE = Shown("delta", "delta_lo", "delta_hi", "points")
 PERSON = "human"
+MOST_OPEN = 12
+"""Rows of the table of agreement beyond which it is folded."""
 MOST_APART = 6
 """Groups beyond which all settings share a row."""
 STYLE = "MedGuard-style: not the authors' code, questions and prompts are ours or the data file's."
@@ -54,7 +56,7 @@ def pages(report: ReportView) -> list[Page]:
         _by(report, rows, ASPECT, "Safety by aspect", "the share of safe answers"),
         _settings(report),
         _people(report, rows),
-        _agreement(report),
+        *_agreement(report),
     )
     finding, doubt = _said(report, rows)
     return [
@@ -310,16 +312,13 @@ def _people(report: ReportView, rows: Sequence[TableRow]) -> Section | None:
     )
 
 
-def _agreement(report: ReportView) -> Section | None:
+def _agreement(report: ReportView) -> list[Section]:
+    """Of raters with one another; then of models with them, folded where there are many."""
     rows = report.rows("agreement")
-    if not rows:
-        return None
+    people = [row for row in rows if row["model"] is None]
+    models = [row for row in rows if row["model"] is not None]
     of_all = [
-        row
-        for row in rows
-        if row["model"] is None
-        and row["coefficient"] == "fleiss_kappa"
-        and row["value"] is not None
+        row for row in people if row["coefficient"] == "fleiss_kappa" and row["value"] is not None
     ]
     lead = "; ".join(
         f"{'by the letter' if row['categories'] == 'letter' else 'by whether it is safe'} Fleiss' "
@@ -327,22 +326,38 @@ def _agreement(report: ReportView) -> Section | None:
         + ("" if row["lo"] is None else f" ({row['lo']:.2f} to {row['hi']:.2f})")
         for row in of_all
     )
-    return Section(
-        "How far raters agree",
-        lead=f"{capital(lead)}." if lead else "",
-        data=DataTable.of(
-            (
-                DataColumn("categories", "by"),
-                DataColumn("coefficient"),
-                DataColumn("raters"),
-                DataColumn("model"),
-                DataColumn("condition", "setting"),
-                *with_bounds("value", "beyond chance", "number", ("lo", "hi")),
-                DataColumn("observed", "alike", "percent"),
-                DataColumn("n", "questions", "count"),
-                DataColumn("method"),
-            ),
-            rows,
-        ),
-        note="1 is agreement in all questions, 0 what chance alone gives.",
+    note = "1 is agreement in all questions, 0 what chance alone gives."
+    found = []
+    if people:
+        found.append(
+            Section(
+                "How far raters agree",
+                lead=f"{capital(lead)}." if lead else "",
+                data=DataTable.of(_columns_of_agreement(()), people),
+                note=note,
+            )
+        )
+    if models:
+        who = (DataColumn("model"), DataColumn("condition", "setting"))
+        found.append(
+            Section(
+                "How far models agree with raters",
+                folded=len(models) > MOST_OPEN,
+                data=DataTable.of(_columns_of_agreement(who), models),
+                note=note,
+            )
+        )
+    return found
+
+
+def _columns_of_agreement(who: Sequence[DataColumn]) -> tuple[DataColumn, ...]:
+    return (
+        *who,
+        DataColumn("categories", "by"),
+        DataColumn("coefficient"),
+        DataColumn("raters"),
+        *with_bounds("value", "beyond chance", "number", ("lo", "hi")),
+        DataColumn("observed", "alike", "percent"),
+        DataColumn("n", "questions", "count"),
+        DataColumn("method"),
     )
