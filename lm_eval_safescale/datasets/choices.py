@@ -5,6 +5,7 @@ is never one of them (PROTOCOL §1).
 from __future__ import annotations
 
 import functools
+import itertools
 import json
 import re
 import string
@@ -43,6 +44,8 @@ from lm_eval_safescale.datasets.texts_on_disk import KeptTexts
 from lm_eval_safescale.json_text import RefusedJSONError, decode_json
 from lm_eval_safescale.records import Choice
 
+LOOKED_AT = 20
+"""Records by which is told whether questions are objects."""
 NAME = re.compile(r"[a-z][a-z0-9_]+")
 """What a label is called: it becomes the name of columns and of metrics."""
 _SWITCH = {"0": False, "1": True, "0.0": False, "1.0": True, "false": False, "true": True}
@@ -202,26 +205,30 @@ class Lifted(Collection[Record]):
 
     records: Collection[Record]
     column: str
+    inner: str
+    """Column of the object that is the question's text."""
 
     @classmethod
     def of(cls, records: Collection[Record]) -> Collection[Record]:
         """Records as they are, or with their questions' fields."""
-        first = next(iter(records), None)
-        fields = {} if first is None else first.fields
+        names = Columns()
         nested = (
-            name
-            for name, value in fields.items()
-            if isinstance(value, dict) and Columns().canonical(name) == "question"
-            if any(Columns().canonical(each) == "question" for each in value)
+            (column, name)
+            for record in itertools.islice(records, LOOKED_AT)
+            for column, value in record.fields.items()
+            if isinstance(value, dict) and names.canonical(column) == "question"
+            for name in value
+            if names.canonical(name) == "question"
         )
-        return records if (column := next(nested, None)) is None else cls(records, column)
+        found = next(nested, None)
+        return records if found is None else cls(records, *found)
 
     def __iter__(self) -> Iterator[Record]:
         for record in self.records:
             fields = dict(record.fields)
             nested = fields.pop(self.column, None)
-            is_object = isinstance(nested, dict)
-            yield replace(record, fields={**fields, **nested}) if is_object else record
+            inner = nested if isinstance(nested, dict) else {self.inner: nested}
+            yield replace(record, fields={**fields, **inner})
 
     def __len__(self) -> int:
         return len(self.records)

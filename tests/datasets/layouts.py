@@ -279,12 +279,12 @@ LAYOUTS = [
                 "name": f"exam {id_}",
                 "year": "2017",
                 "category": "medicine",
-                "qid": number % 2 + 1,
+                "qid": 1,
                 "qtext": question,
                 "ra": key + 1,
                 "answers": [{"aid": place, "atext": text} for place, text in enumerate(options, 1)],
             }
-            for number, (id_, question, options, key) in enumerate(PLAIN)
+            for id_, question, options, key in PLAIN
         ],
         said="options from answers",
         ids=LINES,

@@ -2,6 +2,8 @@
 broken.
 """
 
+import itertools
+
 import pytest
 
 from lm_eval_safescale.assembly import load_dataset
@@ -71,3 +73,31 @@ def test_a_number_as_key_is_never_guessed_and_the_setting_is_named(layout, write
     assert "4 problems" in head
     assert "`first_index`" in line
     assert "(and 3 more like it" in line
+
+
+BAD = [None, "", " ", "?", 7, -1, 0.5, True, [], ["?"], {}, {"?": "?"}, [[1]], "[", "{"]
+
+
+@EVERY
+def test_whatever_stands_in_a_field_is_read_or_refused_by_file_line_and_item(layout, write):
+    first, *others = layout.rows
+    pair, first = (first[0], first[1]) if isinstance(first, tuple) else (None, first)
+    places = range(len(first)) if isinstance(first, list) else list(first)
+    for number, (place, value) in enumerate(itertools.product(places, BAD)):
+        if isinstance(first, list) and value is True:
+            continue  # a word, as the names of columns are
+        broken = list(first) if isinstance(first, list) else dict(first)
+        broken[place] = value
+        row = broken if pair is None else (pair, broken)
+        path = write(layout.text([row, *others]), f"{number}-{layout.file}")
+        try:
+            load(path, **layout.settings)
+        except DataError as error:
+            _, *lines = str(error).split("\n")
+            assert 0 < len(lines) <= 3
+            where = f"{path}:{layout.line}: "
+            named = where if place in IDS else f"{where}item {layout.ids[0]}: "
+            assert all(line.startswith(named) for line in lines), lines
+
+
+IDS = ("id", "question_id", "unique_id", "sample_id", "case_id")
