@@ -326,7 +326,7 @@ class ChoiceBuilder:
                 kind="date",
             )
             return ""
-        if any("\ud800" <= character <= "\udfff" for character in text):
+        if not text.isascii() and any("\ud800" <= character <= "\udfff" for character in text):
             self.note(
                 field,
                 f"half a character (a lone surrogate), which no UTF-8 file can hold: {_show(text)}",

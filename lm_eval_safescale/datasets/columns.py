@@ -203,7 +203,8 @@ def blank(value: Any) -> bool:
     """Nothing there to see: None, a text of nothing but spaces and characters that show nothing, or
     the NaN by which table software writes an empty cell."""
     if isinstance(value, str):
-        return all(map(_is_unseen, value))
+        # mostly, the first character tells
+        return not ("!" <= value[:1] <= "~") and all(map(_is_unseen, value))
     return value is None or value != value
 
 

@@ -18,6 +18,7 @@ TEXTS = ("text", "content", "atext", "value", "option", "answer", "option_text")
 _MARKER = r"(?:\({0}\)|(?<![^\s]){0}[.):])\s+"
 _HEAD = re.compile(r"\s*\b(?:answer (?:choices|options)|options|choices)\s*:?\s*$", re.IGNORECASE)
 _CARRIED = re.compile(r"\(?([A-Za-z])[.):]\s*(\S.*)", re.DOTALL)
+_LETTERS = frozenset(string.ascii_uppercase)
 _NUMBER = re.compile(r"(-?\d{1,9})(?:\.0+)?")
 _SEPARATES = re.compile(r"[\s,;/&+|]+|\band\b")
 _NONE = ("none", "no", "-", "0", "n/a", "na")
@@ -41,8 +42,10 @@ def options_of(given: Any) -> Options | None:
         if len(given) > 1 and all(isinstance(each, list) for each in lists):
             return _by_name(list(zip(*lists, strict=False)))
         named = {name: text for name, text in sorted(given.items()) if text is not None}
+        if _are_letters(named):
+            return Options(named)
         letters = {name: option_letter(str(name)) for name in named}
-        if _are_letters(named) or not all(letters.values()):
+        if not all(letters.values()):
             return Options(named)
         return _by_name(sorted(named.items(), key=lambda pair: str(letters[pair[0]])))
     if not isinstance(given, list):
@@ -73,7 +76,7 @@ def _letters(number: int) -> list[str]:
 
 
 def _are_letters(names: Iterable[Any]) -> bool:
-    return all(re.fullmatch(r"\s*[A-Za-z]\s*", str(name)) for name in names)
+    return all(str(name).strip().upper() in _LETTERS for name in names)
 
 
 def _pick(fields: Mapping[str, Any], names: Iterable[str]) -> Any:
@@ -100,12 +103,13 @@ def options_in(question: str) -> tuple[str, dict[str, str]] | None:
 
 def without_letters(texts: Mapping[str, str]) -> dict[str, str] | None:
     """The options without their own letters at their beginnings; None where not all have them."""
-    found = {letter: _CARRIED.fullmatch(text) for letter, text in texts.items()}
-    if len(found) < 2 or not all(
-        match and match[1].upper() == letter for letter, match in found.items()
-    ):
-        return None
-    return {letter: match[2] for letter, match in found.items() if match}
+    found = {}
+    for letter, text in texts.items():
+        match = _CARRIED.fullmatch(text)
+        if match is None or match[1].upper() != letter:
+            return None
+        found[letter] = match[2]
+    return found if len(found) > 1 else None
 
 
 def carried_letter(text: str) -> tuple[str, str] | None:
