@@ -10,6 +10,8 @@ from typing import ClassVar
 
 import polars as pl
 import pytest
+from hypothesis import HealthCheck, given, settings
+from hypothesis import strategies as st
 
 from lm_eval_safescale.figures import Heat, Plot, Strips
 from lm_eval_safescale.report.cases.links import link
@@ -463,6 +465,28 @@ def vote(condition, *change, model=None, n_models=9, single=0.6, majority=0.7):
 )
 def test_what_voting_changes_is_counted_by_intervals(many, rows, said):
     assert vote_title(many, "accuracy", rows) == said
+
+
+BOUNDS = st.tuples(*[st.integers(-50, 50)] * 3).map(lambda three: sorted(three))
+
+
+@settings(max_examples=60, suppress_health_check=[HealthCheck.function_scoped_fixture])
+@given(st.lists(BOUNDS, min_size=1, max_size=3))
+def test_no_title_claims_a_direction_that_no_interval_shows(many, drawn):
+    triples = [(middle / 100, low / 100, high / 100) for low, middle, high in drawn]
+    names = ("closed_book", "clean", "rag")
+    up, down = any(low > 0 for _, low, _ in triples), any(high < 0 for *_, high in triples)
+    voted = vote_title(
+        many, "accuracy", [vote(c, *t) for c, t in zip(names, triples, strict=False)]
+    )
+    assert ("raises" in voted, "lowers" in voted) == (up, down)
+    looked_at = list(zip(names[:2], triples, strict=False))
+    said = slope_title(
+        titled(many, scaling=slopes(*((name, *triple) for name, triple in looked_at))),
+        "high_risk_error",
+    )
+    assert ("rises" in said) == any(low > 0 for _, (_, low, _) in looked_at)
+    assert ("falls" in said) == any(high < 0 for _, (*_, high) in looked_at)
 
 
 def test_single_answers_and_majorities_are_said_where_they_differ_most(many):
