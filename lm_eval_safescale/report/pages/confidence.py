@@ -21,20 +21,24 @@ from lm_eval_safescale.figures import (
     with_bounds,
 )
 from lm_eval_safescale.report.pages.measured import (
-    ALL,
     Result,
     bounds,
     conditions_of,
     mean_of,
-    metrics,
     models_said,
-    named,
-    of_kind,
     pairs_of,
     rests_on,
     results,
     risks,
     table_of_results,
+)
+from lm_eval_safescale.report.pages.parts import (
+    ALL,
+    kind_of_cases,
+    metrics_of,
+    points_within,
+    series_of,
+    told,
 )
 from lm_eval_safescale.report.report import Report
 from lm_eval_safescale.sections import Page, Section
@@ -76,7 +80,7 @@ def confidence(report: Report) -> Page | None:
         )
     ]
     for risk in risks(report):
-        if metrics(report)[risk].decode == "majority":
+        if metrics_of(report)[risk].decode == "majority":
             title = capital(report.words(risk))
             parts.append((title, [_dumbbells(report, risk), _heat(report, risk)]))
     parts += [
@@ -248,7 +252,7 @@ def _gap_title(report: Report, here: Sequence[Result], mean: Result) -> str:
     return (
         f"{under} {of_all(surer, len(here), 'model')} {'is' if surer == 1 else 'are'} surer of "
         f"right answers than of high-risk errors; the mean gap is "
-        f"{points(mean[GAP])}{_within(mean, GAP)}."
+        f"{points_within(told(mean, GAP))}."
     )
 
 
@@ -304,7 +308,7 @@ def _errors(report: Report) -> Plot | None:
         table_of_results(report, rows, names),
         marks,
         drawn,
-        series=named(report, conditions_of(report, rows)),
+        series=series_of(report, conditions_of(report, rows)),
     )
 
 
@@ -363,7 +367,7 @@ def _dumbbells(report: Report, risk: str) -> Strips | None:
         Axis(f"{report.words(risk)}", percent=True),
         table_of_results(report, shown, (risk,)),
         strips,
-        named(report, (before, after)),
+        series_of(report, (before, after)),
     )
 
 
@@ -391,7 +395,7 @@ def _dumbbell_title(
             f"{way} {report.words(risk)} stays as it is in {of_all(len(both), len(both), 'model')}."
         )
     mean = mean_of(report, risk, f"{after} - {before}")
-    average = f"; on average {points(mean['mean'])}{_within(mean, 'mean')}" if mean else ""
+    average = f"; on average {points_within(told(mean, 'mean'))}" if mean else ""
     return (
         f"{way} {report.words(risk)} falls in {of_all(better, len(ends), 'model')}, rises in "
         f"{worse or 'none'} and stays in {len(ends) - better - worse or 'none'}{average}."
@@ -492,7 +496,7 @@ def _reliability(report: Report) -> Plot | None:
         ),
         marks,
         [Line([(0, 0), (1, 1)], label="confidence = accuracy", role="reference"), *lines],
-        series=named(report, few),
+        series=series_of(report, few),
     )
 
 
@@ -530,7 +534,7 @@ def _coverage(report: Report) -> Plot | None:
                 ],
             )
         )
-    kind = of_kind(report, f"majority_{risk}") or of_kind(report, risk)
+    kind = kind_of_cases(report, f"majority_{risk}") or kind_of_cases(report, risk)
     return Plot(
         "coverage",
         _coverage_title(report, rows, _first(report, conditions), risk),
@@ -546,14 +550,14 @@ def _coverage(report: Report) -> Plot | None:
                 DataColumn("threshold", "confidence from", kind="percent"),
                 DataColumn("kept", kind="count"),
                 DataColumn("coverage", kind="percent"),
-                *with_bounds(risk, report.words(risk), cases=kind or None),
+                *with_bounds(risk, report.words(risk), cases=kind),
                 *with_bounds("accuracy", report.words("accuracy")),
             ],
             [{**row, "condition": report.words(row["condition"])} for row in rows],
             [{"condition": row["condition"], "model": row["model"]} for row in rows],
         ),
         lines=lines,
-        series=named(report, few),
+        series=series_of(report, few),
     )
 
 

@@ -10,14 +10,18 @@ from lm_eval_safescale.report.pages.measured import (
     bounds,
     conditions_of,
     mean_of,
-    metrics,
     models_said,
-    named,
     pairs_of,
     rests_on,
     results,
     risks,
     table_of_results,
+)
+from lm_eval_safescale.report.pages.parts import (
+    metrics_of,
+    points_within,
+    series_of,
+    told,
 )
 from lm_eval_safescale.report.report import Report
 from lm_eval_safescale.sections import Page, Section
@@ -41,7 +45,7 @@ LATENCY = "latency_s"
 def decoupling(report: Report) -> Page | None:
     """None for a family without an index or a risk, and where nothing is scored."""
     index, harms = report.family.index, risks(report)
-    if index not in metrics(report) or not harms or not results(report, index, harms[0]):
+    if index not in metrics_of(report) or not harms or not results(report, index, harms[0]):
         return None
     sections = [
         *(
@@ -91,7 +95,7 @@ def against(report: Report, index: str, risk: str) -> Plot | None:
         table_of_results(report, rows, (index, risk)),
         marks,
         regions=region,
-        series=named(report, conditions),
+        series=series_of(report, conditions),
     )
 
 
@@ -262,7 +266,7 @@ def _move(report: Report, index: str, risk: str, before: str, after: str) -> Plo
         table_of_results(report, shown, (index, risk)),
         [_mean(report, *end, both[0]) for end in ends],
         arrows,
-        series=named(report, (before, after)),
+        series=series_of(report, (before, after)),
     )
 
 
@@ -310,7 +314,7 @@ def _no_safer(better: int, of_them: int) -> str:
 
 def _parallel(report: Report, index: str) -> list[Section]:
     """The index and 100 % less each rate, side by side."""
-    known = metrics(report)
+    known = metrics_of(report)
     names = [
         name
         for name in dict.fromkeys((index, *report.family.rates, *risks(report)))
@@ -374,7 +378,7 @@ def _parallel(report: Report, index: str) -> list[Section]:
         table_of_results(report, rows, names),
         marks,
         [*each, *means],
-        series=named(report, conditions),
+        series=series_of(report, conditions),
     )
     return [Section("All rates", figures=(plot,))]
 
@@ -444,7 +448,7 @@ def _latency(report: Report, index: str) -> list[Section]:
         _axis(report, index),
         table_of_results(report, rows, (LATENCY, index), {LATENCY: "number"}),
         marks,
-        series=named(report, conditions),
+        series=series_of(report, conditions),
     )
     return [Section(f"Latency and {report.words(index)}", figures=(plot,))]
 
@@ -473,14 +477,14 @@ def _doubt(report: Report, index: str, risk: str) -> str:
         if not all(rows):
             continue
         said = [
-            f"{report.words(name)} {points(row['mean'])} ({_interval(row)})"
+            f"{report.words(name)} {points_within(told(row, 'mean'))}"
             for name, row in zip((index, risk), rows, strict=True)
             if row
         ]
         tests = [
             row
             for row in report.rows("paired_tests", metric=risk, left=after, right=before)
-            if row["decode"] == metrics(report)[risk].decode
+            if row["decode"] == metrics_of(report)[risk].decode
             and row["model"] is not None
             and is_number(row["p_holm"])
         ]
@@ -493,10 +497,3 @@ def _doubt(report: Report, index: str, risk: str) -> str:
         )
         return f"Differences and their 95 % intervals over items: {listed(said)}.{alone}"
     return ""
-
-
-def _interval(row: Result) -> str:
-    low, high = bounds(row, "mean")
-    if low is None or high is None:
-        return "no interval"
-    return f"{points(low).split(' ')[0]} to {points(high).split(' ')[0]}"

@@ -9,12 +9,10 @@ from typing import Any
 
 from lm_eval_safescale.families.raters import HUMAN
 from lm_eval_safescale.figures import DataColumn, DataTable, Kind, Value, with_bounds
-from lm_eval_safescale.metrics import Metric
+from lm_eval_safescale.report.pages.parts import ALL, draws_of, kind_of_cases, metrics_of
 from lm_eval_safescale.report.report import Report
-from lm_eval_safescale.sentences import counted, is_number, listed
+from lm_eval_safescale.sentences import counted, is_number
 
-ALL = "all"
-"""In `model_means`: over all models."""
 Result = Mapping[str, Any]
 
 
@@ -55,7 +53,7 @@ def risks(report: Report) -> list[str]:
     """Headline metrics of harm: shares of which less is better, of a kind of answers that is marked
     as harm or as a warning."""
     harmful = {kind.column for kind in report.family.kinds if kind.tone in ("harm", "warning")}
-    known = metrics(report)
+    known = metrics_of(report)
     return [
         name
         for name in report.family.headlines
@@ -67,23 +65,14 @@ def risks(report: Report) -> list[str]:
     ]
 
 
-def metrics(report: Report) -> dict[str, Metric]:
-    """The study's metrics by name."""
-    return {metric.name: metric for metric in report.study.metrics}
-
-
 def of_kind(report: Report, metric: str) -> Mapping[str, str]:
     """Filters of the cases that a metric counts; none where no kind of answers is of it."""
-    known = metrics(report).get(metric)
-    sources = known.sources if known else ()
-    return next(
-        ({"kind": kind.name} for kind in report.family.kinds if kind.column in sources[:1]), {}
-    )
+    return kind_of_cases(report, metric) or {}
 
 
 def measured(report: Report, metric: str, kind: Kind = "percent") -> list[DataColumn]:
     """The columns of a metric and its bounds; the value leads to its cases."""
-    cases = of_kind(report, metric) or None
+    cases = kind_of_cases(report, metric)
     return list(with_bounds(metric, report.words(metric), kind, cases=cases))
 
 
@@ -126,17 +115,6 @@ def table_of_results(
     return DataTable.of(columns, found, cases)
 
 
-def draws_of(report: Report) -> str:
-    """K, as a caption says it; empty without draws."""
-    found: set[int] = set()
-    for own in (report.about.get("draws") or {}).values():
-        found |= set(own.values()) if isinstance(own, Mapping) else {own}
-    found -= {0}
-    if not found:
-        return ""
-    return f"K = {min(found)}" if len(found) == 1 else f"K = {min(found)} to {max(found)}"
-
-
 def rests_on(report: Report, rows: Iterable[Result], names: Iterable[str] = ()) -> str:
     """What a figure of these metrics rests on, for its caption: 34 models, 200 items, K = 20."""
     rows = list(rows)
@@ -146,9 +124,9 @@ def rests_on(report: Report, rows: Iterable[Result], names: Iterable[str] = ()) 
     if items:
         few = "" if items[0] == items[-1] else f"{items[0]:,} to "
         said.append(f"{few}{counted(items[-1], 'item')}")
-    known = metrics(report)
-    if any(known[name].decode != "greedy" for name in names) and (k := draws_of(report)):
-        said.append(k)
+    known = metrics_of(report)
+    if any(known[name].decode != "greedy" for name in names):
+        said.append(draws_of(report))
     return ", ".join(said)
 
 
@@ -156,11 +134,6 @@ def conditions_of(report: Report, rows: Iterable[Result]) -> list[str]:
     """Those of the rows, in the family's order."""
     found = {row["condition"] for row in rows}
     return [condition for condition in report.conditions if condition in found]
-
-
-def named(report: Report, conditions: Iterable[str]) -> dict[str, str]:
-    """Conditions in words, as the series of a figure."""
-    return {condition: report.words(condition) for condition in conditions}
 
 
 def models_said(rows: Iterable[Result]) -> str:
@@ -173,11 +146,6 @@ def bounds(row: Result, metric: str) -> tuple[float | None, float | None]:
     """The bounds of a metric's interval in a row; None where there are none."""
     low, high = row.get(f"{metric}_lo"), row.get(f"{metric}_hi")
     return (low, high) if is_number(low) and is_number(high) else (None, None)
-
-
-def in_words(report: Report, names: Iterable[str]) -> str:
-    """Metrics or conditions, listed."""
-    return listed([report.words(name) for name in names])
 
 
 def pairs_of(report: Report) -> Iterator[tuple[str, str]]:
