@@ -742,9 +742,10 @@
     const counts = stored.columns.samples[place],
       parts = [];
     if (!counts || !counts.length) return [];
+    const between = data.responses ? ", " : "; "; // lists have commas of their own
     const said = [];
     for (let number = 0; number < counts.length; number += 2)
-      said.push(number ? ", " : "", own(codeWords(item, counts[number])), ` ${counts[number + 1]}`);
+      said.push(number ? between : "", own(codeWords(item, counts[number])), ` ${counts[number + 1]}`);
     const sure = cell.sure[place];
     parts.push(el("p.note", `${cell.draws} samples: `, ...said, sure === UNKNOWN ? "" : ` · confidence ${sure} %`));
     const drawn = stored.columns.drawn && stored.columns.drawn[place];
