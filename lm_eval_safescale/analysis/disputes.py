@@ -19,7 +19,6 @@ KEYS = ("question_id", "dispute", "note")
 MOST_BYTES = 50_000_000
 MOST_CHARACTERS = 10_000
 """Of a note."""
-MOST_NAMED = 5
 
 
 @dataclass(frozen=True, slots=True)
