@@ -18,6 +18,7 @@ from typing import Any
 import pytest
 
 from tests.report import studies
+from tests.running.asking import STUB
 from tests.storing import command
 
 NAMES = ("chromium", "chromium-browser", "google-chrome")
@@ -143,10 +144,16 @@ def _hostile(folder: Path) -> list[object]:
     return [studies.hostile_study(folder), "--dataset", folder / studies.QUESTIONS]
 
 
-def _small(folder: Path, conditions: str = "clean,conflict", dataset: str = "demo") -> list[object]:
-    """One model that answers by chance, of the demo data."""
+def _small(
+    folder: Path,
+    conditions: str = "clean,conflict",
+    dataset: str = "demo",
+    model: str = "choose-at-random",
+) -> list[object]:
+    """One model, of demo data: a control that answers by chance, or the stub, whose texts hold half
+    characters."""
     runs = folder / "runs"
-    words = ["--model", "choose-at-random", "--dataset", dataset, "--limit", "12", "--draws", "2"]
+    words = ["--model", model, "--dataset", dataset, "--limit", "12", "--draws", "2"]
     ran = command("run", *words, "--conditions", conditions, "-o", runs)
     assert ran.exit_code == 0, ran.output
     return [runs]
@@ -164,6 +171,7 @@ STUDIES: Mapping[str, Callable[[Path], list[object]]] = {
     "one": partial(_small, conditions="clean"),
     "noharm": partial(_small, conditions="noharm_options", dataset="noharm_demo"),
     "families": _families,
+    "halves": partial(_small, model=STUB),
 }
 
 

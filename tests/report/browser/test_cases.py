@@ -315,3 +315,15 @@ def test_every_hostile_text_is_shown_as_text_and_changes_no_link(cases, report_o
         assert all(each.startswith(own) for each in links)
     shown = page.locator("article").inner_text()
     assert "0123456789" * 20_000 in shown or len(shown) > 200_000
+
+
+def test_half_a_character_is_shown_and_stops_nothing(cases, report_of):
+    answers = open_runs(report_of("halves").parent / "runs").answers
+    (item, condition), *_ = (
+        answers.filter(pl.col("text").str.contains("half a character"), draw=0)
+        .select("question_id", "condition")
+        .iter_rows()
+    )
+    page = cases("halves", item=item, answer=f"{answers['model'][0]}@{condition}")
+    page.get_by_role("region", name="The answer").wait_for()
+    assert "half a character" in page.get_by_role("region", name="The answer").inner_text()
