@@ -168,6 +168,12 @@ def test_means_over_different_models_are_said_to_be():
     assert "Not of the same models: 4 were asked under closed-book, 3 under clean" in page.doubt
 
 
+def test_of_one_model_the_doubt_is_of_one_model():
+    doubt = overview(report_of(drawn_runs(**SHAPES["one model"]))).doubt
+    assert re.search(r"It is( not)? beyond chance \(p < 0.05, Holm over the model's pairs\)", doubt)
+    assert "models" not in doubt
+
+
 def test_what_cannot_be_scored_is_said_with_the_reason():
     page = overview(report_of(drawn_runs(labels=False)))
     (section,) = [each for each in page.sections if each.title == "What is not scored, and why"]

@@ -62,7 +62,7 @@ def _of_change(report: Report, metric: str, left: str, right: str) -> tuple[str,
     if difference is not None and (bounds := _bounds(difference, "mean")):
         told.append(
             f"The difference is {points(difference['mean'])} (95 % interval {bounds}, over "
-            "items, for these models)."
+            f"items{', for these models' if who else ''})."
         )
     if before["n_models"] != after["n_models"]:
         told.append(
@@ -84,12 +84,16 @@ def _of_change(report: Report, metric: str, left: str, right: str) -> tuple[str,
     if tested:
         found = [row for row in tested if row["p_holm"] < ALPHA and row["delta"] < 0]
         worse = [row for row in tested if row["p_holm"] < ALPHA and row["delta"] > 0]
-        told.append(
-            f"Beyond chance (p < 0.05, Holm over the pairs of each model) it is lower in "
-            f"{of_all(len(found), len(tested), 'model')}"
-            + (f", higher in {len(worse)}" if worse else "")
-            + "."
-        )
+        if len(tests) == 1:
+            shown = "is" if found or worse else "is not"
+            told.append(f"It {shown} beyond chance (p < 0.05, Holm over the model's pairs).")
+        else:
+            told.append(
+                f"Beyond chance (p < 0.05, Holm over the pairs of each model) it is lower in "
+                f"{of_all(len(found), len(tested), 'model')}"
+                + (f", higher in {len(worse)}" if worse else "")
+                + "."
+            )
         missed = [
             row["minimum_detectable_difference"]
             for row in tested
@@ -97,8 +101,8 @@ def _of_change(report: Report, metric: str, left: str, right: str) -> tuple[str,
         ]
         if missed:
             told.append(
-                f"Where none was found, a difference of {_points_range(missed)} may have been "
-                "missed."
+                f"{'Where none was found, a' if len(tests) > 1 else 'A'} difference of "
+                f"{_points_range(missed)} may have been missed."
             )
     return finding, " ".join(told)
 
