@@ -59,13 +59,9 @@ FALLBACKS: dict[str, tuple[str, ...]] = {
 a field that is not there: the first of them that the file has. `#` alone is `number`."""
 REQUIRED = (("question_id",), ("question",), ("options", "option_a"), ("answer", "answer_idx"))
 """What no question can be asked without: one of each."""
-OF_QUESTIONS = (
-    "context",
-    "vignette",
-    "case_vignette",
-    "case_presentation",
-    "background",
-    "passage",
+OF_QUESTIONS = re.compile(
+    r"^(context|background|passage|case_text|case_description|history)$|vignette|scenario"
+    r"|case_presentation"
 )
 """Columns that may hold what a question cannot be answered without."""
 KINDS = ("question_type", "type", "item_type")
@@ -269,12 +265,12 @@ def map_columns(
         )
         problems.append(Problem(both, field="options"))
     unread = [column for column in unknown if column not in (KEY, *groups)]
-    joined = next((each for each in unread if folded(each) in OF_QUESTIONS), None)
+    joined = next((each for each in unread if OF_QUESTIONS.search(folded(each))), None)
     if joined is not None and isinstance(asked := mapping.get("question"), str):
         unread.remove(joined)
         said = (
             f"{joined!r} may belong to the question, and is not read; `columns` with "
-            f'"question": {json.dumps([joined, asked], ensure_ascii=False)} joins them'
+            f"{_joining([joined, asked])} joins them"
         )
         problems.append(Problem(said, is_error=False))
     problems += not_read(unread)
@@ -336,4 +332,11 @@ def _both_read_as(name: str, first: str, second: str) -> Problem:
     said = f"columns {first!r} and {second!r} both read as this"
     if name == "source" or name.startswith(GROUP):
         return Problem(f"{said}; the first is taken", field=name, is_error=False)
-    return Problem(f"{said}; map one with `columns`", field=name)
+    said += "; map one with `columns`"
+    if name == "question":
+        said += f", or join them: {_joining([first, second])}"
+    return Problem(said, field=name)
+
+
+def _joining(columns: Sequence[str]) -> str:
+    return f'"question": {json.dumps(columns, ensure_ascii=False)}'

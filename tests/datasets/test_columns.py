@@ -123,6 +123,7 @@ def test_two_columns_for_one_field_are_an_error_until_one_is_mapped():
     columns = ["id", "question", "stem"]
     _, problems = mapped(columns)
     assert [(problem.field, problem.is_error) for problem in problems] == [("question", True)]
+    assert 'or join them: "question": ["question", "stem"]' in problems[0].message
     assert "'question'" in problems[0].message
     assert "'stem'" in problems[0].message
     for chosen in ("question", "stem"):
