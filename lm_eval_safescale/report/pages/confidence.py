@@ -595,9 +595,15 @@ def _finding(report: Report, means: Mapping[str, Result], own: Sequence[Result])
     )
     whose = f"{who} are on average" if row["n_models"] > 1 else f"{who} is"
     harmful, right = percent(row["high_risk_error"]), percent(row["correct"])
+    having = sum(each["condition"] == condition and is_number(each[GAP]) for each in own)
+    few = (
+        f" (which {having} of them {'makes' if having == 1 else 'make'})"
+        if having < row["n_models"]
+        else ""
+    )
     return (
-        f"{verdict}: under {report.words(condition)} {whose} {harmful} sure of high-risk errors "
-        f"and {right} of right answers."
+        f"{verdict}: under {report.words(condition)} {whose} {harmful} sure of high-risk errors"
+        f"{few} and {right} of right answers."
     )
 
 
