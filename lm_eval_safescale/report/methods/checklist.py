@@ -359,7 +359,7 @@ def _independence(facts: Facts) -> Iterator[Point]:
     )
     yield Point(
         "were test data used to write prompts or to adapt anything",
-        lacks="that they were kept apart from it, and by whom",
+        lacks="that they were held apart from it, and by whom",
     )
 
 
