@@ -1,0 +1,1 @@
+"""A board: the submissions of a folder, each verified, compared by what was recomputed."""
