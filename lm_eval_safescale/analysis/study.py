@@ -350,7 +350,7 @@ def not_scored(study: Study) -> list[Row]:
         for left in study.runs.about.get("left_out", ())
     ]
     if ids := (study.runs.about.get("dataset") or {}).get("excluded"):
-        rows.append(_row(None, None, len(ids), ": ".join(left_out(ids))))
+        rows.append(_row(None, None, None, ": ".join(left_out(ids))))
     rows += [_row(None, None, None, why) for why in study.family.unscored(study.items)]
     rows += [
         _row(None, None, None, f"metric {name}: {why}") for name, why in study.not_computed.items()

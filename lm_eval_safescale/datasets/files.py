@@ -8,6 +8,7 @@ import json
 import re
 from collections.abc import Callable, Collection, Iterator
 from dataclasses import dataclass
+from functools import partial
 from pathlib import Path
 from typing import Any
 
@@ -34,8 +35,13 @@ _OTHERS = {
 """What other files begin with."""
 
 
-def read_records(path: Path) -> tuple[list[Record], list[Problem]]:
+def read_records(path: Path, names: Collection[str] = ()) -> tuple[list[Record], list[Problem]]:
     """Read every record that can be read, and say what could not be.
+
+    Parameters
+    ----------
+    names
+        Of columns that the user expects: the row that holds one of them names the columns.
 
     Raises
     ------
@@ -43,7 +49,7 @@ def read_records(path: Path) -> tuple[list[Record], list[Problem]]:
         If the file is missing, unreadable, of an unknown format or not UTF-8: there are then no
         records at all.
     """
-    return records_of(read_raw(path), path)
+    return records_of(read_raw(path), path, names)
 
 
 @dataclass(frozen=True, slots=True)
@@ -103,15 +109,18 @@ def read_raw(path: Path) -> bytes:
         ) from None
 
 
-def records_of(raw: bytes, path: Path) -> tuple[list[Record], list[Problem]]:
+def records_of(
+    raw: bytes, path: Path, names: Collection[str] = ()
+) -> tuple[list[Record], list[Problem]]:
     """As `read_records`, of the bytes that `read_raw` gave of that file."""
     problems: list[Problem] = []
     if raw.startswith(tables.WORKBOOK):
-        records = list(tables.records_of(tables.sheet_rows(raw, path, problems), problems))
+        rows = tables.sheet_rows(raw, path, problems)
+        records = list(tables.records_of(rows, problems, names))
     else:
         _refuse_others(raw, path)
         text = _decode(raw, str(path), problems)
-        if (reader := _reader_of(text, path.suffix.lower())) is None:
+        if (reader := _reader_of(text, path.suffix.lower(), names)) is None:
             known = ", ".join(FORMATS)
             said = f"unknown format {path.suffix or '(no suffix)'}; expected one of {known}"
             raise DataError(str(path), [Problem(said)])
@@ -130,7 +139,7 @@ def _refuse_others(raw: bytes, path: Path) -> None:
 Reader = Callable[[str, list[Problem]], Iterator[Record]]
 
 
-def _reader_of(text: str, suffix: str) -> Reader | None:
+def _reader_of(text: str, suffix: str, names: Collection[str]) -> Reader | None:
     """What reads a text: its beginning says so, and the suffix where it does not."""
     first, _, rest = text.strip().partition("\n")
     is_csv, is_lines = suffix in (".csv", ".tsv"), suffix in JSON_LINES
@@ -142,7 +151,7 @@ def _reader_of(text: str, suffix: str) -> Reader | None:
     if suffix == ".json" or is_lines:
         return _read_json_lines if is_lines else _read_json
     is_table = is_csv or any(each in text for each in tables.DELIMITERS)
-    return tables.read_csv if is_table else None
+    return partial(tables.read_csv, names=names) if is_table else None
 
 
 def _is_json(text: str) -> bool:

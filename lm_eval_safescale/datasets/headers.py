@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import re
 import string
-from collections.abc import Sequence
+from collections.abc import Collection, Sequence
 
 from lm_eval_safescale.datasets.columns import Columns, folded
 
@@ -16,9 +16,14 @@ _FALLBACKS = {name for names in _NAMES.fallbacks().values() for name in names}
 _TELLING = {"question", "question_id", "options", "answer", "answer_idx"}
 
 
-def find_header(rows: Sequence[Sequence[str]]) -> tuple[int, list[str] | None]:
+def find_header(
+    rows: Sequence[Sequence[str]], expected: Collection[str] = ()
+) -> tuple[int, list[str] | None]:
     """Where the names stand, and None; or, where there are none, where the data begin, and the
-    names to read them by."""
+    names to read them by. A row that holds one of the names that are expected names the columns."""
+    for number, row in enumerate(rows[:DEEPEST]):
+        if any(cell.strip() in expected for cell in row):
+            return number, None
     if _names_columns(rows[0]):
         return 0, None
     for number, row in enumerate(rows[1:DEEPEST], 1):

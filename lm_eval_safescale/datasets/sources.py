@@ -11,7 +11,7 @@ from pathlib import Path
 from typing import Any, Protocol
 
 from lm_eval_safescale.datasets.choices import parse_choices
-from lm_eval_safescale.datasets.columns import Given
+from lm_eval_safescale.datasets.columns import Given, parts
 from lm_eval_safescale.datasets.dataset import Dataset
 from lm_eval_safescale.datasets.files import PlainRecords, read_records
 from lm_eval_safescale.datasets.problems import DataError, Problem, has_errors
@@ -154,7 +154,8 @@ def _read(
     problems: list[Problem] = []
     # else they are read one by one: those of a large file would fill the memory
     if records is None:
-        records, problems = read_records(path)
+        mapped = [each for column in (columns or {}).values() for each in parts(column)]
+        records, problems = read_records(path, [*mapped, *groups])
     items, found = parse(records, columns=columns, evidence=evidence, groups=groups)
     return items, problems + found
 

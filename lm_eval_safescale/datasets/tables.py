@@ -10,7 +10,7 @@ import io
 import itertools
 import re
 import zipfile
-from collections.abc import Iterator
+from collections.abc import Collection, Iterator
 from contextlib import suppress
 from dataclasses import dataclass
 from pathlib import Path
@@ -40,35 +40,38 @@ class Row:
     """Whether the text ends in it, without the end of a line."""
 
 
-def records_of(rows: Iterator[Row], problems: list[Problem]) -> Iterator[Record]:
-    """A record for each row below the header. Blank rows do not count."""
+def records_of(
+    rows: Iterator[Row], problems: list[Problem], names: Collection[str] = ()
+) -> Iterator[Record]:
+    """A record for each row below the header, which holds one of `names` where any row does. Blank
+    rows do not count."""
     rows = (row for row in rows if any(cell.strip() for cell in row.cells))
     looked_at = list(itertools.islice(rows, LOOKED_AT))
     if not looked_at:
         return
-    first, given = find_header([row.cells for row in looked_at])
+    first, given = find_header([row.cells for row in looked_at], names)
     if given is None:
-        names = [name.strip() for name in looked_at[first].cells]
-        _check_header(names, looked_at[first].line, problems)
+        header = [name.strip() for name in looked_at[first].cells]
+        _check_header(header, looked_at[first].line, problems)
         first += 1
         if first > 1:
             said = f"{counted(first - 1, 'row')} above the names of the columns, not read"
             problems.append(Problem(said, line=looked_at[0].line, is_error=False, is_note=True))
     else:
-        names = given
-        said = f"no row names the columns; read as {', '.join(names)}"
+        header = given
+        said = f"no row names the columns; read as {', '.join(header)}"
         problems.append(Problem(said, is_error=False, is_note=True))
     for row in itertools.chain(looked_at[first:], rows):
-        cells = _as_wide(row.cells, len(names))
-        if len(cells) != len(names):
-            torn = row.is_last and len(cells) < len(names)
+        cells = _as_wide(row.cells, len(header))
+        if len(cells) != len(header):
+            torn = row.is_last and len(cells) < len(header)
             what = "half-written last line: " if torn else ""
-            said = f"{what}{len(cells)} fields, but the header has {len(names)}"
+            said = f"{what}{len(cells)} fields, but the header has {len(header)}"
             problems.append(Problem(said, line=row.line))
             continue
         yield Record(row.line, {
             name or f"column {number}": cell
-            for number, (name, cell) in enumerate(zip(names, cells, strict=True), 1)
+            for number, (name, cell) in enumerate(zip(header, cells, strict=True), 1)
             if name or cell.strip()
         })  # fmt: skip
 
@@ -88,9 +91,9 @@ def _check_header(header: list[str], line: int, problems: list[Problem]) -> None
 # --- CSV ------------------------------------------------------------------------------------------
 
 
-def read_csv(text: str, problems: list[Problem]) -> Iterator[Record]:
-    """The records of a CSV file."""
-    yield from records_of(_csv_rows(text, problems), problems)
+def read_csv(text: str, problems: list[Problem], names: Collection[str] = ()) -> Iterator[Record]:
+    """The records of a CSV file; `names` as of `records_of`."""
+    yield from records_of(_csv_rows(text, problems), problems, names)
 
 
 def _csv_rows(text: str, problems: list[Problem]) -> Iterator[Row]:

@@ -200,6 +200,17 @@ def test_a_list_of_letters_that_is_none_is_named_by_line_item_and_label(cell, ex
     assert line.startswith(f"{path}:3: item 2: labels: {expected}")
 
 
+@pytest.mark.parametrize("title", [[], [["Draft"], [""]]])
+def test_a_row_that_holds_a_mapped_column_names_the_columns_whatever_it_is_called(title, write):
+    rows = [[n + 1, *plain(n)] for n in ROWS]
+    path = write(as_csv([*title, ["Kennung", "Frage", "x1", "x2", "x3", "L"], *rows]), "a.csv")
+    columns = {"question_id": "Kennung", "question": "Frage", "answer": "L"}
+    columns["options"] = ["x1", "x2", "x3"]
+    assert [item.answer for item in load(path, columns=columns)] == [
+        LETTERS[key] for *_, key in PLAIN
+    ]
+
+
 def test_an_item_column_called_as_a_label_is_no_label(write):
     rows = [[n + 1, *plain(n), n % 2] for n in ROWS]
     dataset = load(write(as_csv([["Nr", *ASKED, "Unsafe"], *rows]), "a.csv"))
