@@ -48,10 +48,15 @@ class Layout:
     """Column that says what a row is."""
     others: frozenset[str] = frozenset()
     """What it says of rows that are no multiple-choice questions."""
+    key: Column = ()
+    """Column of the key, in a file of several kinds of rows."""
 
     def leaves_out(self, record: Record) -> bool:
-        """Whether a row is no multiple-choice question."""
-        return bool(self.kind) and _word(record.fields.get(self.kind)) in self.others
+        """Whether a row is no multiple-choice question with one key, in a file that has others,
+        too."""
+        return bool(self.kind) and (
+            _word(record.fields.get(self.kind)) in self.others or _is_several(record, self.key)
+        )
 
 
 @dataclass
@@ -66,6 +71,8 @@ class _Seen:
     """By whether a row has options: what its kind is said to be."""
     decisions: Counter[str] = field(default_factory=Counter)
     in_text: int = 0
+    several: int = 0
+    """Rows with options and more than one key."""
     labels: Counter[bool] = field(default_factory=Counter)
     """Rows with something under `labels`, by whether it can be labels."""
     cells: dict[str, Counter[str]] = field(default_factory=dict)
@@ -126,6 +133,7 @@ def layout_of(
         ),
         kind=kind if others and seen.kinds[True] and is_unusual else "",
         others=others,
+        key=mapping.get("answer", ()),
     )
     said = [*_said_of_columns(unusual, mapping), *_said_of_rows(layout, seen, mapping)]
     if said:
@@ -151,6 +159,7 @@ def _look(records: Iterable[Record], mapping: Mapped, is_unusual: bool) -> tuple
         kind = kind or next((each for each in record.fields if folded(each) in KINDS), "")
         has_options = any(not _is_empty(value_of(record, name, mapping[name])) for name in options)
         seen.kinds[has_options][_word(record.fields.get(kind))] += 1
+        seen.several += has_options and _is_several(record, mapping.get("answer", ()))
         if not options:
             answer = _word(value_of(record, "answer", mapping.get("answer", ())))
             seen.decisions[answer] += answer in DECISIONS
@@ -171,7 +180,8 @@ def _not_labels(
     for name in [name for name in mapping if name.startswith(LETTERS) and name not in given]:
         cells, column = seen.cells.get(name, Counter()), parts(mapping[name])[0]
         lists = cells["letters"]
-        if names.is_label(column) and (not lists or lists < cells["cross"] + cells["other"]):
+        is_none = not lists or lists < cells["cross"] + cells["other"]
+        if names.is_label(column) and (is_none or _of_options(name) in seen.cells):
             found.append(column)
             del mapping[name]
     if (
@@ -182,9 +192,7 @@ def _not_labels(
     ):
         found += parts(mapping.pop("labels"))
     twice = [
-        name
-        for name in mapping
-        if name.startswith(LETTERS) and name.replace(LETTERS, LABEL, 1) in seen.cells
+        name for name in mapping if name.startswith(LETTERS) and _of_options(name) in seen.cells
     ]
     return not_read(found) + [
         Problem(
@@ -194,6 +202,11 @@ def _not_labels(
         )
         for name in twice
     ]
+
+
+def _of_options(letters: str) -> str:
+    """The same label, as columns of options have it."""
+    return letters.replace(LETTERS, LABEL, 1)
 
 
 def _kind_of_cell(value: Any) -> str:
@@ -210,6 +223,11 @@ def _is_empty(value: Any) -> bool:
 
 
 _EMPTY = ("[]", "{}", "nan", "null", "None")
+
+
+def _is_several(record: Record, key: Column) -> bool:
+    value = value_of(record, "answer", key)
+    return isinstance(value, str) and len(letters_in(value) or ()) > 1
 
 
 def _word(value: Any) -> str:
@@ -239,7 +257,8 @@ def _said_of_rows(layout: Layout, seen: _Seen, mapping: Mapped) -> Iterable[str]
     if layout.in_text:
         yield "options from the end of the question"
     if layout.kind:
-        counts = (f"{each} ({seen.kinds[False][each]})" for each in sorted(layout.others))
+        counts = [f"{each} ({seen.kinds[False][each]})" for each in sorted(layout.others)]
+        counts += [f"several keys ({seen.several})"] if seen.several else []
         yield f"left out as no multiple-choice questions, by {layout.kind}: {', '.join(counts)}"
     for name in sorted(layout.crossed):
         yield f"{name} is marked by crosses, and an empty cell is none"

@@ -7,6 +7,7 @@ import pytest
 from typer.testing import CliRunner
 
 from lm_eval_safescale import cli
+from lm_eval_safescale.command_line import said
 from lm_eval_safescale.errors import SafescaleError
 
 FLAGS = {"high_risk": 0, "unsafe": 1, "contradicts": 0}
@@ -371,3 +372,14 @@ def test_raters_are_counted_by_what_they_answered(safescale, tmp_path):
     path.write_text(f"{json.dumps(row)}\n", encoding="utf-8")
     said = safescale("data", "validate", path, "--family", "medguard").output
     assert not re.search("^raters", said, re.MULTILINE)
+
+
+def test_a_run_of_data_without_evidence_is_told_the_condition_that_needs_none(
+    safescale, write, tmp_path
+):
+    path = write(row("1", evidence_clean=None), row("2", evidence_clean=None))
+    asked = ["run", "--model", "choose-at-random", "--dataset", path, "-o", tmp_path / "runs"]
+    refused = safescale(*asked)
+    assert "--conditions closed_book" in said(refused.exception)
+    assert len(said(refused.exception).splitlines()) <= 20
+    assert safescale(*asked, "--conditions", "closed_book", "--draws", "0").exit_code == 0

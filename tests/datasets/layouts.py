@@ -203,9 +203,16 @@ LAYOUTS = [
             {"sample_id": "s1", "question": "Tell of bile.", "question_type": "saq"},
             {"sample_id": "s2", "question": "My knee?", "question_type": "consumer_queries"},
             {"sample_id": "s3", "question": "And bones?", "question_type": "saq"},
+            {
+                "sample_id": "s4",
+                "question": "Which are organs?",
+                "answer_options": json.dumps({"option1": "liver", "option2": "spleen"}),
+                "correct_answer": "option1,option2",
+                "question_type": "mcq",
+            },
         ],
         said="left out as no multiple-choice questions, by question_type: consumer_queries (1), "
-        "saq (2)",
+        "saq (2), several keys (1)",
         write=as_csv,
         broken={"correct_answer": "option9"},
         line=2,

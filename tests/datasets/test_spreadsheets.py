@@ -218,6 +218,17 @@ def test_an_item_column_called_as_a_label_is_no_label(write):
     assert "unknown columns, not read: 'Unsafe'" in said(dataset)
 
 
+def test_a_list_beside_columns_of_the_same_label_is_not_read_or_refused_where_it_says_options(
+    write,
+):
+    rows = [[n + 1, *plain(n), *flags(n, "1", "0"), in_list(n, "unsafe")] for n in ROWS]
+    dataset = load(write(as_csv([["id", *ASKED, *FLAGS, "Unsafe"], *rows]), "a.csv"))
+    assert [item.labels["unsafe"] for item in dataset] == LABELS["unsafe"]
+    assert "unknown columns, not read: 'Unsafe'" in said(dataset)
+    with pytest.raises(DataError, match="unsafe: stands in columns of options and in a list"):
+        load(write(as_csv([["id", *ASKED, *FLAGS, "Unsafe options"], *rows]), "b.csv"))
+
+
 def test_an_option_that_excel_made_a_date_of_is_refused_with_the_way_out(write):
     rows = [["Nr", *ASKED], *([n + 1, *plain(n)] for n in ROWS)]
     rows[2][3] = datetime.datetime(2026, 5, 3)
