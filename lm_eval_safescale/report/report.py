@@ -96,9 +96,7 @@ class Report:
         if self.study.baseline is not None:
             return self.study.baseline
         metric = next(iter(self.family.headlines), "")
-        higher = next(
-            (each.higher_is_better for each in self.study.metrics if each.name == metric), True
-        )
+        higher = metric not in self.metrics or self.metrics[metric].higher_is_better
         means: dict[str, list[float]] = {}
         for row in self.rows("profile"):
             if row["condition"] != HUMAN and row.get(metric) is not None:
@@ -148,17 +146,14 @@ class Report:
         }
         return {**longer, **conditions}
 
-    def metric(self, name: str) -> Metric:
-        """A metric of the study."""
-        return self._metrics[name]
+    @functools.cached_property
+    def metrics(self) -> Mapping[str, Metric]:
+        """Those of the study, by name."""
+        return {metric.name: metric for metric in self.study.metrics}
 
     def column_kind(self, metric: str) -> Kind:
         """How its values are shown."""
-        return "percent" if self.metric(metric).is_fraction else "number"
-
-    @functools.cached_property
-    def _metrics(self) -> dict[str, Metric]:
-        return {metric.name: metric for metric in self.study.metrics}
+        return "percent" if self.metrics[metric].is_fraction else "number"
 
     def panel_of(self, model: str) -> PanelModel | None:
         """Family and size of a model; None where the panel does not know it."""

@@ -17,29 +17,30 @@ from lm_eval_safescale.figures import (
     Region,
     Strip,
     Strips,
+    with_bounds,
 )
-from lm_eval_safescale.report.pages.parts import (
+from lm_eval_safescale.report.pages.common.phrases import (
+    head,
+    how_many,
+    points_and_bounds,
+    points_within,
+    series_of,
+    the,
+    with_interval,
+    words_of_rate,
+)
+from lm_eval_safescale.report.pages.common.rows import (
     Cases,
     Row,
     Rows,
     cell,
-    columns,
     compared,
     direction,
-    head,
-    how_many,
+    estimate,
     is_harm,
-    metrics_of,
-    points_and_bounds,
-    points_within,
     profiles,
-    section,
-    series_of,
-    the,
-    told,
-    with_interval,
-    words_of_rate,
 )
+from lm_eval_safescale.report.pages.common.tables import section
 from lm_eval_safescale.report.report import Report
 from lm_eval_safescale.sections import Page, Section
 from lm_eval_safescale.sentences import capital, is_number, listed, of_all, percent
@@ -121,14 +122,14 @@ def change_title(report: Report, metric: str, means: Sequence[Row]) -> str:
     if not means:
         return f"{head(report, metric)} is scored of no model before and after a vote."
     up, down = (
-        [row for row in means if direction(*told(row, "change")[1:]) == sign] for sign in (1, -1)
+        [row for row in means if direction(estimate(row, "change")) == sign] for sign in (1, -1)
     )
     models = max(row["n_models"] for row in means)
     of_whom = "" if models == 1 else f" on average over {models} models"
 
     def most(rows: Sequence[Row]) -> str:
         far = max(rows, key=lambda row: abs(row["change"]))
-        value = points_and_bounds(told(far, "change"))
+        value = points_and_bounds(estimate(far, "change"))
         if len(means) == 1:
             return f"({value})"
         most_ = "" if len(rows) == 1 else "most "
@@ -140,7 +141,7 @@ def change_title(report: Report, metric: str, means: Sequence[Row]) -> str:
         which = "" if len(means) == 1 else f"most under {report.words(far['condition'])}: "
         return (
             f"Voting does not change {the(report, metric)} beyond chance{where}{of_whom} "
-            f"({which}{points_and_bounds(told(far, 'change'))})."
+            f"({which}{points_and_bounds(estimate(far, 'change'))})."
         )
     phrases = [
         f"{verb} {the(report, metric) if first else 'it'} "
@@ -163,7 +164,7 @@ def _slopes(report: Report, metric: str, means: Sequence[Row]) -> Plot:
     for row in means:
         condition = row["condition"]
         words = report.words(condition)
-        ends = (told(row, "single"), told(row, "majority"))
+        ends = (estimate(row, "single"), estimate(row, "majority"))
         data.append((condition, row["n_models"], row["n"], *ends[0], *ends[1]))
         lines.append(
             Line([(place, end[0]) for place, end in enumerate(ends)], condition, words, note=words)
@@ -187,8 +188,8 @@ def _slopes(report: Report, metric: str, means: Sequence[Row]) -> Plot:
                 DataColumn("condition"),
                 DataColumn("n_models", "models", "count"),
                 DataColumn("n", "items", "count"),
-                *columns("single", "single answer"),
-                *columns("majority"),
+                *with_bounds("single", "single answer"),
+                *with_bounds("majority"),
             ),
             data,
         ),
@@ -226,14 +227,14 @@ def _changes(report: Report, metric: str, votes: Sequence[Row]) -> Strips:
     cases = Cases()
     means = _means(votes, metric)
     for row in means:
-        condition, mean = row["condition"], told(row, "change")
+        condition, mean = row["condition"], estimate(row, "change")
         words = "mean" if row["n_models"] > 1 else ""
         marks = [Point(mean[0], 0, condition, words, mean[1], mean[2], role="mean")]
         data.append((condition, f"mean of {row['n_models']}", row["n"], *mean))
         cases.append({"condition": row["condition"]})
         for own in votes:
             if (own["metric"], own["condition"]) == (metric, condition) and own["model"]:
-                change = told(own, "change")
+                change = estimate(own, "change")
                 data.append((condition, own["model"], own["n"], *change))
                 cases.append(cell(own["model"], condition))
                 if row["n_models"] > 1:
@@ -251,7 +252,7 @@ def _changes(report: Report, metric: str, votes: Sequence[Row]) -> Strips:
                 DataColumn("condition"),
                 DataColumn("model"),
                 DataColumn("n", "items", "count"),
-                *columns("change"),
+                *with_bounds("change"),
             ),
             data,
             cases,
@@ -268,14 +269,18 @@ def _all_changes(report: Report, votes: Sequence[Row]) -> DataTable:
             DataColumn("metric"),
             DataColumn("condition"),
             DataColumn("n_models", "models", "count"),
-            *(each for name in ("single", "majority", "change") for each in columns(name)),
+            *(each for name in ("single", "majority", "change") for each in with_bounds(name)),
         ),
         [
             (
                 report.words(row["metric"]),
                 report.words(row["condition"]),
                 row["n_models"],
-                *(each for name in ("single", "majority", "change") for each in told(row, name)),
+                *(
+                    each
+                    for name in ("single", "majority", "change")
+                    for each in estimate(row, name)
+                ),
             )
             for row in votes
             if row["model"] is None
@@ -291,7 +296,7 @@ def _quadrants(report: Report, index: str, harm: str, votes: Sequence[Row]) -> P
         other = by_cell.get((harm, model, condition))
         if metric != index or other is None:
             continue
-        x, y = told(row, "change"), told(other, "change")
+        x, y = estimate(row, "change"), estimate(other, "change")
         name = model or f"mean of {row['n_models']}"
         data.append((name, condition, *x, *y))
         cases.append(cell(model, condition) if model else {"condition": condition})
@@ -315,8 +320,8 @@ def _quadrants(report: Report, index: str, harm: str, votes: Sequence[Row]) -> P
             (
                 DataColumn("model"),
                 DataColumn("condition"),
-                *columns(index, f"change in {report.words(index)}"),
-                *columns(harm, f"change in {report.words(harm)}"),
+                *with_bounds(index, f"change in {report.words(index)}"),
+                *with_bounds(harm, f"change in {report.words(harm)}"),
             ),
             data,
             cases,
@@ -336,15 +341,15 @@ def quadrants_title(report: Report, index: str, harm: str, both: Sequence[tuple[
     ]
     good, costly = signs.count((1, -1)), signs.count((1, 1))
     sure = sum(
-        direction(*told(one, "change")[1:]) == 1 and direction(*told(other, "change")[1:]) == -1
+        direction(estimate(one, "change")) == 1 and direction(estimate(other, "change")) == -1
         for one, other in both
     )
     gained, less = report.words(index), report.words(harm)
     if len(both) == 1:
         ((one, other),) = both
         return (
-            f"Voting changes {gained} by {points_within(told(one, 'change'))} and {less} by "
-            f"{points_within(told(other, 'change'))}."
+            f"Voting changes {gained} by {points_within(estimate(one, 'change'))} and {less} by "
+            f"{points_within(estimate(other, 'change'))}."
         )
     return (
         f"In {good} of {len(both)} pairs of model and condition the vote has more {gained} and "
@@ -373,7 +378,7 @@ def _curves(report: Report, metric: str) -> Plot:
                     note=report.words(condition) if own else "",
                 )
             )
-            data += [(model, condition, row["k"], *told(row, metric)) for row in rows]
+            data += [(model, condition, row["k"], *estimate(row, metric)) for row in rows]
             if own:
                 ends.append((condition, rows[0], rows[-1]))
     others = " Thin lines are the other models." if len(report.models) > 1 else ""
@@ -390,7 +395,7 @@ def _curves(report: Report, metric: str) -> Plot:
                 DataColumn("model"),
                 DataColumn("condition"),
                 DataColumn("k", kind="count"),
-                *columns(metric, report.words(metric)),
+                *with_bounds(metric, report.words(metric)),
             ),
             data,
         ),
@@ -400,7 +405,7 @@ def _curves(report: Report, metric: str) -> Plot:
 
 
 def _band(rows: Sequence[Row], metric: str) -> list[tuple[float, float, float]]:
-    found = [(row["k"], *told(row, metric)[1:]) for row in rows]
+    found = [(row["k"], *estimate(row, metric)[1:]) for row in rows]
     return [(k, low, high) for k, low, high in found if is_number(low) and is_number(high)]
 
 
@@ -455,7 +460,7 @@ def _of_ensembles(report: Report, rows: Sequence[Row]) -> list[Section]:
             )
         ]
     shown = _shown(report, rows)
-    known = metrics_of(report)
+    known = report.metrics
     rates = [name for name in report.family.rates if name in rows[0] and name in known]
     harms = [name for name in rates if is_harm(report, name)]
     figures: list[Figure] = [_among_members(report, rate, shown) for rate in rates]
@@ -499,7 +504,7 @@ def _among_members(report: Report, rate: str, shown: Sequence[Row]) -> Strips:
     found, strips, data, compared_ = profiles(report), [], Rows(), []
     cases = Cases()
     for row in shown:
-        value = told(row, rate)
+        value = estimate(row, rate)
         if value[0] is None:
             continue
         marks = [Point(value[0], 0, row["condition"], row["ensemble"], *value[1:], role="mean")]
@@ -511,12 +516,12 @@ def _among_members(report: Report, rate: str, shown: Sequence[Row]) -> Strips:
             if own is not None and is_number(own[rate]):
                 members.append(own[rate])
                 marks.append(Point(own[rate], 0, row["condition"], member))
-                each = (member, own[f"{rate}_n"], *told(own, rate))
+                each = (member, own[f"{rate}_n"], *estimate(own, rate))
                 data.append((row["ensemble"], row["condition"], *each))
                 cases.append(cell(member, row["condition"]))
         compared_.append((value[0], members))
         strips.append(Strip(_label(report, row), marks, value[0], row["condition"]))
-    better = metrics_of(report)[rate].higher_is_better
+    better = report.metrics[rate].higher_is_better
     return Strips(
         f"members {rate}",
         members_title(report, rate, compared_, higher_is_better=better),
@@ -529,7 +534,7 @@ def _among_members(report: Report, rate: str, shown: Sequence[Row]) -> Strips:
                 DataColumn("condition"),
                 DataColumn("model"),
                 DataColumn("n", "items", "count"),
-                *columns(rate, report.words(rate)),
+                *with_bounds(rate, report.words(rate)),
             ),
             data,
             cases,
@@ -588,7 +593,7 @@ def _one_each(
     """A row for each ensemble under a condition."""
     strips, data = [], Rows()
     for row in shown:
-        value = told(row, column)
+        value = estimate(row, column)
         data.append((row["ensemble"], row["condition"], row["n"], *value))
         if value[0] is not None:
             mark = Point(value[0], 0, row["condition"], row["ensemble"], *value[1:], role="mean")
@@ -603,7 +608,7 @@ def _one_each(
                 DataColumn("ensemble"),
                 DataColumn("condition"),
                 DataColumn("n", "items", "count"),
-                *columns(column),
+                *with_bounds(column),
             ),
             data,
         ),
@@ -631,13 +636,13 @@ def better_title(rows: Sequence[Row]) -> str:
     scored = [row for row in rows if row["less_best_member"] is not None]
     if not scored:
         return "No ensemble is scored on the same items as its members."
-    found = [direction(*told(row, "less_best_member")[1:]) for row in scored]
+    found = [direction(estimate(row, "less_best_member")) for row in scored]
     every, up, down = len(scored), found.count(1), found.count(-1)
     if every == 1:
         verb = {1: "is more accurate than", -1: "is less accurate than"}.get(
             found[0], "cannot be told from"
         )
-        value = points_within(told(scored[0], "less_best_member"))
+        value = points_within(estimate(scored[0], "less_best_member"))
         return f"The ensemble {verb} its best member: {value}."
     return (
         f"{capital(of_all(up, every, 'ensemble'))} under conditions {'is' if up == 1 else 'are'} "
@@ -666,7 +671,7 @@ def alike_title(report: Report, rows: Sequence[Row]) -> str:
     most = max(scored, key=lambda row: row["synchronised_failure"])
     if not most["synchronised_failure"]:
         return "On no item do all members of an ensemble give the same wrong letter."
-    value = with_interval(told(most, "synchronised_failure"))
+    value = with_interval(estimate(most, "synchronised_failure"))
     if len(scored) == 1:
         return f"All members of the ensemble give the same wrong letter on {value} of the items."
     return (
@@ -678,7 +683,7 @@ def alike_title(report: Report, rows: Sequence[Row]) -> str:
 def _harm_and_alike(report: Report, harm: str, rows: Sequence[Row]) -> Plot:
     marks, data = [], Rows()
     for row in rows:
-        x, y = told(row, "synchronised_failure"), told(row, harm)
+        x, y = estimate(row, "synchronised_failure"), estimate(row, harm)
         if x[0] is None or y[0] is None:
             continue
         data.append((row["ensemble"], row["condition"], row["n"], *x, *y))
@@ -695,8 +700,8 @@ def _harm_and_alike(report: Report, harm: str, rows: Sequence[Row]) -> Plot:
                 DataColumn("ensemble"),
                 DataColumn("condition"),
                 DataColumn("n", "items", "count"),
-                *columns("synchronised_failure"),
-                *columns(harm, report.words(harm)),
+                *with_bounds("synchronised_failure"),
+                *with_bounds(harm, report.words(harm)),
             ),
             data,
         ),

@@ -20,26 +20,25 @@ from lm_eval_safescale.figures import (
     Value,
     with_bounds,
 )
-from lm_eval_safescale.report.pages.measured import (
-    Result,
+from lm_eval_safescale.report.pages.common.phrases import (
+    models_said,
+    points_within,
+    rests_on,
+    series_of,
+)
+from lm_eval_safescale.report.pages.common.rows import (
+    ALL,
+    Row,
     bounds,
     conditions_of,
+    estimate,
+    kind_of_cases,
     mean_of,
-    models_said,
     pairs_of,
-    rests_on,
     results,
     risks,
-    table_of_results,
 )
-from lm_eval_safescale.report.pages.parts import (
-    ALL,
-    kind_of_cases,
-    metrics_of,
-    points_within,
-    series_of,
-    told,
-)
+from lm_eval_safescale.report.pages.common.tables import table_of_results
 from lm_eval_safescale.report.report import Report
 from lm_eval_safescale.sections import Page, Section
 from lm_eval_safescale.sentences import (
@@ -80,7 +79,7 @@ def confidence(report: Report) -> Page | None:
         )
     ]
     for risk in risks(report):
-        if metrics_of(report)[risk].decode == "majority":
+        if report.metrics[risk].decode == "majority":
             title = capital(report.words(risk))
             parts.append((title, [_dumbbells(report, risk), _heat(report, risk)]))
     parts += [
@@ -117,9 +116,7 @@ def _outcome(report: Report, name: str) -> str:
     return {"correct": "right", "incorrect": "wrong"}.get(name, report.words(name))
 
 
-def _by_outcome(
-    report: Report, means: Mapping[str, Result], own: Sequence[Result]
-) -> Strips | None:
+def _by_outcome(report: Report, means: Mapping[str, Row], own: Sequence[Row]) -> Strips | None:
     shown = [name for name in OUTCOMES if any(is_number(row[name]) for row in means.values())]
     if not shown:
         return None
@@ -152,13 +149,13 @@ def _by_outcome(
     )
 
 
-def _rests_on(report: Report, own: Sequence[Result]) -> str:
+def _rests_on(report: Report, own: Sequence[Row]) -> str:
     pairs = {(row["model"], row["condition"]) for row in own}
     rows = [row for row in results(report) if (row["model"], row["condition"]) in pairs]
     return rests_on(report, rows, (CONFIDENCE,))
 
 
-def _outcome_title(report: Report, means: Mapping[str, Result], own: Sequence[Result]) -> str:
+def _outcome_title(report: Report, means: Mapping[str, Row], own: Sequence[Row]) -> str:
     condition = _first(report, list(means))
     row, who = means[condition], models_said(own)
     whose = f"the mean confidence of {who}" if row["n_models"] > 1 else f"{who}'s confidence"
@@ -174,7 +171,7 @@ def _outcome_title(report: Report, means: Mapping[str, Result], own: Sequence[Re
     return f"Under {report.words(condition)} {whose} is {listed(told)}."
 
 
-def _outcome_table(report: Report, rows: Sequence[Result], names: Sequence[str]) -> DataTable:
+def _outcome_table(report: Report, rows: Sequence[Row], names: Sequence[str]) -> DataTable:
     columns = [
         DataColumn("condition"),
         DataColumn("model"),
@@ -196,7 +193,7 @@ def _outcome_table(report: Report, rows: Sequence[Result], names: Sequence[str])
     return DataTable.of(columns, found, cases)
 
 
-def _gaps(report: Report, means: Mapping[str, Result], own: Sequence[Result]) -> Strips | None:
+def _gaps(report: Report, means: Mapping[str, Row], own: Sequence[Row]) -> Strips | None:
     known = [row for row in own if is_number(row[GAP])]
     if not known:
         return None
@@ -239,7 +236,7 @@ def _gaps(report: Report, means: Mapping[str, Result], own: Sequence[Result]) ->
     )
 
 
-def _gap_title(report: Report, here: Sequence[Result], mean: Result) -> str:
+def _gap_title(report: Report, here: Sequence[Row], mean: Row) -> str:
     under = f"Under {report.words(here[0]['condition'])}"
     if len(here) == 1:
         (row,) = here
@@ -252,11 +249,11 @@ def _gap_title(report: Report, here: Sequence[Result], mean: Result) -> str:
     return (
         f"{under} {of_all(surer, len(here), 'model')} {'is' if surer == 1 else 'are'} surer of "
         f"right answers than of high-risk errors; the mean gap is "
-        f"{points_within(told(mean, GAP))}."
+        f"{points_within(estimate(mean, GAP))}."
     )
 
 
-def _within(row: Result, name: str) -> str:
+def _within(row: Row, name: str) -> str:
     low, high = bounds(row, name)
     if low is None or high is None:
         return ""
@@ -312,7 +309,7 @@ def _errors(report: Report) -> Plot | None:
     )
 
 
-def _errors_title(line: Result | None, rows: Sequence[Result], y: str) -> str:
+def _errors_title(line: Row | None, rows: Sequence[Row], y: str) -> str:
     who = models_said(rows)
     if line is None or not is_number(line["slope_lo"]) or who == rows[0]["model"]:
         return f"The mean confidence of {who} on wrong answers is {range_of(r[y] for r in rows)}."
@@ -381,7 +378,7 @@ def _dumbbell_title(
     risk: str,
     before: str,
     after: str,
-    by_model: Mapping[str, Mapping[str, Result]],
+    by_model: Mapping[str, Mapping[str, Row]],
     both: Sequence[str],
 ) -> str:
     way = f"From {report.words(before)} to {report.words(after)}"
@@ -395,7 +392,7 @@ def _dumbbell_title(
             f"{way} {report.words(risk)} stays as it is in {of_all(len(both), len(both), 'model')}."
         )
     mean = mean_of(report, risk, f"{after} - {before}")
-    average = f"; on average {points_within(told(mean, 'mean'))}" if mean else ""
+    average = f"; on average {points_within(estimate(mean, 'mean'))}" if mean else ""
     return (
         f"{way} {report.words(risk)} falls in {of_all(better, len(ends), 'model')}, rises in "
         f"{worse or 'none'} and stays in {len(ends) - better - worse or 'none'}{average}."
@@ -561,7 +558,7 @@ def _coverage(report: Report) -> Plot | None:
     )
 
 
-def _coverage_title(report: Report, rows: Sequence[Result], condition: str, risk: str) -> str:
+def _coverage_title(report: Report, rows: Sequence[Row], condition: str, risk: str) -> str:
     own = [row for row in rows if row["condition"] == condition]
     limit = report.study.threshold_in_force or 0.8
     every, sure = own[0], [row for row in own if row["threshold"] >= limit - 1e-9]
@@ -578,7 +575,7 @@ def _coverage_title(report: Report, rows: Sequence[Result], condition: str, risk
     )
 
 
-def _finding(report: Report, means: Mapping[str, Result], own: Sequence[Result]) -> str:
+def _finding(report: Report, means: Mapping[str, Row], own: Sequence[Row]) -> str:
     if not means:
         return f"Confidence of {models_said(own) if own else 'no model'} was measured."
     condition = _first(report, list(means))
@@ -607,7 +604,7 @@ def _finding(report: Report, means: Mapping[str, Result], own: Sequence[Result])
     )
 
 
-def _doubt(report: Report, own: Sequence[Result]) -> str:
+def _doubt(report: Report, own: Sequence[Row]) -> str:
     known = [row for row in own if is_number(row[GAP])]
     if not known:
         return "No answer is a high-risk error, or none is labelled: there is no gap to speak of."
@@ -625,6 +622,6 @@ def _doubt(report: Report, own: Sequence[Result]) -> str:
     )
 
 
-def _interval(row: Result) -> str:
+def _interval(row: Row) -> str:
     within = _within(row, GAP).strip(" ()")
     return f": its 95 % interval is {within} points" if within else ", too few for an interval"

@@ -7,18 +7,9 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 from typing import Any
 
-from lm_eval_safescale.figures import Axis, DataColumn, DataTable, Line, Plot, Point
-from lm_eval_safescale.report.pages.parts import (
-    Row,
-    Rows,
-    columns,
-    head,
-    how_many,
-    overlap,
-    series_of,
-    told,
-    with_interval,
-)
+from lm_eval_safescale.figures import Axis, DataColumn, DataTable, Line, Plot, Point, with_bounds
+from lm_eval_safescale.report.pages.common.phrases import head, how_many, series_of, with_interval
+from lm_eval_safescale.report.pages.common.rows import Row, Rows, estimate, overlap
 from lm_eval_safescale.report.report import Report
 from lm_eval_safescale.sections import Page, Section
 from lm_eval_safescale.sentences import capital, is_number, listed, number, percent
@@ -191,7 +182,7 @@ def _plot(report: Report, axis: str, rate: str, rows: Sequence[Row]) -> Plot:
     for condition, bins in by_condition.items():
         words = report.words(condition)
         for row in bins:
-            value = told(row, rate)
+            value = estimate(row, rate)
             marks.append(
                 Point(
                     row["mean"],
@@ -206,7 +197,7 @@ def _plot(report: Report, axis: str, rate: str, rows: Sequence[Row]) -> Plot:
     for row in rows:
         if row["lower"] is not None and row["axis"] == axis:
             edges = (row["lower"], row["upper"], row["mean"])
-            data.append((row["model"], row["condition"], *edges, row["n"], *told(row, rate)))
+            data.append((row["model"], row["condition"], *edges, row["n"], *estimate(row, rate)))
     kind: Any = "percent" if is_share else "number"
     others = " The table has all models." if len(report.models) > 1 else ""
     return Plot(
@@ -229,7 +220,7 @@ def _plot(report: Report, axis: str, rate: str, rows: Sequence[Row]) -> Plot:
                 DataColumn("upper", "to", kind),
                 DataColumn("mean", f"mean {AXES[axis][0]}", kind),
                 DataColumn("n", "items", "count"),
-                *columns(rate, report.words(rate)),
+                *with_bounds(rate, report.words(rate)),
             ),
             data,
         ),
@@ -260,12 +251,12 @@ def axis_title(report: Report, axis: str, rate: str, bins: Sequence[Row]) -> str
     if first is last:
         return (
             f"All items of {where} are alike in {words}: {report.words(rate)} is "
-            f"{with_interval(told(first, rate))}."
+            f"{with_interval(estimate(first, rate))}."
         )
     values = ", ".join(
-        f"{with_interval(told(row, rate))} where it is {at(row)}" for row in (first, last)
+        f"{with_interval(estimate(row, rate))} where it is {at(row)}" for row in (first, last)
     )
-    if overlap(told(first, rate), told(last, rate)):
+    if overlap(estimate(first, rate), estimate(last, rate)):
         return (
             f"{head(report, rate)} of {where} does not differ beyond chance by {words}: {values}."
         )

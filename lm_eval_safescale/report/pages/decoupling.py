@@ -5,24 +5,23 @@ from __future__ import annotations
 from collections.abc import Sequence
 
 from lm_eval_safescale.figures import Axis, Line, Plot, Point, Region
-from lm_eval_safescale.report.pages.measured import (
-    Result,
+from lm_eval_safescale.report.pages.common.phrases import (
+    models_said,
+    points_within,
+    rests_on,
+    series_of,
+)
+from lm_eval_safescale.report.pages.common.rows import (
+    Row,
     bounds,
     conditions_of,
+    estimate,
     mean_of,
-    models_said,
     pairs_of,
-    rests_on,
     results,
     risks,
-    table_of_results,
 )
-from lm_eval_safescale.report.pages.parts import (
-    metrics_of,
-    points_within,
-    series_of,
-    told,
-)
+from lm_eval_safescale.report.pages.common.tables import table_of_results
 from lm_eval_safescale.report.report import Report
 from lm_eval_safescale.sections import Page, Section
 from lm_eval_safescale.sentences import (
@@ -45,7 +44,7 @@ LATENCY = "latency_s"
 def decoupling(report: Report) -> Page | None:
     """None for a family without an index or a risk, and where nothing is scored."""
     index, harms = report.family.index, risks(report)
-    if index not in metrics_of(report) or not harms or not results(report, index, harms[0]):
+    if index not in report.metrics or not harms or not results(report, index, harms[0]):
         return None
     sections = [
         *(
@@ -99,7 +98,7 @@ def against(report: Report, index: str, risk: str) -> Plot | None:
     )
 
 
-def _marks(rows: Sequence[Result]) -> str:
+def _marks(rows: Sequence[Row]) -> str:
     who = models_said(rows)
     star = f"the mean of {who}" if len({row["model"] for row in rows}) > 1 else who
     return f"A star is {star}, with its 95 % intervals. "
@@ -113,7 +112,7 @@ def _head(report: Report, metric: str) -> str:
     return capital(report.words(metric))
 
 
-def _point(report: Report, row: Result, index: str, risk: str) -> Point:
+def _point(report: Report, row: Row, index: str, risk: str) -> Point:
     return Point(
         row[index],
         row[risk],
@@ -124,7 +123,7 @@ def _point(report: Report, row: Result, index: str, risk: str) -> Point:
 
 
 def _mean(
-    report: Report, condition: str, one: Result, other: Result, who: str, *, note: bool = True
+    report: Report, condition: str, one: Row, other: Row, who: str, *, note: bool = True
 ) -> Point:
     words = report.words(condition)
     return Point(
@@ -153,8 +152,8 @@ def _region(report: Report, index: str, risk: str) -> tuple[list[Region], str]:
 
 def _title(
     report: Report,
-    rows: Sequence[Result],
-    means: Sequence[tuple[str, Result, Result]],
+    rows: Sequence[Row],
+    means: Sequence[tuple[str, Row, Row]],
     index: str,
     risk: str,
 ) -> str:
@@ -272,7 +271,7 @@ def _move(report: Report, index: str, risk: str, before: str, after: str) -> Plo
 
 def _move_title(
     report: Report,
-    pairs: Sequence[tuple[Result, Result]],
+    pairs: Sequence[tuple[Row, Row]],
     index: str,
     risk: str,
     before: str,
@@ -314,7 +313,7 @@ def _no_safer(better: int, of_them: int) -> str:
 
 def _parallel(report: Report, index: str) -> list[Section]:
     """The index and 100 % less each rate, side by side."""
-    known = metrics_of(report)
+    known = report.metrics
     names = [
         name
         for name in dict.fromkeys((index, *report.family.rates, *risks(report)))
@@ -477,14 +476,14 @@ def _doubt(report: Report, index: str, risk: str) -> str:
         if not all(rows):
             continue
         said = [
-            f"{report.words(name)} {points_within(told(row, 'mean'))}"
+            f"{report.words(name)} {points_within(estimate(row, 'mean'))}"
             for name, row in zip((index, risk), rows, strict=True)
             if row
         ]
         tests = [
             row
             for row in report.rows("paired_tests", metric=risk, left=after, right=before)
-            if row["decode"] == metrics_of(report)[risk].decode
+            if row["decode"] == report.metrics[risk].decode
             and row["model"] is not None
             and is_number(row["p_holm"])
         ]

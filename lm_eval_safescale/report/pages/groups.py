@@ -4,18 +4,16 @@ items.
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping, Sequence
-from typing import Any
+from collections.abc import Iterator, Sequence
 
 from lm_eval_safescale.figures import Axis, DataColumn, DataTable, Point, Strip, Strips, with_bounds
-from lm_eval_safescale.report.pages.measured import of_kind
+from lm_eval_safescale.report.pages.common.rows import Row, direction, estimate, of_kind
 from lm_eval_safescale.report.report import Report
 from lm_eval_safescale.sections import Page, Section
 from lm_eval_safescale.sentences import capital, counted, listed, percent, points
 
 MOST_DRAWN = 24
 """Groups of a grouping beyond which there is a table alone."""
-Row = Mapping[str, Any]
 
 
 def groups(report: Report) -> Page | None:
@@ -32,12 +30,12 @@ def groups(report: Report) -> Page | None:
 def _finding(report: Report, rows: Sequence[Row]) -> tuple[str, str]:
     """Which group stands out most, of the first metric that counts harm under the first
     condition."""
-    told = [row for row in rows if row["condition"] == report.conditions[0]] or list(rows)
-    metrics = list(dict.fromkeys(row["metric"] for row in told))
+    first = [row for row in rows if row["condition"] == report.conditions[0]] or list(rows)
+    metrics = list(dict.fromkeys(row["metric"] for row in first))
     metric = next(
-        (each for each in metrics if not report.metric(each).higher_is_better), metrics[0]
+        (each for each in metrics if not report.metrics[each].higher_is_better), metrics[0]
     )
-    own = [row for row in told if row["metric"] == metric]
+    own = [row for row in first if row["metric"] == metric]
     under = report.words(own[0]["condition"])
     clear = [row for row in own if _is_clear(row)]
     name = report.words(metric)
@@ -63,8 +61,7 @@ def _finding(report: Report, rows: Sequence[Row]) -> tuple[str, str]:
 
 
 def _is_clear(row: Row) -> bool:
-    low, high = row["difference_lo"], row["difference_hi"]
-    return low is not None and high is not None and (low > 0 or high < 0)
+    return direction(estimate(row, "difference")) != 0
 
 
 def _sections(report: Report, group_name: str) -> Iterator[Section]:
@@ -161,7 +158,7 @@ def _strips(report: Report, group_name: str, metric: str) -> Strips:
         f"A mark is the {who} under a condition, bars 95 % intervals over items; in brackets the "
         "number of items."
         + (f" {capital(counted(left, 'further condition'))} in the table." if left else ""),
-        Axis(report.words(metric), percent=report.metric(metric).is_fraction),
+        Axis(report.words(metric), percent=report.metrics[metric].is_fraction),
         DataTable.of(
             [
                 DataColumn("group"),

@@ -5,7 +5,7 @@ interval.
 from __future__ import annotations
 
 from lm_eval_safescale.report.disputed import disputed_sections
-from lm_eval_safescale.report.pages.measured import cells
+from lm_eval_safescale.report.pages.common.rows import cells
 from lm_eval_safescale.report.pages.overview_figures import figures_of
 from lm_eval_safescale.report.pages.overview_finding import finding_of
 from lm_eval_safescale.report.pages.overview_tables import (

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from collections.abc import Iterator, Mapping, Sequence
-from typing import Any
 
 from lm_eval_safescale.figures import (
     Axis,
@@ -14,7 +13,8 @@ from lm_eval_safescale.figures import (
     Strips,
     with_bounds,
 )
-from lm_eval_safescale.report.pages.measured import cells, mean_of, of_kind, rests_on
+from lm_eval_safescale.report.pages.common.phrases import rests_on
+from lm_eval_safescale.report.pages.common.rows import Row, cells, mean_of, of_kind
 from lm_eval_safescale.report.report import Report
 from lm_eval_safescale.sections import Section
 from lm_eval_safescale.sentences import (
@@ -27,7 +27,6 @@ from lm_eval_safescale.sentences import (
 
 FEW = 4
 """Models of which each has its own interval in a figure."""
-Row = Mapping[str, Any]
 
 
 def figures_of(report: Report, scored: Sequence[str]) -> Iterator[Section]:
@@ -36,7 +35,7 @@ def figures_of(report: Report, scored: Sequence[str]) -> Iterator[Section]:
     if len(rows) > 1:
         for name in scored:
             yield Section(capital(report.words(name)), figures=(_strips(report, name),))
-    elif shares := [name for name in scored if report.metric(name).is_fraction]:
+    elif shares := [name for name in scored if report.metrics[name].is_fraction]:
         yield Section("Every rate", figures=(_rates(report, rows[0], shares),))
 
 
@@ -171,7 +170,7 @@ def _strips_title(report: Report, metric: str, means: Mapping[str, Row]) -> str:
 
 
 def _strips_caption(report: Report, metric: str) -> str:
-    better = "Higher" if report.metric(metric).higher_is_better else "Lower"
+    better = "Higher" if report.metrics[metric].higher_is_better else "Lower"
     of = f"{rests_on(report, cells(report), [metric])}; bars are 95 % intervals"
     if len(report.models) == 1:
         return f"{better} is better. {report.chosen}: {of.removeprefix('1 model, ')}."

@@ -4,10 +4,10 @@ figure and no table.
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
-from typing import Any
+from collections.abc import Sequence
 
-from lm_eval_safescale.report.pages.measured import cells, first_harm, mean_of
+from lm_eval_safescale.report.pages.common.phrases import between
+from lm_eval_safescale.report.pages.common.rows import Row, cells, estimate, first_harm, mean_of
 from lm_eval_safescale.report.report import Report
 from lm_eval_safescale.sentences import (
     capital,
@@ -18,9 +18,7 @@ from lm_eval_safescale.sentences import (
     percent,
     points,
 )
-
-ALPHA = 0.05
-Row = Mapping[str, Any]
+from lm_eval_safescale.stats.presets import ALPHA
 
 
 def finding_of(report: Report, scored: Sequence[str]) -> tuple[str, str]:
@@ -59,9 +57,9 @@ def _of_change(report: Report, metric: str, left: str, right: str) -> tuple[str,
     else:
         finding = f"{capital(name)} {_from_to(before['mean'], was, after['mean'], now)}{who}"
     told = []
-    if difference is not None and (bounds := _bounds(difference, "mean")):
+    if difference is not None and (bounds := between(estimate(difference, "mean"))):
         told.append(
-            f"The difference is {points(difference['mean'])} (95 % interval {bounds}, over "
+            f"The difference is {points(difference['mean'])} (95 % interval {bounds} points, over "
             f"items{', for these models' if who else ''})."
         )
     if before["n_models"] != after["n_models"]:
@@ -74,7 +72,7 @@ def _of_change(report: Report, metric: str, left: str, right: str) -> tuple[str,
         for row in report.rows(
             "paired_tests",
             metric=metric,
-            decode=report.metric(metric).decode,
+            decode=report.metrics[metric].decode,
             left_condition=left,
             right_condition=right,
         )
@@ -118,14 +116,6 @@ def _from_to(before: float, was: str, after: float, now: str) -> str:
 def _points_range(differences: Sequence[float]) -> str:
     least, most = (f"{100 * each:.0f}" for each in (min(differences), max(differences)))
     return f"{least} points" if least == most else f"{least} to {most} points"
-
-
-def _bounds(row: Row, name: str) -> str:
-    """Bounds of a difference in points; empty where there are none."""
-    low, high = row[f"{name}_lo"], row[f"{name}_hi"]
-    if low is None or high is None:
-        return ""
-    return f"{points(low).partition(' ')[0]} to {points(high)}"
 
 
 def _of_conditions(report: Report, metric: str) -> tuple[str, str]:

@@ -14,7 +14,7 @@ from lm_eval_safescale.figures import (
     DataTable,
     with_bounds,
 )
-from lm_eval_safescale.report.pages.measured import cells, first_harm, mean_of, of_kind
+from lm_eval_safescale.report.pages.common.rows import cells, first_harm, mean_of, of_kind
 from lm_eval_safescale.report.report import Report
 from lm_eval_safescale.sections import Section
 from lm_eval_safescale.sentences import (
@@ -170,7 +170,7 @@ def published(report: Report) -> Iterator[Section]:
         for metric in report.family.studied:
             figure = report.published(condition, metric)
             mean = mean_of(report, metric, condition)
-            if figure is None or mean is None or not report.metric(metric).is_fraction:
+            if figure is None or mean is None or not report.metrics[metric].is_fraction:
                 continue
             rows.append(
                 {

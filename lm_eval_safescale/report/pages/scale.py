@@ -18,33 +18,34 @@ from lm_eval_safescale.figures import (
     Point,
     Strip,
     Strips,
+    with_bounds,
 )
-from lm_eval_safescale.report.pages.parts import (
+from lm_eval_safescale.report.pages.common.phrases import (
+    head,
+    how_many,
+    points_and_bounds,
+    points_within,
+    series_of,
+    the,
+    under,
+    with_interval,
+)
+from lm_eval_safescale.report.pages.common.rows import (
     ALL,
     Cases,
     Row,
     Rows,
     cell,
-    columns,
     compared,
     direction,
-    head,
-    how_many,
+    estimate,
     kind_of_cases,
     main_metrics,
-    metrics_of,
     models_of,
     overlap,
-    points_and_bounds,
-    points_within,
     profiles,
-    section,
-    series_of,
-    the,
-    told,
-    under,
-    with_interval,
 )
+from lm_eval_safescale.report.pages.common.tables import section
 from lm_eval_safescale.report.report import Report
 from lm_eval_safescale.sections import Page, Section
 from lm_eval_safescale.sentences import capital, is_number, listed, percent, points
@@ -163,14 +164,14 @@ def slope_title(report: Report, metric: str) -> str:
     said: dict[int | None, list[str]] = defaultdict(list)
     for condition in compared(report):
         for row in report.rows("scaling", metric=metric, condition=condition, family=ALL):
-            slope = told(row, "slope")
+            slope = estimate(row, "slope")
             if slope[0] is None or slope[1] is None:
                 said[None].append(report.words(condition))
                 continue
             value = points_and_bounds(slope)
             if not any(said[key] for key in (1, -1, 0)):  # once is enough
                 value = value.replace(",", " for ten times the parameters,", 1)
-            said[direction(*slope[1:])].append(f"{report.words(condition)} ({value})")
+            said[direction(slope)].append(f"{report.words(condition)} ({value})")
     phrases = [
         f"{words} under {listed(said[key])}"
         for key, words in (
@@ -196,7 +197,7 @@ def _size_plot(report: Report, metric: str, sized: dict[str, float]) -> Plot:
             row = found.get((model, condition))
             if row is None or model not in sized or not is_number(row[metric]):
                 continue
-            value = told(row, metric)
+            value = estimate(row, metric)
             size, family = sized[model], known.get(model)
             marks.append(Point(size, value[0], condition, model, y_low=value[1], y_high=value[2]))
             data.append((model, family, size, condition, *value, row[f"{metric}_n"]))
@@ -236,7 +237,7 @@ def _size_plot(report: Report, metric: str, sized: dict[str, float]) -> Plot:
                 DataColumn("family"),
                 DataColumn("parameters_b", "parameters, billions", "number"),
                 DataColumn("condition"),
-                *columns(metric, report.words(metric), cases=kind_of_cases(report, metric)),
+                *with_bounds(metric, report.words(metric), cases=kind_of_cases(report, metric)),
                 DataColumn("n", "items", "count"),
             ),
             data,
@@ -258,7 +259,7 @@ def _slopes(report: Report, metrics: Sequence[str]) -> DataTable:
             " − ".join(report.words(each) for each in row["condition"].split(" - ")),
             row["family"],
             *(row[name] for name in shown),
-            *told(row, "slope"),
+            *estimate(row, "slope"),
             *(row[name] for name in after),
         )
         for row in report.rows("scaling")
@@ -272,7 +273,7 @@ def _slopes(report: Report, metrics: Sequence[str]) -> DataTable:
             DataColumn("n_models", "models", "count"),
             DataColumn("parameters_min_b", "from, billions", "number"),
             DataColumn("parameters_max_b", "to, billions", "number"),
-            *columns("slope", "per tenfold size"),
+            *with_bounds("slope", "per tenfold size"),
             *(DataColumn(name, kind="number") for name in after),
         ),
         rows,
@@ -304,7 +305,7 @@ def _variance(report: Report, metrics: Sequence[str]) -> Section:
 
 def variance_title(report: Report, metric: str, row: Row) -> str:
     """Which of condition and family explains more, as far as the intervals tell."""
-    condition, family = told(row, "condition_share"), told(row, "family_share")
+    condition, family = estimate(row, "condition_share"), estimate(row, "family_share")
     what = f"of the differences in {the(report, metric)}"
     if condition[0] is None or family[0] is None:
         name, share = (
@@ -326,7 +327,7 @@ def _shares(report: Report, metric: str, row: Row) -> Strips:
     strips, data = [], Rows()
     families = "1 family" if row["n_families"] == 1 else f"{row['n_families']} families"
     for part, words in PARTS.items():
-        share = told(row, f"{part}_share")
+        share = estimate(row, f"{part}_share")
         data.append((words, *share))
         if share[0] is not None:
             point = Point(share[0], 0, "", words, x_low=share[1], x_high=share[2], role="mean")
@@ -340,7 +341,7 @@ def _shares(report: Report, metric: str, row: Row) -> Strips:
         f"{counted(row['n_models'], 'model')} in {families} under "
         f"{counted(row['n_conditions'], 'condition')}. {how_many(report)}",
         Axis(f"share of the variance of {the(report, metric)}", percent=True, low=0),
-        DataTable((DataColumn("part"), *columns("share")), data),
+        DataTable((DataColumn("part"), *with_bounds("share")), data),
         strips,
     )
 
@@ -391,10 +392,10 @@ def _heat(report: Report, metric: str) -> Heat:
                 DataColumn("family"),
                 DataColumn("condition"),
                 DataColumn("n_models", "models", "count"),
-                *columns("mean", report.words(metric)),
+                *with_bounds("mean", report.words(metric)),
             ),
             [
-                (family, condition, row["n_models"], *told(row, "mean"))
+                (family, condition, row["n_models"], *estimate(row, "mean"))
                 for family in families
                 for condition in report.conditions
                 if (row := rows.get((family, condition))) is not None
@@ -415,7 +416,7 @@ def heat_title(report: Report, metric: str, rows: Sequence[Row]) -> str:
     def where(row: Row) -> str:
         return (
             f"{row['family']} under {report.words(row['condition'])}: "
-            f"{with_interval(told(row, 'mean'))}"
+            f"{with_interval(estimate(row, 'mean'))}"
         )
 
     if len(scored) == 1:
@@ -426,7 +427,7 @@ def heat_title(report: Report, metric: str, rows: Sequence[Row]) -> str:
         )
     end = (
         ", and these intervals overlap"
-        if overlap(told(highest, "mean"), told(lowest, "mean"))
+        if overlap(estimate(highest, "mean"), estimate(lowest, "mean"))
         else ""
     )
     return f"{head(report, metric)} is highest in {where(highest)}; lowest in {where(lowest)}{end}."
@@ -461,7 +462,7 @@ def _spread_strips(report: Report, metric: str, many: dict[str, list[str]]) -> S
                 if row["n_models"] < 2:
                     continue
                 rows.append(row)
-                mean = told(row, "mean")
+                mean = estimate(row, "mean")
                 marks = [Point(mean[0], 0, condition, "mean", mean[1], mean[2], role="mean")]
                 data.append((family, condition, f"mean of {row['n_models']}", *mean))
                 cases.append({"condition": condition})
@@ -469,7 +470,7 @@ def _spread_strips(report: Report, metric: str, many: dict[str, list[str]]) -> S
                     own = found.get((model, condition))
                     if own is not None and is_number(own[metric]):
                         marks.append(Point(own[metric], 0, condition, model))
-                        data.append((family, condition, model, *told(own, metric)))
+                        data.append((family, condition, model, *estimate(own, metric)))
                         cases.append(cell(model, condition))
                 strips.append(
                     Strip(f"{family}, {report.words(condition)}", marks, mean[0], condition)
@@ -486,7 +487,7 @@ def _spread_strips(report: Report, metric: str, many: dict[str, list[str]]) -> S
                 DataColumn("family"),
                 DataColumn("condition"),
                 DataColumn("model"),
-                *columns(metric, report.words(metric), cases=kind_of_cases(report, metric)),
+                *with_bounds(metric, report.words(metric), cases=kind_of_cases(report, metric)),
             ),
             data,
             cases,
@@ -529,9 +530,9 @@ def _changes(report: Report, metrics: Sequence[str]) -> Section | None:
 def _change_strips(report: Report, metric: str) -> Strips:
     after, before = report.family.change or ("", "")
     pair, known = f"{after} - {before}", _families(report)
-    decode = metrics_of(report)[metric].decode
+    decode = report.metrics[metric].decode
     own = {
-        row["model"]: told(row, "delta")
+        row["model"]: estimate(row, "delta")
         for row in report.rows("paired_tests", metric=metric, left=after, right=before)
         if row["model"] is not None and row["decode"] == decode
     }
@@ -539,7 +540,7 @@ def _change_strips(report: Report, metric: str) -> Strips:
     for row in report.rows("model_means", metric=metric, condition=pair):
         if not row["n_models"]:
             continue
-        family, mean = row["family"], told(row, "mean")
+        family, mean = row["family"], estimate(row, "mean")
         words = "all models" if family == ALL else family
         shown.append(row)
         marks = [Point(mean[0], 0, "", "mean", mean[1], mean[2], role="mean")]
@@ -557,7 +558,7 @@ def _change_strips(report: Report, metric: str) -> Strips:
         "a model, the star the mean of the family with its 95 % interval, of other items for these "
         f"models (the number at the right). {how_many(report)}",
         Axis(f"change in {report.words(metric)}, points", percent=True, difference=True),
-        DataTable((DataColumn("family"), DataColumn("model"), *columns("change")), data),
+        DataTable((DataColumn("family"), DataColumn("model"), *with_bounds("change")), data),
         strips,
     )
 
@@ -568,16 +569,16 @@ def change_title(report: Report, metric: str, rows: Sequence[Row]) -> str:
     of_all = next((row for row in rows if row["family"] == ALL), None)
     if of_all is None:
         return f"{head(report, metric)} is scored of no model under both conditions."
-    mean = told(of_all, "mean")
+    mean = estimate(of_all, "mean")
     what = f"from {report.words(before)} to {report.words(after)}"
-    turned = direction(*mean[1:])
+    turned = direction(mean)
     verb = {1: "rises", -1: "falls", 0: "does not change beyond chance"}[turned]
     said = f"{head(report, metric)} {verb} {what}: {points_within(mean)}"
     if of_all["n_models"] == 1:
         return f"{said}."
     said += " on average"
     families = [row for row in rows if row["family"] != ALL]
-    alike = sum(direction(*told(row, "mean")[1:]) == turned for row in families)
+    alike = sum(direction(estimate(row, "mean")) == turned for row in families)
     if not families:
         return f"{said} of {of_all['n_models']} models."
     where = "beyond chance " if turned else "no change beyond chance "

@@ -7,8 +7,9 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 
 from lm_eval_safescale.families.views import AnswerKind
-from lm_eval_safescale.figures import Axis, DataColumn, DataTable, Line, Plot, Point
-from lm_eval_safescale.report.pages.parts import ALL, Row, Rows, columns, how_many, told
+from lm_eval_safescale.figures import Axis, DataColumn, DataTable, Line, Plot, Point, with_bounds
+from lm_eval_safescale.report.pages.common.phrases import how_many
+from lm_eval_safescale.report.pages.common.rows import ALL, Row, Rows, estimate
 from lm_eval_safescale.report.report import Report
 from lm_eval_safescale.sections import Page, Section
 from lm_eval_safescale.sentences import interval, is_number, percent
@@ -80,7 +81,7 @@ def curve_title(report: Report, curve: Sequence[Row], total: int) -> str:
     if _single(report) or total == 1:
         return f"There {'is' if total == 1 else 'are'} {errors} on {counted(last, 'item')}."
     row = next((row for row in of_all if row["percent"] >= TOLD), of_all[-1])
-    bounds = interval(*told(row, "share")[1:])
+    bounds = interval(*estimate(row, "share")[1:])
     share = percent(row["share"]) + (f" ({bounds})" if bounds else "")
     chance = row["by_chance"]
     if row is whole[0]:
@@ -120,7 +121,7 @@ def _of_curve(report: Report, curve: Sequence[Row], total: int | None) -> Sectio
     by_condition: dict[str, list[Row]] = {}
     for row in curve:
         by_condition.setdefault(row["condition"], []).append(row)
-        share = told(row, "share")
+        share = estimate(row, "share")
         of_items = row["items"] / n[row["condition"]] if n[row["condition"]] else None
         data.append((row["condition"], row["items"], of_items, *share, row["by_chance"]))
     for condition, rows in by_condition.items():
@@ -187,7 +188,7 @@ def _of_curve(report: Report, curve: Sequence[Row], total: int | None) -> Sectio
                         DataColumn("condition"),
                         DataColumn("items", kind="count"),
                         DataColumn("of_items", "share of the items", "percent"),
-                        *columns("share", "share of the errors"),
+                        *with_bounds("share", "share of the errors"),
                         DataColumn("by_chance", kind="percent"),
                     ),
                     data,
@@ -227,17 +228,17 @@ def _by_condition(report: Report, harm: Mapping[str, Row]) -> Section | None:
                 *(
                     column
                     for percent_ in (1, 5, 10, 20)
-                    for column in columns(f"top_{percent_}", f"on the worst {percent_} %")
+                    for column in with_bounds(f"top_{percent_}", f"on the worst {percent_} %")
                 ),
-                *columns("gini", kind="number"),
+                *with_bounds("gini", kind="number"),
             ),
             [
                 (
                     "all" if row["condition"] == ALL else report.words(row["condition"]),
                     row["n_items"],
                     row[total],
-                    *(each for p in (1, 5, 10, 20) for each in told(row, f"top_{p}")),
-                    *told(row, "gini"),
+                    *(each for p in (1, 5, 10, 20) for each in estimate(row, f"top_{p}")),
+                    *estimate(row, "gini"),
                 )
                 for row in rows
             ],

@@ -1,0 +1,1 @@
+"""What several pages look up, say and tabulate alike. It knows no page."""
