@@ -5,13 +5,11 @@ is never one of them (PROTOCOL §1).
 from __future__ import annotations
 
 import functools
-import itertools
 import json
 import re
 import string
 from collections import Counter
-from collections.abc import Collection, Iterable, Iterator, Mapping, Sequence
-from dataclasses import dataclass, replace
+from collections.abc import Collection, Iterable, Mapping, Sequence
 from sys import intern
 from typing import Any, ClassVar
 
@@ -28,10 +26,11 @@ from lm_eval_safescale.datasets.columns import (
     map_columns,
     value_of,
 )
-from lm_eval_safescale.datasets.layouts import CROSSES, Layout, layout_of
+from lm_eval_safescale.datasets.layouts import CROSSES, Layout, Lifted, layout_of
 from lm_eval_safescale.datasets.options import (
     carried_letter,
     letters_in,
+    one_of_list,
     options_in,
     options_of,
     whole_number,
@@ -44,8 +43,6 @@ from lm_eval_safescale.datasets.texts_on_disk import KeptTexts
 from lm_eval_safescale.json_text import RefusedJSONError, decode_json
 from lm_eval_safescale.records import Choice
 
-LOOKED_AT = 20
-"""Records by which is told whether questions are objects."""
 NAME = re.compile(r"[a-z][a-z0-9_]+")
 """What a label is called: it becomes the name of columns and of metrics."""
 _SWITCH = {"0": False, "1": True, "0.0": False, "1.0": True, "false": False, "true": True}
@@ -197,44 +194,6 @@ def _unequal_labels(items: Sequence[Choice]) -> list[Problem]:
         )
         for said, name in found
     ]
-
-
-@dataclass(frozen=True)
-class Lifted(Collection[Record]):
-    """Records whose question is an object, with the fields of that object among their own."""
-
-    records: Collection[Record]
-    column: str
-    inner: str
-    """Column of the object that is the question's text."""
-
-    @classmethod
-    def of(cls, records: Collection[Record]) -> Collection[Record]:
-        """Records as they are, or with their questions' fields."""
-        names = Columns()
-        nested = (
-            (column, name)
-            for record in itertools.islice(records, LOOKED_AT)
-            for column, value in record.fields.items()
-            if isinstance(value, dict) and names.canonical(column) == "question"
-            for name in value
-            if names.canonical(name) == "question"
-        )
-        found = next(nested, None)
-        return records if found is None else cls(records, *found)
-
-    def __iter__(self) -> Iterator[Record]:
-        for record in self.records:
-            fields = dict(record.fields)
-            nested = fields.pop(self.column, None)
-            inner = nested if isinstance(nested, dict) else {self.inner: nested}
-            yield replace(record, fields={**fields, **inner})
-
-    def __len__(self) -> int:
-        return len(self.records)
-
-    def __contains__(self, record: object) -> bool:
-        return any(record == each for each in self)
 
 
 class ChoiceBuilder:
@@ -441,9 +400,7 @@ class ChoiceBuilder:
     def _keys(self, field: str, options: Mapping[str, str], *, is_alone: bool) -> set[str]:
         """The letters a key may mean: itself, what the file calls the option, its number, or (for
         `answer`) the option of that text."""
-        value = self.structure(field) if field == "answer" else self._fields[field]
-        if isinstance(value, list) and len(value) == 1:
-            value = value[0]
+        value = one_of_list(self._fields[field], options.values())
         text = "" if isinstance(value, list | dict) else str(value).strip()
         if (letter := self._names.get(text.casefold())) is not None:
             return {letter}

@@ -4,9 +4,10 @@ shape of its rows; and how it is said.
 
 from __future__ import annotations
 
+import itertools
 from collections import Counter
-from collections.abc import Collection, Iterable, Mapping
-from dataclasses import dataclass, field
+from collections.abc import Collection, Iterable, Iterator, Mapping
+from dataclasses import dataclass, field, replace
 from typing import Any
 
 from lm_eval_safescale.datasets.columns import (
@@ -31,6 +32,8 @@ DECISIONS = ("yes", "no", "maybe")
 """Keys that are the options, where a file has none."""
 CROSSES = ("x", "✓", "✔", "✗", "✘")
 """Marks of a label; where they are used, an empty cell is none."""
+LOOKED_AT = 20
+"""Records by which is told whether questions are objects."""
 Mapped = Mapping[str, Column]
 
 
@@ -57,6 +60,44 @@ class Layout:
         return bool(self.kind) and (
             _word(record.fields.get(self.kind)) in self.others or _is_several(record, self.key)
         )
+
+
+@dataclass(frozen=True)
+class Lifted(Collection[Record]):
+    """Records whose question is an object, with the fields of that object among their own."""
+
+    records: Collection[Record]
+    column: str
+    inner: str
+    """Column of the object that is the question's text."""
+
+    @classmethod
+    def of(cls, records: Collection[Record]) -> Collection[Record]:
+        """Records as they are, or with their questions' fields."""
+        names = Columns()
+        nested = (
+            (column, name)
+            for record in itertools.islice(records, LOOKED_AT)
+            for column, value in record.fields.items()
+            if isinstance(value, dict) and names.canonical(column) == "question"
+            for name in value
+            if names.canonical(name) == "question"
+        )
+        found = next(nested, None)
+        return records if found is None else cls(records, *found)
+
+    def __iter__(self) -> Iterator[Record]:
+        for record in self.records:
+            fields = dict(record.fields)
+            nested = fields.pop(self.column, None)
+            inner = nested if isinstance(nested, dict) else {self.inner: nested}
+            yield replace(record, fields={**fields, **inner})
+
+    def __len__(self) -> int:
+        return len(self.records)
+
+    def __contains__(self, record: object) -> bool:
+        return any(record == each for each in self)
 
 
 @dataclass

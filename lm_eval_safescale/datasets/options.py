@@ -7,10 +7,12 @@ from __future__ import annotations
 import re
 import string
 from collections.abc import Iterable, Mapping
+from contextlib import suppress
 from dataclasses import dataclass, field
 from typing import Any
 
 from lm_eval_safescale.datasets.columns import blank, option_letter
+from lm_eval_safescale.json_text import decode_json
 
 NAMES = ("letter", "label", "id", "aid", "key", "option_id", "index")
 TEXTS = ("text", "content", "atext", "value", "option", "answer", "option_text")
@@ -116,6 +118,18 @@ def carried_letter(text: str) -> tuple[str, str] | None:
     """The letter and the text of `B. text`; None for anything else."""
     match = _CARRIED.fullmatch(text)
     return (match[1].upper(), match[2]) if match else None
+
+
+def one_of_list(value: Any, texts: Iterable[str]) -> Any:
+    """The one key of a list, be it JSON in a cell; any other value as it is, and the text of an
+    option too, which may begin with a bracket."""
+    given = value
+    if isinstance(value, str) and value.lstrip().startswith("[") and value.strip() not in texts:
+        with suppress(ValueError):
+            given = decode_json(value)
+    if not isinstance(given, list):
+        return value
+    return given[0] if len(given) == 1 else given
 
 
 def whole_number(value: Any) -> int | None:

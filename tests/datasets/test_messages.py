@@ -133,6 +133,21 @@ def test_a_number_beyond_the_options_can_be_nothing_but_a_text(loaded):
     assert loaded(options=[10, 20, 30], answer=20)[0].answer == "B"
 
 
+@pytest.mark.parametrize(
+    ("options", "key"),
+    [
+        (["[18F]FDG", "[11C]choline"], "[11C]choline"),
+        (["[1]", "[2]"], "[2]"),
+        (["{x}", "{y}"], "{Y}"),
+        (["x", "y"], '["B"]'),
+        (["x", "y"], "[B]"),
+        (["x", "y"], ["y"]),
+    ],
+)
+def test_a_key_may_begin_with_a_bracket_or_be_a_list_of_one(options, key, loaded):
+    assert loaded(options=options, answer=key)[0].answer == "B"
+
+
 def test_a_letter_beside_a_number_says_what_it_is(loaded):
     assert loaded(options=["2", "1", "3"], answer="2", answer_idx="A")[0].answer == "A"
 
