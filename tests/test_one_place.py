@@ -29,6 +29,7 @@ ALLOWED = {
     "assembly/scoring.py": SETTINGS,
     "stats/__init__.py": {"agreement", "confidence"},
     "stats/calibration.py": {"accuracy", "confidence"},
+    "report/pages/confidence.py": {"confidence"},  # the page's own name
     # a column of the table of ensembles: of their members, not of samples
     "report/pages/compute.py": {"synchronised_failure"},
 }
@@ -167,7 +168,7 @@ THEIR_FLAGS = {
         "--no-deps",  # pip's
     },
     "importing": {"--output_path", "--log_samples"},  # what lm_eval was given that wrote the files
-    "report": {"--output_path"},
+    "report": {"--output_path", "--fig-"},  # the latter begins names of CSS variables
     "runs": {"--log_samples"},
     "sweep": {"--query-gpu", "--format", "--head"},  # nvidia-smi's and Ray's
 }

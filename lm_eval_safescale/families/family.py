@@ -155,6 +155,11 @@ class Family(ABC):
     confidence_column: ClassVar[str] = ""
     """Column of its scores that says how sure an answer is, in [0, 1]: by it a model may abstain.
     "" for none."""
+    calibration: ClassVar[str] = ""
+    """The metric that says how far confidence is from the share that is right; "" for none."""
+    repeatability: ClassVar[str] = ""
+    """The metric that says how alike the samples of an item are, as the share of the commonest
+    answer; "" for none."""
     abstention: ClassVar[str] = ""
     """The limit on kept answers where none is asked for, as `limits.parse_limit` reads it."""
     stratified_by: ClassVar[str] = ""

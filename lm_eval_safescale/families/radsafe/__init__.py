@@ -95,6 +95,8 @@ class RadSaFE(ChoiceFamily):
     }
     colors = COLORS
     confidence_column = "confidence"
+    calibration = "ece"
+    repeatability = "agreement"
     abstention = "majority_high_risk_error < 5 % @ 95 %"
     tables = TABLES
     published_of = PUBLISHED_OF

@@ -103,7 +103,7 @@ class Index:
     def _places(self) -> list[dict[str, int]]:
         return [{name: place for place, name in enumerate(own)} for own in self.responses]
 
-    def confidence(self, pair: Pair) -> NDArray[np.uint8]:
+    def percent_sure(self, pair: Pair) -> NDArray[np.uint8]:
         """In percent, shape (items,)."""
         name = self.report.family.confidence_column
         cell = self.report.study.scores[pair]
@@ -151,7 +151,7 @@ class Index:
         bits_width = _width((1 << len(self.kinds)) - 1)
         for pair in self.pairs:
             columns.append(_narrow(self.codes(pair)[:, 0], width))
-            columns.append(self.confidence(pair).tobytes())
+            columns.append(self.percent_sure(pair).tobytes())
             columns.append(_narrow(self.bits(pair), bits_width))
         models, conditions = list(self.report.models), list(self.report.conditions)
         family = self.report.family

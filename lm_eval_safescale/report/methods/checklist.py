@@ -339,9 +339,10 @@ def _reliability(facts: Facts) -> Point:
     """How alike the attempts are, where that was computed."""
     asks = "how alike the attempts are"
     means = []
+    metric = facts.report.family.repeatability
     for model in facts.models:
         rows = facts.report.rows("profile", model=model)
-        values = [row["agreement"] for row in rows if row.get("agreement") is not None]
+        values = [row[metric] for row in rows if row.get(metric) is not None]
         if values:
             means.append(f"{model} {100 * min(values):.1f} to {100 * max(values):.1f} %")
     if means:

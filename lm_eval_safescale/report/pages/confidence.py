@@ -54,8 +54,7 @@ from lm_eval_safescale.sentences import (
     range_of,
 )
 
-CONFIDENCE = "confidence"
-OUTCOMES = ("correct", "incorrect", "high_risk_error", "unsafe_answer")
+OUTCOMES = "confidence_by_outcome"
 GAP = "gap"
 MOST = 3
 """Conditions whose curves share a figure."""
@@ -63,11 +62,12 @@ MOST = 3
 
 def confidence(report: Report) -> Page | None:
     """None for a family that knows no confidence, and for runs without samples."""
-    if not report.family.confidence_column or not results(report, CONFIDENCE):
+    sure = report.family.confidence_column
+    if OUTCOMES not in report.family.tables or not sure or not results(report, sure):
         return None
     table = [
         row
-        for row in report.rows("confidence_by_outcome")
+        for row in report.rows(OUTCOMES)
         if row["model"] is None or row["model"] not in report.controls
     ]
     means = {row["condition"]: row for row in table if row["model"] is None}
@@ -99,6 +99,13 @@ def confidence(report: Report) -> Page | None:
     )
 
 
+def _outcomes(report: Report) -> list[str]:
+    """What becomes of an answer, as columns of the table: right, wrong, the harms, the gravest
+    first."""
+    columns = report.family.tables[OUTCOMES].columns
+    return [name for name in columns if f"{name}_lo" in columns and name != GAP]
+
+
 def _first(report: Report, conditions: Sequence[str]) -> str:
     """The condition that sentences speak of: where the family's first move begins."""
     start = next((before for before, _ in pairs_of(report)), "")
@@ -113,11 +120,14 @@ def _few(report: Report, conditions: Sequence[str]) -> list[str]:
 
 
 def _outcome(report: Report, name: str) -> str:
-    return {"correct": "right", "incorrect": "wrong"}.get(name, report.words(name))
+    right, wrong, *_ = _outcomes(report)
+    return {right: "right", wrong: "wrong"}.get(name) or report.words(name)
 
 
 def _by_outcome(report: Report, means: Mapping[str, Row], own: Sequence[Row]) -> Strips | None:
-    shown = [name for name in OUTCOMES if any(is_number(row[name]) for row in means.values())]
+    shown = [
+        name for name in _outcomes(report) if any(is_number(row[name]) for row in means.values())
+    ]
     if not shown:
         return None
     rows = [
@@ -152,21 +162,22 @@ def _by_outcome(report: Report, means: Mapping[str, Row], own: Sequence[Row]) ->
 def _rests_on(report: Report, own: Sequence[Row]) -> str:
     pairs = {(row["model"], row["condition"]) for row in own}
     rows = [row for row in results(report) if (row["model"], row["condition"]) in pairs]
-    return rests_on(report, rows, (CONFIDENCE,))
+    return rests_on(report, rows, (report.family.confidence_column,))
 
 
 def _outcome_title(report: Report, means: Mapping[str, Row], own: Sequence[Row]) -> str:
     condition = _first(report, list(means))
     row, who = means[condition], models_said(own)
+    right, wrong, harm, *_ = _outcomes(report)
     whose = f"the mean confidence of {who}" if row["n_models"] > 1 else f"{who}'s confidence"
     told = [
         f"{percent(row[name])} on {said}"
         for name, said in (
-            ("correct", "right answers"),
-            ("high_risk_error", f"{report.words('high_risk_error')}s"),
-            ("incorrect", "wrong ones"),
+            (right, "right answers"),
+            (harm, f"{report.words(harm)}s"),
+            (wrong, "wrong ones"),
         )
-        if is_number(row[name]) and (name != "incorrect" or not is_number(row["high_risk_error"]))
+        if is_number(row[name]) and (name != wrong or not is_number(row[harm]))
     ]
     return f"Under {report.words(condition)} {whose} is {listed(told)}."
 
@@ -262,7 +273,8 @@ def _within(row: Row, name: str) -> str:
 
 def _errors(report: Report) -> Plot | None:
     """Confidence on wrong answers against accuracy."""
-    names = "majority_accuracy", "confidence_incorrect"
+    family = report.family
+    names = f"majority_{family.index}", f"{family.confidence_column}_{_outcomes(report)[1]}"
     rows = results(report, *names)
     if not rows:
         return None
@@ -429,10 +441,11 @@ def _heat(report: Report, risk: str) -> Heat | None:
 
 def _reliability(report: Report) -> Plot | None:
     """Accuracy by confidence, of the chosen model."""
+    right, sure = report.family.index, report.family.confidence_column
     rows = [
         row
         for row in report.rows("calibration_bins")
-        if row["model"] == report.chosen and row["n"] and is_number(row["accuracy"])
+        if row["model"] == report.chosen and row["n"] and is_number(row[right])
     ]
     conditions = conditions_of(report, rows)
     if not conditions:
@@ -441,7 +454,7 @@ def _reliability(report: Report) -> Plot | None:
     shown = [row for row in rows if row["condition"] in few]
     lines = [
         Line(
-            [(r["confidence"], r["accuracy"]) for r in shown if r["condition"] == condition],
+            [(r[sure], r[right]) for r in shown if r["condition"] == condition],
             condition,
             report.words(condition),
         )
@@ -449,19 +462,20 @@ def _reliability(report: Report) -> Plot | None:
     ]
     marks = [
         Point(
-            row["confidence"],
-            row["accuracy"],
+            row[sure],
+            row[right],
             row["condition"],
             f"{report.words(row['condition'])}, {counted(row['n'], 'item')}",
             None,
             None,
-            *bounds(row, "accuracy"),
+            *bounds(row, right),
         )
         for row in shown
     ]
-    own = {row["condition"]: row for row in results(report, "ece") if row["model"] == report.chosen}
+    error = report.family.calibration
+    own = {row["condition"]: row for row in results(report, error) if row["model"] == report.chosen}
     told = [
-        f"{points(own[condition]['ece']).lstrip('+')} under {report.words(condition)}"
+        f"{points(own[condition][error]).lstrip('+')} under {report.words(condition)}"
         for condition in few
         if condition in own
     ]
@@ -476,7 +490,7 @@ def _reliability(report: Report) -> Plot | None:
         f"Ten bins of confidence of {report.chosen}: how often the majority answer is right, with "
         "its 95 % interval; on the dashed line confidence would be the accuracy, below it the "
         f"model is surer than it is right. {_not_drawn(report, few, conditions)}"
-        f"{rests_on(report, [own[c] for c in few if c in own], (CONFIDENCE,))}.",
+        f"{rests_on(report, [own[c] for c in few if c in own], (sure,))}.",
         Axis("mean confidence of the bin", percent=True, low=0.0, high=1.0),
         Axis("right", percent=True, low=0.0, high=1.0),
         DataTable.of(
@@ -484,8 +498,8 @@ def _reliability(report: Report) -> Plot | None:
                 DataColumn("condition"),
                 DataColumn("bin_lo", "bin from", kind="percent"),
                 DataColumn("bin_hi", "to", kind="percent"),
-                DataColumn("confidence", kind="percent"),
-                *with_bounds("accuracy", "right"),
+                DataColumn(sure, kind="percent"),
+                *with_bounds(right, "right"),
                 DataColumn("n", "items", kind="count"),
             ],
             [{**row, "condition": report.words(row["condition"])} for row in rows],
@@ -504,7 +518,7 @@ def _not_drawn(report: Report, few: Sequence[str], conditions: Sequence[str]) ->
 
 def _coverage(report: Report) -> Plot | None:
     """High-risk errors among the answers kept, of the chosen model."""
-    risk = "high_risk_error"
+    risk, right = _outcomes(report)[2], report.family.index
     rows = [
         row
         for row in report.rows("selective")
@@ -548,7 +562,7 @@ def _coverage(report: Report) -> Plot | None:
                 DataColumn("kept", kind="count"),
                 DataColumn("coverage", kind="percent"),
                 *with_bounds(risk, report.words(risk), cases=kind),
-                *with_bounds("accuracy", report.words("accuracy")),
+                *with_bounds(right, report.words(right)),
             ],
             [{**row, "condition": report.words(row["condition"])} for row in rows],
             [{"condition": row["condition"], "model": row["model"]} for row in rows],
@@ -591,7 +605,8 @@ def _finding(report: Report, means: Mapping[str, Row], own: Sequence[Row]) -> st
         else "That confidence warns of harm is not shown"
     )
     whose = f"{who} are on average" if row["n_models"] > 1 else f"{who} is"
-    harmful, right = percent(row["high_risk_error"]), percent(row["correct"])
+    of_right, _, of_harm, *_ = _outcomes(report)
+    harmful, right = percent(row[of_harm]), percent(row[of_right])
     having = sum(each["condition"] == condition and is_number(each[GAP]) for each in own)
     few = (
         f" (which {having} of them {'makes' if having == 1 else 'make'})"
