@@ -7,15 +7,7 @@ from __future__ import annotations
 from collections.abc import Iterator
 
 from lm_eval_safescale.analysis.disputed import said_of_disputed
-from lm_eval_safescale.figures import (
-    Axis,
-    DataColumn,
-    DataTable,
-    Point,
-    Strip,
-    Strips,
-    with_bounds,
-)
+from lm_eval_safescale.figures import Axis, DataColumn, DataTable, Point, Strip, Strips, with_bounds
 from lm_eval_safescale.report.report import Report
 from lm_eval_safescale.sections import Section
 from lm_eval_safescale.sentences import percent

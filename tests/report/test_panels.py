@@ -15,26 +15,22 @@ from hypothesis import strategies as st
 
 from lm_eval_safescale.figures import Heat, Plot, Strips
 from lm_eval_safescale.report.cases.links import link
-from lm_eval_safescale.report.pages.compute import (
+from lm_eval_safescale.report.pages.compute import compute
+from lm_eval_safescale.report.pages.compute.curves import curves_title
+from lm_eval_safescale.report.pages.compute.ensembles import (
     alike_title,
     better_title,
-    compute,
-    curves_title,
     harm_and_alike_title,
     members_title,
-    quadrants_title,
-    slopes_title,
 )
-from lm_eval_safescale.report.pages.compute import change_title as vote_title
+from lm_eval_safescale.report.pages.compute.votes import change_title as vote_title
+from lm_eval_safescale.report.pages.compute.votes import quadrants_title, slopes_title
 from lm_eval_safescale.report.pages.context import axis_title, context
-from lm_eval_safescale.report.pages.scale import (
-    change_title,
-    heat_title,
-    scale,
-    slope_title,
-    spread_title,
-    variance_title,
-)
+from lm_eval_safescale.report.pages.scale import scale
+from lm_eval_safescale.report.pages.scale.changes import change_title
+from lm_eval_safescale.report.pages.scale.families import heat_title, spread_title
+from lm_eval_safescale.report.pages.scale.size import slope_title
+from lm_eval_safescale.report.pages.scale.variance import variance_title
 from lm_eval_safescale.report.pages.worst_cases import (
     curve_title,
     half_title,

@@ -9,18 +9,11 @@ from typing import Any
 
 from lm_eval_safescale.command_line import said
 from lm_eval_safescale.families.raters import HUMAN
-from lm_eval_safescale.figures import (
-    DataColumn,
-    DataTable,
-    with_bounds,
-)
+from lm_eval_safescale.figures import DataColumn, DataTable, with_bounds
 from lm_eval_safescale.report.pages.common.rows import cells, first_harm, mean_of, of_kind
 from lm_eval_safescale.report.report import Report
 from lm_eval_safescale.sections import Section
-from lm_eval_safescale.sentences import (
-    counted,
-    listed,
-)
+from lm_eval_safescale.sentences import counted, listed
 
 MOST_OPEN = 12
 """Rows of a table of ranks beyond which it is folded."""

@@ -6,9 +6,9 @@ from __future__ import annotations
 
 from lm_eval_safescale.report.disputed import disputed_sections
 from lm_eval_safescale.report.pages.common.rows import cells
-from lm_eval_safescale.report.pages.overview_figures import figures_of
-from lm_eval_safescale.report.pages.overview_finding import finding_of
-from lm_eval_safescale.report.pages.overview_tables import (
+from lm_eval_safescale.report.pages.overview.figures import figures_of
+from lm_eval_safescale.report.pages.overview.finding import finding_of
+from lm_eval_safescale.report.pages.overview.tables import (
     published,
     ranks,
     raters,

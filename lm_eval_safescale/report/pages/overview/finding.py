@@ -9,15 +9,7 @@ from collections.abc import Sequence
 from lm_eval_safescale.report.pages.common.phrases import between
 from lm_eval_safescale.report.pages.common.rows import Row, cells, estimate, first_harm, mean_of
 from lm_eval_safescale.report.report import Report
-from lm_eval_safescale.sentences import (
-    capital,
-    counted,
-    interval,
-    listed,
-    of_all,
-    percent,
-    points,
-)
+from lm_eval_safescale.sentences import capital, counted, interval, listed, of_all, percent, points
 from lm_eval_safescale.stats.presets import ALPHA
 
 
