@@ -80,7 +80,8 @@ class Site:
     def write(self, folder: Path) -> None:
         """Write every file."""
         assets = {
-            f"assets/{path.name}": path.read_text("utf-8") for path in sorted(ASSETS.iterdir())
+            f"assets/{path.relative_to(ASSETS).as_posix()}": path.read_text("utf-8")
+            for path in sorted(ASSETS.rglob("*.*"))
         }
         styles = {f"assets/{name}": text for name, text in self.styles.items()}
         for path, text in {**assets, **styles, **self.files}.items():

@@ -6,7 +6,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from lm_eval_safescale.report.cases.links import FILTERS, answer_of, link
+from lm_eval_safescale.report.cases.links import FILTERS, link
 
 TEXT = st.text(st.characters(exclude_categories=["Cs"]), min_size=1)
 
@@ -41,7 +41,3 @@ def test_a_lone_surrogate_does_not_stop_a_report():
 def test_an_unknown_filter_is_refused():
     with pytest.raises(ValueError, match="filtered by colour; expected condition, model"):
         link({"colour": "red"})
-
-
-def test_the_condition_of_an_answer_stands_behind_the_last_sign():
-    assert answer_of("a@b", "clean").rpartition("@")[::2] == ("a@b", "clean")

@@ -37,8 +37,8 @@ HARMFUL = ("harm", "warning")
 class Index:
     """Answers as codes and bits.
 
-    In `cases.js` a code is one of these, whatever is stored of the answer: `MISSING` for none,
-    those of `NO_ANSWER`, and from `FIRST` on a place among the item's responses.
+    In `assets/cases/data.js` a code is one of these, whatever is stored of the answer: `MISSING`
+    for none, those of `NO_ANSWER`, and from `FIRST` on a place among the item's responses.
     """
 
     report: Report

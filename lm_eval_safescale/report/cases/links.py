@@ -14,7 +14,7 @@ FILTERS: Mapping[str, str] = {
     "group": "`NAME:VALUE`, cases of this group",
     "text": "cases whose texts hold it",
     "marked": "`yes`: cases that are disputed; `no`: all others",
-    "with": "`MODEL@CONDITION`, compared with `model` under `condition`",
+    "with": "`MODEL@CONDITION` (the last `@` parts them), compared with `model` under `condition`",
     "pair": "A is model under condition, B is with: `a_right_b_wrong`, `a_wrong_b_right`, "
     "`harm_gone`, `harm_come`",
     "sort": "`count` (most answers of the kind first), `id`, `confidence`",
@@ -47,8 +47,3 @@ def link(filters: Mapping[str, str]) -> str:
         if filters.get(name)
     ]
     return f"{PAGE}#{'&'.join(given)}" if given else PAGE
-
-
-def answer_of(model: str, condition: str) -> str:
-    """The value of `with` and `answer`; the condition stands behind the last `@`."""
-    return f"{model}@{condition}"

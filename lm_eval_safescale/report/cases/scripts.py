@@ -11,7 +11,7 @@ from typing import Any
 
 FOLDER = "cases"
 CALL = "safescaleData"
-"""The function of `assets/cases.js` that takes what a script holds."""
+"""The function of `assets/cases/data.js` that takes what a script holds."""
 _HALF = re.compile("[\ud800-\udfff]")
 
 
