@@ -20,6 +20,7 @@ from lm_eval_safescale.cli import (
     gate,
     imports,
     judge,
+    leaderboard,
     plugins,
     power,
     report,
@@ -62,6 +63,7 @@ STUDY: dict[str, dict[str, typer.Typer | Callable[..., None]]] = {
     "Hand in: what others can check": {
         "runs": runs.app,
         "submit": submit.app,
+        "leaderboard": leaderboard.app,
         "export": export.app,
     },
 }

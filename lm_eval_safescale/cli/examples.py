@@ -33,6 +33,11 @@ EXAMPLES = {
     "submit pack": "safescale submit pack runs -o mine.zip --card card.yaml",
     "submit verify": "safescale submit verify mine.zip --json report.json",
     "submit repeat": "safescale submit repeat mine.zip --model hf --model_args pretrained=MODEL",
+    "leaderboard init": "safescale leaderboard init board",
+    "leaderboard check": "safescale leaderboard check board --base HEAD^1 --json result.json",
+    "leaderboard comment": (
+        "safescale leaderboard comment result.json --changed changed.json -o comment.md"
+    ),
     "runs salvage": "safescale runs salvage runs -o saved",
     "export every-eval-ever": "safescale export every-eval-ever runs -o exported",
     "export hf-eval-results": (

@@ -142,7 +142,7 @@ def verify(
     refuse_others(file, Kind.SUBMISSION)
     with working(f"reading {file} ..."):
         report = verify_submission(
-            file, _load(dataset, columns), contexts or (), root=root, allow_demo=allow_demo,
+            file, load_of(dataset, columns), contexts or (), root=root, allow_demo=allow_demo,
             record=None if record is None else read_record(record), by_organiser=organiser,
         )  # fmt: skip
     if output is not None:
@@ -157,7 +157,8 @@ def _given(dataset: str | None, columns: str | None) -> Dataset | None:
     return None if dataset is None else load_named(dataset, columns)
 
 
-def _load(dataset: str | None, columns: str | None) -> Load | None:
+def load_of(dataset: str | None, columns: str | None) -> Load | None:
+    """What gives the data set that was named, in place of the registered one; None for none."""
     if dataset is None:
         return None
 
@@ -207,10 +208,10 @@ def _show(report: Report) -> None:
 
 
 def _headlines(report: Report, row: dict[str, Any]) -> str:
-    assert report.runs is not None
-    labels = report.runs.family.headlines or {name: name for name in list(row)[2:5]}
     shown = [
-        f"{label} {row[name]:.1%}" for name, label in labels.items() if row.get(name) is not None
+        f"{label} {row[name]:.1%}"
+        for name, label in report.headlines.items()
+        if row.get(name) is not None
     ]
     return ", ".join([f"{row['n']:,} scored", f"K = {report.draws[row['condition']]}", *shown])
 
@@ -254,7 +255,7 @@ def repeat(
     check_model_args(model, args)
     with working(f"reading {file} ...") as progress:
         report = verify_submission(
-            file, _load(dataset, None), contexts or (), allow_demo=allow_demo
+            file, load_of(dataset, None), contexts or (), allow_demo=allow_demo
         )
         if report.found.verdict is Verdict.DAMAGED:
             _show(report)

@@ -144,6 +144,14 @@ class Report:
         return {} if self.runs is None else {name: k for (_, name), k in self.runs.draws.items()}
 
     @property
+    def headlines(self) -> Mapping[str, str]:
+        """The metrics to show first, fractions, and what to call them."""
+        if self.runs is None:
+            return {}
+        own = self.runs.family.headlines
+        return own or {name: name for row in self.results[:1] for name in [*row][2:5]}
+
+    @property
     def lacks(self) -> list[str]:
         """What the answers do not say, in plain words."""
         return [] if self.runs is None else _lacks(self.runs)
