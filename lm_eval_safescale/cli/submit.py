@@ -22,6 +22,7 @@ from lm_eval_safescale.words import counted
 
 if TYPE_CHECKING:
     from lm_eval_safescale.datasets import Dataset
+    from lm_eval_safescale.leaderboard.manifest import About
     from lm_eval_safescale.leaderboard.verify import Load, Report
 
 app = typer.Typer(
@@ -162,8 +163,8 @@ def load_of(dataset: str | None, columns: str | None) -> Load | None:
     if dataset is None:
         return None
 
-    def load(family: str, groups: Sequence[str]) -> Dataset:
-        return load_named(dataset, columns, family, groups)
+    def load(about: About, groups: Sequence[str]) -> Dataset:
+        return load_named(dataset, columns, about.family, groups)
 
     return load
 

@@ -170,6 +170,9 @@ class Family(ABC):
     or `deviation` over the items."""
     tables: ClassVar[Mapping[str, TableOf]] = {}
     """Tables of its own besides those that every family has."""
+    errors: ClassVar[str] = ""
+    """Which of them has errors of omission and of commission: `rate` of each `error` by `model` and
+    `condition`, over all where `by` is None. "" for none."""
     kinds: ClassVar[Sequence[AnswerKind]] = ()
     """Kinds of answers that a reader of cases looks for, in order: the first are the wrong ones, by
     which *A right, B wrong* is told; those of tone `harm` and `warning` tell *harm gone* and *harm

@@ -55,8 +55,11 @@ LIKE = 1e-9
 """Relative difference of two numbers that are the same, computed on two machines."""
 STRICTER: dict[str, Verdict] = {Kind.VERSION: Verdict.DAMAGED, Kind.MISSING: Verdict.UNKNOWN}
 """What notes are on a submission: whether items were chosen, only our runner's order can tell."""
-Load = Callable[[str, Sequence[str]], Dataset]
-"""`load(family, groups)` gives the data set."""
+Load = Callable[[of.About, Sequence[str]], Dataset | None]
+"""`load(about, groups)` gives the data set that a manifest speaks of; None: as if there were no
+`load`."""
+Contexts = Iterable[Path] | Callable[[Dataset | None], Iterable[ContextSet]]
+"""Files of contexts built ahead, or what gives those of a data set."""
 
 
 class Verdicts(StrEnum):
@@ -107,6 +110,10 @@ class Report:
     root: str = ""
     manifest: Manifest | None = None
     runs: Runs | None = None
+    dataset: Dataset | None = None
+    """That its answers are of; None where it is not at hand."""
+    brought_data: bool = False
+    """Whether that is the one that came with the answers: whose it is, is a claim."""
     results: list[dict[str, Any]] = field(default_factory=list)
     """Every metric by condition, as computed now."""
     published_root: bool = False
@@ -179,7 +186,7 @@ class Report:
             "draws": self.draws,
             "findings": [
                 {
-                    "verdict": _SAID[each.verdict],
+                    "verdict": SAID[each.verdict],
                     "kind": str(each.kind),
                     "where": each.where,
                     "what": each.what,
@@ -193,13 +200,13 @@ class Report:
         }
 
 
-_SAID = {Verdict.WHOLE: "noted", Verdict.DAMAGED: "refused", Verdict.UNKNOWN: "cannot tell"}
+SAID = {Verdict.WHOLE: "noted", Verdict.DAMAGED: "refused", Verdict.UNKNOWN: "cannot tell"}
 
 
 def verify_submission(
     path: Path,
     load: Load | None = None,
-    contexts: Iterable[Path] = (),
+    contexts: Contexts = (),
     *,
     root: str = "",
     allow_demo: bool = False,
@@ -213,7 +220,7 @@ def verify_submission(
     load
         Gives its data set; None: a registered one of its name, where it is on this machine.
     contexts
-        Files of contexts built ahead, for the conditions that show them.
+        Of the conditions that show what was built ahead.
     root
         The root hash that was published before.
     allow_demo
@@ -234,12 +241,14 @@ def verify_submission(
         with submission(path, report) as (told, folder):
             _check_root(report, root)
             runs = report.runs = _runs(folder, told, report.found)
-            dataset = None if runs is None else _dataset(told, runs, folder, report.found, load)
+            dataset = None if runs is None else _dataset(told, runs, folder, report, load)
+            report.dataset = dataset
             _check_demo(told, dataset, report, allow_demo=allow_demo)
             if runs is not None:
-                _check(runs, told, folder, report, dataset, contexts_at(contexts, dataset))
+                made = contexts(dataset) if callable(contexts) else contexts_at(contexts, dataset)
+                _check(runs, told, folder, report, dataset, made)
             if record is not None:
-                _take_record(record, report)
+                take_record(record, report)
     except RefusedArchiveError as error:
         report.found.damaged(error.where, error.what, error.kind, error.expected)
     return report
@@ -372,35 +381,33 @@ def _check(
 
 
 def _dataset(
-    told: Manifest, runs: Runs, folder: Path, found: Verification, load: Load | None
+    told: Manifest, runs: Runs, folder: Path, report: Report, load: Load | None
 ) -> Dataset | None:
     """The data set of a submission; None where it is not at hand, which is noted."""
-    about = told.dataset
+    about, found = told.dataset, report.found
     family = family_named(about.family)
     groups = [name.removeprefix(GROUP) for name in runs.items.columns if name.startswith(GROUP)]
+    dataset = None
     if load is not None:
         try:
-            dataset = load(about.family, groups)
+            dataset = load(about, groups)
         except SafescaleError:  # it may be the groups, which the submission names
-            dataset = load(about.family, ())
-    else:
-        try:
-            if about.name.casefold() in {
-                name.casefold() for name in plugins().names("data set")
-            }:  # what a submission names is never opened as a file, nor what it brings taken for it
-                part = plugins().find("data set", about.name)
-                dataset = load_part(part, groups=groups, local_only=True, family=family)
-            elif (folder / of.DATA).is_file():
-                dataset = family.load(folder / of.DATA, groups=groups)
-                found.note(of.DATA, f"the data set came with its answers: {about.name} is a claim")
-            else:
+            dataset = load(about, ())
+    try:
+        if dataset is None:
+            dataset = registered_dataset(about, groups)
+        if dataset is None:
+            if not (folder / of.DATA).is_file():
                 raise SafescaleError("no data set of that name is installed; name its file")
-        except SafescaleError as error:
-            found.unknown(
-                "data set", f"{about.name} is not at hand: {reason_of(error)}", Kind.DATA,
-                about.fingerprint,
-            )  # fmt: skip
-            return None
+            dataset = family.load(folder / of.DATA, groups=groups)
+            report.brought_data = True
+            found.note(of.DATA, f"the data set came with its answers: {about.name} is a claim")
+    except SafescaleError as error:
+        found.unknown(
+            "data set", f"{about.name} is not at hand: {reason_of(error)}", Kind.DATA,
+            about.fingerprint,
+        )  # fmt: skip
+        return None
     if other := other_than(msgspec.to_builtins(about), dataset):
         found.unknown("data set", other, Kind.DATA, about.fingerprint)
         return None
@@ -412,6 +419,16 @@ def _dataset(
             len(dataset),
         )
     return dataset
+
+
+def registered_dataset(about: of.About, groups: Sequence[str] = ()) -> Dataset | None:
+    """The installed data set of the name that a manifest gives; None where there is none. What a
+    submission names is never opened as a file, nor what it brings taken for it. SafescaleError
+    where it cannot be had on this machine."""
+    if about.name.casefold() not in {name.casefold() for name in plugins().names("data set")}:
+        return None
+    part = plugins().find("data set", about.name)
+    return load_part(part, groups=groups, local_only=True, family=family_named(about.family))
 
 
 # --- what the manifest says -----------------------------------------------------------------------
@@ -520,7 +537,7 @@ def _are_like(one: Any, other: Any) -> bool:
     return bool(one == other) and type(one) is type(other)
 
 
-def _take_record(record: Mapping[str, Any], report: Report) -> None:
+def take_record(record: Mapping[str, Any], report: Report) -> None:
     """What a sample that was asked again says, if it was of this submission."""
     if record.get("root") != report.root:
         report.found.damaged(

@@ -92,6 +92,7 @@ class NoharmOptions(Family):
     defaults: ClassVar[Mapping[str, Any]] = {"dataset": DATASET, "max_answer_tokens": 4096}
     stratified_by = SPECIALTY
     tables = TABLES
+    errors = "option_errors"
     later_columns = (CATEGORIES,)
     index = "safety"
     kinds = KINDS

@@ -48,7 +48,8 @@ class Entry:
     """In the folder, with `/` between the parts of its name; odd characters are escaped."""
     label: str
     """What tables call it: the name of its card in characters that are seen, with the first digits
-    of its root hash where two would look alike. Unique."""
+    of its root hash where two of a comparison would look alike; of one that has no comparison, its
+    file where there is no card."""
     slug: str
     """Folder of its pages, `models/SLUG/`."""
     verdict: Verdicts
@@ -139,6 +140,9 @@ class Front:
     condition: str
     x: str
     y: str
+    """Metrics; or `omission` and `commission`, rates of errors, of a family with such a table."""
+    higher_is_better: tuple[bool, bool]
+    """Of x, and of y."""
     points: tuple[Point, ...]
 
 
@@ -175,7 +179,7 @@ class Gap:
 
 @dataclass(frozen=True, kw_only=True)
 class Comparison:
-    """All verified entries of one family and data set."""
+    """All verified entries of one family and data set that were weighed by the same settings."""
 
     key: str
     """Unique, fit for the name of a file."""
@@ -232,7 +236,7 @@ class Board:
     """All that a board says."""
 
     entries: tuple[Entry, ...]
-    """In the order of labels, those that are not verified behind."""
+    """Those that are verified in the order of labels, then the others in that of files."""
     comparisons: tuple[Comparison, ...]
     history: tuple[BuildRecord, ...]
     """The newest first; of a build that changed nothing there is none."""
@@ -254,9 +258,9 @@ class Board:
         """Whether any entry is of demo data."""
         return any(entry.demo for entry in self.entries)
 
-    def entry(self, label: str) -> Entry:
-        """That of a label; KeyError where there is none."""
-        return next(entry for entry in self.entries if entry.label == label)
+    def of(self, comparison: Comparison) -> tuple[Entry, ...]:
+        """The entries of a comparison, in the order of its labels."""
+        return tuple(each for each in self.entries if each.comparison == comparison.key)
 
 
 class Pages(Protocol):
