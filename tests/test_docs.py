@@ -14,6 +14,8 @@ from lm_eval_safescale.contexts.from_drafts import measure
 from lm_eval_safescale.datasets import check_file
 from lm_eval_safescale.datasets.columns import ALIASES, EVIDENCE, GROUP, Columns
 from lm_eval_safescale.families import RADSAFE, ItemTable
+from lm_eval_safescale.families.medguard import MEDGUARD
+from lm_eval_safescale.families.noharm import NOHARM_OPTIONS
 from lm_eval_safescale.families.radsafe.data import SCHEMA, load_demo
 from lm_eval_safescale.plugins import plugins
 from lm_eval_safescale.prompts import load_prompt
@@ -264,6 +266,23 @@ def test_every_metric_is_listed_with_its_formula_direction_and_place():
         )
         for metric in RADSAFE.metrics(ItemTable((), {}))
     }
+
+
+@pytest.mark.parametrize(("name", "family"), [("noharm", NOHARM_OPTIONS), ("medguard", MEDGUARD)])
+def test_every_metric_of_a_family_is_listed_with_its_formula_and_direction(name, family):
+    listed = {
+        code(row[0])[0]: (row[1], row[2]) for row in table(page(f"{name}.md"), "metric", "formula")
+    }
+    metrics = {metric.name: metric for metric in family.metrics(ItemTable((), {}))}
+    for metric, (formula, better) in listed.items():
+        assert (metrics[metric].formula, better) == (
+            formula,
+            "higher" if metrics[metric].higher_is_better else "lower",
+        )
+    others = {f"{metric}_answered" for metric in listed}
+    assert listed.keys() <= metrics.keys() <= listed.keys() | others
+    assert all(metric.formula for metric in metrics.values())
+    assert family.notation
 
 
 def test_every_column_that_metrics_may_name_is_explained():

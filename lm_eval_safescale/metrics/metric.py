@@ -79,7 +79,8 @@ class Metric:
         The column by whose values it is a mean of parts that count alike, whatever their number of
         units.
     formula
-        The value of an item as a formula, in the notation of its family; empty: see `defined_as`.
+        The value of an item, or of all items where it is no mean, as a formula in the notation of
+        its family; empty: see `defined_as`.
 
     Raises
     ------
@@ -264,6 +265,7 @@ def share(
     higher_is_better: bool,
     in_table: bool = True,
     decode: Decode = "greedy",
+    formula: str = "",
 ) -> Metric:
     """The share of units with a 1 in a column of zeros and ones: exact or score intervals,
     McNemar's test."""
@@ -276,6 +278,7 @@ def share(
         columns=(column or name,),
         statistic=weighted_mean,
         kind="share",
+        formula=formula,
     )
 
 
@@ -288,6 +291,7 @@ def mean(
     in_table: bool = True,
     decode: Decode = "greedy",
     bounds: tuple[float, float] = (0.0, 1.0),
+    formula: str = "",
 ) -> Metric:
     """The mean over units of a column: bootstrap intervals."""
     return Metric(
@@ -300,6 +304,7 @@ def mean(
         statistic=weighted_mean,
         kind="mean",
         bounds=bounds,
+        formula=formula,
     )
 
 
@@ -313,6 +318,7 @@ def ratio(
     in_table: bool = True,
     decode: Decode = "greedy",
     bounds: tuple[float, float] = (0.0, 1.0),
+    formula: str = "",
 ) -> Metric:
     """The sum of one column over the sum of another, as recall is hits over wanted: bootstrap
     intervals."""
@@ -326,6 +332,7 @@ def ratio(
         statistic=weighted_ratio,
         kind="ratio",
         bounds=bounds,
+        formula=formula,
     )
 
 
@@ -341,6 +348,7 @@ def other(
     bounds: tuple[float, float] = (0.0, 1.0),
     grows_by_chance: bool = False,
     parts: str = "",
+    formula: str = "",
 ) -> Metric:
     """Any other statistic of weighted rows: bootstrap intervals."""
     return Metric(
@@ -355,4 +363,5 @@ def other(
         bounds=bounds,
         grows_by_chance=grows_by_chance,
         parts=parts,
+        formula=formula,
     )

@@ -34,7 +34,7 @@ from lm_eval_safescale.families.medguard.conditions import (
     REASONS,
     prompt_of,
 )
-from lm_eval_safescale.families.medguard.metrics import aspects_of, metrics, score
+from lm_eval_safescale.families.medguard.metrics import NOTATION, aspects_of, metrics, score
 from lm_eval_safescale.families.medguard.pages import pages
 from lm_eval_safescale.families.medguard.questions import (
     ASPECT,
@@ -94,6 +94,7 @@ class MedGuard(ChoiceFamily):
     label_chips: ClassVar[Mapping[str, Chip]] = {UNSAFE: Chip("unsafe", "harm")}
     studied = ("safe_answer", "unsafe_answer")
     index = "safety_index"
+    notation = NOTATION
 
     def parse(
         self,

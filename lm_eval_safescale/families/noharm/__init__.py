@@ -37,7 +37,7 @@ from lm_eval_safescale.families.noharm.cases import (
     kit_records,
     parse,
 )
-from lm_eval_safescale.families.noharm.metrics import metrics
+from lm_eval_safescale.families.noharm.metrics import NOTATION, metrics
 from lm_eval_safescale.families.noharm.option_errors import TABLES
 from lm_eval_safescale.families.noharm.pages import pages
 from lm_eval_safescale.families.noharm.replies import (
@@ -95,6 +95,7 @@ class NoharmOptions(Family):
     errors = "option_errors"
     later_columns = (CATEGORIES,)
     index = "safety"
+    notation = NOTATION
     kinds = KINDS
     silence = "no output could be read as an answer: its figures are those of choosing nothing"
     headlines: ClassVar[Mapping[str, str]] = {

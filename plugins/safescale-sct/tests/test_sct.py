@@ -5,8 +5,10 @@ finds the task.
 from __future__ import annotations
 
 import json
+import re
 from importlib.metadata import entry_points
 from importlib.resources import files
+from pathlib import Path
 
 import numpy as np
 import pytest
@@ -50,6 +52,13 @@ def test_the_family_and_its_items_keep_their_contracts():
     dataset = EXAMPLES.load()
     assert (len(dataset), dataset.is_demo) == (12, True)
     assert [item.question_id for item in dataset] == [record["question_id"] for record in RECORDS]
+
+
+def test_every_metric_is_listed_with_its_formula():
+    page = Path(__file__).resolve().parents[1].joinpath("README.md").read_text("utf-8")
+    listed = re.findall(r"^\| `(\w+)` \| ([^|]*) \|", page, re.MULTILINE)
+    items, _ = SCT.parse([Record(1, RECORD)])
+    assert listed == [(metric.name, metric.formula) for metric in SCT.metrics(SCT.table(items))]
 
 
 def test_a_reader_sees_the_panels_votes_and_the_kinds_of_errors():

@@ -63,6 +63,10 @@ class ScriptConcordance(Family):
     rates = tuple(headlines)
     studied = tuple(headlines)
     index = "credit"
+    notation = (
+        "g: the greedy answer, null where none could be read; n: the experts who gave an answer; "
+        "max n: those who gave the commonest; [...] is 1 where it holds, else 0"
+    )
     kinds = (
         AnswerKind("no_credit", "no credit", "credit", most=0),
         AnswerKind("over_reaction", "over-reaction", "over_reaction", least=1, tone="warning"),
@@ -190,24 +194,33 @@ class ScriptConcordance(Family):
                 "credit",
                 "experts who gave the answer / experts who gave the commonest",
                 higher_is_better=True,
+                formula="n(g) / max n, 0 for null",
             ),
             share(
                 "over_reaction",
                 "answer is further from 0 than the panel's commonest",
                 higher_is_better=False,
+                formula="[g is further from 0 than every commonest answer]",
             ),
             share(
                 "under_reaction",
                 "answer is nearer to 0 than the panel's commonest",
                 higher_is_better=False,
+                formula="[g is nearer to 0 than every commonest answer]",
             ),
-            share("unanswered", "output holds no answer", higher_is_better=False),
+            share(
+                "unanswered",
+                "output holds no answer",
+                higher_is_better=False,
+                formula="[g is null]",
+            ),
             mean(
                 "sample_credit",
                 "mean credit of the samples",
                 higher_is_better=True,
                 in_table=False,
                 decode="samples",
+                formula="n / max n of the samples, 0 for null",
             ),
         )
 
