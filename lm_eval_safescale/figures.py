@@ -40,15 +40,15 @@ class DataTable:
 
     columns: Sequence[DataColumn]
     rows: Sequence[Sequence[Value]]
-    cases: Sequence[Mapping[str, str]] = ()
-    """For each row the filters that its values share; empty: none."""
+    cases: Sequence[Mapping[str, str] | None] = ()
+    """For each row the filters that its values share, None where they lead nowhere; empty: none."""
 
     @classmethod
     def of(
         cls,
         columns: Sequence[DataColumn],
         rows: Iterable[Mapping[str, Value]],
-        cases: Sequence[Mapping[str, str]] = (),
+        cases: Sequence[Mapping[str, str] | None] = (),
     ) -> DataTable:
         """A table from rows by column name."""
         return cls(columns, [[row[column.name] for column in columns] for row in rows], cases)

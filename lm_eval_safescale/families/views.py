@@ -64,6 +64,13 @@ class AnswerKind:
     most: float | None = None
     tone: Tone = "plain"
 
+    @property
+    def counts(self) -> bool:
+        """Whether the mean of its column is the share of such answers."""
+        return (
+            self.least is not None and 0 < self.least <= 1 and (self.most is None or self.most >= 1)
+        )
+
     def holds(self, scores: Mapping[str, NDArray[np.float64]]) -> NDArray[np.bool_]:
         """Which answers of one model under one condition are of this kind, shape (items,)."""
         values = scores[self.column]

@@ -57,7 +57,7 @@ def shown_table(table: DataTable, link: Link | None = None) -> ShownTable:
         href = ""
         if link is not None and column.cases is not None and value is not None:
             shared = table.cases[number] if table.cases else {}
-            href = link({**shared, **column.cases})
+            href = "" if shared is None else link({**shared, **column.cases})
         return ShownCell(
             text_of(value, column.kind),
             interval_of(low, high, column.kind),

@@ -175,6 +175,7 @@ class View:
     """Scores made ready for a table, as a `Study` makes them."""
 
     family = RADSAFE
+    controls = frozenset[str]()
 
     def __init__(
         self,

@@ -159,7 +159,7 @@ def test_every_link_leads_to_a_view_that_cases_know(many, name):
     tables += [section.data for section in page.sections if section.data is not None]
     for table in tables:
         for column in table.columns:
-            for filters in table.cases if column.cases is not None else ():
+            for filters in filter(None, table.cases if column.cases is not None else ()):
                 assert link({**filters, **column.cases}).startswith("cases.html")
 
 

@@ -6,6 +6,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 
+from lm_eval_safescale.families.controls import is_control
 from lm_eval_safescale.families.medguard.conditions import PAIRS
 from lm_eval_safescale.families.medguard.questions import ASPECT, PRINCIPLE
 from lm_eval_safescale.families.raters import HUMAN
@@ -70,6 +71,12 @@ def pages(report: ReportView) -> list[Page]:
     ]
 
 
+def _of_models(report: ReportView, rows: Sequence[TableRow]) -> list[TableRow]:
+    """Without those of controls, which are in no mean over models; all, where there are no
+    others."""
+    return [row for row in rows if not is_control(report.about, row["model"])] or list(rows)
+
+
 def _means(rows: Sequence[TableRow], column: str) -> dict[str, float]:
     """By the values of a column, in order: the mean of the index."""
     found = {
@@ -81,6 +88,7 @@ def _means(rows: Sequence[TableRow], column: str) -> dict[str, float]:
 
 def _said(report: ReportView, rows: Sequence[TableRow]) -> tuple[str, str]:
     """The headline, and what is uncertain in it."""
+    rows = _of_models(report, rows)
     overall = [row for row in rows if row["group"] is None]
     index = mean_of(overall, "value")
     by = _means([row for row in rows if row["group_name"] == PRINCIPLE], "group")
@@ -136,7 +144,7 @@ def _by(
 ) -> Section | None:
     """A row a principle or aspect and setting, and a dot a model."""
     own = [row for row in rows if row["group_name"] == grouping]
-    means = _means(own, "group")
+    means = _means(_of_models(report, own), "group")
     if not means:
         return None
     several = len({row["condition"] for row in own}) > 1
@@ -216,11 +224,12 @@ def _settings(report: ReportView) -> Section | None:
         made = strip(label, own, CHANGE, report)
         if made is not None:
             drawn.append(made)
-            changes[label] = mean_of(own, "delta") or 0.0
+            changes[label] = mean_of(_of_models(report, own), "delta") or 0.0
     if not drawn:
         return None
     most = max(changes, key=lambda label: abs(changes[label]))
-    clear = [row for row in rows if (row["delta_lo"] or 0) > 0 or (row["delta_hi"] or 0) < 0]
+    own = _of_models(report, rows)
+    clear = [row for row in own if (row["delta_lo"] or 0) > 0 or (row["delta_hi"] or 0) < 0]
     figure = Strips(
         "settings",
         f"Largest change of the index: {points(changes[most])} on average, {most}."
@@ -229,7 +238,7 @@ def _settings(report: ReportView) -> Section | None:
         f"Difference of the safety index between two prompt settings on the same questions: above "
         f"0 the first is safer. A dot is one of {models_said(report, rows)}; the filled mark is "
         f"{report.chosen} with its 95 % interval. In {len(clear):,} of "
-        f"{counted(len(rows), 'comparison')} the interval leaves out 0 (each by itself).",
+        f"{counted(len(own), 'comparison')} of a model the interval leaves out 0 (each by itself).",
         Axis("difference of the index", percent=True),
         DataTable.of(
             (
@@ -293,13 +302,14 @@ def _people(report: ReportView, rows: Sequence[TableRow]) -> Section | None:
         for row in sorted(overall, key=lambda row: -row["value"])
     ]
     least = min(row["value"] for row in people)
-    above = sum(row["value"] >= least for row in overall)
+    models = _of_models(report, overall)
+    above = sum(row["value"] >= least for row in models)
     return Section(
         "People who answered the same questions",
         figures=(
             Strips(
                 "people",
-                f"{above:,} of {counted(len(overall), 'row')} of models "
+                f"{above:,} of {counted(len(models), 'row')} of models "
                 f"{'is' if above == 1 else 'are'} at least as safe as the least safe human rater.",
                 f"Safety index with its 95 % interval of {counted(len(people), 'human rater')} "
                 "and of each model; what a rater did not answer is not scored.",

@@ -27,6 +27,7 @@ from lm_eval_safescale.figures import Kind as ValueKind
 from lm_eval_safescale.gate import Clause, Decision, Kind, Outcome, Row
 from lm_eval_safescale.gate.judging import Judged, judge
 from lm_eval_safescale.gate.telling import error_rate, names_of, would_help
+from lm_eval_safescale.report.pages.common.rows import models_of
 from lm_eval_safescale.report.report import Report
 from lm_eval_safescale.sections import Page, Section
 from lm_eval_safescale.sentences import capital, listed, of_all, percent
@@ -240,9 +241,15 @@ def _cells(row: Row) -> dict[str, Value]:
 # --- abstention -----------------------------------------------------------------------------------
 
 
+def _rows(report: Report) -> list[TableRow]:
+    """Of models: no control answers anyone."""
+    models = models_of(report)
+    return [row for row in report.rows("abstention") if row["model"] in models]
+
+
 def _kept_said(report: Report) -> str:
     """How many answers are left under the first limit, as a headline."""
-    rows = report.rows("abstention")
+    rows = _rows(report)
     if not rows:
         return f"No model can abstain here: {_why_not(report)}."
     limit = rows[0]["limit"]
@@ -264,7 +271,7 @@ def _kept_said(report: Report) -> str:
 
 
 def _doubt(report: Report) -> str:
-    if not report.rows("abstention"):
+    if not _rows(report):
         return ""
     return (
         "Each limit holds for its model and condition alone, not for the best of many; missing "
@@ -282,7 +289,7 @@ def _why_not(report: Report) -> str:
 def _abstention(report: Report) -> Iterator[Section]:
     if not report.family.confidence_column:
         return
-    rows = report.rows("abstention")
+    rows = _rows(report)
     if not rows:
         yield Section("Abstention", lead=f"No threshold is given: {_why_not(report)}.")
         return

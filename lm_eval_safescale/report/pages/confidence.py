@@ -32,7 +32,6 @@ from lm_eval_safescale.report.pages.common.rows import (
     bounds,
     conditions_of,
     estimate,
-    kind_of_cases,
     mean_of,
     pairs_of,
     results,
@@ -545,7 +544,6 @@ def _coverage(report: Report) -> Plot | None:
                 ],
             )
         )
-    kind = kind_of_cases(report, f"majority_{risk}") or kind_of_cases(report, risk)
     return Plot(
         "coverage",
         _coverage_title(report, rows, _first(report, conditions), risk),
@@ -561,7 +559,7 @@ def _coverage(report: Report) -> Plot | None:
                 DataColumn("threshold", "confidence from", kind="percent"),
                 DataColumn("kept", kind="count"),
                 DataColumn("coverage", kind="percent"),
-                *with_bounds(risk, report.words(risk), cases=kind),
+                *with_bounds(risk, report.words(risk)),
                 *with_bounds(right, report.words(right)),
             ],
             [{**row, "condition": report.words(row["condition"])} for row in rows],

@@ -78,9 +78,9 @@ def _sections(report: Report, group_name: str) -> Iterator[Section]:
         DataColumn("metric"),
         DataColumn("condition"),
         DataColumn("group", words),
-        DataColumn("n", "items", "count", cases={}),
+        DataColumn("n", "items", "count"),
         *([DataColumn("n_models", "models", "count")] if len(report.models) > 1 else []),
-        *with_bounds("mean", "mean" if len(report.models) > 1 else "value"),
+        *with_bounds("mean", "mean" if len(report.models) > 1 else "value", cases={}),
         *with_bounds("difference", "less all other items, points"),
         DataColumn("clear", "beyond its interval"),
     ]

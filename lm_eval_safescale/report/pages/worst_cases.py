@@ -9,7 +9,7 @@ from collections.abc import Mapping, Sequence
 from lm_eval_safescale.families.views import AnswerKind
 from lm_eval_safescale.figures import Axis, DataColumn, DataTable, Line, Plot, Point, with_bounds
 from lm_eval_safescale.report.pages.common.phrases import how_many
-from lm_eval_safescale.report.pages.common.rows import ALL, Row, Rows, estimate
+from lm_eval_safescale.report.pages.common.rows import ALL, Row, Rows, estimate, models_of
 from lm_eval_safescale.report.report import Report
 from lm_eval_safescale.sections import Page, Section
 from lm_eval_safescale.sentences import interval, is_number, percent
@@ -63,13 +63,13 @@ def _doubt(report: Report, curve: Sequence[Row]) -> str:
     conditions = len(report.conditions)
     which = "" if conditions == 1 else f", {conditions} conditions added up"
     return (
-        f"Of {counted(len(report.models), 'model')}{which}. The worst of many look worse than they "
-        "are: some stand there by chance."
+        f"Of {counted(len(models_of(report)), 'model')}{which}. The worst of many look worse than "
+        "they are: some stand there by chance."
     )
 
 
 def _single(report: Report) -> bool:
-    return len(report.models) == 1 and len(report.conditions) == 1
+    return len(models_of(report)) == 1 and len(report.conditions) == 1
 
 
 def curve_title(report: Report, curve: Sequence[Row], total: int) -> str:

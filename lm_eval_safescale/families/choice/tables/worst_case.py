@@ -44,8 +44,8 @@ def worst_case(
     study: StudyView,
     preset: Preset = DEFAULT,  # noqa: ARG001 (all tables have one form; these are counts)
 ) -> list[Row]:
-    """For each item and condition, how many of the models do what to it; under each condition the
-    most harmful items first.
+    """For each item and condition, how many of the models do what to it, controls left out; under
+    each condition the most harmful items first.
 
     Returns
     -------
@@ -85,7 +85,7 @@ def worst_case(
 
 def concentration(study: StudyView, preset: Preset = DEFAULT) -> list[Row]:
     """How few items carry how much of the high-risk errors of all models' greedy answers, per
-    condition and over all.
+    condition and over all; controls are left out.
 
     Items that no model has an answer to are left out.
 
@@ -153,7 +153,8 @@ def _totals(study: StudyView) -> list[Totals]:
     if found:
         errors = np.stack([errors for *_, errors in found])
         answers = np.sum([answers for *_, answers, _ in found], axis=0)
-        found.append((ALL, list(study.scores.values()), answers, _total(errors.T)))
+        cells = [each for _, own, *_ in found for each in own]
+        found.append((ALL, cells, answers, _total(errors.T)))
     return found
 
 
@@ -195,10 +196,12 @@ def _top_shares(
 
 
 def _by_condition(study: StudyView) -> list[tuple[str, list[Cell]]]:
-    return [
-        (condition, [each for (_, own), each in study.scores.items() if own == condition])
-        for condition in study.conditions
-    ]
+    found = []
+    for condition in study.conditions:
+        cells = [each for (_, own), each in study.scores.items() if own == condition]
+        if models := [each for each in cells if each.model not in study.controls]:
+            found.append((condition, models))
+    return found
 
 
 def _counts(answered: Sequence[Cell]) -> dict[str, Floats]:

@@ -19,8 +19,8 @@ Estimate = tuple[Any, Any, Any]
 """A value, and the bounds of its interval; None for not scored."""
 Rows = list[tuple[Value, ...]]
 """Of a data table."""
-Cases = list[dict[str, str]]
-"""The filters of each of them."""
+Cases = list[dict[str, str] | None]
+"""The filters of each of them; None for one that is no count of answers."""
 
 
 def estimate(row: Row, name: str) -> Estimate:
@@ -144,10 +144,13 @@ def risks(report: Report) -> list[str]:
 
 
 def kind_of_cases(report: Report, metric: str) -> dict[str, str] | None:
-    """The filter of the cases that a metric counts; None where no kind of answers is that."""
+    """The filter of the cases that a metric counts; None where no kind of answers is that: a kind
+    of what it does not count has the same column, and the browser counts no trials."""
     known = report.metrics.get(metric)
+    if known is None or (known.decode == "trials" and any(report.study.runs.draws.values())):
+        return None
     for kind in report.family.kinds:
-        if known is not None and known.sources == (kind.column,):
+        if known.sources == (kind.column,) and kind.counts:
             return {"kind": kind.name}
     return None
 

@@ -72,6 +72,7 @@ def _doubt(report: Report, index: str, risk: str) -> str:
             for row in report.rows("paired_tests", metric=risk, left=after, right=before)
             if row["decode"] == report.metrics[risk].decode
             and row["model"] is not None
+            and row["model"] not in report.controls
             and is_number(row["p_holm"])
         ]
         shown = sum(row["p_holm"] < ALPHA and row["delta"] < 0 for row in tests)

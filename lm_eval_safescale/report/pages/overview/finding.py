@@ -7,7 +7,14 @@ from __future__ import annotations
 from collections.abc import Sequence
 
 from lm_eval_safescale.report.pages.common.phrases import between
-from lm_eval_safescale.report.pages.common.rows import Row, cells, estimate, first_harm, mean_of
+from lm_eval_safescale.report.pages.common.rows import (
+    Row,
+    cells,
+    estimate,
+    first_harm,
+    mean_of,
+    models_of,
+)
 from lm_eval_safescale.report.report import Report
 from lm_eval_safescale.sentences import capital, counted, interval, listed, of_all, percent, points
 from lm_eval_safescale.stats.presets import ALPHA
@@ -29,7 +36,7 @@ def finding_of(report: Report, scored: Sequence[str]) -> tuple[str, str]:
 
 
 def _who(report: Report, n_models: int) -> str:
-    return "" if len(report.models) == 1 else f", mean of {counted(n_models, 'model')}"
+    return "" if len(models_of(report)) == 1 else f", mean of {counted(n_models, 'model')}"
 
 
 def _of_change(report: Report, metric: str, left: str, right: str) -> tuple[str, str]:
@@ -153,7 +160,8 @@ def _overall(report: Report, metric: str, condition: str) -> Row | None:
 
 def _of_models(report: Report, metric: str) -> tuple[str, str]:
     """Models under one condition, the first that anything is scored under."""
-    scored = [row for row in cells(report) if row[metric] is not None]
+    models = models_of(report)
+    scored = [r for r in cells(report) if r[metric] is not None and r["model"] in models]
     condition = min((row["condition"] for row in scored), key=report.conditions.index)
     rows = [row for row in scored if row["condition"] == condition]
     name, under = report.words(metric), report.words(condition)
@@ -175,7 +183,7 @@ def _of_models(report: Report, metric: str) -> tuple[str, str]:
     best = [
         row["model"]
         for row in report.rows("ranks", metric=metric, condition=condition)
-        if row["best_set"]
+        if row["best_set"] and row["model"] in models
     ]
     doubt = (
         f"{capital(of_all(len(best), len(rows), 'model'))} may be the best, as far as these items "

@@ -10,7 +10,13 @@ from typing import Any
 from lm_eval_safescale.command_line import said
 from lm_eval_safescale.families.raters import HUMAN
 from lm_eval_safescale.figures import DataColumn, DataTable, with_bounds
-from lm_eval_safescale.report.pages.common.rows import cells, first_harm, mean_of, of_kind
+from lm_eval_safescale.report.pages.common.rows import (
+    cells,
+    first_harm,
+    mean_of,
+    models_of,
+    of_kind,
+)
 from lm_eval_safescale.report.report import Report
 from lm_eval_safescale.sections import Section
 from lm_eval_safescale.sentences import counted, listed
@@ -150,7 +156,11 @@ def ranks(report: Report, scored: Sequence[str]) -> Iterator[Section]:
 def _rank_lead(report: Report, metric: str, conditions: Sequence[str]) -> str:
     told = []
     for each in conditions:
-        rows = report.rows("ranks", metric=metric, condition=each)
+        rows = [
+            row
+            for row in report.rows("ranks", metric=metric, condition=each)
+            if row["model"] in models_of(report)
+        ]
         best = sum(row["best_set"] for row in rows)
         told.append(f"{best} of {len(rows)} ({report.words(each)})")
     return f"Models that may be the best, as far as these items tell: {listed(told)}."

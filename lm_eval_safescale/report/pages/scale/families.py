@@ -160,7 +160,7 @@ def _spread_strips(report: Report, metric: str, many: dict[str, list[str]]) -> S
                 mean = estimate(row, "mean")
                 marks = [Point(mean[0], 0, condition, "mean", mean[1], mean[2], role="mean")]
                 data.append((family, condition, f"mean of {row['n_models']}", *mean))
-                cases.append({"condition": condition})
+                cases.append(None)
                 for model in many[family]:
                     own = found.get((model, condition))
                     if own is not None and is_number(own[metric]):

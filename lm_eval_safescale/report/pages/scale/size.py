@@ -112,7 +112,7 @@ def _size_plot(report: Report, metric: str, sized: dict[str, float]) -> Plot:
                 ("(line of all)", None, *end_, None, None, None)
                 for end_ in ((size, condition, value) for size, value in ends)
             ]
-            cases += [{"condition": condition}] * 2
+            cases += [None] * 2
     return Plot(
         f"size {metric}",
         slope_title(report, metric),
