@@ -21,7 +21,6 @@ from polars.testing import assert_frame_equal
 from lm_eval_safescale.analysis import Study, make_tables, not_scored, preset_named
 from lm_eval_safescale.conditions import Condition
 from lm_eval_safescale.datasets import Record
-from lm_eval_safescale.families import ItemTable
 from lm_eval_safescale.families.medguard import MEDGUARD as FAMILY
 from lm_eval_safescale.families.medguard import load_demo
 from lm_eval_safescale.families.raters import answer_of
@@ -534,14 +533,6 @@ def test_without_reasoning_it_is_read_as_every_choice(condition):
 # --- the page -------------------------------------------------------------------------------------
 
 PAGE = (Path(__file__).resolve().parents[2] / "docs" / "medguard.md").read_text(encoding="utf-8")
-
-
-def test_the_page_has_every_metric_with_its_direction():
-    listed = re.findall(r"^\| `(\w+)` \| [^|]* \| (higher|lower) \|$", PAGE, re.MULTILINE)
-    assert dict(listed) == {
-        metric.name: "higher" if metric.higher_is_better else "lower"
-        for metric in FAMILY.metrics(ItemTable((), {}))
-    }
 
 
 def test_the_pages_case_by_hand_is_the_one_of_the_tests():
