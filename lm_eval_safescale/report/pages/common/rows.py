@@ -96,6 +96,18 @@ def pairs_of(report: Report) -> Iterator[tuple[str, str]]:
             yield before, after
 
 
+def asked_under_both(
+    report: Report, rows: Sequence[Row], before: str, after: str
+) -> list[tuple[Row, Row]]:
+    """The rows of each model under two conditions, of those that have one under both."""
+    own = {(row["model"], row["condition"]): row for row in rows}
+    return [
+        (own[model, before], own[model, after])
+        for model in report.models
+        if (model, before) in own and (model, after) in own
+    ]
+
+
 def is_scored(report: Report, metric: str) -> bool:
     """Whether any model has a value of it."""
     return any(is_number(row.get(metric)) for row in report.rows("profile"))

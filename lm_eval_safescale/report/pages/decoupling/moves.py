@@ -6,7 +6,13 @@ from collections.abc import Sequence
 
 from lm_eval_safescale.figures import Axis, Line, Plot
 from lm_eval_safescale.report.pages.common.phrases import rests_on, series_of
-from lm_eval_safescale.report.pages.common.rows import Row, mean_of, pairs_of, results
+from lm_eval_safescale.report.pages.common.rows import (
+    Row,
+    asked_under_both,
+    mean_of,
+    pairs_of,
+    results,
+)
 from lm_eval_safescale.report.pages.common.tables import table_of_results
 from lm_eval_safescale.report.pages.decoupling.marks import axis_of, marks_said, mean_point
 from lm_eval_safescale.report.report import Report
@@ -28,14 +34,10 @@ def moves_of(report: Report, index: str, risk: str) -> list[Section]:
 
 def _move(report: Report, index: str, risk: str, before: str, after: str) -> Plot | None:
     rows = results(report, index, risk)
-    by_model = {
-        condition: {row["model"]: row for row in rows if row["condition"] == condition}
-        for condition in (before, after)
-    }
-    both = [model for model in report.models if all(model in own for own in by_model.values())]
-    if not both:
+    pairs = asked_under_both(report, rows, before, after)
+    if not pairs:
         return None
-    pairs = [(by_model[before][model], by_model[after][model]) for model in both]
+    both = [start["model"] for start, _ in pairs]
     ends = [
         (condition, one, other)
         for condition in (before, after)
