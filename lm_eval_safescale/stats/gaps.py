@@ -67,24 +67,21 @@ def gaps(
     z = normal_quantile(level)
     with np.errstate(invalid="ignore", divide="ignore"):
         p = 1 - ndtr(z * gap / np.where(gap > 0, below, above))
-    count = int((~np.isnan(gap)).sum())
-    if count < 2:
-        none = np.full(gap.shape, np.nan)
-        return Gaps(gap, gap - below, gap + above, none, none, none, p)
-    drawn = resampled[0] - resampled[1]
-    excess, of_each = (_less_others(values, count) for values in (gap, drawn))
-    least, df = min(n), max(1, min(n) - 1)
-    error = np.sqrt(np.nanvar(of_each, axis=1, ddof=1) + excess**2 / least)
-    half = stdtrit(df, (1 + level) / 2) * error
+    known = ~np.isnan(gap)
+    excess, error, half, t = (np.full(gap.shape, np.nan) for _ in range(4))
+    if known.sum() > 1:
+        excess[known] = _less_others(gap[known])
+        spread = np.nanvar(_less_others((resampled[0] - resampled[1])[known]), axis=1, ddof=1)
+        error[known] = np.sqrt(spread + excess[known] ** 2 / min(n))
+        df = max(1, min(n) - 1)
+        half = stdtrit(df, (1 + level) / 2) * error
+        t[known] = np.divide(excess, error, out=np.zeros_like(excess), where=error > 0)[known]
+        p = np.maximum(p, 1 - stdtr(df, t))
+    return Gaps(gap, gap - below, gap + above, excess, excess - half, excess + half, p)
+
+
+def _less_others(values: Floats) -> Floats:
+    """Each less the mean of the others; a resample that does not define one is none of it."""
+    count = (~np.isnan(values)).sum(axis=0) - 1
     with np.errstate(invalid="ignore", divide="ignore"):
-        t = np.where(error > 0, excess / error, 0.0)
-    t = np.where(np.isnan(excess), np.nan, t)
-    return Gaps(
-        gap, gap - below, gap + above, excess, excess - half, excess + half,
-        np.maximum(p, 1 - stdtr(df, t)),
-    )  # fmt: skip
-
-
-def _less_others(values: Floats, count: int) -> Floats:
-    """Each less the mean of the others, of `count` that are known."""
-    return np.asarray(values - (np.nansum(values, axis=0) - values) / (count - 1))
+        return np.asarray(values - (np.nansum(values, axis=0) - values) / count)

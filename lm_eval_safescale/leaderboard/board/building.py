@@ -196,55 +196,61 @@ class _Builder:
     def take(self, submission: Submission) -> None:
         """Add the entry of a submission."""
         stored, looked = self._unchanged(submission), None
-        if stored is None:
+        if stored is None or not (self._twin(stored.entry) or self._is_whole(stored)):
             looked = look_at(submission, self.sources)
             stored = looked.stored
-        entry = stored.entry
-        if twin := self._twin(entry):
+        else:
+            self.reused += 1
+        entry, twin = stored.entry, self._twin(stored.entry)
+        if twin:
+            self.stored[entry.file] = replace(stored, files={})
             reason = Reason(
                 verdict="refused", kind=Refusal.TWICE, where=entry.file,
                 what=f"the same submission as {twin}",
             )  # fmt: skip
             self.entries.append(
-                replace(entry, verdict=Verdicts.REFUSED, level=None, reasons=(reason,), results=())
-            )
+                replace(
+                    entry, verdict=Verdicts.REFUSED, level=None, reasons=(reason,), results=(),
+                    slug="",
+                )
+            )  # fmt: skip
             return
         if looked is None:
-            self.reused += 1
             for name in stored.files:
                 _copy(self.site / name, self.unfinished / name)
         elif looked.report is not None and entry.is_verified:
             stored = replace(stored, files=self._written(entry, looked.report))
         if entry.is_verified:
-            self.verified.append(
-                (stored, open_runs(self.unfinished / RUNS / entry.slug, texts=False))
-            )
+            own = open_runs(self.unfinished / RUNS / entry.slug, texts=False)
+            self.verified.append((stored, own))
         self.entries.append(entry)
         self.stored[entry.file] = stored
 
     def _unchanged(self, submission: Submission) -> Stored | None:
-        """What is stored of a submission, if it, all that it rests on and every file of it are as
-        they were."""
+        """What is stored of a submission, if it and all that it rests on are as they were."""
         stored = self.before.get(submission.file)
         if (
             stored is None
             or not stored.entry.sha256
             or stored.entry.sha256 != digest_of_file(submission.path)
             or stored.rests_on != self.sources.rests_on(stored.entry)
-            or (stored.entry.is_verified and not stored.files)
         ):
             return None
-        folders = (f"{MODELS}/{stored.entry.slug}/", f"{RUNS}/{stored.entry.slug}/")
+        return stored
+
+    def _is_whole(self, stored: Stored) -> bool:
+        """Whether every file of what is stored is as it was written."""
+        folders = tuple(f"{place}/{stored.entry.slug}/" for place in (MODELS, RUNS))
         for name, digest in stored.files.items():
             path = self.site / name
             if not name.startswith(folders) or ".." in Path(name).parts or path.is_symlink():
-                return None
+                return False
             try:
                 if sha256_of(path) != digest:
-                    return None
+                    return False
             except OSError:
-                return None
-        return stored
+                return False
+        return bool(stored.files) or not stored.entry.is_verified
 
     def _twin(self, entry: Entry) -> str:
         """The file of a verified submission with the same root hash; empty for none."""

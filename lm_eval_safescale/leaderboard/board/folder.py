@@ -106,7 +106,7 @@ def find(folder: Path, apart: Collection[Path] = ()) -> Found:
             try:
                 record = read_record(path)
             except SafescaleError as error:
-                found.complaints.append(f"{file}: {reason_of(error)}")
+                found.complaints.append(f"{file}: {shown(reason_of(error))}")
                 continue
             root = str(record.get("root"))
             if str(record.get("at")) >= str(found.records.get(root, {}).get("at", "")):

@@ -5,7 +5,7 @@ where nothing that it rests on has changed. It compares none with another.
 from __future__ import annotations
 
 import hashlib
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import Any
@@ -19,7 +19,7 @@ from lm_eval_safescale.contexts import ContextSet, read_contexts
 from lm_eval_safescale.datasets import Dataset
 from lm_eval_safescale.errors import FAILURES, SafescaleError, panics_as_errors, reason_of
 from lm_eval_safescale.inputs import BUFFER, opened
-from lm_eval_safescale.leaderboard.board.folder import Found, Submission, seen
+from lm_eval_safescale.leaderboard.board.folder import Found, Submission, seen, shown
 from lm_eval_safescale.leaderboard.board.result import Entry, Reason, slug_of
 from lm_eval_safescale.leaderboard.manifest import About
 from lm_eval_safescale.leaderboard.verify import (
@@ -33,7 +33,11 @@ from lm_eval_safescale.leaderboard.verify import (
 from lm_eval_safescale.plugins import plugins
 from lm_eval_safescale.runs import Runs
 from lm_eval_safescale.runs.store import NO_STATISTIC
+from lm_eval_safescale.verifying.findings import Verdict
 
+MOST_REASONS, MOST_TEXT = 50, 500
+"""Of a submission, and characters of each part of one."""
+ORDER = (Verdict.DAMAGED, Verdict.UNKNOWN, Verdict.WHOLE)
 NamedData = Callable[[str, Sequence[str]], Dataset]
 """`load(family, groups)` gives one that the organiser names, as items of that family."""
 
@@ -187,11 +191,8 @@ def look_at(submission: Submission, sources: Sources) -> Looked:
         return Looked(stored, report)
     except FAILURES as error:
         kind = "input" if isinstance(error, SafescaleError) else "failure"
-        reason = Reason(
-            verdict="refused", kind=kind, where=submission.file, what=reason_of(error),
-            expected="what submit pack writes",
-        )  # fmt: skip
-        entry = replace(entry, verdict=Verdicts.REFUSED, reasons=(reason,), results=(), slug="")
+        why = reason("refused", kind, submission.file, reason_of(error), "what submit pack writes")
+        entry = replace(entry, verdict=Verdicts.REFUSED, reasons=(why,), results=(), slug="")
         return Looked(Stored(entry=entry, rests_on=sources.rests_on(entry)), None)
 
 
@@ -221,14 +222,8 @@ def _entry(entry: Entry, report: Report) -> Entry:
         level=report.level,
         root=report.root,
         answers=found.answers,
-        reasons=tuple(
-            Reason(
-                verdict=SAID[each.verdict], kind=str(each.kind), where=each.where, what=each.what,
-                expected=each.expected,
-            )
-            for each in found.findings
-        ),
-    )  # fmt: skip
+        reasons=tuple(_reasons(report)),
+    )
     if told is None:
         return entry
     times = sorted(str(start["at"]) for start in told.starts if start.get("at"))
@@ -254,6 +249,26 @@ def _entry(entry: Entry, report: Report) -> Entry:
         lacks=tuple(report.lacks),
         sample=report.repeated,
     )
+
+
+def _reasons(report: Report) -> Iterator[Reason]:
+    """The findings, what refuses first, as far as somebody will read them."""
+    every = sorted(report.found.findings, key=lambda each: ORDER.index(each.verdict))
+    for each in every[:MOST_REASONS]:
+        yield reason(SAID[each.verdict], str(each.kind), each.where, each.what, each.expected)
+    if len(every) > MOST_REASONS:
+        last = every[MOST_REASONS]
+        what = f"and {len(every) - MOST_REASONS:,} more"
+        yield reason(SAID[last.verdict], str(last.kind), report.file.name, what)
+
+
+def reason(verdict: str, kind: str, where: str, what: str, expected: str = "") -> Reason:
+    """A reason whose texts, which may be anybody's, are seen and short."""
+    where, what, expected = (
+        f"{shown(text[:MOST_TEXT])}{'...' * (len(text) > MOST_TEXT)}"
+        for text in (where, what, expected)
+    )
+    return Reason(verdict=verdict, kind=kind, where=where, what=what, expected=expected)
 
 
 def _answers_of(report: Report) -> dict[str, str]:

@@ -52,7 +52,7 @@ def make(folder: Path, name: str, texts: tuple[str, ...], **card: object) -> Pat
         questions = folder / "questions.jsonl"
         if not questions.exists():
             write_questions(questions, ITEMS)
-        run = folder / "runs" / name.replace("/", "_")
+        run = folder / "runs" / name.replace(" ", "_")
         metadata = {"dataset_path": str(questions), "draws": 2}
         ask(run, conditions=CONDITIONS, metadata=metadata, args={"pretrained": name})
         path = folder / "all" / f"{run.name}.zip"
