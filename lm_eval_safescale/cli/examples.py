@@ -34,6 +34,7 @@ EXAMPLES = {
     "submit verify": "safescale submit verify mine.zip --json report.json",
     "submit repeat": "safescale submit repeat mine.zip --model hf --model_args pretrained=MODEL",
     "leaderboard init": "safescale leaderboard init board",
+    "leaderboard build": "safescale leaderboard build board -o site",
     "leaderboard check": "safescale leaderboard check board --base HEAD^1 --json result.json",
     "leaderboard comment": (
         "safescale leaderboard comment result.json --changed changed.json -o comment.md"

@@ -2,20 +2,23 @@
 
 from __future__ import annotations
 
+import os
 import shlex
+from functools import partial
 from pathlib import Path
 from typing import Annotated
 
 import msgspec
 import typer
 
-from lm_eval_safescale.cli.data import Columns
+from lm_eval_safescale.cli.data import Columns, load_named
 from lm_eval_safescale.cli.examples import example
-from lm_eval_safescale.cli.options import ContextsOption
-from lm_eval_safescale.cli.screen import say, working
+from lm_eval_safescale.cli.options import ContextsOption, ExcludeOption
+from lm_eval_safescale.cli.screen import complain, say, working
 from lm_eval_safescale.cli.submit import AllowDemo, DatasetOfRuns, load_of
 from lm_eval_safescale.cli.verdicts import VerdictCommand
 from lm_eval_safescale.errors import writing
+from lm_eval_safescale.words import counted
 
 app = typer.Typer(
     help="A leaderboard of submissions: its repository, and checks of what is sent to it.",
@@ -35,6 +38,81 @@ def init(
         say(f"  {path}")
     there = shlex.quote(str(folder))
     say(f"Next: cd {there} && git add . && git commit -m 'A leaderboard' (README.md says the rest)")
+
+
+@app.command(epilog=example("leaderboard build"))
+def build(
+    folder: Annotated[
+        Path, typer.Argument(metavar="FOLDER", help="Submissions, in folders of any depth.")
+    ],
+    output: Annotated[
+        Path,
+        typer.Option(
+            "--output", "-o", metavar="SITE", help="The folder to write, or a board to replace."
+        ),
+    ],
+    dataset: Annotated[
+        list[str] | None,
+        typer.Option(
+            help="A data set, by name or as a file, that is not registered; may be repeated."
+        ),
+    ] = None,
+    columns: Columns = None,
+    contexts: ContextsOption = None,
+    held_out: Annotated[
+        Path | None,
+        typer.Option(
+            metavar="FILE", help="Ids of the held-out items: a JSON list, or a line each."
+        ),
+    ] = None,
+    exclude: ExcludeOption = None,
+    allow_demo: AllowDemo = False,
+    include_data: Annotated[
+        bool,
+        typer.Option(
+            "--include-data",
+            help="Show the texts of the data set in the models' reports, if you may pass them on.",
+        ),
+    ] = False,
+) -> None:
+    """Verify every submission of a folder, and compare what was recomputed: pages with ranks and
+    their intervals, a report for each model, history, and the same as CSV and JSON.
+
+    They open from disk without a network: open SITE/index.html. What does not verify is listed with
+    its reasons. Exit status 1 where anything else could not be read or made.
+    """
+    # many small products: threads of the linear algebra would wait for each other
+    os.environ.setdefault("OPENBLAS_NUM_THREADS", "1")
+    from lm_eval_safescale.analysis import read_disputes
+    from lm_eval_safescale.leaderboard.board.building import Wanted, build_board
+    from lm_eval_safescale.leaderboard.board.comparing import read_held_out
+    from lm_eval_safescale.leaderboard.board.pages import BoardPages
+
+    files = tuple(contexts or ())
+    wanted = Wanted(
+        datasets={name: partial(load_named, name, columns) for name in dataset or ()},
+        contexts=files,
+        held_out=None if held_out is None else read_held_out(held_out),
+        disputes=None if exclude is None else read_disputes(exclude),
+        allow_demo=allow_demo,
+    )
+    with working("reading the submissions ...") as progress:
+        pages = BoardPages(files, shows_data=include_data)
+        built = build_board(folder, output, wanted, pages, progress)
+    board = built.board
+    say(
+        f"{counted(len(board.verified), 'submission')} verified of {len(board.entries):,}, "
+        f"{built.reused:,} as before; open {output / 'index.html'}",
+        style="bold",
+    )
+    for entry in board.not_verified:
+        first = next((each for each in entry.reasons if each.verdict != "noted"), None)
+        reason = "" if first is None else f": {first.where}: {first.what}"
+        say(f"  {entry.file}: {entry.verdict}{reason}")
+    for each in built.complaints:
+        complain(each)
+    if built.complaints:
+        raise typer.Exit(1)
 
 
 @app.command(cls=VerdictCommand, epilog=example("leaderboard check"))

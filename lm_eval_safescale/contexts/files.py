@@ -251,10 +251,15 @@ def _problems_of_header(header: Record, raw: bytes, path: Path) -> list[Problem]
     ]
 
 
+def is_built_for(made: ContextSet, fingerprint: str) -> bool:
+    """Whether contexts were built for the data set of this fingerprint."""
+    return (made.about.get("dataset") or {}).get("fingerprint") == fingerprint
+
+
 def check_belongs(made: ContextSet, dataset: Dataset, path: Path) -> None:
     """SafescaleError unless the contexts were built for this very data set."""
     built_for = made.about.get("dataset") or {}
-    if built_for.get("fingerprint") != dataset.fingerprint:
+    if not is_built_for(made, dataset.fingerprint):
         raise SafescaleError(
             f"{path}: built for the data set {built_for.get('name')} {built_for.get('version')}, "
             f"not for {dataset.name} {dataset.version} (their fingerprints differ); build it again "

@@ -34,7 +34,7 @@ from lm_eval_safescale.report.pages import PAGES
 from lm_eval_safescale.report.pages.of_family import of_family
 from lm_eval_safescale.report.report import Report, Texts
 from lm_eval_safescale.report.site import Site, slug
-from lm_eval_safescale.report.texts import find_texts
+from lm_eval_safescale.report.texts import Found, find_texts
 from lm_eval_safescale.runs import Runs
 from lm_eval_safescale.runs.store import merge_runs, open_runs
 from lm_eval_safescale.sections import Page
@@ -147,12 +147,51 @@ def build_report(
     return Built(output / INDEX, pages, tuple(complaints), tuple(notes))
 
 
+def report_of(
+    runs: Runs,
+    folders: Sequence[Path],
+    wanted: Wanted,
+    found: Found,
+    disputes: Disputes | None = None,
+) -> Report:
+    """The report of runs of one family and one data set, its tables made.
+
+    Parameters
+    ----------
+    folders
+        The runs, from which texts of answers are read.
+    found
+        Texts of the items.
+    disputes
+        Of this data set.
+    """
+    baseline = wanted.baseline if wanted.baseline in runs.models else None
+    study = Study(runs, wanted.threshold, wanted.panel, baseline, disputes=disputes)
+    tables, failed = make_tables(study, wanted.preset)
+    return Report(
+        study=study,
+        preset=wanted.preset,
+        tables=tables,
+        failed=failed,
+        about=about(study, wanted.preset.name),
+        folders=tuple(folders),
+        found=found,
+        texts=wanted.texts,
+        policy=wanted.policy,
+    )
+
+
 def write_report(
-    report: Report, folder: Path, say: Say = lambda _: None, up: tuple[str, str] | None = None
+    report: Report,
+    folder: Path,
+    say: Say = lambda _: None,
+    up: tuple[str, str] | None = None,
+    more: Sequence[Page] = (),
 ) -> Built:
-    """Write the pages of one report: those of `PAGES`, the family's, and the cases."""
+    """Write the pages of one report: those of `PAGES`, the family's, `more`, and the cases."""
     say("making the pages ...")
     made, complaints = _pages(report)
+    made += more
     taken = {Path(INDEX).stem, Path(CASES).stem}
     files = [INDEX, *(f"{slug(page.name, taken)}.html" for page in made[1:])]
     palette = Palette.of(report.family, report.model_families)
@@ -252,23 +291,11 @@ def _names(groups: Sequence[Mapping[Path, Runs]]) -> list[str]:
 def _report(group: Mapping[Path, Runs], wanted: Wanted, *, several: bool = False) -> Report:
     """`several`: whether it is one of several reports, of which disputes are one's."""
     runs = merge_runs({str(folder): each for folder, each in group.items()})
-    baseline = wanted.baseline if wanted.baseline in runs.models else None
     disputes = wanted.disputes
     if disputes is not None and several and not disputes.ids & set(runs.items["question_id"]):
         disputes = None  # they are of another data set
-    study = Study(runs, wanted.threshold, wanted.panel, baseline, disputes=disputes)
-    tables, failed = make_tables(study, wanted.preset)
-    return Report(
-        study=study,
-        preset=wanted.preset,
-        tables=tables,
-        failed=failed,
-        about=about(study, wanted.preset.name),
-        folders=tuple(group),
-        found=find_texts(runs, wanted.dataset, wanted.contexts),
-        texts=wanted.texts,
-        policy=wanted.policy,
-    )
+    found = find_texts(runs, wanted.dataset, wanted.contexts)
+    return report_of(runs, tuple(group), wanted, found, disputes)
 
 
 def _about_folder(reports: Sequence[tuple[str, Report]]) -> dict[str, Any]:

@@ -4,7 +4,8 @@ table `disputed`, and knows no page.
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping, Sequence
+from typing import Any
 
 from lm_eval_safescale.analysis.disputed import said_of_disputed
 from lm_eval_safescale.figures import Axis, DataColumn, DataTable, Point, Strip, Strips, with_bounds
@@ -35,19 +36,7 @@ def disputed_sections(report: Report) -> Iterator[Section]:
         yield Section(
             "Every headline with and without disputed items",
             folded=len(rows) > MOST_OPEN,
-            data=DataTable.of(
-                (
-                    DataColumn("model"),
-                    DataColumn("condition"),
-                    DataColumn("metric"),
-                    *with_bounds("value", "of all", bounds=("lo", "hi")),
-                    DataColumn("n", kind="count"),
-                    *with_bounds("value_without", "without", bounds=("lo_without", "hi_without")),
-                    DataColumn("n_without", "n without", "count"),
-                    DataColumn("difference", "change", "percent"),
-                ),
-                rows,
-            ),
+            data=table_of_disputed(rows),
         )
     yield Section(
         "Which items are disputed",
@@ -64,6 +53,23 @@ def disputed_sections(report: Report) -> Iterator[Section]:
             [{"item": each.question_id} for each in disputes.items],
         ),
         note=f"Of {disputes.source}, SHA-256 {disputes.sha256}.",
+    )
+
+
+def table_of_disputed(rows: Sequence[Mapping[str, Any]]) -> DataTable:
+    """The rows of the table `disputed` as data."""
+    return DataTable.of(
+        (
+            DataColumn("model"),
+            DataColumn("condition"),
+            DataColumn("metric"),
+            *with_bounds("value", "of all", bounds=("lo", "hi")),
+            DataColumn("n", kind="count"),
+            *with_bounds("value_without", "without", bounds=("lo_without", "hi_without")),
+            DataColumn("n_without", "n without", "count"),
+            DataColumn("difference", "change", "percent"),
+        ),
+        rows,
     )
 
 

@@ -23,6 +23,20 @@ Draw = Callable[[Figure], str]
 
 
 @dataclass(frozen=True)
+class Choice:
+    """Pages of which each shows the same of something else: of another condition, say."""
+
+    words: str
+    """What is chosen."""
+    pages: Sequence[tuple[str, str]]
+    """File and words of each."""
+    chosen: str
+    """The file of the page that is looked at."""
+    place: str = ""
+    """The file of the page that stands for all of them in the list of pages."""
+
+
+@dataclass(frozen=True)
 class Site:
     """A folder of pages that lead to each other.
 
@@ -53,7 +67,7 @@ class Site:
     files: dict[str, str] = field(default_factory=dict)
     """Every file but `assets/`, by its path in the folder; filled by `page` and `add`."""
 
-    def page(self, page: Page, file: str) -> None:
+    def page(self, page: Page, file: str, choice: Choice | None = None) -> None:
         """Add a page, and the files that its figures and tables are saved as."""
         sections, ids = [], set[str]()
         for section in page.sections:
@@ -67,7 +81,9 @@ class Site:
                     and self._table(f"{page.name}-{name}", section.data, section.title),
                 }
             )
-        self.add(file, self.render("page.html", file, page=page, sections=sections))
+        place = choice.place if choice and choice.place else file
+        text = self.render("page.html", place, page=page, sections=sections, choice=choice)
+        self.add(file, text)
 
     def render(self, template: str, file: str, **values: Any) -> str:
         """A page from a template that extends `base.html`; every text in it is escaped."""

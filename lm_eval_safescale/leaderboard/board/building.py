@@ -111,7 +111,7 @@ def build_board(
     """
     refuse_other(site)
     found = find(folder, [site])
-    sources = Sources(found, wanted.datasets, wanted.contexts, wanted.allow_demo)
+    sources = Sources(found, wanted.datasets, wanted.contexts, wanted.allow_demo, pages.rests_on)
     state, odd = read_state(site)
     complaints = [*found.complaints, *([odd] if odd else [])]
     about = _about(wanted, sources)

@@ -16,6 +16,7 @@ import polars as pl
 from lm_eval_safescale import __version__
 from lm_eval_safescale.checksums import sha256_of
 from lm_eval_safescale.contexts import ContextSet, read_contexts
+from lm_eval_safescale.contexts.files import is_built_for
 from lm_eval_safescale.datasets import Dataset
 from lm_eval_safescale.errors import FAILURES, SafescaleError, panics_as_errors, reason_of
 from lm_eval_safescale.inputs import BUFFER, opened
@@ -68,6 +69,8 @@ class Sources:
     """Data sets, by the name or file that the organiser gives."""
     contexts: Sequence[Path] = ()
     allow_demo: bool = False
+    pages: Mapping[str, Any] = field(default_factory=dict)
+    """What the pages of an entry rest on besides (`Pages.rests_on`)."""
     unused: dict[str, str] = field(default_factory=dict)
     """Why a named data set could not be read as items of a family."""
     used: set[str] = field(default_factory=set)
@@ -108,11 +111,7 @@ class Sources:
         return [] if dataset is None else [made for _, made in self._made_for(dataset.fingerprint)]
 
     def _made_for(self, fingerprint: str) -> list[tuple[str, ContextSet]]:
-        return [
-            (digest, made)
-            for digest, made in self.made
-            if (made.about.get("dataset") or {}).get("fingerprint") == fingerprint
-        ]
+        return [(digest, made) for digest, made in self.made if is_built_for(made, fingerprint)]
 
     def rests_on(self, entry: Entry) -> dict[str, Any]:
         """All that the figures of an entry rest on besides its archive."""
@@ -127,6 +126,7 @@ class Sources:
             "published": self.found.marks.published.get(entry.file, ""),
             "by_organiser": entry.root in self.found.marks.run_by_organiser,
             "record": _digest_of(self.found.records.get(entry.root)),
+            "pages": self.pages,
         }
 
     def _data_of(self, entry: Entry) -> str:

@@ -265,7 +265,11 @@ class Board:
 
 class Pages(Protocol):
     """Who makes the pages of a board. What `model` writes is stored with the entry, and made again
-    only where the entry is: it may look at nothing else."""
+    only where the entry or `rests_on` is another: it may look at nothing else."""
+
+    @property
+    def rests_on(self) -> Mapping[str, Any]:
+        """What the pages of an entry rest on besides, as JSON values."""
 
     def model(self, entry: Entry, runs: Runs, dataset: Dataset, stored: Path, folder: Path) -> None:
         """Write the pages of a verified entry into a folder, which is `models/SLUG/` of the site;

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from datetime import UTC, datetime
 from pathlib import Path
 from unittest.mock import patch
@@ -31,6 +31,8 @@ NOW = datetime(2026, 12, 1, tzinfo=UTC)
 
 class PlainPages:
     """Pages that say what they are of, and how often they were asked for."""
+
+    rests_on: Mapping[str, object] = {}
 
     def __init__(self) -> None:
         self.made: list[str] = []
