@@ -25,5 +25,6 @@ fi
 "$root/scripts/small-model.sh" "$SMALL_MODEL_DIR" "$env/bin/python"
 "$root/scripts/small-encoder.sh" "$ENCODER_DIR"
 "$root/scripts/browser.sh" || test $? -eq 3 # which says that tests are skipped then
+"$root/scripts/actionlint.sh" "$root/.cache/actionlint" || test $? -eq 3 # likewise
 [[ -z $checks ]] || wait "$checks"
 "$env/bin/python" -m pytest "$@"
