@@ -24,7 +24,13 @@ from lm_eval_safescale.records import (
     Item,
     Passage,
 )
-from lm_eval_safescale.retrieval import Settling, coverage, recall, reciprocal_rank
+from lm_eval_safescale.retrieval import (
+    Settling,
+    coverage,
+    position_in_text,
+    recall,
+    reciprocal_rank,
+)
 from lm_eval_safescale.words import counted
 
 RECALL_AT = (1, 5, 10)
@@ -154,8 +160,7 @@ def measure_report(
 def measure(
     item: Item, draft: Draft, settling: Settling | None, settled_by: str
 ) -> dict[str, float | None]:
-    """Retrieval quality of one context, as fractions; None is *not scored*
-    (`docs/retrieval.md`)."""
+    """Retrieval quality of one context; None is *not scored* (`docs/retrieval.md`)."""
     articles = (settling or {}).get(item.question_id)
     refs = [passage.ref for passage in draft.passages]
     texts = [passage.text for passage in draft.passages] or [draft.text]
@@ -175,6 +180,7 @@ def measure(
             "recall": recall(refs, articles),
             **reached,
             "reciprocal_rank": reciprocal_rank(refs, articles),
+            "position_in_text": position_in_text(refs, articles),
         }
     return measures
 
@@ -224,6 +230,11 @@ def _wrong(draft: object, builder: ContextBuilder) -> str:
     ]:
         return (
             f"passage {odd[0].id} has the score {odd[0].score!r}; expected passages as the tools "
+            "gave them"
+        )
+    if odd := [each for each in passages if type(each.rank) is not int or each.rank < 1]:
+        return (
+            f"passage {odd[0].id} has the rank {odd[0].rank!r}; expected passages as the tools "
             "gave them"
         )
     if not isinstance(draft.truncated, bool):

@@ -12,6 +12,7 @@ from lm_eval_safescale.sections import ReportSection, ResultRow, Section
 MEASURES = {
     "recall": "recall",
     "reciprocal_rank": "MRR",
+    "position_in_text": "position",
     "evidence_coverage": "evidence",
     "evidence_in_best_passage": "best passage",
     "leak": "leaks",
@@ -23,7 +24,7 @@ TOO_FEW_NOTE = (
     " None found: questions for which the search found no passage; they were asked without a "
     "context. Fewer found: fewer passages than were to be shown."
 )
-ALWAYS = tuple(name for name in MEASURES if name != "leak")
+ALWAYS = tuple(name for name in MEASURES if name not in ("leak", "position_in_text"))
 """Those that are shown even where nothing has them."""
 
 
@@ -59,7 +60,8 @@ def contexts_section(rows: Sequence[ResultRow]) -> Section | None:
         ),
         tuple(_cells(row, names, too_few, failed=bool(written)) for row in shown),
         (
-            "Recall: settling articles among the passages. MRR: mean reciprocal rank of the first. "
+            "Recall: settling articles among the passages. MRR: mean of 1 / the retriever's rank "
+            "of the first. Position: which passage of the text it is, where one is shown. "
             "Evidence: share of the clean evidence's words in the passages, and in the best one. "
             "Flagged: contexts with text that imitates a prompt."
         )

@@ -10,6 +10,7 @@ from lm_eval_safescale.retrieval.quality import (
     Settling,
     coverage,
     load_settling,
+    position_in_text,
     recall,
     reciprocal_rank,
 )
@@ -51,6 +52,7 @@ __all__ = [
     "load_tokenizer",
     "make_passages",
     "open_index",
+    "position_in_text",
     "recall",
     "reciprocal_rank",
     "terms_of",

@@ -21,29 +21,41 @@ Settling = Mapping[str, Collection[str]]
 def recall(
     passages: Sequence[PassageRef], settling: Collection[str] | None, k: int | None = None
 ) -> float | None:
-    """Share of the settling articles of which a passage stands among the first k (all, where k is
-    None); in [0, 1].
+    """Share of the settling articles of which a passage is among those of the retriever's first k
+    ranks (of any rank, where k is None); in [0, 1].
 
     None where no article is known to settle the question.
     """
     if not settling:
         return None
-    found = {passage.article for passage in passages[:k]}
+    found = {passage.article for passage in passages if k is None or passage.rank <= k}
     return len(found & set(settling)) / len(set(settling))
 
 
 def reciprocal_rank(
     passages: Sequence[PassageRef], settling: Collection[str] | None
 ) -> float | None:
-    """1 / rank of the first passage of a settling article; 0 where there is none among them.
+    """1 / the retriever's best rank of a passage of a settling article, wherever in the text it
+    stands; 0 where there is none among them.
 
     None where no article is known to settle the question.
     """
     if not settling:
         return None
-    return next(
-        (1 / rank for rank, passage in enumerate(passages, 1) if passage.article in settling), 0.0
-    )
+    ranks = (passage.rank for passage in passages if passage.article in settling)
+    return max((1 / rank for rank in ranks), default=0.0)
+
+
+def position_in_text(
+    passages: Sequence[PassageRef], settling: Collection[str] | None
+) -> float | None:
+    """Which of the passages, in the order in which they stand in the text, is the first of a
+    settling article; from 1.
+
+    None where there is none among them, or no article is known to settle the question.
+    """
+    places = enumerate(passages, 1)
+    return next((float(at) for at, each in places if each.article in (settling or ())), None)
 
 
 def content_words(text: str) -> frozenset[str]:

@@ -79,6 +79,10 @@ def failing(*_):
             lambda *_: [Draft("x"), Draft("x", (Passage("p#1", "p", "", "x", None, 1),))],
             "q1: passage p#1 has the score None",
         ),
+        (
+            lambda *_: [Draft("x"), Draft("x", (Passage("p#1", "p", "", "x", 1.0, 0),))],
+            "q1: passage p#1 has the rank 0",
+        ),
         (lambda *_: sys.exit(0), "failed: SystemExit"),
     ],
 )
@@ -140,7 +144,7 @@ def test_retrieval_is_measured_by_hand(bench, item):
     ).contexts
     assert made["q0"].measures == {
         "evidence_coverage": 1.0, "evidence_in_best_passage": 0.5, "recall": 0.5,
-        "recall_at_1": 0.0, "reciprocal_rank": 0.5,
+        "recall_at_1": 0.0, "reciprocal_rank": 0.5, "position_in_text": 2.0,
     }  # fmt: skip
     assert set(made["q1"].measures.values()) == {None}
 

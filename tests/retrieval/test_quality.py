@@ -10,7 +10,13 @@ import pytest
 
 from lm_eval_safescale.datasets.problems import DataError
 from lm_eval_safescale.records import PassageRef
-from lm_eval_safescale.retrieval import coverage, load_settling, recall, reciprocal_rank
+from lm_eval_safescale.retrieval import (
+    coverage,
+    load_settling,
+    position_in_text,
+    recall,
+    reciprocal_rank,
+)
 from lm_eval_safescale.retrieval.quality import content_words
 
 FOUND = [PassageRef(f"{article}#1", article, 1.0, rank) for rank, article in enumerate("xabax", 1)]
@@ -38,6 +44,23 @@ def test_recall_by_hand(settling, k, expected):
 )
 def test_reciprocal_rank_by_hand(settling, expected):
     assert reciprocal_rank(FOUND, list(settling)) == pytest.approx(expected)
+
+
+@pytest.mark.parametrize("settling", ["x", "a", "b", "ba"])
+def test_the_order_in_the_text_changes_no_figure_of_the_retriever_and_is_one_of_its_own(settling):
+    best_last = FOUND[::-1]  # x a b a x: ranks 5 4 3 2 1
+    for k in (None, 1, 2, 3):
+        assert recall(best_last, settling, k) == recall(FOUND, settling, k)
+    assert reciprocal_rank(best_last, settling) == reciprocal_rank(FOUND, settling)
+    assert position_in_text(best_last, "b") == position_in_text(FOUND, "b") == 3
+    assert (position_in_text(FOUND[1:], "x"), position_in_text(FOUND[1::-1], "x")) == (4, 2)
+
+
+def test_the_best_passage_put_last_is_still_the_retrievers_first():
+    ten = [PassageRef(f"{rank}#1", str(rank), 1.0 / rank, rank) for rank in range(10, 0, -1)]
+    assert (reciprocal_rank(ten, "1"), position_in_text(ten, "1")) == (1.0, 10)
+    assert (recall(ten, "1", 1), recall(ten, "1", 5)) == (1.0, 1.0)
+    assert (position_in_text(ten, "c"), position_in_text(ten, None)) == (None, None)
 
 
 @pytest.mark.parametrize("settling", [None, [], ()])
