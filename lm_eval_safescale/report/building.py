@@ -195,12 +195,11 @@ def write_report(
     taken = {Path(INDEX).stem, Path(CASES).stem}
     files = [INDEX, *(f"{slug(page.name, taken)}.html" for page in made[1:])]
     palette = Palette.of(report.family, report.model_families)
+    listed_pages = [(file, page.title) for file, page in zip(files, made, strict=True)]
+    listed_pages.insert(-1, (CASES, "Cases"))  # the last is how it was done
     site = Site(
         title=report.title,
-        pages=[
-            *((file, page.title) for file, page in zip(files, made, strict=True)),
-            (CASES, "Cases"),
-        ],
+        pages=listed_pages,
         note=DEMO_NOTE if report.is_demo else "",
         up=up,
         foot=f"{report.subject}. {FOOT}",
@@ -226,9 +225,11 @@ def _pages(report: Report) -> tuple[list[Page], list[str]]:
     """The pages that can be made, and why others cannot: one never costs the others."""
     made: list[Page] = []
     complaints: list[str] = []
+    first, *others = ((make.__name__, make) for make in PAGES)
     makers: list[tuple[str, Callable[[Report], Page | Sequence[Page] | None]]] = [
-        *((make.__name__, make) for make in PAGES),
+        first,
         (report.family.name, of_family),
+        *others,
     ]
     for name, make in makers:
         try:

@@ -9,7 +9,9 @@ from dataclasses import dataclass
 
 from lm_eval_safescale.analysis.writing import as_csv
 from lm_eval_safescale.figures import DataColumn, DataTable, Value
+from lm_eval_safescale.sentences import percent
 
+MINUS = "\N{MINUS SIGN}"
 NOT_SCORED = "–"
 """In a page; in a CSV file the cell is empty."""
 Link = Callable[[Mapping[str, str]], str]
@@ -87,8 +89,8 @@ def text_of(value: Value, kind: str) -> str:
     if isinstance(value, str):
         return value
     if kind == "percent":
-        return f"{100 * value:.1f}"
-    return f"{value:,}" if isinstance(value, int) else f"{value:,.3g}"
+        return percent(value).removesuffix("\N{NO-BREAK SPACE}%")
+    return (f"{value:,}" if isinstance(value, int) else f"{value:,.3g}").replace("-", MINUS)
 
 
 def interval_of(low: Value, high: Value, kind: str) -> str:

@@ -157,10 +157,8 @@ def test_answers_left_are_those_of_the_table(runs):
     assert sorted(drawn) == sorted(
         (row["condition"], row["kept_share"]) for row in report.rows("abstention")
     )
-    share = sum(row["kept_share"] for row in report.rows("abstention")) / 12
-    assert (
-        f"on average {100 * share:.1f}\N{NO-BREAK SPACE}% of the answers are left" in page.finding
-    )
+    assert not any(row["kept_share"] for row in report.rows("abstention"))
+    assert page.finding.startswith("No confidence holds harm under")
 
 
 def test_the_surest_answers_are_those_of_the_chosen_model(runs):

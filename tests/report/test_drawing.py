@@ -336,7 +336,7 @@ def test_a_file_of_its_own_spells_out_its_colours():
     tree = ElementTree.fromstring(text)
     assert "var(" not in text
     assert {"Title.", "Caption."} <= {each.text for each in tree.iter(f"{SVG}text")}
-    assert float(tree.get("width")) == 752
+    assert float(tree.get("width")) == 632
 
 
 def test_what_has_no_place_is_counted():

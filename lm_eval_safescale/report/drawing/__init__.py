@@ -20,8 +20,8 @@ MARGIN = 16.0
 
 
 def draw(figure: Figure, palette: Palette) -> str:
-    """A figure as two inline SVG elements, for wide pages and for phones, of which the style sheet
-    shows one. The same figure gives the same bytes.
+    """A figure as two inline SVG elements, for wide pages, and for phones and print, of which the
+    style sheet shows one. The same figure gives the same bytes.
 
     Each mark of the wide one says in its `<title>` what it is.
     """

@@ -121,9 +121,9 @@ class Palette:
                 f'@media screen{{:root[data-theme="dark"]{{{_declared(dark)}}}}}',
                 *self._rules({name: f"var(--fig-{name})" for name in light}),
                 ".figure{display:block;width:100%;height:auto}",
-                ".figure.wide{max-width:720px}",
+                ".figure.wide{max-width:660px}",
                 ".figure.narrow{display:none;max-width:440px}",
-                "@media screen and (max-width:560px){"
+                "@media print,screen and (max-width:560px){"
                 ".figure.wide{display:none}.figure.narrow{display:block}}",
                 "",
             ]

@@ -15,7 +15,7 @@ from lm_eval_safescale.report.drawing.scale import Scale, has_place
 from lm_eval_safescale.report.drawing.text import fitted, shown, width_of, written
 from lm_eval_safescale.sentences import interval, number, percent, points
 
-WIDE, NARROW = 720.0, 350.0
+WIDE, NARROW = 600.0, 350.0
 LINE = 17.0
 """Height of a line of text."""
 R = 3.3

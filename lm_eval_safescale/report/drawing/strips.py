@@ -4,6 +4,9 @@ none, stand means and intervals.
 
 from __future__ import annotations
 
+from collections import Counter
+from dataclasses import replace
+
 from lm_eval_safescale.figures import Point, Strip, Strips
 from lm_eval_safescale.report.drawing.marks import apart, lanes, swarm
 from lm_eval_safescale.report.drawing.scale import Scale, has_place
@@ -12,6 +15,8 @@ from lm_eval_safescale.report.drawing.text import width_of, written
 from lm_eval_safescale.sentences import number, percent, points
 
 LANE = 14.5
+MOST_STACKED = 10
+"""Dots at one place; more are one mark, with how many they are."""
 GAP = 8.0
 """Between rows."""
 
@@ -81,10 +86,10 @@ class _Row:
         self.sheet, self.strips, self.row, self.across = sheet, strips, row, across
         self.above = label_above
         points = [point for point in row.points if has_place(point.x, strips.x)]
+        if not row.joined:
+            points = self.piled(points)
         self.dots = (
-            []
-            if row.joined
-            else [each for each in points if each.role == "each" and not self.span(each)]
+            [] if row.joined else [each for each in points if self.is_dot(each) and not each.note]
         )
         order = {"mean": 0, "chosen": 1, "each": 2}
         self.others = (
@@ -95,6 +100,26 @@ class _Row:
                 key=lambda each: order[each.role],
             )
         )
+
+    def is_dot(self, point: Point) -> bool:
+        """Whether it is one of many, and not a mark on its interval."""
+        return point.role == "each" and not self.span(point)
+
+    def piled(self, points: list[Point]) -> list[Point]:
+        """The points, of which many dots at one place are one, so that no row is as tall as there
+        are models."""
+        places = Counter(round(self.across(each.x)) for each in points if self.is_dot(each))
+        piles: dict[int, list[Point]] = {
+            place: [] for place, count in places.items() if count > MOST_STACKED
+        }
+        found = []
+        for each in points:
+            pile = piles.get(round(self.across(each.x))) if self.is_dot(each) else None
+            (found if pile is None else pile).append(each)
+        for pile in piles.values():
+            label = f"{len(pile)} here: {'; '.join(each.label for each in pile)}"
+            found.append(replace(pile[0], label=label, note=f"\u00d7 {len(pile)}"))
+        return found
 
     def span(self, point: Point) -> tuple[float, float] | None:
         """The places of a point's interval; None where it has none."""

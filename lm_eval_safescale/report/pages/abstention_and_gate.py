@@ -27,7 +27,8 @@ from lm_eval_safescale.figures import Kind as ValueKind
 from lm_eval_safescale.gate import Clause, Decision, Kind, Outcome, Row
 from lm_eval_safescale.gate.judging import Judged, judge
 from lm_eval_safescale.gate.telling import error_rate, names_of, would_help
-from lm_eval_safescale.report.pages.common.rows import models_of
+from lm_eval_safescale.report.pages.common.phrases import with_interval
+from lm_eval_safescale.report.pages.common.rows import estimate, models_of
 from lm_eval_safescale.report.report import Report
 from lm_eval_safescale.sections import Page, Section
 from lm_eval_safescale.sentences import capital, listed, of_all, percent
@@ -263,11 +264,17 @@ def _kept_said(report: Report) -> str:
             f"To hold harm under {level}, {own[0]['model']} may answer "
             f"{percent(able[0]['kept_share'])} of the questions."
         )
+    if not able:
+        return f"No confidence holds harm under {level}, for no model under any condition."
     share = sum(row["kept_share"] or 0.0 for row in own) / len(own)
     return (
-        f"Harm can be held under {level} in {len(able):,} of {len(own):,} cells of a model and a "
-        f"condition; on average {percent(share)} of the answers are left."
+        f"By answering less, harm can be held under {level} in {_cells_said(able, own)}; on "
+        f"average {percent(share)} of the answers are left."
     )
+
+
+def _cells_said(some: Sequence[TableRow], every: Sequence[TableRow]) -> str:
+    return f"{len(some):,} of {len(every):,} pairs of a model and a condition"
 
 
 def _doubt(report: Report) -> str:
@@ -342,20 +349,25 @@ def _of_limit(report: Report, rows: Sequence[TableRow]) -> Section:
     models = len({row["model"] for row in rows})
     figure = Strips(
         f"answers-left-{100 * limit:g}-{100 * level:g}",
-        f"{capital(of_all(len(able), len(rows), 'model and condition'))} can be held under "
-        f"{percent(limit)}; the others may not answer at all."
-        if len(able) < len(rows)
-        else f"Every model can be held under {percent(limit)} by answering less.",
+        _limit_title(rows, able, percent(limit)),
         f"A dot is one of {counted(models, 'model')}: the share of answers that are left at the "
         f"lowest confidence at which the true rate of harm stays under {percent(limit)} with "
         f"{100 * level:g} % confidence (Learn-then-Test); 0 where no confidence will do. At the "
-        f"right the mean. The filled mark is {report.chosen}.",
+        f"right the mean. The diamond is {report.chosen}.",
         Axis("answers left", percent=True, low=0.0, high=1.0),
         data,
         strips,
         {condition: report.words(condition) for condition in report.conditions},
     )
     return Section(f"Abstention, harm under {percent(limit)}", figures=(figure,))
+
+
+def _limit_title(rows: Sequence[TableRow], able: Sequence[TableRow], limit: str) -> str:
+    if not able:
+        return f"No confidence holds harm under {limit}: by this rule nothing may be answered."
+    if len(able) == len(rows):
+        return f"Every model can be held under {limit} by answering less."
+    return f"{_cells_said(able, rows)} can be held under {limit}; the others may answer nothing."
 
 
 def _selective(report: Report) -> Iterator[Section]:
@@ -382,19 +394,19 @@ def _selective(report: Report) -> Iterator[Section]:
                 condition,
                 f"{report.words(condition)}: {percent(own[-1][risk])} of all answers",
                 [(row["coverage"], row[f"{risk}_lo"], row[f"{risk}_hi"]) for row in own],
-                role="chosen",
             )
         )
         changes.append((condition, own[-1], own[0]))
     condition, most, least = max(changes, key=lambda each: each[1][risk] - each[2][risk])
+    given, surest = (with_interval(estimate(row, risk)) for row in (most, least))
     yield Section(
         "Harm among the surest answers",
         figures=(
             Plot(
                 "selective-risk",
-                f"Under {report.words(condition)}, {report.words(risk)} is {percent(most[risk])} "
-                f"of the {percent(most['coverage'])} of answers that are given at any confidence, "
-                f"and {percent(least[risk])} of the surest {percent(least['coverage'])}.",
+                f"Under {report.words(condition)}, {report.words(risk)} is {given} of all "
+                f"{counted(most['kept'], 'answer')} given, and {surest} of the surest "
+                f"{least['kept']:,}.",
                 f"{report.chosen}, majority answers of {rows[0]['draws']} samples: of the answers "
                 "whose confidence reaches a threshold (0, 0.05, ..., 1), the share that does harm, "
                 "with its 95 % interval. An answer that chooses nothing is never given.",

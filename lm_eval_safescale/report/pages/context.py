@@ -57,10 +57,10 @@ def _with_context(report: Report) -> list[str]:
 def _finding(report: Report, rows: Sequence[Row]) -> str:
     if not rows:
         return "How long contexts were, and how much of the evidence they held, was not recorded."
-    axes = [axis for axis in AXES if any(row["axis"] == axis for row in rows)]
-    return axis_title(
-        report, axes[-1], report.family.rates[0], _bins(rows, axes[-1], report.chosen)
-    )
+    bins = {axis: _bins(rows, axis, report.chosen) for axis in AXES}
+    axes = [axis for axis, own in bins.items() if own]
+    axis = next((each for each in reversed(axes) if _varies(bins[each], each)), axes[-1])
+    return axis_title(report, axis, report.family.rates[0], bins[axis])
 
 
 def _recorded(shown: Sequence[str], rows: Sequence[Row]) -> str:
@@ -70,9 +70,15 @@ def _recorded(shown: Sequence[str], rows: Sequence[Row]) -> str:
     said = []
     for axis, (words, _, _) in AXES.items():
         there = {row["condition"] for row in rows if row["axis"] == axis} & set(shown)
-        said.append(f"{words} of {len(there)}")
-    every = counted(len(shown), "condition")
-    return f"Recorded, of {every} with a context: {listed(said)}."
+        said.append(f"{words} under {len(there) or 'none'}")
+    every = f"{counted(len(shown), 'condition')} with a context"
+    return f"Of {every}, recorded are {listed(said)}."
+
+
+def _varies(bins: Sequence[Row], axis: str) -> bool:
+    """Whether any condition has more than one bin."""
+    conditions = [row["condition"] for row in bins if row["axis"] == axis]
+    return len(conditions) > len(set(conditions))
 
 
 def _bins(rows: Sequence[Row], axis: str, model: str) -> list[Row]:
@@ -159,6 +165,12 @@ def _said(report: Report, condition: str) -> tuple[str]:
 
 def _of_axis(report: Report, axis: str, rows: Sequence[Row]) -> Section:
     words = AXES[axis][0]
+    if not _varies(_bins(rows, axis, report.chosen), axis):
+        return Section(
+            f"By {words}",
+            lead=f"Under every condition all items are alike in {words}, so that no rate can be "
+            "told by it.",
+        )
     return Section(
         f"By {words}",
         note=UNFAIR,

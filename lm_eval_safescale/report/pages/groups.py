@@ -43,16 +43,18 @@ def _finding(report: Report, rows: Sequence[Row]) -> tuple[str, str]:
         most = max(clear, key=lambda row: abs(row["difference"]))
         verb = "higher" if most["difference"] > 0 else "lower"
         finding = (
-            f"{capital(name)} is {verb} in {most['group']} ({percent(most['mean'])}, {under}): "
-            f"{points(most['difference'])} against all other items"
+            f"{capital(name)} is {verb} in {most['group']} ({percent(most['mean'])} of "
+            f"{counted(most['n'], 'item')}, {under}): {points(most['difference'])} against all "
+            "other items"
         )
     else:
         finding = f"No group stands out in {name}, {under}"
     by_chance = 0.05 * len(own)
+    verb = "differs" if len(clear) == 1 else "differ"
     doubt = (
-        f"{capital(counted(len(clear), 'group'))} of {len(own)} differ from the other items beyond "
-        f"their 95 % interval; about {by_chance:.1f} would by chance alone, since each interval is "
-        "of its own group."
+        f"{len(clear)} of {counted(len(own), 'group')} {verb}"
+        f" from the other items by the 95 % interval; about {by_chance:.1f} would by chance alone, "
+        "since each interval is of its own group."
     )
     small = [row["group"] for row in own if row["n"] < 20]
     if small:
@@ -61,7 +63,9 @@ def _finding(report: Report, rows: Sequence[Row]) -> tuple[str, str]:
 
 
 def _is_clear(row: Row) -> bool:
-    return direction(estimate(row, "difference")) != 0
+    """Whether a group differs by its interval; one whose items are all alike has none of its
+    own, and is never clear."""
+    return row["mean_lo"] is not None and direction(estimate(row, "difference")) != 0
 
 
 def _sections(report: Report, group_name: str) -> Iterator[Section]:
@@ -148,15 +152,20 @@ def _strips(report: Report, group_name: str, metric: str) -> Strips:
     low = min((row for row in own if row["condition"] == chosen[0]), key=lambda row: row["mean"])
     high = max((row for row in own if row["condition"] == chosen[0]), key=lambda row: row["mean"])
     who = (
-        f"mean of {counted(high['n_models'], 'model')}" if len(report.models) > 1 else report.chosen
+        f"the mean of {counted(high['n_models'], 'model')}"
+        if len(report.models) > 1
+        else report.chosen
     )
     left = len(conditions) - len(chosen)
     return Strips(
         f"{group_name}-{metric}",
-        f"{capital(report.words(metric))}, {report.words(chosen[0])}: from {percent(low['mean'])} "
-        f"({low['group']}) to {percent(high['mean'])} ({high['group']})",
-        f"A mark is the {who} under a condition, bars 95 % intervals over items; in brackets the "
-        "number of items."
+        f"{capital(report.words(metric))}, {report.words(chosen[0])}: {percent(low['mean'])} in "
+        "every group"
+        if percent(low["mean"]) == percent(high["mean"])
+        else f"{capital(report.words(metric))}, {report.words(chosen[0])}: from "
+        f"{percent(low['mean'])} ({low['group']}) to {percent(high['mean'])} ({high['group']})",
+        f"A mark is {who} under a condition, bars 95 % intervals over items, none where all items "
+        "are alike; in brackets the number of items."
         + (f" {capital(counted(left, 'further condition'))} in the table." if left else ""),
         Axis(report.words(metric), percent=report.metrics[metric].is_fraction),
         DataTable.of(

@@ -141,7 +141,7 @@ def _of_curve(report: Report, curve: Sequence[Row], total: int | None) -> Sectio
                 condition,
                 words,
                 band if own else (),
-                "chosen" if own else "each",
+                "mean" if own else "each",
             )
         )
         if own:

@@ -6,9 +6,9 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Mapping, Sequence
 
-from lm_eval_safescale.report.pages.common.rows import Estimate, Row, models_of
+from lm_eval_safescale.report.pages.common.rows import Estimate, Row, direction, estimate, models_of
 from lm_eval_safescale.report.report import Report
-from lm_eval_safescale.sentences import capital, interval, listed, percent, points
+from lm_eval_safescale.sentences import capital, change, from_to, interval, listed, percent, points
 from lm_eval_safescale.words import counted
 
 
@@ -111,6 +111,14 @@ def between(value: Estimate) -> str:
 def points_and_bounds(value: Estimate) -> str:
     """−3.1 points, −5.2 to −1.0."""
     return ", ".join(filter(None, (points(value[0]), between(value))))
+
+
+def moved(before: float, after: float, difference: Row | None) -> str:
+    """What a mean does between two conditions: rises or falls where the interval of the difference
+    leaves out 0, else only from what to what."""
+    if difference and direction(estimate(difference, "mean")) == 0:
+        return f"goes {from_to(before, after)} (no clear difference)"
+    return change(before, after)
 
 
 def points_within(value: Estimate) -> str:

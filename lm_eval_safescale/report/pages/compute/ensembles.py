@@ -190,7 +190,7 @@ def _one_each(
     shown: Sequence[Row],
     column: str,
     caption: str,
-    axis: str,
+    axis: Axis,
 ) -> Strips:
     """A row for each ensemble under a condition."""
     strips, data = [], Rows()
@@ -204,7 +204,7 @@ def _one_each(
         name,
         title,
         f"{caption}{_left_out(report, shown)} {how_many(report)}",
-        Axis(axis, percent=True),
+        axis,
         DataTable(
             (
                 DataColumn("ensemble"),
@@ -229,7 +229,7 @@ def _less_best(report: Report, shown: Sequence[Row]) -> Strips:
         "The ensemble's accuracy less that of its most accurate member on the same items, with "
         "the 95 % interval of the pair. That member was picked after the fact, so it is a hard "
         "mark to beat.",
-        "accuracy less that of the best member, points",
+        Axis("accuracy less that of the best member, points", percent=True, difference=True),
     )
 
 
@@ -261,7 +261,7 @@ def _alike(report: Report, shown: Sequence[Row]) -> Strips:
         "synchronised_failure",
         "The share of items on which all members give the same wrong letter, with its 95 % "
         "interval: what no vote among them can mend.",
-        "synchronised failure",
+        Axis("synchronised failure", percent=True),
     )
 
 

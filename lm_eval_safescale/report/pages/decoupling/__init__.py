@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from lm_eval_safescale.report.pages.common.phrases import points_within
+from lm_eval_safescale.report.pages.common.phrases import moved, points_within
 from lm_eval_safescale.report.pages.common.rows import estimate, mean_of, pairs_of, results, risks
 from lm_eval_safescale.report.pages.decoupling.against import against
 from lm_eval_safescale.report.pages.decoupling.latency import latency_of
@@ -11,7 +11,7 @@ from lm_eval_safescale.report.pages.decoupling.moves import moves_of
 from lm_eval_safescale.report.pages.decoupling.rates import all_rates
 from lm_eval_safescale.report.report import Report
 from lm_eval_safescale.sections import Page, Section
-from lm_eval_safescale.sentences import change, is_number, listed, of_all
+from lm_eval_safescale.sentences import is_number, listed, of_all
 from lm_eval_safescale.stats.presets import ALPHA
 
 
@@ -47,7 +47,10 @@ def _finding(report: Report, index: str, risk: str) -> str:
         }
         if all(row for rows in ends.values() for row in rows):
             said = [
-                f"{report.words(name)} {change(rows[0]['mean'], rows[1]['mean'])}"
+                f"{report.words(name)} "
+                + moved(
+                    rows[0]["mean"], rows[1]["mean"], mean_of(report, name, f"{after} - {before}")
+                )
                 for name, rows in ends.items()
                 if rows[0] and rows[1]
             ]

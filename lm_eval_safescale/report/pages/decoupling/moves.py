@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 
 from lm_eval_safescale.figures import Axis, Line, Plot
-from lm_eval_safescale.report.pages.common.phrases import rests_on, series_of
+from lm_eval_safescale.report.pages.common.phrases import moved, rests_on, series_of
 from lm_eval_safescale.report.pages.common.rows import (
     Row,
     asked_under_both,
@@ -86,9 +86,13 @@ def _move_title(
     way = f"From {report.words(before)} to {report.words(after)}"
     if len(pairs) == 1:
         ((start, end),) = pairs
+        does = {
+            name: moved(start[name], end[name], mean_of(report, name, f"{after} - {before}"))
+            for name in (index, risk)
+        }
         return (
-            f"{way} {start['model']}'s {report.words(index)} {change(start[index], end[index])} "
-            f"and its {report.words(risk)} {change(start[risk], end[risk])}."
+            f"{way} {start['model']}'s {report.words(index)} {does[index]} and its "
+            f"{report.words(risk)} {does[risk]}."
         )
     up = sum(end[index] > start[index] for start, end in pairs)
     down = sum(end[risk] < start[risk] for start, end in pairs)

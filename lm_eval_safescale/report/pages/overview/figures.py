@@ -162,6 +162,14 @@ def _strips_caption(report: Report, metric: str) -> str:
         return f"{better} is better. {report.chosen}: {of.removeprefix('1 model, ')}."
     dots = "each model has its mark" if len(report.models) <= FEW else "a dot is a model"
     return (
-        f"{better} is better. {of}: {dots}, the diamond {report.chosen}, the star the mean with "
-        "its value at the right edge (its interval is over items, for these models)."
+        f"{better} is better. {of}: {dots}, the diamond {report.chosen} ({_why_chosen(report)}), "
+        "the star the mean with its value at the right edge (its interval is over items, for these "
+        "models)."
     )
+
+
+def _why_chosen(report: Report) -> str:
+    """By what rule `Report.chosen` is the model that is looked at."""
+    if report.study.baseline is not None:
+        return "the baseline"
+    return f"best on average in {report.words(next(iter(report.family.headlines)))}"
