@@ -343,3 +343,13 @@ def test_what_has_no_place_is_counted():
     axis = Axis("s", log=True)
     tree = wide(plot([Point(0.0, 0.5), Point(1.0, 0.5), Point(10.0, nan)], x=axis))
     assert "2 of 3 have no place on these axes." in [e.text for e in tree.iter(f"{SVG}text")]
+
+
+def test_many_at_one_place_are_one_mark_that_says_how_many_they_are():
+    many = [Point(0.0, 0, "rag", f"m{number}") for number in range(28)]
+    piled, stacked = (strips([Strip("RAG", many[:count])]) for count in (28, 10))
+    assert "\N{MULTIPLICATION SIGN} 28" in draw(piled, PALETTE)
+    assert "28 here: m0; m1" in draw(piled, PALETTE)
+    assert "\N{MULTIPLICATION SIGN}" not in draw(stacked, PALETTE)
+    heights = [float(wide(each).get("viewBox").split()[3]) for each in (piled, stacked)]
+    assert heights[0] < heights[1]

@@ -142,4 +142,15 @@ def test_on_paper_there_are_no_controls_and_no_dark_ground(report_of, open_page)
         "rgba(0, 0, 0, 0)",
     )
     assert page.locator("main h1").is_visible()
-    assert page.locator("figure svg").first.is_visible()
+    drawings = page.locator("figure").first.locator(".drawing svg").all()
+    assert sum(drawing.is_visible() for drawing in drawings) == 1
+
+
+@pytest.mark.parametrize(("width", "in_a_row"), [(1280, 2), (820, 1), (360, 1)])
+def test_figures_stand_two_in_a_row_where_there_is_room(width, in_a_row, report_of, open_page):
+    page = open_page(report_of("middle") / "index.html", viewport={"width": width, "height": 900})
+    tops = page.eval_on_selector_all(
+        "section.panel", "all => all.map(each => Math.round(each.getBoundingClientRect().top))"
+    )
+    assert len(tops) > 2
+    assert tops.count(tops[0]) == in_a_row
