@@ -112,7 +112,7 @@ class _Row:
         piles: dict[int, list[Point]] = {
             place: [] for place, count in places.items() if count > MOST_STACKED
         }
-        found = []
+        found: list[Point] = []
         for each in points:
             pile = piles.get(round(self.across(each.x))) if self.is_dot(each) else None
             (found if pile is None else pile).append(each)
