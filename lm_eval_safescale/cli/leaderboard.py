@@ -4,9 +4,10 @@ from __future__ import annotations
 
 import os
 import shlex
+from collections.abc import Sequence
 from functools import partial
 from pathlib import Path
-from typing import Annotated
+from typing import TYPE_CHECKING, Annotated
 
 import msgspec
 import typer
@@ -15,10 +16,16 @@ from lm_eval_safescale.cli.data import Columns, load_named
 from lm_eval_safescale.cli.examples import example
 from lm_eval_safescale.cli.options import ContextsOption, ExcludeOption
 from lm_eval_safescale.cli.screen import complain, say, working
-from lm_eval_safescale.cli.submit import AllowDemo, DatasetOfRuns, load_of
+from lm_eval_safescale.cli.submit import DEMO, AllowDemo, DatasetOfRuns, load_of
 from lm_eval_safescale.cli.verdicts import VerdictCommand
-from lm_eval_safescale.errors import writing
+from lm_eval_safescale.errors import SafescaleError, writing
 from lm_eval_safescale.words import counted
+
+if TYPE_CHECKING:
+    from lm_eval_safescale.leaderboard.board.building import NamedData
+
+MOST_SHOWN = 20
+"""Refusals and changes that are printed; all stand in the pages and in board.json."""
 
 app = typer.Typer(
     help="A leaderboard of submissions: its repository, and checks of what is sent to it.",
@@ -40,7 +47,7 @@ def init(
     say(f"Next: cd {there} && git add . && git commit -m 'A leaderboard' (README.md says the rest)")
 
 
-@app.command(epilog=example("leaderboard build"))
+@app.command(cls=VerdictCommand, epilog=example("leaderboard build"))
 def build(
     folder: Annotated[
         Path, typer.Argument(metavar="FOLDER", help="Submissions, in folders of any depth.")
@@ -78,8 +85,9 @@ def build(
     """Verify every submission of a folder, and compare what was recomputed: pages with ranks and
     their intervals, a report for each model, history, and the same as CSV and JSON.
 
-    They open from disk without a network: open SITE/index.html. What does not verify is listed with
-    its reasons. Exit status 1 where anything else could not be read or made.
+    They open from disk without a network: open SITE/index.html. What has not changed since the last
+    build at SITE is not computed again. Exit status 0: built, what does not verify is listed with
+    its reasons; 3: bad input.
     """
     # many small products: threads of the linear algebra would wait for each other
     os.environ.setdefault("OPENBLAS_NUM_THREADS", "1")
@@ -90,29 +98,56 @@ def build(
 
     files = tuple(contexts or ())
     wanted = Wanted(
-        datasets={name: partial(load_named, name, columns) for name in dataset or ()},
+        datasets={name: _named(name, columns) for name in dataset or ()},
         contexts=files,
         held_out=None if held_out is None else read_held_out(held_out),
         disputes=None if exclude is None else read_disputes(exclude),
         allow_demo=allow_demo,
     )
-    with working("reading the submissions ...") as progress:
+    with working("looking for submissions ...") as progress:
         pages = BoardPages(files, shows_data=include_data)
         built = build_board(folder, output, wanted, pages, progress)
     board = built.board
+    demo = f" - {DEMO}" if board.demo else ""
     say(
         f"{counted(len(board.verified), 'submission')} verified of {len(board.entries):,}, "
-        f"{built.reused:,} as before; open {output / 'index.html'}",
+        f"{built.reused:,} as before; open {output / 'index.html'}{demo}",
         style="bold",
     )
+    for comparison in board.comparisons:
+        models = counted(len(comparison.entries), "model")
+        say(f"  {comparison.label}, {comparison.dataset['name']}: {models}")
+    refused = []
     for entry in board.not_verified:
         first = next((each for each in entry.reasons if each.verdict != "noted"), None)
         reason = "" if first is None else f": {first.where}: {first.what}"
-        say(f"  {entry.file}: {entry.verdict}{reason}")
-    for each in built.complaints:
-        complain(each)
-    if built.complaints:
-        raise typer.Exit(1)
+        refused.append(f"{entry.file}: {entry.verdict}{reason}")
+    _say_some(refused)
+    _say_some(
+        [
+            f"{each.kind}: {each.label}: {each.said}{f' ({each.why})' if each.why else ''}"
+            for each in built.changes
+        ]
+    )
+    for complaint in built.complaints:
+        complain(complaint)
+
+
+def _named(name: str, columns: str | None) -> NamedData:
+    """What loads a data set of that name or file; SafescaleError where there is none."""
+    from lm_eval_safescale.plugins import plugins
+
+    known = [each.casefold() for each in plugins().names("data set")]
+    if name.casefold() not in known and not Path(name).exists():
+        raise SafescaleError(f"{name}: no such file, and no data set of that name is installed")
+    return partial(load_named, name, columns)
+
+
+def _say_some(lines: Sequence[str]) -> None:
+    for line in lines[:MOST_SHOWN]:
+        say(f"  {line}")
+    if len(lines) > MOST_SHOWN:
+        say(f"  and {len(lines) - MOST_SHOWN:,} more (board.json has all)")
 
 
 @app.command(cls=VerdictCommand, epilog=example("leaderboard check"))

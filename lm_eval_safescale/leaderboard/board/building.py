@@ -172,7 +172,7 @@ def _about(wanted: Wanted, sources: Sources) -> dict[str, Any]:
         "version": __version__,
         "preset": wanted.preset.name,
         "contexts": [digest for digest, _ in sources.made],
-        "held_out": held_out and {"file": held_out.source, "items": sorted(held_out.ids)},
+        "held_out": held_out and {"file": held_out.source, "items": len(held_out.ids)},
         "disputed": disputes and disputes.as_dict(),
     }
 

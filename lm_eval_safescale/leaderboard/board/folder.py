@@ -21,7 +21,7 @@ from lm_eval_safescale.leaderboard.archive import Refusal
 from lm_eval_safescale.leaderboard.board.result import Reason
 from lm_eval_safescale.leaderboard.repeat import read_record
 
-SUBMISSION, RECORD, MARKS = ".zip", "repeat", "organiser.json"
+SUBMISSION, RECORD, RECORDS, MARKS = ".zip", "repeat", "records", "organiser.json"
 DEEPEST = 8
 """Folders within folders."""
 MOST_SUBMISSIONS, MOST_FILES = 10_000, 200_000
@@ -66,7 +66,8 @@ class Found:
 
 
 def find(folder: Path, apart: Collection[Path] = ()) -> Found:
-    """Look for submissions (`*.zip`), records (`repeat*.json`) and marks.
+    """Look for submissions (`*.zip`), records (`repeat*.json`, `records/*.json`) and
+    marks (`organiser.json`).
 
     Parameters
     ----------
@@ -102,7 +103,7 @@ def find(folder: Path, apart: Collection[Path] = ()) -> Found:
                 raise SafescaleError(
                     f"{folder}: more than {MOST_SUBMISSIONS:,} submissions; expected fewer"
                 )
-        elif name.startswith(RECORD) and name.endswith(".json") and not _no_file(entry):
+        elif name.endswith(".json") and _may_be_record(path) and not _no_file(entry):
             try:
                 record = read_record(path)
             except SafescaleError as error:
@@ -117,19 +118,14 @@ def find(folder: Path, apart: Collection[Path] = ()) -> Found:
 def shown(name: str) -> str:
     """A name with every character that nobody sees, or that is none, escaped."""
     return "".join(
-        each
-        if unicodedata.category(each)[0] != "C"
-        else each.encode("unicode_escape", "surrogatepass").decode()
-        for each in name
+        each if each.isprintable() else each.encode("unicode_escape").decode() for each in name
     )
 
 
 def seen(name: str) -> str:
     """A name without such characters, in one line; `model` where nothing is left."""
     plain = "".join(
-        " " if each.isspace() else each
-        for each in name
-        if each.isspace() or unicodedata.category(each)[0] != "C"
+        " " if each.isspace() else each for each in name if each.isspace() or each.isprintable()
     )
     return " ".join(plain.split()) or "model"
 
@@ -172,6 +168,10 @@ def _files(
             )
             continue
         yield from _files(path, found, apart, deeper - 1)
+
+
+def _may_be_record(path: Path) -> bool:
+    return path.name.casefold().startswith(RECORD) or path.parent.name == RECORDS
 
 
 def _no_file(entry: os.DirEntry[str]) -> str:

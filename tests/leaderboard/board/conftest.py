@@ -32,10 +32,9 @@ NOW = datetime(2026, 12, 1, tzinfo=UTC)
 class PlainPages:
     """Pages that say what they are of, and how often they were asked for."""
 
-    rests_on: Mapping[str, object] = {}
-
-    def __init__(self) -> None:
+    def __init__(self, **options: object) -> None:
         self.made: list[str] = []
+        self.rests_on = options
 
     def model(self, entry: Entry, runs, dataset, stored: Path, folder: Path) -> None:
         self.made.append(entry.file)
@@ -75,8 +74,10 @@ def submissions(tmp_path_factory) -> Path:
 def build(submissions, tmp_path) -> Callable[..., tuple[Built, PlainPages]]:
     """Builds a board of a folder at `tmp_path / "site"`."""
 
-    def of(folder: Path, site: Path = tmp_path / "site", **wanted) -> tuple[Built, PlainPages]:
-        pages = PlainPages()
+    def of(
+        folder: Path, site: Path = tmp_path / "site", options: Mapping = {}, **wanted
+    ) -> tuple[Built, PlainPages]:
+        pages = PlainPages(**options)
         data = {"questions.jsonl": lambda _family, groups: RADSAFE.load(
             submissions / "questions.jsonl", groups=groups
         )}  # fmt: skip

@@ -319,6 +319,14 @@ def test_whatever_is_odd_is_computed_again_with_the_same_numbers(
     assert bool(built.complaints) is (odd in ("state", "checksum"))
 
 
+def test_pages_of_other_options_are_made_again(folder, build):
+    build(folder, options={"shows_data": True})
+    _, pages = build(folder, options={"shows_data": False})
+    assert len(pages.made) == 3
+    built, pages = build(folder, options={"shows_data": False})
+    assert (pages.made, built.changes) == ([], ())
+
+
 def test_history_says_what_moved_and_why(folder, build):
     build(folder)
     shutil.copy(folder / "Always_A.zip", folder / "Mixed.zip")
