@@ -22,7 +22,7 @@ from lm_eval_safescale.errors import SafescaleError, writing
 from lm_eval_safescale.words import counted
 
 if TYPE_CHECKING:
-    from lm_eval_safescale.leaderboard.board.building import NamedData
+    from lm_eval_safescale.leaderboard.board.recomputing import NamedData
 
 MOST_SHOWN = 20
 """Refusals and changes that are printed; all stand in the pages and in board.json."""
