@@ -19,7 +19,7 @@ from lm_eval_safescale.contexts import ContextSet, read_contexts
 from lm_eval_safescale.contexts.files import is_built_for
 from lm_eval_safescale.datasets import Dataset
 from lm_eval_safescale.errors import FAILURES, SafescaleError, panics_as_errors, reason_of
-from lm_eval_safescale.inputs import BUFFER, opened
+from lm_eval_safescale.inputs import BUFFER, InputError, opened
 from lm_eval_safescale.leaderboard.board.folder import Found, Submission, seen, shown
 from lm_eval_safescale.leaderboard.board.result import Entry, Reason, slug_of
 from lm_eval_safescale.leaderboard.manifest import About
@@ -191,7 +191,9 @@ def look_at(submission: Submission, sources: Sources) -> Looked:
         return Looked(stored, report)
     except FAILURES as error:
         kind = "input" if isinstance(error, SafescaleError) else "failure"
-        why = reason("refused", kind, submission.file, reason_of(error), "what submit pack writes")
+        # without where the file lies on the organiser's machine
+        what = error.reason if isinstance(error, InputError) else reason_of(error)
+        why = reason("refused", kind, submission.file, what, "what submit pack writes")
         entry = replace(entry, verdict=Verdicts.REFUSED, reasons=(why,), results=(), slug="")
         return Looked(Stored(entry=entry, rests_on=sources.rests_on(entry)), None)
 

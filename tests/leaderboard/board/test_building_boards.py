@@ -117,6 +117,8 @@ def test_a_thousand_broken_files_are_each_refused_with_a_reason(folder, build):
     refused = built.board.not_verified
     assert {each.file for each in refused} == {path.name for path in folder.glob("broken-*")}
     assert all(each.reasons and not each.results for each in refused)
+    said = [f"{each.where} {each.what}" for entry in refused for each in entry.reasons]
+    assert not [each for each in said if str(folder) in each]  # where it lies is nobody's business
     again, pages = build(folder)
     assert (again.reused, pages.made, again.changes) == (1003, [], ())
 

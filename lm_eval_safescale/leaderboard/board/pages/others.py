@@ -18,6 +18,8 @@ LONGEST = 400
 """Characters of a reason that are shown."""
 MOST_REASONS = 20
 """Of a submission; all stand in the JSON of its verification."""
+NOTED = "noted"
+CARD_WORDS = {"parameters_b": "size in billions", "licence": "licence of the weights"}
 LEVELS = {
     Level.RECOMPUTED: "every response was read again and every number computed again, from the "
     "texts that were handed in",
@@ -83,9 +85,6 @@ def _reasons(entry: Entry) -> Iterator[Mapping[str, Value]]:
         yield {**shared, "where": None, "what": None, "expected": None}
 
 
-NOTED = "noted"
-
-
 def history(board: Board) -> Page:
     """What each build changed, and why."""
     of_label: dict[str, list[str]] = {}
@@ -98,7 +97,7 @@ def history(board: Board) -> Page:
         for change in build.changes:
             rows.append(
                 {
-                    "at": build.at,
+                    "at": build.at[:16].replace("T", " "),
                     "kind": change.kind,
                     "model": shortened(change.label),
                     "said": shortened(change.said),
@@ -210,7 +209,10 @@ def submission(entry: Entry) -> Page:
         ),
         ("Data", DEMO if entry.demo else ""),
     ]
-    claims = [(capital(name.replace("_", " ")), _plain(value)) for name, value in card.items()] + [
+    claims = [
+        (capital(CARD_WORDS.get(name, name.replace("_", " "))), _plain(value))
+        for name, value in card.items()
+    ] + [
         ("Made by", entry.made_by),
         ("Answered", entry.made_at),
     ]
@@ -228,9 +230,13 @@ def submission(entry: Entry) -> Page:
         (
             _told("What was verified", facts),
             _told("What its author says", claims, "Claims: nothing here can check them."),
-            Section("What cannot be shown", columns=("what",), rows=_rows(entry.not_shown)),
+            Section("What cannot be shown", columns=("no.", "what"), rows=_rows(entry.not_shown)),
             *(
-                (Section("What its answers lack", columns=("what",), rows=_rows(entry.lacks)),)
+                (
+                    Section(
+                        "What its answers lack", columns=("no.", "what"), rows=_rows(entry.lacks)
+                    ),
+                )
                 if entry.lacks
                 else ()
             ),
@@ -245,7 +251,7 @@ def _told(title: str, rows: list[tuple[str, str]], note: str = "") -> Section:
 
 
 def _rows(told: tuple[str, ...]) -> tuple[tuple[str, ...], ...]:
-    return tuple((capital(each),) for each in told)
+    return tuple((str(number), capital(each)) for number, each in enumerate(told, 1))
 
 
 def _about(board: Board) -> Iterator[tuple[str, str]]:
