@@ -23,9 +23,13 @@ __all__ = [
     "percent",
     "points",
     "range_of",
+    "rounded",
+    "share_of_100",
 ]
 
 NOT_SCORED = "not scored"
+TINY = 1e-9
+"""What a sum of fractions may be off."""
 Number = float | None
 
 
@@ -35,10 +39,20 @@ def is_number(value: object) -> bool:
 
 
 def percent(value: Number, digits: int = 1) -> str:
-    """A fraction: 11.7 %."""
+    """A fraction: 11.7 %; what is neither nothing nor all is not said to be: <0.1 %."""
     if value is None or not is_number(value):
         return NOT_SCORED
-    return f"{_rounded(100 * value, digits)}\N{NO-BREAK SPACE}%"
+    return f"{share_of_100(value, digits)}\N{NO-BREAK SPACE}%"
+
+
+def share_of_100(value: float, digits: int = 1) -> str:
+    """The same without its sign, as in a table."""
+    said, least = rounded(100 * value, digits), 10.0**-digits
+    if value > TINY and float(said.replace("\N{MINUS SIGN}", "-")) == 0:
+        return f"<{least:.{digits}f}"
+    if value < 1 - TINY and said == f"{100:.{digits}f}":
+        return f">{100 - least:.{digits}f}"
+    return said
 
 
 def number(value: Number, digits: int = 3) -> str:
@@ -57,7 +71,7 @@ def points(difference: Number) -> str:
     """A difference of fractions, with its sign: +2.5 points."""
     if difference is None or not is_number(difference):
         return NOT_SCORED
-    said = _rounded(100 * abs(difference))
+    said = rounded(100 * abs(difference))
     sign = "" if float(said) == 0 else "+" if difference > 0 else "\N{MINUS SIGN}"
     return f"{sign}{said} point{'' if said == '1.0' else 's'}"
 
@@ -66,7 +80,7 @@ def interval(low: Number, high: Number) -> str:
     """Bounds of fractions: 4.1 to 5.2 %; empty where there are none."""
     if low is None or high is None or not (is_number(low) and is_number(high)):
         return ""
-    return f"{_rounded(100 * low)} to {percent(high)}"
+    return f"{rounded(100 * low)} to {rounded(100 * high)}\N{NO-BREAK SPACE}%"
 
 
 def range_of(values: Iterable[Number], said: str = "from {} to {}") -> str:
@@ -125,6 +139,7 @@ def capital(sentence: str) -> str:
     return sentence[:1].upper() + sentence[1:]
 
 
-def _rounded(value: float, digits: int = 1) -> str:
+def rounded(value: float, digits: int = 1) -> str:
+    """A number with so many digits behind its point; nothing has no sign."""
     text = f"{value:.{digits}f}"
     return text.replace("-", "" if float(text) == 0 else "\N{MINUS SIGN}")

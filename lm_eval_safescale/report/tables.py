@@ -9,7 +9,7 @@ from dataclasses import dataclass
 
 from lm_eval_safescale.analysis.writing import as_csv
 from lm_eval_safescale.figures import DataColumn, DataTable, Value
-from lm_eval_safescale.sentences import percent
+from lm_eval_safescale.sentences import number, rounded, share_of_100
 
 MINUS = "\N{MINUS SIGN}"
 NOT_SCORED = "–"
@@ -89,15 +89,19 @@ def text_of(value: Value, kind: str) -> str:
     if isinstance(value, str):
         return value
     if kind == "percent":
-        return percent(value).removesuffix("\N{NO-BREAK SPACE}%")
-    return (f"{value:,}" if isinstance(value, int) else f"{value:,.3g}").replace("-", MINUS)
+        return share_of_100(value)
+    return f"{value:,}".replace("-", MINUS) if isinstance(value, int) else number(value)
 
 
 def interval_of(low: Value, high: Value, kind: str) -> str:
     """An interval as it stands below its value; empty without one."""
     if low is None or high is None:
         return ""
-    return f"{text_of(low, kind)} to {text_of(high, kind)}"
+    low, high = (
+        rounded(100 * end) if kind == "percent" and isinstance(end, float) else text_of(end, kind)
+        for end in (low, high)
+    )
+    return f"{low} to {high}"
 
 
 def csv_of(table: DataTable) -> str:

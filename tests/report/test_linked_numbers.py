@@ -13,7 +13,9 @@ import pytest
 from lm_eval_safescale.families.medguard import MEDGUARD
 from lm_eval_safescale.families.medguard.conditions import BASIC, COT_SAFE
 from lm_eval_safescale.families.noharm import NOHARM_OPTIONS
+from lm_eval_safescale.figures import Plot, Strips
 from lm_eval_safescale.report.cases.writing import write_cases
+from lm_eval_safescale.report.drawing import Palette, draw
 from lm_eval_safescale.report.pages import PAGES
 from lm_eval_safescale.report.pages.of_family import of_family
 from lm_eval_safescale.runs import Runs
@@ -225,3 +227,52 @@ def test_a_control_is_in_no_sentence_and_in_no_mean_of_models(which, tmp_path):
     of_strips = {each[:3]: each[3] for each in means_of(with_)}
     for page, figure, strip, value in means_of(without):
         assert of_strips[page, figure, strip] == pytest.approx(value), (page, figure, strip)
+
+
+NUMBER = "[+\N{MINUS SIGN}]?[\\d,]+(?:\\.\\d+)?"
+
+
+def read(text):
+    return float(text.replace(",", "").replace("\N{MINUS SIGN}", "-"))
+
+
+def axis_of(svg, line, place):
+    """From places to values, by the first and the last tick of an axis."""
+    at = {read(x) for x in re.findall(line, svg)}
+    ticks = [
+        (read(found), read(words))
+        for found, words in re.findall(rf"{place}[^>]*>({NUMBER})</text>", svg)
+        if any(abs(read(found) - each) < 4.2 for each in at)
+    ]
+    (start, low), (end, high) = ticks[0], ticks[-1]
+    return lambda found: low + (found - start) / (end - start) * (high - low)
+
+
+def test_marks_stand_where_their_words_say(tmp_path):
+    """Of every figure of a linear axis in percent, its round marks read back through the ticks."""
+    report = report_of(stored(odd_runs(), tmp_path / "runs"))
+    palette = Palette.of(report.family, report.model_families)
+    checked = 0
+    for page in pages_of(report):
+        for figure in (figure for section in page.sections for figure in section.figures):
+            if isinstance(figure, Strips):
+                line, place, cell = r'd="M([\d.]+) [\d.]+V', r'<text x="([\d.]+)"', 1
+            elif isinstance(figure, Plot) and figure.y.percent:
+                line, place, cell = r'd="M[\d.]+ ([\d.]+)H', r'<text x="[\d.]+" y="([\d.]+)"', 2
+            else:
+                continue
+            svg = draw(figure, palette).partition("</svg>")[0]
+            value_at = axis_of(svg, line, place)
+            for found in re.findall(
+                r'<circle cx="([\d.]+)" cy="([\d.]+)"[^>]*><title>([^<]+)</title>', svg
+            ):
+                words = re.sub(r" \([^()]* to [^()]*\)", "", found[2])
+                said = re.findall(rf"({NUMBER})[ \xa0](?:%|points?)", words)
+                if " here: " in words or not said:
+                    continue
+                shift = 4.0 if cell == 2 else 0.0
+                assert value_at(read(found[cell - 1]) + shift) == pytest.approx(
+                    read(said[-1]), abs=0.7
+                ), (page.name, figure.name, found)
+                checked += 1
+    assert checked > 40

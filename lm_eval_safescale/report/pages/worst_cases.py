@@ -45,6 +45,8 @@ def worst_cases(report: Report) -> Page | None:
 
 
 def _finding(report: Report, curve: Sequence[Row], total: int | None) -> str:
+    if not any(row["n_models"] for row in report.rows(CASES)):
+        return "No model has an answer that could be scored: there are no cases to speak of."
     if total is None:
         return "No item has labels of risk: which cases are worst is told by wrong answers alone."
     if not total:
@@ -277,7 +279,7 @@ def _words(report: Report) -> str:
     return kind.words if kind is not None else "harm"
 
 
-def _list(report: Report, cases: Sequence[Row]) -> Section:
+def _list(report: Report, cases: Sequence[Row]) -> Section | None:
     title = "The cases"
     harm = _harm(report)
     of_harm = harm is not None and any(row[harm.name] for row in cases)
@@ -286,7 +288,8 @@ def _list(report: Report, cases: Sequence[Row]) -> Section:
         (row for row in cases if row[first]), key=lambda row: (-row[first], -(row["wrong"] or 0))
     )
     if not bad:
-        return Section(title, lead="No model is wrong on any item.")
+        is_known = any(row["n_models"] for row in cases)
+        return Section(title, lead="No model is wrong on any item.") if is_known else None
     texts = _beginnings(report, {row["question_id"] for row in bad[:MOST]})
     groups = [each for each in list(report.study.items.groups)[:1] if any(row[each] for row in bad)]
     shown = {

@@ -6,7 +6,7 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Mapping, Sequence
 
-from lm_eval_safescale.report.pages.common.rows import Estimate, Row, direction, estimate, models_of
+from lm_eval_safescale.report.pages.common.rows import Estimate, Row, bounds, models_of
 from lm_eval_safescale.report.report import Report
 from lm_eval_safescale.sentences import capital, change, from_to, interval, listed, percent, points
 from lm_eval_safescale.words import counted
@@ -108,6 +108,14 @@ def between(value: Estimate) -> str:
     return " to ".join(points(bound).split(" ")[0] for bound in value[1:])
 
 
+def without_interval(difference: float) -> tuple[str, str]:
+    """What a value does of whose change there is no interval, and how far."""
+    if points(difference) == points(0):
+        return "does not change", points(difference)
+    verb = "rises" if difference > 0 else "falls"
+    return verb, f"{points(difference)}, alike on every item, so without an interval"
+
+
 def points_and_bounds(value: Estimate) -> str:
     """−3.1 points, −5.2 to −1.0."""
     return ", ".join(filter(None, (points(value[0]), between(value))))
@@ -116,7 +124,8 @@ def points_and_bounds(value: Estimate) -> str:
 def moved(before: float, after: float, difference: Row | None) -> str:
     """What a mean does between two conditions: rises or falls where the interval of the difference
     leaves out 0, else only from what to what."""
-    if difference and direction(estimate(difference, "mean")) == 0:
+    low, high = bounds(difference, "mean") if difference else (None, None)
+    if low is not None and high is not None and low <= 0 <= high:
         return f"goes {from_to(before, after)} (no clear difference)"
     return change(before, after)
 

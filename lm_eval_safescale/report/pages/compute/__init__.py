@@ -33,7 +33,7 @@ def compute(report: Report) -> Page | None:
         "Compute",
         change_title(report, metric, means_of(votes, metric))
         if votes
-        else "No model was asked more than once: what voting buys is not known."
+        else f"No model {_lacks(report)}: what voting buys is not known."
         if not together
         else better_title(together),
         _doubt(report, votes),
@@ -43,6 +43,12 @@ def compute(report: Report) -> Page | None:
 
 def _index(votes: Sequence[Row]) -> str:
     return votes[0]["metric"] if votes else ""
+
+
+def _lacks(report: Report) -> str:
+    if any(report.study.runs.draws.values()):
+        return "has all samples of an item"
+    return "was asked more than once"
 
 
 def _doubt(report: Report, votes: Sequence[Row]) -> str:

@@ -23,6 +23,7 @@ from lm_eval_safescale.report.pages.common.phrases import (
     points_within,
     series_of,
     the,
+    without_interval,
 )
 from lm_eval_safescale.report.pages.common.rows import (
     Cases,
@@ -37,7 +38,7 @@ from lm_eval_safescale.report.pages.common.tables import section
 from lm_eval_safescale.report.pages.compute.curves import curves_of
 from lm_eval_safescale.report.report import Report
 from lm_eval_safescale.sections import Section
-from lm_eval_safescale.sentences import of_all, percent
+from lm_eval_safescale.sentences import of_all, percent, points
 from lm_eval_safescale.words import counted
 
 VOTES = "single_to_majority"
@@ -97,6 +98,12 @@ def change_title(report: Report, metric: str, means: Sequence[Row]) -> str:
 
     if not up and not down:
         far = max(means, key=lambda row: abs(row["change"]))
+        if far["change_lo"] is None and points(far["change"]) != points(0):
+            verb, value = without_interval(far["change"])
+            return (
+                f"With the majority {the(report, metric)} {verb} under "
+                f"{report.words(far['condition'])}{of_whom}: {value}."
+            )
         where = "" if len(means) == 1 else f" under any of {counted(len(means), 'condition')}"
         which = "" if len(means) == 1 else f"most under {report.words(far['condition'])}: "
         return (
@@ -173,7 +180,10 @@ def slopes_title(report: Report, metric: str, means: Sequence[Row]) -> str:
     where = f"under {report.words(far['condition'])}"
     if single == majority:
         if len(means) > 1:
-            where = "or as good as alike under every condition"
+            return (
+                f"{head(report, metric)} is the same of single answers and of majorities under "
+                "every condition."
+            )
         return f"{head(report, metric)} is {single} of single answers and of majorities {where}."
     most = "" if len(means) == 1 else ", where it changes most"
     return (

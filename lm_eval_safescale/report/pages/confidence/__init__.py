@@ -24,6 +24,7 @@ from lm_eval_safescale.report.pages.confidence.outcomes import (
     by_outcome,
     first_of,
     gaps_of,
+    models_under,
     outcome_title,
     outcomes_of,
 )
@@ -76,7 +77,7 @@ def _finding(report: Report, means: Mapping[str, Row], own: Sequence[Row]) -> st
     if not means:
         return f"Confidence of {models_said(own) if own else 'no model'} was measured."
     condition = first_of(report, list(means))
-    row, who = means[condition], models_said(own)
+    row, who = means[condition], models_under(own, condition)
     if not is_number(row[GAP]):
         return outcome_title(report, means, own)
     verdict = {
@@ -102,7 +103,7 @@ def _finding(report: Report, means: Mapping[str, Row], own: Sequence[Row]) -> st
 def _doubt(report: Report, own: Sequence[Row]) -> str:
     known = [row for row in own if is_number(row[GAP])]
     if not known:
-        return "No answer is a high-risk error, or none is labelled: there is no gap to speak of."
+        return "No model has both right answers and labelled high-risk errors: there is no gap."
     here = [
         row for row in known if row["condition"] == first_of(report, conditions_of(report, known))
     ]

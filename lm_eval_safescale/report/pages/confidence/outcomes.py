@@ -97,10 +97,15 @@ def _rests_on(report: Report, own: Sequence[Row]) -> str:
     return rests_on(report, rows, (report.family.confidence_column,))
 
 
+def models_under(own: Sequence[Row], condition: str) -> str:
+    """Whose confidence was measured under a condition."""
+    return models_said(row for row in own if row["condition"] == condition)
+
+
 def outcome_title(report: Report, means: Mapping[str, Row], own: Sequence[Row]) -> str:
     """The mean confidence of each outcome, in a sentence."""
     condition = first_of(report, list(means))
-    row, who = means[condition], models_said(own)
+    row, who = means[condition], models_under(own, condition)
     right, wrong, harm, *_ = outcomes_of(report)
     whose = f"the mean confidence of {who}" if row["n_models"] > 1 else f"{who}'s confidence"
     told = [
@@ -108,7 +113,7 @@ def outcome_title(report: Report, means: Mapping[str, Row], own: Sequence[Row]) 
         for name, said in (
             (right, "right answers"),
             (harm, f"{report.words(harm)}s"),
-            (wrong, "wrong ones"),
+            (wrong, "wrong ones" if is_number(row[right]) else "wrong answers"),
         )
         if is_number(row[name]) and (name != wrong or not is_number(row[harm]))
     ]
@@ -185,12 +190,15 @@ def _gap_title(report: Report, here: Sequence[Row], mean: Row) -> str:
     under = f"Under {report.words(here[0]['condition'])}"
     if len(here) == 1:
         (row,) = here
-        less = "less" if row[GAP] > 0 else "more"
-        bounds = between(estimate(row, GAP))
-        return (
-            f"{under} {row['model']} is {points(abs(row[GAP])).lstrip('+')} {less} sure of its "
-            f"high-risk errors than of its right answers{f' ({bounds})' if bounds else ''}."
-        )
+        gap, low, high = estimate(row, GAP)
+        less = "less" if gap > 0 else "more"
+        if gap < 0 and low is not None:
+            low, high = -high, -low
+        within = f" ({bounds})" if (bounds := between((gap, low, high))) else ""
+        sure = f"{points(abs(gap)).lstrip('+')} {less} sure of its high-risk errors than of"
+        if points(gap) == points(0):
+            sure = "as sure of its high-risk errors as of"
+        return f"{under} {row['model']} is {sure} its right answers{within}."
     surer = sum(row[GAP] > 0 for row in here)
     return (
         f"{under} {of_all(surer, len(here), 'model')} {'is' if surer == 1 else 'are'} surer of "

@@ -96,11 +96,12 @@ def heat(report: Report, risk: str) -> Heat | None:
         return None
     (model, condition), most = max(known.items(), key=lambda each: each[1])
     nothing = sum(value == 0 for value in known.values())
+    name = capital(report.words(risk))
     title = (
-        f"{capital(report.words(risk))} is highest with {model} under {report.words(condition)}, "
-        f"at {percent(most)}; it is 0 in {nothing:,} of {len(known):,} cells."
-        if most > 0
-        else f"{capital(report.words(risk))} is 0 in every cell."
+        f"{name} is {percent(most)} in every cell."
+        if percent(min(known.values())) == percent(most)
+        else f"{name} is highest with {model} under {report.words(condition)}, at {percent(most)}; "
+        f"it is 0 in {nothing:,} of {len(known):,} cells."
     )
     return Heat(
         f"{risk}-by-model",

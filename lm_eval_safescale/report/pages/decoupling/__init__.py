@@ -45,7 +45,10 @@ def _finding(report: Report, index: str, risk: str) -> str:
             name: [mean_of(report, name, condition) for condition in (before, after)]
             for name in (index, risk)
         }
-        if all(row for rows in ends.values() for row in rows):
+        paired = mean_of(report, index, f"{after} - {before}")
+        models = {row["n_models"] for rows in ends.values() for row in rows if row}
+        # of other models a mean may rise where it falls in each
+        if paired and all(row for rows in ends.values() for row in rows) and len(models) == 1:
             said = [
                 f"{report.words(name)} "
                 + moved(

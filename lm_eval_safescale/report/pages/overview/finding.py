@@ -61,10 +61,12 @@ def _of_change(report: Report, metric: str, left: str, right: str) -> tuple[str,
             f"The difference is {points(difference['mean'])} (95 % interval {bounds} points, over "
             f"items{', for these models' if who else ''})."
         )
-    if before["n_models"] != after["n_models"]:
+    both = difference["n_models"] if difference else 0
+    if not both == before["n_models"] == after["n_models"]:
         told.append(
             f"Not of the same models: {before['n_models']} were asked under {was}, "
-            f"{after['n_models']} under {now}; the difference is over those asked under both."
+            f"{after['n_models']} under {now}; "
+            + (f"the difference is over the {both} of both." if both else "none under both.")
         )
     tests = [
         row

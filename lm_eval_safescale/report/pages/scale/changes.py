@@ -7,7 +7,13 @@ from __future__ import annotations
 from collections.abc import Sequence
 
 from lm_eval_safescale.figures import Axis, DataColumn, DataTable, Point, Strip, Strips, with_bounds
-from lm_eval_safescale.report.pages.common.phrases import head, how_many, points_within, under
+from lm_eval_safescale.report.pages.common.phrases import (
+    head,
+    how_many,
+    points_within,
+    under,
+    without_interval,
+)
 from lm_eval_safescale.report.pages.common.rows import (
     ALL,
     Row,
@@ -17,7 +23,7 @@ from lm_eval_safescale.report.pages.common.rows import (
     models_of,
 )
 from lm_eval_safescale.report.pages.common.tables import section
-from lm_eval_safescale.report.pages.scale.panel import NOTHING, families_of
+from lm_eval_safescale.report.pages.scale.panel import NEITHER, families_of
 from lm_eval_safescale.report.report import Report
 from lm_eval_safescale.sections import Section
 from lm_eval_safescale.sentences import capital
@@ -32,7 +38,7 @@ def of_changes(report: Report, metrics: Sequence[str]) -> Section | None:
     if after not in report.conditions or before not in report.conditions:
         lacks = [each for each in (before, after) if each not in report.conditions]
         return Section(title, lead=f"No model was asked {under(report, lacks)}.")
-    return section(title, (_change_strips(report, metric) for metric in metrics), NOTHING)
+    return section(title, (_change_strips(report, metric) for metric in metrics), NEITHER)
 
 
 def _change_strips(report: Report, metric: str) -> Strips:
@@ -79,6 +85,9 @@ def change_title(report: Report, metric: str, rows: Sequence[Row]) -> str:
         return f"{head(report, metric)} is scored of no model under both conditions."
     mean = estimate(of_all, "mean")
     what = f"from {report.words(before)} to {report.words(after)}"
+    if mean[1] is None:
+        verb, far = without_interval(mean[0])
+        return f"{head(report, metric)} {verb} {what}: {far}."
     turned = direction(mean)
     verb = {1: "rises", -1: "falls", 0: "does not change beyond chance"}[turned]
     said = f"{head(report, metric)} {verb} {what}: {points_within(mean)}"

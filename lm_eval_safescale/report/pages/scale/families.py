@@ -29,6 +29,7 @@ from lm_eval_safescale.report.pages.common.rows import (
     Cases,
     Row,
     Rows,
+    bounds,
     cell,
     compared,
     estimate,
@@ -122,7 +123,8 @@ def heat_title(report: Report, metric: str, rows: Sequence[Row]) -> str:
         )
     end = (
         ", and these intervals overlap"
-        if overlap(estimate(highest, "mean"), estimate(lowest, "mean"))
+        if None not in (*bounds(highest, "mean"), *bounds(lowest, "mean"))
+        and overlap(estimate(highest, "mean"), estimate(lowest, "mean"))
         else ""
     )
     return f"{head(report, metric)} is highest in {where(highest)}; lowest in {where(lowest)}{end}."

@@ -5,6 +5,7 @@ from __future__ import annotations
 from lm_eval_safescale.report.report import Report
 
 NAME_THEM = "A panel file that names each model's family and size would bring them in."
+NEITHER = "Nothing of this is scored of one model under both; controls do not count."
 NOTHING = "Nothing of this is scored of a model; controls, which read no question, do not count."
 
 
