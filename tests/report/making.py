@@ -6,6 +6,8 @@ import random
 from pathlib import Path
 from typing import Any
 
+import polars as pl
+
 from lm_eval_safescale.report.building import Wanted, _report
 from lm_eval_safescale.report.report import Report
 from lm_eval_safescale.runs import Runs
@@ -68,6 +70,27 @@ def drawn_runs(
         question_type=["finding" if place % 2 else "next step" for place in range(n)],
     )
     return Runs(made.items, made.answers, about)
+
+
+def with_contexts(runs: Runs) -> Runs:
+    """Runs whose answers say how long their contexts were, and what was found."""
+    place = pl.col("question_id").to_physical()
+    shown = pl.col("condition").cast(pl.String) != "closed_book"
+    told = {
+        "context_tokens": pl.when(shown).then(100 + 60 * (place % 7)),
+        "recall": pl.when(shown).then((place % 3) / 2),
+        "evidence_coverage": pl.when(shown).then((place % 5) / 4),
+    }
+    types = {name: runs.answers.schema[name] for name in told}
+    return replace_answers(
+        runs,
+        runs.answers.with_columns(**{name: each.cast(types[name]) for name, each in told.items()}),
+    )
+
+
+def replace_answers(runs: Runs, answers: pl.DataFrame) -> Runs:
+    """The same of other answers."""
+    return Runs(runs.items, answers, runs.about)
 
 
 def stored(runs: Runs, folder: Path) -> Path:

@@ -1,5 +1,6 @@
 """Addresses of the case browser's views."""
 
+import re
 from urllib.parse import parse_qsl
 
 import pytest
@@ -7,6 +8,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from lm_eval_safescale.report.cases.links import FILTERS, link
+from lm_eval_safescale.report.site import ASSETS
 
 TEXT = st.text(st.characters(exclude_categories=["Cs"]), min_size=1)
 
@@ -41,3 +43,9 @@ def test_a_lone_surrogate_does_not_stop_a_report():
 def test_an_unknown_filter_is_refused():
     with pytest.raises(ValueError, match="filtered by colour; expected condition, model"):
         link({"colour": "red"})
+
+
+def test_the_script_reads_the_same_filters_in_the_same_order():
+    script = (ASSETS / "cases" / "view.js").read_text("utf-8")
+    (listed,) = re.findall(r"const FIELDS = \[([^]]*)\]", script)
+    assert re.findall(r'"(\w+)"', listed) == list(FILTERS)
