@@ -2,10 +2,12 @@
 
 from __future__ import annotations
 
+import json
 import textwrap
 import time
 from collections import Counter
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
+from dataclasses import asdict
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any
 
@@ -17,12 +19,12 @@ from lm_eval_safescale.cli.examples import example
 from lm_eval_safescale.cli.options import CorpusOption, DatasetOption, given_settings
 from lm_eval_safescale.cli.screen import Progress, complain, console, say, working
 from lm_eval_safescale.datasets import printable
-from lm_eval_safescale.errors import CommandHint, SafescaleError
+from lm_eval_safescale.errors import CommandHint, SafescaleError, writing
 from lm_eval_safescale.words import counted
 
 if TYPE_CHECKING:
     from lm_eval_safescale.chat import ChatModel
-    from lm_eval_safescale.contexts import BuildProgress
+    from lm_eval_safescale.contexts import BuildProgress, ContextComparison, ContextSet
     from lm_eval_safescale.plugins import Part
 
 app = typer.Typer(
@@ -174,6 +176,136 @@ def show(
         some = ", ".join(list(made.contexts)[:5])
         raise SafescaleError(f"{file}: no item {item!r}; its ids are {some}, ...")
     _show(item, made.contexts[item])
+
+
+@app.command(epilog=example("contexts compare"))
+def compare(
+    a: Annotated[Path, typer.Argument(metavar="A", help="A file of contexts to compare with.")],
+    b: Annotated[Path, typer.Argument(metavar="B", help="The file that is compared.")],
+    dataset: DatasetOption = None,
+    metadata: Annotated[
+        str, typer.Option(help="Settings of the data set as JSON (docs/settings.md).")
+    ] = "{}",
+    anyway: Annotated[
+        bool, typer.Option("--anyway", help="Compare also contexts from two corpora.")
+    ] = False,
+    as_json: Annotated[
+        Path | None, typer.Option("--json", metavar="OUT", help="Also write all of it as JSON.")
+    ] = None,
+    as_csv: Annotated[
+        Path | None, typer.Option("--csv", metavar="OUT", help="Also write the table as CSV.")
+    ] = None,
+) -> None:
+    """Two files of contexts on the same items: every measure's difference B - A with its interval,
+    and the items that changed most.
+
+    With --dataset, items of one unit are resampled together; without it each item is drawn by
+    itself.
+    """
+    from lm_eval_safescale.contexts import compare_contexts, read_contexts
+    from lm_eval_safescale.runs.places import Kind, refuse_others
+
+    for file in (a, b):
+        refuse_others(file, Kind.CONTEXTS)
+    sides = read_contexts(a), read_contexts(b)
+    units = _units_of(dataset, metadata, sides, (a, b))
+    found = compare_contexts(*sides, units, anyway=anyway)
+    _show_differences(found, a, b)
+    about = _compared(found, sides, (a, b), by_units=any((units or {}).values()))
+    if as_json is not None:
+        text = json.dumps(about, indent=1, ensure_ascii=False, allow_nan=False)
+        with writing(as_json):
+            as_json.write_text(text + "\n", "utf-8")
+    if as_csv is not None:
+        from lm_eval_safescale.analysis.writing import as_csv as csv_of
+        from lm_eval_safescale.contexts.comparing import COLUMNS
+
+        of = {"a": str(a), "b": str(b), "dataset_fingerprint": about["dataset"]["fingerprint"]}
+        with writing(as_csv):
+            as_csv.write_text(csv_of([{**of, **row} for row in found.rows], (*of, *COLUMNS)))
+
+
+def _units_of(
+    dataset: str | None, metadata: str, sides: Sequence[ContextSet], files: Sequence[Path]
+) -> dict[str, str] | None:
+    """The unit of each item, where the data set is named."""
+    from lm_eval_safescale import assembly
+    from lm_eval_safescale.contexts import check_belongs
+    from lm_eval_safescale.settings import load_settings
+
+    given = given_settings(metadata, {"dataset": dataset})
+    if not given:
+        return None
+    data = assembly.load_dataset(load_settings(given, given_by="command line", strict=True))
+    for made, file in zip(sides, files, strict=True):
+        check_belongs(made, data, file)
+    return {item.question_id: item.unit for item in data}
+
+
+def _show_differences(found: ContextComparison, a: Path, b: Path) -> None:
+    from lm_eval_safescale.cli.table import Column as Cells
+    from lm_eval_safescale.cli.table import print_columns
+
+    say(f"B compared with A, {counted(found.items, 'item')}", style="bold")
+    say(f"A: {a}\nB: {b}")
+    say(f"Made otherwise: {', '.join(found.differs) or 'nothing'}")
+    if found.failed:
+        say(f"Left out, without a context on a side: {', '.join(found.failed)}", style="yellow")
+    columns = [
+        Cells("measure", [row["measure"] for row in found.rows]),
+        Cells("A", [f"{row['value_a']:.4g}" for row in found.rows], "right"),
+        Cells("B", [f"{row['value_b']:.4g}" for row in found.rows], "right"),
+        Cells("B - A [95 %]", [_difference(row) for row in found.rows], "right"),
+        Cells("n", [f"{row['n']:,}" for row in found.rows], "right"),
+        Cells("units", [f"{row['units']:,}" for row in found.rows], "right"),
+        Cells(
+            "alone",
+            ["" if row["only_a"] is None else f"{row['only_a']}, {row['only_b']}"
+             for row in found.rows], "right",
+        ),
+    ]  # fmt: skip
+    print_columns(console, columns)
+    say(
+        "n: items scored on both sides; alone: items that have it only in A, and only in B. "
+        "Intervals: Tango's where every value is 0 or 1, else BCa bootstrap; each is of one "
+        "measure by itself.",
+        style="dim",
+    )
+    for measure, changes in found.changed.items():
+        if changes:
+            some = (f"{each.question_id} {each.a:.4g} -> {each.b:.4g}" for each in changes[:3])
+            say(f"{measure}, changed most: {', '.join(some)}")
+    for measure, reason in found.without.items():
+        say(f"Not compared: {measure} ({reason})", style="yellow")
+
+
+def _difference(row: Mapping[str, Any]) -> str:
+    low, high = row["delta_lo"], row["delta_hi"]
+    return f"{row['delta']:+.4g}" + ("" if low is None else f" [{low:+.4g}, {high:+.4g}]")
+
+
+def _compared(
+    found: ContextComparison, sides: Sequence[ContextSet], files: Sequence[Path], *, by_units: bool
+) -> dict[str, Any]:
+    from lm_eval_safescale import __version__
+
+    return {
+        "a": {"file": str(files[0]), **sides[0].about},
+        "b": {"file": str(files[1]), **sides[1].about},
+        "difference": "b - a",
+        "dataset": sides[0].about["dataset"],
+        "items": found.items,
+        "failed": list(found.failed),
+        "differs": list(found.differs),
+        "by_units": by_units,
+        "differences": list(found.rows),
+        "changed": {
+            measure: [asdict(change) for change in changes]
+            for measure, changes in found.changed.items()
+        },
+        "not_compared": dict(found.without),
+        "version": __version__,
+    }
 
 
 class _Progress:

@@ -13,6 +13,7 @@ EXAMPLES = {
     "power": "safescale power --n 200 --baseline 0.12 --detect 0.04",
     "contexts build": "safescale contexts build rag --dataset demo --corpus demo -o rag.jsonl",
     "contexts show": "safescale contexts show rag.jsonl demo-003",
+    "contexts compare": "safescale contexts compare bm25.jsonl hybrid.jsonl --json compared.json",
     "run": (
         "safescale run --model hf --model_args pretrained=Qwen/Qwen2.5-0.5B-Instruct --dataset "
         "demo -o runs"

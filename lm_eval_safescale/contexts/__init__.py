@@ -15,6 +15,7 @@ from lm_eval_safescale.contexts.builders import (
     evidence,
     join,
 )
+from lm_eval_safescale.contexts.comparing import ContextComparison, compare_contexts
 from lm_eval_safescale.contexts.files import (
     ContextSet,
     check_belongs,
@@ -45,6 +46,7 @@ __all__ = [
     "ChatSession",
     "Condition",
     "ContextBuilder",
+    "ContextComparison",
     "ContextSet",
     "Draft",
     "ModelSession",
@@ -55,6 +57,7 @@ __all__ = [
     "by_letter",
     "check_belongs",
     "cite",
+    "compare_contexts",
     "evidence",
     "find_imitations",
     "find_leaks",

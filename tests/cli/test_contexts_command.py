@@ -307,6 +307,38 @@ def test_older_result_files_are_still_read(tmp_path):
     assert "What was shown" not in shown.output
 
 
+def test_two_files_are_compared_on_the_screen_as_json_and_as_csv(tmp_path):
+    first, second = tmp_path / "a.jsonl", tmp_path / "b.jsonl"
+    assert build(first, "--top-k", "1").exit_code == 0
+    assert build(second, "--top-k", "5").exit_code == 0
+    out, table = tmp_path / "out.json", tmp_path / "out.csv"
+    options = ["--dataset", "demo", "--json", str(out), "--csv", str(table)]
+    shown = run(app, ["contexts", "compare", str(first), str(second), *options])
+    assert shown.exit_code == 0, shown.output
+    for text in ("60 items", "recall", "changed most: demo-", "Not compared: recall_at_5 (only B"):
+        assert text in shown.output
+    made = json.loads(out.read_text(encoding="utf-8"))
+    rows = {row["measure"]: row for row in made["differences"]}
+    assert rows["recall"]["interval"] == "tango"
+    assert rows["recall"]["only_a"] == 0 < rows["recall"]["only_b"]
+    assert rows["recall_at_1"]["delta"] == 0
+    assert rows["tokens"]["delta_lo"] > 0
+    assert (made["items"], made["by_units"], made["failed"]) == (60, False, [])
+    lines = table.read_text(encoding="utf-8").splitlines()
+    assert len(lines) == 1 + len(rows)
+    assert lines[0].startswith("a,b,dataset_fingerprint,measure,value_a,value_b,n,units")
+
+
+def test_files_of_other_data_are_not_compared(tmp_path):
+    path, other = tmp_path / "a.jsonl", tmp_path / "q.jsonl"
+    assert build(path, "--top-k", "1").exit_code == 0
+    item = {"question_id": "q", "question": "Embolus?", "options": {"A": "a", "B": "b"}}
+    other.write_text(json.dumps({**item, "answer": "A"}) + "\n", encoding="utf-8")
+    refused = run(app, ["contexts", "compare", str(path), str(path), "--dataset", str(other)])
+    assert "built for the data set demo" in said(refused)
+    assert "no such file" in said(run(app, ["contexts", "compare", str(path), str(path) + "x"]))
+
+
 def fails(rows):
     raise RuntimeError("no such thing")
 
