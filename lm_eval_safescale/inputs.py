@@ -31,7 +31,7 @@ class InputError(SafescaleError):
 
     def __init__(self, path: Path, reason: str, line: int | None = None) -> None:
         super().__init__(f"{path}{'' if line is None else f', line {line}'}: {reason}")
-        self.path, self.reason, self.line = path, reason, line
+        self.reason, self.line = reason, line
 
 
 def most_bytes() -> int:

@@ -16,7 +16,7 @@ from lm_eval_safescale.cli.data import Columns, load_named
 from lm_eval_safescale.cli.examples import example
 from lm_eval_safescale.cli.options import ContextsOption, ExcludeOption
 from lm_eval_safescale.cli.screen import complain, say, working
-from lm_eval_safescale.cli.submit import DEMO, AllowDemo, DatasetOfRuns, load_of
+from lm_eval_safescale.cli.submit import DEMO, AllowDemo
 from lm_eval_safescale.cli.verdicts import VerdictCommand
 from lm_eval_safescale.errors import SafescaleError, writing
 from lm_eval_safescale.words import counted
@@ -31,6 +31,11 @@ app = typer.Typer(
     help="A leaderboard of submissions: its repository, and checks of what is sent to it.",
     no_args_is_help=True,
 )
+
+DatasetsOption = Annotated[
+    list[str] | None,
+    typer.Option(help="A data set, by name or as a file, that is not registered; may be repeated."),
+]
 
 
 @app.command(epilog=example("leaderboard init"))
@@ -58,12 +63,7 @@ def build(
             "--output", "-o", metavar="SITE", help="The folder to write, or a board to replace."
         ),
     ],
-    dataset: Annotated[
-        list[str] | None,
-        typer.Option(
-            help="A data set, by name or as a file, that is not registered; may be repeated."
-        ),
-    ] = None,
+    dataset: DatasetsOption = None,
     columns: Columns = None,
     contexts: ContextsOption = None,
     held_out: Annotated[
@@ -98,7 +98,7 @@ def build(
 
     files = tuple(contexts or ())
     wanted = Wanted(
-        datasets={name: _named(name, columns) for name in dataset or ()},
+        datasets=_named(dataset, columns),
         contexts=files,
         held_out=None if held_out is None else read_held_out(held_out),
         disputes=None if exclude is None else read_disputes(exclude),
@@ -133,14 +133,15 @@ def build(
         complain(complaint)
 
 
-def _named(name: str, columns: str | None) -> NamedData:
-    """What loads a data set of that name or file; SafescaleError where there is none."""
+def _named(datasets: Sequence[str] | None, columns: str | None) -> dict[str, NamedData]:
+    """What loads each data set, by its name or file; SafescaleError where there is none."""
     from lm_eval_safescale.plugins import plugins
 
     known = [each.casefold() for each in plugins().names("data set")]
-    if name.casefold() not in known and not Path(name).exists():
-        raise SafescaleError(f"{name}: no such file, and no data set of that name is installed")
-    return partial(load_named, name, columns)
+    for name in datasets or ():
+        if name.casefold() not in known and not Path(name).exists():
+            raise SafescaleError(f"{name}: no such file, and no data set of that name is installed")
+    return {name: partial(load_named, name, columns) for name in datasets or ()}
 
 
 def _say_some(lines: Sequence[str]) -> None:
@@ -156,7 +157,7 @@ def check(
     base: Annotated[str, typer.Option(metavar="COMMIT", help="What stood before.")],
     output: Annotated[Path, typer.Option("--json", metavar="OUT", help="Write what was found.")],
     head: Annotated[str, typer.Option(metavar="COMMIT", help="What is looked at.")] = "HEAD",
-    dataset: DatasetOfRuns = None,
+    dataset: DatasetsOption = None,
     columns: Columns = None,
     contexts: ContextsOption = None,
     allow_demo: AllowDemo = False,
@@ -166,12 +167,13 @@ def check(
 
     Exit status 0: verified; 1: refused; 2: cannot tell; 3: bad input.
     """
+    from lm_eval_safescale.leaderboard.board.folder import Found
+    from lm_eval_safescale.leaderboard.board.recomputing import Sources
     from lm_eval_safescale.leaderboard.repository.checking import check as check_commit
 
+    sources = Sources(Found(), _named(dataset, columns), contexts or (), allow_demo)
     with working(f"reading {repository} ..."):
-        outcome = check_commit(
-            repository, base, head, load_of(dataset, columns), contexts or (), allow_demo=allow_demo
-        )
+        outcome = check_commit(repository, base, head, sources)
     with writing(output):
         output.write_bytes(msgspec.json.format(msgspec.json.encode(outcome), indent=1) + b"\n")
     for each in outcome.refused:
@@ -180,6 +182,9 @@ def check(
         say(f"{one.path}: {one.verdict}", style="bold")
         for each in one.reasons:
             say(f"  {each.where}: {each.what}")
+    for name, why in sources.unused.items():
+        if name not in sources.used:
+            complain(f"data set {name} is of no use here: {why}")
     raise typer.Exit(int(outcome.verdict))
 
 

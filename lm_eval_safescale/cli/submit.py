@@ -143,7 +143,7 @@ def verify(
     refuse_others(file, Kind.SUBMISSION)
     with working(f"reading {file} ..."):
         report = verify_submission(
-            file, load_of(dataset, columns), contexts or (), root=root, allow_demo=allow_demo,
+            file, _load(dataset, columns), contexts or (), root=root, allow_demo=allow_demo,
             record=None if record is None else read_record(record), by_organiser=organiser,
         )  # fmt: skip
     if output is not None:
@@ -158,8 +158,7 @@ def _given(dataset: str | None, columns: str | None) -> Dataset | None:
     return None if dataset is None else load_named(dataset, columns)
 
 
-def load_of(dataset: str | None, columns: str | None) -> Load | None:
-    """What gives the data set that was named, in place of the registered one; None for none."""
+def _load(dataset: str | None, columns: str | None) -> Load | None:
     if dataset is None:
         return None
 
@@ -256,7 +255,7 @@ def repeat(
     check_model_args(model, args)
     with working(f"reading {file} ...") as progress:
         report = verify_submission(
-            file, load_of(dataset, None), contexts or (), allow_demo=allow_demo
+            file, _load(dataset, None), contexts or (), allow_demo=allow_demo
         )
         if report.found.verdict is Verdict.DAMAGED:
             _show(report)

@@ -18,6 +18,9 @@ from typer.testing import CliRunner
 from lm_eval_safescale import __version__
 from lm_eval_safescale.cli import app
 from lm_eval_safescale.errors import SafescaleError
+from lm_eval_safescale.families import RADSAFE
+from lm_eval_safescale.leaderboard.board.folder import Found
+from lm_eval_safescale.leaderboard.board.recomputing import Sources
 from lm_eval_safescale.leaderboard.repository.checking import check
 from lm_eval_safescale.leaderboard.repository.commenting import (
     MARK,
@@ -36,7 +39,7 @@ from lm_eval_safescale.leaderboard.repository.outcome import (
 )
 from lm_eval_safescale.leaderboard.verify import Level, Verdicts
 from lm_eval_safescale.verifying.findings import Verdict
-from tests.leaderboard.making import files_of, load_of, sealed_again
+from tests.leaderboard.making import files_of, sealed_again
 
 run = CliRunner().invoke
 PATH = "submissions/radsafe/mine.zip"
@@ -79,9 +82,14 @@ def sent(board, made, path=PATH):
     return file
 
 
+def sources_of(made):
+    data = RADSAFE.load(made / "questions.jsonl")
+    return Sources(Found(), {"questions": lambda family, groups: data})
+
+
 def outcome_of(board, made):
     commit(board)
-    return check(board, "HEAD^", load=load_of(made))
+    return check(board, "HEAD^", "HEAD", sources_of(made))
 
 
 # --- init -----------------------------------------------------------------------------------------
@@ -217,7 +225,7 @@ def test_links_submodules_and_executables_are_refused_and_not_followed(board, ma
         place = f"submissions/radsafe/{name}.zip"
         git(board, "update-index", "--add", "--cacheinfo", f"{mode},{blob},{place}")
     git(board, "commit", "-qm", "c")
-    outcome = check(board, "HEAD^", load=load_of(made))
+    outcome = check(board, "HEAD^", "HEAD", sources_of(made))
     assert {each.what for each in outcome.refused} == {
         "a symbolic link", "an executable file", "a submodule",
     }  # fmt: skip
@@ -254,18 +262,18 @@ def test_no_code_of_what_is_sent_runs(board, made, tmp_path):
     git(board, "config", "diff.evil.textconv", f"touch '{proof}' #")
     git(board, "config", "diff.evil.command", f"touch '{proof}' #")
     git(board, "checkout", "-q", "main")
-    outcome = check(board, "main", "sent", load_of(made))
+    outcome = check(board, "main", "sent", sources_of(made))
     assert {each.where for each in outcome.refused} == {".gitattributes", "sitecustomize.py"}
     assert not proof.exists()
 
 
 def test_commits_that_are_not_there_are_named(board, tmp_path):
     with pytest.raises(SafescaleError, match="git diff-tree failed"):
-        check(board, "nowhere")
+        check(board, "nowhere", "HEAD", Sources(Found()))
     with pytest.raises(SafescaleError, match="failed"):
-        check(tmp_path, "HEAD")
+        check(tmp_path, "HEAD", "HEAD", Sources(Found()))
     with pytest.raises(SafescaleError, match="failed"):
-        check(board, "--output=x")
+        check(board, "--output=x", "HEAD", Sources(Found()))
     assert not (board / "x").exists()
 
 
@@ -284,6 +292,10 @@ def test_the_command_says_by_its_status_what_was_found(board, made, tampered, tm
     commit(board)
     assert run(app, [*words, *dataset]).exit_code == 1
     assert run(app, [*words, "--dataset", str(tmp_path / "none.csv")]).exit_code == 3
+    (tmp_path / "other.csv").write_text("nothing")
+    without = run(app, [*words, "--dataset", str(tmp_path / "other.csv")])
+    assert (without.exit_code, "other.csv" in without.output) == (1, True)
+    assert run(app, [*words, "--contexts", str(tmp_path / "none.jsonl")]).exit_code == 3
 
 
 # --- comment --------------------------------------------------------------------------------------

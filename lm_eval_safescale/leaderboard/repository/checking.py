@@ -5,13 +5,15 @@ nothing of it is checked out, followed or run; submissions are verified, and all
 from __future__ import annotations
 
 import subprocess
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterator
 from dataclasses import dataclass
 from pathlib import Path, PurePosixPath
 from tempfile import TemporaryDirectory
 
 from lm_eval_safescale.errors import SafescaleError
-from lm_eval_safescale.inputs import InputError, most_bytes
+from lm_eval_safescale.inputs import most_bytes
+from lm_eval_safescale.leaderboard.board.folder import Submission
+from lm_eval_safescale.leaderboard.board.recomputing import Sources, look_at
 from lm_eval_safescale.leaderboard.repository.outcome import (
     FORMAT,
     MOST_FILES,
@@ -23,7 +25,7 @@ from lm_eval_safescale.leaderboard.repository.outcome import (
     checked,
     reason,
 )
-from lm_eval_safescale.leaderboard.verify import Load, Verdicts, verify_submission
+from lm_eval_safescale.leaderboard.verify import Verdicts
 from lm_eval_safescale.words import counted
 
 FILE_MODE = "100644"
@@ -61,16 +63,8 @@ def changes_between(repository: Path, base: str, head: str) -> list[Change]:
     ]
 
 
-def check(
-    repository: Path,
-    base: str,
-    head: str = "HEAD",
-    load: Load | None = None,
-    contexts: Iterable[Path] = (),
-    *,
-    allow_demo: bool = False,
-) -> Outcome:
-    """Verify the submissions that a commit adds, if it does nothing else.
+def check(repository: Path, base: str, head: str, sources: Sources) -> Outcome:
+    """Verify the submissions that a commit adds, if it does nothing else, as a board would.
 
     Parameters
     ----------
@@ -78,13 +72,13 @@ def check(
         A folder of Git's.
     base, head
         The commit before, and the one that is looked at.
-    load, contexts, allow_demo
-        As of `verify_submission`.
+    sources
+        What they are verified with.
 
     Raises
     ------
     SafescaleError
-        As `changes_between`, and if contexts or the data set that were named cannot be read.
+        As `changes_between`.
     """
     changes = changes_between(repository, base, head)
     refused = [*_refused(repository, base, changes)]
@@ -92,10 +86,7 @@ def check(
         return Outcome(FORMAT, refused[:MOST_REASONS])
     return Outcome(
         FORMAT,
-        submissions=[
-            _verified(repository, each, load, tuple(contexts), allow_demo=allow_demo)
-            for each in changes
-        ],
+        submissions=[_verified(repository, each, sources) for each in changes],
     )
 
 
@@ -124,15 +115,8 @@ def _refused(repository: Path, base: str, changes: list[Change]) -> Iterator[Rea
         there.add(each.path.casefold())
 
 
-def _verified(
-    repository: Path,
-    change: Change,
-    load: Load | None,
-    contexts: Iterable[Path],
-    *,
-    allow_demo: bool,
-) -> Checked:
-    def refused(what: str, expected: object = "") -> Checked:
+def _verified(repository: Path, change: Change, sources: Sources) -> Checked:
+    def refused(what: str, expected: object) -> Checked:
         return Checked(change.path, Verdicts.REFUSED, reasons=[reason(change.path, what, expected)])
 
     size = int(_git(repository, "cat-file", "-s", change.blob))
@@ -141,19 +125,12 @@ def _verified(
     with TemporaryDirectory(prefix="safescale-check-") as folder:
         file = Path(folder) / PurePosixPath(change.path).name
         file.write_bytes(_git(repository, "cat-file", "blob", change.blob))
-        try:
-            report = verify_submission(file, load, contexts, allow_demo=allow_demo)
-        except InputError as error:
-            if error.path != file:
-                raise
-            return refused(error.reason)
+        looked = look_at(Submission(file, change.path), sources)
     place = SUBMISSION.fullmatch(change.path)
-    told = report.manifest
-    if told is not None and place is not None and told.dataset.family != place["family"]:
-        report.found.damaged(
-            change.path, f"lies under {place['family']}", expected=told.dataset.family
-        )
-    return checked(change.path, report)
+    family = looked.stored.entry.dataset.get("family")
+    if family is not None and place is not None and family != place["family"]:
+        return refused(f"lies under {place['family']}", family)
+    return checked(change.path, looked)
 
 
 def _git(repository: Path, *words: str) -> bytes:

@@ -136,7 +136,7 @@ def _of(one: Checked) -> Iterator[str]:
         yield f"root hash {code(one.root)}"
     if one.reasons:
         yield _reasons(one.reasons, one.further)
-    if one.figures and one.verdict is not Verdicts.REFUSED:
+    if one.figures and one.verdict is Verdicts.VERIFIED:
         yield _table(one)
 
 

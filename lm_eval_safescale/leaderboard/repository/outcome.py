@@ -17,11 +17,13 @@ from msgspec import Meta
 from lm_eval_safescale.errors import FAILURES, SafescaleError, reason_of
 from lm_eval_safescale.inputs import InputError, read_bytes
 from lm_eval_safescale.json_text import whole
-from lm_eval_safescale.leaderboard.verify import Level, Report, Verdicts
+from lm_eval_safescale.leaderboard.board.recomputing import Looked
+from lm_eval_safescale.leaderboard.verify import SAID, Level, Verdicts
 from lm_eval_safescale.verifying.findings import Verdict
 from lm_eval_safescale.words import counted
 
 FORMAT = 1
+NOTED = SAID[Verdict.WHOLE]
 FILE = "result.json"
 """Its name in the archive in which it is handed on."""
 MOST_BYTES = 2_000_000
@@ -103,27 +105,28 @@ def reason(where: object, what: object, expected: object = "") -> Reason:
     return Reason(line(where), line(what), line(expected))
 
 
-def checked(path: str, report: Report) -> Checked:
-    """What a report says of a submission, as much as a comment shows."""
-    found = [*report.found.of(Verdict.DAMAGED), *report.found.of(Verdict.UNKNOWN)]
-    told = report.manifest
+def checked(path: str, looked: Looked) -> Checked:
+    """What a board would say of a submission, as much as a comment shows."""
+    entry, report = looked.stored.entry, looked.report
+    found = [each for each in entry.reasons if each.verdict != NOTED]
     one = Checked(
-        path, report.verdict, report.level, root=report.root,
+        path, entry.verdict, entry.level, entry.demo, line(entry.card.get("name", "")),
+        attempts=entry.attempts, root=entry.root,
         reasons=[reason(each.where, each.what, each.expected) for each in found[:MOST_REASONS]],
         further=max(0, len(found) - MOST_REASONS),
     )  # fmt: skip
-    if told is not None:
-        one.demo, one.name, one.attempts = told.demo, line(told.card.name), told.card.attempts
-        one.dataset = line(f"{told.dataset.name} ({told.dataset.label})")
-    names = [*report.headlines][:MOST_FIGURES]
-    one.headlines = [line(report.headlines[name]) for name in names]
-    one.figures = [
-        Figures(
-            line(row["condition"]), row["n"], report.draws[row["condition"]],
-            [row.get(name) for name in names],
-        )
-        for row in report.results[:MOST_ROWS]
-    ]  # fmt: skip
+    if entry.dataset:
+        one.dataset = line(f"{entry.dataset['name']} ({entry.dataset['label']})")
+    if report is not None:
+        names = [*report.headlines][:MOST_FIGURES]
+        one.headlines = [line(report.headlines[name]) for name in names]
+        one.figures = [
+            Figures(
+                line(row["condition"]), row["n"], entry.draws[row["condition"]],
+                [row.get(name) for name in names],
+            )
+            for row in entry.results[:MOST_ROWS]
+        ]  # fmt: skip
     return one
 
 
