@@ -324,3 +324,52 @@ def test_the_requirements_and_options_are_those_of_main_not_of_the_pull_request(
     _event, checked = send(hub, files)
     assert checked.jobs == {"check": "failure"}
     assert "evil" not in (hub.folder / "installed.txt").read_text()
+
+
+def merged(hub, files):
+    """Files on main; the event of the push."""
+    for name, content in files.items():
+        path = hub.fork / name
+        path.parent.mkdir(parents=True, exist_ok=True)
+        path.write_bytes(content)
+    git(hub.fork, "add", "--all")
+    git(hub.fork, "commit", "-qm", "merge", "--allow-empty")
+    sha = hub.push(hub.fork)
+    return {"event_name": "push", "repository": "org/a-board", "sha": sha, "event": {}}
+
+
+def test_the_board_is_built_from_main_and_published_with_what_does_not_verify(hub, made, tampered):
+    good, bad = (made / "submission.zip").read_bytes(), tampered.read_bytes()
+    hub.secrets["HELD_OUT"] = "q1"
+    disputes = [{"question_id": "q2", "dispute": "key wrong"}]
+    event = merged(
+        hub,
+        {
+            PLACE: good,
+            "submissions/radsafe/tampered.zip": bad,
+            "disputes.json": json.dumps(disputes).encode(),
+        },
+    )
+    ran = hub.run("board", event)
+    assert ran.jobs == {"build": "success", "publish": "success"}, ran.said
+    assert hub.deployed == [ran.number]
+    pages = hub.folder / "pages"
+    assert (pages / "index.html").is_file()
+    told = json.loads((pages / "board.json").read_text())
+    verdicts = {each["file"]: each["verdict"] for each in told["entries"]}
+    assert verdicts == {PLACE: "verified", "submissions/radsafe/tampered.zip": "refused"}
+    about = json.loads((pages / "report.json").read_text())["board"]
+    assert about["disputed"]
+    assert about["held_out"]["items"] == 1, "which items are held out is published"
+
+
+def test_a_board_without_a_submission_is_published_too(hub):
+    ran = hub.run("board", merged(hub, {}))
+    assert ran.jobs == {"build": "success", "publish": "success"}, ran.said
+    assert (hub.folder / "pages" / "index.html").is_file()
+
+
+def test_a_build_that_fails_publishes_nothing(hub):
+    ran = hub.run("board", merged(hub, {"disputes.json": b"[1]"}))
+    assert ran.jobs == {"build": "failure", "publish": "skipped"}
+    assert not hub.deployed

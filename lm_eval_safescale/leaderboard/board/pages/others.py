@@ -259,9 +259,10 @@ def _about(board: Board) -> Iterator[tuple[str, str]]:
     about = board.about
     yield "Version", f"lm_eval_safescale {about.get('version', '')}"
     yield "Preset of intervals", str(about.get("preset", ""))
-    for name, words in (("held_out", "Held-out items"), ("disputed", "Disputed items")):
-        if known := about.get(name):
-            yield words, counted(len(known["items"]), "item")
+    if held_out := about.get("held_out"):
+        yield "Held-out items", counted(held_out["items"], "item")
+    if disputed := about.get("disputed"):
+        yield "Disputed items", counted(len(disputed["items"]), "item")
     for digest in about.get("contexts", ()):
         yield "Contexts built ahead", f"SHA-256 {digest}"
 
