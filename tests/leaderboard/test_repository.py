@@ -294,7 +294,7 @@ def test_the_command_says_by_its_status_what_was_found(board, made, tampered, tm
     assert run(app, [*words, "--dataset", str(tmp_path / "none.csv")]).exit_code == 3
     (tmp_path / "other.csv").write_text("nothing")
     without = run(app, [*words, "--dataset", str(tmp_path / "other.csv")])
-    assert (without.exit_code, "other.csv" in without.output) == (1, True)
+    assert (without.exit_code, "other.csv" in without.output) == (2, True)
     assert run(app, [*words, "--contexts", str(tmp_path / "none.jsonl")]).exit_code == 3
 
 
