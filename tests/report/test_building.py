@@ -10,7 +10,10 @@ from lm_eval_safescale.assembly import settings_of_named
 from lm_eval_safescale.errors import SafescaleError
 from lm_eval_safescale.report import building
 from lm_eval_safescale.report.building import Wanted, build_report
+from lm_eval_safescale.report.texts import find_texts
+from lm_eval_safescale.runs.store import open_runs
 from tests.report.making import drawn_runs, stored
+from tests.report.studies import QUESTIONS, panel, questions, write_study
 
 
 @pytest.fixture(scope="module")
@@ -86,6 +89,13 @@ def test_texts_that_are_not_at_hand_are_said_with_the_way_to_get_them(runs, tmp_
     page = (tmp_path / "out" / "index.html").read_text()
     assert "Texts that are not at hand" in page
     assert "--dataset FILE" in page
+
+
+def test_texts_are_found_by_the_file_that_the_runs_recorded(tmp_path):
+    runs = open_runs(write_study(tmp_path / "study", questions(12), panel(1), draws=0))
+    assert find_texts(runs, None, []).dataset is not None
+    (tmp_path / "study" / QUESTIONS).unlink()
+    assert find_texts(runs, None, []).no_dataset is not None
 
 
 def test_another_data_set_than_the_runs_is_said_and_costs_no_page(runs, tmp_path):

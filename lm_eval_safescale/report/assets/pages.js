@@ -2,7 +2,7 @@
 "use strict";
 
 (function () {
-  const ROWS = 200; // of a table that are shown at once
+  const ROWS = 50; // of a table that are shown at once
   const FEW = 12; // rows of which nobody needs a filter
   const MANY = 2000; // rows of which a filter waits until nobody types
   const THEMES = ["system", "light", "dark"];

@@ -120,7 +120,7 @@ def test_controls_write_the_address_and_an_address_gives_the_same_view(cases, op
     assert list(listed(page)) == sorted(listed(page))
     assert again.get_by_label("Condition", exact=True).input_value() == "conflict"
     page.go_back()
-    page.get_by_text("Choose a case in the list").wait_for()
+    page.wait_for_function("!location.hash.includes('item=')")
 
 
 def _file_and_hash(address):
@@ -273,7 +273,8 @@ def test_axe_finds_nothing_in_an_open_case_compared_with_another(dark, cases, vi
 def test_the_keyboard_alone_goes_through_cases_opens_an_answer_and_disputes(cases):
     page = cases(kind="high_risk_error")
     order = list(listed(page))
-    for key, place in (("j", 0), ("j", 1), ("k", 0)):
+    page.locator("article", has_text=order[0]).wait_for()  # the first is open
+    for key, place in (("j", 1), ("j", 2), ("k", 1)):
         page.keyboard.press(key)
         page.wait_for_url(f"**item={order[place]}*")
         page.locator("article", has_text=order[place]).wait_for()
@@ -327,3 +328,30 @@ def test_half_a_character_is_shown_and_stops_nothing(cases, report_of):
     page = cases("halves", item=item, answer=f"{answers['model'][0]}@{condition}")
     page.get_by_role("region", name="The answer").wait_for()
     assert "half a character" in page.get_by_role("region", name="The answer").inner_text()
+
+
+def test_on_a_phone_the_filters_are_folded_and_the_first_case_is_open(report_of, open_page):
+    file = report_of("wide") / "cases.html"
+    page = open_page(file, viewport={"width": 360, "height": 800})
+    page.locator("#title").wait_for()
+    assert not page.get_by_label("Condition", exact=True).is_visible()
+    page.get_by_text("Filters", exact=True).click()
+    assert page.get_by_label("Condition", exact=True).is_visible()
+    assert page.locator("article").inner_text().startswith(next(iter(listed(page))))
+
+
+def test_a_mark_that_was_given_stays_removed(report_of, open_page):
+    page = open_page(report_of("wide") / "cases.html", "item=q0007")
+    page.locator("#title").wait_for()
+    given = """() => {
+      localStorage.clear();
+      data.disputes = [{question_id: 'q0007', dispute: 'other', note: ''}];
+      marks = new Map();
+      openMarks();
+      const before = marks.has('q0007');
+      setMark('q0007', null);
+      marks = new Map();
+      openMarks();
+      return [before, marks.has('q0007')];
+    }"""
+    assert page.evaluate(given) == [True, False]

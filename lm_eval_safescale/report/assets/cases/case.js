@@ -98,18 +98,14 @@ let drawing = 0;
 
 async function drawCase(focus) {
   const turn = ++drawing,
-    place = data.place.get(state.item),
+    place = opened(),
+    id = data.items[place],
     body = $("case");
   if (place === undefined) {
     body.replaceChildren(
       state.item
         ? el("p", "There is no case ", own(state.item), " in this report.")
-        : el(
-            "p.note",
-            found.places.length
-              ? "Choose a case in the list, or press j."
-              : "No case is like that: choose fewer filters.",
-          ),
+        : el("p.note", "No case is like that: choose fewer filters."),
     );
     return;
   }
@@ -124,13 +120,13 @@ async function drawCase(focus) {
   body.replaceChildren(
     el(
       "p.note",
-      own(state.item),
+      own(id),
       groups.flatMap((group) => [" · ", own(group)]),
     ),
     el(
       "h2.given",
       { id: "title", tabindex: "-1", dir: "auto" },
-      short && item.text ? item.text : `Case ${state.item}`,
+      short && item.text ? item.text : `Case ${id}`,
     ),
     short
       ? item.text

@@ -12,7 +12,7 @@ function fill() {
     option("not_scored", "not scored"),
   );
   set("condition", option("", "any"), ...data.conditions.map((each) => option(each.name, each.words)));
-  set("model", option("", `all ${data.models.length}`), ...data.models.map((each) => option(each.name, each.name)));
+  set("model", option("", data.models.length > 1 ? `all ${data.models.length}` : "any"), ...data.models.map((each) => option(each.name, each.name)));
   set("with-model", option("", "nothing"), ...data.models.map((each) => option(each.name, each.name)));
   set("with-condition", ...data.conditions.map((each) => option(each.name, each.words)));
   set(
@@ -80,7 +80,7 @@ function key(event) {
     k: () => step(-1),
     d: () => $("dispute-kind") && $("dispute-kind").focus(),
     c: () => {
-      $("comparing").open = true;
+      $("filtering").open = $("comparing").open = true;
       $("with-model").focus();
     },
     o: () => {
@@ -90,7 +90,10 @@ function key(event) {
         first.click();
       }
     },
-    "/": () => $("text").focus(),
+    "/": () => {
+      $("filtering").open = true;
+      $("text").focus();
+    },
   }[event.key];
   if (done) {
     event.preventDefault();
@@ -126,7 +129,7 @@ async function show() {
     before.answer !== state.answer &&
     $("title");
   if (onlyAnswer) {
-    const place = data.place.get(state.item);
+    const place = opened();
     return openAnswer(await itemAt(place), place);
   }
   const next = await filter();
@@ -151,6 +154,7 @@ document.addEventListener("DOMContentLoaded", async () => {
   }
   openMarks();
   fill();
+  $("filtering").open = !window.matchMedia("(max-width: 50rem)").matches; // else they fill a phone's screen
   window.addEventListener("hashchange", show);
   await show();
   document.documentElement.dataset.ready = "yes";

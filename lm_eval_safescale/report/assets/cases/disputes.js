@@ -12,7 +12,7 @@ function openMarks() {
   try {
     storage = window.localStorage;
     const found = JSON.parse(storage.getItem(data.marks) || "null");
-    for (const [id, mark] of found || []) marks.set(id, mark);
+    for (const [id, mark] of found || []) mark ? marks.set(id, mark) : marks.delete(id);
   } catch {
     storage = null;
   }
@@ -25,7 +25,9 @@ function setMark(id, mark) {
   if (mark) marks.set(id, mark);
   else marks.delete(id);
   try {
-    if (storage) storage.setItem(data.marks, JSON.stringify([...marks]));
+    const removed = data.disputes.map((each) => each.question_id).filter((each) => !marks.has(each));
+    // of those that --exclude gave, also which a reader has removed
+    if (storage) storage.setItem(data.marks, JSON.stringify([...marks, ...removed.map((each) => [each, null])]));
   } catch {
     storage = null;
   }

@@ -7,8 +7,8 @@ let page = 0;
 function drawList() {
   const { places, hits } = found,
     kind = countKind();
-  const current = data.place.get(state.item),
-    at = places.indexOf(current);
+  const current = opened(),
+    at = places.indexOf(data.place.get(state.item));
   if (at >= 0) page = Math.floor(at / ROWS);
   page = Math.min(page, Math.max(0, Math.ceil(places.length / ROWS) - 1));
   const rows = places.slice(page * ROWS, (page + 1) * ROWS).map((place) => {
@@ -61,7 +61,7 @@ function turn(by) {
 function step(by) {
   const { places } = found;
   if (!places.length) return;
-  const now = places.indexOf(data.place.get(state.item));
+  const now = places.indexOf(opened());
   const next = now < 0 ? (by > 0 ? 0 : places.length - 1) : Math.min(places.length - 1, Math.max(0, now + by));
   go({ item: data.items[places[next]], answer: "" });
 }

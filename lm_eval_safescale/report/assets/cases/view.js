@@ -58,6 +58,9 @@ const countKind = () =>
 const at = (cell, place) => ({ bits: cell.bits[place], scored: isScored(cell.codes[place]) });
 let found = { places: [], scored: [], hits: [], pairs: {} };
 
+// the place of the case that is open: the one in the address, else the first of the list
+const opened = () => (state.item ? data.place.get(state.item) : found.places[0]);
+
 const inView = () =>
   compared() ||
   data.cells.filter(
