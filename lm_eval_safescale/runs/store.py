@@ -10,7 +10,7 @@ from __future__ import annotations
 import functools
 import os
 import uuid
-from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Collection, Iterable, Iterator, Mapping, Sequence
 from contextlib import suppress
 from itertools import chain, islice
 from pathlib import Path
@@ -340,7 +340,13 @@ def merge_runs(runs: Mapping[str, Runs]) -> Runs:
     _refuse_overlap(runs)
     family = reference.family
     items = _merged_items(runs)
-    answers = pl.concat([_with_categories_of(each, runs, family) for each in runs.values()])
+    kinds = _categories_of_all(runs.values(), family)
+    answers = pl.concat(
+        [
+            each.answers.with_columns(pl.col(name).cast(kind) for name, kind in kinds.items())
+            for each in runs.values()
+        ]
+    )
     return Runs(items, answers, merge_about([each.about for each in runs.values()]))
 
 
@@ -589,20 +595,20 @@ def _keys(runs: Runs, pair: tuple[str, str]) -> pl.DataFrame:
     return rows.select(pl.col("question_id").cast(pl.String), "draw")
 
 
-def _with_categories_of(each: Runs, runs: Mapping[str, Runs], family: Family) -> pl.DataFrame:
-    """The answers of one, with the names of all: only then can they be put below one another."""
+def _categories_of_all(runs: Collection[Runs], family: Family) -> dict[str, pl.Enum]:
+    """The names of all: only with the same ones can answers be put below one another."""
+
+    def every(names: Callable[[Runs], Iterable[str]]) -> set[str]:
+        return set().union(*map(names, runs))
+
     names = {
-        "model": sorted({name for other in runs.values() for name in other.models}),
-        "condition": family.in_order(name for other in runs.values() for name in other.conditions),
-        "question_id": sorted(
-            {str(name) for other in runs.values() for name in other.items["question_id"]}
-        ),
+        "model": sorted(every(lambda each: each.models)),
+        "condition": family.in_order(every(lambda each: each.conditions)),
+        "question_id": sorted(every(lambda each: each.items["question_id"].cast(pl.String))),
         "response": family.vocabulary
-        or sorted(
-            {name for other in runs.values() for name in categories(other.answers["response"])}
-        ),
+        or sorted(every(lambda each: categories(each.answers["response"]))),
     }
-    return each.answers.with_columns(pl.col(name).cast(pl.Enum(its)) for name, its in names.items())
+    return {name: pl.Enum(its) for name, its in names.items()}
 
 
 def _merged(one: Mapping[str, Any], other: Mapping[str, Any], family: Family) -> dict[str, Any]:
