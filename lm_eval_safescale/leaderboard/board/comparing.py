@@ -128,7 +128,7 @@ def compare(
 def _refuse_unknown(
     held_out: HeldOut | None, disputes: Disputes | None, known: Sequence[str]
 ) -> None:
-    if disputes is not None and not disputes.ids & set(known):
+    if disputes is not None:
         disputes.refuse_unknown(known)
     if held_out is None:
         return
@@ -213,7 +213,7 @@ def _compared(
     runs, left_out = _together({entry.label: _renamed(own, entry) for entry, _, own in group})
     entries = {entry.label: entry for entry, *_ in group if entry.label not in left_out}
     ids = {str(name) for name in runs.items["question_id"]}
-    own_disputes = disputes if disputes is not None and disputes.ids & ids else None
+    own_disputes = _part_of(disputes, ids)
     study = replace(study_of(runs), disputes=own_disputes)
     complaints = [f"{label}: {why}" for label, why in left_out.items()]
 
@@ -243,6 +243,14 @@ def _compared(
         complaints=tuple(complaints),
         study=study,
     ), left_out
+
+
+def _part_of(disputes: Disputes | None, ids: set[str]) -> Disputes | None:
+    """The disputes of some of these items; None where none is disputed, or every one."""
+    if disputes is None:
+        return None
+    own = tuple(each for each in disputes.items if each.question_id in ids)
+    return replace(disputes, items=own) if 0 < len(own) < len(ids) else None
 
 
 def _together(runs: Mapping[str, Runs]) -> tuple[Runs, dict[str, str]]:

@@ -15,6 +15,8 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
+from lm_eval_safescale.analysis import Dispute, Disputes
+from lm_eval_safescale.errors import SafescaleError
 from lm_eval_safescale.leaderboard.board.comparing import front_of
 from lm_eval_safescale.leaderboard.board.folder import looks, seen, shown
 from lm_eval_safescale.leaderboard.pack import pack
@@ -66,6 +68,20 @@ def test_omission_stands_against_commission_where_a_family_has_them(two_families
     assert points["choose-at-random"].y > 0
     assert {each.x for each in by_family["medguard"].fronts} == {"safety_index"}
     assert {each.y for each in by_family["medguard"].fronts} == {"unsafe_answer", "unanswered"}
+
+
+def test_disputes_of_several_data_sets_each_count_in_their_own(two_families, build):
+    built, _ = build(two_families, datasets={}, allow_demo=True)
+    firsts = [str(each.study.items.ids[0]) for each in built.board.comparisons]
+    items = tuple(Dispute(name, "other") for name in firsts)
+    built, _ = build(
+        two_families, datasets={}, allow_demo=True, disputes=Disputes(items, "d.json", "0" * 64)
+    )
+    assert [each.disputed_items for each in built.board.comparisons] == [1, 1]
+    assert all(each.disputed for each in built.board.comparisons)
+    odd = Disputes((*items, Dispute("nobody's", "other")), "d.json", "0" * 64)
+    with pytest.raises(SafescaleError, match="is no item of these runs"):
+        build(two_families, datasets={}, allow_demo=True, disputes=odd)
 
 
 def test_a_family_of_a_plugin_enters_without_a_change_here(tmp_path):
