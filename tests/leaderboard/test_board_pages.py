@@ -308,6 +308,20 @@ def test_the_front_joins_those_that_nobody_beats(comparison, tmp_path):
     assert [row[-1][0] for row in table[1:]] == ["yes", "yes", "yes", "no"]
 
 
+def test_rates_that_are_no_metric_have_a_front_too(comparison, tmp_path):
+    values = dict(
+        zip(comparison.entries, ((0.1, 0.3), (0.3, 0.1), (0.4, 0.4), (0.2, 0.2)), strict=True)
+    )
+    front = replace(
+        front_of("clean", "omission", "commission", values), higher_is_better=(False, False)
+    )
+    own = replace(comparison, fronts=(front,))
+    page = Seen(build(board_of(own), tmp_path) / "radsafe-made-clean.html")
+    assert "Omission and commission" in page.text
+    (table,) = (rows for rows in page.tables.values() if rows[0][1][0] == "omission %")
+    assert [row[1][0] for row in table[1:]] == ["10.0", "30.0", "40.0", "20.0"]
+
+
 # --- what submissions say -------------------------------------------------------------------------
 
 
