@@ -227,6 +227,19 @@ def test_several_data_sets_have_a_page_each_and_an_index(tmp_path):
     assert "radsafe-other-closed-book.html" in page.hrefs
 
 
+def test_demo_data_are_marked_on_every_page_that_is_of_them_alone(tmp_path):
+    real = comparison_of(drawn_runs(models=MODELS))
+    demo = replace(real, key="demo", dataset={**real.dataset, "demo": True})
+    build(board_of(demo), tmp_path / "demo")
+    assert all("DEMO data" in Seen(path).text for path in (tmp_path / "demo").glob("*.html"))
+    build(board_of(real, demo), tmp_path / "both")
+    marked = {
+        path.name for path in (tmp_path / "both").glob("*.html") if "DEMO data" in Seen(path).text
+    }
+    assert marked
+    assert all(name.startswith("demo-") for name in marked)
+
+
 # --- the finding ----------------------------------------------------------------------------------
 
 
@@ -264,7 +277,7 @@ def standing_with(ranks, comparison, gaps=()):
         ),
         (
             [(1, 2), (2, 3), (2, 3)],
-            "Nobody is better than Qwen3-4B by the high-risk error rate, clean evidence",
+            "Qwen3-4B alone has rank 1 of 3 by the high-risk error rate, clean evidence",
         ),
         (
             [(1, 2), (1, 3), (2, 3)],

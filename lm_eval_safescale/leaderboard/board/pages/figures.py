@@ -32,7 +32,7 @@ FEW = 12
 """Entries of which each has its intervals in a plot."""
 MOST_NAMED = 3
 FRONT, OTHERS = "front", "others"
-SERIES = {FRONT: "on the front", OTHERS: "another is better in both"}
+SERIES = {FRONT: "on the front", OTHERS: "others"}
 
 
 def figures_of(standing: Standing) -> Iterator[Section]:
@@ -98,7 +98,7 @@ def _intervals(standing: Standing) -> Strips:
             )
             for place in shown
         ],
-        series={FRONT: "rank 1", OTHERS: "others"},
+        series={**SERIES, FRONT: "rank 1"},
     )
 
 
@@ -176,7 +176,7 @@ def _front(standing: Standing, front: Front) -> Plot:
             for point in front.points
         ],
         [Line(_steps(best), FRONT, "the front")] if len(best) > 1 else [],
-        series={name: words for name, words in SERIES.items() if name == FRONT or best},
+        series=SERIES,
     )
 
 

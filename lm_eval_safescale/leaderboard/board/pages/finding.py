@@ -7,7 +7,7 @@ from collections.abc import Iterator
 from lm_eval_safescale.leaderboard.board.pages.standing import Standing
 from lm_eval_safescale.leaderboard.board.result import Place
 from lm_eval_safescale.report.pages.common.phrases import the, words_of_rate
-from lm_eval_safescale.sentences import capital, counted, interval, listed, number, percent
+from lm_eval_safescale.sentences import counted, interval, listed, number, percent
 
 MOST_NAMED = 3
 
@@ -32,7 +32,7 @@ def finding_of(standing: Standing) -> str:
         rate = words_of_rate(standing.report, metric)
         return f"{labels[0]} has a {more} {rate} than all others, {where}"
     if len(best) == 1:
-        return f"Nobody is better than {labels[0]} by {name}, {where}"
+        return f"{labels[0]} alone has rank 1 of {n:,} by {name}, {where}"
     if len(best) <= MOST_NAMED:
         return f"{listed(labels)} share rank 1 of {n:,} by {name}, {where}"
     return f"{len(best):,} of {n:,} submissions share rank 1 by {name}, {where}"
@@ -63,7 +63,7 @@ def _doubts(standing: Standing) -> Iterator[str]:
     else:
         name = standing.report.words(standing.first)
         value = said_value(standing, first)
-        yield f"{capital(first.label)} has {name} {value}{f' ({bounds})' if bounds else ''}."
+        yield f"{first.label} has {name} {value}{f' ({bounds})' if bounds else ''}."
         if not all(place.is_best for place in ranked) and first.rank_hi and first.rank_hi > 1:
             yield f"Its true rank may be anything from {first.rank_lo} to {first.rank_hi}."
         yield (
@@ -73,7 +73,7 @@ def _doubts(standing: Standing) -> Iterator[str]:
     gaps = [gap for gap in standing.comparison.held_out if gap.condition == standing.condition]
     if suspect := sorted({gap.label for gap in gaps if gap.is_beyond_chance}):
         yield (
-            f"{capital(listed(suspect, MOST_NAMED))} {'does' if len(suspect) == 1 else 'do'} "
+            f"{listed(suspect, MOST_NAMED)} {'does' if len(suspect) == 1 else 'do'} "
             "better on the open items than on the held-out ones, beyond chance."
         )
     yield "Attempts, dates and sizes are claims of those who submitted."

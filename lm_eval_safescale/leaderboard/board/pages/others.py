@@ -18,6 +18,8 @@ LONGEST = 400
 """Characters of a reason that are shown."""
 MOST_REASONS = 20
 """Of a submission; all stand in the JSON of its verification."""
+MOST_CHANGES = 2_000
+"""That are shown; all stand in the feed."""
 NOTED = "noted"
 CARD_WORDS = {"parameters_b": "size in billions", "licence": "licence of the weights"}
 LEVELS = {
@@ -123,6 +125,7 @@ def history(board: Board) -> Page:
         (
             Section(
                 "What changed, and why",
+                lead="" if len(rows) <= MOST_CHANGES else f"The last {MOST_CHANGES:,} changes.",
                 data=DataTable.of(
                     (
                         DataColumn("at", "built (UTC)"),
@@ -134,8 +137,8 @@ def history(board: Board) -> Page:
                         DataColumn("verified", kind="count"),
                         DataColumn("entries", "submissions", "count"),
                     ),
-                    rows,
-                    links,
+                    rows[:MOST_CHANGES],
+                    links[:MOST_CHANGES],
                 ),
             ),
         )
@@ -161,8 +164,8 @@ def reading(board: Board) -> Page:
                 "How far a submission is verified",
                 columns=("level", "what it means"),
                 rows=tuple((f"{SIGNS[level]} {level.value}", LEVELS[level]) for level in Level),
-                note="None of them shows that the named model wrote the texts but the last two, "
-                "and those for what was asked again. Attempts are counted by who submits: of many, "
+                note="That the named model wrote the texts is shown by the last two alone, by a "
+                "sample for what was asked again. Attempts are counted by who submits: of many, "
                 "the best looks better than it is.",
             ),
             Section(

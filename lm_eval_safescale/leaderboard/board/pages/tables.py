@@ -14,7 +14,7 @@ from lm_eval_safescale.leaderboard.verify import Level
 from lm_eval_safescale.report.disputed import table_of_disputed
 from lm_eval_safescale.report.pages.common.rows import of_kind
 from lm_eval_safescale.sections import Section
-from lm_eval_safescale.sentences import capital, counted, listed
+from lm_eval_safescale.sentences import counted, listed
 
 SIGNS = {Level.RECOMPUTED: "○", Level.REPEATED: "◐", Level.BY_ORGANISER: "●"}
 """Of the levels: the more is filled, the more stands behind a submission."""
@@ -59,8 +59,8 @@ def submissions(standing: Standing) -> Section:
     return Section(
         f"Every submission, {standing.words}",
         lead=(
-            f"Ranks are by {report.words(first)}; below a value stands its 95 % interval, and "
-            "both lead to the report of the model."
+            f"Ranks are by {report.words(first)}. Below a value stands its 95 % interval; a name "
+            "leads to the report of the model, a value to its cases."
             if first
             else ""
         ),
@@ -79,15 +79,13 @@ def level_of(entry: Entry) -> str:
     return f"{SIGNS[entry.level]}\N{NO-BREAK SPACE}{entry.level.value}"
 
 
-def remarks_on(entry: Entry, condition: str = "") -> list[str]:
-    """What readers should know of an entry, under a condition or at all."""
+def remarks_on(entry: Entry, condition: str) -> list[str]:
+    """What readers should know of an entry under a condition."""
     found = [DEMO] if entry.demo else []
     found += [flag.said for flag in entry.flags]
-    found += [
-        f"{n:,} of {counted(of, 'item')}" + ("" if condition else f" {name}")
-        for name, (n, of) in entry.subsets.items()
-        if condition in ("", name)
-    ]
+    if condition in entry.subsets:
+        n, of = entry.subsets[condition]
+        found.append(f"{n:,} of {counted(of, 'item')}")
     return found
 
 
@@ -208,7 +206,7 @@ def _said_of_gaps(items: int, gaps: Sequence[Gap]) -> str:
     if not found:
         return f"Nobody is better on the open items than chance explains; {held}."
     return (
-        f"{capital(listed(found, MOST_NAMED))} {'is' if len(found) == 1 else 'are'} better on the "
+        f"{listed(found, MOST_NAMED)} {'is' if len(found) == 1 else 'are'} better on the "
         f"open items than chance explains, as a model that has seen them would be; {held}."
     )
 

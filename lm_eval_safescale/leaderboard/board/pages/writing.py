@@ -47,8 +47,6 @@ from lm_eval_safescale.sentences import counted
 TITLE = "Leaderboard"
 NOT_VERIFIED, HISTORY, READING = "not-verified.html", "history.html", "reading.html"
 """Files of pages that every board has."""
-
-
 NOT_PASSED_ON = "this board does not pass on the texts of its data set"
 
 
@@ -99,6 +97,7 @@ class BoardPages:
                 (HISTORY, "History"),
                 (READING, "How to read it"),
             ],
+            note=_note(*board.comparisons),
             foot=FOOT,
             draw=partial(draw, palette=palette),
             saved=partial(standalone, palette=palette),
@@ -106,7 +105,7 @@ class BoardPages:
             styles={"figures.css": palette.style_sheet()},
         )
         for comparison in board.comparisons:
-            own = replace(site, note=DEMO_NOTE if comparison.dataset.get("demo") else "")
+            own = replace(site, note=_note(comparison))
             main = files[comparison.key, main_condition(comparison)]
             for condition in comparison.conditions:
                 standing = Standing(board, comparison, condition)
@@ -124,14 +123,21 @@ class BoardPages:
         site.write(folder)
 
 
+def _note(*comparisons: Comparison) -> str:
+    """What stands above a page of these: whether all its data are for demonstration."""
+    is_demo = comparisons and all(each.dataset.get("demo") for each in comparisons)
+    return DEMO_NOTE if is_demo else ""
+
+
 def _files(board: Board) -> dict[tuple[str, str], str]:
     """A file for each condition of each comparison: the same in every build."""
-    taken: set[str] = {Path(each).stem for each in (INDEX, NOT_VERIFIED, HISTORY, READING)}
-    return {
-        (comparison.key, condition): f"{slug(f'{comparison.key}-{condition}', taken)}.html"
-        for comparison in board.comparisons
-        for condition in comparison.conditions
-    }
+    found = {}
+    for comparison in board.comparisons:
+        taken: set[str] = set()
+        for condition in comparison.conditions:
+            name = f"{comparison.key}-{slug(condition, taken)}"
+            found[comparison.key, condition] = f"{name}.html"
+    return found
 
 
 def _titles(board: Board) -> dict[str, str]:
