@@ -353,3 +353,11 @@ def test_many_at_one_place_are_one_mark_that_says_how_many_they_are():
     assert "\N{MULTIPLICATION SIGN}" not in draw(stacked, PALETTE)
     heights = [float(wide(each).get("viewBox").split()[3]) for each in (piled, stacked)]
     assert heights[0] < heights[1]
+
+
+def test_a_name_at_the_right_edge_is_not_cut_off():
+    name = "a model with a long name"
+    figure = strips([Strip("RAG", [Point(0.95, 0, "rag", x_low=0.8, x_high=1.0, note=name)])])
+    (text,) = [each for each in wide(figure).iter(f"{SVG}text") if each.text == name]
+    assert "end" in text.get("class").split()
+    assert float(text.get("x")) < 600

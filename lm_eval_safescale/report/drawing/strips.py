@@ -183,7 +183,10 @@ class _Row:
         self.sheet.point(point, x, y, self.words(point))
         if point.note:
             at = max(x + R * 2.4, span[1] if span else x) + 3
-            self.sheet.add(written(at, y + 4, point.note, "ink halo"))
+            if at + width_of(point.note) <= self.sheet.width:
+                self.sheet.add(written(at, y + 4, point.note, "ink halo"))
+            else:  # over its interval, rather than cut off
+                self.sheet.add(written(x - R * 2.4, y + 4, point.note, "ink halo end"))
 
     def dumbbell(self, top: float) -> float:
         """Points joined, their intervals as hairlines above and below the line."""
