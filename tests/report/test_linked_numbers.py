@@ -198,7 +198,12 @@ def sentences_of(report):
             if section.title != "Compared with controls":
                 yield page.name, section.title, section.lead
             for figure in section.figures:
-                yield page.name, figure.name, re.sub(r" and 1 control", "", figure.title)
+                said = f"{figure.title} {figure.caption}"
+                yield (
+                    page.name,
+                    figure.name,
+                    re.sub(" and 1 control|each model has its mark|a dot is a model", "", said),
+                )
 
 
 def means_of(report):

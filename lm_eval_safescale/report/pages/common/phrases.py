@@ -4,7 +4,7 @@ several pages say them. It makes no table and no figure.
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Collection, Iterable, Mapping, Sequence
 
 from lm_eval_safescale.report.pages.common.rows import Estimate, Row, bounds, models_of
 from lm_eval_safescale.report.report import Report
@@ -31,10 +31,11 @@ def draws_of(report: Report) -> str:
     return f"K{space}={space}{least}" + ("" if least == most else f" to {most}")
 
 
-def how_many(report: Report) -> str:
-    """Items, models and K, as a caption ends."""
+def how_many(report: Report, models: Collection[str] | None = None) -> str:
+    """Items, models (those that are shown, or all) and K, as a caption ends."""
+    shown = models_of(report) if models is None else models
     return (
-        f"{counted(report.about['items'], 'item')}, {counted(len(models_of(report)), 'model')}, "
+        f"{counted(report.about['items'], 'item')}, {counted(len(shown), 'model')}, "
         f"{draws_of(report)}."
     )
 
@@ -42,7 +43,7 @@ def how_many(report: Report) -> str:
 def rests_on(report: Report, rows: Iterable[Row], names: Iterable[str] = ()) -> str:
     """What a figure of these metrics rests on, for its caption: 34 models, 200 items, K = 20."""
     rows = list(rows)
-    models = {row["model"] for row in rows if row["model"] is not None}
+    models = {row["model"] for row in rows} & set(models_of(report))
     items = sorted({row["n"] for row in rows if row.get("n") is not None})
     said = [counted(len(models), "model")]
     if items:

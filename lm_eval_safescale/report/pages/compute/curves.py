@@ -20,7 +20,7 @@ def curves_of(report: Report, metric: str) -> Plot:
     for condition in conditions:
         by_model: dict[str, list[Row]] = {}
         for row in report.rows(CURVES, condition=condition):
-            if is_number(row[metric]):
+            if is_number(row[metric]) and row["model"] not in report.controls:
                 by_model.setdefault(row["model"], []).append(row)
         for model, rows in by_model.items():
             own = model == chosen
@@ -43,7 +43,7 @@ def curves_of(report: Report, metric: str) -> Plot:
         curves_title(report, metric, chosen, ends),
         f"{capital(report.words(metric))} of the majority of k answers, over all subsets of the "
         f"samples: {chosen} with its 95 % interval (pointwise; the k share their draws).{others} "
-        f"{how_many(report)}",
+        f"{how_many(report, {str(row[0]) for row in data})}",
         Axis("k, answers that vote"),
         Axis(report.words(metric), percent=True),
         DataTable(
@@ -90,8 +90,9 @@ def curves_title(
     phrases = [
         f"{verb} {listed(said)}" for verb, said in (("goes", moved), ("stays at", still)) if said
     ]
-    votes = ends[0][2]["k"]
+    votes = {last["k"] for _, _, last in ends}
+    which = votes.pop() if len(votes) == 1 else "all samples"
     return (
-        f"With the vote of {votes} in place of one sample, {the(report, metric)} of {model} "
+        f"With the vote of {which} in place of one sample, {the(report, metric)} of {model} "
         f"{listed(phrases)}."
     )

@@ -126,6 +126,11 @@ def change_title(report: Report, metric: str, means: Sequence[Row]) -> str:
     return f"Voting {' and '.join(phrases)}{of_whom}."
 
 
+def _asked(report: Report) -> set[str]:
+    """Models that have single answers and majorities."""
+    return {row["model"] for row in report.rows(VOTES) if row["model"]} - report.controls
+
+
 def _slopes(report: Report, metric: str, means: Sequence[Row]) -> Plot:
     lines, marks, data = [], [], Rows()
     for row in means:
@@ -147,7 +152,7 @@ def _slopes(report: Report, metric: str, means: Sequence[Row]) -> Plot:
         slopes_title(report, metric, means),
         f"A line is a condition, {_of_models(means)}, from the single greedy answer to the "
         "majority of its samples on the same items; bars are 95 % intervals of each end. "
-        f"{how_many(report)}",
+        f"{how_many(report, _asked(report))}",
         Axis("", categories=("single answer", majority)),
         Axis(report.words(metric), percent=True),
         DataTable(
@@ -215,7 +220,7 @@ def _changes(report: Report, metric: str, votes: Sequence[Row]) -> Strips:
         change_title(report, metric, means),
         "Majority of the samples less the single greedy answer, on the same items. A dot is a "
         "model, the star the mean with its 95 % interval (its value at the right). "
-        f"{how_many(report)}",
+        f"{how_many(report, _asked(report))}",
         Axis(f"change in {report.words(metric)}, points", percent=True, difference=True),
         DataTable(
             (
@@ -281,7 +286,8 @@ def _quadrants(report: Report, index: str, harm: str, votes: Sequence[Row]) -> P
         quadrants_title(report, index, harm, both),
         "A mark is a model under a condition, a larger one the mean with its 95 % intervals (the "
         f"table has all intervals). To the right voting gains {report.words(index)}, upwards it "
-        f"lowers {report.words(harm)}; shaded is where it does both. {how_many(report)}",
+        f"lowers {report.words(harm)}; shaded is where it does both. "
+        f"{how_many(report, _asked(report))}",
         Axis(f"change in {report.words(index)}, points", percent=True, difference=True),
         Axis(
             f"change in {report.words(harm)}, points", percent=True, difference=True, reversed=True

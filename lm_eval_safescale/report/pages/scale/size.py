@@ -118,7 +118,8 @@ def _size_plot(report: Report, metric: str, sized: dict[str, float]) -> Plot:
         slope_title(report, metric),
         "A mark is a model with its 95 % interval, thin lines join models of one family in the "
         "order of their size, the bold line is the least-squares line over all models of known "
-        f"size. It describes these models and does not predict others. {how_many(report)}",
+        "size. It describes these models and does not predict others. "
+        f"{how_many(report, {mark.label for mark in marks})}",
         Axis("parameters in billions, log scale", log=True),
         Axis(report.words(metric), percent=True),
         DataTable(
