@@ -5,7 +5,7 @@ many, a tie as well as a change, and nothing scored. It knows no page.
 from __future__ import annotations
 
 from collections.abc import Iterable, Sequence
-from math import isfinite
+from math import floor, isfinite, log10
 
 from lm_eval_safescale.words import counted
 
@@ -61,7 +61,7 @@ def number(value: Number, digits: int = 3) -> str:
         return NOT_SCORED
     if value != 0 and not 1e-4 <= abs(value) < 1e9:
         return f"{value:.{digits - 1}e}".replace("-", "\N{MINUS SIGN}")
-    whole = len(str(int(abs(value))))
+    whole = floor(log10(abs(value))) + 1 if value else 1  # of a small fraction 0 or less
     text = f"{value:,.{max(0, digits - whole)}f}"
     text = text.rstrip("0").rstrip(".") if "." in text else text
     return "0" if text in ("-0", "0") else text.replace("-", "\N{MINUS SIGN}")

@@ -92,6 +92,8 @@ def same(shown: str, value: str, unit: str) -> bool:
     """Whether a cell shows what the CSV file holds, by as many digits as it shows."""
     if not value:
         return shown in ("–", "")
+    if unit == "%" and shown == "<0.1":
+        return 0 < float(value) < 0.001
     try:
         number = 100 * float(value) if unit == "%" else float(value)
         read = float(shown.replace(",", "").replace("−", "-"))
