@@ -17,6 +17,9 @@ from typing import Any
 
 import pytest
 
+from lm_eval_safescale.leaderboard.pack import pack
+from tests.leaderboard.making import tampered, write_card
+from tests.leaderboard.synthetic import Maker
 from tests.report import studies
 from tests.running.asking import STUB
 from tests.storing import command
@@ -175,10 +178,70 @@ STUDIES: Mapping[str, Callable[[Path], list[object]]] = {
 }
 
 
+# --- boards ---------------------------------------------------------------------------------------
+
+
+def _board(folder: Path) -> list[object]:
+    """More submissions than need a filter: two with one name, one model under two names, one that
+    was tampered with, and a file that is none."""
+    maker, submissions = Maker(folder), folder / "runs"
+    for number in range(13):
+        maker.submission(submissions / f"{number:02}.zip", f"Model {number:02}", number)
+    maker.submission(submissions / "another.zip", "Model 03", 103, revision="2")
+    maker.submission(submissions / "renamed.zip", "Quite other", 5)
+    tampered(submissions / "07.zip", submissions / "tampered.zip")
+    (submissions / "broken.zip").write_bytes(b"PK, and no more")
+    return [submissions, "--dataset", maker.questions]
+
+
+def _hostile_board(folder: Path) -> list[object]:
+    """Names, cards, answers and names of files that are code, links or directions elsewhere."""
+    maker, submissions = Maker(folder, items=6, conditions=("clean",), draws=1), folder / "runs"
+    texts = studies.HOSTILE
+    for number, name in enumerate([*studies.HOSTILE_MODELS, *texts]):
+        claim = texts[number % len(texts)][:200]
+        claims = dict.fromkeys(("model_family", "licence", "contact", "hardware", "notes"), claim)
+        maker.submission(
+            submissions / f"{number}.zip",
+            name[:200],
+            number,
+            lambda letter, n: f"{texts[n % len(texts)]}. The answer is {letter}.",
+            **claims,
+        )
+    for name in ("<img src=x onerror=alert(1)>", "javascript:alert(2)", "\u202ezip", "x" * 200):
+        (submissions / f"{name}.zip").write_bytes(b"none")
+    return [submissions, "--dataset", maker.questions]
+
+
+def _families_board(folder: Path) -> list[object]:
+    """Demo data of three families, answered by chance."""
+    submissions = folder / "submissions"
+    submissions.mkdir(parents=True)
+    for condition, dataset in (
+        ("clean", "demo"),
+        ("noharm_options", "noharm_demo"),
+        ("medguard", "medguard_demo"),
+    ):
+        for seed in (1, 2):
+            own = folder / f"{dataset}{seed}"
+            (runs,) = _small(own, condition, dataset)
+            card = write_card(own / "card.yaml", name=f"By chance {seed}")
+            pack([runs], submissions / f"{own.name}.zip", card, allow_demo=True)
+    return [submissions, "--allow-demo"]
+
+
+BOARDS: Mapping[str, Callable[[Path], list[object]]] = {
+    "board": _board,
+    "hostile board": _hostile_board,
+    "families board": _families_board,
+}
+
+
 @pytest.fixture(scope="session")
 def report_of(tmp_path_factory: pytest.TempPathFactory) -> Callable[[str], Path]:
-    """`report_of(name)`: the folder of the report of one of `STUDIES`, made once by whichever
-    process comes first; its runs are in the folder `runs` beside it."""
+    """`report_of(name)`: the folder of the report of one of `STUDIES`, or of one of `BOARDS`, made
+    once by whichever process comes first; its runs or submissions are in the folder `runs` beside
+    it."""
     base = tmp_path_factory.getbasetemp()
     shared = base.parent if "PYTEST_XDIST_WORKER" in os.environ else base
 
@@ -187,8 +250,9 @@ def report_of(tmp_path_factory: pytest.TempPathFactory) -> Callable[[str], Path]
         with (shared / f"report-{name}.lock").open("w") as lock:
             fcntl.flock(lock, fcntl.LOCK_EX)
             if not done.exists():
-                runs = STUDIES[name](folder)
-                made = command("report", *runs, "-o", folder / "report")
+                words = ("leaderboard", "build") if name in BOARDS else ("report",)
+                given = {**STUDIES, **BOARDS}[name](folder)
+                made = command(*words, *given, "-o", folder / "report")
                 assert made.exit_code == 0, made.output
                 done.touch()
         return folder / "report"

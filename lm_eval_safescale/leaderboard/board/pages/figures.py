@@ -111,14 +111,16 @@ def _front(standing: Standing, front: Front) -> Plot:
     )
     labels = [point.label for point in best]
     few = len(front.points) <= FEW
+    both = f"{report.words(front.x)} and {report.words(front.y)}"
     if len(labels) == 1:
-        said = f"{labels[0]} has the best {report.words(front.x)} and {report.words(front.y)}"
+        said = f"{labels[0]} has the best {both}"
     elif len(labels) == len(front.points):
-        said = "Every submission is on the front: none is as good as another in both"
+        said = f"Every submission is on the front of {both}"
     elif len(labels) <= MOST_NAMED:
-        said = f"On the front: {listed(labels)}"
+        said = f"On the front of {both}: {listed(labels)}"
     else:
-        said = f"{len(labels)} of {counted(len(front.points), 'submission')} are on the front"
+        every = counted(len(front.points), "submission")
+        said = f"{len(labels)} of {every} are on the front of {both}"
     how_far = (
         "lines are 95 % intervals" if few else "95 % intervals stand in the table of the figure"
     )

@@ -9,7 +9,7 @@ from collections.abc import Iterator, Mapping, Sequence
 from lm_eval_safescale.analysis.disputed import said_of_disputed
 from lm_eval_safescale.figures import DataColumn, DataTable, Value, with_bounds
 from lm_eval_safescale.leaderboard.board.pages.standing import Standing
-from lm_eval_safescale.leaderboard.board.result import Entry, Gap, Place
+from lm_eval_safescale.leaderboard.board.result import Entry, Flag, Gap, Place
 from lm_eval_safescale.leaderboard.verify import Level
 from lm_eval_safescale.report.disputed import table_of_disputed
 from lm_eval_safescale.report.pages.common.rows import of_kind
@@ -82,11 +82,19 @@ def level_of(entry: Entry) -> str:
 def remarks_on(entry: Entry, condition: str) -> list[str]:
     """What readers should know of an entry under a condition."""
     found = [DEMO] if entry.demo else []
-    found += [flag.said for flag in entry.flags]
+    found += [_said_of(flag) for flag in entry.flags]
     if condition in entry.subsets:
         n, of = entry.subsets[condition]
         found.append(f"{n:,} of {counted(of, 'item')}")
     return found
+
+
+def _said_of(flag: Flag) -> str:
+    """In a few words: a cell has no room for many names."""
+    if not flag.others:
+        return flag.said
+    n = len(flag.others)
+    return f"{flag.kind} as {flag.others[0] if n == 1 else counted(n, 'other submission')}"
 
 
 def _row(standing: Standing, entry: Entry) -> Mapping[str, Value]:
