@@ -317,7 +317,9 @@ def test_the_front_joins_those_that_nobody_beats(comparison, tmp_path):
     front = front_of("clean", "accuracy", "high_risk_error", values)
     own = replace(comparison, fronts=(front,))
     page = Seen(build(board_of(own), tmp_path) / "radsafe-made-clean.html")
-    table = page.tables[f"On the front of accuracy and high-risk error: {labels[1]}, {labels[2]} and {labels[0]}"]
+    table = page.tables[
+        f"On the front of accuracy and high-risk error: {labels[1]}, {labels[2]} and {labels[0]}"
+    ]
     assert [row[-1][0] for row in table[1:]] == ["yes", "yes", "yes", "no"]
 
 
