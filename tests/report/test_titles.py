@@ -283,7 +283,7 @@ def test_a_curve_over_k_says_both_ends(many):
         "under clean evidence and stays at 60.0 % under standard RAG."
     )
     assert curves_title(many, "accuracy", "m", [("clean", first, first)]) == (
-        "m has one sample a question: there is no curve."
+        "Accuracy of m: there is one sample a question, and no curve."
     )
 
 

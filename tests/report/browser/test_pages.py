@@ -100,7 +100,9 @@ def same(shown: str, value: str, unit: str) -> bool:
         return 0 < float(value) < 0.001
     try:
         number = 100 * float(value) if unit == "%" else float(value)
-        read = float(shown.replace(",", "").replace("−", "-"))
+        read = float(shown.lstrip("<>").replace(",", "").replace("−", "-"))
+        if shown[0] in "<>":
+            return number < read if shown[0] == "<" else number > read
     except ValueError:
         plain = value.removeprefix("'")  # stands before what a spreadsheet would take for a formula
         return shown in (value, plain, {"true": "yes", "false": "no"}.get(value.lower()))

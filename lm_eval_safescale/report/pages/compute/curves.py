@@ -78,7 +78,7 @@ def curves_title(
     if not ends:
         return f"{head(report, metric)} of {model} is not scored over its samples."
     if all(last["k"] == 1 for _, _, last in ends):
-        return f"{model} has one sample a question: there is no curve."
+        return f"{head(report, metric)} of {model}: there is one sample a question, and no curve."
     moved, still = [], []
     for condition, first, last in ends:
         one, all_ = percent(first[metric]), percent(last[metric])
