@@ -4,7 +4,7 @@ disputed items. It opens no submission, and knows metrics as a family names them
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Iterator, Mapping, Sequence
+from collections.abc import Collection, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, fields, replace
 from pathlib import Path
 from typing import Any
@@ -157,26 +157,42 @@ Labelled = tuple[Entry, Stored, Runs]
 
 def _labelled(key: str, group: Sequence[tuple[Stored, Runs]]) -> list[Labelled]:
     """The entries by labels that nobody takes for one another, with what readers should know."""
-    alike: dict[str, list[str]] = {}
-    for stored, _ in group:
-        alike.setdefault(looks(stored.entry.label), []).append(stored.entry.file)
-    labels: dict[str, str] = {}
-    for stored, _ in group:
-        entry = stored.entry
-        several = len(alike[looks(entry.label)]) > 1
-        labels[entry.file] = (
-            f"{entry.label} · {entry.root[:ROOT_DIGITS]}" if several else entry.label
-        )
+    labels, alike = _labels([stored.entry for stored, _ in group])
     found = []
     for stored, runs in group:
         others = [other for other, _ in group if other is not stored]
-        flags = tuple(_flags(stored, others, labels))
+        flags = tuple(_flags(stored, others, labels, alike))
         entry = replace(stored.entry, label=labels[stored.entry.file], comparison=key, flags=flags)
         found.append((entry, stored, runs))
     return sorted(found, key=lambda each: (each[0].label.casefold(), each[0].root))
 
 
-def _flags(own: Stored, others: Sequence[Stored], labels: Mapping[str, str]) -> Iterator[Flag]:
+def _labels(entries: Sequence[Entry]) -> tuple[dict[str, str], set[tuple[str, str]]]:
+    """A label for each file, and the pairs of files that would look alike. A name may be another's
+    with the digits that this one gets: those that still look alike get more."""
+    labels = {entry.file: entry.label for entry in entries}
+    pairs: set[tuple[str, str]] = set()
+    digits = dict.fromkeys(labels, ROOT_DIGITS)
+    while True:
+        files: dict[str, list[str]] = {}
+        for file, label in labels.items():
+            files.setdefault(looks(label), []).append(file)
+        again = {file: same for same in files.values() if len(same) > 1 for file in same}
+        if not again:
+            return labels, pairs
+        for entry in entries:
+            if own := again.get(entry.file):
+                pairs |= {(entry.file, other) for other in own}
+                labels[entry.file] = f"{entry.label} · {entry.root[: digits[entry.file]]}"
+                digits[entry.file] *= 2
+
+
+def _flags(
+    own: Stored,
+    others: Sequence[Stored],
+    labels: Mapping[str, str],
+    alike: Collection[tuple[str, str]],
+) -> Iterator[Flag]:
     def of(kind: str, said: str, same: Iterable[Stored]) -> Iterator[Flag]:
         names = tuple(sorted(labels[each.entry.file] for each in same))
         if names:
@@ -185,7 +201,7 @@ def _flags(own: Stored, others: Sequence[Stored], labels: Mapping[str, str]) -> 
     yield from of(
         "same name",
         "another submission goes by the same name, or one that looks like it: {}",
-        (each for each in others if looks(each.entry.label) == looks(own.entry.label)),
+        (each for each in others if (own.entry.file, each.entry.file) in alike),
     )
     yield from of(
         "same answers",

@@ -90,7 +90,7 @@ def find(folder: Path, apart: Collection[Path] = ()) -> Found:
     left_out = {path.resolve() for path in apart}
     for entry in _files(folder, found, left_out, DEEPEST):
         path = Path(entry.path)
-        file, name = shown(path.relative_to(folder).as_posix()), entry.name.casefold()
+        file, name = _named(path.relative_to(folder).as_posix()), entry.name.casefold()
         if name.endswith(SUBMISSION):
             if why := _no_file(entry):
                 found.refused[file] = Reason(
@@ -120,6 +120,11 @@ def shown(name: str) -> str:
     return "".join(
         each if each.isprintable() else each.encode("unicode_escape").decode() for each in name
     )
+
+
+def _named(file: str) -> str:
+    """A file's name as `shown`, that of no other."""
+    return shown(file.replace("\\", r"\\"))
 
 
 def seen(name: str) -> str:

@@ -502,3 +502,27 @@ def test_an_archive_of_other_bytes_with_the_same_root_is_the_same_submission(fol
     built, _ = build(folder)
     assert len(built.board.verified) == 3
     assert len(built.board.not_verified) == 1
+
+
+def test_no_name_takes_the_row_of_another(folder, build):
+    (victim,) = [each for each in build(folder)[0].board.verified if each.label == "Mixed"]
+    renamed(folder / "Always_A.zip", folder / "double.zip", "Mixed")
+    renamed(folder / "Always_B.zip", folder / "taker.zip", f"Mixed · {victim.root[:8]}")
+    built, _ = build(folder)
+    (comparison,) = built.board.comparisons
+    assert len({*labels(built)}) == len(comparison.entries) == 5
+    told = {entry.label: entry for entry in built.board.verified}
+    for place in comparison.places:
+        rows = {row["condition"]: row for row in told[place.label].results}
+        assert place.value == rows[place.condition][place.metric]
+    (taker,) = [each for each in told.values() if each.file == "taker.zip"]
+    (flag,) = [each for each in taker.flags if each.kind == "same name"]
+    assert flag.others == (next(name for name, each in told.items() if each.file == "Mixed.zip"),)
+
+
+def test_no_file_is_taken_for_another_whose_name_is_written_like_it(folder, build):
+    (folder / "Mixed.zip").rename(folder / r"a\u202eb.zip")
+    (folder / "a\u202eb.zip").write_bytes(b"broken")
+    built, _ = build(folder)
+    assert labels(built) == LABELS
+    assert [each.file for each in built.board.not_verified] == [r"a\u202eb.zip"]
