@@ -28,7 +28,7 @@ from lm_eval_safescale.report.cases.links import link
 from lm_eval_safescale.report.cases.writing import write_cases
 from lm_eval_safescale.report.citing import bibtex_of
 from lm_eval_safescale.report.drawing import Palette, draw, standalone
-from lm_eval_safescale.report.folder import refuse_other, whole_folder
+from lm_eval_safescale.report.folder import refuse_card, refuse_other, whole_folder
 from lm_eval_safescale.report.methods.card import write_card
 from lm_eval_safescale.report.pages import PAGES
 from lm_eval_safescale.report.pages.of_family import of_family
@@ -97,6 +97,8 @@ def build_report(
         output folder holds something else than a report.
     """
     refuse_other(output)
+    if wanted.card is not None:
+        refuse_card(wanted.card, output)
     say("reading the runs ...")
     opened, complaints = _opened(folders)
     groups = _by_data(opened)

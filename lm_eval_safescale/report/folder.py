@@ -14,7 +14,7 @@ from typing import Any
 
 from lm_eval_safescale.errors import OTHER_FOLDER, SafescaleError, writing
 from lm_eval_safescale.inputs import InputError, read_json
-from lm_eval_safescale.runs.places import holds_runs
+from lm_eval_safescale.runs.places import holds_runs, refuse_others
 
 MARK_FILE, MARK = "report.json", "safescale_report"
 FORMAT = 1
@@ -23,6 +23,10 @@ UNFINISHED, OLD = ".unfinished", ".old"
 
 def refuse_other(folder: Path) -> None:
     """SafescaleError if what stands at `folder` is anything but a report, or an empty folder."""
+    try:
+        folder.resolve()
+    except (OSError, RuntimeError) as error:  # links in a circle
+        raise SafescaleError(f"{folder}: {error}; ", OTHER_FOLDER) from None
     if folder.is_file():
         raise SafescaleError(f"{folder} is a file; expected a folder for the report")
     if holds_runs(folder):
@@ -43,6 +47,17 @@ def refuse_other(folder: Path) -> None:
             "building it again would remove them; move them away, or ",
             OTHER_FOLDER,
         )
+
+
+def refuse_card(card: Path, folder: Path) -> None:
+    """SafescaleError if a card would stand in a report's folder, which the next report replaces, or
+    in place of runs or other things that are known."""
+    if card.resolve().is_relative_to(folder.resolve()):
+        raise SafescaleError(
+            f"{card}: a report replaces all of {folder}, and would take the card with it; "
+            "expected a file outside that folder"
+        )
+    refuse_others(card)
 
 
 @contextmanager

@@ -120,3 +120,26 @@ def test_a_page_that_fails_costs_no_other(runs, tmp_path, monkeypatch):
     assert built.complaints == ("page broken could not be made: ZeroDivisionError: by <b>zero</b>",)
     page = (tmp_path / "out" / "failed-broken.html").read_text()
     assert "by &lt;b&gt;zero&lt;/b&gt;" in page
+
+
+@pytest.mark.parametrize("place", ["out/card.md", "out/new/card.md", "out/index.html"])
+def test_a_card_in_the_reports_own_folder_is_refused_before_the_next_report_takes_it(
+    runs, tmp_path, place
+):
+    with pytest.raises(SafescaleError, match="would take the card with it"):
+        build_report(runs, tmp_path / "out", Wanted(card=tmp_path / place))
+    assert not (tmp_path / "out").exists()
+
+
+def test_a_card_takes_no_place_of_runs(runs, tmp_path):
+    stood = (runs[0] / "about.json").read_bytes()
+    with pytest.raises(SafescaleError, match="answers of models"):
+        build_report(runs, tmp_path / "out", Wanted(card=runs[0] / "about.json"))
+    assert (runs[0] / "about.json").read_bytes() == stood
+    assert not (tmp_path / "out").exists()
+
+
+def test_links_in_a_circle_are_said(runs, tmp_path):
+    (tmp_path / "out").symlink_to(tmp_path / "out")
+    with pytest.raises(SafescaleError, match="choose another folder"):
+        build_report(runs, tmp_path / "out", Wanted())
