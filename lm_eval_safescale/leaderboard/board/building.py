@@ -6,7 +6,7 @@ from __future__ import annotations
 
 import os
 import shutil
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from datetime import UTC, datetime
 from pathlib import Path
@@ -20,7 +20,7 @@ from lm_eval_safescale.errors import FAILURES, reason_of
 from lm_eval_safescale.leaderboard.archive import Refusal
 from lm_eval_safescale.leaderboard.board import feeds
 from lm_eval_safescale.leaderboard.board.comparing import HeldOut, compare
-from lm_eval_safescale.leaderboard.board.folder import Submission, find
+from lm_eval_safescale.leaderboard.board.folder import MARKS, Marks, Submission, find, shown
 from lm_eval_safescale.leaderboard.board.history import (
     MOST_BUILDS,
     STATE,
@@ -148,7 +148,7 @@ def build_board(
         board = Board(
             entries=tuple(entries), comparisons=tuple(comparisons), history=history, about=about
         )
-        complaints += builder.complaints
+        complaints += [*_unmatched(found.marks, entries), *builder.complaints]
         complaints += [each for comparison in comparisons for each in comparison.complaints]
         complaints += [
             f"data set {name} is of no use here: {why}"
@@ -163,6 +163,14 @@ def build_board(
         path.parent.mkdir(exist_ok=True)
         path.write_bytes(state_document(State(stored=builder.stored, last=last, history=history)))
     return Built(board=board, changes=changed, reused=builder.reused, complaints=tuple(complaints))
+
+
+def _unmatched(marks: Marks, entries: Sequence[Entry]) -> Iterator[str]:
+    """What the organiser says of submissions that are not there: a slip would go unseen."""
+    for file in sorted(marks.published.keys() - {entry.file for entry in entries}):
+        yield f"{MARKS}: published: {shown(file)} is no submission here; expected its file"
+    for root in sorted(marks.run_by_organiser - {entry.root for entry in entries}):
+        yield f"{MARKS}: run_by_organiser: {root} is the root hash of no submission here"
 
 
 def _about(wanted: Wanted, sources: Sources) -> dict[str, Any]:

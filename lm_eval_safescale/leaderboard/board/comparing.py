@@ -39,6 +39,7 @@ from lm_eval_safescale.metrics import Metric, scored
 from lm_eval_safescale.report.site import slug
 from lm_eval_safescale.runs import Runs
 from lm_eval_safescale.runs.store import merge_runs
+from lm_eval_safescale.sentences import listed
 from lm_eval_safescale.stats import holm
 from lm_eval_safescale.stats.design import Design
 from lm_eval_safescale.stats.gaps import gaps
@@ -48,6 +49,8 @@ from lm_eval_safescale.words import counted, meant
 MOST_HELD_OUT = 50_000_000
 """Bytes of a list of items."""
 ROOT_DIGITS = 8
+MOST_NAMED = 3
+"""Of the others in what a flag says: it may be one of thousands."""
 SIGNIFICANT = 0.025
 """One-sided, adjusted: as the interval of 95 % has it on that side."""
 ERRORS = ("omission", "commission")
@@ -196,7 +199,7 @@ def _flags(
     def of(kind: str, said: str, same: Iterable[Stored]) -> Iterator[Flag]:
         names = tuple(sorted(labels[each.entry.file] for each in same))
         if names:
-            yield Flag(kind=kind, others=names, said=said.format(", ".join(names)))
+            yield Flag(kind=kind, others=names, said=said.format(listed(names, MOST_NAMED)))
 
     yield from of(
         "same name",
@@ -457,9 +460,9 @@ def _refuse_split(study: Study, parts: Sequence[Places]) -> None:
         raise SafescaleError("every item is held out: there is nothing to compare with")
     if study.items.units:
         first, second = ({study.items.units[place] for place in part} for part in parts)
-        if both := sorted(first & second):
+        if both := first & second:  # which ones would tell of items that are held out
             raise SafescaleError(
-                f"items of the unit {both[0]!r:.80} are open and held out; expected units whole"
+                f"items of {counted(len(both), 'unit')} are open and held out; expected units whole"
             )
 
 

@@ -130,7 +130,7 @@ def changes(before: Mapping[str, Last], now: Mapping[str, Last]) -> Iterator[Cha
             kind = "changed" if old.verdict == new.verdict else new.verdict
             said = f"{_standing(old)} before, now {_standing(new)}"
             yield Change(kind=kind, label=new.label, said=said, why=why)
-        if moved := [*_moved(old, new)]:
+        if old.verdict == new.verdict and (moved := [*_moved(old, new)]):
             yield Change(kind="numbers", label=new.label, said=_first(moved), why=why)
     for file in sorted(now.keys() & before.keys()):
         old, new = before[file], now[file]

@@ -87,7 +87,7 @@ class Sources:
     def dataset(self, about: About, groups: Sequence[str] = ()) -> Dataset | None:
         """The named data set that a manifest speaks of; None where none has its fingerprint."""
         for name, load in self.named.items():
-            for given in {tuple(groups), ()}:
+            for given in dict.fromkeys([tuple(groups), ()]):
                 found = self._once((name, about.family, given), load)
                 if isinstance(found, Dataset) and found.fingerprint == about.fingerprint:
                     self.used.add(name)

@@ -15,12 +15,17 @@ import pytest
 from lm_eval_safescale.analysis import read_disputes
 from lm_eval_safescale.checksums import document_of
 from lm_eval_safescale.errors import SafescaleError
+from lm_eval_safescale.families import RADSAFE
 from lm_eval_safescale.leaderboard.board import building, feeds, recomputing
+from lm_eval_safescale.leaderboard.board.building import Wanted, build_board
 from lm_eval_safescale.leaderboard.board.comparing import HeldOut, read_held_out
 from lm_eval_safescale.leaderboard.board.folder import MARKS, find
+from lm_eval_safescale.leaderboard.manifest import About
 from lm_eval_safescale.leaderboard.repeat import write_record
 from lm_eval_safescale.leaderboard.verify import Level, Verdicts, verify_submission
+from tests.leaderboard.board.conftest import PlainPages, make
 from tests.leaderboard.making import files_of, load_of, rezipped, sealed_again
+from tests.running.asking import write_questions
 
 MARKUP = '<script>alert("x")</script>'
 LABELS = ["Always A", "Always B", "Mixed"]
@@ -526,3 +531,43 @@ def test_no_file_is_taken_for_another_whose_name_is_written_like_it(folder, buil
     built, _ = build(folder)
     assert labels(built) == LABELS
     assert [each.file for each in built.board.not_verified] == [r"a\u202eb.zip"]
+
+
+def test_a_data_set_is_read_with_the_groups_of_the_submission_first():
+    asked = []
+
+    def load(_family, groups):
+        asked.append(tuple(groups))
+        raise SafescaleError("not read here")
+
+    about = About(
+        family="radsafe", family_version="1", label="", name="", version="", fingerprint="",
+        items=1, demo=False,
+    )  # fmt: skip
+    names = [f"group {number}" for number in range(20)]
+    for name in names:  # a set of both would have an order by chance
+        sources = recomputing.Sources(find(Path(__file__).parent), {"data": load})
+        sources.dataset(about, [name])
+    assert asked == [groups for name in names for groups in ((name,), ())]
+
+
+def test_marks_of_submissions_that_are_not_there_are_said(folder, build):
+    marks = {"published": {"Mixd.zip": "0" * 64}, "run_by_organiser": ["1" * 64]}
+    (folder / MARKS).write_text(json.dumps(marks))
+    published, by_organiser = build(folder)[0].complaints
+    assert "Mixd.zip is no submission here" in published
+    assert f"{'1' * 64} is the root hash of no submission here" in by_organiser
+
+
+def test_held_out_items_within_a_unit_are_said_without_the_unit(tmp_path):
+    path = write_questions(tmp_path / "questions.jsonl", 12)
+    items = [json.loads(line) for line in path.read_text().splitlines()]
+    units = [{**item, "unit": f"secret-{number // 2}"} for number, item in enumerate(items)]
+    path.write_text("".join(json.dumps(each) + "\n" for each in units))
+    make(tmp_path, "One", ("A", "B"))
+    data = {"questions.jsonl": lambda _family, groups: RADSAFE.load(path, groups=groups)}
+    wanted = Wanted(datasets=data, held_out=HeldOut(frozenset({"q0", "q5"}), "held-out.txt"))
+    built = build_board(tmp_path / "all", tmp_path / "site", wanted, PlainPages())
+    (said,) = built.complaints
+    assert "items of 2 units are open and held out" in said
+    assert "secret" not in said
