@@ -5,6 +5,7 @@ recognised. It knows no page.
 from __future__ import annotations
 
 import json
+import os
 import shutil
 import uuid
 from collections.abc import Iterator, Mapping
@@ -52,7 +53,7 @@ def refuse_other(folder: Path) -> None:
 def refuse_card(card: Path, folder: Path) -> None:
     """SafescaleError if a card would stand in a report's folder, which the next report replaces, or
     in place of runs or other things that are known."""
-    if card.resolve().is_relative_to(folder.resolve()):
+    if Path(os.path.realpath(card)).is_relative_to(folder.resolve()):
         raise SafescaleError(
             f"{card}: a report replaces all of {folder}, and would take the card with it; "
             "expected a file outside that folder"
