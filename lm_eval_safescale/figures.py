@@ -12,8 +12,9 @@ from typing import Literal
 
 Value = str | int | float | bool | None
 """None is *not scored*, or not known."""
-Kind = Literal["text", "count", "percent", "number"]
-"""How a value is shown: a fraction as `percent`; a `number` with its digits."""
+Kind = Literal["text", "count", "percent", "number", "coefficient"]
+"""How a value is shown: a fraction as `percent`; a `number` with its digits; a `coefficient`, of at
+most 1, with three decimals."""
 
 
 @dataclass(frozen=True, slots=True)

@@ -74,8 +74,10 @@ def report(
     """Pages to read, search and share: figures with intervals, tables, and every case, from stored
     runs.
 
-    They open from disk without a network: open DIR/index.html. Exit status 1 where a folder could
-    not be read or a table not be made; the pages are there all the same, and say so.
+    They open from disk without a network: open DIR/index.html.
+
+    Exit status 1 where a folder could not be read or a table not be made;
+    the pages are there all the same, and say so.
     """
     # many small products: threads of the linear algebra would wait for each other
     os.environ.setdefault("OPENBLAS_NUM_THREADS", "1")

@@ -11,6 +11,7 @@ from pathlib import Path
 from typing import Any
 
 from jinja2 import Environment, PackageLoader, StrictUndefined
+from markupsafe import Markup, escape
 
 from lm_eval_safescale.figures import DataTable, Figure
 from lm_eval_safescale.report.citing import latex_of
@@ -18,6 +19,7 @@ from lm_eval_safescale.report.tables import Link, csv_of, shown_table
 from lm_eval_safescale.sections import Page
 
 ASSETS = Path(__file__).parent / "assets"
+_HYPHENATED = re.compile(r"(?<![\w-])[A-Za-z]{1,12}-[A-Za-z]{1,12}(?![\w-])")
 FIGURES, TABLES = "figures", "tables"
 Draw = Callable[[Figure], str]
 
@@ -134,13 +136,20 @@ class Site:
 
 def environment() -> Environment:
     """Templates of this package; whatever a run holds is text in them."""
-    return Environment(
+    made = Environment(
         loader=PackageLoader("lm_eval_safescale.report"),
         autoescape=True,
         undefined=StrictUndefined,
         trim_blocks=True,
         lstrip_blocks=True,
     )
+    made.filters["whole"] = _whole
+    return made
+
+
+def _whole(text: str) -> Markup:
+    """A text as HTML in which no line breaks inside high-risk, closed-book and the like."""
+    return Markup(_HYPHENATED.sub(r'<span class="whole">\g<0></span>', escape(text)))
 
 
 def slug(text: str, taken: set[str] | None = None) -> str:

@@ -90,6 +90,8 @@ def text_of(value: Value, kind: str) -> str:
         return value
     if kind == "percent":
         return share_of_100(value)
+    if kind == "coefficient":
+        return f"{value:.3f}".replace("-", MINUS)
     return f"{value:,}".replace("-", MINUS) if isinstance(value, int) else number(value)
 
 

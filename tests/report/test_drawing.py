@@ -193,6 +193,11 @@ def test_dots_of_a_row_stand_above_its_means_and_intervals():
     assert max(y for _, y in dots) + 3.3 < top < across
 
 
+def test_a_heat_map_of_one_value_is_of_the_lightest_colour():
+    heat = Heat("h", "T.", "C.", ["a"], ["x", "y"], [[0.0, 0.0]], DATA)
+    assert {each.get("class") for each in wide(heat).iter(f"{SVG}rect")} == {"h0"}
+
+
 def test_a_heat_map_writes_each_value_and_says_what_is_not_scored():
     heat = Heat("h", "T.", "C.", ["a", "b"], ["x", "y"], [[0.1, None], [nan, 0.25]], DATA)
     texts = [each.text for each in wide(heat).iter(f"{SVG}text")]

@@ -168,7 +168,7 @@ def test_how_alike_attempts_are_is_that_of_the_tables(stored):
     facts = facts_of(stored)
     values = [100 * row["agreement"] for row in facts.report.rows("profile")]
     found = points_of(facts)["how alike the attempts are"].found
-    assert f"{min(values):.1f} to {max(values):.1f} %" in found
+    assert f"{min(values):.1f} to {max(values):.1f}\N{NO-BREAK SPACE}%" in found
 
 
 def test_a_server_is_called_one_and_its_name_for_the_model_no_version(stored):

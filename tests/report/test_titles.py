@@ -49,6 +49,8 @@ def slopes(*rows):
             "condition": condition,
             "family": "all",
             "n_models": 9,
+            "parameters_min_b": 1.0,
+            "parameters_max_b": 30.0,
             **bounded("slope", *slope),
         }
         for condition, *slope in rows

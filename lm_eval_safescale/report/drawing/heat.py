@@ -89,7 +89,7 @@ def _cell(
     title = sheet.said(f"{name}: {said}")
     classes = ("grid", "mid")
     if value is not None and known:
-        share = (value - low) / (high - low) if high > low else 0.5
+        share = (value - low) / (high - low) if high > low else 0.5 if heat.diverging else 0.0
         step = min(STEPS - 1, int(max(0.0, share) * STEPS))
         kind = "d" if heat.diverging else "h"
         classes = (f"{kind}{step}", f"mid {kind}t{step}")
@@ -107,6 +107,11 @@ def _key(sheet: Sheet, heat: Heat, left: float, top: float, low: float, high: fl
     ends = [percent(each) if heat.percent else number(each) for each in (low, high)]
     sheet.add(written(left, top + 11, ends[0]))
     x = left + width_of(ends[0]) + 6
+    if low == high:  # one value: one colour
+        sheet.add(
+            f'<rect x="{x:.1f}" y="{top + 1:.1f}" width="{wide:g}" height="12" class="{kind}0"/>'
+        )
+        return top + 20
     for step in range(STEPS):
         sheet.add(
             f'<rect x="{x + step * wide:.1f}" y="{top + 1:.1f}" width="{wide:g}" height="12" '

@@ -16,12 +16,15 @@ from lm_eval_safescale.analysis.study import reader_of
 from lm_eval_safescale.harness.backends import is_server
 from lm_eval_safescale.report.methods.facts import Facts, Pair, by_value, joined
 from lm_eval_safescale.runs.provenance import AT, ENGINE, SURROUNDINGS
+from lm_eval_safescale.sentences import interval, percent
 from lm_eval_safescale.words import counted
 
 SOURCE = (
     "Park SH, Suh CH, Lee JH, Tejani AS, You SC, Kahn CE Jr, Moy L. MI-CLEAR-LLM: 2025 Updates. "
     "Korean J Radiol 2025;26(12):1123-1132, doi:10.3348/kjr.2025.1522; paraphrased"
 )
+MOST_NAMED = 6
+"""Models beyond which extremes stand for all."""
 Answered = Literal["answered", "in part", "author must state"]
 
 
@@ -338,16 +341,28 @@ def _chance(facts: Facts) -> Iterator[Point]:
 def _reliability(facts: Facts) -> Point:
     """How alike the attempts are, where that was computed."""
     asks = "how alike the attempts are"
-    means = []
+    found = {}
     metric = facts.report.family.repeatability
     for model in facts.models:
         rows = facts.report.rows("profile", model=model)
         values = [row[metric] for row in rows if row.get(metric) is not None]
         if values:
-            means.append(f"{model} {100 * min(values):.1f} to {100 * max(values):.1f} %")
-    if means:
-        share = f"mean share of the commonest answer, over conditions: {'; '.join(means)}"
-        return Point(asks, share)
+            found[model] = (min(values), max(values))
+    if found:
+        if len(found) > MOST_NAMED:
+            low, high = (
+                min(found, key=lambda m: found[m][0]),
+                max(found, key=lambda m: found[m][1]),
+            )
+            said = (
+                f"from {percent(found[low][0])} ({low}) to {percent(found[high][1])} ({high}), of "
+                f"{counted(len(found), 'model')}; each in the table profile of the analysis"
+            )
+        else:
+            said = "; ".join(
+                f"{model} {interval(low, high)}" for model, (low, high) in found.items()
+            )
+        return Point(asks, f"mean share of the commonest answer, over conditions: {said}")
     return Point(asks, lacks="an analysis of reliability; one attempt an item allows none")
 
 

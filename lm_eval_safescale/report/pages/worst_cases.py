@@ -232,7 +232,7 @@ def _by_condition(report: Report, harm: Mapping[str, Row]) -> Section | None:
                     for percent_ in (1, 5, 10, 20)
                     for column in with_bounds(f"top_{percent_}", f"on the worst {percent_} %")
                 ),
-                *with_bounds("gini", kind="number"),
+                *with_bounds("gini", "Gini", "coefficient"),
             ),
             [
                 (

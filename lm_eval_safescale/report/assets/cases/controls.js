@@ -117,6 +117,34 @@ function mirror() {
   drawCompared(cell);
 }
 
+function heading() {
+  // what is shown, in words
+  const number = found.places.length,
+    every = counted(data.items.length, "case"),
+    two = compared();
+  const under = (name) => [" under ", whole((data.conditions[conditionAt(name)] || { words: name }).words)];
+  const parts = [
+    state.kind && [": ", whole(countKind().words), state.by === "all" ? " in every answer" : ""],
+    two && PAIRS[state.pair] && [`: ${PAIRS[state.pair]}`],
+    two
+      ? two.flatMap((cell, side) => [
+          `, ${"AB"[side]}: `,
+          own(data.models[cell.model].name),
+          ...under(data.conditions[cell.condition].name),
+        ])
+      : (state.model || state.condition) && [
+          ",",
+          ...(state.model ? [" of ", own(state.model)] : []),
+          ...(state.condition ? under(state.condition) : []),
+        ],
+    state.group && [", ", own(state.group.slice(state.group.indexOf(":") + 1))],
+    state.text && [", with “", own(state.text), "”"],
+    state.marked && [state.marked === "yes" ? ", disputed" : ", not disputed"],
+  ];
+  const said = number === data.items.length ? `All ${every}` : `${number.toLocaleString("en")} of ${every}`;
+  return [said, ...parts.filter(Boolean).flat()];
+}
+
 let shown = 0;
 
 async function show() {
@@ -139,9 +167,8 @@ async function show() {
   drawList();
   marksLine();
   const kind = countKind();
-  say(
-    `${found.places.length.toLocaleString("en")} of ${counted(data.items.length, "case")}; behind each, how many of its answers are: ${kind.words}.`,
-  );
+  $("heading").replaceChildren(...heading());
+  say(`The number of each case: how many answers are “${kind.words}”.`);
   await drawCase(turn > 1 && before.item !== state.item);
 }
 

@@ -39,6 +39,8 @@ const scrolling = (label, ...children) =>
 
 const button = (click, text, given = {}) => el("button", { type: "button", click, ...given }, text);
 const own = (text) => el("bdi", text); // of a run: its direction is its own
+const whole = (text) =>
+  el("span", ...text.split(/((?<![\w-])[A-Za-z]{1,12}-[A-Za-z]{1,12}(?![\w-]))/).map((part, odd) => (odd % 2 ? el("span.whole", part) : part)));
 const sign = (text) => el("span.sign", { "aria-hidden": "true" }, text);
 const chip = (given) => el(`span.chip.tone-${given[1]}`, SIGNS[given[1]] ? sign(SIGNS[given[1]]) : "", given[0]);
 const said = (kind, text) =>

@@ -72,6 +72,11 @@ def models_of(report: Report) -> list[str]:
     return [each for each in report.models if each not in report.controls] or list(report.models)
 
 
+def noun_of(report: Report) -> str:
+    """What `models_of` gives: model or, where there is nothing else, control."""
+    return "control" if models_of(report)[0] in report.controls else "model"
+
+
 def conditions_of(report: Report, rows: Iterable[Row]) -> list[str]:
     """Those of the rows, in the family's order."""
     found = {row["condition"] for row in rows}

@@ -42,6 +42,8 @@ from lm_eval_safescale.sentences import of_all, percent, points
 from lm_eval_safescale.words import counted
 
 VOTES = "single_to_majority"
+MOST_OPEN = 20
+"""Rows of the table of changes beyond which it is folded."""
 
 
 def harms_of(report: Report, votes: Sequence[Row]) -> list[str]:
@@ -67,15 +69,20 @@ def of_votes(report: Report, votes: Sequence[Row]) -> list[Section]:
     curves = tuple(curves_of(report, rate) for rate in main)
     sections = [
         section(title, slopes, "Nothing is scored before and after a vote."),
-        Section("What the vote changes", figures=changes, data=_all_changes(report, votes)),
+        Section("What the vote changes", figures=changes),
     ]
+    every = _all_changes(report, votes)
     if len(main) > 1:
         sections.append(
             Section(
                 "Is what is gained safe?", figures=(_quadrants(report, main[0], main[1], votes),)
             )
         )
-    return [*sections, Section("How many answers it takes", figures=curves)]
+    return [
+        *sections,
+        Section("How many answers it takes", figures=curves),
+        Section("Every change by a vote", data=every, folded=len(every.rows) > MOST_OPEN),
+    ]
 
 
 def change_title(report: Report, metric: str, means: Sequence[Row]) -> str:

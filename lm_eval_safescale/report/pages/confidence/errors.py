@@ -31,9 +31,11 @@ def on_errors(report: Report) -> Plot | None:
     drawn = []
     for condition in (*conditions_of(report, rows), ALL):
         line = lines.get(condition)
-        places = [row[names[0]] for row in rows if condition in (row["condition"], ALL)]
-        if line is None or not is_number(line["slope"]) or len(places) < 3:
+        own = [row for row in rows if condition in (row["condition"], ALL)]
+        distinct = {(row[names[0]], row[names[1]]) for row in own}
+        if line is None or not is_number(line["slope"]) or len(distinct) < 3:
             continue
+        places = [row[names[0]] for row in own]
         drawn.append(
             Line(
                 [

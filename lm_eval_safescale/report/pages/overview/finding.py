@@ -14,6 +14,7 @@ from lm_eval_safescale.report.pages.common.rows import (
     first_harm,
     mean_of,
     models_of,
+    noun_of,
 )
 from lm_eval_safescale.report.report import Report
 from lm_eval_safescale.sentences import capital, counted, interval, listed, of_all, percent, points
@@ -180,7 +181,7 @@ def _of_models(report: Report, metric: str) -> tuple[str, str]:
     first, last = rows[0], rows[-1]
     finding = (
         f"{capital(name)}, {under}, goes from {percent(first[metric])} ({first['model']}) to "
-        f"{percent(last[metric])} ({last['model']}) over {counted(len(rows), 'model')}"
+        f"{percent(last[metric])} ({last['model']}) over {counted(len(rows), noun_of(report))}"
     )
     best = [
         row["model"]
@@ -188,8 +189,8 @@ def _of_models(report: Report, metric: str) -> tuple[str, str]:
         if row["best_set"] and row["model"] in models
     ]
     doubt = (
-        f"{capital(of_all(len(best), len(rows), 'model'))} may be the best, as far as these items "
-        "tell."
+        f"{capital(of_all(len(best), len(rows), noun_of(report)))} may be the best, as far as "
+        "these items tell."
         if best
         else ""
     )

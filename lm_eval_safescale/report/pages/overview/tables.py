@@ -15,11 +15,12 @@ from lm_eval_safescale.report.pages.common.rows import (
     first_harm,
     mean_of,
     models_of,
+    noun_of,
     of_kind,
 )
 from lm_eval_safescale.report.report import Report
 from lm_eval_safescale.sections import Section
-from lm_eval_safescale.sentences import counted, listed
+from lm_eval_safescale.sentences import capital, counted, listed
 
 MOST_OPEN = 12
 """Rows of a table of ranks beyond which it is folded."""
@@ -163,7 +164,8 @@ def _rank_lead(report: Report, metric: str, conditions: Sequence[str]) -> str:
         ]
         best = sum(row["best_set"] for row in rows)
         told.append(f"{best} of {len(rows)} ({report.words(each)})")
-    return f"Models that may be the best, as far as these items tell: {listed(told)}."
+    who = f"{capital(noun_of(report))}s"
+    return f"{who} that may be the best, as far as these items tell: {listed(told)}."
 
 
 def published(report: Report) -> Iterator[Section]:

@@ -9,7 +9,7 @@ from lm_eval_safescale.report.pages.common.rows import main_metrics, models_of
 from lm_eval_safescale.report.pages.scale.changes import of_changes
 from lm_eval_safescale.report.pages.scale.families import of_families, within_families
 from lm_eval_safescale.report.pages.scale.panel import NAME_THEM, families_of, sizes_of
-from lm_eval_safescale.report.pages.scale.size import of_size, slope_title
+from lm_eval_safescale.report.pages.scale.size import of_size, of_slopes, slope_title
 from lm_eval_safescale.report.pages.scale.variance import of_variance
 from lm_eval_safescale.report.report import Report
 from lm_eval_safescale.sections import Page
@@ -18,24 +18,23 @@ from lm_eval_safescale.words import counted
 
 
 def scale(report: Report) -> Page | None:
-    """None where the family has nothing studied over size."""
+    """None where the family has nothing studied over size, or there is one model alone."""
     metrics = main_metrics(report, report.family.studied)
-    if not report.family.studied:
+    if not report.family.studied or len(models_of(report)) < 2:
         return None
     if not metrics:
         return Page(
             "scale", "Scale", "Nothing of what is studied over size is scored in these runs."
         )
     sized, known = sizes_of(report), families_of(report)
-    sections = [of_changes(report, metrics)]
-    if len(models_of(report)) > 1:
-        sections = [
-            of_size(report, metrics, sized),
-            of_variance(report, metrics),
-            of_families(report, metrics, known),
-            within_families(report, metrics, known),
-            *sections,
-        ]
+    sections = (
+        of_size(report, metrics, sized),
+        of_slopes(report, metrics),
+        of_variance(report, metrics),
+        of_families(report, metrics, known),
+        within_families(report, metrics, known),
+        of_changes(report, metrics),
+    )
     return Page(
         "scale",
         "Scale",
@@ -46,8 +45,6 @@ def scale(report: Report) -> Page | None:
 
 
 def _finding(report: Report, metrics: Sequence[str], sized: dict[str, float]) -> str:
-    if len(models_of(report)) == 1:
-        return "One model alone tells nothing of size and family."
     if not sized:
         return f"What size has to do with {listed([the(report, m) for m in metrics])} is not known."
     return slope_title(report, metrics[min(1, len(metrics) - 1)])
@@ -55,8 +52,6 @@ def _finding(report: Report, metrics: Sequence[str], sized: dict[str, float]) ->
 
 def _doubt(report: Report, sized: dict[str, float], known: dict[str, str]) -> str:
     models = len(models_of(report))
-    if models == 1:
-        return "A report of the runs of several models compares them."
     unsized, without = models - len(sized), models - len(known)
     if not unsized and not without:
         families = len(set(known.values()))

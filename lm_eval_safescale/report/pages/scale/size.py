@@ -16,6 +16,7 @@ from lm_eval_safescale.report.pages.common.phrases import (
 from lm_eval_safescale.report.pages.common.rows import (
     ALL,
     Cases,
+    Row,
     Rows,
     cell,
     compared,
@@ -28,6 +29,15 @@ from lm_eval_safescale.report.pages.scale.panel import NAME_THEM, families_of
 from lm_eval_safescale.report.report import Report
 from lm_eval_safescale.sections import Section
 from lm_eval_safescale.sentences import is_number, listed
+
+LEAST_RATIO = 2.0
+"""Of the largest to the smallest size, for a slope to be shown."""
+OF_LINE = (
+    ", the bold line is the least-squares line over all models of known size. It describes these "
+    "models and does not predict others."
+)
+MOST_OPEN = 20
+"""Rows of the table of slopes beyond which it is folded."""
 
 
 def of_size(report: Report, metrics: Sequence[str], sized: dict[str, float]) -> Section:
@@ -45,7 +55,27 @@ def of_size(report: Report, metrics: Sequence[str], sized: dict[str, float]) -> 
     return Section(
         title,
         figures=tuple(_size_plot(report, metric, sized) for metric in metrics),
-        data=_slopes(report, metrics),
+    )
+
+
+def of_slopes(report: Report, metrics: Sequence[str]) -> Section | None:
+    """The section; None where there is no line."""
+    data = _slopes(report, metrics)
+    if not data.rows:
+        return None
+    return Section(
+        "Slopes, by family",
+        note=f"No slope where sizes differ by less than a factor of {LEAST_RATIO:g}: it would say "
+        "of ten times the parameters what so small a step cannot show.",
+        data=data,
+        folded=len(data.rows) > MOST_OPEN,
+    )
+
+
+def _is_wide(row: Row) -> bool:
+    """Whether the sizes behind a slope are far enough from one another to speak of one."""
+    return row["slope"] is not None and (
+        row["parameters_max_b"] >= LEAST_RATIO * row["parameters_min_b"]
     )
 
 
@@ -55,7 +85,7 @@ def slope_title(report: Report, metric: str) -> str:
     for condition in compared(report):
         for row in report.rows("scaling", metric=metric, condition=condition, family=ALL):
             slope = estimate(row, "slope")
-            if slope[0] is None or slope[1] is None:
+            if slope[0] is None or slope[1] is None or not _is_wide(row):
                 said[None].append(report.words(condition))
                 continue
             value = points_and_bounds(slope)
@@ -100,7 +130,8 @@ def _size_plot(report: Report, metric: str, sized: dict[str, float]) -> Plot:
                 words = f"{family}, {report.words(condition)}"
                 lines.append(Line(sorted(places), condition, words, note=note))
         for row in report.rows("scaling", metric=metric, condition=condition, family=ALL):
-            if row["slope"] is None:
+            spots = {(mark.x, mark.y) for mark in marks if mark.series == condition}
+            if len(spots) < 3 or not _is_wide(row):
                 continue
             ends = [
                 (size, row["intercept"] + row["slope"] * log10(size))
@@ -113,12 +144,12 @@ def _size_plot(report: Report, metric: str, sized: dict[str, float]) -> Plot:
                 for end_ in ((size, condition, value) for size, value in ends)
             ]
             cases += [None] * 2
+    has_line = any(line.role == "mean" for line in lines)
     return Plot(
         f"size {metric}",
         slope_title(report, metric),
         "A mark is a model with its 95 % interval, thin lines join models of one family in the "
-        "order of their size, the bold line is the least-squares line over all models of known "
-        "size. It describes these models and does not predict others. "
+        f"order of their size{OF_LINE if has_line else '.'} "
         f"{how_many(report, {mark.label for mark in marks})}",
         Axis("parameters in billions, log scale", log=True),
         Axis(report.words(metric), percent=True),
@@ -150,8 +181,8 @@ def _slopes(report: Report, metrics: Sequence[str]) -> DataTable:
             " − ".join(report.words(each) for each in row["condition"].split(" - ")),
             row["family"],
             *(row[name] for name in shown),
-            *estimate(row, "slope"),
-            *(row[name] for name in after),
+            *(estimate(row, "slope") if _is_wide(row) else (None,) * 3),
+            *(row[name] if _is_wide(row) else None for name in after),
         )
         for row in report.rows("scaling")
         if row["metric"] in metrics and row["condition"] in looked_at and row["slope"] is not None
@@ -165,7 +196,9 @@ def _slopes(report: Report, metrics: Sequence[str]) -> DataTable:
             DataColumn("parameters_min_b", "from, billions", "number"),
             DataColumn("parameters_max_b", "to, billions", "number"),
             *with_bounds("slope", "per tenfold size"),
-            *(DataColumn(name, kind="number") for name in after),
+            DataColumn("r_squared", "R²", "coefficient"),
+            DataColumn("p", kind="number"),
+            DataColumn("df", kind="number"),
         ),
         rows,
     )
