@@ -61,7 +61,7 @@ def written():
     }
     runs = plain.runs()
     runs = Runs(
-        runs.items,
+        runs.items.with_columns(group_subspecialty=pl.Series(["chest", "neuro"] * 5)),
         runs.answers.with_columns(context_tokens=pl.lit(100), evidence_coverage=pl.lit(0.5)),
         runs.about,
     )

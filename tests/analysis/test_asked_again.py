@@ -134,7 +134,7 @@ def test_tables_of_new_items_are_not_made_and_say_so(tmp_path):
     plain = random_plain(3, models=2, conditions=("closed_book", "clean"), n=15, k=4)
     study = asked(plain)
     tables, failed = make_tables(study, DEFAULT)
-    assert (list(tables), failed) == (["results", "profile", "paired_tests"], {})
+    assert (list(tables), failed) == (["results", "profile", "paired_tests", "disputed"], {})
     with pytest.raises(SafescaleError, match="its intervals are of new items"):
         ensembles(study)
     runs, out = tmp_path / "runs", tmp_path / "out"
@@ -146,6 +146,7 @@ def test_tables_of_new_items_are_not_made_and_say_so(tmp_path):
     assert "asks of these very items" in " ".join(done.output.split())
     assert json.loads((out / "about.json").read_text())["population"] == "asks"
     assert sorted(each.stem for each in (out / "tables").glob("*.json")) == [
+        "disputed",
         "paired_tests",
         "profile",
         "results",
