@@ -5,7 +5,7 @@ knows no page and no layout.
 from __future__ import annotations
 
 import functools
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any, Literal
@@ -14,7 +14,7 @@ from lm_eval_safescale.analysis import Preset, Study
 from lm_eval_safescale.families import Family
 from lm_eval_safescale.families.panel import PanelModel
 from lm_eval_safescale.families.raters import HUMAN
-from lm_eval_safescale.families.rows import Columns, Row
+from lm_eval_safescale.families.rows import Columns, Row, height
 from lm_eval_safescale.figures import Kind
 from lm_eval_safescale.gate import Policy
 from lm_eval_safescale.metrics import Metric
@@ -111,26 +111,34 @@ class Report:
         """The rows of a table of `safescale analyze` that have these values; none where it could
         not be made."""
         made = self.tables.get(table, [])
-        if isinstance(made, Mapping):
-            if not made:
-                return []
-            places = (
-                [
-                    place
-                    for place, values in enumerate(
-                        zip(*(made[name] for name in where), strict=True)
-                    )
-                    if values == tuple(where.values())
-                ]
-                if where
-                else range(len(next(iter(made.values()))))
-            )
-            return [{name: column[place] for name, column in made.items()} for place in places]
-        return (
-            [row for row in made if all(row[name] == value for name, value in where.items())]
+        places = (
+            self._places(table, tuple(where)).get(tuple(where.values()), ())
             if where
-            else made
+            else range(height(made))
         )
+        if isinstance(made, Mapping):
+            return [{name: column[place] for name, column in made.items()} for place in places]
+        return [made[place] for place in places]
+
+    def _places(self, table: str, names: tuple[str, ...]) -> Mapping[tuple[Any, ...], list[int]]:
+        """Where in a table the rows of each combination of values of these columns stand; worked
+        out once, since pages look up one row after the other."""
+        if (table, names) not in self._indexes:
+            made = self.tables.get(table, [])
+            keys: Iterable[tuple[Any, ...]]
+            if isinstance(made, Mapping):
+                keys = zip(*(made[name] for name in names if made), strict=True)
+            else:
+                keys = (tuple(row[name] for name in names) for row in made)
+            places: dict[tuple[Any, ...], list[int]] = {}
+            for place, key in enumerate(keys):
+                places.setdefault(key, []).append(place)
+            self._indexes[table, names] = places
+        return self._indexes[table, names]
+
+    @functools.cached_property
+    def _indexes(self) -> dict[tuple[str, tuple[str, ...]], Mapping[tuple[Any, ...], list[int]]]:
+        return {}
 
     def words(self, name: str) -> str:
         """A metric or a condition in words: the family's, else the name with spaces."""
