@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import os
 from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any, Literal
@@ -11,7 +10,7 @@ import typer
 from rich.console import Console
 from rich.text import Text
 
-from lm_eval_safescale.cli.options import ExcludeOption
+from lm_eval_safescale.cli.options import ExcludeOption, use_one_thread
 from lm_eval_safescale.cli.screen import complain
 from lm_eval_safescale.cli.table import Column, print_columns
 from lm_eval_safescale.command_line import said
@@ -109,9 +108,7 @@ def analyze(
     Exit status 1 where a folder could not be read or a table not be made; the others are there all
     the same.
     """
-    # many small products: the linear algebra's own threads would spend longer waiting for each
-    # other than computing
-    os.environ.setdefault("OPENBLAS_NUM_THREADS", "1")
+    use_one_thread()
     from lm_eval_safescale.analysis import (
         Study,
         about,

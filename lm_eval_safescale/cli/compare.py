@@ -5,9 +5,7 @@ the second is no worse, as an exit status, a table and a JSON file.
 from __future__ import annotations
 
 import json
-import os
 from collections.abc import Mapping
-from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
@@ -15,6 +13,7 @@ from rich.console import Console
 
 from lm_eval_safescale.cli.analyze import disagreeing
 from lm_eval_safescale.cli.gate import STYLES
+from lm_eval_safescale.cli.options import CsvOption, JsonOption, use_one_thread
 from lm_eval_safescale.cli.screen import complain, say, working
 from lm_eval_safescale.cli.table import Column, print_columns
 from lm_eval_safescale.errors import writing
@@ -47,12 +46,8 @@ def compare(
             "--anyway", help="Compare also what differs in more than one thing, and say so."
         ),
     ] = False,
-    as_json: Annotated[
-        Path | None, typer.Option("--json", metavar="OUT", help="Also write all of it as JSON.")
-    ] = None,
-    as_csv: Annotated[
-        Path | None, typer.Option("--csv", metavar="OUT", help="Also write the table as CSV.")
-    ] = None,
+    as_json: JsonOption = None,
+    as_csv: CsvOption = None,
     preset: Annotated[
         str, typer.Option(help="As of safescale analyze: which intervals and tests.")
     ] = "default",
@@ -71,8 +66,7 @@ def compare(
     Exit status 0: compared, and not worse by any margin asked for; 1: not shown to be so; 2:
     undecided (missing answers decide) or refused; 3: bad input, or a failure.
     """
-    # many small products: threads of the linear algebra would wait for each other
-    os.environ.setdefault("OPENBLAS_NUM_THREADS", "1")
+    use_one_thread()
     from lm_eval_safescale import gate
 
     with working("comparing ..."):

@@ -16,7 +16,13 @@ from rich.table import Column, Table
 from rich.text import Text
 
 from lm_eval_safescale.cli.examples import example
-from lm_eval_safescale.cli.options import CorpusOption, DatasetOption, given_settings
+from lm_eval_safescale.cli.options import (
+    CorpusOption,
+    CsvOption,
+    DatasetOption,
+    JsonOption,
+    given_settings,
+)
 from lm_eval_safescale.cli.screen import Progress, complain, console, say, working
 from lm_eval_safescale.datasets import printable
 from lm_eval_safescale.errors import CommandHint, SafescaleError, writing
@@ -189,12 +195,8 @@ def compare(
     anyway: Annotated[
         bool, typer.Option("--anyway", help="Compare also contexts from two corpora.")
     ] = False,
-    as_json: Annotated[
-        Path | None, typer.Option("--json", metavar="OUT", help="Also write all of it as JSON.")
-    ] = None,
-    as_csv: Annotated[
-        Path | None, typer.Option("--csv", metavar="OUT", help="Also write the table as CSV.")
-    ] = None,
+    as_json: JsonOption = None,
+    as_csv: CsvOption = None,
 ) -> None:
     """Two files of contexts on the same items: every measure's difference B - A with its interval,
     and the items that changed most.

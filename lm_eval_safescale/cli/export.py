@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import os
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated
 from zipfile import is_zipfile
@@ -11,6 +10,7 @@ import typer
 
 from lm_eval_safescale.cli.data import Columns, load_named
 from lm_eval_safescale.cli.examples import example
+from lm_eval_safescale.cli.options import use_one_thread
 from lm_eval_safescale.cli.screen import say, working
 from lm_eval_safescale.words import counted
 
@@ -226,7 +226,7 @@ def _opened(
     *,
     texts: bool = False,
 ) -> list[Subject]:
-    os.environ.setdefault("OPENBLAS_NUM_THREADS", "1")  # as in `analyze`
+    use_one_thread()
     from lm_eval_safescale.exporting import subjects_of
     from lm_eval_safescale.stats.presets import preset_named
 

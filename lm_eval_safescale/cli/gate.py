@@ -5,7 +5,6 @@ and a JSON file.
 from __future__ import annotations
 
 import json
-import os
 from collections.abc import Sequence
 from dataclasses import replace
 from pathlib import Path
@@ -14,6 +13,7 @@ from typing import TYPE_CHECKING, Annotated, Any
 import typer
 
 from lm_eval_safescale.cli.data import Columns, load_named
+from lm_eval_safescale.cli.options import JsonOption, use_one_thread
 from lm_eval_safescale.cli.screen import complain, say, working
 from lm_eval_safescale.errors import SafescaleError, writing
 from lm_eval_safescale.words import counted
@@ -52,9 +52,7 @@ def gate(
         list[str] | None,
         typer.Option(help="Judge this model alone, of those in RUNS; may be given more than once."),
     ] = None,
-    as_json: Annotated[
-        Path | None, typer.Option("--json", metavar="OUT", help="Also write all of it as JSON.")
-    ] = None,
+    as_json: JsonOption = None,
     allow_demo: Annotated[
         bool, typer.Option("--allow-demo", help="Judge runs of demo data too, marked DEMO.")
     ] = False,
@@ -95,8 +93,7 @@ def gate(
     asked = policy_of(require or ()) if policy is None else read_policy(policy)
     if preset is not None:
         asked = replace(asked, preset=preset)
-    # many small products: threads of the linear algebra would wait for each other
-    os.environ.setdefault("OPENBLAS_NUM_THREADS", "1")
+    use_one_thread()
     from lm_eval_safescale.gate.judging import judge
 
     given = None if dataset is None else load_named(dataset, columns)

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import os
 import shlex
 from collections.abc import Sequence
 from functools import partial
@@ -14,7 +13,7 @@ import typer
 
 from lm_eval_safescale.cli.data import Columns, load_named
 from lm_eval_safescale.cli.examples import example
-from lm_eval_safescale.cli.options import ContextsOption, ExcludeOption
+from lm_eval_safescale.cli.options import ContextsOption, ExcludeOption, use_one_thread
 from lm_eval_safescale.cli.screen import complain, say, working
 from lm_eval_safescale.cli.submit import DEMO, AllowDemo
 from lm_eval_safescale.cli.verdicts import VerdictCommand
@@ -89,8 +88,7 @@ def build(
     build at SITE is not computed again. Exit status 0: built, what does not verify is listed with
     its reasons; 3: bad input.
     """
-    # many small products: threads of the linear algebra would wait for each other
-    os.environ.setdefault("OPENBLAS_NUM_THREADS", "1")
+    use_one_thread()
     from lm_eval_safescale.analysis import read_disputes
     from lm_eval_safescale.leaderboard.board.building import Wanted, build_board
     from lm_eval_safescale.leaderboard.board.comparing import read_held_out

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 from collections.abc import Mapping
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any
@@ -36,6 +37,12 @@ ExcludeOption = Annotated[
     ),
 ]
 
+JsonOption = Annotated[
+    Path | None, typer.Option("--json", metavar="OUT", help="Also write all of it as JSON.")
+]
+CsvOption = Annotated[
+    Path | None, typer.Option("--csv", metavar="OUT", help="Also write the table as CSV.")
+]
 TextsDatasetOption = Annotated[
     str | None,
     typer.Option(
@@ -49,6 +56,12 @@ TextsDatasetOption = Annotated[
 TextsPathOption = Annotated[
     Path | None, typer.Option("--dataset-path", help="The same, always as a file.")
 ]
+
+
+def use_one_thread() -> None:
+    """Let the linear algebra, which is loaded after this, compute in one thread unless told
+    otherwise: its products are many and small, and threads would wait for each other."""
+    os.environ.setdefault("OPENBLAS_NUM_THREADS", "1")
 
 
 def given_settings(metadata: str, options: Mapping[str, Any]) -> dict[str, Any]:

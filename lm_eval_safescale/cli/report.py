@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import os
 from pathlib import Path
 from typing import Annotated, Literal
 
@@ -14,6 +13,7 @@ from lm_eval_safescale.cli.options import (
     TextsDatasetOption,
     TextsPathOption,
     settings_of_texts,
+    use_one_thread,
 )
 from lm_eval_safescale.cli.screen import complain, say, working
 from lm_eval_safescale.words import counted
@@ -79,8 +79,7 @@ def report(
     Exit status 1 where a folder could not be read or a table not be made;
     the pages are there all the same, and say so.
     """
-    # many small products: threads of the linear algebra would wait for each other
-    os.environ.setdefault("OPENBLAS_NUM_THREADS", "1")
+    use_one_thread()
     from lm_eval_safescale.analysis import load_panel, preset_named, read_disputes
     from lm_eval_safescale.gate import read_policy
     from lm_eval_safescale.report.building import Wanted, build_report
