@@ -7,7 +7,7 @@ from unittest.mock import patch
 import pytest
 
 from lm_eval_safescale.harness import engines
-from tests.leaderboard.making import files_of, make_submission
+from tests.leaderboard.making import files_of, make_submission, sealed_again
 from tests.running import asking
 from tests.running.asking import seeded
 
@@ -35,3 +35,11 @@ def made(tmp_path_factory):
 def files(made):
     """What is in it, but for the checksums."""
     return files_of(made / "submission.zip")
+
+
+@pytest.fixture(scope="session")
+def tampered(made, tmp_path_factory):
+    """The submission with one text changed, its checksums made again."""
+    files = files_of(made / "submission.zip")
+    files["answers.jsonl"] = files["answers.jsonl"].replace(b"Answer: B", b"Answer: C", 1)
+    return sealed_again(tmp_path_factory.mktemp("tampered") / "tampered.zip", files)

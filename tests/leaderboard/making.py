@@ -5,6 +5,7 @@ model.
 from __future__ import annotations
 
 import json
+import os
 import zipfile
 from collections.abc import Callable, Mapping
 from pathlib import Path
@@ -21,6 +22,8 @@ from lm_eval_safescale.leaderboard.pack import pack, results_of, study_of
 from lm_eval_safescale.leaderboard.tables import read_answers, read_items
 from lm_eval_safescale.runs.table import Runs
 from tests.running.asking import ask, write_questions
+
+ROOT = Path(__file__).parents[2]
 
 CARD = {
     "revision": "main",
@@ -138,3 +141,13 @@ def everything_again(files: dict[str, bytes], folder: Path) -> dict[str, bytes]:
         }
     except (SafescaleError, ValueError, KeyError, TypeError):
         return files
+
+
+def with_the_example_plugin(folder: Path) -> dict[str, str]:
+    """An environment for processes of ours, in which the plugin `safescale-sct` is installed."""
+    about = folder / "plugin" / "safescale_sct-0.1.dist-info"
+    about.mkdir(parents=True)
+    (about / "METADATA").write_text("Metadata-Version: 2.1\nName: safescale-sct\nVersion: 0.1\n")
+    (about / "entry_points.txt").write_text("[lm_eval_safescale]\nsct = safescale_sct\n")
+    folders = [folder / "plugin", ROOT / "plugins" / "safescale-sct" / "src", ROOT]
+    return {**os.environ, "PYTHONPATH": os.pathsep.join(map(str, folders))}

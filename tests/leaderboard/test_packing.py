@@ -7,7 +7,6 @@ from __future__ import annotations
 import getpass
 import hashlib
 import json
-import os
 import re
 import subprocess
 import sys
@@ -44,12 +43,11 @@ from tests.leaderboard.making import (
     load_of,
     make_run,
     sealed_again,
+    with_the_example_plugin,
     write_card,
 )
 from tests.running import asking
 from tests.running.asking import seeded
-
-ROOT = Path(__file__).parents[2]
 
 
 @pytest.fixture
@@ -244,12 +242,7 @@ def test_any_other_family_is_packed_and_verified_alike(tmp_path, family, dataset
 
 def test_a_family_of_a_plugin_is_packed_and_verified_alike(tmp_path):
     """The example plugin as an installed package, our commands as processes of their own."""
-    about = tmp_path / "plugin" / "safescale_sct-0.1.dist-info"
-    about.mkdir(parents=True)
-    (about / "METADATA").write_text("Metadata-Version: 2.1\nName: safescale-sct\nVersion: 0.1\n")
-    (about / "entry_points.txt").write_text("[lm_eval_safescale]\nsct = safescale_sct\n")
-    folders = [tmp_path / "plugin", ROOT / "plugins" / "safescale-sct" / "src", ROOT]
-    environment = {**os.environ, "PYTHONPATH": os.pathsep.join(map(str, folders))}
+    environment = with_the_example_plugin(tmp_path)
 
     def command(*words):
         return subprocess.run(

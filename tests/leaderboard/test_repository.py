@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import json
 import re
-import subprocess
 import zipfile
 from contextlib import suppress
 from hashlib import sha256
@@ -39,18 +38,11 @@ from lm_eval_safescale.leaderboard.repository.outcome import (
 )
 from lm_eval_safescale.leaderboard.verify import Level, Verdicts
 from lm_eval_safescale.verifying.findings import Verdict
-from tests.leaderboard.making import files_of, sealed_again
+from tests.leaderboard.making import files_of
+from tests.leaderboard.running_workflows import git
 
 run = CliRunner().invoke
 PATH = "submissions/radsafe/mine.zip"
-
-
-def git(folder, *words):
-    done = subprocess.run(
-        ["git", "-C", folder, "-c", "user.name=n", "-c", "user.email=e@example.org", *words],
-        capture_output=True, text=True, errors="replace", check=True,
-    )  # fmt: skip
-    return done.stdout.strip()
 
 
 def commit(folder):
@@ -65,14 +57,6 @@ def board(tmp_path):
     write_repository(folder)
     commit(folder)
     return folder
-
-
-@pytest.fixture(scope="session")
-def tampered(made, tmp_path_factory):
-    """The submission with one text changed, its checksums made again."""
-    files = files_of(made / "submission.zip")
-    files["answers.jsonl"] = files["answers.jsonl"].replace(b"Answer: B", b"Answer: C", 1)
-    return sealed_again(tmp_path_factory.mktemp("tampered") / "tampered.zip", files)
 
 
 def sent(board, made, path=PATH):

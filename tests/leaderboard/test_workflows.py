@@ -19,7 +19,6 @@ from lm_eval_safescale import __version__
 from lm_eval_safescale.leaderboard.repository.commenting import MARK
 from lm_eval_safescale.leaderboard.repository.making import TEMPLATES, write_repository
 from lm_eval_safescale.leaderboard.repository.outcome import FILE
-from tests.leaderboard.making import files_of, sealed_again
 from tests.leaderboard.running_workflows import Hub, git, workflow
 
 ROOT = Path(__file__).resolve().parents[2]
@@ -178,13 +177,6 @@ def hub(started, tmp_path):
     hub.push(fork)
     hub.fork = fork
     return hub
-
-
-@pytest.fixture(scope="module")
-def tampered(made, tmp_path_factory):
-    files = files_of(made / "submission.zip")
-    files["answers.jsonl"] = files["answers.jsonl"].replace(b"Answer: B", b"Answer: C", 1)
-    return sealed_again(tmp_path_factory.mktemp("tampered") / "tampered.zip", files)
 
 
 def send(hub, files, branch="mine", **about):

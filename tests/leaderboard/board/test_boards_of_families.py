@@ -5,7 +5,6 @@ against those of commission, and a plugin's without a change here.
 from __future__ import annotations
 
 import json
-import os
 import subprocess
 import sys
 from pathlib import Path
@@ -20,11 +19,10 @@ from lm_eval_safescale.errors import SafescaleError
 from lm_eval_safescale.leaderboard.board.comparing import front_of
 from lm_eval_safescale.leaderboard.board.folder import looks, seen, shown
 from lm_eval_safescale.leaderboard.pack import pack
-from tests.leaderboard.making import write_card
+from tests.leaderboard.making import with_the_example_plugin, write_card
 from tests.running import asking
 from tests.running.asking import ask
 
-ROOT = Path(__file__).parents[3]
 CONTROLS = ("choose-nothing", "choose-at-random")
 
 
@@ -86,12 +84,7 @@ def test_disputes_of_several_data_sets_each_count_in_their_own(two_families, bui
 
 def test_a_family_of_a_plugin_enters_without_a_change_here(tmp_path):
     """The example plugin as an installed package, our commands as processes of their own."""
-    about = tmp_path / "plugin" / "safescale_sct-0.1.dist-info"
-    about.mkdir(parents=True)
-    (about / "METADATA").write_text("Metadata-Version: 2.1\nName: safescale-sct\nVersion: 0.1\n")
-    (about / "entry_points.txt").write_text("[lm_eval_safescale]\nsct = safescale_sct\n")
-    folders = [tmp_path / "plugin", ROOT / "plugins" / "safescale-sct" / "src", ROOT]
-    environment = {**os.environ, "PYTHONPATH": os.pathsep.join(map(str, folders))}
+    environment = with_the_example_plugin(tmp_path)
     (tmp_path / "given").mkdir()
     for words in (
         ["run", "--model", "choose-at-random", "--conditions", "sct", "--draws", 2, "-o", "run"],
