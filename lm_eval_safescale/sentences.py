@@ -9,24 +9,6 @@ from math import floor, isfinite, log10
 
 from lm_eval_safescale.words import counted
 
-__all__ = [
-    "NOT_SCORED",
-    "capital",
-    "change",
-    "counted",
-    "from_to",
-    "interval",
-    "is_number",
-    "listed",
-    "number",
-    "of_all",
-    "percent",
-    "points",
-    "range_of",
-    "rounded",
-    "share_of_100",
-]
-
 NOT_SCORED = "not scored"
 TINY = 1e-9
 """What a sum of fractions may be off."""

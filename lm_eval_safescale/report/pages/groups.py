@@ -10,7 +10,8 @@ from lm_eval_safescale.figures import Axis, DataColumn, DataTable, Point, Strip,
 from lm_eval_safescale.report.pages.common.rows import Row, direction, estimate, of_kind
 from lm_eval_safescale.report.report import Report
 from lm_eval_safescale.sections import Page, Section
-from lm_eval_safescale.sentences import capital, counted, listed, percent, points
+from lm_eval_safescale.sentences import capital, listed, percent, points
+from lm_eval_safescale.words import counted
 
 MOST_DRAWN = 24
 """Groups of a grouping beyond which there is a table alone."""

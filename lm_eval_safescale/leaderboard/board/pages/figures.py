@@ -24,7 +24,8 @@ from lm_eval_safescale.leaderboard.board.pages.standing import Standing
 from lm_eval_safescale.leaderboard.board.result import Front
 from lm_eval_safescale.leaderboard.board.result import Point as Placed
 from lm_eval_safescale.sections import Section
-from lm_eval_safescale.sentences import capital, counted, listed
+from lm_eval_safescale.sentences import capital, listed
+from lm_eval_safescale.words import counted
 
 MOST_ROWS = 40
 """Entries that a figure has a row for."""

@@ -7,7 +7,8 @@ from collections.abc import Iterator
 from lm_eval_safescale.leaderboard.board.pages.standing import Standing
 from lm_eval_safescale.leaderboard.board.result import Place
 from lm_eval_safescale.report.pages.common.phrases import the, words_of_rate
-from lm_eval_safescale.sentences import counted, interval, listed, number, percent
+from lm_eval_safescale.sentences import interval, listed, number, percent
+from lm_eval_safescale.words import counted
 
 MOST_NAMED = 3
 

@@ -12,7 +12,8 @@ from lm_eval_safescale.leaderboard.board.pages.tables import DEMO, SIGNS, level_
 from lm_eval_safescale.leaderboard.board.result import Board, Entry
 from lm_eval_safescale.leaderboard.verify import Level, Verdicts
 from lm_eval_safescale.sections import Page, Section
-from lm_eval_safescale.sentences import capital, counted
+from lm_eval_safescale.sentences import capital
+from lm_eval_safescale.words import counted
 
 LONGEST = 400
 """Characters of a reason that are shown."""

@@ -14,7 +14,8 @@ from lm_eval_safescale.leaderboard.verify import Level
 from lm_eval_safescale.report.disputed import table_of_disputed
 from lm_eval_safescale.report.pages.common.rows import of_kind
 from lm_eval_safescale.sections import Section
-from lm_eval_safescale.sentences import counted, listed
+from lm_eval_safescale.sentences import listed
+from lm_eval_safescale.words import counted
 
 SIGNS = {Level.RECOMPUTED: "○", Level.REPEATED: "◐", Level.BY_ORGANISER: "●"}
 """Of the levels: the more is filled, the more stands behind a submission."""

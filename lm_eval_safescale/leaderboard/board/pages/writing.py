@@ -42,7 +42,7 @@ from lm_eval_safescale.report.site import Choice, Site, slug
 from lm_eval_safescale.report.texts import Found
 from lm_eval_safescale.runs import Runs
 from lm_eval_safescale.sections import Page, Section
-from lm_eval_safescale.sentences import counted
+from lm_eval_safescale.words import counted
 
 TITLE = "Leaderboard"
 NOT_VERIFIED, HISTORY, READING = "not-verified.html", "history.html", "reading.html"

@@ -11,7 +11,8 @@ from lm_eval_safescale.report.pages.common.phrases import rests_on, series_of
 from lm_eval_safescale.report.pages.common.rows import Row, bounds, conditions_of, pairs_of, results
 from lm_eval_safescale.report.pages.confidence.outcomes import first_of, outcomes_of
 from lm_eval_safescale.report.report import Report
-from lm_eval_safescale.sentences import counted, is_number, listed, number, percent, points
+from lm_eval_safescale.sentences import is_number, listed, number, percent, points
+from lm_eval_safescale.words import counted
 
 MOST = 3
 """Conditions whose curves share a figure."""
@@ -24,14 +25,16 @@ def _few(report: Report, conditions: Sequence[str]) -> list[str]:
     return [condition for condition in conditions if condition in wanted]
 
 
+def _of_chosen(report: Report, table: str, count: str, value: str) -> list[Row]:
+    """Rows of the chosen model that rest on something, and have the value."""
+    rows = report.rows(table, model=report.chosen)
+    return [row for row in rows if row[count] and is_number(row[value])]
+
+
 def reliability(report: Report) -> Plot | None:
     """Accuracy by confidence, of the chosen model."""
     right, sure = report.family.index, report.family.confidence_column
-    rows = [
-        row
-        for row in report.rows("calibration_bins")
-        if row["model"] == report.chosen and row["n"] and is_number(row[right])
-    ]
+    rows = _of_chosen(report, "calibration_bins", "n", right)
     conditions = conditions_of(report, rows)
     if not conditions:
         return None
@@ -104,11 +107,7 @@ def _not_drawn(report: Report, few: Sequence[str], conditions: Sequence[str]) ->
 def coverage(report: Report) -> Plot | None:
     """High-risk errors among the answers kept, of the chosen model."""
     risk, right = outcomes_of(report)[2], report.family.index
-    rows = [
-        row
-        for row in report.rows("selective")
-        if row["model"] == report.chosen and row["kept"] and is_number(row[risk])
-    ]
+    rows = _of_chosen(report, "selective", "kept", risk)
     conditions = conditions_of(report, rows)
     if not conditions:
         return None

@@ -31,7 +31,8 @@ from lm_eval_safescale.report.pages.common.rows import (
     results,
 )
 from lm_eval_safescale.report.report import Report
-from lm_eval_safescale.sentences import counted, is_number, listed, of_all, percent, points
+from lm_eval_safescale.sentences import is_number, listed, of_all, percent, points
+from lm_eval_safescale.words import counted
 
 OUTCOMES = "confidence_by_outcome"
 GAP = "gap"

@@ -15,7 +15,8 @@ from lm_eval_safescale.report.pages.decoupling.marks import (
     point_of,
 )
 from lm_eval_safescale.report.report import Report
-from lm_eval_safescale.sentences import counted, listed, percent, range_of
+from lm_eval_safescale.sentences import listed, percent, range_of
+from lm_eval_safescale.words import counted
 
 
 def against(report: Report, index: str, risk: str) -> Plot | None:

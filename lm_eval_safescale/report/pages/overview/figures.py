@@ -9,7 +9,8 @@ from lm_eval_safescale.report.pages.common.phrases import rests_on
 from lm_eval_safescale.report.pages.common.rows import Row, cells, mean_of, of_kind
 from lm_eval_safescale.report.report import Report
 from lm_eval_safescale.sections import Section
-from lm_eval_safescale.sentences import capital, counted, listed, percent, range_of
+from lm_eval_safescale.sentences import capital, listed, percent, range_of
+from lm_eval_safescale.words import counted
 
 FEW = 4
 """Models of which each has its own interval in a figure."""

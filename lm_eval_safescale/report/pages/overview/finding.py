@@ -17,8 +17,9 @@ from lm_eval_safescale.report.pages.common.rows import (
     noun_of,
 )
 from lm_eval_safescale.report.report import Report
-from lm_eval_safescale.sentences import capital, counted, interval, listed, of_all, percent, points
+from lm_eval_safescale.sentences import capital, interval, listed, of_all, percent, points
 from lm_eval_safescale.stats.presets import ALPHA
+from lm_eval_safescale.words import counted
 
 
 def finding_of(report: Report, scored: Sequence[str]) -> tuple[str, str]:

@@ -20,7 +20,8 @@ from lm_eval_safescale.report.pages.common.rows import (
 )
 from lm_eval_safescale.report.report import Report
 from lm_eval_safescale.sections import Section
-from lm_eval_safescale.sentences import capital, counted, listed
+from lm_eval_safescale.sentences import capital, listed
+from lm_eval_safescale.words import counted
 
 MOST_OPEN = 12
 """Rows of a table of ranks beyond which it is folded."""
