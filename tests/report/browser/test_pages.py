@@ -106,7 +106,9 @@ def same(shown: str, value: str, unit: str) -> bool:
     except ValueError:
         plain = value.removeprefix("'")  # stands before what a spreadsheet would take for a formula
         return shown in (value, plain, {"true": "yes", "false": "no"}.get(value.lower()))
-    return abs(read - number) <= (0.0501 if unit == "%" else 0.00501 * abs(number))
+    places = len(shown.partition(".")[2])
+    last = 0.501 * 10**-places if places else 0.0  # half of the last place
+    return abs(read - number) <= (0.0501 if unit == "%" else max(last, 0.00501 * abs(number)))
 
 
 @pytest.mark.parametrize("name", ["wide", "one", "noharm", *BOARDS])
