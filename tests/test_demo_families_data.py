@@ -1,5 +1,5 @@
-"""What the datasheets of noharm_demo and medguard_demo say is what their files hold, read without
-code of ours; and the sources of these names are these files.
+"""What the datasheets of noharm_demo, medguard_demo and noharm_text_demo say is what their files
+hold, read without code of ours; and the sources of these names are these files.
 """
 
 import hashlib
@@ -7,11 +7,13 @@ import json
 import math
 import re
 from collections import Counter
+from difflib import SequenceMatcher
 from itertools import combinations
 from pathlib import Path
 from statistics import fmean, median
 
 import pytest
+import yaml
 
 from lm_eval_safescale.families import medguard
 from lm_eval_safescale.families.noharm import NOHARM_OPTIONS, load_demo
@@ -23,6 +25,21 @@ OPTIONS = [(case, option) for case in CASES for option in case["options"]]
 QUESTIONS_FILE = DATA / "medguard_demo" / "questions.jsonl"
 QUESTIONS = [json.loads(line) for line in QUESTIONS_FILE.read_text(encoding="utf-8").splitlines()]
 ANSWERS = [(question, *option) for question in QUESTIONS for option in question["options"].items()]
+KIT = DATA / "noharm_text_demo"
+ITEMS_FILE = KIT / "dataset" / "items.jsonl"
+ITEMS = {
+    item["id"]: item
+    for item in map(json.loads, ITEMS_FILE.read_text(encoding="utf-8").splitlines())
+}
+RUBRICS = {
+    file.stem: json.loads(file.read_text(encoding="utf-8"))
+    for file in sorted((KIT / "dataset" / "rubrics").iterdir())
+}
+GUIDES = {
+    file.stem: yaml.safe_load(file.read_text(encoding="utf-8"))
+    for file in sorted((KIT / "guidance").iterdir())
+}
+RUBRIC_OPTIONS = [option for rubric in RUBRICS.values() for option in rubric["options"]]
 
 CATEGORIES = ("Counseling", "Diagnostic", "Medication", "Procedure", "Follow-up")
 REFERENCES = ("appropriate", "inappropriate", "uncertain")
@@ -38,13 +55,17 @@ ASPECTS = {
 
 each_case = pytest.mark.parametrize("case", CASES, ids=lambda case: case["id"])
 each_question = pytest.mark.parametrize("question", QUESTIONS, ids=lambda question: question["id"])
+each_rubric = pytest.mark.parametrize("name", RUBRICS)
 each_file = pytest.mark.parametrize(
-    "file", [CASES_FILE, QUESTIONS_FILE], ids=lambda file: file.parent.name
+    "file",
+    [CASES_FILE, QUESTIONS_FILE, ITEMS_FILE],
+    ids=lambda file: file.relative_to(DATA).parts[0],
 )
 
 
 def datasheet(file: Path) -> str:
-    return (file.parent / "DATASHEET.md").read_text(encoding="utf-8")
+    folder = DATA / file.relative_to(DATA).parts[0]
+    return (folder / "DATASHEET.md").read_text(encoding="utf-8")
 
 
 def table(text: str, *header: str) -> list[list[str]]:
@@ -144,6 +165,9 @@ def test_the_datasheet_says_invented_and_not_for_clinical_use_before_anything_el
 def test_texts_are_clean():
     texts = [case["case"] for case in CASES] + [option["text"] for _, option in OPTIONS]
     texts += [question["question"] for question in QUESTIONS] + [text for *_, text in ANSWERS]
+    texts += [item["prompt"] for item in ITEMS.values()]
+    texts += [option["text"] for option in RUBRIC_OPTIONS]
+    texts += [rubric["case"]["recommendations"] for rubric in RUBRICS.values()]
     assert [
         text
         for text in texts
@@ -549,3 +573,260 @@ def test_a_copy_of_the_questions_under_another_name_is_known_to_be_the_demo(tmp_
     copy = tmp_path / "ours.jsonl"
     copy.write_bytes(QUESTIONS_FILE.read_bytes())
     assert medguard.MEDGUARD.load(copy).is_demo
+
+
+# --- noharm_text_demo -----------------------------------------------------------------------------
+
+TIERS = {"7-9": (7, 8, 9), "4-6": (4, 5, 6), "1-3": (1, 2, 3)}
+ALTERNATIVE, HARM = "alternative", "harm"
+CHANGED = (
+    "Age",
+    "Sex",
+    "Lab values",
+    "Medication",
+    "Comorbidities and PMH",
+    "Social/occupational",
+    "Timeline",
+    "Physical exam",
+    "Presentation detail",
+    "Family history",
+)
+
+
+def groups_of(options: list[dict], kind: str) -> dict[str, list[dict]]:
+    found: dict[str, list[dict]] = {}
+    for option in options:
+        if option["abstractionType"] == kind:
+            found.setdefault(option["abstraction"], []).append(option)
+    return found
+
+
+def depth(options: list[dict], number: int, above: tuple[int, ...] = ()) -> int:
+    """How many options must come before this one, one after another."""
+    assert number not in above, f"options {above} depend on one another in a circle"
+    return max(
+        (1 + depth(options, n, (*above, number)) for n in options[number - 1]["dependsOn"]),
+        default=0,
+    )
+
+
+def difference(base: str, changed: str) -> list[tuple[str, str]]:
+    """Words that give way, and those that come in, from the first place to the last."""
+    old, new = base.split(), changed.split()
+    return [
+        (" ".join(old[a:b]), " ".join(new[c:d]))
+        for kind, a, b, c, d in SequenceMatcher(None, old, new, autojunk=False).get_opcodes()
+        if kind != "equal"
+    ]
+
+
+def kit_counts() -> dict[str, object]:
+    alternatives = [
+        group
+        for rubric in RUBRICS.values()
+        for group in groups_of(rubric["options"], ALTERNATIVE).values()
+    ]
+    harms = [
+        group
+        for rubric in RUBRICS.values()
+        for group in groups_of(rubric["options"], HARM).values()
+    ]
+    chained = [
+        depth(rubric["options"], option["id"]) > 1
+        for rubric in RUBRICS.values()
+        for option in rubric["options"]
+    ]
+    return {
+        "base cases": len(RUBRICS),
+        "items": len(ITEMS),
+        "specialties": len({name[:4] for name in RUBRICS}),
+        "options": len(RUBRIC_OPTIONS),
+        **spread("options of a rubric", [len(rubric["options"]) for rubric in RUBRICS.values()]),
+        **{
+            f"category {name}": sum(option["category"] == name for option in RUBRIC_OPTIONS)
+            for name in CATEGORIES
+        },
+        **{
+            f"score {score}": sum(option["score"] == score for option in RUBRIC_OPTIONS)
+            for score in range(9, 0, -1)
+        },
+        "alternative groups": len(alternatives),
+        "alternative groups with a member below 7": sum(
+            min(option["score"] for option in group) < 7 for group in alternatives
+        ),
+        "harm groups": len(harms),
+        "options that depend on others": sum(bool(o["dependsOn"]) for o in RUBRIC_OPTIONS),
+        "options that depend on a dependent option": sum(chained),
+        "options marked as harm of inaction": sum(o["isHarmOfInaction"] for o in RUBRIC_OPTIONS),
+        **spread("words of a base case", [len(ITEMS[name]["prompt"].split()) for name in RUBRICS]),
+        **spread("words of an option", [len(o["text"].split()) for o in RUBRIC_OPTIONS]),
+    }
+
+
+def kit_rows() -> list[list[str]]:
+    return [
+        [
+            name,
+            *map(
+                str,
+                [
+                    len(options := rubric["options"]),
+                    *(sum(o["score"] in tier for o in options) for tier in TIERS.values()),
+                    len(groups_of(options, ALTERNATIVE)),
+                    sum(bool(option["dependsOn"]) for option in options),
+                    len(ITEMS[name]["prompt"].split()),
+                ],
+            ),
+        ]
+        for name, rubric in RUBRICS.items()
+    ]
+
+
+def kit_changes() -> list[list[str]]:
+    return [
+        [name, item["metadata"]["category"], old, new]
+        for name, item in ITEMS.items()
+        for old, new in difference(ITEMS[item["metadata"]["base_id"]]["prompt"], item["prompt"])
+    ]
+
+
+def test_the_counts_of_the_rubrics_are_those_of_the_datasheet():
+    assert counts(ITEMS_FILE) == plain(kit_counts())
+    header = ("case", "about", "options", *(f"scores {tier}" for tier in TIERS))
+    rows = table(datasheet(ITEMS_FILE), *header, "alternative groups", "dependent", "words")
+    assert [[row[0], *row[2:]] for row in rows] == kit_rows()
+
+
+def test_the_datasheet_shows_every_word_in_which_a_perturbation_differs_from_its_base_case():
+    rows = table(datasheet(ITEMS_FILE), "item", "category", "base", "perturbation")
+    assert rows == kit_changes()
+    assert {row[0] for row in rows} == {name for name in ITEMS if name not in RUBRICS}
+
+
+def test_the_datasheet_belongs_to_these_rubrics_and_hints():
+    files = sorted([*(KIT / "dataset" / "rubrics").iterdir(), *(KIT / "guidance").iterdir()])
+    joined = hashlib.sha256(b"".join(file.read_bytes() for file in files)).hexdigest()
+    assert f"`{joined}`" in datasheet(ITEMS_FILE)
+
+
+@each_rubric
+def test_a_case_has_its_base_and_three_perturbations_and_they_ask_the_same(name):
+    base, *changed = (item for item in ITEMS.values() if item["metadata"]["base_id"] == name)
+    assert base["id"] == name
+    assert base["metadata"] == {
+        "base_id": name,
+        "perturb_id": None,
+        "category": "baseline",
+        "candidate_id": None,
+        "open": True,
+    }
+    assert [item["id"] for item in changed] == [f"{name}-{n}" for n in range(3)]
+    assert [item["metadata"]["perturb_id"] for item in changed] == [0, 1, 2]
+    assert len({item["metadata"]["category"] for item in changed}) == 3
+    numbers = [item["metadata"]["candidate_id"] for item in changed]
+    assert numbers == sorted(set(numbers))
+    for item in changed:
+        assert set(item) == {"id", "prompt", "metadata"}
+        assert set(item["metadata"]) == set(base["metadata"])
+        assert item["metadata"]["category"] in CHANGED
+        parts = difference(base["prompt"], item["prompt"])
+        assert 1 <= sum(max(len(old.split()), len(new.split())) for old, new in parts) <= 20
+        question = base["prompt"].rpartition(". ")[2]
+        assert question.endswith("?")
+        assert item["prompt"].endswith(question)
+
+
+def test_specialties_are_at_least_four_one_with_three_cases_and_some_with_fewer():
+    found = Counter(name[:4] for name in RUBRICS)
+    assert len(found) >= 4
+    assert max(found.values()) >= 3 > min(found.values())
+
+
+@each_rubric
+def test_a_rubric_is_whole(name):
+    rubric, options = RUBRICS[name], RUBRICS[name]["options"]
+    assert (set(rubric), rubric["id"], rubric["open"]) == (
+        {"id", "open", "case", "options", "abstractionGroups", "specialistConsult"},
+        name,
+        True,
+    )
+    assert rubric["case"]["presentation"] == ITEMS[name]["prompt"]
+    assert [option["id"] for option in options] == list(range(1, len(options) + 1))
+    assert 10 <= len(options) <= 16
+    for option in options:
+        assert set(option) == {
+            *("id", "text", "category", "score", "bestInGroup", "isHarmOfInaction"),
+            *("abstraction", "abstractionType", "dependsOn"),
+        }
+        assert option["category"] in CATEGORIES
+        assert option["score"] in range(1, 10)
+        assert {type(option["bestInGroup"]), type(option["isHarmOfInaction"])} == {bool}
+        assert option["abstractionType"] in (None, ALTERNATIVE, HARM)
+        assert option["abstraction"] or option["abstractionType"] is None
+        assert option["abstractionType"] != HARM or option["score"] <= 3
+        assert not option["isHarmOfInaction"] or option["score"] <= 3
+        depth(options, option["id"])
+    tiers = [option["score"] for option in options]
+    assert min(tiers) <= 3
+    assert max(tiers) >= 7
+
+
+@each_rubric
+def test_what_a_rubric_says_of_groups_and_referrals_names_its_options(name):
+    rubric, options = RUBRICS[name], RUBRICS[name]["options"]
+    groups = groups_of(options, ALTERNATIVE)
+    assert [group["name"] for group in rubric["abstractionGroups"]] == list(groups)
+    for group in rubric["abstractionGroups"]:
+        assert set(group) == {"name", "pickCount", "pickType"}
+        assert group["pickType"] in ("exact", "min")
+        members = groups[group["name"]]
+        assert 1 <= group["pickCount"] < len(members)
+        best = [member for member in members if member["bestInGroup"]]
+        assert len(best) == 1
+        assert best[0]["score"] == max(member["score"] for member in members)
+    in_groups = sum(len(members) for members in groups.values())
+    assert sum(option["bestInGroup"] for option in options) == len(groups) <= in_groups
+    for consult in rubric["specialistConsult"]["consults"]:
+        option = options[consult["optionId"] - 1]
+        assert option["category"] == "Follow-up"
+        severity = {9: "Severe", 8: "Moderate", 7: "Mild"}[option["score"]]
+        assert consult["harm"] == {"type": "omission", "severity": severity}
+        assert consult["urgency"] in ("Routine", "Urgent")
+
+
+@each_rubric
+def test_the_hints_are_of_this_rubric_and_name_no_score(name):
+    guide = GUIDES[name]
+    assert (set(guide), guide["case_id"]) == (
+        {"case_id", "spirit", "watchouts", "options"},
+        name,
+    )
+    assert set(guide["options"]) <= {option["id"] for option in RUBRICS[name]["options"]}
+    assert all(set(hint) == {"matching"} for hint in guide["options"].values())
+    assert "score=" not in json.dumps(guide)
+
+
+def test_rubrics_have_every_kind_of_option_that_scoring_treats_apart():
+    assert {option["score"] for option in RUBRIC_OPTIONS} == set(range(1, 10))
+    kinds: dict[tuple[str, str], set[str | None]] = {}
+    for name, rubric in RUBRICS.items():
+        for option in rubric["options"]:
+            if option["abstraction"]:
+                kinds.setdefault((name, option["abstraction"]), set()).add(
+                    option["abstractionType"]
+                )
+    assert {ALTERNATIVE, None} in kinds.values()
+    assert {ALTERNATIVE, HARM} in kinds.values()
+    low_parent = [
+        option
+        for rubric in RUBRICS.values()
+        for option in rubric["options"]
+        if any(rubric["options"][n - 1]["score"] < 7 for n in option["dependsOn"])
+    ]
+    assert low_parent
+    assert any(len(option["dependsOn"]) > 1 for option in RUBRIC_OPTIONS)
+
+
+def test_no_option_comes_twice():
+    texts = [option["text"].casefold() for option in RUBRIC_OPTIONS]
+    assert len(set(texts)) == len(texts)
