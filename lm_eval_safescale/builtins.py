@@ -8,7 +8,7 @@ from collections.abc import Callable
 
 from lm_eval_safescale.contexts import AGENTIC, CONTEXT_BUILDERS, ContextBuilder
 from lm_eval_safescale.datasets import Source
-from lm_eval_safescale.families import RADSAFE, Family, ItemTable, medguard, noharm
+from lm_eval_safescale.families import RADSAFE, Family, ItemTable, medguard, noharm, noharm_text
 from lm_eval_safescale.families.radsafe import data as radsafe
 from lm_eval_safescale.hookspecs import hookimpl
 from lm_eval_safescale.metrics import Metric
@@ -19,7 +19,12 @@ from lm_eval_safescale.retrieval import BM25, Dense, Hybrid, Retriever
 @hookimpl
 def safescale_register_datasets(register: Callable[[Source], None]) -> None:
     """Those of our families."""
-    for source in (*radsafe.SOURCES, *noharm.SOURCES, *medguard.SOURCES):
+    for source in (
+        *radsafe.SOURCES,
+        *noharm.SOURCES,
+        *noharm_text.SOURCES,
+        *medguard.SOURCES,
+    ):
         register(source)
 
 
@@ -39,8 +44,8 @@ def safescale_register_context_builders(register: Callable[[ContextBuilder], Non
 
 @hookimpl
 def safescale_register_families(register: Callable[[Family], None]) -> None:
-    """RadSaFE, NOHARM's option protocol, and MedGuard-style questions."""
-    for family in (RADSAFE, noharm.NOHARM_OPTIONS, medguard.MEDGUARD):
+    """RadSaFE, NOHARM's two protocols, and MedGuard-style questions."""
+    for family in (RADSAFE, noharm.NOHARM_OPTIONS, noharm_text.NOHARM, medguard.MEDGUARD):
         register(family)
 
 

@@ -298,13 +298,15 @@ class Status(StrEnum):
     FILTERED = "filtered"
     """A content filter held the output back: what the model said is unknown, so the draw is *not
     scored*."""
+    UNJUDGED = "unjudged"
+    """A judge must read the output, and none has: the draw is *not scored*."""
     ERROR = "error"
     """The backend gave nothing, or a plugin's reader failed: there is no output to read, so the
     draw is *not scored*."""
 
 
-NOT_SCORED = (Status.FILTERED, Status.ERROR)
-"""Of these it is not known what the model would have said: they are counted, and in no rate."""
+NOT_SCORED = (Status.FILTERED, Status.UNJUDGED, Status.ERROR)
+"""Of these it is not known what the answer is worth: they are counted, and in no rate."""
 
 
 class ReadAs(StrEnum):
@@ -321,6 +323,10 @@ class ReadAs(StrEnum):
 
 CUT_OFF = "cut off"
 """The rule of a reading whose answer ends inside itself."""
+TO_BE_JUDGED = "to be judged"
+"""The rule of an output that a judge must read."""
+STATUS_OF_RULE = {CUT_OFF: Status.TRUNCATED, TO_BE_JUDGED: Status.UNJUDGED}
+"""What rules say of an output without a response; others, that it is unanswered."""
 
 
 @dataclass(frozen=True, slots=True)

@@ -112,6 +112,8 @@ class Family(ABC):
     """Name of the evidence that settles a question: how much of it a context holds is measured."""
     takes_readers: ClassVar[bool] = False
     """Whether the setting `reader` may put another answer reader in the place of its own."""
+    judged: ClassVar[bool] = False
+    """Whether a judge must read its answers: `read` gives no response, whatever the output says."""
 
     # --- what is done with its scores -------------------------------------------------------------
 
@@ -277,7 +279,7 @@ class Family(ABC):
         -------
         The response as canonical text, or None where there is none; and the name of the rule that
         read it so. None with the rule `records.CUT_OFF` is an answer that ends inside itself:
-        `truncated`.
+        `truncated`; with `records.TO_BE_JUDGED` one that a judge must read: `unjudged`.
         """
 
     # the interface

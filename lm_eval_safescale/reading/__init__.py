@@ -9,7 +9,7 @@ from dataclasses import dataclass
 
 from lm_eval_safescale.reading.letters import read_by_rules, read_letter
 from lm_eval_safescale.reading.reasoning import Reasoning, opens_reasoning, strip_reasoning
-from lm_eval_safescale.records import CUT_OFF, Reading, Status
+from lm_eval_safescale.records import STATUS_OF_RULE, Reading, Status
 
 __all__ = [
     "READER_VERSION",
@@ -78,15 +78,16 @@ def read_output(
         Raw output; None where the backend gave nothing (`error`).
     read
         `read(text)` gives the response of an output without its reasoning, or None, and the rule
-        (`Family.read`). The rule `CUT_OFF` says that the answer had begun, and was cut off by the
-        token limit.
+        (`Family.read`). Some rules say why there is none (`STATUS_OF_RULE`): that the answer had
+        begun, and was cut off by the token limit, or that a judge must read it.
     reasoning, opened
         See `strip_reasoning`.
 
     Returns
     -------
     A reading with status `ok` and a response; or without one, `unanswered`, `truncated` (cut off
-    inside the reasoning, and then never parsed; or inside an answer that shows it) or `error`.
+    inside the reasoning, and then never parsed; or inside an answer that shows it), `unjudged`
+    or `error`.
     """
     if not isinstance(text, str):
         return Reading(None, Status.ERROR)
@@ -95,7 +96,7 @@ def read_output(
         return Reading(None, Status.TRUNCATED, CUT)
     response, rule = read(final)
     if response is None:
-        return Reading(None, Status.TRUNCATED if rule == CUT_OFF else Status.UNANSWERED, rule)
+        return Reading(None, STATUS_OF_RULE.get(rule or "", Status.UNANSWERED), rule)
     return Reading(response, Status.OK, rule)
 
 

@@ -24,6 +24,7 @@ def test_answers_are_places_in_the_vocabulary_greedy_first():
         Status.UNANSWERED: NO_RESPONSE,
         Status.TRUNCATED: NO_RESPONSE,
         Status.FILTERED: UNSCORED,
+        Status.UNJUDGED: UNSCORED,
         Status.ERROR: UNSCORED,
     }
     expected = [code[reading.status] for reading in readings]

@@ -1,0 +1,160 @@
+"""NOHARM's free-text protocol: advice on a consultation, judged by a rubric of management options,
+and the harm of what it leaves out and of what it says.
+
+After "First, do NOHARM: towards clinically safe large language models" (arXiv 2512.01241, versions
+3 and 4) and its open kit. It has nothing to do with the option protocol (`families.noharm`): their
+figures must not stand side by side.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Collection, Mapping, Sequence
+from pathlib import Path
+from typing import TYPE_CHECKING, Any, ClassVar
+
+from lm_eval_safescale.datasets import Dataset, Given, Problem, Record, Source
+from lm_eval_safescale.errors import SafescaleError
+from lm_eval_safescale.families.arrays import AnswerArrays, ItemTable
+from lm_eval_safescale.families.family import Family, Floats
+from lm_eval_safescale.families.noharm_text.cases import (
+    SPECIALTY,
+    Consultation,
+    columns_of,
+    kit_records,
+    options_of,
+    parse,
+    wrong_options,
+)
+from lm_eval_safescale.families.noharm_text.conditions import (
+    ANSWER_TOKENS,
+    CONDITIONS,
+    NAME,
+    prompt_of,
+)
+from lm_eval_safescale.families.noharm_text.metrics import metrics
+from lm_eval_safescale.families.noharm_text.scoring import score
+from lm_eval_safescale.families.noharm_text.verdicts import OptionVerdict, Verdicts, no_actions
+from lm_eval_safescale.metrics import Metric
+from lm_eval_safescale.prompts import Prompt
+from lm_eval_safescale.records import TO_BE_JUDGED, Item
+
+if TYPE_CHECKING:
+    from lm_eval_safescale.reading import AnswerReader
+
+__all__ = ["NOHARM", "Consultation", "Noharm", "Verdicts"]
+
+DATASET = "NOHARM_KIT"
+"""What is asked for where no data set is named; it does not come with this package."""
+
+
+class Noharm(Family):
+    """Omission and commission in free advice, by the verdicts of a judge."""
+
+    name = NAME
+    label = "NOHARM, free-text protocol (independent implementation)"
+    version = "1"
+    conditions = CONDITIONS
+    default_conditions = (NAME,)
+    defaults: ClassVar[Mapping[str, Any]] = {
+        "dataset": DATASET,
+        "max_answer_tokens": ANSWER_TOKENS,
+        "draws": 0,
+    }
+    judged = True
+    stratified_by = SPECIALTY
+    headlines: ClassVar[Mapping[str, str]] = {}
+    shown: ClassVar[Mapping[str, str]] = {"actions": "actions"}
+
+    def parse(
+        self,
+        records: Collection[Record],
+        *,
+        columns: Given | None = None,
+        evidence: Collection[str] = (),  # noqa: ARG002 (no condition shows any)
+        groups: Collection[str] = (),
+        exclude: Collection[str] = (),
+    ) -> tuple[list[Consultation], list[Problem]]:
+        """Consultations with rubrics (docs/noharm_text.md)."""
+        return parse(records, columns, groups, exclude)
+
+    def folder_records(self, folder: Path) -> list[dict[str, Any]]:
+        """Of the open kit's folder."""
+        return kit_records(folder)
+
+    def prompt(self, condition: str) -> Prompt:
+        """The case, and what the variant adds."""
+        return prompt_of(condition)
+
+    def read(
+        self,
+        text: str,
+        item: Item,  # noqa: ARG002
+        reader: AnswerReader | None = None,  # noqa: ARG002
+    ) -> tuple[str | None, str | None]:
+        """Nothing: a judge reads advice; an empty one says nothing to be judged."""
+        return None, TO_BE_JUDGED if text.strip() else "empty"
+
+    def columns(self, item: Item) -> dict[str, Any]:
+        """The rubric's scoring facts, the base case, and the item's place in the file."""
+        return columns_of(as_consultation(item))
+
+    def items(self, table: ItemTable) -> list[Consultation]:
+        """Consultations without texts."""
+        columns = table.columns
+        return [
+            Consultation(name, "", options_of(rubric), base, place)
+            for name, rubric, base, place in zip(
+                table.ids, columns["rubric"], columns["base"], columns["place"], strict=True
+            )
+        ]
+
+    def responses(self, item: Item) -> Sequence[str]:
+        """Verdicts on advice that holds nothing, and on advice that holds every option."""
+        numbers = [option.id for option in as_consultation(item).options]
+        everything = Verdicts("sample", {number: OptionVerdict("yes") for number in numbers})
+        return no_actions(numbers, "sample").as_text(), everything.as_text()
+
+    def wrong(self, item: Mapping[str, Any]) -> str:
+        """A rubric that cannot be read, or that no rubric can be."""
+        try:
+            options = options_of(item["rubric"])
+        except (KeyError, TypeError, ValueError, AttributeError):
+            return "has no rubric that can be read"
+        plain = [
+            {"id": each.id, "text": "-", "category": each.category, "placement": each.score}
+            | {"dependsOn": list(each.depends_on)}
+            for each in options
+        ]
+        return next((f"{field}: {said}" for field, said in wrong_options(plain)), "")
+
+    def score(
+        self,
+        items: ItemTable,
+        answers: AnswerArrays,
+        settings: Mapping[str, Any],  # noqa: ARG002
+    ) -> dict[str, Floats]:
+        """See `noharm_text.scoring.score`."""
+        return score(items, answers)
+
+    def metrics(self, items: ItemTable) -> Sequence[Metric]:  # noqa: ARG002 (the same for all)
+        """Over cases: the value of a case is the mean over its records."""
+        return metrics()
+
+
+def as_consultation(item: Item) -> Consultation:
+    """The item, which is a consultation; TypeError where it is none."""
+    if not isinstance(item, Consultation):
+        kind = type(item).__name__
+        raise TypeError(f"item {item.question_id} is a {kind}; expected a Consultation")
+    return item
+
+
+def _load() -> Dataset:
+    raise SafescaleError(
+        "the open NOHARM kit does not come with this package; name its folder (dataset_path), in "
+        "the form that docs/noharm_text.md describes"
+    )
+
+
+SOURCES = (Source(DATASET, "the open kit of the free-text protocol; name its folder", _load, NAME),)
+NOHARM = Noharm()

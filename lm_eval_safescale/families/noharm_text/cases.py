@@ -1,0 +1,421 @@
+"""Consultations with the rubric that advice is judged by, as the open NOHARM kit has them: its
+folder as it is published, or records of a data file.
+
+The kit's data are CC-BY-4.0; credit: ARISE Network, NOHARM benchmark.
+"""
+
+from __future__ import annotations
+
+import json
+import re
+from collections.abc import Collection, Iterator, Mapping
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+from lm_eval_safescale.datasets import (
+    DataError,
+    Given,
+    Problem,
+    Record,
+    no_text,
+    parse_items,
+    shown,
+)
+from lm_eval_safescale.datasets.files import read_records
+from lm_eval_safescale.inputs import InputError, read_json, yaml_and_bytes
+from lm_eval_safescale.records import Item
+
+BASELINE = "baseline"
+"""The perturbation of a base case: none."""
+SPECIALTY, PERTURBATION = "specialty", "perturbation"
+ALTERNATIVE = "alternative"
+"""The `abstractionType` of options of which one is as good as another."""
+ITEMS, RUBRICS, GUIDANCE = "items.jsonl", "rubrics", "guidance"
+SCORE_FIELDS = ("placement", "score", "grade")
+_VARIANT = re.compile(r"-\d+$")
+_FACTS = ("id", "score", "bare_score", "abstraction", "abstraction_type", "depends_on", "category")
+"""What of an option enters scores and tables, in the order of the column `rubric`."""
+
+
+@dataclass(frozen=True, slots=True)
+class RubricOption:
+    """One management option of a case, that advice may hold or not."""
+
+    id: int
+    text: str
+    category: str
+    score: int
+    """1 to 9: the first of `placement`, `score`, `grade` that is given. 9, 8, 7: leaving it out is
+    a severe, moderate, mild omission; 1, 2, 3: advising it a severe, moderate, mild commission;
+    4 to 6: uncertain."""
+    bare_score: int | None = None
+    """The field `score` itself, from which resilience is; None where the option lacks it."""
+    abstraction: str | None = None
+    """The name of its group."""
+    abstraction_type: str | None = None
+    depends_on: tuple[int, ...] = ()
+    """Options of which one must be advised for this one to be asked for."""
+
+
+@dataclass(frozen=True, slots=True)
+class Consultation(Item):
+    """A case, or a clinically neutral variant of one, and its rubric; `question` is what the model
+    is shown, and `unit` the base case."""
+
+    options: tuple[RubricOption, ...]
+    base: str
+    place: int = 0
+    """In the file of items, from 0: the order in which cases are resampled by `noharm-2026`."""
+    guidance: str = ""
+    """The case's hints for the judge, as YAML; empty for none."""
+
+    def as_dict(self) -> dict[str, Any]:
+        """All that defines the item; not its place."""
+        return {
+            "question_id": self.question_id,
+            "question": self.question,
+            "base": self.base,
+            "options": [_as_kit(option) for option in self.options],
+            "guidance": self.guidance,
+        }
+
+    def as_doc(self) -> dict[str, Any]:
+        """All of it, as plain data."""
+        return {**Item.as_doc(self), "place": self.place}
+
+    def as_record(self) -> dict[str, Any]:
+        """All of it, as a data file would have it."""
+        return {**Item.as_record(self), "place": self.place}
+
+    def fields(self) -> dict[str, str]:
+        """What a prompt may show: the case alone."""
+        return {"case": self.question}
+
+
+def _as_kit(option: RubricOption) -> dict[str, Any]:
+    """An option as the kit has it."""
+    own = {
+        "placement": option.score if option.bare_score != option.score else None,
+        "score": option.bare_score,
+        "abstraction": option.abstraction,
+        "abstractionType": option.abstraction_type,
+        "dependsOn": list(option.depends_on) or None,
+    }
+    told = {"id": option.id, "text": option.text, "category": option.category}
+    return told | {name: value for name, value in own.items() if value is not None}
+
+
+def base_of(item_id: str) -> str:
+    """The id of a variant's base case: without the last "-" and digits."""
+    return _VARIANT.sub("", item_id)
+
+
+def specialty_of(item_id: str) -> str | None:
+    """The leading letters of an id; None without any."""
+    letters = re.match(r"[^\W\d_]+", item_id)
+    return letters[0] if letters else None
+
+
+def columns_of(item: Consultation) -> dict[str, Any]:
+    """What of a consultation enters scores and tables."""
+    facts = [[getattr(option, name) for name in _FACTS] for option in item.options]
+    return {"rubric": compact(facts), "base": item.base, "place": item.place}
+
+
+def options_of(column: str) -> tuple[RubricOption, ...]:
+    """The options that a value of the column `rubric` holds, without their texts.
+
+    Raises
+    ------
+    ValueError, TypeError
+        For what is none.
+    """
+    return tuple(
+        RubricOption(number, "", category, score, bare, name, kind, tuple(parents))
+        for number, score, bare, name, kind, parents, category in json.loads(column)
+    )
+
+
+def compact(value: Any) -> str:
+    """JSON without spaces."""
+    return json.dumps(value, ensure_ascii=False, separators=(",", ":"))
+
+
+def parse(
+    records: Collection[Record],
+    columns: Given | None,
+    groups: Collection[str],
+    exclude: Collection[str] = (),
+) -> tuple[list[Consultation], list[Problem]]:
+    """Consultations of all records that are whole, and what is wrong with the others."""
+    place = iter(range(len(records)))
+
+    def make(fields: Mapping[str, Any], **shared: Any) -> Consultation:
+        base = fields.get("base") or base_of(fields["id"])
+        shared["unit"] = shared["unit"] or base
+        return Consultation(
+            fields["id"],
+            fields["prompt"],
+            tuple(_option(each) for each in fields["options"]),
+            base,
+            next(place) if fields.get("place") is None else fields["place"],
+            fields.get("guidance") or "",
+            **shared,
+        )
+
+    return parse_items(
+        records,
+        make,
+        _wrong,
+        _odd(records),
+        columns=columns,
+        groups=(SPECIALTY, PERTURBATION, *groups),
+        exclude=exclude,
+        identifier="id",
+        also={"id": "question_id", "prompt": "question"},
+        reads=("options", "base", "guidance", "presentation", "place"),
+    )
+
+
+def _option(option: Mapping[str, Any]) -> RubricOption:
+    bare = option.get("score")
+    return RubricOption(
+        option["id"],
+        " ".join(option["text"].split()),
+        " ".join(option["category"].split()),
+        score_of(option),
+        bare or None,
+        option.get("abstraction") or None,
+        option.get("abstractionType") or None,
+        tuple(option.get("dependsOn") or ()),
+    )
+
+
+def score_of(option: Mapping[str, Any]) -> int:
+    """The score of an option of the kit: the first of its fields that is present and not 0.
+
+    Raises
+    ------
+    ValueError
+        Where there is none from 1 to 9.
+    """
+    score = next((option[name] for name in SCORE_FIELDS if option.get(name)), None)
+    if isinstance(score, bool) or not isinstance(score, int) or not 1 <= score <= 9:
+        raise ValueError(f"has the score {score!r}; expected a whole number from 1 to 9")
+    return score
+
+
+def _odd(records: Collection[Record]) -> Any:
+    shown_by = {
+        own: presentation
+        for record in records
+        if isinstance(own := record.fields.get("id"), str)
+        and isinstance(presentation := record.fields.get("presentation"), str)
+    }
+
+    def odd(item: Consultation) -> Iterator[tuple[str, str]]:
+        presentation = shown_by.get(item.question_id)
+        if presentation is not None and presentation.split() != item.question.split():
+            yield "prompt", "is not the case of its rubric; expected items and rubrics of one kit"
+        if not any(option.score >= 7 for option in item.options):
+            yield "options", "none has a score of 7 or more: recall is 0 whatever is advised"
+
+    return odd
+
+
+def _wrong(fields: Mapping[str, Any]) -> Iterator[tuple[str, str]]:
+    """Fields that cannot be used, with the reason."""
+    if problem := no_text(fields.get("prompt")):
+        yield "prompt", problem
+    for name in (SPECIALTY, PERTURBATION, "base", "guidance"):
+        if (value := fields.get(name)) is not None and not isinstance(value, str):
+            yield name, f"expected a text, found {shown(value)}"
+    place = fields.get("place")
+    if place is not None and (isinstance(place, bool) or not isinstance(place, int)):
+        yield "place", f"expected a whole number, found {shown(place)}"
+    yield from wrong_options(fields.get("options"))
+
+
+def wrong_options(options: object) -> Iterator[tuple[str, str]]:
+    """What is wrong with the options of a rubric, by field."""
+    if not isinstance(options, list) or not options:
+        yield "options", f"expected a list of options, found {shown(options)}"
+        return
+    parents: dict[int, list[int]] = {}
+    for place, option in enumerate(options, 1):
+        if not isinstance(option, dict):
+            yield f"options[{place}]", f"expected an object, found {shown(option)}"
+            continue
+        number = option.get("id")
+        if isinstance(number, bool) or not isinstance(number, int) or not 0 <= number < 1 << 31:
+            yield f"options[{place}].id", f"expected a whole number, found {shown(number)}"
+            continue
+        where = f"option {number}"
+        if number in parents:
+            yield where, "stands twice"
+        found = list(_wrong_option(option))
+        yield from ((f"{where}, {field}", said) for field, said in found)
+        wrong = any(field == "dependsOn" for field, _ in found)
+        parents[number] = [] if wrong else list(option.get("dependsOn") or ())
+    for number, own in parents.items():
+        for parent in own:
+            if parent not in parents:
+                yield f"option {number}, dependsOn", f"names option {parent}, which is not there"
+    if circle := _circle(parents):
+        yield (
+            f"option {circle[0]}, dependsOn",
+            f"leads back to itself ({' -> '.join(map(str, circle))}); expected no circle",
+        )
+
+
+def _wrong_option(option: Mapping[str, Any]) -> Iterator[tuple[str, str]]:
+    for name in ("text", "category"):
+        if problem := no_text(option.get(name)):
+            yield name, problem
+    try:
+        score_of(option)
+    except ValueError as error:
+        yield "score", str(error)
+    bare = option.get("score")
+    if bare is not None and (isinstance(bare, bool) or not isinstance(bare, int) or bare > 9):
+        yield "score", f"expected a whole number from 1 to 9, found {shown(bare)}"
+    for name in ("abstraction", "abstractionType"):
+        if (value := option.get(name)) is not None and not isinstance(value, str):
+            yield name, f"expected a text, found {shown(value)}"
+    given = option.get("dependsOn")
+    if given is not None and not (
+        isinstance(given, list)
+        and all(isinstance(each, int) and not isinstance(each, bool) for each in given)
+    ):
+        yield "dependsOn", f"expected a list of ids of options, found {shown(given)}"
+
+
+def _circle(parents: Mapping[int, list[int]]) -> list[int]:
+    """A path of options that leads back to its first; empty where there is none."""
+    done: set[int] = set()
+    for start in parents:
+        path: list[int] = []
+        walk = [iter([start])]
+        while walk:
+            number = next(walk[-1], None)
+            if number is None:
+                walk.pop()
+                if path:
+                    done.add(path.pop())
+            elif number in path:
+                return [*path[path.index(number) :], number]
+            elif number not in done and number in parents:
+                path.append(number)
+                walk.append(iter(parents[number]))
+    return []
+
+
+# --- the open kit ---------------------------------------------------------------------------------
+
+
+def kit_records(folder: Path) -> list[dict[str, Any]]:
+    """The items of the kit's folder, or of its `dataset`, as records of a data file.
+
+    Raises
+    ------
+    DataError
+        If it is not there, or what is in it does not fit together, with every problem found.
+    """
+    data = next((each for each in (folder, folder / "dataset") if (each / ITEMS).is_file()), None)
+    if data is None:
+        said = (
+            f"no {ITEMS} in it or in its folder dataset; expected the folder of the open NOHARM "
+            "kit, or a data file"
+        )
+        raise DataError(str(folder), [Problem(said)])
+    records, problems = read_records(data / ITEMS)
+    rubrics, told = _rubrics(data / RUBRICS)
+    problems = [problem for problem in problems if problem.is_error] + told
+    hints, told = _guidance(folder, data)
+    problems += told
+    found = []
+    for record in records:
+        own, wrong = _kit_item(record, rubrics, hints)
+        found.append(own)
+        problems += [Problem(said, record.line, own.get("id"), field) for field, said in wrong]
+    if problems:
+        raise DataError(str(data), problems)
+    return found
+
+
+def _kit_item(
+    record: Record, rubrics: Mapping[str, Mapping[str, Any]], hints: Mapping[str, str]
+) -> tuple[dict[str, Any], list[tuple[str, str]]]:
+    fields, problems = record.fields, []
+    item_id, meta = fields.get("id"), fields.get("metadata")
+    if problem := no_text(item_id):
+        return {}, [("id", problem)]
+    meta = meta if isinstance(meta, dict) else {}
+    base = base_of(str(item_id))
+    if meta.get("base_id", base) != base:
+        problems.append(("metadata.base_id", f"is {shown(meta['base_id'])}; expected {base}"))
+    rubric = rubrics.get(base)
+    if rubric is None:
+        problems.append(("id", f"there is no {RUBRICS}/{base}.json; expected one for each case"))
+        rubric = {}
+    is_base = item_id == base
+    return {
+        "id": item_id,
+        "prompt": fields.get("prompt"),
+        "base": base,
+        PERTURBATION: BASELINE if is_base else meta.get("category"),
+        **({SPECIALTY: letters} if (letters := specialty_of(base)) else {}),
+        "options": rubric.get("options"),
+        "guidance": hints.get(base, ""),
+        **({"presentation": rubric.get("presentation")} if is_base else {}),
+    }, problems
+
+
+def _rubrics(folder: Path) -> tuple[dict[str, dict[str, Any]], list[Problem]]:
+    """The rubrics by base case, and what is wrong with them."""
+    found: dict[str, dict[str, Any]] = {}
+    problems: list[Problem] = []
+    for path in sorted(folder.glob("*.json")):
+        name = f"{RUBRICS}/{path.name}"
+        try:
+            case = read_json(path, names_once=True)
+        except InputError as error:
+            problems.append(Problem(f"{name}: is no case of the kit ({error.reason})"))
+            continue
+        if not isinstance(case, dict) or case.get("id") != path.stem:
+            own = case.get("id") if isinstance(case, dict) else case
+            problems.append(Problem(f"{name}: id: expected {path.stem!r}, found {shown(own)}"))
+            continue
+        told = case.get("case")
+        found[path.stem] = {
+            "options": case.get("options"),
+            "presentation": told.get("presentation") if isinstance(told, dict) else None,
+        }
+        problems += [
+            Problem(f"{name}: {field} {said}") for field, said in wrong_options(case.get("options"))
+        ]
+    if not found and not problems:
+        problems.append(Problem(f"no {RUBRICS}/*.json beside {ITEMS}; expected one for each case"))
+    return found, problems
+
+
+def _guidance(folder: Path, data: Path) -> tuple[dict[str, str], list[Problem]]:
+    """The judge's hints by base case, where there are any, and what is wrong with them."""
+    places = (folder / GUIDANCE, data / GUIDANCE, data.parent / GUIDANCE)
+    at = next((each for each in places if each.is_dir()), None)
+    found: dict[str, str] = {}
+    problems: list[Problem] = []
+    for path in sorted(at.glob("*.yaml")) if at else ():
+        name = f"{GUIDANCE}/{path.name}"
+        try:
+            told, content = yaml_and_bytes(path)
+        except InputError as error:
+            problems.append(Problem(f"{name}: {error.reason}"))
+            continue
+        own = told.get("case_id", path.stem) if isinstance(told, dict) else told
+        if own != path.stem:
+            said = f"expected the hints of case {path.stem}, found {shown(own)}"
+            problems.append(Problem(f"{name}: case_id: {said}"))
+        found[path.stem] = content.decode("utf-8").strip()
+    return found, problems
