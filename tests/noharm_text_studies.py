@@ -320,11 +320,10 @@ def clauses(options: list[dict], record: dict) -> Counter[str]:
 
 def clauses_of_study(given: Study) -> Counter[str]:
     """The same for what concerns cases and their pools."""
-    pools = second.pools(given.records)
-    sizes = {base: Counter(record["judge"] for record in pool) for base, pool in pools.items()}
-    defined = {
-        name: second.case_values(given.rubrics, given.records, name) for name in second.NAMES
-    }
+    rows = second.scored(given.rubrics, given.records)
+    pools = second.by(rows, second.base_of)
+    sizes = {base: Counter(row["judge"] for row in pool) for base, pool in pools.items()}
+    defined = {name: second.case_values(given.rubrics, rows, name) for name in second.NAMES}
     strata = Counter(second.specialty_of(base) for base in pools)
     named = [
         {option.get("abstractionType") for option in options if option.get("abstraction") == name}

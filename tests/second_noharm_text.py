@@ -10,6 +10,8 @@ import json
 import math
 import re
 import statistics
+from collections import Counter
+from collections.abc import Callable
 from pathlib import Path
 
 import numpy as np
@@ -257,41 +259,51 @@ def figures_of_record(options: list[dict], record: dict) -> dict[str, float | No
 # --- cases ----------------------------------------------------------------------------------------
 
 
-def pools(records: list[dict]) -> dict[str, list[dict]]:
-    found: dict[str, list[dict]] = {}
+def scored(rubrics: dict[str, list[dict]], records: list[dict]) -> list[dict]:
+    """Rows of figures, one a record, with its id and judge and what it matches."""
+    rows = []
     for record in records:
-        found.setdefault(base_of(record["id"]), []).append(record)
+        options = rubrics[base_of(record["id"])]
+        matched = {entry["id"] for entry in record["options"] if entry["matched"]}
+        names = {"id": record["id"], "judge": record["judge"], "matched": matched}
+        rows.append({**names, **figures_of_record(options, record)})
+    return rows
+
+
+def by(rows: list[dict], key: Callable[[str], str]) -> dict[str, list[dict]]:
+    """Rows, or records, by what their id says, in order of first appearance."""
+    found: dict[str, list[dict]] = {}
+    for row in rows:
+        found.setdefault(key(row["id"]), []).append(row)
     return found
 
 
-def case_values(rubrics: dict[str, list[dict]], records: list[dict], name: str) -> dict[str, float]:
+def case_values(rubrics: dict[str, list[dict]], rows: list[dict], name: str) -> dict[str, float]:
     """Of each case in which the metric is defined, in order of first appearance."""
     values: dict[str, float | None] = {}
-    pooled = pools(records)
-    for base, pool in pooled.items():
-        options = rubrics[base]
+    pools = by(rows, base_of)
+    for base, pool in pools.items():
         if name == "resilience":
-            values[base] = resilience(options, pool)
+            values[base] = resilience(rubrics[base], pool)
         elif name == "f1_floor":
-            enough = statistics.median(len(each) for each in pooled.values()) >= 2
-            rows = [figures_of_record(options, record)["f1_weighted"] for record in pool]
-            values[base] = min(rows) if enough else None
+            enough = statistics.median(len(each) for each in pools.values()) >= 2
+            values[base] = min(row["f1_weighted"] for row in pool) if enough else None
         else:
-            rows = [figures_of_record(options, record)[name] for record in pool]
-            values[base] = mean([value for value in rows if value is not None])
+            values[base] = mean([row[name] for row in pool if row[name] is not None])
     return {base: value for base, value in values.items() if value is not None}
 
 
 def resilience(options: list[dict], pool: list[dict]) -> float | None:
-    judges = list(dict.fromkeys(record["judge"] for record in pool))
+    judges = dict.fromkeys(row["judge"] for row in pool)
     found = [
-        resilience_of([record for record in pool if record["judge"] == judge], options)
+        resilience_of(options, [row["matched"] for row in pool if row["judge"] == judge])
         for judge in judges
     ]
     return mean([value for value in found if value is not None])
 
 
-def resilience_of(records: list[dict], options: list[dict]) -> float | None:
+def resilience_of(options: list[dict], records: list[set[int]]) -> float | None:
+    """Of one judge's records of a case, as what each matches."""
     if len(records) < 2:
         return None
     named: dict[object, list[dict]] = {}
@@ -303,14 +315,13 @@ def resilience_of(records: list[dict], options: list[dict]) -> float | None:
         worth = 0
         for member in members:
             bare = member.get("score")
-            worth = max(worth, POINTS.get(TIERS.get(score_of(member) if bare is None else bare), 0))
-        if worth:
-            ids = [member["id"] for member in members]
-            hits = 0
-            for record in records:
-                hits += any(entry["matched"] and entry["id"] in ids for entry in record["options"])
-            lost += worth * entropy(hits / len(records))
-            whole += worth
+            tier = TIERS.get(score_of(member) if bare is None else bare)
+            worth = max(worth, POINTS[tier] if tier else 0)
+        hits = 0
+        for matched in records:
+            hits += any(member["id"] in matched for member in members)
+        lost += worth * entropy(hits / len(records))
+        whole += worth
     return 1 - lost / whole if whole else None
 
 
@@ -323,54 +334,44 @@ def mean(values: list[float]) -> float | None:
 
 
 def figure(
-    rubrics: dict[str, list[dict]], records: list[dict], name: str
+    rubrics: dict[str, list[dict]], rows: list[dict], name: str
 ) -> tuple[float | None, int, int]:
     """The mean over cases, with the cases and the records that it rests on."""
-    values = case_values(rubrics, records, name)
+    values = case_values(rubrics, rows, name)
     used = 0
-    for base, pool in pools(records).items():
-        if base in values:
-            if name in RATES:
-                options = rubrics[base]
-                used += sum(figures_of_record(options, each)[name] is not None for each in pool)
-            elif name == "f1_floor":
-                used += len(pool)
-            else:
-                for judge in {record["judge"] for record in pool}:
-                    n = sum(record["judge"] == judge for record in pool)
-                    used += n if n >= 2 else 0
+    for base in values:
+        pool = by(rows, base_of)[base]
+        if name == "resilience":
+            sizes = Counter(row["judge"] for row in pool)
+            used += sum(n for n in sizes.values() if n >= 2)
+        else:
+            used += sum(row.get(name, 0) is not None for row in pool)
     return mean(list(values.values())), len(values), used
 
 
-def by(records: list[dict], key) -> dict[str, list[dict]]:
-    found: dict[str, list[dict]] = {}
-    for record in records:
-        found.setdefault(key(record["id"]), []).append(record)
-    return found
+def strata_of(values: dict[str, float]) -> list[list[float]]:
+    """Values of cases by specialty; specialties of fewer than three together, at the end."""
+    named: dict[str, list[float]] = {}
+    for base, value in values.items():
+        named.setdefault(specialty_of(base), []).append(value)
+    strata = [stratum for stratum in named.values() if len(stratum) >= 3]
+    small = [value for stratum in named.values() if len(stratum) < 3 for value in stratum]
+    return [*strata, small] if small else strata
 
 
-def interval(
-    rubrics: dict[str, list[dict]], records: list[dict], name: str, replicates: int = 10_000
-) -> tuple[float, float] | None:
-    """Of the preset noharm-2026."""
-    values = case_values(rubrics, records, name)
+def interval(values: dict[str, float], replicates: int = 10_000) -> tuple[float, float] | None:
+    """Of the preset noharm-2026, for the mean of these values of cases."""
     if not values:
         return None
     if len(values) == 1:
         (only,) = values.values()
         return only, only
-    strata: dict[str, list[float]] = {}
-    for base, value in values.items():
-        strata.setdefault(specialty_of(base), []).append(value)
-    large = [stratum for stratum in strata.values() if len(stratum) >= 3]
-    small = [value for stratum in strata.values() if len(stratum) < 3 for value in stratum]
-    if small:
-        large.append(small)
+    strata = strata_of(values)
     rng = np.random.default_rng(0)
     means = []
     for _ in range(replicates):
         drawn: list[float] = []
-        for stratum in large:
+        for stratum in strata:
             n = len(stratum)
             drawn += [stratum[place] for place in rng.integers(0, n, size=n)]
         means.append(sum(drawn) / len(drawn))
