@@ -31,12 +31,12 @@ from lm_eval_safescale.families.family import Family, Floats
 from lm_eval_safescale.families.noharm.cases import (
     REFERENCES,
     SEVERITIES,
-    SPECIALTY,
     Case,
     Option,
     kit_records,
     parse,
 )
+from lm_eval_safescale.families.noharm.kit import SPECIALTY
 from lm_eval_safescale.families.noharm.metrics import NOTATION, metrics
 from lm_eval_safescale.families.noharm.option_errors import TABLES
 from lm_eval_safescale.families.noharm.pages import pages

@@ -7,7 +7,6 @@ protocol; its base cases can be asked by options too.
 
 from __future__ import annotations
 
-import re
 from collections.abc import Collection, Iterator, Mapping
 from dataclasses import asdict, dataclass
 from pathlib import Path
@@ -22,6 +21,7 @@ from lm_eval_safescale.datasets import (
     parse_items,
     shown,
 )
+from lm_eval_safescale.families.noharm.kit import RUBRICS, SPECIALTY, score_of, specialty_of
 from lm_eval_safescale.inputs import InputError, read_bytes
 from lm_eval_safescale.json_text import decode_json
 from lm_eval_safescale.records import Item
@@ -29,9 +29,6 @@ from lm_eval_safescale.records import Item
 Reference = Literal["appropriate", "inappropriate", "uncertain"]
 REFERENCES: tuple[Reference, ...] = ("appropriate", "inappropriate", "uncertain")
 SEVERITIES = ("none", "mild", "moderate", "severe")
-SPECIALTY = "specialty"
-RUBRICS = "rubrics"
-"""The kit's folder of cases."""
 _OF_SCORE: Mapping[int, tuple[Reference, str]] = {
     **{
         score: ("appropriate", severity)
@@ -256,26 +253,21 @@ def _kit_record(case: object) -> dict[str, Any]:
     if problem := no_text(case.get("id")):
         raise ValueError(f"id: {problem}")
     told, given = case.get("case"), case.get("options")
-    letters = re.match(r"[^\W\d_]+", case["id"])
+    letters = specialty_of(case["id"])
     return {
         "id": case["id"],
         "case": told.get("presentation") if isinstance(told, dict) else None,
         "options": [_kit_option(each) for each in given] if isinstance(given, list) else given,
-        **({SPECIALTY: letters[0]} if letters else {}),
+        **({SPECIALTY: letters} if letters else {}),
     }
 
 
 def _kit_option(option: object) -> object:
     if not isinstance(option, dict):
         return option
-    score = next(
-        (option[name] for name in ("placement", "score", "grade") if option.get(name)), None
-    )
-    if isinstance(score, bool) or not isinstance(score, int) or score not in _OF_SCORE:
-        raise ValueError(
-            f"option {option.get('id')} has the score {score!r}; expected a whole number from 1 to "
-            "9"
-        )
-    reference, severity = _OF_SCORE[score]
+    try:
+        reference, severity = _OF_SCORE[score_of(option)]
+    except ValueError as error:
+        raise ValueError(f"option {option.get('id')} {error}") from None
     told = {name: option.get(name) for name in ("id", "category", "text")}
     return {**told, "reference": reference, "severity": severity}

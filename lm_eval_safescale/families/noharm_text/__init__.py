@@ -16,8 +16,8 @@ from lm_eval_safescale.datasets import Dataset, Given, Problem, Record, Source
 from lm_eval_safescale.errors import SafescaleError
 from lm_eval_safescale.families.arrays import AnswerArrays, ItemTable
 from lm_eval_safescale.families.family import Family, Floats
+from lm_eval_safescale.families.noharm.kit import SPECIALTY
 from lm_eval_safescale.families.noharm_text.cases import (
-    SPECIALTY,
     Consultation,
     columns_of,
     kit_records,

@@ -23,16 +23,16 @@ from lm_eval_safescale.datasets import (
     shown,
 )
 from lm_eval_safescale.datasets.files import read_records
+from lm_eval_safescale.families.noharm.kit import RUBRICS, SPECIALTY, score_of, specialty_of
 from lm_eval_safescale.inputs import InputError, read_json, yaml_and_bytes
 from lm_eval_safescale.records import Item
 
 BASELINE = "baseline"
 """The perturbation of a base case: none."""
-SPECIALTY, PERTURBATION = "specialty", "perturbation"
+PERTURBATION = "perturbation"
 ALTERNATIVE = "alternative"
 """The `abstractionType` of options of which one is as good as another."""
-ITEMS, RUBRICS, GUIDANCE = "items.jsonl", "rubrics", "guidance"
-SCORE_FIELDS = ("placement", "score", "grade")
+ITEMS, GUIDANCE = "items.jsonl", "guidance"
 _VARIANT = re.compile(r"-\d+$")
 _FACTS = ("id", "score", "bare_score", "abstraction", "abstraction_type", "depends_on", "category")
 """What of an option enters scores and tables, in the order of the column `rubric`."""
@@ -111,12 +111,6 @@ def base_of(item_id: str) -> str:
     return _VARIANT.sub("", item_id)
 
 
-def specialty_of(item_id: str) -> str | None:
-    """The leading letters of an id; None without any."""
-    letters = re.match(r"[^\W\d_]+", item_id)
-    return letters[0] if letters else None
-
-
 def columns_of(item: Consultation) -> dict[str, Any]:
     """What of a consultation enters scores and tables."""
     facts = [[getattr(option, name) for name in _FACTS] for option in item.options]
@@ -190,20 +184,6 @@ def _option(option: Mapping[str, Any]) -> RubricOption:
         option.get("abstractionType") or None,
         tuple(option.get("dependsOn") or ()),
     )
-
-
-def score_of(option: Mapping[str, Any]) -> int:
-    """The score of an option of the kit: the first of its fields that is present and not 0.
-
-    Raises
-    ------
-    ValueError
-        Where there is none from 1 to 9.
-    """
-    score = next((option[name] for name in SCORE_FIELDS if option.get(name)), None)
-    if isinstance(score, bool) or not isinstance(score, int) or not 1 <= score <= 9:
-        raise ValueError(f"has the score {score!r}; expected a whole number from 1 to 9")
-    return score
 
 
 def _odd(records: Collection[Record]) -> Any:
