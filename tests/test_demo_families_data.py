@@ -15,7 +15,7 @@ from statistics import fmean, median
 import pytest
 import yaml
 
-from lm_eval_safescale.families import medguard
+from lm_eval_safescale.families import medguard, noharm_text
 from lm_eval_safescale.families.noharm import NOHARM_OPTIONS, load_demo
 
 DATA = Path(__file__).resolve().parent.parent / "data"
@@ -830,3 +830,15 @@ def test_rubrics_have_every_kind_of_option_that_scoring_treats_apart():
 def test_no_option_comes_twice():
     texts = [option["text"].casefold() for option in RUBRIC_OPTIONS]
     assert len(set(texts)) == len(texts)
+
+
+def test_the_source_of_the_rubrics_is_this_kit_in_the_version_it_is_registered_with():
+    demo, text = noharm_text.load_demo(), datasheet(ITEMS_FILE)
+    assert [item.question_id for item in sorted(demo, key=lambda item: item.place)] == list(ITEMS)
+    assert (demo.name, demo.is_demo, demo.family) == ("noharm_text_demo", True, "noharm")
+    assert {item.unit for item in demo} == set(RUBRICS)
+    assert all(item.groups["specialty"] == item.question_id[:4] for item in demo)
+    assert f"noharm_text_demo {demo.version}" in text
+    assert f"version {demo.version}" in text
+    assert demo.fingerprint in text
+    assert demo.warnings == ()

@@ -60,8 +60,10 @@ def list_() -> None:
     from lm_eval_safescale.families.radsafe.data import DEFAULT_DATASET
     from lm_eval_safescale.plugins import plugins
 
-    say(f"{'name':<13}{'items':<7}{'on this machine':<29}what it is", style="bold")
-    for part in plugins().all("data set"):
+    parts = plugins().all("data set")
+    width = max(len(part.name) for part in parts) + 2
+    say(f"{'name':<{width}}{'items':<7}{'on this machine':<29}what it is", style="bold")
+    for part in parts:
         items, state = "", ""
         try:
             dataset = load_part(part, local_only=True)
@@ -71,7 +73,7 @@ def list_() -> None:
         except SafescaleError:
             own = "no (safescale data fetch)" if part.name == DEFAULT_DATASET else "no"
             state = own if part.is_ours else "needs its dataset_args"
-        say(f"{part.name:<13}{items:<7}{state:<29}{part.thing.description}")
+        say(f"{part.name:<{width}}{items:<7}{state:<29}{part.thing.description}")
     say("Any other JSON, JSONL, CSV or Excel file: --dataset FILE (see docs/data.md).")
 
 

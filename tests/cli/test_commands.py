@@ -190,7 +190,8 @@ def test_the_doctor_sees_tasks_and_data_and_says_what_to_do(monkeypatch):
     assert shown.exit_code == 1
     assert (
         "the harness sees the tasks: medguard, medguard_basic, medguard_cot, medguard_cot_safe, "
-        "medguard_safe, noharm_options, radsafe, radsafe_agentic, "
+        "medguard_safe, noharm, noharm_concise, noharm_limit500, noharm_limitnone, noharm_options, "
+        "noharm_zero, radsafe, radsafe_agentic, "
     ) in shown.output
     assert "data set demo, version 1.0: 60 items" in shown.output
     assert (

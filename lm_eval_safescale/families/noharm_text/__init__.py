@@ -9,10 +9,20 @@ figures must not stand side by side.
 from __future__ import annotations
 
 from collections.abc import Collection, Mapping, Sequence
+from dataclasses import replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, ClassVar
 
-from lm_eval_safescale.datasets import Dataset, Given, Problem, Record, Source
+from lm_eval_safescale.datasets import (
+    Dataset,
+    Given,
+    Problem,
+    Record,
+    Source,
+    data_folder,
+    dataset_from_records,
+)
+from lm_eval_safescale.datasets.sources import about_demo
 from lm_eval_safescale.errors import SafescaleError
 from lm_eval_safescale.families.arrays import AnswerArrays, ItemTable
 from lm_eval_safescale.families.family import Family, Floats
@@ -45,6 +55,8 @@ __all__ = ["NOHARM", "Consultation", "Noharm", "Verdicts"]
 
 DATASET = "NOHARM_KIT"
 """What is asked for where no data set is named; it does not come with this package."""
+DEMO = "noharm_text_demo"
+"""Of the bundled data set: its name and its folder, which is a kit's."""
 
 
 class Noharm(Family):
@@ -152,9 +164,31 @@ def as_consultation(item: Item) -> Consultation:
 def _load() -> Dataset:
     raise SafescaleError(
         "the open NOHARM kit does not come with this package; name its folder (dataset_path), in "
-        "the form that docs/noharm_text.md describes"
+        "the form that docs/noharm_text.md describes; to try things, there are the bundled demo "
+        f"cases (dataset={DEMO}), marked DEMO"
     )
 
 
-SOURCES = (Source(DATASET, "the open kit of the free-text protocol; name its folder", _load, NAME),)
+def load_demo(groups: Collection[str] = ()) -> Dataset:
+    """The bundled demo cases."""
+    records = kit_records(data_folder() / DEMO)
+    version = about_demo(DEMO)["version"]
+    return replace(
+        dataset_from_records(
+            records, name=DEMO, version=version, groups=groups, parse=NOHARM.parse
+        ),
+        family=NAME,
+    )
+
+
+SOURCES = (
+    Source(DATASET, "the open kit of the free-text protocol; name its folder", _load, NAME),
+    Source(
+        DEMO,
+        "8 consultations, each with 3 perturbations, invented to exercise this software; no "
+        "clinical claim may rest on them",
+        load_demo,
+        NAME,
+    ),
+)
 NOHARM = Noharm()
