@@ -49,7 +49,7 @@ def test_contexts_are_built_and_shown(tmp_path):
     assert len(lines) == 61
     assert {len(line["passages"]) for line in lines[1:]} == {3}
     shown = run(app, ["contexts", "show", str(path)])
-    for text in ("top_k 3", "demo", "bm25", "120 articles", "recall", "flagged      0"):
+    for text in ("top_k 3", "demo", "bm25", "176 articles", "recall", "flagged      0"):
         assert text in shown.output
     one = run(app, ["contexts", "show", str(path), "demo-001"])
     context = next(line for line in lines[1:] if line["question_id"] == "demo-001")

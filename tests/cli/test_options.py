@@ -88,7 +88,7 @@ def test_contexts_are_built_and_runs_asked_with_a_file_and_a_corpus_of_ones_own(
     own = ["--dataset", str(questions), "--corpus", str(articles)]
     built = run(app, ["contexts", "build", "rag", *own, "-o", str(tmp_path / "rag.jsonl")])
     assert built.exit_code == 0, built.output
-    assert "articles.jsonl: 120 articles" in built.output
+    assert "articles.jsonl: 176 articles" in built.output
     asked = [
         "run",
         "--model",
@@ -111,7 +111,7 @@ def test_contexts_are_built_and_runs_asked_with_a_file_and_a_corpus_of_ones_own(
 def test_the_doctor_looks_at_a_data_set_and_a_corpus(tmp_path, questions, articles, monkeypatch):
     monkeypatch.setenv("HF_HUB_OFFLINE", "1")
     shown = run(app, ["doctor", "--dataset", str(questions), "--corpus", str(articles)]).output
-    assert "60 items\nok   corpus articles.jsonl: 120 articles" in shown
+    assert "60 items\nok   corpus articles.jsonl: 176 articles" in shown
     shown = run(app, ["doctor", "--dataset", str(tmp_path / "none.csv")])
     assert shown.exit_code == 1
     assert "none.csv" in shown.output

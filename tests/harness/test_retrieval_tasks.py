@@ -145,7 +145,7 @@ def test_the_results_say_what_was_shown(run):
         about["retriever"]["retriever"],
         about["corpus"]["corpus"],
         about["corpus"]["articles"],
-    ) == ("bm25", "demo", 120)
+    ) == ("bm25", "demo", 176)
     assert about["items"] == 60
     assert about["tokens"]["least"] <= about["tokens"]["mean"] <= about["tokens"]["most"]
     assert 0 < about["measures"]["recall"] <= 1

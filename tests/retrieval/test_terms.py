@@ -18,6 +18,7 @@ from hypothesis import strategies as st
 
 from lm_eval_safescale import assembly
 from lm_eval_safescale.contexts import CONTEXT_BUILDERS, make_contexts
+from lm_eval_safescale.datasets.sources import data_folder
 from lm_eval_safescale.errors import SafescaleError
 from lm_eval_safescale.families.radsafe.data import load_demo
 from lm_eval_safescale.retrieval import BM25, Store, coverage, load_tokenizer, open_index, terms_of
@@ -33,7 +34,7 @@ DEMO = [
     json.loads(line) for line in (HERE / "demo_bm25.jsonl").read_text(encoding="utf-8").splitlines()
 ]
 """Of each demo question, from before scripts were told apart: how many passages score above 0, the
-ten best, the measures."""
+ten best, the measures. The corpus then had the first 120 articles of today's."""
 
 
 # --- what a term is -------------------------------------------------------------------------------
@@ -191,7 +192,12 @@ def test_evidence_is_covered_by_the_same_terms_as_are_searched(evidence, text, e
 
 
 def test_english_rankings_scores_and_coverage_are_as_before(tmp_path):
-    settings = Settings.model_validate({"dataset": "demo", "corpus": "demo", "index_dir": tmp_path})
+    folder, own = data_folder() / "radsafe_demo", tmp_path / "articles.jsonl"
+    articles = (folder / "corpus.jsonl").read_text(encoding="utf-8").splitlines(keepends=True)
+    own.write_text("".join(articles[:120]), encoding="utf-8")
+    settings = Settings.model_validate(
+        {"dataset": "demo", "corpus_path": own, "index_dir": tmp_path}
+    ).model_copy(update={"settling_path": folder / "settling.jsonl"})
     bench, items = assembly.SearchTools(settings, load_tokenizer("words")), load_demo().items
     (rag,) = (builder for builder in CONTEXT_BUILDERS if builder.name == "rag")
     made = make_contexts(
