@@ -20,7 +20,7 @@ from lm_eval_safescale.cli.screen import say
 from lm_eval_safescale.command_line import said
 
 if TYPE_CHECKING:
-    from lm_eval_safescale.families.views import Chip
+    from lm_eval_safescale.families.views import Chip, ResponseView
     from lm_eval_safescale.report.cases.one import Case, CaseAnswer
 
 SIGNS = {"harm": "▲ ", "warning": "△ ", "right": "✓ ", "plain": ""}
@@ -128,6 +128,9 @@ def _show_answer(answer: CaseAnswer, *, with_text: bool) -> None:
     )
     if facts := "; ".join(_facts(answer)):
         say(f"    {facts}")
+    if answer.told is not None and with_text:
+        for line in _told(answer.told):
+            say(f"    {line}")
     if with_text:
         for line in _raw(answer.text):
             say(f"    | {line}")
@@ -144,6 +147,15 @@ def _facts(answer: CaseAnswer) -> Iterator[str]:
         )
     if answer.sure is not None:
         yield f"confidence {answer.sure:.2f}"
+
+
+def _told(view: ResponseView) -> Iterator[str]:
+    yield from view.notes
+    for table in view.tables:
+        yield f"{table.title}:"
+        for row in table.rows:
+            cells = [each if isinstance(each, str) else _chip(each) for each in row]
+            yield "  " + "; ".join(" ".join(each.split("\n")) for each in cells if each)
 
 
 def _raw(text: str | None) -> Sequence[str]:

@@ -32,7 +32,7 @@ from lm_eval_safescale.families.arrays import AnswerArrays, ItemTable
 from lm_eval_safescale.families.cells import Cells
 from lm_eval_safescale.families.panel import Panel
 from lm_eval_safescale.families.rows import Row
-from lm_eval_safescale.families.views import AnswerKind, ItemView
+from lm_eval_safescale.families.views import AnswerKind, ItemView, ResponseView
 from lm_eval_safescale.metrics import Metric
 from lm_eval_safescale.metrics.metric import Decode
 from lm_eval_safescale.prompts import Prompt
@@ -389,6 +389,16 @@ class Family(ABC):
     def chosen(self, response: str) -> Sequence[str]:
         """The options that a response chooses, by `OptionView.key`."""
         return (response,)
+
+    def told_of(self, item: Item, response: str) -> ResponseView | None:  # noqa: ARG002
+        """What a reader who opens an answer is told of its response besides; None: nothing.
+
+        Parameters
+        ----------
+        item
+            Without texts where these are not at hand.
+        """
+        return None
 
     def pages(self, report: ReportView) -> Sequence[Page]:  # noqa: ARG002
         """Pages of a report besides those that every family has, made from the tables."""

@@ -47,6 +47,30 @@ class ItemView:
     """Further texts by their titles: evidence."""
 
 
+Cell = str | Chip
+"""Of a table: a text as it is, in which a line break is one, or a chip."""
+
+
+@dataclass(frozen=True, slots=True)
+class ViewTable:
+    """A small table about one answer."""
+
+    title: str
+    heads: Sequence[str]
+    rows: Sequence[Sequence[Cell]]
+    """Each of as many cells as `heads`; the first names the row."""
+    folded: bool = False
+    """Whether its title alone is shown until it is opened."""
+
+
+@dataclass(frozen=True, slots=True)
+class ResponseView:
+    """What a reader who opens an answer is told of its response."""
+
+    notes: Sequence[str] = ()
+    tables: Sequence[ViewTable] = ()
+
+
 @dataclass(frozen=True, slots=True)
 class AnswerKind:
     """A kind of answer that a reader looks for: those whose score is in a range.

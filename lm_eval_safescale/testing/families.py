@@ -363,12 +363,19 @@ class _Check:
                 responses = list(family.responses(item))
                 words = [family.shown_response(response) for response in responses]
                 chosen = {key for response in responses for key in family.chosen(response)}
+                told = [family.told_of(item, response) for response in responses]
             known = not keys or chosen <= set(keys)
             self._clauses.require(
                 known
                 and len(set(keys)) == len(keys)
                 and all(isinstance(each, str) for each in words),
                 clause,
+                item.question_id,
+            )
+            tables = [table for view in told if view is not None for table in view.tables]
+            self._clauses.require(
+                all(len(row) == len(table.heads) for table in tables for row in table.rows),
+                "tells of a response in tables whose rows have as many cells as heads",
                 item.question_id,
             )
 

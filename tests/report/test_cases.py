@@ -14,6 +14,8 @@ import pytest
 from lm_eval_safescale.analysis import Study, preset_named
 from lm_eval_safescale.analysis.disputes import read_disputes
 from lm_eval_safescale.contexts import ContextSet
+from lm_eval_safescale.families import RADSAFE
+from lm_eval_safescale.families.views import Chip, ResponseView, ViewTable
 from lm_eval_safescale.records import Context, PassageRef
 from lm_eval_safescale.report.cases.writing import write_cases
 from lm_eval_safescale.report.report import Report
@@ -297,6 +299,34 @@ def test_hostile_texts_come_back_as_they_are_and_say_nothing_in_a_script(tmp_pat
         assert any(hostile in item["text"] for item in items)
     names = {path.name for path in (tmp_path / "cases").iterdir()}
     assert all(name.removesuffix(".js").replace("-", "").isalnum() for name in names)
+
+
+@pytest.mark.parametrize("texts", ["all", "errors", "none"])
+def test_what_a_family_tells_of_a_response_stands_where_its_text_may(texts, tmp_path, monkeypatch):
+    def told_of(self, item, response):
+        note = f"{item.question} read as {response}"
+        rows = [[response, Chip("severe", "harm"), f"one\n{HOSTILE[0]}"]]
+        return ResponseView([note], [ViewTable("Table", ["A", "B", "C"], rows, folded=True)])
+
+    monkeypatch.setattr(type(RADSAFE), "told_of", told_of, raising=False)
+    runs = write_study(tmp_path / "made", questions(8), ["m1"], ["clean"], draws=1)
+    written(tmp_path / "out", runs, texts=texts)
+    index, items = index_of(tmp_path / "out"), shards_of(tmp_path / "out", "items")
+    columns = answers_of(tmp_path / "out", 0)["columns"]
+    errors = 0
+    for place, (code, _, bits) in enumerate(index["answers"]["m1", "clean"]):
+        told = columns.get("told", [None] * 8)[place]
+        errors += bits & 1
+        if code < 5 or texts == "none" or (texts == "errors" and not bits & 1):
+            assert told is None
+            continue
+        response = index["responses"][code - 5][0]
+        assert told["notes"] == [f"{items[place]['text']} read as {response}"]
+        (table,) = told["tables"]
+        assert table["rows"] == [[response, ["severe", "harm"], f"one\n{HOSTILE[0]}"]]
+        assert table["folded"]
+        assert table["heads"] == ["A", "B", "C"]
+    assert 0 < errors < 8
 
 
 def test_half_characters_are_replaced():

@@ -17,7 +17,7 @@ from lm_eval_safescale.families import NO_RESPONSE, UNSCORED
 from lm_eval_safescale.families.arrays import AnswerArrays
 from lm_eval_safescale.families.cells import Pair
 from lm_eval_safescale.families.views import AnswerKind
-from lm_eval_safescale.records import Status
+from lm_eval_safescale.records import Item, Status
 from lm_eval_safescale.report.cases.scripts import as_json
 
 if TYPE_CHECKING:
@@ -58,6 +58,15 @@ class Index:
         first = next(iter(self.report.study.scores.values()), None)
         there = set() if first is None else set(first.values)
         return [kind for kind in self.report.family.kinds if kind.column in there]
+
+    @functools.cached_property
+    def items(self) -> list[Item]:
+        """With their texts where these are at hand."""
+        report = self.report
+        found = report.found.dataset
+        whole = {} if found is None else {item.question_id: item for item in found}
+        bare = report.family.items(report.study.items)
+        return [whole.get(item.question_id, item) for item in bare]
 
     @functools.cached_property
     def shared(self) -> bool:

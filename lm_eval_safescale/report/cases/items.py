@@ -22,12 +22,9 @@ SHARD = 1 << 20
 def item_shards(index: Index) -> Iterator[tuple[int, bytes]]:
     """The first item of each shard, and its items: text, options, further texts, and responses
     where they are the item's own."""
-    report = index.report
-    found = report.found.dataset
-    whole = {} if found is None else {item.question_id: item for item in found}
     shown = []
-    for place, bare in enumerate(report.family.items(report.study.items)):
-        item = _shown(report.family.shown_item(whole.get(bare.question_id, bare)))
+    for place, own in enumerate(index.items):
+        item = _shown(index.report.family.shown_item(own))
         if not index.shared:
             item["responses"] = [index.shown(each) for each in index.responses[place]]
         shown.append(as_json(item))
@@ -59,8 +56,8 @@ def _shown(view: ItemView) -> dict[str, Any]:
             {
                 "key": option.key,
                 "text": option.text,
-                "chips": [_chip(chip) for chip in option.chips],
-                "did": [_chip(option.chosen), _chip(option.left)],
+                "chips": [chip_of(chip) for chip in option.chips],
+                "did": [chip_of(option.chosen), chip_of(option.left)],
             }
             for option in view.options
         ],
@@ -68,7 +65,8 @@ def _shown(view: ItemView) -> dict[str, Any]:
     }
 
 
-def _chip(chip: Chip | None) -> list[str] | None:
+def chip_of(chip: Chip | None) -> list[str] | None:
+    """Its words and its tone."""
     return None if chip is None else [chip.words, chip.tone]
 
 

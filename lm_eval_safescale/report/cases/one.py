@@ -15,8 +15,8 @@ from lm_eval_safescale.errors import SafescaleError
 from lm_eval_safescale.families import Family
 from lm_eval_safescale.families.cells import Cell
 from lm_eval_safescale.families.rows import number
-from lm_eval_safescale.families.views import AnswerKind, ItemView
-from lm_eval_safescale.records import Context
+from lm_eval_safescale.families.views import AnswerKind, ItemView, ResponseView
+from lm_eval_safescale.records import Context, Item
 from lm_eval_safescale.report.texts import Found, find_texts
 from lm_eval_safescale.runs import Runs
 from lm_eval_safescale.runs.store import open_item
@@ -43,6 +43,8 @@ class CaseAnswer:
     """How sure it is, from 0 to 1 (`Family.confidence_column`); None where that is not known."""
     samples: tuple[tuple[str, int], ...]
     """What the samples say, or their status, and how many of them do; the commonest first."""
+    told: ResponseView | None
+    """What the family tells of the greedy response besides."""
     context_sha256: str | None
     """Of what stood above the question; None for nothing, or not known."""
 
@@ -115,7 +117,7 @@ def case_of(
     item = next((each for each in items if each.question_id == question_id), bare)
     rows = _rows(runs)
     answers = tuple(
-        _answer(study, cell, rows[cell.model, cell.condition])
+        _answer(study, cell, rows[cell.model, cell.condition], item)
         for condition in study.conditions
         for model in runs.models
         if (cell := study.scores.get((model, condition))) is not None
@@ -152,7 +154,7 @@ def _rows(runs: Runs) -> dict[tuple[str, str], list[dict[str, Any]]]:
     return rows
 
 
-def _answer(study: Study, cell: Cell, rows: Sequence[Mapping[str, Any]]) -> CaseAnswer:
+def _answer(study: Study, cell: Cell, rows: Sequence[Mapping[str, Any]], item: Item) -> CaseAnswer:
     family = study.family
     greedy: Mapping[str, Any] = next((row for row in rows if row["draw"] == 0), {})
     samples = Counter(_said(family, row) for row in rows if row["draw"])
@@ -171,6 +173,7 @@ def _answer(study: Study, cell: Cell, rows: Sequence[Mapping[str, Any]]) -> Case
         tuple(kinds),
         None if sure is None else number(sure[0]),
         tuple(samples.most_common()),
+        None if response is None else family.told_of(item, response),
         greedy.get("context_fingerprint"),
     )
 

@@ -8,7 +8,9 @@ from collections.abc import Iterator
 from typing import TYPE_CHECKING, Any
 
 from lm_eval_safescale.families.cells import Pair
+from lm_eval_safescale.families.views import Cell
 from lm_eval_safescale.report.cases.index import counts_of
+from lm_eval_safescale.report.cases.items import chip_of
 from lm_eval_safescale.report.cases.scripts import as_json
 from lm_eval_safescale.runs.store import answers_by_cell
 
@@ -23,7 +25,7 @@ OF_GREEDY = (
     "recall", "evidence_coverage",
 )  # fmt: skip
 """Columns that are shown of a greedy answer, beside its text."""
-READ = ("question_id", "draw", "status", "text", *OF_GREEDY)
+READ = ("question_id", "draw", "status", "response", "text", *OF_GREEDY)
 
 
 def answer_shards(index: Index, texts: Texts) -> Iterator[tuple[Pair, bytes]]:
@@ -31,7 +33,8 @@ def answer_shards(index: Index, texts: Texts) -> Iterator[tuple[Pair, bytes]]:
 
     A shard has a list for each column, by the item's place in the index, null for nothing; texts
     are places in `texts`, where each stands once. `samples` are `index.counts_of`; `drawn` are the
-    samples' texts, text, count, text, count, ..., where `texts` is all.
+    samples' texts, text, count, text, count, ..., where `texts` is all; `told`, where a family says
+    more of responses, is that of each whose text may be shown, for it may quote it.
     """
     parts: dict[Pair, list[pl.DataFrame]] = {}
     rows = index.report.study.runs.answers.group_by("model", "condition").len()
@@ -65,6 +68,12 @@ def _shard(index: Index, pair: Pair, frames: list[pl.DataFrame], texts: Texts) -
     stored = _Texts()
     if texts != "none":
         shown = index.is_error(pair) if texts == "errors" else [True] * len(ids)
+        told = [
+            _told(index, own, response) if response is not None and shown[own] else None
+            for own, response in zip(places, greedy["response"], strict=True)
+        ]
+        if any(told):
+            columns["told"] = _spread(places, told, len(ids))
         columns["text"] = _spread(
             places,
             [
@@ -77,6 +86,28 @@ def _shard(index: Index, pair: Pair, frames: list[pl.DataFrame], texts: Texts) -
         columns["drawn"] = _drawn(rows, place, stored)
     columns["samples"] = counts_of(index.codes(pair))
     return as_json({"columns": columns, "texts": stored.texts})
+
+
+def _told(index: Index, place: int, response: str) -> dict[str, Any] | None:
+    view = index.report.family.told_of(index.items[place], response)
+    if view is None:
+        return None
+    return {
+        "notes": list(view.notes),
+        "tables": [
+            {
+                "title": table.title,
+                "heads": list(table.heads),
+                "rows": [[_cell(each) for each in row] for row in table.rows],
+                "folded": table.folded,
+            }
+            for table in view.tables
+        ],
+    }
+
+
+def _cell(cell: Cell) -> str | list[str] | None:
+    return cell if isinstance(cell, str) else chip_of(cell)
 
 
 def _spread(places: list[int], values: list[Any], size: int) -> list[Any]:

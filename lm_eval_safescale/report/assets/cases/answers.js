@@ -174,8 +174,34 @@ async function detail(item, place, cell) {
   for (const [name, told] of facts)
     if (one(name) !== null && one(name) !== undefined) line.push([" · ", own(told(one(name)))]);
   parts.push(el("p.note", line.flat()));
-  parts.push(...samples(item, place, cell, stored), ...verdicts(item, code));
+  parts.push(...samples(item, place, cell, stored), ...verdicts(item, code), ...told(one("told")));
   return parts;
+}
+
+function told(view) {
+  // what the family says of the response: cells are texts or chips
+  if (!view) return [];
+  const cell = (given) => (typeof given === "string" ? given : chip(given));
+  const shown = (part) =>
+    scrolling(
+      part.title,
+      table(
+        "told",
+        part.title,
+        part.heads,
+        part.rows.map(([first, ...rest]) =>
+          el("tr", el("th", { scope: "row" }, cell(first)), rest.map((each) => el("td.given", { dir: "auto" }, cell(each)))),
+        ),
+      ),
+    );
+  return [
+    ...view.notes.map((note) => el("p.note", { dir: "auto" }, note)),
+    ...view.tables.map((part) =>
+      part.folded
+        ? el("details", el("summary", part.title), shown(part))
+        : el("div", el("h4", part.title), shown(part)),
+    ),
+  ];
 }
 
 function samples(item, place, cell, stored) {

@@ -25,7 +25,7 @@ const table = (what, caption, heads, rows) =>
     `table.${what}`,
     el("caption.hidden", caption),
     el(
-      what === "answers" ? "thead" : "thead.hidden",
+      ["answers", "told"].includes(what) ? "thead" : "thead.hidden",
       el(
         "tr",
         heads.map((head) => el("th", { scope: "col" }, head)),
