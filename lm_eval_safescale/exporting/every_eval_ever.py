@@ -26,6 +26,7 @@ from lm_eval_safescale.exporting.files import Exported, Output, file_name
 from lm_eval_safescale.exporting.instances import instances_of
 from lm_eval_safescale.exporting.subject import DEMO, HUB_ID, NO_CLAIM, Result, Subject
 from lm_eval_safescale.json_text import whole
+from lm_eval_safescale.metrics.metric import OF_EVERY_DRAW
 from lm_eval_safescale.stats.bootstrap import B
 from lm_eval_safescale.stats.presets import LEVEL
 
@@ -387,7 +388,8 @@ def _generation(subject: Subject, result: Result) -> dict[str, Any]:
     settings = subject.settings(result.model, result.condition)
     sampled = settings.get("temperature")
     greedy = None if sampled is None else settings.get("accept_temperature") or 0.0
-    temperature = {"greedy": greedy, "trials": None}.get(result.metric.decode, sampled)
+    of = result.metric.decode
+    temperature = greedy if of == "greedy" else None if of in OF_EVERY_DRAW else sampled
     reasoning = {"on": True, "separate": True, "off": False}.get(str(settings.get("reasoning")))
     return {
         "generation_args": _without_none(

@@ -15,6 +15,7 @@ import polars as pl
 from lm_eval_safescale.datasets import Dataset
 from lm_eval_safescale.exporting.subject import DEMO, Result, Subject
 from lm_eval_safescale.metrics import Metric
+from lm_eval_safescale.metrics.metric import OF_EVERY_DRAW
 from lm_eval_safescale.records import Choice
 from lm_eval_safescale.stats.presets import Floats
 
@@ -104,7 +105,7 @@ def _answers(subject: Subject, model: str, condition: str) -> dict[str, list[Map
 def _drawn(rows: Sequence[Mapping[str, Any]], result: Result) -> list[Mapping[str, Any]]:
     """The draws that a metric is of."""
     of = result.metric.decode
-    return [row for row in rows if of == "trials" or (row["draw"] == 0) == (of == "greedy")]
+    return [row for row in rows if of in OF_EVERY_DRAW or (row["draw"] == 0) == (of == "greedy")]
 
 
 def _line(

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import hashlib
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Any
@@ -12,7 +13,7 @@ from numpy.typing import NDArray
 from lm_eval_safescale.records import NOT_SCORED, Answers, Item, Reading, Status
 from lm_eval_safescale.stats.voting import NO_RESPONSE, UNSCORED
 
-__all__ = ["NO_RESPONSE", "UNSCORED", "AnswerArrays", "ItemTable"]
+__all__ = ["NO_RESPONSE", "UNSCORED", "AnswerArrays", "ItemTable", "number_of"]
 
 Floats = NDArray[np.float64]
 Codes = NDArray[np.integer[Any]]
@@ -128,6 +129,12 @@ class AnswerArrays:
             if code == NO_RESPONSE
             else Reading(self.vocabulary[code], Status.OK)
         )
+
+
+def number_of(name: str) -> int:
+    """A number for a column: the same wherever the name stands, whichever others there are; the
+    first 48 bits of its SHA-256, which a float holds."""
+    return int.from_bytes(hashlib.sha256(name.encode()).digest()[:6])
 
 
 def _code(reading: Reading, place: Mapping[str, int]) -> int:

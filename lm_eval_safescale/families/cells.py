@@ -11,6 +11,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from lm_eval_safescale.families.arrays import UNSCORED, AnswerArrays, ItemTable
+from lm_eval_safescale.metrics.metric import OF_EVERY_DRAW
 
 Bools = NDArray[np.bool_]
 Floats = NDArray[np.float64]
@@ -28,8 +29,8 @@ class Cell:
     answers: AnswerArrays
     """Without leading axes."""
     values: Mapping[str, Floats]
-    """The family's columns and the answers' measures, by name: shape (N,), over trials (N, 1 + K);
-    nan where not scored."""
+    """The family's columns and the answers' measures, by name: shape (N,), of every draw (N,
+    1 + K); nan where not scored."""
 
     def __getitem__(self, name: str) -> Floats:
         return self.values[name]
@@ -44,7 +45,7 @@ class Cell:
         gone: Bools = self.answers.codes == UNSCORED
         if decode == "greedy":
             return gone[:, 0]
-        looked_at = gone if decode == "trials" else gone[:, 1:]
+        looked_at = gone if decode in OF_EVERY_DRAW else gone[:, 1:]
         return np.asarray(looked_at.any(axis=1))
 
 
@@ -53,8 +54,8 @@ Cells = Mapping[Pair, Cell]
 
 
 def column(cells: Iterable[Cell], name: str) -> Floats:
-    """One value of all: shape (N, cells), of metrics over trials (N, cells, draws), filled with nan
-    where a cell has fewer."""
+    """One value of all: shape (N, cells), of every draw (N, cells, draws), filled with nan where a
+    cell has fewer."""
     values = [each.values[name] for each in cells]
     if values[0].ndim == 1:
         return _rows(values).T

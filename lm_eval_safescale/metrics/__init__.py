@@ -1,7 +1,13 @@
 """Metrics: statistics of weighted columns over units, with their kinds."""
 
+from lm_eval_safescale.metrics.cases import (
+    lowest_record,
+    mean_of_records,
+    over_cases,
+)
 from lm_eval_safescale.metrics.metric import (
     KINDS,
+    CaseValues,
     Decode,
     Kind,
     Metric,
@@ -20,6 +26,7 @@ from lm_eval_safescale.metrics.metric import (
 
 __all__ = [
     "KINDS",
+    "CaseValues",
     "Decode",
     "Kind",
     "Metric",
@@ -27,8 +34,11 @@ __all__ = [
     "Score",
     "Statistic",
     "is_trial",
+    "lowest_record",
     "mean",
+    "mean_of_records",
     "other",
+    "over_cases",
     "ratio",
     "scored",
     "share",

@@ -8,7 +8,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
-from typing import Any, Literal
+from typing import Any, Literal, NamedTuple
 
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
@@ -16,12 +16,14 @@ from numpy.typing import ArrayLike, NDArray
 from lm_eval_safescale.settings import THRESHOLD
 
 Floats = NDArray[np.float64]
+Ints = NDArray[np.int64]
 Kind = Literal["share", "mean", "ratio", "other"]
 """`share`: a mean of zeros and ones; `mean`: of any numbers; `ratio`: of two sums; `other`:
 anything else of weighted rows."""
-Decode = Literal["greedy", "majority", "samples", "trials"]
-"""What a metric is of: the greedy answers, the majority answers of the samples, all samples, or
-every draw as a trial of its own."""
+Decode = Literal["greedy", "majority", "samples", "trials", "records"]
+"""What a metric is of: the greedy answers, the majority answers of the samples, all samples, every
+draw as a trial of its own, or every draw as a record among all others of its case."""
+OF_EVERY_DRAW: tuple[Decode, ...] = ("trials", "records")
 Statistic = Callable[[Sequence[Floats], Floats], Floats]
 """`statistic(columns, weights)`: each of `columns` has shape (units, m), nan for *not scored*;
 `weights` say how often each unit counts, shape (units, b). Gives shape (m, b); nan where the rows
@@ -32,6 +34,21 @@ BLOCK = 1 << 17
 """Numbers of trials that are worked on at once (1 MiB): they fit a core's cache."""
 KINDS: tuple[Kind, ...] = ("share", "mean", "ratio", "other")
 """Every `Kind`."""
+
+
+class CaseValues(NamedTuple):
+    """A metric of every case, each of several rows; shape (cases, m)."""
+
+    value: Floats
+    """nan where a case does not define it: such a case is in no mean."""
+    records: Ints
+    """Those that the value rests on; 0 where it is not defined."""
+    row: Ints
+    """The first row of each case, shape (cases,)."""
+
+
+OfCases = Callable[[Sequence[Floats]], CaseValues]
+"""From columns of shape (rows, m, draws)."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -70,8 +87,9 @@ class Metric:
     bounds
         Least and greatest value possible; infinite for none.
     decode
-        What it is of. With `trials` the columns have an axis of draws, and the metric is the mean
-        over draws of the statistic of each: nan where one of them does not define it.
+        What it is of. With `trials` and `records` the columns have an axis of draws. With `trials`
+        the metric is the mean over draws of the statistic of each: nan where one of them does not
+        define it; with `records` the statistic is given all draws.
     grows_by_chance
         Whether chance alone makes it larger, as it does a calibration error: it then has a basic
         bootstrap interval, not BCa.
@@ -81,6 +99,8 @@ class Metric:
     formula
         The value of an item, or of all items where it is no mean, as a formula in the notation of
         its family; empty: see `defined_as`.
+    of_cases
+        Of a mean over cases with several rows (`metrics.cases`): the values of its cases.
 
     Raises
     ------
@@ -104,6 +124,7 @@ class Metric:
     grows_by_chance: bool = False
     parts: str = ""
     formula: str = ""
+    of_cases: OfCases | None = None
 
     def __post_init__(self) -> None:
         if self.kind not in KINDS:
@@ -157,8 +178,8 @@ class Metric:
         Parameters
         ----------
         columns
-            In the order of `sources`, each of shape (units, m), of a metric over trials (units, m,
-            draws); nan for *not scored*. A draw in which no unit is scored does not count.
+            In the order of `sources`, each of shape (units, m), of a metric of every draw (units,
+            m, draws); nan for *not scored*. A trial in which no unit is scored does not count.
         weights
             How often each unit counts, shape (units, b); without them each counts once.
 
@@ -174,7 +195,9 @@ class Metric:
         given = [np.asarray(each, dtype=np.float64) for each in columns]
         counted = np.ones((len(given[0]), 1)) if weights is None else weights
         found = (
-            self._over_trials(given, counted) if given[0].ndim == 3 else self._of(given, counted)
+            self._over_trials(given, counted)
+            if given[0].ndim == 3 and self.decode != "records"
+            else self._of(given, counted)
         )
         return found[:, 0] if weights is None else found
 
@@ -226,7 +249,7 @@ class Metric:
 
 
 def scored(columns: Sequence[Floats]) -> NDArray[np.bool_]:
-    """Which units are scored in all of the columns, shape (units, m): over trials, in any of
+    """Which units are scored in all of the columns, shape (units, m): of every draw, in any of
     them."""
     known = ~np.any([np.isnan(each) for each in columns], axis=0)
     return np.asarray(known.any(axis=-1) if known.ndim == 3 else known)
@@ -349,6 +372,7 @@ def other(
     grows_by_chance: bool = False,
     parts: str = "",
     formula: str = "",
+    of_cases: OfCases | None = None,
 ) -> Metric:
     """Any other statistic of weighted rows: bootstrap intervals."""
     return Metric(
@@ -364,4 +388,5 @@ def other(
         grows_by_chance=grows_by_chance,
         parts=parts,
         formula=formula,
+        of_cases=of_cases,
     )

@@ -4,13 +4,12 @@ questions (docs/medguard.md explains the formulas).
 
 from __future__ import annotations
 
-import hashlib
 from collections.abc import Sequence
 
 import numpy as np
 
 from lm_eval_safescale.errors import SafescaleError
-from lm_eval_safescale.families.arrays import UNSCORED, AnswerArrays, ItemTable
+from lm_eval_safescale.families.arrays import UNSCORED, AnswerArrays, ItemTable, number_of
 from lm_eval_safescale.families.choice.facts import LABEL, LETTERS
 from lm_eval_safescale.families.choice.scoring import choice_scores
 from lm_eval_safescale.families.medguard.questions import ASPECT, UNSAFE
@@ -60,7 +59,7 @@ def score(items: ItemTable, answers: AnswerArrays) -> dict[str, Floats]:
         "unanswered": values["unanswered"],
         "unsafe_answer": errors,
         "unsafe_answer_answered": np.where(values["unanswered"] == 0, errors, np.nan),
-        "aspect": np.where(scored, [_number_of(name) for name in aspects_of(items)], np.nan),
+        "aspect": np.where(scored, [number_of(name) for name in aspects_of(items)], np.nan),
     }
 
 
@@ -71,12 +70,6 @@ def aspects_of(items: ItemTable) -> list[str]:
         if aspect is None:
             raise SafescaleError(f"item {name} has no {ASPECT}; expected that of the data file")
     return [str(aspect) for aspect in aspects]
-
-
-def _number_of(aspect: str) -> int:
-    """The same number wherever the aspect stands, whichever others there are: the first 48 bits of
-    its SHA-256, which a float holds."""
-    return int.from_bytes(hashlib.sha256(aspect.encode()).digest()[:6])
 
 
 def metrics() -> list[Metric]:

@@ -41,8 +41,9 @@ from lm_eval_safescale.families.noharm_text.conditions import (
     NAME,
     prompt_of,
 )
-from lm_eval_safescale.families.noharm_text.metrics import metrics
-from lm_eval_safescale.families.noharm_text.scoring import score
+from lm_eval_safescale.families.noharm_text.metrics import NOTATION, metrics
+from lm_eval_safescale.families.noharm_text.scoring import score, unscored
+from lm_eval_safescale.families.noharm_text.tables import TABLES
 from lm_eval_safescale.families.noharm_text.verdicts import OptionVerdict, Verdicts, no_actions
 from lm_eval_safescale.metrics import Metric
 from lm_eval_safescale.prompts import Prompt
@@ -74,8 +75,24 @@ class Noharm(Family):
     }
     judged = True
     stratified_by = SPECIALTY
-    headlines: ClassVar[Mapping[str, str]] = {}
-    shown: ClassVar[Mapping[str, str]] = {"actions": "actions"}
+    index = "f1_weighted"
+    notation = NOTATION
+    tables = TABLES
+    silence = "no output says anything: its figures are those of advice without an action"
+    headlines: ClassVar[Mapping[str, str]] = {
+        "severe_rate": "severe harm",
+        "recall_weighted": "recall",
+        "precision_weighted": "precision",
+        "f1_weighted": "F1",
+    }
+    shown: ClassVar[Mapping[str, str]] = {
+        **headlines,
+        "moderate_rate": "moderate harm",
+        "mild_rate": "any harm",
+        "f1_floor": "F1 floor",
+        "resilience": "resilience",
+        "offrubric_rate": "off the rubric",
+    }
 
     def parse(
         self,
@@ -147,6 +164,10 @@ class Noharm(Family):
     ) -> dict[str, Floats]:
         """See `noharm_text.scoring.score`."""
         return score(items, answers)
+
+    def unscored(self, items: ItemTable) -> Sequence[str]:
+        """Where resilience needs a word."""
+        return unscored(items)
 
     def metrics(self, items: ItemTable) -> Sequence[Metric]:  # noqa: ARG002 (the same for all)
         """Over cases: the value of a case is the mean over its records."""

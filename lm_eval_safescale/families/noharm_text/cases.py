@@ -179,7 +179,7 @@ def _option(option: Mapping[str, Any]) -> RubricOption:
         " ".join(option["text"].split()),
         " ".join(option["category"].split()),
         score_of(option),
-        bare or None,
+        bare,
         option.get("abstraction") or None,
         option.get("abstractionType") or None,
         tuple(option.get("dependsOn") or ()),

@@ -14,6 +14,7 @@ from typing import Literal
 
 from lm_eval_safescale.analysis.study import reader_of
 from lm_eval_safescale.harness.backends import is_server
+from lm_eval_safescale.metrics.metric import OF_EVERY_DRAW
 from lm_eval_safescale.report.methods.facts import Facts, Pair, by_value, joined
 from lm_eval_safescale.runs.provenance import AT, ENGINE, SURROUNDINGS
 from lm_eval_safescale.sentences import interval, percent
@@ -316,11 +317,13 @@ def _chance(facts: Facts) -> Iterator[Point]:
         yield Point(
             "how repeated answers were put together", "one attempt: nothing to put together"
         )
-    elif "majority" in over or "trials" in over:
+    elif over & {"majority", *OF_EVERY_DRAW}:
         how = (
             "majority of the samples, ties and no answer as docs/metrics.md has them; the greedy "
             "answer apart from them"
             if "majority" in over
+            else "each draw is a record, and results are means over cases of all their records"
+            if "records" in over
             else "each draw is a trial, and results are means over trials"
         )
         yield Point("how repeated answers were put together", how, "why in that way")

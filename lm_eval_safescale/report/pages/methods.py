@@ -268,4 +268,5 @@ DECODE: Mapping[Decode, str] = {
     "majority": "majority answers",
     "samples": "samples",
     "trials": "every draw as a trial",
+    "records": "every draw as a record",
 }

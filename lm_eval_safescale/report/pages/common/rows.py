@@ -9,6 +9,7 @@ from typing import Any
 
 from lm_eval_safescale.families.raters import HUMAN
 from lm_eval_safescale.figures import Value
+from lm_eval_safescale.metrics.metric import OF_EVERY_DRAW
 from lm_eval_safescale.report.report import Report
 from lm_eval_safescale.sentences import is_number
 
@@ -164,7 +165,7 @@ def kind_of_cases(report: Report, metric: str) -> dict[str, str] | None:
     """The filter of the cases that a metric counts; None where no kind of answers is that: a kind
     of what it does not count has the same column, and the browser counts no trials."""
     known = report.metrics.get(metric)
-    if known is None or (known.decode == "trials" and any(report.study.runs.draws.values())):
+    if known is None or (known.decode in OF_EVERY_DRAW and any(report.study.runs.draws.values())):
         return None
     for kind in report.family.kinds:
         if known.sources == (kind.column,) and kind.counts:
