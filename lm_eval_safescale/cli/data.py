@@ -11,6 +11,12 @@ import typer
 from rich.markup import escape
 
 from lm_eval_safescale.cli.examples import example
+from lm_eval_safescale.cli.options import (
+    ColumnsOption,
+    ExcludedItemsOption,
+    FirstIndexOption,
+    data_settings,
+)
 from lm_eval_safescale.cli.screen import console, say, working
 from lm_eval_safescale.datasets import DataError, Dataset, Problem
 from lm_eval_safescale.datasets.problems import summarized
@@ -31,25 +37,6 @@ Name = Annotated[
 ]
 FamilyName = Annotated[
     str, typer.Option(help="The family whose items they are; radsafe without it.")
-]
-Columns = Annotated[
-    str | None,
-    typer.Option(
-        help=(
-            'Our field names to the file\'s columns, as JSON: \'{"question": "Stem", '
-            '"option_a": "Choice 1"}\'.'
-        )
-    ),
-]
-
-
-FirstIndex = Annotated[
-    int | None,
-    typer.Option(help="Where numbers that are keys count the options from: 0 or 1."),
-]
-Excluded = Annotated[
-    str | None,
-    typer.Option(help="Ids of items to leave out, comma-separated, or a file with one a line."),
 ]
 
 
@@ -81,15 +68,13 @@ def list_() -> None:
 def show(
     name: Name,
     item: Annotated[str | None, typer.Argument(help="A question id, to see that item.")] = None,
-    columns: Columns = None,
+    columns: ColumnsOption = None,
     family: FamilyName = "",
-    first_index: FirstIndex = None,
-    exclude_items: Excluded = None,
+    first_index: FirstIndexOption = None,
+    exclude_items: ExcludedItemsOption = None,
 ) -> None:
     """A data set's summary, or one of its items with key, labels and evidence."""
-    dataset = load_named(
-        name, columns, family, first_index=first_index, exclude_items=exclude_items
-    )
+    dataset = load_named(name, family=family, **data_settings(columns, first_index, exclude_items))
     if item is None:
         _show_summary(dataset)
         return
@@ -103,7 +88,7 @@ def show(
 @app.command(epilog=example("data validate"))
 def validate(
     name: Name,
-    columns: Columns = None,
+    columns: ColumnsOption = None,
     conditions: Annotated[
         str, typer.Option(help="Conditions the data must serve, comma-separated.")
     ] = "",
@@ -111,8 +96,8 @@ def validate(
         str, typer.Option(help="Columns that are groups besides, comma-separated.")
     ] = "",
     family: FamilyName = "",
-    first_index: FirstIndex = None,
-    exclude_items: Excluded = None,
+    first_index: FirstIndexOption = None,
+    exclude_items: ExcludedItemsOption = None,
     every: Annotated[
         bool, typer.Option("--all", help="Each problem by itself, not each kind once.")
     ] = False,
@@ -128,12 +113,10 @@ def validate(
     ]
     dataset, source, problems = _check(
         name,
-        columns,
         family,
         [each.strip() for each in groups.split(",") if each.strip()],
         [condition.evidence for condition in wanted if condition.evidence],
-        first_index=first_index,
-        exclude_items=exclude_items,
+        **data_settings(columns, first_index, exclude_items),
     )
     lines = (
         [(problem, problem.describe(source)) for problem in problems]
@@ -177,7 +160,6 @@ def fetch() -> None:
 
 def load_named(
     name: str,
-    columns: str | None,
     family: str = "",
     groups: Sequence[str] = (),
     evidence: Sequence[str] = (),
@@ -188,13 +170,17 @@ def load_named(
     from lm_eval_safescale.runs.places import refuse_others
 
     refuse_others(Path(name))
-    settings = settings_of_named(name, columns, **others, groups=list(groups))
+    settings = settings_of_named(name, **others, groups=list(groups))
     return load_dataset(settings, evidence, family_named(family) if family else None)
+
+
+def load_given(name: str | None, **others: Any) -> Dataset | None:
+    """The data set of that name or file, with its settings; None where none is named."""
+    return None if name is None else load_named(name, **others)
 
 
 def _check(
     name: str,
-    columns: str | None,
     family: str,
     groups: list[str],
     evidence: list[str],
@@ -202,7 +188,7 @@ def _check(
 ) -> tuple[Dataset | None, str, list[Problem]]:
     """The data set, None where it cannot be used; what it is called, and what there is to say."""
     try:
-        dataset = load_named(name, columns, family, groups, evidence, **others)
+        dataset = load_named(name, family, groups, evidence, **others)
     except DataError as error:
         return None, error.source, list(error.problems)
     return dataset, name, list(dataset.warnings)

@@ -3,14 +3,20 @@
 from __future__ import annotations
 
 from pathlib import Path
-from typing import TYPE_CHECKING, Annotated
+from typing import TYPE_CHECKING, Annotated, Any
 from zipfile import is_zipfile
 
 import typer
 
-from lm_eval_safescale.cli.data import Columns, load_named
+from lm_eval_safescale.cli.data import load_named
 from lm_eval_safescale.cli.examples import example
-from lm_eval_safescale.cli.options import use_one_thread
+from lm_eval_safescale.cli.options import (
+    ColumnsOption,
+    ExcludedItemsOption,
+    FirstIndexOption,
+    data_settings,
+    use_one_thread,
+)
 from lm_eval_safescale.cli.screen import say, working
 from lm_eval_safescale.words import counted
 
@@ -111,7 +117,9 @@ def every_eval_ever(
             help="The data set of --texts, where the runs do not say where it is.",
         ),
     ] = None,
-    columns: Columns = None,
+    columns: ColumnsOption = None,
+    first_index: FirstIndexOption = None,
+    exclude_items: ExcludedItemsOption = None,
     overwrite: OverwriteOption = False,
 ) -> None:
     """The JSON of every_eval_ever (schema 0.3.0): OUT/data/DATASET/DEVELOPER/MODEL/UUID.json, and
@@ -131,7 +139,11 @@ def every_eval_ever(
         hub_dataset and checked_hub_id(hub_dataset),
     )
     subjects = _opened(runs, preset, threshold, metric, date, texts=instances)
-    shown = _texts_of(subjects, dataset, columns) if texts and instances else {}
+    shown = (
+        _texts_of(subjects, dataset, **data_settings(columns, first_index, exclude_items))
+        if texts and instances
+        else {}
+    )
     with working("writing ..."):
         done = write_every_eval_ever(
             subjects, _output(output, overwrite), provider, instances=instances, texts=shown
@@ -258,7 +270,7 @@ def _open(path: Path, *, texts: bool) -> Opened:
     return opened
 
 
-def _texts_of(subjects: list[Subject], name: str | None, columns: str | None) -> dict[str, Dataset]:
+def _texts_of(subjects: list[Subject], name: str | None, **others: Any) -> dict[str, Dataset]:
     """The data sets of the runs, by fingerprint; SafescaleError where one is another."""
     from lm_eval_safescale.runs.provenance import imported_from
     from lm_eval_safescale.runs.sources import dataset_of, other_than
@@ -268,7 +280,7 @@ def _texts_of(subjects: list[Subject], name: str | None, columns: str | None) ->
         data = (
             dataset_of(subject.dataset, imported_from(subject.study.runs))
             if name is None
-            else load_named(name, columns)
+            else load_named(name, **others)
         )
         if other := other_than(subject.dataset, data):
             raise other

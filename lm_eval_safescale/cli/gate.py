@@ -12,8 +12,15 @@ from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
-from lm_eval_safescale.cli.data import Columns, load_named
-from lm_eval_safescale.cli.options import JsonOption, use_one_thread
+from lm_eval_safescale.cli.data import load_given
+from lm_eval_safescale.cli.options import (
+    ColumnsOption,
+    ExcludedItemsOption,
+    FirstIndexOption,
+    JsonOption,
+    data_settings,
+    use_one_thread,
+)
 from lm_eval_safescale.cli.screen import complain, say, working
 from lm_eval_safescale.errors import SafescaleError, writing
 from lm_eval_safescale.words import counted
@@ -68,7 +75,9 @@ def gate(
         str | None,
         typer.Option(help="The data set of the runs, by name or as a file, to verify them by."),
     ] = None,
-    columns: Columns = None,
+    columns: ColumnsOption = None,
+    first_index: FirstIndexOption = None,
+    exclude_items: ExcludedItemsOption = None,
     example: Annotated[
         bool, typer.Option("--example", help="Print a policy to begin with, and stop.")
     ] = False,
@@ -96,7 +105,7 @@ def gate(
     use_one_thread()
     from lm_eval_safescale.gate.judging import judge
 
-    given = None if dataset is None else load_named(dataset, columns)
+    given = load_given(dataset, **data_settings(columns, first_index, exclude_items))
     with working("verifying the runs ...") as progress:
         judged = judge(
             runs,

@@ -6,14 +6,22 @@ import shlex
 from collections.abc import Sequence
 from functools import partial
 from pathlib import Path
-from typing import TYPE_CHECKING, Annotated
+from typing import TYPE_CHECKING, Annotated, Any
 
 import msgspec
 import typer
 
-from lm_eval_safescale.cli.data import Columns, load_named
+from lm_eval_safescale.cli.data import load_named
 from lm_eval_safescale.cli.examples import example
-from lm_eval_safescale.cli.options import ContextsOption, ExcludeOption, use_one_thread
+from lm_eval_safescale.cli.options import (
+    ColumnsOption,
+    ContextsOption,
+    ExcludedItemsOption,
+    ExcludeOption,
+    FirstIndexOption,
+    data_settings,
+    use_one_thread,
+)
 from lm_eval_safescale.cli.screen import complain, say, working
 from lm_eval_safescale.cli.submit import DEMO, AllowDemo
 from lm_eval_safescale.cli.verdicts import VerdictCommand
@@ -63,7 +71,9 @@ def build(
         ),
     ],
     dataset: DatasetsOption = None,
-    columns: Columns = None,
+    columns: ColumnsOption = None,
+    first_index: FirstIndexOption = None,
+    exclude_items: ExcludedItemsOption = None,
     contexts: ContextsOption = None,
     held_out: Annotated[
         Path | None,
@@ -96,7 +106,7 @@ def build(
 
     files = tuple(contexts or ())
     wanted = Wanted(
-        datasets=_named(dataset, columns),
+        datasets=_named(dataset, **data_settings(columns, first_index, exclude_items)),
         contexts=files,
         held_out=None if held_out is None else read_held_out(held_out),
         disputes=None if exclude is None else read_disputes(exclude),
@@ -131,7 +141,7 @@ def build(
         complain(complaint)
 
 
-def _named(datasets: Sequence[str] | None, columns: str | None) -> dict[str, NamedData]:
+def _named(datasets: Sequence[str] | None, **others: Any) -> dict[str, NamedData]:
     """What loads each data set, by its name or file; SafescaleError where there is none."""
     from lm_eval_safescale.plugins import plugins
 
@@ -139,7 +149,7 @@ def _named(datasets: Sequence[str] | None, columns: str | None) -> dict[str, Nam
     for name in datasets or ():
         if name.casefold() not in known and not Path(name).exists():
             raise SafescaleError(f"{name}: no such file, and no data set of that name is installed")
-    return {name: partial(load_named, name, columns) for name in datasets or ()}
+    return {name: partial(load_named, name, **others) for name in datasets or ()}
 
 
 def _say_some(lines: Sequence[str]) -> None:
@@ -156,7 +166,9 @@ def check(
     output: Annotated[Path, typer.Option("--json", metavar="OUT", help="Write what was found.")],
     head: Annotated[str, typer.Option(metavar="COMMIT", help="What is looked at.")] = "HEAD",
     dataset: DatasetsOption = None,
-    columns: Columns = None,
+    columns: ColumnsOption = None,
+    first_index: FirstIndexOption = None,
+    exclude_items: ExcludedItemsOption = None,
     contexts: ContextsOption = None,
     allow_demo: AllowDemo = False,
 ) -> None:
@@ -169,7 +181,8 @@ def check(
     from lm_eval_safescale.leaderboard.board.recomputing import Sources
     from lm_eval_safescale.leaderboard.repository.checking import check as check_commit
 
-    sources = Sources(Found(), _named(dataset, columns), contexts or (), allow_demo)
+    named = _named(dataset, **data_settings(columns, first_index, exclude_items))
+    sources = Sources(Found(), named, contexts or (), allow_demo)
     with working(f"reading {repository} ..."):
         outcome = check_commit(repository, base, head, sources)
     with writing(output):

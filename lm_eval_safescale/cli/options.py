@@ -18,6 +18,23 @@ DatasetOption = Annotated[
     str | None,
     typer.Option(metavar="NAME|FILE", help="A data set's name, or a JSON, JSONL or CSV file."),
 ]
+ColumnsOption = Annotated[
+    str | None,
+    typer.Option(
+        help=(
+            'Our field names to the file\'s columns, as JSON: \'{"question": "Stem", '
+            '"option_a": "Choice 1"}\'.'
+        )
+    ),
+]
+FirstIndexOption = Annotated[
+    int | None,
+    typer.Option(help="Where numbers that are keys count the options from: 0 or 1."),
+]
+ExcludedItemsOption = Annotated[
+    str | None,
+    typer.Option(help="Ids of items to leave out, comma-separated, or a file with one a line."),
+]
 CorpusOption = Annotated[
     str | None,
     typer.Option(
@@ -108,14 +125,22 @@ def _metadata_of(text: str) -> dict[str, Any]:
     return given
 
 
-def settings_of_texts(name: str | None, path: Path | None, columns: str | None) -> Settings | None:
-    """Where the items' texts are, as it was asked for; None for where the runs say."""
+def data_settings(
+    columns: str | None, first_index: int | None, exclude_items: str | None
+) -> dict[str, Any]:
+    """How a data set's file is read, as it was asked for."""
+    return {"columns": columns, "first_index": first_index, "exclude_items": exclude_items}
+
+
+def settings_of_texts(name: str | None, path: Path | None, **others: Any) -> Settings | None:
+    """Where the items' texts are, as it was asked for, with other settings of data; None for where
+    the runs say."""
     from lm_eval_safescale.assembly import settings_of_named
     from lm_eval_safescale.settings import load_settings
 
     if name is not None and path is not None:
         raise SafescaleError("expected --dataset or --dataset-path, not both")
     if path is not None:
-        given = {"dataset_path": str(path), "columns": columns}
+        given = {"dataset_path": str(path), **others}
         return load_settings(given, environ={}, given_by="command line")
-    return None if name is None else settings_of_named(name, columns)
+    return None if name is None else settings_of_named(name, **others)

@@ -7,9 +7,11 @@ from typing import Annotated, Literal
 
 import typer
 
-from lm_eval_safescale.cli.data import Columns
 from lm_eval_safescale.cli.options import (
+    ColumnsOption,
+    ExcludedItemsOption,
     ExcludeOption,
+    FirstIndexOption,
     TextsDatasetOption,
     TextsPathOption,
     settings_of_texts,
@@ -41,7 +43,9 @@ def report(
     ] = None,
     dataset: TextsDatasetOption = None,
     dataset_path: TextsPathOption = None,
-    columns: Columns = None,
+    columns: ColumnsOption = None,
+    first_index: FirstIndexOption = None,
+    exclude_items: ExcludedItemsOption = None,
     contexts: Annotated[
         list[Path] | None,
         typer.Option(
@@ -89,7 +93,13 @@ def report(
         preset=preset_named(preset),
         threshold=threshold,
         panel=None if panel is None else load_panel(panel),
-        dataset=settings_of_texts(dataset, dataset_path, columns),
+        dataset=settings_of_texts(
+            dataset,
+            dataset_path,
+            columns=columns,
+            first_index=first_index,
+            exclude_items=exclude_items,
+        ),
         disputes=None if exclude is None else read_disputes(exclude),
         contexts=tuple(contexts or ()),
         texts=texts,

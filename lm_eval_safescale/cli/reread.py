@@ -7,8 +7,13 @@ from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
-from lm_eval_safescale.cli.data import Columns
 from lm_eval_safescale.cli.judge import RUNS, free_folder
+from lm_eval_safescale.cli.options import (
+    ColumnsOption,
+    ExcludedItemsOption,
+    FirstIndexOption,
+    data_settings,
+)
 from lm_eval_safescale.cli.screen import say
 from lm_eval_safescale.errors import SafescaleError
 
@@ -35,7 +40,9 @@ def reread(
             )
         ),
     ] = None,
-    columns: Columns = None,
+    columns: ColumnsOption = None,
+    first_index: FirstIndexOption = None,
+    exclude_items: ExcludedItemsOption = None,
     reasoning: Annotated[
         str | None,
         typer.Option(
@@ -63,19 +70,20 @@ def reread(
     folder = free_folder(runs, output, "reread", force=force, resumed=[CHANGES_FILE])
     opened = open_runs(runs)
     how: Any = reasoning
-    found = reread_runs(opened, _dataset(opened, dataset, columns), rules, reasoning=how)
+    data = _dataset(opened, dataset, **data_settings(columns, first_index, exclude_items))
+    found = reread_runs(opened, data, rules, reasoning=how)
     write_reread(found, folder)
     _summary(found, folder)
 
 
-def _dataset(runs: Runs, name: str | None, columns: str | None) -> Dataset:
+def _dataset(runs: Runs, name: str | None, **others: Any) -> Dataset:
     """The data set named, or the one that the runs say they are of."""
     from lm_eval_safescale.cli.data import load_named
     from lm_eval_safescale.runs.provenance import imported_from
     from lm_eval_safescale.runs.sources import dataset_of
 
     return (
-        load_named(name, columns)
+        load_named(name, **others)
         if name is not None
         else dataset_of(runs.about["dataset"], imported_from(runs))
     )

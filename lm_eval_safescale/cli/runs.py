@@ -8,9 +8,15 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
-from lm_eval_safescale.cli.data import Columns, load_named
+from lm_eval_safescale.cli.data import load_given
 from lm_eval_safescale.cli.examples import example
-from lm_eval_safescale.cli.options import ContextsOption
+from lm_eval_safescale.cli.options import (
+    ColumnsOption,
+    ContextsOption,
+    ExcludedItemsOption,
+    FirstIndexOption,
+    data_settings,
+)
 from lm_eval_safescale.cli.screen import complain, say, working
 from lm_eval_safescale.cli.verdicts import BAD_INPUT, VerdictCommand
 from lm_eval_safescale.command_line import said
@@ -39,7 +45,9 @@ def verify(
             )
         ),
     ] = None,
-    columns: Columns = None,
+    columns: ColumnsOption = None,
+    first_index: FirstIndexOption = None,
+    exclude_items: ExcludedItemsOption = None,
     contexts: ContextsOption = None,
 ) -> None:
     """Look whether runs are as they were written, whole, and what their texts say: every letter is
@@ -52,7 +60,7 @@ def verify(
 
     status, is_bad = 0, False
     try:
-        given = None if dataset is None else load_named(dataset, columns)
+        given = load_given(dataset, **data_settings(columns, first_index, exclude_items))
     except SafescaleError as error:
         complain(f"error: {said(error)}")
         raise typer.Exit(BAD_INPUT) from None
@@ -81,7 +89,9 @@ def salvage(
             help="The data set that the run is of, by name or as a file, where it does not say it."
         ),
     ] = None,
-    columns: Columns = None,
+    columns: ColumnsOption = None,
+    first_index: FirstIndexOption = None,
+    exclude_items: ExcludedItemsOption = None,
 ) -> None:
     """Make a good folder of what is left of a damaged run, and say what was lost.
 
@@ -91,7 +101,7 @@ def salvage(
     from lm_eval_safescale.verifying.salvage import salvage as salvage_run
 
     refuse_others(folder, Kind.RUNS)
-    given = None if dataset is None else load_named(dataset, columns)
+    given = load_given(dataset, **data_settings(columns, first_index, exclude_items))
     with working(f"reading {folder} ..."):
         made = salvage_run(folder, output, given)
     say(f"{output}: {counted(made.answers, 'answer')}", style="bold")

@@ -9,9 +9,11 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
-from lm_eval_safescale.cli.data import Columns
 from lm_eval_safescale.cli.options import (
+    ColumnsOption,
     ContextsOption,
+    ExcludedItemsOption,
+    FirstIndexOption,
     TextsDatasetOption,
     TextsPathOption,
     settings_of_texts,
@@ -46,7 +48,9 @@ def show(
     ] = None,
     dataset: TextsDatasetOption = None,
     dataset_path: TextsPathOption = None,
-    columns: Columns = None,
+    columns: ColumnsOption = None,
+    first_index: FirstIndexOption = None,
+    exclude_items: ExcludedItemsOption = None,
     contexts: ContextsOption = None,
 ) -> None:
     """One item with its options, labels and evidence, and what each model answered under each
@@ -58,7 +62,13 @@ def show(
         item,
         models=model or (),
         conditions=condition or (),
-        named=settings_of_texts(dataset, dataset_path, columns),
+        named=settings_of_texts(
+            dataset,
+            dataset_path,
+            columns=columns,
+            first_index=first_index,
+            exclude_items=exclude_items,
+        ),
         contexts=contexts or (),
     )
     _show_item(case)

@@ -10,9 +10,15 @@ from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
-from lm_eval_safescale.cli.data import Columns, load_named
+from lm_eval_safescale.cli.data import load_given, load_named
 from lm_eval_safescale.cli.examples import example
-from lm_eval_safescale.cli.options import ContextsOption
+from lm_eval_safescale.cli.options import (
+    ColumnsOption,
+    ContextsOption,
+    ExcludedItemsOption,
+    FirstIndexOption,
+    data_settings,
+)
 from lm_eval_safescale.cli.runs import say_counts
 from lm_eval_safescale.cli.screen import say, working
 from lm_eval_safescale.cli.verdicts import VerdictCommand
@@ -77,7 +83,9 @@ def pack(
     ] = None,
     model: ModelName = "",
     dataset: DatasetOfRuns = None,
-    columns: Columns = None,
+    columns: ColumnsOption = None,
+    first_index: FirstIndexOption = None,
+    exclude_items: ExcludedItemsOption = None,
     allow_demo: AllowDemo = False,
     include_data: Annotated[
         bool,
@@ -91,9 +99,10 @@ def pack(
     """
     from lm_eval_safescale.leaderboard.pack import pack as pack_runs
 
+    given = load_given(dataset, **data_settings(columns, first_index, exclude_items))
     with working("verifying and packing ..."):
         packed = pack_runs(
-            folders, output, card, model=model, dataset=_given(dataset, columns),
+            folders, output, card, model=model, dataset=given,
             allow_demo=allow_demo, include_data=include_data,
         )  # fmt: skip
     told = packed.manifest
@@ -113,7 +122,9 @@ def pack(
 def verify(
     file: File,
     dataset: DatasetOfRuns = None,
-    columns: Columns = None,
+    columns: ColumnsOption = None,
+    first_index: FirstIndexOption = None,
+    exclude_items: ExcludedItemsOption = None,
     contexts: ContextsOption = None,
     root: Annotated[
         str, typer.Option(metavar="HASH", help="The root hash that was published before.")
@@ -141,9 +152,10 @@ def verify(
     from lm_eval_safescale.runs.places import Kind, refuse_others
 
     refuse_others(file, Kind.SUBMISSION)
+    load = _load(dataset, **data_settings(columns, first_index, exclude_items))
     with working(f"reading {file} ..."):
         report = verify_submission(
-            file, _load(dataset, columns), contexts or (), root=root, allow_demo=allow_demo,
+            file, load, contexts or (), root=root, allow_demo=allow_demo,
             record=None if record is None else read_record(record), by_organiser=organiser,
         )  # fmt: skip
     if output is not None:
@@ -154,16 +166,12 @@ def verify(
     raise typer.Exit(int(report.found.verdict))
 
 
-def _given(dataset: str | None, columns: str | None) -> Dataset | None:
-    return None if dataset is None else load_named(dataset, columns)
-
-
-def _load(dataset: str | None, columns: str | None) -> Load | None:
+def _load(dataset: str | None, **others: Any) -> Load | None:
     if dataset is None:
         return None
 
     def load(about: About, groups: Sequence[str]) -> Dataset:
-        return load_named(dataset, columns, about.family, groups)
+        return load_named(dataset, family=about.family, groups=groups, **others)
 
     return load
 
@@ -254,9 +262,7 @@ def repeat(
     args = parse_model_args(model_args)
     check_model_args(model, args)
     with working(f"reading {file} ...") as progress:
-        report = verify_submission(
-            file, _load(dataset, None), contexts or (), allow_demo=allow_demo
-        )
+        report = verify_submission(file, _load(dataset), contexts or (), allow_demo=allow_demo)
         if report.found.verdict is Verdict.DAMAGED:
             _show(report)
             raise typer.Exit(1)

@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import json
 import shutil
+from pathlib import Path
 
 import pytest
 from typer.testing import CliRunner
@@ -115,3 +117,56 @@ def test_the_doctor_looks_at_a_data_set_and_a_corpus(tmp_path, questions, articl
     shown = run(app, ["doctor", "--dataset", str(tmp_path / "none.csv")])
     assert shown.exit_code == 1
     assert "none.csv" in shown.output
+
+
+DATA = ("--dataset", "moved.jsonl", "--first-index", "1", "--exclude-items", "q13")
+CARD = """revision: "1"
+model_family: chance
+parameters_b: null
+licence: none
+contact: a@example.org
+hardware: none
+attempts: 1
+"""
+
+
+@pytest.fixture
+def numbered(tmp_path, monkeypatch):
+    """Runs of a data set whose keys are numbers and whose last key is none; its file was moved."""
+    monkeypatch.chdir(tmp_path)
+    options = {"op1": "one", "op2": "two", "op3": "three"}
+    rows = [
+        {"id": f"q{number}", "question": f"Is it {number}?", **options, "cop": number % 3 + 1}
+        for number in range(13)
+    ]
+    rows.append({"id": "q13", "question": "Is it 13?", **options, "cop": 9})
+    Path("first.jsonl").write_text("".join(f"{json.dumps(row)}\n" for row in rows))
+    settings = '{"first_index": 1, "exclude_items": ["q13"]}'
+    words = ["run", "--model", "choose-at-random", "--dataset", "first.jsonl", "-o", "runs"]
+    done = run(app, [*words, "--metadata", settings, "--conditions", "closed_book", "--draws", "0"])
+    assert done.exit_code == 0, done.output
+    Path("first.jsonl").rename("moved.jsonl")
+    Path("card.yaml").write_text(CARD)
+
+
+@pytest.mark.parametrize(
+    "words",
+    [
+        "runs verify runs",
+        "runs salvage runs -o salvaged",
+        "gate runs --require unanswered<0.9",
+        "reread runs -o reread",
+        "export every-eval-ever runs -o exported --texts",
+        "submit pack runs -o packed.zip --card card.yaml",
+        "show runs q1",
+        "report runs -o report",
+    ],
+)
+def test_whatever_takes_a_data_set_s_columns_takes_where_its_keys_count_from_and_what_it_leaves_out(
+    numbered, words
+):
+    without = run(app, [*words.split(), *DATA[:2]])
+    assert "first_index" in f"{without.output} {without.exception}"
+    done = run(app, [*words.split(), *DATA])
+    assert done.exit_code == 0, f"{done.output} {done.exception}"
+    assert "first_index" not in done.output
