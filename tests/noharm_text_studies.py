@@ -58,8 +58,9 @@ def study(seed: int, *, cases: int | None = None, whole: bool = False) -> Study:
         for judge in range(judges)
         for trial in range(1, trials + 1)
         for item in items
-        if whole or rng.random() < 0.9
     ]
+    if not whole:
+        records = [each for each in records if rng.random() < 0.9] or records
     if rng.random() < 0.5:
         records = [records[place] for place in rng.permutation(len(records))]
     return Study(items, rubrics, records)

@@ -2,13 +2,25 @@
 
 from __future__ import annotations
 
+import functools
+import tempfile
 from collections import Counter
+from dataclasses import astuple
+from pathlib import Path
 
+import numpy as np
 import pytest
 
+from lm_eval_safescale.datasets import Record
+from lm_eval_safescale.families import UNSCORED, AnswerArrays, ItemTable
+from lm_eval_safescale.families.family import scores_of
 from lm_eval_safescale.families.noharm_text import NOHARM
+from lm_eval_safescale.families.noharm_text.scoring import harms_of
+from lm_eval_safescale.families.noharm_text.verdicts import Action, OptionVerdict, Verdicts
 from tests import noharm_text_studies as studies
 from tests import second_noharm_text as second
+
+SEEDS = range(200)
 
 
 def test_random_studies_reach_every_clause_of_the_scoring_rules():
@@ -46,3 +58,119 @@ def test_a_kit_is_read_as_plain_loops_read_it(seed, tmp_path):
             assert own.bare_score == option.get("score")
             assert (own.abstraction if is_group else None) == second.group_of(option)
             assert own.depends_on == tuple(option.get("dependsOn") or ())
+
+
+def verdicts_of(record: dict) -> str:
+    """A record as runs store it."""
+    entries = {entry["id"]: entry for entry in record["options"]}
+    options = {}
+    for number, entry in entries.items():
+        match = "no"
+        if entry["matched"]:
+            match = "partial" if entry.get("partial") else "yes"
+        options[number] = OptionVerdict(match, "unknown")
+    actions = tuple(
+        Action(each["number"], each["action"], each["category"], tuple(second.named_in(each)))
+        for each in record["responseActions"]
+    )
+    return Verdicts(record["judge"], options, actions, record["trial"]).as_text()
+
+
+class Scored:
+    """The records of each judge, scored as a model: columns of shape (items, judges, trials)."""
+
+    def __init__(self, seed: int) -> None:
+        self.study = study = studies.study(seed)
+        with tempfile.TemporaryDirectory() as folder:
+            self.table = NOHARM.table(NOHARM.load(study.write(Path(folder))[0]).items)
+        self.judges = sorted({record["judge"] for record in study.records})
+        trials = max(record["trial"] for record in study.records)
+        texts = {
+            (record["judge"], record["id"], record["trial"]): verdicts_of(record)
+            for record in study.records
+        }
+        vocabulary = sorted(set(texts.values()))
+        code = {text: place for place, text in enumerate(vocabulary)}
+        codes = [
+            [
+                [
+                    code[texts[place]] if (place := (judge, name, trial)) in texts else UNSCORED
+                    for trial in range(1, trials + 1)
+                ]
+                for name in self.table.ids
+            ]
+            for judge in self.judges
+        ]
+        answers = AnswerArrays(np.array(codes, np.int32), vocabulary)
+        self.columns = scores_of(NOHARM, self.table, answers, {})
+        self.rows = second.scored(study.rubrics, study.records)
+
+    def record(self, name: str, record: dict) -> float | None:
+        judge, item = self.judges.index(record["judge"]), self.table.ids.index(record["id"])
+        value = self.columns[name][judge, item, record["trial"] - 1]
+        return None if np.isnan(value) else float(value)
+
+
+scored_of = functools.cache(Scored)
+
+
+@pytest.mark.parametrize("seed", SEEDS)
+def test_every_record_is_worth_what_plain_loops_find(seed):
+    scored = scored_of(seed)
+
+    for row, record in zip(scored.rows, scored.study.records, strict=True):
+        found = {name: scored.record(name, record) for name in second.RATES}
+        assert found == pytest.approx({name: row[name] for name in second.RATES}, abs=1e-12)
+
+
+def test_the_harms_of_every_record_are_those_that_plain_loops_find():
+    for seed in range(60):
+        study = studies.study(seed)
+        for record in study.records:
+            options = study.rubrics[second.base_of(record["id"])]
+            (item,), _ = NOHARM.parse([Record(1, {"id": "X1", "prompt": "x", "options": options})])
+
+            found = harms_of(item.options, Verdicts.read(verdicts_of(record)))
+
+            expected = [tuple(harm.values()) for harm in second.harms(options, record)]
+            assert {astuple(harm) for harm in found} == set(expected)
+            assert len(found) == len(expected)
+
+
+@pytest.mark.parametrize("seed", SEEDS)
+def test_every_figure_of_a_judge_is_that_of_plain_loops_and_so_are_its_cases_and_records(seed):
+    scored = scored_of(seed)
+    metrics = {metric.name: metric for metric in NOHARM.metrics(scored.table)}
+
+    for kept, wanted in parts_of(scored.study, scored.table):
+        for judge, name in enumerate(scored.judges):
+            own = [row for row in scored.rows if row["judge"] == name and wanted(row["id"])]
+            for figure in second.NAMES if own else ():
+                metric = metrics[figure]
+                columns = [
+                    np.moveaxis(scored.columns[source], 0, 1)[kept][:, [judge]]
+                    for source in metric.sources
+                ]
+                cases = metric.of_cases(columns)
+                defined = ~np.isnan(cases.value)
+                found = [metric.value(columns)[0], defined.sum(), cases.records[defined].sum()]
+                value, *counts = second.figure(scored.study.rubrics, own, figure)
+                expected = [np.nan if value is None else value, *counts]
+                assert found == pytest.approx(expected, abs=1e-12, nan_ok=True), (figure, name)
+
+
+def parts_of(study: studies.Study, table: ItemTable) -> list:
+    """All items, and each specialty's and perturbation's: their places in the table, and which ids
+    they have."""
+    perturbations = second.perturbations_of(study.items)
+    keys = [
+        lambda name: "all",
+        second.specialty_of,
+        perturbations.__getitem__,
+    ]
+    parts = []
+    for key in keys:
+        for group in sorted({key(name) for name in table.ids}):
+            wanted = [key(name) == group for name in table.ids]
+            parts.append((np.array(wanted), lambda name, key=key, group=group: key(name) == group))
+    return parts
