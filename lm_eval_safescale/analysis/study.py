@@ -28,6 +28,7 @@ from lm_eval_safescale.analysis.figures import (
     taken,
 )
 from lm_eval_safescale.analysis.scores import score_cells
+from lm_eval_safescale.chat.finish_reason import was_cut
 from lm_eval_safescale.errors import ArgumentHint, SafescaleError
 from lm_eval_safescale.families import NO_RESPONSE, UNSCORED, AnswerArrays, Family, ItemTable
 from lm_eval_safescale.families.cells import Cell, column
@@ -43,7 +44,7 @@ from lm_eval_safescale.runs import Runs
 from lm_eval_safescale.runs.about import UNCHECKED
 from lm_eval_safescale.runs.arrays import answer_arrays, item_table
 from lm_eval_safescale.runs.journal import PARAMETERS_B
-from lm_eval_safescale.runs.provenance import READING
+from lm_eval_safescale.runs.provenance import READING, settings_of
 from lm_eval_safescale.runs.store import NOTED
 from lm_eval_safescale.runs.table import categories, named
 from lm_eval_safescale.sections import left_out, notes_on
@@ -59,6 +60,8 @@ MEASURES = (
     mean("latency_s", "seconds of the greedy request", higher_is_better=False, bounds=(0.0, inf)),
 )
 """Metrics of what is known of answers besides their response, whatever the family."""
+CUT = "cut by the token limit, judged as they stand"
+"""What is said of answers that were."""
 MAY_DIFFER = {"draws", *NOTED, *MAKE_SCORES}
 """Settings whose difference is said elsewhere, or changes no answer."""
 
@@ -364,6 +367,8 @@ def not_scored(study: Study) -> list[Row]:
     for pair, each in study.answers.items():
         found = _of_cell(each, failed.get(pair, 0), needs_samples=needs_samples)
         rows += [_row(*pair, items, reason) for items, reason in found]
+    waiting = "unjudged: a judge must read the answers (safescale judge)"
+    rows += [_row(*pair, items, waiting) for pair, items in unjudged(study.runs).items()]
     missing = {pair: int((each.greedy == UNSCORED).sum()) for pair, each in study.raters.items()}
     rows += [
         _row(rater, None, items, "the rater did not answer")
@@ -394,8 +399,10 @@ def remarks_on_answers(study: Study) -> list[Row]:
         if (each.greedy == NO_RESPONSE).any() and not (each.greedy >= 0).any()
     ]
     nothing = "the search found no passage, and the question was asked without a context"
+    rows += [_row(*pair, items, nothing) for pair, items in without_passages(study.runs).items()]
     return rows + [
-        _row(*pair, items, nothing) for pair, items in without_passages(study.runs).items()
+        _row(*pair, None, f"{counted(number, 'answer')} {CUT}")
+        for pair, number in cut_by_limit(study.runs).items()
     ]
 
 
@@ -463,6 +470,35 @@ def without_passages(runs: Runs) -> dict[tuple[str, str], int]:
     return {
         (model, condition): n for model, condition, n in rows.sort("model", "condition").iter_rows()
     }
+
+
+def unjudged(runs: Runs) -> dict[tuple[str, str], int]:
+    """Of how many items answers wait for a judge, by model and condition; only where there are
+    any."""
+    waiting = runs.answers.filter(pl.col("status") == Status.UNJUDGED.value)
+    found = waiting.group_by("model", "condition").agg(pl.col("question_id").n_unique())
+    return {
+        (model, condition): n
+        for model, condition, n in found.sort("model", "condition").iter_rows()
+    }
+
+
+def cut_by_limit(runs: Runs) -> dict[tuple[str, str], int]:
+    """How many answers that a judge reads as they stand were cut by the token limit, by model and
+    condition; only where there are any. Where a backend does not say why an answer ended, one of as
+    many tokens as the limit allows was."""
+    if not runs.family.judged:
+        return {}
+    said = pl.col("finish_reason").map_elements(was_cut, return_dtype=pl.Boolean)
+    read = pl.col("status").is_in([Status.UNJUDGED.value, Status.OK.value])
+    found = {}
+    for model, condition in runs.draws:
+        limit = settings_of(runs, model, condition).get("max_answer_tokens")
+        cut = pl.coalesce(said, pl.col("completion_tokens") >= limit)
+        pair = (pl.col("model") == model) & (pl.col("condition") == condition)
+        if number := runs.answers.filter(pair & read & cut).height:
+            found[model, condition] = number
+    return found
 
 
 def _of_settings(study: Study) -> list[Row]:
@@ -536,8 +572,10 @@ OF_SAMPLES = {"majority", "samples"}
 def _of_cell(
     answers: AnswerArrays, failed: int, *, needs_samples: bool
 ) -> list[tuple[int | None, str]]:
-    filtered = int(np.nansum(answers.measures["filtered"]))
-    silent = int((answers.greedy == UNSCORED).sum()) - filtered
+    filtered, waiting = (
+        int(np.nansum(answers.measures[each.value])) for each in (Status.FILTERED, Status.UNJUDGED)
+    )
+    silent = int((answers.greedy == UNSCORED).sum()) - filtered - waiting
     found: list[tuple[int | None, str]] = []
     if filtered:
         found.append((filtered, "a content filter held the greedy answer back"))

@@ -197,7 +197,8 @@ class Scorer:
 
     @functools.cached_property
     def scorable(self) -> frozenset[str]:
-        """Keys of the metrics for which data and settings give something to score, found by trying.
+        """Keys of the metrics for which data and settings give something to score, found by trying:
+        none where a judge must read the answers first.
 
         Raises
         ------
@@ -205,7 +206,8 @@ class Scorer:
             Where a plugin's metric fails for an answer that an item could get, or needs a column
             that the family does not give.
         """
-        return frozenset(self._try(self._draws))
+        found = self._try(self._draws)
+        return frozenset() if self.family.judged else frozenset(found)
 
     def columns(self, question_id: str, answers: Answers) -> Columns:
         """The family's scores of an item, by name, each of shape (1,), or over trials (1, 1 +

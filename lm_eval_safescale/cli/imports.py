@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
+from lm_eval_safescale.cli.judge import say_unjudged
 from lm_eval_safescale.cli.screen import say, working
 
 if TYPE_CHECKING:
@@ -108,6 +109,8 @@ def _summary(output: Path, runs: Runs) -> None:
             f"no answer    {failed:,} answers failed or were not judged; they are not scored",
             style="yellow",
         )
+    if unjudged := int((runs.answers["status"] == "unjudged").sum()):
+        say_unjudged(output, unjudged)
     left_out = runs.about["left_out"]
     if left_out:
         say(f"left out     {len(left_out)}", style="yellow")

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import shlex
 import time
 from collections.abc import Sequence
 from pathlib import Path
@@ -119,6 +120,17 @@ def judge(
         )
     write_judged(judged, folder)
     _summary(judged, folder)
+
+
+def say_unjudged(folder: Path, number: int) -> None:
+    """What is to be done with answers that only a judge can read."""
+    runs = shlex.quote(str(folder))
+    say(
+        f"unjudged     {counted(number, 'answer')} {'waits' if number == 1 else 'wait'} for a "
+        "judge; not scored until then",
+        style="yellow",
+    )
+    say(f"Next: safescale judge {runs} --base-url http://HOST/v1 --model JUDGE")
 
 
 def free_folder(

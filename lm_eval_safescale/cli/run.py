@@ -15,6 +15,7 @@ from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
+from lm_eval_safescale.cli.judge import say_unjudged
 from lm_eval_safescale.cli.options import CorpusOption, DatasetOption, given_settings
 from lm_eval_safescale.cli.screen import Progress, complain, say, working
 from lm_eval_safescale.errors import SafescaleError
@@ -198,6 +199,8 @@ def describe(now: RunProgress) -> str:
     if now.greedy:
         for metric, total in now.sums.items():
             parts.append(f"{now.headlines.get(metric, metric)} {total / now.counts[metric]:.1%}")
+    if now.unjudged:
+        parts.append(f"{now.unjudged:,} to be judged")
     if now.failed:
         parts.append(f"{now.failed:,} FAILED")
     return ", ".join(parts)
@@ -209,7 +212,7 @@ def _summary(report: Report, output: Path, *, isolated: bool) -> None:
     # fill the memory
     deque(map(found.add, report.by_condition()), maxlen=0)
     demo = " - DEMO: no clinical claim may rest on it" if about["dataset"].get("demo") else ""
-    filtered, failed = found.statuses["filtered"], found.statuses["error"]
+    filtered, failed, unjudged = (found.statuses[n] for n in ("filtered", "error", "unjudged"))
     given = found.statuses.total() - filtered - failed
     without = (
         f", {number:,} {what}"
@@ -263,7 +266,9 @@ def _summary(report: Report, output: Path, *, isolated: bool) -> None:
         _say_failures(condition, items, report.too_long[condition])
     if report.failures:
         complain("The same command asks for them again, and for nothing else.")
-    if given:
+    if unjudged:
+        say_unjudged(output, unjudged)
+    elif given:
         say(f"Next: safescale analyze {shlex.quote(str(output))} -o TABLES")
 
 
@@ -311,6 +316,7 @@ class _Found:
         self._rates: list[str] = []
         self._missing: dict[str, str] = {}
         self._without_passages: list[str] = []
+        self._cut: list[str] = []
 
     @property
     def rows(self) -> list[str]:
@@ -319,17 +325,21 @@ class _Found:
         missing = [
             f"metric {name} could not be computed: {why}" for name, why in self._missing.items()
         ]
-        return [*self._rates, *missing, *self._without_passages]
+        return [*self._rates, *missing, *self._without_passages, *self._cut]
 
     def add(self, runs: Runs) -> None:
         """The answers under one condition."""
         from lm_eval_safescale.analysis import Study
         from lm_eval_safescale.analysis.profile import values_of
-        from lm_eval_safescale.analysis.study import without_passages
+        from lm_eval_safescale.analysis.study import CUT, cut_by_limit, without_passages
         from lm_eval_safescale.records import NOT_SCORED
 
         here = Counter[str](dict(runs.answers["status"].value_counts().iter_rows()))
         self.statuses += here
+        self._cut += [
+            f"{condition + ' ':<13}{counted(number, 'answer')} {CUT}"
+            for (_, condition), number in cut_by_limit(runs).items()
+        ]
         if not here.keys() - NOT_SCORED:
             return
         study = Study(runs)

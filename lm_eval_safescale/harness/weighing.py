@@ -13,12 +13,14 @@ import numpy as np
 
 from lm_eval_safescale.assembly import AskedMetric, Columns, Scorer
 from lm_eval_safescale.errors import SafescaleError
-from lm_eval_safescale.records import Answers, Reading
+from lm_eval_safescale.records import Answers, Reading, Status
 
 logger = logging.getLogger("lm_eval.tasks.safescale")
 
 NOT_SCORED = "not scored"
 """The aggregate of a metric for which there is nothing to score."""
+UNJUDGED = Status.UNJUDGED.value
+"""The share of an item's answers that wait for a judge."""
 
 
 def not_scored(_: object) -> str:
@@ -30,6 +32,11 @@ def _answers(results: list[list[str]]) -> Answers:
     """Logged readings of an item, greedy first."""
     (greedy,), *samples = results
     return Answers(Reading.parse(greedy), tuple(map(Reading.parse, chain.from_iterable(samples))))
+
+
+def _unjudged(answers: Answers) -> float:
+    every = (answers.greedy, *answers.samples)
+    return sum(each.status is Status.UNJUDGED for each in every) / len(every)
 
 
 class _Weighed(NamedTuple):
@@ -89,8 +96,10 @@ class Weighing:
         """Processes that share the items."""
 
     def metric_list(self) -> list[dict[str, Any]]:
-        """The harness's configuration of every metric."""
-        return [
+        """The harness's configuration of every metric; the share of answers that wait for a judge
+        first, where one must read them."""
+        waiting = {"metric": UNJUDGED, "aggregation": "mean", "higher_is_better": False}
+        return [waiting] * self._scorer.family.judged + [
             {
                 "metric": asked.key,
                 "aggregation": not_scored
@@ -126,7 +135,8 @@ class Weighing:
         if weighed is None or weighed.results != results:
             weighed = self._weigh({name: results})[name]
         values = [(asked, self._value(asked, name, weighed)) for asked in self._scorer.metrics]
-        return {
+        waiting = {UNJUDGED: _unjudged(weighed.answers)} if self._scorer.family.judged else {}
+        return waiting | {
             asked.key: value
             for asked, value in values
             if value is not None

@@ -20,10 +20,7 @@ from lm_eval_safescale.datasets import Record
 from lm_eval_safescale.errors import SafescaleError
 from lm_eval_safescale.families import Family
 from lm_eval_safescale.importing.parts import (
-    FAILED,
-    FILTERED,
-    TRUNCATED,
-    UNANSWERED,
+    STATUS_OF,
     LeftOut,
     Part,
     Progress,
@@ -54,12 +51,7 @@ from lm_eval_safescale.settings import CHOOSE_DATA, MAKE_ANSWERS, MAKE_SCORES, U
 
 ENGINES = {"hf": "transformers", "vllm": "vllm"}
 """By which package backends of the harness compute, where it is sure."""
-WITHOUT_RESPONSE: dict[str, int] = {
-    Status.UNANSWERED.value: UNANSWERED,
-    Status.ERROR.value: FAILED,
-    Status.TRUNCATED.value: TRUNCATED,
-    Status.FILTERED.value: FILTERED,
-}
+WITHOUT_RESPONSE: dict[str, int] = {status.value: code for code, status in STATUS_OF.items()}
 """Readings in their logged form, where there is no response."""
 OF_RUN = frozenset({"condition", "context", "context_fingerprint"})
 """Fields of a logged item that are not of the item."""
@@ -500,14 +492,19 @@ class _Items:
     def coded(self, item: Item, readings: Iterable[str], where: str) -> list[int]:
         """Readings in their logged form as in `Part.codes`; UnusableError for one that can be none
         of the item's."""
-        possible = self.family.possible(self.family.columns(item))
+        judged = self.family.judged
+        # where a judge reads answers, no log of a model's says what they are worth
+        possible = () if judged else self.family.possible(self.family.columns(item))
+        without = [each for each in WITHOUT_RESPONSE if judged or each != Status.UNJUDGED]
         codes = []
         for reading in readings:
-            code = WITHOUT_RESPONSE.get(reading)
-            if code is None and possible is not None and reading not in possible:
-                expected = f"one of {', '.join(sorted(possible))} or {', '.join(Status)}"
-                raise UnusableError(f"{where} has the reading {reading!r}; expected {expected}")
-            codes.append(self.codes.setdefault(reading, len(self.codes)) if code is None else code)
+            if reading in without:
+                codes.append(WITHOUT_RESPONSE[reading])
+            elif possible is None or reading in possible:
+                codes.append(self.codes.setdefault(reading, len(self.codes)))
+            else:
+                named = " or ".join(", ".join(each) for each in (sorted(possible), without) if each)
+                raise UnusableError(f"{where} has the reading {reading!r}; expected one of {named}")
         return codes
 
 

@@ -35,13 +35,14 @@ class UnusableError(Exception):
     other."""
 
 
-UNANSWERED, FAILED, TRUNCATED, FILTERED = -1, -2, -3, -4
+UNANSWERED, FAILED, TRUNCATED, FILTERED, UNJUDGED = -1, -2, -3, -4, -5
 """What stands for a response where there is none, in `Part.codes`."""
-_STATUS = {
+STATUS_OF = {
     UNANSWERED: Status.UNANSWERED,
     FAILED: Status.ERROR,
     TRUNCATED: Status.TRUNCATED,
     FILTERED: Status.FILTERED,
+    UNJUDGED: Status.UNJUDGED,
 }
 
 
@@ -191,7 +192,7 @@ def assemble(
     draws = [part.codes.shape[1] for part in parts]
     codes = np.concatenate([part.codes.ravel() for part in parts])
     status = np.full(codes.size, STATUSES.index(Status.OK.value), np.uint8)
-    for number, meaning in _STATUS.items():
+    for number, meaning in STATUS_OF.items():
         status[codes == number] = STATUSES.index(meaning.value)
 
     def repeated(numbers: Iterable[int]) -> Numbers:

@@ -14,7 +14,7 @@ from lm_eval_safescale.chat.served import ServedModels
 from lm_eval_safescale.errors import OTHER_FOLDER, SafescaleError
 from lm_eval_safescale.failures import FailureKind
 from lm_eval_safescale.prompts import sha256_of_prompt
-from lm_eval_safescale.records import NOT_SCORED
+from lm_eval_safescale.records import NOT_SCORED, Status
 from lm_eval_safescale.running.progress import RunProgress
 from lm_eval_safescale.runs.held import draws_in, mask_of
 from lm_eval_safescale.runs.journal import Journal
@@ -103,7 +103,7 @@ class Asking:
             names[line.served_model] = None
             if line.condition not in self.asked:
                 continue
-            count_greedy(self.standing, self.asked[line.condition], line)
+            count_answers(self.standing, self.asked[line.condition], line)
             if (
                 line.draws
                 and line.question_id in items[line.condition]
@@ -215,7 +215,7 @@ class Asking:
                 self._again[key] &= ~draws
             self._note_failed(key, self._failed.get(key, 0) & ~draws)
             self.standing.done += len(request.draws)
-            count_greedy(self.standing, self.asked[line.condition], line)
+            count_answers(self.standing, self.asked[line.condition], line)
             self._look_at(line, completion)
         self.on_progress(self.standing)
 
@@ -322,9 +322,10 @@ def now() -> str:
     return datetime.now(UTC).isoformat(timespec="seconds")
 
 
-def count_greedy(standing: RunProgress, each: ConditionRequests, line: Line) -> None:
-    """Count a greedy answer, for the running rates."""
+def count_answers(standing: RunProgress, each: ConditionRequests, line: Line) -> None:
+    """Count answers that wait for a judge, and a greedy one for the running rates."""
     for draw in line.draws:
+        standing.unjudged += draw.status == Status.UNJUDGED
         if draw.draw == 0 and draw.status not in NOT_SCORED:
             standing.greedy += 1
             for metric, value in each.task.run.family.running(

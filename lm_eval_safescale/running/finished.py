@@ -19,7 +19,7 @@ from typing import TYPE_CHECKING, Any
 from lm_eval_safescale import assembly
 from lm_eval_safescale.checksums import are_alike, sha256_of
 from lm_eval_safescale.records import Status
-from lm_eval_safescale.running.asking import count_greedy
+from lm_eval_safescale.running.asking import count_answers
 from lm_eval_safescale.running.progress import RunProgress
 from lm_eval_safescale.runs.description import RUN, plain, read_run
 from lm_eval_safescale.runs.held import Held
@@ -163,7 +163,7 @@ def _held(told: Replay, asked: Mapping[str, ConditionRequests], standing: RunPro
         context = each.context(line.question_id)
         if context is not None and context.fingerprint != line.context_fingerprint:
             raise _MissingError
-        count_greedy(standing, each, line)
+        count_answers(standing, each, line)
     return told.held
 
 

@@ -20,6 +20,8 @@ class RunProgress:
     """Asked since, without an answer."""
     seconds: float = 0.0
     """Since the first request."""
+    unjudged: int = 0
+    """Answers there are that wait for a judge, over all conditions."""
     greedy: int = 0
     """Greedy answers there are, over all conditions."""
     sums: dict[str, float] = field(default_factory=dict)

@@ -14,7 +14,7 @@ from lm_eval_safescale.families.arrays import Codes
 from lm_eval_safescale.records import NOT_SCORED, Status
 from lm_eval_safescale.runs.table import STATUSES, UNIT, Runs, categories, flat_index
 
-COUNTED = (Status.TRUNCATED, Status.FILTERED)
+COUNTED = (Status.TRUNCATED, Status.FILTERED, Status.UNJUDGED)
 """Statuses of greedy answers that tables count beside the unanswered."""
 
 
@@ -40,8 +40,8 @@ def answer_arrays(runs: Runs) -> dict[tuple[str, str], AnswerArrays]:
     not asked under is not there.
 
     Measures are of the greedy answers. `latency_s`: of the request; nan where unknown, or where
-    there is no answer, for the time until a failure is not the model's. `truncated`, `filtered`: 1
-    where it has that status, 0 where another, nan where it is missing.
+    there is no answer, for the time until a failure is not the model's. `truncated`, `filtered`,
+    `unjudged`: 1 where it has that status, 0 where another, nan where it is missing.
     """
     answers, n_items = runs.answers, runs.items.height
     index, shape = flat_index(answers, n_items)

@@ -59,6 +59,9 @@ NO_STATISTIC = (
 """Columns of the answers that statistics do without."""
 NO_RATE = (*NO_STATISTIC, "context_tokens", "recall", "evidence_coverage")
 """Columns that rates over all items do without: these three are an axis of them."""
+OF_LENGTH = ("completion_tokens", "finish_reason")
+"""Those of them that tell how an answer ended: of a family whose answers a judge reads as they
+stand, cut off or not, they are always read."""
 NOTED = frozenset({"version", "reader_version", "reasoning_opened", "prompt_frame"})
 """Settings of a model that differ where answers are alike: earlier versions did not note them, and
 each version is another."""
@@ -207,11 +210,12 @@ def open_by_condition(folder: Path) -> Iterator[Runs]:
     for file in (ITEMS_FILE, ANSWERS_FILE):
         refuse_damaged(folder / file, about)
     own, items = _of_runs(folder, about), _read_parquet(folder / ITEMS_FILE, about)
+    needless = _needless(NO_RATE, about)
     there = _read_parquet(
         folder / ANSWERS_FILE, about, lambda frame: frame.select(pl.col("condition").unique())
     )
     for name in family_of_data(about["dataset"]).in_order(there["condition"].cast(pl.String)):
-        wanted = functools.partial(_rows_of, condition=name)
+        wanted = functools.partial(_rows_of, condition=name, needless=needless)
         yield Runs(items, _read_parquet(folder / ANSWERS_FILE, about, wanted), own)
 
 
@@ -453,7 +457,8 @@ def read_tables(
     for name in () if checked else (ITEMS_FILE, ANSWERS_FILE):
         refuse_damaged(folder / name, about)
     items = _read_parquet(folder / ITEMS_FILE, about)
-    answers = _read_parquet(folder / ANSWERS_FILE, about, _all if texts else _slim)
+    slim = functools.partial(_without, columns=_needless(NO_STATISTIC, about))
+    answers = _read_parquet(folder / ANSWERS_FILE, about, _all if texts else slim)
     if answers.height != about["rows"]:
         raise SafescaleError(
             f"{folder / ANSWERS_FILE}: {answers.height} rows, but {ABOUT} says {about['rows']}; "
@@ -475,14 +480,19 @@ def _all(frame: pl.LazyFrame) -> pl.LazyFrame:
     return frame
 
 
-def _slim(frame: pl.LazyFrame) -> pl.LazyFrame:
-    """What statistics need."""
-    return frame.drop(NO_STATISTIC, strict=False)
+def _needless(columns: Iterable[str], about: Mapping[str, Any]) -> list[str]:
+    """Those of some columns that these runs do without."""
+    used = OF_LENGTH if family_of_data(about["dataset"]).judged else ()
+    return [name for name in columns if name not in used]
 
 
-def _rows_of(frame: pl.LazyFrame, condition: str) -> pl.LazyFrame:
+def _without(frame: pl.LazyFrame, columns: Iterable[str]) -> pl.LazyFrame:
+    return frame.drop(columns, strict=False)
+
+
+def _rows_of(frame: pl.LazyFrame, condition: str, needless: Iterable[str]) -> pl.LazyFrame:
     """What rates over all items need of one condition."""
-    return frame.filter(pl.col("condition") == condition).drop(NO_RATE, strict=False)
+    return _without(frame.filter(pl.col("condition") == condition), needless)
 
 
 def _rows_of_item(frame: pl.LazyFrame, question_id: str) -> pl.LazyFrame:
