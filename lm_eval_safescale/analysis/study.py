@@ -39,7 +39,7 @@ from lm_eval_safescale.families.raters import answers_of_raters
 from lm_eval_safescale.families.rows import Row
 from lm_eval_safescale.limits import Limit
 from lm_eval_safescale.metrics import Metric, mean
-from lm_eval_safescale.records import Status
+from lm_eval_safescale.records import NOT_SCORED, Status
 from lm_eval_safescale.runs import Runs
 from lm_eval_safescale.runs.about import UNCHECKED
 from lm_eval_safescale.runs.arrays import answer_arrays, item_table
@@ -481,6 +481,24 @@ def unjudged(runs: Runs) -> dict[tuple[str, str], int]:
         (model, condition): n
         for model, condition, n in found.sort("model", "condition").iter_rows()
     }
+
+
+def nothing_judged(runs: Runs) -> str:
+    """What is said where nothing is scored, and answers wait for a judge; empty where not."""
+    statuses = runs.answers["status"]
+    waiting = int((statuses == Status.UNJUDGED.value).sum())
+    if not waiting or not statuses.is_in([each.value for each in NOT_SCORED]).all():
+        return ""
+    return (
+        f"nothing is scored in these runs: {counted(waiting, 'answer')} of {named(runs.models)} "
+        "unjudged. A judge must read them first (safescale judge); expected the runs that it writes"
+    )
+
+
+def refuse_unjudged(runs: Runs) -> None:
+    """SafescaleError where `nothing_judged` says so."""
+    if why := nothing_judged(runs):
+        raise SafescaleError(why)
 
 
 def cut_by_limit(runs: Runs) -> dict[tuple[str, str], int]:

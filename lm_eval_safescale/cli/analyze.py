@@ -120,6 +120,7 @@ def analyze(
         write_tables,
     )
     from lm_eval_safescale.analysis.abstention import limits_of
+    from lm_eval_safescale.analysis.study import nothing_judged
     from lm_eval_safescale.families.rows import height
     from lm_eval_safescale.runs.store import open_runs, refuse_runs
 
@@ -168,6 +169,8 @@ def analyze(
         *(f"table {name} could not be made: {reason}" for name, reason in failed.items()),
     ):
         complain(reason)
+    if why := nothing_judged(opened):
+        complain(why)
     if unread or failed:
         raise typer.Exit(1)
 

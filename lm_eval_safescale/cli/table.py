@@ -27,6 +27,7 @@ NAMES_WIDTH, COLUMN_WIDTH = 30, 18
 COUNT_ROWS = {
     "truncated": "unanswered: truncated",
     "filtered": "not scored: filtered",
+    "unjudged": "not scored: unjudged",
     "error": "not scored: error",
 }
 """Statuses of greedy answers whose numbers stand below the rates, where there are any."""

@@ -11,7 +11,7 @@ from datetime import datetime
 from pathlib import Path
 from typing import Any
 
-from lm_eval_safescale.analysis import Study
+from lm_eval_safescale.analysis.study import Study, refuse_unjudged
 from lm_eval_safescale.errors import SafescaleError
 from lm_eval_safescale.exporting.subject import Subject
 from lm_eval_safescale.runs import Runs
@@ -69,7 +69,7 @@ def subjects_of(
     Raises
     ------
     SafescaleError
-        As `merge_runs`, `Study` and `Subject`; and where `asked_at` is no time.
+        As `merge_runs`, `refuse_unjudged`, `Study` and `Subject`; and where `asked_at` is no time.
     """
     if asked_at is not None and time_of(asked_at) is None:
         raise SafescaleError(
@@ -80,6 +80,7 @@ def subjects_of(
     for each in opened:
         key = each.runs.family.name, str(each.runs.about["dataset"].get("fingerprint"))
         by_data.setdefault(key, []).append(each)
+        refuse_unjudged(each.runs)
     return [
         Subject(
             Study(merge_runs({each.name: each.runs for each in own}), threshold),

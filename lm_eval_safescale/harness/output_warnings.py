@@ -1,5 +1,5 @@
 """What the log warns of once a task's outputs are read: those of no known shape, those that cannot
-be read, samples that never differ.
+be read, or by a judge alone; samples that never differ.
 """
 
 from __future__ import annotations
@@ -44,6 +44,12 @@ def of_readings(
             f"{truncated} of {greedy} greedy answers stopped inside the model's reasoning, or "
             f"inside the answer itself, and count as unanswered; {or_on}raise max_answer_tokens "
             f"(now {token_limit})"
+        )
+    if unjudged := statuses[Status.UNJUDGED]:
+        yield (
+            f"{unjudged} of {greedy} greedy answers wait for a judge: they are logged "
+            "(--log_samples), and not scored; the way on is safescale import-lm-eval, then "
+            "safescale judge"
         )
     if unreadable.are_most and not truncated:
         yield str(unreadable)

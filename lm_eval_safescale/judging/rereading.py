@@ -93,9 +93,14 @@ def reread(
     Raises
     ------
     SafescaleError
-        If the runs hold no raw texts, or are of other data.
+        If the runs hold no raw texts, are of other data, or hold what only a judge can read.
     """
     provenance.refuse_without_texts(runs)
+    if runs.family.judged and (runs.answers["status"] == Status.OK.value).any():
+        raise SafescaleError(
+            "these answers were read by a judge, and no rule can; have a judge read them again "
+            "(safescale judge)"
+        )
     rows = (
         provenance.with_columns_of_items(runs)
         .join(_ways(runs, reasoning), on=["model", "condition"], how="left")

@@ -16,7 +16,7 @@ import polars as pl
 
 from lm_eval_safescale import __version__
 from lm_eval_safescale.analysis.profile import values_of
-from lm_eval_safescale.analysis.study import Study
+from lm_eval_safescale.analysis.study import Study, refuse_unjudged
 from lm_eval_safescale.chat.step_log import MARK
 from lm_eval_safescale.checksums import LINE, with_checksum
 from lm_eval_safescale.datasets import Dataset
@@ -90,8 +90,8 @@ def pack(
     Raises
     ------
     SafescaleError
-        If the runs are damaged, or are not what their texts say; if they are of demo data; if the
-        card lacks something; or if the archive cannot be written.
+        If the runs are damaged, or are not what their texts say; if they wait for a judge, or are
+        of demo data; if the card lacks something; or if the archive cannot be written.
     """
     for folder in folders:
         found = verify(folder, dataset)
@@ -103,6 +103,7 @@ def pack(
                 CommandHint(f"safescale runs verify {folder}", {}),
             )
     runs = _of_one_model(open_runs(*folders), model)
+    refuse_unjudged(runs)
     if runs.about["dataset"].get("demo") and not allow_demo:
         raise SafescaleError(
             f"{', '.join(map(str, folders))}: of demo data, on which no claim may rest; to try "

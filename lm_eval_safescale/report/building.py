@@ -20,6 +20,7 @@ from lm_eval_safescale.analysis import (
     make_tables,
     preset_named,
 )
+from lm_eval_safescale.analysis.study import refuse_unjudged
 from lm_eval_safescale.command_line import said
 from lm_eval_safescale.errors import FAILURES, SafescaleError, reason_of
 from lm_eval_safescale.gate import Policy
@@ -167,6 +168,7 @@ def report_of(
     disputes
         Of this data set.
     """
+    refuse_unjudged(runs)
     baseline = wanted.baseline if wanted.baseline in runs.models else None
     study = Study(runs, wanted.threshold, wanted.panel, baseline, disputes=disputes)
     tables, failed = make_tables(study, wanted.preset)

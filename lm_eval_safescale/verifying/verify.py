@@ -14,6 +14,7 @@ from lm_eval_safescale.checksums import sha256_of
 from lm_eval_safescale.contexts import ContextSet
 from lm_eval_safescale.datasets import Dataset
 from lm_eval_safescale.errors import ArgumentHint, SafescaleError
+from lm_eval_safescale.records import Status
 from lm_eval_safescale.runs import provenance
 from lm_eval_safescale.runs.about import FILES, ITEMS_FILE, is_other, read_about, what_else
 from lm_eval_safescale.runs.description import RUN
@@ -26,7 +27,7 @@ from lm_eval_safescale.runs.provenance import JOURNAL
 from lm_eval_safescale.runs.sources import dataset_of, known_of_dataset, other_than
 from lm_eval_safescale.runs.store import read_tables
 from lm_eval_safescale.runs.table import Runs, about_dataset, items_of, possible_of
-from lm_eval_safescale.verifying.findings import Verification
+from lm_eval_safescale.verifying.findings import Kind, Verification
 from lm_eval_safescale.verifying.plausible import check_plausible
 from lm_eval_safescale.verifying.prompts import check_prompts, contexts_at
 from lm_eval_safescale.verifying.recover import Recovered, name_of, recover
@@ -37,6 +38,7 @@ from lm_eval_safescale.verifying.tables import (
     missing_of_run,
     missing_of_tables,
 )
+from lm_eval_safescale.words import counted
 
 GOES_ON = "the same safescale run command goes on with it"
 
@@ -114,6 +116,9 @@ def check_runs(
         See `check_letters`.
     """
     found.answers = runs.answers.height
+    if waiting := int((runs.answers["status"] == Status.UNJUDGED.value).sum()):
+        what = f"{counted(waiting, 'answer')} unjudged: there is no verdict to verify"
+        found.note("answers", what, Kind.READING)
     if dataset is not None:
         compare_items(runs.items, items_of(dataset), found, runs.family.later_columns)
     missing_of_tables(runs, found)

@@ -74,6 +74,7 @@ class Noharm(Family):
         "draws": 0,
     }
     judged = True
+    silence = "every answer is empty: all that its cases ask for is left out"
     stratified_by = SPECIALTY
     index = "f1_weighted"
     notation = NOTATION
@@ -122,6 +123,10 @@ class Noharm(Family):
     ) -> tuple[str | None, str | None]:
         """Nothing: a judge reads advice; an empty one says nothing to be judged."""
         return None, TO_BE_JUDGED if text.strip() else "empty"
+
+    def choosing_nothing(self, item: Item) -> str:  # noqa: ARG002
+        """No advice at all, which needs no judge: what silence costs."""
+        return ""
 
     def columns(self, item: Item) -> dict[str, Any]:
         """The rubric's scoring facts, the base case, and the item's place in the file."""
