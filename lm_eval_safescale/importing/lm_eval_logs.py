@@ -320,7 +320,9 @@ def _where_data_is(settings: Mapping[str, Any]) -> dict[str, Any]:
         for name in CHOOSE_DATA
         if settings.get(name) not in UNSAID
     }
-    return known if "dataset_path" in known or "dataset_args" in known else {}
+    if "dataset_path" in known:  # the name beside it is that of no data set that was asked for
+        return {name: value for name, value in known.items() if name != "dataset"}
+    return known if "dataset_args" in known else {}
 
 
 def _settings(about: Mapping[str, Any], content: Mapping[str, Any]) -> dict[str, Any]:

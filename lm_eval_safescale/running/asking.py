@@ -59,12 +59,15 @@ class Asking:
     _again: dict[tuple[str, str], int] = field(default_factory=dict)
     """Masks of draws that are there and asked for again, as a content filter held them back."""
     _unreadable: Unreadable = field(init=False)
+    _is_control: bool = field(init=False)
     _served: ServedModels = field(init=False)
     _began: float = field(default_factory=time.monotonic)
 
     def __post_init__(self) -> None:
+        from lm_eval_safescale.harness.controls import ControlEngine
         from lm_eval_safescale.harness.unreadable import Unreadable
 
+        self._is_control = isinstance(self.engine, ControlEngine)
         settings = next(iter(self.asked.values())).task.run.settings
         self._unreadable = Unreadable(
             settings.reasoning, max(each.token_limit for each in self.asked.values())
@@ -220,7 +223,10 @@ class Asking:
         self.on_progress(self.standing)
 
     def _look_at(self, line: Line, completion: Completion) -> None:
-        """Whether the answers can be read, said as soon as it shows."""
+        """Whether the answers can be read, said as soon as it shows; a control says what it is to
+        say."""
+        if self._is_control:
+            return
         for draw in line.draws:
             self._unreadable.add(
                 draw.status,
