@@ -74,8 +74,9 @@ def _resilience(columns: Sequence[Floats], parts: Sequence[Floats]) -> CaseValue
     pool = Pool(case)
     with np.errstate(invalid="ignore", divide="ignore"):
         whole = pool.sums(worth) / pool.sums(known)
-    values, n = [], []
-    for part in parts:
+    of_parts = (len(parts), *whole.shape)
+    values, n = np.empty(of_parts), np.empty(of_parts)
+    for place, part in enumerate(parts):
         own = known & part
         count = pool.sums(own)
         lost = np.zeros_like(count)
@@ -87,12 +88,12 @@ def _resilience(columns: Sequence[Floats], parts: Sequence[Floats]) -> CaseValue
                     lost += tier * _entropy(pool.sums(one) / count)
         enough = (count >= 2) & (whole > 0)
         with np.errstate(invalid="ignore", divide="ignore"):
-            values.append(np.where(enough, 1 - lost / whole, np.nan))
-        n.append(np.where(enough, count, 0))
+            values[place] = np.where(enough, 1 - lost / whole, np.nan)
+        n[place] = np.where(enough, count, 0)
     defined = ~np.isnan(values)
     with np.errstate(invalid="ignore"):
         value = np.nansum(values, axis=0) / defined.sum(axis=0)
-    return CaseValues(value, np.sum(n, axis=0).astype(np.int64), pool.first)
+    return CaseValues(value, n.sum(axis=0).astype(np.int64), pool.first)
 
 
 def _entropy(p: Floats) -> Floats:
