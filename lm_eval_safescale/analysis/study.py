@@ -44,7 +44,7 @@ from lm_eval_safescale.runs import Runs
 from lm_eval_safescale.runs.about import UNCHECKED
 from lm_eval_safescale.runs.arrays import answer_arrays, item_table
 from lm_eval_safescale.runs.journal import PARAMETERS_B
-from lm_eval_safescale.runs.provenance import READING, settings_of
+from lm_eval_safescale.runs.provenance import READING, name_of_judge, settings_of
 from lm_eval_safescale.runs.store import NOTED
 from lm_eval_safescale.runs.table import categories, named
 from lm_eval_safescale.sections import left_out, notes_on
@@ -567,10 +567,7 @@ def reader_of(settings: Mapping[str, Any]) -> str:
     read = settings.get(READING) or {}
     if read.get("by") != "judge":
         return "rules"
-    judge = read.get("judge") or {}
-    return (
-        f"the judge {judge.get('model') or judge.get('model_args', {}).get('pretrained', '')}"
-    ).strip()
+    return f"the judge {name_of_judge(read.get('judge') or {})}".strip()
 
 
 ADJUSTED_OVER = {

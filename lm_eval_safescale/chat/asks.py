@@ -16,6 +16,21 @@ ORCHESTRATE, WRITE = "orchestrate", "write"
 ROLES = (ORCHESTRATE, WRITE)
 """Who is asked: the model that plans, or the one that researches and writes. They may be the
 same."""
+SHOWN = 300
+"""Characters of a reply that its model is shown again."""
+
+
+class Unusable(Exception):
+    """What a parser raises for a reply that it cannot use: what was expected, said to the model."""
+
+
+def once_more(prompt: str, text: str, why: str) -> str:
+    """A prompt again, with what was wrong with the reply to it."""
+    began = f"It began: {repr(text.strip())[:SHOWN]}\n" if text.strip() else ""
+    return (
+        f"{prompt}\n\nYour last reply could not be used. {why}\n"
+        f"{began}Reply again, in the form that is asked for above."
+    )
 
 
 @dataclass(frozen=True, slots=True)

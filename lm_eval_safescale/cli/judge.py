@@ -4,12 +4,20 @@ from __future__ import annotations
 
 import shlex
 import time
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from pathlib import Path
-from typing import TYPE_CHECKING, Annotated
+from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
+from lm_eval_safescale.cli.options import (
+    ColumnsOption,
+    ExcludedItemsOption,
+    FirstIndexOption,
+    TextsDatasetOption,
+    TextsPathOption,
+    settings_of_texts,
+)
 from lm_eval_safescale.cli.screen import Progress, complain, say, working
 from lm_eval_safescale.errors import SafescaleError
 from lm_eval_safescale.words import counted
@@ -17,7 +25,11 @@ from lm_eval_safescale.words import counted
 if TYPE_CHECKING:
     from lm_eval_safescale.chat import ChatModel
     from lm_eval_safescale.contexts import BuildProgress
+    from lm_eval_safescale.datasets import Dataset
+    from lm_eval_safescale.judging.advice import JudgedAdvice
     from lm_eval_safescale.judging.judging import Judged
+    from lm_eval_safescale.runs.table import Runs
+    from lm_eval_safescale.settings import Settings
 
 MOST_REASONS = 10
 MOST_FAILED = 0.05
@@ -70,56 +82,115 @@ def judge(
         str | None, typer.Option("--batch_size", help="As for lm_eval; auto for engines, else 8.")
     ] = None,
     device: Annotated[str | None, typer.Option(help="As for lm_eval.")] = None,
+    repeat: Annotated[
+        int,
+        typer.Option(
+            min=0,
+            help="Of advice: judge every answer so many times more, for the judge's reliability.",
+        ),
+    ] = 0,
+    rule_based: Annotated[
+        bool,
+        typer.Option(
+            "--rule-based",
+            help="Of advice: the rule-based matcher, no model; for tests and demonstrations.",
+        ),
+    ] = False,
+    dataset: TextsDatasetOption = None,
+    dataset_path: TextsPathOption = None,
+    columns: ColumnsOption = None,
+    first_index: FirstIndexOption = None,
+    exclude_items: ExcludedItemsOption = None,
     force: Annotated[bool, typer.Option("--force", help="Write over runs that are there.")] = False,
 ) -> None:
-    """Read the raw texts of runs by a second model, which sees the option letters and the text,
-    never the key.
+    """Read the raw texts of runs by a second model: letters without the key, advice by its rubric
+    without the scores.
 
     The evaluated models are not run. Every verdict is stored in OUTPUT/judge.steps.jsonl: after an
-    interruption the same command goes on from there. Disagreements with the rules go to
-    OUTPUT/disagreements.jsonl, for hand checking.
+    interruption the same command goes on from there. What is to be checked by hand goes to
+    OUTPUT/disagreements.jsonl and, of advice, OUTPUT/flagged.jsonl.
     """
-    if (base_url is None) == (backend is None) or (base_url is None) != (model is None):
+    if not _names_one(rule_based, base_url, model, backend):
         raise SafescaleError(
             "name one judge: --base-url http://HOST/v1 --model NAME for a server, or --backend "
             "vllm --model_args pretrained=NAME"
         )
-    from lm_eval_safescale.judging.judging import (
-        DISAGREEMENTS_FILE,
-        STEPS_FILE,
-        VERDICTS_FILE,
-        write_judged,
+    from lm_eval_safescale.judging.advice import (
+        FILES,
+        JudgedAdvice,
+        judge_advice,
+        write_judged_advice,
     )
+    from lm_eval_safescale.judging.judging import STEPS_FILE, write_judged
     from lm_eval_safescale.judging.judging import judge as judge_runs
     from lm_eval_safescale.runs.store import open_runs
 
-    folder = free_folder(
-        runs, output, "judged", force=force, resumed=[STEPS_FILE, VERDICTS_FILE, DISAGREEMENTS_FILE]
-    )
+    folder = free_folder(runs, output, "judged", force=force, resumed=FILES)
     opened = open_runs(runs)
+    if (rule_based or repeat) and opened.family.judge is None:
+        raise SafescaleError(
+            f"{runs}: the answers are of the family {opened.family.name}, whose letters a judge "
+            "reads once; leave --repeat and --rule-based out"
+        )
+    named = settings_of_texts(
+        dataset,
+        dataset_path,
+        columns=columns,
+        first_index=first_index,
+        exclude_items=exclude_items,
+    )
+    data = None if opened.family.judge is None else _dataset_of(opened, named)
     with working("loading the judge ...") as told:
-        chat: ChatModel
+        chat: ChatModel | None = None
         if base_url is not None and model is not None:
             from lm_eval_safescale.chat import Endpoint
 
             chat = Endpoint(
                 base_url=base_url, model=model, concurrency=concurrency, timeout=timeout
             )
-        else:
+        elif not rule_based:
             from lm_eval_safescale.harness.chat import load_chat_model
 
             chat = load_chat_model(backend or "", model_args, batch_size=batch_size, device=device)
-        progress = _Progress(told)
-        judged = judge_runs(
-            opened,
-            chat,
-            folder / STEPS_FILE,
-            max_tokens=max_tokens,
-            overwrite=force,
-            on_progress=progress,
-        )
-    write_judged(judged, folder)
-    _summary(judged, folder)
+        progress = _Progress(told, "texts judged" if data is None else "replies of the judge")
+        steps = folder / STEPS_FILE
+        how: dict[str, Any] = {
+            "max_tokens": max_tokens,
+            "overwrite": force,
+            "on_progress": progress,
+        }
+        judged: Judged | JudgedAdvice
+        if data is not None:
+            judged = judge_advice(opened, data, chat, steps, repeats=repeat, **how)
+        else:
+            assert chat is not None
+            judged = judge_runs(opened, chat, steps, **how)
+    if isinstance(judged, JudgedAdvice):
+        write_judged_advice(judged, folder)
+        _summary_of_advice(judged, folder)
+    else:
+        write_judged(judged, folder)
+        _summary(judged, folder)
+
+
+def _dataset_of(runs: Runs, named: Settings | None) -> Dataset:
+    """The data set named, or the one that the runs say they are of."""
+    from lm_eval_safescale.assembly import load_dataset
+    from lm_eval_safescale.runs.provenance import imported_from
+    from lm_eval_safescale.runs.sources import dataset_of, known_of_runs
+
+    if named is not None:
+        return load_dataset(named, family=runs.family)
+    return dataset_of(known_of_runs(runs), imported_from(runs))
+
+
+def _names_one(
+    rule_based: bool, base_url: str | None, model: str | None, backend: str | None
+) -> bool:
+    """Whether exactly one judge is named."""
+    if (base_url is None) != (model is None):
+        return False
+    return [rule_based, base_url is not None, backend is not None].count(True) == 1
 
 
 def say_unjudged(folder: Path, number: int) -> None:
@@ -160,10 +231,11 @@ def free_folder(
 
 
 class _Progress:
-    """Tells how many texts are read; marks every half minute."""
+    """Tells how many texts are read, or replies made; marks every half minute."""
 
-    def __init__(self, told: Progress) -> None:
-        self._told, self._started, self._said = told, time.monotonic(), time.monotonic()
+    def __init__(self, told: Progress, what: str) -> None:
+        self._told, self._what = told, what
+        self._started = self._said = time.monotonic()
 
     def __call__(self, now: BuildProgress, before: int) -> None:
         done = before + now.asked
@@ -172,11 +244,50 @@ class _Progress:
             if now.damaged
             else ""
         )
-        line = f"{done:,} texts judged, {time.monotonic() - self._started:,.0f} s{damaged}"
+        line = f"{done:,} {self._what}, {time.monotonic() - self._started:,.0f} s{damaged}"
         mark = time.monotonic() >= self._said + EVERY
         if mark:
             self._said = time.monotonic()
         self._told(line, mark=mark)
+
+
+WHAT_OF_ADVICE = {
+    "judged": "judged",
+    "failed": "the judge failed: no verdicts; not scored",
+    "empty": "says nothing: scored as no actions, without a judge",
+    "truncated": "stopped inside the reasoning: scored as no actions, without a judge",
+}
+WHAT_OF_VERDICTS = {
+    "flagged": ("judged answers with text that addresses the judge: flagged.jsonl", True),
+    "options": ("verdicts on options, of these", False),
+    "overrides": ("  the review overrode: disagreements.jsonl", False),
+    "unreviewed": ("  the review did not mention", True),
+    "review_failed": ("  had no review, which failed: stage 1 stands", True),
+    "matched_by_no_action": ("  are matched by no action: recall knows them, precision not", False),
+    "repeats_failed": ("further judgings of an answer that failed", True),
+}
+
+
+def _summary_of_advice(judged: JudgedAdvice, folder: Path) -> None:
+    from lm_eval_safescale.analysis.study import cut_by_limit
+
+    report = judged.report
+    say(f"{folder}: {report['answers']:,} answers", style="bold")
+    say(
+        f"{report['texts']:,} different answers; {report['steps'] - report['steps_known']:,} "
+        f"replies of the judge now, {report['steps_known']:,} before"
+    )
+    for name, count in judged.counts.items():
+        if count:
+            alarm = name in ("failed", "no_text")
+            say(f"{count:>9,}  {(WHAT | WHAT_OF_ADVICE)[name]}", style="red" if alarm else None)
+    if cut := sum(cut_by_limit(judged.runs).values()):
+        say(f"{cut:>9,}  answers that ended at their limit of tokens, judged as they stand")
+    for name, (said, alarm) in WHAT_OF_VERDICTS.items():
+        if report.get(name):
+            say(f"{report[name]:>9,}  {said}", style="red" if alarm else None)
+    _say_reasons(report)
+    _refuse_unfair(judged.counts)
 
 
 def _summary(judged: Judged, folder: Path) -> None:
@@ -192,6 +303,17 @@ def _summary(judged: Judged, folder: Path) -> None:
         f"{report['disagreements']:>9,}  read otherwise than before, or refused: "
         "disagreements.jsonl, to be checked by hand"
     )
+    _say_reasons(report)
+    if report["texts_unheard"]:
+        complain(
+            f"{report['texts_unheard']:,} texts had no reply; with --force, the same command asks "
+            "for them again"
+        )
+    _refuse_unfair(judged.counts)
+
+
+def _say_reasons(report: Mapping[str, Any]) -> None:
+    """Answers without a verdict by model, and why."""
     for each in report["without_verdict_by_model"]:
         say(f"  {each['model']}: {each['rows']:,} {each['verdict']}", style="red")
     reasons = report["reasons"]
@@ -199,12 +321,11 @@ def _summary(judged: Judged, folder: Path) -> None:
         say(f"  {each['rows']:,} times: {each['reason']}", style="red")
     if len(reasons) > MOST_REASONS:
         say(f"  and {len(reasons) - MOST_REASONS} more reasons (verdicts.parquet)", style="red")
-    if report["texts_unheard"]:
-        complain(
-            f"{report['texts_unheard']:,} texts had no reply; with --force, the same command asks "
-            "for them again"
-        )
-    if judged.counts["failed"] > sum(judged.counts.values()) * MOST_FAILED:
+
+
+def _refuse_unfair(counts: Mapping[str, int]) -> None:
+    """Exit status 1 where too much is left without a verdict."""
+    if counts["failed"] > sum(counts.values()) * MOST_FAILED:
         complain(
             f"more than {MOST_FAILED:.0%} of the answers have no verdict: what is left is no fair "
             "sample, do not rest rates on it"

@@ -1,6 +1,6 @@
 """What is shown above the question: conditions, context builders, and contexts built ahead."""
 
-from lm_eval_safescale.chat.asks import ORCHESTRATE, ROLES, WRITE, Ask, ChatSession
+from lm_eval_safescale.chat.asks import ORCHESTRATE, ROLES, WRITE, Ask, ChatSession, Unusable
 from lm_eval_safescale.chat.session import BuildProgress, ModelSession
 from lm_eval_safescale.chat.step_log import StepLog
 from lm_eval_safescale.conditions import Condition
@@ -27,7 +27,7 @@ from lm_eval_safescale.contexts.imitation import find_imitations
 from lm_eval_safescale.contexts.leaks import LEAK, find_leaks
 from lm_eval_safescale.contexts.notices import notices_of
 from lm_eval_safescale.contexts.replies import by_letter, cite, lines_of, prose, whole_sentences
-from lm_eval_safescale.contexts.strategies import Agent, Question, ReportFailed, Unusable, in_waves
+from lm_eval_safescale.contexts.strategies import Agent, Question, ReportFailed, in_waves
 from lm_eval_safescale.renamed import old_names
 
 __all__ = [

@@ -12,7 +12,7 @@ import re
 from collections.abc import Sequence
 from dataclasses import dataclass
 
-from lm_eval_safescale.chat.asks import ORCHESTRATE, WRITE
+from lm_eval_safescale.chat.asks import ORCHESTRATE, WRITE, Unusable
 from lm_eval_safescale.contexts import agentic_prompts as prompts
 from lm_eval_safescale.contexts.builders import ContextBuilder, Draft
 from lm_eval_safescale.contexts.leaks import find_leaks
@@ -25,7 +25,7 @@ from lm_eval_safescale.contexts.replies import (
     prose,
     whole_sentences,
 )
-from lm_eval_safescale.contexts.strategies import Agent, ReportFailed, Unusable, in_waves
+from lm_eval_safescale.contexts.strategies import Agent, ReportFailed, in_waves
 from lm_eval_safescale.errors import SafescaleError
 from lm_eval_safescale.records import Passage
 

@@ -8,7 +8,7 @@ import re
 from collections.abc import Callable, Collection
 from itertools import pairwise
 
-from lm_eval_safescale.contexts.strategies import Unusable
+from lm_eval_safescale.chat.asks import Unusable
 
 _BULLET = re.compile(r"^\s*(?:[-*•–]|\(?\d{1,2}[.):](?!\d))\s*")
 _QUOTES = " \t\"'`*_“”"

@@ -12,7 +12,7 @@ from dataclasses import dataclass, field, replace
 from typing import Any, Protocol, TypeVar
 
 from lm_eval_safescale.chat import Message
-from lm_eval_safescale.chat.asks import ROLES, Ask
+from lm_eval_safescale.chat.asks import ROLES, Ask, Unusable, once_more
 from lm_eval_safescale.chat.finish_reason import was_cut
 from lm_eval_safescale.chat.waves import StepFailed, passages_for, reply_to, run_in_waves, together
 from lm_eval_safescale.contexts.builders import BuildTools, Draft
@@ -23,13 +23,8 @@ from lm_eval_safescale.records import Choice, Item, Passage
 T = TypeVar("T")
 LONGEST_TOKEN = 40
 """Characters: a reply of more for each token that was asked for is no text."""
-SHOWN = 300
 AGAIN_TOKENS = 300
 """Room that the second asking needs in a window besides the first."""
-
-
-class Unusable(Exception):
-    """What a parser raises for a reply that it cannot use: what was expected, said to the model."""
 
 
 class ReportFailed(StepFailed):
@@ -85,7 +80,7 @@ class Agent:
         """
         text, why = "", ""
         for again in (False, True):
-            asked = _once_more(prompt, text, why) if again else prompt
+            asked = once_more(prompt, text, why) if again else prompt
             reply = await self._reply_to(
                 role, f"{step} (again)" if again else step, asked, max_tokens
             )
@@ -233,14 +228,6 @@ def in_waves(write: Callable[..., Coroutine[Any, Any, Draft]]) -> Callable[..., 
 
 def _conversation(prompt: str) -> tuple[Message, ...]:
     return (Message("user", prompt),)  # one turn of the user: every chat template takes it
-
-
-def _once_more(prompt: str, text: str, why: str) -> str:
-    began = f"It began: {repr(text.strip())[:SHOWN]}\n" if text.strip() else ""
-    return (
-        f"{prompt}\n\nYour last reply could not be used. {why}\n"
-        f"{began}Reply again, in the form that is asked for above."
-    )
 
 
 def _noted(draft: Any, agent: Agent) -> Draft:

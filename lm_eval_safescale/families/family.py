@@ -30,6 +30,7 @@ from lm_eval_safescale.datasets import (
 from lm_eval_safescale.errors import FAILURES, SafescaleError, reason_of
 from lm_eval_safescale.families.arrays import AnswerArrays, ItemTable
 from lm_eval_safescale.families.cells import Cells
+from lm_eval_safescale.families.judge import Judge
 from lm_eval_safescale.families.panel import Panel
 from lm_eval_safescale.families.rows import Row
 from lm_eval_safescale.families.views import AnswerKind, ItemView, ResponseView
@@ -114,6 +115,8 @@ class Family(ABC):
     """Whether the setting `reader` may put another answer reader in the place of its own."""
     judged: ClassVar[bool] = False
     """Whether a judge must read its answers: `read` gives no response, whatever the output says."""
+    judge: ClassVar[Judge | None] = None
+    """What judges them; None where a family's answers are letters, say, that rules can read."""
 
     # --- what is done with its scores -------------------------------------------------------------
 

@@ -8,7 +8,6 @@ a judge has read. The rules' reading is stored beside.
 
 from __future__ import annotations
 
-import functools
 import hashlib
 from collections import Counter
 from collections.abc import Callable, Sequence
@@ -19,12 +18,14 @@ from typing import Any
 
 import polars as pl
 
-from lm_eval_safescale.chat import ChatModel, Reply
+from lm_eval_safescale.chat import ChatModel
 from lm_eval_safescale.chat.asks import Ask
-from lm_eval_safescale.chat.session import BuildProgress, ModelSession
+from lm_eval_safescale.chat.session import BuildProgress
 from lm_eval_safescale.chat.step_log import StepLog
-from lm_eval_safescale.errors import SafescaleError, writing
+from lm_eval_safescale.errors import writing
+from lm_eval_safescale.families.judge import ROLE
 from lm_eval_safescale.files import replaced
+from lm_eval_safescale.judging.asking import JudgeSession, about_asking
 from lm_eval_safescale.reading import READER_VERSION as VERSION
 from lm_eval_safescale.reading.choices import BARE
 from lm_eval_safescale.reading.judge import (
@@ -43,12 +44,6 @@ from lm_eval_safescale.runs.finish import READER_VERSION
 from lm_eval_safescale.runs.store import write_runs
 from lm_eval_safescale.runs.table import KEYS, Runs
 
-ROLE = "judge"
-TOGETHER, BY_SERVER = 1024, 128
-"""Texts that are handed to the judge at once; to a server, which is looked at more often, for it
-may be gone."""
-SILENT = 16
-"""So many texts in a row without any reply: the judge is down, and those to come are not tried."""
 STEPS_FILE, VERDICTS_FILE, DISAGREEMENTS_FILE = (
     "judge.steps.jsonl",
     "verdicts.parquet",
@@ -187,7 +182,7 @@ def judge(
         "by": ROLE,
         "judge": dict(model.about),
         READER_VERSION: VERSION,
-        **_about(model, max_tokens),
+        **about_asking(model, PROMPT_SHA256, max_tokens),
     }
     about = provenance.read_by(runs, by)
     return Judged(Runs(runs.items, judged_answers(rows), about), table, asked, known, unanswered)
@@ -201,13 +196,6 @@ def write_judged(judged: Judged, folder: Path) -> None:
     provenance.write_lines(judged.disagreements, folder / DISAGREEMENTS_FILE)
     steps = [STEPS_FILE] if (folder / STEPS_FILE).is_file() else []
     write_runs(judged.runs, folder, [VERDICTS_FILE, DISAGREEMENTS_FILE, *steps])
-
-
-def _about(model: ChatModel, max_tokens: int) -> dict[str, Any]:
-    """What makes two judgings the same."""
-    # the same judge may move
-    own = {name: value for name, value in model.about.items() if name != "base_url"}
-    return {"model": own, "prompt_sha256": PROMPT_SHA256, "max_tokens": max_tokens}
 
 
 def kept_of(status: pl.Expr, text: pl.Expr) -> pl.Expr:
@@ -259,18 +247,21 @@ def _verdicts(
             found[number] = own
     left = [number for number in range(len(pairs)) if number not in found]
     steps = StepLog(
-        None if path is None else Path(path), _about(model, max_tokens), overwrite=overwrite
+        None if path is None else Path(path),
+        about_asking(model, PROMPT_SHA256, max_tokens),
+        overwrite=overwrite,
     )
     try:
         asks = [ask_of(*pairs[number], max_tokens) for number in left]
-        replies, known = _replies(asks, model, steps, on_progress)
+        session = JudgeSession(model, steps, on_progress)
+        replies = session.ask(asks)
     finally:
         steps.close()
     for number, reply in zip(left, replies, strict=True):
         verdict = read_verdict(reply, *pairs[number])
         found[number] = verdict.status.value, verdict
     unanswered = sum(reply.text is None for reply in replies)
-    return [found[number] for number in range(len(pairs))], len(left), known, unanswered
+    return [found[number] for number in range(len(pairs))], len(left), session.known, unanswered
 
 
 def without_judge(text: str, letters: str) -> tuple[str, Verdict] | None:
@@ -290,37 +281,3 @@ def ask_of(text: str, letters: str, max_tokens: int) -> Ask:
     """What the judge is asked about a text."""
     digest = hashlib.sha256(f"{letters}\0{text}".encode(errors="surrogatepass")).hexdigest()
     return Ask(digest, ROLE, ROLE, judge_messages(text, letters), max_tokens)
-
-
-def _replies(
-    asks: Sequence[Ask],
-    model: ChatModel,
-    steps: StepLog,
-    on_progress: Callable[[BuildProgress, int], None],
-) -> tuple[list[Reply], int]:
-    replies: list[Reply] = []
-    known = 0
-    together = BY_SERVER if model.batch == 1 else TOGETHER
-    size = (
-        max(1, (SILENT if model.batch < SILENT else TOGETHER) // model.batch) * model.batch
-    )  # the first part shows if it is up
-    while len(replies) < len(asks):
-        part = asks[len(replies) : len(replies) + size]
-        known += sum(steps.known(ask) is not None for ask in part)
-        told = functools.partial(_tell, on_progress, len(replies))
-        given = ModelSession({ROLE: model}, steps, told).ask(part)
-        replies += given
-        if len(replies) >= SILENT and all(reply.text is None for reply in replies[-SILENT:]):
-            raise SafescaleError(
-                f"the judge gave no reply to any of {SILENT} texts in a row, the last: "
-                f"{given[-1].error}; what it replied before is kept, and the same command goes on "
-                "from there"
-            )
-        size = max(1, together // model.batch) * model.batch
-    return replies, known
-
-
-def _tell(
-    on_progress: Callable[[BuildProgress, int], None], before: int, now: BuildProgress
-) -> None:
-    on_progress(now, before)

@@ -16,7 +16,7 @@ from lm_eval_safescale import __version__
 from lm_eval_safescale.datasets import Dataset
 from lm_eval_safescale.errors import SafescaleError
 from lm_eval_safescale.reading import STRICT, AnswerReader, Reasoning, read_output
-from lm_eval_safescale.records import ReadAs, Reading, Status
+from lm_eval_safescale.records import Item, ReadAs, Reading, Status
 from lm_eval_safescale.runs import provenance
 from lm_eval_safescale.runs.finish import OPENED, READER_VERSION
 from lm_eval_safescale.runs.store import write_runs
@@ -103,7 +103,7 @@ def reread(
         )
     rows = (
         provenance.with_columns_of_items(runs)
-        .join(_ways(runs, reasoning), on=["model", "condition"], how="left")
+        .join(ways_of(runs, reasoning), on=["model", "condition"], how="left")
         .sort("row")
     )
     seems_opened = (pl.col("status") == Status.TRUNCATED.value) & pl.lit(reasoning is None)
@@ -228,6 +228,14 @@ def reader_of(runs: Runs, dataset: Dataset, reader: AnswerReader) -> Read:
     SafescaleError
         If the data set is not that of the runs.
     """
+    items, family = items_of_runs(runs, dataset), runs.family
+    return lambda condition, question_id, text: family.read_under(
+        condition, text, items[question_id], reader
+    )
+
+
+def items_of_runs(runs: Runs, dataset: Dataset) -> dict[str, Item]:
+    """The items of a data set by id; SafescaleError if it is not that of the runs."""
     about = runs.about.get("dataset", {})
     theirs = about.get("fingerprint")
     if theirs is not None and theirs != dataset.fingerprint:
@@ -245,12 +253,10 @@ def reader_of(runs: Runs, dataset: Dataset, reader: AnswerReader) -> Read:
                 f"{dataset.name} {dataset.version}: item {question_id} of the runs is not in it, "
                 "or another one"
             )
-    return lambda condition, question_id, text: family.read_under(
-        condition, text, items[question_id], reader
-    )
+    return items
 
 
-def _ways(runs: Runs, reasoning: Reasoning | None) -> pl.DataFrame:
+def ways_of(runs: Runs, reasoning: Reasoning | None) -> pl.DataFrame:
     """How the reasoning of each model under each condition is told from its answer; `opened`: null
     where that is unknown."""
     ways = [

@@ -21,8 +21,9 @@ from lm_eval_safescale.chat.step_log import MARK
 from lm_eval_safescale.checksums import LINE, with_checksum
 from lm_eval_safescale.datasets import Dataset
 from lm_eval_safescale.errors import ArgumentHint, CommandHint, SafescaleError
+from lm_eval_safescale.families.judge import ROLE
 from lm_eval_safescale.jsonlog import read_log
-from lm_eval_safescale.judging.judging import ROLE, STEPS_FILE, VERDICTS_FILE
+from lm_eval_safescale.judging.judging import STEPS_FILE, VERDICTS_FILE
 from lm_eval_safescale.leaderboard import manifest as of
 from lm_eval_safescale.leaderboard.archive import write_archive
 from lm_eval_safescale.leaderboard.card import read_card, template

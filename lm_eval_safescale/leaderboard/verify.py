@@ -28,7 +28,8 @@ from lm_eval_safescale.errors import (
     panics_as_errors,
     reason_of,
 )
-from lm_eval_safescale.judging.judging import ROLE, VERDICTS_FILE
+from lm_eval_safescale.families.judge import ROLE
+from lm_eval_safescale.judging.judging import VERDICTS_FILE
 from lm_eval_safescale.leaderboard import manifest as of
 from lm_eval_safescale.leaderboard.archive import Refusal, RefusedArchiveError, unpacked
 from lm_eval_safescale.leaderboard.manifest import Manifest, UnknownFormatError, counts_of, decoded

@@ -7,7 +7,6 @@ from __future__ import annotations
 from collections.abc import Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
-from typing import Any
 
 from lm_eval_safescale.assembly import load_dataset
 from lm_eval_safescale.contexts import ContextSet, read_contexts
@@ -16,7 +15,7 @@ from lm_eval_safescale.datasets import Dataset
 from lm_eval_safescale.errors import SafescaleError
 from lm_eval_safescale.runs import Runs
 from lm_eval_safescale.runs.provenance import imported_from
-from lm_eval_safescale.runs.sources import dataset_of, other_than
+from lm_eval_safescale.runs.sources import dataset_of, known_of_runs, other_than
 from lm_eval_safescale.settings import Settings
 
 
@@ -42,7 +41,7 @@ def find_texts(runs: Runs, named: Settings | None, contexts: Sequence[Path]) -> 
     contexts
         Files of contexts built ahead; those of other data are left out.
     """
-    known = _known(runs)
+    known = known_of_runs(runs)
     dataset, why = None, None
     try:
         dataset = (
@@ -64,16 +63,3 @@ def find_texts(runs: Runs, named: Settings | None, contexts: Sequence[Path]) -> 
         except SafescaleError as error:
             found.no_contexts.append(error)
     return found
-
-
-def _known(runs: Runs) -> dict[str, Any]:
-    """What runs say of their data set; imported ones say with each model which file it was."""
-    known: dict[str, Any] = runs.about["dataset"]
-    if known.get("settings"):
-        return known
-    for model in runs.about.get("models", {}).values():
-        settings = model.get("settings") or {}
-        if (path := settings.get("dataset_path")) and Path(path).is_file():
-            named = {key: settings[key] for key in ("dataset_path", "columns") if key in settings}
-            return {**known, "settings": named}
-    return known

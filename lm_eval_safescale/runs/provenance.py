@@ -117,6 +117,12 @@ def setting_of(runs: Runs, model: str, condition: str, name: str) -> Any:
     return settings_of(runs, model, condition).get(name)
 
 
+def name_of_judge(judge: Mapping[str, Any]) -> str:
+    """What a judge goes by, by what is recorded of it."""
+    named = judge.get("name") or judge.get("model") or judge.get("model_args", {}).get("pretrained")
+    return str(named or judge.get("backend") or "")
+
+
 def refuse_without_texts(runs: Runs) -> None:
     """SafescaleError where there is nothing to read."""
     if runs.answers["text"].null_count() == runs.answers.height:

@@ -10,6 +10,7 @@ from lm_eval_safescale.assembly import load_dataset, settings_of_named
 from lm_eval_safescale.datasets import Dataset
 from lm_eval_safescale.errors import ArgumentHint, SafescaleError
 from lm_eval_safescale.runs.families import family_of_data
+from lm_eval_safescale.runs.table import Runs
 from lm_eval_safescale.settings import load_settings
 
 RELEASED_DATASET = Path("datasets") / "risk_radiorag_full_merged.json"
@@ -87,3 +88,16 @@ def dataset_of(
             "\nname its file: ",
             ArgumentHint("dataset", "FILE"),
         ) from None
+
+
+def known_of_runs(runs: Runs) -> dict[str, Any]:
+    """What runs say of their data set; imported ones say with each model which file it was."""
+    known: dict[str, Any] = runs.about["dataset"]
+    if known.get("settings"):
+        return known
+    for model in runs.about.get("models", {}).values():
+        settings = model.get("settings") or {}
+        if (path := settings.get("dataset_path")) and Path(path).exists():
+            named = {key: settings[key] for key in ("dataset_path", "columns") if key in settings}
+            return {**known, "settings": named}
+    return known

@@ -13,7 +13,7 @@ import polars as pl
 from lm_eval_safescale.assembly import find_reader
 from lm_eval_safescale.datasets import Dataset
 from lm_eval_safescale.errors import SafescaleError
-from lm_eval_safescale.judging.judging import ROLE
+from lm_eval_safescale.families.judge import ROLE
 from lm_eval_safescale.judging.rereading import (
     HOW,
     OF_READING,

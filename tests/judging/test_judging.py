@@ -14,7 +14,8 @@ from hypothesis import strategies as st
 from lm_eval_safescale.chat import Reply
 from lm_eval_safescale.errors import SafescaleError
 from lm_eval_safescale.families import RADSAFE
-from lm_eval_safescale.judging.judging import SILENT, judge, write_judged
+from lm_eval_safescale.judging.asking import SILENT
+from lm_eval_safescale.judging.judging import judge, write_judged
 from lm_eval_safescale.runs.store import known_of_model, merge_about, merge_runs, open_runs
 from tests.judging.judging_stub import OPTIONS, StubJudge, runs, says
 

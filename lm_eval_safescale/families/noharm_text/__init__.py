@@ -26,6 +26,7 @@ from lm_eval_safescale.datasets.sources import about_demo
 from lm_eval_safescale.errors import SafescaleError
 from lm_eval_safescale.families.arrays import AnswerArrays, ItemTable
 from lm_eval_safescale.families.family import Family, Floats
+from lm_eval_safescale.families.judge import matched_by_rules
 from lm_eval_safescale.families.noharm.kit import SPECIALTY
 from lm_eval_safescale.families.noharm_text.cases import (
     Consultation,
@@ -41,6 +42,7 @@ from lm_eval_safescale.families.noharm_text.conditions import (
     NAME,
     prompt_of,
 )
+from lm_eval_safescale.families.noharm_text.judging import RubricJudge
 from lm_eval_safescale.families.noharm_text.metrics import NOTATION, metrics
 from lm_eval_safescale.families.noharm_text.scoring import score, unscored
 from lm_eval_safescale.families.noharm_text.tables import TABLES
@@ -74,7 +76,7 @@ class Noharm(Family):
         "draws": 0,
     }
     judged = True
-    silence = "every answer is empty: all that its cases ask for is left out"
+    judge = RubricJudge()
     stratified_by = SPECIALTY
     index = "f1_weighted"
     notation = NOTATION
@@ -131,6 +133,10 @@ class Noharm(Family):
     def columns(self, item: Item) -> dict[str, Any]:
         """The rubric's scoring facts, the base case, and the item's place in the file."""
         return columns_of(as_consultation(item))
+
+    def not_by_a_model(self, about: Mapping[str, Any]) -> Sequence[str]:
+        """That the rule-based matcher judged some of them."""
+        return matched_by_rules(about)
 
     def items(self, table: ItemTable) -> list[Consultation]:
         """Consultations without texts."""
