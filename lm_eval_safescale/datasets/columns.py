@@ -182,7 +182,7 @@ def value_of(record: Record, field: str, column: Column) -> Any:
     """What stands in a column for a field. Several columns make a list of options, or else one
     text, in which lists are joined, too."""
     if isinstance(column, str):
-        return str(record.line) if column == LINE else record.fields.get(column)
+        return record.place if column == LINE else record.fields.get(column)
     given = [value_of(record, field, each) for each in column]
     if field == "options":  # the columns of options that a row lacks are empty
         while given and blank(given[-1]):

@@ -7,7 +7,7 @@ from __future__ import annotations
 import json
 import re
 from collections.abc import Callable, Collection, Iterator
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from functools import partial
 from pathlib import Path
 from typing import Any
@@ -18,6 +18,7 @@ from lm_eval_safescale.datasets.record import KEY, Record
 from lm_eval_safescale.errors import SafescaleError
 from lm_eval_safescale.inputs import InputError, opened, read_bytes
 from lm_eval_safescale.json_text import RefusedJSONError, decode_json, decode_json_at
+from lm_eval_safescale.words import counted
 
 FORMATS = (".json", ".jsonl", ".ndjson", ".csv", ".tsv", ".xlsx")
 TEXTS = FORMATS[:4]
@@ -25,9 +26,12 @@ TEXTS = FORMATS[:4]
 JSON_LINES = (".jsonl", ".ndjson")
 BOMS = (b"\xef\xbb\xbf", b"\xff\xfe", b"\xfe\xff")
 LIST_KEYS = ("items", "questions", "data")
-_LIST = re.compile(rf'\s*(\{{(?:[^\[{{]*?)"(?:{"|".join(LIST_KEYS)})"\s*:\s*)?\[')
+_UNDER = re.compile(rf'"(?:{"|".join(LIST_KEYS)})"\s*:\s*\[')
+_LIST = re.compile(rf"\s*(?:(\{{[^\[{{]*?){_UNDER.pattern}|\[)")
+_SECTIONS = re.compile(rf'\s*\{{[^\[{{]*"\s*:\s*\{{\s*"[^"]*"\s*:\s*\{{[^\[{{]*?{_UNDER.pattern}')
+_PARQUET = b"PAR1"
 _OTHERS = {
-    b"PAR1": "Parquet",
+    _PARQUET: "Parquet",
     b"\xd0\xcf\x11\xe0": "an old Excel file (.xls)",
     b"\x1f\x8b": "compressed",
     b"%PDF": "PDF",
@@ -125,6 +129,11 @@ def records_of(
             said = f"unknown format {path.suffix or '(no suffix)'}; expected one of {known}"
             raise DataError(str(path), [Problem(said)])
         records = list(reader(text, problems))
+    if len({record.line for record in records}) < len(records):
+        records = [
+            record if record.number else replace(record, number=number)
+            for number, record in enumerate(records, 1)
+        ]
     if not records and not has_errors(problems):
         problems.append(Problem("no records in the file"))
     return records, problems
@@ -132,7 +141,14 @@ def records_of(
 
 def _refuse_others(raw: bytes, path: Path) -> None:
     if kind := next((name for mark, name in _OTHERS.items() if raw.startswith(mark)), None):
-        said = f"{kind}; expected one of {', '.join(FORMATS)}: save it as such"
+        said = f"{kind}; expected one of {', '.join(FORMATS)}: "
+        if raw.startswith(_PARQUET):
+            to = str(path.with_suffix(".jsonl"))
+            said += (
+                f"in Python, import polars; polars.read_parquet({str(path)!r}).write_ndjson({to!r})"
+            )
+        else:
+            said += "save it as such"
         raise DataError(str(path), [Problem(said)])
 
 
@@ -236,10 +252,11 @@ def _record(value: Any, line: int, problems: list[Problem]) -> Iterator[Record]:
 
 def _read_json(text: str, problems: list[Problem]) -> Iterator[Record]:
     """A list of objects, bare or under one of `LIST_KEYS`; read object by object, to know lines and
-    to survive a torn end. Or an object of objects by their keys."""
+    to survive a torn end. Or an object of objects by their keys, or of such lists."""
     start = _LIST.match(text)
     if not start:
-        yield from _read_keyed(text, problems)
+        reader = _read_sections if _SECTIONS.match(text) else _read_keyed
+        yield from reader(text, problems)
         return
     position, counted, line = start.end(), 0, 1
     while True:
@@ -283,7 +300,7 @@ def _is_torn(text: str, error: json.JSONDecodeError) -> bool:
     characters of the end."""
     end = text.rstrip()
     return "Unterminated string" in error.msg or (
-        error.pos >= len(end) - 8 and not end.endswith(("]", "}"))
+        error.pos >= len(end) - 8 and (error.pos >= len(end) or not end.endswith(("]", "}")))
     )
 
 
@@ -341,3 +358,39 @@ def _read_keyed(text: str, problems: list[Problem]) -> Iterator[Record]:
     else:
         _check_rest(text[position + 1 :], False, line, problems)
     yield from records
+
+
+def _read_sections(text: str, problems: list[Problem]) -> Iterator[Record]:
+    """An object with an object of sections, each of which has a list of objects under one of
+    `LIST_KEYS`; its other fields are fields of them all."""
+    try:
+        given = decode_json(text)
+    except json.JSONDecodeError as error:
+        said = "half-written: the file ends too early" if _is_torn(text, error) else "not JSON"
+        problems.append(Problem(f"{said} ({error.msg})", line=error.lineno))
+        return
+    except RefusedJSONError as error:
+        problems.append(Problem(f"not JSON: {error}"))
+        return
+    outer, sections = next(each for each in given.items() if isinstance(each[1], dict))
+    said = f"questions from {counted(len(sections), 'section')} of {outer!r}"
+    problems.append(Problem(said, is_error=False, is_note=True))
+    position, counted_to, line = 0, 0, 1
+    for name, section in sections.items():
+        about = dict(section) if isinstance(section, dict) else {}
+        key = next((key for key in LIST_KEYS if isinstance(about.get(key), list)), "")
+        values = about.pop(key, None)
+        if values is None or any(isinstance(each, dict | list) for each in about.values()):
+            expected = f"a list under {', '.join(LIST_KEYS)}, and plain values beside it"
+            problems.append(Problem(f"{name!r} of {outer!r}: expected {expected}", line=line))
+            return
+        under = _UNDER.search(text, position)
+        position = under.end() if under else position
+        for number, value in enumerate(values, 1):
+            position = _skip(text, position, " \t\n,")
+            line += text.count("\n", counted_to, position)
+            counted_to = position
+            _, position = decode_json_at(text, position)
+            for record in _record(value, line, problems):
+                every = {**about, **record.fields}
+                yield replace(record, fields=every, number=number, section=name)

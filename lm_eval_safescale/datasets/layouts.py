@@ -105,6 +105,9 @@ class _Seen:
     """What the rows have."""
 
     rows: int = 0
+    place: str = ""
+    """Of the first of them that its line does not tell."""
+    sections: set[str] = field(default_factory=set)
     ids: set[str] = field(default_factory=set)
     kinds: dict[bool, Counter[str]] = field(
         default_factory=lambda: {True: Counter(), False: Counter()}
@@ -156,7 +159,8 @@ def layout_of(
         return Layout(), []
     seen, kind = _look(records, mapping, is_unusual)
     problems = _not_labels(mapping, seen, names, given, is_unusual)
-    repeats = is_unusual and seen.rows > 1 and len(seen.ids) <= seen.most
+    starts_again = len(seen.sections) > 1 and len(seen.ids) < seen.rows
+    repeats = is_unusual and seen.rows > 1 and (len(seen.ids) <= seen.most or starts_again)
     if repeats and "question_id" not in given:
         mapping["question_id"] = unusual["question_id"] = LINE
     in_text = no_options and seen.in_text > seen.most
@@ -176,8 +180,8 @@ def layout_of(
         others=others,
         key=mapping.get("answer", ()),
     )
-    said = [*_said_of_columns(unusual, mapping), *_said_of_rows(layout, seen, mapping)]
-    if said:
+    said = [*_said_of_columns(unusual, mapping, seen), *_said_of_rows(layout, seen, mapping)]
+    if said and seen.rows:
         understood = f"understood as: {'; '.join(said)}"
         problems.append(Problem(understood, is_error=False, is_note=True))
     return layout, problems
@@ -189,6 +193,8 @@ def _look(records: Iterable[Record], mapping: Mapped, is_unusual: bool) -> tuple
     labels = [name for name in mapping if name.startswith((LABEL, LETTERS))]
     for record in records:
         seen.rows += 1
+        seen.sections.add(record.section)
+        seen.place = seen.place or (record.place if record.number else "")
         values = {name: value_of(record, name, mapping[name]) for name in labels}
         for name, value in values.items():
             own = name.rpartition("_")[0] if name.startswith(LABEL) else name
@@ -275,7 +281,7 @@ def _word(value: Any) -> str:
     return "" if blank(value) else str(value).strip().casefold()
 
 
-def _said_of_columns(unusual: Mapped, mapping: Mapped) -> Iterable[str]:
+def _said_of_columns(unusual: Mapped, mapping: Mapped, seen: _Seen) -> Iterable[str]:
     options = [column for name, column in unusual.items() if name.startswith("option_")]
     if options:
         yield f"options from {', '.join(str(each) for each in options)}"
@@ -283,7 +289,8 @@ def _said_of_columns(unusual: Mapped, mapping: Mapped) -> Iterable[str]:
         if name not in mapping or name.startswith("option_"):
             continue
         if column == LINE:
-            yield "ids are the numbers of lines"
+            counted_from = f"the questions' places ({seen.place}, ...)"
+            yield f"ids are {counted_from if seen.place else 'the numbers of lines'}"
         elif column == KEY:
             yield "ids are the names of the objects"
         else:

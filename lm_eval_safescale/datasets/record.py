@@ -6,8 +6,8 @@ from dataclasses import dataclass
 from typing import Any
 
 LINE, KEY = "#line", "#key"
-"""Columns that are in no file: the line on which a record begins, and the name under which it
-stands in an object of records."""
+"""Columns that are in no file: the line on which a record begins, or its place where the line does
+not tell; and the name under which it stands in an object of records."""
 
 
 class DateCell(str):
@@ -22,3 +22,12 @@ class Record:
 
     line: int
     fields: dict[str, Any]
+    number: int = 0
+    """Its place among the questions, where several may stand on one line."""
+    section: str = ""
+    """Of the file, in which it has that place."""
+
+    @property
+    def place(self) -> str:
+        """Where in the file it stands."""
+        return "-".join(filter(None, [self.section, str(self.number or self.line)]))

@@ -299,6 +299,32 @@ LAYOUTS = [
         found=("answer", "key 4 is not among the options A, B, C"),
     ),
     Layout(
+        "HeadQA, as published",
+        "test_en.json",
+        [
+            {
+                "qid": str(number % 2 + 1),
+                "qtext": question,
+                "ra": str(key + 1),
+                "answers": [{"aid": place, "atext": text} for place, text in enumerate(options, 1)],
+            }
+            for number, (_, question, options, key) in enumerate(PLAIN)
+        ],
+        said="questions from 2 sections of 'exams'",
+        ids=("exam 1-1", "exam 1-2", "exam 2-1", "exam 2-2"),
+        write=lambda rows: json.dumps(
+            {
+                "version": "1.0",
+                "exams": {
+                    f"exam {number}": {"year": "2017", "data": rows[place : place + 2]}
+                    for number, place in ((1, 0), (2, 2))
+                },
+            }
+        ),
+        broken={"ra": "4"},
+        found=("answer", "key '4' is not among the options A, B, C"),
+    ),
+    Layout(
         "ARC, files",
         "ARC-Easy.jsonl",
         [

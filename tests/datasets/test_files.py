@@ -3,6 +3,7 @@ import io
 import json
 import os
 
+import polars
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
@@ -204,6 +205,44 @@ def test_what_follows_a_json_list_is_never_dropped_in_silence(text, write):
     assert errors(read_records(write(text, "a.json"))[1])
 
 
+SECTIONS = {
+    "version": 1,
+    "parts": {name: {"year": 2017, "data": [{"q": 1}, {"q": 2}]} for name in "ab"},
+}
+
+
+@pytest.mark.parametrize("indent", [None, 1])
+def test_lists_in_sections_are_read_with_their_lines_and_what_is_said_of_all(indent, write):
+    text = json.dumps(SECTIONS, indent=indent)
+    records, problems = read_records(write(text, "a.json"))
+    assert [problem.message for problem in problems] == ["questions from 2 sections of 'parts'"]
+    assert [record.fields for record in records] == [
+        {"year": 2017, "q": 1},
+        {"year": 2017, "q": 2},
+    ] * 2
+    assert [record.place for record in records] == ["a-1", "a-2", "b-1", "b-2"]
+    lines = [number for number, line in enumerate(text.split("\n"), 1) if line.strip() == "{"]
+    assert [record.line for record in records] == ([1] * 4 if indent is None else lines[1:])
+
+
+@pytest.mark.parametrize(
+    ("before", "after", "expected"),
+    [
+        ("}, {", "}, 7, {", "expected an object of fields, found int"),
+        ('"data": [', '"data": 3, "more": [', "'b' of 'parts': expected a list under items"),
+        ('"year": 2017', '"year": {}', "'b' of 'parts': expected a list under items"),
+        ("}]}}}", "}]", "half-written: the file ends too early"),
+        ('"q": 2}]}}}', '"q": 2, "q": 3}]}}}', "not JSON: "),
+        ('"q": 2}]}}}', '"q" 2}]}}}', "not JSON (Expecting"),
+    ],
+)
+def test_what_is_wrong_with_a_file_of_sections_is_said(before, after, expected, write):
+    head, _, tail = json.dumps(SECTIONS).rpartition(before)
+    _, problems = read_records(write(head + after + tail, "a.json"))
+    assert len(errors(problems)) == 1
+    assert expected in errors(problems)[0].message
+
+
 # --- files that cannot be read --------------------------------------------------------------------
 
 
@@ -266,6 +305,15 @@ def test_a_path_that_is_no_data_file_is_an_error_that_names_it(name, expected, t
     with pytest.raises(DataError, match=expected) as caught:
         read_records(tmp_path / name)
     assert name in str(caught.value)
+
+
+def test_parquet_is_answered_with_the_line_of_python_that_makes_a_data_file_of_it(tmp_path):
+    rows = [{"id": "a", "question": "One?", "options": ["x", "y"], "answer": "B"}]
+    polars.DataFrame(rows).write_parquet(tmp_path / "it's.parquet")
+    with pytest.raises(DataError) as caught:
+        read_records(tmp_path / "it's.parquet")
+    exec(str(caught.value).partition(": in Python, ")[2])
+    assert [record.fields for record in read_records(tmp_path / "it's.jsonl")[0]] == rows
 
 
 def test_a_file_one_may_not_read_is_an_error_that_names_it(write, monkeypatch):

@@ -3,6 +3,7 @@ broken.
 """
 
 import itertools
+import json
 
 import pytest
 
@@ -10,7 +11,7 @@ from lm_eval_safescale.assembly import load_dataset
 from lm_eval_safescale.datasets import DataError
 from lm_eval_safescale.datasets.problems import summarized
 from lm_eval_safescale.settings import load_settings
-from tests.datasets.layouts import DECIDED, LAYOUTS, LETTERS, PLAIN
+from tests.datasets.layouts import DECIDED, LAYOUTS, LETTERS, PLAIN, QUESTIONS
 
 EVERY = pytest.mark.parametrize("layout", LAYOUTS, ids=lambda layout: layout.name)
 
@@ -101,3 +102,18 @@ def test_whatever_stands_in_a_field_is_read_or_refused_by_file_line_and_item(lay
 
 
 IDS = ("id", "question_id", "unique_id", "sample_id", "case_id")
+
+
+def test_questions_without_ids_on_one_line_are_counted(write):
+    rows = [{"question": stem, "choices": options, "answer": "A"} for stem, options, _ in QUESTIONS]
+    path = write(json.dumps(rows), "dev.json")
+    for settings in ({}, {"columns": {"question_id": "#line"}}):
+        dataset = load(path, **settings)
+        assert [item.question_id for item in dataset] == ["1", "2", "3", "4"]
+    assert "ids are the questions' places (1, ...)" in notes(load(path))[0]
+
+
+def test_nothing_is_understood_of_a_file_without_questions(write):
+    with pytest.raises(DataError) as caught:
+        load(write('{"what": 1}', "dev.json"))
+    assert all(problem.is_error for problem in caught.value.problems)
