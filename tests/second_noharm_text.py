@@ -400,7 +400,7 @@ def merge(first: dict, overrides: list[dict] | None) -> tuple[Verdicts, Named]:
                         options.remove(number)
             elif not is_named(number, named) and override.get("action_id") in named:
                 named[override["action_id"]].append(number)
-    return verdicts, named
+    return verdicts, {action: sorted(options) for action, options in named.items()}
 
 
 def first_stage(first: dict) -> tuple[Verdicts, Named]:
@@ -418,7 +418,7 @@ def first_stage(first: dict) -> tuple[Verdicts, Named]:
             verdicts[entry["id"]] = "partial"
         else:
             verdicts[entry["id"]] = "yes"
-    return verdicts, named
+    return verdicts, {action: sorted(options) for action, options in named.items()}
 
 
 def is_named(number: int, named: Named) -> bool:

@@ -15,6 +15,12 @@ from lm_eval_safescale.datasets import Record
 from lm_eval_safescale.families import UNSCORED, AnswerArrays, ItemTable
 from lm_eval_safescale.families.family import scores_of
 from lm_eval_safescale.families.noharm_text import NOHARM
+from lm_eval_safescale.families.noharm_text.judging.merge import (
+    Entry,
+    Mention,
+    first_stage,
+    merged,
+)
 from lm_eval_safescale.families.noharm_text.scoring import harms_of
 from lm_eval_safescale.families.noharm_text.verdicts import Action, OptionVerdict, Verdicts
 from tests import noharm_text_studies as studies
@@ -174,3 +180,55 @@ def parts_of(study: studies.Study, table: ItemTable) -> list:
             wanted = [key(name) == group for name in table.ids]
             parts.append((np.array(wanted), lambda name, key=key, group=group: key(name) == group))
     return parts
+
+
+def test_the_two_stages_of_a_judge_are_merged_as_plain_loops_merge_them():
+    rng = np.random.default_rng(1)
+    seen: Counter[str] = Counter()
+    for _ in range(2000):
+        known = (rng.choice(30, rng.integers(1, 6), replace=False) + 1).tolist()
+        stages, overrides = studies.make_stages(rng, known)
+        before, named = second.first_stage(stages)
+        entries = {
+            number: Entry(
+                match, tuple(action for action, options in named.items() if number in options)
+            )
+            for number, match in before.items()
+        }
+        mentions = [
+            Mention(each["option_id"], each["new_verdict"], each["action_id"]) for each in overrides
+        ]
+
+        actions, options = first_stage(
+            [Action(each["id"], each["action"]) for each in stages["actions"]], entries
+        )
+        first = Verdicts("judge", options, actions)
+        reviewed = merged(first, mentions)
+        failed = merged(first, (), known)
+
+        assert as_plain(reviewed) == second.merge(stages, overrides)
+        assert as_plain(failed) == second.merge(stages, None) == (before, named)
+        assert {each.review for each in failed.options.values()} == {"failed"}
+        after, held = second.merge(stages, overrides)
+        mentioned = {each["option_id"] for each in overrides}
+        for number, each in reviewed.options.items():
+            unmentioned = number not in mentioned
+            assert unmentioned == (each.review == "unreviewed")
+            seen[f"{before[number]} to {after[number]}"] += not unmentioned
+            is_named = second.is_named(number, held)
+            seen["matched without an action"] += after[number] != "no" and not is_named
+            seen["another action cited, to no effect"] += second.is_named(number, named) and any(
+                each["option_id"] == number and each["action_id"] in named for each in overrides
+            )
+        seen["several overrides of one option"] += len(mentioned) < len(overrides)
+        seen["unknown option"] += 999 in mentioned
+        seen["unknown action"] += any(each["action_id"] == 77 for each in overrides)
+    assert len(seen) == 14
+    assert min(seen.values()) > 20, seen
+
+
+def as_plain(verdicts: Verdicts) -> tuple[dict[int, str], dict[int, list[int]]]:
+    return (
+        {number: each.match for number, each in verdicts.options.items()},
+        {action.number: list(action.match) for action in verdicts.actions},
+    )
