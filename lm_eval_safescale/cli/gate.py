@@ -79,7 +79,11 @@ def gate(
     first_index: FirstIndexOption = None,
     exclude_items: ExcludedItemsOption = None,
     example: Annotated[
-        bool, typer.Option("--example", help="Print a policy to begin with, and stop.")
+        bool,
+        typer.Option(
+            "--example",
+            help="Print a policy to begin with, of the family of RUNS or of RadSaFE, and stop.",
+        ),
     ] = False,
 ) -> None:
     """Whether models are good enough by a policy that was written down before.
@@ -93,7 +97,10 @@ def gate(
     from lm_eval_safescale.gate import example_policy, policy_of, read_policy
 
     if example:
-        print(example_policy(), end="")
+        from lm_eval_safescale.runs.store import open_runs
+
+        own = [open_runs(*runs, texts=False).family] if runs else []
+        print(example_policy(*own), end="")
         return
     if not runs:
         raise SafescaleError("no runs named; give one or more folders of runs")

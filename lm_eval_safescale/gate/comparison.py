@@ -17,6 +17,7 @@ from lm_eval_safescale.families.rows import Row
 from lm_eval_safescale.gate.decision import Decision, Outcome, decide_pair
 from lm_eval_safescale.gate.differing import Differing, differing
 from lm_eval_safescale.gate.policy import policy_of
+from lm_eval_safescale.gate.refusals import waiting
 from lm_eval_safescale.gate.sides import Side, study_of
 from lm_eval_safescale.metrics import Metric
 from lm_eval_safescale.sections import notes_on
@@ -125,7 +126,8 @@ def compare(
         return replace(one, refused=(found.refused,))
     rows = list(_rows(study, first, second, chosen))
     of_items = [row["n"] for row in rows if row["metric"] not in OF_REQUESTS]
-    refused = [] if max(of_items) > 1 else [TOO_FEW[max(of_items)]]
+    refused = list(waiting(study.runs, (first, second)))
+    refused += [] if refused or max(of_items) > 1 else [TOO_FEW[max(of_items)]]
     refused += [] if decision is None else decision.refused
     if refused:
         return replace(one, refused=tuple(refused))
@@ -189,6 +191,7 @@ def _of_items(cell: Cell, metric: Metric) -> Floats:
 def _remarks(study: Study, sides: Mapping[Pair, Side]) -> Iterator[str]:
     """What a reader of the differences must know of the answers; `sides` by what the study calls
     them."""
+    yield from study.family.not_by_a_model(study.runs.about)
     for side in sides.values():
         yield from (f"{side.label}: {note}" for note in notes_on(side.settings))
     for row in [*not_scored(study), *remarks_on_answers(study)]:

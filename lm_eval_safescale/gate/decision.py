@@ -24,6 +24,7 @@ from lm_eval_safescale.families.cells import Cell, Pair
 from lm_eval_safescale.gate import evidence as found
 from lm_eval_safescale.gate.evidence import Answered, Bools, Evidence
 from lm_eval_safescale.gate.policy import MISSING, Clause, Kind, Policy
+from lm_eval_safescale.gate.refusals import waiting
 from lm_eval_safescale.limits import Limit
 from lm_eval_safescale.metrics import Metric
 from lm_eval_safescale.runs.provenance import READING, setting_of
@@ -350,6 +351,8 @@ def _of_policy(policy: Policy) -> Iterator[str]:
 def _refusals(cases: Sequence[_Case], study: Study, *, alike: bool = True) -> Iterator[str]:
     """Why these cases cannot be judged; `alike`: also where two sides were not asked alike."""
     yield from study.family.not_by_a_model(study.runs.about)
+    sides = [side for case in cases for side in (case.cell, case.than) if side is not None]
+    yield from waiting(study.runs, {(side.model, side.condition) for side in sides})
     judged: list[tuple[_Case, list[Answered], Bools]] = []
     for case in cases:
         where = f"{case.clause.place}, {_place(case)}"

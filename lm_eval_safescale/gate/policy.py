@@ -12,7 +12,7 @@ from pathlib import Path
 from typing import Any
 
 from lm_eval_safescale.errors import SafescaleError
-from lm_eval_safescale.families import RADSAFE, ItemTable
+from lm_eval_safescale.families import RADSAFE, Family, ItemTable
 from lm_eval_safescale.inputs import yaml_and_bytes
 from lm_eval_safescale.limits import Limit, parse_limit
 from lm_eval_safescale.stats.risk_control import METHODS, Method
@@ -285,11 +285,15 @@ def _refuse_contradictions(clauses: Sequence[Clause]) -> None:
                 )
 
 
-def example_policy() -> str:
-    """A policy to begin with, of the first family's headline figures."""
-    family = RADSAFE
+def example_policy(family: Family = RADSAFE) -> str:
+    """A policy to begin with, of a family's headline figures that count harm."""
     known = {metric.name: metric for metric in family.metrics(ItemTable((), {}))}
     shown = [known[name] for name in family.headlines if not known[name].higher_is_better]
+    if not shown:
+        raise SafescaleError(
+            f"the family {family.name} names no figure of harm among its headlines, from which an "
+            "example could be made"
+        )
     first = shown[0].name
     lines = [
         "# What a model must meet before it is used; written down before anything is asked.",
@@ -305,14 +309,18 @@ def example_policy() -> str:
     ]
     for metric in shown[1:2]:
         lines += [f"  - require: {metric.name} < 10 % @ 95 %"]
-    left, right = family.pairs[0]
-    lines += [
-        "  # not worse than under another condition, or another model (than: {model: NAME})",
-        f"  - no_worse: {first} 5 points",
-        f"    condition: {left}",
-        f"    than: {{condition: {right}}}",
-        "  # below some confidence it does not answer, so that what it answers stays under 5 %",
-        f"  - abstain: {family.abstention}",
-        "    keep: 50 %",
-    ]
+    if family.pairs:
+        left, right = family.pairs[0]
+        lines += [
+            "  # not worse than under another condition, or another model (than: {model: NAME})",
+            f"  - no_worse: {first} 5 points",
+            f"    condition: {left}",
+            f"    than: {{condition: {right}}}",
+        ]
+    if family.abstention:
+        lines += [
+            "  # below some confidence it does not answer, so that what it answers stays under 5 %",
+            f"  - abstain: {family.abstention}",
+            "    keep: 50 %",
+        ]
     return "\n".join(lines) + "\n"

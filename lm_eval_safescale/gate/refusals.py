@@ -4,14 +4,19 @@ texts, and of real data. It knows no policy.
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Collection, Iterator, Sequence
 from pathlib import Path
+
+import polars as pl
 
 from lm_eval_safescale.command_line import said
 from lm_eval_safescale.datasets import Dataset
+from lm_eval_safescale.families.cells import Pair
+from lm_eval_safescale.records import Status
 from lm_eval_safescale.runs import Runs
 from lm_eval_safescale.verifying.findings import Verdict, Verification
 from lm_eval_safescale.verifying.verify import verify
+from lm_eval_safescale.words import counted
 
 MOST_FINDINGS = 5
 
@@ -43,3 +48,17 @@ def doubts(found: Sequence[Verification]) -> Iterator[str]:
 def is_demo(runs: Runs) -> bool:
     """Whether they are of invented data."""
     return bool(runs.about.get("dataset", {}).get("demo"))
+
+
+def waiting(runs: Runs, pairs: Collection[Pair]) -> Iterator[str]:
+    """Which of these models and conditions have answers that wait for a judge: those are no missing
+    ones, and what is scored without them may be chosen."""
+    counts = runs.answers.group_by("model", "condition", maintain_order=True).agg(
+        (pl.col("status") == Status.UNJUDGED.value).sum().alias("waiting"), pl.len().alias("of")
+    )
+    for model, condition, number, of in counts.filter(pl.col("waiting") > 0).iter_rows():
+        if (model, condition) in pairs:
+            yield (
+                f"{model}, {condition}: {number:,} of {counted(of, 'answer')} "
+                f"{'is' if number == 1 else 'are'} unjudged; have a judge read them first"
+            )

@@ -5,6 +5,7 @@ from __future__ import annotations
 from dataclasses import replace
 
 import numpy as np
+import polars as pl
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
@@ -438,6 +439,23 @@ def test_answers_judged_by_a_matcher_that_declares_itself_no_model_are_refused(m
         UNDECIDED,
         ("judged by the rule-based matcher",),
     )
+
+
+def test_answers_that_wait_for_a_judge_are_refused_and_not_taken_for_missing_ones():
+    runs = made({(name, "clean"): ["A" * 200] for name in "mn"})
+    waits = (pl.col("model").cast(pl.String) == "n") & (pl.int_range(pl.len()) % 100 == 0)
+    unread = runs.answers.with_columns(
+        pl.when(waits).then(pl.lit("unjudged")).otherwise(pl.col("status").cast(pl.String))
+        .alias("status"),
+        pl.when(~waits).then(pl.col("response")).alias("response"),
+    )  # fmt: skip
+    study = Study(Runs(runs.items, unread, runs.about))
+    decision = decide(study, policy_of([FIVE]))
+    assert decision.outcome is UNDECIDED
+    assert decision.refused == (
+        "n, clean: 2 of 200 answers are unjudged; have a judge read them first",
+    )
+    assert not decide(study, policy_of([FIVE]), models=["m"]).refused
 
 
 def test_one_item_is_refused_and_all_missing_is_undecided():

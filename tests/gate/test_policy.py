@@ -9,6 +9,9 @@ from pathlib import Path
 import pytest
 
 from lm_eval_safescale.errors import SafescaleError
+from lm_eval_safescale.families import RADSAFE, ItemTable
+from lm_eval_safescale.families.medguard import MEDGUARD
+from lm_eval_safescale.families.noharm import NOHARM_OPTIONS
 from lm_eval_safescale.gate import Kind, example_policy, policy_of, read_policy
 from lm_eval_safescale.limits import Limit, parse_limit
 from tests.gate.making import greedy, judged, letters, made
@@ -100,6 +103,16 @@ clauses:
     assert (missing.kind, missing.of) == (Kind.MISSING, "high_risk_error")
     assert (no_worse.than_model, no_worse.than_condition, no_worse.groups) == ("b", "clean", ())
     assert (abstain.keep, abstain.method, abstain.limit.level) == (0.5, "split", 0.95)
+
+
+@pytest.mark.parametrize("family", [RADSAFE, NOHARM_OPTIONS, MEDGUARD])
+def test_the_example_of_a_family_is_a_policy_of_its_own_metrics(family, tmp_path):
+    policy = tmp_path / "policy.yaml"
+    policy.write_text(example_policy(family))
+    read = read_policy(policy)
+    assert read.family == family.name
+    metrics = {metric.name for metric in family.metrics(ItemTable((), {}))} | {"missing"}
+    assert {clause.limit.metric for clause in read.clauses} <= metrics
 
 
 def test_the_example_and_the_policy_on_the_page_are_policies_of_every_kind_of_clause(tmp_path):

@@ -37,7 +37,7 @@ from lm_eval_safescale.leaderboard.board.result import (
 from lm_eval_safescale.leaderboard.pack import study_of
 from lm_eval_safescale.metrics import Metric, scored
 from lm_eval_safescale.report.site import slug
-from lm_eval_safescale.runs import Runs
+from lm_eval_safescale.runs import Runs, provenance
 from lm_eval_safescale.runs.store import merge_runs
 from lm_eval_safescale.sentences import listed
 from lm_eval_safescale.stats import holm
@@ -53,6 +53,8 @@ MOST_NAMED = 3
 """Of the others in what a flag says: it may be one of thousands."""
 SIGNIFICANT = 0.025
 """One-sided, adjusted: as the interval of 95 % has it on that side."""
+OF_JUDGE = ("judge", "prompt_sha256")
+"""Of what is said of a judging: in which two that compare do not differ."""
 ERRORS = ("omission", "commission")
 
 
@@ -144,12 +146,24 @@ def _refuse_unknown(
 
 
 def _subject(entry: Entry, runs: Runs) -> str:
-    """What entries must share to be compared: data, and the settings they are weighed by."""
+    """What entries must share to be compared: data, the settings they are weighed by, and who
+    judged them, where a judge does."""
     family = runs.family
     weighed = {
         name: value for name, value in study_of(runs).scoring.items() if name != family.threshold
     }
-    subject = [family.name, family.version, entry.dataset["fingerprint"], entry.demo, weighed]
+    readings = [
+        provenance.setting_of(runs, *pair, provenance.READING) or {}
+        for pair in (runs.draws if family.judged else ())
+    ]
+    judged = {
+        msgspec.json.encode([each.get(name) for name in OF_JUDGE], order="deterministic").decode()
+        for each in readings
+    }
+    subject = [
+        *(family.name, family.version, entry.dataset["fingerprint"], entry.demo, weighed),
+        sorted(judged),
+    ]
     return msgspec.json.encode(subject, order="deterministic").decode()
 
 
@@ -250,6 +264,7 @@ def _compared(
         family=study.family.name,
         label=study.family.label,
         dataset=next(iter(entries.values())).dataset,
+        judge=next(iter(entries.values())).judge,
         entries=tuple(entries),
         conditions=tuple(study.conditions),
         metrics=tuple(metric.name for metric in ranked),

@@ -19,6 +19,7 @@ FORMAT, MARK = 1, "safescale_board"
 OF_ENTRY = (
     "label", "file", "name", "revision", "model_family", "parameters_b", "verdict", "level",
     "attempts", "demo", "root", "made_at", "family", "dataset", "dataset_fingerprint",
+    "judge",
 )  # fmt: skip
 OF_PLACE = (
     "condition", "metric", "draws", "value", "lo", "hi", "n", "rank", "rank_lo", "rank_hi",
@@ -83,6 +84,7 @@ def _row(entry: Entry, place: Place | None) -> Row:
         "family": data.get("family"),
         "dataset": data.get("name"),
         "dataset_fingerprint": data.get("fingerprint"),
+        "judge": entry.judge or None,
         "draws": None if place is None else entry.draws.get(place.condition),
         "reason": reason and f"{reason.where}: {reason.what}",
     }

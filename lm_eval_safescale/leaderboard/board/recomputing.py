@@ -14,12 +14,14 @@ import msgspec
 import polars as pl
 
 from lm_eval_safescale import __version__
+from lm_eval_safescale.analysis.study import reader_of
 from lm_eval_safescale.checksums import sha256_of
 from lm_eval_safescale.contexts import ContextSet, read_contexts
 from lm_eval_safescale.contexts.files import is_built_for
 from lm_eval_safescale.datasets import Dataset
 from lm_eval_safescale.errors import FAILURES, SafescaleError, panics_as_errors, reason_of
 from lm_eval_safescale.inputs import BUFFER, InputError, opened
+from lm_eval_safescale.leaderboard import manifest as of
 from lm_eval_safescale.leaderboard.board.folder import Found, Submission, seen, shown
 from lm_eval_safescale.leaderboard.board.result import Entry, Reason, slug_of
 from lm_eval_safescale.leaderboard.manifest import About
@@ -32,13 +34,16 @@ from lm_eval_safescale.leaderboard.verify import (
     verify_submission,
 )
 from lm_eval_safescale.plugins import plugins
-from lm_eval_safescale.runs import Runs
+from lm_eval_safescale.runs import Runs, provenance
 from lm_eval_safescale.runs.store import NO_STATISTIC
+from lm_eval_safescale.sentences import listed
 from lm_eval_safescale.verifying.findings import Verdict
 
 MOST_REASONS, MOST_TEXT = 50, 500
 """Of a submission, and characters of each part of one."""
 ORDER = (Verdict.DAMAGED, Verdict.UNKNOWN, Verdict.WHOLE)
+JUDGE = "judge"
+"""The kind of a finding: who judged the answers."""
 NamedData = Callable[[str, Sequence[str]], Dataset]
 """`load(family, groups)` gives one that the organiser names, as items of that family."""
 
@@ -175,6 +180,9 @@ def look_at(submission: Submission, sources: Sources) -> Looked:
                 allow_demo=sources.allow_demo,
             )  # fmt: skip
         report.by_organiser = report.root in sources.found.marks.run_by_organiser
+        if report.runs is not None:
+            for said in report.runs.family.not_by_a_model(report.runs.about):
+                report.found.damaged(of.ANSWERS, f"{said}: nothing may be ranked by that", JUDGE)
         if report.brought_data:
             report.found.unknown(
                 "data set", "it came with the answers, and is none that this board names"
@@ -208,6 +216,14 @@ def digest_of_file(path: Path) -> str:
             return digest.hexdigest()
     except SafescaleError:
         return ""
+
+
+def judges_of(runs: Runs) -> list[str]:
+    """Who judged the answers of runs of a family that asks a judge, each once."""
+    if not runs.family.judged:
+        return []
+    settings = (provenance.settings_of(runs, *pair) for pair in runs.draws)
+    return list(dict.fromkeys(map(reader_of, settings)))
 
 
 def slim(runs: Runs) -> Runs:
@@ -245,6 +261,7 @@ def _entry(entry: Entry, report: Report) -> Entry:
         entry,
         slug=slug_of(told.card.name, report.root),
         draws={name: draws[name] for name in report.runs.conditions},
+        judge=listed(judges_of(report.runs)),
         subsets=dict(found.subsets),
         results=tuple(report.results),
         not_shown=tuple(report.not_shown),

@@ -73,6 +73,8 @@ class Entry:
     """K by condition, in the family's order."""
     subsets: Mapping[str, tuple[int, int]] = field(default_factory=dict)
     """Conditions of which a part of the items was answered: how many, and of how many."""
+    judge: str = ""
+    """Who judged its answers, where its family asks a judge: others judge otherwise."""
     answers: int = 0
     results: tuple[Row, ...] = ()
     """Every metric by condition, as `submit verify` recomputes it; empty where not verified."""
@@ -188,6 +190,8 @@ class Comparison:
     """What its results may be called."""
     dataset: Mapping[str, Any]
     """Name, version, fingerprint, items, demo."""
+    judge: str = ""
+    """Who judged the answers of all of them, where the family asks a judge."""
     entries: tuple[str, ...]
     """Labels."""
     conditions: tuple[str, ...]

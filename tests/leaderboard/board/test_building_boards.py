@@ -202,6 +202,21 @@ def test_data_that_came_with_the_answers_are_none_of_the_boards(submissions, bui
     assert labels(named) == ["Own data"]
 
 
+def test_answers_judged_by_no_model_are_refused(folder, build, monkeypatch):
+    def matched(self, about):
+        return [f"{name}: judged by rules" for name in about["models"] if name == "Mixed"]
+
+    monkeypatch.setattr(type(RADSAFE), "not_by_a_model", matched)
+    built, _ = build(folder)
+    refused = {entry.label: entry for entry in built.board.not_verified}
+    assert set(refused) == {"Mixed"}
+    (reason,) = [each for each in refused["Mixed"].reasons if each.verdict == "refused"]
+    assert (reason.kind, reason.what) == (
+        "judge", "Mixed: judged by rules: nothing may be ranked by that",
+    )  # fmt: skip
+    assert refused["Mixed"].results == ()
+
+
 def test_a_failure_of_one_submission_is_its_reason(folder, build, monkeypatch):
     verify = recomputing.verify_submission
 

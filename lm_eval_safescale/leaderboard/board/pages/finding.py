@@ -77,4 +77,6 @@ def _doubts(standing: Standing) -> Iterator[str]:
             f"{listed(suspect, MOST_NAMED)} {'does' if len(suspect) == 1 else 'do'} "
             "better on the open items than on the held-out ones, beyond chance."
         )
+    if judge := standing.comparison.judge:
+        yield f"All answers were judged by {judge}; results by another have a table of their own."
     yield "Attempts, dates and sizes are claims of those who submitted."

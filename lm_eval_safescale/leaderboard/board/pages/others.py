@@ -211,6 +211,7 @@ def submission(entry: Entry) -> Page:
             "Subsets",
             ", ".join(f"{name}: {n:,} of {of:,} items" for name, (n, of) in entry.subsets.items()),
         ),
+        ("Judged by", entry.judge),
         ("Data", DEMO if entry.demo else ""),
     ]
     claims = [

@@ -151,7 +151,8 @@ def _titles(board: Board) -> dict[str, str]:
 
 def _title(comparison: Comparison) -> str:
     name = str(comparison.dataset.get("name", ""))
-    return name if name == comparison.label else f"{comparison.label} · {name}"
+    title = name if name == comparison.label else f"{comparison.label} · {name}"
+    return f"{title}, by {comparison.judge}" if comparison.judge else title
 
 
 def _choice(standing: Standing, files: Mapping[tuple[str, str], str], place: str) -> Choice | None:
