@@ -27,7 +27,8 @@ from tests.report.reading_cases import answers_of, index_of, shards_of
 from tests.report.studies import HOSTILE, hostile_study, questions, write_study
 from tests.storing import command
 
-NO_ANSWER = ["unanswered", "truncated", "filtered", "error"]
+NO_ANSWER = ["unanswered", "truncated", "filtered", "unjudged", "error"]
+FIRST = 1 + len(NO_ANSWER)
 
 
 def report_of(*folders, disputes=None, **given):
@@ -176,7 +177,7 @@ def test_a_missing_answer_and_each_status_have_a_code_of_their_own(tmp_path):
             index["items"], index["answers"]["Qwen3-4B", "clean"], strict=True
         )
     }
-    assert [codes[ids[place]] for place in (1, 2, 3, 4)] == [2, 3, 4, 0]
+    assert [codes[ids[place]] for place in (1, 2, 3, 4)] == [2, 3, 5, 0]
 
 
 def test_items_have_their_texts_where_they_are_at_hand(study):
@@ -317,10 +318,10 @@ def test_what_a_family_tells_of_a_response_stands_where_its_text_may(texts, tmp_
     for place, (code, _, bits) in enumerate(index["answers"]["m1", "clean"]):
         told = columns.get("told", [None] * 8)[place]
         errors += bits & 1
-        if code < 5 or texts == "none" or (texts == "errors" and not bits & 1):
+        if code < FIRST or texts == "none" or (texts == "errors" and not bits & 1):
             assert told is None
             continue
-        response = index["responses"][code - 5][0]
+        response = index["responses"][code - FIRST][0]
         assert told["notes"] == [f"{items[place]['text']} read as {response}"]
         (table,) = told["tables"]
         assert table["rows"] == [[response, ["severe", "harm"], f"one\n{HOSTILE[0]}"]]
@@ -370,10 +371,10 @@ def test_other_families_have_their_own_kinds_and_responses(family, tmp_path):
     for pair, answers in index["answers"].items():
         for item, name, (code, _, _) in zip(items, index["items"], answers, strict=True):
             response = told.pop((*pair, name))
-            if code < 5:
+            if code < FIRST:
                 assert response == NO_ANSWER[code - 1]
                 continue
-            shown, chosen = (index["responses"] or item["responses"])[code - 5]
+            shown, chosen = (index["responses"] or item["responses"])[code - FIRST]
             assert shown == opened.shown_response(response)
             assert chosen == list(opened.chosen(response))
             assert set(chosen) <= {option["key"] for option in item["options"]}

@@ -25,9 +25,10 @@ from lm_eval_safescale.datasets import (
 from lm_eval_safescale.datasets.sources import about_demo
 from lm_eval_safescale.errors import SafescaleError
 from lm_eval_safescale.families.arrays import AnswerArrays, ItemTable
-from lm_eval_safescale.families.family import Family, Floats
+from lm_eval_safescale.families.family import Family, Floats, TableOf
 from lm_eval_safescale.families.judge import matched_by_rules
 from lm_eval_safescale.families.noharm.kit import SPECIALTY
+from lm_eval_safescale.families.noharm_text.case_tables import TABLES as CASE_TABLES
 from lm_eval_safescale.families.noharm_text.cases import (
     Consultation,
     columns_of,
@@ -47,6 +48,14 @@ from lm_eval_safescale.families.noharm_text.metrics import NOTATION, metrics
 from lm_eval_safescale.families.noharm_text.scoring import score, unscored
 from lm_eval_safescale.families.noharm_text.tables import TABLES
 from lm_eval_safescale.families.noharm_text.verdicts import OptionVerdict, Verdicts, no_actions
+from lm_eval_safescale.families.noharm_text.views import (
+    KINDS,
+    options_advised,
+    shown_case,
+    shown_verdicts,
+    told_of,
+)
+from lm_eval_safescale.families.views import ItemView, ResponseView
 from lm_eval_safescale.metrics import Metric
 from lm_eval_safescale.prompts import Prompt
 from lm_eval_safescale.records import TO_BE_JUDGED, Item
@@ -78,9 +87,11 @@ class Noharm(Family):
     judged = True
     judge = RubricJudge()
     stratified_by = SPECIALTY
+    kinds = KINDS
     index = "f1_weighted"
     notation = NOTATION
-    tables = TABLES
+    tables: ClassVar[Mapping[str, TableOf]] = {**TABLES, **CASE_TABLES}
+    errors = "harm_rates"
     silence = "no output says anything: its figures are those of advice without an action"
     headlines: ClassVar[Mapping[str, str]] = {
         "severe_rate": "severe harm",
@@ -183,6 +194,22 @@ class Noharm(Family):
     def metrics(self, items: ItemTable) -> Sequence[Metric]:  # noqa: ARG002 (the same for all)
         """Over cases: the value of a case is the mean over its records."""
         return metrics()
+
+    def shown_item(self, item: Item) -> ItemView:
+        """The case, and of each option what leaving it out or advising it does."""
+        return shown_case(as_consultation(item))
+
+    def shown_response(self, response: str) -> str:
+        """How many options and actions the advice holds."""
+        return shown_verdicts(response)
+
+    def chosen(self, response: str) -> Sequence[str]:
+        """The options that the advice holds, fully or in part."""
+        return options_advised(response)
+
+    def told_of(self, item: Item, response: str) -> ResponseView:
+        """All that the judge found, and the harm of it."""
+        return told_of(as_consultation(item), response)
 
 
 def as_consultation(item: Item) -> Consultation:

@@ -19,12 +19,15 @@ from lm_eval_safescale.families.cells import Pair
 from lm_eval_safescale.families.views import AnswerKind
 from lm_eval_safescale.records import Item, Status
 from lm_eval_safescale.report.cases.scripts import as_json
+from lm_eval_safescale.runs.arrays import COUNTED
 
 if TYPE_CHECKING:
     from lm_eval_safescale.report.report import Report
 
 MISSING = 0
-NO_ANSWER = (Status.UNANSWERED, Status.TRUNCATED, Status.FILTERED, Status.ERROR)
+NO_ANSWER = (
+    Status.UNANSWERED, Status.TRUNCATED, Status.FILTERED, Status.UNJUDGED, Status.ERROR,
+)  # fmt: skip
 """By code, from 1: what became of an answer without a response."""
 FIRST = 1 + len(NO_ANSWER)
 """Code of an item's first response."""
@@ -93,7 +96,7 @@ class Index:
         codes[answers.codes == NO_RESPONSE] = 1 + NO_ANSWER.index(Status.UNANSWERED)
         codes[answers.codes == UNSCORED] = 1 + NO_ANSWER.index(Status.ERROR)
         greedy, unknown = codes[:, 0], answers.codes[:, 0] < 0
-        for status in (Status.TRUNCATED, Status.FILTERED):
+        for status in COUNTED:
             greedy[unknown & (answers.measures[status.value] == 1)] = 1 + NO_ANSWER.index(status)
         # neither truncated nor not: there was no greedy answer
         greedy[np.isnan(answers.measures[Status.TRUNCATED.value])] = MISSING

@@ -4,8 +4,10 @@
 const UNKNOWN = 255,
   MISSING = 0,
   FILTERED = 3,
-  ERROR = 4,
-  FIRST = 5;
+  UNJUDGED = 4,
+  ERROR = 5,
+  FIRST = 6;
+const NOT_SCORED = [FILTERED, UNJUDGED, ERROR];
 
 const arrived = new Map(); // name: {promise, done, fail}
 
@@ -90,7 +92,7 @@ function cellAt(named) {
 
 const nameOf = (cell) => `${data.models[cell.model].name}@${data.conditions[cell.condition].name}`;
 const wordsOf = (cell) => [own(data.models[cell.model].name), ", ", own(data.conditions[cell.condition].words)];
-const isScored = (code) => code !== MISSING && code !== FILTERED && code !== ERROR;
+const isScored = (code) => code !== MISSING && !NOT_SCORED.includes(code);
 const mask = (bits) => bits.reduce((sum, bit) => (sum | (1 << bit)) >>> 0, 0);
 
 async function shardOf(names, firsts, place) {

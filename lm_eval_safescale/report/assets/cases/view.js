@@ -88,7 +88,7 @@ async function filter() {
       const code = codes[place];
       if (unscored) {
         scored[place] += code !== MISSING;
-        hits[place] += code === FILTERED || code === ERROR;
+        hits[place] += NOT_SCORED.includes(code);
         continue;
       }
       if (!isScored(code)) continue;
