@@ -7,12 +7,10 @@ from __future__ import annotations
 from collections.abc import Collection, Iterator, Sequence
 from pathlib import Path
 
-import polars as pl
-
+from lm_eval_safescale.analysis.study import unjudged
 from lm_eval_safescale.command_line import said
 from lm_eval_safescale.datasets import Dataset
 from lm_eval_safescale.families.cells import Pair
-from lm_eval_safescale.records import Status
 from lm_eval_safescale.runs import Runs
 from lm_eval_safescale.verifying.findings import Verdict, Verification
 from lm_eval_safescale.verifying.verify import verify
@@ -53,12 +51,9 @@ def is_demo(runs: Runs) -> bool:
 def waiting(runs: Runs, pairs: Collection[Pair]) -> Iterator[str]:
     """Which of these models and conditions have answers that wait for a judge: those are no missing
     ones, and what is scored without them may be chosen."""
-    counts = runs.answers.group_by("model", "condition", maintain_order=True).agg(
-        (pl.col("status") == Status.UNJUDGED.value).sum().alias("waiting"), pl.len().alias("of")
-    )
-    for model, condition, number, of in counts.filter(pl.col("waiting") > 0).iter_rows():
+    for (model, condition), items in unjudged(runs).items():
         if (model, condition) in pairs:
             yield (
-                f"{model}, {condition}: {number:,} of {counted(of, 'answer')} "
-                f"{'is' if number == 1 else 'are'} unjudged; have a judge read them first"
+                f"{model}, {condition}: answers to {counted(items, 'item')} are unjudged; have a "
+                "judge read them first"
             )

@@ -453,7 +453,7 @@ def test_answers_that_wait_for_a_judge_are_refused_and_not_taken_for_missing_one
     decision = decide(study, policy_of([FIVE]))
     assert decision.outcome is UNDECIDED
     assert decision.refused == (
-        "n, clean: 2 of 200 answers are unjudged; have a judge read them first",
+        "n, clean: answers to 2 items are unjudged; have a judge read them first",
     )
     assert not decide(study, policy_of([FIVE]), models=["m"]).refused
 

@@ -13,7 +13,7 @@ from numpy.typing import NDArray
 from lm_eval_safescale.families.arrays import ItemTable
 from lm_eval_safescale.families.cells import Cell
 from lm_eval_safescale.families.family import StudyView, TableOf
-from lm_eval_safescale.families.noharm_text.cases import SPECIALTY
+from lm_eval_safescale.families.noharm.kit import SPECIALTY
 from lm_eval_safescale.families.noharm_text.metrics import metrics
 from lm_eval_safescale.families.noharm_text.scoring import KINDS, SEVERITIES
 from lm_eval_safescale.families.rows import Row, number
