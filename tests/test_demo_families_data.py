@@ -841,4 +841,9 @@ def test_the_source_of_the_rubrics_is_this_kit_in_the_version_it_is_registered_w
     assert f"noharm_text_demo {demo.version}" in text
     assert f"version {demo.version}" in text
     assert demo.fingerprint in text
-    assert demo.warnings == ()
+    (note,) = demo.warnings
+    options = sum(len(rubric["options"]) for rubric in RUBRICS.values())
+    assert note.message == (
+        f"understood as: {len(RUBRICS)} cases, {len(ITEMS)} items, {options} options; hints for "
+        f"the judge of {len(RUBRICS)}"
+    )

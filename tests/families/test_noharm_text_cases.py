@@ -105,7 +105,9 @@ def test_a_fault_of_a_kit_is_named(kit, change, said):
 
 
 def test_a_case_that_its_rubric_does_not_present_is_told(kit):
-    (warning,) = NOHARM.load(kit(presentation="Another case.")).warnings
+    warning, note = NOHARM.load(kit(presentation="Another case.")).warnings
+    assert note.is_note
+    assert note.message == "understood as: 2 cases, 3 items, 6 options; hints for the judge of 1"
     assert (warning.item, warning.field) == ("Card1", "prompt")
     assert "one kit" in warning.message
 

@@ -26,6 +26,7 @@ from lm_eval_safescale.datasets.files import read_records
 from lm_eval_safescale.families.noharm.kit import RUBRICS, SPECIALTY, score_of, specialty_of
 from lm_eval_safescale.inputs import InputError, read_json, yaml_and_bytes
 from lm_eval_safescale.records import Item
+from lm_eval_safescale.words import counted
 
 BASELINE = "baseline"
 """The perturbation of a base case: none."""
@@ -158,7 +159,7 @@ def parse(
             **shared,
         )
 
-    return parse_items(
+    items, problems = parse_items(
         records,
         make,
         _wrong,
@@ -169,6 +170,20 @@ def parse(
         identifier="id",
         also={"id": "question_id", "prompt": "question"},
         reads=("options", "base", "guidance", "presentation", "place"),
+    )
+    note = Problem(_understood(items), is_error=False, is_note=True)
+    return items, [*problems, *([note] if items else [])]
+
+
+def _understood(items: Collection[Consultation]) -> str:
+    """The size of it all, in a line."""
+    cases = {item.base: item for item in items}.values()
+    options = sum(len(case.options) for case in cases)
+    hinted = sum(bool(case.guidance) for case in cases)
+    hints = f"hints for the judge of {hinted}" if hinted else "no hints for the judge"
+    return (
+        f"understood as: {counted(len(cases), 'case')}, {counted(len(items), 'item')}, "
+        f"{counted(options, 'option')}; {hints}"
     )
 
 
