@@ -83,12 +83,16 @@ def changed(number, **fields):
 @pytest.mark.parametrize(
     ("change", "said"),
     [
-        ({"options": changed(3, score=0)}, "rubrics/Card1.json: option 3, score has the score"),
-        ({"options": changed(3, score=10)}, "option 3, score has the score 10"),
+        ({"options": changed(3, score=0)}, "options.score: option 3: has the score None"),
+        ({"options": changed(3, score=10)}, "options.score: option 3: has the score 10"),
         ({"options": changed(3, dependsOn=[1])}, "leads back to itself (3 -> 1 -> 3)"),
         ({"options": changed(3, dependsOn=[8])}, "names option 8, which is not there"),
-        ({"options": [*OPTIONS, OPTIONS[0]]}, "option 3 stands twice"),
-        ({"options": changed(3, text=" ")}, "option 3, text expected a text"),
+        ({"options": [*OPTIONS, OPTIONS[0]]}, "options.id: option 3: stands twice"),
+        ({"options": changed(3, text=" ")}, "options.text: option 3: expected a text"),
+        (
+            {"presentation": "Quite another one."},
+            "item Card1: prompt: is another case than",
+        ),
         ({"items": [item("Derm9")]}, "item Derm9: id: there is no rubrics/Derm9.json"),
         (
             {"items": [item("Card1-0") | {"metadata": {"base_id": "All2"}}]},
@@ -104,8 +108,18 @@ def test_a_fault_of_a_kit_is_named(kit, change, said):
     assert said in str(raised.value)
 
 
+def test_the_same_fault_of_many_options_is_one_line_with_a_count(kit):
+    without = [{"id": n, "text": f"Do {n}", "category": "Procedure"} for n in range(40)]
+    with pytest.raises(DataError) as raised:
+        NOHARM.load(kit(options=without))
+    head, line = str(raised.value).splitlines()
+    assert "80 problems" in head
+    assert "option 0: has the score None" in line
+    assert "(and 79 more like it: items All2, Card1)" in line
+
+
 def test_a_case_that_its_rubric_does_not_present_is_told(kit):
-    warning, note = NOHARM.load(kit(presentation="Another case.")).warnings
+    warning, note = NOHARM.load(kit(presentation="Another case Card1.")).warnings
     assert note.is_note
     assert note.message == "understood as: 2 cases, 3 items, 6 options; hints for the judge of 1"
     assert (warning.item, warning.field) == ("Card1", "prompt")

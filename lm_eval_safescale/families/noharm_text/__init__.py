@@ -176,7 +176,7 @@ class Noharm(Family):
             | {"dependsOn": list(each.depends_on)}
             for each in options
         ]
-        return next((f"{field}: {said}" for field, said in wrong_options(plain)), "")
+        return next((f"{each.field}: {each.message}" for each in wrong_options(plain)), "")
 
     def score(
         self,

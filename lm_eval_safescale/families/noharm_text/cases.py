@@ -9,7 +9,7 @@ from __future__ import annotations
 import json
 import re
 from collections.abc import Collection, Iterator, Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
 
@@ -229,39 +229,46 @@ def _wrong(fields: Mapping[str, Any]) -> Iterator[tuple[str, str]]:
     place = fields.get("place")
     if place is not None and (isinstance(place, bool) or not isinstance(place, int)):
         yield "place", f"expected a whole number, found {shown(place)}"
-    yield from wrong_options(fields.get("options"))
+    for problem in wrong_options(fields.get("options")):
+        yield problem.field or "", problem.message
 
 
-def wrong_options(options: object) -> Iterator[tuple[str, str]]:
-    """What is wrong with the options of a rubric, by field."""
+def wrong_options(options: object) -> Iterator[Problem]:
+    """What is wrong with the options of a rubric."""
     if not isinstance(options, list) or not options:
-        yield "options", f"expected a list of options, found {shown(options)}"
+        yield Problem(f"expected a list of options, found {shown(options)}", field="options")
         return
     parents: dict[int, list[int]] = {}
     for place, option in enumerate(options, 1):
         if not isinstance(option, dict):
-            yield f"options[{place}]", f"expected an object, found {shown(option)}"
+            yield _of_option(f"in place {place}", "", f"expected an object, found {shown(option)}")
             continue
         number = option.get("id")
         if isinstance(number, bool) or not isinstance(number, int) or not 0 <= number < 1 << 31:
-            yield f"options[{place}].id", f"expected a whole number, found {shown(number)}"
+            said = f"expected a whole number, found {shown(number)}"
+            yield _of_option(f"in place {place}", "id", said)
             continue
-        where = f"option {number}"
         if number in parents:
-            yield where, "stands twice"
+            yield _of_option(number, "id", "stands twice")
         found = list(_wrong_option(option))
-        yield from ((f"{where}, {field}", said) for field, said in found)
+        yield from (_of_option(number, field, said) for field, said in found)
         wrong = any(field == "dependsOn" for field, _ in found)
         parents[number] = [] if wrong else list(option.get("dependsOn") or ())
     for number, own in parents.items():
         for parent in own:
             if parent not in parents:
-                yield f"option {number}, dependsOn", f"names option {parent}, which is not there"
+                said = f"names option {parent}, which is not there"
+                yield _of_option(number, "dependsOn", said)
     if circle := _circle(parents):
-        yield (
-            f"option {circle[0]}, dependsOn",
-            f"leads back to itself ({' -> '.join(map(str, circle))}); expected no circle",
-        )
+        path = " -> ".join(map(str, circle))
+        said = f"leads back to itself ({path}); expected no circle"
+        yield _of_option(circle[0], "dependsOn", said)
+
+
+def _of_option(which: int | str, field: str, said: str) -> Problem:
+    """What is said of one option; of several it is one kind of problem."""
+    where = f"options.{field}" if field else "options"
+    return Problem(f"option {which}: {said}", field=where, kind=said)
 
 
 def _wrong_option(option: Mapping[str, Any]) -> Iterator[tuple[str, str]]:
@@ -355,6 +362,10 @@ def _kit_item(
         problems.append(("id", f"there is no {RUBRICS}/{base}.json; expected one for each case"))
         rubric = {}
     is_base = item_id == base
+    presentation = rubric.get("presentation") if is_base else None
+    if isinstance(presentation, str) and not _are_alike(presentation, fields.get("prompt")):
+        said = f"is another case than that of {RUBRICS}/{base}.json; expected files of one kit"
+        problems.append(("prompt", said))
     return {
         "id": item_id,
         "prompt": fields.get("prompt"),
@@ -363,8 +374,14 @@ def _kit_item(
         **({SPECIALTY: letters} if (letters := specialty_of(base)) else {}),
         "options": rubric.get("options"),
         "guidance": hints.get(base, ""),
-        **({"presentation": rubric.get("presentation")} if is_base else {}),
+        **({"presentation": presentation} if is_base else {}),
     }, problems
+
+
+def _are_alike(presentation: str, prompt: object) -> bool:
+    """Whether both may be one case, reworded: of the words of both, most are in each."""
+    one, other = (set(str(text).casefold().split()) for text in (presentation, prompt))
+    return 2 * len(one & other) >= len(one | other)
 
 
 def _rubrics(folder: Path) -> tuple[dict[str, dict[str, Any]], list[Problem]]:
@@ -388,7 +405,7 @@ def _rubrics(folder: Path) -> tuple[dict[str, dict[str, Any]], list[Problem]]:
             "presentation": told.get("presentation") if isinstance(told, dict) else None,
         }
         problems += [
-            Problem(f"{name}: {field} {said}") for field, said in wrong_options(case.get("options"))
+            replace(problem, item=path.stem) for problem in wrong_options(case.get("options"))
         ]
     if not found and not problems:
         problems.append(Problem(f"no {RUBRICS}/*.json beside {ITEMS}; expected one for each case"))
