@@ -229,8 +229,8 @@ def _wrong(fields: Mapping[str, Any]) -> Iterator[tuple[str, str]]:
     place = fields.get("place")
     if place is not None and (isinstance(place, bool) or not isinstance(place, int)):
         yield "place", f"expected a whole number, found {shown(place)}"
-    for problem in wrong_options(fields.get("options")):
-        yield problem.field or "", problem.message
+    for each in wrong_options(fields.get("options")):
+        yield each.field or "", each.message
 
 
 def wrong_options(options: object) -> Iterator[Problem]:
