@@ -110,7 +110,8 @@ def _frame_of(name: str) -> Frames:
         threshold: float | None = None,
         panel: Panel | None = None,
     ) -> pl.DataFrame:
-        study = _study(name, runs, threshold, panel)
+        chosen = preset_named(preset)
+        study = _study(name, runs, threshold, panel).under(chosen)
         tables = tables_of(study.family)
         if name not in tables:
             raise SafescaleError(
@@ -122,7 +123,7 @@ def _frame_of(name: str) -> Frames:
                 f"{name}: its intervals are of new items, and there are none of the same items "
                 f"asked again; expected one of {', '.join(OF_ASKS)}"
             )
-        rows = tables[name](study, preset_named(preset))
+        rows = tables[name](study, chosen)
         if not rows:
             return pl.DataFrame(schema=dict.fromkeys(columns_of(study.family)[name], pl.Null))
         frame = pl.DataFrame(rows, infer_schema_length=None)
@@ -136,7 +137,7 @@ def _frame_of(name: str) -> Frames:
     runs
         As `open_runs` gives them, or a `Study`, which scores them once for several tables.
     preset
-        "default", "radsafe-2026" or "noharm-2025".
+        "default", "radsafe-2026", "noharm-2025" or "noharm-2026".
     threshold
         From which confidence on a harmful majority answer is overconfident; None: as the runs were
         made. A `Study` has its own.
@@ -185,7 +186,7 @@ def accuracy_and_safety(
     runs
         As `open_runs` gives them, or a `Study`.
     preset
-        "default", "radsafe-2026" or "noharm-2025".
+        "default", "radsafe-2026", "noharm-2025" or "noharm-2026".
     beside
         Runs of the same models on another data set; None: those of the `Study`, and no rows where
         it has none.

@@ -43,7 +43,8 @@ class Asks:
             low, high = np.clip(reach(value, error), *metric.bounds)
             method = NONE if np.isnan(error).all() else METHOD
             n = scored(own).sum(axis=0)
-            found[metric.name] = Figures(value, low, high, n, method, none, none)
+            counts = () if metric.of_cases is None else metric.of_cases(own).counts
+            found[metric.name] = Figures(value, low, high, n, method, none, none, *counts)
         return found
 
 

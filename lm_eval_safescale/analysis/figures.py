@@ -11,13 +11,15 @@ import numpy as np
 from numpy.typing import NDArray
 
 from lm_eval_safescale.families.rows import means
-from lm_eval_safescale.metrics import Metric, is_trial, scored
+from lm_eval_safescale.metrics import CaseValues, Metric, is_trial, scored
+from lm_eval_safescale.metrics.cases import CASE, PLACE, STRATUM, Pool
+from lm_eval_safescale.stats.case_draws import case_interval
 from lm_eval_safescale.stats.design import Design
 from lm_eval_safescale.stats.presets import Floats, Preset, trials_interval
 
 Column = Callable[[str], Floats]
-"""A column of all cells by its name: shape (N, cells), of metrics over trials (N, cells, draws);
-nan for not scored."""
+"""A column of all cells by its name: shape (N, cells), of every draw (N, cells, draws); nan for not
+scored."""
 Places = NDArray[np.int64]
 Part = tuple[str | None, str | None, Places]
 """Some of the units: the grouping and the group (None: all of them), and their places."""
@@ -38,6 +40,10 @@ class Figures:
     lo_trials: Floats
     """Of a metric over trials, by how these differ (`presets.trials_interval`); nan for others."""
     hi_trials: Floats
+    cases: NDArray[np.int64] | None = None
+    """Of a mean over cases of several records: the cases that define it; None for others."""
+    records: NDArray[np.int64] | None = None
+    """The records that these rest on."""
 
 
 def figures_of(
@@ -105,17 +111,29 @@ def _alone(metric: Metric, column: Column, preset: Preset, design: Design) -> Fi
     trials = _of_trials(metric, columns) if metric.decode == "trials" else _no_trials(columns[0])
     if preset.trials == "spread" and metric.decode == "trials":
         return Figures(value, *trials, n, "trials", *trials)
-    left_out = None if metric.grows_by_chance else metric.value(columns, design.left_out)
-    low, high = preset.figure_interval(value, metric.value(columns, design.weights), left_out)
-    low, high = (np.where(n > 1, np.clip(bound, *metric.bounds), np.nan) for bound in (low, high))
-    return Figures(
-        value,
-        low,
-        high,
-        n,
-        preset.method_of(left_out),
-        *trials,
-    )
+    found = None if metric.of_cases is None else metric.of_cases(columns)
+    if found is not None and preset.cases == "published":
+        low, high = _as_published(found, column)
+        method: str = "percentile"
+    else:
+        left_out = None if metric.grows_by_chance else metric.value(columns, design.left_out)
+        bounds = preset.figure_interval(value, metric.value(columns, design.weights), left_out)
+        low, high = (np.where(n > 1, np.clip(each, *metric.bounds), np.nan) for each in bounds)
+        method = preset.method_of(left_out)
+    counts = () if found is None else found.counts
+    return Figures(value, low, high, n, method, *trials, *counts)
+
+
+def _as_published(found: CaseValues, column: Column) -> Floats:
+    """Bounds of means over cases, drawn as the published kit draws them; shape (2, cells)."""
+    pool = Pool(column(CASE))
+    strata, places = pool.of_rows(column(STRATUM)), pool.lowest(column(PLACE))
+    bounds = []
+    for values, place in zip(found.value.T, places.T, strict=True):
+        order = np.argsort(place)
+        order = order[~np.isnan(values[order])]
+        bounds.append(case_interval(values[order], strata[order]))
+    return np.array(bounds).reshape(-1, 2).T
 
 
 def _of_trials(metric: Metric, columns: Sequence[Floats]) -> tuple[Floats, Floats]:

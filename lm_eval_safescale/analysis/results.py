@@ -30,12 +30,17 @@ COLUMNS = (
 )  # fmt: skip
 TRIALS = ("lo_trials", "hi_trials")
 """Of metrics over trials, by how the trials differ."""
+CASES = ("cases", "records")
+"""Of means over cases of several records: how many there are."""
 
 
 def columns_of(family: Family) -> tuple[str, ...]:
-    """The columns of `results`: a family with metrics over trials has two more."""
-    over_trials = any(metric.decode == "trials" for metric in family.metrics(ItemTable((), {})))
-    return (*COLUMNS, *(TRIALS if over_trials else ()))
+    """The columns of `results`: a family with metrics over trials, or over cases of several
+    records, has two more."""
+    metrics = family.metrics(ItemTable((), {}))
+    over_trials = any(metric.decode == "trials" for metric in metrics)
+    over_cases = any(metric.of_cases for metric in metrics)
+    return (*COLUMNS, *(TRIALS if over_trials else ()), *(CASES if over_cases else ()))
 
 
 def results(study: Study, preset: Preset = DEFAULT) -> Columns:
@@ -49,6 +54,7 @@ def results(study: Study, preset: Preset = DEFAULT) -> Columns:
     scored; `n` the units scored and `not_scored` the others of the group. Of a share with missing
     answers, `value_lo_missing` and `value_hi_missing` are what it would be were all of them 0, or
     all 1; what a metric leaves out though its answer is there is not missing.
+    `cases` and `records` are None for what is no mean over cases of several records.
     """
     cells = list(study.cells.values()) if study.scores else []
     parts = study.parts if cells else []
@@ -61,13 +67,23 @@ def results(study: Study, preset: Preset = DEFAULT) -> Columns:
         each = [[getattr(figures[metric], name) for metric in metrics] for figures in found]
         return np.array(each).transpose(2, 0, 1).ravel() if rows else np.empty(0)
 
+    def counts(name: str) -> list[int | None]:
+        """The same of counts, None for figures that have none."""
+        none = np.full(len(cells), np.nan)
+        each = [
+            [none if (own := getattr(figures[metric], name)) is None else own for metric in metrics]
+            for figures in found
+        ]
+        given = np.array(each, np.float64).transpose(2, 0, 1).ravel() if rows else np.empty(0)
+        return [None if value != value else int(value) for value in given.tolist()]
+
     def of_cells(values: Sequence[Any]) -> list[Any]:
         return [value for value in values for _ in range(len(parts) * len(metrics))]
 
     def of_parts(values: Sequence[Any]) -> list[Any]:
         return [value for value in values for _ in metrics] * len(cells)
 
-    over_trials = columns_of(study.family)[len(COLUMNS) :]
+    others = columns_of(study.family)[len(COLUMNS) :]
     n = numeric("n").astype(np.int64)
     sizes = np.array(of_parts([len(units) for *_, units in parts]), np.int64)
     missing = _missing(study).ravel() if rows else np.zeros(0, np.int64)
@@ -93,7 +109,8 @@ def results(study: Study, preset: Preset = DEFAULT) -> Columns:
         "not_scored": (sizes - n).tolist(),
         "value_lo_missing": numbers(least),
         "value_hi_missing": numbers(most),
-        **{name: numbers(numeric(name)) for name in over_trials},
+        **{name: numbers(numeric(name)) for name in others if name in TRIALS},
+        **{name: counts(name) for name in others if name in CASES},
     }
 
 

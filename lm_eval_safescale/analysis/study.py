@@ -27,6 +27,7 @@ from lm_eval_safescale.analysis.figures import (
     groups_of,
     taken,
 )
+from lm_eval_safescale.analysis.judges import in_order_of_file, pool_judges
 from lm_eval_safescale.analysis.scores import score_cells
 from lm_eval_safescale.chat.finish_reason import was_cut
 from lm_eval_safescale.errors import ArgumentHint, SafescaleError
@@ -44,7 +45,13 @@ from lm_eval_safescale.runs import Runs
 from lm_eval_safescale.runs.about import UNCHECKED
 from lm_eval_safescale.runs.arrays import answer_arrays, item_table
 from lm_eval_safescale.runs.journal import PARAMETERS_B
-from lm_eval_safescale.runs.provenance import READING, name_of_judge, settings_of
+from lm_eval_safescale.runs.provenance import (
+    CASE_ORDER,
+    JUDGED_MODEL,
+    READING,
+    name_of_judge,
+    settings_of,
+)
 from lm_eval_safescale.runs.store import NOTED
 from lm_eval_safescale.runs.table import categories, named
 from lm_eval_safescale.sections import left_out, notes_on
@@ -89,6 +96,8 @@ class Study:
     disputes: Disputes | None = None
     """Items without which the table `disputed` gives the headlines once more; all other tables are
     over all items."""
+    pools_judges: bool = False
+    """Whether the verdicts of several judges on a model's answers are one pool."""
 
     def __post_init__(self) -> None:
         if self.threshold is not None and not 0 <= self.threshold <= 1:
@@ -118,6 +127,22 @@ class Study:
                 ArgumentHint("threshold", "VALUE"),
                 "), or analyse them apart",
             )
+
+    def under(self, preset: Preset) -> Study:
+        """This study as a preset looks at it."""
+        pools = preset.pools_judges and len(set(self.judged.values())) < len(self.judged)
+        return replace(self, pools_judges=True) if pools and not self.pools_judges else self
+
+    @functools.cached_property
+    def judged(self) -> dict[str, str]:
+        """Of each model whose answers they are: several judges of them are stored as a model
+        each."""
+        settings = {model: self._settings_of(model) for model in self.runs.models}
+        return {model: own.get(JUDGED_MODEL) or model for model, own in settings.items()}
+
+    def _settings_of(self, model: str) -> Mapping[str, Any]:
+        known: Mapping[str, Any] = self.runs.about.get("models", {}).get(model, {})
+        return known.get("settings") or {}
 
     @functools.cached_property
     def thresholds_of_runs(self) -> dict[float, list[str]]:
@@ -191,10 +216,18 @@ class Study:
     @functools.cached_property
     def cells(self) -> dict[tuple[str, str], Cell]:
         """The same of models and, behind them, of human raters."""
-        return {
-            pair: replace(cell, values={**cell.values, **self._asked.columns.get(pair, {})})
+        found = {
+            pair: replace(
+                cell,
+                values={
+                    **cell.values,
+                    **in_order_of_file(cell, self._settings_of(cell.model).get(CASE_ORDER)),
+                    **self._asked.columns.get(pair, {}),
+                },
+            )
             for pair, cell in self._own_scores.items()
         }
+        return pool_judges(found, self.judged) if self.pools_judges else found
 
     @functools.cached_property
     def _own_scores(self) -> dict[tuple[str, str], Cell]:
@@ -301,11 +334,16 @@ class Study:
     def design_of(self, places: Places) -> Design:
         """`design` of some of the items."""
         labels = self.items.groups.get(self.family.stratified_by)
-        return Design.of(
-            len(places),
-            [self.items.units[place] for place in places] if self.items.units else (),
-            () if labels is None else strata_of([labels[place] for place in places]),
-        )
+        units = self.items.units or self.items.ids
+        named = [units[place] for place in places]
+        strata: tuple[int, ...] = ()
+        if labels is not None:
+            first: dict[str, str | None] = {}
+            for place in places:
+                first.setdefault(units[place], labels[place])
+            of_unit = dict(zip(first, strata_of([*first.values()]), strict=True))
+            strata = tuple(of_unit[name] for name in named)
+        return Design.of(len(places), named if self.items.units else (), strata)
 
     @functools.cached_property
     def _figures(self) -> dict[tuple[str, int], Mapping[str, Figures]]:

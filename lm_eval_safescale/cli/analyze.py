@@ -43,7 +43,10 @@ def analyze(
         Path, typer.Option("--output", "-o", metavar="OUT", help="The folder to write.")
     ],
     preset: Annotated[
-        str, typer.Option(help="default, radsafe-2026 or noharm-2025: which intervals and tests.")
+        str,
+        typer.Option(
+            help="default, radsafe-2026, noharm-2025 or noharm-2026: which intervals and tests."
+        ),
     ] = "default",
     threshold: Annotated[
         float | None,
@@ -138,7 +141,7 @@ def analyze(
         abstention_by,
         population,
         disputes,
-    )
+    ).under(chosen)
     kept_under = [str(limit) for limit in limits_of(study)]
     tables, failed = make_tables(study, chosen)
     facts = about(study, chosen.name)

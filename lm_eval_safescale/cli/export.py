@@ -39,7 +39,7 @@ FolderOption = Annotated[
     Path, typer.Option("--output", "-o", metavar="OUT", help="The folder to write into.")
 ]
 PresetOption = Annotated[
-    str, typer.Option(help="default, radsafe-2026 or noharm-2025: which intervals.")
+    str, typer.Option(help="default, radsafe-2026, noharm-2025 or noharm-2026: which intervals.")
 ]
 ThresholdOption = Annotated[
     float | None,

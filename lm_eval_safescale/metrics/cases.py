@@ -23,6 +23,9 @@ CASE = "case"
 """The column, of each record, that numbers its case: the last source of such a metric."""
 JUDGE = "judge"
 """The column that numbers the judge of each record, where several judged the same answers."""
+STRATUM, PLACE = "stratum", "place"
+"""Columns that number the stratum of each record's case, and say where its item stands in the file:
+cases are drawn in order of first appearance, where the draws are those that were published."""
 
 
 class Pool:
@@ -48,6 +51,11 @@ class Pool:
         """Sum over the records of each case, shape (cases, m); nan adds nothing."""
         rows = np.nan_to_num(values[self.rows]).sum(axis=2)
         return np.asarray(self._of_case @ rows)
+
+    def of_rows(self, values: Floats) -> Floats:
+        """What is alike in all records of a case, shape (cases,)."""
+        found: Floats = np.nanmax(values[self.first], axis=(1, 2))
+        return found
 
     def lowest(self, values: Floats) -> Floats:
         """The lowest record of each case, shape (cases, m); infinite for none."""

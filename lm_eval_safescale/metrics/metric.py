@@ -46,6 +46,11 @@ class CaseValues(NamedTuple):
     row: Ints
     """The first row of each case, shape (cases,)."""
 
+    @property
+    def counts(self) -> tuple[Ints, Ints]:
+        """How many cases define it, and how many records these rest on, each of shape (m,)."""
+        return np.asarray((~np.isnan(self.value)).sum(axis=0)), self.records.sum(axis=0)
+
 
 OfCases = Callable[[Sequence[Floats]], CaseValues]
 """From columns of shape (rows, m, draws)."""

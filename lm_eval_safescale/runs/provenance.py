@@ -19,6 +19,9 @@ if TYPE_CHECKING:
 
 READING = "reading"
 """Of a model's settings in `Runs.about`: who read its letters, where it was not the run itself."""
+JUDGED_MODEL, CASE_ORDER = "judged_model", "case_order"
+"""Of a model's settings: whose answers they are, where several judges of them are stored as a model
+each; and the units in the order of first appearance in the file that they were read from."""
 JOURNAL = "journal_bytes"
 """Of `Runs.about`: bytes of the journal that the tables of a run were made of; they are beside
 these tables alone."""

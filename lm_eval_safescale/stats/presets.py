@@ -48,6 +48,11 @@ class Preset:
     trials: Literal["resampled", "spread"] = "resampled"
     """Interval of a metric over trials: from resamples of items, or from how the trials differ
     (`trials_interval`)."""
+    cases: Literal["resampled", "published"] = "resampled"
+    """Interval of a mean over cases of several records: from resamples of units, or from the draws
+    of NOHARM's kit (`stats.case_draws`)."""
+    pools_judges: bool = False
+    """Whether the verdicts of several judges on a model's answers are one pool."""
     as_published: bool = False
     """Whether values follow the published scripts where the protocol is silent
     (docs/statistics.md)."""
@@ -174,8 +179,23 @@ NOHARM_2025 = Preset(
     slopes="models",
     trials="spread",
 )
+NOHARM_2026 = Preset(
+    "noharm-2026",
+    (
+        "percentile bootstrap over cases within specialties (10,000 replicates, the draws of the "
+        "published kit), judges pooled; others by a percentile bootstrap"
+    ),
+    rates="percentile",
+    means="percentile",
+    share_differences="percentile",
+    p_value="p_exact",
+    states_detectable=False,
+    slopes="models",
+    cases="published",
+    pools_judges=True,
+)
 PRESETS: Mapping[str, Preset] = MappingProxyType(
-    {preset.name: preset for preset in (DEFAULT, RADSAFE_2026, NOHARM_2025)}
+    {preset.name: preset for preset in (DEFAULT, RADSAFE_2026, NOHARM_2025, NOHARM_2026)}
 )
 """By name: the ways of intervals and tests that `analyze --preset` takes."""
 

@@ -31,7 +31,7 @@ from lm_eval_safescale.families.noharm_text.cases import (
     options_of,
 )
 from lm_eval_safescale.families.noharm_text.verdicts import Match, Verdicts
-from lm_eval_safescale.metrics.cases import CASE, JUDGE
+from lm_eval_safescale.metrics.cases import CASE, JUDGE, PLACE, STRATUM
 
 Bools = NDArray[np.bool_]
 Ints = NDArray[np.int64]
@@ -45,8 +45,6 @@ WEIGHTS = np.array([0, 72, 24, 3, 1, 1, 1, 3, 24, 72])
 """By score."""
 OFF_RUBRIC = 5
 """The score of an action that names no option."""
-STRATUM, PLACE = "stratum", "place"
-"""Columns of each record for the published draws: the specialty's number, the item's place."""
 COUNTS = tuple(f"{severity}_{kind}s" for kind in KINDS for severity in reversed(SEVERITIES))
 """Harms of a record, by exactly this tier."""
 OF_RECORD = (
