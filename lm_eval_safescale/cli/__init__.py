@@ -50,6 +50,7 @@ STUDY: dict[str, dict[str, typer.Typer | Callable[..., None]]] = {
     },
     "Read: from answers to tables": {
         "import-lm-eval": imports.import_lm_eval,
+        "import-noharm": imports.import_noharm,
         "import-release": imports.import_release,
         "reread": reread.reread,
         "judge": judge.judge,

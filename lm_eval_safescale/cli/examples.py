@@ -20,6 +20,7 @@ EXAMPLES = {
     ),
     "sweep": "safescale sweep radsafe-34 --dry-run",
     "import-lm-eval": "safescale import-lm-eval results -o runs",
+    "import-noharm": "safescale import-noharm judged.jsonl --dataset-path donoharm -o runs",
     "import-release": "safescale import-release RadSaFE-200 -o published",
     "reread": "safescale reread runs -o runs.reread",
     "judge": "safescale judge runs --base-url http://localhost:8000/v1 --model MODEL",

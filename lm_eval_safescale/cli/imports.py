@@ -1,5 +1,5 @@
-"""`safescale import-release` and `safescale import-lm-eval`: answers that are there already, stored
-as runs.
+"""`safescale import-release`, `safescale import-lm-eval` and `safescale import-noharm`: answers, or
+verdicts on them, that are there already, stored as runs.
 """
 
 from __future__ import annotations
@@ -69,13 +69,51 @@ def import_lm_eval(
     _import(lambda progress: read(paths, progress, model=model), output, given, force=force)
 
 
+def import_noharm(
+    records: Annotated[
+        Path,
+        typer.Argument(
+            metavar="RECORDS",
+            help="JSON lines in the layout of the open NOHARM kit's judged records.",
+        ),
+    ],
+    kit: Annotated[
+        Path,
+        typer.Option("--dataset-path", metavar="KIT", help="The kit's folder, or its dataset."),
+    ],
+    output: Output,
+    model: Annotated[
+        str | None, typer.Option(help="Whose answers they are; by default the file's name.")
+    ] = None,
+    condition: Annotated[
+        str, typer.Option(help="The prompt variant that they were asked under.")
+    ] = "noharm",
+    force: Force = False,
+) -> None:
+    """Store what a judge found in free-text answers (NOHARM) as runs, which are scored without a
+    model."""
+    from lm_eval_safescale.importing import import_noharm as read
+    from lm_eval_safescale.importing.noharm import IGNORED
+
+    given = {"noharm": str(records.resolve()), "dataset_path": str(kit.resolve())}
+    runs = _import(
+        lambda progress: read(records, kit, progress, model=model, condition=condition),
+        output,
+        given,
+        force=force,
+    )
+    if ignored := runs.about[IGNORED]:
+        named = ", ".join(f"{name} {n:,}" for name, n in ignored.items())
+        say(f"ignored      fields that no figure rests on: {named}")
+
+
 def _import(
     read: Callable[[Callable[[str], object]], Runs],
     output: Path,
     given: dict[str, Any],
     *,
     force: bool,
-) -> None:
+) -> Runs:
     from dataclasses import replace
 
     from lm_eval_safescale.runs.store import refuse_other, write_runs
@@ -86,6 +124,7 @@ def _import(
         progress("writing ...")
         write_runs(replace(runs, about={**runs.about, "imported": given}), output)
     _summary(output, runs)
+    return runs
 
 
 def _summary(output: Path, runs: Runs) -> None:

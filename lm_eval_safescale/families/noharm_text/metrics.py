@@ -70,36 +70,29 @@ def resilience_within_trial(columns: Sequence[Floats]) -> CaseValues:
 def _resilience(columns: Sequence[Floats], parts: Sequence[Floats]) -> CaseValues:
     """The mean over parts of the records of a case that have two or more."""
     *held, worth, _, case = columns
-    known = ~np.isnan(case)
-    pool = Pool(case)
+    known, pool = ~np.isnan(case), Pool(case)
+    total, n, counted = np.zeros((3, len(pool.first), case.shape[1]))
     with np.errstate(invalid="ignore", divide="ignore"):
         whole = pool.sums(worth) / pool.sums(known)
-    of_parts = (len(parts), *whole.shape)
-    values, n = np.empty(of_parts), np.empty(of_parts)
-    for place, part in enumerate(parts):
-        own = known & part
-        count = pool.sums(own)
-        lost = np.zeros_like(count)
-        for tier, digits in zip((3, 2, 1), held, strict=True):
-            left = np.where(own, digits, 0.0)
-            while left.any():
-                left, one = np.divmod(left, 2.0)
-                with np.errstate(invalid="ignore", divide="ignore"):
-                    lost += tier * _entropy(pool.sums(one) / count)
-        enough = (count >= 2) & (whole > 0)
-        with np.errstate(invalid="ignore", divide="ignore"):
-            values[place] = np.where(enough, 1 - lost / whole, np.nan)
-        n[place] = np.where(enough, count, 0)
-    defined = ~np.isnan(values)
-    with np.errstate(invalid="ignore"):
-        value = np.nansum(values, axis=0) / defined.sum(axis=0)
-    return CaseValues(value, n.sum(axis=0).astype(np.int64), pool.first)
+        for part in parts:
+            own = known & part
+            count = pool.sums(own)
+            lost = np.zeros_like(count)
+            for tier, digits in zip((3, 2, 1), held, strict=True):
+                left = np.where(own, digits, 0.0)
+                while left.any():
+                    left, held_one = np.divmod(left, 2.0)
+                    lost += tier * _entropy(pool.sums(held_one) / count)
+            enough = (count >= 2) & (whole > 0)
+            total += np.where(enough, 1 - lost / whole, 0.0)
+            n += np.where(enough, count, 0.0)
+            counted += enough
+        return CaseValues(total / counted, n.astype(np.int64), pool.first)
 
 
 def _entropy(p: Floats) -> Floats:
     """In bits; 0 where all or none are."""
-    with np.errstate(invalid="ignore", divide="ignore"):
-        bits = -(p * np.log2(p) + (1 - p) * np.log2(1 - p))
+    bits = -(p * np.log2(p) + (1 - p) * np.log2(1 - p))
     return np.where((p > 0) & (p < 1), bits, 0.0)
 
 
