@@ -46,8 +46,6 @@ FLAGGED_FILE = "flagged.jsonl"
 FILES = (STEPS_FILE, VERDICTS_FILE, DISAGREEMENTS_FILE, FLAGGED_FILE)
 JUDGE_FAILED = "judge failed"
 """The rule of an answer that there is no verdict on."""
-JUDGED_MODEL = "judged_model"
-"""Of a model's settings in `Runs.about`: the model whose answers were judged."""
 OF_VERDICT = {
     "repeat": pl.Int16,
     "verdict": pl.String,
@@ -354,7 +352,7 @@ def _about(runs: Runs, reading: Mapping[str, Any]) -> dict[str, Any]:
     """What is known of the runs, with who has judged whose answers."""
     about = provenance.read_by(runs, reading)
     models = {
-        model: {**known, "settings": {JUDGED_MODEL: model, **known["settings"]}}
+        model: {**known, "settings": {provenance.JUDGED_MODEL: model, **known["settings"]}}
         for model, known in about["models"].items()
     }
     return {**about, "models": models}
