@@ -10,15 +10,15 @@ from __future__ import annotations
 import hashlib
 from collections import Counter
 from collections.abc import Callable, Iterable, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from enum import StrEnum
 from pathlib import Path
 from typing import Any
 
 import polars as pl
 
-from lm_eval_safescale.chat import ChatModel
-from lm_eval_safescale.chat.asks import ChatSession
+from lm_eval_safescale.chat import ChatModel, Message, Reply
+from lm_eval_safescale.chat.asks import Ask, ChatSession
 from lm_eval_safescale.chat.session import BuildProgress
 from lm_eval_safescale.chat.step_log import StepLog
 from lm_eval_safescale.chat.waves import StepFailed, run_in_waves, together
@@ -81,9 +81,9 @@ class JudgedAdvice:
     reason, responses (of each judging; null for one that failed), text."""
     texts: int
     """Different answers to different items that were judged."""
-    steps: int
+    steps: int = 0
     """Replies of the judge that this rests on."""
-    known: int
+    known: int = 0
     """Of these, known from an earlier, interrupted judging."""
 
     @property
@@ -175,30 +175,77 @@ def judge_advice(
     provenance.refuse_without_texts(runs)
     judge, items = judge_of(runs.family), items_of_runs(runs, dataset)
     rows = rows_to_judge(runs)
-    pairs = list(_pairs(rows))
-    replied = known = 0
     if model is None:
-        repeats = 0
-        verdicts: list[list[Verdict]] = [
-            [(judge.by_rules(items[question_id], text), "")] for question_id, text in pairs
-        ]
-        by: dict[str, Any] = {"judge": {"name": RULE_BASED}}
-    else:
-        name = provenance.name_of_judge(model.about)
-        same = about_asking(model, judge.prompt_sha256, max_tokens)
-        log = StepLog(None if steps is None else Path(steps), same, overwrite=overwrite)
-        try:
-            session = JudgeSession(model, log, on_progress)
-            verdicts = judged_pairs(judge, items, pairs, session, name, max_tokens, repeats)
-        finally:
-            log.close()
-        replied, known = session.asked, session.known
-        by = {"judge": {**model.about, "name": name}, **same}
+        how: dict[str, Any] = {"judge": {"name": RULE_BASED}, "repeats": 0}
+        return _judged(runs, items, rows, {"by": ROLE, **how}, None)
+    same = about_asking(model, judge.prompt_sha256, max_tokens)
+    name = provenance.name_of_judge(model.about)
+    how = {"judge": {**model.about, "name": name}, **same, "repeats": repeats}
+    log = StepLog(None if steps is None else Path(steps), same, overwrite=overwrite)
+    try:
+        session = JudgeSession(model, log, on_progress)
+        judged = _judged(runs, items, rows, {"by": ROLE, **how}, session)
+    finally:
+        log.close()
+    return replace(judged, steps=session.asked, known=session.known)
+
+
+def advice_again(
+    runs: Runs, dataset: Dataset, reading: Mapping[str, Any], steps: StepLog | None
+) -> JudgedAdvice:
+    """Runs as the stored replies of their judge make them; nobody is asked.
+
+    Parameters
+    ----------
+    runs, dataset
+        As of `judge_advice`.
+    reading
+        What the runs say of their judging (`provenance.READING`).
+    steps
+        The judge's; None for the rule-based matcher. What is not among them is a failure.
+    """
+    session = None if steps is None else _Stored(steps)
+    return _judged(runs, items_of_runs(runs, dataset), rows_to_judge(runs), reading, session)
+
+
+@dataclass(frozen=True, slots=True)
+class _Stored:
+    """Replies that were stored, and no others."""
+
+    steps: StepLog
+
+    def ask(self, asks: Sequence[Ask]) -> list[Reply]:
+        return [self.steps.known(ask) or Reply(None, "no reply is stored") for ask in asks]
+
+    def room(self, role: str, messages: Sequence[Message], max_tokens: int) -> None:
+        """Nobody knows."""
+
+    def searched(self, *_: object) -> None:
+        """Nothing is taken down."""
+
+    ended = searched
+
+
+def _judged(
+    runs: Runs,
+    items: Mapping[str, Item],
+    rows: pl.DataFrame,
+    reading: Mapping[str, Any],
+    session: ChatSession | None,
+) -> JudgedAdvice:
+    """Runs as a judge leaves them: the one that answers in a session, else the rule-based
+    matcher."""
+    judge = judge_of(runs.family)
+    pairs = list(_pairs(rows))
+    verdicts: list[list[Verdict]] = (
+        [[(judge.by_rules(items[question_id], text), "")] for question_id, text in pairs]
+        if session is None
+        else _verdicts_of(judge, items, pairs, reading, session)
+    )
     answers = _with_verdicts(rows, pairs, verdicts)
-    about = _about(runs, {"by": ROLE, **by, "repeats": repeats})
-    judged = Runs(runs.items, _scored(answers, judge), about)
+    judged = Runs(runs.items, _scored(answers, judge), _about(runs, reading))
     columns = [*KEYS, "verdict", "reason", "responses", "text"]
-    return JudgedAdvice(judged, answers.select(columns), len(pairs), replied, known)
+    return JudgedAdvice(judged, answers.select(columns), len(pairs))
 
 
 def rows_to_judge(runs: Runs) -> pl.DataFrame:
@@ -241,17 +288,16 @@ def _pairs(rows: pl.DataFrame) -> Iterable[tuple[str, str]]:
     )
 
 
-def judged_pairs(
+def _verdicts_of(
     judge: Judge,
     items: Mapping[str, Item],
     pairs: Sequence[tuple[str, str]],
+    reading: Mapping[str, Any],
     session: ChatSession,
-    name: str,
-    max_tokens: int,
-    repeats: int,
 ) -> list[list[Verdict]]:
     """What each judging of each pair of an item's id and an answer gives."""
     found: dict[int, list[Verdict]] = {}
+    name, max_tokens = str(reading["judge"]["name"]), int(reading["max_tokens"])
 
     async def once(question_id: str, text: str, repeat: int) -> Verdict:
         asking = Asking(name, key_of(question_id, text), max_tokens, repeat)
@@ -267,7 +313,7 @@ def judged_pairs(
 
         run_in_waves(
             [
-                together(*(once(*pair, repeat) for repeat in range(1 + repeats)))
+                together(*(once(*pair, repeat) for repeat in range(1 + int(reading["repeats"]))))
                 for pair in pairs[start : start + TOGETHER]
             ],
             session,

@@ -29,6 +29,7 @@ from lm_eval_safescale.runs import provenance
 from lm_eval_safescale.runs.finish import OPENED, OUR_RUNNER, READER_VERSION
 from lm_eval_safescale.runs.table import KEYS, Runs
 from lm_eval_safescale.settings import load_settings
+from lm_eval_safescale.verifying.advice import check_advice
 from lm_eval_safescale.verifying.findings import Kind, Verification
 from lm_eval_safescale.verifying.judged import check_judged
 
@@ -73,9 +74,11 @@ def check_letters(
     judged = rows.filter(pl.col("by") == ROLE)
     if judged.height:
         model, condition = judged.select("model", "condition").row(0)
-        check_judged(
-            judged, provenance.setting_of(runs, model, condition, provenance.READING), folder, found
-        )
+        reading = provenance.setting_of(runs, model, condition, provenance.READING)
+        if runs.family.judge is None:
+            check_judged(judged, reading, folder, found)
+        else:
+            check_advice(runs, judged, dataset, reading, folder, found)
     rows = rows.with_columns(pl.when("read_again").then("how").otherwise(way()).alias("how"))
     rows = rows.with_columns(readable().alias("is_read"))
     unread = rows.filter((pl.col("by") == "rules") & ~pl.col("is_read"))
