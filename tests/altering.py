@@ -10,6 +10,8 @@ from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import Any
 
+import polars as pl
+
 from lm_eval_safescale.checksums import (
     document_of,
     is_whole,
@@ -46,6 +48,13 @@ def make_sums_again(folder: Path) -> None:
             {name: sha256_of(folder / name) for name in about["files"]}
         ),
     )
+
+
+def alter_table(folder, change, name="answers.parquet"):
+    """Change the table, and let about.json say so."""
+    path = folder / name
+    change(pl.read_parquet(path)).write_parquet(path, metadata=pl.read_parquet_metadata(path))
+    make_sums_again(folder)
 
 
 def flipped(folder: Path, times: int, seed: int = 0) -> Iterator[tuple[Path, int]]:

@@ -550,7 +550,7 @@ def cut_by_limit(runs: Runs) -> dict[tuple[str, str], int]:
     found = {}
     for model, condition in runs.draws:
         limit = settings_of(runs, model, condition).get("max_answer_tokens")
-        cut = pl.coalesce(said, pl.col("completion_tokens") >= limit)
+        cut = pl.coalesce(said, pl.col("completion_tokens") >= pl.lit(limit, pl.Int64))
         pair = (pl.col("model") == model) & (pl.col("condition") == condition)
         if number := runs.answers.filter(pair & read & cut).height:
             found[model, condition] = number

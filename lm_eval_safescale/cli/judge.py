@@ -287,7 +287,30 @@ def _summary_of_advice(judged: JudgedAdvice, folder: Path) -> None:
         if report.get(name):
             say(f"{report[name]:>9,}  {said}", style="red" if alarm else None)
     _say_reasons(report)
+    _say_reliability(judged.runs)
     _refuse_unfair(judged.counts)
+
+
+def _say_reliability(runs: Runs) -> None:
+    """How far the judge agrees with itself, where it was asked again."""
+    from lm_eval_safescale.analysis.study import Study
+    from lm_eval_safescale.families.judge import RELIABILITY
+    from lm_eval_safescale.stats.presets import DEFAULT
+
+    family = runs.family
+    for row in family.tables[RELIABILITY].make(Study(runs), DEFAULT):
+        if row["metric"] is None:
+            kappa = "not defined" if row["kappa"] is None else f"{row['kappa']:.3f}"
+            flips = "none" if row["flips"] is None else f"{row['flips']:.1%}"
+            say(
+                f"{row['model']}, {row['condition']}: judged again, {flips} of {row['n']:,} "
+                f"verdicts differ; kappa {kappa}"
+            )
+        elif row["metric"] in family.headlines and row["value"] is not None:
+            say(
+                f"  {row['metric']} {row['value']:.3f}, again {row['again']:.3f}; moved by "
+                f"{row['moved']:.3f} at most"
+            )
 
 
 def _summary(judged: Judged, folder: Path) -> None:

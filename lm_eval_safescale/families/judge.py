@@ -15,6 +15,11 @@ ROLE = "judge"
 RULE_BASED = "rule-based matcher"
 """The judge that is no model: for tests and demonstrations alone."""
 
+RELIABILITY = "judge_reliability"
+"""The table, among a family's own, of what a judge says when it is asked again: a row on the
+verdicts of a model under a condition (`metric` is None; `flips`, `kappa`), and one for each metric
+(`value`, `again`, `moved`)."""
+
 
 def matched_by_rules(about: Mapping[str, Any]) -> list[str]:
     """The models of runs (`Runs.about`) that the rule-based matcher judged, for

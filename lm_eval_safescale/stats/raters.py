@@ -118,6 +118,43 @@ def krippendorff_alpha(ratings: ArrayLike, weights: Floats | None = None) -> Rat
     return _agreement(pairable, observed, expected, weights)
 
 
+def kappa_of_counts(counts: ArrayLike, likeness: ArrayLike | None = None) -> RaterAgreement:
+    """Cohen's kappa of two raters by how often they gave each two categories.
+
+    Of a table with its transpose added it is Fleiss' kappa of the raters whose pairs it counts,
+    since all then share their categories' frequencies.
+
+    Parameters
+    ----------
+    counts
+        Shape (categories, categories, ...): of the first rater, of the second.
+    likeness
+        How alike two categories are, in [0, 1], shape (categories, categories); None: 1 where they
+        are the same, else 0. See `linear_likeness`.
+
+    Returns
+    -------
+    `n` of all tables together, the rest of the shape of what follows the categories.
+
+    References
+    ----------
+    Cohen J (1968), Psychol Bull 70:213-220.
+    """
+    given = np.asarray(counts, dtype=np.float64)
+    alike = np.eye(len(given)) if likeness is None else np.asarray(likeness, dtype=np.float64)
+    with np.errstate(invalid="ignore", divide="ignore"):
+        shares = given / given.sum(axis=(0, 1))
+    observed = np.einsum("ij,ij...->...", alike, shares)
+    expected = np.einsum("ij,i...,j...->...", alike, shares.sum(axis=1), shares.sum(axis=0))
+    return RaterAgreement(int(given.sum()), np.asarray(observed), np.asarray(expected))
+
+
+def linear_likeness(categories: int) -> Floats:
+    """How alike two of k ordered categories are: 1 - distance / (k - 1)."""
+    place = np.arange(categories)
+    return np.asarray(1 - np.abs(place[:, None] - place) / (categories - 1))
+
+
 def _checked(ratings: ArrayLike, weights: Floats | None) -> tuple[Floats, Floats]:
     given = np.asarray(ratings, dtype=np.float64)
     if given.ndim != 2 or not len(given) or given.shape[1] < 2:

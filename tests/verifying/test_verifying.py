@@ -27,7 +27,7 @@ from lm_eval_safescale.runs.lines import encoded
 from lm_eval_safescale.runs.table import Runs
 from lm_eval_safescale.verifying.findings import Kind, Verdict
 from lm_eval_safescale.verifying.verify import verify
-from tests.altering import alter_document, alter_lines, flipped, make_sums_again
+from tests.altering import alter_document, alter_lines, alter_table, flipped, make_sums_again
 from tests.judging.judging_stub import StubJudge, says
 from tests.running import asking
 from tests.running.asking import ask, read_lines, seeded, write_questions
@@ -90,13 +90,6 @@ def judged(tmp_path, folder):
 def reread_runs(tmp_path, folder, data):
     write_reread(reread(open_runs(folder), data), tmp_path / "reread")
     return tmp_path / "reread"
-
-
-def alter_table(folder, change, name="answers.parquet"):
-    """Change the table, and let about.json say so."""
-    path = folder / name
-    change(pl.read_parquet(path)).write_parquet(path, metadata=pl.read_parquet_metadata(path))
-    make_sums_again(folder)
 
 
 def other_letters(frame):

@@ -28,6 +28,7 @@ from lm_eval_safescale.families.arrays import AnswerArrays, ItemTable
 from lm_eval_safescale.families.family import Family, Floats, TableOf
 from lm_eval_safescale.families.judge import matched_by_rules
 from lm_eval_safescale.families.noharm.kit import SPECIALTY
+from lm_eval_safescale.families.noharm_text import reliability
 from lm_eval_safescale.families.noharm_text.case_tables import TABLES as CASE_TABLES
 from lm_eval_safescale.families.noharm_text.cases import (
     Consultation,
@@ -90,7 +91,7 @@ class Noharm(Family):
     kinds = KINDS
     index = "f1_weighted"
     notation = NOTATION
-    tables: ClassVar[Mapping[str, TableOf]] = {**TABLES, **CASE_TABLES}
+    tables: ClassVar[Mapping[str, TableOf]] = {**TABLES, **CASE_TABLES, **reliability.TABLES}
     errors = "harm_rates"
     silence = "no output says anything: its figures are those of advice without an action"
     headlines: ClassVar[Mapping[str, str]] = {

@@ -20,7 +20,7 @@ FULL, PART = 0.6, 0.4
 options weighs 1/n."""
 LONGEST = 300
 MOST_ACTIONS = 200
-_WORD = re.compile(r"[^\W_]{3,}")
+_WORD = re.compile(r"[^\W_]{3,}|\d+")
 _SENTENCE = re.compile(r"[.;!?]\s+|\n+")
 _NEGATION = re.compile(
     r"\b(?:not|no|never|without|avoid|against|stop|hold|discontinue|withhold|if|unless|consider)\b",
