@@ -8,7 +8,7 @@ from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
-from lm_eval_safescale.analysis.study import Study, refuse_unjudged
+from lm_eval_safescale.analysis import Study
 from lm_eval_safescale.command_line import said
 from lm_eval_safescale.datasets import Dataset
 from lm_eval_safescale.errors import ArgumentHint, SafescaleError
@@ -61,8 +61,8 @@ def judge(
     Raises
     ------
     SafescaleError
-        Where there is nothing to verify, the runs do not belong together or wait for a judge, or
-        the policy is not one of them.
+        Where there is nothing to verify, the runs do not belong together, or the policy is not one
+        of them.
     """
     looked = verified(folders, dataset)
     whole = tuple(str(each.folder) for each in looked if each.verdict is Verdict.WHOLE)
@@ -77,7 +77,6 @@ def judge(
             ")",
         )
         return Judged(Decision(policy, refused=(said(why),)), runs, whole, unclear)
-    refuse_unjudged(runs)
     say("judging ...")
     decision = decide(Study(runs, threshold), policy, baseline=baseline, models=models)
     return Judged(decision, runs, whole, (*unclear, *decision.remarks))

@@ -9,7 +9,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-from lm_eval_safescale.analysis.study import Study, refuse_unjudged
+from lm_eval_safescale.analysis import Study
 from lm_eval_safescale.errors import SafescaleError
 from lm_eval_safescale.families.cells import Pair
 from lm_eval_safescale.families.raters import HUMAN, shown_as
@@ -97,7 +97,6 @@ def _side(label: str, text: str, opened: dict[Path, Runs]) -> Side:
     folder, rest = _folder_in(label, text)
     if folder.resolve() not in opened:
         opened[folder.resolve()] = open_runs(folder, texts=False)
-        refuse_unjudged(opened[folder.resolve()])
     runs = opened[folder.resolve()]
     known: dict[str, list[str]] = {}
     for model, condition in runs.draws:

@@ -15,6 +15,8 @@ from lm_eval_safescale.errors import SafescaleError
 from lm_eval_safescale.families.noharm_text import NOHARM
 from lm_eval_safescale.families.noharm_text.verdicts import no_actions
 from lm_eval_safescale.importing import import_lm_eval
+from lm_eval_safescale.judging.advice import judge_advice
+from lm_eval_safescale.runs.sources import dataset_of
 from lm_eval_safescale.runs.store import write_runs
 from lm_eval_safescale.verifying.verify import verify
 from tests.running import asking
@@ -111,6 +113,13 @@ def test_both_ways_in_give_the_same_answers_and_items(logged, tmp_path):
     assert imported.about["dataset"]["fingerprint"] == asked.about["dataset"]["fingerprint"]
     waiting = unjudged(imported)
     assert unjudged(asked) == {("stub", name): n for (_, name), n in waiting.items()}
+    judged = [
+        judge_advice(runs, dataset_of(runs.about["dataset"], ""), None, tmp_path / name).runs
+        for name, runs in (("one", imported), ("other", asked))
+    ]
+    rows = [runs.answers.select(shared).cast({"response": str}).to_dicts() for runs in judged]
+    assert rows[0] == rows[1]
+    assert {row["status"] for row in rows[0]} == {"ok", "unanswered", "truncated"}
     write_runs(imported, tmp_path / "imported")
     for each in ("imported", "run"):
         found = verify(tmp_path / each)

@@ -106,10 +106,12 @@ def test_nothing_is_shown_or_decided_by_answers_that_nobody_has_judged(stub, tmp
     for words in (
         ("report", tmp_path / "waiting", "-o", tmp_path / "pages"),
         ("export", "csv", tmp_path / "waiting", "-o", tmp_path / "x.csv"),
-        ("compare", *(f"{tmp_path / 'waiting'}::{each}" for each in ("noharm", "noharm_concise"))),
     ):
         status, said = safescale(*words)
         assert (status != 0, waits in said) == (True, True), said
+    sides = (f"{tmp_path / 'waiting'}::{each}" for each in ("noharm", "noharm_concise"))
+    status, said = safescale("compare", *sides)
+    assert (status, "refused: stub, noharm: answers to" in said) == (2, True), said
     status, said = safescale("analyze", tmp_path / "waiting", "-o", tmp_path / "tables")
     assert (status, waits in said) == (0, True), said
     told = json.loads((tmp_path / "tables" / "about.json").read_text(encoding="utf-8"))
