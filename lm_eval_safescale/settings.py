@@ -533,6 +533,29 @@ def what_is_wrong(found: Mapping[str, Any]) -> str:
     return str(found["ctx"]["error"] if found["type"] == "value_error" else found["msg"])
 
 
+EXPECTED = {
+    "dict_type": "a mapping",
+    "list_type": "a list",
+    "string_type": "a text (in quotes)",
+    "int_type": "a whole number",
+    "bool_type": "true or false",
+    "invalid-json-value": "a text, a number, true or false, a list or a mapping (dates in quotes)",
+}
+"""By pydantic's name of the error, what was expected."""
+
+
+def expected_by(found: Mapping[str, Any]) -> str:
+    """Of an error that pydantic found in a file: what was expected."""
+    words = EXPECTED.get(found["type"]) or what_is_wrong(found).removeprefix("Input should be ")
+    return words[:1].lower() + words[1:]
+
+
+def shown_value(value: Any) -> str:
+    """A value of a file as an error shows it: short, and without secrets."""
+    text = masked_pairs(repr(without_secrets(value)))
+    return text if len(text) <= 60 else f"{text[:57]}..."
+
+
 def _refuse_deep(values: Mapping[str, Any], layer: str) -> None:
     for name, value in values.items():
         if is_deep(value):

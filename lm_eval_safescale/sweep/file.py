@@ -21,8 +21,7 @@ from lm_eval_safescale.families.controls import CONTROLS
 from lm_eval_safescale.inputs import InputError, read_yaml
 from lm_eval_safescale.plugins import plugins
 from lm_eval_safescale.runs.identity import path_of
-from lm_eval_safescale.secrets import masked_pairs, without_secrets
-from lm_eval_safescale.settings import load_settings, what_is_wrong
+from lm_eval_safescale.settings import expected_by, load_settings, shown_value
 from lm_eval_safescale.sweep.jobs import Job
 
 NAME = re.compile(r"[A-Za-z0-9][A-Za-z0-9._+-]{0,99}")
@@ -178,7 +177,7 @@ def sweep_named(name: Path) -> Path:
 def _checked(path: Path, content: Any) -> _File:
     if not isinstance(content, dict):
         raise SafescaleError(
-            f"{path}: {_shown(content)}; expected a mapping with models (docs/sweep.md)"
+            f"{path}: {shown_value(content)}; expected a mapping with models (docs/sweep.md)"
         )
     try:
         return _File.model_validate(content)
@@ -205,7 +204,7 @@ def _problem(content: Any, found: Any) -> str:
         )
     if found["type"] == "missing":
         return printable(f"{where}: missing")
-    return printable(f"{where}: {_shown(found['input'])}; expected {_expected(found)}")
+    return printable(f"{where}: {shown_value(found['input'])}; expected {_expected(found)}")
 
 
 def _fields(place: Sequence[Any]) -> list[str]:
@@ -213,27 +212,10 @@ def _fields(place: Sequence[Any]) -> list[str]:
     return list((kinds.get(str(place[0]), _File) if place[1:] else _File).model_fields)
 
 
-KINDS = {
-    "dict_type": "a mapping",
-    "list_type": "a list",
-    "string_type": "a text (in quotes)",
-    "int_type": "a whole number",
-    "bool_type": "true or false",
-    "invalid-json-value": "a text, a number, true or false, a list or a mapping (dates in quotes)",
-}
-"""By pydantic's name of the error, what was expected."""
-
-
 def _expected(found: Any) -> str:
     if "conditions" in found["loc"]:
         return "a list of conditions, or all"
-    words = KINDS.get(found["type"]) or what_is_wrong(found).removeprefix("Input should be ")
-    return words[:1].lower() + words[1:]
-
-
-def _shown(value: Any) -> str:
-    text = masked_pairs(repr(without_secrets(value)))
-    return text if len(text) <= 60 else f"{text[:57]}..."
+    return expected_by(found)
 
 
 # --- jobs -----------------------------------------------------------------------------------------
@@ -249,8 +231,8 @@ def _names(file: _File) -> tuple[dict[str, tuple[int, _Model]], list[str]]:
         name = given if entry.name is None else entry.name
         if not NAME.fullmatch(name):
             problems.append(
-                f"models, number {number}: the name {_shown(name)} is also a folder's; expected "
-                "letters, digits and . _ + - (give one with name: NAME)"
+                f"models, number {number}: the name {shown_value(name)} is also a folder's; "
+                "expected letters, digits and . _ + - (give one with name: NAME)"
             )
             continue
         twin, before = seen.setdefault(name.casefold(), (number, name))
