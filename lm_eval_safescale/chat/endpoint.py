@@ -146,6 +146,7 @@ def reply_to(response: Response) -> Reply:
         response.seconds,
         parsed.finish_reason,
         bool(parsed.reasoning_field),
+        response.in_flight,
     )
 
 

@@ -46,6 +46,9 @@ class Reply:
     """Why it ended, in the words of the backend; None where it does not say."""
     reasons: bool = False
     """Whether reasoning came beside the text, which is not part of it."""
+    concurrency: int | None = None
+    """The most replies that were in the making at a time while this one was, itself included; None
+    where that is unknown."""
 
     @property
     def ran_out(self) -> bool:

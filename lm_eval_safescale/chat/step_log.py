@@ -77,15 +77,13 @@ class StepLog:
         record = self._known.get((ask.question_id, ask.step))
         if record is None or record["prompt_sha256"] != ask.prompt_sha256 or record["text"] is None:
             return None
-        return Reply(
-            record["text"],
-            "",
-            record["prompt_tokens"],
-            record["completion_tokens"],
-            record["seconds"],
-            record.get("finish_reason"),
-            record.get("reasons", False),
-        )
+        return _reply_in(record)
+
+    def replies(self) -> Iterator[tuple[Mapping[str, Any], Reply]]:
+        """Each step that has a reply: its record, and that."""
+        for record in self._known.values():
+            if record["text"] is not None:
+                yield record, _reply_in(record)
 
     def replied(self, ask: Ask, reply: Reply, wave: int) -> None:
         """Take a reply down."""
@@ -104,6 +102,7 @@ class StepLog:
             **({"error": reply.error} if reply.text is None else {}),
             **({"finish_reason": reply.finish_reason} if reply.finish_reason is not None else {}),
             **({"reasons": True} if reply.reasons else {}),
+            **({"concurrency": reply.concurrency} if reply.concurrency is not None else {}),
         }
         self._known[ask.question_id, ask.step] = record
         self._add(record)
@@ -195,6 +194,19 @@ class StepLog:
                 self._noted.add(json.dumps(record, ensure_ascii=False, sort_keys=True))
 
 
+def _reply_in(record: Mapping[str, Any]) -> Reply:
+    return Reply(
+        record["text"],
+        "",
+        record["prompt_tokens"],
+        record["completion_tokens"],
+        record["seconds"],
+        record.get("finish_reason"),
+        record.get("reasons", False),
+        record.get("concurrency"),
+    )
+
+
 def _is_begun(content: bytes) -> bool:
     """Whether a file without a whole line holds nothing, or what a kill has left of its header."""
     return content[: len(_BEGINS_HEADER)] == _BEGINS_HEADER[: len(content)]
@@ -251,6 +263,7 @@ def _is_step(record: Mapping[str, Any]) -> bool:
         and isinstance(record.get("finish_reason"), str | None)
         and isinstance(record.get("reasons", False), bool)
         and all(_is_count(record.get(name, "")) for name in ("prompt_tokens", "completion_tokens"))
+        and _is_count(record.get("concurrency"))
         and type(seconds) in (int, float)
         and 0 <= seconds < inf  # type: ignore[operator]
     )

@@ -8,6 +8,7 @@ import logging
 import reprlib
 import time
 from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import replace
 from typing import Any
 
 from lm_eval.api.instance import Instance
@@ -27,6 +28,7 @@ from lm_eval_safescale.harness.payloads import payload_of
 from lm_eval_safescale.harness.requests import Request
 from lm_eval_safescale.harness.servers import ServerEngine
 from lm_eval_safescale.plugins import bind_settings
+from lm_eval_safescale.reading import opens_reasoning
 from lm_eval_safescale.secrets import Mask, is_secret, mask_of, shown_text, without_secrets
 
 logger = logging.getLogger(__name__)
@@ -48,6 +50,9 @@ class HarnessChat:
         # a server may send a key back
         self._mask = mask_of() if backends.is_server(backend) else Mask(())
         self._templated = backends.takes_conversations(backend)
+        asked = self._prompt((Message("user", "?"),))
+        self.opens_reasoning = isinstance(asked, str) and opens_reasoning(asked)
+        """Whether prompts end inside an open reasoning block, with which replies begin."""
         self.about: Mapping[str, Any] = {**about, "chat_template": self._templated}
         self.window = backends.window_of(backend)
 
@@ -85,7 +90,8 @@ class HarnessChat:
             ) from error
         seconds = (time.monotonic() - started) / len(requests)
         return [
-            self._reply(prompt, made, seconds) for prompt, made in zip(prompts, texts, strict=True)
+            replace(self._reply(prompt, made, seconds), concurrency=len(requests))
+            for prompt, made in zip(prompts, texts, strict=True)
         ]
 
     def _reply(self, prompt: Any, made: Any, seconds: float) -> Reply:
@@ -184,6 +190,13 @@ def load_chat_model(
             )
         return Endpoint(**bind_settings(Endpoint, args, "endpoint"))
     backend = load_backend(name, for_server(name, args), batch_size=batch_size, device=device)
+    return chat_of(backend, name, args, batch_size)
+
+
+def chat_of(
+    backend: Any, name: str, args: Mapping[str, Any], batch_size: str | None = None
+) -> HarnessChat:
+    """A model object that is loaded, as a chat model; by that name, with these arguments."""
     about = {"backend": name, "model_args": without_secrets(args)}
     if backends.is_server(backend):
         return ServerChat(backend, about=about)
