@@ -214,7 +214,7 @@ WORDS_OF_OTHERS = {
     "contexts/logged.py": "msgspec names a field in its message alone",
     "datasets/files.py": "Python's json and codecs say by words alone that a text ends too soon",
     "datasets/tables.py": "Python's csv says by words alone that a text ends too soon",
-    "sweep/file.py": "pydantic's words, that are shown after our own",
+    "settings.py": "pydantic's words, that are shown after our own",
 }
 
 

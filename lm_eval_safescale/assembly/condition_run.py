@@ -155,6 +155,7 @@ class ConditionRun:
         )
 
     def _reset(self) -> None:
+        self._is_stripped = False
         self.reasoning_opened = False
         """Whether a prompt ended inside an open reasoning block."""
         self.reasons = self.settings.reasoning in ("on", "separate")
@@ -163,7 +164,7 @@ class ConditionRun:
 
     def see(self, prompt: object) -> None:
         """Look at a prompt as the model gets it: it may have opened the reasoning."""
-        if isinstance(prompt, str) and opens_reasoning(prompt):
+        if not self._is_stripped and isinstance(prompt, str) and opens_reasoning(prompt):
             self.reasoning_opened = True
             self._expect_reasoning()
 
@@ -172,6 +173,20 @@ class ConditionRun:
         limit."""
         self.reasons = self.settings.reasoning != "off"
         self._needs_room |= self.settings.reasoning == "auto"
+
+    @property
+    def reasoning(self) -> dict[str, Any]:
+        """How reasoning is told from an answer: arguments of `strip_reasoning`."""
+        return {
+            "reasoning": "auto" if self._is_stripped else self.settings.reasoning,
+            "opened": self.reasoning_opened,
+        }
+
+    def expect_stripped(self) -> None:
+        """What is read from now on, and recorded to be read so, holds no reasoning any more."""
+        self._is_stripped, self.reasoning_opened, self.reasons = True, False, False
+        if self.settings.reasoning != "auto":
+            self.own_settings = {**self.own_settings, "reasoning": "auto"}
 
     @property
     def token_limit(self) -> int:
@@ -247,10 +262,7 @@ class ConditionRun:
         content = UNKNOWN if output is None else read_content(output)
         if content.text == "" and (content.refusal or content.reasons):
             return Reading(None, Status.UNANSWERED if content.refusal else Status.TRUNCATED)
-        how: dict[str, Any] = {
-            "reasoning": "on" if cut else self.settings.reasoning,
-            "opened": self.reasoning_opened,
-        }
+        how = self.reasoning | ({"reasoning": "on"} if cut else {})
         item = self.items[question_id]
         try:
             return read_output(

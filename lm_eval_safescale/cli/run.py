@@ -2,12 +2,13 @@
 
 from __future__ import annotations
 
+import functools
 import os
 import re
 import shlex
 import time
 from collections import Counter, deque
-from collections.abc import Collection, Mapping
+from collections.abc import Callable, Collection, Mapping
 from datetime import timedelta
 from enum import StrEnum
 from pathlib import Path
@@ -42,19 +43,28 @@ class Latency(StrEnum):
 
 
 def run(
+    output: Annotated[
+        Path,
+        typer.Option("--output", "-o", help="The folder for the answers; the same one to go on."),
+    ],
     model: Annotated[
-        str,
+        str | None,
         typer.Option(
             help=(
                 "A backend of lm_eval: hf, vllm, local-chat-completions, ...; or a control, which "
                 "reads no question: choose-nothing, choose-at-random."
             )
         ),
-    ],
-    output: Annotated[
-        Path,
-        typer.Option("--output", "-o", help="The folder for the answers; the same one to go on."),
-    ],
+    ] = None,
+    team: Annotated[
+        Path | None,
+        typer.Option(
+            help=(
+                "Instead of a model, the YAML file of a team: an advisor answers, one or two "
+                "guardians review each answer for harm (docs/running.md)."
+            )
+        ),
+    ] = None,
     model_args: Annotated[
         str, typer.Option("--model_args", help="As for lm_eval: pretrained=NAME,dtype=...")
     ] = "",
@@ -101,15 +111,20 @@ def run(
         typer.Option("--retry-filtered", help="Ask again for what a content filter held back."),
     ] = False,
 ) -> None:
-    """Ask a model, with the prompts and the backends of lm_eval, and keep every answer as it comes.
+    """Ask a model or a team, with the prompts and the backends of lm_eval, and keep every answer as
+    it comes.
 
     After an interruption of whatever kind the same command goes on: nothing is asked twice.
     """
     # one line of progress, ours; read when tqdm is imported
     os.environ.setdefault("TQDM_DISABLE", "1")
     from lm_eval_safescale.families import RADSAFE
-    from lm_eval_safescale.running import runner
 
+    of_model = {
+        "--model": model, "--model_args": model_args, "--batch_size": batch_size,
+        "--device": device, "--name": name,
+    }  # fmt: skip
+    _refuse_both(team, {option for option, given in of_model.items() if given})
     options = {"dataset": dataset, "corpus": corpus, "retriever": retriever, "draws": draws}
     given = given_settings(metadata, options)
     named = (
@@ -127,11 +142,21 @@ def run(
     try:
         with working("starting ...") as progress:
             progress("starting ...", mark=True)  # the harness takes a second or more to import
-            asked = runner.Model(model, _parsed(model_args), batch_size, device, name)
-            report = runner.run(
-                asked, output, wanted, metadata=given, chat_template=chat_template, limit=limit,
-                latency=latency.value, retry_filtered=retry_filtered, on_progress=_Told(progress),
-            )  # fmt: skip
+            ask = (
+                _of_team(team)
+                if team is not None
+                else _of_model(model or "", _parsed(model_args), batch_size, device, name)
+            )
+            report = ask(
+                output,
+                wanted,
+                metadata=given,
+                chat_template=chat_template,
+                limit=limit,
+                latency=latency.value,
+                retry_filtered=retry_filtered,
+                on_progress=_Told(progress),
+            )
     except KeyboardInterrupt:
         raise SafescaleError(
             f"interrupted; what was answered is stored in {output}, and the same command goes on "
@@ -140,6 +165,32 @@ def run(
     _summary(report, output, isolated=latency is Latency.ISOLATED)
     if report.failures:
         raise typer.Exit(1)
+
+
+def _refuse_both(team: Path | None, of_model: Collection[str]) -> None:
+    """SafescaleError for neither a model nor a team, and for both."""
+    if team is None and "--model" not in of_model:
+        raise SafescaleError(
+            "neither --model nor --team; expected a backend of lm_eval (hf, vllm, "
+            "local-chat-completions, ...), or the YAML file of a team"
+        )
+    if team is not None and of_model:
+        raise SafescaleError(
+            f"--team with {', '.join(sorted(of_model))}: the team's file says that of each member"
+        )
+
+
+def _of_model(*given: Any) -> Callable[..., Report]:
+    from lm_eval_safescale.running import Model, runner
+
+    return functools.partial(runner.run, Model(*given))
+
+
+def _of_team(path: Path) -> Callable[..., Report]:
+    from lm_eval_safescale.running import run_team
+    from lm_eval_safescale.running.team_file import read_team
+
+    return functools.partial(run_team, read_team(path))
 
 
 def _parsed(model_args: str) -> dict[str, Any]:
@@ -191,7 +242,8 @@ class _Told:
 
 def describe(now: RunProgress) -> str:
     """One line: done, rate, time left, running accuracy and high-risk error."""
-    parts = [f"{now.known + now.done:,} of {now.of:,} answers"]
+    who = f"{now.who}: " if now.who else ""
+    parts = [f"{who}{now.known + now.done:,} of {now.of:,} answers"]
     if now.done:
         parts.append(f"{now.rate:,.1f} a second")
     if now.seconds_left is not None and now.seconds_left >= 1:
@@ -231,6 +283,7 @@ def _summary(report: Report, output: Path, *, isolated: bool) -> None:
     )
     _say_settings(report)
     say(f"asked now    {now.done:,}{seconds}; {now.known:,} were there")
+    _say_team(report)
     if isolated:
         none = "none: the greedy answers of the sample were there before, with or without a latency"
         say(
@@ -270,6 +323,32 @@ def _summary(report: Report, output: Path, *, isolated: bool) -> None:
         say_unjudged(output, unjudged)
     elif given:
         say(f"Next: safescale analyze {shlex.quote(str(output))} -o TABLES")
+
+
+def _say_team(report: Report) -> None:
+    """What the team did, and which of its steps could not be used."""
+    from lm_eval_safescale.runs.provenance import TEAM
+
+    (known,) = report.about["models"].values()
+    team = known.get(TEAM)
+    if team is None:
+        return
+    tokens = (
+        "unknown"
+        if None in (team["prompt_tokens"], team["completion_tokens"])
+        else (f"{team['prompt_tokens']:,} + {team['completion_tokens']:,}")
+    )
+    say(f"team         {counted(team['steps'], 'step')}, tokens {tokens} (prompts + replies)")
+    if number := team["not_reviewed"]:
+        complain(
+            f"{counted(number, 'answer')} of the advisor held nothing to review (empty, cut off in "
+            "its reasoning, or held back): the team's answer is the advisor's."
+        )
+    if number := team["reviews_not_used"]:
+        complain(
+            f"{counted(number, 'review')} could not be used, asked twice (empty, or cut off in the "
+            "reasoning: max_tokens of a guardian): the text before it stands."
+        )
 
 
 def _settings(report: Report) -> list[dict[str, Any]]:

@@ -4,24 +4,25 @@ already is never asked again.
 
 from __future__ import annotations
 
-from collections.abc import Callable, Collection, Iterable, Iterator, Mapping, Sequence
-from dataclasses import asdict, dataclass, replace
-from functools import cached_property
+import contextlib
+from collections.abc import Callable, Iterable, Mapping, Sequence
+from dataclasses import asdict, replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Literal
 
 from lm_eval_safescale import __version__
 from lm_eval_safescale.assembly import check_names, family_of, prompts_of, where_data_is
 from lm_eval_safescale.contexts import ContextSet
+from lm_eval_safescale.errors import SafescaleError
 from lm_eval_safescale.families import RADSAFE
-from lm_eval_safescale.families.controls import CONTROLS, MARK, reply_of_control
+from lm_eval_safescale.families.controls import CONTROLS, reply_of_control
 from lm_eval_safescale.plugins import Part
 from lm_eval_safescale.running.asking import Asking, now
 from lm_eval_safescale.running.conditions import conditions_named
 from lm_eval_safescale.running.finished import find_finished, is_noted, leave_note, note_of
-from lm_eval_safescale.running.progress import RunProgress
+from lm_eval_safescale.running.models import Model, Team
+from lm_eval_safescale.running.progress import Report, RunProgress
 from lm_eval_safescale.running.surroundings import surroundings
-from lm_eval_safescale.runs.about import read_about
 from lm_eval_safescale.runs.finish import (
     FRAME,
     OF_CONDITION,
@@ -29,7 +30,7 @@ from lm_eval_safescale.runs.finish import (
     TOKEN_LIMIT,
     write_run_tables,
 )
-from lm_eval_safescale.runs.identity import identity_of, path_of
+from lm_eval_safescale.runs.identity import identity_of
 from lm_eval_safescale.runs.journal import (
     OWN_SETTINGS,
     PARAMETERS_B,
@@ -44,83 +45,17 @@ from lm_eval_safescale.runs.provenance import (
     PROMPT,
     REVISION,
     SURROUNDINGS,
+    TEAM,
 )
-from lm_eval_safescale.runs.store import open_by_condition, open_runs
-from lm_eval_safescale.runs.table import Runs, about_dataset, items_of
+from lm_eval_safescale.runs.table import about_dataset, items_of
 from lm_eval_safescale.secrets import without_places, without_secrets
 from lm_eval_safescale.settings import MAKE_SCORES, load_settings, recorded
 from lm_eval_safescale.words import counted
 
 if TYPE_CHECKING:
     from lm_eval_safescale.harness.requests import ConditionRequests
-
-
-@dataclass(frozen=True, slots=True)
-class Model:
-    """A model as `lm_eval` names it.
-
-    Parameters
-    ----------
-    backend
-        As for `--model`: `hf`, `vllm`, `local-chat-completions`, ...; or a control
-        (`families.controls`), whose name in tables ends with a mark.
-    args
-        As for `--model_args`, parsed.
-    batch_size, device
-        As for `lm_eval`; None for `auto` with engines that make their own batches, else 8.
-    name
-        Under which the answers stand in tables; by default the last part of `pretrained` or
-        `model`.
-    parameters_b
-        Billions of parameters, where known: kept with the answers, for tables over size; another
-        size is no other run.
-    """
-
-    backend: str
-    args: Mapping[str, Any]
-    batch_size: str | None = None
-    device: str | None = None
-    name: str = ""
-    parameters_b: float | None = None
-
-    @property
-    def shown(self) -> str:
-        """The name in tables."""
-        given = str(self.args.get("pretrained") or self.args.get("model") or self.backend)
-        path = None if self.name else path_of(given)
-        shown = self.name or (path.resolve().name if path is not None else given)
-        return f"{shown} {MARK}" if self.backend in CONTROLS else shown
-
-
-@dataclass(frozen=True)
-class Report:
-    """What became of a run."""
-
-    folder: Path
-    standing: RunProgress
-    failures: Mapping[str, Mapping[str, str]]
-    """By condition: items that have no answers, or not all, and why."""
-    too_long: Mapping[str, Collection[str]]
-    """By condition: those of them whose prompt does not fit the model's window."""
-    damaged: int
-    """Lines of an earlier start that were torn, and asked again."""
-    was_finished: bool = False
-    """Whether all was there: the model was not loaded."""
-
-    @cached_property
-    def runs(self) -> Runs:
-        """All that is there, read when it is first asked for; SafescaleError as for `open_runs`."""
-        return open_runs(self.folder)
-
-    @cached_property
-    def about(self) -> Mapping[str, Any]:
-        """What `Runs.about` says; SafescaleError likewise."""
-        return read_about(self.folder)
-
-    def by_condition(self) -> Iterator[Runs]:
-        """The same, one condition after the other, as far as rates over all items need it;
-        SafescaleError likewise."""
-        return open_by_condition(self.folder)
+    from lm_eval_safescale.running.loaded import Loaded
+    from lm_eval_safescale.running.team import Reviewing
 
 
 def run(
@@ -134,6 +69,8 @@ def run(
     latency: Literal["loaded", "isolated"] = "loaded",
     retry_filtered: bool = False,
     on_progress: Callable[[RunProgress], object] = lambda _: None,
+    loaded: Loaded | None = None,
+    reviewing: Reviewing | None = None,
 ) -> Report:
     """Ask a model, as the stock harness would, and store every answer as it comes.
 
@@ -157,6 +94,10 @@ def run(
         Ask again for what a content filter held back before.
     on_progress
         Told how far the run is, after each answer.
+    loaded
+        Where models are loaded; None: for this run alone.
+    reviewing
+        Makes it the run of a team, of which this model is the Advisor (`run_team`).
 
     Raises
     ------
@@ -175,12 +116,14 @@ def run(
     parts = conditions_named(conditions)
     _check_settings(metadata or {}, given, parts)
     from lm_eval_safescale.harness import backends
-    from lm_eval_safescale.harness.loading import check_model_args, load_backend, with_defaults
+    from lm_eval_safescale.harness.loading import check_model_args
 
-    was_noted = is_noted(folder)
+    def check() -> None:
+        check_model_args(model.backend, model.args) if reviewing is None else reviewing.check()
+
+    was_noted, shown = is_noted(folder), model.shown if reviewing is None else reviewing.name
     if not was_noted:
-        check_model_args(model.backend, model.args)  # before anything is made or written
-    from lm_eval_safescale.harness.engines import engine_of
+        check()  # before anything is made or written
 
     args = without_secrets(model.args)
     asked = _requests_of(model, parts, given, lambda amount: say(standing.what, amount))
@@ -195,6 +138,8 @@ def run(
         prompts_of(family, settings),
         backends.first_seed(given),
     )
+    if reviewing is not None:
+        identity["model"] = reviewing.identity
     standing.headlines = family.headlines
     possible = {item.question_id: family.possible(family.columns(item)) for item in data}
     note = note_of(asked, conditions, identity, args, limit=limit, latency=latency)
@@ -205,7 +150,7 @@ def run(
             identity,
             asked,
             possible,
-            name=model.shown,
+            name=shown,
             chat_template=chat_template,
             limit=limit,
             retry_filtered=retry_filtered,
@@ -217,41 +162,25 @@ def run(
                 "loaded"
             )
             return Report(folder, standing, {}, {}, finished.damaged, was_finished=True)
-        check_model_args(model.backend, model.args)
+        check()
     start = {
         AT: now(),
         **_start_of(model, asked),
+        "name": shown,
         "items": min(limit or len(data), len(data)),
         "latency": latency,
     }
     with Journal(folder, identity, start, possible) as journal:
         standing.settled = True
         say("loading the model")
-        args_in_force = with_defaults(model.backend, model.args)
-        backend = load_backend(
-            model.backend, args_in_force, batch_size=model.batch_size, device=model.device
-        )
-        templated = (
-            backends.takes_conversations(backend) if chat_template is None else chat_template
-        )
-        journal.note({ENGINE: backends.engine_facts(backend, model.backend)})
-        say("making the prompts")
-        for each in asked:
-            each.prepare(backend, chat_template=templated, limit=limit)
-            facts = {"chat_template": templated, REVISION: backends.revision_of(backend)}
-            _note_condition(journal, each, facts)
-        asking = Asking(
-            journal,
-            {each.name: each for each in asked},
-            engine_of(backend, model.backend, asked),
-            str(backend.model) if backends.is_server(backend) else "",
-            standing,
-            on_progress,
-            say,
-            retry_filtered=retry_filtered,
-        )
+        asking = _asking(
+            journal, asked, loaded, model, reviewing, standing, on_progress, say,
+            chat_template=chat_template, limit=limit, retry_filtered=retry_filtered,
+        )  # fmt: skip
         asking.look_back()
         asking.ask(isolated=latency == "isolated")
+        if reviewing is not None:
+            journal.note({TEAM: reviewing.told()})
         items, failures, too_long, of = (
             items_of(data),
             asking.failures(),
@@ -259,17 +188,121 @@ def run(
             standing.of,
         )
         # the model, and the texts of a large study, need not be in memory beside its tables
-        del asking, asked, each, backend, data
+        del asking, asked, data
         write_run_tables(
             journal,
             items,
             about,
-            model.shown,
+            shown,
             lambda rows: say("writing the tables", f"{rows:,} of {of:,} rows"),
         )
         if not failures:
             leave_note(folder, note)
-        return Report(folder, standing, failures, too_long, journal.damaged)
+        damaged = journal.damaged + (0 if reviewing is None else reviewing.damaged)
+        return Report(folder, standing, failures, too_long, damaged)
+
+
+def run_team(
+    team: Team,
+    folder: Path,
+    conditions: Sequence[str] = RADSAFE.default_conditions,
+    *,
+    on_progress: Callable[[RunProgress], object] = lambda _: None,
+    **how: Any,
+) -> Report:
+    """Ask a team, and store every step as it comes.
+
+    Parameters
+    ----------
+    folder
+        Where the team's answers are stored, as those of a model of the team's name; in
+        `folder/advisor` stands the run of the Advisor alone, in `folder/team.steps.jsonl` what the
+        Guardians replied. What is there is not asked again; another team is refused.
+    how
+        As of `run`; `latency` is "loaded".
+
+    Raises
+    ------
+    SafescaleError
+        As `run`.
+    """
+    if how.get("latency", "loaded") != "loaded":
+        raise SafescaleError(
+            f"{team.source}: the seconds of a team are the sum over its steps, as they were asked; "
+            "expected latency loaded, or the latency of each member alone"
+        )
+    if not is_noted(folder):
+        team.check()  # before what takes seconds is imported
+    from lm_eval_safescale.running.loaded import Loaded
+    from lm_eval_safescale.running.team import ADVISOR, Reviewing
+
+    loaded = Loaded()
+
+    def advise() -> Report:
+        return run(
+            team.advisor,
+            folder / ADVISOR,
+            conditions,
+            on_progress=lambda now: on_progress(replace(now, who="Advisor", settled=True)),
+            loaded=loaded,
+            **how,
+        )
+
+    with contextlib.closing(Reviewing(team, folder, loaded, advise, on_progress)) as reviewing:
+        return run(
+            team.advisor,
+            folder,
+            conditions,
+            on_progress=on_progress,
+            loaded=loaded,
+            reviewing=reviewing,
+            **how,
+        )
+
+
+def _asking(
+    journal: Journal,
+    asked: Sequence[ConditionRequests],
+    loaded: Loaded | None,
+    model: Model,
+    reviewing: Reviewing | None,
+    standing: RunProgress,
+    on_progress: Callable[[RunProgress], object],
+    say: Callable[[str, str], object],
+    *,
+    chat_template: bool | None,
+    limit: int | None,
+    retry_filtered: bool,
+) -> Asking:
+    """The model loaded, the prompts made, and both noted; of a team, the Advisor asked."""
+    from lm_eval_safescale.harness import backends
+    from lm_eval_safescale.harness.engines import Engine, engine_of
+    from lm_eval_safescale.running.loaded import Loaded
+
+    backend = (loaded or Loaded()).backend(model)
+    templated = backends.takes_conversations(backend) if chat_template is None else chat_template
+    journal.note({ENGINE: backends.engine_facts(backend, model.backend)})
+    say("making the prompts", "")
+    for each in asked:
+        each.prepare(backend, chat_template=templated, limit=limit)
+    engine: Engine = (
+        engine_of(backend, model.backend, asked)
+        if reviewing is None
+        else reviewing.engine(asked, standing, is_new=not len(journal.held))
+    )
+    for each in asked:
+        facts = {"chat_template": templated, REVISION: backends.revision_of(backend)}
+        _note_condition(journal, each, facts)
+    return Asking(
+        journal,
+        {each.name: each for each in asked},
+        engine,
+        str(backend.model) if reviewing is None and backends.is_server(backend) else "",
+        standing,
+        on_progress,
+        say,
+        retry_filtered=retry_filtered,
+    )
 
 
 def _start_of(model: Model, asked: Sequence[ConditionRequests]) -> dict[str, Any]:
@@ -283,7 +316,6 @@ def _start_of(model: Model, asked: Sequence[ConditionRequests]) -> dict[str, Any
         "device": model.device,
         "conditions": [each.name for each in asked],
         SCORED_WITH: recorded(settings.model_dump(mode="json"), MAKE_SCORES),
-        "name": model.shown,
         "reader_version": run.reader.version,
         "data": where_data_is(settings),
         **({} if model.parameters_b is None else {PARAMETERS_B: model.parameters_b}),

@@ -24,7 +24,7 @@ from lm_eval_safescale.runs.journal import (
     size_of,
 )
 from lm_eval_safescale.runs.lines import Line
-from lm_eval_safescale.runs.provenance import JOURNAL, PROVENANCE, provenance_of
+from lm_eval_safescale.runs.provenance import JOURNAL, PROVENANCE, TEAM, provenance_of
 from lm_eval_safescale.runs.store import known_of_model, write_pieces
 from lm_eval_safescale.runs.table import ANSWERS, categories, checked_answers, checked_items
 
@@ -204,6 +204,8 @@ def about_model(description: Mapping[str, Any], facts: Facts) -> dict[str, Any]:
     }
     known = known_of_model(OUR_RUNNER, by_condition, family)
     known[PROVENANCE] = provenance_of(description)
+    if TEAM in starts[-1]:
+        known[TEAM] = starts[-1][TEAM]
     sizes = [start[PARAMETERS_B] for start in starts if start.get(PARAMETERS_B) is not None]
     return {**known, PARAMETERS_B: sizes[-1]} if sizes else known
 

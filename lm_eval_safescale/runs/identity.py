@@ -54,15 +54,8 @@ def identity_of(
     prompt
         Fingerprint of the prompt's template.
     """
-    own = {key: value for key, value in args.items() if key not in HOW_FAST}
-    for key in HOLD_FILES:
-        if args.get(key) and (path := path_of(str(args[key]))) is not None:
-            own[key] = path.resolve().name
-            own["files" if key in ("pretrained", "model") else f"{key}_files"] = fingerprint_of(
-                path
-            )
     return {
-        "model": {"backend": backend, **own},
+        "model": model_identity(backend, args),
         "dataset": {
             key: about[key]
             for key in ("family", "name", "fingerprint")
@@ -73,6 +66,18 @@ def identity_of(
         "prompt_template": prompt,
         "seed": seed,
     }
+
+
+def model_identity(backend: str, args: Mapping[str, Any]) -> dict[str, Any]:
+    """What makes two models the same: backend, arguments and files."""
+    own = {key: value for key, value in args.items() if key not in HOW_FAST}
+    for key in HOLD_FILES:
+        if args.get(key) and (path := path_of(str(args[key]))) is not None:
+            own[key] = path.resolve().name
+            own["files" if key in ("pretrained", "model") else f"{key}_files"] = fingerprint_of(
+                path
+            )
+    return {"backend": backend, **own}
 
 
 def path_of(name: str) -> Path | None:

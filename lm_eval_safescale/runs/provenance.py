@@ -5,7 +5,7 @@ itself.
 from __future__ import annotations
 
 import json
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -42,6 +42,13 @@ OF_START = (
     "reader_version", SURROUNDINGS, PLUGINS, ENGINE,
 )  # fmt: skip
 """What is told of a start: nothing of whose machine it was."""
+TEAM = "team"
+"""The backend of a run whose answers a team of models gave; and of a model in `Runs.about`, what is
+known of that team: `members` with what each did (`OF_MEMBER`), and of all of them `OF_TEAM`."""
+OF_MEMBER = ("steps", "prompt_tokens", "completion_tokens", "seconds")
+OF_TEAM = (*OF_MEMBER, "not_reviewed", "reviews_not_used")
+"""Counts of steps and sums over them, null where one is unknown; of answers of the Advisor in which
+was nothing to review; and of reviews that could not be used, asked twice."""
 IMPORTED, OF = "imported", "of"
 """Of `Runs.about`: where the runs were imported from. Runs that were read again say so: an import
 writes over its own runs only."""
@@ -102,6 +109,34 @@ def merged_provenance(one: Mapping[str, Any], other: Mapping[str, Any]) -> dict[
     starts = [start for each in told for start in each[STARTS]]
     conditions = {name: its for each in told for name, its in each[CONDITIONS].items()}
     return {PROVENANCE: {STARTS: starts, CONDITIONS: conditions}}
+
+
+def merged_team(one: Mapping[str, Any], other: Mapping[str, Any]) -> dict[str, Any]:
+    """What is known of a team from two places, each as it stands in `Runs.about`; empty where
+    nothing is."""
+    teams = [known[TEAM] for known in (one, other) if TEAM in known]
+    if len(teams) < 2:
+        return {TEAM: teams[0]} if teams else {}
+    first, second = teams
+    members = zip(first["members"], second["members"], strict=True)
+    return {
+        TEAM: {
+            **_added(first, second, OF_TEAM),
+            "members": [_added(*each, OF_MEMBER) for each in members],
+        }
+    }
+
+
+def _added(
+    one: Mapping[str, Any], other: Mapping[str, Any], names: Sequence[str]
+) -> dict[str, Any]:
+    return {**one, **{name: sum_of((one[name], other[name])) for name in names}}
+
+
+def sum_of(values: Iterable[Any]) -> Any:
+    """The sum; None where one of them is unknown."""
+    known = list(values)
+    return None if None in known else sum(known)
 
 
 def _not_recorded(known: Mapping[str, Any]) -> dict[str, Any]:

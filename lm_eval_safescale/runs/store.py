@@ -46,7 +46,7 @@ from lm_eval_safescale.runs.description import sync_folder
 from lm_eval_safescale.runs.families import family_of_data
 from lm_eval_safescale.runs.journal import PARAMETERS_B, is_run, size_of
 from lm_eval_safescale.runs.places import ABOUT, ANSWERS_FILE, MARK, holds_runs
-from lm_eval_safescale.runs.provenance import JOURNAL, merged_provenance, settings_of
+from lm_eval_safescale.runs.provenance import JOURNAL, merged_provenance, merged_team, settings_of
 from lm_eval_safescale.runs.table import ANSWERS, Runs, categories
 from lm_eval_safescale.settings import MAKE_SCORES
 from lm_eval_safescale.words import meant
@@ -645,6 +645,7 @@ def _merged(one: Mapping[str, Any], other: Mapping[str, Any], family: Family) ->
         known_of_model(", ".join(sources), by_condition, family)
         | size
         | merged_provenance(one, other)
+        | merged_team(one, other)
     )
 
 

@@ -142,11 +142,11 @@ def missing_model(job: Job) -> str:
 
 
 def _run(job: Job, told: _Told) -> Outcome:
-    from lm_eval_safescale.running import runner
+    from lm_eval_safescale.running import Model, runner
 
     if missing := missing_model(job):
         raise SafescaleError(missing)
-    model = runner.Model(
+    model = Model(
         job.backend, job.model_args, job.batch_size, job.device, job.name, job.parameters_b
     )
     report = runner.run(
