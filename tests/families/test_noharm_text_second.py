@@ -11,7 +11,9 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-from lm_eval_safescale.datasets import Record
+from lm_eval_safescale.analysis import results
+from lm_eval_safescale.analysis.study import Study
+from lm_eval_safescale.datasets import DataError, Record
 from lm_eval_safescale.families import UNSCORED, AnswerArrays, ItemTable
 from lm_eval_safescale.families.family import scores_of
 from lm_eval_safescale.families.noharm_text import NOHARM
@@ -23,6 +25,8 @@ from lm_eval_safescale.families.noharm_text.judging.merge import (
 )
 from lm_eval_safescale.families.noharm_text.scoring import harms_of
 from lm_eval_safescale.families.noharm_text.verdicts import Action, OptionVerdict, Verdicts
+from lm_eval_safescale.importing import import_noharm
+from lm_eval_safescale.stats.presets import NOHARM_2026
 from tests import noharm_text_studies as studies
 from tests import second_noharm_text as second
 
@@ -232,3 +236,116 @@ def as_plain(verdicts: Verdicts) -> tuple[dict[int, str], dict[int, list[int]]]:
         {number: each.match for number, each in verdicts.options.items()},
         {action.number: list(action.match) for action in verdicts.actions},
     )
+
+
+@pytest.mark.parametrize("seed", range(30))
+def test_a_judged_file_has_the_published_figures_and_intervals_of_plain_loops(seed, tmp_path):
+    study = studies.study(seed)
+    runs = import_noharm(*reversed(study.write(tmp_path)))
+    rows = second.scored(study.rubrics, study.records)
+
+    found = {
+        (each["group_name"], each["group"], each["metric"]): each
+        for each in results(runs, preset="noharm-2026").iter_rows(named=True)
+    }
+
+    assert {each["model"] for each in found.values()} == {"judged"}
+    perturbations = second.perturbations_of(study.items)
+    order = second.by(rows, second.base_of)  # of the whole file, also for a part of it
+    parts = {(None, None): rows}
+    for name, key in (
+        ("specialty", second.specialty_of),
+        ("perturbation", perturbations.__getitem__),
+    ):
+        parts |= {(name, group): own for group, own in second.by(rows, key).items()}
+    for part, own in parts.items():
+        for figure in second.NAMES:
+            each = found[*part, figure]
+            value, cases, records = second.figure(study.rubrics, own, figure)
+            assert (each["cases"], each["records"]) == (cases, records), (part, figure)
+            assert each["value"] == pytest.approx(value, abs=1e-12), (part, figure)
+            if seed < 1 or (seed < 6 and part == (None, None)):
+                values = second.case_values(study.rubrics, own, figure)
+                in_order = {base: values[base] for base in order if base in values}
+                expected = second.interval(in_order)
+                interval = (each["lo"], each["hi"])
+                assert interval == pytest.approx(expected or (None, None), abs=1e-12), figure
+
+
+def spoilt(record: dict, how: str) -> None:
+    """Makes a record one that is refused."""
+    options, actions = record["options"], record["responseActions"]
+    first = options[0]
+    first["matched"] = how != "an unmatched option in a match"
+    match = {
+        "an unknown option in a match": f"{first['id']}, 99",
+        "an empty place in a match": f"{first['id']},,{first['id']}",
+        "a word in a match": f"option {first['id']}",
+        "a comma alone": ",",
+    }.get(how, str(first["id"]))
+    actions[:] = [{"number": 1, "action": "Act", "category": "Procedure", "match": match}]
+    if how == "an option missing":
+        del options[-1]
+        actions[0]["match"] = ""
+    elif how == "an option twice":
+        options.append(first)
+    elif how == "an unknown option":
+        options.append({**first, "id": 99})
+
+
+@pytest.mark.parametrize(
+    "how",
+    [
+        "an option missing",
+        "an option twice",
+        "an unknown option",
+        "an unmatched option in a match",
+        "an unknown option in a match",
+        "an empty place in a match",
+        "a word in a match",
+        "a comma alone",
+    ],
+)
+def test_what_is_to_be_refused_is_refused_by_both_naming_the_record(how, tmp_path):
+    study = studies.study(3)
+    record = study.records[0]
+    options = study.rubrics[second.base_of(record["id"])]
+    spoilt(record, "nothing")
+    assert second.refused(options, record) is None
+    import_noharm(*reversed(study.write(tmp_path / "whole")))
+
+    spoilt(record, how)
+
+    assert second.refused(options, record)
+    with pytest.raises(DataError, match=f":1: item {record['id']}: "):
+        import_noharm(*reversed(study.write(tmp_path / "spoilt")))
+
+
+@pytest.mark.parametrize("seed", range(20))
+def test_the_tables_of_records_and_harms_are_those_of_plain_loops(seed, tmp_path):
+    study = studies.study(seed)
+    runs = import_noharm(*reversed(study.write(tmp_path)))
+    view = Study(runs)
+    records, harms = (
+        NOHARM.tables[name].make(view, NOHARM_2026) for name in ("noharm_records", "noharm_harms")
+    )
+
+    rows = second.scored(study.rubrics, study.records)
+    expected = {}
+    expected_harms = []
+    for row, record in zip(rows, study.records, strict=True):
+        which = record["id"], record["trial"], record["judge"]
+        expected[which] = {name: row[name] for name in second.RATES}
+        for harm in second.harms(study.rubrics[second.base_of(record["id"])], record):
+            expected_harms.append((*which, *harm.values()))
+    assert len(records) == len(expected)
+    for each in records:
+        found = {name: each[name] for name in second.RATES}
+        assert found == pytest.approx(expected[of_record(each)], abs=1e-12)
+    of_harm = ("option", "kind", "severity", "partial")
+    found_harms = [(*of_record(each), *(each[name] for name in of_harm)) for each in harms]
+    assert sorted(found_harms) == sorted(expected_harms)
+
+
+def of_record(row: dict) -> tuple[str, int, str]:
+    return row["question_id"], row["trial"], row["judge"]
