@@ -12,6 +12,7 @@ import pytest
 from lm_eval_safescale.datasets import data_folder
 from lm_eval_safescale.families.noharm_text import NOHARM, load_demo
 from lm_eval_safescale.families.noharm_text.cases import kit_records
+from lm_eval_safescale.families.noharm_text.judging.matcher import match_by_rules
 from lm_eval_safescale.testing import check_family
 from tests import second_noharm_text as second
 
@@ -106,3 +107,15 @@ def test_careful_replies_are_better_than_hasty_ones_and_these_than_harmful_ones(
     for case in {case for _, case in RECORDS}:
         assert f1["careful", case] > f1["hasty", case] > f1["harmful", case]
         assert not HARMS["careful", case]
+
+
+def test_the_rule_based_matcher_finds_most_of_what_the_sample_replies_hold():
+    items = {item.question_id: item for item in load_demo()}
+    right = held = 0
+    for (_, case), record in RECORDS.items():
+        text = " ".join(action["action"] for action in record["responseActions"])
+        found = match_by_rules(items[case], text).matched()
+        by_hand = {option["id"] for option in record["options"] if option["matched"]}
+        right += len(found & by_hand)
+        held += len(found | by_hand)
+    assert right > 0.7 * held
