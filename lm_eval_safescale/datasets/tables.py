@@ -16,7 +16,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-from lm_eval_safescale.datasets.headers import LOOKED_AT, find_header
+from lm_eval_safescale.datasets.headers import LOOKED_AT, find_header, is_of_questions
 from lm_eval_safescale.datasets.problems import DataError, Problem
 from lm_eval_safescale.datasets.record import DateCell, Record
 from lm_eval_safescale.errors import reason_of
@@ -61,7 +61,7 @@ def records_of(
         header = given
         said = f"no row names the columns; read as {', '.join(header)}"
         problems.append(Problem(said, is_error=False, is_note=True))
-    for row in itertools.chain(looked_at[first:], rows):
+    for row in _without_footer(itertools.chain(looked_at[first:], rows), header, problems):
         cells = _as_wide(row.cells, len(header))
         if len(cells) != len(header):
             torn = row.is_last and len(cells) < len(header)
@@ -74,6 +74,26 @@ def records_of(
             for number, (name, cell) in enumerate(zip(header, cells, strict=True), 1)
             if name or cell.strip()
         })  # fmt: skip
+
+
+def _without_footer(
+    rows: Iterator[Row], header: list[str], problems: list[Problem]
+) -> Iterator[Row]:
+    """The rows without those at the end that hold several words in the first column, and nothing
+    else, unless questions stand in it."""
+    may_have = len(header) > 2 and not is_of_questions(header[0])
+    held: list[Row] = []
+    for row in rows:
+        first, *others = row.cells
+        if may_have and len(first.split()) > 1 and not any(cell.strip() for cell in others):
+            held.append(row)
+            continue
+        yield from held
+        held = []
+        yield row
+    if held:
+        said = f"{counted(len(held), 'row')} below the questions, not read"
+        problems.append(Problem(said, line=held[0].line, is_error=False, is_note=True))
 
 
 def _as_wide(cells: list[str], width: int) -> list[str]:
