@@ -61,7 +61,7 @@ def records_of(
         header = given
         said = f"no row names the columns; read as {', '.join(header)}"
         problems.append(Problem(said, is_error=False, is_note=True))
-    for row in _without_footer(itertools.chain(looked_at[first:], rows), header, problems):
+    for row in _of_questions(itertools.chain(looked_at[first:], rows), header, problems):
         cells = _as_wide(row.cells, len(header))
         if len(cells) != len(header):
             torn = row.is_last and len(cells) < len(header)
@@ -76,24 +76,22 @@ def records_of(
         })  # fmt: skip
 
 
-def _without_footer(
-    rows: Iterator[Row], header: list[str], problems: list[Problem]
-) -> Iterator[Row]:
-    """The rows without those at the end that hold several words in the first column, and nothing
-    else, unless questions stand in it."""
-    may_have = len(header) > 2 and not is_of_questions(header[0])
-    held: list[Row] = []
+def _of_questions(rows: Iterator[Row], header: list[str], problems: list[Problem]) -> Iterator[Row]:
+    """The rows without those between and below the questions: several words in the first column and
+    nothing else, unless questions stand in it, or the header again."""
+    may_be_remarks = len(header) > 2 and not is_of_questions(header[0])
+    left_out = []
     for row in rows:
         first, *others = row.cells
-        if may_have and len(first.split()) > 1 and not any(cell.strip() for cell in others):
-            held.append(row)
-            continue
-        yield from held
-        held = []
-        yield row
-    if held:
-        said = f"{counted(len(held), 'row')} below the questions, not read"
-        problems.append(Problem(said, line=held[0].line, is_error=False, is_note=True))
+        is_cut = row.is_last and len(row.cells) < len(header)
+        is_remark = len(first.split()) > 1 and not any(map(str.strip, others)) and not is_cut
+        if (may_be_remarks and is_remark) or [cell.strip() for cell in row.cells] == header:
+            left_out.append(row.line)
+        else:
+            yield row
+    if left_out:
+        said = f"{counted(len(left_out), 'row')} with a remark or the header again, not read"
+        problems.append(Problem(said, line=left_out[0], is_error=False, is_note=True))
 
 
 def _as_wide(cells: list[str], width: int) -> list[str]:

@@ -188,7 +188,8 @@ def messy(number):
 
 @pytest.mark.parametrize("name", ["messy.xlsx", "messy.csv"])
 def test_a_messy_sheet_takes_one_setting_and_says_all_that_it_left_out(name, write):
-    rows = [*MESSY, *map(messy, ROWS), [], ["In all: 4 questions"]]
+    first, *others = map(messy, ROWS)
+    rows = [*MESSY, first, ["Chest and abdomen"], MESSY[-1], *others, [], ["In all: 4 questions"]]
     path = write(workbook(rows) if name == "messy.xlsx" else "\ufeff" + as_csv(rows, ";"), name)
     with pytest.raises(DataError) as caught:
         load(path)
@@ -205,7 +206,7 @@ def test_a_messy_sheet_takes_one_setting_and_says_all_that_it_left_out(name, wri
     assert [item.labels["unsafe"] for item in dataset] == LABELS["unsafe"]
     for expected in (
         "2 rows above the names of the columns, not read",
-        "1 row below the questions, not read",
+        "3 rows with a remark or the header again, not read",
         "unknown columns, not read: 'Case No.', 'Initials'",
         "labels from A unsafe? (y/n), B unsafe? (y/n), C unsafe? (y/n)",
         "high_risk are the letters in High risk options (letters)",
@@ -242,6 +243,9 @@ def test_a_question_that_was_begun_at_the_end_is_no_footer(last, write):
         load(write(as_csv([["Nr", *ASKED], *rows, row]), "a.csv"))
     with pytest.raises(DataError, match=r"b\.csv:6"):
         load(write(as_csv([ASKED, *map(plain, ROWS), ["Is it so?", *[""] * 4]]), "b.csv"))
+    cut = as_csv([["Nr", *ASKED], *rows]) + "case 61"
+    with pytest.raises(DataError, match=r"c\.csv:6: half-written last line"):
+        load(write(cut, "c.csv"))
 
 
 def test_two_columns_that_differ_in_a_remark_are_refused(write):
