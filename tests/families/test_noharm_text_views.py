@@ -5,6 +5,7 @@ from __future__ import annotations
 
 import json
 
+import polars as pl
 import pytest
 
 from lm_eval_safescale.analysis import Study
@@ -19,9 +20,9 @@ from tests.report.studies import HOSTILE
 @pytest.fixture(scope="module")
 def judged():
     """An item with a response, for each greedy answer of one model."""
-    runs = judged_runs({"m": 0.6}, 0, texts=HOSTILE, flags=[HOSTILE[0]])
+    runs = judged_runs({"m": 0.6}, 1, texts=HOSTILE, flags=[HOSTILE[0]])
     items = {item.question_id: item for item in load_demo()}
-    rows = zip(runs.answers["question_id"], runs.answers["response"], strict=True)
+    rows = runs.answers.filter(pl.col("draw") == 1).select("question_id", "response").iter_rows()
     return [(items[name], response) for name, response in rows]
 
 

@@ -85,7 +85,8 @@ def judged_runs(
             for draw in range(1 + draws):
                 status = "ok" if draw else statuses.get(place, "ok")
                 own = drawn(rng, item.options, skill, texts, judge)
-                own = with_again(replace(own, flags=tuple(flags)), [turned(rng, own, 0.05), None])
+                again = [turned(rng, own, 0.05), None if draw else turned(rng, own, 0.1)]
+                own = with_again(replace(own, flags=tuple(flags)), again)
                 is_ok = status == "ok"
                 rows.append(
                     {
@@ -106,10 +107,11 @@ def judged_runs(
             "conditions": ["noharm"],
             "settings": {
                 "draws": draws,
+                "max_answer_tokens": 8192,
                 "dataset": "noharm_text_demo",
                 "reading": reading,
-                **({"team": {"advisor": "solo/small"}} if model == team else {}),
             },
+            **({"team": {"members": [{"name": next(iter(models))}]}} if model == team else {}),
         }
         for model in models
     }

@@ -46,6 +46,7 @@ from lm_eval_safescale.families.noharm_text.conditions import (
 )
 from lm_eval_safescale.families.noharm_text.judging import RubricJudge
 from lm_eval_safescale.families.noharm_text.metrics import NOTATION, metrics
+from lm_eval_safescale.families.noharm_text.pages import pages
 from lm_eval_safescale.families.noharm_text.scoring import score, unscored
 from lm_eval_safescale.families.noharm_text.tables import TABLES
 from lm_eval_safescale.families.noharm_text.verdicts import OptionVerdict, Verdicts, no_actions
@@ -60,6 +61,7 @@ from lm_eval_safescale.families.views import ItemView, ResponseView
 from lm_eval_safescale.metrics import Metric
 from lm_eval_safescale.prompts import Prompt
 from lm_eval_safescale.records import TO_BE_JUDGED, Item
+from lm_eval_safescale.sections import Page, ReportView
 
 if TYPE_CHECKING:
     from lm_eval_safescale.reading import AnswerReader
@@ -195,6 +197,10 @@ class Noharm(Family):
     def metrics(self, items: ItemTable) -> Sequence[Metric]:  # noqa: ARG002 (the same for all)
         """Over cases: the value of a case is the mean over its records."""
         return metrics()
+
+    def pages(self, report: ReportView) -> Sequence[Page]:
+        """Omission and commission, solo and team, worst answers, and the judge."""
+        return pages(report)
 
     def shown_item(self, item: Item) -> ItemView:
         """The case, and of each option what leaving it out or advising it does."""

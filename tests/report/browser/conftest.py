@@ -21,6 +21,8 @@ from lm_eval_safescale.leaderboard.pack import pack
 from tests.leaderboard.making import tampered, write_card
 from tests.leaderboard.synthetic import Maker
 from tests.report import studies
+from tests.report.judged import judged_runs
+from tests.report.making import stored
 from tests.running.asking import STUB
 from tests.storing import command
 
@@ -162,6 +164,20 @@ def _small(
     return [runs]
 
 
+def _judged(folder: Path, **given: Any) -> list[object]:
+    """Advice that a judge has read: a team, its Advisor, and another model."""
+    return [stored(judged_runs(**given), folder / "runs")]
+
+
+def _hostile_judged(folder: Path) -> list[object]:
+    """Names, texts, evidence, reasons, flags and a judge that are code, links or directions."""
+    models = dict.fromkeys(studies.HOSTILE_MODELS[4:], 0.6)
+    texts, team = studies.HOSTILE, studies.HOSTILE_MODELS[-1]
+    return _judged(
+        folder, models=models, draws=1, texts=texts, flags=texts[:3], judge=texts[0], team=team
+    )
+
+
 def _families(folder: Path) -> list[object]:
     medguard = partial(_small, conditions="medguard", dataset="medguard_demo")
     return [*_small(folder / "radsafe"), *medguard(folder / "medguard")]
@@ -174,6 +190,8 @@ STUDIES: Mapping[str, Callable[[Path], list[object]]] = {
     "one": partial(_small, conditions="clean"),
     "noharm": partial(_small, conditions="noharm_options", dataset="noharm_demo"),
     "families": _families,
+    "judged": _judged,
+    "hostile judged": _hostile_judged,
     "halves": partial(_small, model=STUB),
 }
 

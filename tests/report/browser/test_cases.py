@@ -10,6 +10,7 @@ from urllib.parse import unquote, urlsplit
 import polars as pl
 import pytest
 
+from lm_eval_safescale.families.noharm_text.verdicts import Verdicts
 from lm_eval_safescale.report.cases.links import link
 from lm_eval_safescale.runs.store import open_runs
 from tests.report import studies
@@ -356,3 +357,44 @@ def test_a_mark_that_was_given_stays_removed(report_of, open_page):
       return [before, marks.has('q0007')];
     }"""
     assert page.evaluate(given) == [True, False]
+
+
+# --- judged advice --------------------------------------------------------------------------------
+
+
+def test_verdicts_actions_and_evidence_are_texts_whatever_they_hold(report_of, open_page):
+    runs = open_runs(report_of("hostile judged").parent / "runs")
+    row = runs.answers.filter(pl.col("draw") == 0).row(0, named=True)
+    verdicts = Verdicts.read(row["response"])
+    named = f"{row['model']}@{row['condition']}"
+    address = link({"item": str(row["question_id"]), "answer": named})
+    page = open_page(report_of("hostile judged") / "cases.html", address.partition("#")[2])
+    page.locator("table.told").first.wait_for(state="attached")
+    detail = page.locator(".detail")
+    for folded in detail.locator("details").all():
+        folded.locator("summary").click()
+    told = detail.evaluate("each => each.textContent")
+    for text in (verdicts.judge, *verdicts.flags):
+        assert text in told
+    for each in verdicts.options.values():
+        assert each.evidence in told
+        assert each.reason in told
+    for action in verdicts.actions:
+        assert action.action in told
+    assert detail.locator("script, img, svg, a").count() == 0
+    assert detail.locator("table.told tbody tr").count() == len(verdicts.options) + len(
+        verdicts.actions
+    )
+    assert page.evaluate("document.documentElement.scrollWidth <= innerWidth")
+
+
+@pytest.mark.parametrize("width", [360, 1280])
+def test_an_opened_answer_of_judged_advice_is_for_everybody(
+    width, report_of, open_page, violations
+):
+    address = link({"item": "Card001", "answer": "solo/small@noharm"})
+    file = report_of("judged") / "cases.html"
+    page = open_page(file, address.partition("#")[2], viewport={"width": width, "height": 800})
+    page.locator("table.told").first.wait_for()
+    assert violations(page) == []
+    assert page.evaluate("document.documentElement.scrollWidth") <= width

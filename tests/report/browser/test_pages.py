@@ -39,7 +39,7 @@ LEAVE_FEW = """() => {
 
 
 @pytest.mark.parametrize("dark", [False, True], ids=["light", "dark"])
-@pytest.mark.parametrize("name", ["middle", "one", "noharm", *BOARDS])
+@pytest.mark.parametrize("name", ["middle", "one", "noharm", "judged", *BOARDS])
 def test_axe_finds_nothing(name, dark, report_of, open_page, violations):
     found = {}
     for file in pages_of(report_of(name)):
@@ -111,7 +111,7 @@ def same(shown: str, value: str, unit: str) -> bool:
     return abs(read - number) <= (0.0501 if unit == "%" else max(last, 0.00501 * abs(number)))
 
 
-@pytest.mark.parametrize("name", ["wide", "one", "noharm", *BOARDS])
+@pytest.mark.parametrize("name", ["wide", "one", "noharm", "judged", *BOARDS])
 def test_a_table_shows_its_csv_file_cell_by_cell(name, report_of, open_page):
     compared = 0
     for file in pages_of(report_of(name)):
