@@ -1,4 +1,5 @@
-"""`safescale import-release` and `safescale import-lm-eval`, from folders on the disk to runs."""
+"""The commands `import-release`, `import-lm-eval` and `import-noharm`, from what is on the disk to
+runs."""
 
 from __future__ import annotations
 
@@ -133,4 +134,32 @@ def test_what_is_missing_is_said(tmp_path):
         "import-release", tmp_path, "-o", tmp_path / "runs"
     )
     assert "--output_path" in fails("import-lm-eval", tmp_path, "-o", tmp_path / "runs")
+    assert not (tmp_path / "runs").exists()
+
+
+KIT = Path(__file__).parents[2] / "data" / "noharm_text_demo"
+
+
+def test_judged_records_become_runs_that_analyze_reads(tmp_path):
+    records = KIT / "examples" / "hasty.jsonl"
+    said = passes("import-noharm", records, "--dataset-path", KIT, "-o", tmp_path / "runs")
+    assert "models       1: hasty" in said
+    runs = open_runs(tmp_path / "runs")
+    assert runs.about["dataset"]["demo"]
+    again = ["import-noharm", records, "--dataset-path", KIT / "dataset", "--model", "M"]
+    assert "holds other runs" in fails(*again, "-o", tmp_path / "runs")
+    passes(*again, "--condition", "noharm_zero", "-o", tmp_path / "other")
+    other = open_runs(tmp_path / "other")
+    assert (other.models, other.conditions) == (("M",), ("noharm_zero",))
+    preset = ["--preset", "noharm-2026"]
+    passes("analyze", tmp_path / "runs", tmp_path / "other", "-o", tmp_path / "tables", *preset)
+    rows = json.loads((tmp_path / "tables" / "tables" / "noharm_records.json").read_text())
+    assert len(rows) == 2 * len(records.read_text().splitlines())
+    assert (tmp_path / "tables" / "tables" / "noharm_harms.json").is_file()
+
+
+def test_judged_records_that_cannot_be_used_leave_nothing_behind(tmp_path):
+    (tmp_path / "odd.jsonl").write_text('{"id": "Card001"}\n')
+    given = ["import-noharm", tmp_path / "odd.jsonl", "--dataset-path", KIT]
+    assert "odd.jsonl:1: item Card001: trial" in fails(*given, "-o", tmp_path / "runs")
     assert not (tmp_path / "runs").exists()
