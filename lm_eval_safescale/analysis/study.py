@@ -68,8 +68,6 @@ MEASURES = (
     mean("latency_s", "seconds of the greedy request", higher_is_better=False, bounds=(0.0, inf)),
 )
 """Metrics of what is known of answers besides their response, whatever the family."""
-CUT = "cut by the token limit, judged as they stand"
-"""What is said of answers that were."""
 MAY_DIFFER = {"draws", *NOTED, *MAKE_SCORES}
 """Settings whose difference is said elsewhere, or changes no answer."""
 
@@ -440,8 +438,7 @@ def remarks_on_answers(study: Study) -> list[Row]:
     nothing = "the search found no passage, and the question was asked without a context"
     rows += [_row(*pair, items, nothing) for pair, items in without_passages(study.runs).items()]
     return rows + [
-        _row(*pair, None, f"{counted(number, 'answer')} {CUT}")
-        for pair, number in cut_by_limit(study.runs).items()
+        _row(*pair, None, said_of_cut(number)) for pair, number in cut_by_limit(study.runs).items()
     ]
 
 
@@ -563,6 +560,12 @@ def cut_by_limit(runs: Runs) -> dict[tuple[str, str], int]:
         if number := runs.answers.filter(pair & read & cut).height:
             found[model, condition] = number
     return found
+
+
+def said_of_cut(number: int) -> str:
+    """What is said of so many answers that were cut by the token limit."""
+    stand = "it stands" if number == 1 else "they stand"
+    return f"{counted(number, 'answer')} cut by the token limit, judged as {stand}"
 
 
 def _of_settings(study: Study) -> list[Row]:

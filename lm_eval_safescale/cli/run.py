@@ -422,13 +422,13 @@ class _Found:
         """The answers under one condition."""
         from lm_eval_safescale.analysis import Study
         from lm_eval_safescale.analysis.profile import values_of
-        from lm_eval_safescale.analysis.study import CUT, cut_by_limit, without_passages
+        from lm_eval_safescale.analysis.study import cut_by_limit, said_of_cut, without_passages
         from lm_eval_safescale.records import NOT_SCORED
 
         here = Counter[str](dict(runs.answers["status"].value_counts().iter_rows()))
         self.statuses += here
         self._cut += [
-            f"{condition + ' ':<13}{counted(number, 'answer')} {CUT}"
+            f"{condition + ' ':<13}{said_of_cut(number)}"
             for (_, condition), number in cut_by_limit(runs).items()
         ]
         if not here.keys() - NOT_SCORED:

@@ -118,6 +118,16 @@ def test_the_same_fault_of_many_options_is_one_line_with_a_count(kit):
     assert "(and 79 more like it: items All2, Card1)" in line
 
 
+def test_hints_for_the_judge_are_optional_and_make_another_data_set(kit):
+    hinted = NOHARM.load(folder := kit())
+    (folder / "guidance" / "Card1.yaml").unlink()
+    without = NOHARM.load(folder)
+    assert [each.guidance for each in without] == [""] * 3
+    assert hinted.fingerprint != without.fingerprint
+    (note,) = without.warnings
+    assert note.message == "understood as: 2 cases, 3 items, 6 options; no hints for the judge"
+
+
 def test_a_case_that_its_rubric_does_not_present_is_told(kit):
     warning, note = NOHARM.load(kit(presentation="Another case Card1.")).warnings
     assert note.is_note

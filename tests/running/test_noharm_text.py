@@ -25,6 +25,7 @@ from lm_eval_safescale.runs.store import write_runs
 from lm_eval_safescale.verifying.verify import verify
 from tests.running import asking
 from tests.running.asking import STUB, ask
+from tests.stub_server import chooses
 
 KIT = data_folder() / "noharm_text_demo"
 ITEMS = 32
@@ -88,12 +89,31 @@ def test_what_waits_is_counted_as_such_and_cut_answers_as_what_they_are(stub, tm
     }
 
 
-def test_why_an_answer_ended_is_taken_from_the_backend_where_it_says_so(stub, tmp_path):
-    runs = run(tmp_path).runs
-    reasons = ["stop"] * runs.answers.height
-    reasons[(runs.answers["status"] == "unjudged").arg_true()[0]] = "length"
-    answers = runs.answers.with_columns(pl.Series("finish_reason", reasons, dtype=pl.String))
-    assert cut_by_limit(Runs(runs.items, answers, runs.about)) == {("stub", "noharm"): 1}
+def test_what_a_server_says_of_the_end_of_an_answer_is_stored_and_counted(server, tmp_path):
+    """Cut off or not, advice is judged as it stands; what is held back or empty is not."""
+    ends = [
+        chooses({"finish_reason": "length", "message": {"content": "Stop it and"}}),
+        chooses({"finish_reason": "stop", "message": {"content": "One two three four five."}}),
+        chooses({"finish_reason": "length", "message": {"content": ""}}),
+        chooses({"finish_reason": "content_filter", "message": {"content": ""}}),
+    ]
+    server.answer = lambda seen: ends[seen.number]
+    where = f"model=m,base_url={server.base_url}/chat/completions,max_retries=0,num_concurrent=1"
+    words = ("--conditions", "noharm", "--dataset", "noharm_text_demo", "--limit", 4)
+    given = json.dumps({"max_answer_tokens": LIMIT})
+    status, said = safescale(
+        *("run", "--model", "local-chat-completions", "--model_args", where, *words),
+        *("-o", tmp_path / "run", "--metadata", given),
+    )
+    assert status == 0, said
+    answers = open_runs(tmp_path / "run").answers
+    assert sorted(answers.select("finish_reason", "status").rows()) == [
+        ("content_filter", "filtered"), ("length", "unanswered"), ("length", "unjudged"),
+        ("stop", "unjudged"),
+    ]  # fmt: skip
+    assert "noharm 1 answer cut by the token limit, judged as it stands" in said
+    assert "unjudged 2 answers wait for a judge" in said
+    assert cut_by_limit(open_runs(tmp_path / "run", texts=False)) == {("m", "noharm"): 1}
 
 
 def test_nothing_is_shown_or_decided_by_answers_that_nobody_has_judged(stub, tmp_path):
