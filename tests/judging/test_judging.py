@@ -5,6 +5,7 @@ scored.
 from __future__ import annotations
 
 import json
+import re
 
 import polars as pl
 import pytest
@@ -338,6 +339,25 @@ def test_a_judge_that_is_down_stops_the_judging_early():
     with pytest.raises(SafescaleError, match=r"no reply to any .* connection refused"):
         judge(runs(*rows), stub)
     assert len(stub.prompts) <= 2 * SILENT
+
+
+def test_a_judge_that_goes_away_is_given_up_at_once():
+    stub = StubJudge(lambda _: "C" if len(stub.prompts) <= 100 else Reply(None, "gone"))
+    rows = [("q1", n, None, "unanswered", f"number {n}: (C)") for n in range(20 * SILENT)]
+    with pytest.raises(SafescaleError, match=r"no reply to any .* gone"):
+        judge(runs(*rows), stub)
+    assert len(stub.prompts) == 100 + SILENT
+
+
+def test_texts_that_fail_again_alone_do_not_pass_for_a_judge_that_is_down():
+    def reply(prompt):
+        number = int(re.search(r"number (\d+):", prompt)[1])
+        return Reply(None, "held back") if number % 3 == 0 else "C"
+
+    stub = StubJudge(reply)
+    rows = [("q1", n, None, "unanswered", f"number {n}: (C)") for n in range(6 * SILENT)]
+    assert judge(runs(*rows), stub).report["texts_unheard"] == 2 * SILENT
+    assert len(stub.prompts) == 8 * SILENT
 
 
 # --- files ----------------------------------------------------------------------------------------
