@@ -127,8 +127,10 @@ class Study:
             )
 
     def under(self, preset: Preset) -> Study:
-        """This study as a preset looks at it."""
-        pools = preset.pools_judges and len(set(self.judged.values())) < len(self.judged)
+        """This study as a preset looks at it: of new items, and of the answers of several judges as
+        one pool or apart."""
+        several = len(set(self.judged.values())) < len(self.judged)
+        pools = preset.pools_judges and several and self.population == "items"
         return replace(self, pools_judges=True) if pools and not self.pools_judges else self
 
     @functools.cached_property

@@ -96,7 +96,11 @@ def over_cases(
     in_table: bool = True,
     formula: str = "",
 ) -> Metric:
-    """The mean over cases of what `of_cases` makes of the columns and `CASE`."""
+    """The mean over cases of what `of_cases` makes of the columns and `CASE`.
+
+    All are of every draw. For the draws of the preset `noharm-2026` the family gives `STRATUM` and
+    `PLACE`, too.
+    """
 
     def statistic(given: Sequence[Floats], weights: Floats) -> Floats:
         found = of_cases(given)

@@ -85,6 +85,7 @@ def changed(number, **fields):
     [
         ({"options": changed(3, score=0)}, "options.score: option 3: has the score None"),
         ({"options": changed(3, score=10)}, "options.score: option 3: has the score 10"),
+        ({"options": changed(2, score=-1)}, "options.score: option 2: expected a whole"),
         ({"options": changed(3, dependsOn=[1])}, "leads back to itself (3 -> 1 -> 3)"),
         ({"options": changed(3, dependsOn=[8])}, "names option 8, which is not there"),
         ({"options": [*OPTIONS, OPTIONS[0]]}, "options.id: option 3: stands twice"),

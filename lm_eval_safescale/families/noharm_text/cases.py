@@ -280,8 +280,10 @@ def _wrong_option(option: Mapping[str, Any]) -> Iterator[tuple[str, str]]:
     except ValueError as error:
         yield "score", str(error)
     bare = option.get("score")
-    if bare is not None and (isinstance(bare, bool) or not isinstance(bare, int) or bare > 9):
-        yield "score", f"expected a whole number from 1 to 9, found {shown(bare)}"
+    if bare is not None and (
+        isinstance(bare, bool) or not isinstance(bare, int) or not 0 <= bare <= 9
+    ):
+        yield "score", f"expected a whole number from 0 to 9, found {shown(bare)}"
     for name in ("abstraction", "abstractionType"):
         if (value := option.get(name)) is not None and not isinstance(value, str):
             yield name, f"expected a text, found {shown(value)}"
