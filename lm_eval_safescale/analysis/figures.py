@@ -13,6 +13,7 @@ from numpy.typing import NDArray
 from lm_eval_safescale.families.rows import means
 from lm_eval_safescale.metrics import CaseValues, Metric, is_trial, scored
 from lm_eval_safescale.metrics.cases import CASE, PLACE, STRATUM, Pool
+from lm_eval_safescale.stats.bootstrap import bca
 from lm_eval_safescale.stats.case_draws import case_interval
 from lm_eval_safescale.stats.design import Design
 from lm_eval_safescale.stats.presets import Floats, Preset, trials_interval
@@ -115,6 +116,10 @@ def _alone(metric: Metric, column: Column, preset: Preset, design: Design) -> Fi
     if found is not None and preset.cases == "published":
         low, high = _as_published(found, column)
         method: str = "percentile"
+    elif found is not None and len(found.row) and preset.means == "bca":
+        # cases that are all alike leave other ones possible, as of any mean
+        interval = bca(found.value, design.weights[found.row], bounds=metric.bounds)
+        low, high, method = interval.lo, interval.hi, "bca"
     else:
         left_out = None if metric.grows_by_chance else metric.value(columns, design.left_out)
         bounds = preset.figure_interval(value, metric.value(columns, design.weights), left_out)

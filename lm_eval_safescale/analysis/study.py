@@ -5,6 +5,7 @@ be scored, with the reason.
 from __future__ import annotations
 
 import functools
+from collections import Counter
 from collections.abc import Mapping
 from dataclasses import dataclass, replace
 from math import inf
@@ -462,6 +463,13 @@ def remarks(study: Study) -> list[Row]:
         if (why := _asked_otherwise(known, study.family))
     ]
     rows += _of_settings(study)
+    if study.pools_judges:
+        several = Counter(study.judged.values())
+        rows += [
+            _row(model, None, None, f"the verdicts of {n} judges on its answers are one pool")
+            for model, n in several.items()
+            if n > 1
+        ]
     readers = {
         model: reader_of(known.get("settings", {}))
         for model, known in study.runs.about.get("models", {}).items()

@@ -17,10 +17,14 @@ from rich.text import Text
 
 from lm_eval_safescale.cli.examples import example
 from lm_eval_safescale.cli.options import (
+    ColumnsOption,
     CorpusOption,
     CsvOption,
     DatasetOption,
+    ExcludedItemsOption,
+    FirstIndexOption,
     JsonOption,
+    data_settings,
     given_settings,
 )
 from lm_eval_safescale.cli.screen import Progress, complain, console, say, working
@@ -49,6 +53,9 @@ def build(
     ],
     output: Annotated[Path, typer.Option("--output", "-o", help="The .jsonl file to write.")],
     dataset: DatasetOption = None,
+    columns: ColumnsOption = None,
+    first_index: FirstIndexOption = None,
+    exclude_items: ExcludedItemsOption = None,
     corpus: CorpusOption = None,
     retriever: Annotated[str | None, typer.Option(help="Retriever, by name.")] = None,
     top_k: Annotated[int | None, typer.Option(help="Passages shown.")] = None,
@@ -104,6 +111,7 @@ def build(
     from lm_eval_safescale.settings import load_settings
 
     options = {"dataset": dataset, "corpus": corpus, "retriever": retriever, "top_k": top_k}
+    options |= data_settings(columns, first_index, exclude_items)
     given = given_settings(metadata, options)
     settings = load_settings(given, given_by="command line", strict=True)
     settings = settings.model_copy(update={"contexts": None})

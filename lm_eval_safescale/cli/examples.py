@@ -24,6 +24,7 @@ EXAMPLES = {
     "import-release": "safescale import-release RadSaFE-200 -o published",
     "reread": "safescale reread runs -o runs.reread",
     "judge": "safescale judge runs --base-url http://localhost:8000/v1 --model MODEL",
+    "judge-agreement": "safescale judge-agreement runs.judged runs.judged2 -o agreement",
     "table": "safescale table results",
     "analyze": "safescale analyze runs -o study",
     "report": "safescale report runs -o report",

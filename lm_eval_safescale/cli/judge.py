@@ -96,6 +96,13 @@ def judge(
             help="Of advice: the rule-based matcher, no model; for tests and demonstrations.",
         ),
     ] = False,
+    corrections: Annotated[
+        Path | None,
+        typer.Option(
+            metavar="FILE.jsonl",
+            help="Of judged advice: a person's verdicts in the place of the judge's; no model.",
+        ),
+    ] = None,
     dataset: TextsDatasetOption = None,
     dataset_path: TextsPathOption = None,
     columns: ColumnsOption = None,
@@ -110,7 +117,9 @@ def judge(
     interruption the same command goes on from there. What is to be checked by hand goes to
     OUTPUT/disagreements.jsonl and, of advice, OUTPUT/flagged.jsonl.
     """
-    if not _names_one(rule_based, base_url, model, backend):
+    if (base_url is None) != (model is None) or [
+        rule_based, base_url is not None, backend is not None, corrections is not None
+    ].count(True) != 1:  # fmt: skip
         raise SafescaleError(
             "name one judge: --base-url http://HOST/v1 --model NAME for a server, or --backend "
             "vllm --model_args pretrained=NAME"
@@ -126,6 +135,9 @@ def judge(
     from lm_eval_safescale.runs.store import open_runs
 
     folder = free_folder(runs, output, "judged", force=force, resumed=FILES)
+    if corrections is not None:
+        _correct(runs, corrections, folder)
+        return
     opened = open_runs(runs)
     if (rule_based or repeat) and opened.family.judge is None:
         raise SafescaleError(
@@ -139,7 +151,7 @@ def judge(
         first_index=first_index,
         exclude_items=exclude_items,
     )
-    data = None if opened.family.judge is None else _dataset_of(opened, named)
+    data = None if opened.family.judge is None else dataset_of_runs(opened, named)
     with working("loading the judge ...") as told:
         chat: ChatModel | None = None
         if base_url is not None and model is not None:
@@ -173,7 +185,22 @@ def judge(
         _summary(judged, folder)
 
 
-def _dataset_of(runs: Runs, named: Settings | None) -> Dataset:
+def _correct(runs: Path, path: Path, folder: Path) -> None:
+    from lm_eval_safescale.judging.advice import write_judged_advice
+    from lm_eval_safescale.judging.corrections import changes_of, correct_from
+    from lm_eval_safescale.runs.store import open_runs
+
+    corrected, by_hand = correct_from(runs, path, folder)
+    write_judged_advice(corrected, folder)
+    changes = changes_of(by_hand, open_runs(runs))
+    say(f"{folder}: {counted(len(by_hand), 'verdict')} by hand", style="bold")
+    say(f"{changes['other']:>9,}  other than the judge's")
+    say(f"{changes['same']:>9,}  the judge's")
+    if by_hand.empty:
+        complain(f"{counted(by_hand.empty, 'line')} of {path} without a verdict: left as they are")
+
+
+def dataset_of_runs(runs: Runs, named: Settings | None) -> Dataset:
     """The data set named, or the one that the runs say they are of."""
     from lm_eval_safescale.assembly import load_dataset
     from lm_eval_safescale.runs.provenance import imported_from
@@ -182,15 +209,6 @@ def _dataset_of(runs: Runs, named: Settings | None) -> Dataset:
     if named is not None:
         return load_dataset(named, family=runs.family)
     return dataset_of(known_of_runs(runs), imported_from(runs))
-
-
-def _names_one(
-    rule_based: bool, base_url: str | None, model: str | None, backend: str | None
-) -> bool:
-    """Whether exactly one judge is named."""
-    if (base_url is None) != (model is None):
-        return False
-    return [rule_based, base_url is not None, backend is not None].count(True) == 1
 
 
 def say_unjudged(folder: Path, number: int) -> None:

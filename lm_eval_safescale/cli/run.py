@@ -17,7 +17,15 @@ from typing import TYPE_CHECKING, Annotated, Any
 import typer
 
 from lm_eval_safescale.cli.judge import say_unjudged
-from lm_eval_safescale.cli.options import CorpusOption, DatasetOption, given_settings
+from lm_eval_safescale.cli.options import (
+    ColumnsOption,
+    CorpusOption,
+    DatasetOption,
+    ExcludedItemsOption,
+    FirstIndexOption,
+    data_settings,
+    given_settings,
+)
 from lm_eval_safescale.cli.screen import Progress, complain, say, working
 from lm_eval_safescale.errors import SafescaleError
 from lm_eval_safescale.sections import left_out, notes_on
@@ -78,6 +86,9 @@ def run(
         ),
     ] = None,
     dataset: DatasetOption = None,
+    columns: ColumnsOption = None,
+    first_index: FirstIndexOption = None,
+    exclude_items: ExcludedItemsOption = None,
     corpus: CorpusOption = None,
     retriever: Annotated[str | None, typer.Option(help="Retriever, by name.")] = None,
     draws: Annotated[
@@ -126,7 +137,8 @@ def run(
     }  # fmt: skip
     _refuse_both(team, {option for option, given in of_model.items() if given})
     options = {"dataset": dataset, "corpus": corpus, "retriever": retriever, "draws": draws}
-    given = given_settings(metadata, options)
+    data = data_settings(columns, first_index, exclude_items)
+    given = given_settings(metadata, options | data)
     named = (
         None
         if conditions is None

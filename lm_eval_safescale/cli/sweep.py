@@ -201,7 +201,26 @@ def _print_results(standings: Sequence[SweepProgress], output: Path) -> None:
     if any(each.state != "done" for each in standings):
         complain("The same command tries them again; what was answered is stored.")
     if any(each.state in ("done", "incomplete") for each in standings):
-        say(f"Next: safescale analyze {shlex.quote(str(output))}/* -o TABLES")
+        runs = shlex.quote(str(output))
+        if any(map(_is_judged, standings)):
+            say(
+                f"Next: a judge must read the answers of each model: safescale judge {runs}/MODEL "
+                "--base-url http://HOST/v1 --model JUDGE"
+            )
+            return
+        say(f"Next: safescale analyze {runs}/* -o TABLES")
+
+
+def _is_judged(standing: SweepProgress) -> bool:
+    """Whether what a model answered waits for a judge; a control's empty answers do not."""
+    from lm_eval_safescale.assembly import family_of
+    from lm_eval_safescale.families.controls import CONTROLS
+    from lm_eval_safescale.plugins import plugins
+
+    job = standing.job
+    return job.backend not in CONTROLS and any(
+        family_of(plugins().find("condition", name)).judged for name in job.conditions
+    )
 
 
 # --- beforehand -----------------------------------------------------------------------------------

@@ -23,7 +23,9 @@ from lm_eval_safescale.datasets.columns import (
     Columns,
     Given,
     blank,
+    compared,
     map_columns,
+    option_letter,
     value_of,
 )
 from lm_eval_safescale.datasets.layouts import CROSSES, Layout, Lifted, layout_of
@@ -31,6 +33,7 @@ from lm_eval_safescale.datasets.options import (
     carried_letter,
     letters_in,
     one_of_list,
+    options_by_line,
     options_in,
     options_of,
     whole_number,
@@ -331,9 +334,13 @@ class ChoiceBuilder:
                 for letter in string.ascii_uppercase
                 if not blank(self._fields.get(f"option_{letter.lower()}"))
             }
+        if isinstance(given, str) and (named := options_by_line(given)) is not None:
+            said = "the options stand in one cell, each on a line behind its letter"
+            self.note("options", said, is_error=False, is_note=True)
+            given = named
         found = options_of(given)
         if found is None:
-            expected = "{letter: text} or a list of texts"
+            expected = "{letter: text}, a list of texts, or a line for each behind its letter"
             self.note("options", f"expected {expected}, found {_show(given)}", kind="no options")
             return {}
         self._names = found.names
@@ -368,7 +375,7 @@ class ChoiceBuilder:
             said = "the options carry their letters, which are taken off"
             self.note("options", said, is_error=False, is_note=True)
             options = bare
-        texts = [text.casefold() for text in options.values() if text]
+        texts = [compared(text) for text in options.values() if text]
         if len(set(texts)) < len(texts):
             self.note("options", "two options have the same text", is_error=False)
         return options
@@ -401,8 +408,8 @@ class ChoiceBuilder:
         """The letters a key may mean: itself, what the file calls the option, its number, or (for
         `answer`) the option of that text."""
         value = one_of_list(self._fields[field], options.values())
-        text = "" if isinstance(value, list | dict) else str(value).strip()
-        if (letter := self._names.get(text.casefold())) is not None:
+        text = "" if isinstance(value, list | dict) else compared(str(value))
+        if (letter := self._names.get(text)) is not None:
             return {letter}
         number = whole_number(text)
         if number is not None and self.first_index is not None:
@@ -425,12 +432,14 @@ class ChoiceBuilder:
             return set()
         bare = re.fullmatch(r"[(\[]?([A-Za-z])[)\].]?", text)  # "(A)" is A
         keys = {bare[1].upper() if bare else text.upper()} & set(options)
-        matches = [letter for letter, each in options.items() if each.casefold() == text.casefold()]
+        matches = [letter for letter, each in options.items() if compared(each) == text]
         if field == "answer":
             keys |= set(matches if len(matches) == 1 else [])
         if not keys and (carried := carried_letter(text)) is not None:
             letter, rest = carried
-            keys |= {letter} if options.get(letter, "").casefold() == rest.casefold() else set()
+            keys |= {letter} if compared(options.get(letter, "")) == rest else set()
+        elif not keys and not matches and number is None:
+            keys = {option_letter(text)} & set(options)  # "Option B" is B
         if keys:
             return keys
         self.note(field, _no_key(value, matches if field == "answer" else [], options), kind="key")

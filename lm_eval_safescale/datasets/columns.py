@@ -60,8 +60,8 @@ a field that is not there: the first of them that the file has. `#` alone is `nu
 REQUIRED = (("question_id",), ("question",), ("options", "option_a"), ("answer", "answer_idx"))
 """What no question can be asked without: one of each."""
 OF_QUESTIONS = re.compile(
-    r"^(context|background|passage|case_text|case_description|history)$|vignette|scenario"
-    r"|case_presentation"
+    r"^(context|background|passage|case_text|case_description|history|indication)$|vignette"
+    r"|scenario|(case|clinical|patient)_(history|information|info|details|data|presentation)"
 )
 """Columns that may hold what a question cannot be answered without."""
 KINDS = ("question_type", "type", "item_type")
@@ -77,7 +77,9 @@ _OPTION = re.compile(
     rf"([a-h])|(?:option|opt|choice|answer){_NO_PLURAL}([a-z])"
     r"|(?:option|opt|choice)_?([1-9]|1\d|2[0-6])|op([a-z])"
 )
-_NUMBERED = re.compile(r"op_?([1-9]|1\d|2[0-6])")
+_NUMBERED = re.compile(r"(?:op|answer)_?([1-9]|1\d|2[0-6])")
+_REMARK = re.compile(r"\s*\([^()]*\)\s*")
+"""What may stand in brackets after a name, as in `Unsafe A (y/n)`."""
 _PLACE = rf"(?:(?:option|opt|choice){_NO_PLURAL})?([a-z]|[1-9]|1\d|2[0-6])"
 _PLURAL = r"(?:options?|choices?|answers?|letters?)"
 _OF_ANY_NAME = re.compile(rf"(?:{EVIDENCE}|{GROUP})[a-z][a-z0-9_]*|{LABEL}[a-z][a-z0-9_]+_[a-z]")
@@ -204,6 +206,14 @@ def blank(value: Any) -> bool:
     return value is None or value != value
 
 
+def compared(text: str) -> str:
+    """A text as texts are compared: without regard to case, to spaces of any kind and to characters
+    that show nothing."""
+    if not text.isascii():
+        text = "".join(each for each in text if each.isspace() or not _is_unseen(each))
+    return " ".join(text.split()).casefold()
+
+
 def _is_unseen(character: str) -> bool:
     return character.isspace() or (
         not character.isascii()
@@ -254,8 +264,9 @@ def map_columns(
             problems.append(_both_read_as(name, str(mapping[name]), column))
         else:
             mapping[name] = column
+    problems += _without_remarks(mapping, unknown, names)
     if any(mapping.keys().isdisjoint(fields) for fields in REQUIRED):
-        _fall_back(mapping, unknown, names)
+        problems += _fall_back(mapping, unknown, names)
     # whatever else they are read as
     mapping |= {GROUP + group: group for group in groups if group in columns}
     if {"options", "option_a"} <= set(mapping):
@@ -282,8 +293,30 @@ def parts(column: Column) -> Sequence[str]:
     return (column,) if isinstance(column, str) else column
 
 
-def _fall_back(mapping: dict[str, Column], unknown: list[str], names: Columns) -> None:
-    """Reads columns by their fallbacks, and takes them out of the unknown ones."""
+def _without_remarks(
+    mapping: dict[str, Column], unknown: list[str], names: Columns
+) -> list[Problem]:
+    """Reads columns by their names without what stands behind them in brackets, for fields that are
+    not there; a problem where two are one field then."""
+    read = dict[str, Column]()
+    problems = []
+    for column in [column for column in unknown if _REMARK.search(column)]:
+        name = names.canonical(_REMARK.sub(" ", column))
+        if name is None or name in mapping:
+            continue
+        unknown.remove(column)
+        if name in read:
+            problems.append(_both_read_as(name, str(read[name]), column))
+        elif name != "notes":
+            read[name] = column
+    mapping |= read
+    return problems
+
+
+def _fall_back(mapping: dict[str, Column], unknown: list[str], names: Columns) -> list[Problem]:
+    """Reads columns by their fallbacks, and takes them out of the unknown ones. A problem where two
+    may be the question, as a case and what is asked of it are."""
+    problems = []
     by_name = {folded(column): column for column in reversed(unknown) if column != KEY}
     there = {field for fields in REQUIRED if set(fields) & set(mapping) for field in fields}
     for field, aliases in names.fallbacks().items():
@@ -294,6 +327,9 @@ def _fall_back(mapping: dict[str, Column], unknown: list[str], names: Columns) -
             # evidence may stand as a list of texts
             mapping[field] = (found[0],) if field.startswith(EVIDENCE) else found[0]
             unknown.remove(found[0])
+            if field == "question" and len(found) > 1:
+                problems.append(_both_read_as(field, *found[:2]))
+                unknown.remove(found[1])
     if mapping.keys().isdisjoint(("options", "option_a")):
         for name, column in sorted(by_name.items()):
             if match := _NUMBERED.fullmatch(name):
@@ -301,6 +337,7 @@ def _fall_back(mapping: dict[str, Column], unknown: list[str], names: Columns) -
                 unknown.remove(column)
     if "question_id" not in mapping:
         mapping["question_id"] = KEY if KEY in unknown else LINE
+    return problems
 
 
 def _given(

@@ -1,4 +1,5 @@
-"""Which row of a table names its columns: the first, a later one below a title, or none."""
+"""Which row of a table names its columns: the first, a later one below a title or below the names
+of groups of columns, or none."""
 
 from __future__ import annotations
 
@@ -12,7 +13,7 @@ LOOKED_AT, DEEPEST = 200, 10
 """Rows that are looked at, and how far down names may stand."""
 _NAMES = Columns()
 _WORD = re.compile(r"[^\W\d_]{2}")
-_FALLBACKS = {name for names in _NAMES.fallbacks().values() for name in names}
+_FALLBACKS = {name: field for field, names in _NAMES.fallbacks().items() for name in names}
 _TELLING = {"question", "question_id", "options", "answer", "answer_idx"}
 
 
@@ -24,6 +25,9 @@ def find_header(
     for number, row in enumerate(rows[:DEEPEST]):
         if any(cell.strip() in expected for cell in row):
             return number, None
+    named = [_named(row) for row in rows[:DEEPEST]]
+    if (most := max(named)) > 1:
+        return named.index(most), None
     if _names_columns(rows[0]):
         return 0, None
     for number, row in enumerate(rows[1:DEEPEST], 1):
@@ -32,6 +36,21 @@ def find_header(
         if _names_columns(row):
             return number, None
     return 0, _of_questions(rows)
+
+
+def is_of_questions(name: str) -> bool:
+    """Whether a column of this name may hold questions."""
+    return "question" in (_NAMES.canonical(name), _FALLBACKS.get(folded(name)))
+
+
+def _named(row: Sequence[str]) -> int:
+    """How much of what a question has a row names: id, question, options, key."""
+    fields = set()
+    for name in map(folded, row):
+        field = _NAMES.canonical(name) or _FALLBACKS.get(name, "")
+        is_option = field.startswith("option_") and len(name) > 1  # a letter alone may be a key
+        fields |= {"options"} if is_option else {field.removesuffix("_idx")} & _TELLING
+    return len(fields)
 
 
 def _names_columns(row: Sequence[str]) -> bool:

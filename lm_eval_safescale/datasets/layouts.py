@@ -285,8 +285,11 @@ def _said_of_columns(unusual: Mapped, mapping: Mapped, seen: _Seen) -> Iterable[
     options = [column for name, column in unusual.items() if name.startswith("option_")]
     if options:
         yield f"options from {', '.join(str(each) for each in options)}"
+    labels = [column for name, column in unusual.items() if name.startswith(LABEL)]
+    if labels:
+        yield f"labels from {', '.join(str(each) for each in labels)}"
     for name, column in unusual.items():
-        if name not in mapping or name.startswith("option_"):
+        if name not in mapping or name.startswith(("option_", LABEL, LETTERS)):
             continue
         if column == LINE:
             counted_from = f"the questions' places ({seen.place}, ...)"

@@ -11,7 +11,7 @@ from contextlib import suppress
 from dataclasses import dataclass, field
 from typing import Any
 
-from lm_eval_safescale.datasets.columns import blank, option_letter
+from lm_eval_safescale.datasets.columns import blank, compared, option_letter
 from lm_eval_safescale.json_text import decode_json
 
 NAMES = ("letter", "label", "id", "aid", "key", "option_id", "index")
@@ -65,7 +65,7 @@ def _by_name(pairs: list[tuple[Any, Any]]) -> Options:
     return Options(
         dict(zip(letters, (text for _, text in pairs), strict=True)),
         {
-            str(name).strip().casefold(): letter
+            compared(str(name)): letter
             for letter, (name, _) in zip(letters, pairs, strict=True)
             if not blank(name)
         },
@@ -101,6 +101,14 @@ def options_in(question: str) -> tuple[str, dict[str, str]] | None:
             named = dict(zip(string.ascii_uppercase, map(str.strip, texts), strict=False))
             return _HEAD.sub("", question[: start.start()]).strip(), named
     return None
+
+
+def options_by_line(cell: str) -> dict[str, str] | None:
+    """The options of one cell, each on a line of its own behind its letter; None where they are not
+    so."""
+    carried = [carried_letter(line.strip()) for line in cell.splitlines() if line.strip()]
+    named = dict(each for each in carried if each is not None)
+    return named if 1 < len(named) == len(carried) else None
 
 
 def without_letters(texts: Mapping[str, str]) -> dict[str, str] | None:

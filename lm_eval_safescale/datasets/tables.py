@@ -16,7 +16,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-from lm_eval_safescale.datasets.headers import LOOKED_AT, find_header
+from lm_eval_safescale.datasets.headers import LOOKED_AT, find_header, is_of_questions
 from lm_eval_safescale.datasets.problems import DataError, Problem
 from lm_eval_safescale.datasets.record import DateCell, Record
 from lm_eval_safescale.errors import reason_of
@@ -61,7 +61,7 @@ def records_of(
         header = given
         said = f"no row names the columns; read as {', '.join(header)}"
         problems.append(Problem(said, is_error=False, is_note=True))
-    for row in itertools.chain(looked_at[first:], rows):
+    for row in _of_questions(itertools.chain(looked_at[first:], rows), header, problems):
         cells = _as_wide(row.cells, len(header))
         if len(cells) != len(header):
             torn = row.is_last and len(cells) < len(header)
@@ -74,6 +74,24 @@ def records_of(
             for number, (name, cell) in enumerate(zip(header, cells, strict=True), 1)
             if name or cell.strip()
         })  # fmt: skip
+
+
+def _of_questions(rows: Iterator[Row], header: list[str], problems: list[Problem]) -> Iterator[Row]:
+    """The rows without those between and below the questions: several words in the first column and
+    nothing else, unless questions stand in it, or the header again."""
+    may_be_remarks = len(header) > 2 and not is_of_questions(header[0])
+    left_out = []
+    for row in rows:
+        first, *others = row.cells
+        is_cut = row.is_last and len(row.cells) < len(header)
+        is_remark = len(first.split()) > 1 and not any(map(str.strip, others)) and not is_cut
+        if (may_be_remarks and is_remark) or [cell.strip() for cell in row.cells] == header:
+            left_out.append(row.line)
+        else:
+            yield row
+    if left_out:
+        said = f"{counted(len(left_out), 'row')} with a remark or the header again, not read"
+        problems.append(Problem(said, line=left_out[0], is_error=False, is_note=True))
 
 
 def _as_wide(cells: list[str], width: int) -> list[str]:

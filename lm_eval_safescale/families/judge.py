@@ -57,6 +57,18 @@ class Judged:
     evidence: str
 
 
+@dataclass(frozen=True, slots=True)
+class Correction:
+    """A person's verdict in the place of a judge's."""
+
+    option: int
+    match: str
+    """One of `Judge.matches`."""
+    reason: str = ""
+    action: int | None = None
+    """The number of the action that carries the option out, where the person names one."""
+
+
 class Judge(Protocol):
     """How answers are judged. Its results are responses of the family, as canonical texts."""
 
@@ -96,6 +108,15 @@ class Judge(Protocol):
 
     def verdicts(self, response: str) -> Sequence[Judged]:
         """The single verdicts of a response, of its first judging."""
+        ...
+
+    def texts_of(self, item: Item, option: int) -> Mapping[str, str]:
+        """What a person needs to give a verdict on an option, by name; not the answer."""
+        ...
+
+    def corrected(self, response: str, verdicts: Sequence[Correction]) -> str:
+        """A response with a person's verdicts in it; ValueError for one on what it does not
+        judge."""
         ...
 
     def counts(self, response: str) -> Mapping[str, int]:

@@ -558,9 +558,8 @@ class SafetyTask(ConfigurableTask):  # type: ignore[misc]
             instance.resps = list(map(logged, instance.resps))
         statuses = output_warnings.greedy_statuses(self._instances)
         if self._weighing.ranks == 1:  # else these are of one rank's items alone
-            self._statuses = {
-                status.value: statuses[status] for status in Status if status is not Status.OK
-            }
+            others = {Status.OK} if self.run.family.judged else {Status.OK, Status.UNJUDGED}
+            self._statuses = {each.value: statuses[each] for each in Status if each not in others}
         for warning in output_warnings.of_readings(
             self._instances, self.run.settings, self.run.token_limit
         ):

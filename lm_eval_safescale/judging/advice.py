@@ -43,7 +43,9 @@ from lm_eval_safescale.runs.store import write_runs
 from lm_eval_safescale.runs.table import KEYS, Runs
 
 FLAGGED_FILE = "flagged.jsonl"
-FILES = (STEPS_FILE, VERDICTS_FILE, DISAGREEMENTS_FILE, FLAGGED_FILE)
+CORRECTIONS_FILE = "corrections.jsonl"
+"""A person's verdicts, in the place of the judge's."""
+FILES = (STEPS_FILE, VERDICTS_FILE, DISAGREEMENTS_FILE, FLAGGED_FILE, CORRECTIONS_FILE)
 JUDGE_FAILED = "judge failed"
 """The rule of an answer that there is no verdict on."""
 OF_VERDICT = {
@@ -246,6 +248,31 @@ def _judged(
     judged = Runs(runs.items, _scored(answers, judge), _about(runs, reading))
     columns = [*KEYS, "verdict", "reason", "responses", "text"]
     return JudgedAdvice(judged, answers.select(columns), len(pairs))
+
+
+def advice_of(runs: Runs) -> JudgedAdvice:
+    """Judged runs as what their judge made of them."""
+    judge = judge_of(runs.family)
+    rows = provenance.with_columns_of_items(runs)
+    failed = (pl.col("status") == Status.ERROR.value) & (pl.col("rule") == JUDGE_FAILED)
+    is_empty = pl.col("kept").is_null() & pl.col("response").is_null()
+    responses = [
+        None if each is None else list(judge.judgings(each)) for each in rows["response"].to_list()
+    ]
+    rows = rows.with_columns(
+        kept_of(pl.col("status"), pl.col("text")).alias("kept"),
+        pl.Series("responses", responses, dtype=pl.List(pl.String)),
+    ).with_columns(
+        pl.when(pl.col("response").is_not_null()).then(pl.lit(Became.JUDGED.value))
+        .when(failed).then(pl.lit(Became.FAILED.value))
+        .when(is_empty).then(pl.lit(Became.EMPTY.value))
+        .otherwise("kept")
+        .alias("verdict"),
+        pl.lit("").alias("reason"),
+    )  # fmt: skip
+    answers = rows.select(*KEYS, "verdict", "reason", "responses", "text")
+    texts = rows.filter(pl.col("response").is_not_null()).select("question_id", "text").n_unique()
+    return JudgedAdvice(runs, answers, texts)
 
 
 def rows_to_judge(runs: Runs) -> pl.DataFrame:

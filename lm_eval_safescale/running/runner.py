@@ -32,6 +32,7 @@ from lm_eval_safescale.runs.finish import (
 )
 from lm_eval_safescale.runs.identity import identity_of
 from lm_eval_safescale.runs.journal import (
+    ADVISOR,
     OWN_SETTINGS,
     PARAMETERS_B,
     SCORED_WITH,
@@ -119,9 +120,9 @@ def run(
     from lm_eval_safescale.harness.loading import check_model_args
 
     def check() -> None:
-        check_model_args(model.backend, model.args) if reviewing is None else reviewing.check()
+        check_model_args(model.backend, model.args) if reviewing is None else reviewing.team.check()
 
-    was_noted, shown = is_noted(folder), model.shown if reviewing is None else reviewing.name
+    was_noted, shown = is_noted(folder), model.shown if reviewing is None else reviewing.team.name
     if not was_noted:
         check()  # before anything is made or written
 
@@ -234,7 +235,7 @@ def run_team(
     if not is_noted(folder):
         team.check()  # before what takes seconds is imported
     from lm_eval_safescale.running.loaded import Loaded
-    from lm_eval_safescale.running.team import ADVISOR, Reviewing
+    from lm_eval_safescale.running.team import Reviewing
 
     loaded = Loaded()
 

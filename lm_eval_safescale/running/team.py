@@ -19,12 +19,10 @@ from lm_eval_safescale.running.progress import Report, RunProgress
 from lm_eval_safescale.running.reviewing import ReviewEngine, Reviewer, role_of
 from lm_eval_safescale.running.team_prompts import prompts_sha256
 from lm_eval_safescale.runs.identity import model_identity
+from lm_eval_safescale.runs.journal import ADVISOR, TEAM_STEPS
 from lm_eval_safescale.runs.provenance import ENGINE, REVISION, TEAM
 from lm_eval_safescale.secrets import without_secrets
 
-ADVISOR = "advisor"
-"""Its role, and where in a team's folder its own answers are: an ordinary run."""
-STEPS_FILE = "team.steps.jsonl"
 OF_CHAT = ("chat_template", "temperature")
 """What a chat model says of itself that is told of a Guardian."""
 
@@ -46,33 +44,28 @@ class Reviewing:
         advise: Callable[[], Report],
         on_progress: Callable[[RunProgress], object],
     ) -> None:
-        self.name = team.name
-        self._team, self._folder, self._loaded = team, folder, loaded
+        self.team, self._folder, self._loaded = team, folder, loaded
         self._advise, self._on_progress = advise, on_progress
         self._steps: StepLog | None = None
         self._engine: ReviewEngine | None = None
         self.damaged = 0
         """Lines of earlier starts that do not count, of the Advisor's answers and of the steps."""
 
-    def check(self) -> None:
-        """As `Team.check`."""
-        self._team.check()
-
     @property
     def identity(self) -> dict[str, Any]:
         """What makes two teams the same, in the place of a model's identity."""
         advisor, *guardians = (
             model_identity(model.backend, without_secrets(model.args))
-            for _, model in self._team.members
+            for _, model in self.team.members
         )
-        limits = [each.max_tokens for each in self._team.guardians]
+        limits = [each.max_tokens for each in self.team.guardians]
         return {
             "backend": TEAM,
             "advisor": advisor,
             "guardians": [
                 {**each, "max_tokens": limit} for each, limit in zip(guardians, limits, strict=True)
             ],
-            "prompts_sha256": prompts_sha256(self._team.prompt),
+            "prompts_sha256": prompts_sha256(self.team.prompt),
         }
 
     def engine(
@@ -93,11 +86,11 @@ class Reviewing:
             self._on_progress(replace(standing, what="Guardians review", amount=amount))
 
         advised = self._advise()
-        self._steps = StepLog(self._folder / STEPS_FILE, self.identity, overwrite=is_new)
+        self._steps = StepLog(self._folder / TEAM_STEPS, self.identity, overwrite=is_new)
         self.damaged = advised.damaged + self._steps.damaged
-        reviewers = [self._reviewer(each) for each in self._team.guardians]
+        reviewers = [self._reviewer(each) for each in self.team.guardians]
         self._engine = ReviewEngine(
-            self._team.prompt, reviewers, asked, advised.runs, advised.failures, self._steps, tell
+            self.team.prompt, reviewers, asked, advised.runs, advised.failures, self._steps, tell
         )
         return self._engine
 
@@ -109,10 +102,10 @@ class Reviewing:
         )
 
     def told(self) -> dict[str, Any]:
-        """What is to be known of the team (`ReviewEngine.told`)."""
+        """What is to be known of the team: what a Guardian is asked, and `ReviewEngine.told`."""
         assert self._engine is not None
         members = []
-        for number, (_, model) in enumerate(self._team.members):
+        for number, (_, model) in enumerate(self.team.members):
             backend = self._loaded.backend(model)
             chat = self._loaded.chat(model).about if number else {}
             members.append(
@@ -124,7 +117,7 @@ class Reviewing:
                     ENGINE: backends.engine_facts(backend, model.backend),
                 }
             )
-        return self._engine.told(members)
+        return {"prompt": self.team.prompt, **self._engine.told(members)}
 
     def close(self) -> None:
         """Let others write the steps."""

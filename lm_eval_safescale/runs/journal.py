@@ -54,7 +54,10 @@ OWN_SETTINGS = "own_settings"
 """Of a condition: settings that its own defaults make others than those of the run."""
 ALONE = "alone"
 """Of a condition: names of its facts that no other condition needs to share."""
-OWN_FILES = {RUN, SHARDS, LOG, LOCK, WRITER}
+ADVISOR, TEAM_STEPS = "advisor", "team.steps.jsonl"
+"""Of a team: the run of its Advisor alone, in a folder of its own, which may be there before; what
+its Guardians replied."""
+OWN_FILES = {RUN, SHARDS, LOG, LOCK, WRITER, ADVISOR, TEAM_STEPS}
 SYNC_SECONDS = 1.0
 """Between two syncs while answers come; the last of them are synced with the next beat of the lock.
 It is for machines that vanish: of a killed process the system has everything."""

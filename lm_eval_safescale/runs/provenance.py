@@ -170,14 +170,14 @@ def refuse_without_texts(runs: Runs) -> None:
         )
 
 
-def write_lines(frame: pl.DataFrame, path: Path) -> None:
-    """A frame as JSON lines; what was there is replaced at once, or not at all."""
+def write_lines(rows: pl.DataFrame | Iterable[Mapping[str, Any]], path: Path) -> None:
+    """Rows as JSON lines; what was there is replaced at once, or not at all."""
     with (
         writing(path),
         replaced(path) as unfinished,
         unfinished.open("w", encoding="utf-8") as file,
     ):
-        for row in frame.iter_rows(named=True):
+        for row in rows.iter_rows(named=True) if isinstance(rows, pl.DataFrame) else rows:
             file.write(json.dumps(row, ensure_ascii=False) + "\n")
 
 

@@ -14,7 +14,8 @@ from lm_eval_safescale.chat.step_log import StepLog
 from lm_eval_safescale.datasets import Dataset
 from lm_eval_safescale.errors import SafescaleError
 from lm_eval_safescale.families.judge import RULE_BASED
-from lm_eval_safescale.judging.advice import advice_again, judge_of
+from lm_eval_safescale.judging.advice import CORRECTIONS_FILE, advice_again, judge_of
+from lm_eval_safescale.judging.corrections import CORRECTIONS, correct, read_by_hand
 from lm_eval_safescale.judging.judging import STEPS_FILE
 from lm_eval_safescale.runs import provenance
 from lm_eval_safescale.runs.table import KEYS, Runs
@@ -58,7 +59,7 @@ def check_advice(
     except SafescaleError as error:
         found.damaged("items", error, Kind.ITEM)
         return
-    again = judged.runs.answers.with_columns(
+    again = _corrected(judged.runs, reading, folder, found).answers.with_columns(
         pl.col(name).cast(pl.String) for name in (*KEYS[:3], "response", "status")
     )
     names = {name: f"new_{name}" for name in ("response", "status")}
@@ -80,6 +81,17 @@ def check_advice(
             Kind.READING,
             row["new_response"] or row["new_status"],
         )
+
+
+def _corrected(runs: Runs, reading: Mapping[str, Any], folder: Path, found: Verification) -> Runs:
+    """Runs as a person has corrected them, where somebody has."""
+    if CORRECTIONS not in reading:
+        return runs
+    try:
+        return correct(runs, read_by_hand(folder / CORRECTIONS_FILE, runs))
+    except SafescaleError as error:
+        found.damaged(CORRECTIONS_FILE, error)
+        return runs
 
 
 def _steps(

@@ -7,12 +7,14 @@ from __future__ import annotations
 from copy import deepcopy
 
 import numpy as np
+import polars as pl
 import pytest
 from scipy.stats import t
 
 from lm_eval_safescale.analysis import PRESETS, Study, tables_of
 from lm_eval_safescale.families import RADSAFE
 from lm_eval_safescale.families.rows import as_rows
+from lm_eval_safescale.runs.table import Runs
 from lm_eval_safescale.stats import protocol_indices, strata_of, wilson
 from lm_eval_safescale.stats.design import Design
 from tests import second_implementation as second
@@ -169,3 +171,35 @@ def test_a_unit_is_drawn_whole_and_within_the_stratum_of_its_first_item():
     left_out = Design.of(12, units).left_out
     assert left_out.shape == (12, 6)
     assert (left_out.sum(axis=0) == 10).all()
+
+
+def test_a_stratum_is_as_large_as_its_units_whatever_their_items():
+    items = [f"{case}-{number}" for case in ("a", "b", "c", "d") for number in range(5)]
+    labels = {"a": "Card", "b": "Derm", "c": "Card", "d": "Card"}
+    base = [name[0] for name in items]
+    runs = Runs(
+        pl.DataFrame(
+            {
+                "question_id": items,
+                "rubric": ['[[1,9,9,null,null,[],"M"]]'] * 20,
+                "base": base,
+                "unit": base,
+                "group_specialty": [labels[each] for each in base],
+            }
+        ),
+        pl.DataFrame(
+            {
+                "model": "m",
+                "condition": "noharm",
+                "question_id": items,
+                "draw": 0,
+                "response": [None] * 20,
+                "status": ["unanswered"] * 20,
+            }
+        ),
+        {"dataset": {"family": "noharm"}},
+    )
+    strata = Study(runs).design.strata
+    assert dict(zip(base, strata, strict=True)) == {"a": 0, "b": 1, "c": 0, "d": 0}
+    few = np.flatnonzero([each in "ab" for each in base])
+    assert set(Study(runs).design_of(few).strata) == {0}

@@ -141,9 +141,8 @@ def numbered(tmp_path, monkeypatch):
     ]
     rows.append({"id": "q13", "question": "Is it 13?", **options, "cop": 9})
     Path("first.jsonl").write_text("".join(f"{json.dumps(row)}\n" for row in rows))
-    settings = '{"first_index": 1, "exclude_items": ["q13"]}'
-    words = ["run", "--model", "choose-at-random", "--dataset", "first.jsonl", "-o", "runs"]
-    done = run(app, [*words, "--metadata", settings, "--conditions", "closed_book", "--draws", "0"])
+    words = ["run", "--model", "choose-at-random", "--dataset", "first.jsonl", *DATA[2:]]
+    done = run(app, [*words, "-o", "runs", "--conditions", "closed_book", "--draws", "0"])
     assert done.exit_code == 0, done.output
     Path("first.jsonl").rename("moved.jsonl")
     Path("card.yaml").write_text(CARD)
@@ -160,6 +159,8 @@ def numbered(tmp_path, monkeypatch):
         "submit pack runs -o packed.zip --card card.yaml",
         "show runs q1",
         "report runs -o report",
+        "doctor",
+        "contexts build rag -o rag.jsonl --corpus demo",
     ],
 )
 def test_whatever_takes_a_data_set_s_columns_takes_where_its_keys_count_from_and_what_it_leaves_out(

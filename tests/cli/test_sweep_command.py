@@ -258,3 +258,24 @@ def test_an_error_in_the_file_is_said_without_a_traceback(environment, tmp_path)
     assert refused.returncode == 1
     assert "models, number 1 (plain): gpu: no such field" in refused.stderr
     assert "Traceback" not in refused.stderr
+
+
+@pytest.mark.parametrize(
+    ("backend", "condition", "said"),
+    [
+        ("hf", "noharm", "safescale judge out/MODEL"),
+        ("choose-nothing", "noharm", "safescale analyze out/* -o TABLES"),
+        ("hf", "closed_book", "safescale analyze out/* -o TABLES"),
+    ],
+)
+def test_the_next_step_for_answers_that_a_judge_must_read_is_the_judge(
+    backend, condition, said, capsys
+):
+    from lm_eval_safescale.cli.sweep import _print_results
+    from lm_eval_safescale.sweep import SweepProgress
+    from lm_eval_safescale.sweep.jobs import Job
+
+    job = Job(name="m", folder="out/m", backend=backend, model_args={}, conditions=[condition])
+    _print_results([SweepProgress(job, "done")], Path("out"))
+    (line,) = [line for line in capsys.readouterr().out.splitlines() if "Next" in line]
+    assert said in line

@@ -155,6 +155,110 @@ def test_a_sheet_is_asked_as_it_is_and_what_was_understood_is_said(name, write):
     assert understood in said(dataset)
 
 
+MESSY = [
+    ["Questions, third version", *[""] * 14],
+    ["", "Case", "", "Answer options", "", "", "Key", "Safety review", *[""] * 7],
+    [
+        "Case No.",
+        "Vignette",
+        "Question stem",
+        *(f"Option {letter}" for letter in LETTERS),
+        "Correct",
+        "High risk options (letters)",
+        *(f"{letter} unsafe? (y/n)" for letter in LETTERS),
+        "Initials",
+    ],
+]
+
+
+def messy(number):
+    """The cells of a question, with what people leave in sheets."""
+    stem, *options, answer = plain(number)
+    keys = [
+        f"{answer})",
+        options[LETTERS.index(answer)],
+        f"Option {answer}",
+        f"\u200b{answer.lower()}",
+    ]
+    return [
+        *(min(number, 2) + 1, "A patient of 60.", stem, f"\u200b{options[0]}\ufeff", *options[1:]),
+        *(keys[number], ["-", "A and C", "A; C", ""][number], *flags(number, "Y", "n")[3:], "AB"),
+    ]
+
+
+@pytest.mark.parametrize("name", ["messy.xlsx", "messy.csv"])
+def test_a_messy_sheet_takes_one_setting_and_says_all_that_it_left_out(name, write):
+    first, *others = map(messy, ROWS)
+    rows = [*MESSY, first, ["Chest and abdomen"], MESSY[-1], *others, [], ["In all: 4 questions"]]
+    path = write(workbook(rows) if name == "messy.xlsx" else "\ufeff" + as_csv(rows, ";"), name)
+    with pytest.raises(DataError) as caught:
+        load(path)
+    _, both, twice = str(caught.value).split("\n")
+    assert 'or join them: "question": ["Vignette", "Question stem"]' in both
+    assert "'3' stands twice" in twice
+    dataset = load(
+        path, columns={"question": ["Vignette", "Question stem"], "question_id": "#line"}
+    )
+    assert [(item.question, item.answer) for item in dataset] == [
+        (f"A patient of 60.\n{stem}", LETTERS[key]) for _, stem, _, key in PLAIN
+    ]
+    assert [item.labels["high_risk"] for item in dataset] == [set(), {"A", "C"}, {"A", "C"}, set()]
+    assert [item.labels["unsafe"] for item in dataset] == LABELS["unsafe"]
+    for expected in (
+        "2 rows above the names of the columns, not read",
+        "3 rows with a remark or the header again, not read",
+        "unknown columns, not read: 'Case No.', 'Initials'",
+        "labels from A unsafe? (y/n), B unsafe? (y/n), C unsafe? (y/n)",
+        "high_risk are the letters in High risk options (letters)",
+    ):
+        assert expected in said(dataset), said(dataset)
+
+
+@pytest.mark.parametrize(
+    ("header", "cells", "understood"),
+    [
+        (
+            ["Nr", "Question", "Answer 1", "Answer 2", "Key (A-C)"],
+            ["x", "y", "B"],
+            "options from Answer 1",
+        ),
+        (
+            ["Nr", "Question", "Choices", "Answer"],
+            ["A. x\nB. a C. b\n", "B"],
+            "each on a line behind",
+        ),
+    ],
+)
+def test_options_are_read_as_people_write_them(header, cells, understood, write):
+    dataset = load(write(as_csv([header, [1, "Which?", *cells], [2, "What?", *cells]]), "a.csv"))
+    assert [(len(item.options), item.answer) for item in dataset] == [(2, "B")] * 2
+    assert understood in said(dataset)
+
+
+@pytest.mark.parametrize("last", [["61"], ["", "Is it so?"], ["61", "Is it so?"]])
+def test_a_question_that_was_begun_at_the_end_is_no_footer(last, write):
+    rows = [[n + 1, *plain(n)] for n in ROWS]
+    row = [*last, *[""] * (6 - len(last))]
+    with pytest.raises(DataError, match=r"a\.csv:6"):
+        load(write(as_csv([["Nr", *ASKED], *rows, row]), "a.csv"))
+    with pytest.raises(DataError, match=r"b\.csv:6"):
+        load(write(as_csv([ASKED, *map(plain, ROWS), ["Is it so?", *[""] * 4]]), "b.csv"))
+    cut = as_csv([["Nr", *ASKED], *rows]) + "case 61"
+    with pytest.raises(DataError, match=r"c\.csv:6: half-written last line"):
+        load(write(cut, "c.csv"))
+
+
+def test_two_columns_that_differ_in_a_remark_are_refused(write):
+    header = ["Nr", "Question (de)", "Question (en)", *ASKED[1:]]
+    rows = [[n + 1, "Was?", *plain(n)] for n in ROWS]
+    with pytest.raises(
+        DataError, match=r"'Question \(de\)' and 'Question \(en\)' both read as this"
+    ):
+        load(write(as_csv([header, *rows]), "a.csv"))
+    header[1] = "Question"
+    assert load(write(as_csv([header, *rows]), "b.csv")).items[0].question == "Was?"
+
+
 def broken(rows=40, **cells):
     """A sheet of many rows, in which every cell of these columns is that."""
     header = ["Nr", *ASKED, *FLAGS]

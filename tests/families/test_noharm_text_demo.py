@@ -8,7 +8,9 @@ import json
 import shutil
 
 import pytest
+from typer.testing import CliRunner
 
+from lm_eval_safescale.cli import app
 from lm_eval_safescale.datasets import data_folder
 from lm_eval_safescale.families.noharm_text import NOHARM, load_demo
 from lm_eval_safescale.families.noharm_text.cases import kit_records
@@ -88,14 +90,35 @@ def test_a_copy_of_the_kit_is_known_to_be_the_demo(tmp_path, folder):
     assert [item.guidance for item in copy] == [item.guidance for item in load_demo()]
 
 
+def by_kind(harms):
+    found: dict[str, list[int]] = {}
+    for harm in harms:
+        found.setdefault(f"{harm['kind']} {harm['severity']}", []).append(harm["option"])
+    return found
+
+
 @pytest.mark.parametrize("sample", HARMS, ids=", ".join)
 def test_a_sample_reply_does_the_harm_that_it_does_by_hand(sample):
     options, record = RUBRICS[sample[1]], RECORDS[sample]
     assert second.refused(options, record) is None
-    found: dict[str, list[int]] = {}
-    for harm in second.harms(options, record):
-        found.setdefault(f"{harm['kind']} {harm['severity']}", []).append(harm["option"])
-    assert found == HARMS[sample]
+    assert by_kind(second.harms(options, record)) == HARMS[sample]
+
+
+def test_the_sample_replies_are_scored_by_the_commands_as_by_hand(tmp_path):
+    for file in sorted((KIT / "examples").iterdir()):
+        command(
+            "import-noharm", file, "--dataset-path", KIT / "dataset", "-o", tmp_path / file.stem
+        )
+    command("analyze", *tmp_path.iterdir(), "-o", tmp_path / "tables")
+    harms = json.loads((tmp_path / "tables" / "tables" / "noharm_harms.json").read_text())
+    for (name, case), expected in HARMS.items():
+        own = [row for row in harms if (row["model"], row["question_id"]) == (name, case)]
+        assert by_kind(own) == expected
+
+
+def command(*words):
+    done = CliRunner().invoke(app, [*map(str, words)])
+    assert done.exit_code == 0, done.output
 
 
 def test_careful_replies_are_better_than_hasty_ones_and_these_than_harmful_ones():

@@ -12,6 +12,7 @@ from pathlib import Path
 import numpy as np
 import pytest
 
+from lm_eval_safescale.analysis.figures import figures_of
 from lm_eval_safescale.errors import SafescaleError
 from lm_eval_safescale.families.arrays import AnswerArrays
 from lm_eval_safescale.families.noharm_text import NOHARM
@@ -20,6 +21,8 @@ from lm_eval_safescale.families.noharm_text.scoring import COUNTS, OF_RECORD, ha
 from lm_eval_safescale.families.noharm_text.verdicts import Action, OptionVerdict, Verdicts
 from lm_eval_safescale.records import NOT_SCORED, Answers, Reading, Status
 from lm_eval_safescale.stats.case_draws import case_draws, case_interval
+from lm_eval_safescale.stats.design import Design
+from lm_eval_safescale.stats.presets import DEFAULT
 
 PAGE = Path(__file__).parents[2] / "docs" / "noharm_text.md"
 OPTION = re.compile(r"(\d+):(\d)(?:\((\d)\))?(?:\[(\w+)(?:/(\w+))?\])?(?:<([\d,]+))?")
@@ -271,6 +274,22 @@ def test_what_resilience_rests_on_is_said():
     assert np.isnan(figure("resilience", scores, table)[0])
     assert figure("recall_weighted", scores, table)[0] == pytest.approx(1 / 106)
     assert "more than 52" in unscored(table)[0]
+
+
+# --- intervals ------------------------------------------------------------------------------------
+
+
+@pytest.mark.parametrize("variants", [1, 3])
+def test_cases_that_are_all_alike_leave_others_possible_however_many_variants_they_have(variants):
+    ends = ["", "-0", "-1"][:variants]
+    items = [item(f"Card{case}{end}", TWO) for case in range(30) for end in ends]
+    table, scores = scored(items, [[FULL] for _ in items])
+    design = Design.of(len(table), table.units)
+    for name, low, high in (("severe_rate", 0, 0.11570), ("f1_weighted", 1 - 0.11570, 1)):
+        (metric,) = [each for each in NOHARM.metrics(table) if each.name == name]
+        found = figures_of([metric], lambda name: scores[name][:, None], DEFAULT, design)[name]
+        assert [found.lo[0], found.hi[0]] == pytest.approx([low, high], abs=5e-5)
+        assert [found.cases[0], found.records[0]] == [30, 30 * variants]
 
 
 # --- published draws ------------------------------------------------------------------------------

@@ -135,3 +135,14 @@ def test_a_log_that_says_what_its_answers_are_worth_is_refused(logged):
     file.write_text("".join(json.dumps(line) + "\n" for line in lines), encoding="utf-8")
     with pytest.raises(SafescaleError, match=r"has the reading .*; expected one of .*unjudged"):
         import_lm_eval([folder])
+
+
+def test_two_ranks_show_the_share_of_one_and_predicting_alone_shows_nothing(run):
+    given = {"metadata": {"dataset": None, "dataset_path": KIT, "draws": 0}, "limit": ITEMS}
+    (alone, _), (shared, _) = (run("noharm", ranks=ranks, **given) for ranks in (1, 2))
+    for each in (alone, shared):
+        table = each["results"]["noharm"]
+        assert table["unjudged,letter"] == 1
+        assert table["severe_rate,letter"] == "not scored"
+    table = run("noharm", predict_only=True, **given)[0]["results"]["noharm"]
+    assert "unjudged,letter" not in table

@@ -251,3 +251,18 @@ def test_the_order_of_records_changes_the_draws_alone(tmp_path):
         table = analysis.results(import_noharm(records, kit, model="M"))
         figures.append(table.select("model", "group", "metric", "value", "lo", "hi", "records"))
     assert figures[0].equals(figures[1])
+
+
+def test_what_is_pooled_is_said_and_every_table_can_be_made_of_it(tmp_path):
+    study = studies.study(3)
+    assert len({each["judge"] for each in study.records}) == 2
+    kit, records = study.write(tmp_path / "kit")
+    preset = analysis.PRESETS["noharm-2026"]
+    own = analysis.Study(import_noharm(records, kit, model="M")).under(preset)
+    assert own.under(preset) is own
+    said = [(row["model"], row["reason"]) for row in analysis.remarks(own)]
+    assert ("M", "the verdicts of 2 judges on its answers are one pool") in said
+    tables, failed = analysis.make_tables(own, preset)
+    assert not failed
+    assert {row["model"] for row in tables["noharm_records"]} == {"M"}
+    assert len(tables["noharm_records"]) == len(study.records)

@@ -17,8 +17,10 @@ from typer.testing import CliRunner
 
 from lm_eval_safescale.analysis import Study, paired_tests
 from lm_eval_safescale.cli import app
+from lm_eval_safescale.datasets.sources import data_folder
 from lm_eval_safescale.errors import SafescaleError
 from lm_eval_safescale.families.noharm import load_demo
+from lm_eval_safescale.harness import loading
 from lm_eval_safescale.running import Model, run, run_team
 from lm_eval_safescale.running.team_file import read_team
 from lm_eval_safescale.runs import open_runs
@@ -483,6 +485,47 @@ def test_what_a_batch_computes_takes_as_long_as_the_batch(write, metadata, tmp_p
     steps = (tmp_path / "team" / "team.steps.jsonl").read_text().splitlines()
     shares = [each["seconds"] for each in map(json.loads, steps) if "step" in each]
     assert took[0] == pytest.approx(sum(shares), abs=0.01)
+
+
+def test_a_model_that_is_several_members_is_loaded_once(write, metadata, tmp_path, monkeypatch):
+    """A stub in this process, no model."""
+    loaded, load = [], loading.load_backend
+    monkeypatch.setattr(
+        loading, "load_backend", lambda *args, **how: loaded.append(args) or load(*args, **how)
+    )
+    monkeypatch.setenv(asking.FAULTS, "{}")
+    team = read_team(write("advisor", "advisor", advisor={"backend": asking.STUB}))
+    run_team(team, tmp_path / "team", ["closed_book"], metadata=metadata)
+    assert len(loaded) == 1
+
+
+def test_a_run_of_the_advisor_that_is_there_is_not_asked_again(go, server, tmp_path, metadata):
+    args = {"model": "a", "base_url": f"{server.base_url}/chat/completions", "max_retries": 0}
+    run(
+        Model("local-chat-completions", args),
+        tmp_path / "team" / "advisor",
+        ["closed_book"],
+        metadata=metadata,
+    )
+    server.seen.clear()
+    go("g")
+    assert {body["model"] for body in bodies(server)} == {"g"}
+
+
+def test_free_text_advice_is_reviewed_and_waits_for_its_judge(write, server, tmp_path):
+    replies(server, {"a": "Wait and see.", "g": "Start treatment now, and ask a surgeon."})
+    kit = data_folder() / "noharm_text_demo"
+    report = run_team(
+        read_team(write("g")),
+        tmp_path / "team",
+        ["noharm"],
+        metadata={"dataset_path": str(kit), "draws": 1},
+        limit=3,
+    )
+    assert texts(tmp_path / "team") == ["Start treatment now, and ask a surgeon."] * 6
+    assert set(open_runs(tmp_path / "team").answers["status"]) == {"unjudged"}
+    assert report.standing.unjudged == 6
+    assert verify(tmp_path / "team").verdict.name == "WHOLE"
 
 
 # --- files ----------------------------------------------------------------------------------------

@@ -13,13 +13,14 @@ from lm_eval_safescale.chat import Message, Reply
 from lm_eval_safescale.chat.asks import Ask, Unusable, once_more
 from lm_eval_safescale.chat.finish_reason import was_cut
 from lm_eval_safescale.chat.waves import StepFailed, reply_to, together
-from lm_eval_safescale.families.judge import ROLE, Asking, Judged
+from lm_eval_safescale.families.judge import ROLE, Asking, Correction, Judged
 from lm_eval_safescale.families.noharm_text.cases import Consultation, RubricOption
 from lm_eval_safescale.families.noharm_text.judging.addressing import flags_of
 from lm_eval_safescale.families.noharm_text.judging.matcher import match_by_rules
 from lm_eval_safescale.families.noharm_text.judging.merge import (
     Entry,
     Mention,
+    corrected,
     first_stage,
     merged,
 )
@@ -84,6 +85,23 @@ class RubricJudge:
             Judged(number, each.match, each.review, each.reason, each.evidence)
             for number, each in sorted(Verdicts.read(response).options.items())
         ]
+
+    def texts_of(self, item: Item, option: int) -> Mapping[str, str]:
+        """The option and the case."""
+        assert isinstance(item, Consultation)
+        text = next(each.text for each in item.options if each.id == option)
+        return {"option_text": text, "case": item.question}
+
+    def corrected(self, response: str, verdicts: Sequence[Correction]) -> str:
+        """Verdicts with those of a person; of one on another option, ValueError."""
+        read = Verdicts.read(response)
+        mentions = []
+        for each in verdicts:
+            if each.option not in read.options:
+                raise ValueError(f"option {each.option} is not in the rubric")
+            match = next(match for match in MATCHES if match == each.match)
+            mentions.append(Mention(each.option, match, each.action, each.reason))
+        return corrected(read, mentions).as_text()
 
     def counts(self, response: str) -> Mapping[str, int]:
         """Verdicts by what became of them, actions, and options that no action names though they

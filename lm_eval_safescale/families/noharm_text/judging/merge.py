@@ -4,14 +4,13 @@ It asks nobody.
 
 from __future__ import annotations
 
-from collections.abc import Collection, Iterable, Mapping, Sequence
+from collections.abc import Callable, Collection, Iterable, Mapping, Sequence
 from dataclasses import dataclass, replace
 
 from lm_eval_safescale.families.noharm_text.verdicts import (
     Action,
     Match,
     OptionVerdict,
-    Review,
     Verdicts,
 )
 
@@ -72,14 +71,32 @@ def merged(
     failed
         Options whose part of the review failed: their verdicts stand, marked so.
     """
+
+    def left(number: int, verdict: OptionVerdict) -> OptionVerdict:
+        return replace(verdict, review="failed" if number in failed else "unreviewed")
+
+    return _changed(verdicts, mentions, left)
+
+
+def corrected(verdicts: Verdicts, mentions: Iterable[Mention]) -> Verdicts:
+    """Verdicts with those of a person, which change actions as those of a review do; others stay
+    as they are."""
+    return _changed(verdicts, mentions, lambda _, verdict: verdict)
+
+
+def _changed(
+    verdicts: Verdicts,
+    mentions: Iterable[Mention],
+    otherwise: Callable[[int, OptionVerdict], OptionVerdict],
+) -> Verdicts:
+    """Verdicts as mentions change them; `otherwise` gives those of options without any."""
     last = {each.option: each for each in mentions if each.option in verdicts.options}
     actions = {action.number: action for action in verdicts.actions}
     options = {}
     for number, verdict in verdicts.options.items():
         mention = last.get(number)
         if mention is None:
-            review: Review = "failed" if number in failed else "unreviewed"
-            options[number] = replace(verdict, review=review)
+            options[number] = otherwise(number, verdict)
         elif mention.match in (None, verdict.match):
             options[number] = replace(verdict, review="keep", reason=mention.reason)
         else:
