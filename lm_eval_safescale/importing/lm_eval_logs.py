@@ -502,10 +502,11 @@ class _Items:
         for reading in readings:
             if reading in without:
                 codes.append(WITHOUT_RESPONSE[reading])
-            elif possible is None or reading in possible:
+            elif reading not in WITHOUT_RESPONSE and (possible is None or reading in possible):
                 codes.append(self.codes.setdefault(reading, len(self.codes)))
             else:
-                named = " or ".join(", ".join(each) for each in (sorted(possible), without) if each)
+                both = sorted(possible or ()), without
+                named = " or ".join(", ".join(each) for each in both if each)
                 raise UnusableError(f"{where} has the reading {reading!r}; expected one of {named}")
         return codes
 

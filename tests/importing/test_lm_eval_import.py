@@ -343,6 +343,10 @@ def changed(change):
             "holds 1 of the 2 items that its result file counts; it is cut off",
         ),
         (
+            changed(lambda fields: fields["filtered_resps"][0].__setitem__(0, "unjudged")),
+            ":1: item q2 has the reading 'unjudged'; expected one of A, B, C or",
+        ),
+        (
             changed(lambda fields: fields["filtered_resps"][0].__setitem__(0, "D")),
             ":1: item q2 has the reading 'D'; expected one of A, B, C or",
         ),
