@@ -268,7 +268,7 @@ def test_what_resilience_rests_on_is_said():
     graded = (RubricOption(1, "", "", 9),)
     table, scores = scored([item("All1", graded), item("Card2", TWO)], [[None], [None]])
     (told,) = unscored(table)
-    assert told.startswith("1 of 2 rubrics have options without the field score")
+    assert told.startswith("resilience of 1 of 2 rubrics as the kit has it, since options lack")
     crowd = tuple(RubricOption(number, "", "", 9, 9) for number in range(53))
     table, scores = scored([item("All1", crowd)], [[verdicts_of(crowd, "1"), None]])
     assert np.isnan(figure("resilience", scores, table)[0])

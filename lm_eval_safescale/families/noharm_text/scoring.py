@@ -398,16 +398,14 @@ def _say_which(
 
 
 def unscored(items: ItemTable) -> list[str]:
-    """What of the items bears on their figures and needs a word."""
-    options = {column: options_of(column) for column in rubrics_of(items).places}
-    lacking = sum(any(each.bare_score is None for each in own) for own in options.values())
-    crowded = sum(np.isnan(own.worth) for own in rubrics_of(items).rubrics.values())
+    """Of which rubrics there is no resilience, or not as the kit has it."""
+    known = rubrics_of(items)
+    lacking = sum(
+        any(option.bare_score is None for option in options_of(column)) for column in known.rubrics
+    )
+    without = sum(np.isnan(rubric.worth) for rubric in known.rubrics.values())
     said = [
-        (
-            lacking,
-            "have options without the field score: for resilience their placement or grade stands "
-            "in for it (ours)",
-        ),
-        (crowded, "have no resilience: no option bears on harm, or more than 52 of one severity"),
+        (lacking, "as the kit has it, since options lack the field score: their score stands in"),
+        (without, "at all, since no option bears on harm, or more than 52 of one severity do"),
     ]
-    return [f"{n} of {len(options)} rubrics {why}" for n, why in said if n]
+    return [f"resilience of {n} of {len(known.rubrics)} rubrics {why}" for n, why in said if n]
