@@ -24,11 +24,12 @@ MANIFEST, ITEMS, ANSWERS, RESULTS = (
     "manifest.json", "items.jsonl", "answers.jsonl", "results.json",
 )  # fmt: skip
 VERDICTS, STEPS, DATA = "verdicts.jsonl", "judge.steps.jsonl", "data.jsonl"
+CORRECTIONS = "corrections.jsonl"
 NEEDED = (MANIFEST, ITEMS, ANSWERS, RESULTS)
 LARGE = 1 << 28
 ALLOWED = {
     MANIFEST: 4_000_000, RESULTS: 4_000_000, ITEMS: LARGE // 4, ANSWERS: 1 << 40,
-    VERDICTS: LARGE, STEPS: LARGE, DATA: LARGE,
+    VERDICTS: LARGE, STEPS: LARGE, DATA: LARGE, CORRECTIONS: LARGE // 4,
 }  # fmt: skip
 """The most bytes of each file: as objects, JSON takes some fifty times as much memory. Answers are
 read line by line: of them, only what may be unpacked in all is bounded."""
@@ -85,6 +86,7 @@ class Known(msgspec.Struct, forbid_unknown_fields=True, kw_only=True):
     settings: dict[str, Any]
     by_condition: dict[str, dict[str, Any]] = {}
     parameters_b: float | None = None
+    team: dict[str, Any] | None = None
 
 
 class Manifest(msgspec.Struct, forbid_unknown_fields=True, kw_only=True):

@@ -20,9 +20,11 @@ from lm_eval_safescale.analysis.study import Study, refuse_unjudged
 from lm_eval_safescale.chat.step_log import MARK
 from lm_eval_safescale.checksums import LINE, with_checksum
 from lm_eval_safescale.datasets import Dataset
+from lm_eval_safescale.datasets.files import read_records
 from lm_eval_safescale.errors import ArgumentHint, CommandHint, SafescaleError
 from lm_eval_safescale.families.judge import ROLE
 from lm_eval_safescale.jsonlog import read_log
+from lm_eval_safescale.judging.advice import CORRECTIONS_FILE
 from lm_eval_safescale.judging.judging import STEPS_FILE, VERDICTS_FILE
 from lm_eval_safescale.leaderboard import manifest as of
 from lm_eval_safescale.leaderboard.archive import write_archive
@@ -42,6 +44,8 @@ OF_START = (
     "at", "version", "batch_size", "device", "conditions", "items", "latency", "reader_version",
 )  # fmt: skip
 """What of a start is told: nothing of where it ran."""
+OF_CORRECTION = ("condition", "question_id", "draw", "option", "verdict", "reason", "action")
+"""What of a person's verdict is packed."""
 SHOWN = 3
 
 
@@ -189,14 +193,29 @@ def _written(
         return files
     if len(folders) > 1:
         raise SafescaleError("runs that a judge has read are packed from one folder, not several")
-    verdicts = pl.read_parquet(folders[0] / VERDICTS_FILE)
-    write_verdicts(
-        verdicts.filter(pl.col("model").cast(pl.String) == runs.models[0]), folder / of.VERDICTS
-    )
-    files[of.VERDICTS] = folder / of.VERDICTS
+    if runs.family.judge is None:  # else the responses hold all verdicts
+        verdicts = pl.read_parquet(folders[0] / VERDICTS_FILE)
+        write_verdicts(
+            verdicts.filter(pl.col("model").cast(pl.String) == runs.models[0]), folder / of.VERDICTS
+        )
+        files[of.VERDICTS] = folder / of.VERDICTS
+    if (folders[0] / CORRECTIONS_FILE).is_file():
+        files[of.CORRECTIONS] = _corrections(folders[0] / CORRECTIONS_FILE, runs)
     with suppress(FileNotFoundError):
         files[of.STEPS] = _public_lines(folders[0] / STEPS_FILE)
     return files
+
+
+def _corrections(path: Path, runs: Runs) -> bytes:
+    """A person's verdicts on these answers, and nothing else that stands beside them. The model is
+    the only one of a submission, whatever its card calls it."""
+    (model,) = runs.models
+    rows = [
+        {name: record.fields[name] for name in OF_CORRECTION if name in record.fields}
+        for record in read_records(path)[0]
+        if record.fields.get("model", model) == model
+    ]
+    return b"".join(json.dumps(row, ensure_ascii=False).encode() + b"\n" for row in rows)
 
 
 def _is_judged(runs: Runs) -> bool:

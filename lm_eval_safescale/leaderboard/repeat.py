@@ -132,7 +132,10 @@ def repeat(
     for row in greedy.iter_rows(named=True):
         if row["question_id"] in sample:
             key = row["condition"], row["question_id"]
-            asked.stored[key] = Given(row["text"], row["response"] or row["status"])
+            # what a judge has read comes back as it was before
+            is_read = runs.family.judged and row["response"] is not None
+            said = Status.UNJUDGED.value if is_read else row["response"] or row["status"]
+            asked.stored[key] = Given(row["text"], said)
             stored_prompts[key] = row["prompt_sha256"]
     with ExitStack() as stack:
         _, folder = stack.enter_context(submission(report.file, Report(report.file, report.found)))

@@ -13,6 +13,7 @@ import polars as pl
 
 from lm_eval_safescale.errors import SafescaleError, writing
 from lm_eval_safescale.files import replaced
+from lm_eval_safescale.secrets import without_places
 
 if TYPE_CHECKING:
     from lm_eval_safescale.runs.table import Runs
@@ -156,9 +157,9 @@ def setting_of(runs: Runs, model: str, condition: str, name: str) -> Any:
 
 
 def name_of_judge(judge: Mapping[str, Any]) -> str:
-    """What a judge goes by, by what is recorded of it."""
+    """What a judge goes by, by what is recorded of it; of a path the last part."""
     named = judge.get("name") or judge.get("model") or judge.get("model_args", {}).get("pretrained")
-    return str(named or judge.get("backend") or "")
+    return str(without_places(str(named or judge.get("backend") or "")))
 
 
 def refuse_without_texts(runs: Runs) -> None:
