@@ -196,7 +196,7 @@ def _decode(raw: bytes, source: str, problems: list[Problem]) -> str:
     except UnicodeDecodeError as error:
         message = (
             f"not UTF-8: byte 0x{raw[error.start]:02x} at position {error.start}; save the file as "
-            "UTF-8"
+            "UTF-8 (Excel: CSV UTF-8)"
         )
         if error.reason == "unexpected end of data":
             message = "half-written: the file ends in the middle of a character"
