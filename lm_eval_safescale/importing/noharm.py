@@ -19,6 +19,7 @@ from lm_eval_safescale.families.noharm_text import NOHARM, as_consultation
 from lm_eval_safescale.families.noharm_text.verdicts import Action, OptionVerdict, Verdicts
 from lm_eval_safescale.json_text import whole
 from lm_eval_safescale.records import Status
+from lm_eval_safescale.runs.judges import judged_by
 from lm_eval_safescale.runs.provenance import CASE_ORDER, JUDGED_MODEL, READING
 from lm_eval_safescale.runs.store import known_of_model
 from lm_eval_safescale.runs.table import Runs, about_dataset, items_of
@@ -94,9 +95,7 @@ def import_noharm(
     bases = {item.question_id: as_consultation(item).base for item in dataset}
     order = list(dict.fromkeys(bases[key.item] for key in found))
     judges = list(dict.fromkeys(key.judge for key in found))
-    names = {
-        judge: judged if len(judges) == 1 else f"{judged} (judged by {judge})" for judge in judges
-    }
+    names = {judge: judged if len(judges) == 1 else judged_by(judged, judge) for judge in judges}
     trials = {judge: sorted({key.trial for key in found if key.judge == judge}) for judge in judges}
     answers = [
         {

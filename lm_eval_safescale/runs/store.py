@@ -45,6 +45,7 @@ from lm_eval_safescale.runs.about import (
 from lm_eval_safescale.runs.description import sync_folder
 from lm_eval_safescale.runs.families import family_of_data
 from lm_eval_safescale.runs.journal import PARAMETERS_B, is_run, size_of
+from lm_eval_safescale.runs.judges import judges_apart
 from lm_eval_safescale.runs.places import ABOUT, ANSWERS_FILE, MARK, holds_runs
 from lm_eval_safescale.runs.provenance import JOURNAL, merged_provenance, merged_team, settings_of
 from lm_eval_safescale.runs.table import ANSWERS, Runs, categories
@@ -328,7 +329,8 @@ def cell_of(runs: Runs, pair: tuple[str, str], name: str) -> Runs:
 
 
 def merge_runs(runs: Mapping[str, Runs]) -> Runs:
-    """Several runs as one; `runs` by the name by which an error calls them.
+    """Several runs as one; `runs` by the name by which an error calls them. Verdicts of several
+    judges on the answers of one model are a model each (`runs.judges`).
 
     Raises
     ------
@@ -341,6 +343,7 @@ def merge_runs(runs: Mapping[str, Runs]) -> Runs:
     (first, reference), *others = runs.items()
     for name, other in others:
         _refuse_other_data(first, reference.about["dataset"], name, other.about["dataset"])
+    runs = judges_apart(runs)
     _refuse_overlap(runs)
     family = reference.family
     items = _merged_items(runs)

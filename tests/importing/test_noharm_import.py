@@ -13,7 +13,7 @@ from lm_eval_safescale.errors import SafescaleError
 from lm_eval_safescale.families.noharm_text.verdicts import Verdicts
 from lm_eval_safescale.importing import import_noharm
 from lm_eval_safescale.importing.noharm import IGNORED
-from lm_eval_safescale.runs.store import open_runs, write_runs
+from lm_eval_safescale.runs.store import merge_runs, open_runs, write_runs
 from tests import noharm_text_studies as studies
 from tests import second_noharm_text as second
 
@@ -266,3 +266,28 @@ def test_what_is_pooled_is_said_and_every_table_can_be_made_of_it(tmp_path):
     assert not failed
     assert {row["model"] for row in tables["noharm_records"]} == {"M"}
     assert len(tables["noharm_records"]) == len(study.records)
+
+
+def test_runs_of_two_judges_stand_apart_together_as_they_do_from_one_file(tmp_path):
+    study = next(
+        each
+        for each in map(studies.study, range(30))
+        if len({record["judge"] for record in each.records}) == 2
+    )
+    kit, records = study.write(tmp_path / "kit")
+    whole = import_noharm(records, kit, model="M")
+    pieces = {}
+    for judge in ("judge 0", "judge 1"):
+        path = tmp_path / f"{judge}.jsonl"
+        studies.write_lines(path, [each for each in study.records if each["judge"] == judge])
+        pieces[judge] = import_noharm(path, kit, model="M")
+        assert pieces[judge].models == ("M",)
+    together = merge_runs(pieces)
+    assert together.models == whole.models
+    columns = ["model", "group", "metric", "value", "lo", "hi", "cases", "records"]
+    for preset in ("default", "noharm-2026"):
+        found, expected = (analysis.results(runs, preset) for runs in (together, whole))
+        own, other = (each.select(columns[:4] + columns[6:]) for each in (found, expected))
+        assert own.equals(other), preset
+    with pytest.raises(SafescaleError, match="both hold answers of M, noharm"):
+        merge_runs({"one": pieces["judge 0"], "again": pieces["judge 0"]})
