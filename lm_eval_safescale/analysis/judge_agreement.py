@@ -18,7 +18,7 @@ from lm_eval_safescale.analysis.study import Study
 from lm_eval_safescale.errors import SafescaleError, writing
 from lm_eval_safescale.families.rows import Row, number
 from lm_eval_safescale.files import replaced
-from lm_eval_safescale.judging.advice import judge_of
+from lm_eval_safescale.judging.advice import judge_of, named_as_judged
 from lm_eval_safescale.judging.corrections import ByHand, correct
 from lm_eval_safescale.records import NOT_SCORED, Item, Status
 from lm_eval_safescale.runs import provenance
@@ -160,9 +160,9 @@ def judge_agreement(first: Runs, second: Runs | Callable[[Runs], ByHand]) -> Jud
         If the runs are of other data, the same answer has another text in them, or there is no
         verdict that both gave.
     """
-    one = _named_as_judged(first)
+    one = named_as_judged(first)
     if isinstance(second, Runs):
-        other = _named_as_judged(second)
+        other = named_as_judged(second)
         given = _verdicts(other)
     else:
         by_hand = second(one)
@@ -191,21 +191,6 @@ def judge_agreement(first: Runs, second: Runs | Callable[[Runs], ByHand]) -> Jud
         "second": given.join(own, on=KEYS, how="anti").select(KEYS).n_unique(),
     }
     return JudgeAgreement(_shared(one, other), _shared(other, one), pairs, left_out)
-
-
-def _named_as_judged(runs: Runs) -> Runs:
-    """Runs under the names of the models that were judged."""
-    names = {
-        model: known.get("settings", {}).get(provenance.JUDGED_MODEL) or model
-        for model, known in runs.about.get("models", {}).items()
-    }
-    if len(set(names.values())) < len(names):
-        raise SafescaleError(
-            "these runs hold the verdicts of several judges on one model; expected those of one"
-        )
-    answers = runs.answers.with_columns(pl.col("model").cast(pl.String).replace(names))
-    models = {names[model]: known for model, known in runs.about.get("models", {}).items()}
-    return Runs(runs.items, answers, {**runs.about, "models": models})
 
 
 def _verdicts(runs: Runs) -> pl.DataFrame:

@@ -96,6 +96,13 @@ def judge(
             help="Of advice: the rule-based matcher, no model; for tests and demonstrations.",
         ),
     ] = False,
+    name_judge: Annotated[
+        bool,
+        typer.Option(
+            "--name-judge",
+            help="Of advice: MODEL (judged by JUDGE) as a name, to analyse several judges at once.",
+        ),
+    ] = False,
     corrections: Annotated[
         Path | None,
         typer.Option(
@@ -128,6 +135,7 @@ def judge(
         FILES,
         JudgedAdvice,
         judge_advice,
+        named_by_judge,
         write_judged_advice,
     )
     from lm_eval_safescale.judging.judging import STEPS_FILE, write_judged
@@ -139,10 +147,11 @@ def judge(
         _correct(runs, corrections, folder)
         return
     opened = open_runs(runs)
-    if (rule_based or repeat) and opened.family.judge is None:
+    if (rule_based or repeat or name_judge) and opened.family.judge is None:
         raise SafescaleError(
             f"{runs}: the answers are of the family {opened.family.name}, whose letters a judge "
-            "reads once; leave --repeat and --rule-based out"
+            "reads once; leave --repeat, --rule-based and"
+            " --name-judge out"
         )
     named = settings_of_texts(
         dataset,
@@ -178,6 +187,7 @@ def judge(
             assert chat is not None
             judged = judge_runs(opened, chat, steps, **how)
     if isinstance(judged, JudgedAdvice):
+        judged = named_by_judge(judged) if name_judge else judged
         write_judged_advice(judged, folder)
         _summary_of_advice(judged, folder)
     else:

@@ -175,6 +175,7 @@ def judge_advice(
         judge or damaged; or if the judge gives no reply at all.
     """
     provenance.refuse_without_texts(runs)
+    runs = named_as_judged(runs)
     judge, items = judge_of(runs.family), items_of_runs(runs, dataset)
     rows = rows_to_judge(runs)
     if model is None:
@@ -419,6 +420,49 @@ def _joined(judge: Judge, responses: Sequence[str | None]) -> str:
     first, *others = responses
     assert first is not None
     return judge.joined(first, others) if others else first
+
+
+def named_by_judge(judged: JudgedAdvice) -> JudgedAdvice:
+    """The same with models named `MODEL (judged by JUDGE)`, so that the runs of several judges can
+    stand in one analysis."""
+    about = judged.runs.about
+    names = {}
+    for model, known in about["models"].items():
+        settings = known["settings"]
+        judge = provenance.name_of_judge(settings[provenance.READING]["judge"])
+        names[model] = f"{settings[provenance.JUDGED_MODEL]} (judged by {judge})"
+    runs, answers = _renamed(judged.runs, names), judged.answers.with_columns(_new(names))
+    return replace(judged, runs=runs, answers=answers)
+
+
+def named_as_judged(runs: Runs) -> Runs:
+    """Runs under the names of the models that were judged, or are to be.
+
+    Raises
+    ------
+    SafescaleError
+        If they hold the verdicts of several judges.
+    """
+    known = runs.about.get("models", {})
+    names = {
+        model: own.get("settings", {}).get(provenance.JUDGED_MODEL) or model
+        for model, own in known.items()
+    }
+    if len(set(names.values())) < len(names):
+        raise SafescaleError(
+            "these runs hold the verdicts of several judges on one model; expected those of one"
+        )
+    return _renamed(runs, names)
+
+
+def _renamed(runs: Runs, names: Mapping[str, str]) -> Runs:
+    models = {names[model]: own for model, own in runs.about.get("models", {}).items()}
+    answers = runs.answers.with_columns(_new(names))
+    return Runs(runs.items, answers, {**runs.about, "models": models})
+
+
+def _new(names: Mapping[str, str]) -> pl.Expr:
+    return pl.col("model").cast(pl.String).replace(names)
 
 
 def _about(runs: Runs, reading: Mapping[str, Any]) -> dict[str, Any]:

@@ -14,8 +14,9 @@ from lm_eval_safescale.chat import Reply
 from lm_eval_safescale.errors import SafescaleError
 from lm_eval_safescale.families.noharm_text import NOHARM
 from lm_eval_safescale.families.noharm_text.verdicts import Verdicts
-from lm_eval_safescale.judging.advice import judge_advice, write_judged_advice
+from lm_eval_safescale.judging.advice import judge_advice, named_by_judge, write_judged_advice
 from lm_eval_safescale.runs.store import open_runs
+from lm_eval_safescale.verifying.verify import verify
 from tests.judging import advice_stub
 from tests.judging.advice_stub import Stub, dataset, listed, record, runs, shown
 
@@ -398,6 +399,19 @@ def test_judged_runs_are_written_and_opened_again(tmp_path):
     assert settings["judged_model"] == "m"
     assert settings["reading"]["judge"]["name"] == "stub"
     assert pl.read_parquet(tmp_path / "out" / "verdicts.parquet").height == 7
+
+
+def test_runs_of_several_judges_are_named_by_them_and_analysed_at_once(tmp_path):
+    for name in ("one", "two"):
+        steps = tmp_path / name / "judge.steps.jsonl"
+        found = named_by_judge(judged(Stub(name=name), steps=steps))
+        write_judged_advice(found, tmp_path / name)
+    both = open_runs(tmp_path / "one", tmp_path / "two")
+    assert both.models == ("m (judged by one)", "m (judged by two)")
+    assert {each["settings"]["judged_model"] for each in both.about["models"].values()} == {"m"}
+    assert verify(tmp_path / "one", ONE).read_again == 1
+    again = judge_advice(open_runs(tmp_path / "one"), ONE, Stub(name="three"))
+    assert again.runs.models == ("m",)
 
 
 def test_runs_of_another_kit_are_refused():
