@@ -22,6 +22,7 @@ from pathlib import Path
 import polars as pl
 import pytest
 
+from lm_eval_safescale.assembly import contexts as making
 from lm_eval_safescale.contexts import read_contexts
 from lm_eval_safescale.runs import open_runs
 from tests.storing import (
@@ -73,7 +74,18 @@ ANSWERS = len(ITEMS) * len(GREEDY) * (1 + DRAWS)
 
 
 @pytest.fixture
-def stored(tmp_path, monkeypatch):
+def former_reports(monkeypatch):
+    """The demo reports that the fixtures were asked with, in the place of those of now."""
+    before, demo_file = FORMAT3 / "demo-reports.jsonl", making.demo_file
+
+    def former(name):
+        return before if name == making.DEMO_REPORTS else demo_file(name)
+
+    monkeypatch.setattr(making, "demo_file", former)
+
+
+@pytest.fixture
+def stored(tmp_path, monkeypatch, former_reports):
     """A copy that may be written to; the stub notes there what it is asked."""
     for name in (
         "SAFESCALE_DATASET",
@@ -143,11 +155,18 @@ def test_nothing_stored_names_a_machine_it_was_made_on():
     ("name", "answers"),
     [("finished", ANSWERS), ("judged", ANSWERS), ("imported", 18), ("sweep/finished", 24)],
 )
+@pytest.mark.usefixtures("former_reports")
 def test_finished_runs_are_whole_and_every_letter_is_what_its_text_says(name, answers):
     told = said(["runs", "verify", FORMAT3 / name])
     assert f"{name.rpartition('/')[2]}: whole" in told
     assert f"{answers} answers" in told
     assert "not read again" not in told
+
+
+def test_runs_below_reports_of_an_earlier_version_are_whole_and_that_is_said():
+    told = said(["runs", "verify", FORMAT3 / "finished"])
+    assert "finished: whole" in told
+    assert "4 not rendered again: the contexts, which they show, are others" in told
 
 
 @pytest.mark.parametrize(("name", "answers"), [("unfinished", 29), ("sweep/unfinished", 7)])

@@ -31,6 +31,7 @@ WITHOUT_DATA = "the data set, which they show, cannot be had"
 WITHOUT_FRAME = "what the chat template put around them was not noted"
 WITHOUT_CONTEXTS = "the contexts, which they show, are not at hand"
 OTHER_PROMPT = "they were made by another template than this version's"
+OTHER_CONTEXTS = "the contexts, which they show, are others than this version's"
 NO_CONDITION = "their condition is not installed"
 
 
@@ -87,6 +88,10 @@ def _check(
         found.unknown(where, f"asked by a prompt of its own: {OTHER_PROMPT}", Kind.PROMPT)
         return
     contexts = _contexts(part, dataset, given)
+    if contexts and condition not in given and not _shows_any(rows, contexts):
+        found.prompts_not(OTHER_CONTEXTS, rows.height)
+        found.note(where, OTHER_CONTEXTS, Kind.CONTEXT)
+        return
     if contexts is not None:
         _check_contexts(where, rows, contexts, found, measured=condition in given)
     frame = _frame(runs, model, condition, prompt, found)
@@ -109,6 +114,12 @@ def _check(
                 Kind.PROMPT,
                 made[0],
             )
+
+
+def _shows_any(rows: pl.DataFrame, contexts: Mapping[str, Context]) -> bool:
+    """Whether any of the answers was given below its context of now."""
+    pairs = rows.select("question_id", "context_fingerprint").iter_rows()
+    return any(name in contexts and contexts[name].fingerprint == stored for name, stored in pairs)
 
 
 def _hashes(frame: Frame, user: str) -> list[str]:
