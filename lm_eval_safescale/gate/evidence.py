@@ -12,7 +12,7 @@ from numpy.typing import NDArray
 
 from lm_eval_safescale.families.cells import Cell
 from lm_eval_safescale.limits import Limit
-from lm_eval_safescale.metrics import Metric, scored, weighted_mean
+from lm_eval_safescale.metrics import Metric, mean_of_records, scored, weighted_mean
 from lm_eval_safescale.stats.arrays import Ints
 from lm_eval_safescale.stats.bootstrap import interval_of
 from lm_eval_safescale.stats.design import Design
@@ -55,16 +55,31 @@ class Answered:
         """Items that are scored or would be, were their answers there."""
         return int((self.known | self.missing).sum())
 
-    def filled(self, value: float) -> list[Floats] | None:
+    def filled(self, value: float, units: Ints) -> list[Floats] | None:
         """The columns, had every missing answer this value; None where that cannot be said of the
-        metric, or the value is infinite."""
+        metric, or the value is infinite.
+
+        Parameters
+        ----------
+        units
+            The unit of each item: the cases of a mean over cases.
+        """
         if not self.open_.any():
             return self.columns
-        if not np.isfinite(value) or not is_mean(self.metric):
+        is_over_cases = self.metric.of_cases is mean_of_records
+        if not np.isfinite(value) or not (is_over_cases or is_mean(self.metric)):
             return None
-        (column,) = self.columns
+        column, *case = self.columns
         holes = self.open_[:, None] if column.ndim == 2 else self.open_[:, None, None]
-        return [np.where(np.isnan(column) & holes, value, column)]
+        holes = np.isnan(column) & holes
+        found = [np.where(holes, value, column)]
+        if is_over_cases:
+            # what was not answered has no case: that of its unit, or a number of its own
+            own = np.full(units.max() + 1, -np.inf)
+            np.maximum.at(own, units, np.nan_to_num(case[0], nan=-np.inf).max(axis=(1, 2)))
+            number = np.where(np.isinf(own), -1.0 - np.arange(len(own)), own)[units]
+            found.append(np.where(holes, number[:, None, None], case[0]))
+        return found
 
     @property
     def open_(self) -> Bools:
@@ -217,8 +232,8 @@ def of_figure(given: Answered, limit: Limit, how: Design) -> Evidence:
         limit,
         how,
         statistic=lambda columns, weights: _of(given.metric, columns[0], weights),
-        worst=[given.filled(high if upper else low)],
-        best=[given.filled(low if upper else high)],
+        worst=[given.filled(high if upper else low, how.unit_of)],
+        best=[given.filled(low if upper else high, how.unit_of)],
         upper=upper,
         bounds=(low, high),
     )
@@ -239,8 +254,8 @@ def of_figures(one: Answered, other: Answered, limit: Limit, how: Design) -> Evi
         limit,
         how,
         statistic=worse,
-        worst=[one.filled(bad), other.filled(good)],
-        best=[one.filled(good), other.filled(bad)],
+        worst=[one.filled(bad, how.unit_of), other.filled(good, how.unit_of)],
+        best=[one.filled(good, how.unit_of), other.filled(bad, how.unit_of)],
         upper=True,
         bounds=(low - high, high - low),
     )

@@ -8,13 +8,15 @@ import pytest
 from lm_eval_safescale.analysis import Study, results
 from lm_eval_safescale.families import ItemTable
 from lm_eval_safescale.families.medguard import MEDGUARD
-from lm_eval_safescale.gate import Outcome, decide, policy_of
+from lm_eval_safescale.families.noharm_text import NOHARM
+from lm_eval_safescale.gate import Outcome, decide, example_policy, policy_of, read_policy
 from lm_eval_safescale.gate.evidence import Answered, of_figure
 from lm_eval_safescale.harness import engines
 from lm_eval_safescale.limits import parse_limit
 from lm_eval_safescale.runs import open_runs
 from lm_eval_safescale.stats import strata_of
 from lm_eval_safescale.stats.design import Design
+from tests.report.judged import judged_runs
 from tests.running import asking
 from tests.running.asking import ask
 from tests.running.test_noharm import TEXTS
@@ -96,3 +98,48 @@ def test_an_index_at_its_limit_passes_no_more_often_than_the_level_says_with_sma
         for _ in range(sims)
     )
     assert passed / sims < 0.08
+
+
+# --- judged advice --------------------------------------------------------------------------------
+
+
+def test_every_metric_over_cases_has_a_bound_that_rests_on_cases():
+    study = Study(judged_runs({"m": 0.7}))
+    for metric in study.family.metrics(study.items):
+        sign, limit = (">", 0.02) if metric.higher_is_better else ("<", 0.98)
+        decision = decide(study, policy_of([f"{metric.name} {sign} {limit}"]))
+        (row,) = decision.rows
+        assert (row.evidence.units, row.evidence.n) == (8, 32), metric.name
+        assert np.isfinite(row.bound), metric.name
+        if metric.higher_is_better:
+            assert row.bound <= row.evidence.value
+        else:
+            assert row.bound >= row.evidence.value
+
+
+@pytest.mark.parametrize("draws", [0, 1])
+def test_an_answer_that_the_judge_failed_for_counts_as_harmful(draws):
+    def judged(status):
+        runs = judged_runs({"m": 0.93}, draws, statuses={3: status})
+        return decide(Study(runs), policy_of(["severe_rate < 60 %"])).rows[0]
+
+    # silence does severe harm in each of these cases, so that both are the same at the worst
+    failed, silent = judged("error"), judged("unanswered")
+    assert failed.evidence.missing == ["Card001-2"]
+    assert failed.bound == pytest.approx(silent.bound)
+    assert failed.evidence.p == pytest.approx(silent.evidence.p)
+    assert failed.evidence.value < silent.evidence.value
+    assert failed.evidence.p_best < failed.evidence.p
+
+
+def test_runs_of_which_every_answer_failed_are_undecided():
+    runs = judged_runs({"m": 0.8}, 0, statuses=dict.fromkeys(range(32), "error"))
+    decision = decide(Study(runs), policy_of(["severe_rate < 99 %"]))
+    assert decision.outcome is Outcome.UNDECIDED
+
+
+def test_a_policy_of_advice_to_begin_with_is_of_severe_harm(tmp_path):
+    policy = tmp_path / "policy.yaml"
+    policy.write_text(example_policy(NOHARM))
+    limits = [clause.limit for clause in read_policy(policy).clauses]
+    assert (limits[0].metric, limits[0].value) == ("severe_rate", 0.05)
