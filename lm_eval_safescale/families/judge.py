@@ -116,7 +116,7 @@ class Judge(Protocol):
 
     def corrected(self, response: str, verdicts: Sequence[Correction]) -> str:
         """A response with a person's verdicts in it; ValueError for one on what it does not
-        judge."""
+        judge, or by an action that cannot be."""
         ...
 
     def counts(self, response: str) -> Mapping[str, int]:

@@ -18,6 +18,7 @@ from lm_eval_safescale.datasets import DataError, Problem, Record, shown
 from lm_eval_safescale.datasets.files import read_records
 from lm_eval_safescale.errors import SafescaleError, writing
 from lm_eval_safescale.families.judge import Correction
+from lm_eval_safescale.json_text import whole
 from lm_eval_safescale.judging.advice import CORRECTIONS_FILE, JudgedAdvice, advice_of, judge_of
 from lm_eval_safescale.judging.judging import STEPS_FILE
 from lm_eval_safescale.runs import provenance
@@ -26,7 +27,7 @@ from lm_eval_safescale.runs.table import KEYS, Runs
 
 CORRECTIONS = "corrections"
 """Of `provenance.READING`: how many verdicts a person gave, and the file's checksum."""
-BY_HAND = "by hand"
+BY_HAND, ACTION = "by hand", "action"
 Key = tuple[str, str, str, int]
 """Of an answer: model, condition, question_id, draw."""
 MODEL, CONDITION, QUESTION, DRAW, OPTION, VERDICT = (*KEYS, "option", "verdict")
@@ -65,9 +66,11 @@ def read_by_hand(path: Path, runs: Runs) -> ByHand:
     records, problems = read_records(path)
     judge = judge_of(runs.family)
     known: dict[Key, set[int] | None] = {}
+    responses: dict[Key, str] = {}
     for *key, response in runs.answers.select(*KEYS, "response").iter_rows():
         options = None if response is None else {each.option for each in judge.verdicts(response)}
         known[tuple(key)] = options  # type: ignore[index]
+        responses[tuple(key)] = response  # type: ignore[index]
     alone = {
         name: next(iter(own))
         for place, name in enumerate(KEYS)
@@ -85,6 +88,10 @@ def read_by_hand(path: Path, runs: Runs) -> ByHand:
         if not wrong:
             answer: Any = tuple(fields[name] for name in KEYS)
             given = _correction(fields)
+            try:
+                judge.corrected(responses[answer], [given])
+            except ValueError as error:
+                wrong[ACTION] = str(error)
             before = found.setdefault(answer, {}).setdefault(given.option, given)
             if before != given:
                 wrong[VERDICT] = f"another one on this option stands above: {before.match}"
@@ -105,32 +112,32 @@ def _wrong(
     for place, name in enumerate(KEYS):
         names = {key[place] for key in known}
         value = fields.get(name)
-        is_kind = isinstance(value, int) and not isinstance(value, bool)
+        kind = int if name == DRAW else str
         if value is None:
             yield name, f"is missing; the runs have {len(names)} of them"
             return
-        if (name == DRAW and not is_kind) or value not in names:
+        if type(value) is not kind or value not in names:
             yield name, f"{shown(value)} is not in the runs"
             return
     options = known.get(tuple(fields[name] for name in KEYS))  # type: ignore[arg-type]
     option = fields.get(OPTION)
     if options is None:
         yield QUESTION, "this answer has no verdicts: it is not there, says nothing, or failed"
-    elif isinstance(option, bool) or option not in options:
+    elif type(option) is not int or option not in options:
         yield OPTION, f"{shown(option)} is none of its options"
     if fields[VERDICT] not in matches:
         yield VERDICT, f"expected one of {', '.join(matches)}, found {shown(fields[VERDICT])}"
-    for name, kind in (("reason", str), ("action", int)):
+    for name, kind in (("reason", str), (ACTION, int)):
         value = fields.get(name)
-        if value is not None and (isinstance(value, bool) or not isinstance(value, kind)):
+        if value is not None and type(value) is not kind:
             expected = "a text" if kind is str else "the number of an action"
             yield name, f"expected {expected}, found {shown(value)}"
 
 
 def _correction(fields: Mapping[str, Any]) -> Correction:
-    reason = " ".join((fields.get("reason") or "").split())
+    reason = " ".join(whole(fields.get("reason") or "").split())
     said = f"{BY_HAND}: {reason}" if reason else BY_HAND
-    return Correction(fields[OPTION], fields[VERDICT], said, fields.get("action"))
+    return Correction(fields[OPTION], fields[VERDICT], said, fields.get(ACTION))
 
 
 def correct(runs: Runs, by_hand: ByHand) -> Runs:

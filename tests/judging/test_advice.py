@@ -5,6 +5,7 @@ nothing is guessed.
 from __future__ import annotations
 
 import json
+import time
 
 import polars as pl
 import pytest
@@ -116,6 +117,11 @@ FAULTS = {
     "an option missing": altered(
         advice_stub.options, lambda line: line if line["option"] != 3 else None
     ),
+    "two verdicts in one": lambda prompt: advice_stub.options(prompt).replace(
+        '"match": "yes"', '"match": "no", "match": "yes"'
+    ),
+    "a number that no text can show": lambda _: f"{{'option': 0x{'f' * 6000}}}",
+    "an action of such a number": lambda _: f"{{'option': 1, 'actions': [0x{'f' * 6000}]}}",
     "twice": lambda prompt: (
         f'{advice_stub.options(prompt)}\n{{"option": 2, "match": "yes", "actions": [1]}}'
     ),
@@ -185,6 +191,15 @@ def test_a_list_of_actions_that_repeats_itself_ends():
         actions=lambda prompt: Reply(advice_stub.actions(prompt)[:-4], finish_reason="length")
     )
     assert len(verdicts(judged(stub)).actions) == 2
+
+
+@pytest.mark.parametrize("blank", ["\n", ".\n", "- ", ", \n"])
+@pytest.mark.parametrize("begins", ["x", "none"])
+def test_a_reply_of_blank_lines_is_read_at_once(begins, blank):
+    reply = begins + blank * (199_000 // len(blank)) + "x"
+    began = time.perf_counter()
+    assert judged(Stub(actions=lambda _: reply)).counts["failed"] == 1
+    assert time.perf_counter() - began < 5
 
 
 def test_a_list_of_actions_without_an_end_fails():
@@ -261,6 +276,7 @@ def test_overrides_are_merged_as_the_kit_does():
         {"review": "override", "verdict": "maybe", "reason": "?"},
         {"review": "override", "verdict": "yes"},
         {"review": "perhaps"},
+        {"review": "keep", "verdict": "partial", "reason": "another dose"},
     ],
 )
 def test_an_override_that_says_no_verdict_or_no_reason_is_asked_for_again_and_then_unreviewed(
@@ -270,6 +286,19 @@ def test_an_override_that_says_no_verdict_or_no_reason_is_asked_for_again_and_th
     found = judged(stub)
     assert reviews(found)[2] == "unreviewed"
     assert [list(listed(prompt)[0]) for prompt in stub.asked("review")] == [[*range(1, 8)], [2]]
+
+
+def test_a_review_that_mentions_options_has_not_failed_however_bad_each_line_is():
+    bad = altered(advice_stub.review, lambda line: line | {"review": "override", "verdict": "no"})
+    assert set(reviews(judged(Stub(review=bad))).values()) == {"unreviewed"}
+
+
+def test_a_review_may_repeat_the_verdict_that_it_confirms():
+    repeated = altered(
+        advice_stub.review,
+        lambda line: line | {"verdict": "yes" if line["option"] in (1, 5) else "no"},
+    )
+    assert set(reviews(judged(Stub(review=repeated))).values()) == {"keep"}
 
 
 def test_options_that_do_not_exist_are_no_mention():

@@ -81,6 +81,12 @@ def test_a_corrected_verdict_takes_the_judges_place_with_its_reason(folder, line
     assert others == [Verdicts.read(each) for each in judged.answers["response"][1:]]
 
 
+def test_half_a_character_in_a_persons_reason_costs_no_corrections(folder, lines):
+    judged = open_runs(folder())
+    found = correct(judged, read_by_hand(lines(line(1, "no", reason="\ud800 so")), judged))
+    assert Verdicts.read(found.answers["response"][0]).options[1].reason == "by hand: \ufffd so"
+
+
 @pytest.mark.parametrize(
     ("rows", "said"),
     [
@@ -92,6 +98,12 @@ def test_a_corrected_verdict_takes_the_judges_place_with_its_reason(folder, line
         ([{"question_id": "Card1", "option": 1, "verdict": "no"}], "draw: is missing"),
         ([line(1, "no", reason=3)], "reason: expected a text"),
         ([line(1, "no", model="other")], "model: 'other' is not in the runs"),
+        ([line([1], "no")], r"option: \[1\] is none"),
+        ([line(1.0, "no")], "option: 1.0 is none"),
+        ([line(1, "no", question={"a": 1})], "question_id: .* is not in the runs"),
+        ([line(1, "no", model=["m"])], "model: .* is not in the runs"),
+        ([line(4, "yes", action=77)], "action: action 77 cannot carry the option out"),
+        ([line(1, "no", action=1)], "action: action 1 cannot carry the option out"),
     ],
 )
 def test_what_contradicts_itself_or_is_not_there_is_refused_by_line_and_field(

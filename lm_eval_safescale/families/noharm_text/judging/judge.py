@@ -99,6 +99,10 @@ class RubricJudge:
         for each in verdicts:
             if each.option not in read.options:
                 raise ValueError(f"option {each.option} is not in the rubric")
+            if each.action is not None and (
+                each.match == "no" or each.action not in {own.number for own in read.actions}
+            ):
+                raise ValueError(f"action {each.action} cannot carry the option out")
             match = next(match for match in MATCHES if match == each.match)
             mentions.append(Mention(each.option, match, each.action, each.reason))
         return corrected(read, mentions).as_text()
@@ -218,11 +222,11 @@ class _Judging:
         def read(
             text: str, _: Reply, left: Collection[int]
         ) -> tuple[list[Mention], dict[int, str]]:
-            return read_review(text, left)
+            return read_review(text, {number: first.options[number].match for number in left})
 
         replies, why = await self._asked(f"review, part {part}", options, prompt, read)
         mentions = [mention for each in replies for mention in each]
-        return None if why and not mentions else mentions
+        return None if why and not replies else mentions
 
     async def _asked(
         self,

@@ -7,6 +7,7 @@ from __future__ import annotations
 import ast
 import json
 import re
+import warnings
 from collections.abc import Collection, Iterator, Mapping, Sequence
 from typing import Any
 
@@ -30,8 +31,8 @@ _OVERRIDE = {"override", "overridden", "overrule", "change", "changed", "disagre
 _OPTION = ("option", "option_id", "id", "number")
 _TRAILING = re.compile(r",(?=\s*[}\]])")
 _FLAT = re.compile(r"\{[^{}]*\}")
-_NONE = re.compile(r"\W*(?:none|no actions?)\W*(?:end)?\W*", re.IGNORECASE)
-_END = re.compile(r"^\W*end\W*\Z", re.IGNORECASE | re.MULTILINE)
+_NONE = {"none", "no action", "no actions"}
+_WORD = re.compile(r"\w+")
 _NUMBER = re.compile(r"\s*(?:option|action)?\W{0,3}(\d{1,9})\W{0,3}", re.IGNORECASE)
 
 
@@ -54,8 +55,10 @@ def read_actions(text: str, listed: Sequence[Action] = ()) -> tuple[list[Action]
         number = len(listed) + len(found) + 1
         category, evidence = _line(fields.get("category")), _line(fields.get("evidence"))
         found.append(Action(number, action, category, (), evidence))
-    is_end = _END.search(text) is not None
-    if not found and not listed and not _NONE.fullmatch(text) and text.strip() not in ("[]", "{}"):
+    words = [_WORD.findall(line.casefold()) for line in text.splitlines()]
+    is_end = next(filter(None, reversed(words)), None) == ["end"]
+    said = " ".join(word for line in words for word in line).removesuffix(" end")
+    if not found and not listed and said not in _NONE and text.strip() not in ("[]", "{}"):
         raise Unusable('Expected lines of the form {"action": "..."}, or NONE; it holds neither.')
     return found, is_end or not found
 
@@ -101,9 +104,9 @@ def read_matches(
     return found, wrong
 
 
-def read_review(text: str, wanted: Collection[int]) -> tuple[list[Mention], dict[int, str]]:
-    """What a reply says of the wanted options, in order, and what is wrong with what it says of
-    others of these. Other options are left out.
+def read_review(text: str, wanted: Mapping[int, Match]) -> tuple[list[Mention], dict[int, str]]:
+    """What a reply says of the wanted options, which have these verdicts, in order, and what is
+    wrong with what it says of others of these. Other options are left out.
 
     Raises
     ------
@@ -122,6 +125,8 @@ def read_review(text: str, wanted: Collection[int]) -> tuple[list[Mention], dict
             wrong[number] = "says neither keep nor override"
         elif is_override and match is None:
             wrong[number] = "is overridden by no verdict of yes, partial or no"
+        elif not is_override and match not in (None, wanted[number]):
+            wrong[number] = f"is confirmed, with the verdict {match} that it does not have"
         elif is_override and not reason:
             wrong[number] = "is overridden without a reason"
         elif before is not None and (before.match is None) == is_override:
@@ -187,9 +192,15 @@ def _once(pairs: list[tuple[str, Any]]) -> dict[str, Any]:
 
 
 def _literal(text: str) -> dict[str, Any] | None:
+    """An object as Python writes it, of what JSON can hold."""
     try:
-        value = ast.literal_eval(text)
-        return _once(list(value.items())) if isinstance(value, dict) else None
+        with warnings.catch_warnings(action="ignore"):  # of escapes that Python does not know
+            tree = ast.parse(text, mode="eval").body
+        if not isinstance(tree, ast.Dict):
+            return None
+        values = zip(tree.keys, tree.values, strict=True)
+        pairs = [tuple(ast.literal_eval(each or "") for each in pair) for pair in values]
+        return _once(json.loads(json.dumps(pairs)))
     except (ValueError, SyntaxError, TypeError, AttributeError, RecursionError, MemoryError):
         return None
 
