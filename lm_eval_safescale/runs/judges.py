@@ -4,7 +4,7 @@ knows no file.
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Collection, Mapping
 from typing import Any
 
 import polars as pl
@@ -26,6 +26,12 @@ def judges_apart(runs: Mapping[str, Runs]) -> dict[str, Runs]:
             judges.setdefault(model, set()).add(_judge_of(known))
     several = {model for model, own in judges.items() if len(own - {""}) > 1}
     return {name: _named(each, several) if several else each for name, each in runs.items()}
+
+
+def names_among(models: Mapping[str, Mapping[str, Any]], known: Collection[str]) -> dict[str, str]:
+    """What the models of some runs (`about["models"]`) are called among those of all together."""
+    apart = {model: judged_by(model, _judge_of(own)) for model, own in models.items()}
+    return {model: name if name in known else model for model, name in apart.items()}
 
 
 def _judge_of(known: Mapping[str, Any]) -> str:

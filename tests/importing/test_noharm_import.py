@@ -291,3 +291,17 @@ def test_runs_of_two_judges_stand_apart_together_as_they_do_from_one_file(tmp_pa
         assert own.equals(other), preset
     with pytest.raises(SafescaleError, match="both hold answers of M, noharm"):
         merge_runs({"one": pieces["judge 0"], "again": pieces["judge 0"]})
+
+
+def test_a_report_finds_the_answers_of_folders_of_two_judges(tmp_path, written):
+    from lm_eval_safescale.report.building import Wanted, build_report
+
+    folders = []
+    for judge in ("a judge", "another"):
+        records = tmp_path / f"{judge}.jsonl"
+        studies.write_lines(records, [record(judge=judge), record("Card1-0", judge=judge)])
+        kit = folders[0].parent / "kit" if folders else written(record())[1]
+        write_runs(import_noharm(records, kit, model="M"), tmp_path / judge)
+        folders.append(tmp_path / judge)
+    build_report(folders, tmp_path / "report", Wanted())
+    assert (tmp_path / "report" / "index.html").is_file()

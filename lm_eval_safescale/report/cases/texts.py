@@ -12,6 +12,8 @@ from lm_eval_safescale.families.views import Cell
 from lm_eval_safescale.report.cases.index import counts_of
 from lm_eval_safescale.report.cases.items import chip_of
 from lm_eval_safescale.report.cases.scripts import as_json
+from lm_eval_safescale.runs.about import read_about
+from lm_eval_safescale.runs.judges import names_among
 from lm_eval_safescale.runs.store import answers_by_cell
 
 if TYPE_CHECKING:
@@ -40,7 +42,9 @@ def answer_shards(index: Index, texts: Texts) -> Iterator[tuple[Pair, bytes]]:
     rows = index.report.study.runs.answers.group_by("model", "condition").len()
     left = {(str(model), str(condition)): count for model, condition, count in rows.iter_rows()}
     for folder in index.report.folders:
-        for pair, frame in answers_by_cell(folder, READ):
+        names = names_among(read_about(folder)["models"], {model for model, _ in left})
+        for (model, condition), frame in answers_by_cell(folder, READ):
+            pair = names.get(model, model), condition
             parts.setdefault(pair, []).append(frame)
             left[pair] -= frame.height
             if not left[pair]:
