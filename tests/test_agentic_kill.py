@@ -156,7 +156,7 @@ def steps_of(path: Path) -> list[dict]:
         {
             name: value
             for name, value in json.loads(line).items()
-            if name not in ("seconds", "wave", "crc32")
+            if name not in ("seconds", "concurrency", "wave", "crc32")
         }
         for line in path.read_text(encoding="utf-8").splitlines()
     ]
