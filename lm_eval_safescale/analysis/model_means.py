@@ -82,7 +82,7 @@ def _of_comparison(
         if places
     ]
     if len(sides) > 1:
-        _, *sides = on_both(*sides)
+        _, *sides = on_both(metric, *sides)
     value, drawn = (_less(metric, sides, each) for each in (None, design.weights))
     left_out = None if metric.grows_by_chance else _less(metric, sides, design.left_out)
     groups = _families(compared.models, study)

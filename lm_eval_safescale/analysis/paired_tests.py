@@ -13,10 +13,12 @@ from itertools import combinations
 from typing import TYPE_CHECKING, Any, Literal
 
 import numpy as np
+from numpy.typing import NDArray
 
 from lm_eval_safescale.analysis.asked_again import reach
 from lm_eval_safescale.families.rows import Row, means, number, rows_of
 from lm_eval_safescale.metrics import Metric, scored
+from lm_eval_safescale.metrics.cases import rows_of_defined
 from lm_eval_safescale.stats.design import Design
 from lm_eval_safescale.stats.paired import (
     discordant,
@@ -95,7 +97,7 @@ def paired_test(study: Study, left: Pair, right: Pair, preset: Preset = DEFAULT)
     for metric in _ordered(study.metrics):
         columns = [study.column_of_cells(name) for name in metric.sources]
         of_sides = ([each[:, [places[side]]] for each in columns] for side in (left, right))
-        _, one, other = on_both(*of_sides)
+        _, one, other = on_both(metric, *of_sides)
         rows[metric.name] = {
             **_table(metric, pair, study, preset)[0],
             "left_value": number(metric.value(one)[0]),
@@ -250,7 +252,7 @@ def _resampled(
 ) -> dict[str, Any]:
     """The difference of any metric with its interval from resamples of items with both their
     values."""
-    n, one, other = on_both(left, right)
+    n, one, other = on_both(metric, left, right)
     if metric.kind == "mean" and metric.is_fraction and not design.strata:
         low, high = preset.difference_interval(one[0], other[0], design)
         return _columns(n, means(one[0] - other[0]), low, high)
@@ -274,7 +276,7 @@ def _asked_again(
 ) -> dict[str, Any]:
     """The difference of any metric with its interval over asks of the same items; no test is of
     these."""
-    n, one, other = on_both(left, right)
+    n, one, other = on_both(metric, left, right)
     delta = metric.value(one) - metric.value(other)
     counts: dict[str, Any] = {}
     if metric.kind == "share":
@@ -287,10 +289,20 @@ def _asked_again(
 
 
 def on_both(
-    left: Sequence[Floats], right: Sequence[Floats]
+    metric: Metric, left: Sequence[Floats], right: Sequence[Floats]
 ) -> tuple[Floats, list[Floats], list[Floats]]:
-    """How many items are scored on both sides, and the columns of these."""
-    known = scored(left) & scored(right)
+    """How many items are scored on both sides, and the columns of these; of a mean over cases, of
+    the cases that define it on both."""
+    n, one, other = _masked(scored(left) & scored(right), left, right)
+    if metric.of_cases is None:
+        return n, one, other
+    both = (rows_of_defined(metric.of_cases(side), side[-1]) for side in (one, other))
+    return _masked(np.logical_and(*both) & scored(one), one, other)
+
+
+def _masked(
+    known: NDArray[np.bool_], left: Sequence[Floats], right: Sequence[Floats]
+) -> tuple[Floats, list[Floats], list[Floats]]:
     masks = [known if each.ndim == 2 else known[..., None] for each in (*left, *right)]
     masked = [
         np.where(mask, each, np.nan) for mask, each in zip(masks, (*left, *right), strict=True)

@@ -6,10 +6,10 @@ from __future__ import annotations
 
 import functools
 from collections import Counter
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, replace
 from math import inf
-from typing import Any, Literal
+from typing import Any, Literal, NoReturn
 
 import numpy as np
 import polars as pl
@@ -108,10 +108,9 @@ class Study:
                 f"threshold is {self.threshold:g}; the family {self.family.name} has none: leave "
                 "it out"
             )
-        if self.baseline is not None and self.baseline not in self.runs.models:
-            raise SafescaleError(
-                f"baseline {self.baseline!r} is none of the models {', '.join(self.runs.models)}"
-            )
+        named_so = {*self.runs.models, *self.judged.values()}
+        if self.baseline is not None and self.baseline not in named_so:
+            self._refuse_baseline()
         if self.beside is not None:
             blocks_of(self.runs, self.beside.runs)  # refused before anything is computed
         if self.disputes is not None:
@@ -132,7 +131,17 @@ class Study:
         one pool or apart."""
         several = len(set(self.judged.values())) < len(self.judged)
         pools = preset.pools_judges and several and self.population == "items"
-        return replace(self, pools_judges=True) if pools and not self.pools_judges else self
+        if pools and not self.pools_judges:
+            baseline = self.baseline and self.judged.get(self.baseline, self.baseline)
+            return replace(self, pools_judges=True, baseline=baseline)
+        if self.baseline not in {None, *self.runs.models} and not self.pools_judges:
+            self._refuse_baseline()
+        return self
+
+    def _refuse_baseline(self) -> NoReturn:
+        raise SafescaleError(
+            f"baseline {self.baseline!r} is none of the models {', '.join(self.runs.models)}"
+        )
 
     @functools.cached_property
     def judged(self) -> dict[str, str]:
@@ -404,7 +413,11 @@ def not_scored(study: Study) -> list[Row]:
                 rows.append(_row(model, condition, None, "no answers under this condition"))
     needs_samples = any(metric.decode in OF_SAMPLES for metric in study.metrics)
     for pair, each in study.answers.items():
-        found = _of_cell(each, failed.get(pair, 0), needs_samples=needs_samples)
+        found = (
+            _of_records(study.runs, pair, each)
+            if _over_records(study)
+            else _of_cell(each, failed.get(pair, 0), needs_samples=needs_samples)
+        )
         rows += [_row(*pair, items, reason) for items, reason in found]
     waiting = "unjudged: a judge must read the answers (safescale judge)"
     rows += [_row(*pair, items, waiting) for pair, items in unjudged(study.runs).items()]
@@ -448,13 +461,19 @@ def remarks(study: Study) -> list[Row]:
     """What is scored and yet needs a word: outputs that are never read as a letter, retrieval that
     found nothing, and K that differs."""
     rows = remarks_on_answers(study)
-    if len({each.draws for each in study.answers.values()} - {0}) > 1:
+    no_samples = set() if _over_records(study) else {0}
+    if len({each.draws for each in study.answers.values()} - no_samples) > 1:
         rows.append(
             _row(
                 None,
                 None,
                 None,
-                "K differs: compare confidence and what rests on it only at equal K",
+                (
+                    "the number of trials differs: the lowest record of a case, and how alike its "
+                    "records are, compare only at equal numbers"
+                )
+                if _over_records(study)
+                else "K differs: compare confidence and what rests on it only at equal K",
             )
         )
     rows += [
@@ -672,6 +691,36 @@ def _of_cell(
             )
         )
     return found
+
+
+def _over_records(study: Study) -> bool:
+    """Whether figures are of every draw of an item, each a record."""
+    return any(metric.of_cases for metric in study.metrics)
+
+
+def _of_records(
+    runs: Runs, pair: tuple[str, str], answers: AnswerArrays
+) -> Iterator[tuple[int, str]]:
+    """Of how many items records are missing, all or some, and why; not of those that wait for a
+    judge."""
+    own = runs.answers.filter(
+        (pl.col("model") == pair[0]) & (pl.col("condition") == pair[1])
+    ).select("question_id", "status")
+    reasons = {
+        Status.FILTERED: "a content filter held an answer back",
+        Status.ERROR: "an answer is missing: the backend failed, or a judge gave no verdict on it",
+    }
+    for status, reason in reasons.items():
+        if items := own.filter(pl.col("status") == status.value)["question_id"].n_unique():
+            yield items, reason
+    told = {*reasons, Status.UNJUDGED}
+    known = own.filter(pl.col("status").is_in([each.value for each in told]))
+    explained = runs.items["question_id"].is_in(known["question_id"].unique().implode()).to_numpy()
+    gone = (answers.codes == UNSCORED) & ~explained[:, None]
+    if none := int(gone.all(axis=1).sum()):
+        yield none, "no record"
+    if some := int((gone.any(axis=1) & ~gone.all(axis=1)).sum()):
+        yield some, "no record in some of the trials"
 
 
 def _failures(runs: Runs) -> Mapping[tuple[str, str], int]:

@@ -128,6 +128,8 @@ def _import(
 
 
 def _summary(output: Path, runs: Runs) -> None:
+    from lm_eval_safescale.importing.noharm import IGNORED
+
     about = runs.about["dataset"]
     draws = sorted(set(runs.draws.values()))
     samples = (
@@ -141,7 +143,11 @@ def _summary(output: Path, runs: Runs) -> None:
     )
     say(f"models       {len(runs.models)}: {_some(runs.models)}")
     say(f"conditions   {len(runs.conditions)}: {', '.join(runs.conditions)}")
-    say(f"draws        one greedy answer, and samples: {samples}")
+    if IGNORED in runs.about:
+        trials = sorted({str(1 + each) for each in draws})
+        say(f"trials       {' or '.join(trials)}")
+    else:
+        say(f"draws        one greedy answer, and samples: {samples}")
     failed = int((runs.answers["status"] == "error").sum())
     if failed:
         say(

@@ -240,7 +240,7 @@ def _match(
         return
     for part in given.split(",") if given.strip() else ():
         text = part.strip()
-        if not (text.isascii() and text.isdigit() and len(text) <= 9):
+        if not (text.isascii() and text.isdigit() and len(text) <= 10):
             said = f"{action}, match: names {shown(text)}; expected the number of an option"
             wrong("responseActions", said, "no number in match")
         elif (number := int(text)) not in options:

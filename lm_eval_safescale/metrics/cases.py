@@ -8,6 +8,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 
 import numpy as np
+from numpy.typing import NDArray
 
 from lm_eval_safescale.metrics.metric import (
     CaseValues,
@@ -19,6 +20,7 @@ from lm_eval_safescale.metrics.metric import (
     weighted_mean,
 )
 
+Bools = NDArray[np.bool_]
 CASE = "case"
 """The column, of each record, that numbers its case: the last source of such a metric."""
 JUDGE = "judge"
@@ -57,12 +59,32 @@ class Pool:
         found: Floats = np.nanmax(values[self.first], axis=(1, 2))
         return found
 
+    def spread(self, of_cases: Bools) -> Bools:
+        """What cases have, for each of `rows`."""
+        return np.asarray(of_cases[self._case])
+
     def lowest(self, values: Floats) -> Floats:
         """The lowest record of each case, shape (cases, m); infinite for none."""
         found = np.full((len(self.first), values.shape[1]), np.inf)
         rows = np.where(np.isnan(values), np.inf, values)[self.rows].min(axis=2, initial=np.inf)
         np.minimum.at(found, self._case, rows)
         return found
+
+
+def rows_of_defined(found: CaseValues, case: Floats) -> Bools:
+    """Which rows are of a case that has a value, shape (rows, m).
+
+    Parameters
+    ----------
+    found
+        Values of cases.
+    case
+        The column `CASE` that they were made with.
+    """
+    pool = Pool(case)
+    rows = np.zeros(case.shape[:2], bool)
+    rows[pool.rows] = pool.spread(~np.isnan(found.value))
+    return rows
 
 
 def mean_of_records(columns: Sequence[Floats]) -> CaseValues:
