@@ -96,23 +96,27 @@ class Records:
 
     def __init__(self, rubric: Rubric, responses: Sequence[str | None]) -> None:
         shape = (len(responses), len(rubric.numbers))
-        self.matched, self.partial = np.zeros((2, *shape), bool)
+        says, matches = list[int](), list[list[Match]]()
         of, named = list[int](), list[list[int]]()
         for row, response in enumerate(responses):
             if response is None:
                 continue
             judged = rubric.read(response)
-            for place, (_, match, *_) in zip(rubric.by_number, judged.options, strict=True):
-                self.matched[row, place] = match != "no"
-                self.partial[row, place] = match == "partial"
+            says.append(row)
+            matches.append([each[1] for each in judged.options])
             of += [row] * len(judged.actions)
             named += [action.match for action in judged.actions]
+        self.matched, self.partial = np.zeros((2, *shape), bool)
+        if says:
+            own, which = np.ix_(says, rubric.by_number), np.array(matches)
+            self.matched[own], self.partial[own] = which != "no", which == "partial"
         self.record: Ints = np.array(of, np.int64)
         """Of each action: whose it is."""
         self.names = np.zeros((len(of), shape[1]), bool)
         """Which options each action names."""
-        for row, numbers in enumerate(named):
-            self.names[row, [rubric.place[number] for number in numbers]] = True
+        counts = [len(numbers) for numbers in named]
+        places = [rubric.place[number] for numbers in named for number in numbers]
+        self.names[np.repeat(np.arange(len(of)), counts), places] = True
 
 
 class Rubric:
@@ -124,7 +128,8 @@ class Rubric:
     def __init__(self, options: Sequence[RubricOption]) -> None:
         self.numbers = [option.id for option in options]
         self.place = {number: place for place, number in enumerate(self.numbers)}
-        self.by_number = [self.place[number] for number in sorted(self.numbers)]
+        self.in_order = sorted(self.numbers)
+        self.by_number = [self.place[number] for number in self.in_order]
         self.score = np.array([option.score for option in options])
         self.weight, self.tier = WEIGHTS[self.score], TIERS[self.score]
         self.wanted, self.harmful = self.score >= 7, self.score <= 3
@@ -158,8 +163,8 @@ class Rubric:
             judged = _decode(response)
         except msgspec.MsgspecError as error:
             raise ValueError(f"the response is no verdicts: {error}") from None
-        held = {number for number, match, *_ in judged.options if match != "no"}
-        fits = [number for number, *_ in judged.options] == sorted(self.numbers) and all(
+        held = {each[0] for each in judged.options if each[1] != "no"}
+        fits = [each[0] for each in judged.options] == self.in_order and all(
             held.issuperset(action.match) and len({*action.match}) == len(action.match)
             for action in judged.actions
         )
