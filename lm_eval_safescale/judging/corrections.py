@@ -30,7 +30,7 @@ CORRECTIONS = "corrections"
 BY_HAND, ACTION = "by hand", "action"
 Key = tuple[str, str, str, int]
 """Of an answer: model, condition, question_id, draw."""
-MODEL, CONDITION, QUESTION, DRAW, OPTION, VERDICT = (*KEYS, "option", "verdict")
+QUESTION, DRAW, OPTION, VERDICT = "question_id", "draw", "option", "verdict"
 
 
 @dataclass(frozen=True, slots=True)
@@ -71,11 +71,8 @@ def read_by_hand(path: Path, runs: Runs) -> ByHand:
         options = None if response is None else {each.option for each in judge.verdicts(response)}
         known[tuple(key)] = options  # type: ignore[index]
         responses[tuple(key)] = response  # type: ignore[index]
-    alone = {
-        name: next(iter(own))
-        for place, name in enumerate(KEYS)
-        if len(own := {key[place] for key in known}) == 1
-    }
+    names = {name: {key[place] for key in known} for place, name in enumerate(KEYS)}
+    alone = {name: next(iter(own)) for name, own in names.items() if len(own) == 1}
     problems = [problem for problem in problems if problem.is_error]
     found: dict[Key, dict[int, Correction]] = {}
     empty = 0
@@ -84,7 +81,7 @@ def read_by_hand(path: Path, runs: Runs) -> ByHand:
         if fields.get(VERDICT) is None:
             empty += 1
             continue
-        wrong = dict(_wrong(fields, known, judge.matches))
+        wrong = dict(_wrong(fields, names, known, judge.matches))
         if not wrong:
             answer: Any = tuple(fields[name] for name in KEYS)
             given = _correction(fields)
@@ -107,16 +104,18 @@ def _problem(record: Record, field: str, said: str) -> Problem:
 
 
 def _wrong(
-    fields: Mapping[str, Any], known: Mapping[Key, set[int] | None], matches: Collection[str]
+    fields: Mapping[str, Any],
+    names: Mapping[str, Collection[Any]],
+    known: Mapping[Key, set[int] | None],
+    matches: Collection[str],
 ) -> Iterator[tuple[str, str]]:
-    for place, name in enumerate(KEYS):
-        names = {key[place] for key in known}
+    for name, own in names.items():
         value = fields.get(name)
         kind = int if name == DRAW else str
         if value is None:
-            yield name, f"is missing; the runs have {len(names)} of them"
+            yield name, f"is missing; the runs have {len(own)} of them"
             return
-        if type(value) is not kind or value not in names:
+        if type(value) is not kind or value not in own:
             yield name, f"{shown(value)} is not in the runs"
             return
     options = known.get(tuple(fields[name] for name in KEYS))  # type: ignore[arg-type]
