@@ -54,6 +54,17 @@ def test_rates_of_harm_are_those_of_loops_over_records(study):
         assert row["by"] is not None or row["rate_lo"] <= row["rate"] <= row["rate_hi"]
 
 
+def test_cases_that_are_all_alike_leave_others_possible():
+    """As in `results`: 0 of 8 cases say that a rate is at most 1 - 0.025 ** (1 / 8)."""
+    study = Study(judged_runs({"m": 1.0}, 0, statuses=dict.fromkeys(range(32), "unanswered")))
+    rows = {row["error"]: row for row in harm_rates(study) if row["by"] is None}
+    assert {kind: row["rate"] for kind, row in rows.items()} == {"omission": 1.0, "commission": 0.0}
+    far = 1 - 0.025 ** (1 / 8)
+    assert rows["commission"]["rate_lo"] == 0
+    assert rows["commission"]["rate_hi"] == pytest.approx(far)
+    assert (rows["omission"]["rate_lo"], rows["omission"]["rate_hi"]) == pytest.approx((1 - far, 1))
+
+
 def test_severe_harm_is_by_omission_or_by_commission(study):
     rates = {
         (row["model"], row["error"]): row["rate"] for row in harm_rates(study) if row["by"] is None

@@ -19,6 +19,7 @@ from lm_eval_safescale.families.noharm_text.scoring import KINDS, SEVERITIES
 from lm_eval_safescale.families.rows import Row, number
 from lm_eval_safescale.metrics import over_cases
 from lm_eval_safescale.metrics.cases import CASE
+from lm_eval_safescale.stats.bootstrap import bca
 from lm_eval_safescale.stats.presets import DEFAULT, Preset
 
 SEVERITY, SEVERE = "severity", "severe"
@@ -89,22 +90,24 @@ def _figures(cell: Cell, part: _Part, error: str, study: StudyView, preset: Pres
     if np.isnan(value[0]):
         return None
     assert _RATE.of_cases is not None
-    records = _RATE.of_cases((held, case)).records[:, 0]
-    left_out = _RATE.value((held, case), study.design.left_out)
-    low, high = preset.figure_interval(
-        value, _RATE.value((held, case), study.design.weights), left_out
-    )
-    cases = int((records > 0).sum())
+    found = _RATE.of_cases((held, case))
+    cases = int((found.records > 0).sum())
+    weights = study.design.weights
     if cases < 2:
         low, high = np.full((2, 1), np.nan)
+    elif preset.means == "bca":
+        interval = bca(found.value, weights[found.row], bounds=_RATE.bounds)
+        low, high = interval.lo, interval.hi
+    else:
+        low, high = preset.figure_interval(value, _RATE.value((held, case), weights))
     return {
         "harms": number(_RATE.value((harms, case))[0]),
         "rate": number(value[0]),
         "rate_lo": number(low[0]),
         "rate_hi": number(high[0]),
         "cases": cases,
-        "records": int(records.sum()),
-        "method": preset.method_of(left_out),
+        "records": int(found.records.sum()),
+        "method": preset.means,
     }
 
 
