@@ -36,6 +36,7 @@ from lm_eval_safescale.families import NO_RESPONSE, UNSCORED, AnswerArrays, Fami
 from lm_eval_safescale.families.cells import Cell, column
 from lm_eval_safescale.families.choice.tables.ensembles import ensembles_left_out
 from lm_eval_safescale.families.controls import CONTROLS
+from lm_eval_safescale.families.judge import RULE_BASED
 from lm_eval_safescale.families.panel import Panel, PanelModel, load_panel, panel_table
 from lm_eval_safescale.families.raters import answers_of_raters
 from lm_eval_safescale.families.rows import Row
@@ -493,7 +494,13 @@ def remarks(study: Study) -> list[Row]:
         model: reader_of(known.get("settings", {}))
         for model, known in study.runs.about.get("models", {}).items()
     }
-    if len(set(readers.values())) > 1:
+    if study.family.judged:
+        rows += [
+            _row(model, None, None, f"judged by {_judge_said(judge)}")
+            for model, known in study.runs.about.get("models", {}).items()
+            if (judge := judge_of(known.get("settings", {})))
+        ]
+    elif len(set(readers.values())) > 1:
         rows += [
             _row(
                 model, None, None, f"answers were read by {reader}, those of other models otherwise"
@@ -634,10 +641,19 @@ def _asked_otherwise(known: Mapping[str, Any], family: Family) -> str:
 
 def reader_of(settings: Mapping[str, Any]) -> str:
     """Who read the answers that were asked with these settings."""
+    judge = judge_of(settings)
+    return "rules" if judge is None else f"the judge {judge}".strip()
+
+
+def judge_of(settings: Mapping[str, Any]) -> str | None:
+    """The judge of the answers that were asked with these settings, which may have no name; None
+    where rules read them."""
     read = settings.get(READING) or {}
-    if read.get("by") != "judge":
-        return "rules"
-    return f"the judge {name_of_judge(read.get('judge') or {})}".strip()
+    return name_of_judge(read.get("judge") or {}) if read.get("by") == "judge" else None
+
+
+def _judge_said(judge: str) -> str:
+    return f"the {RULE_BASED}, which is no model" if judge == RULE_BASED else judge
 
 
 ADJUSTED_OVER = {

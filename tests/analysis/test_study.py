@@ -18,7 +18,9 @@ from lm_eval_safescale.analysis import (
     tables_of,
 )
 from lm_eval_safescale.errors import SafescaleError
+from lm_eval_safescale.families.judge import RULE_BASED
 from tests.analysis.making import add_cell, item, one_cell, random_plain
+from tests.report.judged import judged_runs
 
 
 def reasons(plain):
@@ -119,6 +121,15 @@ def test_models_that_were_read_by_different_readers_need_a_word():
         "model-0: answers were read by the judge strict-9b",
         "model-1: answers were read by rules",
     ]
+
+
+def test_who_judged_advice_is_said():
+    for judge, said in {
+        "judge-7B": "judge-7B",
+        RULE_BASED: f"the {RULE_BASED}, which is no model",
+    }.items():
+        rows = remarks(Study(judged_runs({"m": 0.5}, 0, judge=judge)))
+        assert [row["model"] for row in rows if row["reason"] == f"judged by {said}"] == ["m"]
 
 
 def test_a_threshold_in_percent_is_refused_at_once():
