@@ -112,11 +112,11 @@ def import_noharm(
     shared = {JUDGED_MODEL: judged, CASE_ORDER: order}
     models = {}
     for judge, of_judge in trials.items():
-        reading = {READING: {"by": "judge", "judge": {"model": judge}}}
+        reading = {READING: {"by": "judge", "judge": {"name": judge}}}
         settings = {"draws": len(of_judge) - 1, **shared, **reading}
         models[names[judge]] = known_of_model(records.name, {condition: settings}, NOHARM)
     about = {
-        "dataset": about_dataset(dataset),
+        "dataset": {**about_dataset(dataset), "settings": {"dataset_path": str(kit.resolve())}},
         "models": models,
         "left_out": [],
         IGNORED: dict(sorted(ignored.items())),

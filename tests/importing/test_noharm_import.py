@@ -63,7 +63,7 @@ def test_records_become_verdicts_and_trials_draws(written):
     assert [(each.number, each.match) for each in first.actions] == [(1, (3,))]
     settings = runs.about["models"]["judged"]["settings"]
     assert settings["judged_model"] == "judged"
-    assert settings["reading"] == {"by": "judge", "judge": {"model": "a judge"}}
+    assert settings["reading"] == {"by": "judge", "judge": {"name": "a judge"}}
 
 
 def test_what_the_kit_passes_over_is_imitated(written):

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import replace
+from pathlib import Path
 from statistics import fmean
 
 import polars as pl
@@ -10,12 +11,14 @@ import pytest
 
 from lm_eval_safescale.families.noharm_text import NOHARM
 from lm_eval_safescale.families.noharm_text.verdicts import Verdicts
+from lm_eval_safescale.importing import import_noharm
 from lm_eval_safescale.runs import Runs
 from lm_eval_safescale.sentences import percent, points
 from tests.report.judged import JUDGE, MODELS, TEAM, judged_runs
 from tests.report.making import report_of, stored
 from tests.report.test_family_pages import figures_of, rows_of
 
+ROOT = Path(__file__).resolve().parents[2]
 SOLO = next(iter(MODELS))
 
 
@@ -42,6 +45,15 @@ def test_there_is_a_page_for_all_that_was_asked(pages):
     for name in own:
         assert f"Judged by {JUDGE}: the page on the judge says how far" in pages[name].doubt
         assert "Intervals over 8 cases are too narrow" in pages[name].doubt
+
+
+def test_published_records_name_their_judge(tmp_path):
+    kit = ROOT / "data/noharm_text_demo"
+    runs = import_noharm(kit / "examples/hasty.jsonl", kit)
+    report = report_of(stored(runs, tmp_path / "runs"))
+    assert all(
+        "Judged by a person: it was asked once" in page.doubt for page in NOHARM.pages(report)
+    )
 
 
 def test_harm_is_said_as_results_and_rates_have_it(report, pages):
