@@ -96,6 +96,23 @@ def test_a_team_is_compared_with_its_advisor_as_paired_tests_has_it(report, page
             )
 
 
+def test_a_team_that_two_judges_have_read_is_compared_judge_by_judge(tmp_path):
+    names = {"solo (judged by a)": 0.4, "solo (judged by b)": 0.5}
+    names |= {"team (judged by a)": 0.7, "team (judged by b)": 0.8}
+    runs = judged_runs(names, 0)
+    for name, known in runs.about["models"].items():
+        of, judge = name.removesuffix(")").split(" (judged by ")
+        reading = {"by": "judge", "judge": {"name": judge}}
+        known["settings"] |= {"judged_model": of, "reading": reading}
+        if of == "team":
+            known["team"] = {"members": [{"name": "solo"}]}
+    report = report_of(stored(runs, tmp_path / "runs"))
+    (page,) = [page for page in NOHARM.pages(report) if page.name == "solo-and-team"]
+    pairs = {(row["one"], row["other"]) for row in rows_of(figures_of(page)["differences"].data)}
+    assert pairs == {(f"team (judged by {each})", f"solo (judged by {each})") for each in "ab"}
+    assert page.finding.startswith("Of 2 comparisons, severe harm is less in ")
+
+
 def test_cases_are_shown_with_both_values(report, pages):
     figure = figures_of(pages["solo-and-team"])["cases-1"]
     of = {

@@ -10,7 +10,7 @@ from lm_eval_safescale.families.noharm_text.pages.common import MODEL_AND_CONDIT
 from lm_eval_safescale.families.showing import Shown, TableRow, mean_of, strip, strips
 from lm_eval_safescale.figures import Axis, DataColumn, DataTable, Strips, with_bounds
 from lm_eval_safescale.sections import Page, ReportView, Section
-from lm_eval_safescale.sentences import listed, number, percent, points
+from lm_eval_safescale.sentences import listed, percent, points
 from lm_eval_safescale.words import counted
 
 TABLE = "judge_reliability"
@@ -63,11 +63,8 @@ def _flips(report: ReportView, rows: Sequence[TableRow]) -> Section:
         DataColumn("failed", "judgings that failed", "count"),
     )
     kappas = [row["kappa"] for row in rows if row["kappa"] is not None]
-    beyond = (
-        f" Kappa, which counts out chance: {listed([number(k, 2) for k in kappas], 4)}."
-        if kappas
-        else ""
-    )
+    said = listed([f"{each:.2f}" for each in kappas], 4)
+    beyond = f" Kappa, which counts out chance: {said}." if kappas else ""
     figure = Strips(
         "flips",
         f"Of all verdicts {percent(mean_of(rows, 'flips'))} are others when the judge is asked "

@@ -61,10 +61,16 @@ def solo_and_team(report: ReportView) -> Page | None:
 
 def _teams(report: ReportView) -> Iterator[_Pair]:
     """Each team with its Advisor, where that answered alone."""
+    known = report.about.get("models", {})
+    settings = {model: known.get(model, {}).get("settings", {}) for model in report.models}
+    judges = {model: (own.get("reading") or {}).get("judge") for model, own in settings.items()}
     for model in report.models:
-        members = (report.about.get("models", {}).get(model, {}).get("team") or {}).get("members")
-        if members and members[0].get("name") in report.models:
-            yield _Pair(model, members[0]["name"])
+        members = (known.get(model, {}).get("team") or {}).get("members") or [{}]
+        for solo, own in settings.items():
+            # of models that several judges have read, that of the same judge
+            is_it = own.get("judged_model", solo) == members[0].get("name")
+            if is_it and solo != model and judges[solo] == judges[model]:
+                yield _Pair(model, solo)
 
 
 def _others(report: ReportView) -> Iterator[_Pair]:
