@@ -18,10 +18,11 @@ from lm_eval_safescale.analysis.study import Study
 from lm_eval_safescale.errors import SafescaleError, writing
 from lm_eval_safescale.families.rows import Row, number
 from lm_eval_safescale.files import replaced
-from lm_eval_safescale.judging.advice import judge_of, named_as_judged
+from lm_eval_safescale.judging.advice import judge_of
 from lm_eval_safescale.judging.corrections import ByHand, correct
 from lm_eval_safescale.records import NOT_SCORED, Item, Status
 from lm_eval_safescale.runs import provenance
+from lm_eval_safescale.runs.judges import named_as_judged
 from lm_eval_safescale.runs.table import KEYS, UNIT, Runs
 from lm_eval_safescale.stats.raters import kappa_of_counts, linear_likeness
 

@@ -39,6 +39,13 @@ from lm_eval_safescale.judging.rereading import items_of_runs, readable, ways_of
 from lm_eval_safescale.reading import strip_reasoning
 from lm_eval_safescale.records import Item, Passage, Status
 from lm_eval_safescale.runs import provenance
+from lm_eval_safescale.runs.judges import (
+    named_as_judged,
+    names_by_judge,
+    renamed,
+    renaming,
+    with_judged_models,
+)
 from lm_eval_safescale.runs.store import write_runs
 from lm_eval_safescale.runs.table import KEYS, Runs
 
@@ -246,7 +253,8 @@ def _judged(
         else _verdicts_of(judge, items, pairs, reading, session)
     )
     answers = _with_verdicts(rows, pairs, verdicts)
-    judged = Runs(runs.items, _scored(answers, judge), _about(runs, reading))
+    about = with_judged_models(provenance.read_by(runs, reading))
+    judged = Runs(runs.items, _scored(answers, judge), about)
     columns = [*KEYS, "verdict", "reason", "responses", "text"]
     return JudgedAdvice(judged, answers.select(columns), len(pairs))
 
@@ -425,54 +433,9 @@ def _joined(judge: Judge, responses: Sequence[str | None]) -> str:
 def named_by_judge(judged: JudgedAdvice) -> JudgedAdvice:
     """The same with models named `MODEL (judged by JUDGE)`, so that the runs of several judges can
     stand in one analysis."""
-    about = judged.runs.about
-    names = {}
-    for model, known in about["models"].items():
-        settings = known["settings"]
-        judge = provenance.name_of_judge(settings[provenance.READING]["judge"])
-        names[model] = f"{settings[provenance.JUDGED_MODEL]} (judged by {judge})"
-    runs, answers = _renamed(judged.runs, names), judged.answers.with_columns(_new(names))
-    return replace(judged, runs=runs, answers=answers)
-
-
-def named_as_judged(runs: Runs) -> Runs:
-    """Runs under the names of the models that were judged, or are to be.
-
-    Raises
-    ------
-    SafescaleError
-        If they hold the verdicts of several judges.
-    """
-    known = runs.about.get("models", {})
-    names = {
-        model: own.get("settings", {}).get(provenance.JUDGED_MODEL) or model
-        for model, own in known.items()
-    }
-    if len(set(names.values())) < len(names):
-        raise SafescaleError(
-            "these runs hold the verdicts of several judges on one model; expected those of one"
-        )
-    return _renamed(runs, names)
-
-
-def _renamed(runs: Runs, names: Mapping[str, str]) -> Runs:
-    models = {names[model]: own for model, own in runs.about.get("models", {}).items()}
-    answers = runs.answers.with_columns(_new(names))
-    return Runs(runs.items, answers, {**runs.about, "models": models})
-
-
-def _new(names: Mapping[str, str]) -> pl.Expr:
-    return pl.col("model").cast(pl.String).replace(names)
-
-
-def _about(runs: Runs, reading: Mapping[str, Any]) -> dict[str, Any]:
-    """What is known of the runs, with who has judged whose answers."""
-    about = provenance.read_by(runs, reading)
-    models = {
-        model: {**known, "settings": {provenance.JUDGED_MODEL: model, **known["settings"]}}
-        for model, known in about["models"].items()
-    }
-    return {**about, "models": models}
+    names = names_by_judge(judged.runs)
+    answers = judged.answers.with_columns(renaming(names))
+    return replace(judged, runs=renamed(judged.runs, names), answers=answers)
 
 
 # --- on disk --------------------------------------------------------------------------------------

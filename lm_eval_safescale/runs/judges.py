@@ -9,6 +9,7 @@ from typing import Any
 
 import polars as pl
 
+from lm_eval_safescale.errors import SafescaleError
 from lm_eval_safescale.runs.provenance import JUDGED_MODEL, READING, name_of_judge
 from lm_eval_safescale.runs.table import Runs
 
@@ -43,11 +44,58 @@ def _judge_of(known: Mapping[str, Any]) -> str:
 def _named(runs: Runs, several: set[str]) -> Runs:
     if not runs.family.judged:
         return runs
-    models, names = {}, {}
-    for model, known in runs.about.get("models", {}).items():
-        judge = _judge_of(known)
-        name = judged_by(model, judge) if judge and model in several else model
-        names[model] = name
-        models[name] = {**known, "settings": {JUDGED_MODEL: model, **known.get("settings", {})}}
-    answers = runs.answers.with_columns(pl.col("model").cast(pl.String).replace(names))
+    names = {
+        model: judged_by(model, judge)
+        if (judge := _judge_of(known)) and model in several
+        else model
+        for model, known in runs.about.get("models", {}).items()
+    }
+    return renamed(Runs(runs.items, runs.answers, with_judged_models(runs.about)), names)
+
+
+def names_by_judge(runs: Runs) -> dict[str, str]:
+    """What each model of judged runs is called with its judge's name."""
+    return {
+        model: judged_by(known["settings"][JUDGED_MODEL], _judge_of(known))
+        for model, known in runs.about["models"].items()
+    }
+
+
+def named_as_judged(runs: Runs) -> Runs:
+    """Runs under the names of the models that were judged, or are to be.
+
+    Raises
+    ------
+    SafescaleError
+        If they hold the verdicts of several judges.
+    """
+    names = {
+        model: known.get("settings", {}).get(JUDGED_MODEL) or model
+        for model, known in runs.about.get("models", {}).items()
+    }
+    if len(set(names.values())) < len(names):
+        raise SafescaleError(
+            "these runs hold the verdicts of several judges on one model; expected those of one"
+        )
+    return renamed(runs, names)
+
+
+def with_judged_models(about: Mapping[str, Any]) -> dict[str, Any]:
+    """What is known of runs (`Runs.about`), in which each model says whose answers were judged."""
+    models = {
+        model: {**known, "settings": {JUDGED_MODEL: model, **known.get("settings", {})}}
+        for model, known in about.get("models", {}).items()
+    }
+    return {**about, "models": models}
+
+
+def renamed(runs: Runs, names: Mapping[str, str]) -> Runs:
+    """Runs whose models have these names."""
+    models = {names[model]: known for model, known in runs.about.get("models", {}).items()}
+    answers = runs.answers.with_columns(renaming(names))
     return Runs(runs.items, answers, {**runs.about, "models": models})
+
+
+def renaming(names: Mapping[str, str]) -> pl.Expr:
+    """The column `model` with these names."""
+    return pl.col("model").cast(pl.String).replace(names)
