@@ -40,12 +40,12 @@ def write_lines(path: Path, rows: list[dict]) -> None:
     path.write_text("".join(json.dumps(row) + "\n" for row in rows), encoding="utf-8")
 
 
-def study(seed: int, *, cases: int | None = None, whole: bool = False) -> Study:
-    """`whole`: every item in every trial by every judge, else some records are missing."""
+def study(seed: int) -> Study:
+    """A random study; some records of its trials and judges are missing."""
     rng = np.random.default_rng(seed)
     bases = [
         f"{rng.choice(SPECIALTIES)}{number:03d}"
-        for number in range(1, (cases or int(rng.integers(1, 13))) + 1)
+        for number in range(1, int(rng.integers(1, 13)) + 1)
     ]
     rubrics = {base: make_options(rng) for base in bases}
     items = [make_item(base, None, "baseline") for base in bases]
@@ -59,8 +59,7 @@ def study(seed: int, *, cases: int | None = None, whole: bool = False) -> Study:
         for trial in range(1, trials + 1)
         for item in items
     ]
-    if not whole:
-        records = [each for each in records if rng.random() < 0.9] or records
+    records = [each for each in records if rng.random() < 0.9] or records
     if rng.random() < 0.5:
         records = [records[place] for place in rng.permutation(len(records))]
     return Study(items, rubrics, records)

@@ -152,13 +152,13 @@ def test_every_figure_of_a_judge_is_that_of_plain_loops_and_so_are_its_cases_and
     scored = scored_of(seed)
     metrics = {metric.name: metric for metric in NOHARM.metrics(scored.table)}
 
-    for kept, wanted in parts_of(scored.study, scored.table):
+    for places, wanted in parts_of(scored.study, scored.table):
         for judge, name in enumerate(scored.judges):
             own = [row for row in scored.rows if row["judge"] == name and wanted(row["id"])]
             for figure in second.NAMES if own else ():
                 metric = metrics[figure]
                 columns = [
-                    np.moveaxis(scored.columns[source], 0, 1)[kept][:, [judge]]
+                    np.moveaxis(scored.columns[source], 0, 1)[places][:, [judge]]
                     for source in metric.sources
                 ]
                 cases = metric.of_cases(columns)
