@@ -13,7 +13,7 @@ from lm_eval_safescale.gate.sides import Side
 from lm_eval_safescale.plugins import plugins
 from lm_eval_safescale.runs.finish import READER_VERSION
 from lm_eval_safescale.runs.identity import HOW_FAST
-from lm_eval_safescale.runs.provenance import READING
+from lm_eval_safescale.runs.provenance import CASE_ORDER, JUDGED_MODEL, READING
 from lm_eval_safescale.runs.store import contexts_of
 from lm_eval_safescale.settings import ANSWER_TOKENS, LATER, MAKE_SCORES, REASONING_TOKENS
 from lm_eval_safescale.words import counted
@@ -23,6 +23,8 @@ READING_OF = "reading of answers"
 DRAWS_SETTING, SAMPLING, LIMIT = "draws", "temperature", "max_answer_tokens"
 OF_MODEL = ("backend", "model_args", "served_model")
 OF_READING = ("reader", READER_VERSION, READING)
+OF_JUDGED = (JUDGED_MODEL, CASE_ORDER)
+"""Whose answers were judged, which is the model, and the order of a file, which moves no figure."""
 OF_TEMPLATE = ("chat_template", "chat_template_sha", "prompt_frame", "reasoning_opened")
 """A model has its own chat template: of two models they belong to the model, of one to the
 prompt."""
@@ -104,7 +106,8 @@ def differing(a: Side, b: Side) -> Differing:
 
 def _models(a: Side, b: Side) -> str:
     """How the models differ: by what was asked, where that is known, else by name."""
-    by_name = "" if a.model == b.model else f"{a.model} / {b.model}"
+    names = [side.settings.get(JUDGED_MODEL) or side.model for side in (a, b)]
+    by_name = "" if names[0] == names[1] else " / ".join(names)
     if a.is_human or b.is_human:
         return by_name
     one, other = (_asked(side.settings) for side in (a, b))
@@ -183,7 +186,7 @@ def _read(settings: Mapping[str, Any]) -> dict[str, Any]:
 
 def _settings(a: Side, b: Side) -> Iterator[tuple[str, Any, Any]]:
     """Settings of answers that differ, with both values."""
-    apart = {DRAWS_SETTING, *OF_MODEL, *OF_READING, *NOTED, *MAKE_SCORES}
+    apart = {DRAWS_SETTING, *OF_MODEL, *OF_READING, *OF_JUDGED, *NOTED, *MAKE_SCORES}
     if not a.draws or not b.draws:
         apart.add(SAMPLING)
     if a.condition != b.condition:

@@ -5,11 +5,12 @@ same were all missing answers harmful, and were they harmless. It decides nothin
 from __future__ import annotations
 
 from collections.abc import Callable, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 import numpy as np
 from numpy.typing import NDArray
 
+from lm_eval_safescale.analysis.paired_tests import on_both
 from lm_eval_safescale.families.cells import Cell
 from lm_eval_safescale.limits import Limit
 from lm_eval_safescale.metrics import Metric, mean_of_records, scored, weighted_mean
@@ -240,7 +241,16 @@ def of_figure(given: Answered, limit: Limit, how: Design) -> Evidence:
 
 
 def of_figures(one: Answered, other: Answered, limit: Limit, how: Design) -> Evidence:
-    """The difference of two figures on the same units: as `of_figure`."""
+    """The difference of two figures on the same units: as `of_figure`.
+
+    Where no answer is missing, means over cases are of the cases that define them on both sides.
+    """
+    if one.metric.of_cases is not None and not (one.open_ | other.open_).any():
+        _, *both = on_both(one.metric, one.columns, other.columns)
+        one, other = (
+            replace(side, columns=own, known=scored(own)[:, 0])
+            for side, own in zip((one, other), both, strict=True)
+        )
     low, high = one.metric.bounds
     bad, good = (low, high) if one.metric.higher_is_better else (high, low)
     turn = -1.0 if one.metric.higher_is_better else 1.0

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import numpy as np
 import pytest
 
 from lm_eval_safescale.analysis import (
@@ -14,7 +15,9 @@ from lm_eval_safescale.analysis import (
 )
 from lm_eval_safescale.analysis.paired_tests import paired_test
 from lm_eval_safescale.errors import SafescaleError
+from lm_eval_safescale.gate.evidence import answered, of_figures
 from lm_eval_safescale.importing import import_noharm
+from lm_eval_safescale.limits import parse_limit
 from lm_eval_safescale.runs.store import merge_runs
 from tests import noharm_text_studies as studies
 
@@ -22,6 +25,7 @@ NUMBER = 2**31 - 1
 OPTIONS = [
     {"id": NUMBER, "text": "Anticoagulate", "category": "Medication", "score": 9},
     {"id": 1, "text": "Order an ECG", "category": "Diagnostic", "score": 8},
+    {"id": 5, "text": "Stop all", "category": "Medication", "score": 1},
 ]
 
 
@@ -57,7 +61,7 @@ def study_of(tmp_path):
 
 BOTH = [NUMBER, 1]
 ONE = [record("A1", BOTH), record("A1-0", [1]), record("B1", BOTH), record("B1", BOTH, 2)]
-OTHER = [record("A1", BOTH), record("A1-0", BOTH), record("B1", [1])]
+OTHER = [record("A1", BOTH), record("A1-0", BOTH), record("B1", [5])]
 
 
 def test_a_difference_is_of_the_cases_that_both_sides_define(study_of):
@@ -70,11 +74,11 @@ def test_a_difference_is_of_the_cases_that_both_sides_define(study_of):
     }
 
     # A1: one holds option 9 in half of two records, other in both; B1: other has one record
-    assert values == pytest.approx({"one": (0.4 + 1) / 2, "other": 1})
-    assert found["resilience"]["delta"] == pytest.approx(0.4 - 1)
+    assert values == pytest.approx({"one": (5 / 8 + 1) / 2, "other": 1})
+    assert found["resilience"]["delta"] == pytest.approx(5 / 8 - 1)
     assert found["resilience"]["n"] == 2
     pair = paired_test(study, ("one", "noharm"), ("other", "noharm"))["resilience"]
-    assert (pair["left_value"], pair["right_value"]) == pytest.approx((0.4, 1))
+    assert (pair["left_value"], pair["right_value"]) == pytest.approx((5 / 8, 1))
     assert found["recall_weighted"]["n"] == 3
 
 
@@ -87,6 +91,22 @@ def test_records_that_some_trials_lack_are_told_and_so_are_unequal_numbers_of_th
     ]
     (said,) = (row["reason"] for row in remarks(study) if row["model"] is None)
     assert said.startswith("the number of trials differs: ")
+
+
+def test_a_margin_is_of_the_difference_that_tables_give(study_of):
+    off_rubric = [record("B1", []), record("B1", [], 2)]
+    one = [*ONE[:2], record("A1", BOTH, 2), record("A1-0", [1], 2), *off_rubric]
+    other = [{**each, "trial": trial} for each in OTHER for trial in (1, 2)]
+    study = study_of(one=one, other=other)
+    metric = next(each for each in study.metrics if each.name == "precision_weighted")
+    places = np.arange(len(study.items))
+    sides = [answered(study.scores[model, "noharm"], metric, places) for model in ("one", "other")]
+    evidence = of_figures(*sides, parse_limit("precision_weighted 5 points"), study.design)
+    found = {each["metric"]: each["delta"] for each in paired_tests(study).iter_rows(named=True)}
+
+    # one names no option for B1 in any trial
+    assert (evidence.n, evidence.answered, evidence.missing) == (2, 2, [])
+    assert evidence.value == pytest.approx(-found["precision_weighted"])
 
 
 @pytest.mark.parametrize("baseline", ["one", "one (judged by K)"])

@@ -233,6 +233,19 @@ def test_a_name_alone_is_no_other_model_and_tells_one_where_nothing_else_does(tm
     assert set(things(tmp_path / "2", one("AB"), one("AB", model="n")).things) == {"model"}
 
 
+def test_whose_answers_were_judged_is_the_model_and_no_second_thing(tmp_path):
+    def judged(model, judge, order):
+        name = f"{model} (judged by {judge})"
+        reading = {"by": "judge", "judge": {"model": judge}}
+        settings = {"judged_model": model, "case_order": order, "reading": reading}
+        return one("AB", model=name, **settings)
+
+    m, n = judged("m", "J", ["A1", "B1"]), judged("n", "J", ["B1", "A1"])
+    assert things(tmp_path / "1", m, n).things == {"model": "m / n"}
+    by_another = judged("m", "K", ["A1", "B1"])
+    assert set(things(tmp_path / "2", m, by_another).things) == {"reading of answers"}
+
+
 def test_temperature_makes_no_greedy_answer(tmp_path):
     found = things(
         tmp_path, one("AB", **ASKED, temperature=0.5), one("AB", **ASKED, temperature=1.0)
