@@ -36,6 +36,7 @@ from lm_eval_safescale.report.drawing.palette import (
     contrast,
 )
 from lm_eval_safescale.report.drawing.scale import Scale
+from lm_eval_safescale.report.drawing.text import width_of
 
 SVG = "{http://www.w3.org/2000/svg}"
 PALETTE = Palette.of(RADSAFE, ["Qwen", "Llama"])
@@ -366,3 +367,12 @@ def test_a_name_at_the_right_edge_is_not_cut_off():
     (text,) = [each for each in wide(figure).iter(f"{SVG}text") if each.text == name]
     assert "end" in text.get("class").split()
     assert float(text.get("x")) < 600
+
+
+def test_a_name_at_the_right_edge_stands_before_the_value_of_its_row():
+    best = Point(1.0, 0, "rag", x_low=0.4, x_high=1.0, note="a model")
+    texts = {
+        each.text: each for each in wide(strips([Strip("RAG", [best], 0.5)])).iter(f"{SVG}text")
+    }
+    assert "end" in texts["a model"].get("class").split()
+    assert float(texts["a model"].get("x")) < float(texts["50.0 %"].get("x")) - width_of("50.0 %")

@@ -85,6 +85,8 @@ class _Row:
     ) -> None:
         self.sheet, self.strips, self.row, self.across = sheet, strips, row, across
         self.above = label_above
+        self.right = sheet.width
+        """Where notes must end: a value may stand behind."""
         points = [point for point in row.points if has_place(point.x, strips.x)]
         if not row.joined:
             points = self.piled(points)
@@ -133,6 +135,8 @@ class _Row:
         sheet = self.sheet
         if self.above:
             sheet.add(written(0, top + 12, self.row.label, "ink", width=sheet.width - value_width))
+        elif self.row.value is not None:
+            self.right = sheet.width - value_width
         y = top + (LINE if self.above else 0)
         end = self.dumbbell(y) if self.row.joined else self.below(self.swarm(y))
         end = max(end, y + LANE)
@@ -183,7 +187,7 @@ class _Row:
         self.sheet.point(point, x, y, self.words(point))
         if point.note:
             at = max(x + R * 2.4, span[1] if span else x) + 3
-            if at + width_of(point.note) <= self.sheet.width:
+            if at + width_of(point.note) <= self.right:
                 self.sheet.add(written(at, y + 4, point.note, "ink halo"))
             else:  # over its interval, rather than cut off
                 self.sheet.add(written(x - R * 2.4, y + 4, point.note, "ink halo end"))

@@ -134,7 +134,7 @@ def _said(report: ReportView, changes: Sequence[_Change]) -> tuple[str, str]:
 def _differences(report: ReportView, changes: Sequence[_Change]) -> Section:
     """A row for each metric, with the interval of each pair."""
     pairs = list(dict.fromkeys(change.pair for change in changes))[:MOST_PAIRS]
-    names = {str(place): f"{pair.one} less {pair.other}" for place, pair in enumerate(pairs)}
+    names = {str(place): f"{pair.one} − {pair.other}" for place, pair in enumerate(pairs)}
     shown = [change for change in changes if change.pair in pairs]
     drawn = [
         Strip(
