@@ -27,6 +27,8 @@ class StepLog:
 
     Attributes
     ----------
+    about
+        Whose steps these are, as `stored` steps say; empty where they do not.
     damaged
         Lines that do not count: their steps are asked again.
     """
@@ -53,6 +55,7 @@ class StepLog:
         self._known: dict[tuple[str, str], dict[str, Any]] = {}
         self._noted: set[str] = set()
         self._header: list[dict[str, Any]] = []
+        self.about = about
         self.damaged = 0
         if path is not None:
             self._file = self._opened(path)
@@ -68,7 +71,9 @@ class StepLog:
         cannot be read."""
         steps = cls(None, {})
         log = read_log(path.read_bytes())
-        steps._take(_parsed(line.data, is_checked=line.is_checked) for line in log.lines)
+        records = [_parsed(line.data, is_checked=line.is_checked) for line in log.lines]
+        steps.about = next((each for each in records if each is not None and MARK in each), {})
+        steps._take(records)
         steps.damaged += len(log.damaged)
         return steps
 

@@ -11,6 +11,7 @@ from typing import Any
 import polars as pl
 
 from lm_eval_safescale.chat.step_log import StepLog
+from lm_eval_safescale.checksums import are_alike
 from lm_eval_safescale.datasets import Dataset
 from lm_eval_safescale.errors import SafescaleError
 from lm_eval_safescale.families.judge import RULE_BASED
@@ -109,5 +110,18 @@ def _steps(
         )
         found.left(OTHER_PROMPT, answers)
     else:
-        return StepLog.stored(folder / STEPS_FILE)
+        steps = StepLog.stored(folder / STEPS_FILE)
+        if not _are_of(steps.about.get("model"), reading):
+            found.damaged(
+                STEPS_FILE, "holds the replies of another judge than the runs name", Kind.READING
+            )
+        return steps
     return None
+
+
+def _are_of(model: Any, reading: Mapping[str, Any]) -> bool:
+    """Whether replies of a model, as a judge's steps describe it, are those of a reading."""
+    if not isinstance(model, dict):
+        return False
+    told = {name: value for name, value in reading["judge"].items() if name != "base_url"}
+    return are_alike({**model, "name": provenance.name_of_judge(model)}, told)

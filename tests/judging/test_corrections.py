@@ -92,7 +92,7 @@ def test_half_a_character_in_a_persons_reason_costs_no_corrections(folder, lines
     [
         ([line(1, "no"), line(1, "yes")], r"hand.jsonl:2: item Card1: verdict: another one"),
         ([line(9, "no")], r"hand.jsonl:1: item Card1: option: 9 is none"),
-        ([line(1, "maybe")], r"verdict: expected one of no, yes, partial, found 'maybe'"),
+        ([line(1, "maybe")], r"verdict: expected one of no, partial, yes, found 'maybe'"),
         ([line(1, "no", question="Card7")], r"question_id: 'Card7' is not in the runs"),
         ([line(1, "no", draw=9)], "draw: 9 is not in the runs"),
         ([{"question_id": "Card1", "option": 1, "verdict": "no"}], "draw: is missing"),
@@ -144,6 +144,9 @@ def test_two_judges_agree_as_worked_out_by_hand(folder):
     assert (everything["yes_partial"], everything["yes_no"], everything["no_no"]) == (2, 2, 22)
     chance = (22 * 24 + 6 * 2) / 28**2
     assert everything["kappa"] == pytest.approx((24 / 28 - chance) / (1 - chance))
+    seen = (22 + 2 + 2 / 2) / 28  # a partial match is half way between the two others
+    by_chance = (22 * 24 + 22 * 2 / 2 + 6 * 2 / 2 + 6 * 2) / 28**2
+    assert everything["weighted_kappa"] == pytest.approx((seen - by_chance) / (1 - by_chance))
     assert {**own, "model": None, "condition": None} == everything
     severe = next(row for row in found.metrics if row["metric"] == "severe_rate")
     assert (severe["first"], severe["second"]) == (0.5, 1.0)

@@ -187,6 +187,22 @@ def test_an_answer_that_is_said_not_to_have_been_judged_is_not_verified(status, 
     assert verified(sealed_again(tmp_path / "x.zip", changed)).verdict is not Verdict.VERIFIED
 
 
+def test_another_judges_name_is_found_also_with_all_that_follows(packed, tmp_path):
+    files = files_of(packed)
+    rows = lines_of(files["answers.jsonl"])
+    for row in rows:
+        if row.get("response"):
+            row["response"] = row["response"].replace('"judge":"stub"', '"judge":"another"')
+    manifest = json.loads(files["manifest.json"])
+    manifest["model"]["settings"]["reading"]["judge"]["name"] = "another"
+    files |= {"answers.jsonl": as_lines(rows), "manifest.json": json.dumps(manifest).encode()}
+    report = verified(sealed_again(tmp_path / "x.zip", everything_again(files, tmp_path)))
+    assert report.verdict is Verdict.REFUSED
+    assert [each.what for each in report.found.findings] == [
+        "holds the replies of another judge than the runs name"
+    ]
+
+
 def test_verdicts_without_the_replies_are_claims(packed, tmp_path):
     files = files_of(packed)
     del files["judge.steps.jsonl"]

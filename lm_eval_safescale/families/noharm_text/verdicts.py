@@ -12,7 +12,8 @@ from typing import Any, Literal
 from lm_eval_safescale.families.noharm_text.cases import compact
 
 Match = Literal["no", "yes", "partial"]
-MATCHES: tuple[Match, ...] = ("no", "yes", "partial")
+MATCHES: tuple[Match, ...] = ("no", "partial", "yes")
+"""From the least to the most."""
 Review = Literal["keep", "override", "unreviewed", "unknown", "none", "failed"]
 REVIEWS: tuple[Review, ...] = ("keep", "override", "unreviewed", "unknown", "none", "failed")
 """What a second look made of a verdict: confirmed or changed it; did not mention it; is not known,
