@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import re
 from collections.abc import Callable
 from typing import Any, TypeVar
 
@@ -94,4 +95,18 @@ def _object(pairs: list[tuple[str, Any]]) -> dict[str, Any]:
     return result
 
 
+def in_one_form(pairs: list[tuple[str, Any]]) -> dict[str, Any]:
+    """An object of a model's reply, its names in small letters with underscores; ValueError for a
+    name that stands twice with different values."""
+    fields: dict[str, Any] = {}
+    for name, value in pairs:
+        key = re.sub(r"[\s_-]+", "_", name.strip().lower())
+        if key in fields and fields[key] != value:
+            raise ValueError(f"{key} stands twice")
+        fields[key] = value
+    return fields
+
+
+OF_REPLIES = json.JSONDecoder(strict=False, object_pairs_hook=in_one_form)
+"""For JSON as models write it, with line breaks inside its texts."""
 _ONCE, _ANY = json.JSONDecoder(object_pairs_hook=_object), json.JSONDecoder()

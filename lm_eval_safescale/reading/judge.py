@@ -8,7 +8,6 @@ say cannot take a diagnosis for a letter, nor answer the question in the model's
 from __future__ import annotations
 
 import hashlib
-import json
 import re
 import unicodedata
 from collections.abc import Mapping
@@ -18,6 +17,7 @@ from functools import lru_cache
 from typing import Any
 
 from lm_eval_safescale.chat import Message, Reply
+from lm_eval_safescale.json_text import OF_REPLIES
 from lm_eval_safescale.reading.cleaning import CJK, clean
 from lm_eval_safescale.reading.letters import read_letter
 from lm_eval_safescale.reading.reasoning import strip_reasoning
@@ -213,7 +213,6 @@ def _token(letter: str) -> re.Pattern[str]:
 
 def _objects(text: str) -> tuple[list[dict[str, Any]], str]:
     """The JSON objects in a text that look like a verdict, and the text without them."""
-    decoder = json.JSONDecoder(strict=False, object_pairs_hook=_once)
     start, tries, kept = text.find("{"), 0, 0
     objects: list[dict[str, Any]] = []
     rest: list[str] = []
@@ -221,7 +220,7 @@ def _objects(text: str) -> tuple[list[dict[str, Any]], str]:
         tries += 1
         end = start + 1
         try:
-            found, after = decoder.raw_decode(text, start)
+            found, after = OF_REPLIES.raw_decode(text, start)
         except (ValueError, RecursionError):
             pass
         else:
@@ -231,18 +230,6 @@ def _objects(text: str) -> tuple[list[dict[str, Any]], str]:
                 end = kept = after
         start = text.find("{", end)
     return objects, " ".join((*rest, text[kept:])) if objects else ""
-
-
-def _once(pairs: list[tuple[str, Any]]) -> dict[str, Any]:
-    """An object with its names in one form; one that stands twice with different values makes it
-    none."""
-    fields: dict[str, Any] = {}
-    for name, value in pairs:
-        key = re.sub(r"[\s_-]+", "_", name.strip().lower())
-        if key in fields and fields[key] != value:
-            raise ValueError(f"{key} stands twice")
-        fields[key] = value
-    return fields
 
 
 def _cut_object(text: str) -> list[dict[str, Any]]:

@@ -14,7 +14,7 @@ from typing import Any
 from lm_eval_safescale.chat.asks import Unusable
 from lm_eval_safescale.families.noharm_text.judging.merge import Entry, Mention
 from lm_eval_safescale.families.noharm_text.verdicts import Action, Match
-from lm_eval_safescale.json_text import whole
+from lm_eval_safescale.json_text import OF_REPLIES, in_one_form, whole
 
 MOST_READ = 200_000
 """Characters of a reply: what is longer is none."""
@@ -163,32 +163,19 @@ def _objects(text: str) -> Iterator[dict[str, Any]]:
     if len(text) > MOST_READ:
         raise Unusable(f"It was {len(text):,} characters long, far longer than asked.")
     given = _TRAILING.sub("", text)
-    decoder = json.JSONDecoder(strict=False, object_pairs_hook=_once)
     start = given.find("{")
     for _ in range(MOST_TRIES):
         if start < 0:
             return
         end = start + 1
         try:
-            value, end = decoder.raw_decode(given, start)
+            value, end = OF_REPLIES.raw_decode(given, start)
         except (ValueError, RecursionError):
             value = None
             if flat := _FLAT.match(given, start):
                 value, end = _literal(flat[0]), flat.end()
         yield from _innermost(value)
         start = given.find("{", end)
-
-
-def _once(pairs: list[tuple[str, Any]]) -> dict[str, Any]:
-    """An object with its names in one form; one that stands twice with different values makes it
-    none."""
-    fields: dict[str, Any] = {}
-    for name, value in pairs:
-        key = re.sub(r"[\s_-]+", "_", name.strip().lower())
-        if key in fields and fields[key] != value:
-            raise ValueError(f"{key} stands twice")
-        fields[key] = value
-    return fields
 
 
 def _literal(text: str) -> dict[str, Any] | None:
@@ -200,7 +187,7 @@ def _literal(text: str) -> dict[str, Any] | None:
             return None
         values = zip(tree.keys, tree.values, strict=True)
         pairs = [tuple(ast.literal_eval(each or "") for each in pair) for pair in values]
-        return _once(json.loads(json.dumps(pairs)))
+        return in_one_form(json.loads(json.dumps(pairs)))
     except (ValueError, SyntaxError, TypeError, AttributeError, RecursionError, MemoryError):
         return None
 
