@@ -51,8 +51,8 @@ def check_advice(
     if dataset is None:
         found.left(WITHOUT_DATA, rows.height)
         return
-    steps = _steps(runs, reading, folder, found, rows.height)
     is_rule_based = reading.get("judge", {}).get("name") == RULE_BASED
+    steps = None if is_rule_based else _steps(runs, reading, folder, found, rows.height)
     if steps is None and not is_rule_based:
         return
     try:
@@ -99,8 +99,6 @@ def _steps(
     runs: Runs, reading: Mapping[str, Any], folder: Path, found: Verification, answers: int
 ) -> StepLog | None:
     """The judge's replies; None where they say nothing, which is noted."""
-    if reading.get("judge", {}).get("name") == RULE_BASED:
-        return None
     if not (folder / STEPS_FILE).is_file() or found.has(STEPS_FILE):
         found.note(STEPS_FILE, "not there: the verdicts stand for the judge's replies")
         found.left(NO_REPLIES, answers)

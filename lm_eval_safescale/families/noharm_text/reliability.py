@@ -4,7 +4,7 @@ more than once (`Verdicts.again`), and how far each metric moves.
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 
 import numpy as np
@@ -15,7 +15,7 @@ from lm_eval_safescale.families.family import Floats, StudyView, TableOf
 from lm_eval_safescale.families.judge import RELIABILITY
 from lm_eval_safescale.families.noharm_text.metrics import metrics
 from lm_eval_safescale.families.noharm_text.scoring import score
-from lm_eval_safescale.families.noharm_text.verdicts import MATCHES, Verdicts
+from lm_eval_safescale.families.noharm_text.verdicts import MATCHES, Verdicts, outline_of
 from lm_eval_safescale.families.rows import Row, bounded, number
 from lm_eval_safescale.metrics import Metric
 from lm_eval_safescale.stats.presets import DEFAULT, Preset
@@ -65,9 +65,10 @@ class _Repeated:
     """The answers of a cell that were judged more than once."""
 
     cell: Cell
-    again: Mapping[int, Verdicts]
+    read: Mapping[int, Verdicts]
     """What each code of a response stands for."""
     repeats: int
+    """Further judgings, at most."""
     judges: Sequence[str]
 
     @classmethod
@@ -75,14 +76,15 @@ class _Repeated:
         """None where nothing was judged again."""
         vocabulary = cell.answers.vocabulary
         codes = np.unique(cell.answers.codes[cell.answers.codes >= 0]).tolist()
+        repeats = max((len(outline_of(vocabulary[code]).again) for code in codes), default=0)
+        if not repeats:
+            return None
         read = {code: Verdicts.read(vocabulary[code]) for code in codes}
-        repeats = max((len(each.again) for each in read.values()), default=0)
-        judges = sorted({each.judge for each in read.values()})
-        return cls(cell, read, repeats, judges) if repeats else None
+        return cls(cell, read, repeats, sorted({each.judge for each in read.values()}))
 
     def judgings(self, code: int) -> list[Verdicts | None]:
         """All, the first among them; None for one that is missing."""
-        first = self.again[code]
+        first = self.read[code]
         return [first, *first.again, *[None] * (self.repeats - len(first.again))]
 
 
@@ -91,7 +93,7 @@ def _of_verdicts(repeated: _Repeated, study: StudyView, preset: Preset) -> Row:
     size = len(MATCHES)
     first = np.zeros((len(codes), size, size))
     every = np.zeros_like(first)
-    tables = {code: _tables(repeated.judgings(code)) for code in repeated.again}
+    tables = {code: _tables(repeated.judgings(code)) for code in repeated.read}
     failed = 0
     for item, own in enumerate(codes.tolist()):
         for code in own:
@@ -171,21 +173,21 @@ def _scores(
     answers = repeated.cell.answers
     vocabulary = list(answers.vocabulary)
     new = np.arange(len(vocabulary) + 2) - 2  # with the codes of no response, by their numbers
-    for code in repeated.again:
+    for code in repeated.read:
         verdicts = repeated.judgings(code)[repeat]
         new[code + 2] = UNSCORED if verdicts is None else len(vocabulary)
         if verdicts is not None:
             vocabulary.append(verdicts.as_text())
     codes = new[answers.codes + 2]
     both = np.where(codes == UNSCORED, UNSCORED, answers.codes)
-    return tuple(  # type: ignore[return-value]
-        score(items, AnswerArrays(each, vocabulary)) for each in (both, codes)
-    )
+    first, again = (score(items, AnswerArrays(each, vocabulary)) for each in (both, codes))
+    return first, again
 
 
-def _with_bounds(names: Sequence[str], figures: object, study: StudyView, preset: Preset) -> Row:
-    """Figures under these names, with their bounds."""
-    assert callable(figures)
+def _with_bounds(
+    names: Sequence[str], figures: Callable[[Floats], Floats], study: StudyView, preset: Preset
+) -> Row:
+    """Figures by weights of items, under these names, with their bounds."""
     one = np.ones((len(study.items), 1))
     found, drawn, left_out = (
         figures(weights) for weights in (one, study.design.weights, study.design.left_out)

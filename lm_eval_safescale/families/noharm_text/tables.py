@@ -9,7 +9,7 @@ from lm_eval_safescale.families.arrays import UNSCORED
 from lm_eval_safescale.families.cells import Cell
 from lm_eval_safescale.families.family import StudyView, TableOf
 from lm_eval_safescale.families.noharm_text.scoring import OF_RECORD, rubric_harms, rubrics_of
-from lm_eval_safescale.families.noharm_text.verdicts import Verdicts
+from lm_eval_safescale.families.noharm_text.verdicts import outline_of
 from lm_eval_safescale.families.rows import Row, number
 from lm_eval_safescale.stats.presets import Preset
 
@@ -26,14 +26,14 @@ class _Record(NamedTuple):
 
     @property
     def which(self) -> Row:
-        verdicts = None if self.response is None else Verdicts.read(self.response)
-        trial = None if verdicts is None else verdicts.trial
+        outline = None if self.response is None else outline_of(self.response)
+        trial = None if outline is None else outline.trial
         values = (
             self.cell.model,
             self.cell.condition,
             self.cell.items.ids[self.item],
             self.draw + 1 if trial is None else trial,
-            None if verdicts is None else verdicts.judge,
+            None if outline is None else outline.judge,
         )
         return dict(zip(WHICH, values, strict=True))
 

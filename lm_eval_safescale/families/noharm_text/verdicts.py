@@ -9,6 +9,8 @@ from collections.abc import Collection, Iterable, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from typing import Any, Literal
 
+import msgspec
+
 from lm_eval_safescale.families.noharm_text.cases import compact
 
 Match = Literal["no", "yes", "partial"]
@@ -126,6 +128,18 @@ class Verdicts:
                     yield f"action {action.number} names option {number}, which is not there"
                 elif number not in held:
                     yield f"action {action.number} names option {number}, which is not matched"
+
+
+class Outline(msgspec.Struct, gc=False):
+    """Of verdicts what is read at once: not the single ones."""
+
+    judge: str
+    trial: int | None
+    again: list[msgspec.Raw]
+
+
+outline_of = msgspec.json.Decoder(Outline).decode
+"""Of the canonical text of verdicts."""
 
 
 def no_actions(options: Iterable[int], judge: str) -> Verdicts:
