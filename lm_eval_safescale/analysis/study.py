@@ -139,6 +139,17 @@ class Study:
             self._refuse_baseline()
         return self
 
+    def apart(self, preset: Preset) -> Study:
+        """This study, of which the preset pools nothing; SafescaleError where it pools judges, for
+        what tells of each model of the runs."""
+        if self.under(preset).pools_judges:
+            raise SafescaleError(
+                f"the preset {preset.name} makes one pool of several judges of a model, which "
+                "only tables show (safescale analyze); expected another preset, or runs of one "
+                "judge for each model"
+            )
+        return self
+
     def _refuse_baseline(self) -> NoReturn:
         raise SafescaleError(
             f"baseline {self.baseline!r} is none of the models {', '.join(self.runs.models)}"

@@ -346,6 +346,8 @@ def _result(
                         "demo": DEMO if subject.is_demo else None,
                         "n": result.n,
                         "not_scored": result.not_scored,
+                        "cases": result.cases,
+                        "records": result.records,
                         "preset": subject.preset.name,
                         "trials_interval": result.trials,
                         "bounds_with_missing": result.missing,

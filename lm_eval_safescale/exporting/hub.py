@@ -179,6 +179,8 @@ def _metric(subject: Subject, result: Result) -> dict[str, Any]:
         "preset": subject.preset.name,
         "n": result.n,
         "not_scored": result.not_scored,
+        "cases": result.cases,
+        "records": result.records,
         "draws": result.draws,
         "threshold": result.threshold,
         "version": __version__,

@@ -10,8 +10,8 @@ from pathlib import PurePosixPath
 from typing import Any
 
 from lm_eval_safescale import __version__
+from lm_eval_safescale.analysis.results import CASES, TRIALS
 from lm_eval_safescale.analysis.results import COLUMNS as RESULTS
-from lm_eval_safescale.analysis.results import TRIALS
 from lm_eval_safescale.analysis.writing import as_csv
 from lm_eval_safescale.exporting.files import Exported, Output
 from lm_eval_safescale.exporting.subject import DEMO, Subject
@@ -21,7 +21,8 @@ OF_DATA = ("family_label", "dataset", "dataset_version", "demo")
 OF_METRIC = ("description", "higher_is_better", "kind", "decode")
 OF_MODEL = ("source", "asked_at", "parameters_b")
 COLUMNS = (
-    *RESULTS, *TRIALS, "standard_error", *OF_METRIC, *OF_DATA, *OF_MODEL, "safescale_version",
+    *RESULTS, *TRIALS, *CASES, "standard_error", *OF_METRIC, *OF_DATA, *OF_MODEL,
+    "safescale_version",
 )  # fmt: skip
 """Columns of every export; behind them stands one `setting_NAME` for each setting that is known of
 a model."""
@@ -63,7 +64,7 @@ def _add(columns: dict[str, list[Any]], subject: Subject, settings: Sequence[str
     models, conditions, names = (
         [table[name][row] for row in rows] for name in ("model", "condition", "metric")
     )
-    for name in (*RESULTS, *TRIALS):
+    for name in (*RESULTS, *TRIALS, *CASES):
         columns[name] += [table[name][row] for row in rows] if name in table else [None] * len(rows)
     errors = {
         (each.model, each.condition, each.metric.name): each.standard_error

@@ -83,7 +83,7 @@ def subjects_of(
         refuse_unjudged(each.runs)
     return [
         Subject(
-            Study(merge_runs({each.name: each.runs for each in own}), threshold),
+            Study(merge_runs({each.name: each.runs for each in own}), threshold).apart(preset),
             preset,
             tuple(metrics),
             _times(own, asked_at),

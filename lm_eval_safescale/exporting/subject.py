@@ -48,6 +48,10 @@ class Result:
     """Interval by how the trials differ, of a metric over trials."""
     missing: tuple[float, float] | None
     """What a share would be were all that is not scored 0, or all 1."""
+    cases: int | None = None
+    """Of a mean over cases: how many there are."""
+    records: int | None = None
+    """That these rest on."""
 
     @property
     def id(self) -> str:
@@ -142,6 +146,8 @@ class Subject:
                 deviation=None if errors.deviations is None else number(errors.deviations[cell]),
                 trials=_both(row, *TRIALS),
                 missing=_both(row, "value_lo_missing", "value_hi_missing"),
+                cases=row.get("cases"),
+                records=row.get("records"),
             )
 
     @functools.cached_property
@@ -211,6 +217,8 @@ class Subject:
             f"n = {result.n}, not scored {result.not_scored}",
             f"K = {result.draws}",
         ]
+        if result.cases is not None:
+            parts.append(f"cases {result.cases}, records {result.records}")
         if result.threshold is not None:
             parts.append(f"threshold {result.threshold:g}")
         return "; ".join(parts)

@@ -228,7 +228,11 @@ class Family(ABC):
             )
             if records is None
             else dataset_from_records(
-                records, name=name or path.name, version=version, groups=groups, parse=parse
+                records,
+                name=name or path.resolve().name,
+                version=version,
+                groups=groups,
+                parse=parse,
             )
         )
         return replace(loaded, family=self.name, records=(), excluded=tuple(exclude))

@@ -171,6 +171,7 @@ def report_of(
     refuse_unjudged(runs)
     baseline = wanted.baseline if wanted.baseline in runs.models else None
     study = Study(runs, wanted.threshold, wanted.panel, baseline, disputes=disputes)
+    study = study.apart(wanted.preset)
     tables, failed = make_tables(study, wanted.preset)
     return Report(
         study=study,

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import csv
+
 import numpy as np
 import pytest
 
@@ -15,6 +17,7 @@ from lm_eval_safescale.analysis import (
 )
 from lm_eval_safescale.analysis.paired_tests import paired_test
 from lm_eval_safescale.errors import SafescaleError
+from lm_eval_safescale.exporting import Opened, Output, Subject, subjects_of, write_csv
 from lm_eval_safescale.gate.evidence import answered, of_figures
 from lm_eval_safescale.importing import import_noharm
 from lm_eval_safescale.limits import parse_limit
@@ -125,3 +128,30 @@ def test_the_baseline_is_one_of_those_that_are_compared(study_of):
         Study(runs, baseline="one").under(PRESETS["default"])
     with pytest.raises(SafescaleError, match="baseline 'one' is none of the models"):
         Study(runs, baseline="one", population="asks").under(PRESETS["noharm-2026"])
+
+
+def test_an_export_says_of_how_many_cases_and_records_a_figure_is(study_of, tmp_path):
+    subject = Subject(study_of(one=ONE, other=OTHER))
+    (written,) = write_csv([subject], Output(tmp_path), "all.csv").files
+    with written.open(encoding="utf-8", newline="") as lines:
+        found = {
+            (row["model"], row["metric"]): (row["cases"], row["records"])
+            for row in csv.DictReader(lines)
+            if not row["group"]
+        }
+
+    assert found["one", "severe_rate"] == ("2", "4")
+    assert found["other", "resilience"] == ("1", "2")
+    assert found["one", "latency_s"] == ("", "")
+    (result,) = (each for each in subject.results if each.id == "noharm/f1_weighted"
+                 and each.model == "other")  # fmt: skip
+    assert "; cases 2, records 3" in subject.said_of(result)
+
+
+def test_what_tells_of_each_judge_is_refused_where_they_are_one_pool(study_of):
+    runs = study_of(one=[*ONE, record("A1", [], judge="K")], other=OTHER).runs
+    opened = [Opened("runs", runs)]
+
+    assert subjects_of(opened, PRESETS["default"])
+    with pytest.raises(SafescaleError, match="one pool of several judges"):
+        subjects_of(opened, PRESETS["noharm-2026"])
