@@ -375,4 +375,4 @@ def test_a_name_at_the_right_edge_stands_before_the_value_of_its_row():
         each.text: each for each in wide(strips([Strip("RAG", [best], 0.5)])).iter(f"{SVG}text")
     }
     assert "end" in texts["a model"].get("class").split()
-    assert float(texts["a model"].get("x")) < float(texts["50.0 %"].get("x")) - width_of("50.0 %")
+    assert float(texts["a model"].get("x")) < float(texts["0.5"].get("x")) - width_of("0.5")
