@@ -37,6 +37,7 @@ from lm_eval_safescale.report.drawing.palette import (
 )
 from lm_eval_safescale.report.drawing.scale import Scale
 from lm_eval_safescale.report.drawing.text import width_of
+from lm_eval_safescale.sentences import percent
 
 SVG = "{http://www.w3.org/2000/svg}"
 PALETTE = Palette.of(RADSAFE, ["Qwen", "Llama"])
@@ -375,4 +376,6 @@ def test_a_name_at_the_right_edge_stands_before_the_value_of_its_row():
         each.text: each for each in wide(strips([Strip("RAG", [best], 0.5)])).iter(f"{SVG}text")
     }
     assert "end" in texts["a model"].get("class").split()
-    assert float(texts["a model"].get("x")) < float(texts["0.5"].get("x")) - width_of("0.5")
+    assert float(texts["a model"].get("x")) < float(texts[percent(0.5)].get("x")) - width_of(
+        percent(0.5)
+    )
