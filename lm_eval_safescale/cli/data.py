@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 import textwrap
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
+from contextlib import suppress
 from pathlib import Path
 from typing import Annotated, Any
 
@@ -137,6 +138,8 @@ def validate(
     warnings = sum(not problem.is_error and not problem.is_note for problem in problems)
     say(f"{errors} error(s), {warnings} warning(s)", style="red" if errors else "green")
     if errors:
+        if not family and Path(name).is_dir():
+            say("A folder is read by the family that it is of, as in --family noharm")
         raise typer.Exit(1)
 
 
@@ -174,9 +177,28 @@ def load_named(
     return load_dataset(settings, evidence, family_named(family) if family else None)
 
 
-def load_given(name: str | None, **others: Any) -> Dataset | None:
-    """The data set of that name or file, with its settings; None where none is named."""
-    return None if name is None else load_named(name, **others)
+def load_given(name: str | None, folders: Iterable[Path], **others: Any) -> Dataset | None:
+    """The data set of that name or file, with its settings, of the family of these runs; None where
+    none is named."""
+    return None if name is None else load_named(name, _family_of(folders), **others)
+
+
+def _family_of(folders: Iterable[Path]) -> str:
+    """The family that the first folder to say one names. What is wrong with a folder is said where
+    it is opened."""
+    from lm_eval_safescale.runs.about import read_about
+    from lm_eval_safescale.runs.description import read_run
+    from lm_eval_safescale.runs.sources import known_of_dataset
+
+    for folder in folders:
+        about = description = None
+        with suppress(SafescaleError):
+            about = read_about(folder)
+        with suppress(SafescaleError):
+            description = read_run(folder)
+        if family := known_of_dataset(about, description).get("family"):
+            return str(family)
+    return ""
 
 
 def _check(

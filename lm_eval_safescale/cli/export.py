@@ -280,7 +280,7 @@ def _texts_of(subjects: list[Subject], name: str | None, **others: Any) -> dict[
         data = (
             dataset_of(subject.dataset, imported_from(subject.study.runs))
             if name is None
-            else load_named(name, **others)
+            else load_named(name, subject.dataset.get("family", ""), **others)
         )
         if other := other_than(subject.dataset, data):
             raise other

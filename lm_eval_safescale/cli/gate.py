@@ -112,7 +112,7 @@ def gate(
     use_one_thread()
     from lm_eval_safescale.gate.judging import judge
 
-    given = load_given(dataset, **data_settings(columns, first_index, exclude_items))
+    given = load_given(dataset, runs, **data_settings(columns, first_index, exclude_items))
     with working("verifying the runs ...") as progress:
         judged = judge(
             runs,

@@ -83,7 +83,7 @@ def _dataset(runs: Runs, name: str | None, **others: Any) -> Dataset:
     from lm_eval_safescale.runs.sources import dataset_of
 
     return (
-        load_named(name, **others)
+        load_named(name, runs.family.name, **others)
         if name is not None
         else dataset_of(runs.about["dataset"], imported_from(runs))
     )

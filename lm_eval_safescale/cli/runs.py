@@ -60,7 +60,7 @@ def verify(
 
     status, is_bad = 0, False
     try:
-        given = load_given(dataset, **data_settings(columns, first_index, exclude_items))
+        given = load_given(dataset, folders, **data_settings(columns, first_index, exclude_items))
     except SafescaleError as error:
         complain(f"error: {said(error)}")
         raise typer.Exit(BAD_INPUT) from None
@@ -101,7 +101,7 @@ def salvage(
     from lm_eval_safescale.verifying.salvage import salvage as salvage_run
 
     refuse_others(folder, Kind.RUNS)
-    given = load_given(dataset, **data_settings(columns, first_index, exclude_items))
+    given = load_given(dataset, [folder], **data_settings(columns, first_index, exclude_items))
     with working(f"reading {folder} ..."):
         made = salvage_run(folder, output, given)
     say(f"{output}: {counted(made.answers, 'answer')}", style="bold")

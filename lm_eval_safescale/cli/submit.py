@@ -99,7 +99,7 @@ def pack(
     """
     from lm_eval_safescale.leaderboard.pack import pack as pack_runs
 
-    given = load_given(dataset, **data_settings(columns, first_index, exclude_items))
+    given = load_given(dataset, folders, **data_settings(columns, first_index, exclude_items))
     with working("verifying and packing ..."):
         packed = pack_runs(
             folders, output, card, model=model, dataset=given,

@@ -8,6 +8,7 @@ from typer.testing import CliRunner
 
 from lm_eval_safescale import cli
 from lm_eval_safescale.command_line import said
+from lm_eval_safescale.datasets import data_folder
 from lm_eval_safescale.errors import SafescaleError
 
 FLAGS = {"high_risk": 0, "unsafe": 1, "contradicts": 0}
@@ -383,3 +384,10 @@ def test_a_run_of_data_without_evidence_is_told_the_condition_that_needs_none(
     assert "--conditions closed_book" in said(refused.exception)
     assert len(said(refused.exception).splitlines()) <= 20
     assert safescale(*asked, "--conditions", "closed_book", "--draws", "0").exit_code == 0
+
+
+def test_a_folder_without_its_family_leads_to_it():
+    folder = str(data_folder() / "noharm_text_demo")
+    shown = CliRunner().invoke(cli.app, ["data", "validate", folder])
+    assert shown.exit_code == 1
+    assert "--family noharm" in shown.output

@@ -14,6 +14,8 @@ from lm_eval_safescale.cli import app
 from lm_eval_safescale.cli.options import given_settings
 from lm_eval_safescale.datasets import data_folder
 from lm_eval_safescale.errors import SafescaleError
+from lm_eval_safescale.importing import import_noharm
+from lm_eval_safescale.runs.store import write_runs
 
 run = CliRunner().invoke
 
@@ -171,3 +173,22 @@ def test_whatever_takes_a_data_set_s_columns_takes_where_its_keys_count_from_and
     done = run(app, [*words.split(), *DATA])
     assert done.exit_code == 0, f"{done.output} {done.exception}"
     assert "first_index" not in done.output
+
+
+@pytest.mark.parametrize(
+    "command",
+    [
+        ["runs", "verify", "RUNS"],
+        ["gate", "RUNS", "--require", "severe_rate < 50 % @ 95 %", "--allow-demo"],
+        ["submit", "pack", "RUNS", "-o", "mine.zip", "--allow-demo"],
+        ["export", "every-eval-ever", "RUNS", "-o", "exported"],
+    ],
+)
+def test_a_kit_that_is_named_is_read_by_the_family_of_the_runs(tmp_path, monkeypatch, command):
+    kit = data_folder() / "noharm_text_demo"
+    monkeypatch.chdir(tmp_path)
+    write_runs(import_noharm(kit / "examples/hasty.jsonl", kit), tmp_path / "RUNS")
+    done = run(app, [*command, "--dataset", str(kit)])
+    said = f"{done.output} {done.exception}"
+    assert "cannot be used" not in said
+    assert "is not the one" not in said
