@@ -129,7 +129,11 @@ def judge(
     ].count(True) != 1:  # fmt: skip
         raise SafescaleError(
             "name one judge: --base-url http://HOST/v1 --model NAME for a server, or --backend "
-            "vllm --model_args pretrained=NAME"
+            "vllm --model_args pretrained=NAME; of advice also --rule-based, or --corrections FILE"
+        )
+    if rule_based and repeat:
+        raise SafescaleError(
+            "the rule-based matcher says the same however often it is asked; leave --repeat out"
         )
     from lm_eval_safescale.judging.advice import (
         FILES,
@@ -287,11 +291,14 @@ WHAT_OF_ADVICE = {
 }
 WHAT_OF_VERDICTS = {
     "flagged": ("judged answers with text that addresses the judge: flagged.jsonl", True),
-    "options": ("verdicts on options, of these", False),
-    "overrides": ("  the review overrode: disagreements.jsonl", False),
-    "unreviewed": ("  the review did not mention", True),
-    "review_failed": ("  had no review, which failed: stage 1 stands", True),
-    "matched_by_no_action": ("  are matched by no action: recall knows them, precision not", False),
+    "options": ("verdicts on options", False),
+    "overrides": ("  of them the review overrode: disagreements.jsonl", False),
+    "unreviewed": ("  of them the review did not mention", True),
+    "review_failed": ("  of them had no review, which failed: stage 1 stands", True),
+    "matched_by_no_action": (
+        "  of them are matched by no action: recall knows them, precision not",
+        False,
+    ),
     "repeats_failed": ("further judgings of an answer that failed", True),
 }
 
@@ -316,6 +323,8 @@ def _summary_of_advice(judged: JudgedAdvice, folder: Path) -> None:
             say(f"{report[name]:>9,}  {said}", style="red" if alarm else None)
     _say_reasons(report)
     _say_reliability(judged.runs)
+    if judged.counts["failed"]:
+        complain("with --force, the same command asks again where the judge gave no reply")
     _refuse_unfair(judged.counts)
 
 

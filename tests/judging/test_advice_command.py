@@ -74,7 +74,7 @@ def test_what_a_review_leaves_out_is_told(asked, server, tmp_path):
     stages = Stub(review=lambda prompt: advice_stub.review(prompt).rpartition("\n")[0]).stages
     server.answer = lambda seen: says(stages[stage(seen.prompt)](seen.prompt))
     shown = run(app, command(tmp_path, server))
-    assert "2    the review did not mention" in shown.output
+    assert "2    of them the review did not mention" in shown.output
 
 
 def test_a_judge_that_fails_on_most_is_no_success(asked, server, tmp_path):
@@ -83,7 +83,19 @@ def test_a_judge_that_fails_on_most_is_no_success(asked, server, tmp_path):
     shown = run(app, command(tmp_path, server))
     assert shown.exit_code == 1
     assert "the judge failed" in shown.output
+    assert "with --force, the same command asks again" in shown.output
     assert open_runs(tmp_path / "out").answers["rule"].to_list() == ["judge failed"] * 2
+
+
+def test_the_rule_based_matcher_is_asked_once(asked, tmp_path):
+    asked()
+    plain = ["judge", str(tmp_path / "runs"), "--rule-based"]
+    plain += ["--dataset-path", str(tmp_path / "cases.jsonl"), "-o", str(tmp_path / "out")]
+    refused = run(app, [*plain, "--repeat", "2"])
+    assert "leave --repeat out" in str(refused.exception)
+    shown = run(app, plain)
+    assert shown.exit_code == 0, shown.output
+    assert "14  verdicts on options\n" in shown.output
 
 
 @pytest.mark.parametrize("more", [["--rule-based"], ["--corrections", "x.jsonl"]])
