@@ -9,6 +9,7 @@ from statistics import fmean
 import polars as pl
 import pytest
 
+from lm_eval_safescale.families.controls import CONTROLS
 from lm_eval_safescale.families.noharm_text import NOHARM
 from lm_eval_safescale.families.noharm_text.verdicts import Verdicts
 from lm_eval_safescale.importing import import_noharm
@@ -54,6 +55,31 @@ def test_published_records_name_their_judge(tmp_path):
     assert all(
         "Judged by a person: it was asked once" in page.doubt for page in NOHARM.pages(report)
     )
+
+
+def worst_of(tmp_path, *several):
+    """The page of these runs and of a model with one answer to a case."""
+    kit = ROOT / "data/noharm_text_demo"
+    given = (import_noharm(kit / "examples/hasty.jsonl", kit), *several)
+    report = report_of(*(stored(runs, tmp_path / f"{n}") for n, runs in enumerate(given)))
+    return {page.name: page for page in NOHARM.pages(report)}["worst-answers"], report
+
+
+def test_the_mean_beside_the_worst_is_of_the_same_models(tmp_path):
+    page, report = worst_of(tmp_path, judged_runs({"m": 0.5}))
+    (mean,) = (
+        row["value"]
+        for row in report.rows("results", metric="f1_weighted", model="m")
+        if row["group"] is None
+    )
+    assert page.finding.startswith(f"m has an F1 of {percent(mean)} on average")
+
+
+def test_one_answer_to_a_case_is_no_worst_of_several(tmp_path):
+    control = judged_runs({"nobody": 0.0})
+    control.about["models"]["nobody"]["settings"]["backend"] = next(iter(CONTROLS))
+    page, _ = worst_of(tmp_path, control)
+    assert page.finding == "No model has several answers to a case: none is its worst."
 
 
 def test_harm_is_said_as_results_and_rates_have_it(report, pages):

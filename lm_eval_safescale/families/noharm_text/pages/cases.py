@@ -61,13 +61,17 @@ def _said(report: ReportView) -> tuple[str, str]:
         name: [row for row in of_models(report, overall(report, name)) if row["value"] is not None]
         for name in (MEAN, LOWEST, RESILIENCE)
     }
-    if not own[LOWEST] and not own[RESILIENCE]:
+    if not own[MEAN]:
         return "Only controls were asked: nothing is known of a model.", ""
+    if not own[LOWEST] and not own[RESILIENCE]:
+        return "No model has several answers to a case: none is its worst.", judges_said(report)
     known = own[LOWEST] or own[RESILIENCE]
+    both = {(row["model"], row["condition"]) for row in own[LOWEST]}
+    means = [row for row in own[MEAN] if (row["model"], row["condition"]) in both]
     said = []
     if own[LOWEST]:
         said.append(
-            f"an F1 of {percent(mean_of(own[MEAN], 'value'))} on average and of "
+            f"an F1 of {percent(mean_of(means, 'value'))} on average and of "
             f"{percent(mean_of(own[LOWEST], 'value'))} in the worst answer to a case"
         )
     if own[RESILIENCE]:
