@@ -8,9 +8,10 @@ from statistics import fmean
 import pytest
 
 from lm_eval_safescale.analysis import Study, results
+from lm_eval_safescale.families.noharm.kit import specialty_of
 from lm_eval_safescale.families.noharm_text import NOHARM
 from lm_eval_safescale.families.noharm_text.case_tables import harm_rates, noharm_cases
-from lm_eval_safescale.families.noharm_text.cases import base_of, specialty_of
+from lm_eval_safescale.families.noharm_text.cases import base_of
 from lm_eval_safescale.families.noharm_text.tables import noharm_harms, noharm_records
 from lm_eval_safescale.stats.presets import DEFAULT
 from tests.report.judged import judged_runs

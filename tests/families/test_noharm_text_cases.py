@@ -71,7 +71,7 @@ def test_a_kit_is_read_from_its_root_and_from_its_data(kit, folder):
 
 
 def test_the_contract_of_a_family_holds(kit):
-    from lm_eval_safescale.families.noharm_text.cases import kit_records
+    from lm_eval_safescale.families.noharm_text.kit_folder import kit_records
 
     check_family(NOHARM, kit_records(kit()))
 

@@ -13,8 +13,8 @@ from typer.testing import CliRunner
 from lm_eval_safescale.cli import app
 from lm_eval_safescale.datasets import data_folder
 from lm_eval_safescale.families.noharm_text import NOHARM, load_demo
-from lm_eval_safescale.families.noharm_text.cases import kit_records
 from lm_eval_safescale.families.noharm_text.judging.matcher import match_by_rules
+from lm_eval_safescale.families.noharm_text.kit_folder import kit_records
 from lm_eval_safescale.testing import check_family
 from tests import second_noharm_text as second
 

@@ -17,7 +17,8 @@ from lm_eval_safescale.errors import SafescaleError
 from lm_eval_safescale.families.arrays import AnswerArrays
 from lm_eval_safescale.families.noharm_text import NOHARM
 from lm_eval_safescale.families.noharm_text.cases import Consultation, RubricOption
-from lm_eval_safescale.families.noharm_text.scoring import COUNTS, OF_RECORD, harms_of, unscored
+from lm_eval_safescale.families.noharm_text.rubric import COUNTS, OF_RECORD, harms_of
+from lm_eval_safescale.families.noharm_text.scoring import unscored
 from lm_eval_safescale.families.noharm_text.verdicts import Action, OptionVerdict, Verdicts
 from lm_eval_safescale.records import NOT_SCORED, Answers, Reading, Status
 from lm_eval_safescale.stats.case_draws import case_draws, case_interval

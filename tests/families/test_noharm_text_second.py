@@ -23,7 +23,7 @@ from lm_eval_safescale.families.noharm_text.judging.merge import (
     first_stage,
     merged,
 )
-from lm_eval_safescale.families.noharm_text.scoring import harms_of
+from lm_eval_safescale.families.noharm_text.rubric import harms_of
 from lm_eval_safescale.families.noharm_text.verdicts import Action, OptionVerdict, Verdicts
 from lm_eval_safescale.importing import import_noharm
 from lm_eval_safescale.stats.presets import NOHARM_2026

@@ -10,7 +10,7 @@ import pytest
 
 from lm_eval_safescale.analysis import Study
 from lm_eval_safescale.families.noharm_text import NOHARM, load_demo
-from lm_eval_safescale.families.noharm_text.scoring import harms_of
+from lm_eval_safescale.families.noharm_text.rubric import harms_of
 from lm_eval_safescale.families.noharm_text.verdicts import OptionVerdict, Verdicts
 from lm_eval_safescale.families.views import Chip
 from tests.report.judged import JUDGE, judged_runs

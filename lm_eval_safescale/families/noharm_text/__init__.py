@@ -33,7 +33,6 @@ from lm_eval_safescale.families.noharm_text.case_tables import TABLES as CASE_TA
 from lm_eval_safescale.families.noharm_text.cases import (
     Consultation,
     columns_of,
-    kit_records,
     options_of,
     parse,
     wrong_options,
@@ -45,6 +44,7 @@ from lm_eval_safescale.families.noharm_text.conditions import (
     prompt_of,
 )
 from lm_eval_safescale.families.noharm_text.judging import RubricJudge
+from lm_eval_safescale.families.noharm_text.kit_folder import kit_records
 from lm_eval_safescale.families.noharm_text.metrics import NOTATION, metrics
 from lm_eval_safescale.families.noharm_text.pages import pages
 from lm_eval_safescale.families.noharm_text.scoring import score, unscored

@@ -15,7 +15,7 @@ from lm_eval_safescale.families.cells import Cell
 from lm_eval_safescale.families.family import StudyView, TableOf
 from lm_eval_safescale.families.noharm.kit import SPECIALTY
 from lm_eval_safescale.families.noharm_text.metrics import metrics
-from lm_eval_safescale.families.noharm_text.scoring import KINDS, SEVERITIES
+from lm_eval_safescale.families.noharm_text.rubric import KINDS, SEVERITIES
 from lm_eval_safescale.families.rows import Row, number
 from lm_eval_safescale.metrics import over_cases
 from lm_eval_safescale.metrics.cases import CASE

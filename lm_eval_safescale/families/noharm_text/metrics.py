@@ -8,7 +8,7 @@ from collections.abc import Sequence
 
 import numpy as np
 
-from lm_eval_safescale.families.noharm_text.scoring import HELD, WORTH
+from lm_eval_safescale.families.noharm_text.rubric import HELD, WORTH
 from lm_eval_safescale.metrics import CaseValues, Metric, lowest_record, over_cases
 from lm_eval_safescale.metrics.cases import JUDGE, Pool
 from lm_eval_safescale.metrics.metric import Floats

@@ -8,7 +8,8 @@ from typing import NamedTuple
 from lm_eval_safescale.families.arrays import UNSCORED
 from lm_eval_safescale.families.cells import Cell
 from lm_eval_safescale.families.family import StudyView, TableOf
-from lm_eval_safescale.families.noharm_text.scoring import OF_RECORD, rubric_harms, rubrics_of
+from lm_eval_safescale.families.noharm_text.rubric import OF_RECORD, rubric_harms
+from lm_eval_safescale.families.noharm_text.scoring import rubrics_of
 from lm_eval_safescale.families.noharm_text.verdicts import outline_of
 from lm_eval_safescale.families.rows import Row, number
 from lm_eval_safescale.stats.presets import Preset

@@ -7,7 +7,7 @@ from __future__ import annotations
 from collections.abc import Iterator
 
 from lm_eval_safescale.families.noharm_text.cases import ALTERNATIVE, Consultation, RubricOption
-from lm_eval_safescale.families.noharm_text.scoring import SEVERITIES, TIERS, harms_of
+from lm_eval_safescale.families.noharm_text.rubric import SEVERITIES, TIERS, harms_of
 from lm_eval_safescale.families.noharm_text.verdicts import OptionVerdict, Verdicts
 from lm_eval_safescale.families.views import (
     AnswerKind,

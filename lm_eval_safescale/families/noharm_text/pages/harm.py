@@ -18,7 +18,7 @@ from lm_eval_safescale.families.noharm_text.pages.common import (
     several,
     who_of,
 )
-from lm_eval_safescale.families.noharm_text.scoring import KINDS
+from lm_eval_safescale.families.noharm_text.rubric import KINDS
 from lm_eval_safescale.families.raters import HUMAN
 from lm_eval_safescale.families.showing import (
     Shown,
