@@ -101,7 +101,8 @@ def _over_cases(report: ReportView) -> Section | None:
         *WHO,
         DataColumn("metric"),
         *with_bounds("value", "mean over cases", bounds=("lo", "hi")),
-        DataColumn("n", "items", "count"),
+        DataColumn("cases", kind="count"),
+        DataColumn("records", "answers", "count"),
     )
     return Section(
         "Over all cases",

@@ -177,5 +177,8 @@ def _measures(report: ReportView) -> Section | None:
     return Section(
         "All figures",
         data=DataTable.of(columns, rows, cases_of(rows)),
-        note="Controls read no case. Not given is what is undefined: it is never 0.",
+        note=(
+            "Controls read no case. Not given is what is undefined: it is never 0. How many cases "
+            "and answers each figure rests on is in the table results."
+        ),
     )
