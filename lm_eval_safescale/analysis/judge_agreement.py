@@ -14,7 +14,7 @@ from typing import Literal
 import numpy as np
 import polars as pl
 
-from lm_eval_safescale.analysis.study import Study
+from lm_eval_safescale.analysis.study import Study, judge_by
 from lm_eval_safescale.errors import SafescaleError, writing
 from lm_eval_safescale.families.rows import Row, number
 from lm_eval_safescale.files import replaced
@@ -24,6 +24,7 @@ from lm_eval_safescale.records import NOT_SCORED, Item, Status
 from lm_eval_safescale.runs import provenance
 from lm_eval_safescale.runs.judges import named_as_judged
 from lm_eval_safescale.runs.table import KEYS, UNIT, Runs
+from lm_eval_safescale.sentences import listed
 from lm_eval_safescale.stats.raters import kappa_of_counts, linear_likeness
 
 AGREEMENT_FILE, TO_CHECK_FILE = "agreement.json", "to_check.jsonl"
@@ -45,6 +46,8 @@ class JudgeAgreement:
     first its evidence and that of the second."""
     left_out: Mapping[str, int]
     """Answers that only one of them has verdicts on, by rater."""
+    raters: Mapping[str, str]
+    """Who the two are."""
 
     @functools.cached_property
     def verdicts(self) -> list[Row]:
@@ -191,7 +194,16 @@ def judge_agreement(first: Runs, second: Runs | Callable[[Runs], ByHand]) -> Jud
         "first": own.join(given, on=KEYS, how="anti").select(KEYS).n_unique(),
         "second": given.join(own, on=KEYS, how="anti").select(KEYS).n_unique(),
     }
-    return JudgeAgreement(_shared(one, other), _shared(other, one), pairs, left_out)
+    raters = {
+        "first": _judges(one),
+        "second": _judges(other) if isinstance(second, Runs) else "a person",
+    }
+    return JudgeAgreement(_shared(one, other), _shared(other, one), pairs, left_out, raters)
+
+
+def _judges(runs: Runs) -> str:
+    known = (judge_by(own.get("settings", {})) for own in runs.about["models"].values())
+    return listed(list(dict.fromkeys(filter(None, known)))) or "an unknown judge"
 
 
 def _verdicts(runs: Runs) -> pl.DataFrame:
@@ -253,6 +265,7 @@ def _shared(runs: Runs, other: Runs) -> Runs:
 def write_agreement(agreement: JudgeAgreement, to_check: Sequence[Row], folder: Path) -> None:
     """`agreement.json` and `to_check.jsonl` into a folder."""
     told = {
+        "raters": dict(agreement.raters),
         "verdicts": agreement.verdicts,
         "metrics": agreement.metrics,
         "left_out": dict(agreement.left_out),

@@ -509,7 +509,7 @@ def remarks(study: Study) -> list[Row]:
         rows += [
             _row(model, None, None, f"judged by {_judge_said(judge)}")
             for model, known in study.runs.about.get("models", {}).items()
-            if (judge := judge_of(known.get("settings", {})))
+            if (judge := judge_by(known.get("settings", {})))
         ]
     elif len(set(readers.values())) > 1:
         rows += [
@@ -652,11 +652,11 @@ def _asked_otherwise(known: Mapping[str, Any], family: Family) -> str:
 
 def reader_of(settings: Mapping[str, Any]) -> str:
     """Who read the answers that were asked with these settings."""
-    judge = judge_of(settings)
+    judge = judge_by(settings)
     return "rules" if judge is None else f"the judge {judge}".strip()
 
 
-def judge_of(settings: Mapping[str, Any]) -> str | None:
+def judge_by(settings: Mapping[str, Any]) -> str | None:
     """The judge of the answers that were asked with these settings, which may have no name; None
     where rules read them."""
     read = settings.get(READING) or {}

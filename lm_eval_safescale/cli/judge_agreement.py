@@ -101,6 +101,7 @@ def judge_agreement(
 
 
 def _summary(found: JudgeAgreement, family: Family) -> None:
+    say("{first} (first) and {second} (second)".format(**found.raters), style="bold")
     for row in found.verdicts[: 1 + MOST_ROWS]:
         whose = "all" if row["model"] is None else f"{row['model']}, {row['condition']}"
         kappa, weighted = (

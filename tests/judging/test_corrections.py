@@ -197,14 +197,17 @@ def test_judgings_of_other_answers_are_refused(folder):
 
 
 def test_the_commands_go_from_two_judges_to_a_corrected_folder(folder, tmp_path):
-    first, second = folder(), folder("second", Stub(options=other_options))
+    first, second = folder(), folder("second", Stub(options=other_options, name="other"))
     at = tmp_path / "agreement"
     command = ["judge-agreement", str(first), str(second), "-o", str(at)]
     shown = run(app, command)
     assert shown.exit_code == 0, shown.output
     assert "85.7% of 28 verdicts agree" in shown.output
     assert "4 verdicts to be checked" in shown.output
-    assert json.loads((at / "agreement.json").read_text())["verdicts"][0]["n"] == 28
+    told = json.loads((at / "agreement.json").read_text())
+    assert told["verdicts"][0]["n"] == 28
+    assert told["raters"] == {"first": "stub", "second": "other"}
+    assert "stub (first) and other (second)" in shown.output
     path = at / "to_check.jsonl"
     rows = [json.loads(each) for each in path.read_text().splitlines()]
     path.write_text("".join(json.dumps(row | {"verdict": "partial"}) + "\n" for row in rows))
