@@ -788,7 +788,7 @@ def about(study: Study, preset: str) -> dict[str, Any]:
         "population": study.population,
         "version": __version__,
         "panel": panel_table(study.runs.models, study.panel),
-        "published_means": study.panel.published_means,
+        "published_means": study.panel.published_means if study.family.published_of else None,
         "adjusted_over": ADJUSTED_OVER,
         "not_scored": not_scored(study),
         "ensembles_left_out": ensembles_left_out(study),

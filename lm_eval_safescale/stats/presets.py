@@ -141,8 +141,8 @@ def trials_interval(by_trial: Floats) -> tuple[Floats, Floats]:
 DEFAULT = Preset(
     "default",
     (
-        "Wilson intervals for rates, Tango's for differences of them, BCa bootstrap for other "
-        "means, mid-p McNemar with Holm's correction"
+        "Wilson intervals for rates of items, Tango's for differences of them, BCa bootstrap for "
+        "other means and for all means over cases, mid-p McNemar with Holm's correction"
     ),
     rates="wilson",
     means="bca",

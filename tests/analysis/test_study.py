@@ -123,6 +123,11 @@ def test_models_that_were_read_by_different_readers_need_a_word():
     ]
 
 
+def test_advice_has_no_published_means_of_other_benchmarks():
+    assert about(Study(judged_runs({"m": 0.5}, 0)), "default")["published_means"] is None
+    assert about(Study(random_plain(1).runs()), "default")["published_means"]["rag"]
+
+
 def test_who_judged_advice_is_said():
     for judge, said in {
         "judge-7B": "judge-7B",
