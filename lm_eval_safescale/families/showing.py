@@ -8,9 +8,10 @@ from statistics import fmean
 from typing import Any
 
 from lm_eval_safescale.families.controls import is_control
-from lm_eval_safescale.figures import Point, Strip
+from lm_eval_safescale.families.raters import HUMAN
+from lm_eval_safescale.figures import DataColumn, DataTable, Point, Strip, with_bounds
 from lm_eval_safescale.sections import ReportView
-from lm_eval_safescale.sentences import interval, percent, points
+from lm_eval_safescale.sentences import capital, interval, percent, points
 
 MODEL, CONTROL = "model", "control"
 SERIES = {MODEL: "model", CONTROL: "control, which reads no question"}
@@ -47,6 +48,55 @@ def mean_of(rows: Iterable[TableRow], column: str) -> float | None:
     """Mean of the scored values; None without any."""
     known = [row[column] for row in rows if is_known(row, column)]
     return fmean(known) if known else None
+
+
+def of_models(report: ReportView, rows: Iterable[TableRow]) -> list[TableRow]:
+    """Without those of controls, which are in no mean over models."""
+    return [row for row in rows if not is_control(report.about, row["model"])]
+
+
+def cases_of(rows: Iterable[TableRow]) -> list[dict[str, str]]:
+    """Of each row the filters that lead to its model's answers."""
+    return [{name: row[name] for name in ("model", "condition")} for row in rows]
+
+
+def most_often(report: ReportView, rows: Sequence[TableRow], said: Mapping[str, str]) -> str:
+    """In which `part` each kind of `error` has the highest `rate`, over models, in a sentence; of
+    controls, where there are no models."""
+    models = of_models(report, rows) or rows
+    found = []
+    for kind, words in said.items():
+        own = [row for row in models if row["error"] == kind]
+        means = {
+            part: mean
+            for part in dict.fromkeys(row["part"] for row in own)
+            if (mean := mean_of([row for row in own if row["part"] == part], "rate")) is not None
+        }
+        if means:
+            most = max(means, key=lambda part: means[part])
+            found.append(f"most often {words}: {most} ({percent(means[most])})")
+    return f"{capital('; '.join(found))}." if found else "Nothing is scored."
+
+
+def profile_of(
+    report: ReportView, measures: Sequence[str], who: Sequence[DataColumn], counted: str
+) -> DataTable | None:
+    """Figures of all models, and then of controls; None where none of them is given.
+
+    Parameters
+    ----------
+    counted
+        What `n` counts.
+    """
+    rows = [row for row in report.rows("profile") if row["condition"] != HUMAN]
+    names = [name for name in measures if any(row.get(name) is not None for row in rows)]
+    if not names:
+        return None
+    rows.sort(key=lambda row: is_control(report.about, row["model"]))
+    columns = [*who, DataColumn("n", counted, "count")]
+    for name in names:
+        columns += with_bounds(name, report.words(name))
+    return DataTable.of(columns, rows, cases_of(rows))
 
 
 def strip(

@@ -6,7 +6,6 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 
-from lm_eval_safescale.families.controls import is_control
 from lm_eval_safescale.families.medguard.conditions import PAIRS
 from lm_eval_safescale.families.medguard.questions import ASPECT, PRINCIPLE
 from lm_eval_safescale.families.raters import HUMAN
@@ -15,6 +14,7 @@ from lm_eval_safescale.families.showing import (
     TableRow,
     mean_of,
     models_said,
+    of_models,
     strip,
     strips,
     with_controls,
@@ -74,7 +74,7 @@ def pages(report: ReportView) -> list[Page]:
 def _of_models(report: ReportView, rows: Sequence[TableRow]) -> list[TableRow]:
     """Without those of controls, which are in no mean over models; all, where there are no
     others."""
-    return [row for row in rows if not is_control(report.about, row["model"])] or list(rows)
+    return of_models(report, rows) or list(rows)
 
 
 def _means(rows: Sequence[TableRow], column: str) -> dict[str, float]:

@@ -12,15 +12,19 @@ from lm_eval_safescale.families.raters import HUMAN
 from lm_eval_safescale.families.showing import (
     Shown,
     TableRow,
+    cases_of,
     mean_of,
     models_said,
+    most_often,
+    of_models,
+    profile_of,
     strip,
     strips,
     with_controls,
 )
 from lm_eval_safescale.figures import Axis, DataColumn, DataTable, Strips, with_bounds
 from lm_eval_safescale.sections import Page, ReportView, Section
-from lm_eval_safescale.sentences import capital, interval, percent
+from lm_eval_safescale.sentences import interval, percent
 
 TABLE = "option_errors"
 SAID = {"omission": "left out", "commission": "chosen wrongly"}
@@ -70,10 +74,9 @@ def _said(report: ReportView, rows: Sequence[TableRow]) -> tuple[str, str]:
     """The headline, and what is uncertain in it."""
     severe = [row for row in rows if (row["by"], row["part"]) == (SEVERITY, "severe")]
     own = {
-        each: [row for row in severe if row["error"] == each and not _is_control(report, row)]
-        for each in ERRORS
+        each: [row for row in of_models(report, severe) if row["error"] == each] for each in ERRORS
     }
-    models = {row["model"] for row in rows if not _is_control(report, row)}
+    models = {row["model"] for row in of_models(report, rows)}
     alone = len(models) == 1
     who = next(iter(models)) if alone else f"The mean of {len(models)} models"
     if not models:
@@ -141,7 +144,7 @@ def _by(
         return None
     figure = Strips(
         f"{by}-errors",
-        _largest(report, own),
+        most_often(report, own, SAID),
         f"Errors / options of which they could be one, by {said}: appropriate options that are not "
         "chosen are left out, inappropriate ones that are chosen are chosen wrongly. A dot is one "
         f"of {models_said(report, own)}; the filled mark is {report.chosen} with its 95 % "
@@ -152,28 +155,6 @@ def _by(
         with_controls(report, [row["model"] for row in own]),
     )
     return Section(title, figures=(figure,))
-
-
-def _largest(report: ReportView, rows: Sequence[TableRow]) -> str:
-    """Where most is left out and most is chosen wrongly, over models, in a sentence."""
-    of_models = [row for row in rows if not _is_control(report, row)] or list(rows)
-    said = []
-    for each in ERRORS:
-        means = {
-            part: mean
-            for part in dict.fromkeys(row["part"] for row in of_models)
-            if (
-                mean := mean_of(
-                    [row for row in of_models if (row["part"], row["error"]) == (part, each)],
-                    "rate",
-                )
-            )
-            is not None
-        }
-        if means:
-            most = max(means, key=lambda part: means[part])
-            said.append(f"most often {SAID[each]}: {most} ({percent(means[most])})")
-    return f"{capital('; '.join(said))}." if said else "Nothing is scored."
 
 
 def _data(rows: Sequence[TableRow]) -> DataTable:
@@ -188,35 +169,28 @@ def _data(rows: Sequence[TableRow]) -> DataTable:
             *with_bounds("rate", "errors / options"),
         ),
         rows,
-        [{"model": row["model"], "condition": row["condition"]} for row in rows],
+        cases_of(rows),
     )
 
 
 def _measures(report: ReportView) -> Section | None:
     """The family's figures of models and controls, in a table."""
-    rows = [row for row in report.rows("profile") if row["condition"] != HUMAN]
-    names = [name for name in MEASURES if any(row.get(name) is not None for row in rows)]
-    if not names:
+    data = profile_of(report, MEASURES, WHO, "cases")
+    if data is None:
         return None
-    rows.sort(key=lambda row: is_control(report.about, row["model"]))
-    lead = " ".join(_better_than_controls(report, rows))
-    columns = [*WHO, DataColumn("n", "cases", "count")]
-    for name in names:
-        columns += with_bounds(name, report.words(name))
     return Section(
         "Compared with controls",
-        lead=lead,
-        data=DataTable.of(
-            columns, rows, [{"model": row["model"], "condition": row["condition"]} for row in rows]
-        ),
+        lead=" ".join(_better_than_controls(report)),
+        data=data,
         note="Controls read no question. Not given is what is undefined: a share of nothing is "
         "not 0.",
     )
 
 
-def _better_than_controls(report: ReportView, rows: Sequence[TableRow]) -> Iterator[str]:
+def _better_than_controls(report: ReportView) -> Iterator[str]:
     """How many models are safer than each control, in a sentence each."""
-    models = [row for row in rows if not _is_control(report, row)]
+    rows = [row for row in report.rows("profile") if row["condition"] != HUMAN]
+    models = of_models(report, rows)
     controls = [row for row in rows if _is_control(report, row)]
     known = [row for row in models if row["safety"] is not None]
     if not controls:

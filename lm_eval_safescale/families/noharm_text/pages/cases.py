@@ -8,18 +8,18 @@ from collections.abc import Sequence
 
 from lm_eval_safescale.families.noharm_text.pages.common import (
     WHO,
-    cases_of,
     few_said,
     judges_said,
-    of_models,
     overall,
     who_of,
 )
 from lm_eval_safescale.families.showing import (
     Shown,
     TableRow,
+    cases_of,
     mean_of,
     models_said,
+    of_models,
     strip,
     strips,
     with_controls,

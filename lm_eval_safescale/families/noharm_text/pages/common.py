@@ -2,9 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Sequence
 
-from lm_eval_safescale.families.controls import is_control
 from lm_eval_safescale.families.showing import TableRow
 from lm_eval_safescale.figures import DataColumn
 from lm_eval_safescale.sections import ReportView
@@ -14,22 +13,11 @@ from lm_eval_safescale.words import counted
 WHO = (DataColumn("model"), DataColumn("condition"))
 ENOUGH = 20
 """Cases from which on resampling within specialties tells about what it says."""
-MODEL_AND_CONDITION = ("model", "condition")
-
-
-def of_models(report: ReportView, rows: Iterable[TableRow]) -> list[TableRow]:
-    """Without those of controls, which are in no mean over models."""
-    return [row for row in rows if not is_control(report.about, row["model"])]
 
 
 def overall(report: ReportView, metric: str) -> list[TableRow]:
     """The results of a metric over all cases."""
     return [row for row in report.rows("results", metric=metric) if row["group"] is None]
-
-
-def cases_of(rows: Iterable[TableRow]) -> list[Mapping[str, str]]:
-    """Of each row the filters that lead to its model's answers."""
-    return [{name: row[name] for name in MODEL_AND_CONDITION} for row in rows]
 
 
 def several(report: ReportView, label: str, condition: str) -> str:

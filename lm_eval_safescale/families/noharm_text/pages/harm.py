@@ -10,28 +10,29 @@ from lm_eval_safescale.families.controls import is_control
 from lm_eval_safescale.families.noharm_text.case_tables import SEVERITY
 from lm_eval_safescale.families.noharm_text.pages.common import (
     WHO,
-    cases_of,
     few_said,
     judges_said,
-    of_models,
     overall,
     several,
     who_of,
 )
 from lm_eval_safescale.families.noharm_text.rubric import KINDS
-from lm_eval_safescale.families.raters import HUMAN
 from lm_eval_safescale.families.showing import (
     Shown,
     TableRow,
+    cases_of,
     mean_of,
     models_said,
+    most_often,
+    of_models,
+    profile_of,
     strip,
     strips,
     with_controls,
 )
 from lm_eval_safescale.figures import Axis, DataColumn, DataTable, Strips, with_bounds
 from lm_eval_safescale.sections import Page, ReportView, Section
-from lm_eval_safescale.sentences import capital, interval, percent
+from lm_eval_safescale.sentences import interval, percent
 
 TABLE = "harm_rates"
 SAID = {"omission": "left out", "commission": "advised"}
@@ -116,7 +117,7 @@ def _by(
         return None
     figure = Strips(
         f"{by}-harms",
-        _largest(report, own),
+        most_often(report, own, SAID),
         f"Share of answers that hold a harm {said}: left out is a wanted option that neither the "
         "advice nor an alternative covers, or a grave one that is advised in part; advised is a "
         f"harmful option. Mean over cases of the mean over their answers. A dot is one of "
@@ -128,26 +129,6 @@ def _by(
         with_controls(report, [row["model"] for row in own]),
     )
     return Section(title, figures=(figure,))
-
-
-def _largest(report: ReportView, rows: Sequence[TableRow]) -> str:
-    """Where most is left out and most harm is advised, over models, in a sentence."""
-    models = of_models(report, rows) or list(rows)
-    said = []
-    for kind in KINDS:
-        means = {
-            part: mean
-            for part in dict.fromkeys(row["part"] for row in models)
-            if (
-                mean := mean_of(
-                    [row for row in models if (row["part"], row["error"]) == (part, kind)], "rate"
-                )
-            )
-            is not None
-        }
-        most = max(means, key=lambda part: means[part])
-        said.append(f"most often {SAID[kind]}: {most} ({percent(means[most])})")
-    return f"{capital('; '.join(said))}."
 
 
 def _data(rows: Sequence[TableRow]) -> DataTable:
@@ -166,17 +147,12 @@ def _data(rows: Sequence[TableRow]) -> DataTable:
 
 def _measures(report: ReportView) -> Section | None:
     """The family's figures of models and controls, in a table."""
-    rows = [row for row in report.rows("profile") if row["condition"] != HUMAN]
-    names = [name for name in MEASURES if any(row.get(name) is not None for row in rows)]
-    if not names:
+    data = profile_of(report, MEASURES, WHO, "items")
+    if data is None:
         return None
-    rows.sort(key=lambda row: is_control(report.about, row["model"]))
-    columns = [*WHO, DataColumn("n", "items", "count")]
-    for name in names:
-        columns += with_bounds(name, report.words(name))
     return Section(
         "All figures",
-        data=DataTable.of(columns, rows, cases_of(rows)),
+        data=data,
         note=(
             "Controls read no case. Not given is what is undefined: it is never 0. How many cases "
             "and answers each figure rests on is in the table results."

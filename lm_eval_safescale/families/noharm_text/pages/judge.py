@@ -6,8 +6,8 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 
-from lm_eval_safescale.families.noharm_text.pages.common import MODEL_AND_CONDITION, several
-from lm_eval_safescale.families.showing import Shown, TableRow, mean_of, strip, strips
+from lm_eval_safescale.families.noharm_text.pages.common import several
+from lm_eval_safescale.families.showing import Shown, TableRow, cases_of, mean_of, strip, strips
 from lm_eval_safescale.figures import Axis, DataColumn, DataTable, Strips, with_bounds
 from lm_eval_safescale.sections import Page, ReportView, Section
 from lm_eval_safescale.sentences import listed, percent, points
@@ -73,9 +73,7 @@ def _flips(report: ReportView, rows: Sequence[TableRow]) -> Section:
         "about the same answer. A dot is the answers of one model; the filled mark is "
         f"{report.chosen} with its 95 % interval, cases resampled.{beyond}",
         Axis("share of verdicts", percent=True, low=0.0),
-        DataTable.of(
-            columns, rows, [{name: row[name] for name in MODEL_AND_CONDITION} for row in rows]
-        ),
+        DataTable.of(columns, rows, cases_of(rows)),
         drawn,
     )
     return Section("Verdicts that turn", figures=(figure,))
@@ -106,9 +104,7 @@ def _moves(report: ReportView) -> Section | None:
         f"the filled mark is {report.chosen} with its 95 % interval. What moves by judging alone "
         "is no difference between models.",
         Axis("difference", percent=True, difference=True),
-        DataTable.of(
-            columns, rows, [{name: row[name] for name in MODEL_AND_CONDITION} for row in rows]
-        ),
+        DataTable.of(columns, rows, cases_of(rows)),
         drawn,
     )
     return Section("How far figures move", figures=(figure,))
