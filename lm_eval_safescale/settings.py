@@ -550,6 +550,26 @@ def expected_by(found: Mapping[str, Any]) -> str:
     return words[:1].lower() + words[1:]
 
 
+def fault_at(
+    where: str, found: Mapping[str, Any], fields: Collection[str], expected: str = ""
+) -> str:
+    """An error that pydantic found in a file, in a line: the place, what stands there, what was
+    expected.
+
+    Parameters
+    ----------
+    fields
+        Those that there are at the place.
+    expected
+        Empty: as `expected_by` says.
+    """
+    if found["type"] == "extra_forbidden":
+        return f"{where}: no such field; expected one of {', '.join(fields)}"
+    if found["type"] == "missing":
+        return f"{where}: missing"
+    return f"{where}: {shown_value(found['input'])}; expected {expected or expected_by(found)}"
+
+
 def shown_value(value: Any) -> str:
     """A value of a file as an error shows it: short, and without secrets."""
     text = masked_pairs(repr(without_secrets(value)))

@@ -13,7 +13,7 @@ from lm_eval_safescale.families.controls import CONTROLS
 from lm_eval_safescale.inputs import InputError, read_yaml
 from lm_eval_safescale.running.models import Guardian, Model, Team
 from lm_eval_safescale.running.team_prompts import ADVICE, CASE, GUARDIAN
-from lm_eval_safescale.settings import expected_by, shown_value
+from lm_eval_safescale.settings import fault_at, shown_value
 
 SERVER, REQUESTS = "local-chat-completions", "/chat/completions"
 """The harness's backend for any OpenAI-compatible server, and where that takes requests."""
@@ -137,9 +137,5 @@ def _problem(found: Any) -> str:
     place = [f"number {part + 1}" if isinstance(part, int) else part for part in found["loc"]]
     place = [part for part in place if not str(part).startswith(("str", "dict["))]
     where = ", ".join(map(str, place))
-    if found["type"] == "extra_forbidden":
-        known = (FIELDS.get(str(place[0]), _File) if place[1:] else _File).model_fields
-        return printable(f"{where}: no such field; expected one of {', '.join(known)}")
-    if found["type"] == "missing":
-        return printable(f"{where}: missing")
-    return printable(f"{where}: {shown_value(found['input'])}; expected {expected_by(found)}")
+    known = (FIELDS.get(str(place[0]), _File) if place[1:] else _File).model_fields
+    return printable(fault_at(where, found, known))

@@ -21,7 +21,7 @@ from lm_eval_safescale.families.controls import CONTROLS
 from lm_eval_safescale.inputs import InputError, read_yaml
 from lm_eval_safescale.plugins import plugins
 from lm_eval_safescale.runs.identity import path_of
-from lm_eval_safescale.settings import expected_by, load_settings, shown_value
+from lm_eval_safescale.settings import fault_at, load_settings, shown_value
 from lm_eval_safescale.sweep.jobs import Job
 
 NAME = re.compile(r"[A-Za-z0-9][A-Za-z0-9._+-]{0,99}")
@@ -198,24 +198,13 @@ def _problem(content: Any, found: Any) -> str:
         named = f" ({entry.get('name') or entry.get('model')})" if isinstance(entry, dict) else ""
         place[:2] = [f"models, number {place[1] + 1}{named}"]
     where = ": ".join(map(str, place))
-    if found["type"] == "extra_forbidden":
-        return printable(
-            f"{where}: no such field; expected one of {', '.join(_fields(found['loc']))}"
-        )
-    if found["type"] == "missing":
-        return printable(f"{where}: missing")
-    return printable(f"{where}: {shown_value(found['input'])}; expected {_expected(found)}")
+    expected = "a list of conditions, or all" if "conditions" in found["loc"] else ""
+    return printable(fault_at(where, found, _fields(found["loc"]), expected))
 
 
 def _fields(place: Sequence[Any]) -> list[str]:
     kinds: dict[str, type[BaseModel]] = {"models": _Model, "defaults": _How, "gpu": Gpu}
     return list((kinds.get(str(place[0]), _File) if place[1:] else _File).model_fields)
-
-
-def _expected(found: Any) -> str:
-    if "conditions" in found["loc"]:
-        return "a list of conditions, or all"
-    return expected_by(found)
 
 
 # --- jobs -----------------------------------------------------------------------------------------
