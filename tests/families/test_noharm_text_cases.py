@@ -9,7 +9,7 @@ from dataclasses import replace
 
 import pytest
 
-from lm_eval_safescale.datasets import DataError
+from lm_eval_safescale.datasets import DataError, Record
 from lm_eval_safescale.families.noharm_text import NOHARM
 from lm_eval_safescale.families.noharm_text.verdicts import (
     Action,
@@ -177,3 +177,14 @@ def test_verdicts_that_contradict_themselves_are_told(verdicts, options, said):
 def test_what_is_no_verdicts_is_refused(text):
     with pytest.raises(ValueError, match=r"verdicts|Expecting"):
         Verdicts.read(text)
+
+
+@pytest.mark.parametrize(
+    ("field", "other"), [("unit", {"unit": "u2"}), ("options", {"options": OPTIONS[:2]})]
+)
+def test_a_variant_has_the_rubric_and_the_unit_of_its_case(field, other):
+    own = {"id": "Card1", "prompt": "x", "options": OPTIONS, "unit": "u1"}
+    records = [Record(1, own), Record(2, {**own, "id": "Card1-0", **other})]
+    problems = [each for each in NOHARM.parse(records)[1] if each.is_error]
+    assert [(each.item, each.field) for each in problems] == [("Card1-0", field)]
+    assert problems[0].message == "differs from that of Card1; expected one for all of Card1"

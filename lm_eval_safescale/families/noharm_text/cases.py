@@ -165,7 +165,19 @@ def parse(
         reads=("options", "base", "guidance", "presentation", "place"),
     )
     note = Problem(_understood(items), is_error=False, is_note=True)
-    return items, [*problems, *([note] if items else [])]
+    return items, [*problems, *_split_cases(items), *([note] if items else [])]
+
+
+def _split_cases(items: Collection[Consultation]) -> Iterator[Problem]:
+    """Variants whose rubric or unit is not that of their case: all records of it are one pool."""
+    first: dict[str, Consultation] = {}
+    for item in items:
+        case = first.setdefault(item.base, item)
+        for name in ("options", "unit"):
+            if getattr(item, name) != getattr(case, name):
+                whose = f"{case.question_id}; expected one for all of {case.base}"
+                said = f"differs from that of {whose}"
+                yield Problem(said, None, item.question_id, name, kind="not as its case")
 
 
 def _understood(items: Collection[Consultation]) -> str:
