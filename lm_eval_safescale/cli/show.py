@@ -165,7 +165,7 @@ def _told(view: ResponseView) -> Iterator[str]:
         yield f"{table.title}:"
         for row in table.rows:
             cells = [each if isinstance(each, str) else _chip(each) for each in row]
-            yield "  " + "; ".join(" ".join(each.split("\n")) for each in cells if each)
+            yield "  " + "; ".join(part for each in cells if each for part in each.split("\n"))
 
 
 def _raw(text: str | None) -> Sequence[str]:

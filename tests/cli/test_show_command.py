@@ -10,9 +10,11 @@ import pytest
 from typer.testing import CliRunner
 
 from lm_eval_safescale.cli import app
+from lm_eval_safescale.datasets import data_folder
 from lm_eval_safescale.families.medguard import MEDGUARD
 from lm_eval_safescale.families.medguard.conditions import BASIC
 from lm_eval_safescale.families.noharm import NOHARM_OPTIONS
+from lm_eval_safescale.importing import import_noharm
 from lm_eval_safescale.report.cases.one import case_of
 from lm_eval_safescale.runs import Runs
 from lm_eval_safescale.runs.store import open_runs, write_runs
@@ -146,6 +148,13 @@ def test_a_case_of_any_family_is_shown_by_it(tmp_path, family, data, condition, 
     for text in expected:
         assert text in done.output
     assert "the raw text was not stored" in done.output
+
+
+def test_what_is_said_of_an_option_stands_apart_from_its_text(tmp_path):
+    kit = data_folder() / "noharm_text_demo"
+    write_runs(import_noharm(kit / "examples/hasty.jsonl", kit), tmp_path / "runs")
+    said = show(tmp_path / "runs", "Card001").output
+    assert said.count("; whether it was reviewed is not known") == 16
 
 
 def test_hostile_texts_and_names_steer_no_terminal(tmp_path):
