@@ -13,6 +13,7 @@ from lm_eval_safescale.families.controls import CONTROLS
 from lm_eval_safescale.families.noharm_text import NOHARM
 from lm_eval_safescale.families.noharm_text.verdicts import Verdicts
 from lm_eval_safescale.importing import import_noharm
+from lm_eval_safescale.report.pages.overview import overview
 from lm_eval_safescale.runs import Runs
 from lm_eval_safescale.sentences import percent, points
 from tests.report.judged import JUDGE, MODELS, TEAM, judged_runs
@@ -55,6 +56,7 @@ def test_published_records_name_their_judge(tmp_path):
     assert all(
         "Judged by a person: it was asked once" in page.doubt for page in NOHARM.pages(report)
     )
+    assert overview(report).doubt.endswith("from 4 items of 4 cases.")
 
 
 def worst_of(tmp_path, *several):

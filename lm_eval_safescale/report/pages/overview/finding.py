@@ -162,6 +162,14 @@ def _overall(report: Report, metric: str, condition: str) -> Row | None:
     return {"n_models": 1} | {f"mean{end}": row[f"{metric}{end}"] for end in ("", "_lo", "_hi")}
 
 
+def _basis(report: Report, row: Row, metric: str) -> str:
+    """What a figure rests on; of a mean over cases also how many these are."""
+    items = counted(row[f"{metric}_n"], "item")
+    own = {"metric": metric, "model": row["model"], "condition": row["condition"]}
+    found = (each.get("cases") for each in report.rows("results", **own) if each["group"] is None)
+    return f"{items} of {counted(cases, 'case')}" if (cases := next(found, None)) else items
+
+
 def _of_models(report: Report, metric: str) -> tuple[str, str]:
     """Models under one condition, the first that anything is scored under."""
     models = models_of(report)
@@ -172,12 +180,13 @@ def _of_models(report: Report, metric: str) -> tuple[str, str]:
     rows.sort(key=lambda row: row[metric])
     if len({row["model"] for row in rows}) == 1:
         (row, *_) = rows
-        bounds = interval(row[f"{metric}_lo"], row[f"{metric}_hi"])
+        bounds, rests_on = (
+            interval(row[f"{metric}_lo"], row[f"{metric}_hi"]),
+            _basis(report, row, metric),
+        )
         return (
             f"{row['model']}: {name} {percent(row[metric])}, {under}",
-            f"95 % interval {bounds}, from {counted(row[f'{metric}_n'], 'item')}."
-            if bounds
-            else f"From {counted(row[f'{metric}_n'], 'item')}.",
+            f"95 % interval {bounds}, from {rests_on}." if bounds else f"From {rests_on}.",
         )
     first, last = rows[0], rows[-1]
     finding = (
