@@ -84,6 +84,16 @@ def test_one_answer_to_a_case_is_no_worst_of_several(tmp_path):
     assert page.finding == "No model has several answers to a case: none is its worst."
 
 
+def test_one_case_says_nothing_of_others(tmp_path):
+    runs = judged_runs({"m": 0.5}, 0)
+    first = pl.col("question_id").cast(pl.String).str.starts_with("Card001")
+    one = replace(runs, answers=runs.answers.filter(first))
+    pages = NOHARM.pages(report_of(stored(one, tmp_path / "runs")))
+    doubts = {page.name: page.doubt for page in pages}
+    assert doubts["omission-and-commission"].endswith(" One case says nothing of others.")
+    assert doubts["judge"].startswith("Of 128 verdicts. ")
+
+
 def test_harm_is_said_as_results_and_rates_have_it(report, pages):
     finding = pages["omission-and-commission"].finding
     results = [

@@ -36,6 +36,8 @@ def few_said(report: ReportView) -> str:
     cases = {row["case"] for row in report.rows("noharm_cases") if row["records"]}
     if len(cases) >= ENOUGH:
         return ""
+    if len(cases) == 1:
+        return " One case says nothing of others."
     return (
         f" Intervals over {counted(len(cases), 'case')} are too narrow: what they tell apart may "
         "still be chance."

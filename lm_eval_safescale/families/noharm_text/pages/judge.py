@@ -36,9 +36,10 @@ def _said(rows: Sequence[TableRow]) -> tuple[str, str]:
     who = judges[0] if len(judges) == 1 else f"The mean of {len(judges)} judges"
     bounds = FLIPS.words(rows[0]) if len(rows) == 1 else ""
     least = min(row["n"] for row in rows)
+    each = " or more a model" if len(rows) > 1 else ""
     return (
         f"Asked again, {who} turned {bounds or percent(flips)} of its verdicts.",
-        f"Of {counted(least, 'verdict')} or more a model. That a judge says the same again does "
+        f"Of {counted(least, 'verdict')}{each}. That a judge says the same again does "
         "not make it right: only people, or another judge, can show that.",
     )
 
