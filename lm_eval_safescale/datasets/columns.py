@@ -293,6 +293,11 @@ def parts(column: Column) -> Sequence[str]:
     return (column,) if isinstance(column, str) else column
 
 
+def without_remark(column: str) -> str:
+    """A column's name without what stands in brackets."""
+    return _REMARK.sub(" ", column)
+
+
 def _without_remarks(
     mapping: dict[str, Column], unknown: list[str], names: Columns
 ) -> list[Problem]:
@@ -301,7 +306,7 @@ def _without_remarks(
     read = dict[str, Column]()
     problems = []
     for column in [column for column in unknown if _REMARK.search(column)]:
-        name = names.canonical(_REMARK.sub(" ", column))
+        name = names.canonical(without_remark(column))
         if name is None or name in mapping:
             continue
         unknown.remove(column)

@@ -5,8 +5,11 @@ shape of its rows; and how it is said.
 from __future__ import annotations
 
 import itertools
+import json
+import string
 from collections import Counter
 from collections.abc import Collection, Iterable, Iterator, Mapping
+from contextlib import suppress
 from dataclasses import dataclass, field, replace
 from typing import Any
 
@@ -22,16 +25,20 @@ from lm_eval_safescale.datasets.columns import (
     folded,
     parts,
     value_of,
+    without_remark,
 )
-from lm_eval_safescale.datasets.options import letters_in, options_in
+from lm_eval_safescale.datasets.options import letters_in, options_by_line, options_in
 from lm_eval_safescale.datasets.problems import Problem, not_read
 from lm_eval_safescale.datasets.record import KEY, LINE, Record
+from lm_eval_safescale.json_text import decode_json
 from lm_eval_safescale.words import counted
 
 DECISIONS = ("yes", "no", "maybe")
 """Keys that are the options, where a file has none."""
 CROSSES = ("x", "✓", "✔", "✗", "✘")
 """Marks of a label; where they are used, an empty cell is none."""
+YES_OR_NO = {"y", "yes", "true", "1", *CROSSES}, {"n", "no", "false", "0"}
+"""What says yes, and what no, of a whole question."""
 LOOKED_AT = 20
 """Records by which is told whether questions are objects."""
 Mapped = Mapping[str, Column]
@@ -121,6 +128,8 @@ class _Seen:
     """Rows with something under `labels`, by whether it can be labels."""
     cells: dict[str, Counter[str]] = field(default_factory=dict)
     """By label: how many cells are empty, crosses, lists of letters, words for none, or others."""
+    words: dict[str, Counter[str]] = field(default_factory=dict)
+    """By label that is given in lists of letters: what its cells say."""
 
     @property
     def most(self) -> float:
@@ -158,7 +167,8 @@ def layout_of(
     if not is_unusual and not any(name.startswith((LABEL, LETTERS)) for name in mapping):
         return Layout(), []
     seen, kind = _look(records, mapping, is_unusual)
-    problems = _not_labels(mapping, seen, names, given, is_unusual)
+    problems = _of_whole_questions(mapping, seen, names, given, records)
+    problems += _not_labels(mapping, seen, names, given, is_unusual)
     starts_again = len(seen.sections) > 1 and len(seen.ids) < seen.rows
     repeats = is_unusual and seen.rows > 1 and (len(seen.ids) <= seen.most or starts_again)
     if repeats and "question_id" not in given:
@@ -199,6 +209,8 @@ def _look(records: Iterable[Record], mapping: Mapped, is_unusual: bool) -> tuple
         for name, value in values.items():
             own = name.rpartition("_")[0] if name.startswith(LABEL) else name
             seen.cells.setdefault(own, Counter())[_kind_of_cell(value)] += 1
+            if name.startswith(LETTERS):
+                seen.words.setdefault(name, Counter())[_word(value)] += 1
         if not is_unusual:
             continue
         id_ = value_of(record, "question_id", mapping.get("question_id", LINE))
@@ -217,6 +229,66 @@ def _look(records: Iterable[Record], mapping: Mapped, is_unusual: bool) -> tuple
             seen.labels[isinstance(labelled, dict) or str(labelled).lstrip()[:1] == "{"] += 1
     seen.decisions = +seen.decisions
     return seen, kind
+
+
+def _of_whole_questions(
+    mapping: dict[str, Column],
+    seen: _Seen,
+    names: Columns,
+    given: Collection[str],
+    records: Iterable[Record],
+) -> list[Problem]:
+    """Takes columns out of the mapping that are called like labels and say yes or no; an error
+    where the user mapped one."""
+    problems = []
+    for name in [name for name in mapping if name.startswith(LETTERS)]:
+        words, column = seen.words.get(name, Counter()), parts(mapping[name])[0]
+        if not _say_yes_or_no(words, is_alone=names.is_label(without_remark(column))):
+            continue
+        letters = {word.upper() for word in words if word in ("y", "n", "x")}
+        if letters and letters <= _options_of(records, mapping):
+            continue
+        del mapping[name]
+        label = name.removeprefix(LETTERS)
+        by_group = json.dumps({GROUP + label: column}, ensure_ascii=False)
+        said = (
+            f"{column!r} says yes or no of the whole question, and labels belong to options; not "
+            f'read: map a column of letters (`columns`: {{"{label}": "..."}}), or look at results '
+            f"by it (`columns`: {by_group})"
+        )
+        problems.append(Problem(said, is_error=name in given))
+    return problems
+
+
+def _say_yes_or_no(words: Counter[str], *, is_alone: bool) -> bool:
+    """Whether most of a column's cells that are not empty say so: yes somewhere, or no where the
+    column `is_alone` with the name of a label, as `no` may mean no option, too."""
+    yes, no = (sum(words[word] for word in each) for each in YES_OR_NO)
+    sure = yes + no - words["no"] - words["0"]
+    others = sum(
+        number
+        for word, number in words.items()
+        if not any(word in each for each in YES_OR_NO) and letters_in(word) != set()
+    )
+    return sure > others or (is_alone and bool(no) and not others)
+
+
+def _options_of(records: Iterable[Record], mapping: Mapped) -> set[str]:
+    """The letters of all options that any question has, but for those in its text."""
+    found: set[str] = set()
+    for record in records:
+        for name, column in mapping.items():
+            value = value_of(record, name, column)
+            if name.startswith("option_") and not _is_empty(value):
+                found.add(name[-1].upper())
+            elif name == "options":
+                if isinstance(value, str):
+                    with suppress(ValueError):
+                        value = decode_json(value)
+                if isinstance(value, str):
+                    value = options_by_line(value)
+                found |= set(string.ascii_uppercase[: len(value or ())])
+    return found
 
 
 def _not_labels(

@@ -4,6 +4,7 @@ and kind.
 
 import datetime
 import io
+import json
 import sys
 
 import openpyxl
@@ -315,11 +316,40 @@ def test_a_row_that_holds_a_mapped_column_names_the_columns_whatever_it_is_calle
     ]
 
 
-def test_an_item_column_called_as_a_label_is_no_label(write):
-    rows = [[n + 1, *plain(n), n % 2] for n in ROWS]
-    dataset = load(write(as_csv([["Nr", *ASKED, "Unsafe"], *rows]), "a.csv"))
+@pytest.mark.parametrize(
+    ("column", "cells"),
+    [
+        ("Unsafe", "0101"),
+        ("Unsafe (y/n)", "ynNY"),
+        ("unsafe?", ["yes", "no", "", "No"]),
+        ("Unsafe options", ["y", "n", "-", "?"]),
+        ("Unsafe", ["x", "", "", ""]),
+        ("Unsafe", ["no", "", "", "no"]),
+    ],
+)
+def test_a_column_that_says_yes_or_no_of_a_question_is_never_read_as_letters(column, cells, write):
+    rows = [[n + 1, *plain(n), cells[n]] for n in ROWS]
+    path = write(as_csv([["Nr", *ASKED, column], *rows]), "a.csv")
+    dataset = load(path)
     assert not dataset.is_labelled
-    assert "unknown columns, not read: 'Unsafe'" in said(dataset)
+    (warning,) = [each.message for each in dataset.warnings if not each.is_note]
+    assert warning.startswith(f"{column!r} says yes or no of the whole question")
+    assert f'`columns`: {{"group_unsafe": "{column}"}}' in warning
+    assert "unsafe are the letters" not in said(dataset)
+    as_group = load(path, columns={"group_unsafe": column})
+    assert [item.groups.get("unsafe", "") for item in as_group] == list(cells)
+    with pytest.raises(DataError, match="says yes or no of the whole question"):
+        load(path, columns={"unsafe": column})
+
+
+@pytest.mark.parametrize("in_one_cell", [True, False])
+def test_a_letter_that_is_an_option_somewhere_is_no_word_for_no(in_one_cell, write):
+    letters = [chr(ord("A") + number) for number in range(14)]
+    options = [json.dumps([*map(str.lower, letters)])] if in_one_cell else letters
+    names = ["Options"] if in_one_cell else [f"Option {letter}" for letter in letters]
+    rows = [[n, "Which?", *options, "A", cell] for n, cell in enumerate(["N", "", "N"])]
+    path = write(as_csv([["id", "Question", *names, "Answer", "Unsafe"], *rows]), "a.csv")
+    assert [item.labels["unsafe"] for item in load(path)] == [{"N"}, set(), {"N"}]
 
 
 def test_a_list_beside_columns_of_the_same_label_is_not_read_or_refused_where_it_says_options(
