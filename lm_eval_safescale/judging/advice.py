@@ -53,6 +53,7 @@ FLAGGED_FILE = "flagged.jsonl"
 CORRECTIONS_FILE = "corrections.jsonl"
 """A person's verdicts, in the place of the judge's."""
 FILES = (STEPS_FILE, VERDICTS_FILE, DISAGREEMENTS_FILE, FLAGGED_FILE, CORRECTIONS_FILE)
+MOST_REPEATS = 100
 JUDGE_FAILED = "judge failed"
 """The rule of an answer that there is no verdict on."""
 OF_VERDICT = {
@@ -246,6 +247,10 @@ def _judged(
     """Runs as a judge leaves them: the one that answers in a session, else the rule-based
     matcher."""
     judge = judge_of(runs.family)
+    if not 0 <= int(reading["repeats"]) <= MOST_REPEATS:
+        raise SafescaleError(
+            f"{reading['repeats']} further judgings of each answer; expected at most {MOST_REPEATS}"
+        )
     pairs = list(_pairs(rows))
     verdicts: list[list[Verdict]] = (
         [[(judge.by_rules(items[question_id], text), "")] for question_id, text in pairs]

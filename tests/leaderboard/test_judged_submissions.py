@@ -203,6 +203,16 @@ def test_another_judges_name_is_found_also_with_all_that_follows(packed, tmp_pat
     ]
 
 
+def test_more_further_judgings_than_anybody_has_done_are_not_looked_for(packed, tmp_path):
+    files = files_of(packed)
+    manifest = json.loads(files["manifest.json"])
+    manifest["model"]["settings"]["reading"]["repeats"] = 10**9
+    files |= {"manifest.json": json.dumps(manifest).encode()}
+    report = verified(sealed_again(tmp_path / "x.zip", files))
+    assert report.verdict is Verdict.REFUSED
+    assert any("expected at most 100" in each.what for each in report.found.findings)
+
+
 def test_verdicts_without_the_replies_are_claims(packed, tmp_path):
     files = files_of(packed)
     del files["judge.steps.jsonl"]
