@@ -4,6 +4,7 @@ other answer: how it is asked is in the engine that runs it.
 
 from __future__ import annotations
 
+import unicodedata
 from collections.abc import Coroutine, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any, Protocol
@@ -28,8 +29,15 @@ def matched_by_rules(about: Mapping[str, Any]) -> list[str]:
         f"{model}: judged by the {RULE_BASED}, which is no model"
         for model, known in about.get("models", {}).items()
         for settings in [known.get("settings", {}), *known.get("by_condition", {}).values()]
-        if (settings.get("reading") or {}).get("judge", {}).get("name") == RULE_BASED
+        if _letters(str((settings.get("reading") or {}).get("judge", {}).get("name")))
+        == _letters(RULE_BASED)
     ]
+
+
+def _letters(name: str) -> str:
+    """A name, however it is spelled: nothing hides in capitals, spaces and signs that no one
+    sees."""
+    return "".join(filter(str.isalnum, unicodedata.normalize("NFKC", name).casefold()))
 
 
 @dataclass(frozen=True, slots=True)

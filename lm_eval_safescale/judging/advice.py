@@ -247,9 +247,10 @@ def _judged(
     """Runs as a judge leaves them: the one that answers in a session, else the rule-based
     matcher."""
     judge = judge_of(runs.family)
-    if not 0 <= int(reading["repeats"]) <= MOST_REPEATS:
+    repeats = int(reading.get("repeats", 0))
+    if not 0 <= repeats <= MOST_REPEATS:
         raise SafescaleError(
-            f"{reading['repeats']} further judgings of each answer; expected at most {MOST_REPEATS}"
+            f"{repeats} further judgings of each answer; expected at most {MOST_REPEATS}"
         )
     pairs = list(_pairs(rows))
     verdicts: list[list[Verdict]] = (

@@ -25,6 +25,7 @@ from lm_eval_safescale.errors import ArgumentHint, CommandHint, SafescaleError
 from lm_eval_safescale.families.judge import ROLE
 from lm_eval_safescale.jsonlog import read_log
 from lm_eval_safescale.judging.advice import CORRECTIONS_FILE
+from lm_eval_safescale.judging.corrections import CORRECTIONS
 from lm_eval_safescale.judging.judging import STEPS_FILE, VERDICTS_FILE
 from lm_eval_safescale.leaderboard import manifest as of
 from lm_eval_safescale.leaderboard.archive import write_archive
@@ -199,7 +200,8 @@ def _written(
             verdicts.filter(pl.col("model").cast(pl.String) == runs.models[0]), folder / of.VERDICTS
         )
         files[of.VERDICTS] = folder / of.VERDICTS
-    if (folders[0] / CORRECTIONS_FILE).is_file():
+    (known,) = runs.about["models"].values()
+    if CORRECTIONS in (known["settings"].get(provenance.READING) or {}):
         files[of.CORRECTIONS] = _corrections(folders[0] / CORRECTIONS_FILE, runs)
     with suppress(FileNotFoundError):
         files[of.STEPS] = _public_lines(folders[0] / STEPS_FILE)

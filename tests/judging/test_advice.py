@@ -458,4 +458,6 @@ def test_the_rule_based_matcher_is_named_so_and_nothing_may_be_decided_by_it():
     assert set(reviews(found).values()) == {"none"}
     assert "rule-based matcher" in NOHARM.not_by_a_model(found.runs.about)[0]
     assert NOHARM.not_by_a_model(judged(Stub()).runs.about) == []
+    for spelled in ("Rule-Based  Matcher", "rule\u200b-based matcher", "\uff32ule_based matcher"):
+        assert NOHARM.not_by_a_model(judged(Stub(name=spelled)).runs.about)
     assert judged(None).runs.answers.equals(judged(None).runs.answers)

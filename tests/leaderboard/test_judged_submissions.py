@@ -239,6 +239,18 @@ def test_a_persons_corrections_are_packed_and_count(unjudged, tmp_path):
     assert verified(sealed_again(tmp_path / "x.zip", files)).verdict is Verdict.REFUSED
 
 
+def test_corrections_of_an_earlier_judging_in_the_folder_are_no_part_of_a_submission(
+    unjudged, tmp_path
+):
+    runs = judged(unjudged, tmp_path / "judged")
+    (runs / "corrections.jsonl").write_text('{"reason": "for nobody\'s eyes"}\n')
+    path = pack(
+        [runs], tmp_path / "it.zip", write_card(tmp_path / "card.yaml"), allow_demo=True
+    ).path
+    assert "corrections.jsonl" not in files_of(path)
+    assert verified(path).verdict is Verdict.VERIFIED
+
+
 def test_a_judge_of_files_is_named_without_where_they_lie(unjudged, tmp_path):
     runs = judged(unjudged, tmp_path / "judged", name="/home/somebody/models/judge-7B")
     card = write_card(tmp_path / "card.yaml")
