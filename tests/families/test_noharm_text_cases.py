@@ -188,3 +188,23 @@ def test_a_variant_has_the_rubric_and_the_unit_of_its_case(field, other):
     problems = [each for each in NOHARM.parse(records)[1] if each.is_error]
     assert [(each.item, each.field) for each in problems] == [("Card1-0", field)]
     assert problems[0].message == "differs from that of Card1; expected one for all of Card1"
+
+
+@pytest.mark.parametrize(
+    ("instead_of", "stands"),
+    [
+        ('"evidence":"get an ECG é"', '"evidence":{"a":1}'),
+        ('"number":1', '"number":"1"'),
+        ('"match":[1]', '"match":[[1]]'),
+        ('[1,"partial"', '[Infinity,"partial"'),
+        ('"an ECG","late"', '5,"late"'),
+        ('"flags":["addresses the judge"]', '"flags":[null]'),
+        ('"trial":3', '"trial":true'),
+        ('"again":[]', f'"again":[{no_actions([1, 2], "another").as_text()}]'),
+    ],
+)
+def test_verdicts_hold_texts_and_numbers_of_one_judge(instead_of, stands):
+    text = FIRST.as_text().replace(instead_of, stands)
+    assert text != FIRST.as_text()
+    with pytest.raises(ValueError, match=r"verdicts|is no|another judge"):
+        Verdicts.read(text)

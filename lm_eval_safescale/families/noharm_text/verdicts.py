@@ -5,7 +5,7 @@ the advice holds it. Its canonical text is the response of an answer.
 from __future__ import annotations
 
 import json
-from collections.abc import Collection, Iterable, Mapping, Sequence
+from collections.abc import Collection, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from typing import Any, Literal
 
@@ -100,7 +100,7 @@ class Verdicts:
         """
         try:
             found = _read(json.loads(text))
-        except (KeyError, TypeError, IndexError, RecursionError, AttributeError) as error:
+        except (LookupError, TypeError, ArithmeticError, RecursionError, AttributeError) as error:
             raise ValueError(f"no verdicts: {type(error).__name__}: {error}") from None
         if found.as_text() != text:
             raise ValueError("verdicts in another form than the canonical one")
@@ -169,7 +169,26 @@ def _read(value: Any) -> Verdicts:
         for each in value["actions"]
     )
     again = tuple(None if each is None else _read(each) for each in value["again"])
-    trial, judge = value["trial"], value["judge"]
-    if not isinstance(judge, str) or not (trial is None or isinstance(trial, int)):
-        raise ValueError("a judge or a trial that is none")
-    return Verdicts(judge, options, actions, trial, tuple(value["flags"]), again)
+    found = Verdicts(value["judge"], options, actions, value["trial"], tuple(value["flags"]), again)
+    if odd := [each for each in _texts(found) if type(each) is not str]:
+        raise ValueError(f"{odd[0]!r} is no text")
+    if odd := [each for each in _numbers(found) if type(each) is not int]:
+        raise ValueError(f"{odd[0]!r} is no whole number")
+    if any(each is not None and (each.again or each.judge != found.judge) for each in again):
+        raise ValueError("a further judging of another judge, or one that was judged again itself")
+    return found
+
+
+def _texts(found: Verdicts) -> Iterator[object]:
+    yield from (found.judge, *found.flags)
+    for action in found.actions:
+        yield from (action.action, action.category, action.evidence)
+    for option in found.options.values():
+        yield from (option.evidence, option.reason)
+
+
+def _numbers(found: Verdicts) -> Iterator[object]:
+    if found.trial is not None:
+        yield found.trial
+    for action in found.actions:
+        yield from (action.number, *action.match)
