@@ -77,15 +77,21 @@ def records_of(
 
 
 def _of_questions(rows: Iterator[Row], header: list[str], problems: list[Problem]) -> Iterator[Row]:
-    """The rows without those between and below the questions: several words in the first column and
-    nothing else, unless questions stand in it, or the header again."""
-    may_be_remarks = len(header) > 2 and not is_of_questions(header[0])
+    """The rows without those between and below the questions: several words in one cell and nothing
+    else, unless it is in the only column that may hold questions, or the header again."""
+    of_questions = [number for number, name in enumerate(header) if is_of_questions(name)]
     left_out = []
     for row in rows:
-        first, *others = row.cells
+        filled = [number for number, cell in enumerate(row.cells) if cell.strip()]
         is_cut = row.is_last and len(row.cells) < len(header)
-        is_remark = len(first.split()) > 1 and not any(map(str.strip, others)) and not is_cut
-        if (may_be_remarks and is_remark) or [cell.strip() for cell in row.cells] == header:
+        is_remark = (
+            len(header) > 2
+            and len(filled) == 1
+            and filled != of_questions
+            and len(row.cells[filled[0]].split()) > 1
+            and not is_cut
+        )
+        if is_remark or [cell.strip() for cell in row.cells] == header:
             left_out.append(row.line)
         else:
             yield row

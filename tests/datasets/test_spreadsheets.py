@@ -249,6 +249,22 @@ def test_a_question_that_was_begun_at_the_end_is_no_footer(last, write):
         load(write(cut, "c.csv"))
 
 
+@pytest.mark.parametrize("place", [0, 1, 3, 6])
+def test_several_words_in_one_cell_and_nothing_else_are_a_remark_wherever_they_stand(place, write):
+    rows = [[n + 1, "A patient of 60.", *plain(n)] for n in ROWS]
+    remark = [""] * 7
+    remark[place] = "total: 4 questions"
+    path = write(
+        as_csv([["Nr", "Clinical history", *ASKED], *rows[:2], remark, *rows[2:]]), "a.csv"
+    )
+    for columns in (None, {"question": ["Clinical history", "Question"]}):
+        dataset = load(path, columns=columns)
+        assert [item.question_id for item in dataset] == ["1", "2", "3", "4"]
+        assert "a.csv:4: 1 row with a remark or the header again, not read" in said(
+            load(path, columns=columns)
+        ).replace(dataset.name, "a.csv")
+
+
 def test_two_columns_that_differ_in_a_remark_are_refused(write):
     header = ["Nr", "Question (de)", "Question (en)", *ASKED[1:]]
     rows = [[n + 1, "Was?", *plain(n)] for n in ROWS]
