@@ -76,11 +76,12 @@ class Settings(BaseModel):
     dataset_args: Annotated[Json, Makes.DATA] = Field(
         {}, description="Settings of a plugin's data set."
     )
-    columns: Annotated[dict[str, str | Joined] | None, Makes.DATA] = Field(
+    columns: Annotated[dict[str, str | Joined | None] | None, Makes.DATA] = Field(
         None,
         description=(
             "Our field names to the file's column names, for columns that are not recognised by "
-            "themselves; several columns as a list, and `#line` for the numbers of lines."
+            "themselves; several columns as a list, `#line` for the numbers of lines, and null to "
+            "leave unread what is recognised."
         ),
     )
     first_index: Annotated[int | None, Makes.DATA, Recorded.UNLESS_DEFAULT] = Field(
@@ -382,6 +383,20 @@ class Settings(BaseModel):
             object.__setattr__(self, "temperature", self.accept_temperature)
         return self
 
+    @field_validator("columns")
+    @classmethod
+    def _named_columns(
+        cls, columns: dict[str, str | Joined | None] | None
+    ) -> dict[str, str | Joined | None] | None:
+        for name, column in (columns or {}).items():
+            named = [column] if isinstance(column, str) else column or []
+            if not all(each.strip() for each in named):
+                raise ValueError(
+                    f"columns.{name}: an empty name; expected a column, a list of columns, or "
+                    "null to leave it unread"
+                )
+        return columns
+
     @model_validator(mode="after")
     def _one_unit(self) -> Settings:
         if self.unit and (self.columns or {}).get("unit", self.unit) != self.unit:
@@ -389,7 +404,7 @@ class Settings(BaseModel):
         return self
 
     @property
-    def mapped_columns(self) -> dict[str, str | list[str]] | None:
+    def mapped_columns(self) -> dict[str, str | list[str] | None] | None:
         """`columns`, with that of the unit."""
         return {**(self.columns or {}), "unit": self.unit} if self.unit else self.columns
 

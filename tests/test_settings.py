@@ -295,6 +295,18 @@ def test_a_way_to_read_data_that_is_none_is_refused_by_its_name(name, value):
         load({name: value})
 
 
+def test_null_leaves_a_field_unread_and_an_empty_name_is_refused():
+    assert load({"columns": '{"unsafe": null}'}).columns == {"unsafe": None}
+    for empty in ('""', '" "', '["Stem", ""]'):
+        with pytest.raises(SafescaleError) as caught:
+            load({"columns": f'{{"unsafe": {empty}}}'})
+        assert (
+            "columns.unsafe: an empty name; expected a column, a list of columns, or null to leave "
+            "it unread"
+        ) in str(caught.value)
+        assert "Input should" not in str(caught.value)
+
+
 def test_where_numbers_count_from_is_found_again_with_the_data_be_it_0():
     from lm_eval_safescale.assembly.data import where_data_is
 

@@ -176,13 +176,15 @@ def _letter(text: str) -> str:
 
 Column = str | Sequence[str]
 """A column by its name, or several whose values belong together. `#line` is the line of a file."""
-Given = Mapping[str, Column]
-"""Our names of fields, each with the file's column or columns."""
+Given = Mapping[str, Column | None]
+"""Our names of fields, each with the file's column or columns; None: it is not read."""
 
 
-def value_of(record: Record, field: str, column: Column) -> Any:
+def value_of(record: Record, field: str, column: Column | None) -> Any:
     """What stands in a column for a field. Several columns make a list of options, or else one
     text, in which lists are joined, too."""
+    if column is None:
+        return None
     if isinstance(column, str):
         return record.place if column == LINE else record.fields.get(column)
     given = [value_of(record, field, each) for each in column]
@@ -235,7 +237,7 @@ def map_columns(
         The names the file has.
     given
         The user's own mapping, our name to theirs, or to several of them; it goes before the
-        aliases.
+        aliases. A field without a column (None) is not read.
     schema
         The family's names.
     groups
@@ -267,6 +269,8 @@ def map_columns(
     problems += _without_remarks(mapping, unknown, names)
     if any(mapping.keys().isdisjoint(fields) for fields in REQUIRED):
         problems += _fall_back(mapping, unknown, names)
+    for name in [name for name, column in mapping.items() if not column]:
+        del mapping[name]  # left unread on purpose
     # whatever else they are read as
     mapping |= {GROUP + group: group for group in groups if group in columns}
     if {"options", "option_a"} <= set(mapping):
@@ -288,9 +292,9 @@ def map_columns(
     return mapping, problems
 
 
-def parts(column: Column) -> Sequence[str]:
-    """The columns, be it one or several."""
-    return (column,) if isinstance(column, str) else column
+def parts(column: Column | None) -> Sequence[str]:
+    """The columns, be it one, several or none."""
+    return (column,) if isinstance(column, str) else column or ()
 
 
 def without_remark(column: str) -> str:
@@ -307,9 +311,11 @@ def _without_remarks(
     problems = []
     for column in [column for column in unknown if _REMARK.search(column)]:
         name = names.canonical(without_remark(column))
-        if name is None or name in mapping:
+        if name is None or mapping.get(name):
             continue
         unknown.remove(column)
+        if name in mapping:  # left unread on purpose
+            continue
         if name in read:
             problems.append(_both_read_as(name, str(read[name]), column))
         elif name != "notes":
@@ -366,7 +372,7 @@ def _given(
                 )
             )
         else:
-            mapping[name] = column if isinstance(column, str) else tuple(column)
+            mapping[name] = column if isinstance(column, str) else tuple(column or ())
     return mapping, problems
 
 

@@ -139,6 +139,24 @@ def test_the_users_mapping_goes_before_the_aliases_by_whatever_name(field):
     assert not errors(problems)
 
 
+@pytest.mark.parametrize(
+    ("field", "column"),
+    [("unsafe", "Unsafe"), ("unsafe", "Unsafe (y/n)"), ("answer_idx", "correct letter")],
+)
+def test_null_leaves_a_recognised_column_unread_without_a_warning(field, column):
+    columns = ["id", "question", "A", "answer", column]
+    expected, _ = mapped(columns[:-1])
+    assert len(mapped(columns)[0]) == len(expected) + 1
+    assert mapped(columns, {field: None}) == (expected, [])
+
+
+def test_null_settles_which_of_two_columns_holds_the_options():
+    columns = ["id", "question", "options", "A", "answer"]
+    assert errors(mapped(columns)[1])
+    mapping, problems = mapped(columns, {"options": None})
+    assert ("options" in mapping, "option_a" in mapping, problems) == (False, True, [])
+
+
 def test_a_mapped_column_is_not_also_read_under_its_own_name():
     mapping, problems = mapped(["id", "answer", "key"], {"question": "answer"})
     assert (mapping, problems) == ({"question_id": "id", "question": "answer", "answer": "key"}, [])
