@@ -64,6 +64,8 @@ OF_QUESTIONS = re.compile(
     r"|scenario|(case|clinical|patient)_(history|information|info|details|data|presentation)"
 )
 """Columns that may hold what a question cannot be answered without."""
+OF_HARM = re.compile(r"risk|danger|harm(?!less)|hazard|unsafe")
+"""Columns that may be labels of options by another name."""
 KINDS = ("question_type", "type", "item_type")
 """Columns that may say which rows of a file are multiple-choice questions."""
 
@@ -129,6 +131,11 @@ class Columns:
     def is_label(self, column: str) -> bool:
         """Whether a column is called as a label is, without a word of options or letters."""
         return folded(column) in self._labels
+
+    def is_note(self, column: str) -> bool:
+        """Whether a column is called as those for people are."""
+        name = self.canonical(without_remark(column))
+        return name == "notes" or folded(column) in self.fallbacks()["notes"]
 
     def fallbacks(self) -> dict[str, Sequence[str]]:
         """By field, the names that count where required fields are missing."""
@@ -288,8 +295,42 @@ def map_columns(
             f"{_joining([joined, asked])} joins them"
         )
         problems.append(Problem(said, is_error=False))
-    problems += not_read(unread)
+    harmful = _like_labels(unread, mapping, schema)
+    problems += [
+        Problem(
+            f"{column!r} looks like a label of options, and is not read; if it holds their letters "
+            f"map it: `columns` '{json.dumps({label: column}, ensure_ascii=False)}'",
+            is_error=False,
+        )
+        for column, label in harmful.items()
+    ]
+    problems += not_read(column for column in unread if column not in harmful)
+    if unread:
+        read = {*unknown, *groups, *(each for column in mapping.values() for each in parts(column))}
+        notes = [each for each in columns if each not in read and names.is_note(each)]
+        said = f"taken for notes, not read: {', '.join(map(repr, notes))}"
+        problems += [Problem(said, is_error=False, is_note=True)] if notes else []
     return mapping, problems
+
+
+def _like_labels(
+    columns: Iterable[str], mapping: Mapping[str, Column], schema: Schema
+) -> dict[str, str]:
+    """Columns whose names speak of harm, each with a label of the family's that no column is read
+    as: the one that shares a word with it, or the first."""
+    free = [
+        label
+        for label in schema.labels
+        if not any(name.startswith((LETTERS + label, f"{LABEL}{label}_")) for name in mapping)
+    ]
+    return {
+        column: next(
+            (each for each in free if any(word in folded(column) for word in each.split("_"))),
+            free[0],
+        )
+        for column in columns
+        if free and OF_HARM.search(folded(column))
+    }
 
 
 def parts(column: Column | None) -> Sequence[str]:

@@ -1,3 +1,5 @@
+import json
+
 import pytest
 
 from lm_eval_safescale.datasets.columns import ALIASES, Columns, map_columns
@@ -116,6 +118,38 @@ def test_columns_that_nobody_knows_are_named_in_one_warning():
     assert mapping == {"question_id": "id", "question": "stem"}
     assert [(problem.is_error, "'colour', 'sha'" in problem.message) for problem in problems] == [
         (False, True)
+    ]
+
+
+@pytest.mark.parametrize(
+    ("column", "label"),
+    [
+        ("Risky options", "high_risk"),
+        ("Dangerous", "high_risk"),
+        ("harmful?", "high_risk"),
+        ("unsafe ones", "unsafe"),
+    ],
+)
+def test_a_column_that_looks_like_a_label_is_warned_of_with_the_setting_that_reads_it(
+    column, label
+):
+    columns = ["id", "question", "A", "answer", column, "Topic", "Comment"]
+    _, (warning, notes) = mapped(columns)
+    setting = json.dumps({label: column})
+    assert f"`columns` '{setting}'" in warning.message
+    assert (warning.is_error, warning.is_note, notes.is_note) == (False, False, True)
+    assert "'Topic'" in notes.message
+    assert "'Comment'" in notes.message
+    mapping, problems = mapped(columns, json.loads(setting))
+    assert mapping[f"letters_{label}"] == column
+    assert not any("looks like" in problem.message for problem in problems)
+
+
+def test_a_column_that_speaks_of_harm_is_an_unknown_one_where_all_labels_are_read():
+    labels = ["High risk options", "Unsafe options", "Contradicts options"]
+    _, problems = mapped(["id", "question", "A", "answer", *labels, "Risk factors"])
+    assert ["unknown columns, not read: 'Risk factors'" in each.message for each in problems] == [
+        True
     ]
 
 
