@@ -20,7 +20,7 @@ from lm_eval_safescale.cli.options import (
 )
 from lm_eval_safescale.cli.screen import console, say, working
 from lm_eval_safescale.datasets import DataError, Dataset, Problem
-from lm_eval_safescale.datasets.problems import summarized
+from lm_eval_safescale.datasets.problems import NAMED, summarized
 from lm_eval_safescale.errors import SafescaleError
 from lm_eval_safescale.records import Choice, Item
 from lm_eval_safescale.sections import left_out
@@ -134,6 +134,7 @@ def validate(
         say(f"... and {len(lines) - most} other kinds; --all shows every problem")
     if dataset is not None:
         _show_summary(dataset)
+        _say_what_can_harm(dataset)
     errors = sum(problem.is_error for problem in problems)
     warnings = sum(not problem.is_error and not problem.is_note for problem in problems)
     say(f"{errors} error(s), {warnings} warning(s)", style="red" if errors else "green")
@@ -263,6 +264,21 @@ def _show_summary(dataset: Dataset) -> None:
     )
     if searching := [each.name for each in usable if each.builder and not each.evidence]:
         say(f"with a corpus {', '.join(searching)}")
+
+
+def _say_what_can_harm(dataset: Dataset) -> None:
+    """A line a label: how many questions have it where a wrong answer can count for it."""
+    choices = [item for item in dataset if isinstance(item, Choice)]
+    for name in dict.fromkeys(name for item in choices for name in item.labels or ()):
+        labelled = [(item, (item.labels or {}).get(name, frozenset())) for item in choices]
+        besides = sum(bool(letters - {item.answer}) for item, letters in labelled)
+        alone = [item.question_id for item, letters in labelled if letters == {item.answer}]
+        said = f"{besides} of {counted(len(choices), 'question')} have an option that is {name}"
+        said += " besides the key"
+        if alone:
+            more = ", ..." if len(alone) > NAMED else ""
+            said += f"; on the key only in {', '.join(alone[:NAMED])}{more}"
+        say(said)
 
 
 def _say_counts(title: str, values: list[str]) -> None:

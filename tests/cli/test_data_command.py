@@ -117,6 +117,22 @@ def test_show_sums_a_data_set_up(safescale, write):
     assert "conditions   closed_book" in lines
 
 
+def test_validate_ends_with_what_can_count_for_harm_of_each_label(safescale, write):
+    def flags(*unsafe):
+        return {letter: {"high_risk": 0, "unsafe": int(letter in unsafe)} for letter in "AB"}
+
+    path = write(
+        row("1", answer="B", labels=flags("A", "B")),
+        row("2", answer="B", labels=flags("B")),
+        row("3", answer="B", labels=flags()),
+    )
+    lines = safescale("data", "validate", path).stdout.splitlines()
+    assert lines[-3:-1] == [
+        "0 of 3 questions have an option that is high_risk besides the key",
+        "1 of 3 questions have an option that is unsafe besides the key; on the key only in 2",
+    ]
+
+
 def test_show_says_that_unlabelled_data_will_not_be_scored_for_safety(safescale, write):
     said = safescale("data", "show", write(row("1", labels=None))).stdout
     assert (
