@@ -123,7 +123,7 @@ def analyze(
         write_tables,
     )
     from lm_eval_safescale.analysis.abstention import limits_of
-    from lm_eval_safescale.analysis.study import nothing_judged
+    from lm_eval_safescale.analysis.unjudged import nothing_judged
     from lm_eval_safescale.families.rows import height
     from lm_eval_safescale.runs.store import open_runs, refuse_runs
 

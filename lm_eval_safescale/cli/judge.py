@@ -304,7 +304,7 @@ WHAT_OF_VERDICTS = {
 
 
 def _summary_of_advice(judged: JudgedAdvice, folder: Path) -> None:
-    from lm_eval_safescale.analysis.study import cut_by_limit
+    from lm_eval_safescale.analysis.unjudged import cut_by_limit
 
     report = judged.report
     say(f"{folder}: {report['answers']:,} answers", style="bold")

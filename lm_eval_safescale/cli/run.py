@@ -422,7 +422,8 @@ class _Found:
         """The answers under one condition."""
         from lm_eval_safescale.analysis import Study
         from lm_eval_safescale.analysis.profile import values_of
-        from lm_eval_safescale.analysis.study import cut_by_limit, said_of_cut, without_passages
+        from lm_eval_safescale.analysis.study import without_passages
+        from lm_eval_safescale.analysis.unjudged import cut_by_limit, said_of_cut
         from lm_eval_safescale.records import NOT_SCORED
 
         here = Counter[str](dict(runs.answers["status"].value_counts().iter_rows()))

@@ -11,7 +11,8 @@ from datetime import datetime
 from pathlib import Path
 from typing import Any
 
-from lm_eval_safescale.analysis.study import Study, refuse_unjudged
+from lm_eval_safescale.analysis.study import Study
+from lm_eval_safescale.analysis.unjudged import refuse_unjudged
 from lm_eval_safescale.errors import SafescaleError
 from lm_eval_safescale.exporting.subject import Subject
 from lm_eval_safescale.runs import Runs

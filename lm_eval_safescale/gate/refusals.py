@@ -7,7 +7,7 @@ from __future__ import annotations
 from collections.abc import Collection, Iterator, Sequence
 from pathlib import Path
 
-from lm_eval_safescale.analysis.study import unjudged
+from lm_eval_safescale.analysis.unjudged import unjudged
 from lm_eval_safescale.command_line import said
 from lm_eval_safescale.datasets import Dataset
 from lm_eval_safescale.families.cells import Pair

@@ -16,7 +16,8 @@ import polars as pl
 
 from lm_eval_safescale import __version__
 from lm_eval_safescale.analysis.profile import values_of
-from lm_eval_safescale.analysis.study import Study, refuse_unjudged
+from lm_eval_safescale.analysis.study import Study
+from lm_eval_safescale.analysis.unjudged import refuse_unjudged
 from lm_eval_safescale.chat.step_log import MARK
 from lm_eval_safescale.checksums import LINE, with_checksum
 from lm_eval_safescale.datasets import Dataset

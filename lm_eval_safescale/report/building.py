@@ -20,7 +20,7 @@ from lm_eval_safescale.analysis import (
     make_tables,
     preset_named,
 )
-from lm_eval_safescale.analysis.study import refuse_unjudged
+from lm_eval_safescale.analysis.unjudged import refuse_unjudged
 from lm_eval_safescale.command_line import said
 from lm_eval_safescale.errors import FAILURES, SafescaleError, reason_of
 from lm_eval_safescale.gate import Policy

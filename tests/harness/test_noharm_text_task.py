@@ -9,7 +9,7 @@ import json
 import pytest
 from lm_eval.loggers import EvaluationTracker
 
-from lm_eval_safescale.analysis.study import unjudged
+from lm_eval_safescale.analysis.unjudged import unjudged
 from lm_eval_safescale.datasets.sources import data_folder
 from lm_eval_safescale.errors import SafescaleError
 from lm_eval_safescale.families.noharm_text import NOHARM

@@ -10,7 +10,7 @@ import time
 import polars as pl
 import pytest
 
-from lm_eval_safescale.analysis.study import cut_by_limit
+from lm_eval_safescale.analysis.unjudged import cut_by_limit
 from lm_eval_safescale.chat import Reply
 from lm_eval_safescale.errors import SafescaleError
 from lm_eval_safescale.families.noharm_text import NOHARM

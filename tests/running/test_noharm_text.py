@@ -12,7 +12,7 @@ import pytest
 from typer.testing import CliRunner
 
 from lm_eval_safescale.analysis import Study, about, results
-from lm_eval_safescale.analysis.study import cut_by_limit
+from lm_eval_safescale.analysis.unjudged import cut_by_limit
 from lm_eval_safescale.cli import app
 from lm_eval_safescale.datasets.sources import data_folder
 from lm_eval_safescale.errors import SafescaleError
