@@ -412,8 +412,9 @@ def refuse_other(folder: Path, imported: Mapping[str, Any], *, force: bool = Fal
             f"{folder} is there, and cannot be read as runs (", error, "); ", *hint
         ) from None
     if before != imported:
+        told = ", ".join(f"{name} {origin}" for name, origin in before.items()) if before else ""
         raise SafescaleError(
-            f"{folder} is there, and holds other runs (of {before or 'another origin'}); ", *hint
+            f"{folder} is there, and holds other runs ({told or 'of another origin'}); ", *hint
         )
 
 
