@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
-from lm_eval_safescale.cli.judge import say_unjudged
+from lm_eval_safescale.cli.read_again import say_unjudged
 from lm_eval_safescale.cli.screen import say, working
 
 if TYPE_CHECKING:

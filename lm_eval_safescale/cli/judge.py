@@ -2,9 +2,8 @@
 
 from __future__ import annotations
 
-import shlex
 import time
-from collections.abc import Mapping, Sequence
+from collections.abc import Mapping
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any
 
@@ -18,6 +17,7 @@ from lm_eval_safescale.cli.options import (
     TextsPathOption,
     settings_of_texts,
 )
+from lm_eval_safescale.cli.read_again import RUNS, dataset_of_runs, free_folder
 from lm_eval_safescale.cli.screen import Progress, complain, say, working
 from lm_eval_safescale.errors import SafescaleError
 from lm_eval_safescale.words import counted
@@ -25,18 +25,15 @@ from lm_eval_safescale.words import counted
 if TYPE_CHECKING:
     from lm_eval_safescale.chat import ChatModel
     from lm_eval_safescale.contexts import BuildProgress
-    from lm_eval_safescale.datasets import Dataset
     from lm_eval_safescale.judging.advice import JudgedAdvice
     from lm_eval_safescale.judging.judging import Judged
     from lm_eval_safescale.runs.table import Runs
-    from lm_eval_safescale.settings import Settings
 
 MOST_REASONS = 10
 MOST_FAILED = 0.05
 """Share of answers without a verdict from which on the command says that it failed."""
 EVERY = 30.0
 """Seconds between two lines of progress where no terminal shows it."""
-RUNS = Annotated[Path, typer.Argument(help="A folder of runs, as the importers write it.")]
 WHAT = {
     "letter": "the judge read a letter",
     "none": "the judge read none (or no letter stands in the text)",
@@ -212,54 +209,6 @@ def _correct(runs: Path, path: Path, folder: Path) -> None:
     say(f"{changes['same']:>9,}  the judge's")
     if by_hand.empty:
         complain(f"{counted(by_hand.empty, 'line')} of {path} without a verdict: left as they are")
-
-
-def dataset_of_runs(runs: Runs, named: Settings | None) -> Dataset:
-    """The data set named, or the one that the runs say they are of."""
-    from lm_eval_safescale.assembly import load_dataset
-    from lm_eval_safescale.runs.provenance import imported_from
-    from lm_eval_safescale.runs.sources import dataset_of, known_of_runs
-
-    if named is not None:
-        return load_dataset(named, family=runs.family)
-    return dataset_of(known_of_runs(runs), imported_from(runs))
-
-
-def say_unjudged(folder: Path, number: int) -> None:
-    """What is to be done with answers that only a judge can read."""
-    runs = shlex.quote(str(folder))
-    say(
-        f"unjudged     {counted(number, 'answer')} {'waits' if number == 1 else 'wait'} for a "
-        "judge; not scored until then",
-        style="yellow",
-    )
-    say(f"Next: safescale judge {runs} --base-url http://HOST/v1 --model JUDGE")
-
-
-def free_folder(
-    runs: Path, output: Path | None, suffix: str, *, force: bool, resumed: Sequence[str] = ()
-) -> Path:
-    """Where to write; SafescaleError where something would be lost. `resumed`: files that an
-    interrupted command has left there."""
-    from lm_eval_safescale.runs.store import is_interrupted
-
-    folder = output or runs.resolve().with_name(f"{runs.resolve().name}.{suffix}")
-    if folder.resolve() == runs.resolve():
-        raise SafescaleError(
-            f"{folder}: the runs that are read stand there, and are kept; choose another folder "
-            "with -o"
-        )
-    if folder.exists() and not folder.is_dir():
-        raise SafescaleError(f"{folder}: a file; choose another name with -o")
-    is_free = (
-        not folder.is_dir() or force or {each.name for each in folder.iterdir()} <= set(resumed)
-    )
-    if not is_free and not is_interrupted(folder, resumed):
-        raise SafescaleError(
-            f"{folder}: there already, and not empty; choose another folder with -o, or --force to "
-            "write over it"
-        )
-    return folder
 
 
 class _Progress:

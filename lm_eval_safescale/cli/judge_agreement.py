@@ -8,7 +8,6 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
-from lm_eval_safescale.cli.judge import dataset_of_runs, free_folder
 from lm_eval_safescale.cli.options import (
     ColumnsOption,
     ExcludedItemsOption,
@@ -17,6 +16,7 @@ from lm_eval_safescale.cli.options import (
     TextsPathOption,
     settings_of_texts,
 )
+from lm_eval_safescale.cli.read_again import dataset_of_runs, free_folder
 from lm_eval_safescale.cli.screen import complain, say
 from lm_eval_safescale.errors import SafescaleError
 from lm_eval_safescale.words import counted

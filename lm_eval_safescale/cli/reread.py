@@ -7,13 +7,13 @@ from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
-from lm_eval_safescale.cli.judge import RUNS, free_folder
 from lm_eval_safescale.cli.options import (
     ColumnsOption,
     ExcludedItemsOption,
     FirstIndexOption,
     data_settings,
 )
+from lm_eval_safescale.cli.read_again import RUNS, free_folder
 from lm_eval_safescale.cli.screen import say
 from lm_eval_safescale.errors import SafescaleError
 

@@ -16,7 +16,6 @@ from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
-from lm_eval_safescale.cli.judge import say_unjudged
 from lm_eval_safescale.cli.options import (
     ColumnsOption,
     CorpusOption,
@@ -26,6 +25,7 @@ from lm_eval_safescale.cli.options import (
     data_settings,
     given_settings,
 )
+from lm_eval_safescale.cli.read_again import say_unjudged
 from lm_eval_safescale.cli.screen import Progress, complain, say, working
 from lm_eval_safescale.errors import SafescaleError
 from lm_eval_safescale.sections import left_out, notes_on
